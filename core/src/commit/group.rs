@@ -1,0 +1,77 @@
+use std::collections::HashSet;
+
+use super::decide::Decision;
+use super::{Boundary, Facts, LogHead, Needs, Plan};
+use crate::{Append, Check, NewEvent, Timestamp};
+
+/// Appends that are decided together, in this order.
+#[derive(Clone, Debug)]
+pub struct Group {
+    appends: Vec<Append>,
+}
+
+impl Group {
+    /// A group of appends, each of which passed [`Append::validate`].
+    #[must_use]
+    pub fn new(appends: Vec<Append>) -> Self {
+        Self { appends }
+    }
+
+    /// The appends.
+    #[must_use]
+    pub fn appends(&self) -> &[Append] {
+        &self.appends
+    }
+
+    /// What has to be known of the log.
+    #[must_use]
+    pub fn needs(&self) -> Needs<'_> {
+        let mut seen = HashSet::new();
+        let written = |append: &'_ Append| append.writes.len();
+        let mut streams = Vec::with_capacity(self.appends.iter().map(written).sum());
+        let mut boundaries = Vec::new();
+        for append in &self.appends {
+            streams.extend(
+                append
+                    .writes
+                    .iter()
+                    .map(|write| &write.stream)
+                    .filter(|stream| seen.insert(*stream)),
+            );
+            for check in &append.checks {
+                match check {
+                    Check::Stream(stream, _) if seen.insert(stream) => streams.push(stream),
+                    Check::Stream(..) => {}
+                    Check::NothingAfter(filter, after) => {
+                        boundaries.push(Boundary { filter, after: *after });
+                    }
+                }
+            }
+        }
+        Needs { streams, ids: self.ids(), boundaries }
+    }
+
+    fn ids(&self) -> Vec<crate::EventId> {
+        let mut ids: Vec<_> =
+            self.appends.iter().flat_map(Append::events).map(NewEvent::id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Decides every append, in order. `facts` answer what the group needs, as
+    /// of the transaction that will insert; `head` is the end of the log there,
+    /// and `now` the store's clock.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `facts` have fewer answers than the group has boundaries.
+    #[must_use]
+    pub fn decide(&self, facts: &Facts, head: LogHead, now: Timestamp) -> Plan {
+        let mut boundaries = facts.boundaries.iter();
+        let mut decision = Decision::new(facts, head, now);
+        let outcomes =
+            self.appends.iter().map(|append| decision.take(append, &mut boundaries)).collect();
+        decision.into_plan(outcomes)
+    }
+}

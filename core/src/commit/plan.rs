@@ -1,0 +1,27 @@
+use crate::commit::LogHead;
+use crate::{Appended, Event, Position, Result, StreamId, Version};
+
+/// What to insert, and what to answer.
+#[derive(Debug)]
+pub struct Plan {
+    /// One for each append of the group, in its order. An `Ok` is to be told
+    /// only after the commit.
+    pub outcomes: Vec<Result<Appended>>,
+    /// The events to insert, in the order of their positions.
+    pub rows: Vec<Event>,
+    /// The new ends of the streams that were written.
+    pub streams: Vec<StreamHead>,
+    /// The new end of the log.
+    pub head: LogHead,
+}
+
+/// The end of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamHead {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version of its last event.
+    pub version: Version,
+    /// The position of its last event.
+    pub position: Position,
+}

@@ -1,0 +1,320 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Cursor, Expected, Position, StreamId, Version};
+
+/// The result of everything that Downlink does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error at all, as user code such as [`Projection::apply`](crate::Projection::apply)
+/// returns it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What went wrong, as far as a caller can act on it.
+///
+/// Match on the kind to decide what to do next, and log the [`Error`] itself
+/// to learn why. New kinds may be added in any release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An expectation or a check failed. Nothing was written. Load the stream,
+    /// decide again, and append again; [`Error::conflicts`] has every check
+    /// that failed.
+    Conflict,
+    /// An event id is known already, with other content or in another place.
+    /// Nothing was written. Give new facts new ids.
+    IdReused,
+    /// The call itself is wrong (an empty batch, a malformed name) and fails
+    /// the same way however often it is repeated. Nothing was written.
+    Invalid,
+    /// The call is well-formed and exceeds a limit. Nothing was written. Split
+    /// it, or store large content elsewhere and its address in the event.
+    TooLarge,
+    /// The store's queue of appends is full. Nothing was written. Repeat later,
+    /// with a pause that grows.
+    Overloaded,
+    /// Somebody else held the store's lock past the deadline. Nothing was
+    /// written. Repeat later.
+    Busy,
+    /// The disk is full. Nothing was written. Make room; the store serves again
+    /// without a restart.
+    StorageFull,
+    /// The backend cannot be reached, is shutting down or was shut down.
+    /// Nothing was written. Repeat later.
+    Unavailable,
+    /// Whether the append was stored could not be found out. Repeat it with the
+    /// same event ids: it is stored once, whatever happened before.
+    OutcomeUnknown,
+    /// The cursor is past the end of this log: the log lost its tail, or the
+    /// cursor is from another one. Start again from a state that you trust.
+    CursorAhead,
+    /// The log has another event at the cursor's position: it was replaced or
+    /// restored. Start again from a state that you trust.
+    HistoryChanged,
+    /// Stored bytes do not mean what they should. Repeating does not help, and
+    /// somebody should look.
+    Corrupt,
+    /// Anything else that a backend reports. Nothing was written.
+    Backend,
+}
+
+impl ErrorKind {
+    /// What a caller can do, as half a sentence for messages.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Conflict => "load the stream again and decide anew",
+            Self::IdReused => "give new events new ids",
+            Self::Invalid => "correct the call",
+            Self::TooLarge => "split it, or store large content elsewhere",
+            Self::Overloaded | Self::Busy | Self::Unavailable => "repeat it later",
+            Self::StorageFull => "make room on the disk",
+            Self::OutcomeUnknown => "repeat it with the same event ids",
+            Self::CursorAhead | Self::HistoryChanged => {
+                "the log is another one than before: start again from the beginning"
+            }
+            Self::Corrupt | Self::Backend => "see the log of the server",
+        }
+    }
+}
+
+/// One check of an append that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedCheck {
+    /// A stream is not as expected.
+    Stream {
+        /// The stream.
+        stream: StreamId,
+        /// What the append expected of it.
+        expected: Expected,
+        /// The version it is at; `None` if it has no events.
+        actual: Option<Version>,
+    },
+    /// An event that matches the boundary's filter came after its cursor.
+    Boundary {
+        /// The cursor that the caller had read up to.
+        after: Cursor,
+        /// The first event that matches after it.
+        found: Cursor,
+    },
+}
+
+impl fmt::Display for FailedCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream { stream, expected, actual: Some(version) } => {
+                write!(f, "stream '{stream}' was expected {expected} and is at version {version}")
+            }
+            Self::Stream { stream, expected, actual: None } => {
+                write!(f, "stream '{stream}' was expected {expected} and has no events")
+            }
+            Self::Boundary { after, found } => {
+                write!(f, "nothing was expected after {after} and {found} came")
+            }
+        }
+    }
+}
+
+/// An error from a store, a bus, a hub or a transport.
+///
+/// One word wide and cheap to clone: one failed commit is told to every append
+/// of its group.
+///
+/// # Formatting
+///
+/// [`Display`](fmt::Display) prints this error only, on one line. Causes are
+/// reached through [`source`](StdError::source), so a reporter that walks the
+/// chain prints each of them once. The wording is not part of the API.
+///
+/// # Source
+///
+/// The source of a backend's error is the driver's own error. Which type that
+/// is depends on the backend and may change with it.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::Busy, "another program holds the lock");
+/// assert_eq!(error.kind(), ErrorKind::Busy);
+/// assert!(error.is_retryable());
+/// assert_eq!(error.to_string(), "another program holds the lock");
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    conflicts: Vec<FailedCheck>,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// An error of this kind. The message says what happened and what to do
+    /// next, in lower case and without a full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::build(kind, message.into(), Vec::new(), None)
+    }
+
+    /// An error of this kind with the error that caused it.
+    pub fn with_source(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        source: impl Into<BoxError>,
+    ) -> Self {
+        Self::build(kind, message.into(), Vec::new(), Some(source.into()))
+    }
+
+    /// A [`Conflict`](ErrorKind::Conflict) with every check that failed.
+    #[must_use]
+    pub fn conflict(failed: Vec<FailedCheck>) -> Self {
+        let message = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self::build(ErrorKind::Conflict, message, failed, None)
+    }
+
+    /// A [`CursorAhead`](ErrorKind::CursorAhead): `position` is past the end of
+    /// the log. For backends.
+    #[must_use]
+    pub fn cursor_ahead(position: Position, head: Cursor) -> Self {
+        let message = format!(
+            "position {position} is past the end of the log at {}: the log lost its tail, or is another one",
+            head.position()
+        );
+        Self::new(ErrorKind::CursorAhead, message)
+    }
+
+    /// A [`HistoryChanged`](ErrorKind::HistoryChanged): the log has another
+    /// event, or none, where `cursor` points. For backends.
+    #[must_use]
+    pub fn history_changed(cursor: Cursor) -> Self {
+        let message =
+            format!("the log has another event at cursor {cursor}: it was replaced or restored");
+        Self::new(ErrorKind::HistoryChanged, message)
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    fn build(
+        kind: ErrorKind,
+        message: String,
+        conflicts: Vec<FailedCheck>,
+        source: Option<BoxError>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { kind, message, conflicts, source }) }
+    }
+
+    /// The category of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// Every check that failed, if this is a [`Conflict`](ErrorKind::Conflict);
+    /// empty otherwise.
+    #[must_use]
+    pub fn conflicts(&self) -> &[FailedCheck] {
+        &self.inner.conflicts
+    }
+
+    /// Whether repeating the same call may succeed.
+    ///
+    /// A conflict is *not* retryable in this sense: the same call loses again
+    /// until the caller has looked at the new events.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Overloaded
+                | ErrorKind::Busy
+                | ErrorKind::StorageFull
+                | ErrorKind::Unavailable
+                | ErrorKind::OutcomeUnknown
+        )
+    }
+
+    /// Whether the log is another one than the cursor's: [`CursorAhead`](ErrorKind::CursorAhead)
+    /// or [`HistoryChanged`](ErrorKind::HistoryChanged).
+    #[must_use]
+    pub fn is_other_history(&self) -> bool {
+        matches!(self.kind(), ErrorKind::CursorAhead | ErrorKind::HistoryChanged)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.inner.kind).field("message", &self.inner.message);
+        if let Some(source) = &self.inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_one_word_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_conflict_names_every_failed_check() {
+        let stream = |name| StreamId::new(name).unwrap();
+        let error = Error::conflict(vec![
+            FailedCheck::Stream {
+                stream: stream("flight-UA1545"),
+                expected: Expected::NoStream,
+                actual: Some(Version::FIRST),
+            },
+            FailedCheck::Stream {
+                stream: stream("flight-AA1141"),
+                expected: Expected::Exists,
+                actual: None,
+            },
+        ]);
+        assert_eq!(error.conflicts().len(), 2);
+        assert!(!error.is_retryable());
+        assert_eq!(
+            error.to_string(),
+            "stream 'flight-UA1545' was expected to have no events and is at version 1; \
+             stream 'flight-AA1141' was expected to exist and has no events"
+        );
+    }
+
+    #[test]
+    fn the_source_is_reached_through_the_chain_only() {
+        let error = Error::with_source(ErrorKind::Backend, "the driver failed", "disk on fire");
+        assert_eq!(error.to_string(), "the driver failed");
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("disk on fire"));
+    }
+}

@@ -1,0 +1,91 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Error, ErrorKind, Result, limits};
+
+/// What the bytes of a payload are: `application/json` unless said otherwise.
+///
+/// JSON payloads are checked when the event is made and are embedded as they
+/// are in what subscribers receive; all others are opaque bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ContentType(Option<Arc<str>>);
+
+impl ContentType {
+    /// `application/json`.
+    pub const JSON: Self = Self(None);
+
+    const JSON_TEXT: &'static str = "application/json";
+
+    /// A content type by its name, such as `application/cbor`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if it is empty or not printable ASCII,
+    /// [`TooLarge`](ErrorKind::TooLarge) above 255 bytes.
+    pub fn new(name: impl AsRef<str>) -> Result<Self> {
+        let name = name.as_ref();
+        if name == Self::JSON_TEXT {
+            return Ok(Self::JSON);
+        }
+        if name.len() > limits::MAX_NAME_BYTES {
+            let message = format!("a content type has at most {} bytes", limits::MAX_NAME_BYTES);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        if name.is_empty() || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(Error::invalid(format!(
+                "the content type {name:?} is not printable ASCII: name one like 'application/cbor'"
+            )));
+        }
+        Ok(Self(Some(name.into())))
+    }
+
+    /// Whether this is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or(Self::JSON_TEXT)
+    }
+}
+
+impl Default for ContentType {
+    fn default() -> Self {
+        Self::JSON
+    }
+}
+
+impl fmt::Display for ContentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ContentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_one_value_however_it_is_named() {
+        assert_eq!(ContentType::new("application/json").unwrap(), ContentType::JSON);
+        assert!(!ContentType::new("application/cbor").unwrap().is_json());
+    }
+
+    #[test]
+    fn what_is_no_header_value_is_refused() {
+        assert!(ContentType::new("").is_err());
+        assert!(ContentType::new("a\nb").is_err());
+        assert!(ContentType::new("é").is_err());
+        assert!(ContentType::new("x".repeat(255)).is_ok());
+        assert_eq!(ContentType::new("x".repeat(256)).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+}

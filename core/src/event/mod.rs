@@ -1,0 +1,14 @@
+//! Facts: as they are offered, and as they are stored.
+
+mod content_type;
+mod json;
+mod new_event;
+mod recorded;
+mod timestamp;
+mod typed;
+
+pub use content_type::ContentType;
+pub use new_event::{NewEvent, StoredParts};
+pub use recorded::Event;
+pub use timestamp::Timestamp;
+pub use typed::IntoNewEvent;

@@ -1,0 +1,319 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{json, typed};
+use crate::{ContentType, Error, ErrorKind, EventId, EventType, Result, Tag, limits};
+
+/// A fact that is offered to a store: its id, type, payload, metadata and tags.
+///
+/// Everything is checked when it is made, so that an append can only fail for
+/// reasons of the log. The exact bytes of the payload are what is stored and
+/// what subscribers get.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::NewEvent;
+/// use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// enum FlightEvent {
+///     FlightDeparted { gate: String },
+/// }
+///
+/// let event = NewEvent::json(&FlightEvent::FlightDeparted { gate: "C71".into() })?
+///     .with_tag("airport:EWR")?;
+/// assert_eq!(event.event_type().as_str(), "FlightDeparted");
+/// assert_eq!(&event.payload()[..], br#"{"gate":"C71"}"#);
+/// # Ok::<(), downlink::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    id: EventId,
+    event_type: EventType,
+    content_type: ContentType,
+    payload: Bytes,
+    metadata: Bytes,
+    /// Shared, so that a clone allocates nothing.
+    tags: Arc<[Tag]>,
+}
+
+/// What a store reads from its rows to make a [`NewEvent`] again.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is described at the accessor of the same name")]
+pub struct StoredParts {
+    pub id: EventId,
+    pub event_type: EventType,
+    pub content_type: ContentType,
+    pub payload: Bytes,
+    pub metadata: Bytes,
+    pub tags: Vec<Tag>,
+}
+
+const NO_METADATA: Bytes = Bytes::from_static(b"{}");
+
+impl NewEvent {
+    /// A variant of a serde enum: its name is the event's type, its content the
+    /// payload.
+    ///
+    /// The enum is tagged externally, as serde does unless told otherwise.
+    /// `#[serde(rename = "…")]` on a variant sets the type's name. A variant
+    /// without content has the payload `{}`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such enum or cannot be
+    /// written as JSON; [`TooLarge`](ErrorKind::TooLarge) past a
+    /// [limit](crate::limits).
+    pub fn json<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
+        let (event_type, payload) = typed::encode(event)?;
+        Self::with_json(event_type, payload)
+    }
+
+    /// An event with this type and these bytes of JSON, kept as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the payload is not JSON that every
+    /// reader accepts (UTF-8 without byte order mark, no lone surrogate
+    /// escape); [`TooLarge`](ErrorKind::TooLarge) past a
+    /// [limit](crate::limits).
+    pub fn with_json<T>(event_type: T, payload: impl Into<Bytes>) -> Result<Self>
+    where
+        T: TryInto<EventType>,
+        Error: From<T::Error>,
+    {
+        let payload = payload.into();
+        check_size("the payload", payload.len(), limits::MAX_PAYLOAD_BYTES)?;
+        json::check("the payload", &payload)?;
+        Ok(Self::unchecked(event_type.try_into()?, ContentType::JSON, payload))
+    }
+
+    /// An event with a payload of any content type; JSON is checked as in
+    /// [`with_json`](Self::with_json).
+    ///
+    /// # Errors
+    ///
+    /// As [`with_json`](Self::with_json).
+    pub fn with_bytes<T>(
+        event_type: T,
+        content_type: ContentType,
+        payload: impl Into<Bytes>,
+    ) -> Result<Self>
+    where
+        T: TryInto<EventType>,
+        Error: From<T::Error>,
+    {
+        if content_type.is_json() {
+            return Self::with_json(event_type, payload);
+        }
+        let payload = payload.into();
+        check_size("the payload", payload.len(), limits::MAX_PAYLOAD_BYTES)?;
+        Ok(Self::unchecked(event_type.try_into()?, content_type, payload))
+    }
+
+    /// An event as a store has it in its rows, not checked again.
+    #[must_use]
+    pub fn from_stored(parts: StoredParts) -> Self {
+        let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;
+        Self { id, event_type, content_type, payload, metadata, tags: tags.into() }
+    }
+
+    fn unchecked(event_type: EventType, content_type: ContentType, payload: Bytes) -> Self {
+        Self {
+            id: EventId::now(),
+            event_type,
+            content_type,
+            payload,
+            metadata: NO_METADATA,
+            tags: Arc::default(),
+        }
+    }
+
+    /// Sets the id, so that a repetition of the append is recognised. A new
+    /// UUID version 7 by default.
+    #[must_use]
+    pub fn with_id(mut self, id: EventId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// Sets the metadata: whatever serialises as one JSON object. `{}` by
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if it is not an object,
+    /// [`TooLarge`](ErrorKind::TooLarge) above 64 KiB.
+    pub fn with_metadata<T: Serialize + ?Sized>(self, metadata: &T) -> Result<Self> {
+        let bytes = serde_json::to_vec(metadata).map_err(|error| {
+            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+        })?;
+        self.with_metadata_json(bytes)
+    }
+
+    /// Sets the metadata to these bytes of one JSON object, kept as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_metadata`](Self::with_metadata).
+    pub fn with_metadata_json(mut self, metadata: impl Into<Bytes>) -> Result<Self> {
+        let metadata = metadata.into();
+        check_size("the metadata", metadata.len(), limits::MAX_METADATA_BYTES)?;
+        json::check_object("the metadata", &metadata)?;
+        self.metadata = metadata;
+        Ok(self)
+    }
+
+    /// Adds a tag, after those that it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if it is no valid name,
+    /// [`TooLarge`](ErrorKind::TooLarge) from the 65th on.
+    pub fn with_tag<T>(mut self, tag: T) -> Result<Self>
+    where
+        T: TryInto<Tag>,
+        Error: From<T::Error>,
+    {
+        check_size("an event's list of tags", self.tags.len() + 1, limits::MAX_TAGS)?;
+        let tag = tag.try_into()?;
+        self.tags = self.tags.iter().cloned().chain([tag]).collect();
+        Ok(self)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// The type.
+    #[must_use]
+    pub fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// What the payload's bytes are.
+    #[must_use]
+    pub fn content_type(&self) -> &ContentType {
+        &self.content_type
+    }
+
+    /// The payload, byte for byte.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// The metadata: the bytes of one JSON object.
+    #[must_use]
+    pub fn metadata(&self) -> &Bytes {
+        &self.metadata
+    }
+
+    /// The tags, in the order in which they were given.
+    #[must_use]
+    pub fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    /// Whether a repetition may differ from `other` in nothing that counts:
+    /// type, content type, payload bytes and tags. Metadata is not compared,
+    /// since an honest retry has a new trace.
+    #[must_use]
+    pub fn has_same_content(&self, other: &Self) -> bool {
+        self.event_type == other.event_type
+            && self.content_type == other.content_type
+            && self.payload == other.payload
+            && self.tags == other.tags
+    }
+
+    /// The bytes of payload, metadata and tags together: what limits of queues
+    /// and pages count.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.as_str().len()).sum();
+        self.payload.len() + self.metadata.len() + tags
+    }
+}
+
+fn check_size(what: &str, size: usize, limit: usize) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    let message = format!("{what} has {size}, and the limit is {limit}");
+    Err(Error::new(ErrorKind::TooLarge, message))
+}
+
+impl fmt::Debug for NewEvent {
+    /// Shows at most 64 bytes of the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.payload[..self.payload.len().min(64)];
+        f.debug_struct("NewEvent")
+            .field("id", &self.id)
+            .field("event_type", &self.event_type)
+            .field("content_type", &self.content_type)
+            .field("payload", &String::from_utf8_lossy(shown))
+            .field("payload_bytes", &self.payload.len())
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> NewEvent {
+        NewEvent::with_json("FlightDeparted", "{}").unwrap()
+    }
+
+    #[test]
+    fn payloads_are_limited_at_n_minus_one_n_and_n_plus_one() {
+        let binary = ContentType::new("application/octet-stream").unwrap();
+        let of = |n| NewEvent::with_bytes("Photo", binary.clone(), vec![0; n]).map(|_| ());
+        assert!(of(limits::MAX_PAYLOAD_BYTES - 1).is_ok());
+        assert!(of(limits::MAX_PAYLOAD_BYTES).is_ok());
+        assert_eq!(of(limits::MAX_PAYLOAD_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn metadata_is_limited_at_n_minus_one_n_and_n_plus_one() {
+        let of = |n: usize| {
+            let filler = "x".repeat(n - r#"{"a":""}"#.len());
+            event().with_metadata_json(format!(r#"{{"a":"{filler}"}}"#)).map(|_| ())
+        };
+        assert!(of(limits::MAX_METADATA_BYTES - 1).is_ok());
+        assert!(of(limits::MAX_METADATA_BYTES).is_ok());
+        assert_eq!(of(limits::MAX_METADATA_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn tags_are_limited_at_n_minus_one_n_and_n_plus_one() {
+        let of = |n: usize| {
+            (0..n).try_fold(event(), |event, i| event.with_tag(format!("gate:{i}"))).map(|_| ())
+        };
+        assert!(of(limits::MAX_TAGS - 1).is_ok());
+        assert!(of(limits::MAX_TAGS).is_ok());
+        assert_eq!(of(limits::MAX_TAGS + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn json_that_is_none_is_refused_when_the_event_is_made() {
+        assert_eq!(NewEvent::with_json("X", "{").unwrap_err().kind(), ErrorKind::Invalid);
+        let labelled = NewEvent::with_bytes("X", ContentType::JSON, "{");
+        assert_eq!(labelled.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_retry_may_have_other_metadata() {
+        let first = event();
+        let retry = first.clone().with_metadata(&serde_json::json!({"trace": 2})).unwrap();
+        assert!(first.has_same_content(&retry));
+        assert!(!first.has_same_content(&first.clone().with_tag("late").unwrap()));
+    }
+}

@@ -1,0 +1,232 @@
+//! Serde enums as events: the variant's name is the type, its content the
+//! payload. The form is serde's external tagging, taken apart and put together.
+
+use bytes::Bytes;
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, VariantAccess,
+    Visitor,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Error, ErrorKind, Event, NewEvent, Result};
+
+/// What can be appended: a [`NewEvent`], or a variant of a serde enum, which
+/// becomes one by [`NewEvent::json`].
+pub trait IntoNewEvent {
+    /// Makes the event.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewEvent::json`].
+    fn into_new_event(self) -> Result<NewEvent>;
+}
+
+impl IntoNewEvent for NewEvent {
+    fn into_new_event(self) -> Result<NewEvent> {
+        Ok(self)
+    }
+}
+
+impl<T: Serialize> IntoNewEvent for T {
+    fn into_new_event(self) -> Result<NewEvent> {
+        NewEvent::json(&self)
+    }
+}
+
+/// The name of the variant and the bytes of its content.
+pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)> {
+    let tagged = serde_json::to_vec(event).map_err(|error| {
+        Error::with_source(
+            ErrorKind::Invalid,
+            format!("the event cannot be written as JSON: {error}"),
+            error,
+        )
+    })?;
+    let tagged = Bytes::from(tagged);
+    if let Ok(name) = serde_json::from_slice::<String>(&tagged) {
+        return Ok((name, Bytes::from_static(b"{}")));
+    }
+    let Entry(name, payload) = serde_json::from_slice(&tagged).map_err(|_| {
+        Error::invalid(
+            "a typed event is a variant of a serde enum that is tagged externally (serde's default): \
+             make it one, or use NewEvent::with_json",
+        )
+    })?;
+    let payload = tagged.slice_ref(payload.get().as_bytes());
+    Ok((name, payload))
+}
+
+/// A map with exactly one entry.
+struct Entry<'a>(String, &'a RawValue);
+
+impl<'de> Deserialize<'de> for Entry<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneEntry;
+
+        impl<'de> Visitor<'de> for OneEntry {
+            type Value = Entry<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map with one entry")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let missing = || serde::de::Error::invalid_length(0, &self);
+                let (name, payload) = map.next_entry()?.ok_or_else(missing)?;
+                match map.next_key::<String>()? {
+                    None => Ok(Entry(name, payload)),
+                    Some(_) => Err(serde::de::Error::invalid_length(2, &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_map(OneEntry)
+    }
+}
+
+/// The variant with the event's type as its name, filled from the payload.
+pub(super) fn decode<T: DeserializeOwned>(event: &Event) -> Result<T> {
+    if !event.content_type().is_json() {
+        let message = format!("event {} is {}, not JSON", event.cursor(), event.content_type());
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    T::deserialize(Tagged(event)).map_err(|error| {
+        let message = format!(
+            "event {} of type '{}' does not decode: {error}",
+            event.cursor(),
+            event.event_type()
+        );
+        Error::with_source(ErrorKind::Corrupt, message, error)
+    })
+}
+
+/// Serde's view of an event as an externally tagged enum.
+#[derive(Clone, Copy)]
+struct Tagged<'a>(&'a Event);
+
+impl<'de> Deserializer<'de> for Tagged<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_enum(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> EnumAccess<'de> for Tagged<'de> {
+    type Error = serde_json::Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Self), Self::Error> {
+        let name: StrDeserializer<'_, Self::Error> =
+            self.0.event_type().as_str().into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Tagged<'de> {
+    type Error = serde_json::Error;
+
+    // A variant may lose its content: what older events carried is passed over.
+    fn unit_variant(self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, Self::Error> {
+        seed.deserialize(&mut serde_json::Deserializer::from_slice(self.0.payload()))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        serde_json::Deserializer::from_slice(self.0.payload()).deserialize_tuple(len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        serde_json::Deserializer::from_slice(self.0.payload())
+            .deserialize_struct("", fields, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Position, StreamId, Timestamp, Version};
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum FlightEvent {
+        BoardingStarted,
+        FlightDelayed {
+            minutes: u32,
+            reason: Option<String>,
+        },
+        #[serde(rename = "flight.landed")]
+        FlightLanded(String),
+        Rerouted(String, u8),
+    }
+
+    fn stored(content: NewEvent) -> Event {
+        let stream = StreamId::new("flight-UA1545").unwrap();
+        Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn every_kind_of_variant_round_trips() {
+        let all = [
+            (FlightEvent::BoardingStarted, "BoardingStarted", "{}"),
+            (
+                FlightEvent::FlightDelayed { minutes: 20, reason: None },
+                "FlightDelayed",
+                r#"{"minutes":20,"reason":null}"#,
+            ),
+            (FlightEvent::FlightLanded("IAH".into()), "flight.landed", r#""IAH""#),
+            (FlightEvent::Rerouted("BDL".into(), 2), "Rerouted", r#"["BDL",2]"#),
+        ];
+        for (event, name, payload) in all {
+            let new = NewEvent::json(&event).unwrap();
+            assert_eq!(new.event_type().as_str(), name);
+            assert_eq!(new.payload(), payload);
+            assert_eq!(stored(new).decode::<FlightEvent>().unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn what_is_no_enum_is_refused() {
+        for error in [
+            NewEvent::json(&7).unwrap_err(),
+            NewEvent::json(&[1, 2]).unwrap_err(),
+            NewEvent::json(&serde_json::json!({"a": 1, "b": 2})).unwrap_err(),
+            NewEvent::json(&serde_json::json!({})).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_and_a_wrong_payload_name_the_event() {
+        for (name, payload) in [("Unknown", "{}"), ("FlightDelayed", r#"{"minutes":"soon"}"#)] {
+            let event = stored(NewEvent::with_json(name, payload).unwrap());
+            let error = event.decode::<FlightEvent>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

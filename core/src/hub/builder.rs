@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use super::shared::{Shared, Tuning};
+use super::{Hub, publisher, tail};
+use crate::{Bus, EventStore, Result};
+
+/// Sets a [`Hub`] up and starts it.
+#[derive(Debug)]
+#[must_use]
+pub struct HubBuilder {
+    store: Arc<dyn EventStore>,
+    bus: Arc<dyn Bus>,
+    tuning: Tuning,
+}
+
+impl HubBuilder {
+    pub(super) fn new(store: Arc<dyn EventStore>, bus: Arc<dyn Bus>) -> Self {
+        let tuning = Tuning {
+            fallback: Duration::from_secs(1),
+            ring_events: 16_384,
+            ring_bytes: 64 << 20,
+            page_events: 256,
+            page_bytes: 64 << 10,
+            checkpoint_events: 1_000,
+            checkpoint_interval: Duration::from_secs(10),
+            publish_deadline: Duration::from_secs(5),
+        };
+        Self { store, bus, tuning }
+    }
+
+    /// How long the tail waits for a hint before it looks by itself: one
+    /// second by default. The longest delay that a silent bus can cause.
+    pub fn fallback(mut self, interval: Duration) -> Self {
+        self.tuning.fallback = interval;
+        self
+    }
+
+    /// The newest events that are kept in memory, in count and in bytes: 16,384
+    /// and 64 MiB by default. Subscribers within them never touch the store.
+    pub fn ring(mut self, events: usize, bytes: usize) -> Self {
+        (self.tuning.ring_events, self.tuning.ring_bytes) = (events, bytes);
+        self
+    }
+
+    /// What a subscription that is behind reads at a time, in count and in
+    /// bytes: 256 events and 64 KiB by default. The most that a subscriber
+    /// who reads slowly can hold.
+    pub fn page(mut self, events: usize, bytes: usize) -> Self {
+        (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
+        self
+    }
+
+    /// When a subscription to which nothing matched tells how far it looked:
+    /// after 1,000 events or 10 seconds by default.
+    pub fn checkpoint(mut self, events: usize, interval: Duration) -> Self {
+        (self.tuning.checkpoint_events, self.tuning.checkpoint_interval) =
+            (events.max(1), interval);
+        self
+    }
+
+    /// How long the bus may take to accept a hint: five seconds by default.
+    pub fn publish_deadline(mut self, deadline: Duration) -> Self {
+        self.tuning.publish_deadline = deadline;
+        self
+    }
+
+    /// Reads the head of the log and starts the hub's two tasks: the tail and
+    /// the publisher.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::head`].
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing runs until this has returned.
+    pub async fn start(self) -> Result<Hub> {
+        let head = self.store.head().await?;
+        let shared = Arc::new(Shared::new(self.store, self.tuning, head));
+        let tasks = TaskTracker::new();
+        tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus)));
+        tasks.spawn(publisher::run(Arc::clone(&shared), self.bus));
+        Ok(Hub::new(shared, tasks))
+    }
+}

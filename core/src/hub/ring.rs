@@ -1,0 +1,124 @@
+use std::collections::VecDeque;
+
+use crate::{Cursor, Event};
+
+/// The newest events of a log, bounded in count and bytes: everything in
+/// `(floor, tip]`.
+#[derive(Debug)]
+pub(super) struct Ring {
+    events: VecDeque<Event>,
+    bytes: usize,
+    floor: Cursor,
+    max_events: usize,
+    max_bytes: usize,
+}
+
+/// What the ring has for a subscriber.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Window {
+    /// The next events, oldest first; none at the tip and beyond.
+    Inside(Vec<Event>),
+    /// What comes next is no longer here, or the cursor is of another history:
+    /// the store knows.
+    Outside,
+}
+
+impl Ring {
+    pub(super) fn new(floor: Cursor, max_events: usize, max_bytes: usize) -> Self {
+        Self { events: VecDeque::new(), bytes: 0, floor, max_events, max_bytes }
+    }
+
+    /// Forgets everything and begins again after `floor`.
+    pub(super) fn reset(&mut self, floor: Cursor) {
+        self.events.clear();
+        self.bytes = 0;
+        self.floor = floor;
+    }
+
+    pub(super) fn tip(&self) -> Cursor {
+        self.events.back().map_or(self.floor, Event::cursor)
+    }
+
+    /// Adds what comes next in the log.
+    pub(super) fn push(&mut self, event: Event) {
+        debug_assert!(event.position() > self.tip().position(), "the tail reads in order");
+        self.bytes += cost(&event);
+        self.events.push_back(event);
+        while self.events.len() > self.max_events || self.bytes > self.max_bytes {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= cost(&oldest);
+            self.floor = oldest.cursor();
+        }
+    }
+
+    /// At most `max` events after `cursor`.
+    pub(super) fn after(&self, cursor: Cursor, max: usize) -> Window {
+        if cursor.position() > self.tip().position() {
+            return Window::Inside(Vec::new());
+        }
+        let next = self.events.partition_point(|event| event.position() <= cursor.position());
+        let at_cursor = next.checked_sub(1).map_or(self.floor, |index| self.events[index].cursor());
+        if at_cursor == cursor {
+            Window::Inside(self.events.range(next..).take(max).cloned().collect())
+        } else {
+            Window::Outside
+        }
+    }
+}
+
+/// The memory that an event is counted with: its bytes as stored, the same
+/// again once it is rendered, and what surrounds them.
+fn cost(event: &Event) -> usize {
+    2 * event.size() + 512
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NewEvent, Position, Timestamp, Version};
+
+    fn event(position: u64) -> Event {
+        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let stream = "flight-UA1545".try_into().unwrap();
+        let position = Position::new(position).unwrap();
+        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn holds_everything_above_its_floor_and_nothing_else() {
+        // Positions with gaps: 10, 20, ... 100.
+        let log: Vec<_> = (1..=10).map(|n| event(n * 10)).collect();
+        let mut ring = Ring::new(Cursor::START, 3, usize::MAX);
+        for event in &log {
+            ring.push(event.clone());
+        }
+        assert_eq!(ring.tip(), log[9].cursor());
+        assert_eq!(ring.after(log[6].cursor(), 2), Window::Inside(log[7..9].to_vec()));
+        assert_eq!(ring.after(log[8].cursor(), 9), Window::Inside(log[9..].to_vec()));
+        assert_eq!(ring.after(log[9].cursor(), 9), Window::Inside(vec![]));
+        assert_eq!(ring.after(log[5].cursor(), 9), Window::Outside);
+        assert_eq!(ring.after(Cursor::START, 9), Window::Outside);
+    }
+
+    #[test]
+    fn a_cursor_of_another_history_is_outside() {
+        let mut ring = Ring::new(Cursor::START, 3, usize::MAX);
+        ring.push(event(1));
+        ring.push(event(2));
+        assert_eq!(ring.after(event(1).cursor(), 9), Window::Outside);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut ring = Ring::new(Cursor::START, usize::MAX, 2 * cost(&event(1)) + 1);
+        for n in 1..=10 {
+            ring.push(event(n));
+        }
+        assert_eq!(ring.events.len(), 2);
+        let mut none = Ring::new(Cursor::START, usize::MAX, 0);
+        let only = event(1);
+        none.push(only.clone());
+        assert_eq!(none.tip(), only.cursor());
+        assert_eq!(none.after(only.cursor(), 9), Window::Inside(vec![]));
+    }
+}

@@ -1,0 +1,49 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened in a hub since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Hints that the bus did not take, in time or at all.
+    pub failed_publications: u64,
+    /// Times that listening to the bus failed or ended.
+    pub failed_listens: u64,
+    /// Reads of the tail that failed.
+    pub failed_reads: u64,
+    /// Times that the log was found to be another one.
+    pub changed_histories: u64,
+    /// Times that a subscription fell out of the ring.
+    pub fallen_behind: u64,
+    /// Subscriptions that are open now.
+    pub open_subscriptions: u64,
+}
+
+/// The counters behind [`HubStats`].
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) failed_publications: AtomicU64,
+    pub(super) failed_listens: AtomicU64,
+    pub(super) failed_reads: AtomicU64,
+    pub(super) changed_histories: AtomicU64,
+    pub(super) fallen_behind: AtomicU64,
+    pub(super) open_subscriptions: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> HubStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        HubStats {
+            failed_publications: read(&self.failed_publications),
+            failed_listens: read(&self.failed_listens),
+            failed_reads: read(&self.failed_reads),
+            changed_histories: read(&self.changed_histories),
+            fallen_behind: read(&self.fallen_behind),
+            open_subscriptions: read(&self.open_subscriptions),
+        }
+    }
+}
+
+/// Counts one more.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,241 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt};
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    Append, Appended, Bus, Cursor, Error, ErrorKind, EventStore, Expected, FilterItem, Hint,
+    Listener, LocalBus, MemoryStore, NewEvent, Page, Read, Result, memory,
+};
+
+fn event(event_type: &str) -> NewEvent {
+    NewEvent::with_json(event_type, "{}").unwrap()
+}
+
+async fn append(hub: &Hub, count: usize) -> Cursor {
+    let events: Vec<_> = (0..count).map(|_| event("FlightDelayed")).collect();
+    hub.append("flight-UA1545", Expected::Any, events).await.unwrap().cursor
+}
+
+async fn next(subscription: &mut Subscription) -> Item {
+    timeout(Duration::from_mins(1), subscription.next())
+        .await
+        .expect("an item within the deadline")
+        .expect("an open subscription")
+        .unwrap()
+}
+
+async fn events_until_live(subscription: &mut Subscription) -> Vec<u64> {
+    let mut positions = Vec::new();
+    loop {
+        match next(subscription).await {
+            Item::Event(event) => positions.push(event.position().get()),
+            Item::Live { .. } => return positions,
+            Item::Checkpoint(_) | Item::Behind { .. } => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_comes_first_then_live_then_what_happens() {
+    let hub = memory::hub().await.unwrap();
+    append(&hub, 3).await;
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert_eq!(events_until_live(&mut subscription).await, [1, 2, 3]);
+    let cursor = append(&hub, 1).await;
+    assert_eq!(next(&mut subscription).await.cursor(), cursor);
+    assert_eq!(subscription.cursor(), cursor);
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_comes_also_when_nothing_is_pending() {
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    let live = Item::Live { cursor: Cursor::START, head: Cursor::START };
+    assert_eq!(next(&mut subscription).await, live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_n_are_matching_ones() {
+    let hub = memory::hub().await.unwrap();
+    for event_type in ["A", "B", "A", "B", "A", "B", "B"] {
+        hub.append("s", Expected::Any, [event(event_type)]).await.unwrap();
+    }
+    let filter = || FilterItem::new().with_type("A").unwrap().into();
+    let subscribe = |count| Subscribe::new().after(After::Last(count)).filter(filter());
+    for (count, expected) in [(0, &[][..]), (1, &[5]), (2, &[3, 5]), (9, &[1, 3, 5])] {
+        let mut subscription = hub.subscribe(subscribe(count)).await.unwrap();
+        assert_eq!(events_until_live(&mut subscription).await, expected, "last {count}");
+    }
+    assert_eq!(hub.subscribe(subscribe(1_001)).await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
+    let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
+        .ring(4, usize::MAX)
+        .page(3, usize::MAX)
+        .start()
+        .await
+        .unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(events_until_live(&mut subscription).await.is_empty());
+    let head = append(&hub, 20).await;
+    while hub.tip() != head {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(next(&mut subscription).await, Item::Behind { cursor: Cursor::START, .. }));
+    let expected: Vec<u64> = (1..=20).collect();
+    assert_eq!(events_until_live(&mut subscription).await, expected);
+    assert_eq!(hub.stats().fallen_behind, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sparse_filter_is_told_how_far_it_was_looked() {
+    let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
+        .checkpoint(10, Duration::from_secs(10))
+        .start()
+        .await
+        .unwrap();
+    let nothing = FilterItem::new().with_type("Never").unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().filter(nothing.into())).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    let by_count = append(&hub, 10).await;
+    assert_eq!(next(&mut subscription).await, Item::Checkpoint(by_count));
+    let by_time = append(&hub, 1).await;
+    assert_eq!(next(&mut subscription).await, Item::Checkpoint(by_time));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_log_ends_subscriptions_and_refuses_old_cursors() {
+    let store = MemoryStore::new();
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let backup = store.snapshot();
+    let old = append(&hub, 3).await;
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    events_until_live(&mut subscription).await;
+
+    store.restore(&backup);
+    let error = subscription.next().await.unwrap().unwrap_err();
+    assert!(error.is_other_history(), "{error}");
+    assert!(subscription.next().await.is_none());
+    let ahead = hub.subscribe(Subscribe::new().after(old)).await.unwrap_err();
+    assert_eq!(ahead.kind(), ErrorKind::CursorAhead);
+    append(&hub, 5).await;
+    let changed = hub.subscribe(Subscribe::new().after(old)).await.unwrap_err();
+    assert_eq!(changed.kind(), ErrorKind::HistoryChanged);
+    let mut fresh = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert_eq!(events_until_live(&mut fresh).await, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn shutdown_ends_everything_also_by_dropping() {
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    hub.shutdown().await;
+    assert!(subscription.next().await.is_none());
+    let refused = hub.append("s", Expected::Any, [event("A")]).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert_eq!(hub.subscribe(Subscribe::new()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    drop(hub);
+    assert!(subscription.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_append_is_stored_and_told() {
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    // Polled once: the hub's task has it.
+    assert!(hub.append("s", Expected::Any, [event("A")]).now_or_never().is_none());
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+}
+
+#[tokio::test]
+async fn waiting_items_are_taken_without_waiting() {
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    assert_eq!(subscription.try_next(), None);
+    let head = append(&hub, 100).await;
+    while hub.tip() != head {
+        tokio::task::yield_now().await;
+    }
+    let taken = std::iter::from_fn(|| subscription.try_next()).count();
+    assert_eq!(taken, 100);
+    assert_eq!(subscription.cursor(), head);
+}
+
+/// A bus that takes nothing, or a store that fails when told to.
+#[derive(Debug, Default)]
+struct Faulty {
+    store: MemoryStore,
+    reads_fail: AtomicBool,
+    published: AtomicU64,
+}
+
+#[async_trait]
+impl Bus for Arc<Faulty> {
+    async fn publish(&self, _: Hint) -> Result<()> {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        Err(Error::new(ErrorKind::Unavailable, "the bus is down"))
+    }
+
+    async fn listen(&self) -> Result<Listener> {
+        Ok(Listener::new(futures::stream::empty()))
+    }
+}
+
+#[async_trait]
+impl EventStore for Arc<Faulty> {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        if self.reads_fail.swap(false, Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Backend, "this read failed"));
+        }
+        self.store.read(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.store.head().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_is_down_and_a_read_that_fails_only_cost_time() {
+    let faulty = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&faulty), Arc::clone(&faulty)).start().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    faulty.reads_fail.store(true, Ordering::Relaxed);
+    append(&hub, 2).await;
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+    // Appended by somebody else, who could not tell: the fallback finds it.
+    let elsewhere = Append::to("s", Expected::Any, [event("A")]).unwrap();
+    faulty.store.append(elsewhere).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+    let stats = hub.stats();
+    assert!(stats.failed_reads >= 1 && stats.failed_listens >= 1, "{stats:?}");
+    assert!(stats.failed_publications >= 1 && faulty.published.load(Ordering::Relaxed) >= 1);
+}
+
+#[tokio::test]
+async fn subscriptions_are_counted_while_they_are_open() {
+    let hub = memory::hub().await.unwrap();
+    let stream = hub.subscribe(Subscribe::new()).await.unwrap().into_stream();
+    assert_eq!(hub.stats().open_subscriptions, 1);
+    drop(stream.take(0));
+    assert_eq!(hub.stats().open_subscriptions, 0);
+}

@@ -1,0 +1,7 @@
+super::name::name! {
+    /// What kind of fact an event is, such as `FlightDeparted`.
+    ///
+    /// 1 to 255 bytes of UTF-8 without control characters, compared byte by
+    /// byte. Clones share the text.
+    EventType, "an event type"
+}

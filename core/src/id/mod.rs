@@ -1,0 +1,16 @@
+//! The values that name things: streams, types, tags, events and their places.
+
+mod event_id;
+mod event_type;
+mod name;
+mod position;
+mod stream_id;
+mod tag;
+mod version;
+
+pub use event_id::EventId;
+pub use event_type::EventType;
+pub use position::Position;
+pub use stream_id::StreamId;
+pub use tag::Tag;
+pub use version::Version;

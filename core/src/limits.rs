@@ -1,0 +1,32 @@
+//! The limits of every store, the same for all, so that an application can
+//! change its backend without learning new ones.
+//!
+//! Going past one of them is [`TooLarge`](crate::ErrorKind::TooLarge), before
+//! anything is written (law `limits_are_typed_errors`).
+
+/// The length of a stream id, an event type, a tag or a content type, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// The payload of one event, in bytes: 1 MiB.
+pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// The metadata of one event, in bytes: 64 KiB.
+pub const MAX_METADATA_BYTES: usize = 64 << 10;
+
+/// The tags of one event.
+pub const MAX_TAGS: usize = 64;
+
+/// The events of one append, over all its streams.
+pub const MAX_EVENTS_PER_APPEND: usize = 1_000;
+
+/// The payloads and metadata of one append together, in bytes: 16 MiB.
+pub const MAX_APPEND_BYTES: usize = 16 << 20;
+
+/// How deeply arrays and objects may nest in a JSON payload or in metadata.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// The values of one filter, over all its groups.
+pub const MAX_FILTER_VALUES: usize = 64;
+
+/// The events of one page. A larger limit is taken as this.
+pub const MAX_PAGE_EVENTS: usize = 1_000;

@@ -1,0 +1,34 @@
+//! A store and a bus in memory: the reference, for tests and for reading.
+//!
+//! Nothing here survives the process. What a store promises is written most
+//! plainly here, in a hundred lines.
+
+mod bus;
+mod store;
+
+pub use bus::LocalBus;
+pub use store::MemoryStore;
+
+use crate::{Hub, Result};
+
+/// A hub over a new [`MemoryStore`] and a [`LocalBus`], for tests.
+///
+/// # Errors
+///
+/// As [`HubBuilder::start`](crate::HubBuilder::start).
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> downlink::Result<()> {
+/// use downlink::{Expected, NewEvent};
+///
+/// let hub = downlink::memory::hub().await?;
+/// let landed = NewEvent::with_json("FlightLanded", "{}")?;
+/// hub.append("flight-UA1545", Expected::NoStream, [landed]).await?;
+/// # Ok(()) }
+/// ```
+pub async fn hub() -> Result<Hub> {
+    Hub::builder(MemoryStore::new(), LocalBus::new()).start().await
+}

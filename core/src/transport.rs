@@ -1,0 +1,189 @@
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Cursor, Event, Hub, Result, Subscribe};
+
+/// Carries a hub's log over a network, both ends of it.
+///
+/// This is the contract of a carrier: what the conformance suite and carriers
+/// of other people use. Applications serve all carriers by one router instead,
+/// which `serve` wraps.
+///
+/// # Contract
+///
+/// The names in brackets are laws of the conformance suite.
+///
+/// 1. **The same sequence.** For the same log, cursor and filter every carrier
+///    delivers the same events, cursors and envelope bytes
+///    \[`delivers_the_log_in_order`\].
+/// 2. **Exact resume.** A client that was cut off after any byte and resumes
+///    from its last complete frame has no gap and no repeat
+///    \[`resumes_after_a_cut_at_every_byte`\].
+/// 3. **Any cursor** has an answer: served, or refused with its reason
+///    \[`resumes_from_any_id`\].
+/// 4. **Filters** act on the server and commute with resuming
+///    \[`filter_and_resume_commute`\].
+/// 5. **The cursor moves** also when nothing matches
+///    \[`the_cursor_moves_without_matches`\].
+/// 6. **Framing is injective:** no payload forges a frame
+///    \[`no_payload_forges_a_frame`\].
+/// 7. **Order of frames:** `Ready (Event|Checkpoint)* Live
+///    (Event|Checkpoint|Behind …)*`, heartbeats anywhere
+///    \[`frames_come_in_order`\].
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// The carrier's name, as in `sse`.
+    fn name(&self) -> &'static str;
+
+    /// Serves the hub's log on this listener until `shutdown`, and then lets
+    /// every open stream end in good order.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if it refuses to serve there,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the listener fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes every connection at once.
+    async fn serve(
+        &self,
+        hub: Hub,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<()>;
+
+    /// Opens one connection and yields its frames until it ends. It neither
+    /// reconnects nor skips: what it yields is what was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a refused resume,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a refused request,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if there is no connection. The stream ends
+    /// with an error if the connection does not end between two frames.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future or the stream closes the connection.
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        subscribe: Subscribe,
+    ) -> Result<BoxStream<'static, Result<Frame>>>;
+}
+
+/// Where a feed is served: the URL of its router's root, such as
+/// `http://127.0.0.1:3000/api`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// The endpoint with this URL; a slash at its end is left out.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        let mut url = url.into();
+        url.truncate(url.trim_end_matches('/').len());
+        Self(url)
+    }
+
+    /// The URL, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a client receives.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Frame {
+    /// The subscription stands at `cursor`; first of all frames.
+    Ready {
+        /// Where it resumed.
+        cursor: Cursor,
+        /// The end of the log when it was opened.
+        head: Cursor,
+        /// How often the server says that it lives, if it does.
+        heartbeat: Option<Duration>,
+    },
+    /// An event that matches.
+    Event {
+        /// The event, read from its envelope.
+        event: Event,
+        /// The envelope, byte for byte.
+        envelope: Bytes,
+    },
+    /// The log was looked through up to here, and nothing matched.
+    Checkpoint {
+        /// How far.
+        cursor: Cursor,
+    },
+    /// Everything up to a head read after [`Ready`](Self::Ready) was delivered.
+    Live {
+        /// Where the subscription is.
+        cursor: Cursor,
+        /// The end of the log.
+        head: Cursor,
+    },
+    /// The subscription fell out of the ring and reads from the store again.
+    Behind {
+        /// Where the subscription is.
+        cursor: Cursor,
+        /// The end of the log.
+        head: Cursor,
+    },
+    /// The log became another one; nothing follows.
+    Reset {
+        /// `history-changed` or `cursor-ahead`.
+        reason: String,
+        /// The end of the log as it is now.
+        head: Cursor,
+    },
+    /// The server lives.
+    Heartbeat {
+        /// The end of the log.
+        head: Cursor,
+    },
+    /// The server ends the connection.
+    Bye {
+        /// Why, in one word.
+        reason: String,
+        /// How long to wait before the next.
+        reconnect_after: Duration,
+    },
+    /// Something went wrong; the connection ends if it carries nothing else.
+    Problem {
+        /// The code, as in `bad-filter`.
+        code: String,
+        /// What to do.
+        detail: String,
+        /// Whether a repetition may succeed.
+        retryable: bool,
+    },
+}
+
+impl Frame {
+    /// Where to resume after this frame; `None` if it does not move the cursor.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        match self {
+            Self::Event { event, .. } => Some(event.cursor()),
+            Self::Ready { cursor, .. }
+            | Self::Checkpoint { cursor }
+            | Self::Live { cursor, .. }
+            | Self::Behind { cursor, .. } => Some(*cursor),
+            Self::Reset { .. }
+            | Self::Heartbeat { .. }
+            | Self::Bye { .. }
+            | Self::Problem { .. } => None,
+        }
+    }
+}
