@@ -182,10 +182,7 @@ impl Error {
     /// the log. For backends.
     #[must_use]
     pub fn cursor_ahead(position: Position, head: Cursor) -> Self {
-        let message = format!(
-            "position {position} is past the end of the log at {}: the log lost its tail, or is another one",
-            head.position()
-        );
+        let message = format!("position {position} is past the end of the log at {}", head.position());
         Self::new(ErrorKind::CursorAhead, message)
     }
 
@@ -193,8 +190,7 @@ impl Error {
     /// event, or none, where `cursor` points. For backends.
     #[must_use]
     pub fn history_changed(cursor: Cursor) -> Self {
-        let message =
-            format!("the log has another event at cursor {cursor}: it was replaced or restored");
+        let message = format!("the log has another event at cursor {cursor}, or none");
         Self::new(ErrorKind::HistoryChanged, message)
     }
 

@@ -119,7 +119,9 @@ impl NewEvent {
     #[must_use]
     pub fn from_stored(parts: StoredParts) -> Self {
         let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;
-        Self { id, event_type, content_type, payload, metadata, tags: tags.into() }
+        // Most events have none, and the empty list is shared.
+        let tags = if tags.is_empty() { Arc::default() } else { tags.into() };
+        Self { id, event_type, content_type, payload, metadata, tags }
     }
 
     fn unchecked(event_type: EventType, content_type: ContentType, payload: Bytes) -> Self {

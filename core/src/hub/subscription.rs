@@ -113,6 +113,26 @@ impl Subscription {
         self.head
     }
 
+    /// The end of the log as far as the tail has read: without any work, and
+    /// perhaps a moment old.
+    #[must_use]
+    pub fn tip(&self) -> Cursor {
+        self.shared.tip()
+    }
+
+    /// The end of the log, read now; see [`EventStore::head`](crate::EventStore::head).
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::head`](crate::EventStore::head).
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn head(&self) -> Result<Cursor> {
+        self.shared.store.head().await
+    }
+
     /// Waits for the next item. `None` when the hub was shut down, and after an
     /// error.
     ///
@@ -137,7 +157,7 @@ impl Subscription {
             }
             if let Err(error) = self.advance().await {
                 self.ended = true;
-                return Some(Err(error));
+                return (!self.shared.stop.is_cancelled()).then_some(Err(error));
             }
         }
     }
@@ -233,6 +253,8 @@ impl Subscription {
             self.phase = Phase::Live;
             return self.yields(Item::Live { cursor: self.scanned, head });
         }
+        // Thousands of subscriptions wait here: none keeps what a burst needed.
+        self.waiting.shrink_to(4);
         let checkpoint_at =
             self.unreported.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
@@ -268,6 +290,11 @@ impl Subscription {
         self.scanned = page.scanned;
         if moved && found.is_none() {
             self.yields(Item::Checkpoint(page.scanned));
+        }
+        if !moved {
+            // The store has no more, and the ring is elsewhere: the tail has yet to see what happened.
+            self.shared.nudge.notify_one();
+            self.at_the_tip().await;
         }
         Ok(())
     }
