@@ -1,0 +1,62 @@
+// The clock, and the controls of the replay.
+
+import { Flaps } from './flap.js';
+import { hhmm } from './flights.js';
+import { post } from './post.js';
+
+const element = (id) => document.getElementById(id);
+const days = ['Tuesday 1', 'Wednesday 2', 'Thursday 3'];
+
+// The slider is logarithmic: every step is the same factor, from 1 to 3600.
+const toSpeed = (value) => {
+  const speed = 3600 ** (value / 100);
+  return speed < 10 ? Math.round(speed * 10) / 10 : Math.round(speed);
+};
+const toValue = (speed) => Math.round((Math.log(speed) / Math.log(3600)) * 100);
+
+export class Controls {
+  #clock;
+  #say;
+  #flaps = new Flaps(5, '', 1);
+  #sliding = false;
+
+  /** @param say called with a sentence when the server refuses something */
+  constructor(clock, say) {
+    this.#clock = clock;
+    this.#say = say;
+    element('clock').append(this.#flaps.element);
+    element('pause').addEventListener('click', () => this.#wish({ paused: !clock.paused }));
+    element('speed').addEventListener('input', () => {
+      this.#sliding = true;
+      this.#showSpeed(toSpeed(element('speed').value));
+    });
+    element('speed').addEventListener('change', async () => {
+      await this.#wish({ speed: toSpeed(element('speed').value) });
+      this.#sliding = false;
+    });
+  }
+
+  draw() {
+    const { paused, finished, speed } = this.#clock;
+    const now = Math.floor(this.#clock.now());
+    this.#flaps.show(hhmm(now));
+    element('clock-text').textContent = `The clock shows ${hhmm(now)}`;
+    element('date').textContent = `${days[Math.floor(now / 1440)] ?? 'later in'} January 2013`;
+    element('pause').textContent = finished ? 'Day over' : paused ? 'Resume' : 'Pause';
+    element('pause').disabled = element('speed').disabled = finished;
+    element('pause').setAttribute('aria-pressed', String(paused));
+    if (this.#sliding) return;
+    element('speed').value = toValue(speed);
+    this.#showSpeed(speed);
+  }
+
+  #showSpeed(speed) {
+    element('speed-text').textContent = `${speed}×`;
+    element('speed').setAttribute('aria-valuetext', `${speed} times as fast as the day was`);
+  }
+
+  async #wish(wish) {
+    const { refusal } = await post('api/replay', wish);
+    if (refusal !== undefined) this.#say(refusal);
+  }
+}

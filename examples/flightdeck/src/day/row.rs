@@ -1,0 +1,113 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use crate::ClockTime;
+
+/// One line of the file, as it was published; see the README beside the data.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Row {
+    #[serde(deserialize_with = "recorded")]
+    dep_time: Option<u32>,
+    sched_dep_time: Hmm,
+    #[serde(deserialize_with = "recorded")]
+    dep_delay: Option<i32>,
+    #[serde(deserialize_with = "recorded")]
+    arr_time: Option<Hmm>,
+    sched_arr_time: Hmm,
+    pub(super) carrier: String,
+    pub(super) flight: u16,
+    #[serde(deserialize_with = "recorded")]
+    pub(super) tailnum: Option<String>,
+    pub(super) origin: String,
+    pub(super) dest: String,
+    #[serde(deserialize_with = "recorded")]
+    air_time: Option<u32>,
+}
+
+/// Reads all flights of the file.
+pub(super) fn read(csv: &str) -> Result<Vec<Row>, csv::Error> {
+    csv::Reader::from_reader(csv.as_bytes()).deserialize().collect()
+}
+
+impl Row {
+    /// When the flight was to leave.
+    pub(super) fn scheduled(&self) -> ClockTime {
+        ClockTime::from_minute(self.sched_dep_time.0)
+    }
+
+    /// When it was to arrive, `hours` being what its destination's clocks are
+    /// ahead of New York's.
+    pub(super) fn due(&self, hours: i32) -> ClockTime {
+        first_after(self.scheduled(), self.sched_arr_time, hours)
+    }
+
+    /// When it left; `None` if it was cancelled.
+    ///
+    /// The delay decides, not the time of day: one flight left 14 hours late.
+    pub(super) fn departed(&self) -> Option<ClockTime> {
+        self.dep_time.and(self.dep_delay).map(|delay| self.scheduled().shifted(delay))
+    }
+
+    /// When it arrived at its destination; `None` if it never did, or did not leave.
+    pub(super) fn landed(&self, hours: i32) -> Option<ClockTime> {
+        self.arr_time.map(|time| first_after(self.departed().unwrap_or_default(), time, hours))
+    }
+
+    /// Whether it went elsewhere on the way.
+    pub(super) fn diverted(&self) -> bool {
+        self.dep_time.is_some() && (self.air_time.is_none() || self.arr_time.is_none())
+    }
+}
+
+/// The first minute after `departure` at which a clock that is `hours` ahead
+/// shows `time`.
+fn first_after(departure: ClockTime, time: Hmm, hours: i32) -> ClockTime {
+    const DAY: u32 = 24 * 60;
+    // Two days more, so that the subtraction stays above zero.
+    let here = (time.0 + 2 * DAY).saturating_add_signed(-hours * 60);
+    let flying = (here % DAY + DAY - departure.minute() % DAY) % DAY;
+    departure.plus(if flying == 0 { DAY } else { flying })
+}
+
+/// Minutes since midnight, written as a number: 517 is 05:17, 2400 is midnight.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Hmm(u32);
+
+impl FromStr for Hmm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number: u32 = text.parse().unwrap_or(u32::MAX);
+        let (hour, minute) = (number / 100, number % 100);
+        if minute < 60 && number <= 2400 {
+            Ok(Self(hour * 60 + minute))
+        } else {
+            Err(format!("'{text}' is not a time of day such as 517"))
+        }
+    }
+}
+
+impl TryFrom<String> for Hmm {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A field, or `None` where the file says `NA`.
+fn recorded<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "NA" => Ok(None),
+        text => text.parse().map(Some).map_err(D::Error::custom),
+    }
+}

@@ -1,0 +1,120 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a flight on this day: `UA1545`.
+///
+/// A carrier that uses a number again in the day gets `UA1545-2` for the second
+/// flight, so that every flight has a stream of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FlightId(String);
+
+/// The longest name: two letters, four digits, a dash and two digits.
+const MAX_BYTES: usize = 9;
+
+impl FlightId {
+    /// The `nth` flight, counted from 1, of a carrier's number in the day.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAFlight`] if the carrier or the number is not as airlines have them.
+    pub fn new(airline: &str, number: u16, nth: u8) -> Result<Self, NotAFlight> {
+        match nth {
+            1 => format!("{airline}{number}").parse(),
+            _ => format!("{airline}{number}-{nth}").parse(),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The stream that holds this flight's events: `flight-UA1545`.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        format!("flight-{}", self.0)
+    }
+}
+
+impl fmt::Display for FlightId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<FlightId> for String {
+    fn from(flight: FlightId) -> Self {
+        flight.0
+    }
+}
+
+/// A text that cannot name a flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAFlight(String);
+
+impl fmt::Display for NotAFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: String = self.0.chars().take(32).collect();
+        write!(f, "'{text}' is not a flight: name one as the board does, for example UA1545")
+    }
+}
+
+impl std::error::Error for NotAFlight {}
+
+impl TryFrom<String> for FlightId {
+    type Error = NotAFlight;
+
+    fn try_from(text: String) -> Result<Self, NotAFlight> {
+        if is_flight(&text) { Ok(Self(text)) } else { Err(NotAFlight(text)) }
+    }
+}
+
+impl FromStr for FlightId {
+    type Err = NotAFlight;
+
+    fn from_str(text: &str) -> Result<Self, NotAFlight> {
+        text.to_owned().try_into()
+    }
+}
+
+fn is_flight(text: &str) -> bool {
+    let Some((airline, rest)) = text.split_at_checked(2) else { return false };
+    let (number, nth) = rest.split_once('-').unwrap_or((rest, "2"));
+    text.len() <= MAX_BYTES
+        && airline.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && (1..=4).contains(&number.len())
+        && (1..=2).contains(&nth.len())
+        && number.bytes().chain(nth.bytes()).all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_flight_of_a_number_has_another_stream() {
+        let first = FlightId::new("UA", 1545, 1).unwrap();
+        let second = FlightId::new("UA", 1545, 2).unwrap();
+        assert_eq!(first.stream(), "flight-UA1545");
+        assert_eq!(second.stream(), "flight-UA1545-2");
+    }
+
+    #[test]
+    fn carriers_with_digits_are_carriers() {
+        assert_eq!(FlightId::new("9E", 3325, 1).unwrap().as_str(), "9E3325");
+        assert_eq!("B6725".parse::<FlightId>().unwrap().as_str(), "B6725");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in
+            ["", "U", "UA", "ua1545", "UA15455", "UA1545-", "UA1545-123", "UA1545/..", "ÜA1"]
+        {
+            assert!(text.parse::<FlightId>().is_err(), "'{text}' was taken");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a flight is: its events, its commands, and the decisions between them.
+
+mod command;
+mod event;
+mod id;
+mod refused;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timetable;
+
+pub use command::{Action, FlightCommand};
+pub use event::{FlightEvent, Party};
+pub use id::{FlightId, NotAFlight};
+pub use refused::Refused;
+pub use state::{Flight, MAX_DELAY};
+pub use timetable::Timetable;

@@ -1,0 +1,199 @@
+use super::{Action, FlightCommand, FlightEvent, Party, Refused, Timetable};
+use crate::{ClockTime, Decider};
+
+/// The most minutes that one delay can be.
+pub const MAX_DELAY: u32 = 720;
+
+/// The most minutes that visitors together can hold a flight.
+const MAX_HOLD: u32 = 24 * 60;
+
+/// How long before departure boarding can begin, and how long it usually takes.
+const EARLIEST_BOARDING: u32 = 60;
+const USUAL_BOARDING: u32 = 30;
+
+/// The characters that a reason can have.
+const MAX_REASON: usize = 80;
+
+/// A flight as its events tell it: what decisions rest on.
+///
+/// The default is a flight without events, which is not on the board.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    timetable: Option<Timetable>,
+    phase: Phase,
+    departs: ClockTime,
+    held: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Unknown,
+    Waiting,
+    Boarding,
+    Departed(ClockTime),
+    Diverted,
+    Landed(ClockTime),
+    Cancelled(ClockTime),
+}
+
+impl Decider for Flight {
+    type Command = FlightCommand;
+    type Event = FlightEvent;
+    type Refused = Refused;
+
+    fn evolve(mut self, event: &FlightEvent) -> Self {
+        match event {
+            FlightEvent::FlightScheduled { timetable, .. } => {
+                self.departs = timetable.departs;
+                self.timetable = Some(timetable.clone());
+                self.phase = Phase::Waiting;
+            }
+            FlightEvent::FlightDelayed { departs, by, .. } => {
+                if *by == Party::Visitor {
+                    self.held += departs.since(self.departs);
+                }
+                self.departs = *departs;
+            }
+            FlightEvent::BoardingStarted { .. } => self.phase = Phase::Boarding,
+            FlightEvent::FlightDeparted { at } => self.phase = Phase::Departed(*at),
+            FlightEvent::FlightDiverted { .. } => self.phase = Phase::Diverted,
+            FlightEvent::FlightLanded { at } => self.phase = Phase::Landed(*at),
+            FlightEvent::FlightCancelled { at, .. } => self.phase = Phase::Cancelled(*at),
+        }
+        self
+    }
+
+    fn decide(&self, command: FlightCommand) -> Result<Vec<FlightEvent>, Refused> {
+        let at = command.at;
+        let event = match command.action {
+            Action::Schedule(timetable) => self.schedule(at, timetable),
+            Action::Board => self.board(at),
+            Action::Delay { minutes, reason, by } => self.delay(at, minutes, reason, by),
+            Action::Depart => self.depart(at),
+            Action::Land => self.land(at),
+            Action::Divert => self.divert(at),
+            Action::Cancel { reason, by } => self.cancel(at, reason, by),
+        }?;
+        Ok(vec![event])
+    }
+
+    fn tags(&self) -> Vec<String> {
+        self.timetable.as_ref().map(|timetable| timetable.tags().into()).unwrap_or_default()
+    }
+}
+
+impl Flight {
+    /// The line on the board; `None` before the flight was scheduled.
+    #[must_use]
+    pub fn timetable(&self) -> Option<&Timetable> {
+        self.timetable.as_ref()
+    }
+
+    /// The time of departure that was announced last.
+    #[must_use]
+    pub fn departs(&self) -> ClockTime {
+        self.departs
+    }
+
+    fn schedule(&self, at: ClockTime, timetable: Timetable) -> Result<FlightEvent, Refused> {
+        match self.phase {
+            Phase::Unknown => Ok(FlightEvent::FlightScheduled { at, timetable }),
+            _ => Err(Refused::AlreadyOnTheBoard),
+        }
+    }
+
+    fn board(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
+        self.still_here()?;
+        if self.phase == Phase::Boarding {
+            return Err(Refused::AlreadyBoarding);
+        }
+        if at < self.departs.minus(EARLIEST_BOARDING) {
+            return Err(Refused::TooEarlyToBoard { from: self.departs.minus(USUAL_BOARDING) });
+        }
+        Ok(FlightEvent::BoardingStarted { at })
+    }
+
+    fn delay(
+        &self,
+        at: ClockTime,
+        minutes: u32,
+        reason: Option<String>,
+        by: Party,
+    ) -> Result<FlightEvent, Refused> {
+        self.still_here()?;
+        if !(1..=MAX_DELAY).contains(&minutes) {
+            return Err(Refused::DelayOutOfRange { most: MAX_DELAY });
+        }
+        // A flight that is late already is delayed from now on, not from the past.
+        let departs = self.departs.max(at).plus(minutes);
+        let left = MAX_HOLD.saturating_sub(self.held);
+        if by == Party::Visitor && departs.since(self.departs) > left {
+            return Err(Refused::HeldTooLong { left });
+        }
+        Ok(FlightEvent::FlightDelayed { at, minutes, departs, reason: short(reason)?, by })
+    }
+
+    fn depart(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
+        self.still_here()?;
+        if self.held > 0 && at < self.departs {
+            return Err(Refused::Held { until: self.departs });
+        }
+        match self.phase {
+            Phase::Boarding => Ok(FlightEvent::FlightDeparted { at }),
+            _ => Err(Refused::NotBoarded),
+        }
+    }
+
+    fn land(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
+        self.in_the_air()?;
+        Ok(FlightEvent::FlightLanded { at })
+    }
+
+    fn divert(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
+        self.in_the_air()?;
+        match self.phase {
+            Phase::Diverted => Err(Refused::AlreadyDiverted),
+            _ => Ok(FlightEvent::FlightDiverted { at }),
+        }
+    }
+
+    fn cancel(
+        &self,
+        at: ClockTime,
+        reason: Option<String>,
+        by: Party,
+    ) -> Result<FlightEvent, Refused> {
+        self.still_here()?;
+        Ok(FlightEvent::FlightCancelled { at, reason: short(reason)?, by })
+    }
+
+    fn still_here(&self) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Unknown => Err(Refused::NotOnTheBoard),
+            Phase::Waiting | Phase::Boarding => Ok(()),
+            Phase::Departed(at) => Err(Refused::Departed { at }),
+            Phase::Diverted => Err(Refused::AlreadyDiverted),
+            Phase::Landed(at) => Err(Refused::Landed { at }),
+            Phase::Cancelled(at) => Err(Refused::Cancelled { at }),
+        }
+    }
+
+    fn in_the_air(&self) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Departed(_) | Phase::Diverted => Ok(()),
+            Phase::Waiting | Phase::Boarding => Err(Refused::NotDeparted),
+            _ => self.still_here(),
+        }
+    }
+}
+
+/// The reason without white space around it; nothing if nothing is left.
+fn short(reason: Option<String>) -> Result<Option<String>, Refused> {
+    let Some(reason) = reason else { return Ok(None) };
+    let reason = reason.trim();
+    if reason.chars().count() > MAX_REASON {
+        return Err(Refused::ReasonTooLong { most: MAX_REASON });
+    }
+    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+}

@@ -1,0 +1,66 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::CannotStart;
+
+/// Deletes a log and what SQLite keeps beside it, if there is one.
+///
+/// # Errors
+///
+/// [`CannotStart::NotALog`] if the file is something else; then nothing is
+/// deleted.
+pub(crate) async fn delete(path: &Path) -> Result<(), CannotStart> {
+    let file = match path.canonicalize() {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(CannotStart::Delete(path.into(), error)),
+    };
+    // Opening is the test: it succeeds with logs only.
+    let log = downlink_rusqlite::open(&file).await;
+    log.map_err(|error| CannotStart::NotALog(path.into(), error))?.close().await;
+    for end in ["", "-wal", "-shm"] {
+        remove(&beside(&file, end)).map_err(|error| CannotStart::Delete(path.into(), error))?;
+    }
+    Ok(())
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_is_deleted_with_its_sidecars() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flightdeck.db");
+        downlink_rusqlite::open(&path).await.unwrap().close().await;
+        fs::write(beside(&path, "-wal"), "").unwrap();
+        delete(&path).await.unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        delete(&path).await.expect("nothing to delete");
+    }
+
+    #[tokio::test]
+    async fn anything_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thesis.txt");
+        fs::write(&path, "three years of work").unwrap();
+        let refused = delete(&path).await.unwrap_err();
+        assert!(matches!(refused, CannotStart::NotALog(..)), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three years of work");
+        assert!(matches!(delete(folder.path()).await, Err(CannotStart::NotALog(..))));
+    }
+}

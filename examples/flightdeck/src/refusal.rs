@@ -1,0 +1,58 @@
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use downlink_transports::wire::{Code, Problem};
+use serde_json::json;
+
+use crate::NotDone;
+
+/// An answer that says no: `application/problem+json`, with a sentence that
+/// helps in `detail`.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The rules of the game forbid it: 409, and repeating does not help.
+    Rules(String),
+    /// It was asked the wrong way, or the log does not work.
+    Problem(Problem),
+}
+
+impl<R: ToString> From<NotDone<R>> for Refusal {
+    fn from(not_done: NotDone<R>) -> Self {
+        match not_done {
+            NotDone::Refused(refused) => Self::Rules(refused.to_string()),
+            NotDone::Log(error) => Self::Problem(error.into()),
+        }
+    }
+}
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        let code = match rejection.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+            _ => Code::Invalid,
+        };
+        Self::Problem(Problem::new(code, rejection.body_text()))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Rules(detail) => {
+                let body = json!({
+                    "type": "urn:flightdeck:problem:refused",
+                    "title": "Refused",
+                    "status": 409,
+                    "detail": detail,
+                    "code": "refused",
+                    "retryable": false,
+                });
+                let kind = [(CONTENT_TYPE, "application/problem+json")];
+                (StatusCode::CONFLICT, kind, body.to_string()).into_response()
+            }
+        }
+    }
+}

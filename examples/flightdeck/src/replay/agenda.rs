@@ -1,0 +1,231 @@
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::pace::since_midnight;
+use crate::ClockTime;
+use crate::day::{Day, OPENING};
+use crate::flight::{FlightCommand, FlightId};
+
+/// What is still to happen in the day, the next thing first.
+///
+/// A flight's commands come one after the other: the next is given only when
+/// the one before is [`done`](Self::done), however many flights are worked on
+/// at the same time.
+#[derive(Debug)]
+pub struct Agenda {
+    flights: Vec<Waiting>,
+    due: BinaryHeap<Reverse<(Duration, usize)>>,
+}
+
+/// A flight and what is still to happen to it.
+#[derive(Debug)]
+struct Waiting {
+    flight: FlightId,
+    commands: VecDeque<(u16, FlightCommand)>,
+    /// How many minutes behind its plan it is, because somebody held it.
+    behind: u32,
+    /// The second within the minute at which its things happen, so that the
+    /// flights of one minute do not all move at once.
+    second: u64,
+}
+
+/// A command whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The flight that it is for.
+    pub flight: FlightId,
+    /// Which of the flight's commands it is, counted from 0: the same in every run.
+    pub number: u16,
+    /// The command.
+    pub command: FlightCommand,
+    index: usize,
+}
+
+impl Agenda {
+    /// The agenda of a day, or of what is left of it: `done` tells when a
+    /// flight's command of this number was carried out, if it was.
+    pub fn new(day: &Day, done: impl Fn(&FlightId, u16) -> Option<ClockTime>) -> Self {
+        let mut agenda = Self { flights: Vec::new(), due: BinaryHeap::new() };
+        for plan in day.flights() {
+            let mut waiting = Waiting {
+                flight: plan.flight.clone(),
+                commands: VecDeque::new(),
+                behind: 0,
+                second: second_of(&plan.flight),
+            };
+            for (number, command) in (0..).zip(&plan.commands) {
+                match done(&plan.flight, number) {
+                    Some(at) => waiting.behind = at.since(command.at),
+                    None => waiting.commands.push_back((number, command.clone())),
+                }
+            }
+            agenda.flights.push(waiting);
+            agenda.queue(agenda.flights.len() - 1);
+        }
+        agenda
+    }
+
+    /// When the next thing is due, as time since midnight; `None` when the day
+    /// is over.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Takes out what is due when the clock shows `now`, at most one command a
+    /// flight.
+    ///
+    /// Each of them has to be given back, to [`done`](Self::done),
+    /// [`again`](Self::again) or [`postpone`](Self::postpone).
+    pub fn take(&mut self, now: Duration) -> Vec<Due> {
+        let mut taken = Vec::new();
+        while let Some(index) = self.pop(now) {
+            let waiting = &mut self.flights[index];
+            if let Some((number, mut command)) = waiting.commands.pop_front() {
+                command.at = command.at.plus(waiting.behind);
+                taken.push(Due { flight: waiting.flight.clone(), number, command, index });
+            }
+        }
+        taken
+    }
+
+    /// The command was carried out, or will never be: on to the flight's next.
+    pub fn done(&mut self, due: &Due) {
+        self.queue(due.index);
+    }
+
+    /// The command has to be given again, since nobody knows what became of it.
+    pub fn again(&mut self, due: Due) {
+        let waiting = &mut self.flights[due.index];
+        let at = due.command.at.minus(waiting.behind);
+        waiting.commands.push_front((due.number, FlightCommand { at, ..due.command }));
+        self.queue(due.index);
+    }
+
+    /// The command came too early: it, and all that follows it, comes later by
+    /// as much as it takes to give it at `until`.
+    pub fn postpone(&mut self, due: Due, until: ClockTime) {
+        let late = until.since(due.command.at).max(1);
+        let at = due.command.at.plus(late);
+        self.flights[due.index].behind += late;
+        self.again(Due { command: FlightCommand { at, ..due.command }, ..due });
+    }
+
+    fn pop(&mut self, now: Duration) -> Option<usize> {
+        let Reverse((due, index)) = *self.due.peek()?;
+        (due <= now).then(|| {
+            self.due.pop();
+            index
+        })
+    }
+
+    fn queue(&mut self, index: usize) {
+        let waiting = &self.flights[index];
+        if let Some((_, command)) = waiting.commands.front() {
+            let at = command.at.plus(waiting.behind);
+            // The board is full when the hall opens.
+            let second = if at == OPENING { 0 } else { waiting.second };
+            self.due.push(Reverse((since_midnight(at) + Duration::from_secs(second), index)));
+        }
+    }
+}
+
+/// A second between 0 and 59, always the same one for a flight.
+fn second_of(flight: &FlightId) -> u64 {
+    flight.as_str().bytes().fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flight::Action;
+
+    const WHOLE_DAY: Duration = Duration::from_hours(48);
+
+    fn nothing(_: &FlightId, _: u16) -> Option<ClockTime> {
+        None
+    }
+
+    fn run(mut agenda: Agenda) -> Vec<Due> {
+        let mut all = Vec::new();
+        while let Some(now) = agenda.next() {
+            for due in agenda.take(now) {
+                agenda.done(&due);
+                all.push(due);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_day_comes_in_the_order_of_its_minutes() {
+        let all = run(Agenda::new(&Day::recorded(), nothing));
+        let planned: usize = Day::recorded().flights().iter().map(|plan| plan.commands.len()).sum();
+        assert_eq!(all.len(), planned);
+        assert!(all.is_sorted_by_key(|due| due.command.at), "a minute came after a later one");
+    }
+
+    #[test]
+    fn a_flight_is_not_asked_twice_at_once() {
+        let mut agenda = Agenda::new(&Day::recorded(), nothing);
+        let first = agenda.take(WHOLE_DAY);
+        assert_eq!(first.len(), 842);
+        assert!(agenda.take(WHOLE_DAY).is_empty());
+        agenda.done(&first[0]);
+        let second = agenda.take(WHOLE_DAY);
+        assert_eq!((second[0].number, &second[0].flight), (1, &first[0].flight));
+    }
+
+    #[test]
+    fn a_flight_that_is_held_is_late_from_then_on() {
+        let mut agenda = Agenda::new(&Day::recorded(), nothing);
+        let boarding = loop {
+            let now = agenda.next().expect("a flight that boards");
+            let due = agenda.take(now).remove(0);
+            if due.command.action == Action::Board {
+                break due;
+            }
+            agenda.done(&due);
+        };
+        let until = boarding.command.at.plus(45);
+        let flight = boarding.flight.clone();
+        agenda.postpone(boarding.clone(), until);
+        let rest: Vec<_> = run(agenda).into_iter().filter(|due| due.flight == flight).collect();
+        assert_eq!((rest[0].number, rest[0].command.at), (boarding.number, until));
+        let planned = Day::recorded();
+        let planned = planned.flights().iter().find(|plan| plan.flight == flight).unwrap();
+        assert_eq!(rest.last().unwrap().command.at, planned.commands.last().unwrap().at.plus(45));
+    }
+
+    #[test]
+    fn what_was_done_before_is_not_done_again() {
+        let day = Day::recorded();
+        let all = run(Agenda::new(&day, nothing));
+        let (before, after) = all.split_at(1_000);
+        let done = |flight: &FlightId, number| {
+            before
+                .iter()
+                .find(|due| due.flight == *flight && due.number == number)
+                .map(|due| due.command.at)
+        };
+        let mut rest = run(Agenda::new(&day, done));
+        let mut expected = after.to_vec();
+        let order = |due: &Due| (due.flight.clone(), due.number);
+        rest.sort_by_key(order);
+        expected.sort_by_key(order);
+        assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn a_delay_by_a_visitor_survives_a_restart() {
+        let day = Day::recorded();
+        let flight = &day.flights()[0];
+        let late = flight.commands[2].at.plus(30);
+        let agenda = Agenda::new(&day, |name, number| {
+            (*name == flight.flight && number <= 2).then_some(late)
+        });
+        let landing = run(agenda).into_iter().find(|due| due.flight == flight.flight).unwrap();
+        assert_eq!(landing.command.at, flight.commands[3].at.plus(30));
+    }
+}

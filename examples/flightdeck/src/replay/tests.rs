@@ -1,0 +1,108 @@
+use std::collections::{HashMap, HashSet};
+
+use downlink::{EventId, Hub, Item, LocalBus, MemoryStore, Read, Subscribe};
+use futures::TryStreamExt;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::NotDone;
+use crate::day::Day;
+
+async fn hub() -> Hub {
+    Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap()
+}
+
+/// A replay that runs, and how to end it.
+struct Running {
+    replay: Replay,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    async fn start(hub: &Hub) -> Self {
+        let stop = CancellationToken::new();
+        let day = Day::recorded();
+        let (replay, task) =
+            Replay::start(hub, &day, Some(Speed::FASTEST), stop.clone()).await.unwrap();
+        Self { replay, task, stop }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Waits until the log has so many events.
+async fn events(hub: &Hub, count: usize) {
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    let mut seen = 0;
+    while seen < count {
+        let item = subscription.next().await.transpose().unwrap();
+        seen += usize::from(matches!(item.expect("an open hub"), Item::Event(_)));
+    }
+}
+
+#[tokio::test]
+async fn the_replay_fills_the_board_and_goes_on() {
+    let hub = hub().await;
+    let running = Running::start(&hub).await;
+    events(&hub, 200).await;
+    assert!(running.replay.status().clock >= crate::day::OPENING);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_and_repeats_nothing() {
+    let hub = hub().await;
+    for count in [150, 400, 650] {
+        let running = Running::start(&hub).await;
+        events(&hub, count).await;
+        running.end().await;
+    }
+
+    let all: Vec<_> = hub.events(Read::log()).try_collect().await.unwrap();
+    let ids: HashSet<EventId> = all.iter().map(downlink::Event::id).collect();
+    assert_eq!(ids.len(), all.len());
+    let mut scheduled: HashMap<_, u32> = HashMap::new();
+    for event in all.iter().filter(|event| event.event_type().as_str() == "FlightScheduled") {
+        *scheduled.entry(event.stream().clone()).or_default() += 1;
+    }
+    assert!(scheduled.values().all(|times| *times == 1), "a flight was scheduled twice");
+    let starts = all.iter().filter(|event| event.event_type().as_str() == "ReplayStarted");
+    assert_eq!(starts.count(), 3);
+}
+
+#[tokio::test]
+async fn a_paused_replay_stays_paused_over_a_restart() {
+    let hub = hub().await;
+    let running = Running::start(&hub).await;
+    events(&hub, 60).await;
+    let pause = Control { paused: Some(true), speed: None };
+    running.replay.wish(pause).await.unwrap();
+    let status = running.replay.status();
+    assert!(status.paused);
+    running.end().await;
+
+    let head = hub.head().await.unwrap();
+    let running = Running::start(&hub).await;
+    assert_eq!(running.replay.status(), status);
+    let resume = Control { paused: Some(false), speed: None };
+    running.replay.wish(resume).await.unwrap();
+    let page = hub.read(Read::log().after(head.position())).await.unwrap();
+    let types: Vec<_> = page.events.iter().map(|event| event.event_type().as_str()).collect();
+    assert_eq!(types[..2], ["ReplayStarted", "ReplayResumed"]);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_wish_after_the_end_is_answered() {
+    let hub = hub().await;
+    let running = Running::start(&hub).await;
+    let replay = running.replay.clone();
+    running.end().await;
+    let answer = replay.wish(Control::default()).await;
+    assert!(matches!(answer, Err(NotDone::Log(_))), "{answer:?}");
+}

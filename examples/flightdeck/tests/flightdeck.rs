@@ -1,0 +1,203 @@
+//! The program as a visitor meets it: over a real socket, on a real file.
+
+mod running;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use downlink::{Event, FilterItem, Subscribe};
+use flightdeck::CannotStart;
+use flightdeck::replay::Speed;
+use running::{Log, Running, anywhere, next_event, next_events};
+
+/// Fails unless nothing is missing from these events and nothing comes twice.
+fn check_order(events: &[Event]) {
+    let mut versions: HashMap<_, u64> = HashMap::new();
+    for event in events {
+        let version = versions.entry(event.stream()).or_default();
+        *version += 1;
+        assert_eq!(event.version().get(), *version, "{} has a gap", event.stream());
+    }
+    assert!(events.is_sorted_by(|a, b| a.position() < b.position()), "a cursor did not rise");
+}
+
+fn tagged(tag: &str) -> Subscribe {
+    Subscribe::new().filter(FilterItem::new().with_tag(tag).expect("a tag").into())
+}
+
+#[tokio::test]
+async fn the_feed_brings_the_day_in_order() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let events = next_events(&mut deck.follow(Subscribe::new()), 300).await;
+    check_order(&events);
+    assert_eq!(events[0].event_type().as_str(), "ReplayStarted");
+    assert_eq!(events[1].event_type().as_str(), "FlightScheduled");
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_follows_one_airport_hears_of_the_replay_too() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let events = next_events(&mut deck.follow(tagged("airport:LGA")), 50).await;
+    check_order(&events);
+    assert_eq!(events[0].stream().as_str(), "replay");
+    for event in &events {
+        assert!(event.tags().iter().any(|tag| tag.as_str() == "airport:LGA"));
+    }
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_feed_goes_on_through_a_restart_without_gap_or_repeat() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let address = deck.address;
+    let mut follow = deck.follow(Subscribe::new());
+    let mut events = next_events(&mut follow, 150).await;
+    deck.end().await;
+
+    let deck = Running::start(&log.options(address)).await.unwrap();
+    events.extend(next_events(&mut follow, 250).await);
+    check_order(&events);
+    let starts = events.iter().filter(|event| event.event_type().as_str() == "ReplayStarted");
+    assert_eq!(starts.count(), 2);
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_visitor_delays_a_flight_and_every_page_hears_of_it() {
+    let log = Log::new();
+    let mut options = log.options(anywhere());
+    options.speed = Some(Speed::SLOWEST);
+    let deck = Running::start(&options).await.unwrap();
+    let scheduled = FilterItem::new().with_type("FlightScheduled").unwrap();
+    let mut feed = deck.follow(Subscribe::new().filter(scheduled.into()));
+    // Four flights are on the board when the hall opens.
+    let first = next_events(&mut feed, 4).await;
+    assert!(first.iter().any(|event| event.stream().as_str() == "flight-UA1545"));
+
+    let fog = r#"{"minutes":45,"reason":"fog"}"#;
+    let answer = deck.post("/api/flights/UA1545/delay", fog).await;
+    assert_eq!(answer.status(), 200, "{}", answer.body);
+    let delayed = FilterItem::new().with_type("FlightDelayed").unwrap();
+    let event = next_event(&mut deck.follow(Subscribe::new().filter(delayed.into()))).await;
+    assert_eq!(answer.header("feed-cursor"), Some(event.cursor().to_string().as_str()));
+    let data: serde_json::Value = serde_json::from_slice(event.payload()).unwrap();
+    assert_eq!((&data["by"], &data["reason"]), (&"visitor".into(), &"fog".into()));
+    assert_eq!(data["departs"], "2013-01-01T06:00");
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_problem_with_a_sentence_that_helps() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
+    let mut departures = deck.follow(Subscribe::new().filter(departed.into()));
+    let gone = next_event(&mut departures).await.stream().as_str().replace("flight-", "");
+
+    let expected = [
+        (format!("/api/flights/{gone}/cancel"), "{}", 409, "in the air"),
+        ("/api/flights/UA9999/cancel".into(), "{}", 409, "not on the board"),
+        ("/api/flights/nonsense/cancel".into(), "{}", 404, "UA1545"),
+        (format!("/api/flights/{gone}/delay"), "{}", 400, "minutes"),
+        (format!("/api/flights/{gone}/delay"), r#"{"minutes":5,"why":""}"#, 400, "why"),
+        ("/api/replay".into(), r#"{"speed":0}"#, 400, "3600"),
+    ];
+    for (path, body, status, word) in expected {
+        let answer = deck.post(&path, body).await;
+        assert_eq!(answer.status(), status, "{path}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains(word), "{path}: {detail}");
+    }
+    assert_eq!(deck.get(&format!("/api/flights/{gone}/cancel")).await.status(), 405);
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn the_replay_is_paused_and_hurried_by_its_route() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let answer = deck.post("/api/replay", r#"{"paused":true,"speed":10}"#).await;
+    assert!(answer.header("feed-cursor").is_some());
+    let status = deck.get("/api/replay").await.json();
+    assert_eq!(status, answer.json());
+    assert_eq!((&status["paused"], &status["speed"]), (&true.into(), &10.0.into()));
+    assert_eq!(status["finished"], false);
+    assert!(status["clock"].as_str().unwrap().starts_with("2013-01-0"));
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn commands_come_from_its_own_page_only() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let own = deck.address.to_string();
+    let origin = format!("http://{own}");
+    let pause = r#"{"paused":true}"#;
+    let by_own_page = deck.post_from(&own, Some(&origin), "/api/replay", pause).await;
+    assert_eq!(by_own_page.status(), 200, "{}", by_own_page.body);
+    for (host, origin) in [(own.as_str(), "http://evil.test"), ("evil.test", "http://evil.test")] {
+        let foreign = deck.post_from(host, Some(origin), "/api/replay", pause).await;
+        assert_eq!(foreign.status(), 403, "{}", foreign.body);
+    }
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn the_page_and_its_parts_are_built_in() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let page = deck.get("/").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.body.contains("app.js"));
+    let script = deck.get("/app.js").await;
+    assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
+    let nothing = deck.get("/nothing").await;
+    assert_eq!(nothing.status(), 404);
+    assert!(nothing.body.contains("/api/feed"));
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn fresh_begins_another_log() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let before = next_events(&mut deck.follow(Subscribe::new()), 60).await;
+    deck.end().await;
+
+    let mut options = log.options(anywhere());
+    options.fresh = true;
+    let deck = Running::start(&options).await.unwrap();
+    let after = next_events(&mut deck.follow(Subscribe::new()), 60).await;
+    assert!(after.iter().all(|event| before.iter().all(|old| old.id() != event.id())));
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_what_to_do() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    let second = Log::new();
+    let mut options = second.options(deck.address);
+    options.fresh = true;
+    let taken = Running::start(&options).await.err().expect("a taken port");
+    assert!(taken.to_string().contains("--listen"), "{taken}");
+    assert!(!second.path().exists(), "a log was made for a program that does not start");
+    deck.end().await;
+
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let exposed = Running::start(&log.options(everywhere)).await.err();
+    assert!(matches!(exposed, Some(CannotStart::Exposed(_))));
+
+    std::fs::write(second.path(), "no log at all, but somebody's notes").unwrap();
+    let refused = Running::start(&second.options(anywhere())).await.err().expect("no log");
+    assert!(refused.to_string().contains("--db"), "{refused}");
+    options.listen = anywhere();
+    let kept = Running::start(&options).await.err().expect("no log");
+    assert!(matches!(kept, CannotStart::NotALog(..)), "{kept}");
+    assert!(second.path().exists());
+}

@@ -1,0 +1,50 @@
+import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
+import { Flightdeck } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
+import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { expect, scenario, until } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
+
+await scenario('the board moves, filters, pauses and goes on', async (world) => {
+  const program = await (await flightdeck(world)).start('--speed', '600');
+  const deck = await Flightdeck.visit(await browser(world), program.origin);
+  const { page } = deck;
+  const { received } = await deck.advance(100);
+  await until('the board is full', async () => (await rows(page)).length >= 8);
+
+  await page.getByRole('button', { name: 'JFK Kennedy' }).click();
+  await shows(page, 'flights from JFK', (row) => / from JFK /.test(row));
+  await page.getByLabel('Airline').selectOption('B6');
+  await shows(page, "JetBlue's flights from JFK", (row) => /^B6\d+ from JFK /.test(row));
+  await page.getByLabel('Type').selectOption('FlightScheduled');
+  await until('the log shows one type', async () => {
+    const types = await page.locator('#log details').evaluateAll((lines) => lines.map((line) => line.dataset.type));
+    return types.length > 0 && types.every((type) => type === 'FlightScheduled');
+  });
+  await page.reload();
+  await shows(page, 'the same after a reload', (row) => /^B6\d+ from JFK /.test(row));
+
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Resume' }).waitFor();
+  const head = await program.head();
+  await page.getByRole('button', { name: 'All airports' }).click();
+  await page.getByLabel('Airline').selectOption('');
+  await deck.check(program);
+  await page.screenshot({ path: `${world.folder}/board.png` });
+  expect('the head while the replay is paused', await program.head(), head);
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await deck.advance(50);
+  const after = await deck.read();
+  expect('gaps and repeats', [after.gaps, after.repeats], [0, 0]);
+  return `${received} events for a full board, gaps 0, repeats 0`;
+});
+
+// What the rows say to somebody who cannot see them.
+function rows(page) {
+  return page.locator('#rows button:enabled').evaluateAll((buttons) => buttons.map((row) => row.getAttribute('aria-label')));
+}
+
+function shows(page, what, condition) {
+  return until(`the board shows ${what}`, async () => {
+    const shown = await rows(page);
+    return shown.length > 0 && shown.every(condition);
+  });
+}

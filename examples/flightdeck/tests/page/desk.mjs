@@ -1,0 +1,51 @@
+import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
+import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
+import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
+
+await scenario('what a visitor does to a flight is on the board of every page', async (world) => {
+  const program = await (await flightdeck(world)).start('--speed', '600');
+  const context = await browser(world);
+  const visitor = await Flightdeck.visit(context, program.origin);
+  const other = await Flightdeck.visit(context, program.origin);
+  await visitor.advance(50);
+  await pauseReplay(program);
+  await visitor.check(program);
+
+  const row = visitor.page.locator('#rows button:is([data-status="scheduled"], [data-status="boarding"])').first();
+  const flight = (await row.getAttribute('aria-label')).split(' ')[0];
+  await open(visitor.page, flight);
+  await visitor.page.getByLabel('Minutes').fill('10');
+  await visitor.page.getByLabel('Reason').fill('<b>fog</b> & snow');
+  await visitor.page.screenshot({ path: `${world.folder}/desk.png` });
+  await visitor.page.getByRole('button', { name: 'Delay', exact: true }).click();
+  for (const { page } of [visitor, other]) {
+    await stands(page, flight, 'Delayed');
+    await page.locator('#log').getByText(`${flight} 10 min later`).getByText('by a visitor: <b>fog</b> & snow').waitFor();
+  }
+  await visitor.page.getByText(/On the feed \d+ ms after the answer|The feed was faster/).waitFor();
+
+  await open(visitor.page, flight);
+  await visitor.page.getByRole('button', { name: 'Cancel this flight' }).click();
+  for (const { page } of [visitor, other]) await stands(page, flight, 'Cancelled');
+  await visitor.check(program);
+  await other.check(program);
+  expect("the flight's newest events", (await types(program, flight)).slice(-2), ['FlightDelayed', 'FlightCancelled']);
+  return `${flight}: a delay and a cancellation, on 2 pages`;
+});
+
+async function open(page, flight) {
+  await page.locator(`#rows button[aria-label^="${flight} "]`).click();
+  await page.getByRole('heading', { name: flight }).waitFor();
+}
+
+// Under the heading of that status: on the board a flight may be pages away.
+async function stands(page, flight, status) {
+  await page.locator('#views').getByRole('button', { name: status }).click();
+  await page.locator(`#rows button[aria-label^="${flight} "][aria-label*="${status}"]`).waitFor();
+}
+
+async function types(program, flight) {
+  const answer = await fetch(`${program.origin}/api/streams/flight-${flight}`);
+  return (await answer.json()).events.map(({ type }) => type);
+}

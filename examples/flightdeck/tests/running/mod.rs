@@ -1,0 +1,158 @@
+//! A FlightDeck that runs in a test, and somebody who talks to it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use downlink::{Endpoint, Event, Frame, Subscribe};
+use downlink_transports::client::{Client, Follow};
+use downlink_transports::serve::Signals;
+use flightdeck::replay::Speed;
+use flightdeck::{CannotStart, FlightDeck, Options};
+use futures::TryStreamExt;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// After this long a test hangs.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A folder with a log, which outlives the programs that use it.
+pub(crate) struct Log {
+    folder: TempDir,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("flightdeck.db")
+    }
+
+    /// What a person would write to start on this log, at full speed.
+    pub(crate) fn options(&self, listen: SocketAddr) -> Options {
+        Options { db: self.path(), listen, speed: Some(Speed::FASTEST), fresh: false }
+    }
+}
+
+/// Any port of this machine that is free.
+pub(crate) fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A program that runs.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    signals: Signals,
+    task: JoinHandle<downlink::Result<()>>,
+}
+
+impl Running {
+    pub(crate) async fn start(options: &Options) -> Result<Self, CannotStart> {
+        let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
+        let flight_deck = FlightDeck::start(options, signals.clone()).await?;
+        let address = flight_deck.address();
+        Ok(Self { address, signals, task: tokio::spawn(flight_deck.run()) })
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) async fn end(self) {
+        self.signals.drain.cancel();
+        let ended = tokio::time::timeout(DEADLINE, self.task).await;
+        ended.expect("the program to end").unwrap().unwrap();
+    }
+
+    /// Follows the feed, through restarts if it has to.
+    pub(crate) fn follow(&self, subscribe: Subscribe) -> Follow {
+        let pause = Duration::from_millis(10)..=Duration::from_millis(20);
+        let endpoint = Endpoint::new(format!("http://{}/api", self.address));
+        let client = Client::new(endpoint).with_reconnect(pause);
+        client.with_longest_pause(Duration::from_millis(50)).follow(subscribe).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        self.ask(head).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_from(&self.address.to_string(), None, path, body).await
+    }
+
+    /// Posts under this name, from a page of this origin.
+    pub(crate) async fn post_from(
+        &self,
+        host: &str,
+        origin: Option<&str>,
+        path: &str,
+        body: &str,
+    ) -> Answer {
+        let origin = origin.map(|origin| format!("origin: {origin}\r\n")).unwrap_or_default();
+        self.ask(format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}content-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        ))
+        .await
+    }
+
+    async fn ask(&self, request: String) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        let read = stream.read_to_string(&mut text);
+        tokio::time::timeout(DEADLINE, read).await.expect("an answer").unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").expect("an answer with a head");
+        Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(this, _)| this.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// The next event of a feed.
+pub(crate) async fn next_event(follow: &mut Follow) -> Event {
+    let event = async {
+        loop {
+            let frame = follow.try_next().await.unwrap().expect("a feed without end");
+            if let Frame::Event { event, .. } = frame {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, event).await.expect("an event in time")
+}
+
+/// The next so many events of a feed.
+pub(crate) async fn next_events(follow: &mut Follow, count: usize) -> Vec<Event> {
+    let mut events = Vec::with_capacity(count);
+    while events.len() < count {
+        events.push(next_event(follow).await);
+    }
+    events
+}
