@@ -1,0 +1,42 @@
+//! A client for feeds: one connection at a time, or one that never ends.
+//!
+//! [`Client::follow`] is what a program wants: it reconnects by itself, resumes
+//! after the last frame that it has handed out, and ends only when repeating
+//! cannot help. [`Client::connect`] is one connection, for tests and for those
+//! who reconnect in their own way.
+//!
+//! HTTP/1.1 over TCP, without TLS: for services on one network, or behind a
+//! local proxy that adds it.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # async fn run() -> downlink::Result<()> {
+//! use downlink::{Endpoint, FilterItem, Frame, Subscribe};
+//! use downlink_transports::client::Client;
+//! use futures::TryStreamExt;
+//!
+//! let departures = FilterItem::new().with_type("FlightDeparted")?;
+//! let client = Client::new(Endpoint::new("http://127.0.0.1:3000"));
+//! let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
+//! while let Some(frame) = follow.try_next().await? {
+//!     if let Frame::Event { event, .. } = frame {
+//!         println!("{} {}", event.stream(), event.version());
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod client;
+mod event_stream;
+mod exchange;
+mod failure;
+mod follow;
+mod frames;
+mod pauses;
+mod request;
+
+pub use client::Client;
+pub use event_stream::{EventStream, StreamEvent};
+pub use follow::Follow;

@@ -1,0 +1,190 @@
+use std::fmt::Write;
+
+use downlink::{After, Cursor, Endpoint, Error, ErrorKind, Filter, FilterItem, Pattern, Result};
+use http::Uri;
+
+use crate::wire;
+
+/// The longest query of a filter, in bytes.
+const LONGEST_QUERY: usize = 8 << 10;
+
+/// Where a feed is, and what to say to it.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) authority: String,
+    path: String,
+}
+
+impl Target {
+    pub(super) fn parse(endpoint: &Endpoint) -> Result<Self> {
+        let url = endpoint.as_str();
+        let uri: Uri = url.parse().map_err(|error| {
+            let message = format!("'{url}' is not a URL: give one like http://127.0.0.1:3000");
+            Error::with_source(ErrorKind::Invalid, message, error)
+        })?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+        let (Some("http"), Some(authority), None) = (uri.scheme_str(), authority, uri.query())
+        else {
+            return Err(invalid(format!(
+                "'{url}' is not served by this client: give a URL like http://127.0.0.1:3000/api, \
+                 without TLS, user name or query"
+            )));
+        };
+        Ok(Self {
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: authority.to_string(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    pub(super) fn feed(&self, filter: &str, after: Option<&str>) -> String {
+        let mut feed = format!("{}/feed", self.path);
+        let mut separator = '?';
+        if !filter.is_empty() {
+            feed.push(separator);
+            feed += filter;
+            separator = '&';
+        }
+        if let Some(after) = after {
+            write!(feed, "{separator}after={after}").expect("writing to a String");
+        }
+        feed
+    }
+}
+
+/// How a request says where to begin: a cursor in the header, which the server
+/// holds above all, and anything else in the query.
+pub(super) fn beginning(after: After) -> (Option<Cursor>, Option<String>) {
+    match after {
+        After::Start => (None, None),
+        After::Cursor(cursor) => (Some(cursor), None),
+        other => (None, Some(wire::after_text(other))),
+    }
+}
+
+/// The filter as a query.
+///
+/// # Errors
+///
+/// [`Invalid`](ErrorKind::Invalid) if it has alternatives that the parameters
+/// cannot say, [`TooLarge`](ErrorKind::TooLarge) above 8 KiB.
+pub(super) fn filter_query(filter: &Filter) -> Result<String> {
+    let item = conjunction(filter)?;
+    let query = wire::filter_to_query(&item.into()).ok_or_else(no_alternatives)?;
+    if query.len() > LONGEST_QUERY {
+        let message =
+            format!("the filter has more than {LONGEST_QUERY} bytes in a URL: shorten it");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    Ok(query)
+}
+
+/// All queries of the filter as one item, which is what the parameters of a URL
+/// can say.
+fn conjunction(filter: &Filter) -> Result<FilterItem> {
+    let mut all = FilterItem::new();
+    for query in filter.queries() {
+        let [item] = query.as_slice() else { return Err(no_alternatives()) };
+        let FilterItem { streams, types, not_types, tags } = item;
+        restrict(&mut all.streams, streams, "streams")?;
+        restrict(&mut all.types, types, "types")?;
+        all.not_types.extend_from_slice(not_types);
+        all.tags.extend_from_slice(tags);
+    }
+    Ok(all)
+}
+
+fn restrict(group: &mut Vec<Pattern>, by: &[Pattern], what: &str) -> Result<()> {
+    if group.is_empty() {
+        group.extend_from_slice(by);
+    } else if !by.is_empty() && group.as_slice() != by {
+        return Err(invalid(format!(
+            "two restrictions of the {what} cannot be said in a URL: name those that match both"
+        )));
+    }
+    Ok(())
+}
+
+fn no_alternatives() -> Error {
+    invalid("a filter of alternatives cannot be said in a URL: follow once for each of them")
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::Position;
+
+    use super::*;
+
+    fn item() -> FilterItem {
+        FilterItem::new()
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let target = Target::parse(&Endpoint::new("http://[::1]:3000/api/")).unwrap();
+        assert_eq!((&*target.host, target.port, &*target.authority), ("::1", 3000, "[::1]:3000"));
+        assert_eq!(target.feed("", None), "/api/feed");
+        assert_eq!(target.feed("", Some("now")), "/api/feed?after=now");
+        assert_eq!(target.feed("type=A", Some("last:3")), "/api/feed?type=A&after=last:3");
+        let target = Target::parse(&Endpoint::new("http://localhost")).unwrap();
+        assert_eq!((target.port, &*target.feed("", None)), (80, "/feed"));
+    }
+
+    #[test]
+    fn urls_that_this_client_cannot_serve_are_refused() {
+        for bad in
+            ["", "127.0.0.1:3000", "https://x", "http://", "http://u:p@x", "http://x/?a=b", "/x"]
+        {
+            let error = Target::parse(&Endpoint::new(bad)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_a_header_or_a_parameter() {
+        let position = Position::new(7).unwrap();
+        assert_eq!(beginning(After::Start), (None, None));
+        assert_eq!(beginning(After::Last(3)), (None, Some("last:3".into())));
+        assert_eq!(beginning(After::Position(position)), (None, Some("7".into())));
+        assert_eq!(beginning(After::Cursor(Cursor::START)), (Some(Cursor::START), None));
+    }
+
+    #[test]
+    fn a_filter_is_said_in_parameters() {
+        let filter = item().with_stream("flight UA&1545").unwrap();
+        let filter = filter.with_stream_prefix("gate-").unwrap().with_type_prefix("Fl").unwrap();
+        let filter = filter.without_type("FlightLanded").unwrap().with_tag("airport:EWR").unwrap();
+        assert_eq!(
+            filter_query(&filter.into()).unwrap(),
+            "stream=flight%20UA%261545&stream_prefix=gate-&type_prefix=Fl&not_type=FlightLanded&tag=airport%3AEWR"
+        );
+        assert_eq!(filter_query(&Filter::everything()).unwrap(), "");
+    }
+
+    #[test]
+    fn conjunctions_of_different_groups_are_said_exactly() {
+        let streams = Filter::from(item().with_stream("a").unwrap().with_tag("x").unwrap());
+        let types = Filter::from(item().with_type("T").unwrap().with_tag("y").unwrap());
+        let both = streams.clone().and(&types);
+        assert_eq!(filter_query(&both).unwrap(), "stream=a&type=T&tag=x&tag=y");
+        let others = Filter::from(item().with_stream("b").unwrap());
+        assert_eq!(filter_query(&streams.and(&others)).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn alternatives_and_long_filters_are_refused() {
+        let any = [item().with_stream("a").unwrap(), item().with_type("T").unwrap()];
+        let error = filter_query(&Filter::any(any).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let long = (0..64)
+            .fold(item(), |item, n| item.with_tag(format!("{n}{}", "x".repeat(200))).unwrap());
+        assert_eq!(filter_query(&long.into()).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+}

@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use downlink::{After, Cursor, Filter, Item, Page, Read, Subscribe, Subscription};
+use http::header::{CONNECTION, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::Feed;
+use super::drain::Drain;
+use super::headers::{FeedCursor, json};
+use super::rights::Rights;
+use crate::wire::{self, Envelopes, Problem, Query};
+
+const PARAMETERS: [&str; 10] = [
+    "after",
+    "lastEventId",
+    "stream",
+    "stream_prefix",
+    "type",
+    "type_prefix",
+    "not_type",
+    "tag",
+    "wait",
+    "limit",
+];
+
+/// `GET /feed` of whoever does not want a stream: a page, or with `wait` a
+/// long-poll.
+pub(super) async fn answer(
+    feed: &Feed,
+    parts: &Parts,
+    rights: &Rights,
+    drain: &Drain,
+) -> Result<Response, Problem> {
+    let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
+    let (limit, wait) = (query.limit()?, Duration::from_secs(query.wait()?));
+    let after = wire::resume(&parts.headers, &query)?;
+    let filter = wire::filter_of_query(&query)?.and(rights.filter());
+    let poll = Poll { feed, filter, limit };
+    let mut found = poll.first(after).await?;
+    if !wait.is_zero() && parts.method != Method::HEAD {
+        let end = Instant::now() + wait;
+        let end = rights.ends().map_or(end, |rights| rights.min(end));
+        found = poll.until(found, end, drain).await?;
+    }
+    let body = found.events.feed_page(found.cursor, found.head, found.more);
+    let response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
+    Ok(if drain.has_begun() { closing(response) } else { response })
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A run of events, and where it ends.
+struct Found {
+    events: Envelopes,
+    cursor: Cursor,
+    head: Cursor,
+    more: bool,
+}
+
+impl Found {
+    fn of(page: &Page) -> Self {
+        let events = Envelopes::of(&page.events);
+        let cut_at = events.last().filter(|_| events.overflown());
+        Self {
+            cursor: cut_at.unwrap_or(page.scanned),
+            head: page.head,
+            more: page.more || cut_at.is_some(),
+            events,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.len() == 0
+    }
+}
+
+struct Poll<'a> {
+    feed: &'a Feed,
+    filter: Filter,
+    limit: usize,
+}
+
+impl Poll<'_> {
+    /// What is there already.
+    async fn first(&self, after: After) -> Result<Found, Problem> {
+        let read = match after {
+            After::Start => Read::log().resume(Cursor::START),
+            After::Cursor(cursor) => Read::log().resume(cursor),
+            After::Position(position) => Read::log().after(position),
+            After::Now | After::Last(_) => {
+                Read::log().resume(self.subscribe(after).await?.cursor())
+            }
+        };
+        self.read(read).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Found, Problem> {
+        let read = read.filter(self.filter.clone()).limit(self.limit);
+        Ok(Found::of(&self.feed.hub.read(read).await?))
+    }
+
+    async fn subscribe(&self, after: After) -> Result<Subscription, Problem> {
+        let subscribe = Subscribe::new().after(after).filter(self.filter.clone());
+        Ok(self.feed.hub.subscribe(subscribe).await?)
+    }
+
+    /// The first run of events after what was found, or nothing at the end of
+    /// the time or the server.
+    async fn until(&self, mut found: Found, end: Instant, drain: &Drain) -> Result<Found, Problem> {
+        while found.is_empty() && found.more && Instant::now() < end {
+            found = self.read(Read::log().resume(found.cursor)).await?;
+        }
+        if !found.is_empty() || found.more {
+            return Ok(found);
+        }
+        let mut subscription = self.subscribe(After::Cursor(found.cursor)).await?;
+        let waited = tokio::select! {
+            biased;
+            () = drain.begins() => None,
+            waited = timeout_at(end, first_event(&mut subscription)) => waited.ok(),
+        };
+        let first = waited.transpose()?.flatten();
+        Ok(self.collect(first, &mut subscription))
+    }
+
+    fn collect(&self, first: Option<downlink::Event>, subscription: &mut Subscription) -> Found {
+        let mut events = Envelopes::default();
+        let mut more = false;
+        let mut cursor = subscription.cursor();
+        let mut next = first.map(Item::Event);
+        while let Some(item) = next {
+            if let Item::Event(event) = &item
+                && !events.push(event)
+            {
+                more = true;
+                break;
+            }
+            cursor = item.cursor();
+            if events.len() == self.limit {
+                more = true;
+                break;
+            }
+            next = subscription.try_next();
+        }
+        Found { head: subscription.tip().max(cursor), events, cursor, more }
+    }
+}
+
+/// The next event that matches; `None` if the hub was shut down.
+async fn first_event(subscription: &mut Subscription) -> Result<Option<downlink::Event>, Problem> {
+    while let Some(item) = subscription.next().await {
+        if let Item::Event(event) = item? {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}

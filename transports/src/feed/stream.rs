@@ -1,0 +1,107 @@
+use axum::response::{IntoResponse, Response};
+use downlink::{Direction, Page, Read, StreamId, StreamSpan, Version};
+use http::StatusCode;
+use http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use super::Feed;
+use super::headers::{FeedCursor, json};
+use super::rights::Rights;
+use crate::wire::{Code, Envelopes, Problem, Query};
+
+const PARAMETERS: [&str; 3] = ["from_version", "limit", "direction"];
+
+/// `GET /streams/{stream}`: a page of one stream.
+pub(super) async fn answer(
+    feed: &Feed,
+    parts: &Parts,
+    rights: &Rights,
+) -> Result<Response, Problem> {
+    let stream = name(parts)?;
+    let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
+    let direction = direction(&query)?;
+    let read = Read::stream(stream.clone()).limit(query.limit()?).filter(rights.filter().clone());
+    let read = begin(read, from_version(&query)?, direction);
+    let (page, span) = first_visible(feed, read).await?.ok_or_else(|| not_found(&stream))?;
+    if page.events.is_empty() && !rights.is_everything() {
+        let any = Read::stream(stream.clone()).limit(1).filter(rights.filter().clone());
+        let visible = first_visible(feed, any).await?;
+        visible.filter(|(page, _)| !page.events.is_empty()).ok_or_else(|| not_found(&stream))?;
+    }
+    Ok(render(&stream, direction, &page, span))
+}
+
+fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan) -> Response {
+    let events = Envelopes::of(&page.events);
+    let more = page.more || events.overflown();
+    let whole = !more && direction == Direction::Forward;
+    let cursor = whole.then_some(page.head);
+    let body = events.stream_page(stream, span.version, cursor, more);
+    let response = json(StatusCode::OK, body);
+    match cursor {
+        Some(cursor) => (FeedCursor(cursor), response).into_response(),
+        None => response,
+    }
+}
+
+/// The first page that has an event, or the last; `None` if there is no such
+/// stream. What rights hide is read over, so that no client waits on a page
+/// that never has anything.
+async fn first_visible(feed: &Feed, mut read: Read) -> Result<Option<(Page, StreamSpan)>, Problem> {
+    loop {
+        let page = feed.hub.read(read.clone()).await?;
+        let Some(span) = page.stream else { return Ok(None) };
+        match span.scanned {
+            Some(scanned) if page.events.is_empty() && page.more => {
+                read = read.after_version(scanned);
+            }
+            _ => return Ok(Some((page, span))),
+        }
+    }
+}
+
+/// The stream that the path names: its last segment.
+pub(super) fn name(parts: &Parts) -> Result<StreamId, Problem> {
+    let segment = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    let bad = |detail: String| Problem::new(Code::BadStream, detail).with_parameter("stream");
+    let name = percent_decode_str(segment).decode_utf8().map_err(|_| {
+        bad("the stream's name is not UTF-8: percent-encode its UTF-8 bytes".into())
+    })?;
+    StreamId::new(name).map_err(|error| bad(error.to_string()))
+}
+
+fn not_found(stream: &StreamId) -> Problem {
+    Problem::new(Code::StreamNotFound, format!("stream '{stream}' has no events that you may see"))
+}
+
+fn direction(query: &Query) -> Result<Direction, Problem> {
+    match query.one("direction")? {
+        None | Some("forward") => Ok(Direction::Forward),
+        Some("backward") => Ok(Direction::Backward),
+        Some(_) => {
+            let detail = "'direction' takes 'forward' or 'backward'";
+            Err(Problem::new(Code::BadParameter, detail).with_parameter("direction"))
+        }
+    }
+}
+
+fn from_version(query: &Query) -> Result<Option<Version>, Problem> {
+    let Some(number) = query.number("from_version")? else { return Ok(None) };
+    let version = Version::new(number).ok_or_else(|| {
+        let detail = "'from_version' counts from 1, up to 9223372036854775807";
+        Problem::new(Code::BadParameter, detail).with_parameter("from_version")
+    })?;
+    Ok(Some(version))
+}
+
+/// Begins a read at a version, which is included.
+fn begin(read: Read, from: Option<Version>, direction: Direction) -> Read {
+    match (direction, from) {
+        (Direction::Forward, from) => {
+            let before = from.and_then(Version::previous);
+            before.map_or(read.clone(), |version| read.after_version(version))
+        }
+        (Direction::Backward, None | Some(Version::MAX)) => read.backward(),
+        (Direction::Backward, Some(from)) => read.backward().after_version(from.next()),
+    }
+}

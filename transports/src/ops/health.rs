@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use downlink::Hub;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+use crate::Connection;
+use crate::wire::{Code, Problem};
+
+/// How long the store may take to say where its log ends.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) async fn live() -> Response {
+    good("live")
+}
+
+pub(super) async fn ready(
+    State(hub): State<Hub>,
+    connection: Option<Extension<Connection>>,
+) -> Response {
+    let drains = connection.is_some_and(|connection| connection.drain.is_cancelled());
+    match check(&hub, drains).await {
+        Ok(()) => good("ready"),
+        Err(problem) => ([(CACHE_CONTROL, "no-store")], problem).into_response(),
+    }
+}
+
+async fn check(hub: &Hub, drains: bool) -> Result<(), Problem> {
+    if drains || hub.stopped().is_cancelled() {
+        return Err(Problem::new(Code::Draining, "the server is about to go: ask another one"));
+    }
+    let head = tokio::time::timeout(PATIENCE, hub.head()).await;
+    let head = head.map_err(|_| {
+        Problem::new(Code::Unavailable, format!("the store has not answered for {PATIENCE:?}"))
+    })?;
+    head.map(drop).map_err(|error| {
+        tracing::warn!(%error, "not ready");
+        Problem::new(Code::Unavailable, "the store does not answer: see the log of the server")
+    })
+}
+
+fn good(status: &str) -> Response {
+    let body = format!(r#"{{"status":"{status}"}}"#);
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn status(hub: &Hub, path: &str, connection: Option<Connection>) -> StatusCode {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        if let Some(connection) = connection {
+            request.extensions_mut().insert(connection);
+        }
+        super::super::router(hub).oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_was_shut_down_is_alive_and_not_ready() {
+        let hub = downlink::memory::hub().await.unwrap();
+        assert_eq!(status(&hub, "/health/live", None).await, StatusCode::OK);
+        assert_eq!(status(&hub, "/health/ready", None).await, StatusCode::OK);
+        hub.shutdown().await;
+        assert_eq!(status(&hub, "/health/live", None).await, StatusCode::OK);
+        assert_eq!(status(&hub, "/health/ready", None).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_drains_is_not_ready() {
+        let hub = downlink::memory::hub().await.unwrap();
+        let drain = CancellationToken::new();
+        let connection = Connection { peer: ([127, 0, 0, 1], 1).into(), drain: drain.clone() };
+        assert_eq!(status(&hub, "/health/ready", Some(connection.clone())).await, StatusCode::OK);
+        drain.cancel();
+        let drained = status(&hub, "/health/ready", Some(connection)).await;
+        assert_eq!(drained, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,58 @@
+//! An HTTP/1.1 server made for streams without end.
+//!
+//! `axum::serve` keeps a half-sent request open for ever, and its graceful
+//! shutdown never ends while one quiet stream is open. This one has a deadline
+//! for headers, cuts peers that have stopped reading, bounds its connections,
+//! and drains: it tells every open body to say goodbye, and ends.
+//!
+//! | | default |
+//! |---|---|
+//! | listens | on loopback addresses, unless told otherwise by [`Server::with_exposure`] |
+//! | connections | 10,000; what comes beyond is told to come again |
+//! | the header of a request, and the pause between two requests | 10 seconds |
+//! | a write without progress | 20 seconds |
+//! | drain | 10 seconds |
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # async fn run(router: axum::Router) -> downlink::Result<()> {
+//! use downlink_transports::serve;
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await.unwrap();
+//! serve::serve(listener, router, serve::shutdown_signal()?).await
+//! # }
+//! ```
+
+mod accept;
+mod connections;
+mod refusal;
+mod server;
+mod signals;
+mod socket;
+
+use axum::Router;
+use downlink::Result;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use server::Server;
+pub use signals::{Signals, shutdown_signal};
+
+/// Serves a router on a loopback listener until `shutdown`, and drains; see
+/// [`Server`] for everything that can be set.
+///
+/// # Errors
+///
+/// As [`Server::serve`].
+///
+/// # Cancel safety
+///
+/// As [`Server::serve`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    Server::new(router).serve(listener, shutdown).await
+}

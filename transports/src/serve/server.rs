@@ -1,0 +1,186 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use downlink::{Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::accept;
+use super::connections::Connections;
+use crate::Exposure;
+
+/// Serves a router, with limits for everything that a peer could hold on to.
+///
+/// Every request carries the [`Connection`](crate::Connection) that it came on
+/// and axum's `ConnectInfo` in its extensions. Upgraded connections count as
+/// open, for the limit and for the drain, until their socket is dropped.
+///
+/// # Drain
+///
+/// At `shutdown` the listener is closed, idle connections are closed, and
+/// [`Connection::drain`](crate::Connection) is cancelled, at which the bodies
+/// of a feed say goodbye and end. What is still open after the deadline is cut.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn run(router: axum::Router, listener: tokio::net::TcpListener) -> downlink::Result<()> {
+/// use downlink_transports::Exposure;
+/// use downlink_transports::serve::{Server, Signals};
+///
+/// let signals = Signals::listen()?;
+/// Server::new(router)
+///     .with_exposure(Exposure::Everyone)
+///     .with_force(signals.force)
+///     .serve(listener, signals.drain)
+///     .await
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Server {
+    router: Router,
+    exposure: Exposure,
+    max_connections: usize,
+    header_timeout: Duration,
+    write_stall: Duration,
+    drain_deadline: Duration,
+    force: CancellationToken,
+}
+
+impl Server {
+    /// A server of this router, with the default limits.
+    pub fn new(router: Router) -> Self {
+        Self {
+            router,
+            exposure: Exposure::LocalOnly,
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(20),
+            drain_deadline: Duration::from_secs(10),
+            force: CancellationToken::new(),
+        }
+    }
+
+    /// Whom the router is meant for: [`Exposure::LocalOnly`] by default, and
+    /// then a listener that others can reach is refused.
+    pub fn with_exposure(mut self, exposure: Exposure) -> Self {
+        self.exposure = exposure;
+        self
+    }
+
+    /// How many connections are served at a time: 10,000 by default.
+    ///
+    /// The next 64 are accepted and told to come again (503 with
+    /// `Retry-After`, or for an `EventSource`, which does not survive that, a
+    /// stream that says so and ends); more wait in the listener's queue.
+    /// Every connection takes a file descriptor: see `ulimit -n`.
+    pub fn with_max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How long a peer may take to send the head of a request, and may be idle
+    /// between two: 10 seconds by default.
+    pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
+        self.header_timeout = timeout;
+        self
+    }
+
+    /// How long a write may make no progress before the connection is cut: 20
+    /// seconds by default. A peer that reads slowly but steadily is never cut.
+    pub fn with_write_stall(mut self, limit: Duration) -> Self {
+        self.write_stall = limit;
+        self
+    }
+
+    /// How long the drain waits for open connections: 10 seconds by default.
+    pub fn with_drain_deadline(mut self, deadline: Duration) -> Self {
+        self.drain_deadline = deadline;
+        self
+    }
+
+    /// A token that ends the drain before its deadline: none by default.
+    pub fn with_force(mut self, force: CancellationToken) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// Serves until `shutdown`, and drains.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if others than this machine can reach
+    /// the listener and the exposure does not say that they may;
+    /// [`Unavailable`](ErrorKind::Unavailable) if the listener fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes every connection at once, except upgraded
+    /// ones, which belong to whoever upgraded them.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+        let address = listener.local_addr().map_err(|error| {
+            Error::with_source(ErrorKind::Unavailable, "the listener has no address", error)
+        })?;
+        self.check_exposure(address)?;
+        let connections = Arc::new(Connections::new(
+            self.router,
+            self.max_connections,
+            self.header_timeout,
+            self.write_stall,
+        ));
+        let _guard = CutWhenDropped(Arc::clone(&connections));
+        tracing::info!(%address, "serving");
+        let accepting = accept_all(&connections, &listener);
+        let ended = shutdown.run_until_cancelled(accepting).await.unwrap_or(Ok(()));
+        drop(listener);
+        drain(&connections, self.drain_deadline, &self.force).await;
+        ended
+    }
+
+    fn check_exposure(&self, address: SocketAddr) -> Result<()> {
+        if address.ip().to_canonical().is_loopback() || self.exposure != Exposure::LocalOnly {
+            return Ok(());
+        }
+        let message = format!(
+            "{address} can be reached from other machines, and nothing says who may read: listen on \
+             127.0.0.1, or give the feed `.authorize(..)` or `.open_to_everyone()` and the server \
+             `.with_exposure(feed.exposure())`"
+        );
+        Err(Error::new(ErrorKind::Invalid, message))
+    }
+}
+
+struct CutWhenDropped(Arc<Connections>);
+
+impl Drop for CutWhenDropped {
+    fn drop(&mut self) {
+        self.0.cut.cancel();
+        self.0.drain.cancel();
+    }
+}
+
+async fn accept_all(connections: &Arc<Connections>, listener: &TcpListener) -> Result<()> {
+    loop {
+        let room = connections.room().await;
+        let (stream, peer) = accept::accept(listener).await?;
+        connections.spawn(room, stream, peer);
+    }
+}
+
+async fn drain(connections: &Connections, deadline: Duration, force: &CancellationToken) {
+    connections.drain.cancel();
+    connections.open.close();
+    tracing::info!(open = connections.open.len(), ?deadline, "draining");
+    tokio::select! {
+        () = connections.open.wait() => return,
+        () = force.cancelled() => {}
+        () = tokio::time::sleep(deadline) => {}
+    }
+    tracing::warn!(open = connections.open.len(), "cut what has not ended");
+    connections.cut.cancel();
+    // Sockets that were upgraded are not ours to end.
+    let _ = tokio::time::timeout(Duration::from_secs(1), connections.open.wait()).await;
+}

@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn code(body: &str) -> Code {
+    parse_events(body.as_bytes()).unwrap_err().code()
+}
+
+#[test]
+fn one_event_or_an_array() {
+    let one = parse_events(br#"{"type":"T","data":{"a" : 1}}"#).unwrap();
+    assert_eq!(&one[0].payload()[..], br#"{"a" : 1}"#);
+    let two = parse_events(br#" [ {"type":"T","data":1}, {"type":"U","data":null} ] "#).unwrap();
+    assert_eq!(two.len(), 2);
+    assert_eq!(&two[1].payload()[..], b"null");
+}
+
+#[test]
+fn every_member_is_taken_as_it_is() {
+    let body = br#"{"id":"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","type":"T","data_base64":"AP8=",
+        "content_type":"application/cbor","metadata":{"m":  1},"tags":["a","b"]}"#;
+    let event = parse_events(body).unwrap().pop().unwrap();
+    assert_eq!(event.id().to_string(), "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11");
+    assert_eq!(&event.payload()[..], b"\x00\xff");
+    assert_eq!(event.content_type().as_str(), "application/cbor");
+    assert_eq!(&event.metadata()[..], br#"{"m":  1}"#);
+    assert_eq!(event.tags().len(), 2);
+}
+
+#[test]
+fn what_is_no_event_is_refused() {
+    for bad in [
+        "",
+        "[]",
+        "7",
+        "{}",
+        "[1]",
+        "[[]]",
+        r#"[["0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","T",1]]"#,
+        "\u{feff}{}",
+        r#"{"type":"T"}"#,
+        r#"{"data":1}"#,
+        r#"{"type":"T","data":1,"more":2}"#,
+        r#"{"type":"T","data":1,"data":2}"#,
+        r#"{"type":"T","data":1,"data_base64":"","content_type":"x/y"}"#,
+        r#"{"type":"T","data":1,"content_type":"x/y"}"#,
+        r#"{"type":"T","data_base64":""}"#,
+        r#"{"type":"T","data_base64":"AP8","content_type":"x/y"}"#,
+        r#"{"type":"T","data_base64":"{","content_type":"application/json"}"#,
+        r#"{"type":"T","data":1,"id":"7"}"#,
+        r#"{"type":"T","data":1,"id":null}"#,
+        r#"{"type":"T","data":1,"metadata":[]}"#,
+        r#"{"type":"T","data":1,"metadata":null}"#,
+        r#"{"type":"T","data":1,"tags":null}"#,
+        r#"{"type":"T","data":1,"tags":[""]}"#,
+        r#"{"type":"T","data":"\ud800"}"#,
+        r#"{"type":"a\nb","data":1}"#,
+        r#"{"type":"","data":1}"#,
+        r#"{"type":"T","data":1}{"type":"T","data":1}"#,
+        r#"[{"type":"T","data":1},]"#,
+    ] {
+        assert_eq!(code(bad), Code::BadEvent, "{bad}");
+    }
+    assert_eq!(parse_events(b"\xff").unwrap_err().code(), Code::BadEvent);
+}
+
+#[test]
+fn limits_hold_at_n_minus_one_n_and_n_plus_one() {
+    let of = |count: usize| {
+        let body = format!("[{}]", vec![r#"{"type":"T","data":1}"#; count].join(","));
+        parse_events(body.as_bytes()).map(|events| events.len()).map_err(|p| p.code())
+    };
+    assert_eq!((of(999), of(1_000)), (Ok(999), Ok(1_000)));
+    assert_eq!(of(1_001), Err(Code::TooLarge));
+    let of = |bytes: usize| {
+        let body = format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(bytes - 2));
+        parse_events(body.as_bytes()).map(|_| ()).map_err(|p| p.code())
+    };
+    assert_eq!((of((1 << 20) - 1), of(1 << 20)), (Ok(()), Ok(())));
+    assert_eq!(of((1 << 20) + 1), Err(Code::TooLarge));
+    let problem =
+        parse_events(format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(1 << 20)).as_bytes());
+    assert!(problem.unwrap_err().to_json().contains(r#""limit":1048576"#));
+    assert_eq!(code(&format!(r#"{{"type":"{}","data":1}}"#, "x".repeat(256))), Code::TooLarge);
+    let deep = format!(r#"{{"type":"T","data":{}1{}}}"#, "[".repeat(65), "]".repeat(65));
+    assert_eq!(code(&deep), Code::TooLarge);
+}
+
+#[test]
+fn expectations_are_words_or_versions() {
+    let of = |text| parse_expected(text).ok();
+    assert_eq!(of("any"), Some(Expected::Any));
+    assert_eq!(of("none"), Some(Expected::NoStream));
+    assert_eq!(of("0"), Some(Expected::NoStream));
+    assert_eq!(of("exists"), Some(Expected::Exists));
+    assert_eq!(of("1"), Some(Expected::Exact(Version::FIRST)));
+    for bad in ["", "-1", "Any", "1.0", "9223372036854775808", "99999999999999999999"] {
+        assert_eq!(of(bad), None, "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\":,a-z0-9]{0,80}") {
+        let _ = (parse_events(&body), parse_events(text.as_bytes()));
+    }
+}

@@ -1,0 +1,189 @@
+use std::fmt::Write;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use downlink::{Cursor, Event};
+
+/// The name under which an event remembers what is rendered here.
+const FORMAT: &str = "feed.v1";
+
+/// `id: C`, a line feed and `data: `.
+const BEFORE: usize = "id: ".len() + Cursor::TEXT_LEN + "\ndata: ".len();
+
+const AFTER: &str = "\n\n";
+
+/// The event as one block of an SSE stream: `id: C`, `data: E` and a blank
+/// line.
+///
+/// Rendered once for all subscribers of the process, whatever the carrier:
+/// [`envelope`] is a part of the same bytes.
+#[must_use]
+pub fn sse_block(event: &Event) -> Bytes {
+    event.rendered(FORMAT, render)
+}
+
+/// The event as everybody receives it: one JSON object on one line.
+///
+/// The members stand in the order of the contract. A JSON payload is embedded
+/// as it was stored, except that raw carriage returns and line feeds, which in
+/// valid JSON are white space, become spaces; any other payload is
+/// `data_base64` and `content_type`.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::{Event, NewEvent, Position, Timestamp, Version};
+///
+/// let content = NewEvent::with_json("FlightDeparted", "{\"gate\":\n\"C71\"}")?;
+/// let event = Event::new(
+///     Position::ZERO.next(),
+///     "flight-UA1545".try_into()?,
+///     Version::FIRST,
+///     Timestamp::EPOCH,
+///     content,
+/// );
+/// let envelope = downlink_transports::wire::envelope(&event);
+/// assert!(envelope.ends_with(br#""data":{"gate": "C71"},"metadata":{},"tags":[]}"#));
+/// # Ok::<(), downlink::Error>(())
+/// ```
+#[must_use]
+pub fn envelope(event: &Event) -> Bytes {
+    let block = sse_block(event);
+    block.slice(BEFORE..block.len() - AFTER.len())
+}
+
+fn render(event: &Event) -> Bytes {
+    // The payload, and about 300 bytes of everything else.
+    let mut out = String::with_capacity(event.size() + 384);
+    let cursor = event.cursor();
+    put(
+        &mut out,
+        format_args!("id: {cursor}\ndata: {{\"cursor\":\"{cursor}\",\"id\":\"{}\"", event.id()),
+    );
+    out.push_str(",\"stream\":");
+    put_text(&mut out, event.stream().as_str());
+    put(&mut out, format_args!(",\"version\":{},\"type\":", event.version()));
+    put_text(&mut out, event.event_type().as_str());
+    put(&mut out, format_args!(",\"time\":\"{}\"", event.recorded_at()));
+    put_payload(&mut out, event);
+    out.push_str(",\"metadata\":");
+    put_json(&mut out, event.metadata());
+    out.push_str(",\"tags\":[");
+    for (index, tag) in event.tags().iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        put_text(&mut out, tag.as_str());
+    }
+    out.push_str("]}");
+    out.push_str(AFTER);
+    out.into()
+}
+
+fn put_payload(out: &mut String, event: &Event) {
+    if event.content_type().is_json() {
+        out.push_str(",\"data\":");
+        put_json(out, event.payload());
+        return;
+    }
+    out.push_str(",\"data_base64\":\"");
+    BASE64.encode_string(event.payload(), out);
+    out.push_str("\",\"content_type\":");
+    put_text(out, event.content_type().as_str());
+}
+
+/// Embeds JSON as it was stored, on one line.
+fn put_json(out: &mut String, json: &[u8]) {
+    // Checked when the event was made; a store that hands out anything else gets it replaced.
+    let json = String::from_utf8_lossy(json);
+    let mut lines = json.split(['\r', '\n']);
+    out.push_str(lines.next().unwrap_or_default());
+    for line in lines {
+        out.push(' ');
+        out.push_str(line);
+    }
+}
+
+pub(super) fn put_text(out: &mut String, text: &str) {
+    out.push_str(&serde_json::to_string(text).expect("a text is a JSON string"));
+}
+
+pub(super) fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
+    out.write_fmt(what).expect("writing to a string never fails");
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::{ContentType, NewEvent, Position, Timestamp, Version};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(stream: &str, content: NewEvent) -> Event {
+        let position = Position::new(0x1a2f0).unwrap();
+        let id = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11".parse().unwrap();
+        let time = "2026-11-23T10:17:00.000000Z".parse::<Timestamp>().unwrap();
+        let version = Version::new(7).unwrap();
+        Event::new(position, stream.try_into().unwrap(), version, time, content.with_id(id))
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn members_come_in_the_order_of_the_contract() {
+        let content = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#)
+            .and_then(|event| event.with_tag("airport:EWR"))
+            .unwrap();
+        let event = event("flight-UA1545", content);
+        let cursor = event.cursor();
+        let expected = format!(
+            r#"{{"cursor":"{cursor}","id":"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","stream":"flight-UA1545","version":7,"type":"FlightDeparted","time":"2026-11-23T10:17:00.000000Z","data":{{"gate":"C71"}},"metadata":{{}},"tags":["airport:EWR"]}}"#
+        );
+        assert_eq!(text(&envelope(&event)), expected);
+        assert_eq!(text(&sse_block(&event)), format!("id: {cursor}\ndata: {expected}\n\n"));
+    }
+
+    #[test]
+    fn other_payloads_are_base64_with_padding() {
+        let cbor = ContentType::new("application/cbor").unwrap();
+        let content = NewEvent::with_bytes("Photo", cbor, &b"\x00\r\n\xff"[..]).unwrap();
+        let envelope = envelope(&event("s", content));
+        let expected = r#""data_base64":"AA0K/w==","content_type":"application/cbor","metadata""#;
+        assert!(text(&envelope).contains(expected));
+    }
+
+    #[test]
+    fn the_envelope_is_a_part_of_the_block_and_both_are_made_once() {
+        let event = event("s", NewEvent::with_json("T", "{}").unwrap());
+        let (first, again) = (sse_block(&event), sse_block(&event.clone()));
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        assert_eq!(envelope(&event).as_ptr(), first.slice(BEFORE..).as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn no_content_forges_a_line_or_a_member(
+            stream in "[^\\p{Cc}]{1,20}",
+            data in any::<String>(),
+            white in "[ \r\n\t]{0,4}",
+        ) {
+            prop_assume!(stream != "." && stream != "..");
+            let raw = format!("{white}{{{white}\"a\"{white}:{white}{}}}", serde_json::to_string(&data).unwrap());
+            let metadata = format!("{{{white}\"m\":{white}1}}");
+            let content = NewEvent::with_json("T", raw.clone()).unwrap()
+                .with_metadata_json(metadata).unwrap();
+            let event = event(&stream, content);
+            let block = sse_block(&event);
+            let lines: Vec<_> = text(&block).split(['\r', '\n']).collect();
+            prop_assert_eq!(lines.len(), 4, "{:?}", lines);
+            let value: serde_json::Value = serde_json::from_slice(&envelope(&event)).unwrap();
+            prop_assert_eq!(value["stream"].as_str(), Some(&*stream));
+            prop_assert_eq!(value["data"]["a"].as_str(), Some(&*data));
+            prop_assert_eq!(&value["metadata"]["m"], 1);
+            prop_assert_eq!(value.as_object().unwrap().len(), 9);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The wire contract, feed v1, as pure functions: what stands in a request,
+//! and what stands in an answer.
+//!
+//! One cursor, one filter, one envelope and one shape of errors for all
+//! carriers. Nothing here waits, reads or knows a connection.
+
+mod after;
+mod append;
+mod code;
+mod control;
+mod envelope;
+mod filter;
+mod object;
+mod page;
+#[cfg(feature = "client")]
+pub mod parse;
+mod problem;
+mod query;
+
+pub use after::{after_text, parse_after, resume};
+pub use append::{appended_json, parse_events, parse_expected};
+pub use code::Code;
+pub use control::Control;
+pub use envelope::{envelope, sse_block};
+pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_query};
+pub(crate) use page::Envelopes;
+pub use problem::Problem;
+pub use query::Query;

@@ -1,0 +1,144 @@
+use bytes::Bytes;
+use downlink::{Cursor, Event, StreamId, Version};
+
+use super::envelope::{envelope, put, put_text};
+
+/// The bytes of the events of one page, but for a page of one larger event.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Envelopes for one answer, as many as fit.
+#[derive(Debug, Default)]
+pub(crate) struct Envelopes {
+    rendered: Vec<Bytes>,
+    bytes: usize,
+    last: Option<Cursor>,
+    overflown: bool,
+}
+
+impl Envelopes {
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut envelopes = Self::default();
+        for event in events {
+            if !envelopes.push(event) {
+                break;
+            }
+        }
+        envelopes
+    }
+
+    /// Adds an event. `false` if it does not fit, and then nothing else does.
+    pub(crate) fn push(&mut self, event: &Event) -> bool {
+        let envelope = envelope(event);
+        let bytes = self.bytes + envelope.len() + 1;
+        self.overflown |= bytes > MAX_BYTES && !self.rendered.is_empty();
+        if self.overflown {
+            return false;
+        }
+        self.bytes = bytes;
+        self.last = Some(event.cursor());
+        self.rendered.push(envelope);
+        true
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rendered.len()
+    }
+
+    /// Whether an event did not fit.
+    pub(crate) fn overflown(&self) -> bool {
+        self.overflown
+    }
+
+    /// The cursor of the last event that fitted.
+    pub(crate) fn last(&self) -> Option<Cursor> {
+        self.last
+    }
+
+    fn put(&self, out: &mut String) {
+        out.push_str("\"events\":[");
+        for (index, envelope) in self.rendered.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            out.push_str(&String::from_utf8_lossy(envelope));
+        }
+        out.push(']');
+    }
+
+    /// The answer of `GET /feed`.
+    pub(crate) fn feed_page(&self, cursor: Cursor, head: Cursor, more: bool) -> String {
+        let mut out = String::with_capacity(self.bytes + 128);
+        out.push('{');
+        self.put(&mut out);
+        put(
+            &mut out,
+            format_args!(",\"cursor\":\"{cursor}\",\"head\":\"{head}\",\"more\":{more}}}"),
+        );
+        out
+    }
+
+    /// The answer of `GET /streams/{stream}`.
+    pub(crate) fn stream_page(
+        &self,
+        stream: &StreamId,
+        version: Version,
+        cursor: Option<Cursor>,
+        more: bool,
+    ) -> String {
+        let mut out = String::with_capacity(self.bytes + 384);
+        out.push_str("{\"stream\":");
+        put_text(&mut out, stream.as_str());
+        put(&mut out, format_args!(",\"version\":{version},"));
+        self.put(&mut out);
+        if let Some(cursor) = cursor {
+            put(&mut out, format_args!(",\"cursor\":\"{cursor}\""));
+        }
+        put(&mut out, format_args!(",\"more\":{more}}}"));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::{NewEvent, Position, Timestamp};
+
+    use super::*;
+
+    fn event(position: u64, bytes: usize) -> Event {
+        let payload = format!("\"{}\"", "x".repeat(bytes));
+        let content = NewEvent::with_json("T", payload).unwrap();
+        let position = Position::new(position).unwrap();
+        Event::new(position, "s".try_into().unwrap(), Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn a_page_has_at_most_a_mebibyte_but_at_least_one_event() {
+        let half = [event(1, 500 << 10), event(2, 500 << 10), event(3, 500 << 10), event(4, 1)];
+        let page = Envelopes::of(&half);
+        assert_eq!((page.len(), page.overflown()), (2, true));
+        assert_eq!(page.last(), Some(half[1].cursor()));
+        let whole = [event(1, (1 << 20) - 2)];
+        let page = Envelopes::of(&whole);
+        assert_eq!((page.len(), page.overflown()), (1, false));
+    }
+
+    #[test]
+    fn pages_are_those_of_the_contract() {
+        let page = Envelopes::default();
+        let start = Cursor::START;
+        assert_eq!(
+            page.feed_page(start, start, false),
+            format!(r#"{{"events":[],"cursor":"{start}","head":"{start}","more":false}}"#)
+        );
+        let stream = StreamId::new("s").unwrap();
+        assert_eq!(
+            page.stream_page(&stream, Version::FIRST, None, true),
+            r#"{"stream":"s","version":1,"events":[],"more":true}"#
+        );
+        let page = page.stream_page(&stream, Version::FIRST, Some(start), false);
+        assert_eq!(
+            page,
+            format!(r#"{{"stream":"s","version":1,"events":[],"cursor":"{start}","more":false}}"#)
+        );
+    }
+}

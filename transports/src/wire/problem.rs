@@ -1,0 +1,353 @@
+use std::fmt;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use downlink::{Error, ErrorKind, Expected, FailedCheck, Version};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::Code;
+
+/// A detail is never longer than this: it may quote what somebody sent.
+const MAX_DETAIL_BYTES: usize = 1_000;
+
+/// Something that was refused or went wrong, as everybody is told it:
+/// `application/problem+json` (RFC 9457) in an answer, and the member `problem`
+/// of a frame.
+///
+/// Made from a [`downlink::Error`] it never shows a driver's text.
+///
+/// # Examples
+///
+/// ```
+/// use downlink_transports::wire::{Code, Problem};
+///
+/// let problem = Problem::new(Code::BadFilter, "'stream' is empty: leave it out or name a stream")
+///     .with_parameter("stream");
+/// assert_eq!(problem.status(), 400);
+/// assert!(problem.to_json().starts_with(r#"{"type":"urn:downlink:problem:bad-filter""#));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Problem {
+    // Boxed: results stay small on the way that has no problem.
+    inner: Box<Inner>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    code: Code,
+    detail: String,
+    failed: Vec<FailedCheck>,
+    limit: Option<usize>,
+    parameter: Option<String>,
+    retry_after: Option<Duration>,
+    allow: Option<&'static str>,
+    challenge: Option<HeaderValue>,
+}
+
+impl Problem {
+    /// A problem with this code. The detail says what to do; of more than
+    /// 1,000 bytes the rest is cut off.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+        let inner = Inner {
+            code,
+            detail,
+            failed: Vec::new(),
+            limit: None,
+            parameter: None,
+            retry_after: code.is_retryable().then_some(Duration::from_secs(1)),
+            allow: None,
+            challenge: None,
+        };
+        Self { inner: Box::new(inner) }
+    }
+
+    /// Names the parameter that is meant.
+    #[must_use]
+    pub fn with_parameter(mut self, parameter: impl Into<String>) -> Self {
+        let mut parameter = parameter.into();
+        parameter.truncate(parameter.floor_char_boundary(MAX_DETAIL_BYTES));
+        self.inner.parameter = Some(parameter);
+        self
+    }
+
+    /// Names the limit that was exceeded.
+    #[must_use]
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.inner.limit = Some(limit);
+        self
+    }
+
+    /// When to come back, in whole seconds and at least one: one second for
+    /// what is retryable, by default.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.inner.retry_after = Some(pause);
+        self
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
+    }
+
+    /// The methods that the path takes.
+    pub(crate) fn with_allow(mut self, methods: &'static str) -> Self {
+        self.inner.allow = Some(methods);
+        self
+    }
+
+    /// What to authenticate with.
+    pub(crate) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
+        self.inner.challenge = Some(challenge);
+        self
+    }
+
+    /// What programs match on.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.inner.code
+    }
+
+    /// The status of an answer that carries this problem.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.code().status()
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.inner.detail
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_retryable()
+    }
+
+    /// The body of an answer: with `status`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json(&Document { problem: self, with_status: true })
+    }
+
+    /// The member `problem` of a frame: without `status`.
+    #[must_use]
+    pub fn to_frame_json(&self) -> String {
+        json(&Document { problem: self, with_status: false })
+    }
+
+    fn set_headers(&self, headers: &mut HeaderMap) {
+        let Inner { code, retry_after, allow, challenge, .. } = &*self.inner;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(pause) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
+        }
+        if *code == Code::Draining {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(methods) = allow {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge.clone());
+        }
+    }
+}
+
+fn json(document: &Document<'_>) -> String {
+    serde_json::to_string(document).expect("a problem has text keys and plain values")
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let kind = error.kind();
+        let told = match kind {
+            ErrorKind::Conflict
+            | ErrorKind::IdReused
+            | ErrorKind::Invalid
+            | ErrorKind::TooLarge
+            | ErrorKind::CursorAhead
+            | ErrorKind::HistoryChanged => error.to_string(),
+            _ => in_general(kind).to_owned(),
+        };
+        let mut problem = Self::new(Code::from(kind), format!("{told}: {}", kind.advice()));
+        problem.inner.failed = error.conflicts().to_vec();
+        problem
+    }
+}
+
+/// What happened, where the error's own text may be a driver's.
+fn in_general(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Overloaded => "the queue of appends is full and nothing was written",
+        ErrorKind::Busy => "the store was locked for too long and nothing was written",
+        ErrorKind::StorageFull => "the disk of the store is full and nothing was written",
+        ErrorKind::Unavailable => "the store is not available",
+        ErrorKind::OutcomeUnknown => "whether the append was stored is not known",
+        ErrorKind::Corrupt => "the log cannot be read as it stands",
+        _ => "the store failed",
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.to_json()).into_response();
+        self.set_headers(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.detail())
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Problem({self})")
+    }
+}
+
+impl std::error::Error for Problem {}
+
+struct Document<'a> {
+    problem: &'a Problem,
+    with_status: bool,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Inner { code, detail, failed, limit, parameter, .. } = &*self.problem.inner;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("urn:downlink:problem:{code}"))?;
+        map.serialize_entry("title", code.title())?;
+        if self.with_status {
+            map.serialize_entry("status", &code.status().as_u16())?;
+        }
+        map.serialize_entry("detail", detail)?;
+        map.serialize_entry("code", code.as_str())?;
+        map.serialize_entry("retryable", &code.is_retryable())?;
+        if !failed.is_empty() {
+            map.serialize_entry("failed", &failed.iter().map(Failed).collect::<Vec<_>>())?;
+        }
+        if let Some(limit) = limit {
+            map.serialize_entry("limit", limit)?;
+        }
+        if let Some(parameter) = parameter {
+            map.serialize_entry("parameter", parameter)?;
+        }
+        map.end()
+    }
+}
+
+struct Failed<'a>(&'a FailedCheck);
+
+impl Serialize for Failed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            FailedCheck::Stream { stream, expected, actual } => {
+                map.serialize_entry("stream", stream.as_str())?;
+                map.serialize_entry("expected", &Wanted(*expected))?;
+                map.serialize_entry("actual", &actual.map_or(0, Version::get))?;
+            }
+            FailedCheck::Boundary { after, found } => {
+                map.serialize_entry("after", &after.to_string())?;
+                map.serialize_entry("found", &found.to_string())?;
+            }
+            _ => {}
+        }
+        map.end()
+    }
+}
+
+/// An expectation as clients write it.
+struct Wanted(Expected);
+
+impl Serialize for Wanted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Expected::Any => serializer.serialize_str("any"),
+            Expected::NoStream => serializer.serialize_str("none"),
+            Expected::Exists => serializer.serialize_str("exists"),
+            Expected::Exact(version) => serializer.serialize_u64(version.get()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_come_in_the_order_of_the_contract() {
+        let problem =
+            Problem::new(Code::BadFilter, "'stream' is empty: leave it out or name a stream")
+                .with_parameter("stream");
+        assert_eq!(
+            problem.to_frame_json(),
+            r#"{"type":"urn:downlink:problem:bad-filter","title":"Bad filter","detail":"'stream' is empty: leave it out or name a stream","code":"bad-filter","retryable":false,"parameter":"stream"}"#
+        );
+        assert!(problem.to_json().contains(r#""title":"Bad filter","status":400,"detail":"#));
+    }
+
+    #[test]
+    fn a_conflict_lists_every_failed_check() {
+        let stream = |name| downlink::StreamId::new(name).unwrap();
+        let failed = vec![
+            FailedCheck::Stream {
+                stream: stream("flight-UA1545"),
+                expected: Expected::NoStream,
+                actual: Some(Version::FIRST),
+            },
+            FailedCheck::Stream {
+                stream: stream("flight-AA1141"),
+                expected: Expected::Exact(Version::FIRST),
+                actual: None,
+            },
+        ];
+        let problem = Problem::from(Error::conflict(failed));
+        assert_eq!(problem.status(), 409);
+        assert!(problem.to_json().contains(
+            r#""failed":[{"stream":"flight-UA1545","expected":"none","actual":1},{"stream":"flight-AA1141","expected":1,"actual":0}]"#
+        ));
+    }
+
+    #[test]
+    fn the_text_of_a_driver_stays_inside() {
+        for kind in [
+            ErrorKind::Backend,
+            ErrorKind::Unavailable,
+            ErrorKind::Corrupt,
+            ErrorKind::Busy,
+            ErrorKind::StorageFull,
+            ErrorKind::OutcomeUnknown,
+        ] {
+            let error = Error::with_source(kind, "SQLITE_SECRET", "path /var/lib/secret");
+            assert!(!Problem::from(error).to_json().to_lowercase().contains("secret"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_succeed_later_says_when() {
+        let response = Problem::from(Error::new(ErrorKind::Overloaded, "full")).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let response = Problem::new(Code::BadCursor, "").into_response();
+        assert!(response.headers().get(RETRY_AFTER).is_none());
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        let problem = Problem::new(Code::BadCursor, "é".repeat(2_000));
+        assert!(problem.detail().len() <= 1_000);
+    }
+}

@@ -1,0 +1,218 @@
+//! `POST /streams/{stream}`.
+
+use axum::body::Body;
+use downlink::{ErrorKind, FilterItem};
+use downlink_transports::feed::{Feed, Refusal, Rights};
+use http::request::Parts;
+use http::{Method, Request};
+
+use crate::support::{App, Failing, empty, hub, post, request};
+
+const ID: &str = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11";
+
+fn event(id: &str, data: &str) -> String {
+    format!(r#"{{"id":"{id}","type":"FlightDelayed","data":{data}}}"#)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_tells_where_it_was_stored() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let answer = app.post("/streams/flight-1?expected=none", event(ID, "1")).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let cursor = hub.head().await.unwrap();
+    assert_eq!(answer.header("feed-cursor"), cursor.to_string());
+    assert_eq!(
+        answer.body,
+        format!(
+            r#"{{"stream":"flight-1","first_version":1,"last_version":1,"ids":["{ID}"],"cursor":"{cursor}","duplicate":false}}"#
+        )
+    );
+    let many = app.post("/streams/flight-1?expected=1", r#"[{"type":"A","data":1},{"type":"B","data":null,"metadata":{"who":"me"},"tags":["x"]}]"#).await;
+    let json = many.json();
+    assert_eq!((&json["first_version"], &json["last_version"]), (&2.into(), &3.into()));
+    assert_eq!(json["ids"].as_array().unwrap().len(), 2);
+    let page = app.get("/streams/flight-1").await.json();
+    assert_eq!(page["events"][2]["data"], serde_json::Value::Null);
+    assert_eq!(page["events"][2]["metadata"]["who"], "me");
+    assert_eq!(page["events"][2]["tags"][0], "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_is_a_duplicate_whatever_it_expects() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let first = app.post("/streams/s", event(ID, "1")).await.json();
+    let again = app.post("/streams/s?expected=none", event(ID, "1")).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(again.json()["duplicate"], true);
+    assert_eq!(again.json()["cursor"], first["cursor"]);
+    app.post("/streams/s", event(ID, "2")).await.problem(422, "id-reused");
+    app.post("/streams/t", event(ID, "1")).await.problem(422, "id-reused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_lists_what_failed() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let body = || r#"{"type":"T","data":1}"#;
+    let problem =
+        app.post("/streams/s?expected=exists", body()).await.problem(409, "version-conflict");
+    assert_eq!(
+        problem["failed"],
+        serde_json::json!([{"stream": "s", "expected": "exists", "actual": 0}])
+    );
+    assert_eq!(problem["retryable"], false);
+    app.post("/streams/s?expected=0", body()).await;
+    let problem = app.post("/streams/s?expected=7", body()).await.problem(409, "version-conflict");
+    assert_eq!(problem["failed"], serde_json::json!([{"stream": "s", "expected": 7, "actual": 1}]));
+    let problem =
+        app.post("/streams/s?expected=none", body()).await.problem(409, "version-conflict");
+    assert_eq!(
+        problem["failed"],
+        serde_json::json!([{"stream": "s", "expected": "none", "actual": 1}])
+    );
+    assert_eq!(app.post("/streams/s?expected=1", body()).await.status, 201);
+    assert_eq!(app.post("/streams/s?expected=any", body()).await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_bodies_are_problems_and_write_nothing() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    for body in [
+        "",
+        "[]",
+        "{",
+        "7",
+        r#"{"type":"T"}"#,
+        r#"{"type":"T","data":1,"unknown":2}"#,
+        r#"{"type":"T","data":"\ud800"}"#,
+        r#"{"type":"a\u0000b","data":1}"#,
+        r#"{"type":"T","data":1,"tags":["a\nb"]}"#,
+        r#"{"type":"T","data":1,"id":"x"}"#,
+        r#"{"type":"T","data_base64":"=","content_type":"a/b"}"#,
+        r#"{"type":"T","data_base64":"e30="}"#,
+        r#"{"type":"T","data":1,"metadata":7}"#,
+    ] {
+        app.post("/streams/s", body).await.problem(400, "bad-event");
+    }
+    app.post("/streams/s", &b"\xff\xfe"[..]).await.problem(400, "bad-event");
+    let twice = format!("[{},{}]", event(ID, "1"), event(ID, "1"));
+    app.post("/streams/s", twice).await.problem(400, "invalid");
+    app.post("/streams/s?expected=later", event(ID, "1")).await.problem(400, "bad-parameter");
+    app.post("/streams/s?expect=1", event(ID, "1")).await.problem(400, "unknown-parameter");
+    app.post("/streams/a%0Ab", event(ID, "1")).await.problem(400, "bad-stream");
+    app.post(&format!("/streams/{}", "x".repeat(256)), event(ID, "1"))
+        .await
+        .problem(400, "bad-stream");
+    assert_eq!(hub.head().await.unwrap(), downlink::Cursor::START);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_hold() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let payload = |bytes: usize| format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(bytes - 2));
+    assert_eq!(app.post("/streams/s", payload(1 << 20)).await.status, 201);
+    let problem = app.post("/streams/s", payload((1 << 20) + 1)).await.problem(413, "too-large");
+    assert_eq!(problem["limit"], 1 << 20);
+    let events = |count: usize| format!("[{}]", vec![r#"{"type":"T","data":1}"#; count].join(","));
+    assert_eq!(app.post("/streams/t", events(1_000)).await.status, 201);
+    let problem = app.post("/streams/t", events(1_001)).await.problem(413, "too-large");
+    assert_eq!(problem["limit"], 1_000);
+    let body = |bytes: usize| format!(r#"{{"type":"T","data":1{}}}"#, " ".repeat(bytes - 21));
+    assert_eq!(app.post("/streams/u", body(16 << 20)).await.status, 201);
+    let problem = app.post("/streams/u", body((16 << 20) + 1)).await.problem(413, "too-large");
+    assert_eq!(problem["limit"], 16 << 20);
+    // Of unknown length, so that the limit is met while reading.
+    let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
+    let endless = Body::from_stream(futures::stream::iter(chunks));
+    app.post("/streams/u", endless).await.problem(413, "too-large");
+    let broken = vec![Ok(vec![b'{']), Err(std::io::Error::other("gone"))];
+    let broken = Body::from_stream(futures::stream::iter(broken));
+    app.post("/streams/u", broken).await.problem(400, "invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_are_labelled() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let with = |content_type: Option<&str>| -> Request<Body> {
+        let mut builder = request(Method::POST, "/streams/s");
+        if let Some(content_type) = content_type {
+            builder = builder.header("content-type", content_type);
+        }
+        builder.body(Body::from(r#"{"type":"T","data":1}"#)).unwrap()
+    };
+    for bad in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some(""),
+        Some("application/jsonx"),
+    ] {
+        app.ask(with(bad)).await.problem(415, "unsupported-media-type");
+    }
+    for good in ["application/json", "Application/JSON; charset=utf-8"] {
+        assert_eq!(app.ask(with(Some(good))).await.status, 201);
+    }
+    let gzip = post("/streams/s").header("content-encoding", "gzip");
+    app.ask(empty(gzip)).await.problem(415, "unsupported-media-type");
+    for name in ["if-match", "if-none-match"] {
+        let conditional = post("/streams/s").header(name, "*");
+        app.ask(empty(conditional)).await.problem(400, "unsupported-precondition");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_a_store_has_its_status() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    let app = App::new(&hub);
+    for (kind, status, code) in [
+        (ErrorKind::Overloaded, 503, "overloaded"),
+        (ErrorKind::Busy, 503, "busy"),
+        (ErrorKind::Unavailable, 503, "unavailable"),
+        (ErrorKind::OutcomeUnknown, 504, "outcome-unknown"),
+        (ErrorKind::StorageFull, 507, "storage-full"),
+        (ErrorKind::Corrupt, 500, "corrupt"),
+        (ErrorKind::Backend, 500, "internal"),
+    ] {
+        store.fail_append(kind);
+        let answer = app.post("/streams/s", event(ID, "1")).await;
+        let problem = answer.problem(status, code);
+        assert!(!problem.to_string().contains("SECRET"));
+        assert_eq!(problem["retryable"], status != 500);
+        assert_eq!(answer.headers.contains_key("retry-after"), status != 500);
+    }
+    hub.shutdown().await;
+    app.post("/streams/s", event(ID, "1")).await.problem(503, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn appending_is_off_unless_it_is_turned_on() {
+    let hub = hub().await;
+    let app = App::of(Feed::new(&hub));
+    let answer = app.post("/streams/s", event(ID, "1")).await;
+    answer.problem(405, "append-disabled");
+    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+}
+
+async fn own_only(parts: &Parts) -> Result<Rights, Refusal> {
+    let own = FilterItem::new().with_stream("own").unwrap();
+    let rights = Rights::to(own.into());
+    let reader = parts.headers.contains_key("x-reader");
+    Ok(if reader { rights.read_only() } else { rights })
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_writes_what_he_may_not_see() {
+    let hub = hub().await;
+    let app = App::of(Feed::new(&hub).authorize(own_only).with_append());
+    assert_eq!(app.post("/streams/own", event(ID, "1")).await.status, 201);
+    app.post("/streams/other", event(ID, "1")).await.problem(403, "forbidden");
+    let reader = post("/streams/own").header("x-reader", "1").body(Body::from(event(ID, "1")));
+    app.ask(reader.unwrap()).await.problem(403, "forbidden");
+}

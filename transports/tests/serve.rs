@@ -1,0 +1,248 @@
+//! The accept loop, over real sockets and with a router of its own.
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+mod support;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Extension;
+use axum::response::Response;
+use axum::routing::get;
+use downlink::ErrorKind;
+use downlink_transports::serve::Server;
+use downlink_transports::{Connection, Exposure};
+use futures::{StreamExt, stream};
+use support::{Raw, listener, soon};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+struct Running {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    task: JoinHandle<downlink::Result<()>>,
+}
+
+impl Running {
+    async fn start(server: Server) -> Self {
+        let (listener, address) = listener().await;
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(server.serve(listener, shutdown.clone()));
+        Self { address, shutdown, task }
+    }
+
+    async fn ended(self) {
+        soon("the end of the server", self.task).await.unwrap().unwrap();
+    }
+}
+
+/// Says hello, and then goodbye when the server drains.
+async fn stream(Extension(connection): Extension<Connection>) -> Response {
+    let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
+    let bye = stream::once(async move {
+        connection.drain.cancelled().await;
+        Ok(Bytes::from("bye\n"))
+    });
+    Response::new(Body::from_stream(hello.chain(bye)))
+}
+
+async fn deaf() -> Response {
+    let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
+    Response::new(Body::from_stream(hello.chain(stream::pending())))
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/ping", get(async || "pong"))
+        .route("/stream", get(stream))
+        .route("/deaf", get(deaf))
+}
+
+async fn open(address: SocketAddr, path: &str) -> Raw {
+    let mut raw = Raw::get(address, path).await;
+    let head = raw.until("hello\n").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    raw
+}
+
+async fn ping(address: SocketAddr) -> String {
+    let mut raw = Raw::connect(address).await;
+    raw.send("GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    raw.rest().await
+}
+
+#[tokio::test]
+async fn a_half_sent_header_is_closed_at_the_header_timeout() {
+    let server = Running::start(Server::new(router()).with_header_timeout(SHORT)).await;
+    let mut half = Raw::connect(server.address).await;
+    half.send("GET /ping HTTP/1.1\r\nHost: loc").await;
+    let mut silent = Raw::connect(server.address).await;
+    let mut idle = Raw::get(server.address, "/ping").await;
+    idle.until("pong").await;
+    for raw in [&mut half, &mut silent, &mut idle] {
+        raw.rest().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_header_timeout() {
+    let server = Running::start(Server::new(router()).with_header_timeout(SHORT)).await;
+    let mut open = open(server.address, "/stream").await;
+    let mut silent = Raw::connect(server.address).await;
+    silent.rest().await;
+    server.shutdown.cancel();
+    assert!(open.rest().await.contains("bye\n"));
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_is_cut_while_others_are_served() {
+    let gone = CancellationToken::new();
+    let token = gone.clone();
+    let flood = async move || {
+        let (held, chunk) = (token.drop_guard(), Bytes::from(vec![b'x'; 64 << 10]));
+        let body = stream::repeat_with(move || {
+            let _held = &held;
+            Ok::<_, Infallible>(chunk.clone())
+        });
+        Response::new(Body::from_stream(body))
+    };
+    let router = router().route("/flood", get(flood));
+    let server = Running::start(Server::new(router).with_write_stall(SHORT)).await;
+    let mut other = open(server.address, "/stream").await;
+    let stalled = Raw::get(server.address, "/flood").await;
+    stalled.0.readable().await.unwrap();
+    while !gone.is_cancelled() {
+        assert!(ping(server.address).await.ends_with("pong"));
+    }
+    server.shutdown.cancel();
+    assert!(other.rest().await.contains("bye\n"));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_told_to_come_again() {
+    let server = Running::start(Server::new(router()).with_max_connections(2)).await;
+    let first = open(server.address, "/stream").await;
+    let _second = open(server.address, "/stream").await;
+
+    let refused = ping(server.address).await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains("retry-after:"), "{refused}");
+    assert!(refused.contains(r#""code":"overloaded""#), "{refused}");
+
+    let mut browser = Raw::connect(server.address).await;
+    browser
+        .send("GET /ping HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        .await;
+    let answer = browser.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("event: feed.bye\n"), "{answer}");
+
+    drop(first);
+    soon("a place for the next", async {
+        while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_open_streams_say_goodbye_and_the_server_ends() {
+    let server = Running::start(Server::new(router())).await;
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        streams.push(open(server.address, "/stream").await);
+    }
+    server.shutdown.cancel();
+    for raw in &mut streams {
+        let rest = raw.rest().await;
+        assert!(rest.contains("bye\n"), "{rest:?}");
+        assert!(rest.ends_with("0\r\n\r\n"), "the body has no end: {rest:?}");
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_the_drain_up() {
+    let server = Running::start(Server::new(router())).await;
+    let _silent = Raw::connect(server.address).await;
+    let mut idle = Raw::get(server.address, "/ping").await;
+    idle.until("pong").await;
+    let began = Instant::now();
+    server.shutdown.cancel();
+    server.ended().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "it waited for the deadline");
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_at_the_deadline() {
+    let server = Running::start(Server::new(router()).with_drain_deadline(SHORT)).await;
+    let mut deaf = open(server.address, "/deaf").await;
+    server.shutdown.cancel();
+    deaf.rest().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_second_wish_ends_the_drain() {
+    let force = CancellationToken::new();
+    let never = Duration::from_hours(1);
+    let server = Server::new(router()).with_drain_deadline(never).with_force(force.clone());
+    let server = Running::start(server).await;
+    let mut deaf = open(server.address, "/deaf").await;
+    server.shutdown.cancel();
+    force.cancel();
+    deaf.rest().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn nobody_is_accepted_during_the_drain() {
+    let never = Duration::from_hours(1);
+    let server = Running::start(Server::new(router()).with_drain_deadline(never)).await;
+    let _deaf = open(server.address, "/deaf").await;
+    let mut open = open(server.address, "/stream").await;
+    server.shutdown.cancel();
+    open.rest().await;
+    assert!(tokio::net::TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn dropping_the_server_closes_every_connection() {
+    let server = Running::start(Server::new(router())).await;
+    let mut deaf = open(server.address, "/deaf").await;
+    server.task.abort();
+    deaf.rest().await;
+}
+
+#[tokio::test]
+async fn a_listener_that_others_can_reach_needs_an_exposure() {
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    let serve = async |exposure, address| {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let server = Server::new(router()).with_exposure(exposure);
+        soon("an answer", server.serve(listener, shutdown.clone())).await
+    };
+    let error = serve(Exposure::LocalOnly, "0.0.0.0:0").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    for call in [".authorize(", ".open_to_everyone()", ".with_exposure("] {
+        assert!(error.to_string().contains(call), "{error}");
+    }
+    serve(Exposure::Everyone, "0.0.0.0:0").await.unwrap();
+    serve(Exposure::Authorized, "0.0.0.0:0").await.unwrap();
+    serve(Exposure::LocalOnly, "127.0.0.1:0").await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_know_their_connection() {
+    let who = async |Extension(connection): Extension<Connection>| connection.peer.to_string();
+    let server = Running::start(Server::new(Router::new().route("/who", get(who)))).await;
+    let mut raw = Raw::get(server.address, "/who").await;
+    let me = raw.0.local_addr().unwrap().to_string();
+    raw.until(&me).await;
+}

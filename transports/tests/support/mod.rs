@@ -1,0 +1,64 @@
+//! What the tests over real sockets share.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part, and panics are failures"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Waits for what has to happen, and names it if it does not.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let deadline = Duration::from_secs(30);
+    tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A client that sees every byte.
+pub(crate) struct Raw(pub(crate) TcpStream);
+
+impl Raw {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self(soon("a connection", TcpStream::connect(address)).await.unwrap())
+    }
+
+    pub(crate) async fn get(address: SocketAddr, path: &str) -> Self {
+        let mut raw = Self::connect(address).await;
+        raw.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        raw
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until `end` was read.
+    pub(crate) async fn until(&mut self, end: &str) -> String {
+        let mut text = Vec::new();
+        soon(&format!("{end:?} in the answer"), async {
+            while !text.ends_with(end.as_bytes()) {
+                text.push(self.0.read_u8().await.unwrap_or_else(|error| {
+                    panic!("{error} instead of {end:?} after {:?}", String::from_utf8_lossy(&text))
+                }));
+            }
+        })
+        .await;
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Reads until the server closes, in whatever way.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut text = Vec::new();
+        let _ = soon("the end of the connection", self.0.read_to_end(&mut text)).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
