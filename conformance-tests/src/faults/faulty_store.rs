@@ -1,0 +1,189 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use downlink::{
+    Append, Appended, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Page, Read, Result,
+    StoredParts,
+};
+
+use super::Gate;
+
+/// A store that does what the one inside does, and fails, waits or counts when
+/// told to.
+#[derive(Clone, Debug)]
+pub struct FaultyStore {
+    inner: Arc<dyn EventStore>,
+    faults: Arc<Faults>,
+}
+
+#[derive(Debug)]
+struct Faults {
+    failing_reads: AtomicUsize,
+    before_read: Gate,
+    after_read: Gate,
+    after_append: Gate,
+    counts_held: bool,
+    held: Arc<AtomicUsize>,
+    reads: AtomicUsize,
+    /// Appended by somebody else while a read is under way.
+    meanwhile: Mutex<Vec<Append>>,
+}
+
+impl FaultyStore {
+    /// A store without faults yet.
+    #[must_use]
+    pub fn new(inner: Arc<dyn EventStore>) -> Self {
+        Self::build(inner, false)
+    }
+
+    /// A store that counts how many of the events that it handed out are still
+    /// held by somebody.
+    #[must_use]
+    pub fn counting(inner: Arc<dyn EventStore>) -> Self {
+        Self::build(inner, true)
+    }
+
+    fn build(inner: Arc<dyn EventStore>, counts_held: bool) -> Self {
+        let faults = Faults {
+            failing_reads: AtomicUsize::new(0),
+            before_read: Gate::open(),
+            after_read: Gate::open(),
+            after_append: Gate::open(),
+            counts_held,
+            held: Arc::default(),
+            reads: AtomicUsize::new(0),
+            meanwhile: Mutex::default(),
+        };
+        Self { inner, faults: Arc::new(faults) }
+    }
+
+    /// The next so many reads fail for a passing reason.
+    pub fn fail_reads(&self, count: usize) {
+        self.faults.failing_reads.store(count, Ordering::SeqCst);
+    }
+
+    /// Where reads wait before they look.
+    #[must_use]
+    pub fn before_read(&self) -> &Gate {
+        &self.faults.before_read
+    }
+
+    /// Where reads wait after they have looked, with what they saw then.
+    #[must_use]
+    pub fn after_read(&self) -> &Gate {
+        &self.faults.after_read
+    }
+
+    /// Where appends wait after the commit, before their caller is told.
+    #[must_use]
+    pub fn after_append(&self) -> &Gate {
+        &self.faults.after_append
+    }
+
+    /// Appends this, one at each read, after the read has looked and before its
+    /// caller is told.
+    pub fn append_meanwhile(&self, appends: impl IntoIterator<Item = Append>) {
+        self.meanwhile().extend(appends);
+    }
+
+    /// How many of the events that were read are still held by somebody.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.faults.held.load(Ordering::SeqCst)
+    }
+
+    /// How many reads there were.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.faults.reads.load(Ordering::SeqCst)
+    }
+
+    /// The store inside.
+    #[must_use]
+    pub fn inner(&self) -> &Arc<dyn EventStore> {
+        &self.inner
+    }
+
+    fn meanwhile(&self) -> std::sync::MutexGuard<'_, Vec<Append>> {
+        self.faults.meanwhile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fails_now(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        self.faults.failing_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+    }
+
+    fn counted(&self, event: &Event) -> Event {
+        let content = event.content();
+        let parts = StoredParts {
+            id: content.id(),
+            event_type: content.event_type().clone(),
+            content_type: content.content_type().clone(),
+            payload: Bytes::from_owner(Held::new(content.payload(), &self.faults.held)),
+            metadata: content.metadata().clone(),
+            tags: content.tags().to_vec(),
+        };
+        let content = NewEvent::from_stored(parts);
+        let stream = event.stream().clone();
+        Event::new(event.position(), stream, event.version(), event.recorded_at(), content)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl EventStore for FaultyStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let outcome = self.inner.append(append).await;
+        self.faults.after_append.pass().await;
+        outcome
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        self.faults.reads.fetch_add(1, Ordering::SeqCst);
+        self.faults.before_read.pass().await;
+        if self.fails_now() {
+            return Err(Error::new(ErrorKind::Unavailable, "this read fails, on purpose"));
+        }
+        let mut page = self.inner.read(read).await;
+        let next = self.meanwhile().pop();
+        if let Some(append) = next {
+            self.inner.append(append).await?;
+        }
+        self.faults.after_read.pass().await;
+        if let (true, Ok(page)) = (self.faults.counts_held, &mut page) {
+            page.events = page.events.iter().map(|event| self.counted(event)).collect();
+        }
+        page
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.inner.head().await
+    }
+}
+
+/// Bytes that count as long as somebody has them.
+struct Held {
+    bytes: Bytes,
+    count: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn new(bytes: &Bytes, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self { bytes: bytes.clone(), count: Arc::clone(count) }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,14 @@
+//! What goes wrong, on purpose: a bus that lies, a store that fails or waits,
+//! a caller who goes away, a wire that is cut.
+
+mod cutting_proxy;
+mod drop_after;
+mod faulty_store;
+mod gate;
+mod lying_bus;
+
+pub use cutting_proxy::CuttingProxy;
+pub use drop_after::drop_after;
+pub use faulty_store::FaultyStore;
+pub use gate::Gate;
+pub use lying_bus::{Lie, LyingBus};

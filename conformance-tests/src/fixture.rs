@@ -1,0 +1,121 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::{Bus, EventStore, EventType, Result, Transport};
+
+/// Keeps what a store or a bus needs (a folder, a server) until it is dropped.
+pub struct Guard(Box<dyn Any + Send + Sync>);
+
+impl Guard {
+    /// Nothing has to be kept.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(())
+    }
+
+    /// Keeps this.
+    #[must_use]
+    pub fn new(kept: impl Any + Send + Sync) -> Self {
+        Self(Box::new(kept))
+    }
+
+    /// What is kept, if it is a `T`: for a bus that has to find the store that
+    /// it belongs to.
+    #[must_use]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
+/// Opens fresh stores for the suite.
+#[async_trait]
+pub trait StoreFixture: Send + Sync + 'static {
+    /// Opens an empty store that shares nothing with any other.
+    async fn open(&self) -> Result<(Arc<dyn EventStore>, Guard)>;
+}
+
+/// Opens stores whose log survives them: for
+/// [`durable_store!`](crate::durable_store).
+#[async_trait]
+pub trait DurableFixture: Send + Sync + 'static {
+    /// Makes a place for one log.
+    async fn place(&self) -> Result<Box<dyn Place>>;
+}
+
+/// Where a log is kept while no store has it open; gone when dropped.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the log, which is empty at first. Called again only when the
+    /// store before was dropped.
+    async fn open(&self) -> Result<Arc<dyn EventStore>>;
+}
+
+/// Opens stores whose log can be replaced under them: for
+/// [`replaceable_store!`](crate::replaceable_store).
+#[async_trait]
+pub trait ReplaceableFixture: Send + Sync + 'static {
+    /// Opens an empty store, and what is done behind its back.
+    async fn open(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Backups>)>;
+}
+
+/// What an operator does to a log while the store runs.
+#[async_trait]
+pub trait Backups: Send + Sync {
+    /// Copies the log as it is now, in place of the copy made before.
+    async fn back_up(&self) -> Result<()>;
+
+    /// Puts the copy in the place of the log.
+    async fn restore(&self) -> Result<()>;
+}
+
+/// Opens stores with a short queue of appends that can be held: for
+/// [`bounded_store!`](crate::bounded_store).
+#[async_trait]
+pub trait BoundedFixture: Send + Sync + 'static {
+    /// Opens an empty store whose queue holds about this many appends, and what
+    /// stops its writer.
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+}
+
+/// Holds back what a store commits, as another program does that has its lock.
+#[async_trait]
+pub trait Brake: Send + Sync {
+    /// From when this returns, no append is committed.
+    async fn hold(&self) -> Result<()>;
+
+    /// Appends are committed again.
+    async fn release(&self) -> Result<()>;
+}
+
+/// Opens stores that commit appends in groups, and in which some fail: for
+/// [`grouping_store!`](crate::grouping_store).
+#[async_trait]
+pub trait GroupingFixture: Send + Sync + 'static {
+    /// Opens an empty store in which inserting an event of the type `poison`
+    /// fails, as one does that breaks a constraint, and what makes appends wait
+    /// so that they are committed together.
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+}
+
+/// Opens fresh buses for the suite.
+#[async_trait]
+pub trait BusFixture: Send + Sync + 'static {
+    /// Opens a bus that shares nothing with any other. `store` is the guard of
+    /// the store whose appends it tells of; most buses need not know.
+    async fn open(&self, store: &Guard) -> Result<Arc<dyn Bus>>;
+}
+
+/// Makes carriers for the suite.
+pub trait TransportFixture: Send + Sync + 'static {
+    /// A carrier that serves on any listener of the loopback interface to
+    /// anybody.
+    fn transport(&self) -> Arc<dyn Transport>;
+}

@@ -1,0 +1,159 @@
+//! Every law once; tests, names and the count of saboteurs follow from these
+//! lists.
+
+/// Hands a list of laws to a macro.
+macro_rules! list {
+    ($(#[$docs:meta])* $list:ident, $names:ident, $module:ident: $($kind:ident $law:ident)*) => {
+        list! { ($) $(#[$docs])* $list, $names, $module: $($kind $law)* }
+    };
+    (($d:tt) $(#[$docs:meta])* $list:ident, $names:ident, $module:ident: $($kind:ident $law:ident)*) => {
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! $list {
+            ($d then:ident!($d($d arg:tt)*)) => {
+                $crate::$d then! { ($d($d arg)*) $module: $($kind $law)* }
+            };
+        }
+
+        $(#[$docs])*
+        pub const $names: &[&str] = &[$(stringify!($law)),*];
+    };
+}
+
+list! {
+    /// The laws of every store.
+    __store_laws, STORE, store:
+    property expectations_hold_or_conflict
+    law versions_are_dense
+    law append_is_atomic
+    law one_writer_wins
+    law racing_batches_stay_whole
+    law racing_appends_have_an_order
+    property a_repeat_is_a_duplicate
+    property a_known_id_with_other_content_is_refused
+    property stored_bytes_are_exact
+    law checks_hold_under_races
+    law limits_are_typed_errors
+    law contention_reaches_no_caller
+    law a_dropped_append_is_all_or_nothing
+    law positions_rise_in_commit_order
+    law nothing_appears_below_the_head
+    law readers_see_prefixes_of_one_sequence
+    law no_position_is_used_twice
+    law reads_see_what_was_acknowledged
+    law recorded_times_never_decrease
+    property pages_concatenate
+    law scanned_skips_nothing
+    law a_cursor_of_another_history_is_told
+    property filters_select_what_they_match
+    property filters_intersect_exactly
+    property agrees_with_the_model
+}
+
+list! {
+    /// The laws of stores whose log survives them.
+    __durable_laws, DURABLE_STORE, store:
+    law reopening_keeps_the_log
+    law ids_are_known_after_reopening
+    law positions_go_on_after_reopening
+}
+
+list! {
+    /// The laws of stores whose log can be replaced under them.
+    __replaceable_laws, REPLACEABLE_STORE, store:
+    law a_restored_log_refuses_old_cursors
+    law a_restored_log_is_appended_to_as_it_is
+    law a_running_subscription_is_told_of_a_restore
+}
+
+list! {
+    /// The laws of stores with a queue of appends.
+    __bounded_laws, BOUNDED_STORE, store:
+    law a_full_queue_is_overloaded
+}
+
+list! {
+    /// The laws of stores that commit in groups.
+    __grouping_laws, GROUPING_STORE, store:
+    law one_guilty_append_fails_alone
+}
+
+list! {
+    /// The laws of every bus.
+    __bus_laws, BUS, bus:
+    law the_last_hint_wakes_every_listener
+    law publishing_never_waits_for_listeners
+}
+
+list! {
+    /// The laws of subscriptions, over any store and bus.
+    __subscription_laws, SUBSCRIPTION, subscription:
+    property subscription_is_exact
+    law appends_during_the_hand_over_come_once
+    law subscriptions_survive_a_lying_bus
+    law a_forged_hint_moves_nothing
+    law lost_hints_cost_only_time
+    law a_hint_during_a_read_is_not_lost
+    law one_hint_is_enough
+    law delivery_does_not_wait_for_the_fallback
+    law a_dropped_append_is_told
+    law a_bus_that_is_down_stops_nothing
+    law falling_behind_loses_nothing
+    law a_slow_subscriber_hurts_nobody
+    law a_failed_read_is_repeated
+    law a_dropped_next_loses_nothing
+    law now_on_an_empty_log_misses_nothing
+    law live_comes_when_everything_was_delivered
+    law a_restarted_process_resumes_exactly
+    law a_sparse_filter_reaches_the_end
+}
+
+list! {
+    /// The laws of every carrier.
+    __transport_laws, TRANSPORT, transport:
+    law delivers_the_log_in_order
+    law resumes_after_a_cut_at_every_byte
+    law resumes_from_any_id
+    property filter_and_resume_commute
+    law the_cursor_moves_without_matches
+    law no_payload_forges_a_frame
+    law frames_come_in_order
+}
+
+list! {
+    /// The laws of a carrier over a store whose log can be replaced under it.
+    __replaceable_line_laws, REPLACEABLE_LINE, transport:
+    law a_running_server_tells_of_a_restore
+}
+
+list! {
+    /// The laws of a carrier that speaks server-sent events as the wire contract
+    /// has them, on the bytes of the socket.
+    __event_stream_laws, EVENT_STREAM, transport:
+    law malformed_ids_are_refused
+    law blocks_are_well_formed
+}
+
+list! {
+    /// The three properties that every combination of store, bus and carrier is
+    /// run for.
+    __matrix_laws, MATRIX, transport:
+    law delivers_the_log_in_order
+    law one_writer_wins_and_is_seen
+    law resumes_from_any_id
+}
+
+/// All lists.
+pub const ALL: &[&[&str]] = &[
+    STORE,
+    DURABLE_STORE,
+    REPLACEABLE_STORE,
+    BOUNDED_STORE,
+    GROUPING_STORE,
+    BUS,
+    SUBSCRIPTION,
+    TRANSPORT,
+    REPLACEABLE_LINE,
+    EVENT_STREAM,
+    MATRIX,
+];

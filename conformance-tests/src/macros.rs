@@ -1,0 +1,244 @@
+/// Declares one `#[test]` for each law of [`EventStore`](downlink::EventStore).
+///
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
+#[macro_export]
+macro_rules! event_store {
+    ($fixture:expr) => {
+        $crate::__store_laws!(__tests!(dyn $crate::StoreFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of stores whose log survives them.
+///
+/// Takes an expression that makes the [`DurableFixture`](crate::DurableFixture).
+#[macro_export]
+macro_rules! durable_store {
+    ($fixture:expr) => {
+        $crate::__durable_laws!(__tests!(dyn $crate::DurableFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of stores whose log can be replaced
+/// under them.
+///
+/// Takes an expression that makes the
+/// [`ReplaceableFixture`](crate::ReplaceableFixture).
+#[macro_export]
+macro_rules! replaceable_store {
+    ($fixture:expr) => {
+        $crate::__replaceable_laws!(__tests!(dyn $crate::ReplaceableFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of stores with a queue of appends.
+///
+/// Takes an expression that makes the [`BoundedFixture`](crate::BoundedFixture).
+#[macro_export]
+macro_rules! bounded_store {
+    ($fixture:expr) => {
+        $crate::__bounded_laws!(__tests!(dyn $crate::BoundedFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of stores that commit in groups.
+///
+/// Takes an expression that makes the [`GroupingFixture`](crate::GroupingFixture).
+#[macro_export]
+macro_rules! grouping_store {
+    ($fixture:expr) => {
+        $crate::__grouping_laws!(__tests!(dyn $crate::GroupingFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of [`Bus`](downlink::Bus).
+///
+/// Takes expressions that make the fixture of a store and that of the bus.
+#[macro_export]
+macro_rules! bus {
+    ($store:expr, $bus:expr) => {
+        $crate::__bus_laws!(__tests!(
+            $crate::bus::BusStage,
+            real,
+            $crate::bus::BusStage::new($store, $bus)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of subscriptions, over this store and
+/// this bus.
+///
+/// Takes expressions that make the fixtures of the store and the bus, and the
+/// word `paused` if both live in the runtime of the test, so that time need not
+/// pass.
+#[macro_export]
+macro_rules! subscription {
+    ($store:expr, $bus:expr) => {
+        $crate::__subscription!(real, $store, $bus);
+    };
+    ($store:expr, $bus:expr, paused) => {
+        $crate::__subscription!(paused, $store, $bus);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __subscription {
+    ($clock:ident, $store:expr, $bus:expr) => {
+        $crate::__subscription_laws!(__tests!(
+            $crate::subscription::Stage,
+            $clock,
+            $crate::subscription::Stage::new($store, $bus)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of [`Transport`](downlink::Transport).
+///
+/// Takes expressions that make the fixtures of a store, a bus and the carrier.
+#[macro_export]
+macro_rules! transport {
+    ($store:expr, $bus:expr, $carrier:expr) => {
+        $crate::__transport_laws!(__tests!(
+            $crate::transport::Line,
+            real,
+            $crate::transport::Line::new($store, $bus, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier over a store whose log can
+/// be replaced under it.
+///
+/// Takes expressions that make the [`ReplaceableFixture`](crate::ReplaceableFixture)
+/// and the fixture of the carrier.
+#[macro_export]
+macro_rules! replaceable_line {
+    ($store:expr, $carrier:expr) => {
+        $crate::__replaceable_line_laws!(__tests!(
+            $crate::transport::ReplaceableLine,
+            real,
+            $crate::transport::ReplaceableLine::new($store, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier that speaks server-sent
+/// events as the wire contract has them. It looks at the bytes of the socket,
+/// so it holds a server in any language.
+///
+/// Takes the same as [`transport!`](crate::transport!).
+#[macro_export]
+macro_rules! event_stream {
+    ($store:expr, $bus:expr, $carrier:expr) => {
+        $crate::__event_stream_laws!(__tests!(
+            $crate::transport::Line,
+            real,
+            $crate::transport::Line::new($store, $bus, $carrier)
+        ));
+    };
+}
+
+/// Declares a module for every combination of stores, buses and carriers, such
+/// as `memory::local::sse`, with a `#[test]` for each of the three properties
+/// that have to hold through all of them: order, conflict, resume from any id.
+///
+/// ```text
+/// downlink_conformance_tests::matrix! {
+///     stores { memory: Memory, rusqlite: Rusqlite }
+///     buses { local: Local }
+///     carriers { sse: ServerSentEvents }
+/// }
+/// ```
+///
+/// `cargo test memory::local::sse` runs one of them.
+#[macro_export]
+macro_rules! matrix {
+    (
+        stores { $($store:ident: $of_store:expr),+ $(,)? }
+        buses $buses:tt
+        carriers $carriers:tt
+    ) => {
+        $(
+            mod $store {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_buses! { ($of_store) $buses $carriers }
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __matrix_buses {
+    ($store:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $carriers:tt) => {
+        $(
+            mod $bus {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_carriers! { $store ($of_bus) $carriers }
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __matrix_carriers {
+    ($store:tt $bus:tt { $($carrier:ident: $of_carrier:expr),+ $(,)? }) => {
+        $(
+            mod $carrier {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_laws!(__tests!(
+                    $crate::transport::Line,
+                    real,
+                    $crate::transport::Line::new($store, $bus, $of_carrier)
+                ));
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    (($subject:ty, $clock:ident, $fixture:expr) $module:ident: $($kind:ident $law:ident)*) => {
+        $($crate::__test!($kind $module $law, $clock, $subject, $fixture);)*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __test {
+    (law $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr) => {
+        #[test]
+        fn $law() {
+            let fixture: ::std::sync::Arc<$subject> = ::std::sync::Arc::new($fixture);
+            $crate::check($crate::__run!($clock $law), fixture, async |fixture: &$subject| {
+                $crate::$module::$law(fixture).await;
+            });
+        }
+    };
+    (property $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr) => {
+        #[test]
+        fn $law() {
+            let fixture: ::std::sync::Arc<$subject> = ::std::sync::Arc::new($fixture);
+            $crate::check_property($crate::__run!($clock $law), fixture, |run, fixture| {
+                $crate::$module::$law(run, fixture);
+            });
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __run {
+    (real $law:ident) => {
+        $crate::Run::new(stringify!($law))
+            .with_seeds(concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions"))
+    };
+    (paused $law:ident) => {
+        $crate::__run!(real $law).with_paused_clock()
+    };
+}

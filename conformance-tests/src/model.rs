@@ -1,0 +1,376 @@
+//! What a log is: a list of events. The reference that stores are compared
+//! with.
+
+use std::collections::HashSet;
+
+use downlink::{
+    Append, Appended, Check, Cursor, Direction, ErrorKind, Event, EventId, EventStore, Expected,
+    FailedCheck, Page, Position, Read, Scope, StreamId, Version, Write, Written,
+};
+
+use crate::sample;
+
+/// The list of events that a store should have, and what follows from it.
+///
+/// Positions are learnt from the store: a model knows that they rise, not by
+/// how much.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    log: Vec<Event>,
+    appends: Vec<Append>,
+}
+
+/// What has to become of an append.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It is stored.
+    Stored,
+    /// It was stored before, there.
+    Duplicate(Appended),
+    /// It is refused, and every check that failed is told.
+    Conflict(Vec<FailedCheck>),
+    /// It is refused, since an id is known for something else.
+    IdReused,
+}
+
+impl Model {
+    /// The events, oldest first.
+    #[must_use]
+    pub fn log(&self) -> &[Event] {
+        &self.log
+    }
+
+    /// The appends that were stored.
+    #[must_use]
+    pub fn appends(&self) -> &[Append] {
+        &self.appends
+    }
+
+    /// The end of the log.
+    #[must_use]
+    pub fn head(&self) -> Cursor {
+        self.log.last().map_or(Cursor::START, Event::cursor)
+    }
+
+    /// The version of a stream's last event.
+    #[must_use]
+    pub fn version(&self, stream: &StreamId) -> Option<Version> {
+        self.log.iter().rev().find(|event| event.stream() == stream).map(Event::version)
+    }
+
+    /// What has to become of this append.
+    #[must_use]
+    pub fn verdict(&self, append: &Append) -> Verdict {
+        if append.events().any(|event| self.known(event.id()).is_some()) {
+            return self.original(append).map_or(Verdict::IdReused, Verdict::Duplicate);
+        }
+        let failed = self.failed_checks(append);
+        if failed.is_empty() { Verdict::Stored } else { Verdict::Conflict(failed) }
+    }
+
+    fn known(&self, id: EventId) -> Option<&Event> {
+        self.log.iter().find(|event| event.id() == id)
+    }
+
+    fn original(&self, append: &Append) -> Option<Appended> {
+        let stored = |write: &Write| -> Option<Vec<&Event>> {
+            let events: Vec<_> =
+                write.events.iter().map(|event| self.known(event.id())).collect::<Option<_>>()?;
+            let same = events.iter().zip(&write.events).all(|(stored, offered)| {
+                *stored.stream() == write.stream && stored.content().has_same_content(offered)
+            });
+            let in_order =
+                events.windows(2).all(|pair| pair[0].version().next() == pair[1].version());
+            (same && in_order).then_some(events)
+        };
+        let writes: Vec<_> = append.writes.iter().map(stored).collect::<Option<_>>()?;
+        let all = || writes.iter().flatten();
+        Some(Appended {
+            writes: writes.iter().map(|events| written(events)).collect(),
+            first: all().map(|event| event.position()).min()?,
+            cursor: all().map(|event| event.cursor()).max()?,
+            duplicate: true,
+        })
+    }
+
+    fn failed_checks(&self, append: &Append) -> Vec<FailedCheck> {
+        let stream = |stream: &StreamId, expected: Expected| {
+            let actual = self.version(stream);
+            (!expected.holds(actual)).then(|| FailedCheck::Stream {
+                stream: stream.clone(),
+                expected,
+                actual,
+            })
+        };
+        let writes = append.writes.iter().filter_map(|write| stream(&write.stream, write.expected));
+        let checks = append.checks.iter().filter_map(|check| match check {
+            Check::Stream(name, expected) => stream(name, *expected),
+            Check::NothingAfter(filter, after) => {
+                let later = |event: &&Event| event.position() > after.position();
+                let found =
+                    self.log.iter().filter(later).find(|event| filter.matches_event(event))?;
+                Some(FailedCheck::Boundary { after: *after, found: found.cursor() })
+            }
+        });
+        writes.chain(checks).collect()
+    }
+
+    /// Makes an append and compares what became of it.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the store differs from the model.
+    pub async fn append(&mut self, store: &dyn EventStore, append: &Append) -> Verdict {
+        let verdict = self.verdict(append);
+        let outcome = store.append(append.clone()).await;
+        match (&verdict, outcome) {
+            (Verdict::Stored, Ok(appended)) => self.record(store, append, &appended).await,
+            (Verdict::Stored, Err(error)) => {
+                panic!("an append whose expectations hold was refused: {error}")
+            }
+            (Verdict::Duplicate(original), Ok(appended)) => assert_eq!(
+                appended, *original,
+                "a repeat was not answered with the original places: an append whose ids are \
+                 known is a duplicate and keeps its versions and positions"
+            ),
+            (Verdict::Duplicate(_), Err(error)) => panic!(
+                "a repeat of a stored append was refused: `{error}`; look for known ids before \
+                 expectations, for ever, and do not compare metadata"
+            ),
+            (Verdict::Conflict(failed), Ok(_)) => panic!(
+                "an append was stored although {}",
+                failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            ),
+            (Verdict::Conflict(failed), Err(error)) => {
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::Conflict,
+                    "a failed expectation is a conflict, and this is `{error}`"
+                );
+                assert_eq!(
+                    sorted(error.conflicts()),
+                    sorted(failed),
+                    "a conflict names every check that failed, with the actual version"
+                );
+            }
+            (Verdict::IdReused, Ok(_)) => panic!(
+                "an append that uses a known id for something else was accepted: compare stream, \
+                 order and content of what is stored"
+            ),
+            (Verdict::IdReused, Err(error)) => assert_eq!(
+                error.kind(),
+                ErrorKind::IdReused,
+                "a known id with other content is IdReused, and this is `{error}`"
+            ),
+        }
+        self.expect_nothing_new(store, &verdict).await;
+        verdict
+    }
+
+    /// Learns the places of an append that was stored.
+    async fn record(&mut self, store: &dyn EventStore, append: &Append, appended: &Appended) {
+        assert!(!appended.duplicate, "an append with new ids was called a duplicate");
+        let found = self.after_tip(store).await;
+        let offered: Vec<_> = append
+            .writes
+            .iter()
+            .flat_map(|write| write.events.iter().map(move |event| (&write.stream, event)))
+            .collect();
+        assert_eq!(
+            found.len(),
+            offered.len(),
+            "an append of {} events stored {}: a batch is stored whole or not at all",
+            offered.len(),
+            found.len()
+        );
+        for (event, (stream, content)) in found.into_iter().zip(offered) {
+            assert_eq!(event.stream(), stream, "an event came back in another stream");
+            assert_eq!(event.content(), content, "an event came back with other content");
+            assert_eq!(
+                event.version(),
+                Version::following(self.version(stream)),
+                "versions of a stream are 1, 2, 3, ... in the order of the batch"
+            );
+            assert!(
+                event.cursor().position() > self.head().position(),
+                "positions rise along the log"
+            );
+            self.log.push(event);
+        }
+        let stored = self.original(append).expect("the append is in the model now");
+        assert_eq!(
+            *appended,
+            Appended { duplicate: false, ..stored },
+            "the places that an append returns are those where its events are"
+        );
+        self.appends.push(append.clone());
+    }
+
+    async fn after_tip(&self, store: &dyn EventStore) -> Vec<Event> {
+        let read = Read::log().after(self.head().position()).limit(1_000).max_bytes(16 << 20);
+        sample::pages(store, read).await
+    }
+
+    async fn expect_nothing_new(&self, store: &dyn EventStore, verdict: &Verdict) {
+        let left = self.after_tip(store).await.len();
+        assert!(
+            left == 0,
+            "{left} events were left by an append that was not to write any ({}): check first, \
+             insert then, in one transaction",
+            verdict.name()
+        );
+    }
+
+    /// The events that a read has to find, in its direction, without its limit.
+    #[must_use]
+    pub fn select(&self, read: &Read) -> Vec<Event> {
+        let forward = read.direction() == Direction::Forward;
+        let inside = |event: &&Event| match read.scope() {
+            Scope::Log { after: Some(mark) } if forward => event.position() > mark.position(),
+            Scope::Log { after: Some(mark) } => event.position() < mark.position(),
+            Scope::Stream { stream, .. } if event.stream() != stream => false,
+            Scope::Log { after: None } | Scope::Stream { after: None, .. } => true,
+            Scope::Stream { after: Some(after), .. } if forward => event.version() > *after,
+            Scope::Stream { after: Some(after), .. } => event.version() < *after,
+        };
+        let wanted = self.log.iter().filter(inside);
+        let mut wanted: Vec<_> =
+            wanted.filter(|event| read.wanted().matches_event(event)).cloned().collect();
+        if !forward {
+            wanted.reverse();
+        }
+        wanted
+    }
+
+    /// Reads a page and compares it.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the store differs from the model.
+    pub async fn read(&self, store: &dyn EventStore, read: &Read) -> Page {
+        let page = store
+            .read(read.clone())
+            .await
+            .unwrap_or_else(|error| panic!("a read from a place of this log was refused: {error}"));
+        let wanted = self.select(read);
+        assert!(
+            wanted.starts_with(&page.events),
+            "a page is not the beginning of what the read selects\nselected {wanted:#?}\nfound {:#?}",
+            page.events
+        );
+        Self::bounds(read, &page);
+        assert_eq!(page.head, self.head(), "the head of a page is the end of the log");
+        if !page.more {
+            assert_eq!(
+                page.events.len(),
+                wanted.len(),
+                "a page said that nothing is left (`more` is false), and {} events are",
+                wanted.len() - page.events.len()
+            );
+        }
+        match read.scope() {
+            Scope::Log { .. } => self.scanned(read, &page, &wanted),
+            Scope::Stream { stream, .. } => self.span(stream, read, &page, &wanted),
+        }
+        page
+    }
+
+    fn bounds(read: &Read, page: &Page) {
+        assert!(
+            page.events.len() <= read.max_events(),
+            "a page of at most {} events has {}",
+            read.max_events(),
+            page.events.len()
+        );
+        let bytes: usize = page.events.iter().map(Event::size).sum();
+        assert!(
+            bytes <= read.byte_budget() || page.events.len() == 1,
+            "a page of at most {} bytes has {bytes} in {} events: pages are bounded in bytes too",
+            read.byte_budget(),
+            page.events.len()
+        );
+    }
+
+    fn scanned(&self, read: &Read, page: &Page, wanted: &[Event]) {
+        let scanned = page.scanned;
+        assert!(
+            scanned == Cursor::START || self.log.iter().any(|event| event.cursor() == scanned),
+            "`scanned` is {scanned}, and no event of the log has that cursor"
+        );
+        let passed: HashSet<Position> = match read.direction() {
+            Direction::Forward => positions(wanted, |position| position <= scanned.position()),
+            Direction::Backward if scanned == Cursor::START => HashSet::new(),
+            Direction::Backward => positions(wanted, |position| position >= scanned.position()),
+        };
+        let found = positions(&page.events, |_| true);
+        assert!(
+            passed.is_subset(&found),
+            "`scanned` went past {} matching events that are in no page",
+            passed.difference(&found).count()
+        );
+        if scanned != Cursor::START || !page.events.is_empty() {
+            assert!(
+                found.is_subset(&passed),
+                "`scanned` lags behind the events of its own page: they would come again"
+            );
+        }
+        if read.direction() == Direction::Forward && !page.more {
+            assert_eq!(
+                scanned, page.head,
+                "when nothing is left of a forward read, `scanned` is the head"
+            );
+        }
+    }
+
+    fn span(&self, stream: &StreamId, read: &Read, page: &Page, wanted: &[Event]) {
+        let version = self.version(stream);
+        assert_eq!(
+            page.stream.map(|span| span.version),
+            version,
+            "a page of a stream tells the version of its last event"
+        );
+        let Some(scanned) = page.stream.and_then(|span| span.scanned) else { return };
+        let passed = wanted.iter().filter(|event| match read.direction() {
+            Direction::Forward => event.version() <= scanned,
+            Direction::Backward => event.version() >= scanned,
+        });
+        assert_eq!(
+            passed.count(),
+            page.events.len(),
+            "a page of a stream says that it looked up to version {scanned}"
+        );
+    }
+}
+
+impl Verdict {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stored => "beyond its own",
+            Self::Duplicate(_) => "a duplicate",
+            Self::Conflict(_) => "a conflict",
+            Self::IdReused => "an id that is known",
+        }
+    }
+}
+
+fn written(events: &[&Event]) -> Written {
+    let [first, .., last] = events else {
+        let only = events[0];
+        return Written {
+            stream: only.stream().clone(),
+            first: only.version(),
+            last: only.version(),
+        };
+    };
+    Written { stream: first.stream().clone(), first: first.version(), last: last.version() }
+}
+
+fn positions(events: &[Event], wanted: impl Fn(Position) -> bool) -> HashSet<Position> {
+    events.iter().map(Event::position).filter(|position| wanted(*position)).collect()
+}
+
+fn sorted(checks: &[FailedCheck]) -> Vec<String> {
+    let mut checks: Vec<_> = checks.iter().map(|check| format!("{check:?}")).collect();
+    checks.sort_unstable();
+    checks
+}

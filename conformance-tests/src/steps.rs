@@ -1,0 +1,324 @@
+use downlink::{
+    Append, Check, Cursor, Event, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::Model;
+use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
+
+/// One step of a generated history. Every step means something in every state
+/// of the log, so that a history with steps left out is still one.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// New events for one to three streams, with checks on others.
+    Append {
+        /// Streams, what is wanted of them, and events; the first of a name
+        /// counts.
+        writes: Vec<(&'static str, Want, Vec<NewEvent>)>,
+        /// A check on a stream, if that is not written.
+        check: Option<(&'static str, Want)>,
+        /// A boundary so many events before the end.
+        boundary: Option<(Filter, u8)>,
+    },
+    /// An append that was stored, once more.
+    Repeat {
+        /// Which.
+        which: Index,
+        /// What is expected this time.
+        expected: Want,
+        /// Whether the metadata are others.
+        retraced: bool,
+    },
+    /// An append whose ids are known for something else.
+    Misuse {
+        /// Which append's ids.
+        which: Index,
+        /// How they are misused.
+        how: Misuse,
+    },
+    /// A page of the log.
+    ReadLog {
+        /// After which event; `None` for the end where the read begins.
+        after: Option<Index>,
+        /// Whether the place is verified.
+        verified: bool,
+        /// Whether newest first.
+        backward: bool,
+        /// How many events.
+        limit: usize,
+        /// How many bytes.
+        max_bytes: usize,
+        /// Which events.
+        filter: Filter,
+    },
+    /// A page of one stream.
+    ReadStream {
+        /// Which.
+        name: &'static str,
+        /// After which version, if at all.
+        after: Option<u8>,
+        /// Whether newest first.
+        backward: bool,
+        /// How many events.
+        limit: usize,
+        /// Which events.
+        filter: Filter,
+    },
+}
+
+/// What is wanted of a stream, as seen from where it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Want {
+    /// Nothing.
+    Any,
+    /// No events.
+    NoStream,
+    /// Some event.
+    Exists,
+    /// The version that it has.
+    Right,
+    /// A version that it had.
+    Behind(u8),
+    /// A version that it does not have yet.
+    Ahead(u8),
+}
+
+/// How a known id is misused.
+#[derive(Clone, Copy, Debug)]
+pub enum Misuse {
+    /// For another payload.
+    OtherContent,
+    /// For another stream.
+    OtherStream,
+    /// Beside a new event.
+    HalfNew,
+    /// In another order.
+    Reversed,
+}
+
+/// A step that appends, repeats or misuses.
+pub fn any_append() -> impl Strategy<Value = Step> {
+    let writes = vec((any_name(), any_want(), vec(any_event(), 1..4)), 1..4);
+    let check = proptest::option::weighted(0.3, (any_name(), any_want()));
+    let boundary = proptest::option::weighted(0.3, (any_filter(), 0..4_u8));
+    (writes, check, boundary).prop_map(|(writes, check, boundary)| Step::Append {
+        writes,
+        check,
+        boundary,
+    })
+}
+
+/// A step that repeats an append.
+pub fn any_repeat() -> impl Strategy<Value = Step> {
+    (any::<Index>(), any_want(), any::<bool>())
+        .prop_map(|(which, expected, retraced)| Step::Repeat { which, expected, retraced })
+}
+
+/// A step that misuses known ids.
+pub fn any_misuse() -> impl Strategy<Value = Step> {
+    let how = prop_oneof![
+        Just(Misuse::OtherContent),
+        Just(Misuse::OtherStream),
+        Just(Misuse::HalfNew),
+        Just(Misuse::Reversed)
+    ];
+    (any::<Index>(), how).prop_map(|(which, how)| Step::Misuse { which, how })
+}
+
+/// A step that reads a page.
+pub fn any_read() -> impl Strategy<Value = Step> {
+    let bytes = prop_oneof![3 => Just(1 << 20), 1 => 0..80_usize];
+    let log =
+        (
+            proptest::option::of(any::<Index>()),
+            any::<bool>(),
+            any::<bool>(),
+            0..9_usize,
+            bytes,
+            any_filter(),
+        )
+            .prop_map(|(after, verified, backward, limit, max_bytes, filter)| {
+                Step::ReadLog { after, verified, backward, limit, max_bytes, filter }
+            });
+    let stream =
+        (any_name(), proptest::option::of(1..9_u8), any::<bool>(), 0..5_usize, any_filter())
+            .prop_map(|(name, after, backward, limit, filter)| Step::ReadStream {
+                name,
+                after,
+                backward,
+                limit,
+                filter,
+            });
+    prop_oneof![2 => log, 1 => stream]
+}
+
+/// Any step at all.
+pub fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![5 => any_append(), 2 => any_repeat(), 1 => any_misuse(), 4 => any_read()]
+}
+
+fn any_want() -> impl Strategy<Value = Want> {
+    prop_oneof![
+        3 => Just(Want::Any),
+        2 => Just(Want::Right),
+        1 => Just(Want::NoStream),
+        1 => Just(Want::Exists),
+        1 => (1..3_u8).prop_map(Want::Behind),
+        1 => (1..3_u8).prop_map(Want::Ahead),
+    ]
+}
+
+impl Step {
+    /// Makes the step, and compares what the store does with the model.
+    ///
+    /// # Panics
+    ///
+    /// Panics where they differ.
+    pub async fn take(&self, model: &mut Model, store: &dyn EventStore) {
+        match self {
+            Self::ReadLog { .. } | Self::ReadStream { .. } => {
+                model.read(store, &self.read(model)).await;
+            }
+            _ => {
+                if let Some(append) = self.append(model) {
+                    model.append(store, &append).await;
+                }
+            }
+        }
+    }
+
+    fn append(&self, model: &Model) -> Option<Append> {
+        match self {
+            Self::Append { writes, check, boundary } => {
+                let mut append = new_append(model, writes);
+                append.checks.extend(stream_check(model, &append, *check));
+                append.checks.extend(boundary.as_ref().map(|(filter, back)| {
+                    Check::NothingAfter(filter.clone(), before_the_end(model, *back))
+                }));
+                Some(append)
+            }
+            Self::Repeat { which, expected, retraced } => {
+                let mut append = stored(model, *which)?;
+                for write in &mut append.writes {
+                    write.expected = expected.of(model, &write.stream);
+                    for event in write.events.iter_mut().filter(|_| *retraced) {
+                        let retraced = event.clone().with_metadata_json(r#"{"trace":"retry"}"#);
+                        *event = retraced.expect("valid metadata");
+                    }
+                }
+                Some(append)
+            }
+            Self::Misuse { which, how } => Some(how.of(stored(model, *which)?)),
+            Self::ReadLog { .. } | Self::ReadStream { .. } => None,
+        }
+    }
+
+    fn read(&self, model: &Model) -> Read {
+        match self {
+            Self::ReadLog { after, verified, backward, limit, max_bytes, filter } => {
+                let read = Read::log().limit(*limit).max_bytes(*max_bytes).filter(filter.clone());
+                let read = if *backward { read.backward() } else { read };
+                match after.and_then(|after| pick(model.log(), after)).map(Event::cursor) {
+                    Some(cursor) if *verified => read.resume(cursor),
+                    Some(cursor) => read.after(cursor.position()),
+                    None => read,
+                }
+            }
+            Self::ReadStream { name, after, backward, limit, filter } => {
+                let read = Read::stream(stream(name)).limit(*limit).filter(filter.clone());
+                let read = if *backward { read.backward() } else { read };
+                match after.and_then(|after| Version::new(after.into())) {
+                    Some(version) => read.after_version(version),
+                    None => read,
+                }
+            }
+            _ => Read::log(),
+        }
+    }
+}
+
+fn new_append(model: &Model, writes: &[(&'static str, Want, Vec<NewEvent>)]) -> Append {
+    let mut append = Append::default();
+    for (name, want, events) in writes {
+        let name = stream(name);
+        if append.writes.iter().all(|write| write.stream != name) {
+            let expected = want.of(model, &name);
+            // Generated ids repeat when a failing case is tried again on a fresh log, not within one.
+            let events: Vec<_> = events.iter().map(afresh).collect();
+            append = append.and(&name, expected, events).expect("a valid name");
+        }
+    }
+    append
+}
+
+fn afresh(event: &NewEvent) -> NewEvent {
+    event.clone().with_id(downlink::EventId::now())
+}
+
+fn stream_check(
+    model: &Model,
+    append: &Append,
+    check: Option<(&'static str, Want)>,
+) -> Option<Check> {
+    let (name, want) = check?;
+    let name = stream(name);
+    let written = append.writes.iter().any(|write| write.stream == name);
+    (!written).then(|| Check::Stream(name.clone(), want.of(model, &name)))
+}
+
+fn before_the_end(model: &Model, back: u8) -> Cursor {
+    let events = model.log();
+    match events.len().checked_sub(usize::from(back) + 1) {
+        Some(index) => events[index].cursor(),
+        None => Cursor::START,
+    }
+}
+
+fn stored(model: &Model, which: Index) -> Option<Append> {
+    pick(model.appends(), which).cloned()
+}
+
+fn pick<T>(of: &[T], which: Index) -> Option<&T> {
+    (!of.is_empty()).then(|| which.get(of))
+}
+
+impl Want {
+    fn of(self, model: &Model, stream: &StreamId) -> Expected {
+        let actual = model.version(stream);
+        let number = actual.map_or(0, Version::get);
+        match self {
+            Self::Any => Expected::Any,
+            Self::NoStream => Expected::NoStream,
+            Self::Exists => Expected::Exists,
+            Self::Right => Expected::at(actual),
+            Self::Behind(by) => Expected::at(Version::new(number.saturating_sub(by.into()))),
+            Self::Ahead(by) => Expected::at(Version::new(number + u64::from(by))),
+        }
+    }
+}
+
+impl Misuse {
+    /// The append with its ids misused.
+    #[must_use]
+    pub fn of(self, mut append: Append) -> Append {
+        let write = &mut append.writes[0];
+        match self {
+            Self::OtherContent => {
+                let other = NewEvent::with_json("FlightDiverted", "{\"other\":true}");
+                write.events[0] = other.expect("valid JSON").with_id(write.events[0].id());
+            }
+            Self::OtherStream => {
+                let free = |name: &&&str| **name != write.stream.as_str();
+                write.stream = stream(NAMES.iter().find(free).expect("more than one name"));
+                append.writes.truncate(1);
+                append.checks.clear();
+            }
+            Self::HalfNew => write.events.push(crate::sample::event("FlightDelayed")),
+            Self::Reversed if write.events.len() > 1 => write.events.reverse(),
+            Self::Reversed => write.events.insert(0, crate::sample::event("FlightDelayed")),
+        }
+        append
+    }
+}

@@ -1,0 +1,157 @@
+use bytes::Bytes;
+use downlink::{Append, ContentType, Event, EventStore, Expected, NewEvent};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::sample::{log, stream, stream_of};
+use crate::{Run, StoreFixture};
+
+/// JSON that somebody who parses and writes it again would change.
+const JSON: [&str; 14] = [
+    "{}",
+    " {\n  \"gate\": \"C71\",\r\n  \"pier\": \"C\"\n}\n",
+    "{\"z\":1,\"a\":2}",
+    "{\"a\":1,\"a\":2}",
+    "9007199254740993",
+    "123456789012345678901234567890.10",
+    "1e400",
+    "-0.0",
+    "\"\u{2028}\u{2029}\"",
+    "\"\\u2028\\/\\u00e9\"",
+    "\"\u{1f6eb} \u{10ffff} \u{0301}e\"",
+    "[\r1\r,\n2]",
+    "null",
+    "\"data: x\\nid: 7\"",
+];
+
+/// Names that are different, though a collation, a normalisation or a pattern
+/// may take them for the same.
+const LOOKALIKES: [&str; 12] = [
+    "flight",
+    "Flight",
+    "FLIGHT",
+    "flight ",
+    "fl_ght",
+    "fl%",
+    "'; drop table events; --",
+    "été",
+    "e\u{301}te\u{301}",
+    "ﬂight",
+    "flight\u{2028}",
+    "…",
+];
+
+/// **Law A7.** Payload, metadata, names, tags, ids and content types come back
+/// byte for byte: nothing is parsed, trimmed, folded or normalised on its way.
+pub fn stored_bytes_are_exact(run: &Run, fixture: &dyn StoreFixture) {
+    run.cases(12, vec(any_content(), 1..8), async |offered| {
+        let (store, _guard) = fixture.open().await.expect("a fresh store");
+        round_trip(&*store, offered).await;
+    });
+    run.cases(1, Just(()), async |()| {
+        let (store, _guard) = fixture.open().await.expect("a fresh store");
+        round_trip(&*store, known_troubles()).await;
+        names_stay_apart(&*store).await;
+    });
+}
+
+async fn round_trip(store: &dyn EventStore, offered: Vec<NewEvent>) {
+    for event in &offered {
+        let append = Append::to("flight-UA1545", Expected::Any, [event.clone()]);
+        store.append(append.expect("a valid name")).await.expect("an append of valid content");
+    }
+    let found = log(store).await;
+    assert_eq!(found.len(), offered.len(), "every event comes back");
+    for (found, offered) in found.iter().zip(&offered) {
+        compare(found, offered);
+    }
+}
+
+fn compare(found: &Event, offered: &NewEvent) {
+    assert!(
+        found.payload() == offered.payload(),
+        "a payload came back with other bytes: {:?} was stored and {:?} read; keep JSON as bytes, \
+         not as a value",
+        shown(offered.payload()),
+        shown(found.payload())
+    );
+    assert!(
+        found.metadata() == offered.metadata(),
+        "metadata came back with other bytes: {:?} was stored and {:?} read",
+        shown(offered.metadata()),
+        shown(found.metadata())
+    );
+    assert_eq!(found.content(), offered, "id, type, content type and tags come back as given");
+}
+
+fn shown(bytes: &Bytes) -> String {
+    bytes
+        .iter()
+        .take(80)
+        .flat_map(|byte| std::ascii::escape_default(*byte))
+        .map(char::from)
+        .collect()
+}
+
+async fn names_stay_apart(store: &dyn EventStore) {
+    for name in LOOKALIKES {
+        let event = NewEvent::with_json(name, "{}").and_then(|event| event.with_tag(name));
+        let append = Append::to(name, Expected::NoStream, [event.expect("a valid name")]);
+        let stored = store.append(append.expect("a valid name")).await;
+        stored.unwrap_or_else(|error| {
+            panic!(
+                "stream {name:?} was taken for another one ({error}): compare names byte by byte"
+            )
+        });
+    }
+    for name in LOOKALIKES {
+        let found = stream_of(store, &stream(name)).await;
+        let [event] = &found[..] else {
+            panic!(
+                "stream {name:?} has {} events and not 1: compare names byte by byte",
+                found.len()
+            )
+        };
+        let exact =
+            [event.stream().as_str(), event.event_type().as_str(), event.tags()[0].as_str()]
+                .iter()
+                .all(|found| *found == name);
+        assert!(exact, "the name {name:?} came back as another one: {event:?}");
+    }
+}
+
+fn known_troubles() -> Vec<NewEvent> {
+    let json = JSON.iter().map(|json| NewEvent::with_json("Json", *json).expect("valid JSON"));
+    let binary = |bytes: Vec<u8>| {
+        let kind = ContentType::new("application/octet-stream").expect("a content type");
+        NewEvent::with_bytes("Binary", kind, bytes).expect("a payload within the limit")
+    };
+    let text = |text: &str| {
+        let kind = ContentType::new("text/plain").expect("a content type");
+        NewEvent::with_bytes("Text", kind, text.to_owned()).expect("a payload within the limit")
+    };
+    let binaries = [vec![], vec![0], (0..=255).collect(), vec![0xff; 1 << 20]].map(binary);
+    let texts = ["", "\0", "a\0b", "\r", "\n", "\r\n", "\u{feff}x", "1", "1.0"].map(text);
+    let metadata = JSON
+        .iter()
+        .filter(|json| json.trim_start().starts_with('{'))
+        .map(|json| crate::sample::event("Meta").with_metadata_json(*json).expect("an object"));
+    let longest = "x".repeat(255);
+    let named = crate::sample::event(&longest).with_tag(&*longest).expect("a valid tag");
+    json.chain(binaries).chain(texts).chain(metadata).chain([named]).collect()
+}
+
+fn any_content() -> impl Strategy<Value = NewEvent> {
+    let content = prop_oneof![
+        vec(any::<u8>(), 0..64).prop_map(|bytes| ("application/cbor", bytes)),
+        ".{0,24}".prop_map(|text: String| ("text/plain", text.into_bytes())),
+        r#"[ \t\r\n]{0,2}"[a-zé😀\u{2028}]{0,12}"[ \r\n]{0,2}"#
+            .prop_map(|text: String| ("application/json", text.into_bytes())),
+    ];
+    let tags = vec("[a-zA-Z%_ '\u{e9}]{1,5}", 0..4);
+    ("[a-zA-Z%_ '\u{e9}]{1,9}", content, tags).prop_map(|(name, (kind, bytes), tags)| {
+        let kind = ContentType::new(kind).expect("a content type");
+        let event = NewEvent::with_bytes(&name, kind, bytes).expect("a valid payload");
+        tags.iter().fold(event, |event, tag| event.with_tag(tag).expect("a valid tag"))
+    })
+}

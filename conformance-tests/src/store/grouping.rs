@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use downlink::{Append, ErrorKind, EventType, Expected};
+
+use crate::sample::{append, event, log};
+use crate::{GroupingFixture, tasks};
+
+/// **Law A15.** An append that cannot be inserted fails alone: those that were
+/// committed together with it are stored, and nothing of it is.
+pub async fn one_guilty_append_fails_alone(fixture: &dyn GroupingFixture) {
+    let poison = EventType::new("Poison").expect("a valid type");
+    let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
+    for round in 0..4 {
+        brake.hold().await.expect("the writer to stop");
+        let appends = (0..9).map(|number| {
+            let name = format!("flight-{round}-{number}");
+            let offered = if number == 4 {
+                Append::to(name, Expected::NoStream, [event("Innocent"), event(poison.as_str())])
+                    .expect("a valid name")
+            } else {
+                append(&name, Expected::NoStream, 2)
+            };
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { (number, offered.clone(), store.append(offered).await) })
+        });
+        let appends: Vec<_> = appends.collect();
+        // Until all of them wait, as far as can be told from outside.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        brake.release().await.expect("the writer to go on");
+        for (number, offered, outcome) in tasks::join(appends).await {
+            match outcome {
+                Ok(_) if number == 4 => {
+                    panic!("an append that cannot be inserted was acknowledged")
+                }
+                Err(error) if number == 4 => guilty(&error),
+                Ok(_) => {}
+                Err(error) => panic!(
+                    "an append failed (`{error}`) since another one of its group cannot be \
+                     inserted: repeat the group one by one"
+                ),
+            }
+            if number != 4 {
+                let again = store.append(offered).await.expect("a repeat");
+                assert!(again.duplicate, "an append of the group was acknowledged and not stored");
+            }
+        }
+        let found = log(&*store).await;
+        assert!(
+            found.iter().all(|event| !event.stream().as_str().ends_with("-4")),
+            "half of an append that failed was stored"
+        );
+        assert_eq!(found.len(), (round + 1) * 16, "all innocent appends are stored, once");
+    }
+}
+
+fn guilty(error: &downlink::Error) {
+    let unknown = error.kind() == ErrorKind::OutcomeUnknown;
+    assert!(!unknown, "an append that failed before the commit was not stored, which is known");
+}

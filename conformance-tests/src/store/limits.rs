@@ -1,0 +1,96 @@
+use downlink::{
+    Append, Check, ContentType, ErrorKind, EventStore, Expected, NewEvent, Write, limits,
+};
+
+use crate::StoreFixture;
+use crate::sample::{append, event, events, log, stream};
+
+/// **Law A12.** Limits and malformed appends are typed errors before anything
+/// is written, at one below the limit, at the limit and at one above.
+pub async fn limits_are_typed_errors(fixture: &dyn StoreFixture) {
+    let (store, _guard) = fixture.open().await.expect("a fresh store");
+    let mut stored = 0;
+    for (count, fits) in around(limits::MAX_EVENTS_PER_APPEND) {
+        let outcome = offer(&*store, append("flight-many", Expected::Any, count)).await;
+        expect(outcome, (!fits).then_some(ErrorKind::TooLarge), &format!("{count} events"));
+        stored += if fits { count } else { 0 };
+        expect_stored(&*store, stored, &format!("{count} events in one append")).await;
+    }
+    for (bytes, fits) in around(limits::MAX_APPEND_BYTES) {
+        let offered = of_size(bytes);
+        let count = offered.events().count();
+        let outcome = offer(&*store, offered).await;
+        expect(outcome, (!fits).then_some(ErrorKind::TooLarge), &format!("{bytes} bytes"));
+        stored += if fits { count } else { 0 };
+        expect_stored(&*store, stored, &format!("{bytes} bytes in one append")).await;
+    }
+    for (what, malformed) in malformed() {
+        let outcome = offer(&*store, malformed).await;
+        expect(outcome, Some(ErrorKind::Invalid), what);
+        expect_stored(&*store, stored, what).await;
+    }
+}
+
+fn around(limit: usize) -> [(usize, bool); 3] {
+    [(limit - 1, true), (limit, true), (limit + 1, false)]
+}
+
+async fn offer(store: &dyn EventStore, append: Append) -> Option<ErrorKind> {
+    store.append(append).await.err().map(|error| error.kind())
+}
+
+fn expect(outcome: Option<ErrorKind>, wanted: Option<ErrorKind>, what: &str) {
+    match (outcome, wanted) {
+        (outcome, wanted) if outcome == wanted => {}
+        (Some(kind), None) => panic!("{what} are within the limit, and were refused as {kind:?}"),
+        (None, Some(kind)) => panic!("{what}: accepted, and has to be {kind:?} (call `validate`)"),
+        (outcome, wanted) => panic!("{what}: has to be {wanted:?}, and was {outcome:?}"),
+    }
+}
+
+async fn expect_stored(store: &dyn EventStore, events: usize, what: &str) {
+    let found = log(store).await.len();
+    assert!(
+        found == events,
+        "{what}: the log has {found} events and should have {events}; limits are checked before \
+         anything is written"
+    );
+}
+
+fn of_size(bytes: usize) -> Append {
+    let kind = ContentType::new("application/octet-stream").expect("a content type");
+    let metadata = event("X").metadata().len();
+    let (mut rest, mut events) = (bytes, Vec::new());
+    while rest > 0 {
+        let size = rest.min(limits::MAX_PAYLOAD_BYTES + metadata).max(metadata);
+        // A last event smaller than its metadata cannot be: take it from this one.
+        let size = if rest - size > 0 && rest - size < metadata { size - metadata } else { size };
+        let payload = vec![7; size - metadata];
+        events.push(NewEvent::with_bytes("Photo", kind.clone(), payload).expect("a payload"));
+        rest -= size;
+    }
+    Append::to("flight-large", Expected::Any, events).expect("a valid name")
+}
+
+fn malformed() -> Vec<(&'static str, Append)> {
+    let once = event("FlightDelayed");
+    let twice = Append::to("a", Expected::Any, [once.clone(), once]).expect("a valid name");
+    let empty = Write { stream: stream("b"), expected: Expected::Any, events: Vec::new() };
+    let mut with_empty = append("a", Expected::Any, 1);
+    with_empty.writes.push(empty);
+    vec![
+        ("an append without writes", Append::default()),
+        ("an append without events", append("a", Expected::Any, 0)),
+        ("a write without events beside another", with_empty),
+        ("an id twice in one append", twice),
+        (
+            "a stream in two writes",
+            append("a", Expected::Any, 1).and("a", Expected::Any, events(1)).expect("a name"),
+        ),
+        (
+            "a check on a stream that is written",
+            append("a", Expected::Any, 1)
+                .with_check(Check::Stream(stream("a"), Expected::NoStream)),
+        ),
+    ]
+}

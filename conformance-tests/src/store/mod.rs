@@ -1,0 +1,43 @@
+//! Laws of [`EventStore`](downlink::EventStore).
+
+mod appends;
+mod bounded;
+mod bytes;
+mod dropping;
+mod durable;
+mod grouping;
+mod limits;
+mod order;
+mod pages;
+mod races;
+mod replaceable;
+
+pub use appends::{
+    a_known_id_with_other_content_is_refused, a_repeat_is_a_duplicate, agrees_with_the_model,
+    append_is_atomic, expectations_hold_or_conflict, versions_are_dense,
+};
+pub use bounded::a_full_queue_is_overloaded;
+pub use bytes::stored_bytes_are_exact;
+pub use dropping::a_dropped_append_is_all_or_nothing;
+pub use durable::{
+    ids_are_known_after_reopening, positions_go_on_after_reopening, reopening_keeps_the_log,
+};
+pub use grouping::one_guilty_append_fails_alone;
+pub use limits::limits_are_typed_errors;
+pub use order::{
+    no_position_is_used_twice, nothing_appears_below_the_head, positions_rise_in_commit_order,
+    readers_see_prefixes_of_one_sequence, reads_see_what_was_acknowledged,
+    recorded_times_never_decrease,
+};
+pub use pages::{
+    a_cursor_of_another_history_is_told, filters_intersect_exactly, filters_select_what_they_match,
+    pages_concatenate, scanned_skips_nothing,
+};
+pub use races::{
+    checks_hold_under_races, contention_reaches_no_caller, one_writer_wins,
+    racing_appends_have_an_order, racing_batches_stay_whole,
+};
+pub use replaceable::{
+    a_restored_log_is_appended_to_as_it_is, a_restored_log_refuses_old_cursors,
+    a_running_subscription_is_told_of_a_restore,
+};

@@ -1,0 +1,257 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use downlink::{
+    Append, Check, Cursor, ErrorKind, Event, EventId, EventStore, Expected, Filter, Position, Read,
+};
+use proptest::prelude::*;
+use tokio::task::yield_now;
+
+use crate::sample::{any_appends, any_filter, append, event, log, of_type, pages, stream};
+use crate::{Model, Run, StoreFixture, tasks};
+
+async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
+    let mut model = Model::default();
+    for append in appends {
+        model.append(store, append).await;
+    }
+    model
+}
+
+/// **Law G6.** Pages of any size have the same concatenation; backwards is the
+/// reverse; a limit of 0 reads nothing and does not move.
+pub fn pages_concatenate(run: &Run, fixture: &dyn StoreFixture) {
+    let inputs = (any_appends(1..12), any_filter(), 1..6_usize, 0..200_usize);
+    run.cases(40, inputs, async |(appends, filter, limit, max_bytes)| {
+        let (store, _guard) = fixture.open().await.expect("a fresh store");
+        let model = filled(&*store, &appends).await;
+        for filter in [Filter::everything(), filter] {
+            let whole = Read::log().filter(filter.clone());
+            let small = whole.clone().limit(limit).max_bytes(max_bytes);
+            for read in [small.clone(), small.backward()] {
+                let found = pages(&*store, read.clone()).await;
+                assert_eq!(
+                    found,
+                    model.select(&read),
+                    "pages of {limit} do not add up to what one page has: a page goes on after \
+                     `scanned`, and nothing is left out or repeated between two"
+                );
+            }
+            let nothing = model.read(&*store, &whole.limit(0)).await;
+            assert!(nothing.events.is_empty(), "a limit of 0 reads no events");
+        }
+        every_stream_in_pages(&*store, &model, limit).await;
+    });
+}
+
+async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usize) {
+    for name in crate::sample::NAMES {
+        for backward in [false, true] {
+            let mut read = Read::stream(stream(name)).limit(limit);
+            read = if backward { read.backward() } else { read };
+            let wanted = model.select(&read);
+            let mut found = Vec::new();
+            loop {
+                let page = model.read(store, &read).await;
+                found.extend(page.events.clone());
+                let scanned = page.stream.and_then(|span| span.scanned);
+                match scanned {
+                    Some(version) if page.more && found.len() <= wanted.len() => {
+                        read = read.after_version(version);
+                    }
+                    _ => break,
+                }
+            }
+            assert_eq!(found, wanted, "pages of {limit} of a stream do not add up to the stream");
+        }
+    }
+}
+
+/// **Law G9.** `scanned` comes from the snapshot of the page and skips nothing,
+/// also while others append; pages keep their bounds in events and bytes.
+pub async fn scanned_skips_nothing(fixture: &dyn StoreFixture) {
+    let (store, _guard) = fixture.open().await.expect("a fresh store");
+    let ended = Arc::new(AtomicBool::new(false));
+    let followers = (0..3).map(|_| {
+        let (store, ended) = (Arc::clone(&store), Arc::clone(&ended));
+        tokio::spawn(follow_scanned(store, ended))
+    });
+    let followers: Vec<_> = followers.collect();
+    let writers = (0..4).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for turn in 0..40 {
+                let kind = if turn % 5 == 0 { "FlightDeparted" } else { "FlightDelayed" };
+                let offered = Append::to(format!("f-{writer}"), Expected::Any, [event(kind)]);
+                store.append(offered.expect("a valid name")).await.expect("an append");
+                yield_now().await;
+            }
+        })
+    });
+    tasks::join(writers.collect::<Vec<_>>()).await;
+    ended.store(true, Ordering::SeqCst);
+    let departed = of_type("FlightDeparted");
+    let mut all = log(&*store).await;
+    all.retain(|event| departed.matches_event(event));
+    for followed in tasks::join(followers).await {
+        assert!(
+            followed == all,
+            "a reader that went on after `scanned` missed {} of {} events: `scanned` is as far as \
+             this page looked, not the head of a later moment",
+            all.len() - followed.len().min(all.len()),
+            all.len()
+        );
+    }
+    bounds_are_kept(&*store).await;
+}
+
+async fn follow_scanned(store: Arc<dyn EventStore>, ended: Arc<AtomicBool>) -> Vec<Event> {
+    let (mut found, mut scanned) = (Vec::new(), Cursor::START);
+    loop {
+        let last_round = ended.load(Ordering::SeqCst);
+        let read = Read::log().resume(scanned).filter(of_type("FlightDeparted")).limit(3);
+        let page = store.read(read).await.expect("a page");
+        assert!(page.scanned.position() >= scanned.position(), "`scanned` went back");
+        assert!(
+            page.scanned.position() <= page.head.position(),
+            "`scanned` is past the head of its own page: take both from one snapshot"
+        );
+        scanned = page.scanned;
+        found.extend(page.events);
+        if last_round && !page.more {
+            return found;
+        }
+        yield_now().await;
+    }
+}
+
+async fn bounds_are_kept(store: &dyn EventStore) {
+    let size = event("FlightDelayed").size();
+    for (limit, bytes) in [(1, usize::MAX), (7, usize::MAX), (1_000, 3 * size), (1_000, 0)] {
+        let page = store.read(Read::log().limit(limit).max_bytes(bytes)).await.expect("a page");
+        let found: usize = page.events.iter().map(Event::size).sum();
+        assert!(page.events.len() <= limit, "a page has more events than its limit");
+        assert!(!page.events.is_empty(), "a page has at least one event, whatever its bytes");
+        assert!(
+            found <= bytes || page.events.len() == 1,
+            "a page of at most {bytes} bytes has {found}: pages are bounded in bytes too"
+        );
+    }
+}
+
+/// **Law G8.** A cursor of another history is told and never served: one whose
+/// position has another event, one whose position has none, and one past the
+/// head; as a place to read from and as a boundary of an append.
+pub async fn a_cursor_of_another_history_is_told(fixture: &dyn StoreFixture) {
+    let (store, _guard) = fixture.open().await.expect("a fresh store");
+    let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
+    let first = Position::ZERO.next();
+    refused(&*store, alien(first), ErrorKind::CursorAhead, "in an empty log").await;
+    store.append(append("flight-UA1545", Expected::NoStream, 5)).await.expect("an append");
+    let events = log(&*store).await;
+    for event in &events {
+        let cursor = event.cursor();
+        let page = store.read(Read::log().resume(cursor)).await;
+        page.unwrap_or_else(|error| panic!("a cursor of this very log was refused: {error}"));
+        refused(&*store, alien(event.position()), ErrorKind::HistoryChanged, "inside the log")
+            .await;
+    }
+    let head = events[4].position();
+    refused(&*store, alien(head.next()), ErrorKind::CursorAhead, "one past the head").await;
+    refused(&*store, alien(Position::MAX), ErrorKind::CursorAhead, "far past the head").await;
+    let ahead = store.read(Read::log().after(head.next())).await;
+    let kind = ahead.err().map(|error| error.kind());
+    assert_eq!(kind, Some(ErrorKind::CursorAhead), "a position past the head is told too");
+    let gap = Position::new(head.get() / 2).filter(|position| *position > Position::ZERO);
+    if let Some(gap) = gap.filter(|gap| events.iter().all(|event| event.position() != *gap)) {
+        refused(&*store, alien(gap), ErrorKind::HistoryChanged, "where no event is").await;
+    }
+    store.append(append("flight-UA1545", Expected::Exists, 1)).await.expect("an append");
+}
+
+async fn refused(store: &dyn EventStore, cursor: Cursor, kind: ErrorKind, place: &str) {
+    let Err(error) = store.read(Read::log().resume(cursor)).await else {
+        panic!(
+            "a cursor of another history, {place}, was served: compare the event at its position, \
+             not the position alone, and tell instead of waiting"
+        )
+    };
+    assert_eq!(error.kind(), kind, "a cursor of another history, {place}: {error}");
+    let before = store.head().await.expect("a head");
+    let boundary = append("flight-AA1141", Expected::Any, 1)
+        .with_check(Check::NothingAfter(of_type("Never"), cursor));
+    let refused = store.append(boundary).await.err();
+    assert_eq!(
+        refused.map(|error| error.kind()),
+        Some(kind),
+        "an append whose boundary is of another history, {place}, is refused"
+    );
+    assert_eq!(store.head().await.expect("a head"), before, "a refused append wrote something");
+}
+
+/// Inputs of a filter law.
+type Filtered = (Vec<Append>, Filter, Filter);
+
+fn any_filtered() -> impl Strategy<Value = Filtered> {
+    (any_appends(4..20), any_filter(), any_filter())
+}
+
+/// **Law F1.** A read with a filter finds exactly the events that
+/// [`Filter::matches`] says, with every kind of value in any number.
+pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
+    run.cases(60, any_filtered(), async |(appends, one, other)| {
+        let (store, _guard) = fixture.open().await.expect("a fresh store");
+        let model = filled(&*store, &appends).await;
+        for filter in [one, other] {
+            let found = pages(&*store, Read::log().filter(filter.clone())).await;
+            let wanted: Vec<_> =
+                model.log().iter().filter(|event| matches(&filter, event)).cloned().collect();
+            assert!(
+                found == wanted,
+                "a filter selected {} events and matches {}: names are compared byte by byte, a \
+                 prefix is no pattern, and a group without values is no restriction\n{filter:#?}",
+                found.len(),
+                wanted.len()
+            );
+        }
+    });
+}
+
+/// **Law F1.** The intersection of two filters selects what both select.
+pub fn filters_intersect_exactly(run: &Run, fixture: &dyn StoreFixture) {
+    run.cases(40, any_filtered(), async |(appends, one, other)| {
+        let (store, _guard) = fixture.open().await.expect("a fresh store");
+        let model = filled(&*store, &appends).await;
+        let found = pages(&*store, Read::log().filter(one.clone().and(&other))).await;
+        let both = |event: &&Event| matches(&one, event) && matches(&other, event);
+        let wanted: Vec<_> = model.log().iter().filter(both).cloned().collect();
+        assert!(
+            found == wanted,
+            "the intersection of two filters selected {} events and both match {}: every query \
+             has to hold, their values are never merged\n{one:#?}\n{other:#?}",
+            found.len(),
+            wanted.len()
+        );
+    });
+}
+
+/// What a filter means, written a second time.
+fn matches(filter: &Filter, event: &Event) -> bool {
+    let name = |patterns: &[downlink::Pattern], name: &str| {
+        patterns.is_empty()
+            || patterns.iter().any(|pattern| match pattern {
+                downlink::Pattern::Is(whole) => whole.as_bytes() == name.as_bytes(),
+                downlink::Pattern::StartsWith(prefix) => {
+                    name.as_bytes().starts_with(prefix.as_bytes())
+                }
+            })
+    };
+    filter.queries().iter().all(|query| {
+        query.iter().any(|item| {
+            name(&item.streams, event.stream().as_str())
+                && name(&item.types, event.event_type().as_str())
+                && item.not_types.iter().all(|not| not != event.event_type())
+                && item.tags.iter().all(|tag| event.tags().contains(tag))
+        })
+    })
+}

@@ -1,0 +1,139 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{
+    Append, Appended, Bus, Cursor, EventStore, Hub, Item, Result, Subscribe, Subscription,
+};
+
+/// What the laws of subscriptions need of a hub, so that broken ones can be
+/// held to them too.
+#[async_trait]
+pub trait Feed: Send + Sync {
+    /// Appends, and wakes subscribers.
+    async fn append(&self, append: Append) -> Result<Appended>;
+
+    /// Follows the log.
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>>;
+
+    /// How many hints the bus did not take.
+    fn failed_publications(&self) -> u64;
+}
+
+/// One subscription of a [`Feed`].
+#[async_trait]
+pub trait Following: Send {
+    /// Waits for the next item; `None` at the end. May be dropped at any await.
+    async fn next(&mut self) -> Option<Result<Item>>;
+
+    /// Where to resume.
+    fn cursor(&self) -> Cursor;
+}
+
+/// Starts feeds.
+#[async_trait]
+pub trait FeedFixture: Send + Sync + 'static {
+    /// Starts one over this store and this bus.
+    async fn start(
+        &self,
+        store: Arc<dyn EventStore>,
+        bus: Arc<dyn Bus>,
+        tuning: Tuning,
+    ) -> Result<Arc<dyn Feed>>;
+}
+
+/// How a feed is set up; laws set these small, so that nothing takes long.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// How long it waits for a hint before it looks by itself.
+    pub fallback: Duration,
+    /// How many events it keeps in memory.
+    pub ring: usize,
+    /// How many events it reads at a time.
+    pub page: usize,
+    /// After how many events without a match it tells how far it looked.
+    pub checkpoint: usize,
+    /// How long the bus may take to accept a hint.
+    pub publish_deadline: Duration,
+}
+
+impl Tuning {
+    /// So long that no law waits for it: whatever comes did not come by the
+    /// fallback.
+    pub const NEVER: Duration = Duration::from_hours(24);
+
+    /// A short fallback, a ring and pages of a few events.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            fallback: Duration::from_millis(10),
+            ring: 64,
+            page: 8,
+            checkpoint: 1_000,
+            publish_deadline: Duration::from_millis(50),
+        }
+    }
+
+    /// As [`small`](Self::small), and it never looks without a hint.
+    #[must_use]
+    pub fn without_fallback() -> Self {
+        Self { fallback: Self::NEVER, publish_deadline: Self::NEVER, ..Self::small() }
+    }
+}
+
+/// The hub of this workspace: what the laws are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Hubs;
+
+#[async_trait]
+impl FeedFixture for Hubs {
+    async fn start(
+        &self,
+        store: Arc<dyn EventStore>,
+        bus: Arc<dyn Bus>,
+        tuning: Tuning,
+    ) -> Result<Arc<dyn Feed>> {
+        let hub = Hub::builder_of(store, bus)
+            .fallback(tuning.fallback)
+            .ring(tuning.ring, usize::MAX)
+            .page(tuning.page, 64 << 10)
+            .checkpoint(tuning.checkpoint, Tuning::NEVER)
+            .publish_deadline(tuning.publish_deadline)
+            .start()
+            .await?;
+        Ok(Arc::new(hub))
+    }
+}
+
+#[async_trait]
+impl Feed for Hub {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.append_all(append).await
+    }
+
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>> {
+        Ok(Box::new(Self::subscribe(self, subscribe).await?))
+    }
+
+    fn failed_publications(&self) -> u64 {
+        self.stats().failed_publications
+    }
+}
+
+#[async_trait]
+impl Following for Subscription {
+    async fn next(&mut self) -> Option<Result<Item>> {
+        Self::next(self).await
+    }
+
+    fn cursor(&self) -> Cursor {
+        Self::cursor(self)
+    }
+}
+
+impl fmt::Debug for dyn Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Feed")
+    }
+}

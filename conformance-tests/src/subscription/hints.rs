@@ -1,0 +1,145 @@
+use downlink::{EventStore, Expected};
+
+use super::stage::Follower;
+use super::{Stage, Tuning};
+use crate::faults::Lie;
+use crate::sample::append;
+use crate::tasks;
+
+/// **Law S2.** An append that happens while a subscription goes over from
+/// history to live is delivered, once, without waiting for the fallback.
+pub async fn appends_during_the_hand_over_come_once(stage: &Stage) {
+    for history in [0, 5, 40] {
+        let scene = stage.open(Lie::Honest).await;
+        if history > 0 {
+            let events = append("flight-UA1545", Expected::Any, history);
+            scene.store.append(events).await.expect("an append");
+        }
+        let tuning = Tuning { ring: 8, page: 50, ..Tuning::without_fallback() };
+        let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+        // A read looks at the log, and before its reader is told somebody appends.
+        let gate = scene.store.after_read().clone();
+        gate.close();
+        let follower = tokio::spawn(async move {
+            let mut follower = Follower::from_start(&reading).await;
+            let what = "an append during the hand-over from history to live was not delivered: \
+                        listen first and read then";
+            follower.until(history + 2, what).await;
+            (follower, reading)
+        });
+        tasks::soon("nobody reads the log", gate.somebody_waits()).await;
+        let meanwhile = append("flight-UA1545", Expected::Any, 2);
+        tasks::soon("an append waits for a read", writing.append(meanwhile))
+            .await
+            .expect("an append");
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        gate.release();
+        let (follower, _reading) = tasks::join([follower]).await.remove(0);
+        follower.verify(&scene.log().await);
+    }
+}
+
+/// **Law S5.** A hint that comes while the log is being read is not lost: it is
+/// looked at once more.
+pub async fn a_hint_during_a_read_is_not_lost(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning::without_fallback();
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+    let mut follower = Follower::from_start(&reading).await;
+    follower.until_live().await;
+    let gate = scene.store.after_read().clone();
+    for turn in 1..=5 {
+        gate.close();
+        let offer = || append("flight-UA1545", Expected::Any, 1);
+        writing.append(offer()).await.expect("an append");
+        tasks::soon("nobody reads the log after a hint", gate.somebody_waits()).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        writing.append(offer()).await.expect("an append");
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        gate.release();
+        let what = "a hint that came while the log was being read was lost: clear the flag before \
+                    the read, not after it";
+        follower.until(2 * turn, what).await;
+    }
+    follower.verify(&scene.log().await);
+}
+
+/// **Law S6.** One hint is enough for however many pages there are.
+pub async fn one_hint_is_enough(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning { page: 3, ..Tuning::without_fallback() };
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+    let mut follower = Follower::from_start(&reading).await;
+    follower.until_live().await;
+    for turn in 1..=3 {
+        // More than a page in the store of anybody, by one append and one hint.
+        let burst = append("flight-UA1545", Expected::Any, 700);
+        writing.append(burst).await.expect("an append");
+        let what =
+            "after one hint only a page was read: read until a page says that nothing is left";
+        follower.until(700 * turn, what).await;
+    }
+    follower.verify(&scene.log().await);
+}
+
+/// **Law S14.** What is appended through one hub reaches the subscribers of
+/// another at once, and the last append of a burst as well as the first: a hint
+/// is sent after the commit, and none is held back for good.
+pub async fn delivery_does_not_wait_for_the_fallback(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning::without_fallback();
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+    let mut own = Follower::from_start(&writing).await;
+    let mut other = Follower::from_start(&reading).await;
+    own.until_live().await;
+    other.until_live().await;
+    let mut count = 0;
+    for burst in [1, 1, 2, 7, 30] {
+        for _ in 0..burst {
+            writing.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
+        }
+        count += burst;
+        let what = "an append waits for the fallback interval: send a hint after the commit is \
+                    visible, and one after the last append of a burst";
+        own.until(count, what).await;
+        other.until(count, what).await;
+    }
+    own.verify(&scene.log().await);
+    other.verify(&scene.log().await);
+}
+
+/// **Law S14,** of a caller who goes away. If the future of an append is dropped
+/// between commit and return, subscribers are told all the same.
+pub async fn a_dropped_append_is_told(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning::without_fallback();
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+    let mut own = Follower::from_start(&writing).await;
+    let mut other = Follower::from_start(&reading).await;
+    own.until_live().await;
+    other.until_live().await;
+    let gate = scene.store.after_append().clone();
+    for turn in 1..=3 {
+        gate.close();
+        tokio::select! {
+            _ = writing.append(append("flight-UA1545", Expected::Any, 1)) => {
+                panic!("an append returned before its store did")
+            }
+            () = gate.somebody_waits() => {}
+        }
+        // The future is dropped; the commit was made.
+        gate.release();
+        let what = "the append of a caller who went away after the commit was not told: append and \
+                    hint belong in a task of the hub";
+        own.until(turn, what).await;
+        other.until(turn, what).await;
+    }
+    own.verify(&scene.log().await);
+    other.verify(&scene.log().await);
+}

@@ -1,0 +1,190 @@
+use std::collections::HashMap;
+
+use downlink::{Append, ContentType, Cursor, Expected, Filter, Frame, NewEvent};
+
+use super::Line;
+use super::line::{expect_same, one_line};
+use crate::sample::{append, event};
+
+/// **Law T1,** of one carrier. A client gets every event of the log, in order,
+/// with the cursors and the content that the store has, and another client
+/// gets the same bytes.
+pub async fn delivers_the_log_in_order(line: &Line) {
+    let history: Vec<_> =
+        (0..12).map(|n| append(&format!("flight-{}", n % 3), Expected::Any, 1 + n % 3)).collect();
+    let served = line.open(&history).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = served.follow(Cursor::START, Filter::everything()).await;
+        client.until_live().await;
+        clients.push(client);
+    }
+    for n in 0..10 {
+        served.append(append(&format!("flight-{}", n % 4), Expected::Any, 1 + n % 2)).await;
+    }
+    let log = served.log().await;
+    let mut envelopes = HashMap::new();
+    for client in &mut clients {
+        client.until(log.len(), "an event of the log was not delivered").await;
+        let delivered: Vec<_> = client.events().collect();
+        expect_same(&delivered, &log, "from the start");
+        for frame in &client.seen {
+            let Frame::Event { event, envelope } = frame else { continue };
+            let first = envelopes.entry(event.cursor()).or_insert_with(|| envelope.clone());
+            assert!(first == envelope, "two clients got other bytes for the same event");
+        }
+    }
+}
+
+/// **Law T6.** Framing is injective: whatever a payload, a name or metadata
+/// contain, they come as they were stored, and nothing else comes.
+pub async fn no_payload_forges_a_frame(line: &Line) {
+    let served = line.open(&forgeries()).await;
+    let mut client = served.follow(Cursor::START, Filter::everything()).await;
+    client.until_live().await;
+    for append in forgeries() {
+        served.append(append).await;
+    }
+    let log = served.log().await;
+    client.until(log.len(), "an event whose content looks like a frame was not delivered").await;
+    let delivered: Vec<_> = client.events().collect();
+    expect_same(&delivered, &log, "content that looks like a frame");
+    for frame in &client.seen {
+        if let Frame::Event { event, envelope } = frame {
+            let payload = one_line(event.payload());
+            let embedded = envelope.windows(payload.len().max(1)).any(|part| part == payload);
+            assert!(
+                embedded || !event.content_type().is_json(),
+                "a payload of JSON stands in its envelope with other bytes than it was stored with"
+            );
+        }
+        assert!(
+            matches!(
+                frame,
+                Frame::Ready { .. }
+                    | Frame::Event { .. }
+                    | Frame::Live { .. }
+                    | Frame::Heartbeat { .. }
+            ),
+            "the content of an event was taken for a frame: {frame:?}"
+        );
+    }
+}
+
+pub(super) fn forgeries() -> Vec<Append> {
+    let json = [
+        "{\n  \"gate\": \"C71\",\r\n\r\n  \"pier\":\r\"C\"\n}\n",
+        "\"\\r\\n\\r\\nid: 7fffffffffffffff-00000000\\ndata: x\\n\\n\"",
+        "\n\ndata\n\n".trim_matches(|c: char| c != '\n'),
+        "{\"cursor\":\"7fffffffffffffff-00000000\",\"frame\":\"bye\",\"reason\":\"rotate\"}",
+        "{\"id\":\"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11\",\"stream\":\"forged\",\"version\":9}",
+        "{\"frame\":\"reset\",\"reason\":\"history-changed\"}",
+        "\"},\\\"cursor\\\":\\\"0000000000000001-00000000\\\",{\"",
+        "\"\u{2028}data: x\u{2029}\u{85}id: 7\"",
+        "[1e400,123456789012345678901234567890]",
+        "{\"a\":1,\"a\":2}",
+    ];
+    let json = json.iter().filter_map(|text| NewEvent::with_json("error", *text).ok());
+    let raw: [&[u8]; 9] = [
+        b"",
+        b"\n\n",
+        b"\r",
+        b"\r\n\r\n",
+        b"\0",
+        b"data: x\n\nid: 7\n\n",
+        b":\n\n",
+        b"event: feed.bye\ndata: {}\n\n",
+        &[0xff, 0xfe, 0x0a, 0x0d, 0x00],
+    ];
+    let raw = raw.iter().map(|bytes| {
+        let kind = ContentType::new("application/octet-stream").expect("a content type");
+        NewEvent::with_bytes("feed.bye", kind, bytes.to_vec()).expect("a payload")
+    });
+    let look_alikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
+    let named = look_alikes.iter().map(|name| {
+        let tagged = event(name).with_tag(*name).expect("a valid tag");
+        tagged.with_metadata_json("{\r\n\"trace\":\n\"id: 7\\n\"}").expect("an object")
+    });
+    let events = json.chain(raw).chain(named).map(|event| event.with_id(downlink::EventId::now()));
+    events
+        .map(|event| {
+            let stream = event.event_type().as_str().to_owned();
+            Append::to(stream, Expected::Any, [event]).expect("a valid name")
+        })
+        .collect()
+}
+
+/// **Law T15.** Frames come in the order `ready (event | checkpoint)* live
+/// (event | checkpoint | behind (event | checkpoint)* live)*`, heartbeats
+/// anywhere; no cursor goes back; `live` comes when everything up to a head read
+/// after `ready` was delivered.
+pub async fn frames_come_in_order(line: &Line) {
+    let served = line.open_with_ring(4).await;
+    for events in [0, 3, 30] {
+        if events > 0 {
+            served.delay(events).await;
+        }
+        let before = served.log().await;
+        let mut client = served.follow(Cursor::START, Filter::everything()).await;
+        client.until_live().await;
+        let delivered = client.events().count();
+        assert!(
+            delivered >= before.len(),
+            "`live` came after {delivered} of {} events that were there before the connection",
+            before.len()
+        );
+        for burst in [1, 40, 2] {
+            served.delay(burst).await;
+            let log = served.log().await;
+            client.until(log.len(), "an event was not delivered").await;
+        }
+        let log = served.log().await;
+        let delivered: Vec<_> = client.events().collect();
+        expect_same(&delivered, &log, "with a ring of four");
+        check_order(&client.seen);
+    }
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    Opened,
+    CatchingUp,
+    Live,
+    Over,
+}
+
+pub(super) fn check_order(frames: &[Frame]) {
+    let (mut stage, mut cursor) = (Stage::Opened, Cursor::START);
+    for frame in frames {
+        stage = match (stage, frame) {
+            (stage, Frame::Heartbeat { .. }) if stage != Stage::Over => stage,
+            (Stage::Opened, Frame::Ready { .. }) | (Stage::Live, Frame::Behind { .. }) => {
+                Stage::CatchingUp
+            }
+            (Stage::Opened, _) => panic!("the first frame is {frame:?} and not `ready`"),
+            (
+                stage @ (Stage::CatchingUp | Stage::Live),
+                Frame::Event { .. } | Frame::Checkpoint { .. } | Frame::Problem { .. },
+            ) => stage,
+            (Stage::CatchingUp, Frame::Live { .. }) => Stage::Live,
+            (Stage::CatchingUp | Stage::Live, Frame::Bye { .. } | Frame::Reset { .. }) => {
+                Stage::Over
+            }
+            _ => panic!("a frame came out of order: {frame:?} while the connection was {stage:?}"),
+        };
+        if let Some(next) = frame.cursor() {
+            assert!(
+                next.position() >= cursor.position(),
+                "the cursor goes back from {cursor} to {next}"
+            );
+            cursor = next;
+        }
+        if let Frame::Live { cursor, head } = frame {
+            assert!(
+                cursor.position() >= head.position(),
+                "`live` came at {cursor}, before the head {head} that it names"
+            );
+        }
+    }
+}

@@ -1,0 +1,252 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use downlink::{
+    Append, Bus, Cursor, Endpoint, Event, EventStore, Expected, Filter, Frame, Hub, Result,
+    Subscribe, Transport,
+};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::{Lie, LyingBus};
+use crate::subscription::Tuning;
+use crate::{BusFixture, Guard, StoreFixture, TransportFixture, sample, tasks};
+
+/// A store, a bus and a carrier.
+pub struct Line {
+    store: Arc<dyn StoreFixture>,
+    bus: Arc<dyn BusFixture>,
+    carrier: Arc<dyn TransportFixture>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
+    }
+}
+
+impl Line {
+    /// Serves this store and this bus by this carrier.
+    #[must_use]
+    pub fn new(
+        store: impl StoreFixture,
+        bus: impl BusFixture,
+        carrier: impl TransportFixture,
+    ) -> Self {
+        Self { store: Arc::new(store), bus: Arc::new(bus), carrier: Arc::new(carrier) }
+    }
+
+    /// A fresh store with these events, served with a small ring.
+    pub(super) async fn open(&self, history: &[Append]) -> Served {
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        for append in history {
+            store.append(append.clone()).await.expect("an append");
+        }
+        let bus = self.bus.open(&guard).await.expect("a bus");
+        self.serve(store, bus, Arc::new(guard), 64, Duration::from_millis(20)).await
+    }
+
+    /// Another server for the same log, which is told of nothing and looks at
+    /// nothing by itself.
+    pub(super) async fn lagging(&self, beside: &Served) -> Served {
+        let bus = self.bus.open(&beside.guard).await.expect("a bus");
+        let bus: Arc<dyn Bus> = Arc::new(LyingBus::new(bus, Lie::LosesAll));
+        let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
+        self.serve(store, bus, guard, 64, Tuning::NEVER).await
+    }
+
+    /// As [`open`](Self::open), with a ring of so many events.
+    pub(super) async fn open_with_ring(&self, ring: usize) -> Served {
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        let bus = self.bus.open(&guard).await.expect("a bus");
+        self.serve(store, bus, Arc::new(guard), ring, Duration::from_millis(20)).await
+    }
+
+    async fn serve(
+        &self,
+        store: Arc<dyn EventStore>,
+        bus: Arc<dyn Bus>,
+        guard: Arc<Guard>,
+        ring: usize,
+        fallback: Duration,
+    ) -> Served {
+        let hub = Hub::builder_of(Arc::clone(&store), bus)
+            .fallback(fallback)
+            .ring(ring, usize::MAX)
+            .page(8, 64 << 10)
+            .checkpoint(5, Tuning::NEVER);
+        let hub = hub.start().await.expect("a hub");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (carrier, stop) = (self.carrier.transport(), CancellationToken::new());
+        let serving = {
+            let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
+            tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
+        };
+        Served { hub, store, carrier, address, stop, serving, guard }
+    }
+}
+
+/// A hub that is being served.
+pub(super) struct Served {
+    pub(super) hub: Hub,
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) carrier: Arc<dyn Transport>,
+    pub(super) address: SocketAddr,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<()>>,
+    guard: Arc<Guard>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.serving.abort();
+    }
+}
+
+impl Served {
+    pub(super) async fn log(&self) -> Vec<Event> {
+        sample::log(&*self.store).await
+    }
+
+    /// Appends through the hub.
+    pub(super) async fn append(&self, append: Append) {
+        self.hub.append_all(append).await.expect("an append through the hub");
+    }
+
+    pub(super) async fn delay(&self, events: usize) {
+        self.append(sample::append("flight-UA1545", Expected::Any, events)).await;
+    }
+
+    /// One connection, from after this cursor.
+    pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> Wire {
+        let subscribe = Subscribe::new().after(after).filter(filter);
+        let connected = connect(&self.carrier, self.address, subscribe).await;
+        connected.unwrap_or_else(|error| {
+            panic!("a client that resumes at {after}, which is of this log, was refused: {error}")
+        })
+    }
+}
+
+/// Opens one connection to whoever serves at this address.
+pub(super) async fn connect(
+    carrier: &Arc<dyn Transport>,
+    address: SocketAddr,
+    subscribe: Subscribe,
+) -> Result<Wire> {
+    let endpoint = Endpoint::new(format!("http://{address}"));
+    let connecting = carrier.connect(&endpoint, subscribe);
+    let frames = tasks::soon("connecting takes for ever", connecting).await?;
+    Ok(Wire { frames, seen: Vec::new() })
+}
+
+/// A client who keeps every frame.
+pub(super) struct Wire {
+    frames: BoxStream<'static, Result<Frame>>,
+    pub(super) seen: Vec<Frame>,
+}
+
+impl Wire {
+    /// The next frame, or a panic that says `what` did not come.
+    pub(super) async fn next(&mut self, what: &str) -> &Frame {
+        match tasks::soon(what, self.frames.next()).await {
+            Some(Ok(frame)) => self.seen.push(frame),
+            Some(Err(error)) => panic!("a connection broke: {error}; {what}"),
+            None => panic!("a connection ended by itself; {what}"),
+        }
+        self.seen.last().expect("a frame")
+    }
+
+    /// Takes frames until the server says that everything was delivered.
+    pub(super) async fn until_live(&mut self) {
+        while !matches!(self.next("`live` did not come").await, Frame::Live { .. }) {}
+    }
+
+    /// Takes frames until there were so many events.
+    pub(super) async fn until(&mut self, events: usize, what: &str) {
+        while self.events().count() < events {
+            let had = self.events().count();
+            self.next(&format!("{what} ({had} of {events} events came)")).await;
+        }
+    }
+
+    /// Takes what comes until the connection ends, however that is.
+    pub(super) async fn until_the_end(&mut self) {
+        while let Some(Ok(frame)) = tasks::soon("a cut connection hangs", self.frames.next()).await
+        {
+            self.seen.push(frame);
+        }
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.seen.iter().filter_map(|frame| match frame {
+            Frame::Event { event, .. } => Some(event),
+            _ => None,
+        })
+    }
+
+    /// Where the client would resume.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.seen.iter().filter_map(Frame::cursor).next_back()
+    }
+}
+
+/// Compares what was delivered with what the log has, as a wire may change it:
+/// line breaks between the values of JSON are spaces there, and white space
+/// around the whole of it is nobody's.
+pub(super) fn expect_same(delivered: &[&Event], stored: &[Event], what: &str) {
+    for (place, (delivered, stored)) in delivered.iter().zip(stored).enumerate() {
+        assert!(
+            delivered.cursor() == stored.cursor(),
+            "{what}: the event {place} is {} and not {}; a gap or a repeat",
+            delivered.cursor(),
+            stored.cursor()
+        );
+        assert_eq!(
+            (delivered.stream(), delivered.version(), delivered.recorded_at()),
+            (stored.stream(), stored.version(), stored.recorded_at()),
+            "{what}: an event came with another stream, version or time"
+        );
+        assert_eq!(
+            (delivered.id(), delivered.event_type(), delivered.tags(), delivered.content_type()),
+            (stored.id(), stored.event_type(), stored.tags(), stored.content_type()),
+            "{what}: an event came with another id, type, tags or content type"
+        );
+        let as_sent = |event: &Event| {
+            let payload = event.payload();
+            if event.content_type().is_json() { one_line(payload) } else { payload.clone() }
+        };
+        assert!(
+            as_sent(delivered) == as_sent(stored),
+            "{what}: a payload came with other bytes: {:?} was stored and {:?} came",
+            String::from_utf8_lossy(stored.payload()),
+            String::from_utf8_lossy(delivered.payload())
+        );
+        assert_eq!(
+            one_line(delivered.metadata()),
+            one_line(stored.metadata()),
+            "{what}: metadata came with other bytes"
+        );
+    }
+    assert!(
+        delivered.len() == stored.len(),
+        "{what}: {} events came, and the log has {}",
+        delivered.len(),
+        stored.len()
+    );
+}
+
+/// JSON as it stands in an envelope.
+pub(super) fn one_line(json: &Bytes) -> Bytes {
+    json.trim_ascii()
+        .iter()
+        .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! HTTP by hand, to see the bytes.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::tasks;
+
+/// The beginning of an answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// In lower case, as they came.
+    pub(super) headers: String,
+    /// Without the lengths of its chunks.
+    pub(super) body: Vec<u8>,
+}
+
+/// Asks for a feed and reads until `enough` is in the body, or to the end.
+pub(super) async fn get(
+    address: SocketAddr,
+    target: &str,
+    headers: &[(&str, &[u8])],
+    enough: &[u8],
+) -> Answer {
+    let what =
+        format!("GET {target} was not answered as far as {:?}", String::from_utf8_lossy(enough));
+    tasks::soon(what, exchange(address, target, headers, enough)).await
+}
+
+async fn exchange(
+    address: SocketAddr,
+    target: &str,
+    headers: &[(&str, &[u8])],
+    enough: &[u8],
+) -> Answer {
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let mut request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n").into_bytes();
+    for (name, value) in headers {
+        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    request.extend(b"accept: text/event-stream\r\n\r\n");
+    // A server may answer before it has read all of a request that is too large.
+    let _ = socket.write_all(&request).await;
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = socket.read(&mut buffer).await.unwrap_or(0);
+        bytes.extend_from_slice(&buffer[..read]);
+        let answer = parse(&bytes);
+        let is_enough = |answer: &Answer| contains(&answer.body, enough) || answer.status != 200;
+        match answer {
+            Some(answer) if read == 0 || is_enough(&answer) => return answer,
+            None if read == 0 => {
+                return Answer { status: 0, headers: String::new(), body: Vec::new() };
+            }
+            _ => {}
+        }
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len().max(1)).any(|window| window == part)
+}
+
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let rest = &bytes[end + 4..];
+    let chunked = head.contains("transfer-encoding: chunked");
+    let body = if chunked { dechunk(rest) } else { rest.to_vec() };
+    if status != 200 && body.is_empty() && !head.contains("content-length: 0") {
+        return None;
+    }
+    Some(Answer { status, headers: head, body })
+}
+
+/// The chunks that have come so far.
+fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
+        let length = std::str::from_utf8(&bytes[..end]).ok();
+        let length = length.and_then(|digits| usize::from_str_radix(digits, 16).ok()).unwrap_or(0);
+        let chunk = &bytes[end + 2..];
+        body.extend_from_slice(&chunk[..length.min(chunk.len())]);
+        if length == 0 || chunk.len() < length + 2 {
+            break;
+        }
+        bytes = &chunk[length + 2..];
+    }
+    body
+}

@@ -1,0 +1,74 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{Cursor, Expected, Frame, Hub, LocalBus, Subscribe};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::line::connect;
+use crate::sample::append;
+use crate::{ReplaceableFixture, TransportFixture};
+
+/// A store whose log can be replaced under it, and a carrier.
+pub struct ReplaceableLine {
+    store: Arc<dyn ReplaceableFixture>,
+    carrier: Arc<dyn TransportFixture>,
+}
+
+impl fmt::Debug for ReplaceableLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplaceableLine")
+    }
+}
+
+impl ReplaceableLine {
+    /// Serves this store by this carrier.
+    #[must_use]
+    pub fn new(store: impl ReplaceableFixture, carrier: impl TransportFixture) -> Self {
+        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    }
+}
+
+/// **Law G8,** under a running server. A client whose log is replaced is told by
+/// `reset`, after which nothing follows; its cursor is refused, and the log as
+/// it is now is served.
+pub async fn a_running_server_tells_of_a_restore(line: &ReplaceableLine) {
+    let (store, backups) = line.store.open().await.expect("a fresh store");
+    let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
+        .fallback(Duration::from_millis(20))
+        .start();
+    let hub = hub.await.expect("a hub");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (carrier, stop) = (line.carrier.transport(), CancellationToken::new());
+    let serving = {
+        let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
+        tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
+    };
+    hub.append_all(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
+    backups.back_up().await.expect("a copy");
+    hub.append_all(append("flight-UA1545", Expected::Exists, 4)).await.expect("an append");
+    let mut client = connect(&carrier, address, Subscribe::new()).await.expect("a connection");
+    client.until(7, "the log was not delivered").await;
+    backups.restore().await.expect("the copy in place");
+    client.until_the_end().await;
+    let reset = matches!(client.seen.last(), Some(Frame::Reset { .. }));
+    assert!(
+        reset,
+        "a client was not told by `reset` that the log was replaced; the last frame was {:?}",
+        client.seen.last()
+    );
+    let old = client.cursor().expect("a cursor");
+    let refused = connect(&carrier, address, Subscribe::new().after(old)).await.err();
+    assert!(
+        refused.is_some_and(|error| error.is_other_history()),
+        "a cursor of events that are gone was served"
+    );
+    let now = connect(&carrier, address, Subscribe::new().after(Cursor::START)).await;
+    let mut now = now.expect("a connection");
+    now.until_live().await;
+    assert_eq!(now.events().count(), 3, "the log as it is now is served");
+    stop.cancel();
+    serving.abort();
+}

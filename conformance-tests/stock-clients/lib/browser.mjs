@@ -1,0 +1,59 @@
+// Chromium, and the page of ours that follows a feed in it with a native EventSource.
+
+import { readFileSync } from 'node:fs';
+
+import { chromium as playwright } from 'playwright-core';
+
+import { chromium } from './scenario.mjs';
+
+const ARGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+/** A headless Chromium. What its pages complain about is printed. */
+export async function browser(world) {
+  const launched = await playwright.launch({ executablePath: chromium, args: ARGS });
+  world.defer(() => launched.close());
+  const context = await launched.newContext({ viewport: { width: 1440, height: 900 } });
+  context.on('weberror', (error) => console.log(`  the page failed: ${error.error().stack}`));
+  return context;
+}
+
+/** Follows a feed as `reader.js` does. */
+export class EventSourceClient {
+  name = 'EventSource';
+
+  constructor(context) {
+    this.context = context;
+  }
+
+  async follow(origin) {
+    this.page = await this.context.newPage();
+    // The page is of the feed's own origin, as a page of the application is.
+    const script = readFileSync(new URL('reader.js', import.meta.url), 'utf8');
+    const body = `<!doctype html><title>reader</title><script>${script}</script>`;
+    await this.page.route(`${origin}/reader`, (route) => route.fulfill({ contentType: 'text/html', body }));
+    await this.page.goto(`${origin}/reader`);
+    await this.page.unroute(`${origin}/reader`);
+  }
+
+  /** The id of the newest event. */
+  newest() {
+    return this.page.evaluate(() => window.reader.newest);
+  }
+
+  received() {
+    return this.page.evaluate(() => window.reader.received);
+  }
+
+  /** Hangs up and comes back. */
+  drop() {
+    return this.page.evaluate(() => window.reader.drop());
+  }
+
+  /** What the page was told when it asked why its EventSource was CLOSED. */
+  answers() {
+    return this.page.evaluate(() => window.reader.answers);
+  }
+}

@@ -1,0 +1,96 @@
+// Clients that are programs of their own: curl, and a few lines of Python around httpx-sse.
+
+import { appendFileSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { run } from './program.mjs';
+import { pause, work } from './scenario.mjs';
+
+/** A program that writes down what it gets from a feed. */
+class ProgramClient {
+  #world;
+  #url = '';
+  #child = null;
+  #events = [];
+  #newest = '';
+  #cursor = '';
+  #over = false;
+
+  constructor(world) {
+    this.#world = world;
+    world.defer(() => {
+      this.#over = true;
+      this.#child?.kill('SIGKILL');
+    });
+  }
+
+  async follow(origin) {
+    this.#url = `${origin}/feed`;
+    this.#begin();
+  }
+
+  /** The id of the newest event. */
+  newest = () => this.#newest;
+
+  received = () => this.#events;
+
+  /** kill -9 of the client; its successor goes on after the last event that it had whole. */
+  drop() {
+    this.#child.kill('SIGKILL');
+  }
+
+  #begin() {
+    const log = openSync(join(this.#world.folder, `${this.name}.log`), 'a');
+    const [command, ...args] = this.command(this.#url, this.#cursor);
+    const child = run(command, args, { stdio: ['ignore', 'pipe', log] });
+    this.#child = child;
+    let rest = Buffer.alloc(0);
+    child.stdout.on('data', (bytes) => {
+      rest = Buffer.concat([rest, bytes]);
+      for (let end; (end = rest.indexOf(this.separator)) >= 0; rest = rest.subarray(end + this.separator.length)) {
+        this.#take(this.parse(rest.toString('utf8', 0, end)));
+      }
+    });
+    child.once('close', async () => {
+      await pause(20);
+      if (!this.#over) this.#begin();
+    });
+  }
+
+  #take({ event = 'message', id, data, refused }) {
+    if (refused) appendFileSync(join(this.#world.folder, `${this.name}.log`), `refused: ${refused}\n`);
+    if (id) this.#cursor = id;
+    if (!data || event !== 'message') return;
+    this.#newest = JSON.parse(data).id;
+    this.#events.push({ id, data });
+  }
+}
+
+/** `curl -N -H 'Last-Event-ID: ...'`. */
+export class Curl extends ProgramClient {
+  name = 'curl';
+  separator = '\n\n';
+
+  command(url, cursor) {
+    return ['curl', '--silent', '--show-error', '--fail', '-N', '-H', 'Accept: text/event-stream', '-H', `Last-Event-ID: ${cursor}`, url];
+  }
+
+  // One block, as a person reads it: a field a line.
+  parse(block) {
+    const fields = block.split('\n').map((line) => /^([^:]*):? ?(.*)$/s.exec(line).slice(1));
+    return Object.fromEntries(fields);
+  }
+}
+
+/** Python's httpx-sse, which resumes by itself when the connection breaks. */
+export class HttpxSse extends ProgramClient {
+  name = 'httpx-sse';
+  separator = '\n';
+  parse = JSON.parse;
+
+  command(url, cursor) {
+    const program = fileURLToPath(new URL('follow.py', import.meta.url));
+    return [join(work, 'python/bin/python'), program, url, cursor];
+  }
+}

@@ -1,0 +1,57 @@
+// A wire that breaks: it lets so many bytes of each answer through and then cuts.
+
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+export class Cutter {
+  /** How often it has cut. */
+  cuts = 0;
+  #lengths;
+  #sockets = new Set();
+
+  /** @param lengths the bytes after which the first answers are cut; later ones are not */
+  static async between(world, origin, lengths) {
+    const cutter = new Cutter();
+    cutter.#lengths = [...lengths];
+    const server = createServer((near) => cutter.#pass(near, Number(new URL(origin).port)));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cutter.origin = `http://127.0.0.1:${server.address().port}`;
+    world.defer(() => {
+      server.close();
+      cutter.#sockets.forEach((socket) => socket.destroy());
+    });
+    return cutter;
+  }
+
+  #pass(near, port) {
+    const far = connect(port, '127.0.0.1');
+    let left = this.#lengths.shift() ?? Infinity;
+    for (const [one, other] of [[near, far], [far, near]]) {
+      this.#sockets.add(one);
+      one.on('error', () => other.destroy());
+      one.on('close', () => {
+        this.#sockets.delete(one);
+        other.destroySoon();
+      });
+    }
+    near.pipe(far);
+    far.on('data', (bytes) => {
+      if (bytes.length < left) {
+        left -= bytes.length;
+        near.write(bytes);
+      } else if (left > 0) {
+        near.write(bytes.subarray(0, left), () => this.#cut(near, far));
+        left = 0;
+      }
+    });
+  }
+
+  // By turns as a peer that ends and as one that is gone.
+  #cut(near, far) {
+    this.cuts += 1;
+    far.destroy();
+    if (this.cuts % 2 === 0) near.resetAndDestroy();
+    else near.destroySoon();
+  }
+}

@@ -1,0 +1,59 @@
+// FlightDeck's page, as a visitor has it open.
+
+import { expect, until } from './scenario.mjs';
+
+export class Flightdeck {
+  #page;
+
+  /** Opens it. */
+  static async visit(context, origin) {
+    const deck = new Flightdeck();
+    deck.#page = await context.newPage();
+    await deck.#page.goto(`${origin}/`);
+    await deck.#page.waitForFunction(() => window.flightdeck);
+    return deck;
+  }
+
+  get page() {
+    return this.#page;
+  }
+
+  /** What the page knows. */
+  read() {
+    return this.#page.evaluate(() => ({ ...window.flightdeck, detail: document.getElementById('detail').textContent }));
+  }
+
+  /** Waits until that is so, and gives what the page knows then. */
+  until(what, condition) {
+    return until(`the page ${what}`, async () => {
+      const known = await this.read();
+      return condition(known) && known;
+    });
+  }
+
+  /** Waits until it is live and has received so many more events. */
+  async advance(count) {
+    const { received } = await this.read();
+    return this.until(`has ${count} more events`, (known) => known.state === 'live' && known.received >= received + count);
+  }
+
+  /** Waits until it has the whole log, which must be at rest, and checks that it is exactly that. */
+  async check(program) {
+    const head = await program.head();
+    const { ids, gaps, repeats } = await this.until('is at the head', (known) => known.state === 'live' && known.cursor === head);
+    const log = await program.ids();
+    expect('gaps and repeats that the page found', { gaps, repeats }, { gaps: 0, repeats: 0 });
+    expect('ids on the page and in the log', ids.slice(-log.length), log);
+    return ids.length - log.length;
+  }
+}
+
+/** Stops the clock of the replay, so that the log is at rest. */
+export async function pauseReplay(program) {
+  const answer = await fetch(`${program.origin}/api/replay`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"paused":true}',
+  });
+  expect('the answer to a pause', answer.status, 200);
+}

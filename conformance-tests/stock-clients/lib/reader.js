@@ -1,0 +1,45 @@
+// Follows the feed with a native EventSource, and does a page's own duty when that is CLOSED.
+
+const reader = {
+  received: [],
+  newest: '',
+  answers: [],
+  cursor: '',
+  source: null,
+
+  open() {
+    const where = this.cursor ? { lastEventId: this.cursor } : { after: 'start' };
+    const source = new EventSource(`/feed?${new URLSearchParams(where)}`);
+    this.source = source;
+    source.onmessage = ({ lastEventId, data }) => {
+      this.cursor = lastEventId;
+      this.newest = JSON.parse(data).id;
+      this.received.push({ id: lastEventId, data });
+    };
+    for (const frame of ['ready', 'checkpoint', 'live', 'behind']) {
+      source.addEventListener(`feed.${frame}`, ({ lastEventId }) => (this.cursor = lastEventId));
+    }
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) this.closed();
+    };
+  },
+
+  drop() {
+    this.source.close();
+    this.open();
+  },
+
+  // The browser keeps the reason to itself and never tries again. So ask the same URL for
+  // a page of JSON, and come back, unless the answer is a refusal for good.
+  async closed() {
+    const ask = new URLSearchParams({ after: this.cursor || 'start', limit: 1 });
+    const status = await fetch(`/feed?${ask}`, { headers: { Accept: 'application/json' } })
+      .then((answer) => answer.status, () => 0);
+    this.answers.push(status);
+    const forGood = status >= 400 && status < 500 && status !== 429;
+    if (!forGood) setTimeout(() => this.open(), 1_000 + Math.random() * 9_000);
+  },
+};
+
+window.reader = reader;
+reader.open();

@@ -1,0 +1,67 @@
+// What every scenario stands on: a folder, a deadline, and an end that leaves nothing running.
+
+import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+const DEADLINE = 120_000;
+
+/** What the scenarios find in their surroundings: programs, and where to work. */
+export const { DOWNLINK_TARGET: target, CHROMIUM: chromium, PAGE_TESTS: work } = process.env;
+
+/**
+ * Runs one scenario and prints its line: `ok what (figures)`, or what failed and where to look.
+ *
+ * @param body gets `{ folder, defer }`: an empty folder, and a way to say what to undo at the
+ *             end, however it ends; gives the figures
+ */
+export async function scenario(what, body) {
+  const folder = join(work, basename(process.argv[1], '.mjs'));
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const undo = [];
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  process.exitCode = 1;
+  try {
+    const figures = await Promise.race([body({ folder, defer: (end) => undo.push(end) }), deadline()]);
+    console.log(`ok ${what} (${figures})`);
+    process.exitCode = 0;
+  } catch (error) {
+    console.log(`FAILED ${what}\n${error.stack ?? error}\n${lastWords(folder)}look at ${folder}`);
+  }
+  for (const end of undo.reverse()) await end();
+  process.exit();
+}
+
+/** Waits until the condition gives something truthy, and gives that. */
+export async function until(what, condition, milliseconds = 45_000) {
+  const end = performance.now() + milliseconds;
+  for (;;) {
+    const met = await condition();
+    if (met) return met;
+    if (performance.now() > end) throw new Error(`waited ${milliseconds / 1000} s in vain until ${what}`);
+    await pause(20);
+  }
+}
+
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** A check that says what it found instead. */
+export function expect(what, found, expected) {
+  const [is, should] = [found, expected].map((value) => JSON.stringify(value));
+  if (is !== should) throw new Error(`${what}: expected ${short(should)}, found ${short(is)}`);
+}
+
+const short = (text) => (text?.length > 400 ? `${text.slice(0, 400)}… (${text.length} characters)` : text);
+
+function deadline() {
+  const late = (_, fail) =>
+    setTimeout(() => fail(new Error(`not done after ${DEADLINE / 1000} s`)), DEADLINE).unref();
+  return new Promise(late);
+}
+
+// The ends of all logs in the folder.
+function lastWords(folder) {
+  const end = (name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').slice(-8);
+  const logs = readdirSync(folder).filter((name) => name.endsWith('.log'));
+  return logs.map((name) => `-- the end of ${name}\n${end(name).join('\n')}\n`).join('');
+}

@@ -1,0 +1,35 @@
+//! The reference store and the local bus.
+
+#[path = "fixtures/local.rs"]
+mod local;
+#[path = "fixtures/memory.rs"]
+mod memory;
+
+use local::Local;
+use memory::Memory;
+
+mod store {
+    use super::*;
+    downlink_conformance_tests::event_store!(Memory);
+}
+
+mod replaceable {
+    use super::*;
+    downlink_conformance_tests::replaceable_store!(Memory);
+}
+
+mod bus {
+    use super::*;
+    downlink_conformance_tests::bus!(Memory, Local);
+}
+
+mod subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(Memory, Local, paused);
+}
+
+/// The same on real time and many threads.
+mod subscription_on_threads {
+    use super::*;
+    downlink_conformance_tests::subscription!(Memory, Local);
+}

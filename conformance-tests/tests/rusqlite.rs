@@ -1,0 +1,39 @@
+//! One SQLite file through rusqlite, with the local bus.
+
+#[path = "fixtures/local.rs"]
+mod local;
+#[path = "fixtures/rusqlite.rs"]
+mod rusqlite_fixture;
+
+use local::Local;
+use rusqlite_fixture::Rusqlite;
+
+mod store {
+    use super::*;
+    downlink_conformance_tests::event_store!(Rusqlite);
+}
+
+mod durable {
+    use super::*;
+    downlink_conformance_tests::durable_store!(Rusqlite);
+}
+
+mod replaceable {
+    use super::*;
+    downlink_conformance_tests::replaceable_store!(Rusqlite);
+}
+
+mod bounded {
+    use super::*;
+    downlink_conformance_tests::bounded_store!(Rusqlite);
+}
+
+mod grouping {
+    use super::*;
+    downlink_conformance_tests::grouping_store!(Rusqlite);
+}
+
+mod subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(Rusqlite, Local);
+}

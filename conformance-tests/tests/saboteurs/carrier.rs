@@ -1,0 +1,234 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use downlink::{
+    After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Frame, Hub, Item, Position, Result,
+    Subscribe, Transport,
+};
+use downlink_conformance_tests::TransportFixture;
+use futures::stream::BoxStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::carrier_bug::CarrierBug;
+use crate::carrier_client;
+use crate::carrier_text::{control, envelope};
+
+/// Makes carriers with this bug, or without any.
+pub(crate) struct BrokenCarriers(pub(crate) Option<CarrierBug>);
+
+impl TransportFixture for BrokenCarriers {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Carrier { bug: self.0, shared: Arc::default() })
+    }
+}
+
+/// A small carrier that is right, but for its bug: lines as server-sent events
+/// have them, without HTTP. What a client asks for is handed to the server by
+/// its number.
+#[derive(Clone, Debug)]
+struct Carrier {
+    bug: Option<CarrierBug>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    asked: Vec<Subscribe>,
+    sent: Option<Cursor>,
+}
+
+impl Carrier {
+    fn is(&self, bug: CarrierBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(self, hub: Hub, mut socket: TcpStream) -> Option<()> {
+        socket.set_nodelay(true).ok()?;
+        let number = usize::try_from(socket.read_u32().await.ok()?).ok()?;
+        let asked = self.shared().asked.get(number)?.clone();
+        let mut session = match self.open(&hub, asked).await {
+            Ok(session) => session,
+            Err(error) => {
+                let refusal = format!("{:?}\n", error.kind());
+                return socket.write_all(refusal.as_bytes()).await.ok();
+            }
+        };
+        socket.write_all(b"Ok\n").await.ok()?;
+        let ready = session.ready(&hub).await;
+        socket.write_all(ready.as_bytes()).await.ok()?;
+        let (mut from, mut to) = socket.split();
+        let gone = async {
+            let mut nothing = [0];
+            from.read(&mut nothing).await.map_or(0, |read| read)
+        };
+        let sending = async {
+            while let Some(next) = session.subscription.next().await {
+                let text = match next {
+                    Ok(item) => session.text(item),
+                    Err(_) if self.is(CarrierBug::EndsWithoutReset) => return Some(()),
+                    Err(_) => control("reset", None, hub.tip()),
+                };
+                to.write_all(text.as_bytes()).await.ok()?;
+            }
+            Some(())
+        };
+        tokio::select! {
+            _ = gone => None,
+            sent = sending => sent,
+        }
+    }
+
+    async fn open(&self, hub: &Hub, asked: Subscribe) -> Result<Session> {
+        let (mut after, filter) = (asked.begins_after(), asked.wanted().clone());
+        let mut skip = 0;
+        if let After::Cursor(cursor) = after {
+            let ahead = cursor.position() > hub.tip().position();
+            if self.is(CarrierBug::ComparesWithAnOldHead) && ahead {
+                return Err(Error::cursor_ahead(cursor.position(), hub.tip()));
+            }
+            let begins = cursor.position() > Position::ZERO;
+            match self.bug {
+                Some(CarrierBug::ResumesInclusively) if begins => {
+                    after = before(hub, cursor).await?;
+                }
+                Some(CarrierBug::ResumesFromWhatItSent) => {
+                    after = After::Cursor(cursor.max(self.shared().sent.unwrap_or(cursor)));
+                }
+                Some(CarrierBug::CountsMatches) if begins => {
+                    (after, skip) = (After::Start, cursor.position().get());
+                }
+                _ => {}
+            }
+        }
+        let subscribe = Subscribe::new().after(after).filter(filter);
+        let subscription = hub.subscribe(subscribe).await?;
+        Ok(Session {
+            carrier: self.clone(),
+            last: subscription.cursor(),
+            subscription,
+            matches: 0,
+            skip,
+        })
+    }
+}
+
+async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
+    let read = downlink::Read::log().backward().after(cursor.position()).limit(1);
+    let page = hub.store().read(read).await?;
+    Ok(page.events.first().map_or(After::Start, |event| After::Cursor(event.cursor())))
+}
+
+struct Session {
+    carrier: Carrier,
+    subscription: downlink::Subscription,
+    last: Cursor,
+    matches: u64,
+    skip: u64,
+}
+
+impl Session {
+    async fn ready(&mut self, hub: &Hub) -> String {
+        let (cursor, head) = (self.subscription.cursor(), self.subscription.head_at_open());
+        let mut text = String::new();
+        if !self.carrier.is(CarrierBug::LeavesReadyOut) {
+            text += &control("ready", Some(cursor), head);
+        }
+        if self.carrier.is(CarrierBug::GivesHeartbeatsAnId) {
+            let head = hub.store().head().await.unwrap_or(head);
+            text += &control("checkpoint", Some(head), head);
+        }
+        if self.carrier.is(CarrierBug::SaysLiveAtOnce) {
+            text += &control("live", Some(cursor), cursor);
+        }
+        text
+    }
+
+    fn text(&mut self, item: Item) -> String {
+        let early = self.carrier.is(CarrierBug::SaysLiveAtOnce);
+        let silent = self.carrier.is(CarrierBug::SendsNoCheckpoints);
+        match item {
+            Item::Event(event) => self.event(&event),
+            Item::Live { .. } if early => String::new(),
+            Item::Live { cursor, head } => control("live", Some(cursor), head),
+            Item::Behind { cursor, head } => control("behind", Some(cursor), head),
+            Item::Checkpoint(cursor) if !silent => control("checkpoint", Some(cursor), cursor),
+            _ => String::new(),
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> String {
+        self.matches += 1;
+        if self.matches <= self.skip {
+            return String::new();
+        }
+        let cursor = event.cursor();
+        let data = envelope(event, self.carrier.bug);
+        let id = match self.carrier.bug {
+            Some(CarrierBug::WritesTheIdOfTheFrameBefore) => self.last,
+            Some(CarrierBug::CountsMatches) => counted(self.matches, event.id()),
+            _ => cursor,
+        };
+        self.last = cursor;
+        self.carrier.shared().sent = Some(cursor);
+        let early = if self.carrier.is(CarrierBug::WritesTheIdBeforeTheData) {
+            control("checkpoint", Some(id), id)
+        } else {
+            String::new()
+        };
+        format!("{early}id: {id}\ndata: {data}\n\n")
+    }
+}
+
+fn counted(matches: u64, id: EventId) -> Cursor {
+    Cursor::of(Position::new(matches).unwrap_or(Position::MAX), id)
+}
+
+#[async_trait]
+impl Transport for Carrier {
+    fn name(&self) -> &'static str {
+        "lines"
+    }
+
+    async fn serve(
+        &self,
+        hub: Hub,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<()> {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            if let Ok((socket, _)) = accepted {
+                let (carrier, hub, shutdown) = (self.clone(), hub.clone(), shutdown.clone());
+                tokio::spawn(async move {
+                    shutdown.run_until_cancelled(carrier.answer(hub, socket)).await
+                });
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        subscribe: Subscribe,
+    ) -> Result<BoxStream<'static, Result<Frame>>> {
+        let number = {
+            let mut shared = self.shared();
+            shared.asked.push(subscribe);
+            u32::try_from(shared.asked.len() - 1).unwrap_or(u32::MAX)
+        };
+        let address = endpoint.as_str().trim_start_matches("http://");
+        let broken = |error| Error::with_source(ErrorKind::Unavailable, "no connection", error);
+        let mut socket = TcpStream::connect(address).await.map_err(broken)?;
+        socket.write_u32(number).await.map_err(broken)?;
+        carrier_client::frames(socket, self.bug).await
+    }
+}

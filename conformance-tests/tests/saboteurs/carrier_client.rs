@@ -1,0 +1,141 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use downlink::{
+    ContentType, Cursor, Error, ErrorKind, Event, EventType, Frame, NewEvent, Result, StoredParts,
+    StreamId, Tag, Version,
+};
+use futures::stream::{self, BoxStream, StreamExt};
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::carrier_bug::CarrierBug;
+use crate::carrier_text::unhex;
+
+fn broken(message: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+/// The frames of one connection, if it is not refused.
+pub(crate) async fn frames(
+    socket: TcpStream,
+    bug: Option<CarrierBug>,
+) -> Result<BoxStream<'static, Result<Frame>>> {
+    let mut lines = Lines { socket: BufReader::new(socket), block: Block::default(), bug };
+    match lines.line().await?.as_deref() {
+        Some("Ok") => {}
+        Some("CursorAhead") => return Err(Error::new(ErrorKind::CursorAhead, "refused")),
+        Some("HistoryChanged") => return Err(Error::new(ErrorKind::HistoryChanged, "refused")),
+        Some(_) => return Err(Error::new(ErrorKind::Invalid, "refused")),
+        None => return Err(broken("cut before the answer")),
+    }
+    let frames = stream::unfold(Some(lines), |lines| async {
+        let mut lines = lines?;
+        match lines.frame().await {
+            Ok(Some(frame)) => Some((Ok(frame), Some(lines))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(frames.boxed())
+}
+
+struct Lines {
+    socket: BufReader<TcpStream>,
+    block: Block,
+    bug: Option<CarrierBug>,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    id: Option<String>,
+    event: Option<String>,
+    data: Option<String>,
+}
+
+impl Lines {
+    /// A whole line without its end; `None` at the end of the connection.
+    async fn line(&mut self) -> Result<Option<String>> {
+        let mut line = Vec::new();
+        let read = self.socket.read_until(b'\n', &mut line).await;
+        read.map_err(|_| broken("the connection broke"))?;
+        if line.pop() != Some(b'\n') {
+            return Ok(None);
+        }
+        String::from_utf8(line).map(Some).map_err(|_| broken("not UTF-8"))
+    }
+
+    async fn frame(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let Some(line) = self.line().await? else {
+                let half = std::mem::take(&mut self.block);
+                if self.bug == Some(CarrierBug::TakesHalfAFrameForAWhole) && half.id.is_some() {
+                    return Ok(half
+                        .id
+                        .and_then(|id| id.parse().ok())
+                        .map(|cursor| Frame::Checkpoint { cursor }));
+                }
+                return Err(broken("the connection ended"));
+            };
+            match line.split_once(": ") {
+                Some(("id", id)) => self.block.id = Some(id.to_owned()),
+                Some(("event", event)) => self.block.event = Some(event.to_owned()),
+                Some(("data", data)) => self.block.data = Some(data.to_owned()),
+                _ if line.is_empty() => {
+                    let block = std::mem::take(&mut self.block);
+                    return block.frame().map(Some).ok_or_else(|| broken("no frame"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Block {
+    fn frame(self) -> Option<Frame> {
+        let cursor: Option<Cursor> = self.id.as_deref().and_then(|id| id.parse().ok());
+        let data = self.data?;
+        let members: HashMap<String, Box<RawValue>> = serde_json::from_str(&data).ok()?;
+        let head = || text(&members, "head")?.parse().ok();
+        Some(match self.event.as_deref() {
+            None => Frame::Event { event: event(&members, cursor?)?, envelope: Bytes::from(data) },
+            Some("ready") => Frame::Ready { cursor: cursor?, head: head()?, heartbeat: None },
+            Some("live") => Frame::Live { cursor: cursor?, head: head()? },
+            Some("behind") => Frame::Behind { cursor: cursor?, head: head()? },
+            Some("reset") => Frame::Reset { reason: "history-changed".into(), head: head()? },
+            Some("checkpoint") => Frame::Checkpoint { cursor: cursor? },
+            Some(_) => return None,
+        })
+    }
+}
+
+type Members = HashMap<String, Box<RawValue>>;
+
+fn text(members: &Members, name: &str) -> Option<String> {
+    serde_json::from_str(members.get(name)?.get()).ok()
+}
+
+fn event(members: &Members, cursor: Cursor) -> Option<Event> {
+    let json = |name: &str| Some(Bytes::from(members.get(name)?.get().to_owned()));
+    let (content_type, payload) = match text(members, "hex") {
+        Some(hex) => {
+            (ContentType::new(text(members, "content_type")?).ok()?, Bytes::from(unhex(&hex)?))
+        }
+        None => (ContentType::JSON, json("data")?),
+    };
+    let tags: Vec<String> = serde_json::from_str(members.get("tags")?.get()).ok()?;
+    let parts = StoredParts {
+        id: text(members, "id")?.parse().ok()?,
+        event_type: EventType::new(text(members, "type")?).ok()?,
+        content_type,
+        payload,
+        metadata: json("metadata")?,
+        tags: tags.into_iter().map(|tag| Tag::new(tag).ok()).collect::<Option<_>>()?,
+    };
+    let version = Version::new(members.get("version")?.get().parse().ok()?)?;
+    let stream = StreamId::new(text(members, "stream")?).ok()?;
+    let time = text(members, "time")?.parse().ok()?;
+    let content = NewEvent::from_stored(parts);
+    Some(Event::new(cursor.position(), stream, version, time, content))
+}

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::{
+    Append, Appended, Cursor, Error, ErrorKind, EventStore, EventType, MemoryStore, Page, Read,
+    Result,
+};
+use downlink_conformance_tests::faults::Gate;
+use downlink_conformance_tests::{BoundedFixture, Brake, GroupingFixture};
+use tokio::sync::{mpsc, oneshot};
+
+/// What a broken writer does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupBug {
+    QueuesWithoutBound,
+    FailsTheWholeGroup,
+    StoresAndSaysOtherwise,
+}
+
+/// A store with a queue and one writer that takes whatever waits together.
+#[derive(Debug)]
+struct Grouping {
+    log: MemoryStore,
+    bug: Option<GroupBug>,
+    bounded: mpsc::Sender<Waiting>,
+    unbounded: mpsc::UnboundedSender<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    append: Append,
+    answer: oneshot::Sender<Result<Appended>>,
+}
+
+struct Writer {
+    log: MemoryStore,
+    bug: Option<GroupBug>,
+    poison: Option<EventType>,
+    gate: Gate,
+}
+
+impl Writer {
+    async fn run(
+        self,
+        mut bounded: mpsc::Receiver<Waiting>,
+        mut unbounded: mpsc::UnboundedReceiver<Waiting>,
+    ) {
+        loop {
+            let first = tokio::select! {
+                Some(first) = bounded.recv() => first,
+                Some(first) = unbounded.recv() => first,
+                else => return,
+            };
+            self.gate.pass().await;
+            let mut group = vec![first];
+            group.extend(std::iter::from_fn(|| bounded.try_recv().ok()));
+            group.extend(std::iter::from_fn(|| unbounded.try_recv().ok()));
+            self.commit(group).await;
+        }
+    }
+
+    async fn commit(&self, group: Vec<Waiting>) {
+        let fails = group.iter().any(|waiting| self.is_guilty(&waiting.append));
+        for Waiting { append, answer } in group {
+            let failed = Error::new(ErrorKind::Backend, "a constraint failed");
+            let outcome = match self.bug {
+                Some(GroupBug::FailsTheWholeGroup) if fails => Err(failed),
+                Some(GroupBug::StoresAndSaysOtherwise) if self.is_guilty(&append) => {
+                    self.log.append(append).await.and(Err(failed))
+                }
+                _ if self.is_guilty(&append) => Err(failed),
+                _ => self.log.append(append).await,
+            };
+            // Its caller may have gone away.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn is_guilty(&self, append: &Append) -> bool {
+        append.events().any(|event| Some(event.event_type()) == self.poison.as_ref())
+    }
+}
+
+impl Grouping {
+    fn start(bug: Option<GroupBug>, queue: usize, poison: Option<EventType>) -> (Self, Gate) {
+        let (log, gate) = (MemoryStore::new(), Gate::open());
+        let (bounded, from_bounded) = mpsc::channel(queue);
+        let (unbounded, from_unbounded) = mpsc::unbounded_channel();
+        let writer = Writer { log: log.clone(), bug, poison, gate: gate.clone() };
+        tokio::spawn(writer.run(from_bounded, from_unbounded));
+        (Self { log, bug, bounded, unbounded }, gate)
+    }
+}
+
+#[async_trait]
+impl EventStore for Grouping {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        append.validate()?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { append, answer };
+        let gone = || Error::new(ErrorKind::Unavailable, "the writer is gone");
+        if self.bug == Some(GroupBug::QueuesWithoutBound) {
+            self.unbounded.send(waiting).map_err(|_| gone())?;
+        } else {
+            self.bounded
+                .try_send(waiting)
+                .map_err(|_| Error::new(ErrorKind::Overloaded, "the queue of appends is full"))?;
+        }
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        self.log.read(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.log.head().await
+    }
+}
+
+/// Opens stores that queue and group, with this bug or without any.
+pub(crate) struct BrokenGroup(pub(crate) Option<GroupBug>);
+
+struct Hold(Gate);
+
+#[async_trait]
+impl Brake for Hold {
+    async fn hold(&self) -> Result<()> {
+        self.0.close();
+        Ok(())
+    }
+
+    async fn release(&self) -> Result<()> {
+        self.0.release();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BoundedFixture for BrokenGroup {
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+        let (store, gate) = Grouping::start(self.0, queue, None);
+        Ok((Arc::new(store), Box::new(Hold(gate))))
+    }
+}
+
+#[async_trait]
+impl GroupingFixture for BrokenGroup {
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+        let (store, gate) = Grouping::start(self.0, 1_000, Some(poison.clone()));
+        Ok((Arc::new(store), Box::new(Hold(gate))))
+    }
+}

@@ -1,0 +1,185 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use downlink::{Append, Appended, Bus, Cursor, Event, EventStore, Hint, Result, Subscribe};
+use downlink_conformance_tests::subscription::{Feed, FeedFixture, Following, Tuning};
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, yield_now};
+use tokio::time::{Instant, timeout};
+
+use crate::hub_bug::HubBug;
+use crate::hub_subscription::Follow;
+use crate::hub_tail;
+
+/// Starts small hubs that are right, but for this bug.
+pub(crate) struct BrokenHubs(pub(crate) Option<HubBug>);
+
+#[async_trait]
+impl FeedFixture for BrokenHubs {
+    async fn start(
+        &self,
+        store: Arc<dyn EventStore>,
+        bus: Arc<dyn Bus>,
+        tuning: Tuning,
+    ) -> Result<Arc<dyn Feed>> {
+        let head = store.head().await?;
+        let shared = Arc::new(Shared {
+            bug: self.0,
+            store,
+            bus,
+            tuning,
+            ring: Mutex::new(Ring { events: VecDeque::new(), floor: head }),
+            tip: watch::Sender::new(head),
+            nudge: Notify::new(),
+            publish: Notify::new(),
+            failures: AtomicU64::new(0),
+            slowest: Mutex::default(),
+        });
+        let tail = tokio::spawn(hub_tail::run(Arc::clone(&shared)));
+        let publisher = tokio::spawn(publish(Arc::clone(&shared)));
+        Ok(Arc::new(MiniHub { shared, tasks: [tail.abort_handle(), publisher.abort_handle()] }))
+    }
+}
+
+/// What the tail, the publisher and the subscriptions share.
+pub(crate) struct Shared {
+    pub(crate) bug: Option<HubBug>,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) tuning: Tuning,
+    ring: Mutex<Ring>,
+    pub(crate) tip: watch::Sender<Cursor>,
+    pub(crate) nudge: Notify,
+    publish: Notify,
+    failures: AtomicU64,
+    /// How far each subscriber is, for a tail that waits for all of them.
+    slowest: Mutex<Vec<Arc<AtomicU64>>>,
+}
+
+struct Ring {
+    events: VecDeque<Event>,
+    floor: Cursor,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn is(&self, bug: HubBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// What memory has after `cursor`; `None` if it no longer has all of it.
+    pub(crate) fn after(&self, cursor: Cursor) -> Option<Vec<Event>> {
+        let ring = locked(&self.ring);
+        if cursor.position() < ring.floor.position() && !self.is(HubBug::KeepsNoFloor) {
+            return None;
+        }
+        let later = |event: &&Event| event.position() > cursor.position();
+        Some(ring.events.iter().filter(later).cloned().collect())
+    }
+
+    pub(crate) fn floor(&self) -> Cursor {
+        locked(&self.ring).floor
+    }
+
+    pub(crate) async fn extend(&self, events: Vec<Event>, tip: Cursor) {
+        {
+            let mut ring = locked(&self.ring);
+            ring.events.extend(events);
+            while ring.events.len() > self.tuning.ring && !self.is(HubBug::KeepsEverything) {
+                let oldest = ring.events.pop_front().expect("more than none");
+                ring.floor = oldest.cursor();
+            }
+        }
+        self.tip.send_replace(tip);
+        while self.is(HubBug::SharesOneQueue) && self.somebody_is_before(self.floor()) {
+            tokio::time::sleep(self.tuning.fallback).await;
+        }
+    }
+
+    fn somebody_is_before(&self, cursor: Cursor) -> bool {
+        let place = cursor.position().get();
+        locked(&self.slowest).iter().any(|other| other.load(Ordering::SeqCst) < place)
+    }
+
+    pub(crate) fn register(&self) -> Arc<AtomicU64> {
+        let place = Arc::new(AtomicU64::new(u64::MAX));
+        locked(&self.slowest).push(Arc::clone(&place));
+        place
+    }
+}
+
+struct MiniHub {
+    shared: Arc<Shared>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for MiniHub {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+#[async_trait]
+impl Feed for MiniHub {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let shared = Arc::clone(&self.shared);
+        match shared.bug {
+            Some(HubBug::PublishesBeforeTheCommit) => {
+                shared.bus.publish(Hint::anything()).await?;
+                for _ in 0..50 {
+                    yield_now().await;
+                }
+                let outcome = shared.store.append(append).await;
+                shared.nudge.notify_one();
+                outcome
+            }
+            Some(HubBug::PublishesInTheCaller | HubBug::FailsWithTheBus) => {
+                let appended = shared.store.append(append).await?;
+                shared.nudge.notify_one();
+                shared.bus.publish(Hint::anything()).await?;
+                Ok(appended)
+            }
+            _ => {
+                let task = tokio::spawn(async move {
+                    let outcome = shared.store.append(append).await;
+                    shared.nudge.notify_one();
+                    shared.publish.notify_one();
+                    outcome
+                });
+                task.await.expect("an append without a panic")
+            }
+        }
+    }
+
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>> {
+        Ok(Box::new(Follow::open(Arc::clone(&self.shared), &subscribe).await?))
+    }
+
+    fn failed_publications(&self) -> u64 {
+        self.shared.failures.load(Ordering::SeqCst)
+    }
+}
+
+/// Tells the bus, however many appends there were in the meantime.
+async fn publish(shared: Arc<Shared>) {
+    let mut last: Option<Instant> = None;
+    loop {
+        shared.publish.notified().await;
+        let lately = last.is_some_and(|last| last.elapsed() < shared.tuning.fallback);
+        if shared.is(HubBug::NeverSendsTheLastHint) && lately {
+            continue;
+        }
+        last = Some(Instant::now());
+        let published = shared.bus.publish(Hint::at(shared.tip.borrow().position()));
+        let failed =
+            !matches!(timeout(shared.tuning.publish_deadline, published).await, Ok(Ok(())));
+        if failed && !shared.is(HubBug::CountsNoFailures) {
+            shared.failures.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The suite held to account: each broken implementation here has one bug, and
+//! the named law must find it and say so in its own words. Without the bug the
+//! same implementation keeps the law.
+
+mod bus;
+mod carrier;
+mod carrier_bug;
+mod carrier_client;
+mod carrier_text;
+mod group;
+mod hub;
+mod hub_bug;
+mod hub_subscription;
+mod hub_tail;
+mod list;
+mod mangle;
+mod store;
+mod store_bug;
+mod store_check;
+mod store_fixture;
+mod store_read;
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use downlink_conformance_tests::lists;
+use list::Saboteur;
+
+/// Laws that are run at a time: they wait more than they work.
+const AT_ONCE: usize = 4;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let chosen: Vec<_> = list::all().filter(|saboteur| is_chosen(&arguments, saboteur)).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        for saboteur in &chosen {
+            println!("{}: test", name(saboteur));
+        }
+        return ExitCode::SUCCESS;
+    }
+    if chosen.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    downlink_conformance_tests::set_patience(Duration::from_secs(5));
+    // What a law says is compared, and shown in one line.
+    panic::set_hook(Box::new(|_| {}));
+    let failures = run(&chosen);
+    let caught = chosen.len() - failures;
+    println!("\nsaboteurs caught {caught}/{}", chosen.len());
+    let unproven = if arguments.is_empty() { laws_without_saboteur() } else { Vec::new() };
+    for law in &unproven {
+        println!("law `{law}` has no saboteur: nothing shows that it can fail");
+    }
+    if failures == 0 && unproven.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn name(saboteur: &Saboteur) -> String {
+    format!("saboteurs::{}::{}", saboteur.law, saboteur.name)
+}
+
+/// As the standard harness chooses: by any of the given parts of a name.
+fn is_chosen(arguments: &[String], saboteur: &Saboteur) -> bool {
+    let ignored = arguments.iter().any(|argument| argument == "--ignored");
+    let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+    let any = parts.peek().is_none();
+    !ignored && (any || parts.any(|part| name(saboteur).contains(part.as_str())))
+}
+
+/// Runs each with its bug and without, a few at a time, shows them in their
+/// order, and returns how many did not do as they should.
+fn run(chosen: &[&'static Saboteur]) -> usize {
+    let left = Mutex::new(chosen.iter().enumerate());
+    let (controls, verdicts) = (Mutex::new(HashMap::new()), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((place, saboteur)) = next else { return };
+            let verdict = control(&controls, saboteur).and_then(|()| sabotage(saboteur));
+            verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(place, verdict);
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (saboteur, verdict) in chosen.iter().zip(verdicts.values()) {
+        match verdict {
+            Ok(said) => println!("caught {} ... {said}", name(saboteur)),
+            Err(why) => println!("MISSED {} ... {why}", name(saboteur)),
+        }
+    }
+    verdicts.values().filter(|verdict| verdict.is_err()).count()
+}
+
+/// What the control of a law said, by its name. The implementation without a
+/// bug is the same for all saboteurs of a law, so it is run once.
+type Controls = Mutex<HashMap<&'static str, Arc<OnceLock<Result<(), String>>>>>;
+
+fn control(controls: &Controls, saboteur: &Saboteur) -> Result<(), String> {
+    let once = {
+        let mut controls = controls.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(controls.entry(saboteur.law).or_default())
+    };
+    let outcome = once.get_or_init(|| {
+        panic::catch_unwind(|| (saboteur.run)(false))
+            .map_err(|said| format!("the law fails without the bug: {}", text(&*said)))
+    });
+    outcome.clone()
+}
+
+fn sabotage(saboteur: &Saboteur) -> Result<String, String> {
+    let Err(said) = panic::catch_unwind(|| (saboteur.run)(true)) else {
+        return Err("the law does not see the bug".to_owned());
+    };
+    let said = text(&*said);
+    if said.contains(saboteur.says) {
+        let line = said.lines().next().unwrap_or_default();
+        let line = line.trim_start_matches("assertion `left == right` failed: ");
+        Ok(line.chars().take(120).collect())
+    } else {
+        Err(format!("the law fails with other words than \"{}\": {said}", saboteur.says))
+    }
+}
+
+fn text(said: &(dyn Any + Send)) -> String {
+    let text = said.downcast_ref::<String>().cloned();
+    text.or_else(|| said.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+}
+
+fn laws_without_saboteur() -> Vec<&'static str> {
+    let proven: HashSet<_> = list::all().map(|saboteur| saboteur.law).collect();
+    lists::ALL.iter().copied().flatten().copied().filter(|law| !proven.contains(law)).collect()
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::{Endpoint, Frame, Hub, Result, Subscribe, Transport};
+use downlink_conformance_tests::TransportFixture;
+use downlink_transports::Sse;
+use futures::stream::BoxStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// What somebody between client and server does to the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mangle {
+    OverlooksMalformedIds,
+    AnswersAnotherStatus,
+    LeavesIdsOut,
+    CallsReadyOtherwise,
+    EndsLinesInCr,
+}
+
+/// Real servers behind somebody who does this, or nothing.
+pub(crate) struct Mangled(pub(crate) Option<Mangle>);
+
+impl TransportFixture for Mangled {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Between(self.0))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Between(Option<Mangle>);
+
+impl Between {
+    /// Replaces one text by another of the same length, so that lengths of
+    /// chunks stay true.
+    fn answer(self, bytes: &mut [u8]) {
+        let (from, to): (&[u8], &[u8]) = match self.0 {
+            Some(Mangle::AnswersAnotherStatus) => (b"HTTP/1.1 400", b"HTTP/1.1 404"),
+            Some(Mangle::LeavesIdsOut) => (b"\nid: 0", b"\n:d: 0"),
+            Some(Mangle::CallsReadyOtherwise) => (b"feed.ready", b"feed.begin"),
+            Some(Mangle::EndsLinesInCr) => (b"\ndata: ", b"\rdata: "),
+            Some(Mangle::OverlooksMalformedIds) | None => return,
+        };
+        replace(bytes, from, to);
+    }
+
+    fn request(self, bytes: &mut [u8]) {
+        if self.0 == Some(Mangle::OverlooksMalformedIds) {
+            replace(bytes, b"Last-Event-ID: ", b"Most-Event-ID: ");
+        }
+    }
+
+    async fn carry(self, mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
+        let (mut asked, mut answered) = (vec![0; 2 << 20], vec![0; 64 << 10]);
+        loop {
+            tokio::select! {
+                read = client.read(&mut asked) => {
+                    let read = read?;
+                    if read == 0 { return Ok(()) }
+                    self.request(&mut asked[..read]);
+                    server.write_all(&asked[..read]).await?;
+                }
+                read = server.read(&mut answered) => {
+                    let read = read?;
+                    if read == 0 { return Ok(()) }
+                    self.answer(&mut answered[..read]);
+                    client.write_all(&answered[..read]).await?;
+                }
+            }
+        }
+    }
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places: Vec<_> =
+        (0..bytes.len()).filter(|place| bytes[*place..].starts_with(from)).collect();
+    for place in places {
+        bytes[place..place + to.len()].copy_from_slice(to);
+    }
+}
+
+#[async_trait]
+impl Transport for Between {
+    fn name(&self) -> &'static str {
+        "mangled-sse"
+    }
+
+    async fn serve(
+        &self,
+        hub: Hub,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<()> {
+        let behind = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = behind.local_addr().expect("an address");
+        let accepting = async {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(address).await.expect("the real server");
+                tokio::spawn(self.carry(client, server));
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = Sse.serve(hub, behind, shutdown) => ended,
+            ended = accepting => ended,
+        }
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        subscribe: Subscribe,
+    ) -> Result<BoxStream<'static, Result<Frame>>> {
+        Sse.connect(endpoint, subscribe).await
+    }
+}

@@ -1,0 +1,450 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use downlink::{
+    Append, Appended, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Page,
+    Position, Read, Result, StreamId, Timestamp, Version, Written,
+};
+use tokio::task::yield_now;
+
+use crate::store_bug::Bug;
+use crate::store_check::{Facts, duplicate};
+use crate::store_read;
+
+/// A small store that is right, but for the bug that it is given.
+///
+/// Its log is behind one lock. What a bug does too early or too late happens
+/// outside of the lock, with a pause for others in between.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokenStore {
+    pub(crate) bug: Option<Bug>,
+    disk: Arc<Mutex<Log>>,
+    handle: Arc<Handle>,
+}
+
+/// What survives the handle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    /// In the order of reading.
+    pub(crate) events: Vec<Event>,
+    /// The highest position that was given, perhaps to an event not yet there.
+    given: Cursor2,
+    appends: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Cursor2(Cursor);
+
+impl Default for Cursor2 {
+    fn default() -> Self {
+        Self(Cursor::START)
+    }
+}
+
+/// What is gone with it.
+#[derive(Debug, Default)]
+struct Handle {
+    remembered: Mutex<HashMap<StreamId, Version>>,
+    forgotten: Mutex<HashSet<EventId>>,
+    unwritten: Mutex<usize>,
+    /// Who writes.
+    writer: tokio::sync::Mutex<()>,
+    busy: AtomicBool,
+    reads: AtomicUsize,
+    old: Mutex<Vec<Event>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Long enough for others to come in between.
+async fn pause() {
+    for _ in 0..4 {
+        yield_now().await;
+    }
+}
+
+impl BrokenStore {
+    pub(crate) fn new(bug: Option<Bug>) -> Self {
+        Self::open(bug, Arc::default())
+    }
+
+    /// Opens what another handle left.
+    pub(crate) fn open(bug: Option<Bug>, disk: Arc<Mutex<Log>>) -> Self {
+        let this = Self { bug, disk, handle: Arc::default() };
+        let mut log = locked(&this.disk);
+        if this.is(Bug::ForgetsIdsAtReopening) {
+            locked(&this.handle.forgotten).extend(log.events.iter().map(Event::id));
+        }
+        if this.is(Bug::BeginsPositionsAnewAtReopening) {
+            log.given = Cursor2::default();
+        }
+        drop(log);
+        this
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<Mutex<Log>> {
+        &self.disk
+    }
+
+    fn is(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        locked(&self.disk)
+    }
+
+    async fn around(&self, append: Append) -> Result<Appended> {
+        if self.is(Bug::StarvesOne) && append.writes[0].stream.as_str().ends_with('7') {
+            for _ in 0..2_000 {
+                yield_now().await;
+            }
+        }
+        if self.is(Bug::DefersBegin) && self.handle.busy.swap(true, Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Busy, "database is locked"));
+        }
+        if self.is(Bug::LeavesATransactionOpen) {
+            if self.handle.busy.swap(true, Ordering::SeqCst) {
+                return Err(Error::new(
+                    ErrorKind::Backend,
+                    "cannot start a transaction within one",
+                ));
+            }
+            yield_now().await;
+        }
+        let outcome = self.transact(append).await;
+        if self.is(Bug::DefersBegin) {
+            pause().await;
+        }
+        self.handle.busy.store(false, Ordering::SeqCst);
+        outcome
+    }
+
+    async fn transact(&self, append: Append) -> Result<Appended> {
+        let early = self.facts(&self.log(), &append);
+        let looks_early = [
+            Bug::ChecksBeforeTheLock,
+            Bug::LooksForIdsBeforeTheLock,
+            Bug::LooksAtOthersBeforeTheLock,
+            Bug::LooksAtBoundariesBeforeTheLock,
+            Bug::NumbersBeforeTheLock,
+            Bug::InsertsOrIgnores,
+        ];
+        if self.bug.is_some_and(|bug| looks_early.contains(&bug)) {
+            pause().await;
+        }
+        let escapes = [
+            Bug::GivesPositionsBeforeTheCommit,
+            Bug::TellsTheHighestGivenAsHead,
+            Bug::InterleavesBatches,
+            Bug::TrustsRememberedHeads,
+        ];
+        let _writing = match self.bug {
+            Some(bug) if escapes.contains(&bug) => None,
+            _ => Some(self.handle.writer.lock().await),
+        };
+        let (versions, verdict) = {
+            let log = self.log();
+            let facts = self.facts(&log, &append).with_early(self.bug, &early);
+            (facts.versions.clone(), self.verdict(&facts, &append)?)
+        };
+        match verdict {
+            Some(original) => Ok(original),
+            None => self.insert(append, versions, &early).await,
+        }
+    }
+
+    fn facts(&self, log: &Log, append: &Append) -> Facts {
+        let forgotten = locked(&self.handle.forgotten);
+        let oldest =
+            if self.is(Bug::ForgetsOldIds) { log.events.len().saturating_sub(60) } else { 0 };
+        let known = log.events[oldest..].iter().filter(|event| !forgotten.contains(&event.id()));
+        let mut facts = Facts::new(&log.events, known, append, self.bug);
+        let trusts = self.is(Bug::TrustsRememberedHeads) || self.is(Bug::RemembersAcrossARestore);
+        if trusts {
+            facts.believe(&locked(&self.handle.remembered));
+        }
+        facts
+    }
+
+    fn verdict(&self, facts: &Facts, append: &Append) -> Result<Option<Appended>> {
+        let failed = facts.failed(append, self.bug)?;
+        let is_known = append.events().any(|event| facts.known.contains_key(&event.id()));
+        if self.is(Bug::WritesTheNewHalf) && is_known {
+            return duplicate(&facts.known, append, self.bug);
+        }
+        if self.is(Bug::ChecksVersionsBeforeIds) && !failed.is_empty() {
+            return Err(Error::conflict(failed));
+        }
+        if let Some(original) = duplicate(&facts.known, append, self.bug)? {
+            return Ok(Some(original));
+        }
+        let keeps = [Bug::KeepsHalfABatch, Bug::RefusesAfterTheInsert, Bug::ReusesPositions];
+        let keeps = self.bug.is_some_and(|bug| keeps.contains(&bug));
+        if failed.is_empty() || keeps { Ok(None) } else { Err(Error::conflict(failed)) }
+    }
+
+    async fn insert(
+        &self,
+        append: Append,
+        versions: HashMap<StreamId, Version>,
+        early: &Facts,
+    ) -> Result<Appended> {
+        let mut plan = self.plan(&append, versions, early);
+        let failed = self.facts(&self.log(), &append).failed(&append, None)?;
+        match self.bug {
+            Some(Bug::GivesPositionsBeforeTheCommit | Bug::TellsTheHighestGivenAsHead) => {
+                self.commit_late(&plan.events).await;
+            }
+            Some(Bug::InterleavesBatches | Bug::TransactsInTheCaller) => {
+                for event in &mut plan.events {
+                    *event = self.log().place(event, self.bug);
+                    yield_now().await;
+                }
+            }
+            Some(Bug::ReusesPositions) if !failed.is_empty() => {
+                return self.roll_back(plan.events, failed).await;
+            }
+            Some(Bug::KeepsHalfABatch) if !failed.is_empty() => {
+                plan.events.truncate(1);
+                self.log().push(&mut plan.events, self.bug);
+                return Err(Error::conflict(failed));
+            }
+            Some(Bug::IgnoresAnInsertError) if append.writes.len() > 1 => {
+                self.log().push(&mut plan.events, self.bug);
+                self.log().events.pop();
+            }
+            _ => self.log().push(&mut plan.events, self.bug),
+        }
+        if self.is(Bug::RefusesAfterTheInsert) && !failed.is_empty() {
+            return Err(Error::conflict(failed));
+        }
+        *locked(&self.handle.unwritten) = plan.events.len();
+        self.remember(&plan.events).await;
+        Ok(plan.appended(&append))
+    }
+
+    fn plan(
+        &self,
+        append: &Append,
+        mut versions: HashMap<StreamId, Version>,
+        early: &Facts,
+    ) -> Plan {
+        if self.is(Bug::NumbersBeforeTheLock) || self.is(Bug::InsertsOrIgnores) {
+            versions.clone_from(&early.versions);
+        }
+        let mut events = Vec::new();
+        for write in &append.writes {
+            for content in &write.events {
+                let version = Version::following(versions.get(&write.stream).copied());
+                versions.insert(write.stream.clone(), version);
+                let content = self.content(content);
+                let (stream, time) = (write.stream.clone(), Timestamp::EPOCH);
+                events.push(Event::new(Position::ZERO, stream, version, time, content));
+            }
+        }
+        if self.is(Bug::WritesTheNewHalf) {
+            events.retain(|event| !early.known.contains_key(&event.id()));
+        }
+        Plan { events }
+    }
+
+    fn content(&self, content: &NewEvent) -> NewEvent {
+        if !self.is(Bug::ReencodesJson) || !content.content_type().is_json() {
+            return content.clone();
+        }
+        let value = serde_json::from_slice(content.payload()).unwrap_or(serde_json::Value::Null);
+        let again = NewEvent::with_json(content.event_type(), value.to_string());
+        let again =
+            again.and_then(|event| content.tags().iter().try_fold(event, NewEvent::with_tag));
+        again.map_or_else(|_| content.clone(), |event| event.with_id(content.id()))
+    }
+
+    async fn commit_late(&self, events: &[Event]) {
+        let mut placed = Vec::new();
+        let (turn, begin) = {
+            let mut log = self.log();
+            let begin = log.given.0.position();
+            placed.extend(events.iter().map(|event| log.give(event, self.bug)));
+            log.appends += 1;
+            (log.appends, begin)
+        };
+        if self.is(Bug::GivesPositionsBeforeTheCommit) {
+            for _ in 0..(turn * 7) % 11 {
+                yield_now().await;
+            }
+        } else {
+            yield_now().await;
+            while self.log().events.last().map_or(Position::ZERO, Event::position) != begin {
+                yield_now().await;
+            }
+        }
+        let mut log = self.log();
+        log.events.extend(placed);
+        log.events.sort_by_key(Event::position);
+    }
+
+    async fn roll_back(
+        &self,
+        mut events: Vec<Event>,
+        failed: Vec<downlink::FailedCheck>,
+    ) -> Result<Appended> {
+        let before = self.log().given.clone();
+        self.log().push(&mut events, self.bug);
+        self.until_somebody_reads().await;
+        let mut log = self.log();
+        log.events.retain(|event| events.iter().all(|gone| gone.id() != event.id()));
+        log.given = before;
+        Err(Error::conflict(failed))
+    }
+
+    async fn until_somebody_reads(&self) {
+        let seen = self.handle.reads.load(Ordering::SeqCst);
+        for _ in 0..1_000 {
+            if self.handle.reads.load(Ordering::SeqCst) > seen + 1 {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+
+    async fn remember(&self, events: &[Event]) {
+        if self.is(Bug::TrustsRememberedHeads) {
+            pause().await;
+        }
+        let heads = events.iter().map(|event| (event.stream().clone(), event.version()));
+        locked(&self.handle.remembered).extend(heads);
+    }
+}
+
+struct Plan {
+    events: Vec<Event>,
+}
+
+impl Plan {
+    fn appended(&self, append: &Append) -> Appended {
+        let of = |stream: &StreamId| {
+            let mut own = self.events.iter().filter(|event| event.stream() == stream);
+            let first = own.next().map_or(Version::FIRST, Event::version);
+            let last = own.next_back().map_or(first, Event::version);
+            Written { stream: stream.clone(), first, last }
+        };
+        let positions = || self.events.iter().map(Event::position);
+        Appended {
+            writes: append.writes.iter().map(|write| of(&write.stream)).collect(),
+            first: positions().min().unwrap_or(Position::ZERO),
+            cursor: self.events.last().map_or(Cursor::START, Event::cursor),
+            duplicate: false,
+        }
+    }
+}
+
+impl Log {
+    /// Gives an event its place, without showing it yet.
+    fn give(&mut self, event: &Event, bug: Option<Bug>) -> Event {
+        let next = self.given.0.position().next().get();
+        let count = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        let position = match bug {
+            Some(Bug::TakesPositionsFromAClock) if self.appends % 5 == 4 => 1_000 + 10 * count - 35,
+            Some(Bug::TakesPositionsFromAClock) => 1_000 + 10 * count,
+            _ => next,
+        };
+        let jitter = if count % 3 == 1 { 50 } else { 0 };
+        let time = match bug {
+            Some(Bug::TakesTheCallersTime | Bug::OrdersByTime) => 1_000 + 10 * count - jitter,
+            _ => 1_000 + 10 * count,
+        };
+        let position = Position::new(position).unwrap_or(Position::MAX);
+        let (stream, version) = (event.stream().clone(), event.version());
+        let time = Timestamp::from_micros(time);
+        let placed = Event::new(position, stream, version, time, event.content().clone());
+        self.given = Cursor2(placed.cursor().max(self.given.0));
+        placed
+    }
+
+    fn place(&mut self, event: &Event, bug: Option<Bug>) -> Event {
+        let placed = self.give(event, bug);
+        let taken =
+            |row: &Event| row.stream() == placed.stream() && row.version() == placed.version();
+        if bug != Some(Bug::InsertsOrIgnores) || !self.events.iter().any(taken) {
+            self.events.push(placed.clone());
+        }
+        match bug {
+            Some(Bug::OrdersByTime) => self.events.sort_by_key(Event::recorded_at),
+            Some(Bug::TakesPositionsFromAClock) => self.events.sort_by_key(Event::position),
+            _ => {}
+        }
+        placed
+    }
+
+    fn push(&mut self, events: &mut [Event], bug: Option<Bug>) {
+        for event in events {
+            *event = self.place(event, bug);
+        }
+        self.appends += 1;
+    }
+}
+
+impl BrokenStore {
+    /// What a process leaves behind that ends without a word.
+    pub(crate) fn close(&self) {
+        if self.is(Bug::AcknowledgesBeforeTheCommit) {
+            let unwritten = std::mem::take(&mut *locked(&self.handle.unwritten));
+            let mut log = self.log();
+            let left = log.events.len().saturating_sub(unwritten);
+            log.events.truncate(left);
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for BrokenStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let valid = append.validate();
+        if !self.is(Bug::ChecksLimitsAfterTheInsert) {
+            valid.clone()?;
+        }
+        let outcome =
+            if append.events().next().is_some() { self.around(append).await } else { Err(empty()) };
+        valid?;
+        outcome
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        let number = self.handle.reads.fetch_add(1, Ordering::SeqCst);
+        let events = {
+            let log = self.log();
+            let mut old = locked(&self.handle.old);
+            if self.is(Bug::ReadsAnOldSnapshot) && number % 5 == 4 {
+                old.clone()
+            } else {
+                old.clone_from(&log.events);
+                log.events.clone()
+            }
+        };
+        let mut page = store_read::read(&events, &read, self.bug)?;
+        if self.is(Bug::TellsALaterHeadAsScanned) {
+            pause().await;
+            let head = self.log().events.last().map_or(Cursor::START, Event::cursor);
+            page.head = head;
+            page.scanned = if page.more { page.scanned } else { head };
+        }
+        Ok(page)
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        let log = self.log();
+        if self.is(Bug::TellsTheHighestGivenAsHead) {
+            return Ok(log.given.0);
+        }
+        Ok(log.events.last().map_or(Cursor::START, Event::cursor))
+    }
+}
+
+fn empty() -> Error {
+    Error::new(ErrorKind::Invalid, "no events")
+}

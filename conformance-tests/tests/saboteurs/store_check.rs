@@ -1,0 +1,163 @@
+use std::collections::HashMap;
+
+use downlink::{
+    Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, FailedCheck,
+    Result, StreamId, Version, Written,
+};
+
+use crate::store_bug::Bug;
+use crate::store_read;
+
+/// What an append has to know of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// What the new events are numbered after.
+    pub(crate) versions: HashMap<StreamId, Version>,
+    /// Events by id.
+    pub(crate) known: HashMap<EventId, Event>,
+    /// What expectations of writes are compared with.
+    expected: HashMap<StreamId, Version>,
+    /// What checks on other streams are compared with.
+    others: HashMap<StreamId, Version>,
+    /// What boundaries look at.
+    boundaries: Vec<Event>,
+}
+
+impl Facts {
+    pub(crate) fn new<'a>(
+        events: &[Event],
+        known: impl Iterator<Item = &'a Event>,
+        append: &Append,
+        bug: Option<Bug>,
+    ) -> Self {
+        let mut versions = HashMap::new();
+        for event in events {
+            for write in &append.writes {
+                if same_name(&write.stream, event.stream(), bug) {
+                    versions.insert(write.stream.clone(), event.version());
+                }
+            }
+            versions.insert(event.stream().clone(), event.version());
+        }
+        let known = known.map(|event| (event.id(), event.clone())).collect();
+        let (expected, others) = (versions.clone(), versions.clone());
+        Self { versions, known, expected, others, boundaries: events.to_vec() }
+    }
+
+    /// Believes these versions instead.
+    pub(crate) fn believe(&mut self, remembered: &HashMap<StreamId, Version>) {
+        let remembered = || remembered.iter().map(|(name, version)| (name.clone(), *version));
+        self.expected.extend(remembered());
+        self.versions.extend(remembered());
+    }
+
+    /// As a store sees it that looked at some of it before it had the lock.
+    pub(crate) fn with_early(mut self, bug: Option<Bug>, early: &Self) -> Self {
+        match bug {
+            Some(Bug::ChecksBeforeTheLock) => self.expected.clone_from(&early.expected),
+            Some(Bug::LooksForIdsBeforeTheLock) => self.known.clone_from(&early.known),
+            Some(Bug::LooksAtOthersBeforeTheLock) => self.others.clone_from(&early.others),
+            Some(Bug::LooksAtBoundariesBeforeTheLock) => {
+                self.boundaries.clone_from(&early.boundaries);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// Every check that fails.
+    pub(crate) fn failed(&self, append: &Append, bug: Option<Bug>) -> Result<Vec<FailedCheck>> {
+        let mut failed = Vec::new();
+        for write in &append.writes {
+            failed.extend(compare(&self.expected, &write.stream, write.expected, bug));
+        }
+        for check in &append.checks {
+            match check {
+                Check::Stream(stream, expected) => {
+                    failed.extend(compare(&self.others, stream, *expected, bug));
+                }
+                Check::NothingAfter(filter, after) => {
+                    store_read::verify(&self.boundaries, *after, bug)?;
+                    let mut later = self.boundaries.iter().filter(|event| {
+                        event.position() > after.position() && filter.matches_event(event)
+                    });
+                    failed.extend(later.next().map(|found| FailedCheck::Boundary {
+                        after: *after,
+                        found: found.cursor(),
+                    }));
+                }
+            }
+        }
+        Ok(failed)
+    }
+}
+
+fn same_name(one: &StreamId, other: &StreamId, bug: Option<Bug>) -> bool {
+    one == other
+        || (bug == Some(Bug::IgnoresCase) && one.as_str().eq_ignore_ascii_case(other.as_str()))
+}
+
+fn compare(
+    versions: &HashMap<StreamId, Version>,
+    stream: &StreamId,
+    expected: Expected,
+    bug: Option<Bug>,
+) -> Option<FailedCheck> {
+    let actual = versions.get(stream).copied();
+    let holds = match (bug, expected) {
+        (Some(Bug::AtLeastForEqual), Expected::Exact(version)) => actual >= Some(version),
+        _ => expected.holds(actual),
+    };
+    (!holds).then(|| FailedCheck::Stream { stream: stream.clone(), expected, actual })
+}
+
+/// The original places of an append that is known; an error if its ids are used
+/// for something else.
+pub(crate) fn duplicate(
+    known: &HashMap<EventId, Event>,
+    append: &Append,
+    bug: Option<Bug>,
+) -> Result<Option<Appended>> {
+    let Some(first) = append.events().find_map(|event| known.get(&event.id())) else {
+        return Ok(None);
+    };
+    let original = original(known, append, bug);
+    match (original, bug) {
+        (Some(original), _) => Ok(Some(original)),
+        (None, Some(Bug::WritesTheNewHalf)) => Ok(None),
+        (None, Some(Bug::KeepsTheOldSilently)) => Ok(Some(Appended {
+            writes: Vec::new(),
+            first: first.position(),
+            cursor: first.cursor(),
+            duplicate: true,
+        })),
+        (None, _) => Err(Error::new(ErrorKind::IdReused, "an id is known for something else")),
+    }
+}
+
+fn original(
+    known: &HashMap<EventId, Event>,
+    append: &Append,
+    bug: Option<Bug>,
+) -> Option<Appended> {
+    let (mut writes, mut all) = (Vec::new(), Vec::new());
+    for write in &append.writes {
+        let stored: Vec<&Event> =
+            write.events.iter().map(|event| known.get(&event.id())).collect::<Option<_>>()?;
+        let same = stored.iter().zip(&write.events).all(|(stored, offered)| {
+            let traces =
+                bug != Some(Bug::ComparesMetadata) || stored.metadata() == offered.metadata();
+            *stored.stream() == write.stream && stored.content().has_same_content(offered) && traces
+        });
+        let follow = stored.windows(2).all(|pair| pair[0].version().next() == pair[1].version());
+        if !same || !follow {
+            return None;
+        }
+        let (first, last) = (stored.first()?.version(), stored.last()?.version());
+        writes.push(Written { stream: write.stream.clone(), first, last });
+        all.extend(stored);
+    }
+    let first = all.iter().map(|event| event.position()).min()?;
+    let cursor: Cursor = all.iter().map(|event| event.cursor()).max()?;
+    Some(Appended { writes, first, cursor, duplicate: true })
+}
