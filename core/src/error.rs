@@ -152,6 +152,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     conflicts: Vec<FailedCheck>,
+    limit: Option<usize>,
     source: Option<BoxError>,
 }
 
@@ -182,7 +183,8 @@ impl Error {
     /// the log. For backends.
     #[must_use]
     pub fn cursor_ahead(position: Position, head: Cursor) -> Self {
-        let message = format!("position {position} is past the end of the log at {}", head.position());
+        let message =
+            format!("position {position} is past the end of the log at {}", head.position());
         Self::new(ErrorKind::CursorAhead, message)
     }
 
@@ -192,6 +194,18 @@ impl Error {
     pub fn history_changed(cursor: Cursor) -> Self {
         let message = format!("the log has another event at cursor {cursor}, or none");
         Self::new(ErrorKind::HistoryChanged, message)
+    }
+
+    /// A [`TooLarge`](ErrorKind::TooLarge) past this limit.
+    pub fn too_large(message: impl Into<String>, limit: usize) -> Self {
+        let inner = Inner {
+            kind: ErrorKind::TooLarge,
+            message: message.into(),
+            conflicts: Vec::new(),
+            limit: Some(limit),
+            source: None,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -204,7 +218,7 @@ impl Error {
         conflicts: Vec<FailedCheck>,
         source: Option<BoxError>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { kind, message, conflicts, source }) }
+        Self { inner: Arc::new(Inner { kind, message, conflicts, limit: None, source }) }
     }
 
     /// The category of this error.
@@ -218,6 +232,13 @@ impl Error {
     #[must_use]
     pub fn conflicts(&self) -> &[FailedCheck] {
         &self.inner.conflicts
+    }
+
+    /// The limit that was passed, if this is a [`TooLarge`](ErrorKind::TooLarge)
+    /// of which it is known: bytes, or a number of things.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        self.inner.limit
     }
 
     /// Whether repeating the same call may succeed.

@@ -36,6 +36,11 @@ use crate::{Cursor, Event, Hub, Result, Subscribe};
 /// 7. **Order of frames:** `Ready (Event|Checkpoint)* Live
 ///    (Event|Checkpoint|Behind …)*`, heartbeats anywhere
 ///    \[`frames_come_in_order`\].
+/// 8. **What won is what comes:** of appends that race for one version, clients
+///    get the event of the winner and nothing of the losers
+///    \[`one_writer_wins_and_is_seen`\].
+/// 9. **Other histories are told,** also to who is connected: by `Reset`, after
+///    which nothing follows \[`a_running_server_tells_of_a_restore`\].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The carrier's name, as in `sse`.

@@ -5,6 +5,7 @@ pub mod client;
 mod connection;
 mod exposure;
 pub mod feed;
+mod headers;
 pub mod ops;
 pub mod serve;
 #[cfg(feature = "client")]

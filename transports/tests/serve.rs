@@ -52,6 +52,10 @@ async fn stream(Extension(connection): Extension<Connection>) -> Response {
     Response::new(Body::from_stream(hello.chain(bye)))
 }
 
+async fn state(Extension(connection): Extension<Connection>) -> &'static str {
+    if connection.drain.is_cancelled() { "draining" } else { "open" }
+}
+
 async fn deaf() -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     Response::new(Body::from_stream(hello.chain(stream::pending())))
@@ -61,6 +65,7 @@ fn router() -> Router {
     Router::new()
         .route("/ping", get(async || "pong"))
         .route("/stream", get(stream))
+        .route("/state", get(state))
         .route("/deaf", get(deaf))
 }
 
@@ -137,7 +142,7 @@ async fn connections_beyond_the_limit_are_told_to_come_again() {
 
     let mut browser = Raw::connect(server.address).await;
     browser
-        .send("GET /ping HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        .send("GET /feed HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
         .await;
     let answer = browser.rest().await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -201,14 +206,51 @@ async fn a_second_wish_ends_the_drain() {
 }
 
 #[tokio::test]
-async fn nobody_is_accepted_during_the_drain() {
+async fn whoever_comes_during_the_drain_gets_one_answer() {
     let never = Duration::from_hours(1);
     let server = Running::start(Server::new(router()).with_drain_deadline(never)).await;
     let _deaf = open(server.address, "/deaf").await;
     let mut open = open(server.address, "/stream").await;
     server.shutdown.cancel();
     open.rest().await;
-    assert!(tokio::net::TcpStream::connect(server.address).await.is_err());
+    let mut late = Raw::get(server.address, "/state").await;
+    let answer = late.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("draining"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_silent_crowd_keeps_nobody_out() {
+    let server = Server::new(router()).with_max_connections(1);
+    let server = Running::start(server.with_header_timeout(Duration::from_hours(1))).await;
+    let first = open(server.address, "/stream").await;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        crowd.push(Raw::connect(server.address).await);
+    }
+    // Connections are accepted in their order: whoever was turned away came after the crowd.
+    ping(server.address).await;
+    drop(first);
+    soon("a place for the next", async {
+        while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_why() {
+    let server = Running::start(Server::new(router())).await;
+    for (head, status) in [
+        (format!("Last-Event-ID: {}", "0".repeat(60_000)), "HTTP/1.1 431"),
+        ("no header".into(), "HTTP/1.1 400"),
+    ] {
+        let mut raw = Raw::connect(server.address).await;
+        raw.send(&format!("GET /ping HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n")).await;
+        let answer = raw.rest().await;
+        assert!(answer.starts_with(status), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.ends_with('}'), "{answer}");
+    }
 }
 
 #[tokio::test]

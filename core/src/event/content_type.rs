@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, Result, limits};
 
 /// What the bytes of a payload are: `application/json` unless said otherwise.
 ///
@@ -20,8 +20,8 @@ impl ContentType {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is empty or not printable ASCII,
-    /// [`TooLarge`](ErrorKind::TooLarge) above 255 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty or not printable ASCII,
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
     pub fn new(name: impl AsRef<str>) -> Result<Self> {
         let name = name.as_ref();
         if name == Self::JSON_TEXT {
@@ -29,7 +29,7 @@ impl ContentType {
         }
         if name.len() > limits::MAX_NAME_BYTES {
             let message = format!("a content type has at most {} bytes", limits::MAX_NAME_BYTES);
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(Error::too_large(message, limits::MAX_NAME_BYTES));
         }
         if name.is_empty() || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(Error::invalid(format!(
@@ -73,6 +73,7 @@ impl fmt::Debug for ContentType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn json_is_one_value_however_it_is_named() {

@@ -60,7 +60,7 @@ impl Scan {
         if self.depth > limits::MAX_JSON_DEPTH {
             let message =
                 format!("{what} nests deeper than {}: flatten it", limits::MAX_JSON_DEPTH);
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(Error::too_large(message, limits::MAX_JSON_DEPTH));
         }
         Ok(tail)
     }

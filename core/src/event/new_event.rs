@@ -87,7 +87,7 @@ impl NewEvent {
         Error: From<T::Error>,
     {
         let payload = payload.into();
-        check_size("the payload", payload.len(), limits::MAX_PAYLOAD_BYTES)?;
+        check_size("the payload", payload.len(), "bytes", limits::MAX_PAYLOAD_BYTES)?;
         json::check("the payload", &payload)?;
         Ok(Self::unchecked(event_type.try_into()?, ContentType::JSON, payload))
     }
@@ -111,7 +111,7 @@ impl NewEvent {
             return Self::with_json(event_type, payload);
         }
         let payload = payload.into();
-        check_size("the payload", payload.len(), limits::MAX_PAYLOAD_BYTES)?;
+        check_size("the payload", payload.len(), "bytes", limits::MAX_PAYLOAD_BYTES)?;
         Ok(Self::unchecked(event_type.try_into()?, content_type, payload))
     }
 
@@ -164,7 +164,7 @@ impl NewEvent {
     /// As [`with_metadata`](Self::with_metadata).
     pub fn with_metadata_json(mut self, metadata: impl Into<Bytes>) -> Result<Self> {
         let metadata = metadata.into();
-        check_size("the metadata", metadata.len(), limits::MAX_METADATA_BYTES)?;
+        check_size("the metadata", metadata.len(), "bytes", limits::MAX_METADATA_BYTES)?;
         json::check_object("the metadata", &metadata)?;
         self.metadata = metadata;
         Ok(self)
@@ -181,7 +181,7 @@ impl NewEvent {
         T: TryInto<Tag>,
         Error: From<T::Error>,
     {
-        check_size("an event's list of tags", self.tags.len() + 1, limits::MAX_TAGS)?;
+        check_size("the event", self.tags.len() + 1, "tags", limits::MAX_TAGS)?;
         let tag = tag.try_into()?;
         self.tags = self.tags.iter().cloned().chain([tag]).collect();
         Ok(self)
@@ -243,12 +243,11 @@ impl NewEvent {
     }
 }
 
-fn check_size(what: &str, size: usize, limit: usize) -> Result<()> {
+fn check_size(what: &str, size: usize, unit: &str, limit: usize) -> Result<()> {
     if size <= limit {
         return Ok(());
     }
-    let message = format!("{what} has {size}, and the limit is {limit}");
-    Err(Error::new(ErrorKind::TooLarge, message))
+    Err(Error::too_large(format!("{what} has {size} {unit}: the limit is {limit}"), limit))
 }
 
 impl fmt::Debug for NewEvent {
@@ -302,6 +301,18 @@ mod tests {
         assert!(of(limits::MAX_TAGS - 1).is_ok());
         assert!(of(limits::MAX_TAGS).is_ok());
         assert_eq!(of(limits::MAX_TAGS + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn what_is_too_large_says_of_what_and_names_the_limit() {
+        let metadata = format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::MAX_METADATA_BYTES));
+        let error = event().with_metadata_json(metadata).unwrap_err();
+        assert_eq!(error.to_string(), "the metadata has 65544 bytes: the limit is 65536");
+        assert_eq!(error.limit(), Some(limits::MAX_METADATA_BYTES));
+        let full = (0..limits::MAX_TAGS).try_fold(event(), |event, _| event.with_tag("x"));
+        let error = full.unwrap().with_tag("x").unwrap_err();
+        assert_eq!(error.to_string(), "the event has 65 tags: the limit is 64");
+        assert_eq!(error.limit(), Some(limits::MAX_TAGS));
     }
 
     #[test]

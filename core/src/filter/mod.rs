@@ -8,7 +8,7 @@ use std::fmt;
 pub use item::FilterItem;
 pub use pattern::Pattern;
 
-use crate::{Error, ErrorKind, Event, NewEvent, Result, StreamId, limits};
+use crate::{Error, Event, NewEvent, Result, StreamId, limits};
 
 /// Which events somebody wants, or may see: a conjunction of queries, each a
 /// disjunction of [`FilterItem`]s.
@@ -47,9 +47,9 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) without any item, since "none of
+    /// [`Invalid`](crate::ErrorKind::Invalid) without any item, since "none of
     /// nothing" is more likely a mistake than a wish;
-    /// [`TooLarge`](ErrorKind::TooLarge) above 64 values.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above 64 values.
     pub fn any(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let items: Vec<_> = items.into_iter().collect();
         if items.is_empty() {
@@ -60,7 +60,7 @@ impl Filter {
         let values: usize = items.iter().map(FilterItem::values).sum();
         if values > limits::MAX_FILTER_VALUES || items.len() > limits::MAX_FILTER_VALUES {
             let message = format!("a filter has at most {} values", limits::MAX_FILTER_VALUES);
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(Error::too_large(message, limits::MAX_FILTER_VALUES));
         }
         if items.iter().any(FilterItem::is_everything) {
             return Ok(Self::everything());

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, Result, limits};
 
 /// One value of a filter: a whole name, or the beginning of names.
 ///
@@ -20,8 +20,8 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is empty or has control
-    /// characters, [`TooLarge`](ErrorKind::TooLarge) above 255 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty or has control
+    /// characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
     pub fn prefix(prefix: &str) -> Result<Self> {
         if prefix.is_empty() || prefix.chars().any(char::is_control) {
             return Err(Error::invalid(format!(
@@ -30,7 +30,7 @@ impl Pattern {
         }
         if prefix.len() > limits::MAX_NAME_BYTES {
             let message = format!("a prefix has at most {} bytes", limits::MAX_NAME_BYTES);
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(Error::too_large(message, limits::MAX_NAME_BYTES));
         }
         Ok(Self::StartsWith(prefix.into()))
     }

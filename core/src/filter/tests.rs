@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Tag;
+use crate::{ErrorKind, Tag};
 
 const NAMES: [&str; 6] = ["a", "A", "ab", "a%", "a_", "b"];
 

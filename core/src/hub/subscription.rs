@@ -19,6 +19,10 @@ use crate::{Cursor, Error, ErrorKind, Event, Filter, Read, Result, limits};
 /// Events that are taken from the ring at a time.
 const RUN: usize = 64;
 
+/// How often a read is tried whose error says neither that it passes nor that
+/// it stays: over about three seconds.
+const BACKEND_TRIES: u32 = 10;
+
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
 /// # Falling behind
@@ -32,8 +36,26 @@ const RUN: usize = 64;
 ///
 /// At every instant the events that were yielded are a prefix of the events of
 /// the log that come after the cursor and match, and at rest they are all of
-/// them, whatever the bus does \[laws `subscription_is_exact` and those beside
-/// it\].
+/// them \[`subscription_is_exact`\]. The other laws of the conformance suite
+/// are this one under an adversary:
+///
+/// 1. **Hand-over.** An append that races the way from history to live comes
+///    once \[`appends_during_the_hand_over_come_once`\]; `now` begins when the
+///    subscription is opened \[`now_on_an_empty_log_misses_nothing`\]; `Live`
+///    comes when everything was delivered
+///    \[`live_comes_when_everything_was_delivered`\].
+/// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or come during a
+///    read \[`a_hint_during_a_read_is_not_lost`\]; one is enough for many pages
+///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
+///    \[`a_bus_that_is_down_stops_nothing`\].
+/// 3. **Appends** are told at once \[`delivery_does_not_wait_for_the_fallback`\],
+///    also those of a caller who went away \[`a_dropped_append_is_told`\].
+/// 4. **Subscribers** may be slow \[`falling_behind_loses_nothing`\] or stop
+///    \[`a_slow_subscriber_hurts_nobody`\], drop `next`
+///    \[`a_dropped_next_loses_nothing`\], begin again in another process
+///    \[`a_restarted_process_resumes_exactly`\] and ask for what hardly ever
+///    comes \[`a_sparse_filter_reaches_the_end`\].
+/// 5. **Reads** that fail are repeated \[`a_failed_read_is_repeated`\].
 ///
 /// # Examples
 ///
@@ -107,6 +129,14 @@ impl Subscription {
         self.delivered
     }
 
+    /// How far the log was looked at, which is past [`cursor`](Self::cursor)
+    /// if nothing matched of late; `None` while an item waits to be taken.
+    /// Whoever stops here and resumes there has no gap.
+    #[must_use]
+    pub fn scanned(&self) -> Option<Cursor> {
+        self.waiting.is_empty().then_some(self.scanned)
+    }
+
     /// The end of the log when the subscription was opened.
     #[must_use]
     pub fn head_at_open(&self) -> Cursor {
@@ -140,8 +170,8 @@ impl Subscription {
     ///
     /// [`HistoryChanged`](ErrorKind::HistoryChanged) and
     /// [`CursorAhead`](ErrorKind::CursorAhead) if the log was found to be another one;
-    /// [`Corrupt`](ErrorKind::Corrupt) if it cannot be read. Passing failures
-    /// of the store are waited out.
+    /// [`Corrupt`](ErrorKind::Corrupt) and [`Backend`](ErrorKind::Backend) if it cannot
+    /// be read. Passing failures of the store are waited out.
     ///
     /// # Cancel safety
     ///
@@ -195,22 +225,32 @@ impl Subscription {
     async fn advance(&mut self) -> Result<()> {
         // Marked as seen before the ring is read: what comes later wakes.
         let progress = *self.progress.borrow_and_update();
+        if self.shared.stop.is_cancelled() {
+            // The wake-up for it may just have been marked as seen.
+            return Ok(());
+        }
         if progress.history != self.history {
             return Err(Error::history_changed(self.scanned));
         }
+        // What is rare is boxed: a subscription that waits, as most do, stays small.
         if let Phase::Beginning = self.phase {
-            let head = self.until_it_works(|shared| shared.store.head().boxed()).await?;
-            self.phase = Phase::CatchingUp { head };
-            if head.position() > progress.tip.position() {
-                self.shared.nudge.notify_one();
-            }
+            self.begin(progress).boxed().await?;
         }
         let before = self.scanned;
         if !self.read_ring() {
-            return self.read_store().await;
+            return self.read_store().boxed().await;
         }
         if self.scanned == before && self.waiting.is_empty() {
             self.at_the_tip().await;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, progress: Progress) -> Result<()> {
+        let head = self.until_it_works(|shared| shared.store.head().boxed()).await?;
+        self.phase = Phase::CatchingUp { head };
+        if head.position() > progress.tip.position() {
+            self.shared.nudge.notify_one();
         }
         Ok(())
     }
@@ -254,13 +294,12 @@ impl Subscription {
             return self.yields(Item::Live { cursor: self.scanned, head });
         }
         // Thousands of subscriptions wait here: none keeps what a burst needed.
-        self.waiting.shrink_to(4);
+        self.waiting.shrink_to(0);
         let checkpoint_at =
             self.unreported.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
-            // An error means that the hub is gone, which `stop` tells.
+            // The tail writes it also when the hub stops, so that one place wakes everybody.
             _ = self.progress.changed() => {}
-            () = self.shared.stop.cancelled() => {}
             () = sleep_until_some(checkpoint_at) => self.yields(Item::Checkpoint(self.scanned)),
         }
     }
@@ -305,13 +344,15 @@ impl Subscription {
         mut read: impl FnMut(&Shared) -> futures::future::BoxFuture<'_, Result<T>>,
     ) -> Result<T> {
         let mut pause = Duration::from_millis(10);
+        let mut tries = 0;
         loop {
+            tries += 1;
             let Some(outcome) = self.shared.stop.run_until_cancelled(read(&self.shared)).await
             else {
                 return Err(Error::new(ErrorKind::Unavailable, "the hub was shut down"));
             };
             match outcome {
-                Err(error) if may_pass(&error) => {
+                Err(error) if may_pass(&error, tries) => {
                     count(&self.shared.counters.failed_reads);
                     warn!(%error, "a subscription could not read the log; it tries again");
                     self.shared.stop.run_until_cancelled(sleep(pause)).await;
@@ -339,13 +380,14 @@ impl fmt::Debug for Subscription {
     }
 }
 
-fn may_pass(error: &Error) -> bool {
-    error.is_retryable() || error.kind() == ErrorKind::Backend
+fn may_pass(error: &Error, tries: u32) -> bool {
+    error.is_retryable() || (error.kind() == ErrorKind::Backend && tries < BACKEND_TRIES)
 }
 
 async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+        // Boxed, because most have none and would keep its place.
+        Some(deadline) => Box::pin(sleep_until(deadline)).await,
         None => std::future::pending().await,
     }
 }

@@ -25,6 +25,8 @@ const HINTS_AT_ONCE: usize = 1_024;
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
     let mut tail = Tail { shared: Arc::clone(&shared), bus, listener: None, retry: None };
     shared.stop.run_until_cancelled(tail.follow()).await;
+    // Wakes the subscriptions that wait, for their end.
+    shared.progress.send_modify(|_| {});
 }
 
 struct Tail {

@@ -95,6 +95,23 @@ async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_far_was_looked_is_known_unless_something_waits() {
+    let hub = memory::hub().await.unwrap();
+    let nothing = FilterItem::new().with_type("Never").unwrap();
+    let mut sparse = hub.subscribe(Subscribe::new().filter(nothing.into())).await.unwrap();
+    let mut all = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut sparse).await, Item::Live { .. }));
+    assert!(matches!(next(&mut all).await, Item::Live { .. }));
+    let head = append(&hub, 2).await;
+    assert!(timeout(Duration::from_secs(1), sparse.next()).await.is_err());
+    assert_eq!((sparse.cursor(), sparse.scanned()), (Cursor::START, Some(head)));
+    next(&mut all).await;
+    assert_eq!(all.scanned(), None);
+    next(&mut all).await;
+    assert_eq!(all.scanned(), Some(head));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sparse_filter_is_told_how_far_it_was_looked() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
         .checkpoint(10, Duration::from_secs(10))

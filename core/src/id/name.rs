@@ -1,4 +1,4 @@
-use crate::{Error, ErrorKind, Result, limits};
+use crate::{Error, Result, limits};
 
 /// Checks what all names share: 1 to 255 bytes, no control characters, and
 /// neither `.` nor `..`, which URLs swallow.
@@ -7,11 +7,9 @@ pub(super) fn check(what: &str, name: &str) -> Result<()> {
         return Err(Error::invalid(format!("{what} is empty: give it 1 to 255 bytes")));
     }
     if name.len() > limits::MAX_NAME_BYTES {
-        let bytes = name.len();
-        return Err(Error::new(
-            ErrorKind::TooLarge,
-            format!("{what} has {bytes} bytes: the limit is {}", limits::MAX_NAME_BYTES),
-        ));
+        let (bytes, limit) = (name.len(), limits::MAX_NAME_BYTES);
+        let message = format!("{what} has {bytes} bytes: the limit is {limit}");
+        return Err(Error::too_large(message, limit));
     }
     if name.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
@@ -119,6 +117,7 @@ pub(super) use name;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn limits_hold_at_n_minus_one_n_and_n_plus_one() {

@@ -1,8 +1,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    Cursor, Error, ErrorKind, Expected, Filter, NewEvent, Position, Result, StreamId, Version,
-    limits,
+    Cursor, Error, Expected, Filter, NewEvent, Position, Result, StreamId, Version, limits,
 };
 
 /// Events for one or more streams, stored all or not at all.
@@ -108,24 +107,22 @@ impl Append {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) for an append or a write without events,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for an append or a write without events,
     /// an id twice, a stream in two writes, or a [`Check::Stream`] on a stream
-    /// that is written; [`TooLarge`](ErrorKind::TooLarge) past a
+    /// that is written; [`TooLarge`](crate::ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
     pub fn validate(&self) -> Result<()> {
         let events = self.events().count();
         if events > limits::MAX_EVENTS_PER_APPEND {
-            let message = format!(
-                "{events} events in one append: the limit is {}",
-                limits::MAX_EVENTS_PER_APPEND
-            );
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            let limit = limits::MAX_EVENTS_PER_APPEND;
+            let message = format!("{events} events in one append: the limit is {limit}");
+            return Err(Error::too_large(message, limit));
         }
         let bytes = self.size();
         if bytes > limits::MAX_APPEND_BYTES {
-            let message =
-                format!("{bytes} bytes in one append: the limit is {}", limits::MAX_APPEND_BYTES);
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            let limit = limits::MAX_APPEND_BYTES;
+            let message = format!("{bytes} bytes in one append: the limit is {limit}");
+            return Err(Error::too_large(message, limit));
         }
         self.validate_ids()?;
         self.validate_streams()
@@ -211,6 +208,7 @@ pub struct Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     fn events(count: usize) -> Vec<NewEvent> {
         (0..count).map(|_| NewEvent::with_json("FlightDelayed", "{}").unwrap()).collect()

@@ -27,6 +27,8 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 /// 4. **One winner.** Of racing appends that expect the same version exactly
 ///    one succeeds \[`one_writer_wins`\]; appends that expect nothing all
 ///    succeed, and no two batches interleave \[`racing_batches_stay_whole`\].
+///    Whatever is appended at once, there is an order of it in which everybody
+///    had the outcome that they were told \[`racing_appends_have_an_order`\].
 /// 5. **Idempotency by event id, for ever.** An append whose ids are all
 ///    stored already, write by write in the same stream, at consecutive
 ///    versions, in the same order and with the same content, is a duplicate:
@@ -74,6 +76,28 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///     \[`a_cursor_of_another_history_is_told`\].
 /// 20. **Filters** select exactly what [`Filter::matches`](crate::Filter::matches)
 ///     does \[`filters_select_what_they_match`\].
+///
+/// *Together*
+///
+/// 21. **Contention is the store's.** However many append and read at once in
+///     one process, none of them is told of a lock, and each gets at least a
+///     quarter of its share \[`contention_reaches_no_caller`\].
+/// 22. Whatever is appended, repeated and read, in whatever order, the answers
+///     are those of the suite's model \[`agrees_with_the_model`\].
+///
+/// *If the log outlives the store*
+///
+/// 23. What was acknowledged is there when the store is opened again
+///     \[`reopening_keeps_the_log`\], ids are still known
+///     \[`ids_are_known_after_reopening`\], and positions go on
+///     \[`positions_go_on_after_reopening`\].
+///
+/// *If the log can be replaced under the store*
+///
+/// 24. Old cursors are refused \[`a_restored_log_refuses_old_cursors`\],
+///     nothing is remembered of events that are gone
+///     \[`a_restored_log_is_appended_to_as_it_is`\], and subscriptions are told
+///     \[`a_running_subscription_is_told_of_a_restore`\].
 ///
 /// # Clones and handles
 ///

@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use downlink::{Append, Expected, NewEvent, limits};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::Feed;
 use super::headers::{FeedCursor, json};
@@ -15,6 +18,9 @@ use crate::wire::{self, Code, Problem, Query};
 
 /// The bytes of a body: what one append may have in all.
 const MAX_BODY_BYTES: usize = limits::MAX_APPEND_BYTES;
+
+/// How long a body may come to a halt.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `POST /streams/{stream}`: an append.
 pub(super) async fn answer(
@@ -42,10 +48,12 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "say what you expect of the stream with '?expected=' instead";
         return Err(Problem::new(Code::UnsupportedPrecondition, detail));
     }
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut content_types = headers.get_all(CONTENT_TYPE).iter();
+    let content_type = content_types.next().and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    if !essence.trim().eq_ignore_ascii_case("application/json") {
-        let detail = "send 'Content-Type: application/json'";
+    let is_json = essence.trim().eq_ignore_ascii_case("application/json");
+    if !is_json || content_types.next().is_some() {
+        let detail = "send 'Content-Type: application/json', once";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let encoding = headers.get(CONTENT_ENCODING);
@@ -61,11 +69,23 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     if announced > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(Code::Invalid, "the body broke off: send it whole")),
+    let mut body = Limited::new(body, MAX_BODY_BYTES);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(|_| halted())? {
+        match frame {
+            Ok(frame) => whole.extend(frame.into_data()),
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Err(_) => {
+                return Err(Problem::new(Code::Invalid, "the body broke off: send it whole"));
+            }
+        }
     }
+    Ok(whole.freeze())
+}
+
+fn halted() -> Problem {
+    let detail = format!("nothing of the body came for {PATIENCE:?}: send it without a break");
+    Problem::new(Code::RequestTimeout, detail)
 }
 
 fn too_large() -> Problem {

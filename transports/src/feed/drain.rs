@@ -7,7 +7,6 @@ use crate::Connection;
 /// When to stop: what the server says, what the application says, or both.
 #[derive(Debug)]
 pub(super) struct Drain {
-    // Children, so that thousands of waiting streams do not share one lock.
     server: Option<CancellationToken>,
     application: Option<CancellationToken>,
 }
@@ -16,8 +15,8 @@ impl Drain {
     pub(super) fn of(feed: &Feed, parts: &Parts) -> Self {
         let connection = parts.extensions.get::<Connection>();
         Self {
-            server: connection.map(|connection| connection.drain.child_token()),
-            application: feed.shutdown.as_ref().map(CancellationToken::child_token),
+            server: connection.map(|connection| connection.drain.clone()),
+            application: feed.shutdown.clone(),
         }
     }
 
@@ -27,16 +26,13 @@ impl Drain {
     }
 
     pub(super) async fn begins(&self) {
-        tokio::select! {
-            () = cancelled(self.server.as_ref()) => {}
-            () = cancelled(self.application.as_ref()) => {}
+        match (&self.server, &self.application) {
+            (Some(token), None) | (None, Some(token)) => token.cancelled().await,
+            // Boxed, because every waiting stream keeps the place of both.
+            (Some(server), Some(application)) => {
+                Box::pin(server.run_until_cancelled(application.cancelled())).await.unwrap_or(())
+            }
+            (None, None) => std::future::pending().await,
         }
-    }
-}
-
-async fn cancelled(token: Option<&CancellationToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
-        None => std::future::pending().await,
     }
 }

@@ -13,9 +13,12 @@ use crate::{Connection, Exposure};
 /// Refuses requests under a foreign name, and while the feed is open to this
 /// machine only, those from other machines.
 pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
-    let host = host(parts);
-    if !host.as_ref().is_some_and(|host| feed.hosts.allow(host)) {
-        return Err(refused("this feed does not answer under that name", feed));
+    if !parts.headers.contains_key(HOST) && parts.uri.authority().is_none() {
+        let detail = "the request has no 'Host': send the name under which this feed is served";
+        return Err(Problem::new(Code::HostNotAllowed, detail));
+    }
+    if !host(parts).is_some_and(|host| feed.hosts.allow(&host)) {
+        return Err(refused("the request is for another host", feed));
     }
     if feed.exposure() != Exposure::LocalOnly {
         return Ok(());
@@ -34,10 +37,10 @@ pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
 fn refused(what: &str, feed: &Feed) -> Problem {
     let how = match feed.exposure() {
         Exposure::LocalOnly => {
-            "it is open to its own machine only, until the program that serves it calls \
+            "this feed is open to its own machine only, until the program that serves it calls \
              Feed::authorize(..) or Feed::open_to_everyone()"
         }
-        _ => "the program that serves it lists its names with Feed::with_hosts(..)",
+        _ => "the program that serves this feed lists its hosts with Feed::with_hosts(..)",
     };
     Problem::new(Code::HostNotAllowed, format!("{what}: {how}"))
 }

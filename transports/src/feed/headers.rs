@@ -8,13 +8,13 @@ use futures::stream;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::{Feed, guard};
+use crate::headers::{CROSS_ORIGIN_RESOURCE_POLICY, fix};
 
 /// The header that says up to where of the log an answer is: `Feed-Cursor`.
 ///
@@ -71,15 +71,10 @@ pub(super) fn json(status: StatusCode, body: String) -> Response {
 /// Sets what every answer has, and takes the body off the answer to a HEAD.
 pub(super) fn finish(feed: &Feed, parts: &Parts, mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let fixed = |text| HeaderValue::from_static(text);
-    headers.entry(CACHE_CONTROL).or_insert(fixed("no-store"));
-    headers.insert(VARY, fixed("Accept, Origin, Authorization, Cookie"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    fix(headers);
     if feed.cors {
+        headers.remove(CROSS_ORIGIN_RESOURCE_POLICY);
         cross_origin(feed, parts, headers);
-    } else {
-        let policy = HeaderName::from_static("cross-origin-resource-policy");
-        headers.insert(policy, fixed("same-origin"));
     }
     if parts.method == Method::HEAD { without_body(response) } else { response }
 }

@@ -14,10 +14,12 @@ impl Authority {
         let (host, port) = match text.rsplit_once(':') {
             Some((_, port)) if port.contains(']') => (text, None),
             Some((_, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => return None,
+            Some((host, "")) => (host, None),
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (text, None),
         };
-        let host = host.to_ascii_lowercase();
+        // A dot at the end says that the name is complete, and names the same.
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let is_literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_host = match is_literal {
             Some(address) => address.parse::<Ipv6Addr>().is_ok(),
@@ -142,6 +144,10 @@ mod tests {
             "127.255.0.9",
             "[::1]",
             "[::1]:3000",
+            "localhost:",
+            "[::1]:",
+            "localhost.",
+            "app.localhost.:3000",
         ] {
             assert!(allows(&local, good), "{good}");
         }
@@ -164,7 +170,10 @@ mod tests {
             "evil/x.localhost",
             "localhost:port",
             "localhost:99999",
-            "localhost.",
+            "localhost..",
+            "localhost.evil.test.",
+            ".",
+            ":",
         ] {
             assert!(!allows(&local, bad), "{bad}");
         }

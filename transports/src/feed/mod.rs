@@ -12,7 +12,7 @@ mod hosts;
 mod page;
 mod rights;
 mod route;
-mod sse;
+pub(crate) mod sse;
 mod stream;
 
 use axum::Router;
@@ -21,6 +21,7 @@ use downlink::Hub;
 pub use builder::Feed;
 pub use headers::FeedCursor;
 pub use rights::{Authorize, AuthorizeFn, Refusal, Rights};
+pub(crate) use sse::is_asked_for;
 
 /// The routes of a feed with the defaults: read-only, and for programs on this
 /// machine. See [`Feed`] for everything else.

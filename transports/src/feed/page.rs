@@ -131,24 +131,24 @@ impl Poll<'_> {
 
     fn collect(&self, first: Option<downlink::Event>, subscription: &mut Subscription) -> Found {
         let mut events = Envelopes::default();
-        let mut more = false;
         let mut cursor = subscription.cursor();
+        let mut is_cut = false;
         let mut next = first.map(Item::Event);
         while let Some(item) = next {
             if let Item::Event(event) = &item
-                && !events.push(event)
+                && (events.len() == self.limit || !events.push(event))
             {
-                more = true;
+                is_cut = true;
                 break;
             }
             cursor = item.cursor();
-            if events.len() == self.limit {
-                more = true;
-                break;
-            }
             next = subscription.try_next();
         }
-        Found { head: subscription.tip().max(cursor), events, cursor, more }
+        if !is_cut {
+            cursor = subscription.scanned().unwrap_or(cursor);
+        }
+        let head = subscription.tip().max(cursor);
+        Found { events, cursor, head, more: is_cut || cursor < head }
     }
 }
 

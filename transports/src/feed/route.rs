@@ -111,8 +111,8 @@ impl Route {
             return Ok(());
         }
         let problem = if self == Self::Stream && method == Method::POST {
-            let detail = "this feed takes no appends: the program that serves it turns them on \
-                          with Feed::with_append()";
+            let detail = "this feed takes no appends: the program that serves this feed has to \
+                          allow them (Feed::with_append; for the example server, --allow-append)";
             Problem::new(Code::AppendDisabled, detail)
         } else {
             Problem::new(Code::MethodNotAllowed, format!("the methods here are {allow}"))

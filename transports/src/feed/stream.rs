@@ -87,8 +87,9 @@ fn direction(query: &Query) -> Result<Direction, Problem> {
 
 fn from_version(query: &Query) -> Result<Option<Version>, Problem> {
     let Some(number) = query.number("from_version")? else { return Ok(None) };
-    let version = Version::new(number).ok_or_else(|| {
-        let detail = "'from_version' counts from 1, up to 9223372036854775807";
+    // What is above the highest is as far past the end as that is.
+    let version = Version::new(number.min(Version::MAX.get())).ok_or_else(|| {
+        let detail = "'from_version' is 0: versions count from 1";
         Problem::new(Code::BadParameter, detail).with_parameter("from_version")
     })?;
     Ok(Some(version))

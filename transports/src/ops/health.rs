@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use downlink::Hub;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 
 use crate::Connection;
 use crate::wire::{Code, Problem};
@@ -23,7 +23,7 @@ pub(super) async fn ready(
     let drains = connection.is_some_and(|connection| connection.drain.is_cancelled());
     match check(&hub, drains).await {
         Ok(()) => good("ready"),
-        Err(problem) => ([(CACHE_CONTROL, "no-store")], problem).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -43,7 +43,7 @@ async fn check(hub: &Hub, drains: bool) -> Result<(), Problem> {
 
 fn good(status: &str) -> Response {
     let body = format!(r#"{{"status":"{status}"}}"#);
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 #[cfg(test)]

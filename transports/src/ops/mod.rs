@@ -4,10 +4,12 @@
 
 mod health;
 mod openapi;
+mod route;
 
 use axum::Router;
-use axum::routing::get;
 use downlink::Hub;
+
+pub use route::get;
 
 /// `GET /health/live`, `GET /health/ready` and `GET /openapi.json`.
 ///
@@ -17,6 +19,9 @@ use downlink::Hub;
 ///   problem that says why if it does not, if the hub was shut down, or if the
 ///   server drains.
 /// - `openapi.json` describes the routes of the feed.
+///
+/// These routes answer under every `Host`: an orchestrator asks by address, and
+/// they tell nothing of the log.
 ///
 /// # Examples
 ///

@@ -8,7 +8,7 @@
 //! | | default |
 //! |---|---|
 //! | listens | on loopback addresses, unless told otherwise by [`Server::with_exposure`] |
-//! | connections | 10,000; what comes beyond is told to come again |
+//! | connections | 10,000; the next 64 are told to come again, and more are closed |
 //! | the header of a request, and the pause between two requests | 10 seconds |
 //! | a write without progress | 20 seconds |
 //! | drain | 10 seconds |
@@ -30,6 +30,7 @@ mod refusal;
 mod server;
 mod signals;
 mod socket;
+mod unreadable;
 
 use axum::Router;
 use downlink::Result;

@@ -1,66 +1,82 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request};
 
+use crate::feed::is_asked_for;
+use crate::headers;
 use crate::wire::{Code, Control, Problem};
 
 /// What a connection beyond the limit is told.
 ///
 /// An `EventSource` gives up for good on any status but 200, so it gets an
-/// empty stream that says when to come again.
-pub(super) fn answer(request: &HeaderMap) -> Response {
+/// empty stream that says when to come again. Nobody else does: a 200 to an
+/// append would say that it is stored.
+pub(super) fn answer<B>(request: &Request<B>) -> Response {
     let pause = Duration::from_millis(rand::random_range(2_000..10_000));
     let mut answer = if is_event_source(request) {
         let bye = Control::Bye { reason: "overloaded", reconnect_after: pause };
-        ([(CONTENT_TYPE, "text/event-stream")], bye.sse(None)).into_response()
+        let mut answer = bye.sse(None).into_response();
+        headers::event_stream(answer.headers_mut());
+        answer
     } else {
         let detail =
             "the server is at its limit of connections: come again after the time in Retry-After";
         Problem::new(Code::Overloaded, detail).with_retry_after(pause).into_response()
     };
-    let headers = answer.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers::fix(answer.headers_mut());
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
-fn is_event_source(request: &HeaderMap) -> bool {
-    let accepts_events = request
-        .get_all(ACCEPT)
-        .iter()
-        .any(|value| value.as_bytes().windows(17).any(|part| part == b"text/event-stream"));
-    accepts_events && !request.contains_key("feed-client")
+fn is_event_source<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && request.uri().path().ends_with("/feed")
+        && is_asked_for(request.headers())
+        && !request.headers().contains_key("feed-client")
 }
 
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use http::header::RETRY_AFTER;
+    use http::header::{CONTENT_TYPE, RETRY_AFTER};
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let request = Request::builder().method(method).uri(path);
+        let with = |request: http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        headers.iter().fold(request, with).body(()).unwrap()
     }
 
     #[test]
     fn an_event_source_is_answered_with_a_stream_that_it_survives() {
-        let answer = answer(&headers(&[("accept", "text/event-stream")]));
+        let asked = request("GET", "/api/feed?after=now", &[("accept", "Text/Event-Stream")]);
+        let answer = answer(&asked);
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[CONTENT_TYPE], "text/event-stream");
+        assert_eq!(answer.headers()["x-accel-buffering"], "no");
     }
 
     #[test]
     fn everybody_else_is_answered_with_a_status() {
-        for pairs in
-            [&[][..], &[("accept", "text/event-stream"), ("feed-client", "downlink-rust/0.1.0")]]
-        {
-            let answer = answer(&headers(pairs));
-            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let stream = ("accept", "text/event-stream");
+        for request in [
+            request("GET", "/feed", &[]),
+            request("GET", "/feed", &[stream, ("feed-client", "downlink-rust/0.1.0")]),
+            request("GET", "/feed", &[("accept", "text/event-stream;q=0")]),
+            request("HEAD", "/feed", &[stream]),
+            request("POST", "/streams/flight-UA1545", &[stream]),
+            request("GET", "/streams/flight-UA1545", &[stream]),
+        ] {
+            let answer = answer(&request);
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{request:?}");
             assert_eq!(answer.headers()[CONNECTION], "close");
             assert!(answer.headers().contains_key(RETRY_AFTER));
+            assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
         }
     }
 }

@@ -19,9 +19,11 @@ use crate::Exposure;
 ///
 /// # Drain
 ///
-/// At `shutdown` the listener is closed, idle connections are closed, and
+/// At `shutdown` idle connections are closed, and
 /// [`Connection::drain`](crate::Connection) is cancelled, at which the bodies
-/// of a feed say goodbye and end. What is still open after the deadline is cut.
+/// of a feed say goodbye and end. Whoever connects meanwhile gets one answer,
+/// which from a feed is to come again. When everything has ended the listener
+/// is closed; what is still open after the deadline is cut.
 ///
 /// # Examples
 ///
@@ -73,9 +75,9 @@ impl Server {
 
     /// How many connections are served at a time: 10,000 by default.
     ///
-    /// The next 64 are accepted and told to come again (503 with
-    /// `Retry-After`, or for an `EventSource`, which does not survive that, a
-    /// stream that says so and ends); more wait in the listener's queue.
+    /// The next 64 are told to come again (503 with `Retry-After`, or for an
+    /// `EventSource`, which does not survive that, a stream that says so and
+    /// ends) and have a second to ask; more are closed at once.
     /// Every connection takes a file descriptor: see `ulimit -n`.
     pub fn with_max_connections(mut self, limit: usize) -> Self {
         self.max_connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
@@ -135,9 +137,12 @@ impl Server {
         tracing::info!(%address, "serving");
         let accepting = accept_all(&connections, &listener);
         let ended = shutdown.run_until_cancelled(accepting).await.unwrap_or(Ok(()));
-        drop(listener);
-        drain(&connections, self.drain_deadline, &self.force).await;
-        ended
+        connections.drain.cancel();
+        tokio::select! {
+            () = drain(&connections, self.drain_deadline, &self.force) => ended,
+            // Ends only with a listener that failed, and then nobody is left to be told.
+            failed = accept_all(&connections, &listener), if ended.is_ok() => failed,
+        }
     }
 
     fn check_exposure(&self, address: SocketAddr) -> Result<()> {
@@ -164,14 +169,12 @@ impl Drop for CutWhenDropped {
 
 async fn accept_all(connections: &Arc<Connections>, listener: &TcpListener) -> Result<()> {
     loop {
-        let room = connections.room().await;
         let (stream, peer) = accept::accept(listener).await?;
-        connections.spawn(room, stream, peer);
+        connections.spawn(stream, peer);
     }
 }
 
 async fn drain(connections: &Connections, deadline: Duration, force: &CancellationToken) {
-    connections.drain.cancel();
     connections.open.close();
     tracing::info!(open = connections.open.len(), ?deadline, "draining");
     tokio::select! {

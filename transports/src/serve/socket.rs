@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::unreadable::answer_in_place_of;
+
 /// A socket whose peer has to read: a write that makes no progress for `limit`
 /// fails.
 ///
@@ -16,15 +18,26 @@ pub(super) struct Socket<T, S> {
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
     on_stall: fn(&T),
+    first: First,
     /// Held for as long as the socket is open, also by whoever takes it over
     /// in an upgrade.
     _slot: S,
 }
 
+/// What is written first, which may be an answer in place of a bare one.
+enum First {
+    /// Nothing was written yet.
+    Awaited,
+    /// What is left of the answer in place.
+    InPlace(&'static [u8]),
+    /// It was written.
+    Past,
+}
+
 impl<T, S> Socket<T, S> {
     /// `on_stall` is called once, before the write that stalled fails.
     pub(super) fn new(io: T, limit: Duration, on_stall: fn(&T), slot: S) -> Self {
-        Self { io, limit, waiting: None, on_stall, _slot: slot }
+        Self { io, limit, waiting: None, on_stall, first: First::Awaited, _slot: slot }
     }
 
     fn watch<R>(
@@ -49,6 +62,24 @@ impl<T, S> Socket<T, S> {
     }
 }
 
+impl<T: AsyncWrite + Unpin, S> Socket<T, S> {
+    /// Writes the answer in place of `head`, if that is a bare one. `Ready` once
+    /// there is nothing to write in place, with whether there was.
+    fn write_in_place(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Poll<io::Result<bool>> {
+        if let First::Awaited = self.first {
+            self.first = answer_in_place_of(head).map_or(First::Past, First::InPlace);
+        }
+        let First::InPlace(mut rest) = self.first else { return Poll::Ready(Ok(false)) };
+        while !rest.is_empty() {
+            let written = ready!(self.watch(cx, |io, cx| io.poll_write(cx, rest)))?;
+            rest = &rest[written..];
+            self.first = First::InPlace(rest);
+        }
+        self.first = First::Past;
+        Poll::Ready(Ok(true))
+    }
+}
+
 impl<T: AsyncRead + Unpin, S: Unpin> AsyncRead for Socket<T, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -65,6 +96,9 @@ impl<T: AsyncWrite + Unpin, S: Unpin> AsyncWrite for Socket<T, S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if ready!(self.write_in_place(cx, buf))? {
+            return Poll::Ready(Ok(buf.len()));
+        }
         self.watch(cx, |io, cx| io.poll_write(cx, buf))
     }
 
@@ -73,6 +107,10 @@ impl<T: AsyncWrite + Unpin, S: Unpin> AsyncWrite for Socket<T, S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let head = bufs.first().map_or(&[][..], |buf| buf);
+        if ready!(self.write_in_place(cx, head))? {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         self.watch(cx, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 

@@ -141,6 +141,8 @@ mod tests {
         assert_eq!(of(&[A.as_bytes()], &format!("after=now&lastEventId={B}")), Ok(at(A)));
         assert_eq!(of(&[b""], &format!("after={A}&lastEventId=")), Ok(at(A)));
         assert_eq!(of(&[A.as_bytes()], "after=garbage"), Ok(at(A)));
+        assert_eq!(of(&[A.as_bytes()], "after=%ff&lastEventId=%ff"), Ok(at(A)));
+        assert_eq!(of(&[], &format!("after=%ff&lastEventId={A}")), Ok(at(A)));
     }
 
     #[test]
@@ -153,6 +155,9 @@ mod tests {
         assert_eq!(of(&[b"now"], &after), bad);
         assert_eq!(of(&[b"7"], &after), bad);
         assert_eq!(of(&[], &format!("{after}&lastEventId=start")), bad);
+        assert_eq!(of(&[], "after=%ff"), bad);
+        assert_eq!(of(&[], &format!("{after}&lastEventId=%ff")), bad);
+        assert_eq!(of(&[A.as_bytes()], "after=%ff&after=%ff"), bad);
         assert_eq!(of(&[], "after="), bad);
         assert_eq!(of(&[A.as_bytes()], "after="), bad);
         assert_eq!(of(&[], &format!("{after}&{after}")), bad);

@@ -1,8 +1,11 @@
+use std::collections::HashSet;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use downlink::{Appended, ContentType, ErrorKind, EventId, Expected, NewEvent, Version, limits};
+use downlink::{
+    Appended, ContentType, ErrorKind, EventId, EventType, Expected, NewEvent, Version, limits,
+};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -31,11 +34,15 @@ pub fn parse_expected(text: &str) -> Result<Expected, Problem> {
 ///
 /// # Errors
 ///
-/// [`BadEvent`](Code::BadEvent) for what is no JSON, has unknown members or no
-/// event; [`TooLarge`](Code::TooLarge) past a limit.
+/// [`BadEvent`](Code::BadEvent) for what is no JSON, has unknown members, no
+/// event or an id twice; [`TooLarge`](Code::TooLarge) past a limit.
 pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Problem::new(Code::BadEvent, "the body is not UTF-8"))?;
+    if text.starts_with('\u{feff}') {
+        let detail = "the body begins with a byte order mark: leave it out";
+        return Err(Problem::new(Code::BadEvent, detail));
+    }
     let is_array = text.trim_start().starts_with('[');
     let raw: Events<'_> = if is_array {
         serde_json::from_str(text).map_err(|error| malformed(&error))?
@@ -52,9 +59,20 @@ pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
         return Err(Problem::new(Code::BadEvent, "the body has no events: send at least one"));
     }
     let events = raw.first.into_iter().enumerate();
-    events
+    let events = events
         .map(|(index, Object(event))| event.into_event().map_err(|error| error.of_event(index)))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    check_ids(&events)?;
+    Ok(events)
+}
+
+fn check_ids(events: &[NewEvent]) -> Result<(), Problem> {
+    let mut ids = HashSet::with_capacity(events.len());
+    let Some(twice) = events.iter().map(NewEvent::id).find(|id| !ids.insert(*id)) else {
+        return Ok(());
+    };
+    let detail = format!("event id {twice} stands twice in one append: give each event its own");
+    Err(Problem::new(Code::BadEvent, detail))
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -160,11 +178,12 @@ impl RawEvent<'_> {
     /// Copies the payload, so that a small event never keeps a large body in
     /// memory.
     fn content(&self) -> Result<NewEvent, Flaw> {
+        let event_type = EventType::new(&self.r#type).map_err(Flaw::of("type"))?;
         match (self.data, &self.data_base64, &self.content_type) {
             (Some(data), None, None) => {
                 within_payload(data.get().len())?;
                 let bytes = data.get().as_bytes().to_vec();
-                NewEvent::with_json(&*self.r#type, bytes).map_err(Flaw::of("data"))
+                NewEvent::with_json(event_type, bytes).map_err(Flaw::of("data"))
             }
             (None, Some(data), Some(content_type)) => {
                 let content_type =
@@ -176,7 +195,7 @@ impl RawEvent<'_> {
                     )
                 })?;
                 within_payload(bytes.len())?;
-                NewEvent::with_bytes(&*self.r#type, content_type, bytes)
+                NewEvent::with_bytes(event_type, content_type, bytes)
                     .map_err(Flaw::of("data_base64"))
             }
             _ => Err(Flaw::new(
@@ -212,7 +231,8 @@ impl Flaw {
         move |error| {
             let too_large = error.kind() == ErrorKind::TooLarge;
             let code = if too_large { Code::TooLarge } else { Code::BadEvent };
-            Self::new(code, format!("'{member}': {error}"))
+            let flaw = Self::new(code, format!("'{member}': {error}"));
+            Self { limit: error.limit(), ..flaw }
         }
     }
 

@@ -42,6 +42,8 @@ pub enum Code {
     MethodNotAllowed,
     /// The feed does not take appends.
     AppendDisabled,
+    /// The body of a request came to a halt.
+    RequestTimeout,
     /// An append failed an expectation; `failed` lists every one.
     VersionConflict,
     /// The cursor is past the end of the log.
@@ -103,6 +105,7 @@ impl Code {
                 | Self::Limit
                 | Self::OutcomeUnknown
                 | Self::Overloaded
+                | Self::RequestTimeout
                 | Self::StorageFull
                 | Self::Unavailable
         )
@@ -129,6 +132,7 @@ impl Code {
             Self::StreamNotFound => ("stream-not-found", "Stream not found", 404),
             Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed", 405),
             Self::AppendDisabled => ("append-disabled", "Append disabled", 405),
+            Self::RequestTimeout => ("request-timeout", "Request timed out", 408),
             Self::VersionConflict => ("version-conflict", "Version conflict", 409),
             Self::CursorAhead => ("cursor-ahead", "Cursor ahead of the log", 410),
             Self::HistoryChanged => ("history-changed", "History changed", 410),

@@ -148,7 +148,7 @@ impl Problem {
         if let Some(pause) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
         }
-        if *code == Code::Draining {
+        if matches!(code, Code::Draining | Code::RequestTimeout) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(methods) = allow {
@@ -178,6 +178,7 @@ impl From<Error> for Problem {
         };
         let mut problem = Self::new(Code::from(kind), format!("{told}: {}", kind.advice()));
         problem.inner.failed = error.conflicts().to_vec();
+        problem.inner.limit = error.limit();
         problem
     }
 }

@@ -31,7 +31,8 @@ impl Query {
     ///
     /// [`UnknownParameter`](Code::UnknownParameter) for a name that is neither
     /// `known` nor `allowed`; a problem of the parameter for a value that is
-    /// not UTF-8.
+    /// not UTF-8. What says where to begin is kept with replacement characters
+    /// instead, which no cursor has: it may not be what decides.
     pub fn parse(query: Option<&str>, known: &[&str], allowed: &[String]) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -41,11 +42,17 @@ impl Query {
                 if allowed.contains(&name) {
                     continue;
                 }
-                return Err(unknown(name, known));
+                return Err(unknown(name, known, allowed));
             }
-            let Ok(value) = String::from_utf8(decode(value)) else {
-                let detail = format!("'{name}' is not UTF-8: percent-encode its UTF-8 bytes");
-                return Err(Problem::new(code_of(&name), detail).with_parameter(name));
+            let value = match String::from_utf8(decode(value)) {
+                Ok(value) => value,
+                Err(error) if code_of(&name) == Code::BadCursor => {
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                }
+                Err(_) => {
+                    let detail = format!("'{name}' is not UTF-8: percent-encode its UTF-8 bytes");
+                    return Err(Problem::new(code_of(&name), detail).with_parameter(name));
+                }
             };
             pairs.push((name, value));
         }
@@ -73,17 +80,18 @@ impl Query {
         Err(Problem::new(code_of(name), detail).with_parameter(name))
     }
 
-    /// A whole number of decimal digits; `None` if the parameter is absent.
+    /// A whole number of decimal digits, of which those above 2⁶⁴ − 1 count as
+    /// that; `None` if the parameter is absent.
     ///
     /// # Errors
     ///
     /// [`BadParameter`](Code::BadParameter) if it is no such number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        match decimal(text) {
-            Some(number) => Ok(Some(number)),
-            None => Err(bad(name, format!("'{name}' is not a whole number: give one"))),
+        if is_digits(text) {
+            return Ok(Some(text.parse().unwrap_or(u64::MAX)));
         }
+        Err(bad(name, format!("'{name}' is not a whole number: give one")))
     }
 
     /// The events that a page may have: 100 unless said otherwise, at most
@@ -127,8 +135,11 @@ impl Query {
 
 /// Digits only, and a number of at most 64 bits.
 pub(super) fn decimal(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
+    if is_digits(text) { text.parse().ok() } else { None }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(super) fn bad(parameter: &str, detail: impl Into<String>) -> Problem {
@@ -140,9 +151,10 @@ fn decode(text: &str) -> Vec<u8> {
     percent_decode(spaced.as_bytes()).collect()
 }
 
-fn unknown(name: String, known: &[&str]) -> Problem {
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let detail = format!("a parameter is not known here: the parameters are {known}");
+fn unknown(name: String, known: &[&str], allowed: &[String]) -> Problem {
+    let all: Vec<_> = known.iter().copied().chain(allowed.iter().map(String::as_str)).collect();
+    let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    let detail = format!("the parameters here are {all}; not known is '{name}'");
     Problem::new(Code::UnknownParameter, detail).with_parameter(name)
 }
 
@@ -170,7 +182,9 @@ mod tests {
     fn unknown_parameters_are_named_with_the_list() {
         let problem = parse("after=1&strem=x").unwrap_err();
         assert_eq!(problem.code(), Code::UnknownParameter);
-        assert!(problem.detail().contains("stream, after, limit, wait"));
+        let expected =
+            "the parameters here are stream, after, limit, wait, tenant; not known is 'strem'";
+        assert_eq!(problem.detail(), expected);
         assert!(problem.to_json().contains(r#""parameter":"strem""#));
         assert!(parse("tenant=7&stream=x").is_ok());
         assert!(parse("Stream=x").is_err());
@@ -181,7 +195,7 @@ mod tests {
         let query = parse("&&s%74ream=a%26b%3D+c&stream=%F0%9F%98%80&").unwrap();
         assert_eq!(query.all("stream").collect::<Vec<_>>(), ["a&b= c", "😀"]);
         assert_eq!(parse("stream=%ff").unwrap_err().code(), Code::BadFilter);
-        assert_eq!(parse("after=%ff").unwrap_err().code(), Code::BadCursor);
+        assert!(parse("after=%ff").is_ok());
         assert_eq!(parse("limit=%ff").unwrap_err().code(), Code::BadParameter);
     }
 
@@ -192,7 +206,8 @@ mod tests {
         assert_eq!(limit("limit=1"), Some(1));
         assert_eq!(limit("limit=1000"), Some(1_000));
         assert_eq!(limit("limit=1001"), Some(1_000));
-        for bad in ["0", "", "-1", "+1", "1e3", "x", "99999999999999999999", "%31%20"] {
+        assert_eq!(limit("limit=99999999999999999999"), Some(1_000));
+        for bad in ["0", "", "-1", "+1", "1e3", "x", "%31%20"] {
             assert_eq!(limit(&format!("limit={bad}")), None, "{bad}");
         }
         assert_eq!(limit("limit=1&limit=1"), None);
@@ -201,6 +216,7 @@ mod tests {
         assert_eq!(wait("wait=0"), Some(0));
         assert_eq!(wait("wait=55"), Some(55));
         assert_eq!(wait("wait=56"), Some(55));
+        assert_eq!(wait("wait=99999999999999999999"), Some(55));
         assert_eq!(wait("wait=soon"), None);
     }
 

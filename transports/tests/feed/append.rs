@@ -1,10 +1,14 @@
 //! `POST /streams/{stream}`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use downlink::{ErrorKind, FilterItem};
 use downlink_transports::feed::{Feed, Refusal, Rights};
+use futures::StreamExt;
 use http::request::Parts;
 use http::{Method, Request};
+use tokio::time::Instant;
 
 use crate::support::{App, Failing, empty, hub, post, request};
 
@@ -100,7 +104,7 @@ async fn bad_bodies_are_problems_and_write_nothing() {
     }
     app.post("/streams/s", &b"\xff\xfe"[..]).await.problem(400, "bad-event");
     let twice = format!("[{},{}]", event(ID, "1"), event(ID, "1"));
-    app.post("/streams/s", twice).await.problem(400, "invalid");
+    app.post("/streams/s", twice).await.problem(400, "bad-event");
     app.post("/streams/s?expected=later", event(ID, "1")).await.problem(400, "bad-parameter");
     app.post("/streams/s?expect=1", event(ID, "1")).await.problem(400, "unknown-parameter");
     app.post("/streams/a%0Ab", event(ID, "1")).await.problem(400, "bad-stream");
@@ -136,6 +140,25 @@ async fn limits_hold() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_may_be_slow_and_not_come_to_a_halt() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let pieces = [r#"{"type":"T","#, r#""data""#, ":1}"];
+    let slow = futures::stream::iter(pieces).then(async |piece| {
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    assert_eq!(app.post("/streams/s", Body::from_stream(slow)).await.status, 201);
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
+    let halted = begun.chain(futures::stream::pending());
+    let start = Instant::now();
+    let answer = app.post("/streams/s", Body::from_stream(halted)).await;
+    assert_eq!(start.elapsed().as_secs(), 20);
+    answer.problem(408, "request-timeout");
+    assert_eq!(answer.header("connection"), "close");
+}
+
+#[tokio::test(start_paused = true)]
 async fn bodies_are_labelled() {
     let hub = hub().await;
     let app = App::new(&hub);
@@ -158,6 +181,8 @@ async fn bodies_are_labelled() {
     for good in ["application/json", "Application/JSON; charset=utf-8"] {
         assert_eq!(app.ask(with(Some(good))).await.status, 201);
     }
+    let two = post("/streams/s").header("content-type", "application/json");
+    app.ask(empty(two)).await.problem(415, "unsupported-media-type");
     let gzip = post("/streams/s").header("content-encoding", "gzip");
     app.ask(empty(gzip)).await.problem(415, "unsupported-media-type");
     for name in ["if-match", "if-none-match"] {
@@ -196,7 +221,9 @@ async fn appending_is_off_unless_it_is_turned_on() {
     let hub = hub().await;
     let app = App::of(Feed::new(&hub));
     let answer = app.post("/streams/s", event(ID, "1")).await;
-    answer.problem(405, "append-disabled");
+    let problem = answer.problem(405, "append-disabled");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("Feed::with_append") && detail.contains("--allow-append"), "{detail}");
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
 }
 

@@ -64,11 +64,19 @@ async fn pages_begin_where_they_are_told_to() {
         ("after=1", &cursors[1..]),
         ("limit=1000", &cursors[..]),
         ("limit=99999999", &cursors[..]),
+        ("limit=99999999999999999999", &cursors[..]),
     ] {
         assert_eq!(app.get(&format!("/feed?{query}")).await.cursors(), texts(expected), "{query}");
     }
     let header = empty(get("/feed?after=start").header("last-event-id", cursors[3].to_string()));
     assert_eq!(app.ask(header).await.cursors(), texts(&cursors[4..]));
+    // The header decides, and what stands in the URL is not even read.
+    for ignored in ["after=%ff", "after=garbage", "lastEventId=%ff"] {
+        let header =
+            get(&format!("/feed?{ignored}")).header("last-event-id", cursors[3].to_string());
+        assert_eq!(app.ask(empty(header)).await.cursors(), texts(&cursors[4..]), "{ignored}");
+    }
+    app.get("/feed?after=%ff").await.problem(400, "bad-cursor");
     let wildcard = empty(get("/feed").header("accept", "*/*"));
     assert_eq!(app.ask(wildcard).await.header("content-type"), "application/json");
 }
@@ -84,7 +92,10 @@ async fn bad_parameters_are_problems() {
         assert_eq!(problem["parameter"], query.split('=').next().unwrap());
     }
     for query in ["heartbeat=event", "tenant=1", "from_version=1"] {
-        app.get(&format!("/feed?{query}")).await.problem(400, "unknown-parameter");
+        let problem = app.get(&format!("/feed?{query}")).await.problem(400, "unknown-parameter");
+        let (detail, name) = (&problem["detail"], query.split('=').next().unwrap());
+        let names = [&format!("'{name}'"), "after, lastEventId", "limit"];
+        assert!(names.iter().all(|name| detail.as_str().unwrap().contains(*name)), "{detail}");
     }
     let own = App::of(Feed::new(&hub).allow_parameter("tenant"));
     assert_eq!(own.get("/feed?tenant=1&tenant=2").await.status, 200);
@@ -138,7 +149,8 @@ async fn a_poll_waits_for_the_first_event() {
 async fn a_poll_ends_without_events_after_its_time() {
     let hub = hub().await;
     let app = App::new(&hub);
-    for (wait, seconds) in [("5", 5), ("55", 55), ("56", 55), ("99999", 55), ("0", 0)] {
+    let endless = "99999999999999999999";
+    for (wait, seconds) in [("5", 5), ("55", 55), ("56", 55), (endless, 55), ("0", 0)] {
         let start = Instant::now();
         let answer = app.get(&format!("/feed?wait={wait}&type=None")).await;
         assert_eq!((answer.status.as_u16(), answer.cursors().len()), (200, 0));
@@ -148,10 +160,9 @@ async fn a_poll_ends_without_events_after_its_time() {
     let (answer, hidden) =
         tokio::join!(app.get("/feed?wait=20&type=None&after=now"), put(&hub, "s", "T"));
     assert_eq!((start.elapsed().as_secs(), answer.cursors().len()), (20, 0));
-    assert!(
-        [hidden.to_string(), downlink::Cursor::START.to_string()]
-            .contains(&answer.header("feed-cursor").to_owned())
-    );
+    // Nothing matched, and yet the next poll need not look at it again.
+    assert_eq!(answer.header("feed-cursor"), hidden.to_string());
+    assert_eq!(answer.json()["more"], false);
     let start = Instant::now();
     let head = app.ask(empty(request(Method::HEAD, "/feed?wait=20"))).await;
     assert_eq!((head.status.as_u16(), start.elapsed().as_secs()), (200, 0));
@@ -187,6 +198,20 @@ async fn a_poll_takes_what_waits_up_to_its_limit() {
     assert_eq!(answer.json()["more"], true);
     let rest = app.get(&format!("/feed?after={}", answer.header("feed-cursor"))).await;
     assert_eq!(rest.cursors().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_reaches_its_limit_at_the_head_has_no_more() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let events: Vec<_> = (0..3).map(|_| NewEvent::with_json("T", "{}").unwrap()).collect();
+    let (answer, appended) =
+        tokio::join!(app.get("/feed?wait=30&limit=3"), hub.append("s", Expected::Any, events));
+    assert_eq!(answer.cursors().len(), 3);
+    let page = answer.json();
+    let head = appended.unwrap().cursor.to_string();
+    assert_eq!((&page["more"], &page["head"]), (&false.into(), &head.as_str().into()));
+    assert_eq!(page["cursor"], head);
 }
 
 async fn flights_for_nine_seconds(_: &Parts) -> Result<Rights, Refusal> {

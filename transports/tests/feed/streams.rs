@@ -46,6 +46,8 @@ async fn pages_begin_at_a_version_and_go_either_way() {
         ("limit=5".into(), vec![1, 2, 3, 4, 5], false, true),
         ("from_version=6".into(), vec![], false, true),
         (format!("from_version={max}"), vec![], false, true),
+        ("from_version=9223372036854775808".into(), vec![], false, true),
+        ("from_version=99999999999999999999".into(), vec![], false, true),
         ("direction=forward&limit=1".into(), vec![1], true, false),
         ("direction=backward".into(), vec![5, 4, 3, 2, 1], false, false),
         ("direction=backward&limit=2".into(), vec![5, 4], true, false),
@@ -66,14 +68,7 @@ async fn pages_begin_at_a_version_and_go_either_way() {
 async fn bad_requests_are_problems() {
     let hub = with_stream(1).await;
     let app = App::new(&hub);
-    for query in [
-        "from_version=0",
-        "from_version=x",
-        "from_version=9223372036854775808",
-        "limit=0",
-        "direction=up",
-        "direction=",
-    ] {
+    for query in ["from_version=0", "from_version=x", "limit=0", "direction=up", "direction="] {
         let problem =
             app.get(&format!("/streams/flight-1?{query}")).await.problem(400, "bad-parameter");
         assert_eq!(problem["parameter"], query.split('=').next().unwrap());

@@ -5,12 +5,10 @@ mod body;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use downlink::{After, Cursor, Filter, Read, Subscribe};
 use http::Method;
-use http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-};
+use http::header::{ACCEPT, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use rand::Rng;
 
@@ -37,7 +35,7 @@ const PARAMETERS: [&str; 9] = [
 const FEED_CLIENT: HeaderName = HeaderName::from_static("feed-client");
 
 /// Whether `Accept` names `text/event-stream`.
-pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
+pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -87,13 +85,9 @@ async fn verify(feed: &Feed, after: After, filter: Filter) -> Result<(), Problem
 }
 
 fn event_stream(body: Body) -> Response {
-    let fixed = |text| HeaderValue::from_static(text);
-    let headers = [
-        (CONTENT_TYPE, fixed("text/event-stream")),
-        (CACHE_CONTROL, fixed("no-store, no-transform")),
-        (HeaderName::from_static("x-accel-buffering"), fixed("no")),
-    ];
-    (headers, body).into_response()
+    let mut response = Response::new(body);
+    crate::headers::event_stream(response.headers_mut());
+    response
 }
 
 /// Whether a refusal has to look like a stream that ends: a browser's own

@@ -81,9 +81,46 @@ fn limits_hold_at_n_minus_one_n_and_n_plus_one() {
     let problem =
         parse_events(format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(1 << 20)).as_bytes());
     assert!(problem.unwrap_err().to_json().contains(r#""limit":1048576"#));
-    assert_eq!(code(&format!(r#"{{"type":"{}","data":1}}"#, "x".repeat(256))), Code::TooLarge);
-    let deep = format!(r#"{{"type":"T","data":{}1{}}}"#, "[".repeat(65), "]".repeat(65));
-    assert_eq!(code(&deep), Code::TooLarge);
+}
+
+#[test]
+fn what_is_too_large_names_its_limit() {
+    let long = "x".repeat(256);
+    let tags = vec![r#""x""#; 65].join(",");
+    let deep = format!("{}1{}", "[".repeat(65), "]".repeat(65));
+    let metadata = format!(r#"{{"a":"{}"}}"#, "x".repeat(64 << 10));
+    for (member, body, limit) in [
+        ("type", format!(r#"{{"type":"{long}","data":1}}"#), 255),
+        ("tags", format!(r#"{{"type":"T","data":1,"tags":["{long}"]}}"#), 255),
+        ("tags", format!(r#"{{"type":"T","data":1,"tags":[{tags}]}}"#), 64),
+        ("data", format!(r#"{{"type":"T","data":{deep}}}"#), 64),
+        ("metadata", format!(r#"{{"type":"T","data":1,"metadata":{{"a":{deep}}}}}"#), 64),
+        ("metadata", format!(r#"{{"type":"T","data":1,"metadata":{metadata}}}"#), 65_536),
+        (
+            "content_type",
+            format!(r#"{{"type":"T","data_base64":"","content_type":"{long}"}}"#),
+            255,
+        ),
+    ] {
+        let problem = parse_events(body.as_bytes()).unwrap_err();
+        assert_eq!(problem.code(), Code::TooLarge, "{problem}");
+        assert!(problem.detail().starts_with(&format!("event 1: '{member}': ")), "{problem}");
+        assert!(problem.to_json().contains(&format!(r#","limit":{limit}"#)), "{problem}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_where_they_are() {
+    let detail = |body: &str| parse_events(body.as_bytes()).unwrap_err().detail().to_owned();
+    for bad in ["", ".", "a\\nb"] {
+        let text = detail(&format!(r#"{{"type":"{bad}","data":1}}"#));
+        assert!(text.starts_with("event 1: 'type': "), "{text}");
+    }
+    assert!(detail("\u{feff}{}").contains("byte order mark"));
+    let one = r#"{"id":"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","type":"T","data":1}"#;
+    let twice = format!("[{one},{one}]");
+    assert_eq!(code(&twice), Code::BadEvent);
+    assert!(detail(&twice).contains("0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11 stands twice"));
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! The program from outside: started, appended to, followed, stopped, started
+//! again.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use downlink::{Endpoint, Frame, Subscribe};
+use downlink_transports::client::{Client, Follow};
+use futures::StreamExt;
+use rustix::process::{Pid, Signal, kill_process};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
+const DEADLINE: Duration = Duration::from_mins(1);
+
+struct Server {
+    process: Child,
+    authority: String,
+}
+
+impl Server {
+    fn start(options: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(options);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (_, url) = line.split_once("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
+        let authority = url.trim_end().trim_end_matches('/').to_owned();
+        Self { process, authority }
+    }
+
+    fn request(&self, text: &str) -> String {
+        let mut stream = TcpStream::connect(&self.authority).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(text.replace("HOST", &self.authority).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn append(&self, leg: u32) -> String {
+        let body = format!(r#"{{"type":"FlightDeparted","data":{{"leg":{leg}}}}}"#);
+        let length = body.len();
+        self.request(&format!(
+            "POST /streams/flight-UA1545 HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.request(&format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"))
+    }
+
+    fn stream(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.authority).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let host = &self.authority;
+        let request =
+            format!("GET /feed HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::INT).unwrap();
+    }
+
+    /// Waits until it has ended, and says whether it ended well.
+    fn ended(mut self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < DEADLINE {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.success();
+            }
+            std::thread::yield_now();
+        }
+        panic!("the server has not ended")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn follow(server: &Server) -> Follow {
+    let pause = Duration::from_millis(20);
+    Client::new(Endpoint::new(format!("http://{}", server.authority)))
+        .with_reconnect(pause..=pause * 2)
+        .with_longest_pause(pause * 4)
+        .follow(Subscribe::new())
+        .unwrap()
+}
+
+async fn next_leg(follow: &mut Follow) -> String {
+    let event = async {
+        loop {
+            if let Frame::Event { event, .. } = follow.next().await.unwrap().unwrap() {
+                return String::from_utf8(event.payload().to_vec()).unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, event).await.expect("an event")
+}
+
+#[tokio::test]
+async fn followers_go_on_after_a_stop_and_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("rusqlite:{}", folder.path().join("flights.db").display());
+    let mut server =
+        Server::start(&["--listen", "127.0.0.1:0", "--store", &store, "--allow-append"]);
+    let authority = server.authority.clone();
+    let mut follow = follow(&server);
+    for round in 0..3 {
+        let answer = server.append(round);
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        assert_eq!(next_leg(&mut follow).await, format!(r#"{{"leg":{round}}}"#));
+        if round == 1 {
+            drop(server);
+        } else {
+            server.interrupt();
+            assert!(server.ended());
+        }
+        server = Server::start(&["--listen", &authority, "--store", &store, "--allow-append"]);
+    }
+    let page = server.get("/streams/flight-UA1545");
+    assert!(page.contains(r#""version":3"#), "{page}");
+}
+
+#[test]
+fn an_interrupt_ends_a_thousand_streams_in_good_order() {
+    rlimit();
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let mut streams: Vec<_> = (0..1_000).map(|_| server.stream()).collect();
+    for stream in &mut streams {
+        read_until(stream, "event: feed.live\n");
+    }
+    server.interrupt();
+    for mut stream in streams {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("event: feed.bye\n") && rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    }
+    assert!(server.ended());
+}
+
+#[test]
+fn a_full_table_of_files_passes() {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 40 && exec "$0" --listen 127.0.0.1:0"#, PROGRAM]);
+    command.stderr(Stdio::null());
+    let server = Server::run(command);
+    let idle: Vec<_> = (0..60).map(|_| TcpStream::connect(&server.authority).unwrap()).collect();
+    drop(idle);
+    assert!(server.get("/health/ready").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn appends_are_refused_unless_they_are_allowed() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let answer = server.append(0);
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    assert!(answer.contains("append-disabled"), "{answer}");
+}
+
+#[test]
+fn the_index_answers_as_the_feed_does() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let ask = |method| {
+        let request = format!("{method} / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+        let answer = server.request(&request);
+        assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+        assert!(answer.contains("x-content-type-options: nosniff\r\n"), "{answer}");
+        answer
+    };
+    assert!(ask("GET").contains("/feed"));
+    let allow = "allow: GET, HEAD, OPTIONS\r\n";
+    let options = ask("OPTIONS");
+    assert!(options.starts_with("HTTP/1.1 204") && options.contains(allow), "{options}");
+    let refused = ask("DELETE");
+    assert!(refused.starts_with("HTTP/1.1 405") && refused.contains(allow), "{refused}");
+    assert!(refused.contains("urn:downlink:problem:method-not-allowed"), "{refused}");
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let taken = fails(&["--listen", &server.authority]);
+    assert!(taken.contains("is taken") && taken.contains("--listen"), "{taken}");
+    let store = fails(&["--store", "postgres:flights"]);
+    assert!(store.contains("memory") && store.contains("rusqlite:FILE"), "{store}");
+    let open = fails(&["--listen", "0.0.0.0:0"]);
+    assert!(open.contains("--open-to-everyone"), "{open}");
+    let nonsense = fails(&["--listen", "here"]);
+    assert!(nonsense.contains("--listen"), "{nonsense}");
+    let folder = fails(&["--store", "rusqlite:/nowhere/flights.db", "--listen", "127.0.0.1:0"]);
+    assert!(folder.contains("/nowhere"), "{folder}");
+    let none = fails(&["--max-connections", "0"]);
+    assert!(none.contains("--max-connections") && none.contains("1.."), "{none}");
+    let taken = tempfile::tempdir().unwrap();
+    let serve = |path: &Path| {
+        fails(&["--store", &format!("rusqlite:{}", path.display()), "--listen", "127.0.0.1:0"])
+    };
+    assert!(serve(taken.path()).contains("is a directory: name a file in it"));
+    let text = taken.path().join("flights.txt");
+    std::fs::write(&text, "no database ".repeat(100)).unwrap();
+    let other = serve(&text);
+    assert!(other.contains("name another file, or move this one away"), "{other}");
+    assert!(other.matches("not a").count() == 1, "{other}");
+}
+
+fn fails(options: &[&str]) -> String {
+    let Output { status, stderr, .. } = Command::new(PROGRAM).args(options).output().unwrap();
+    assert!(!status.success(), "{options:?}");
+    String::from_utf8(stderr).unwrap()
+}
+
+fn read_until(stream: &mut TcpStream, end: &str) {
+    let (mut text, mut piece) = (String::new(), [0; 1_024]);
+    while !text.contains(end) {
+        let read = stream.read(&mut piece).unwrap();
+        assert!(read > 0, "{text:?}");
+        text += std::str::from_utf8(&piece[..read]).unwrap();
+    }
+}
+
+fn rlimit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
