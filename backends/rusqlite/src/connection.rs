@@ -1,0 +1,221 @@
+//! Connections: opened, checked, set, and given up when the file under them is
+//! replaced.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use downlink::{Error, ErrorKind, Result};
+use downlink_sqlite_schema::{self as schema, FileIdentity, Identity, OpenFiles, Seen, Setup};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+
+use crate::Options;
+use crate::error::failed;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+/// The file of one store: where it is, how it is opened, and which one it was
+/// when somebody last opened it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    options: Options,
+    last: Mutex<Option<OpenFiles>>,
+}
+
+impl Place {
+    pub(crate) fn new(path: PathBuf, options: Options) -> Self {
+        Self { path, options, last: Mutex::new(None) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<OpenFiles>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection of one thread, opened when it is needed, and anew whenever the
+/// path names another file.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    place: Arc<Place>,
+    role: Role,
+    open: Option<(Connection, OpenFiles)>,
+}
+
+/// The connection, and whether it is another one than the last time.
+pub(crate) struct Current<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) is_new: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(place: Arc<Place>, role: Role) -> Self {
+        Self { place, role, open: None }
+    }
+
+    /// Opens the log, or makes an empty one if there is no file.
+    pub(crate) fn create(&mut self) -> Result<()> {
+        self.open = Some(self.open_same(true)?);
+        Ok(())
+    }
+
+    /// The connection to the file that the path names now. If there is none,
+    /// none is made: a log that is gone is not an empty one.
+    pub(crate) fn current(&mut self) -> Result<Current<'_>> {
+        if let Some((_, files)) = &self.open
+            && files.check()? == Seen::Replaced
+        {
+            tracing::warn!(path = %self.place.path.display(), "the file was replaced: opening the new one");
+            self.close();
+        }
+        let is_new = self.open.is_none();
+        if is_new {
+            // Another thread may know the sidecars of the file before.
+            self.place.last().as_ref().map_or(Ok(Seen::Same), OpenFiles::check)?;
+            self.open = Some(self.open_same(false)?);
+        }
+        let (connection, _) = self.open.as_mut().expect("it was opened just now");
+        Ok(Current { connection, is_new })
+    }
+
+    /// Gives the connection up, with whatever state it is in.
+    pub(crate) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// Opens the file that the path names before and after, so that the
+    /// identity is that of the file which was opened.
+    fn open_same(&self, may_create: bool) -> Result<(Connection, OpenFiles)> {
+        let path = &self.place.path;
+        loop {
+            let before = FileIdentity::of(path).ok().flatten();
+            if before.is_none() && !may_create {
+                return Err(schema::missing(path));
+            }
+            let connection = self.connect(may_create)?;
+            let files = OpenFiles::of(path)?;
+            if before.is_none() || files.is_of(before) {
+                *self.place.last() = Some(files.clone());
+                return Ok((connection, files));
+            }
+        }
+    }
+
+    fn connect(&self, may_create: bool) -> Result<Connection> {
+        schema::check_sqlite(rusqlite::version_number())?;
+        let Place { path, options, .. } = &*self.place;
+        let doing = format!("open {}", path.display());
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_create);
+        let mut connection = Connection::open_with_flags(path, flags).map_err(failed(&doing))?;
+        connection.busy_timeout(options.busy_deadline()).map_err(failed(&doing))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        prepare_file(&mut connection, options.busy_deadline(), may_create).map_err(|error| {
+            Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
+        })?;
+        self.set(&connection).map_err(failed(&doing))?;
+        Ok(connection)
+    }
+
+    fn set(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let pragmas = self.place.options.pragmas();
+        match self.role {
+            Role::Writer => connection.execute_batch(&pragmas.writer())?,
+            Role::Reader => connection.execute_batch(&pragmas.reader())?,
+        }
+        if let (Role::Writer, Some(bytes)) = (self.role, self.place.options.max_bytes()) {
+            let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = (bytes / u64::from(page)).max(1);
+            connection.pragma_update_and_check(
+                None,
+                "max_page_count",
+                pages.to_string(),
+                |_| Ok(()),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+const STATEMENTS: usize = 64;
+
+/// Refuses what is not ours, and makes a log of an empty file.
+fn prepare_file(connection: &mut Connection, deadline: Duration, may_create: bool) -> Result<()> {
+    if connection.is_readonly(MAIN_DB).map_err(failed("look at the file"))? {
+        let message = "the file or its folder is read-only, and SQLite has to write in both";
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    // Nothing is changed before this tells that the file is ours.
+    let setup = identity(connection)?.setup()?;
+    if setup == Setup::Create && !may_create {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            "the file is empty: open the store anew to make a log of it",
+        ));
+    }
+    switch_to_wal(connection, deadline)?;
+    if setup == Setup::Create { create(connection) } else { Ok(()) }
+}
+
+fn identity(connection: &Connection) -> Result<Identity> {
+    connection
+        .query_row(schema::IDENTITY, (), |row| {
+            Ok(Identity {
+                application_id: row.get(0)?,
+                user_version: row.get(1)?,
+                objects: row.get(2)?,
+            })
+        })
+        .map_err(failed("read the file's header"))
+}
+
+/// Two that switch an empty file at once get in each other's way without
+/// SQLite's waiting for the lock, so this waits.
+fn switch_to_wal(connection: &Connection, deadline: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match connection
+            .query_row(schema::WAL, (), |row| row.get::<_, String>(0))
+            .map_err(failed("switch to a WAL"))
+        {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                let message = format!(
+                    "SQLite keeps the journal mode '{mode}' here: put the file on a local disk"
+                );
+                return Err(Error::new(ErrorKind::Backend, message));
+            }
+            Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < deadline => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn create(connection: &mut Connection) -> Result<()> {
+    let doing = "make an empty log";
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed(doing))?;
+    // Another process may have been quicker.
+    if identity(&transaction)?.setup()? == Setup::Create {
+        transaction.execute_batch(schema::CREATE).map_err(failed(doing))?;
+        transaction.execute_batch(schema::MARK).map_err(failed(doing))?;
+    }
+    transaction.commit().map_err(failed(doing))
+}

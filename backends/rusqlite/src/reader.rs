@@ -1,0 +1,151 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use downlink::{Error, ErrorKind, Page, Read, Result, Scope};
+use downlink_sqlite_schema::sql;
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::connection::{Current, Place, Role, Slot};
+use crate::error::failed;
+use crate::names::Names;
+use crate::snapshot::Snapshot;
+use crate::{log, stream};
+
+/// Threads that read, each on a connection of its own.
+///
+/// Callers are served in the order in which they came, and no more of them
+/// reach the threads than there are threads.
+pub(crate) struct Readers {
+    /// `None` once the store is closed.
+    jobs: RwLock<Option<Sender<Job>>>,
+    free: Arc<Semaphore>,
+}
+
+type Job = Box<dyn FnOnce(&mut Session) + Send>;
+
+impl Readers {
+    /// Starts the threads. They end when the last clone of `Readers` is gone.
+    pub(crate) fn start(place: &Arc<Place>) -> Result<(Self, Vec<JoinHandle<()>>)> {
+        let count = place.options().readers();
+        let (jobs, queue) = bounded(count);
+        let threads = (0..count)
+            .map(|_| {
+                let session = Session::new(Slot::new(Arc::clone(place), Role::Reader));
+                let queue = queue.clone();
+                spawn("downlink-reader", move || session.serve(&queue))
+            })
+            .collect::<Result<_>>()?;
+        let jobs = RwLock::new(Some(jobs));
+        Ok((Self { jobs, free: Arc::new(Semaphore::new(count)) }, threads))
+    }
+
+    /// Runs `work` in one snapshot.
+    pub(crate) async fn snapshot<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Snapshot<'_>) -> Result<T> + Send + 'static,
+    {
+        // The permit goes with the job: whoever stops waiting does not make room for one more.
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
+        let (answer, answered) = oneshot::channel();
+        let job = move |session: &mut Session| {
+            let result = session.snapshot(work);
+            drop(permit);
+            let _ = answer.send(result);
+        };
+        self.send(Box::new(job))?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    fn send(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().and_then(|jobs| jobs.try_send(job).ok()).ok_or_else(closed)
+    }
+
+    /// Lets nobody in any more, and ends the threads when they have answered.
+    pub(crate) fn close(&self) {
+        self.free.close();
+        *self.jobs.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers")
+            .field("free", &self.free.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
+}
+
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(work).map_err(|error| {
+        Error::with_source(ErrorKind::Unavailable, "the system gives no more threads", error)
+    })
+}
+
+/// A reading connection and what it remembers.
+#[derive(Debug)]
+struct Session {
+    slot: Slot,
+    names: Names,
+}
+
+impl Session {
+    fn new(slot: Slot) -> Self {
+        Self { slot, names: Names::default() }
+    }
+
+    fn serve(mut self, queue: &Receiver<Job>) {
+        for job in queue {
+            job(&mut self);
+        }
+    }
+
+    fn snapshot<T>(&mut self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<T>) -> Result<T> {
+        let Current { connection, is_new } = self.slot.current()?;
+        if is_new {
+            self.names = Names::default();
+        }
+        let result = in_transaction(connection, &mut self.names, work);
+        if result.as_ref().is_err_and(|error| !error.is_other_history()) {
+            // Whatever state the connection is in, the next read has a new one.
+            self.slot.close();
+        }
+        result
+    }
+}
+
+/// Runs `work` in a transaction that reads, and ends it whatever comes.
+pub(crate) fn in_transaction<T>(
+    connection: &Connection,
+    names: &mut Names,
+    work: impl FnOnce(&mut Snapshot<'_>) -> Result<T>,
+) -> Result<T> {
+    execute(connection, sql::BEGIN_READ)?;
+    let result = Snapshot::of(connection, names).and_then(|mut snapshot| work(&mut snapshot));
+    let ended = execute(connection, sql::COMMIT);
+    result.and_then(|value| ended.map(|()| value))
+}
+
+fn execute(connection: &Connection, text: &str) -> Result<()> {
+    connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.execute(()))
+        .map(drop)
+        .map_err(failed("read a snapshot"))
+}
+
+/// Reads a page.
+pub(crate) fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
+    match read.scope() {
+        Scope::Log { after } => log::read(snapshot, read, *after),
+        Scope::Stream { stream, after } => stream::read(snapshot, read, stream, *after),
+    }
+}

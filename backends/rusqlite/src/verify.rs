@@ -1,0 +1,78 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use downlink::Result;
+use downlink_sqlite_schema::{Verifier, sql};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use tokio::sync::oneshot;
+
+pub use downlink_sqlite_schema::{Problem, VerifyReport};
+
+use crate::Options;
+use crate::connection::{Place, Role, Slot};
+use crate::error::failed;
+use crate::names::Names;
+use crate::options::place;
+use crate::reader::{closed, in_transaction, spawn};
+use crate::row::{column, event_row};
+
+/// Walks through a whole file; see [`RusqliteStore::verify`](crate::RusqliteStore::verify).
+///
+/// # Errors
+///
+/// As there, and those of [`Options::open`].
+///
+/// # Cancel safety
+///
+/// As there.
+pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
+    let path = place(path.as_ref())?;
+    let (answer, answered) = oneshot::channel();
+    spawn("downlink-verify", move || drop(answer.send(walk(path))))?;
+    answered.await.map_err(|_| closed())?
+}
+
+fn walk(path: PathBuf) -> Result<VerifyReport> {
+    let mut slot = Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader);
+    let connection = slot.current()?.connection;
+    in_transaction(connection, &mut Names::default(), |snapshot| {
+        let mut verifier = Verifier::new();
+        let connection = snapshot.connection;
+        each(connection, sql::INTEGRITY_CHECK, |row| {
+            verifier.integrity(column(row, 0, ValueRef::as_str)?);
+            Ok(())
+        })?;
+        each(connection, sql::ALL_STREAMS, |row| {
+            verifier.stream(row.get(0)?, column(row, 1, ValueRef::as_str)?);
+            Ok(())
+        })?;
+        each(connection, sql::ALL_TYPES, |row| {
+            verifier.event_type(row.get(0)?, column(row, 1, ValueRef::as_str)?);
+            Ok(())
+        })?;
+        each(connection, sql::ALL_EVENTS, |row| {
+            verifier.event(&event_row(row)?);
+            Ok(())
+        })?;
+        each(connection, sql::ALL_STREAM_HEADS, |row| {
+            verifier.stream_head(row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(())
+        })?;
+        Ok(verifier.finish(&snapshot.head))
+    })
+}
+
+fn each(
+    connection: &Connection,
+    text: &str,
+    mut tell: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> Result<()> {
+    let doing = "verify the file";
+    let mut statement = connection.prepare(text).map_err(failed(doing))?;
+    let mut rows = statement.query(()).map_err(failed(doing))?;
+    while let Some(row) = rows.next().map_err(failed(doing))? {
+        tell(row).map_err(failed(doing))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What is opened, what is refused, and what is there afterwards.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
+use downlink_rusqlite::Options;
+use support::{Place, all, append, chain, stored};
+
+#[tokio::test]
+async fn events_are_there_after_reopening() {
+    let place = Place::new();
+    let store = place.open().await;
+    let first = stored(&store, "flight-UA1545", 3).await;
+    let before = all(&store).await;
+    store.close().await;
+
+    let store = place.open().await;
+    assert_eq!(all(&store).await, before);
+    let next = stored(&store, "flight-UA1545", 1).await;
+    assert_eq!(next.writes[0].first, first.writes[0].last.next());
+    assert!(next.first > first.last());
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_repeat_is_known_after_reopening() {
+    let place = Place::new();
+    let store = place.open().await;
+    let said = append("flight-UA1545", 2);
+    let first = store.append(said.clone()).await.unwrap();
+    store.close().await;
+    let again = place.open().await.append(said).await.unwrap();
+    assert!(again.duplicate);
+    assert_eq!((again.first, again.cursor), (first.first, first.cursor));
+}
+
+#[tokio::test]
+async fn an_empty_log_has_no_head() {
+    let place = Place::new();
+    assert_eq!(place.open().await.head().await.unwrap(), Cursor::START);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_left_alone() {
+    let place = Place::new();
+    let text = "a letter to my aunt, long enough for a header of a hundred bytes".repeat(20);
+    fs::write(&place.path, &text).unwrap();
+    let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
+    assert_eq!(fs::read_to_string(&place.path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_database_of_something_else_is_left_alone() {
+    for mark in
+        ["CREATE TABLE aunts (name)", "PRAGMA application_id = 7", "PRAGMA user_version = 3"]
+    {
+        let place = Place::new();
+        place.sql().execute_batch(mark).unwrap();
+        let before = fs::read(&place.path).unwrap();
+        let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{mark}: {error}");
+        assert_eq!(fs::read(&place.path).unwrap(), before, "{mark}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_version_is_refused() {
+    let place = Place::new();
+    place.open().await.close().await;
+    place.sql().execute_batch("PRAGMA user_version = 2").unwrap();
+    let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("newer release"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_in_memory_is_refused() {
+    for path in [":memory:", ""] {
+        let error = downlink_rusqlite::open(path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("MemoryStore"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named() {
+    let place = Place::new();
+    for path in [place.folder.path().join("missing/flights.db"), place.folder.path().into()] {
+        let error = downlink_rusqlite::open(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_read_only_folder_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::new();
+    place.open().await.close().await;
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    // The system's administrator may write everywhere, and the store with him.
+    let is_allowed = fs::write(place.folder.path().join("probe"), "").is_ok();
+    match downlink_rusqlite::open(&place.path).await {
+        Ok(store) => assert!(is_allowed && store.append(append("s", 1)).await.is_ok()),
+        Err(error) => {
+            assert!(!is_allowed);
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.to_string().contains("read-only"), "{error}");
+        }
+    }
+    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn two_handles_on_one_file_see_each_other() {
+    let place = Place::new();
+    let (one, other) = (place.open().await, place.open().await);
+    for round in 1..=4_u64 {
+        for store in [&one, &other] {
+            stored(store, "flight-UA1545", 1).await;
+        }
+        let last = Version::new(2 * round).unwrap();
+        let page = other.read(Read::stream("flight-UA1545".try_into().unwrap())).await.unwrap();
+        assert_eq!(page.stream.unwrap().version, last);
+        assert_eq!(one.head().await.unwrap(), other.head().await.unwrap());
+    }
+    assert!(one.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn two_that_open_an_empty_file_at_once_share_it() {
+    for _ in 0..16 {
+        let place = Place::new();
+        let (one, other) = tokio::join!(
+            downlink_rusqlite::open(&place.path),
+            downlink_rusqlite::open(&place.path)
+        );
+        stored(&one.unwrap(), "a", 1).await;
+        assert_eq!(all(&other.unwrap()).await.events.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let place = Place::new();
+    let store = place.open().await;
+    let clone = store.clone();
+    store.close().await;
+    store.close().await;
+    for kind in [
+        clone.append(append("s", 1)).await.unwrap_err().kind(),
+        clone.read(Read::log()).await.unwrap_err().kind(),
+        clone.head().await.unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, ErrorKind::Unavailable);
+    }
+    // Closed means closed: the last connection has taken the WAL away.
+    assert!(!place.with_end("-wal").exists());
+}
+
+#[tokio::test]
+async fn what_waits_is_stored_after_the_last_handle_is_gone() {
+    let place = Place::new();
+    let store = place.open().await;
+    let appends: Vec<_> = (0..50).map(|_| append("flight-UA1545", 1)).collect();
+    for said in &appends {
+        let mut waiting = store.append(said.clone());
+        assert!(futures::poll!(&mut waiting).is_pending());
+    }
+    let closing = store.clone();
+    drop(store);
+    closing.close().await;
+    let store = place.open().await;
+    assert_eq!(all(&store).await.events.len(), 50);
+    for said in appends {
+        assert!(store.append(said).await.unwrap().duplicate);
+    }
+}
+
+#[tokio::test]
+async fn a_small_store_is_the_same_store() {
+    let place = Place::new();
+    let options = Options::new()
+        .with_readers(0)
+        .with_queue(0)
+        .with_group(0)
+        .with_cache(0)
+        .with_queue_bytes(0);
+    let store = options.open(&place.path).await.unwrap();
+    let said =
+        downlink::Append::to("s", Expected::NoStream, [support::event("A"), support::event("B")])
+            .unwrap();
+    store.append(said).await.unwrap();
+    assert_eq!(all(&store).await.events.len(), 2);
+}

@@ -1,0 +1,80 @@
+//! That the statements find what they look for, and do not search for it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use downlink::{Filter, FilterItem};
+use downlink_sqlite_schema::{Condition, sql};
+use rusqlite::Connection;
+use support::Place;
+
+/// What SQLite says it will do.
+fn plan(connection: &Connection, text: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+    let count = statement.parameter_count();
+    let parameters = rusqlite::params_from_iter((0..count).map(|_| 1));
+    statement.query_map(parameters, |row| row.get("detail")).unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn nothing_but_a_page_scans_the_log() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let connection = place.sql();
+    for text in [
+        sql::STREAM_KEY,
+        sql::STREAM_NAME,
+        sql::TYPE_KEY,
+        sql::TYPE_NAME,
+        sql::STREAM_HEAD,
+        sql::EVENT_BY_ID,
+        sql::EVENT_AT,
+        sql::ID_AT,
+        sql::LINKS_AT,
+        sql::EVENTS_AFTER,
+        sql::EVENTS_BEFORE,
+        sql::NEWEST_UP_TO,
+        sql::OLDEST_FROM,
+        sql::WALK_BACK,
+        sql::SEEK_VERSION,
+        sql::SEEK_FIRST_AFTER,
+    ] {
+        let plan = plan(&connection, text);
+        let is_scan = |step: &String| {
+            step.starts_with("SCAN")
+                && !["w", "s", "walk", "seek"].iter().any(|own| *step == format!("SCAN {own}"))
+        };
+        assert!(!plan.iter().any(is_scan), "{text}\n{plan:#?}");
+    }
+    // The right edge of the index, and not its whole length.
+    let plan = plan(&connection, sql::MAX_ID);
+    assert_eq!(plan, ["SCAN events USING COVERING INDEX sqlite_autoindex_events_1"]);
+}
+
+#[tokio::test]
+async fn a_filter_looks_its_names_up_and_walks_the_window_only() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let connection = place.sql();
+    let item = FilterItem::new()
+        .with_stream("a")
+        .and_then(|item| item.with_stream_prefix("flight-"))
+        .and_then(|item| item.with_type("Departed"))
+        .and_then(|item| item.with_type_prefix("Flight"))
+        .and_then(|item| item.without_type("Landed"))
+        .and_then(|item| item.with_tag("x"))
+        .unwrap();
+    let condition = Condition::of(&Filter::from(item)).unwrap();
+    for newest_first in [false, true] {
+        let plan = plan(&connection, &sql::events_between(&condition.text, newest_first));
+        assert!(
+            plan[0].contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            "{plan:#?}"
+        );
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
+    }
+}

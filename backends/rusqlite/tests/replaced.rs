@@ -1,0 +1,127 @@
+//! A file that is replaced, restored or gone under a running store.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use downlink::{ErrorKind, EventStore, Read, Version};
+use downlink_rusqlite::{RusqliteStore, verify};
+use support::{Place, all, append, copy, stored};
+
+/// A running store with five events, and a backup with three of them.
+async fn with_backup(place: &Place) -> (RusqliteStore, PathBuf) {
+    let backup = place.folder.path().join("backup.db");
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    store.close().await;
+    copy(&place.path, &backup);
+    let store = place.open().await;
+    stored(&store, "flight-AA1141", 1).await;
+    stored(&store, "flight-UA1545", 1).await;
+    all(&store).await;
+    (store, backup)
+}
+
+fn remove_sidecars(place: &Place) {
+    for end in ["-wal", "-shm"] {
+        fs::remove_file(place.with_end(end)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_restored_backup_is_noticed_under_a_running_store() {
+    let place = Place::new();
+    let (store, backup) = with_backup(&place).await;
+    let head = store.head().await.unwrap();
+    fs::rename(backup, &place.path).unwrap();
+    remove_sidecars(&place);
+
+    let resume = || store.read(Read::log().resume(head));
+    assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::CursorAhead);
+    // The same positions and keys get other events and names.
+    let next = stored(&store, "flight-DL1234", 2).await;
+    assert_eq!(next.last(), head.position());
+    assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::HistoryChanged);
+    let version = stored(&store, "flight-UA1545", 1).await.writes[0].last;
+    assert_eq!(version, Version::new(4).unwrap());
+    let names: Vec<_> =
+        all(&store).await.events.iter().map(|event| event.stream().to_string()).collect();
+    let (ua, dl) = ("flight-UA1545", "flight-DL1234");
+    assert_eq!(names, [ua, ua, ua, dl, dl, ua]);
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
+    let place = Place::new();
+    let (store, backup) = with_backup(&place).await;
+    fs::rename(backup, &place.path).unwrap();
+    for error in [
+        store.append(append("s", 1)).await.unwrap_err(),
+        store.read(Read::log()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("flights.db-wal"), "{error}");
+    }
+    remove_sidecars(&place);
+    assert_eq!(all(&store).await.events.len(), 3);
+    stored(&store, "s", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_named() {
+    let place = Place::new();
+    let (store, backup) = with_backup(&place).await;
+    fs::remove_file(&place.path).unwrap();
+    for error in [
+        store.append(append("s", 1)).await.unwrap_err(),
+        store.read(Read::log()).await.unwrap_err(),
+        store.head().await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("flights.db"), "{error}");
+    }
+    assert!(!place.path.exists(), "no empty log is made in its place");
+    assert_eq!(verify(&place.path).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    remove_sidecars(&place);
+    fs::rename(backup, &place.path).unwrap();
+    assert_eq!(all(&store).await.events.len(), 3);
+}
+
+/// As `.restore` of SQLite's shell does it: through SQLite, in the same file.
+#[tokio::test]
+async fn a_log_that_was_rewritten_in_place_is_noticed() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 2).await;
+    let old = all(&store).await.head;
+    let other = Place::new();
+    let source = other.open().await;
+    stored(&source, "flight-AA1141", 1).await;
+    stored(&source, "flight-DL1234", 1).await;
+    source.close().await;
+    let tables = ["streams", "types", "events", "heads", "head"];
+    let sql = place.sql();
+    sql.execute("ATTACH ?1 AS other", [other.path.to_str().unwrap()]).unwrap();
+    let replace = |table: &&str| {
+        format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM other.{table};")
+    };
+    let script: String = tables.iter().map(replace).collect();
+    sql.execute_batch(&format!("BEGIN IMMEDIATE; {script} COMMIT")).unwrap();
+
+    // Same file, same generation, same position; only the last event differs.
+    assert_eq!(
+        store.read(Read::log().resume(old)).await.unwrap_err().kind(),
+        ErrorKind::HistoryChanged
+    );
+    let version = stored(&store, "flight-UA1545", 1).await.writes[0].last;
+    assert_eq!(version, Version::FIRST);
+    let names: Vec<_> =
+        all(&store).await.events.iter().map(|event| event.stream().to_string()).collect();
+    assert_eq!(names, ["flight-AA1141", "flight-DL1234", "flight-UA1545"]);
+    assert!(store.verify().await.unwrap().is_sound());
+}

@@ -1,0 +1,63 @@
+use crate::Durability;
+
+/// How the connections of a store are set. What is not here stays as SQLite has
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pragmas {
+    /// What a commit survives.
+    pub durability: Durability,
+    /// The page cache of one connection, in bytes.
+    pub cache_bytes: usize,
+    /// The length of the WAL, in pages, at which the writer moves it into the
+    /// database.
+    pub checkpoint_pages: u32,
+}
+
+/// Returns the new mode, which has to be `wal`. The mode is kept in the file,
+/// so this comes after the check that the file is ours.
+pub const WAL: &str = "PRAGMA journal_mode = WAL";
+
+impl Pragmas {
+    /// For the connection that writes.
+    #[must_use]
+    pub fn writer(&self) -> String {
+        format!(
+            "PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}; {}",
+            self.durability.synchronous(),
+            self.checkpoint_pages,
+            // A WAL that a long reader let grow is cut to this when it starts anew.
+            i64::from(self.checkpoint_pages) * 2 * 4_096,
+            self.shared()
+        )
+    }
+
+    /// For a connection that only reads. Only the writer checkpoints.
+    #[must_use]
+    pub fn reader(&self) -> String {
+        format!("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; {}", self.shared())
+    }
+
+    fn shared(&self) -> String {
+        let kibibytes = self.cache_bytes / 1_024;
+        format!(
+            "PRAGMA cache_size = -{kibibytes}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_is_what_one_gets_unasked() {
+        let pragmas = Pragmas {
+            durability: Durability::default(),
+            cache_bytes: 1 << 20,
+            checkpoint_pages: 1_000,
+        };
+        assert!(pragmas.writer().contains("synchronous = FULL;"));
+        assert!(pragmas.reader().contains("query_only = ON;"));
+        assert!(pragmas.reader().contains("cache_size = -1024;"));
+    }
+}

@@ -1,0 +1,53 @@
+-- Names are long and repeat: events carry a number instead.
+CREATE TABLE streams (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE types (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- The log. What is looked at without the payload comes before it, since SQLite
+-- reads a long row from its front.
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    stream INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    -- Position of the stream's event `version - 1`; 0 if there is none.
+    prev INTEGER NOT NULL,
+    -- Position of the stream's event `version & (version - 1)`; 0 if there is none.
+    jump INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    -- Microseconds since 1970, never decreasing.
+    recorded_at INTEGER NOT NULL,
+    -- NULL is application/json.
+    content_type TEXT,
+    -- NULL is none; else each tag as one byte of length and its bytes.
+    tags BLOB,
+    -- NULL is {}.
+    metadata BLOB,
+    payload BLOB NOT NULL
+) STRICT;
+
+-- Where each stream's links begin.
+CREATE TABLE heads (
+    stream INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL
+) STRICT;
+
+-- The end of the log. The next position comes from here and not from the rows,
+-- so that none is given twice. `generation` rises with every transaction that
+-- appends, whoever commits it.
+CREATE TABLE head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    position INTEGER NOT NULL,
+    id BLOB,
+    recorded_at INTEGER NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO head VALUES (1, 0, NULL, 0, 0);

@@ -1,0 +1,278 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use downlink::{Position, Result, StreamId, Timestamp, Version};
+
+use crate::links::{Chain, Links, Next};
+use crate::{EventRow, HeadRow};
+
+/// How many problems a report lists; the others are counted.
+const MAX_LISTED: usize = 100;
+
+/// What a walk through a whole file found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// The events of the log.
+    pub events: u64,
+    /// The streams that have events.
+    pub streams: u64,
+    /// What is wrong, in the order in which it was found; at most 100.
+    pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub not_listed: u64,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events in {} streams: ", self.events, self.streams)?;
+        if self.is_sound() {
+            return f.write_str("sound");
+        }
+        for (index, problem) in self.problems.iter().enumerate() {
+            write!(f, "{}{problem}", if index > 0 { "; " } else { "" })?;
+        }
+        if self.not_listed > 0 {
+            write!(f, "; and {} more", self.not_listed)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// SQLite's own check complains.
+    File(String),
+    /// An event has what none may have: names, tags, sizes.
+    Row {
+        /// Its position.
+        position: i64,
+        /// What it is.
+        what: String,
+    },
+    /// An event's version is not the one after the last of its stream.
+    Version {
+        /// Its position.
+        position: Position,
+        /// The version that it should have.
+        expected: Version,
+        /// The one that it has.
+        found: Version,
+    },
+    /// An event's `prev` or `jump` points elsewhere.
+    Link {
+        /// Its position.
+        position: Position,
+        /// Where it should point.
+        expected: Links,
+        /// Where it points.
+        found: Links,
+    },
+    /// An event was recorded before the one before it.
+    Time {
+        /// Its position.
+        position: Position,
+    },
+    /// The end of a stream is not its last event.
+    StreamHead {
+        /// The stream's key.
+        stream: i64,
+        /// The version and position of the last event; `None` if it has none.
+        expected: Option<(Version, Position)>,
+        /// What the table of heads has.
+        found: Option<(i64, i64)>,
+    },
+    /// The end of the log is not its last event.
+    Head {
+        /// The position of the last event.
+        expected: Position,
+        /// The position of the row of the head.
+        found: Position,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(what) => f.write_str(what),
+            Self::Row { position, what } => write!(f, "event at position {position}: {what}"),
+            Self::Version { position, expected, found } => {
+                write!(
+                    f,
+                    "event at position {position}: version {found} where {expected} comes next"
+                )
+            }
+            Self::Link { position, expected, found } => write!(
+                f,
+                "event at position {position}: links to {} and {} instead of {} and {}",
+                found.prev, found.jump, expected.prev, expected.jump
+            ),
+            Self::Time { position } => {
+                write!(f, "event at position {position}: recorded before the one before it")
+            }
+            Self::StreamHead { stream, expected, found } => {
+                let at = |end: Option<(String, String)>| {
+                    end.map_or("nothing".into(), |(version, position)| {
+                        format!("version {version} at {position}")
+                    })
+                };
+                let expected =
+                    expected.map(|(version, position)| (version.to_string(), position.to_string()));
+                let found =
+                    found.map(|(version, position)| (version.to_string(), position.to_string()));
+                write!(f, "head of stream {stream}: {} instead of {}", at(found), at(expected))
+            }
+            Self::Head { expected, found } => {
+                write!(f, "head of the log: position {found} instead of {expected}")
+            }
+        }
+    }
+}
+
+/// Checks a file row by row, without a driver.
+///
+/// Tell it the names, then every event in the order of positions, then the
+/// heads, all of one snapshot. It needs memory for each stream, not for each
+/// event.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    report: VerifyReport,
+    streams: HashMap<i64, Option<Chain>>,
+    stream_names: HashMap<i64, StreamId>,
+    types: HashMap<i64, downlink::EventType>,
+    last: Option<HeadRow>,
+}
+
+impl Verifier {
+    /// Nothing told yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A row of SQLite's own check.
+    pub fn integrity(&mut self, row: &str) {
+        if row != "ok" {
+            self.found(Problem::File(row.into()));
+        }
+    }
+
+    /// A row of `streams`.
+    pub fn stream(&mut self, key: i64, name: &str) {
+        match StreamId::new(name) {
+            Ok(name) => drop(self.stream_names.insert(key, name)),
+            Err(error) => self.found(Problem::File(format!("stream {key}: {error}"))),
+        }
+        self.streams.insert(key, None);
+    }
+
+    /// A row of `types`.
+    pub fn event_type(&mut self, key: i64, name: &str) {
+        match downlink::EventType::new(name) {
+            Ok(name) => drop(self.types.insert(key, name)),
+            Err(error) => self.found(Problem::File(format!("type {key}: {error}"))),
+        }
+    }
+
+    /// The next row of `events`.
+    pub fn event(&mut self, row: &EventRow<'_>) {
+        self.report.events += 1;
+        if let Err(what) = self.check_event(row) {
+            self.found(Problem::Row { position: row.position, what });
+        }
+    }
+
+    fn check_event(&mut self, row: &EventRow<'_>) -> Result<(), String> {
+        let stream = self.stream_names.get(&row.stream).ok_or("its stream is not known")?;
+        let event_type = self.types.get(&row.event_type).ok_or("its type is not known")?;
+        let event =
+            row.to_event(stream.clone(), event_type.clone()).map_err(|error| error.to_string())?;
+        let last = HeadRow {
+            position: event.position(),
+            id: Some(event.id()),
+            recorded_at: event.recorded_at(),
+            generation: 0,
+        };
+        if self.last.replace(last).is_some_and(|before| before.recorded_at > event.recorded_at()) {
+            self.found(Problem::Time { position: event.position() });
+        }
+        self.check_links(row, event.position(), event.version());
+        Ok(())
+    }
+
+    fn check_links(&mut self, row: &EventRow<'_>, position: Position, version: Version) {
+        let chain = self.streams.entry(row.stream).or_default();
+        let next = Version::following(chain.as_ref().map(Chain::version));
+        let expected = match chain.as_ref().map(Chain::next) {
+            Some(Next::Ready(links)) => links,
+            Some(Next::Fetch(_)) => unreachable!("the chain is whole from the first event on"),
+            None => Chain::FIRST,
+        };
+        match chain {
+            Some(chain) => chain.push(position),
+            None => *chain = Some(Chain::of_head(Version::FIRST, position)),
+        }
+        if version != next {
+            self.found(Problem::Version { position, expected: next, found: version });
+        }
+        let found = |number| crate::number::position_from_sql(number).unwrap_or(Position::MAX);
+        let found = Links { prev: found(row.prev), jump: found(row.jump) };
+        if found != expected {
+            self.found(Problem::Link { position, expected, found });
+        }
+    }
+
+    /// A row of `heads`.
+    pub fn stream_head(&mut self, stream: i64, version: i64, position: i64) {
+        let chain = self.streams.remove(&stream).flatten();
+        let expected = chain.map(|chain| (chain.version(), chain.position()));
+        let as_stored = expected.map(|(version, position)| {
+            (crate::number::version_to_sql(version), crate::number::position_to_sql(position))
+        });
+        let found = Some((version, position));
+        if as_stored != found {
+            self.found(Problem::StreamHead { stream, expected, found });
+        }
+        self.report.streams += u64::from(expected.is_some());
+    }
+
+    /// The row of `head`, and the end.
+    #[must_use]
+    pub fn finish(mut self, head: &HeadRow) -> VerifyReport {
+        let mut left: Vec<_> = std::mem::take(&mut self.streams).into_iter().collect();
+        left.sort_unstable_by_key(|(stream, _)| *stream);
+        for (stream, chain) in left {
+            let expected = chain.map(|chain| (chain.version(), chain.position()));
+            self.found(Problem::StreamHead { stream, expected, found: None });
+        }
+        let last = self.last.unwrap_or(HeadRow {
+            position: Position::ZERO,
+            id: None,
+            recorded_at: Timestamp::EPOCH,
+            generation: 0,
+        });
+        if (last.position, last.id, last.recorded_at) != (head.position, head.id, head.recorded_at)
+        {
+            self.found(Problem::Head { expected: last.position, found: head.position });
+        }
+        self.report
+    }
+
+    fn found(&mut self, problem: Problem) {
+        if self.report.problems.len() < MAX_LISTED {
+            self.report.problems.push(problem);
+        } else {
+            self.report.not_listed += 1;
+        }
+    }
+}
