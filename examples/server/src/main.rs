@@ -14,6 +14,10 @@ use tracing_subscriber::EnvFilter;
 
 use self::args::Args;
 
+/// What thousands of idle streams cost is mostly how their memory is packed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
