@@ -20,6 +20,10 @@ use downlink::{Append, EventStore, Expected, Read, StreamId};
 use downlink_rusqlite::RusqliteStore;
 use raw::{Indexed, Linked, Random, event};
 
+/// The allocator of the example server, for everything that is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const APPENDERS: u64 = 64;
 const CONNECTIONS: u64 = 8;
 /// Short rounds in turn, since the disk's speed drifts.

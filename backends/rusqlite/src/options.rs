@@ -40,7 +40,7 @@ impl Options {
             queue_bytes: 64 << 20,
             readers: 4,
             group_events: 4_096,
-            linger: Duration::from_micros(150),
+            linger: Duration::from_micros(300),
             busy_deadline: Duration::from_secs(5),
             cache_bytes: 8 << 20,
             max_bytes: None,

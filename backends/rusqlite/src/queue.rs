@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use downlink::{Append, Appended, Cursor, Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -131,8 +131,12 @@ pub(crate) struct Exit {
     jobs: Receiver<Job>,
     group_events: usize,
     linger: Duration,
-    /// How many appends the last group had.
+    /// How many appends the last transaction had.
     last: usize,
+    /// What the present one has.
+    present: Load,
+    /// When the present one stops to wait for more.
+    deadline: Option<Instant>,
 }
 
 /// A queue of so many appends and bytes.
@@ -144,65 +148,66 @@ pub(crate) fn queue(
     let (sender, jobs) = bounded(max_appends);
     let (appends, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let room = Arc::new(Room { appends, bytes, max_appends, max_bytes });
+    let (last, present, deadline) = (0, Load::default(), None);
     (
         Entrance { jobs: RwLock::new(Some(sender)), room },
-        Exit { jobs, group_events, linger, last: 0 },
+        Exit { jobs, group_events, linger, last, present, deadline },
     )
 }
 
 impl Exit {
-    /// Waits for appends and takes those that wait as one group; `None` when
-    /// the queue is closed and empty.
+    /// Waits for appends and takes those that wait, for a new transaction;
+    /// `None` when the queue is closed and empty.
     pub(crate) fn group(&mut self) -> Option<Vec<Job>> {
-        let mut group = Gathering::new(self.group_events);
-        group.add(self.jobs.recv().ok()?);
-        self.drain(&mut group);
-        // Others that were answered with the last group are likely on their way; a lone appender has none.
-        if group.jobs.len() < self.last && !group.is_full() {
-            self.linger(&mut group);
+        self.last = self.present.appends;
+        self.present = Load::default();
+        self.deadline = None;
+        let first = self.jobs.recv().ok()?;
+        Some(self.take_with(first))
+    }
+
+    /// Takes what has arrived since, for the same transaction. Waits a little
+    /// if fewer are in it than in the last: those that were answered with it
+    /// are likely on their way, and a lone appender has none to wait for.
+    pub(crate) fn more(&mut self) -> Option<Vec<Job>> {
+        if self.present.appends >= self.last || self.is_full() {
+            return None;
         }
-        self.last = group.jobs.len();
-        Some(group.jobs)
+        let linger = self.linger;
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + linger);
+        let first = self.jobs.recv_deadline(deadline).ok()?;
+        Some(self.take_with(first))
     }
 
-    fn drain(&self, group: &mut Gathering) {
-        while !group.is_full() {
-            let Ok(job) = self.jobs.try_recv() else { return };
-            group.add(job);
+    /// Takes this one and what waits behind it.
+    fn take_with(&mut self, first: Job) -> Vec<Job> {
+        self.present.add(&first);
+        let mut jobs = vec![first];
+        while !self.is_full() {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            self.present.add(&job);
+            jobs.push(job);
         }
-    }
-
-    fn linger(&self, group: &mut Gathering) {
-        let deadline = Instant::now() + self.linger;
-        while group.jobs.len() < self.last && !group.is_full() {
-            match self.jobs.recv_deadline(deadline) {
-                Ok(job) => group.add(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-            }
-        }
-        self.drain(group);
-    }
-}
-
-struct Gathering {
-    jobs: Vec<Job>,
-    events: usize,
-    bytes: usize,
-    max_events: usize,
-}
-
-impl Gathering {
-    fn new(max_events: usize) -> Self {
-        Self { jobs: Vec::new(), events: 0, bytes: 0, max_events }
-    }
-
-    fn add(&mut self, job: Job) {
-        self.events += job.append.events().count();
-        self.bytes += job.append.size();
-        self.jobs.push(job);
+        jobs
     }
 
     fn is_full(&self) -> bool {
-        self.events >= self.max_events || self.bytes >= GROUP_BYTES
+        self.present.events >= self.group_events || self.present.bytes >= GROUP_BYTES
+    }
+}
+
+/// What the appends of one transaction amount to.
+#[derive(Default)]
+struct Load {
+    appends: usize,
+    events: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn add(&mut self, job: &Job) {
+        self.appends += 1;
+        self.events += job.append.events().count();
+        self.bytes += job.append.size();
     }
 }

@@ -1,9 +1,11 @@
-//! One group of appends in one transaction.
+//! One transaction: the appends that wait, and those that come while it works.
 
 use std::collections::HashMap;
 
 use downlink::commit::{Boundary, BoundaryFact, Facts, Group, Needs, Plan};
-use downlink::{Error, Event, EventId, EventType, Filter, Mark, Read, Result, StreamId, Timestamp};
+use downlink::{
+    Error, Event, EventId, EventType, Filter, Mark, Read, Result, StreamId, Timestamp, Version,
+};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
@@ -11,6 +13,7 @@ use downlink_sqlite_schema::number::{
 use downlink_sqlite_schema::{HeadRow, NullableColumns, Remembered, Tail, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
+use crate::batch::{Batch, Batches};
 use crate::error::failed;
 use crate::names::Names;
 use crate::queue::Scan;
@@ -25,8 +28,8 @@ pub(crate) enum Failure {
     Begin(Error),
     /// It was taken back: nothing was written.
     Work(Error),
-    /// It may have been committed; this was the plan.
-    Commit(Error, Box<Plan>),
+    /// It may have been committed; these were the plans.
+    Commit(Error, Vec<Plan>),
 }
 
 /// What a writer knows from one transaction to the next.
@@ -36,39 +39,35 @@ pub(crate) struct Memory {
     pub(crate) names: Names,
 }
 
-/// Decides a group and stores what won, durably when this returns.
+/// Decides batches and stores what won, durably when this returns. One plan
+/// for each batch that was taken.
 pub(crate) fn run(
     connection: &Connection,
     memory: &mut Memory,
-    group: &Group,
-    scans: &[Scan],
-) -> Result<Plan, Failure> {
+    batches: &mut Batches<'_>,
+) -> Result<Vec<Plan>, Failure> {
     execute(connection, sql::BEGIN_WRITE)
         .map_err(failed("begin a transaction"))
         .map_err(Failure::Begin)?;
-    let worked = Transaction::begin(connection, memory)
-        .and_then(|transaction| transaction.work(group, scans));
-    let (plan, remember) = match worked {
+    let worked =
+        Transaction::begin(connection, memory).and_then(|transaction| transaction.work(batches));
+    let (plans, remember) = match worked {
         Ok(worked) => worked,
         Err(error) => {
             roll_back(connection, memory);
             return Err(Failure::Work(error));
         }
     };
-    if plan.rows.is_empty() {
+    if plans.iter().all(|plan| plan.rows.is_empty()) {
         roll_back_unchanged(connection)?;
     } else if let Err(error) = execute(connection, sql::COMMIT) {
         let is_certain = is_certain(connection, &error);
         roll_back(connection, memory);
         let error = failed("commit")(error);
-        return Err(if is_certain {
-            Failure::Work(error)
-        } else {
-            Failure::Commit(error, Box::new(plan))
-        });
+        return Err(if is_certain { Failure::Work(error) } else { Failure::Commit(error, plans) });
     }
     remember.into_memory(&mut memory.remembered);
-    Ok(plan)
+    Ok(plans)
 }
 
 fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
@@ -102,7 +101,7 @@ struct Transaction<'a> {
     names: &'a mut Names,
     remembered: &'a mut Remembered,
     head: HeadRow,
-    /// The ends of the streams that the group needs.
+    /// The ends of the streams that were needed, as they are by now.
     tails: HashMap<StreamId, Tail>,
 }
 
@@ -110,16 +109,12 @@ struct Transaction<'a> {
 struct Remember {
     head: HeadRow,
     tails: HashMap<StreamId, Tail>,
-    ids: Option<EventId>,
 }
 
 impl Remember {
     fn into_memory(self, remembered: &mut Remembered) {
         for (stream, tail) in self.tails {
             remembered.put(stream, tail);
-        }
-        if let Some(id) = self.ids {
-            remembered.put_id(id);
         }
         remembered.committed(self.head);
     }
@@ -133,25 +128,37 @@ impl<'a> Transaction<'a> {
         Ok(Self { connection, names, remembered, head, tails: HashMap::new() })
     }
 
-    fn work(mut self, group: &Group, scans: &[Scan]) -> Result<(Plan, Remember)> {
+    fn work(mut self, batches: &mut Batches<'_>) -> Result<(Vec<Plan>, Remember)> {
+        let mut plans = Vec::new();
+        while let Some(Batch { group, scans, .. }) = batches.next() {
+            plans.push(self.store(group, scans)?);
+        }
+        Ok((plans, Remember { head: self.head, tails: self.tails }))
+    }
+
+    /// Decides one batch and stores what won, so that the next one finds it
+    /// like everything else.
+    fn store(&mut self, group: &Group, scans: &[Scan]) -> Result<Plan> {
         let facts = self.facts(&group.needs(), scans)?;
         let plan = group.decide(&facts, self.head.log_head(), Timestamp::now());
         self.insert(&plan.rows)?;
-        let ids = plan.rows.iter().map(Event::id).max();
+        if let Some(id) = plan.rows.iter().map(Event::id).max() {
+            // Forgotten again if the transaction fails.
+            self.remembered.put_id(id);
+        }
         if let Some(last) = plan.rows.last() {
             self.set_stream_heads(&plan)?;
             self.head = self.head.after(last);
             self.set_head()?;
         }
-        Ok((plan, Remember { head: self.head, tails: self.tails, ids }))
+        Ok(plan)
     }
 
     fn facts(&mut self, needs: &Needs<'_>, scans: &[Scan]) -> Result<Facts> {
         let mut facts = Facts::default();
         for stream in &needs.streams {
-            if let Some(tail) = self.tail(stream)? {
-                facts.streams.insert((*stream).clone(), tail.chain.version());
-                self.tails.insert((*stream).clone(), tail);
+            if let Some(version) = self.version(stream)? {
+                facts.streams.insert((*stream).clone(), version);
             }
         }
         self.known_events(&needs.ids, &mut facts)?;
@@ -160,6 +167,16 @@ impl<'a> Transaction<'a> {
             facts.boundaries.push(self.boundary(boundary, scan)?);
         }
         Ok(facts)
+    }
+
+    fn version(&mut self, stream: &StreamId) -> Result<Option<Version>> {
+        if let Some(tail) = self.tails.get(stream) {
+            return Ok(Some(tail.chain.version()));
+        }
+        let Some(tail) = self.tail(stream)? else { return Ok(None) };
+        let version = tail.chain.version();
+        self.tails.insert(stream.clone(), tail);
+        Ok(Some(version))
     }
 
     fn tail(&mut self, stream: &StreamId) -> Result<Option<Tail>> {

@@ -1,13 +1,16 @@
+use std::iter::repeat;
+
 use std::sync::Arc;
 
-use downlink::commit::{Group, Plan};
-use downlink::{Append, Appended, Check, Error, ErrorKind, Result, Timestamp};
+use downlink::commit::Plan;
+use downlink::{Append, Appended, Error, ErrorKind, Result, Timestamp};
 use downlink_sqlite_schema::Remembered;
 use tokio::sync::oneshot;
 
+use crate::batch::{Batch, Batches};
 use crate::connection::{Current, Place, Role, Slot};
 use crate::names::Names;
-use crate::queue::{Answer, Exit, Job, Scan};
+use crate::queue::Exit;
 use crate::transaction::{self, Failure, Memory};
 
 /// The writer remembers the ends of this many streams, and at times of twice as
@@ -44,50 +47,40 @@ impl Writer {
         let is_open = result.is_ok();
         // Whoever has stopped waiting for the store has dropped the queue, too.
         let _ = opened.send(result);
-        while is_open && let Some(jobs) = queue.group() {
-            self.commit(jobs);
+        while is_open && let Some(batches) = Batches::wait(&mut queue) {
+            self.commit(batches);
         }
     }
 
-    fn commit(&mut self, jobs: Vec<Job>) {
-        let (mut appends, mut scans, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for Job { append, scans: found, answer } in jobs {
-            scans.extend(scans_of(&append, found));
-            appends.push(append);
-            answers.push(answer);
-        }
-        let group = Group::new(appends);
-        match self.attempt(&group, &scans) {
-            Ok(plan) => answer_all(answers, plan.outcomes),
-            Err(Failure::Begin(error)) => {
-                let outcomes = answers.iter().map(|_| Err(error.clone())).collect();
-                answer_all(answers, outcomes);
-            }
-            Err(Failure::Work(error)) if answers.len() == 1 => {
-                answer_all(answers, vec![Err(error)]);
-            }
+    fn commit(&mut self, mut batches: Batches<'_>) {
+        let outcome = self.attempt(&mut batches);
+        let taken = batches.into_taken();
+        let appends: usize = taken.iter().map(|batch| batch.answers.len()).sum();
+        match outcome {
+            Ok(plans) => answer_all(taken, plans),
+            Err(Failure::Begin(error)) => fail_all(taken, &error),
+            Err(Failure::Work(error)) if appends == 1 => fail_all(taken, &error),
             Err(Failure::Work(error)) => {
-                tracing::warn!(%error, appends = answers.len(), "a group failed: trying each append alone");
-                let stored = vec![false; answers.len()];
-                self.each_alone(&group, answers, stored);
+                tracing::warn!(%error, appends, "a group failed: trying each append alone");
+                self.each_alone(taken, &[]);
             }
-            Err(Failure::Commit(error, plan)) => {
-                tracing::warn!(%error, appends = answers.len(), "a commit failed: finding out what was stored");
-                self.each_alone(&group, answers, plan.outcomes.iter().map(would_store).collect());
+            Err(Failure::Commit(error, plans)) => {
+                tracing::warn!(%error, appends, "a commit failed: finding out what was stored");
+                self.each_alone(taken, &plans);
             }
         }
     }
 
-    /// Runs a group in a transaction of its own.
-    fn attempt(&mut self, group: &Group, scans: &[Scan]) -> Result<Plan, Failure> {
+    /// Runs batches in a transaction of their own.
+    fn attempt(&mut self, batches: &mut Batches<'_>) -> Result<Vec<Plan>, Failure> {
         let Current { connection, is_new } = self.slot.current().map_err(Failure::Begin)?;
         if is_new {
             self.memory.remembered.forget();
             self.memory.names = Names::default();
         }
-        let result = transaction::run(connection, &mut self.memory, group, scans);
+        let result = transaction::run(connection, &mut self.memory, batches);
         match &result {
-            Ok(plan) => self.watch_clock(plan),
+            Ok(plans) => self.watch_clock(plans),
             Err(Failure::Begin(error)) if error.kind() == ErrorKind::Busy => {}
             // A new connection is the one state that is known.
             Err(_) => self.slot.close(),
@@ -95,21 +88,24 @@ impl Writer {
         result
     }
 
-    /// Runs each append of a group again, alone, so that only the guilty one
-    /// fails. Of those that may be stored already their ids tell.
-    fn each_alone(&mut self, group: &Group, answers: Vec<Answer>, may_be_stored: Vec<bool>) {
-        for ((append, answer), may_be_stored) in
-            group.appends().iter().zip(answers).zip(may_be_stored)
-        {
-            answer.send(self.alone(append, may_be_stored));
+    /// Runs each append again, alone, so that only the guilty one fails. Of
+    /// those that may be stored already, by these plans, their ids tell.
+    fn each_alone(&mut self, taken: Vec<Batch>, plans: &[Plan]) {
+        let mut may_be_stored =
+            plans.iter().flat_map(|plan| &plan.outcomes).map(would_store).chain(repeat(false));
+        for Batch { group, answers, .. } in taken {
+            for (append, answer) in group.appends().iter().zip(answers) {
+                let may_be_stored = may_be_stored.next().unwrap_or(false);
+                answer.send(self.alone(append, may_be_stored));
+            }
         }
     }
 
     fn alone(&mut self, append: &Append, may_be_stored: bool) -> Result<Appended> {
-        let group = Group::new(vec![append.clone()]);
-        match self.attempt(&group, &[]) {
-            Ok(plan) => {
-                let outcome = plan.outcomes.into_iter().next().expect("one outcome for one append");
+        match self.attempt(&mut Batches::alone(append.clone())) {
+            Ok(plans) => {
+                let mut outcomes = plans.into_iter().flat_map(|plan| plan.outcomes);
+                let outcome = outcomes.next().expect("one outcome for one append");
                 // What the commit that failed has stored is no repetition.
                 outcome.map(|appended| Appended {
                     duplicate: appended.duplicate && !may_be_stored,
@@ -117,8 +113,8 @@ impl Writer {
                 })
             }
             Err(Failure::Begin(error) | Failure::Work(error)) if !may_be_stored => Err(error),
-            Err(Failure::Commit(_, plan)) if !may_be_stored => {
-                self.alone(append, would_store(&plan.outcomes[0]))
+            Err(Failure::Commit(_, plans)) if !may_be_stored => {
+                self.alone(append, would_store(&plans[0].outcomes[0]))
             }
             Err(Failure::Begin(error) | Failure::Work(error) | Failure::Commit(error, _)) => {
                 Err(Error::with_source(
@@ -130,7 +126,8 @@ impl Writer {
         }
     }
 
-    fn watch_clock(&mut self, plan: &Plan) {
+    fn watch_clock(&mut self, plans: &[Plan]) {
+        let Some(plan) = plans.last() else { return };
         let now = Timestamp::now().as_micros();
         let behind = plan.head.recorded_at.as_micros().saturating_sub(now);
         let is_behind = behind > CLOCK_TOLERANCE_MICROS;
@@ -144,20 +141,21 @@ impl Writer {
     }
 }
 
-/// One scan for each boundary, in their order.
-fn scans_of(append: &Append, found: Vec<Scan>) -> impl Iterator<Item = Scan> {
-    let boundaries =
-        append.checks.iter().filter(|check| matches!(check, Check::NothingAfter(..))).count();
-    found.into_iter().chain(std::iter::repeat(Scan::NotYet)).take(boundaries)
-}
-
 /// Whether this outcome needed the commit.
 fn would_store(outcome: &Result<Appended>) -> bool {
     outcome.as_ref().is_ok_and(|appended| !appended.duplicate)
 }
 
-fn answer_all(answers: Vec<Answer>, outcomes: Vec<Result<Appended>>) {
-    for (answer, outcome) in answers.into_iter().zip(outcomes) {
-        answer.send(outcome);
+fn answer_all(taken: Vec<Batch>, plans: Vec<Plan>) {
+    for (batch, plan) in taken.into_iter().zip(plans) {
+        for (answer, outcome) in batch.answers.into_iter().zip(plan.outcomes) {
+            answer.send(outcome);
+        }
+    }
+}
+
+fn fail_all(taken: Vec<Batch>, error: &Error) {
+    for answer in taken.into_iter().flat_map(|batch| batch.answers) {
+        answer.send(Err(error.clone()));
     }
 }

@@ -30,7 +30,7 @@ impl Drain {
             (Some(token), None) | (None, Some(token)) => token.cancelled().await,
             // Boxed, because every waiting stream keeps the place of both.
             (Some(server), Some(application)) => {
-                Box::pin(server.run_until_cancelled(application.cancelled())).await.unwrap_or(())
+                Box::pin(server.run_until_cancelled(application.cancelled())).await;
             }
             (None, None) => std::future::pending().await,
         }
