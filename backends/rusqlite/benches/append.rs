@@ -21,8 +21,9 @@ use downlink_rusqlite::RusqliteStore;
 use raw::{Indexed, Linked, Random, event};
 
 /// The allocator of the example server, for everything that is compared.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const APPENDERS: u64 = 64;
 const CONNECTIONS: u64 = 8;

@@ -15,8 +15,9 @@ use tracing_subscriber::EnvFilter;
 use self::args::Args;
 
 /// What thousands of idle streams cost is mostly how their memory is packed.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
