@@ -34,9 +34,8 @@ await scenario('what a visitor does to a flight is on the board of every page', 
   return `${flight}: a delay and a cancellation, on 2 pages`;
 });
 
-// Found and clicked in one step: between two its flight may move to another row.
 async function open(page, flight) {
-  await page.locator(`#rows button[aria-label^="${flight} "]`).evaluate((row) => row.click());
+  await page.locator(`#rows button[aria-label^="${flight} "]`).click();
   await page.getByRole('heading', { name: flight }).waitFor();
 }
 
