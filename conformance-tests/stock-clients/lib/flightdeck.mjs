@@ -37,6 +37,11 @@ export class Flightdeck {
     return this.until(`has ${count} more events`, (known) => known.state === 'live' && known.received >= received + count);
   }
 
+  /** Waits until its board, which rests between its changes, shows that view of all that has come: rows hold still then if the log does. */
+  shows(view) {
+    return this.until(`shows the newest of '${view}'`, ({ shown, cursor }) => shown.view === view && shown.cursor === cursor);
+  }
+
   /** Waits until it has the whole log, which must be at rest, and checks that it is exactly that. */
   async check(program) {
     const head = await program.head();

@@ -43,7 +43,7 @@ const board = new Board(
 let newest = [];
 let awaited = [];
 let changed = true;
-let drawn = { at: 0, for: '' };
+let drawn = { at: 0, for: '', view: '', cursor: '' };
 
 // What the board shows comes from this feed, filtered by airport and airline.
 const feed = new Feed(FEED, {
@@ -168,7 +168,7 @@ function drawBoard(now) {
   const wanted = JSON.stringify([choice, board.page]);
   const soon = drawn.at + (clock.running() ? rest(clock.speed) : 0);
   if (wanted === drawn.for && performance.now() < soon) return void (changed = true);
-  drawn = { at: performance.now(), for: wanted };
+  drawn = { at: performance.now(), for: wanted, view: choice.view, cursor: feed.cursor };
   board.show(flights.view(choice.view, now), choice.view);
 }
 
@@ -237,6 +237,7 @@ window.addEventListener('resize', fit);
 window.flightdeck = Object.freeze({
   get state() { return feed.state; },
   get cursor() { return feed.cursor; },
+  get shown() { return { view: drawn.view, cursor: drawn.cursor }; },
   get received() { return ledger.received; },
   get gaps() { return ledger.gaps; },
   get repeats() { return ledger.repeats; },

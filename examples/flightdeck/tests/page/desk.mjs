@@ -11,6 +11,7 @@ await scenario('what a visitor does to a flight is on the board of every page', 
   await visitor.advance(50);
   await pauseReplay(program);
   await visitor.check(program);
+  await visitor.shows('board');
 
   const row = visitor.page.locator('#rows button:is([data-status="scheduled"], [data-status="boarding"])').first();
   const flight = (await row.getAttribute('aria-label')).split(' ')[0];
@@ -19,15 +20,15 @@ await scenario('what a visitor does to a flight is on the board of every page', 
   await visitor.page.getByLabel('Reason').fill('<b>fog</b> & snow');
   await visitor.page.screenshot({ path: `${world.folder}/desk.png` });
   await visitor.page.getByRole('button', { name: 'Delay', exact: true }).click();
-  for (const { page } of [visitor, other]) {
-    await stands(page, flight, 'Delayed');
-    await page.locator('#log').getByText(`${flight} 10 min later`).getByText('by a visitor: <b>fog</b> & snow').waitFor();
+  for (const deck of [visitor, other]) {
+    await stands(deck, flight, 'Delayed');
+    await deck.page.locator('#log').getByText(`${flight} 10 min later`).getByText('by a visitor: <b>fog</b> & snow').waitFor();
   }
   await visitor.page.getByText(/On the feed \d+ ms after the answer|The feed was faster/).waitFor();
 
   await open(visitor.page, flight);
   await visitor.page.getByRole('button', { name: 'Cancel this flight' }).click();
-  for (const { page } of [visitor, other]) await stands(page, flight, 'Cancelled');
+  for (const deck of [visitor, other]) await stands(deck, flight, 'Cancelled');
   await visitor.check(program);
   await other.check(program);
   expect("the flight's newest events", (await types(program, flight)).slice(-2), ['FlightDelayed', 'FlightCancelled']);
@@ -40,9 +41,10 @@ async function open(page, flight) {
 }
 
 // Under the heading of that status: on the board a flight may be pages away.
-async function stands(page, flight, status) {
-  await page.locator('#views').getByRole('button', { name: status }).click();
-  await page.locator(`#rows button[aria-label^="${flight} "][aria-label*="${status}"]`).waitFor();
+async function stands(deck, flight, status) {
+  await deck.page.locator('#views').getByRole('button', { name: status }).click();
+  await deck.shows(status.toLowerCase());
+  await deck.page.locator(`#rows button[aria-label^="${flight} "][aria-label*="${status}"]`).waitFor();
 }
 
 async function types(program, flight) {
