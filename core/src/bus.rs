@@ -28,6 +28,8 @@ use crate::{Position, Result};
 ///    \[`publishing_never_waits_for_listeners`\].
 /// 4. **A hint is not trusted.** What it says is for logs; nobody moves a
 ///    cursor by it \[`a_forged_hint_moves_nothing`\].
+/// 5. **Other processes are heard,** if the bus is for logs that they share: a
+///    commit of anybody wakes every listener \[`other_processes_are_woken`\].
 #[async_trait]
 pub trait Bus: fmt::Debug + Send + Sync + 'static {
     /// Tells every listener that there may be something new. Called after the

@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Cursor, Expected, Position, StreamId, Version};
+use crate::{Cursor, Expected, Position, ProjectionId, StreamId, Version};
 
 /// The result of everything that Downlink does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -194,6 +194,20 @@ impl Error {
     pub fn history_changed(cursor: Cursor) -> Self {
         let message = format!("the log has another event at cursor {cursor}, or none");
         Self::new(ErrorKind::HistoryChanged, message)
+    }
+
+    /// A [`Backend`](ErrorKind::Backend): the projection could not do its
+    /// part. For backends.
+    pub fn projection_failed(id: &ProjectionId, source: impl Into<BoxError>) -> Self {
+        let message = format!("projection {id} failed: mend it, and reset or resume it");
+        Self::with_source(ErrorKind::Backend, message, source)
+    }
+
+    /// An [`Invalid`](ErrorKind::Invalid): the projection has no read model
+    /// yet. For backends.
+    #[must_use]
+    pub fn never_projected(id: &ProjectionId) -> Self {
+        Self::invalid(format!("projection {id} has never made a step: run it first"))
     }
 
     /// A [`TooLarge`](ErrorKind::TooLarge) past this limit.

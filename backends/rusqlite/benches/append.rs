@@ -6,19 +6,17 @@
 //! $ cargo bench -p downlink-rusqlite --bench append -- --events 300000 --seconds 2
 //! ```
 
+mod measure;
 mod raw;
 
-use std::fs::File;
-use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use downlink::{Append, EventStore, Expected, Read, StreamId};
-use downlink_rusqlite::RusqliteStore;
-use raw::{Indexed, Linked, Random, event};
+use measure::{ROUNDS, Rate, Sizes, appenders, batches, fdatasync, print, replay, stream_pages};
+use raw::{Indexed, Linked, Random};
 
 /// The allocator of the example server, for everything that is compared.
 #[cfg(unix)]
@@ -27,60 +25,6 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const APPENDERS: u64 = 64;
 const CONNECTIONS: u64 = 8;
-/// Short rounds in turn, since the disk's speed drifts.
-const ROUNDS: u32 = 20;
-
-struct Sizes {
-    events: u64,
-    streams: u64,
-    round: Duration,
-}
-
-impl Sizes {
-    fn from_arguments() -> Self {
-        let arguments: Vec<String> = std::env::args().collect();
-        let value = |name: &str, default: u64| {
-            let at = arguments.iter().position(|argument| argument == name);
-            at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
-        };
-        if arguments.iter().any(|argument| argument == "--test") {
-            return Self { events: 2_000, streams: 100, round: Duration::from_millis(2) };
-        }
-        let events = value("--events", 3_000_000);
-        let streams = value("--streams", (events / 100).max(1));
-        Self { events, streams, round: Duration::from_secs(value("--seconds", 10)) / ROUNDS }
-    }
-}
-
-/// How fast something went.
-#[derive(Default)]
-struct Rate {
-    events: u64,
-    time: Duration,
-    waits: Vec<Duration>,
-}
-
-impl Rate {
-    fn add(&mut self, other: Self) {
-        self.events += other.events;
-        self.time += other.time;
-        self.waits.extend(other.waits);
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
-    fn per_second(&self) -> f64 {
-        self.events as f64 / self.time.as_secs_f64()
-    }
-
-    fn waits(&self) -> String {
-        let mut waits = self.waits.clone();
-        waits.sort_unstable();
-        match waits.as_slice() {
-            [] => String::new(),
-            [.., longest] => format!("{:>9.1?} {:>9.1?}", waits[waits.len() / 2], longest),
-        }
-    }
-}
 
 fn main() {
     let sizes = Sizes::from_arguments();
@@ -93,21 +37,6 @@ fn main() {
     println!("{:<58} {:>10} {:>6} {:>9} {:>9}", "", "events/s", "ratio", "median", "longest");
     runtime.block_on(empty(folder.path(), &sizes));
     runtime.block_on(full(folder.path(), &sizes));
-}
-
-fn fdatasync(folder: &Path) -> Duration {
-    let mut file = File::create(folder.join("sync")).expect("a file");
-    let mut times: Vec<_> = (0..200)
-        .map(|_| {
-            file.rewind().expect("a place");
-            file.write_all(&[7; 4_096]).expect("room");
-            let began = Instant::now();
-            file.sync_data().expect("a disk");
-            began.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Small logs: what group commit brings.
@@ -172,41 +101,6 @@ async fn full(folder: &Path, sizes: &Sizes) {
     print("random pages of 10 of one stream", &pages, &pages);
 }
 
-fn print(name: &str, of: &Rate, rate: &Rate) {
-    let ratio = of.per_second() / rate.per_second();
-    println!("  {name:<56} {:>10.0} {ratio:>6.2} {}", rate.per_second(), rate.waits());
-}
-
-/// So many tasks, each appending one event after the other.
-async fn appenders(store: &RusqliteStore, streams: u64, count: u64, round: Duration) -> Rate {
-    let began = Instant::now();
-    let tasks: Vec<_> = (0..count)
-        .map(|task| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                let mut random = Random::new(task + 1);
-                let mut waits = Vec::new();
-                while began.elapsed() < round {
-                    let stream: StreamId =
-                        raw::stream(random.below(streams)).try_into().expect("a name");
-                    let append = Append::to(stream, Expected::Any, [event()]).expect("an append");
-                    let asked = Instant::now();
-                    store.append(append).await.expect("stored");
-                    waits.push(asked.elapsed());
-                }
-                waits
-            })
-        })
-        .collect();
-    let mut rate = Rate::default();
-    for task in tasks {
-        rate.waits.extend(task.await.expect("no panic"));
-    }
-    rate.time = began.elapsed();
-    rate.events = u64::try_from(rate.waits.len()).expect("a few");
-    rate
-}
-
 /// As many appenders before a pool of connections: each waits for a free one.
 fn pool(path: &Path, round: Duration) -> Rate {
     let began = Instant::now();
@@ -238,46 +132,4 @@ fn pool(path: &Path, round: Duration) -> Rate {
     });
     let waits = std::mem::take(&mut *all.lock().expect("no panic"));
     Rate { events: u64::try_from(waits.len()).expect("a few"), time: began.elapsed(), waits }
-}
-
-fn batches(round: Duration, mut append: impl FnMut(&mut Random) -> u64) -> Rate {
-    let (began, mut random, mut rate) = (Instant::now(), Random::new(7), Rate::default());
-    while began.elapsed() < round {
-        let asked = Instant::now();
-        rate.events += append(&mut random);
-        rate.waits.push(asked.elapsed());
-    }
-    rate.time = began.elapsed();
-    rate
-}
-
-async fn replay(store: &RusqliteStore, events: u64) -> Rate {
-    let (began, mut rate) = (Instant::now(), Rate::default());
-    let mut read = Read::log();
-    while rate.events < events {
-        let page = store.read(read.clone()).await.expect("a page");
-        rate.events += u64::try_from(page.events.len()).expect("a few");
-        if !page.more {
-            break;
-        }
-        read = read.resume(page.scanned);
-    }
-    rate.time = began.elapsed();
-    rate
-}
-
-async fn stream_pages(store: &RusqliteStore, sizes: &Sizes) -> Rate {
-    let (began, mut rate, mut random) = (Instant::now(), Rate::default(), Random::new(3));
-    while began.elapsed() < sizes.round * ROUNDS / 4 {
-        let stream = raw::stream(random.below(sizes.streams)).try_into().expect("a name");
-        let after = downlink::Version::new(1 + random.below(sizes.events / sizes.streams))
-            .expect("a version");
-        let asked = Instant::now();
-        let page =
-            store.read(Read::stream(stream).after_version(after).limit(10)).await.expect("a page");
-        rate.waits.push(asked.elapsed());
-        rate.events += u64::try_from(page.events.len()).expect("a few");
-    }
-    rate.time = began.elapsed();
-    rate
 }

@@ -1,5 +1,6 @@
 use downlink::commit::Group;
 use downlink::{Append, Check};
+use downlink_sqlite_schema::Pass;
 
 use crate::queue::{Answer, Exit, Job, Scan};
 
@@ -41,11 +42,9 @@ pub(crate) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// What waits in the queue, and what comes while that is worked on; `None`
-    /// when the queue is closed and empty.
-    pub(crate) fn wait(queue: &'a mut Exit) -> Option<Self> {
-        let first = Batch::of(queue.group()?);
-        Some(Self { arriving: Some(queue), taken: vec![first], given: 0 })
+    /// These appends, and what comes while they are worked on.
+    pub(crate) fn of(first: Vec<Job>, queue: &'a mut Exit) -> Self {
+        Self { arriving: Some(queue), taken: vec![Batch::of(first)], given: 0 }
     }
 
     /// One append, and nothing that arrives.
@@ -55,10 +54,12 @@ impl<'a> Batches<'a> {
         Self { arriving: None, taken: vec![only], given: 0 }
     }
 
-    /// The next batch for the transaction, until it should commit.
-    pub(crate) fn next(&mut self) -> Option<&Batch> {
+    /// The next batch for the transaction, until it should commit. Nobody
+    /// joins it any more when somebody else waits for the turn.
+    pub(crate) fn next(&mut self, turn: &Pass) -> Option<&Batch> {
         if self.given == self.taken.len() {
-            self.taken.push(Batch::of(self.arriving.as_mut()?.more()?));
+            let arriving = self.arriving.as_mut().filter(|_| !turn.is_wanted())?;
+            self.taken.push(Batch::of(arriving.more()?));
         }
         self.given += 1;
         self.taken.last()

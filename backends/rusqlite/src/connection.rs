@@ -10,8 +10,8 @@ use downlink::{Error, ErrorKind, Result};
 use downlink_sqlite_schema::{self as schema, FileIdentity, Identity, OpenFiles, Seen, Setup};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
-use crate::Options;
 use crate::error::failed;
+use crate::{Options, Tx};
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Place {
 pub(crate) struct Slot {
     place: Arc<Place>,
     role: Role,
-    open: Option<(Connection, OpenFiles)>,
+    open: Option<(Tx, OpenFiles)>,
 }
 
 /// The connection, and whether it is another one than the last time.
 pub(crate) struct Current<'a> {
-    pub(crate) connection: &'a mut Connection,
+    pub(crate) connection: &'a mut Tx,
     pub(crate) is_new: bool,
 }
 
@@ -99,7 +99,7 @@ impl Slot {
 
     /// Opens the file that the path names before and after, so that the
     /// identity is that of the file which was opened.
-    fn open_same(&self, may_create: bool) -> Result<(Connection, OpenFiles)> {
+    fn open_same(&self, may_create: bool) -> Result<(Tx, OpenFiles)> {
         let path = &self.place.path;
         loop {
             let before = FileIdentity::of(path).ok().flatten();
@@ -115,7 +115,7 @@ impl Slot {
         }
     }
 
-    fn connect(&self, may_create: bool) -> Result<Connection> {
+    fn connect(&self, may_create: bool) -> Result<Tx> {
         schema::check_sqlite(rusqlite::version_number())?;
         let Place { path, options, .. } = &*self.place;
         let doing = format!("open {}", path.display());
@@ -128,7 +128,11 @@ impl Slot {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
         })?;
         self.set(&connection).map_err(failed(&doing))?;
-        Ok(connection)
+        let tx = Tx::new(connection);
+        if self.role == Role::Writer {
+            tx.install_guard().map_err(failed(&doing))?;
+        }
+        Ok(tx)
     }
 
     fn set(&self, connection: &Connection) -> rusqlite::Result<()> {

@@ -2,7 +2,7 @@
 
 use downlink::{Cursor, Direction, Filter, Mark, Page, Position, Read, Result};
 use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{Condition, named_streams, sql};
+use downlink_sqlite_schema::{Condition, Full, SCAN_BUDGET, Taking, named_streams, sql};
 use rusqlite::types::Value;
 use rusqlite::{Params, params_from_iter};
 
@@ -10,7 +10,6 @@ use crate::error::failed;
 use crate::merge::Merge;
 use crate::row::{event_row, value};
 use crate::snapshot::Snapshot;
-use crate::taking::{Full, SCAN_BUDGET, Taking};
 
 /// From this many events on, the streams that a filter names are read by their
 /// links, and not the log.

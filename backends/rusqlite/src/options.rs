@@ -54,14 +54,15 @@ impl Options {
         self
     }
 
-    /// How many appends may wait for their answer: 4,096 by default, at least
-    /// one. One more is answered `Overloaded` at once.
+    /// How many appends and steps of projections may wait for their answer:
+    /// 4,096 by default, at least one. One more is answered `Overloaded` at
+    /// once.
     pub fn with_queue(mut self, appends: usize) -> Self {
         self.queue = appends.max(1);
         self
     }
 
-    /// How many bytes the appends that wait may have together: 64 MiB by
+    /// How many bytes of events those that wait may have together: 64 MiB by
     /// default. One more is answered `Overloaded` at once, unless it is alone.
     pub fn with_queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;

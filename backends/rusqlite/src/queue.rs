@@ -8,6 +8,7 @@ use downlink::{Append, Appended, Cursor, Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
 use crate::reader::closed;
+use crate::writer::Writer;
 
 /// The appends of one group may have this many bytes before it is closed.
 const GROUP_BYTES: usize = 8 << 20;
@@ -18,6 +19,21 @@ pub(crate) struct Job {
     /// What readers have found of each of its boundaries.
     pub(crate) scans: Vec<Scan>,
     pub(crate) answer: Answer,
+}
+
+/// What the writer does in between, in a transaction of its own.
+pub(crate) type Errand = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// Whatever waits for the writer.
+pub(crate) enum Entry {
+    Append(Job),
+    Errand(Errand),
+}
+
+/// What the writer does next.
+pub(crate) enum Next {
+    Appends(Vec<Job>),
+    Errand(Errand),
 }
 
 /// How far a boundary was looked at before the append was queued.
@@ -47,47 +63,47 @@ impl Answer {
 }
 
 /// A place in the queue, given back when it is dropped.
-struct Ticket {
+pub(crate) struct Ticket {
     room: Arc<Room>,
     bytes: usize,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.room.appends.fetch_sub(1, Ordering::AcqRel);
+        self.room.entries.fetch_sub(1, Ordering::AcqRel);
         self.room.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
-/// What the appends that wait for an answer take up.
+/// What everybody who waits for an answer takes up.
 struct Room {
-    appends: AtomicUsize,
+    entries: AtomicUsize,
     bytes: AtomicUsize,
-    max_appends: usize,
+    max_entries: usize,
     max_bytes: usize,
 }
 
 impl Room {
     fn enter(self: &Arc<Self>, bytes: usize) -> Result<Ticket> {
-        let appends = self.appends.fetch_add(1, Ordering::AcqRel);
+        let entries = self.entries.fetch_add(1, Ordering::AcqRel);
         let waiting = self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let ticket = Ticket { room: Arc::clone(self), bytes };
-        if appends >= self.max_appends
+        if entries >= self.max_entries
             || (waiting > 0 && waiting.saturating_add(bytes) > self.max_bytes)
         {
             drop(ticket);
             let message =
-                format!("{appends} appends with {waiting} bytes wait already: repeat later");
+                format!("{entries} appends with {waiting} bytes wait already: repeat later");
             return Err(Error::new(ErrorKind::Overloaded, message));
         }
         Ok(ticket)
     }
 }
 
-/// The end of the queue where appends come in.
+/// The end of the queue where appends and errands come in.
 pub(crate) struct Entrance {
     /// `None` once the store is closed.
-    jobs: RwLock<Option<Sender<Job>>>,
+    entries: RwLock<Option<Sender<Entry>>>,
     room: Arc<Room>,
 }
 
@@ -98,12 +114,23 @@ impl Entrance {
         append: Append,
         scans: Vec<Scan>,
     ) -> Result<oneshot::Receiver<Result<Appended>>> {
-        let ticket = self.room.enter(append.size())?;
+        let ticket = self.enter(append.size())?;
         let (reply, answered) = oneshot::channel();
         let job = Job { append, scans, answer: Answer { ticket, reply } };
-        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
-        match jobs.as_ref().ok_or_else(closed)?.try_send(job) {
-            Ok(()) => Ok(answered),
+        self.send(Entry::Append(job))?;
+        Ok(answered)
+    }
+
+    /// Takes a place for something of so many bytes, or refuses it at once.
+    pub(crate) fn enter(&self, bytes: usize) -> Result<Ticket> {
+        self.room.enter(bytes)
+    }
+
+    /// Queues what has its place.
+    pub(crate) fn send(&self, entry: Entry) -> Result<()> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        match entries.as_ref().ok_or_else(closed)?.try_send(entry) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
                 Err(Error::new(ErrorKind::Overloaded, "the queue is full: repeat later"))
             }
@@ -113,22 +140,24 @@ impl Entrance {
 
     /// Lets nobody in any more. What waits is still served.
     pub(crate) fn close(&self) {
-        *self.jobs.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl fmt::Debug for Entrance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
-            .field("appends", &self.room.appends.load(Ordering::Relaxed))
+            .field("entries", &self.room.entries.load(Ordering::Relaxed))
             .field("bytes", &self.room.bytes.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }
 
-/// The end of the queue where groups come out.
+/// The end of the queue where groups and errands come out.
 pub(crate) struct Exit {
-    jobs: Receiver<Job>,
+    entries: Receiver<Entry>,
+    /// The errand that ended a group: the next that is done.
+    held: Option<Errand>,
     group_events: usize,
     linger: Duration,
     /// How many appends the last transaction had.
@@ -141,42 +170,53 @@ pub(crate) struct Exit {
 
 /// A queue of so many appends and bytes.
 pub(crate) fn queue(
-    (max_appends, max_bytes): (usize, usize),
+    (max_entries, max_bytes): (usize, usize),
     group_events: usize,
     linger: Duration,
 ) -> (Entrance, Exit) {
-    let (sender, jobs) = bounded(max_appends);
-    let (appends, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let room = Arc::new(Room { appends, bytes, max_appends, max_bytes });
-    let (last, present, deadline) = (0, Load::default(), None);
-    (
-        Entrance { jobs: RwLock::new(Some(sender)), room },
-        Exit { jobs, group_events, linger, last, present, deadline },
-    )
+    let (sender, receiver) = bounded(max_entries);
+    let (entries, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let room = Arc::new(Room { entries, bytes, max_entries, max_bytes });
+    let exit = Exit {
+        entries: receiver,
+        held: None,
+        group_events,
+        linger,
+        last: 0,
+        present: Load::default(),
+        deadline: None,
+    };
+    (Entrance { entries: RwLock::new(Some(sender)), room }, exit)
 }
 
 impl Exit {
-    /// Waits for appends and takes those that wait, for a new transaction;
-    /// `None` when the queue is closed and empty.
-    pub(crate) fn group(&mut self) -> Option<Vec<Job>> {
+    /// Waits for an errand, or for appends, of which it takes those that wait
+    /// for a new transaction; `None` when the queue is closed and empty.
+    pub(crate) fn next(&mut self) -> Option<Next> {
+        if let Some(errand) = self.held.take() {
+            return Some(Next::Errand(errand));
+        }
+        let first = match self.entries.recv().ok()? {
+            Entry::Append(job) => job,
+            Entry::Errand(errand) => return Some(Next::Errand(errand)),
+        };
         self.last = self.present.appends;
         self.present = Load::default();
         self.deadline = None;
-        let first = self.jobs.recv().ok()?;
-        Some(self.take_with(first))
+        Some(Next::Appends(self.take_with(first)))
     }
 
     /// Takes what has arrived since, for the same transaction. Waits a little
     /// if fewer are in it than in the last: those that were answered with it
     /// are likely on their way, and a lone appender has none to wait for.
     pub(crate) fn more(&mut self) -> Option<Vec<Job>> {
-        if self.present.appends >= self.last || self.is_full() {
+        if self.present.appends >= self.last || self.is_full() || self.held.is_some() {
             return None;
         }
         let linger = self.linger;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + linger);
-        let first = self.jobs.recv_deadline(deadline).ok()?;
-        Some(self.take_with(first))
+        let entry = self.entries.recv_deadline(deadline).ok()?;
+        self.job(entry).map(|first| self.take_with(first))
     }
 
     /// Takes this one and what waits behind it.
@@ -184,11 +224,25 @@ impl Exit {
         self.present.add(&first);
         let mut jobs = vec![first];
         while !self.is_full() {
-            let Ok(job) = self.jobs.try_recv() else { break };
+            let Some(job) = self.entries.try_recv().ok().and_then(|entry| self.job(entry)) else {
+                break;
+            };
             self.present.add(&job);
             jobs.push(job);
         }
         jobs
+    }
+
+    /// The append, or an errand is held until the group is done: nobody
+    /// overtakes it.
+    fn job(&mut self, entry: Entry) -> Option<Job> {
+        match entry {
+            Entry::Append(job) => Some(job),
+            Entry::Errand(errand) => {
+                self.held = Some(errand);
+                None
+            }
+        }
     }
 
     fn is_full(&self) -> bool {

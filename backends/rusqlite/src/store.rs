@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use downlink::{
     Append, Appended, Check, Cursor, Error, ErrorKind, EventStore, Filter, Page, Read, Result,
 };
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::Options;
 use crate::connection::Place;
-use crate::queue::{Entrance, Scan, queue};
+use crate::own_transaction::End;
+use crate::queue::{Entrance, Entry, Scan, queue};
 use crate::reader::{Readers, closed, page, spawn};
 use crate::transaction::first_match;
 use crate::verify::{VerifyReport, verify};
 use crate::writer::Writer;
+use crate::{Options, Tx};
 
 /// A log in one SQLite file.
 ///
@@ -68,9 +70,11 @@ impl RusqliteStore {
     pub(crate) async fn start(path: PathBuf, options: Options) -> Result<Self> {
         let (appends, exit) = queue(options.queue(), options.group_events(), options.linger());
         let place = Arc::new(Place::new(path, options));
-        let writer = Writer::new(Arc::clone(&place));
         let (opened, is_open) = oneshot::channel();
-        let writing = spawn("downlink-writer", move || writer.serve(exit, opened))?;
+        let writing = spawn("downlink-writer", {
+            let place = Arc::clone(&place);
+            move || Writer::serve(place, exit, opened)
+        })?;
         is_open.await.map_err(|_| closed())??;
         let (readers, mut threads) = Readers::start(&place)?;
         threads.push(writing);
@@ -132,6 +136,37 @@ impl RusqliteStore {
     /// How it was opened.
     pub fn options(&self) -> &Options {
         self.shared.place.options()
+    }
+
+    /// Reads something else than events, in one snapshot.
+    pub(crate) async fn snapshot<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.shared.readers.snapshot(move |snapshot| work(snapshot.connection)).await
+    }
+
+    /// Runs `work` in a transaction of its own, when its turn in the queue of
+    /// appends has come.
+    pub(crate) async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<End<T>> + Send + 'static,
+    {
+        let ticket = self.shared.appends.enter(bytes)?;
+        let (answer, answered) = oneshot::channel();
+        let errand = move |writer: &mut Writer| {
+            let outcome = writer.transact(work);
+            drop(ticket);
+            // Nobody may be waiting any more.
+            let _ = answer.send(outcome);
+        };
+        self.shared.appends.send(Entry::Errand(Box::new(errand)))?;
+        answered.await.map_err(|_| {
+            let message = "the writer ended before it answered: repeat it to find out";
+            Error::new(ErrorKind::OutcomeUnknown, message)
+        })?
     }
 
     /// Looks at boundaries before the append is queued, so that its

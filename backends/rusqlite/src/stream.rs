@@ -6,12 +6,11 @@ use downlink::{
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };
-use downlink_sqlite_schema::sql;
+use downlink_sqlite_schema::{Taking, sql};
 use rusqlite::CachedStatement;
 
 use crate::error::failed;
 use crate::snapshot::{Linked, Snapshot};
-use crate::taking::Taking;
 
 /// How many events a filtered page walks over at once.
 const STRIDE: u64 = 512;

@@ -10,7 +10,7 @@ use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
 };
-use downlink_sqlite_schema::{HeadRow, NullableColumns, Remembered, Tail, id_from_sql, sql};
+use downlink_sqlite_schema::{HeadRow, NullableColumns, Pass, Remembered, Tail, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
 use crate::batch::{Batch, Batches};
@@ -45,12 +45,11 @@ pub(crate) fn run(
     connection: &Connection,
     memory: &mut Memory,
     batches: &mut Batches<'_>,
+    turn: &Pass,
 ) -> Result<Vec<Plan>, Failure> {
-    execute(connection, sql::BEGIN_WRITE)
-        .map_err(failed("begin a transaction"))
-        .map_err(Failure::Begin)?;
-    let worked =
-        Transaction::begin(connection, memory).and_then(|transaction| transaction.work(batches));
+    begin(connection).map_err(Failure::Begin)?;
+    let worked = Transaction::begin(connection, memory)
+        .and_then(|transaction| transaction.work(batches, turn));
     let (plans, remember) = match worked {
         Ok(worked) => worked,
         Err(error) => {
@@ -70,7 +69,12 @@ pub(crate) fn run(
     Ok(plans)
 }
 
-fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
+/// Begins a transaction that writes.
+pub(crate) fn begin(connection: &Connection) -> Result<()> {
+    execute(connection, sql::BEGIN_WRITE).map_err(failed("begin a transaction"))
+}
+
+pub(crate) fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(text)?.execute(()).map(drop)
 }
 
@@ -91,7 +95,7 @@ fn roll_back_unchanged(connection: &Connection) -> Result<(), Failure> {
 
 /// A transaction that is still open, or whose last page did not fit the disk,
 /// was not committed. Of any other that failed nobody knows.
-fn is_certain(connection: &Connection, error: &rusqlite::Error) -> bool {
+pub(crate) fn is_certain(connection: &Connection, error: &rusqlite::Error) -> bool {
     !connection.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
@@ -128,9 +132,9 @@ impl<'a> Transaction<'a> {
         Ok(Self { connection, names, remembered, head, tails: HashMap::new() })
     }
 
-    fn work(mut self, batches: &mut Batches<'_>) -> Result<(Vec<Plan>, Remember)> {
+    fn work(mut self, batches: &mut Batches<'_>, turn: &Pass) -> Result<(Vec<Plan>, Remember)> {
         let mut plans = Vec::new();
-        while let Some(Batch { group, scans, .. }) = batches.next() {
+        while let Some(Batch { group, scans, .. }) = batches.next(turn) {
             plans.push(self.store(group, scans)?);
         }
         Ok((plans, Remember { head: self.head, tails: self.tails }))

@@ -1,17 +1,19 @@
 use std::iter::repeat;
-
 use std::sync::Arc;
+use std::time::Instant;
 
 use downlink::commit::Plan;
 use downlink::{Append, Appended, Error, ErrorKind, Result, Timestamp};
-use downlink_sqlite_schema::Remembered;
+use downlink_sqlite_schema::{Pass, Remembered, Turnstile};
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, Batches};
 use crate::connection::{Current, Place, Role, Slot};
 use crate::names::Names;
-use crate::queue::Exit;
+use crate::own_transaction::{self, End};
+use crate::queue::{Exit, Next};
 use crate::transaction::{self, Failure, Memory};
+use crate::tx::Tx;
 
 /// The writer remembers the ends of this many streams, and at times of twice as
 /// many.
@@ -23,33 +25,45 @@ const CLOCK_TOLERANCE_MICROS: u64 = 60_000_000;
 /// The one thread that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    place: Arc<Place>,
+    turnstile: Turnstile,
     slot: Slot,
     memory: Memory,
     clock_was_behind: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(place: Arc<Place>) -> Self {
-        Self {
-            slot: Slot::new(place, Role::Writer),
+    /// Opens the file, tells whether that went well, and serves the queue until
+    /// it is closed and empty.
+    pub(crate) fn serve(place: Arc<Place>, mut queue: Exit, opened: oneshot::Sender<Result<()>>) {
+        let (writer, result) = match Self::open(place) {
+            Ok(writer) => (Some(writer), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        // Whoever has stopped waiting for the store has dropped the queue, too.
+        let _ = opened.send(result);
+        let Some(mut writer) = writer else { return };
+        while let Some(next) = queue.next() {
+            match next {
+                Next::Appends(first) => writer.commit(Batches::of(first, &mut queue)),
+                Next::Errand(errand) => errand(&mut writer),
+            }
+        }
+    }
+
+    fn open(place: Arc<Place>) -> Result<Self> {
+        let mut slot = Slot::new(Arc::clone(&place), Role::Writer);
+        slot.create()?;
+        Ok(Self {
+            turnstile: Turnstile::beside(place.path())?,
+            place,
+            slot,
             memory: Memory {
                 remembered: Remembered::new(REMEMBERED_STREAMS),
                 names: Names::default(),
             },
             clock_was_behind: false,
-        }
-    }
-
-    /// Opens the file, tells whether that went well, and serves the queue until
-    /// it is closed and empty.
-    pub(crate) fn serve(mut self, mut queue: Exit, opened: oneshot::Sender<Result<()>>) {
-        let result = self.slot.create();
-        let is_open = result.is_ok();
-        // Whoever has stopped waiting for the store has dropped the queue, too.
-        let _ = opened.send(result);
-        while is_open && let Some(batches) = Batches::wait(&mut queue) {
-            self.commit(batches);
-        }
+        })
     }
 
     fn commit(&mut self, mut batches: Batches<'_>) {
@@ -73,12 +87,9 @@ impl Writer {
 
     /// Runs batches in a transaction of their own.
     fn attempt(&mut self, batches: &mut Batches<'_>) -> Result<Vec<Plan>, Failure> {
-        let Current { connection, is_new } = self.slot.current().map_err(Failure::Begin)?;
-        if is_new {
-            self.memory.remembered.forget();
-            self.memory.names = Names::default();
-        }
-        let result = transaction::run(connection, &mut self.memory, batches);
+        let turn = self.turn().map_err(Failure::Begin)?;
+        let connection = current(&mut self.slot, &mut self.memory).map_err(Failure::Begin)?;
+        let result = transaction::run(connection, &mut self.memory, batches, &turn);
         match &result {
             Ok(plans) => self.watch_clock(plans),
             Err(Failure::Begin(error)) if error.kind() == ErrorKind::Busy => {}
@@ -86,6 +97,34 @@ impl Writer {
             Err(_) => self.slot.close(),
         }
         result
+    }
+
+    /// Runs something else than appends in a transaction of its own, after
+    /// those who came before, in other processes, too.
+    pub(crate) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut Tx) -> Result<End<T>>,
+    ) -> Result<T> {
+        let _turn = self.turn()?;
+        let connection = current(&mut self.slot, &mut self.memory)?;
+        transaction::begin(connection)?;
+        let result = own_transaction::run(connection, work);
+        if result.is_err() {
+            self.slot.close();
+        }
+        result
+    }
+
+    /// Waits until those who came before, in other processes, have written.
+    fn turn(&self) -> Result<Pass> {
+        let patience = self.place.options().busy_deadline();
+        self.turnstile.enter(Instant::now() + patience)?.ok_or_else(|| {
+            let message = format!(
+                "another process has been writing to {} for {patience:?}: see whether it hangs, or repeat later",
+                self.place.path().display()
+            );
+            Error::new(ErrorKind::Busy, message)
+        })
     }
 
     /// Runs each append again, alone, so that only the guilty one fails. Of
@@ -139,6 +178,16 @@ impl Writer {
         }
         self.clock_was_behind = is_behind;
     }
+}
+
+/// The connection; nothing is remembered from another one.
+fn current<'a>(slot: &'a mut Slot, memory: &mut Memory) -> Result<&'a mut Tx> {
+    let Current { connection, is_new } = slot.current()?;
+    if is_new {
+        memory.remembered.forget();
+        memory.names = Names::default();
+    }
+    Ok(connection)
 }
 
 /// Whether this outcome needed the commit.

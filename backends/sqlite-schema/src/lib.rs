@@ -1,30 +1,42 @@
 #![doc = include_str!("../README.md")]
 
+mod code;
 mod ddl;
 mod durability;
 mod file;
 mod filter;
 mod head;
 pub mod links;
+pub mod many;
 pub mod number;
+pub mod packed;
+mod polling;
 mod pragma;
+mod projection;
 mod remembered;
 mod row;
 mod setup;
 pub mod sql;
 pub mod tags;
+mod taking;
+mod turnstile;
 mod value;
 mod verify;
 
+pub use code::{explain, is_constraint, is_full};
 pub use ddl::{APPLICATION_ID, CREATE, IDENTITY, MARK, USER_VERSION};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};
 pub use head::HeadRow;
+pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use pragma::{Pragmas, WAL};
+pub use projection::{ProjectionRow, dead_letter_from_sql, is_log_table, is_of_the_file};
 pub use remembered::{Remembered, Tail};
 pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
-pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite};
+pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};
+pub use taking::{Full, SCAN_BUDGET, Taking};
+pub use turnstile::{Pass, Turnstile};
 pub use value::Value;
 pub use verify::{Problem, Verifier, VerifyReport};

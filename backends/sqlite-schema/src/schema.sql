@@ -51,3 +51,30 @@ CREATE TABLE head (
 ) STRICT;
 
 INSERT INTO head VALUES (1, 0, NULL, 0, 0);
+
+-- How far each read model was made. The models are tables of their authors.
+CREATE TABLE projections (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    -- The cursor up to which events are in the model.
+    checkpoint TEXT NOT NULL,
+    -- 1 for the version that queries read, 0 for others.
+    live INTEGER NOT NULL CHECK (live IN (0, 1)),
+    -- The position up to which events were announced, if it is the live one.
+    announced INTEGER NOT NULL,
+    UNIQUE (name, version)
+) STRICT;
+
+CREATE UNIQUE INDEX one_live_version ON projections (name) WHERE live = 1;
+
+-- The events that a read model passed over.
+CREATE TABLE dead_letters (
+    projection INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    error TEXT NOT NULL,
+    -- Microseconds since 1970.
+    skipped_at INTEGER NOT NULL,
+    PRIMARY KEY (projection, position)
+) STRICT, WITHOUT ROWID;

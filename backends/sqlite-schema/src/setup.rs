@@ -81,6 +81,16 @@ pub fn check_sqlite(version: i32) -> Result<()> {
     Err(Error::new(ErrorKind::Backend, message))
 }
 
+/// The number of a version that SQLite tells as text; zero for what is none.
+#[must_use]
+pub fn sqlite_number(version: &str) -> i32 {
+    let numbers: Result<Vec<i32>, _> = version.split('.').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok([major, minor, patch]) => major * 1_000_000 + minor * 1_000 + patch,
+        _ => 0,
+    }
+}
+
 fn refused(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
@@ -113,6 +123,8 @@ mod tests {
     #[test]
     fn an_old_sqlite_is_named() {
         assert!(check_sqlite(MIN_SQLITE).is_ok());
+        assert!(check_sqlite(sqlite_number("3.51.3")).is_ok());
+        assert!(check_sqlite(sqlite_number("3.9.17")).is_err());
         assert!(check_sqlite(3_051_002).unwrap_err().to_string().contains("SQLite 3.51.2"));
     }
 }

@@ -131,6 +131,29 @@ pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev
          ON e.position = iif(s.jump > ?2, s.jump, s.prev) WHERE s.prev > ?2 \
      ) SELECT position, version FROM seek WHERE prev <= ?2";
 
+// Read models.
+
+/// The columns of [`ProjectionRow::from_sql`](crate::ProjectionRow::from_sql)
+/// for the projection of this name and version.
+pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND version = ?2";
+/// The same for the live version of this name.
+pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND live = 1";
+/// Adds a projection by name, version and checkpoint; its key is the row id.
+pub const ADD_PROJECTION: &str = "INSERT INTO projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
+/// Sets checkpoint, liveness and what was announced of the projection with the
+/// key ?1.
+pub const SET_PROJECTION: &str =
+    "UPDATE projections SET checkpoint = ?2, live = ?3, announced = ?4 WHERE key = ?1";
+/// Adds a dead letter: the key of its projection, position, id, error and time.
+pub const ADD_DEAD_LETTER: &str = "INSERT INTO dead_letters (projection, position, id, error, skipped_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Forgets the dead letters of the projection with this key.
+pub const DELETE_DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE projection = ?1";
+/// The columns of [`dead_letter_from_sql`](crate::dead_letter_from_sql) for the
+/// projection of name ?1 and version ?2, after the position ?3, at most ?4.
+pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
+     FROM projections p JOIN dead_letters d ON d.projection = p.key \
+     WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4";
+
 // Verifying.
 
 /// What SQLite itself finds wrong; one row `ok` if nothing.

@@ -5,7 +5,7 @@ mod json;
 mod new_event;
 mod recorded;
 mod timestamp;
-mod typed;
+pub(crate) mod typed;
 
 pub use content_type::ContentType;
 pub use new_event::{NewEvent, StoredParts};

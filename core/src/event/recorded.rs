@@ -20,7 +20,7 @@ pub struct Event {
 }
 
 struct Inner {
-    position: Position,
+    cursor: Cursor,
     stream: StreamId,
     version: Version,
     recorded_at: Timestamp,
@@ -39,21 +39,21 @@ impl Event {
         recorded_at: Timestamp,
         content: NewEvent,
     ) -> Self {
-        let rendered = OnceLock::new();
-        let inner = Inner { position, stream, version, recorded_at, content, rendered };
+        let (cursor, rendered) = (Cursor::of(position, content.id()), OnceLock::new());
+        let inner = Inner { cursor, stream, version, recorded_at, content, rendered };
         Self { inner: Arc::new(inner) }
     }
 
     /// The place in the log.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.inner.position
+        self.inner.cursor.position()
     }
 
     /// The token to resume after this event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor::of(self.inner.position, self.id())
+        self.inner.cursor
     }
 
     /// The stream that it belongs to.
@@ -123,7 +123,7 @@ impl Event {
     /// [`Corrupt`](crate::ErrorKind::Corrupt) if the type is none of the enum's
     /// or the payload is not what the variant needs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        typed::decode(self)
+        typed::decode(self, self.payload())
     }
 
     /// What `render` makes of this event in `format`, made once and shared by
@@ -154,7 +154,7 @@ impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (&self.inner, &other.inner);
         Arc::ptr_eq(a, b)
-            || (a.position == b.position
+            || (a.cursor == b.cursor
                 && a.version == b.version
                 && a.recorded_at == b.recorded_at
                 && a.stream == b.stream

@@ -1,6 +1,8 @@
 //! Serde enums as events: the variant's name is the type, its content the
 //! payload. The form is serde's external tagging, taken apart and put together.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -10,7 +12,7 @@ use serde::de::{
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Error, ErrorKind, Event, NewEvent, Result};
+use crate::{Error, ErrorKind, Event, EventType, NewEvent, Result};
 
 /// What can be appended: a [`NewEvent`], or a variant of a serde enum, which
 /// becomes one by [`NewEvent::json`].
@@ -86,25 +88,36 @@ impl<'de> Deserialize<'de> for Entry<'de> {
     }
 }
 
-/// The variant with the event's type as its name, filled from the payload.
-pub(super) fn decode<T: DeserializeOwned>(event: &Event) -> Result<T> {
+/// The variant with the event's type as its name, filled from the payload,
+/// which may be in another form by now than it was stored in.
+pub(crate) fn decode<T: DeserializeOwned>(event: &Event, payload: &[u8]) -> Result<T> {
     if !event.content_type().is_json() {
         let message = format!("event {} is {}, not JSON", event.cursor(), event.content_type());
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    T::deserialize(Tagged(event)).map_err(|error| {
-        let message = format!(
-            "event {} of type '{}' does not decode: {error}",
-            event.cursor(),
-            event.event_type()
-        );
+    let unknown = Cell::new(false);
+    let name = event.event_type().as_str();
+    T::deserialize(Tagged { name, payload, unknown: &unknown }).map_err(|error| {
+        let message = format!("event {} of type '{name}' does not decode: {error}", event.cursor());
         Error::with_source(ErrorKind::Corrupt, message, error)
     })
 }
 
+/// Whether this is an enum that has no variant of the name.
+pub(crate) fn is_unknown<T: DeserializeOwned>(name: &EventType) -> bool {
+    let unknown = Cell::new(false);
+    let tagged = Tagged { name: name.as_str(), payload: b"", unknown: &unknown };
+    T::deserialize(tagged).is_err() && unknown.get()
+}
+
 /// Serde's view of an event as an externally tagged enum.
 #[derive(Clone, Copy)]
-struct Tagged<'a>(&'a Event);
+struct Tagged<'a> {
+    name: &'a str,
+    payload: &'a [u8],
+    /// Set when the enum has no variant of the name.
+    unknown: &'a Cell<bool>,
+}
 
 impl<'de> Deserializer<'de> for Tagged<'de> {
     type Error = serde_json::Error;
@@ -127,9 +140,9 @@ impl<'de> EnumAccess<'de> for Tagged<'de> {
         self,
         seed: V,
     ) -> Result<(V::Value, Self), Self::Error> {
-        let name: StrDeserializer<'_, Self::Error> =
-            self.0.event_type().as_str().into_deserializer();
-        Ok((seed.deserialize(name)?, self))
+        let name: StrDeserializer<'_, Self::Error> = self.name.into_deserializer();
+        let variant = seed.deserialize(name).inspect_err(|_| self.unknown.set(true))?;
+        Ok((variant, self))
     }
 }
 
@@ -145,7 +158,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         self,
         seed: T,
     ) -> Result<T::Value, Self::Error> {
-        seed.deserialize(&mut serde_json::Deserializer::from_slice(self.0.payload()))
+        seed.deserialize(&mut serde_json::Deserializer::from_slice(self.payload))
     }
 
     fn tuple_variant<V: Visitor<'de>>(
@@ -153,7 +166,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        serde_json::Deserializer::from_slice(self.0.payload()).deserialize_tuple(len, visitor)
+        serde_json::Deserializer::from_slice(self.payload).deserialize_tuple(len, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -161,8 +174,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        serde_json::Deserializer::from_slice(self.0.payload())
-            .deserialize_struct("", fields, visitor)
+        serde_json::Deserializer::from_slice(self.payload).deserialize_struct("", fields, visitor)
     }
 }
 
@@ -218,6 +230,14 @@ mod tests {
         ] {
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
+    }
+
+    #[test]
+    fn only_a_missing_variant_makes_a_type_unknown() {
+        let unknown = |name| is_unknown::<FlightEvent>(&EventType::new(name).unwrap());
+        assert!(unknown("Unknown"));
+        assert!(!unknown("FlightDelayed") && !unknown("BoardingStarted"));
+        assert!(!is_unknown::<String>(&EventType::new("Unknown").unwrap()));
     }
 
     #[test]

@@ -24,6 +24,8 @@ impl HubBuilder {
             ring_bytes: 64 << 20,
             page_events: 256,
             page_bytes: 64 << 10,
+            page_reads: 4,
+            kept_bytes: 16 << 20,
             checkpoint_events: 1_000,
             checkpoint_interval: Duration::from_secs(10),
             publish_deadline: Duration::from_secs(5),
@@ -48,8 +50,28 @@ impl HubBuilder {
     /// What a subscription that is behind reads at a time, in count and in
     /// bytes: 256 events and 64 KiB by default. The most that a subscriber
     /// who reads slowly can hold.
+    ///
+    /// A page is read and rendered once for all who want it at the same time,
+    /// and once for those who come later while it is
+    /// [kept](Self::kept_pages).
     pub fn page(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
+        self
+    }
+
+    /// How many of these pages are read from the store at a time: 4 by default,
+    /// 2 at least. Who comes next waits for a turn, in order; a quarter is kept
+    /// for subscriptions that have read little so far, as after a reconnect, so
+    /// that they do not wait behind replays.
+    pub fn page_reads(mut self, at_a_time: usize) -> Self {
+        self.tuning.page_reads = at_a_time;
+        self
+    }
+
+    /// The memory for pages that somebody else may want soon, in bytes: 16 MiB
+    /// by default. With 0 a page is shared only while it is read.
+    pub fn kept_pages(mut self, bytes: usize) -> Self {
+        self.tuning.kept_bytes = bytes;
         self
     }
 

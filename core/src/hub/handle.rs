@@ -6,11 +6,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
-use super::{HubBuilder, HubStats, Subscribe, Subscription, append};
+use super::{HubBuilder, HubLink, HubStats, Subscribe, Subscription, append};
 use crate::store::to_append;
 use crate::{
     Append, Appended, Bus, Cursor, Error, ErrorKind, Event, EventStore, EventStoreExt, Expected,
-    IntoNewEvent, Page, Read, Result, StreamId,
+    Filter, IntoNewEvent, Page, Projection, ProjectionBuilder, ProjectionStore, Read, Result,
+    StreamId,
 };
 
 /// A store, a bus and a tail: what an application holds.
@@ -138,6 +139,93 @@ impl Hub {
     /// Has no effects.
     pub async fn subscribe(&self, subscribe: Subscribe) -> Result<Subscription> {
         Subscription::open(Arc::clone(&self.inner.shared), subscribe).await
+    }
+
+    /// Begins to set a projection up: a read model that is made of this log
+    /// and kept in `store`.
+    ///
+    /// # Examples
+    ///
+    /// Counts delays, in memory; over SQLite only `Tx` and what `apply` writes
+    /// are other ones.
+    ///
+    /// ```
+    /// use downlink::memory::MemoryProjections;
+    /// use downlink::{BoxError, Event, Expected, Filter, FilterItem, NewEvent, Projection};
+    ///
+    /// #[derive(Debug)]
+    /// struct Delays(Filter);
+    ///
+    /// #[async_trait::async_trait]
+    /// impl Projection for Delays {
+    ///     type Tx = u64;
+    ///
+    ///     fn name(&self) -> &str {
+    ///         "delays"
+    ///     }
+    ///
+    ///     fn version(&self) -> u32 {
+    ///         1
+    ///     }
+    ///
+    ///     fn filter(&self) -> Filter {
+    ///         self.0.clone()
+    ///     }
+    ///
+    ///     async fn prepare(&self, count: &mut u64) -> Result<(), BoxError> {
+    ///         *count = 0;
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn apply(&self, events: &[Event], count: &mut u64) -> Result<(), BoxError> {
+    ///         *count += u64::try_from(events.len())?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// let hub = downlink::memory::hub().await?;
+    /// let models = MemoryProjections::new();
+    /// let filter = FilterItem::new().with_type("FlightDelayed")?.into();
+    /// let delays = hub.project(Delays(filter), models.clone()).start()?;
+    ///
+    /// let delayed = NewEvent::with_json("FlightDelayed", r#"{"minutes":20}"#)?;
+    /// let appended = hub.append("flight-UA1545", Expected::Any, [delayed]).await?;
+    /// delays.wait_for(appended.cursor).await?;
+    /// assert_eq!(models.state(delays.id()).as_deref(), Some(&1));
+    /// # Ok(()) }
+    /// ```
+    pub fn project<P, S>(&self, projection: P, store: S) -> ProjectionBuilder
+    where
+        P: Projection,
+        S: ProjectionStore<Tx = P::Tx>,
+    {
+        self.project_of(Arc::new(projection), Arc::new(store))
+    }
+
+    /// Begins to set up a projection whose store is chosen at run time.
+    pub fn project_of<Tx: Send + 'static>(
+        &self,
+        projection: Arc<dyn Projection<Tx = Tx>>,
+        store: Arc<dyn ProjectionStore<Tx = Tx>>,
+    ) -> ProjectionBuilder {
+        let Inner { shared, tasks } = &*self.inner;
+        ProjectionBuilder::new(HubLink::new(Arc::clone(shared), tasks.clone()), projection, store)
+    }
+
+    /// Follows the log from a cursor that is among the newest events in memory,
+    /// and does not ask the store for anything; `None` for any other cursor, and
+    /// after a shutdown.
+    ///
+    /// For those who come back again and again, as a long-poll does. Such a
+    /// subscription does not begin by saying [`Item::Live`](crate::Item::Live).
+    /// That the cursor is of this log is as certain as what open subscriptions
+    /// are sent: a log that was replaced a moment ago ends it with
+    /// [`HistoryChanged`](ErrorKind::HistoryChanged).
+    #[must_use]
+    pub fn tail(&self, after: Cursor, filter: Filter) -> Option<Subscription> {
+        Subscription::at_the_tail(Arc::clone(&self.inner.shared), after, filter)
     }
 
     /// Reads a page; see [`EventStore::read`].

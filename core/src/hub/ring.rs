@@ -56,19 +56,27 @@ impl Ring {
         if cursor.position() > self.tip().position() {
             return Window::Inside(Vec::new());
         }
+        match self.place_after(cursor) {
+            Some(next) => Window::Inside(self.events.range(next..).take(max).cloned().collect()),
+            None => Window::Outside,
+        }
+    }
+
+    /// Whether this is the cursor of an event that is here, or of the floor.
+    pub(super) fn holds(&self, cursor: Cursor) -> bool {
+        self.place_after(cursor).is_some()
+    }
+
+    fn place_after(&self, cursor: Cursor) -> Option<usize> {
         let next = self.events.partition_point(|event| event.position() <= cursor.position());
         let at_cursor = next.checked_sub(1).map_or(self.floor, |index| self.events[index].cursor());
-        if at_cursor == cursor {
-            Window::Inside(self.events.range(next..).take(max).cloned().collect())
-        } else {
-            Window::Outside
-        }
+        (at_cursor == cursor).then_some(next)
     }
 }
 
 /// The memory that an event is counted with: its bytes as stored, the same
 /// again once it is rendered, and what surrounds them.
-fn cost(event: &Event) -> usize {
+pub(super) fn cost(event: &Event) -> usize {
     2 * event.size() + 512
 }
 
@@ -106,6 +114,8 @@ mod tests {
         ring.push(event(1));
         ring.push(event(2));
         assert_eq!(ring.after(event(1).cursor(), 9), Window::Outside);
+        assert!(!ring.holds(event(1).cursor()) && !ring.holds(event(3).cursor()));
+        assert!(ring.holds(ring.tip()) && ring.holds(Cursor::START));
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub struct HubStats {
     pub changed_histories: u64,
     /// Times that a subscription fell out of the ring.
     pub fallen_behind: u64,
+    /// Pages that were read from the store for subscriptions.
+    pub page_reads: u64,
+    /// Pages that a subscription got without a read of its own.
+    pub shared_pages: u64,
     /// Subscriptions that are open now.
     pub open_subscriptions: u64,
 }
@@ -26,6 +30,8 @@ pub(super) struct Counters {
     pub(super) failed_reads: AtomicU64,
     pub(super) changed_histories: AtomicU64,
     pub(super) fallen_behind: AtomicU64,
+    pub(super) page_reads: AtomicU64,
+    pub(super) shared_pages: AtomicU64,
     pub(super) open_subscriptions: AtomicU64,
 }
 
@@ -38,6 +44,8 @@ impl Counters {
             failed_reads: read(&self.failed_reads),
             changed_histories: read(&self.changed_histories),
             fallen_behind: read(&self.fallen_behind),
+            page_reads: read(&self.page_reads),
+            shared_pages: read(&self.shared_pages),
             open_subscriptions: read(&self.open_subscriptions),
         }
     }

@@ -2,26 +2,22 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
-use tracing::warn;
+use tokio::time::{Instant, sleep_until};
 
+use super::catch_up::CatchUp;
 use super::ring::Window;
 use super::shared::{Progress, Shared};
 use super::stats::count;
+use super::stretch::Stretch;
 use super::{After, Item, Subscribe};
 use crate::{Cursor, Error, ErrorKind, Event, Filter, Read, Result, limits};
 
-/// Events that are taken from the ring at a time.
+/// Events that are looked at together.
 const RUN: usize = 64;
-
-/// How often a read is tried whose error says neither that it passes nor that
-/// it stays: over about three seconds.
-const BACKEND_TRIES: u32 = 10;
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
@@ -30,7 +26,8 @@ const BACKEND_TRIES: u32 = 10;
 /// There is no queue per subscriber, so however slow one is, it costs neither
 /// memory nor anybody else's time, and nothing is lost. One that fell out of
 /// the newest events yields [`Item::Behind`], reads from the store, and yields
-/// [`Item::Live`] when it has caught up.
+/// [`Item::Live`] when it has caught up. Pages that several want are read once
+/// for all of them.
 ///
 /// # Contract
 ///
@@ -64,7 +61,8 @@ pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
     progress: watch::Receiver<Progress>,
-    history: u64,
+    /// The progress that was seen last.
+    seen: Progress,
     /// How far the log was looked at.
     scanned: Cursor,
     /// What was handed to the caller.
@@ -73,6 +71,10 @@ pub struct Subscription {
     head: Cursor,
     waiting: VecDeque<Item>,
     phase: Phase,
+    /// What was read from the store and not looked at yet.
+    stretch: Option<Arc<Stretch>>,
+    /// Boxed, because most subscriptions are among the newest events.
+    catch_up: Option<Box<CatchUp>>,
     unreported: Unreported,
     ended: bool,
 }
@@ -104,22 +106,47 @@ impl Subscription {
         }
         // Registered before the log is read, so that nothing falls between.
         let progress = shared.progress.subscribe();
-        let history = progress.borrow().history;
+        let seen = *progress.borrow();
         let (cursor, head) = resolve(&shared, subscribe.after, &subscribe.filter).await?;
+        Ok(Self::new(shared, subscribe.filter, (progress, seen), (cursor, head)))
+    }
+
+    /// A subscription that begins among the newest events, if they vouch for
+    /// its cursor: the store is asked for nothing, so it says `Live` only after
+    /// `Behind`.
+    pub(super) fn at_the_tail(shared: Arc<Shared>, after: Cursor, filter: Filter) -> Option<Self> {
+        let progress = shared.progress.subscribe();
+        let seen = *progress.borrow();
+        let is_served = shared.holds(after) && !shared.stop.is_cancelled();
+        is_served.then(|| {
+            let mut subscription = Self::new(shared, filter, (progress, seen), (after, seen.tip));
+            subscription.phase = Phase::Live;
+            subscription
+        })
+    }
+
+    fn new(
+        shared: Arc<Shared>,
+        filter: Filter,
+        (progress, seen): (watch::Receiver<Progress>, Progress),
+        (cursor, head): (Cursor, Cursor),
+    ) -> Self {
         shared.counters.open_subscriptions.fetch_add(1, Ordering::Relaxed);
-        Ok(Self {
+        Self {
             shared,
-            filter: subscribe.filter,
+            filter,
             progress,
-            history,
+            seen,
             scanned: cursor,
             delivered: cursor,
             head,
             waiting: VecDeque::new(),
             phase: Phase::Beginning,
+            stretch: None,
+            catch_up: None,
             unreported: Unreported::default(),
             ended: false,
-        })
+        }
     }
 
     /// Where to resume: the cursor of the last item, or where the subscription
@@ -179,28 +206,32 @@ impl Subscription {
     /// would have.
     pub async fn next(&mut self) -> Option<Result<Item>> {
         loop {
-            if let Some(item) = self.take() {
-                return Some(Ok(item));
-            }
-            if self.ended || self.shared.stop.is_cancelled() {
-                return None;
-            }
-            if let Err(error) = self.advance().await {
-                self.ended = true;
-                return (!self.shared.stop.is_cancelled()).then_some(Err(error));
+            if let Some(item) = self.turn().await?.transpose() {
+                return Some(item);
             }
         }
+    }
+
+    /// As [`next`](Self::next), and returns without an item, too, whenever the
+    /// log was looked through further.
+    pub(crate) async fn turn(&mut self) -> Option<Result<Option<Item>>> {
+        if let Some(item) = self.take() {
+            return Some(Ok(Some(item)));
+        }
+        if self.ended {
+            return None;
+        }
+        if let Err(error) = self.advance().await {
+            self.ended = true;
+            return (!self.shared.stop.is_cancelled()).then_some(Err(error));
+        }
+        (!self.ended).then(|| Ok(self.take()))
     }
 
     /// The next item, if it is in memory: what a carrier writes together with
     /// the item before it.
     pub fn try_next(&mut self) -> Option<Item> {
-        if self.waiting.is_empty() && matches!(self.phase, Phase::Live) && !self.ended {
-            let history = self.progress.borrow().history;
-            if history == self.history {
-                self.read_ring();
-            }
-        }
+        while self.waiting.is_empty() && self.look_in_memory() {}
         self.take()
     }
 
@@ -223,18 +254,16 @@ impl Subscription {
 
     /// Looks further, or waits until there is something to look at.
     async fn advance(&mut self) -> Result<()> {
-        // Marked as seen before the ring is read: what comes later wakes.
-        let progress = *self.progress.borrow_and_update();
-        if self.shared.stop.is_cancelled() {
-            // The wake-up for it may just have been marked as seen.
-            return Ok(());
-        }
-        if progress.history != self.history {
-            return Err(Error::history_changed(self.scanned));
+        if !self.is_in_step() {
+            self.ended = self.progress.borrow().stopped;
+            return if self.ended { Ok(()) } else { Err(Error::history_changed(self.scanned)) };
         }
         // What is rare is boxed: a subscription that waits, as most do, stays small.
         if let Phase::Beginning = self.phase {
-            self.begin(progress).boxed().await?;
+            self.begin().boxed().await?;
+        }
+        if self.read_stretch() {
+            return Ok(());
         }
         let before = self.scanned;
         if !self.read_ring() {
@@ -246,10 +275,37 @@ impl Subscription {
         Ok(())
     }
 
-    async fn begin(&mut self, progress: Progress) -> Result<()> {
-        let head = self.until_it_works(|shared| shared.store.head().boxed()).await?;
+    /// Sees how far the tail has got, before the ring is read: what comes later
+    /// wakes. `false` if the log is another one, or the hub was shut down.
+    fn is_in_step(&mut self) -> bool {
+        // Most of the time nothing is new, and then nobody's lock is taken.
+        if matches!(self.progress.has_changed(), Ok(false)) {
+            return true;
+        }
+        let progress = *self.progress.borrow_and_update();
+        let is_in_step = progress.history == self.seen.history && !progress.stopped;
+        if is_in_step {
+            self.seen = progress;
+        } else {
+            self.progress.mark_changed();
+        }
+        is_in_step
+    }
+
+    /// Looks further at what is in memory. `false` if there is no more of it.
+    fn look_in_memory(&mut self) -> bool {
+        if self.ended || matches!(self.phase, Phase::Beginning) || !self.is_in_step() {
+            return false;
+        }
+        let before = self.scanned;
+        self.read_stretch() || (self.read_ring() && self.scanned != before)
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        let shared = &self.shared;
+        let head = shared.until_it_works(|| shared.store.head()).await?;
         self.phase = Phase::CatchingUp { head };
-        if head.position() > progress.tip.position() {
+        if head.position() > self.seen.tip.position() {
             self.shared.nudge.notify_one();
         }
         Ok(())
@@ -257,12 +313,39 @@ impl Subscription {
 
     /// Takes a run from the ring. `false` if what comes next is not there.
     fn read_ring(&mut self) -> bool {
+        if self.scanned == self.seen.tip {
+            return true;
+        }
         let Window::Inside(events) = self.shared.window(self.scanned, RUN) else { return false };
+        self.look_at_all(events);
+        true
+    }
+
+    /// Takes a run of what was read from the store. `false` if nothing was.
+    fn read_stretch(&mut self) -> bool {
+        let Some(stretch) = &self.stretch else { return false };
+        let events: Vec<_> = stretch.after(self.scanned, RUN).cloned().collect();
+        if events.is_empty() {
+            self.end_stretch();
+        } else {
+            self.look_at_all(events);
+        }
+        true
+    }
+
+    fn end_stretch(&mut self) {
+        let Some(stretch) = self.stretch.take() else { return };
+        self.scanned = stretch.to;
+        if stretch.events.is_empty() {
+            self.yields(Item::Checkpoint(stretch.to));
+        }
+    }
+
+    fn look_at_all(&mut self, events: Vec<Event>) {
         for event in events {
             self.look_at(event);
         }
         self.checkpoint_if_due();
-        true
     }
 
     fn look_at(&mut self, event: Event) {
@@ -291,6 +374,7 @@ impl Subscription {
             && self.scanned.position() >= head.position()
         {
             self.phase = Phase::Live;
+            self.catch_up = None;
             return self.yields(Item::Live { cursor: self.scanned, head });
         }
         // Thousands of subscriptions wait here: none keeps what a burst needed.
@@ -299,68 +383,32 @@ impl Subscription {
             self.unreported.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
             // The tail writes it also when the hub stops, so that one place wakes everybody.
-            _ = self.progress.changed() => {}
+            // That it moved is known, and not yet where to.
+            _ = self.progress.changed() => self.progress.mark_changed(),
             () = sleep_until_some(checkpoint_at) => self.yields(Item::Checkpoint(self.scanned)),
         }
     }
 
     /// Reads a page of what the ring no longer has.
     async fn read_store(&mut self) -> Result<()> {
-        if let Phase::Live = self.phase {
-            count(&self.shared.counters.fallen_behind);
-            let head = self.until_it_works(|shared| shared.store.head().boxed()).await?;
+        let shared = Arc::clone(&self.shared);
+        let Phase::CatchingUp { head } = self.phase else {
+            count(&shared.counters.fallen_behind);
+            let head = shared.until_it_works(|| shared.store.head()).await?;
             self.phase = Phase::CatchingUp { head };
             self.yields(Item::Behind { cursor: self.scanned, head });
             return Ok(());
-        }
-        let tuning = self.shared.tuning;
-        let read = Read::log()
-            .resume(self.scanned)
-            .filter(self.filter.clone())
-            .limit(tuning.page_events)
-            .max_bytes(tuning.page_bytes);
-        let page =
-            self.until_it_works(move |shared| shared.store.read(read.clone()).boxed()).await?;
-        let moved = page.scanned != self.scanned;
-        let found = page.events.last().map(Event::cursor);
-        for event in page.events {
-            self.yields(Item::Event(event));
-        }
-        self.scanned = page.scanned;
-        if moved && found.is_none() {
-            self.yields(Item::Checkpoint(page.scanned));
-        }
-        if !moved {
+        };
+        let catch_up = self.catch_up.get_or_insert_default();
+        let stretch = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
+        if stretch.to == self.scanned {
             // The store has no more, and the ring is elsewhere: the tail has yet to see what happened.
-            self.shared.nudge.notify_one();
+            shared.nudge.notify_one();
             self.at_the_tip().await;
+        } else {
+            self.stretch = Some(stretch);
         }
         Ok(())
-    }
-
-    /// Repeats a read that fails for a passing reason, until the hub stops.
-    async fn until_it_works<T>(
-        &self,
-        mut read: impl FnMut(&Shared) -> futures::future::BoxFuture<'_, Result<T>>,
-    ) -> Result<T> {
-        let mut pause = Duration::from_millis(10);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Some(outcome) = self.shared.stop.run_until_cancelled(read(&self.shared)).await
-            else {
-                return Err(Error::new(ErrorKind::Unavailable, "the hub was shut down"));
-            };
-            match outcome {
-                Err(error) if may_pass(&error, tries) => {
-                    count(&self.shared.counters.failed_reads);
-                    warn!(%error, "a subscription could not read the log; it tries again");
-                    self.shared.stop.run_until_cancelled(sleep(pause)).await;
-                    pause = (pause * 2).min(self.shared.tuning.fallback);
-                }
-                outcome => return outcome,
-            }
-        }
     }
 }
 
@@ -378,10 +426,6 @@ impl fmt::Debug for Subscription {
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
-}
-
-fn may_pass(error: &Error, tries: u32) -> bool {
-    error.is_retryable() || (error.kind() == ErrorKind::Backend && tries < BACKEND_TRIES)
 }
 
 async fn sleep_until_some(deadline: Option<Instant>) {

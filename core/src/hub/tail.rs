@@ -26,7 +26,7 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
     let mut tail = Tail { shared: Arc::clone(&shared), bus, listener: None, retry: None };
     shared.stop.run_until_cancelled(tail.follow()).await;
     // Wakes the subscriptions that wait, for their end.
-    shared.progress.send_modify(|_| {});
+    shared.progress.send_modify(|progress| progress.stopped = true);
 }
 
 struct Tail {

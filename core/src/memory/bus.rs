@@ -19,6 +19,11 @@ impl LocalBus {
     pub fn new() -> Self {
         Self { newest: watch::Sender::new(Hint::anything()) }
     }
+
+    /// Publishes a hint from code that is not async.
+    pub fn wake(&self, hint: Hint) {
+        self.newest.send_replace(hint);
+    }
 }
 
 impl Default for LocalBus {
@@ -30,7 +35,7 @@ impl Default for LocalBus {
 #[async_trait]
 impl Bus for LocalBus {
     async fn publish(&self, hint: Hint) -> Result<()> {
-        self.newest.send_replace(hint);
+        self.wake(hint);
         Ok(())
     }
 

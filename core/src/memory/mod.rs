@@ -1,12 +1,15 @@
-//! A store and a bus in memory: the reference, for tests and for reading.
+//! A store, a bus and read models in memory: the reference, for tests and for
+//! reading.
 //!
 //! Nothing here survives the process. What a store promises is written most
 //! plainly here, in a hundred lines.
 
 mod bus;
+mod projections;
 mod store;
 
 pub use bus::LocalBus;
+pub use projections::MemoryProjections;
 pub use store::MemoryStore;
 
 use crate::{Hub, Result};

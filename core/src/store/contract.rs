@@ -35,8 +35,8 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///    nothing is written, expectations are not evaluated, and the original
 ///    places come back \[`a_repeat_is_a_duplicate`\]. Content is stream, type,
 ///    content type, payload bytes and tags, not metadata.
-/// 6. Any other use of a known id is [`IdReused`], and nothing is written
-///    \[`a_known_id_with_other_content_is_refused`\].
+/// 6. Any other use of a known id is [`IdReused`], whatever is expected, and
+///    nothing is written \[`a_known_id_with_other_content_is_refused`\].
 /// 7. **Exact bytes.** Payload, metadata, names and tags come back as they
 ///    were given \[`stored_bytes_are_exact`\].
 /// 8. **Boundaries.** [`Check`](crate::Check)s on what is not written hold
@@ -99,6 +99,17 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///     \[`a_restored_log_is_appended_to_as_it_is`\], and subscriptions are told
 ///     \[`a_running_subscription_is_told_of_a_restore`\].
 ///
+/// *If several processes share the log*
+///
+/// 25. Whoever else has it open, by another handle or driver or in another
+///     process, sees what is appended and may append
+///     \[`processes_share_one_log`\], and of all of them exactly one wins each
+///     version \[`one_process_wins_each_version`\].
+/// 26. **They take turns.** Of those that append without a pause each gets its
+///     share, and none is told of a lock \[`processes_take_turns`\]. A program
+///     that takes no turns and holds the lock past the store's deadline makes
+///     an append [`Busy`] \[`a_lock_held_past_the_deadline_is_busy`\].
+///
 /// # Clones and handles
 ///
 /// A store is a handle. Where one is `Clone`, the clones share the same log.
@@ -112,6 +123,7 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///
 /// [`Conflict`]: crate::ErrorKind::Conflict
 /// [`IdReused`]: crate::ErrorKind::IdReused
+/// [`Busy`]: crate::ErrorKind::Busy
 /// [`CursorAhead`]: crate::ErrorKind::CursorAhead
 /// [`HistoryChanged`]: crate::ErrorKind::HistoryChanged
 #[async_trait]

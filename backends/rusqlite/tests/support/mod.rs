@@ -1,71 +1,14 @@
 //! What the tests share.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
-use std::path::{Path, PathBuf};
-
-use downlink::{Append, Appended, Error, EventStore, Expected, NewEvent, Page, Read};
-use downlink_rusqlite::RusqliteStore;
-use rusqlite::Connection;
-use tempfile::TempDir;
-
-/// A folder that is gone with the test, and a place for a log in it.
-pub(crate) struct Place {
-    pub(crate) folder: TempDir,
-    pub(crate) path: PathBuf,
+/// Whose store is tested.
+pub(crate) mod driver {
+    pub(crate) use downlink_rusqlite::{
+        BusOptions, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, open, verify,
+    };
 }
 
-impl Place {
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("flights.db");
-        Self { folder, path }
-    }
+#[path = "../../../sqlite-schema/tests/driver/support.rs"]
+mod shared;
 
-    pub(crate) async fn open(&self) -> RusqliteStore {
-        downlink_rusqlite::open(&self.path).await.unwrap()
-    }
-
-    /// A connection past the store, to do what it would never do.
-    pub(crate) fn sql(&self) -> Connection {
-        Connection::open(&self.path).unwrap()
-    }
-
-    pub(crate) fn with_end(&self, end: &str) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(end);
-        name.into()
-    }
-}
-
-pub(crate) fn event(name: &str) -> NewEvent {
-    NewEvent::with_json(name, "{}").unwrap()
-}
-
-pub(crate) fn append(stream: &str, count: usize) -> Append {
-    let events: Vec<_> = (0..count).map(|_| event("FlightDeparted")).collect();
-    Append::to(stream, Expected::Any, events).unwrap()
-}
-
-pub(crate) async fn stored(store: &impl EventStore, stream: &str, count: usize) -> Appended {
-    store.append(append(stream, count)).await.unwrap()
-}
-
-pub(crate) async fn all(store: &impl EventStore) -> Page {
-    store.read(Read::log().limit(1_000)).await.unwrap()
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// A copy of a closed log.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    std::fs::copy(from, to).unwrap();
-}
+pub(crate) use shared::*;

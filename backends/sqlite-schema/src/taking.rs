@@ -2,23 +2,25 @@ use downlink::{Cursor, Event, Position, Read, Version};
 
 /// How many events one page looks at. A rare filter comes back with what it
 /// has, so that no snapshot is kept for long.
-pub(crate) const SCAN_BUDGET: usize = 10_000;
+pub const SCAN_BUDGET: usize = 10_000;
 
 /// The events of a page that is being read, and its bounds.
-pub(crate) struct Taking<'a> {
+#[derive(Debug)]
+pub struct Taking<'a> {
     read: &'a Read,
     bytes: usize,
     looked_at: usize,
-    pub(crate) events: Vec<Event>,
+    /// Those that are wanted, so far.
+    pub events: Vec<Event>,
     /// The last event that was looked at.
-    pub(crate) last: Option<(Cursor, Version)>,
+    pub last: Option<(Cursor, Version)>,
     /// Why no more can be taken.
-    pub(crate) full: Option<Full>,
+    pub full: Option<Full>,
 }
 
 /// Why a page ended before its events did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// It has as many events as wanted.
     Events,
     /// The event at this position does not fit.
@@ -28,7 +30,9 @@ pub(crate) enum Full {
 }
 
 impl<'a> Taking<'a> {
-    pub(crate) fn new(read: &'a Read) -> Self {
+    /// Nothing taken yet.
+    #[must_use]
+    pub fn new(read: &'a Read) -> Self {
         Self {
             read,
             bytes: 0,
@@ -40,17 +44,20 @@ impl<'a> Taking<'a> {
     }
 
     /// How many events are wanted at most.
-    pub(crate) fn wanted(&self) -> u64 {
+    #[must_use]
+    pub fn wanted(&self) -> u64 {
         u64::try_from(self.read.max_events()).unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether no more can be taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         self.full.is_some()
     }
 
     /// Looks at the next event, and takes it if it is wanted. Tells whether to
     /// go on.
-    pub(crate) fn offer(&mut self, event: Event) -> bool {
+    pub fn offer(&mut self, event: Event) -> bool {
         let place = (event.cursor(), event.version());
         if self.read.wanted().matches_event(&event) {
             self.bytes += event.size();

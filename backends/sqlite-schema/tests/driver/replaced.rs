@@ -1,18 +1,14 @@
 //! A file that is replaced, restored or gone under a running store.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::fs;
 use std::path::PathBuf;
 
+use crate::support::driver::{Store, verify};
+use crate::support::{Place, all, append, copy, stored};
 use downlink::{ErrorKind, EventStore, Read, Version};
-use downlink_rusqlite::{RusqliteStore, verify};
-use support::{Place, all, append, copy, stored};
 
 /// A running store with five events, and a backup with three of them.
-async fn with_backup(place: &Place) -> (RusqliteStore, PathBuf) {
+async fn with_backup(place: &Place) -> (Store, PathBuf) {
     let backup = place.folder.path().join("backup.db");
     let store = place.open().await;
     stored(&store, "flight-UA1545", 3).await;

@@ -1,10 +1,7 @@
 //! What `verify` finds in a file that was damaged.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
-use downlink_rusqlite::{Problem, verify};
-use support::{Place, stored};
+use crate::support::driver::{Problem, verify};
+use crate::support::{Place, stored};
 
 /// A log in which something was changed behind the store's back.
 async fn damaged(sql: &str) -> Vec<Problem> {

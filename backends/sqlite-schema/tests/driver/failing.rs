@@ -1,18 +1,15 @@
 //! What goes wrong, and what is true afterwards.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::driver::{Options, Store};
+use crate::support::{Place, all, append, chain, stored};
 use downlink::{
     Append, Check, ContentType, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits,
 };
-use downlink_rusqlite::{Options, RusqliteStore};
 use futures::future::{BoxFuture, join_all};
 use futures::poll;
 use rusqlite::Connection;
-use support::{Place, all, append, chain, stored};
 
 type Waiting<'a> = BoxFuture<'a, downlink::Result<downlink::Appended>>;
 
@@ -26,7 +23,7 @@ fn hold_lock(place: &Place) -> Connection {
 /// Queues appends in such a way that the writer takes all but the first as one
 /// group.
 async fn in_one_group(
-    store: &RusqliteStore,
+    store: &Store,
     place: &Place,
     appends: Vec<Append>,
 ) -> Vec<downlink::Result<downlink::Appended>> {
@@ -104,7 +101,8 @@ async fn the_innocent_of_a_group_are_spared() {
     let poison = || NewEvent::with_json("FlightDelayed", "\"poison\"").unwrap();
     let mut appends: Vec<_> = (0..8).map(|_| append("flight-UA1545", 2)).collect();
     appends[3] =
-        Append::to("flight-UA1545", Expected::Any, [support::event("Half"), poison()]).unwrap();
+        Append::to("flight-UA1545", Expected::Any, [crate::support::event("Half"), poison()])
+            .unwrap();
     let outcomes = in_one_group(&store, &place, appends).await;
     for (index, outcome) in outcomes.iter().enumerate() {
         match outcome {

@@ -1,15 +1,12 @@
 //! The store and the reference store, told the same, answer the same.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{Place, driver};
 use downlink::{
     Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, FailedCheck,
     Filter, FilterItem, MemoryStore, NewEvent, Page, Position, Read, Result, Version,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use support::Place;
 
 const STREAMS: [&str; 6] = ["a", "A", "ab", "a%", "b_", "é"];
 const TYPES: [&str; 4] = ["Departed", "departed", "Dep", "Landed"];
@@ -160,7 +157,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Both stores, and what was said to them.
 struct Both {
     reference: MemoryStore,
-    store: downlink_rusqlite::RusqliteStore,
+    store: driver::Store,
     said: Vec<Append>,
     events: Vec<Event>,
 }

@@ -1,13 +1,10 @@
 //! What is opened, what is refused, and what is there afterwards.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::driver::{self, Options};
+use crate::support::{Place, all, append, chain, stored};
 use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
-use downlink_rusqlite::Options;
-use support::{Place, all, append, chain, stored};
 
 #[tokio::test]
 async fn events_are_there_after_reopening() {
@@ -48,7 +45,7 @@ async fn what_is_no_database_is_left_alone() {
     let place = Place::new();
     let text = "a letter to my aunt, long enough for a header of a hundred bytes".repeat(20);
     fs::write(&place.path, &text).unwrap();
-    let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+    let error = driver::open(&place.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
     assert_eq!(fs::read_to_string(&place.path).unwrap(), text);
 }
@@ -61,7 +58,7 @@ async fn a_database_of_something_else_is_left_alone() {
         let place = Place::new();
         place.sql().execute_batch(mark).unwrap();
         let before = fs::read(&place.path).unwrap();
-        let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+        let error = driver::open(&place.path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{mark}: {error}");
         assert_eq!(fs::read(&place.path).unwrap(), before, "{mark}");
     }
@@ -72,7 +69,7 @@ async fn a_newer_version_is_refused() {
     let place = Place::new();
     place.open().await.close().await;
     place.sql().execute_batch("PRAGMA user_version = 2").unwrap();
-    let error = downlink_rusqlite::open(&place.path).await.unwrap_err();
+    let error = driver::open(&place.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("newer release"), "{error}");
 }
@@ -80,7 +77,7 @@ async fn a_newer_version_is_refused() {
 #[tokio::test]
 async fn a_log_in_memory_is_refused() {
     for path in [":memory:", ""] {
-        let error = downlink_rusqlite::open(path).await.unwrap_err();
+        let error = driver::open(path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains("MemoryStore"), "{error}");
     }
@@ -90,7 +87,7 @@ async fn a_log_in_memory_is_refused() {
 async fn a_folder_that_is_missing_is_named() {
     let place = Place::new();
     for path in [place.folder.path().join("missing/flights.db"), place.folder.path().into()] {
-        let error = downlink_rusqlite::open(&path).await.unwrap_err();
+        let error = driver::open(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     }
@@ -107,7 +104,7 @@ async fn a_read_only_folder_is_named() {
     fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     // The system's administrator may write everywhere, and the store with him.
     let is_allowed = fs::write(place.folder.path().join("probe"), "").is_ok();
-    match downlink_rusqlite::open(&place.path).await {
+    match driver::open(&place.path).await {
         Ok(store) => assert!(is_allowed && store.append(append("s", 1)).await.is_ok()),
         Err(error) => {
             assert!(!is_allowed);
@@ -138,10 +135,7 @@ async fn two_handles_on_one_file_see_each_other() {
 async fn two_that_open_an_empty_file_at_once_share_it() {
     for _ in 0..16 {
         let place = Place::new();
-        let (one, other) = tokio::join!(
-            downlink_rusqlite::open(&place.path),
-            downlink_rusqlite::open(&place.path)
-        );
+        let (one, other) = tokio::join!(driver::open(&place.path), driver::open(&place.path));
         stored(&one.unwrap(), "a", 1).await;
         assert_eq!(all(&other.unwrap()).await.events.len(), 1);
     }
@@ -194,9 +188,12 @@ async fn a_small_store_is_the_same_store() {
         .with_cache(0)
         .with_queue_bytes(0);
     let store = options.open(&place.path).await.unwrap();
-    let said =
-        downlink::Append::to("s", Expected::NoStream, [support::event("A"), support::event("B")])
-            .unwrap();
+    let said = downlink::Append::to(
+        "s",
+        Expected::NoStream,
+        [crate::support::event("A"), crate::support::event("B")],
+    )
+    .unwrap();
     store.append(said).await.unwrap();
     assert_eq!(all(&store).await.events.len(), 2);
 }

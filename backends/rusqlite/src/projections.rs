@@ -1,0 +1,242 @@
+//! Read models and their checkpoints, in the file of the log.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use downlink::{
+    BoxError, Cursor, DeadLetter, Error, Event, Position, Projection, ProjectionId,
+    ProjectionStore, Result, Step, Stepped, limits,
+};
+use downlink_sqlite_schema::number::{position_to_sql, to_sql};
+use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_of_the_file, sql};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
+
+use crate::error::{failed, meaning};
+use crate::own_transaction::End;
+use crate::row::column;
+use crate::{RusqliteStore, Tx};
+
+type AnyProjection = Arc<dyn Projection<Tx = Tx>>;
+
+#[async_trait]
+impl ProjectionStore for RusqliteStore {
+    type Tx = Tx;
+
+    async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
+        let id = id.clone();
+        let row = self.snapshot(move |connection| find(connection, &id)).await?;
+        Ok(row.map_or(Cursor::START, |row| row.checkpoint))
+    }
+
+    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<Stepped> {
+        step.validate()?;
+        let id = ProjectionId::of(&**projection)?;
+        let projection = Arc::clone(projection);
+        let bytes = step.events.iter().map(Event::size).sum();
+        let made = self.write(bytes, move |tx| make(tx, &id, &*projection, &step)).await;
+        made.or_else(refused_at_commit)
+    }
+
+    async fn reset(&self, projection: &AnyProjection) -> Result<()> {
+        let id = ProjectionId::of(&**projection)?;
+        let projection = Arc::clone(projection);
+        self.write(0, move |tx| reset(tx, &id, &*projection)).await
+    }
+
+    async fn live(&self, name: &str) -> Result<Option<u32>> {
+        let id = ProjectionId::new(name, 0)?;
+        let row = self.snapshot(move |connection| live(connection, &id)).await?;
+        Ok(row.map(|row| row.version))
+    }
+
+    async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        let id = id.clone();
+        self.write(0, move |tx| make_live(tx, &id)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
+        self.snapshot(move |connection| dead_letters(connection, &id, after, limit)).await
+    }
+}
+
+fn make(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    projection: &dyn Projection<Tx = Tx>,
+    step: &Step,
+) -> Result<End<Stepped>> {
+    let row = find(tx, id)?;
+    let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
+    if checkpoint != step.from {
+        return Ok(End::TakeBack(Stepped::Lost(checkpoint)));
+    }
+    let row = row.map_or_else(|| add(tx, id), Ok)?;
+    if let Err(error) = project(tx, projection, step)? {
+        return Ok(End::TakeBack(Stepped::Failed(error)));
+    }
+    if let Some(skipped) = &step.skipped {
+        add_dead_letter(tx, row.key, skipped)?;
+    }
+    set(tx, &row.after(step))?;
+    Ok(End::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+}
+
+fn reset(tx: &mut Tx, id: &ProjectionId, projection: &dyn Projection<Tx = Tx>) -> Result<End<()>> {
+    let row = find(tx, id)?.map_or_else(|| add(tx, id), Ok)?;
+    let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
+    project(tx, projection, &nothing)?.map_err(|error| Error::projection_failed(id, error))?;
+    execute(tx, sql::DELETE_DEAD_LETTERS, [row.key])?;
+    set(tx, &row.reset())?;
+    Ok(End::Commit(()))
+}
+
+fn make_live(tx: &Connection, id: &ProjectionId) -> Result<End<u32>> {
+    let own = find(tx, id)?.ok_or_else(|| Error::never_projected(id))?;
+    let live = live(tx, id)?;
+    let Some((former, own)) = own.take_over(live) else {
+        return Ok(End::TakeBack(live.map_or(own.version, |live| live.version)));
+    };
+    former.map_or(Ok(()), |former| set(tx, &former))?;
+    set(tx, &own)?;
+    Ok(End::Commit(own.version))
+}
+
+/// Has the projection write a step. The inner error is its own; the outer one
+/// is the file's.
+fn project(
+    tx: &mut Tx,
+    projection: &dyn Projection<Tx = Tx>,
+    step: &Step,
+) -> Result<Result<(), BoxError>> {
+    let written = tx.guarded(|tx| at_once(step.write(projection, tx)));
+    if let Err(error) = written {
+        return match of_the_file(&*error) {
+            Some((kind, what)) => {
+                let message = format!("could not write a read model: {what}");
+                Err(Error::with_source(kind, message, error))
+            }
+            None => Ok(Err(error)),
+        };
+    }
+    if tx.is_autocommit() {
+        let message = "the projection has ended its transaction: leave that to the store";
+        return Ok(Err(message.into()));
+    }
+    Ok(Ok(()))
+}
+
+/// A constraint of the projection's tables may be one that only COMMIT looks
+/// at.
+fn refused_at_commit(error: Error) -> Result<Stepped> {
+    let is_constraint = driver_error(&error)
+        .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation));
+    if is_constraint { Ok(Stepped::Failed(error.into())) } else { Err(error) }
+}
+
+/// Drives a future that has nothing to wait for.
+fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err("the projection awaits something else than its transaction: \
+             over rusqlite it has to finish at once"
+            .into()),
+    }
+}
+
+/// What an error of the projection means if SQLite gave it for reasons that are
+/// not the projection's.
+fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind, &'static str)> {
+    let error = driver_error(error)?;
+    let code = error.sqlite_error()?.extended_code;
+    is_of_the_file(code).then(|| meaning(error))
+}
+
+fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|error| error.downcast_ref())
+}
+
+fn find(connection: &Connection, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+    row(connection, sql::PROJECTION, (id.name(), id.version()))
+}
+
+/// The live version of the projection with this one's name.
+fn live(connection: &Connection, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+    row(connection, sql::LIVE_PROJECTION, [id.name()])
+}
+
+fn row(
+    connection: &Connection,
+    text: &str,
+    parameters: impl Params,
+) -> Result<Option<ProjectionRow>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let checkpoint = column(row, 2, ValueRef::as_str)?;
+        let (key, version, live, announced) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
+        Ok(ProjectionRow::from_sql(key, version, checkpoint, live, announced))
+    };
+    connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.query_row(parameters, read).optional())
+        .map_err(failed("look up a projection"))?
+        .transpose()
+}
+
+fn add(connection: &Connection, id: &ProjectionId) -> Result<ProjectionRow> {
+    let key = connection
+        .prepare_cached(sql::ADD_PROJECTION)
+        .and_then(|mut statement| {
+            statement.insert((id.name(), id.version(), Cursor::START.to_string()))
+        })
+        .map_err(failed("add a projection"))?;
+    Ok(ProjectionRow::added(key, id))
+}
+
+fn set(connection: &Connection, row: &ProjectionRow) -> Result<()> {
+    let ProjectionRow { key, checkpoint, is_live, announced, .. } = row;
+    let parameters = (key, checkpoint.to_string(), is_live, position_to_sql(*announced));
+    execute(connection, sql::SET_PROJECTION, parameters)
+}
+
+fn add_dead_letter(connection: &Connection, key: i64, letter: &DeadLetter) -> Result<()> {
+    let DeadLetter { cursor, id, error, skipped_at } = letter;
+    let (position, time) = (position_to_sql(cursor.position()), to_sql(skipped_at.as_micros())?);
+    execute(connection, sql::ADD_DEAD_LETTER, (key, position, &id.as_bytes()[..], error, time))
+}
+
+fn dead_letters(
+    connection: &Connection,
+    id: &ProjectionId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
+    let doing = "read dead letters";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let parameters = (id.name(), id.version(), position_to_sql(after), limit);
+    let mut statement = connection.prepare_cached(sql::DEAD_LETTERS).map_err(failed(doing))?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let id = column(row, 1, ValueRef::as_blob)?;
+        Ok(dead_letter_from_sql(row.get(0)?, id, row.get(2)?, row.get(3)?))
+    };
+    let letters = statement.query_map(parameters, read).map_err(failed(doing))?;
+    letters.map(|letter| letter.map_err(failed(doing))?).collect()
+}
+
+fn execute(connection: &Connection, text: &str, parameters: impl Params) -> Result<()> {
+    connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.execute(parameters))
+        .map(drop)
+        .map_err(failed("store a checkpoint"))
+}

@@ -1,0 +1,101 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use downlink_sqlite_schema::is_log_table;
+use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+
+/// The transaction in which a projection writes its read model: a
+/// [`rusqlite::Connection`] to the file of the log.
+///
+/// The store has begun the transaction and commits it, together with the
+/// checkpoint. Until then SQLite refuses what a projection has no business with:
+/// to begin, commit or roll back, to attach databases, to set pragmas, and to
+/// write to the tables of the log ("not authorized"). It may read them, and use
+/// savepoints.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::{BoxError, Event};
+/// use downlink_rusqlite::Tx;
+///
+/// fn count_departures(events: &[Event], tx: &Tx) -> Result<(), BoxError> {
+///     let mut add = tx.prepare_cached(
+///         "INSERT INTO departures (flight, times) VALUES (?1, 1) \
+///          ON CONFLICT (flight) DO UPDATE SET times = times + 1",
+///     )?;
+///     for event in events {
+///         add.execute([event.stream().as_str()])?;
+///     }
+///     Ok(())
+/// }
+/// ```
+pub struct Tx {
+    connection: Connection,
+    is_guarded: Arc<AtomicBool>,
+}
+
+impl Tx {
+    /// Wraps a connection that is not guarded yet.
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection, is_guarded: Arc::default() }
+    }
+
+    /// Lets SQLite ask, for each statement that is prepared from now on,
+    /// whether a projection may run it.
+    pub(crate) fn install_guard(&self) -> rusqlite::Result<()> {
+        let is_guarded = Arc::clone(&self.is_guarded);
+        self.connection.authorizer(Some(move |context: AuthContext<'_>| {
+            if is_guarded.load(Ordering::Relaxed) && is_foreign(&context) {
+                Authorization::Deny
+            } else {
+                Authorization::Allow
+            }
+        }))
+    }
+
+    /// Runs foreign code, which SQLite refuses what is not its business.
+    pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.is_guarded.store(true, Ordering::Relaxed);
+        let result = work(self);
+        self.is_guarded.store(false, Ordering::Relaxed);
+        result
+    }
+}
+
+impl Deref for Tx {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tx").field(&self.connection).finish()
+    }
+}
+
+fn is_foreign(context: &AuthContext<'_>) -> bool {
+    match context.action {
+        AuthAction::Transaction { .. }
+        | AuthAction::Attach { .. }
+        | AuthAction::Detach { .. }
+        | AuthAction::Pragma { pragma_value: Some(_), .. } => true,
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. } => is_log_table(table_name),
+        _ => false,
+    }
+}

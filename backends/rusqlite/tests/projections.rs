@@ -1,0 +1,289 @@
+//! Read models in the file of the log: what only this backend can get wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{
+    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Projection,
+    ProjectionId, ProjectionStore, Step, Stepped,
+};
+use downlink_rusqlite::{Options, RusqliteStore, Tx};
+use futures::poll;
+use support::{Place, all, append, chain, stored};
+
+/// Does to its read model what a test says.
+struct Board<F>(F);
+
+impl<F> fmt::Debug for Board<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Board")
+    }
+}
+
+#[async_trait]
+impl<F> Projection for Board<F>
+where
+    F: Fn(&Tx) -> Result<(), BoxError> + Send + Sync + 'static,
+{
+    type Tx = Tx;
+
+    fn name(&self) -> &'static str {
+        "board"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
+        tx.execute_batch("DROP TABLE IF EXISTS board; CREATE TABLE board (line)")?;
+        Ok(())
+    }
+
+    async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
+        if events[0].event_type().as_str() == "Wait" {
+            tokio::task::yield_now().await;
+        }
+        tx.execute("INSERT INTO board VALUES ('before')", ())?;
+        (self.0)(tx)
+    }
+}
+
+type Doing = Arc<dyn Projection<Tx = Tx>>;
+
+fn doing(work: impl Fn(&Tx) -> Result<(), BoxError> + Send + Sync + 'static) -> Doing {
+    Arc::new(Board(work))
+}
+
+fn running(sql: &'static str) -> Doing {
+    doing(move |tx| Ok(tx.execute_batch(sql)?))
+}
+
+/// A step over everything that is in the log.
+async fn whole(store: &RusqliteStore) -> Step {
+    let page = all(store).await;
+    let from = store.checkpoint(&board()).await.unwrap();
+    let events: Vec<_> =
+        page.events.into_iter().filter(|event| event.position() > from.position()).collect();
+    Step::new(from, events.last().map_or(from, Event::cursor), events)
+}
+
+fn board() -> ProjectionId {
+    ProjectionId::new("board", 1).unwrap()
+}
+
+fn lines(place: &Place) -> u32 {
+    let count = "SELECT count(*) FROM board";
+    place.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
+}
+
+async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
+    match store.step(projection, whole(store).await).await.unwrap() {
+        Stepped::Failed(error) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn goes_on(store: &RusqliteStore, place: &Place) {
+    let step = whole(store).await;
+    let stepped = store.step(&running(""), step).await.unwrap();
+    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert_eq!(lines(place), 1);
+    stored(store, "flight-UA1545", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    for foreign in [
+        "DELETE FROM events",
+        "DROP TABLE Heads",
+        "DROP TABLE IF EXISTS events",
+        "ALTER TABLE streams RENAME TO gone",
+        "UPDATE head SET position = 0",
+        "INSERT INTO types (name) VALUES ('Mine')",
+        "UPDATE projections SET checkpoint = ''",
+        "CREATE TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END",
+        "CREATE INDEX mine ON events (type)",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "ATTACH ':memory:' AS other",
+        "PRAGMA synchronous = OFF",
+    ] {
+        let said = failed(&store, &running(foreign)).await;
+        assert!(said.contains("not authorized"), "{foreign}: {said}");
+        assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
+    }
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_projection_may_read_the_log_and_use_savepoints() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    let sql = "INSERT INTO board SELECT id FROM events; \
+               SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
+    store.step(&running(sql), whole(&store).await).await.unwrap();
+    assert_eq!(lines(&place), 1 + 3);
+}
+
+#[tokio::test]
+async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    store.step(&running(""), whole(&store).await).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    failed(&store, &running("no such statement")).await;
+    // Prepared by the store a moment ago, so that nobody asks whether it may run.
+    let end = doing(|tx| Ok(tx.prepare_cached("ROLLBACK")?.execute(()).map(drop)?));
+    let said = failed(&store, &end).await;
+    assert!(said.contains("ended its transaction"), "{said}");
+    assert_eq!(lines(&place), 1);
+    store.step(&running(""), whole(&store).await).await.unwrap();
+    assert_eq!(lines(&place), 2);
+}
+
+#[tokio::test]
+async fn a_trigger_that_rolls_back_takes_everything_back() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let sql = "CREATE TEMP TABLE once (a); \
+               CREATE TEMP TRIGGER t AFTER INSERT ON once BEGIN SELECT RAISE(ROLLBACK, 'no'); END; \
+               INSERT INTO once VALUES (1)";
+    assert!(failed(&store, &running(sql)).await.contains("no"));
+    assert_eq!(lines(&place), 0);
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let sql = "CREATE TABLE gates (id INTEGER PRIMARY KEY); \
+               CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
+               INSERT INTO flights VALUES (1)";
+    failed(&store, &running(sql)).await;
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_projection_that_awaits_something_else_is_told() {
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .append_to("flight-UA1545", downlink::Expected::Any, [support::event("Wait")])
+        .await
+        .unwrap();
+    let said = failed(&store, &running("")).await;
+    assert!(said.contains("finish at once"), "{said}");
+    assert_eq!(lines(&place), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_the_stores_and_passes() {
+    let place = Place::new();
+    let store = Options::new().with_max_size(256 << 10).open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    for _ in 0..3 {
+        let big = running("INSERT INTO board VALUES (zeroblob(1000000))");
+        let error = store.step(&big, step.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{}", chain(&error));
+        stored(&store, "flight-AA1141", 1).await;
+    }
+    assert_eq!(lines(&place), 0);
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_foreign_lock_past_the_deadline_is_busy() {
+    let place = Place::new();
+    let options = Options::new().with_busy_deadline(Duration::from_millis(20));
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.step(&running(""), step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
+    other.execute_batch("ROLLBACK").unwrap();
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
+    let place = Place::new();
+    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&place.path);
+    let store = store.await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let count = doing(|tx| {
+        Ok(tx.execute("INSERT INTO board SELECT count(*) FROM events", ()).map(drop)?)
+    });
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (mut held, mut before) =
+        (store.append(append("held", 1)), store.append(append("before", 1)));
+    let mut between = store.step(&count, step);
+    let mut after = store.append(append("after", 1));
+    assert!(poll!(&mut held).is_pending() && poll!(&mut before).is_pending());
+    assert!(poll!(&mut between).is_pending() && poll!(&mut after).is_pending());
+    other.execute_batch("ROLLBACK").unwrap();
+    after.await.unwrap();
+    assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
+    before.await.unwrap();
+    held.await.unwrap();
+    let counted: u32 = place
+        .sql()
+        .query_row("SELECT line FROM board WHERE line <> 'before'", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(counted, 3);
+}
+
+#[tokio::test]
+async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
+    let place = Place::new();
+    let options = Options::new().with_queue(2).with_busy_deadline(Duration::from_mins(1));
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (board, appended) = (running(""), append("s", 1));
+    let mut one = store.append(appended);
+    let mut two = store.step(&board, step.clone());
+    assert!(poll!(&mut one).is_pending() && poll!(&mut two).is_pending());
+    let error = store.step(&board, step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    other.execute_batch("ROLLBACK").unwrap();
+    one.await.unwrap();
+    two.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    store.close().await;
+    let error = store.step(&running(""), step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}

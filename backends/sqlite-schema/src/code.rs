@@ -1,0 +1,70 @@
+use downlink::ErrorKind;
+
+/// What a result code of SQLite means to a caller, and what to say: the table
+/// of the drivers' docs. Extended codes are known by their first byte.
+#[must_use]
+pub fn explain(code: i32) -> (ErrorKind, &'static str) {
+    match code & 0xff {
+        BUSY | LOCKED => (ErrorKind::Busy, "another program held the lock past the deadline"),
+        FULL => (ErrorKind::StorageFull, "the disk, or the file's quota, is full"),
+        READONLY | PERM => (
+            ErrorKind::Unavailable,
+            "the file or its folder is read-only, and SQLite has to write in both",
+        ),
+        CANTOPEN => (
+            ErrorKind::Unavailable,
+            "the file cannot be opened: its folder has to exist and to be writable",
+        ),
+        NOTADB => (ErrorKind::Corrupt, "the file is not a SQLite database"),
+        CORRUPT => (ErrorKind::Corrupt, "the file is damaged: restore a backup"),
+        TOOBIG => (ErrorKind::TooLarge, "a value is too large for SQLite"),
+        _ => (ErrorKind::Backend, "SQLite reports an error"),
+    }
+}
+
+const PERM: i32 = 3;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READONLY: i32 = 8;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const TOOBIG: i32 = 18;
+const CONSTRAINT: i32 = 19;
+const NOTADB: i32 = 26;
+
+/// Whether a transaction whose COMMIT failed with this code was not committed,
+/// whatever state it is in now: its last page did not fit the disk.
+#[must_use]
+pub fn is_full(code: i32) -> bool {
+    code & 0xff == FULL
+}
+
+/// Whether a constraint of a table was broken.
+#[must_use]
+pub fn is_constraint(code: i32) -> bool {
+    code & 0xff == CONSTRAINT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_what_the_docs_say() {
+        for (code, kind) in [
+            (BUSY, ErrorKind::Busy),
+            (BUSY | 2 << 8, ErrorKind::Busy),
+            (FULL, ErrorKind::StorageFull),
+            (READONLY, ErrorKind::Unavailable),
+            (CANTOPEN, ErrorKind::Unavailable),
+            (NOTADB, ErrorKind::Corrupt),
+            (CORRUPT, ErrorKind::Corrupt),
+            (TOOBIG, ErrorKind::TooLarge),
+            (0x010a, ErrorKind::Backend),
+            (CONSTRAINT, ErrorKind::Backend),
+        ] {
+            assert_eq!(explain(code).0, kind, "{code}");
+        }
+    }
+}

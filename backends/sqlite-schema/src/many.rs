@@ -1,0 +1,184 @@
+//! Statements on many things at once, for drivers to which a statement is dear.
+//!
+//! Things are looked up by one parameter, a list in JSON. What is written has a
+//! parameter for each value, in one of few [`CHUNKS`], so that the statements
+//! stay prepared.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use crate::packed::packed;
+
+macro_rules! state {
+    () => {
+        "SELECT position, id, recorded_at, generation, (SELECT id FROM events WHERE position = ?1), \
+         (SELECT id FROM events WHERE position = ?2) FROM head"
+    };
+}
+
+/// How many positions one value of packed events spans.
+pub const BLOCK: u64 = 16;
+
+/// Begins a transaction that reads, and asks for [`STATE`].
+pub const BEGIN_READ: &str = concat!("BEGIN DEFERRED; ", state!());
+/// Begins a transaction that appends, and asks for [`STATE`].
+pub const BEGIN_WRITE: &str = concat!("BEGIN IMMEDIATE; ", state!());
+/// The columns of [`HEAD`](crate::HEAD), and the ids of the events at the
+/// positions ?1 and ?2.
+pub const STATE: &str = state!();
+
+/// The end of each of the streams with these names: name, key, version and
+/// position; and without name what [`Chain::learn`](crate::links::Chain::learn)
+/// is told for one more event, newest first.
+pub const STREAM_TAILS: &str = "WITH RECURSIVE tail (name, stream, version, position, target) AS ( \
+         SELECT s.name, s.key, h.version, h.position, h.version & (h.version + 1) \
+         FROM json_each(?1) j CROSS JOIN streams s ON s.name = j.value JOIN heads h ON h.stream = s.key \
+         UNION ALL \
+         SELECT NULL, t.stream, t.version & (t.version - 1), e.jump, t.target \
+         FROM tail t JOIN events e ON e.position = t.position WHERE t.target > 0 AND t.version > t.target \
+     ) SELECT name, stream, version, position FROM tail";
+/// Key and name of the streams with these keys.
+pub const STREAM_NAMES: &str =
+    "SELECT s.key, s.name FROM json_each(?1) j CROSS JOIN streams s ON s.key = j.value";
+/// Key and name of the types with these keys.
+pub const TYPE_NAMES: &str =
+    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN types t ON t.key = j.value";
+/// Key and name of the types with these names.
+pub const TYPE_KEYS: &str =
+    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN types t ON t.name = j.value";
+/// Adds streams; returns key and name of each.
+pub const ADD_STREAMS: &str =
+    "INSERT INTO streams (name) SELECT value FROM json_each(?1) RETURNING key, name";
+/// Adds types; returns key and name of each.
+pub const ADD_TYPES: &str =
+    "INSERT INTO types (name) SELECT value FROM json_each(?1) RETURNING key, name";
+
+/// The [packed](crate::packed) events with these ids, which are in hexadecimal.
+pub const EVENTS_WITH_IDS: &str = concat!(
+    "SELECT ",
+    packed!(),
+    " FROM json_each(?1) j CROSS JOIN events e ON e.id = unhex(j.value)"
+);
+/// The [packed](crate::packed) events at these positions, in the order of the
+/// list.
+pub const EVENTS_AT: &str = concat!(
+    "SELECT ",
+    packed!(),
+    " FROM json_each(?1) j CROSS JOIN events e ON e.position = j.value"
+);
+
+/// Positions of a stream on the way back from its version ?2, which is the
+/// first, at most ?3; the event at ?1 is the stream's and not earlier.
+pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
+         SELECT position, version, prev, jump FROM events WHERE position = ?1 \
+         UNION ALL \
+         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN events e \
+         ON e.position = iif((s.version & (s.version - 1)) >= ?2, s.jump, s.prev) WHERE s.version > ?2 \
+     ), walk (position, prev, left) AS ( \
+         SELECT position, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
+         UNION ALL \
+         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN events e ON e.position = w.prev WHERE w.left > 1 \
+     ) SELECT position FROM walk";
+
+/// The events that fulfil `condition` from the position of the first parameter
+/// to that of the second, which comes later in the order that is asked for,
+/// both included. Each row has the packed events of the next [`BLOCK`]
+/// positions, or NULL. The parameters of the condition come third and later.
+#[must_use]
+pub fn event_blocks(condition: &str, newest_first: bool) -> String {
+    let rest = BLOCK - 1;
+    let (next, is_in, span, order) = if newest_first {
+        (format!("at - {BLOCK}"), ">=", format!("max(at - {rest}, last) AND at"), " DESC")
+    } else {
+        (format!("at + {BLOCK}"), "<=", format!("at AND min(at + {rest}, last)"), "")
+    };
+    format!(
+        "WITH RECURSIVE block (at, last) AS (VALUES (?, ?) UNION ALL SELECT {next}, last FROM block WHERE {next} {is_in} last) \
+         SELECT (SELECT CAST(group_concat(packed, '') AS BLOB) FROM ( \
+             SELECT {} AS packed FROM events e WHERE e.position BETWEEN {span} AND {condition} ORDER BY e.position{order} \
+         )) FROM block",
+        packed!()
+    )
+}
+
+/// Every event, packed.
+pub const ALL_EVENTS: &str = concat!("SELECT ", packed!(), " FROM events e ORDER BY e.position");
+
+/// What the tables of the log are like, as one text: another one if a table, an
+/// index or a trigger of them was changed, if one was emptied, or if another
+/// database was attached.
+pub const LOG_SHAPE: &str = "SELECT concat_ws(';', \
+     (SELECT group_concat(concat(type, name, sql)) FROM (SELECT * FROM sqlite_schema WHERE tbl_name IN \
+      ('events', 'streams', 'types', 'heads', 'head', 'projections', 'dead_letters') ORDER BY name)), \
+     (SELECT max(position) FROM events), (SELECT max(key) FROM streams), (SELECT max(key) FROM types), \
+     (SELECT max(stream) FROM heads), (SELECT count(*) FROM head), (SELECT max(key) FROM projections), \
+     (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
+
+/// Fails in a database that can only be read, before it asks for the lock.
+pub const WRITE_NOTHING: &str = "UPDATE head SET one = one WHERE 0";
+
+/// How many events one statement stores at most.
+pub const CHUNKS: [usize; 4] = [1, 8, 64, 256];
+
+/// Stores events, then ends of streams, then the head: so many rows of 12
+/// parameters, as many of 3, and 4. Rows whose first value is NULL are left
+/// out.
+///
+/// `chunk` is an index of [`CHUNKS`].
+#[must_use]
+pub fn store(chunk: usize) -> &'static str {
+    static TEXTS: LazyLock<[String; CHUNKS.len()]> = LazyLock::new(|| CHUNKS.map(store_rows));
+    &TEXTS[chunk]
+}
+
+fn store_rows(rows: usize) -> String {
+    let mut text = String::from(
+        "INSERT INTO events (position, id, stream, version, prev, jump, type, recorded_at, \
+         content_type, tags, metadata, payload) ",
+    );
+    push_rows(&mut text, rows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    text += "; INSERT OR REPLACE INTO heads (stream, version, position) ";
+    push_rows(&mut text, rows, "(?, ?, ?)");
+    text += "; UPDATE head SET position = ?, id = ?, recorded_at = ?, generation = ?";
+    text
+}
+
+fn push_rows(text: &mut String, rows: usize, row: &str) {
+    let others = format!(", {row}").repeat(rows - 1);
+    write!(text, "SELECT * FROM (VALUES {row}{others}) WHERE column1 IS NOT NULL")
+        .expect("a string takes everything");
+}
+
+/// The index of the chunk to store next when so many events are left.
+#[must_use]
+pub fn chunk_for(left: usize) -> usize {
+    let fits = CHUNKS.iter().position(|rows| left <= *rows).unwrap_or(CHUNKS.len() - 1);
+    // Beyond a size, a whole chunk and a rest are less than one with many rows left out.
+    if fits > 0 && CHUNKS[fits] > 64 && left < CHUNKS[fits] { fits - 1 } else { fits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_events_is_stored_in_few_chunks() {
+        for count in 1..2_000 {
+            let (mut left, mut statements, mut empty) = (count, 0, 0);
+            while left > 0 {
+                let rows = CHUNKS[chunk_for(left)];
+                empty += rows.saturating_sub(left);
+                left = left.saturating_sub(rows);
+                statements += 1;
+            }
+            assert!(statements <= count / 256 + 4 && empty < 64, "{count}: {statements}, {empty}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_has_a_parameter_for_each_value() {
+        for (chunk, rows) in CHUNKS.into_iter().enumerate() {
+            assert_eq!(store(chunk).matches('?').count(), rows * 15 + 4);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+use downlink::{
+    Cursor, DeadLetter, Error, ErrorKind, Position, ProjectionId, Result, Step, Timestamp,
+};
+
+use crate::number::{from_sql, position_from_sql};
+use crate::row::{cursor_from_sql, id_from_sql};
+
+/// A row of `projections`: how far a read model was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectionRow {
+    /// The key that dead letters carry.
+    pub key: i64,
+    /// The version of the model's form.
+    pub version: u32,
+    /// Up to where it was made.
+    pub checkpoint: Cursor,
+    /// Whether queries should read it.
+    pub is_live: bool,
+    /// Up to where events were announced, if it is the live one.
+    pub announced: Position,
+}
+
+impl ProjectionRow {
+    /// The row as the driver reads it: the columns of
+    /// [`PROJECTION`](crate::sql::PROJECTION).
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if it has what none may have.
+    pub fn from_sql(
+        key: i64,
+        version: i64,
+        checkpoint: &str,
+        live: i64,
+        announced: i64,
+    ) -> Result<Self> {
+        let corrupt = |what: &str, error: downlink::BoxError| {
+            let message = format!("the checkpoint of projection {key} has {what}: reset it");
+            Error::with_source(ErrorKind::Corrupt, message, error)
+        };
+        Ok(Self {
+            key,
+            version: u32::try_from(version)
+                .map_err(|error| corrupt("a version that none may have", error.into()))?,
+            checkpoint: checkpoint
+                .parse()
+                .map_err(|error: Error| corrupt("no cursor", error.into()))?,
+            is_live: live != 0,
+            announced: position_from_sql(announced)?,
+        })
+    }
+
+    /// The row that [`ADD_PROJECTION`](crate::sql::ADD_PROJECTION) adds.
+    #[must_use]
+    pub fn added(key: i64, id: &ProjectionId) -> Self {
+        let (checkpoint, announced) = (Cursor::START, Position::ZERO);
+        Self { key, version: id.version(), checkpoint, is_live: false, announced }
+    }
+
+    /// The row after a step from where it is.
+    #[must_use]
+    pub fn after(self, step: &Step) -> Self {
+        let announced = self.announced.max(step.to.position());
+        let announced = if self.is_live { announced } else { self.announced };
+        Self { checkpoint: step.to, announced, ..self }
+    }
+
+    /// What [`Stepped::Applied`](downlink::Stepped::Applied) tells of a step
+    /// from this row.
+    #[must_use]
+    pub fn unannounced_after(&self) -> Option<Position> {
+        self.is_live.then_some(self.announced)
+    }
+
+    /// The row after a reset.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        Self { checkpoint: Cursor::START, ..self }
+    }
+
+    /// The rows after this version has taken the place of the live one, the
+    /// former live one first; `None` if it is not to.
+    #[must_use]
+    pub fn take_over(self, live: Option<Self>) -> Option<(Option<Self>, Self)> {
+        if live.is_some_and(|live| live.version >= self.version) {
+            return None;
+        }
+        let announced = live.map_or(Position::ZERO, |live| live.announced);
+        let announced = announced.max(self.checkpoint.position());
+        let former = live.map(|live| Self { is_live: false, ..live });
+        Some((former, Self { is_live: true, announced, ..self }))
+    }
+}
+
+const LOG_TABLES: [&str; 7] =
+    ["events", "streams", "types", "heads", "head", "projections", "dead_letters"];
+
+/// Whether a table of this name is the log's, so that no projection may write
+/// to it.
+#[must_use]
+pub fn is_log_table(name: &str) -> bool {
+    LOG_TABLES.iter().any(|table| table.eq_ignore_ascii_case(name))
+}
+
+/// Whether an error with this code that a projection got from SQLite is the
+/// file's or the disk's, and not the projection's own.
+#[must_use]
+pub fn is_of_the_file(code: i32) -> bool {
+    const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const NOMEM: i32 = 7;
+    const READONLY: i32 = 8;
+    const IOERR: i32 = 10;
+    const CORRUPT: i32 = 11;
+    const FULL: i32 = 13;
+    const CANTOPEN: i32 = 14;
+    const NOTADB: i32 = 26;
+    matches!(
+        code & 0xff,
+        BUSY | LOCKED | NOMEM | READONLY | IOERR | CORRUPT | FULL | CANTOPEN | NOTADB
+    )
+}
+
+/// The dead letter as the driver reads it: the columns of
+/// [`DEAD_LETTERS`](crate::sql::DEAD_LETTERS).
+///
+/// # Errors
+///
+/// [`Corrupt`](ErrorKind::Corrupt) if it has what none may have.
+pub fn dead_letter_from_sql(
+    position: i64,
+    id: &[u8],
+    error: String,
+    skipped_at: i64,
+) -> Result<DeadLetter> {
+    Ok(DeadLetter {
+        cursor: cursor_from_sql(position, id)?,
+        id: id_from_sql(id)?,
+        error,
+        skipped_at: Timestamp::from_micros(from_sql(skipped_at)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::EventId;
+
+    use super::*;
+
+    fn cursor(position: u64) -> Cursor {
+        Cursor::of(Position::new(position).unwrap(), EventId::from_bytes([7; 16]))
+    }
+
+    fn row(version: u32, checkpoint: u64) -> ProjectionRow {
+        let board = ProjectionId::new("board", version).unwrap();
+        ProjectionRow { checkpoint: cursor(checkpoint), ..ProjectionRow::added(1, &board) }
+    }
+
+    #[test]
+    fn only_a_live_version_announces_and_never_twice() {
+        let step = |from, to| Step::new(cursor(from), cursor(to), Vec::new());
+        let quiet = row(1, 3).after(&step(3, 5));
+        assert_eq!((quiet.announced.get(), quiet.unannounced_after()), (0, None));
+        let (former, live) = quiet.take_over(None).unwrap();
+        assert_eq!((former, live.unannounced_after()), (None, Position::new(5)));
+        let again = live.after(&step(5, 9)).reset().after(&step(1, 4));
+        assert_eq!(again.unannounced_after(), Position::new(9));
+    }
+
+    #[test]
+    fn only_a_higher_version_takes_over_and_keeps_what_was_announced() {
+        let (_, one) = row(1, 20).take_over(None).unwrap();
+        let (former, two) = row(2, 10).take_over(Some(one)).unwrap();
+        assert!(!former.unwrap().is_live && two.is_live);
+        assert_eq!(two.announced.get(), 20);
+        assert_eq!(row(1, 30).take_over(Some(two)), None);
+        assert_eq!(row(2, 30).take_over(Some(two)), None);
+    }
+
+    #[test]
+    fn every_table_of_the_log_is_known() {
+        let made = crate::CREATE.split("CREATE TABLE ").skip(1);
+        let names: Vec<_> = made.filter_map(|table| table.split_whitespace().next()).collect();
+        assert_eq!(names.len(), LOG_TABLES.len());
+        assert!(names.iter().all(|name| is_log_table(name)), "{names:?}");
+        assert!(is_log_table("Events") && !is_log_table("board"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_corrupt() {
+        for row in [
+            ProjectionRow::from_sql(1, -1, &Cursor::START.to_string(), 0, 0),
+            ProjectionRow::from_sql(1, 1, "", 0, 0),
+            ProjectionRow::from_sql(1, 1, &Cursor::START.to_string(), 0, -1),
+        ] {
+            assert_eq!(row.unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}

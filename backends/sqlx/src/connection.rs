@@ -1,0 +1,279 @@
+//! Connections: opened, checked, set, and given up when the file under them is
+//! replaced.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use downlink::{Error, ErrorKind, Result};
+use downlink_sqlite_schema::{
+    self as schema, FileIdentity, Identity, OpenFiles, Seen, Setup, many, sql,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use tokio::time::sleep;
+
+use crate::Options;
+use crate::error::failed;
+use crate::guard::Guard;
+use crate::row::{column, missing};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+/// The file of one store: where it is, how it is opened, and which one it was
+/// when somebody last opened it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    options: Options,
+    last: Mutex<Option<OpenFiles>>,
+    guard: Guard,
+}
+
+impl Place {
+    pub(crate) fn new(path: PathBuf, options: Options) -> Self {
+        Self { path, options, last: Mutex::new(None), guard: Guard::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// That of the connection that writes.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<OpenFiles>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection of one task, opened when it is needed, and anew whenever the
+/// path names another file.
+///
+/// The system is asked for the file by name on the runtime itself: it is open,
+/// and what is asked of an open file on a local disk is in memory.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    place: Arc<Place>,
+    role: Role,
+    open: Option<(SqliteConnection, OpenFiles)>,
+}
+
+/// The connection, and whether it is another one than the last time.
+pub(crate) struct Current<'a> {
+    pub(crate) connection: &'a mut SqliteConnection,
+    pub(crate) is_new: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(place: Arc<Place>, role: Role) -> Self {
+        Self { place, role, open: None }
+    }
+
+    /// Opens the log, or makes an empty one if there is no file.
+    pub(crate) async fn create(&mut self) -> Result<()> {
+        self.open = Some(self.open_same(true).await?);
+        Ok(())
+    }
+
+    /// The connection to the file that the path names now. If there is none,
+    /// none is made: a log that is gone is not an empty one.
+    pub(crate) async fn current(&mut self) -> Result<Current<'_>> {
+        if let Some((_, files)) = &self.open
+            && files.check()? == Seen::Replaced
+        {
+            tracing::warn!(path = %self.place.path.display(), "the file was replaced: opening the new one");
+            self.close().await;
+        }
+        let is_new = self.open.is_none();
+        if is_new {
+            // Another connection may know the sidecars of the file before.
+            self.place.last().as_ref().map_or(Ok(Seen::Same), OpenFiles::check)?;
+            self.open = Some(self.open_same(false).await?);
+        }
+        let (connection, _) = self.open.as_mut().expect("it was opened just now");
+        Ok(Current { connection, is_new })
+    }
+
+    /// Gives the connection up, with whatever state it is in. Waits until it
+    /// has let go of its locks.
+    pub(crate) async fn close(&mut self) {
+        if let Some((connection, _)) = self.open.take() {
+            // It is closed in any case.
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Opens the file that the path names before and after, so that the
+    /// identity is that of the file which was opened.
+    async fn open_same(&self, may_create: bool) -> Result<(SqliteConnection, OpenFiles)> {
+        let path = &self.place.path;
+        loop {
+            let before = FileIdentity::of(path).ok().flatten();
+            if before.is_none() && !may_create {
+                return Err(schema::missing(path));
+            }
+            let connection = self.connect(may_create).await?;
+            let files = OpenFiles::of(path)?;
+            if before.is_none() || files.is_of(before) {
+                *self.place.last() = Some(files.clone());
+                return Ok((connection, files));
+            }
+        }
+    }
+
+    async fn connect(&self, may_create: bool) -> Result<SqliteConnection> {
+        let Place { path, options, .. } = &*self.place;
+        let doing = format!("open {}", path.display());
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(may_create)
+            .busy_timeout(options.busy_deadline())
+            .statement_cache_capacity(STATEMENTS)
+            .row_buffer_size(ROWS_AHEAD)
+            .disable_statement_logging();
+        let mut connection = connect.connect().await.map_err(failed(&doing))?;
+        prepare_file(&mut connection, options.busy_deadline(), may_create).await.map_err(
+            |error| Error::with_source(error.kind(), format!("could not {doing}: {error}"), error),
+        )?;
+        self.set(&mut connection).await.map_err(failed(&doing))?;
+        Ok(connection)
+    }
+
+    async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let pragmas = self.place.options.pragmas();
+        let text = match self.role {
+            Role::Writer => pragmas.writer(),
+            Role::Reader => pragmas.reader(),
+        };
+        run(connection, text).await?;
+        if self.role == Role::Writer {
+            self.place.guard.install(connection).await?;
+        }
+        if let (Role::Writer, Some(bytes)) = (self.role, self.place.options.max_bytes()) {
+            let page: i64 =
+                sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *connection).await?;
+            let pages = (bytes / page.unsigned_abs()).max(1);
+            run(connection, format!("PRAGMA max_page_count = {pages}")).await?;
+        }
+        Ok(())
+    }
+}
+
+const STATEMENTS: usize = 64;
+
+/// How many rows SQLite is ahead of who reads them. Each may have a block of
+/// large events.
+const ROWS_AHEAD: usize = 2;
+
+/// Runs a script of our own.
+async fn run(connection: &mut SqliteConnection, script: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
+}
+
+/// Refuses what is not ours, and makes a log of an empty file.
+async fn prepare_file(
+    connection: &mut SqliteConnection,
+    deadline: Duration,
+    may_create: bool,
+) -> Result<()> {
+    check_sqlite(connection).await?;
+    // Nothing is changed before this tells that the file is ours.
+    let setup = identity(connection).await?.setup()?;
+    if setup == Setup::Create && !may_create {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            "the file is empty: open the store anew to make a log of it",
+        ));
+    }
+    switch_to_wal(connection, deadline).await?;
+    if setup == Setup::Create {
+        create(connection).await
+    } else {
+        check_writable(connection, deadline).await
+    }
+}
+
+async fn check_sqlite(connection: &mut SqliteConnection) -> Result<()> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read the version of SQLite"))?;
+    schema::check_sqlite(schema::sqlite_number(&version))
+}
+
+async fn identity(connection: &mut SqliteConnection) -> Result<Identity> {
+    let row: SqliteRow = sqlx::query(schema::IDENTITY)
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read the file's header"))?
+        .ok_or_else(|| missing("header"))?;
+    Ok(Identity {
+        application_id: column(&row, 0)?,
+        user_version: column(&row, 1)?,
+        objects: column(&row, 2)?,
+    })
+}
+
+/// Two that switch an empty file at once get in each other's way without
+/// SQLite's waiting for the lock, so this waits.
+async fn switch_to_wal(connection: &mut SqliteConnection, deadline: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match sqlx::query_scalar::<_, String>(schema::WAL)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed("switch to a WAL"))
+        {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                let message = format!(
+                    "SQLite keeps the journal mode '{mode}' here: put the file on a local disk"
+                );
+                return Err(Error::new(ErrorKind::Backend, message));
+            }
+            Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < deadline => {
+                sleep(Duration::from_millis(2)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn create(connection: &mut SqliteConnection) -> Result<()> {
+    let doing = "make an empty log";
+    let execute = |text| sqlx::raw_sql(text);
+    execute(sql::BEGIN_WRITE).execute(&mut *connection).await.map_err(failed(doing))?;
+    // Another process may have been quicker.
+    if identity(connection).await?.setup()? == Setup::Create {
+        for text in [schema::CREATE, schema::MARK] {
+            execute(text).execute(&mut *connection).await.map_err(failed(doing))?;
+        }
+    }
+    execute(sql::COMMIT).execute(connection).await.map(drop).map_err(failed(doing))
+}
+
+/// Writes nothing: SQLite refuses that in a file that it can only read, before
+/// it asks for the lock, and otherwise who holds the lock does not matter.
+async fn check_writable(connection: &mut SqliteConnection, deadline: Duration) -> Result<()> {
+    let doing = "look at the file";
+    run(connection, "PRAGMA busy_timeout = 0".into()).await.map_err(failed(doing))?;
+    let written = sqlx::query(many::WRITE_NOTHING).execute(&mut *connection).await;
+    let timeout = format!("PRAGMA busy_timeout = {}", deadline.as_millis());
+    run(connection, timeout).await.map_err(failed(doing))?;
+    match written.map_err(failed(doing)) {
+        Err(error) if error.kind() != ErrorKind::Busy => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,47 @@
+//! What SQLite says, and what callers get: the table of the crate's docs.
+
+use downlink::{Error, ErrorKind};
+use downlink_sqlite_schema::explain;
+
+/// Turns an error of the driver into one of Downlink; `doing` completes "could
+/// not".
+pub(crate) fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error {
+    move |error| {
+        let (kind, what) = meaning(&error);
+        Error::with_source(kind, format!("could not {doing}: {what}"), error)
+    }
+}
+
+/// What an error of the driver means, and in words.
+pub(crate) fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
+            (ErrorKind::Corrupt, "the file has what no release writes")
+        }
+        sqlx::Error::Io(_) => (ErrorKind::Unavailable, "the system refuses"),
+        error => explain(code(error).unwrap_or_default()),
+    }
+}
+
+/// The extended result code, if it is SQLite who complains.
+pub(crate) fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_driver_error_is_the_source() {
+        use sqlx::{Connection, SqliteConnection};
+
+        let cannot_open = SqliteConnection::connect("sqlite:/nowhere/flights.db").await;
+        let error = failed("test")(cannot_open.unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("its folder has to exist"), "{error}");
+        assert!(error.source().and_then(|source| source.downcast_ref::<sqlx::Error>()).is_some());
+    }
+}

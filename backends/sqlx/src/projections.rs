@@ -1,0 +1,288 @@
+//! Read models and their checkpoints, in the file of the log.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::{
+    BoxError, Cursor, DeadLetter, Error, ErrorKind, Event, Position, Projection, ProjectionId,
+    ProjectionStore, Result, Step, Stepped, limits,
+};
+use downlink_sqlite_schema::number::{position_to_sql, to_sql};
+use downlink_sqlite_schema::{
+    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, many, sql,
+};
+use futures::FutureExt;
+use sqlx::sqlite::SqliteArguments;
+
+use crate::error::{code, failed, meaning};
+use crate::guard::Guard;
+use crate::own_transaction::End;
+use crate::row::{Values, column};
+use crate::transaction::execute;
+use crate::{SqlxStore, Tx};
+
+type AnyProjection = Arc<dyn Projection<Tx = Tx>>;
+
+#[async_trait]
+impl ProjectionStore for SqlxStore {
+    type Tx = Tx;
+
+    async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
+        let id = id.clone();
+        let row = self.query(|connection| async move { find(connection, &id).await }.boxed());
+        Ok(row.await?.map_or(Cursor::START, |row| row.checkpoint))
+    }
+
+    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<Stepped> {
+        step.validate()?;
+        let id = ProjectionId::of(&**projection)?;
+        let projection = Arc::clone(projection);
+        let bytes = step.events.iter().map(Event::size).sum();
+        let made = self.write(bytes, |tx, guard| {
+            async move { make(tx, guard, &id, &*projection, &step).await }.boxed()
+        });
+        made.await.or_else(refused_at_commit)
+    }
+
+    async fn reset(&self, projection: &AnyProjection) -> Result<()> {
+        let id = ProjectionId::of(&**projection)?;
+        let projection = Arc::clone(projection);
+        self.write(0, |tx, guard| async move { reset(tx, guard, &id, &*projection).await }.boxed())
+            .await
+    }
+
+    async fn live(&self, name: &str) -> Result<Option<u32>> {
+        let id = ProjectionId::new(name, 0)?;
+        let row = self.query(|connection| async move { live(connection, &id).await }.boxed());
+        Ok(row.await?.map(|row| row.version))
+    }
+
+    async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        let id = id.clone();
+        self.write(0, |tx, _| async move { make_live(tx, &id).await }.boxed()).await
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
+        self.query(move |connection| {
+            async move { dead_letters(connection, &id, after, limit).await }.boxed()
+        })
+        .await
+    }
+}
+
+async fn make(
+    tx: &mut Tx,
+    guard: &Guard,
+    id: &ProjectionId,
+    projection: &dyn Projection<Tx = Tx>,
+    step: &Step,
+) -> Result<End<Stepped>> {
+    let row = find(tx, id).await?;
+    let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
+    if checkpoint != step.from {
+        return Ok(End::TakeBack(Stepped::Lost(checkpoint)));
+    }
+    let row = find_or_add(tx, id, row).await?;
+    if let Err(error) = project(tx, guard, projection, step).await? {
+        return Ok(End::GiveUp(Stepped::Failed(error)));
+    }
+    if let Some(skipped) = &step.skipped {
+        add_dead_letter(tx, row.key, skipped).await?;
+    }
+    set(tx, &row.after(step)).await?;
+    Ok(End::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+}
+
+async fn reset(
+    tx: &mut Tx,
+    guard: &Guard,
+    id: &ProjectionId,
+    projection: &dyn Projection<Tx = Tx>,
+) -> Result<End<()>> {
+    let row = find(tx, id).await?;
+    let row = find_or_add(tx, id, row).await?;
+    let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
+    let projected = project(tx, guard, projection, &nothing).await?;
+    projected.map_err(|error| Error::projection_failed(id, error))?;
+    let mut values = Values::default();
+    values.push(row.key);
+    store(tx, sql::DELETE_DEAD_LETTERS, values).await?;
+    set(tx, &row.reset()).await?;
+    Ok(End::Commit(()))
+}
+
+async fn make_live(tx: &mut Tx, id: &ProjectionId) -> Result<End<u32>> {
+    let own = find(tx, id).await?.ok_or_else(|| Error::never_projected(id))?;
+    let live = live(tx, id).await?;
+    let Some((former, own)) = own.take_over(live) else {
+        return Ok(End::TakeBack(live.map_or(own.version, |live| live.version)));
+    };
+    if let Some(former) = former {
+        set(tx, &former).await?;
+    }
+    set(tx, &own).await?;
+    Ok(End::Commit(own.version))
+}
+
+/// Has the projection write a step. The inner error is its own; the outer one
+/// is the file's.
+async fn project(
+    tx: &mut Tx,
+    guard: &Guard,
+    projection: &dyn Projection<Tx = Tx>,
+    step: &Step,
+) -> Result<Result<(), BoxError>> {
+    let before = log_shape(tx).await.map_err(failed(DOING))?;
+    // Nobody can release it in another transaction than this one.
+    execute(tx, "SAVEPOINT downlink_step").await.map_err(failed(DOING))?;
+    guard.raise();
+    let written = step.write(projection, tx).await;
+    let is_unhurt = guard.lower();
+    let is_begun = execute(tx, "RELEASE downlink_step").await.is_ok();
+    if let Err(error) = written {
+        return match of_the_file(&*error) {
+            Some((kind, what)) => {
+                Err(Error::with_source(kind, format!("could not {DOING}: {what}"), error))
+            }
+            None => Ok(Err(error)),
+        };
+    }
+    Ok(if !is_begun {
+        Err("the projection has ended its transaction: leave that to the store".into())
+    } else if !is_unhurt || !log_shape(tx).await.is_ok_and(|after| after == before) {
+        Err("the projection has changed the tables of the log or attached others: give it tables of its own".into())
+    } else {
+        Ok(())
+    })
+}
+
+const DOING: &str = "write a read model";
+
+async fn log_shape(tx: &mut Tx) -> sqlx::Result<String> {
+    sqlx::query_scalar(many::LOG_SHAPE).fetch_one(tx).await
+}
+
+/// A constraint of the projection's tables may be one that only COMMIT looks
+/// at.
+fn refused_at_commit(error: Error) -> Result<Stepped> {
+    if driver_error(&error).and_then(code).is_some_and(is_constraint) {
+        return Ok(Stepped::Failed(error.into()));
+    }
+    Err(error)
+}
+
+/// What an error of the projection means if SQLite gave it for reasons that are
+/// not the projection's.
+fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static str)> {
+    let error = driver_error(error)?;
+    is_of_the_file(code(error)?).then(|| meaning(error))
+}
+
+fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|error| error.downcast_ref())
+}
+
+async fn find(connection: &mut Tx, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+    let mut values = Values::default();
+    values.push(id.name());
+    values.push(id.version());
+    row(connection, sql::PROJECTION, values).await
+}
+
+/// The live version of the projection with this one's name.
+async fn live(connection: &mut Tx, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+    let mut values = Values::default();
+    values.push(id.name());
+    row(connection, sql::LIVE_PROJECTION, values).await
+}
+
+async fn row(
+    connection: &mut Tx,
+    text: &'static str,
+    values: Values,
+) -> Result<Option<ProjectionRow>> {
+    let row = sqlx::query_with(text, SqliteArguments::from(values))
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("look up a projection"))?;
+    row.map(|row| {
+        let (key, version) = (column(&row, 0)?, column(&row, 1)?);
+        ProjectionRow::from_sql(key, version, column(&row, 2)?, column(&row, 3)?, column(&row, 4)?)
+    })
+    .transpose()
+}
+
+async fn find_or_add(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    found: Option<ProjectionRow>,
+) -> Result<ProjectionRow> {
+    if let Some(row) = found {
+        return Ok(row);
+    }
+    let added = sqlx::query(sql::ADD_PROJECTION)
+        .bind(id.name())
+        .bind(id.version())
+        .bind(Cursor::START.to_string())
+        .execute(tx)
+        .await
+        .map_err(failed("add a projection"))?;
+    Ok(ProjectionRow::added(added.last_insert_rowid(), id))
+}
+
+async fn set(tx: &mut Tx, row: &ProjectionRow) -> Result<()> {
+    let ProjectionRow { key, checkpoint, is_live, announced, .. } = row;
+    let mut values = Values::default();
+    values.push(*key);
+    values.push(checkpoint.to_string());
+    values.push(*is_live);
+    values.push(position_to_sql(*announced));
+    store(tx, sql::SET_PROJECTION, values).await
+}
+
+async fn add_dead_letter(tx: &mut Tx, key: i64, letter: &DeadLetter) -> Result<()> {
+    let DeadLetter { cursor, id, error, skipped_at } = letter;
+    let mut values = Values::default();
+    values.push(key);
+    values.push(position_to_sql(cursor.position()));
+    values.push(&id.as_bytes()[..]);
+    values.push(error.as_str());
+    values.push(to_sql(skipped_at.as_micros())?);
+    store(tx, sql::ADD_DEAD_LETTER, values).await
+}
+
+async fn dead_letters(
+    connection: &mut Tx,
+    id: &ProjectionId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
+    let rows = sqlx::query(sql::DEAD_LETTERS)
+        .bind(id.name())
+        .bind(id.version())
+        .bind(position_to_sql(after))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read dead letters"))?;
+    let letter = |row| {
+        dead_letter_from_sql(column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?)
+    };
+    rows.iter().map(letter).collect()
+}
+
+async fn store(tx: &mut Tx, text: &'static str, values: Values) -> Result<()> {
+    sqlx::query_with(text, SqliteArguments::from(values))
+        .execute(tx)
+        .await
+        .map(drop)
+        .map_err(failed("store a checkpoint"))
+}

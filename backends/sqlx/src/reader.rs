@@ -1,0 +1,163 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use downlink::{Error, ErrorKind, Mark, Page, Read, Result, Scope};
+use downlink_sqlite_schema::{many, sql};
+use futures::future::BoxFuture;
+use sqlx::SqliteConnection;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::{Current, Place, Role, Slot};
+use crate::error::failed;
+use crate::names::Names;
+use crate::snapshot::Snapshot;
+use crate::{log, stream};
+
+/// Connections that read.
+///
+/// Callers are served in the order in which they came, each by a task that
+/// nobody's going away interrupts: a transaction that has begun is ended.
+pub(crate) struct Readers {
+    place: Arc<Place>,
+    idle: Arc<Idle>,
+    free: Arc<Semaphore>,
+    runtime: Handle,
+    tasks: TaskTracker,
+}
+
+/// Those that nobody uses; `None` once the store is closed.
+struct Idle(Mutex<Option<Vec<Session>>>);
+
+impl Readers {
+    /// Connections of tasks in this runtime, opened when they are needed.
+    pub(crate) fn new(place: &Arc<Place>, runtime: Handle, tasks: TaskTracker) -> Self {
+        Self {
+            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
+            free: Arc::new(Semaphore::new(place.options().readers())),
+            place: Arc::clone(place),
+            runtime,
+            tasks,
+        }
+    }
+
+    /// Runs `work` on a connection.
+    pub(crate) async fn serve<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut SqliteConnection, &'a mut Names) -> BoxFuture<'a, Result<T>>
+        + Send
+        + 'static,
+    ) -> Result<T> {
+        // The permit goes with the task: whoever stops waiting does not make room for one more.
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
+        let idle = self.idle.sessions().as_mut().ok_or_else(closed)?.pop();
+        let mut session = idle.unwrap_or_else(|| Session::new(Arc::clone(&self.place)));
+        let idle = Arc::clone(&self.idle);
+        let task = async move {
+            let result = session.serve(work).await;
+            if let Some(mut session) = idle.put(session) {
+                session.slot.close().await;
+            }
+            drop(permit);
+            result
+        };
+        self.tasks.spawn_on(task, &self.runtime).await.map_err(|_| closed())?
+    }
+
+    /// Lets nobody in any more, and closes the connections that nobody uses.
+    /// The others are closed when they have answered.
+    pub(crate) async fn close(&self) {
+        self.free.close();
+        let idle = self.idle.sessions().take();
+        for mut session in idle.into_iter().flatten() {
+            session.slot.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers")
+            .field("free", &self.free.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Idle {
+    fn sessions(&self) -> MutexGuard<'_, Option<Vec<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a session back, or returns it to be closed.
+    fn put(&self, session: Session) -> Option<Session> {
+        match self.sessions().as_mut() {
+            Some(idle) => {
+                idle.push(session);
+                None
+            }
+            None => Some(session),
+        }
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
+}
+
+/// A reading connection and what it remembers.
+#[derive(Debug)]
+struct Session {
+    slot: Slot,
+    names: Names,
+}
+
+impl Session {
+    fn new(place: Arc<Place>) -> Self {
+        Self { slot: Slot::new(place, Role::Reader), names: Names::default() }
+    }
+
+    async fn serve<T>(
+        &mut self,
+        work: impl for<'a> FnOnce(&'a mut SqliteConnection, &'a mut Names) -> BoxFuture<'a, Result<T>>,
+    ) -> Result<T> {
+        let Current { connection, is_new } = self.slot.current().await?;
+        if is_new {
+            self.names = Names::default();
+        }
+        let result = work(connection, &mut self.names).await;
+        if result.as_ref().is_err_and(|error| !error.is_other_history()) {
+            // Whatever state the connection is in, the next read has a new one.
+            self.slot.close().await;
+        }
+        result
+    }
+}
+
+/// Reads a page in a transaction that reads, and ends it whatever comes.
+pub(crate) async fn page_of(
+    connection: &mut SqliteConnection,
+    names: &mut Names,
+    read: &Read,
+) -> Result<Page> {
+    let mut snapshot = Snapshot::of(&mut *connection, names, many::BEGIN_READ, mark(read)).await?;
+    let result = page(&mut snapshot, read).await;
+    let ended = sqlx::query(sql::COMMIT).execute(connection).await;
+    result.and_then(|page| ended.map(|_| page).map_err(failed("read a snapshot")))
+}
+
+/// Where a read of the log begins.
+pub(crate) fn mark(read: &Read) -> Option<Mark> {
+    match read.scope() {
+        Scope::Log { after } => *after,
+        Scope::Stream { .. } => None,
+    }
+}
+
+/// Reads a page of the state that was looked up with its [`mark`].
+pub(crate) async fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
+    match read.scope() {
+        Scope::Log { after } => log::read(snapshot, read, *after).await,
+        Scope::Stream { stream, after } => stream::read(snapshot, read, stream, *after).await,
+    }
+}

@@ -1,0 +1,187 @@
+//! Pages of one stream, found by its links.
+
+use downlink::{
+    Direction, Error, ErrorKind, Page, Position, Read, Result, StreamId, StreamSpan, Version,
+};
+use downlink_sqlite_schema::number::{
+    position_from_sql, position_to_sql, version_from_sql, version_to_sql,
+};
+use downlink_sqlite_schema::{Taking, many, sql};
+
+use crate::row::{Values, column, list};
+use crate::snapshot::{Bounds, Snapshot};
+
+/// How many events a filtered page walks over at once.
+const STRIDE: u64 = 512;
+
+/// The end of a stream, from where its links lead back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamEnd {
+    pub(crate) key: i64,
+    pub(crate) version: Version,
+    pub(crate) position: Position,
+}
+
+/// Where an event is, and the key of the stream that it has to be of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) position: i64,
+    pub(crate) stream: i64,
+}
+
+/// Reads a page of one stream.
+pub(crate) async fn read(
+    snapshot: &mut Snapshot<'_>,
+    read: &Read,
+    stream: &StreamId,
+    after: Option<Version>,
+) -> Result<Page> {
+    let head = snapshot.head.cursor();
+    let Some(end) = StreamEnd::of(snapshot, stream).await? else {
+        return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
+    };
+    let mut taking = Taking::new(read);
+    let more = match read.direction() {
+        Direction::Forward => forward(snapshot, &mut taking, read, end, after).await?,
+        Direction::Backward => backward(snapshot, &mut taking, read, end, after).await?,
+    };
+    Ok(Page {
+        scanned: taking.last.filter(|_| more).map_or(head, |(cursor, _)| cursor),
+        head,
+        more,
+        stream: Some(StreamSpan {
+            version: end.version,
+            scanned: taking.last.map(|(_, version)| version).or(after),
+        }),
+        events: taking.events,
+    })
+}
+
+fn stride(read: &Read, taking: &Taking<'_>) -> u64 {
+    if read.wanted().is_everything() { taking.wanted() } else { STRIDE }
+}
+
+/// Tells whether there is more.
+async fn forward(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    end: StreamEnd,
+    after: Option<Version>,
+) -> Result<bool> {
+    let stride = stride(read, taking);
+    let mut next = after.map_or(1, |after| after.get() + 1);
+    while next <= end.version.get() && !taking.is_full() {
+        let to = end.version.get().min(next + stride - 1);
+        let mut links = end.walk(snapshot, to, to - next + 1).await?;
+        links.reverse();
+        offer_all(snapshot, taking, read, &links).await?;
+        next = to + 1;
+    }
+    Ok(taking.last.map(|(_, version)| version).or(after) < Some(end.version))
+}
+
+/// Tells whether there is more.
+async fn backward(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    end: StreamEnd,
+    before: Option<Version>,
+) -> Result<bool> {
+    let first = before.map_or(Some(end.version), |before| {
+        before.previous().map(|version| version.min(end.version))
+    });
+    let Some(first) = first else { return Ok(false) };
+    let stride = stride(read, taking);
+    let mut next = first.get();
+    while next > 0 && !taking.is_full() {
+        let links = end.walk(snapshot, next, stride.min(next)).await?;
+        offer_all(snapshot, taking, read, &links).await?;
+        next = next.saturating_sub(stride);
+    }
+    Ok(taking.last.is_none_or(|(_, version)| version > Version::FIRST))
+}
+
+/// Offers the events at these places, until no more can be taken.
+pub(crate) async fn offer_all(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    links: &[Link],
+) -> Result<()> {
+    let mut left = links;
+    while !left.is_empty() && !taking.is_full() {
+        let mut values = Values::default();
+        values.push(list(left.iter().map(|link| link.position)));
+        let bounds = Bounds { events: usize::MAX, bytes: read.byte_budget() };
+        let fetched = snapshot.events(many::EVENTS_AT.into(), values, bounds).await?;
+        if fetched.events.is_empty() {
+            return Err(broken(left[0].stream));
+        }
+        for (found, link) in fetched.events.into_iter().zip(left) {
+            if (position_to_sql(found.event.position()), found.stream)
+                != (link.position, link.stream)
+            {
+                return Err(broken(link.stream));
+            }
+            left = &left[1..];
+            if !taking.offer(found.event) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl StreamEnd {
+    pub(crate) async fn of(snapshot: &mut Snapshot<'_>, stream: &StreamId) -> Result<Option<Self>> {
+        let mut values = Values::default();
+        values.push(stream.as_str());
+        let row = snapshot.one(sql::STREAM_HEAD, values).await?;
+        row.map(|row| {
+            Ok(Self {
+                key: column(&row, 0)?,
+                version: version_from_sql(column(&row, 1)?)?,
+                position: position_from_sql(column(&row, 2)?)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// So many events on the way back from a version, which is not after the
+    /// last.
+    pub(crate) async fn walk(
+        &self,
+        snapshot: &mut Snapshot<'_>,
+        version: u64,
+        count: u64,
+    ) -> Result<Vec<Link>> {
+        let version = Version::new(version).ok_or_else(|| broken(self.key))?;
+        let mut values = Values::default();
+        values.push(position_to_sql(self.position));
+        values.push(version_to_sql(version));
+        values.push(i64::try_from(count).unwrap_or(i64::MAX));
+        let rows = snapshot.rows(many::WALK_FROM, values).await?;
+        if u64::try_from(rows.len()) != Ok(count) {
+            return Err(broken(self.key));
+        }
+        rows.iter().map(|row| Ok(Link { position: column(row, 0)?, stream: self.key })).collect()
+    }
+
+    /// The version of the stream's first event after a position that its last
+    /// event is after.
+    pub(crate) async fn first_after(&self, snapshot: &mut Snapshot<'_>, after: i64) -> Result<u64> {
+        let mut values = Values::default();
+        values.push(position_to_sql(self.position));
+        values.push(after);
+        let row = snapshot.one(sql::SEEK_FIRST_AFTER, values).await?;
+        let row = row.ok_or_else(|| broken(self.key))?;
+        Ok(version_from_sql(column(&row, 1)?)?.get())
+    }
+}
+
+fn broken(stream: i64) -> Error {
+    let message = format!("a link of stream {stream} leads to no event of it: verify the file");
+    Error::new(ErrorKind::Corrupt, message)
+}

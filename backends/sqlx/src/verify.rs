@@ -1,0 +1,90 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use downlink::Result;
+use downlink_sqlite_schema::{Verifier, many, packed, sql};
+use futures::TryStreamExt;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+pub use downlink_sqlite_schema::{Problem, VerifyReport};
+
+use crate::Options;
+use crate::connection::{Place, Role, Slot};
+use crate::error::failed;
+use crate::options::place;
+use crate::reader::closed;
+use crate::row::{column, head_row, missing};
+
+/// Walks through a whole file; see [`SqlxStore::verify`](crate::SqlxStore::verify).
+///
+/// # Errors
+///
+/// As there, and those of [`Options::open`].
+///
+/// # Cancel safety
+///
+/// As there.
+pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
+    let path = place(path.as_ref())?;
+    tokio::spawn(walk(path)).await.map_err(|_| closed())?
+}
+
+async fn walk(path: PathBuf) -> Result<VerifyReport> {
+    let mut slot = Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader);
+    let report = report(slot.current().await?.connection).await;
+    slot.close().await;
+    report
+}
+
+/// Tells a verifier everything, in one snapshot.
+async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
+    let head = sqlx::query(many::BEGIN_READ)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed(DOING))?
+        .ok_or_else(|| missing("head"))?;
+    let mut verifier = Verifier::new();
+    each(connection, sql::INTEGRITY_CHECK, |row| {
+        verifier.integrity(column(row, 0)?);
+        Ok(())
+    })
+    .await?;
+    each(connection, sql::ALL_STREAMS, |row| {
+        verifier.stream(column(row, 0)?, column(row, 1)?);
+        Ok(())
+    })
+    .await?;
+    each(connection, sql::ALL_TYPES, |row| {
+        verifier.event_type(column(row, 0)?, column(row, 1)?);
+        Ok(())
+    })
+    .await?;
+    each(connection, many::ALL_EVENTS, |row| {
+        packed::unpack(column(row, 0)?).try_for_each(|event| {
+            verifier.event(&event?);
+            Ok(())
+        })
+    })
+    .await?;
+    each(connection, sql::ALL_STREAM_HEADS, |row| {
+        verifier.stream_head(column(row, 0)?, column(row, 1)?, column(row, 2)?);
+        Ok(())
+    })
+    .await?;
+    Ok(verifier.finish(&head_row(&head)?))
+}
+
+const DOING: &str = "verify the file";
+
+async fn each(
+    connection: &mut SqliteConnection,
+    text: &'static str,
+    mut tell: impl FnMut(&SqliteRow) -> Result<()>,
+) -> Result<()> {
+    let mut rows = sqlx::query(text).fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
+        tell(&row)?;
+    }
+    Ok(())
+}

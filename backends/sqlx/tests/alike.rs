@@ -1,0 +1,20 @@
+//! What both drivers do alike.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../sqlite-schema/tests/driver/agreement.rs"]
+mod agreement;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/bus.rs"]
+mod bus;
+#[path = "../../sqlite-schema/tests/driver/failing.rs"]
+mod failing;
+#[path = "../../sqlite-schema/tests/driver/opening.rs"]
+mod opening;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/replaced.rs"]
+mod replaced;
+mod support;
+#[path = "../../sqlite-schema/tests/driver/turns.rs"]
+mod turns;
+#[path = "../../sqlite-schema/tests/driver/verifying.rs"]
+mod verifying;

@@ -1,0 +1,275 @@
+//! Read models in the file of the log: what only this backend can get wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{
+    BoxError, Cursor, ErrorKind, Event, EventStore, Filter, Projection, ProjectionId,
+    ProjectionStore, Step, Stepped,
+};
+use downlink_sqlx::{Options, SqlxStore, Tx};
+use futures::poll;
+use sqlx::Connection;
+use support::{Place, all, append, chain, stored};
+
+/// Does to its read model what a test says, in SQL.
+#[derive(Debug)]
+struct Board(&'static str);
+
+#[async_trait]
+impl Projection for Board {
+    type Tx = Tx;
+
+    fn name(&self) -> &'static str {
+        "board"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
+        let tables = "DROP TABLE IF EXISTS board; CREATE TABLE board (line)";
+        sqlx::raw_sql(tables).execute(tx).await?;
+        Ok(())
+    }
+
+    async fn apply(&self, _: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
+        sqlx::query("INSERT INTO board VALUES ('before')").execute(&mut *tx).await?;
+        match self.0 {
+            "nested" => nested(tx).await,
+            "swallow" => {
+                let _ = sqlx::raw_sql("COMMIT").execute(&mut *tx).await;
+                Ok(())
+            }
+            sql => Ok(sqlx::raw_sql(sql).execute(tx).await.map(drop)?),
+        }
+    }
+}
+
+/// Nests two transactions, one of which it leaves open.
+async fn nested(tx: &mut Tx) -> Result<(), BoxError> {
+    let mut kept = tx.begin().await?;
+    sqlx::query("INSERT INTO board VALUES ('kept')").execute(&mut *kept).await?;
+    kept.commit().await?;
+    let mut left = tx.begin().await?;
+    sqlx::query("DELETE FROM board").execute(&mut *left).await?;
+    Ok(())
+}
+
+type Doing = Arc<dyn Projection<Tx = Tx>>;
+
+fn running(sql: &'static str) -> Doing {
+    Arc::new(Board(sql))
+}
+
+/// A step over everything that is in the log.
+async fn whole(store: &SqlxStore) -> Step {
+    let page = all(store).await;
+    let from = store.checkpoint(&board()).await.unwrap();
+    let events: Vec<_> =
+        page.events.into_iter().filter(|event| event.position() > from.position()).collect();
+    Step::new(from, events.last().map_or(from, Event::cursor), events)
+}
+
+fn board() -> ProjectionId {
+    ProjectionId::new("board", 1).unwrap()
+}
+
+fn lines(place: &Place) -> u32 {
+    let count = "SELECT count(*) FROM board";
+    place.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
+}
+
+async fn failed(store: &SqlxStore, projection: &Doing) -> String {
+    match store.step(projection, whole(store).await).await.unwrap() {
+        Stepped::Failed(error) => error.to_string(),
+        other => panic!("{projection:?}: {other:?}"),
+    }
+}
+
+async fn goes_on(store: &SqlxStore, place: &Place) {
+    let step = whole(store).await;
+    let stepped = store.step(&running(""), step).await.unwrap();
+    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert_eq!(lines(place), 1);
+    goes_on_from(store).await;
+}
+
+async fn goes_on_from(store: &SqlxStore) {
+    stored(store, "flight-UA1545", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    for (foreign, told) in [
+        ("DELETE FROM events", "tables of the log"),
+        ("DELETE FROM events WHERE position = 3", "tables of the log"),
+        ("DROP TABLE Heads", "tables of the log"),
+        ("ALTER TABLE streams RENAME TO gone", "tables of the log"),
+        ("UPDATE head SET position = 0", "tables of the log"),
+        ("INSERT INTO types (name) VALUES ('Mine')", "tables of the log"),
+        ("UPDATE projections SET checkpoint = ''", "tables of the log"),
+        ("INSERT INTO dead_letters VALUES (1, 1, x'', '', 0)", "tables of the log"),
+        ("CREATE TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END", "tables of the log"),
+        ("CREATE INDEX mine ON events (type)", "tables of the log"),
+        ("CREATE TEMP TABLE events (position)", "tables of the log"),
+        ("BEGIN", "within a transaction"),
+        ("COMMIT", "constraint failed"),
+        ("swallow", "ended its transaction"),
+        ("ROLLBACK", "ended its transaction"),
+        ("ROLLBACK; BEGIN", "ended its transaction"),
+        ("ROLLBACK; BEGIN; SAVEPOINT downlink_step", "tables of the log"),
+        ("ROLLBACK; CREATE TABLE board (line)", "constraint failed"),
+        ("ATTACH ':memory:' AS other", "tables of the log"),
+        ("PRAGMA synchronous = OFF", "inside a transaction"),
+    ] {
+        let said = failed(&store, &running(foreign)).await;
+        assert!(said.contains(told), "{foreign}: {said}");
+        assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
+        assert_eq!(lines(&place), 0, "{foreign}");
+    }
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_projection_may_read_the_log_and_nest_transactions() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    let sql = "INSERT INTO board SELECT id FROM events; \
+               SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
+    store.step(&running(sql), whole(&store).await).await.unwrap();
+    assert_eq!(lines(&place), 1 + 3);
+    stored(&store, "flight-UA1545", 1).await;
+    store.step(&running("nested"), whole(&store).await).await.unwrap();
+    assert_eq!(lines(&place), 1 + 3 + 2);
+    goes_on_from(&store).await;
+}
+
+#[tokio::test]
+async fn a_trigger_that_rolls_back_takes_everything_back() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let sql = "CREATE TEMP TABLE once (a); \
+               CREATE TEMP TRIGGER t AFTER INSERT ON once BEGIN SELECT RAISE(ROLLBACK, 'no'); END; \
+               INSERT INTO once VALUES (1)";
+    assert!(failed(&store, &running(sql)).await.contains("no"));
+    assert_eq!(lines(&place), 0);
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let sql = "CREATE TABLE gates (id INTEGER PRIMARY KEY); \
+               CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
+               INSERT INTO flights VALUES (1)";
+    failed(&store, &running(sql)).await;
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_the_stores_and_passes() {
+    let place = Place::new();
+    let store = Options::new().with_max_size(256 << 10).open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    for _ in 0..3 {
+        let big = running("INSERT INTO board VALUES (zeroblob(1000000))");
+        let error = store.step(&big, step.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{}", chain(&error));
+        stored(&store, "flight-AA1141", 1).await;
+    }
+    assert_eq!(lines(&place), 0);
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_foreign_lock_past_the_deadline_is_busy() {
+    let place = Place::new();
+    let options = Options::new().with_busy_deadline(Duration::from_millis(20));
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.step(&running(""), step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
+    other.execute_batch("ROLLBACK").unwrap();
+    goes_on(&store, &place).await;
+}
+
+#[tokio::test]
+async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
+    let place = Place::new();
+    let options = Options::new().with_queue(2).with_busy_deadline(Duration::from_mins(1));
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (board, appended) = (running(""), append("s", 1));
+    let mut one = store.append(appended);
+    let mut two = store.step(&board, step.clone());
+    assert!(poll!(&mut one).is_pending() && poll!(&mut two).is_pending());
+    let error = store.step(&board, step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    other.execute_batch("ROLLBACK").unwrap();
+    one.await.unwrap();
+    two.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    store.close().await;
+    let error = store.step(&running(""), step).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
+    let place = Place::new();
+    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&place.path);
+    let store = store.await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let step = whole(&store).await;
+    let count = running("INSERT INTO board SELECT count(*) FROM events");
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (mut held, mut before) =
+        (store.append(append("held", 1)), store.append(append("before", 1)));
+    let mut between = store.step(&count, step);
+    let mut after = store.append(append("after", 1));
+    assert!(poll!(&mut held).is_pending() && poll!(&mut before).is_pending());
+    assert!(poll!(&mut between).is_pending() && poll!(&mut after).is_pending());
+    other.execute_batch("ROLLBACK").unwrap();
+    after.await.unwrap();
+    assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
+    before.await.unwrap();
+    held.await.unwrap();
+    let counted: u32 = place
+        .sql()
+        .query_row("SELECT line FROM board WHERE line <> 'before'", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(counted, 3);
+}

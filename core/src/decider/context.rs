@@ -1,0 +1,228 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::CommandId;
+use crate::{Error, ErrorKind, Event, Result};
+
+/// What a command belongs to: its id, the conversation that it is part of,
+/// what caused it, and what else its events should tell.
+///
+/// All of it goes into the metadata of the events, under these names:
+///
+/// | member | what |
+/// |---|---|
+/// | `schema_version` | the form of the payload, if it is not the first; see [`Schema`](crate::Schema) |
+/// | `command_id` | the command that made the event happen |
+/// | `correlation_id` | the conversation: the same from its first command to its last event |
+/// | `causation_id` | the event, or the request, that made somebody give the command; absent if nobody said |
+/// | others | the application's own |
+///
+/// # Examples
+///
+/// ```
+/// use downlink::{CommandId, Context};
+///
+/// // From a request that may be repeated: the client made the id.
+/// let id: CommandId = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11".parse()?;
+/// let context = Context::of(id).with_metadata(&serde_json::json!({"user": "tower"}))?;
+/// assert_eq!(context.command_id(), id);
+/// # Ok::<(), downlink::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Context {
+    command: CommandId,
+    can_come_again: bool,
+    correlation: Uuid,
+    causation: Option<Uuid>,
+    metadata: Map<String, Value>,
+}
+
+/// The metadata of an event, as far as this crate knows its members.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "is_first")]
+    schema_version: u32,
+    command_id: String,
+    correlation_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<String>,
+    #[serde(flatten)]
+    others: &'a Map<String, Value>,
+}
+
+/// The names that are this crate's.
+const RESERVED: [&str; 4] = ["schema_version", "command_id", "correlation_id", "causation_id"];
+
+impl Context {
+    /// A new command, which nobody can give again: its id is made here.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "two of them differ")]
+    pub fn new() -> Self {
+        Self { can_come_again: false, ..Self::of(CommandId::now()) }
+    }
+
+    /// The command of this id, which happens once, however often it is given.
+    #[must_use]
+    pub fn of(command: CommandId) -> Self {
+        Self {
+            command,
+            can_come_again: true,
+            correlation: command.into(),
+            causation: None,
+            metadata: Map::new(),
+        }
+    }
+
+    /// Says that this event made somebody give the command: its id becomes the
+    /// causation, its conversation goes on.
+    #[must_use]
+    pub fn caused_by(self, event: &Event) -> Self {
+        let correlation = correlation_of(event).unwrap_or_else(|| event.id().into());
+        self.with_causation(event.id()).with_correlation(correlation)
+    }
+
+    /// Sets the conversation: that of the command itself by default.
+    #[must_use]
+    pub fn with_correlation(mut self, id: impl Into<Uuid>) -> Self {
+        self.correlation = id.into();
+        self
+    }
+
+    /// Sets what made somebody give the command: nothing by default.
+    #[must_use]
+    pub fn with_causation(mut self, id: impl Into<Uuid>) -> Self {
+        self.causation = Some(id.into());
+        self
+    }
+
+    /// Sets what else the events' metadata says: whatever serialises as one
+    /// JSON object. Nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if it is not an object, or uses one of
+    /// the names above.
+    pub fn with_metadata<T: Serialize + ?Sized>(mut self, metadata: &T) -> Result<Self> {
+        let value = serde_json::to_value(metadata).map_err(|error| {
+            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+        })?;
+        let Value::Object(members) = value else {
+            return Err(Error::invalid("the metadata is no JSON object: give it names"));
+        };
+        if let Some(name) = RESERVED.into_iter().find(|name| members.contains_key(*name)) {
+            let message = format!("the metadata has its own '{name}', which the context sets");
+            return Err(Error::invalid(message));
+        }
+        self.metadata = members;
+        Ok(self)
+    }
+
+    /// The id of the command.
+    #[must_use]
+    pub fn command_id(&self) -> CommandId {
+        self.command
+    }
+
+    /// The id of the conversation.
+    #[must_use]
+    pub fn correlation_id(&self) -> Uuid {
+        self.correlation
+    }
+
+    /// The id of what made somebody give the command.
+    #[must_use]
+    pub fn causation_id(&self) -> Option<Uuid> {
+        self.causation
+    }
+
+    /// Whether an earlier execution may have had the same id.
+    pub(super) fn can_come_again(&self) -> bool {
+        self.can_come_again
+    }
+
+    /// The metadata of an event whose payload has the form of this version.
+    pub(super) fn metadata(&self, schema_version: u32) -> Result<Vec<u8>> {
+        let written = Written {
+            schema_version,
+            command_id: self.command.to_string(),
+            correlation_id: self.correlation.to_string(),
+            causation_id: self.causation.as_ref().map(Uuid::to_string),
+            others: &self.metadata,
+        };
+        serde_json::to_vec(&written).map_err(|error| {
+            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+        })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_first(version: &u32) -> bool {
+    *version == 1
+}
+
+fn correlation_of(event: &Event) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Conversation<'a> {
+        correlation_id: &'a str,
+    }
+
+    let metadata: Conversation<'_> = serde_json::from_slice(event.metadata()).ok()?;
+    Uuid::try_parse(metadata.correlation_id).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{NewEvent, Position, StreamId, Timestamp, Version};
+
+    fn stored(metadata: &[u8]) -> Event {
+        let event = NewEvent::with_json("FlightLanded", "{}").unwrap();
+        let event = event.with_metadata_json(metadata.to_vec()).unwrap();
+        let stream = StreamId::new("flight-UA1545").unwrap();
+        Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, event)
+    }
+
+    fn parsed(metadata: &[u8]) -> Value {
+        serde_json::from_slice(metadata).unwrap()
+    }
+
+    #[test]
+    fn a_conversation_goes_on_from_event_to_command() {
+        let first = Context::new();
+        let event = stored(&first.metadata(1).unwrap());
+        let second = Context::new().caused_by(&event);
+        assert_eq!(second.correlation_id(), Uuid::from(first.command_id()));
+        assert_eq!(second.causation_id(), Some(event.id().into()));
+
+        let stranger = stored(br#"{"correlation_id":7}"#);
+        let third = Context::new().caused_by(&stranger);
+        assert_eq!(third.correlation_id(), Uuid::from(stranger.id()));
+    }
+
+    #[test]
+    fn metadata_has_every_member_and_none_twice() {
+        let context = Context::new().with_metadata(&json!({"user": "tower"})).unwrap();
+        let id = context.command_id().to_string();
+        let expected = json!({"command_id": id, "correlation_id": id, "user": "tower"});
+        assert_eq!(parsed(&context.metadata(1).unwrap()), expected);
+
+        let caused = context.with_causation(CommandId::now());
+        let metadata = parsed(&caused.metadata(2).unwrap());
+        assert_eq!(metadata["schema_version"], 2);
+        assert_eq!(metadata["causation_id"], caused.causation_id().unwrap().to_string());
+    }
+
+    #[test]
+    fn names_of_this_crate_are_refused() {
+        for name in RESERVED {
+            let mut members = Map::new();
+            members.insert(name.to_owned(), json!(1));
+            let error = Context::new().with_metadata(&members).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert!(Context::new().with_metadata(&[1]).is_err());
+    }
+}

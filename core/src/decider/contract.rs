@@ -1,0 +1,163 @@
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Schema;
+use crate::{Result, Tag};
+
+static AS_WRITTEN: Schema = Schema::new();
+
+/// What one kind of stream amounts to, and what commands make of it: the rules
+/// of an application, as pure functions.
+///
+/// This is the *decider* of Jérémie Chassaing ("Functional Event Sourcing
+/// Decider", 2021): an initial state, a decision from state and command to
+/// events, and an evolution from state and event to state. There is no clock,
+/// no log and no lock in it; [`Executor`](crate::Executor) brings it together
+/// with the log, and [`testing`](crate::testing) tests it without one.
+///
+/// Whatever a decision needs to know is in the state or in the command: a
+/// command is decided again when somebody else was faster, and an answer that
+/// came from elsewhere would be another one then.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::Decider;
+/// use serde::{Deserialize, Serialize};
+///
+/// struct Flights;
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// enum Flight {
+///     Unknown,
+///     Waiting,
+///     Departed,
+/// }
+///
+/// enum Command {
+///     Schedule,
+///     Depart,
+/// }
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// enum FlightEvent {
+///     FlightScheduled,
+///     FlightDeparted,
+/// }
+///
+/// #[derive(Debug, PartialEq)]
+/// struct NotOnTheBoard;
+///
+/// impl Decider for Flights {
+///     type State = Flight;
+///     type Command = Command;
+///     type Event = FlightEvent;
+///     type Error = NotOnTheBoard;
+///
+///     fn initial(&self) -> Flight {
+///         Flight::Unknown
+///     }
+///
+///     fn decide(&self, flight: &Flight, command: &Command) -> Result<Vec<FlightEvent>, NotOnTheBoard> {
+///         match (flight, command) {
+///             (Flight::Unknown, Command::Schedule) => Ok(vec![FlightEvent::FlightScheduled]),
+///             (Flight::Waiting, Command::Depart) => Ok(vec![FlightEvent::FlightDeparted]),
+///             (Flight::Unknown, Command::Depart) => Err(NotOnTheBoard),
+///             _ => Ok(vec![]),
+///         }
+///     }
+///
+///     fn evolve(&self, _: Flight, event: &FlightEvent) -> Flight {
+///         match event {
+///             FlightEvent::FlightScheduled => Flight::Waiting,
+///             FlightEvent::FlightDeparted => Flight::Departed,
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), downlink::ExecuteError<NotOnTheBoard>> {
+/// let hub = downlink::memory::hub().await?;
+/// hub.execute(&Flights, "flight-UA1545", Command::Schedule).await?;
+/// let departed = hub.execute(&Flights, "flight-UA1545", Command::Depart).await?;
+/// assert_eq!(departed.events, [FlightEvent::FlightDeparted]);
+/// assert_eq!(departed.state, Flight::Departed);
+/// # Ok(()) }
+/// ```
+pub trait Decider: Send + Sync {
+    /// What the events of a stream amount to, as far as decisions need it.
+    type State: Clone + Send + Sync;
+
+    /// What can be asked.
+    type Command: Send + Sync;
+
+    /// What can happen: a serde enum that is tagged externally, as in
+    /// [`NewEvent::json`](crate::NewEvent::json).
+    type Event: Serialize + DeserializeOwned + Send + Sync;
+
+    /// Why something does not happen.
+    type Error: Send;
+
+    /// The state of a stream without events.
+    fn initial(&self) -> Self::State;
+
+    /// What the command makes happen; nothing if all is as it should be
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, if it makes nothing happen and should not.
+    fn decide(
+        &self,
+        state: &Self::State,
+        command: &Self::Command,
+    ) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// The state after this event, which has happened: it cannot be refused.
+    #[must_use]
+    fn evolve(&self, state: Self::State, event: &Self::Event) -> Self::State;
+
+    /// The words by which an event is found, `state` being the one after it.
+    /// None by default.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tag::new`]; the command is not carried out then.
+    fn tags(&self, state: &Self::State, event: &Self::Event) -> Result<Vec<Tag>> {
+        let _ = (state, event);
+        Ok(Vec::new())
+    }
+
+    /// How older forms of the events are read. By default there are none, and
+    /// types that are no variants are errors.
+    fn schema(&self) -> &Schema {
+        &AS_WRITTEN
+    }
+}
+
+impl<D: Decider + ?Sized> Decider for &D {
+    type State = D::State;
+    type Command = D::Command;
+    type Event = D::Event;
+    type Error = D::Error;
+
+    fn initial(&self) -> D::State {
+        (**self).initial()
+    }
+
+    fn decide(&self, state: &D::State, command: &D::Command) -> Result<Vec<D::Event>, D::Error> {
+        (**self).decide(state, command)
+    }
+
+    fn evolve(&self, state: D::State, event: &D::Event) -> D::State {
+        (**self).evolve(state, event)
+    }
+
+    fn tags(&self, state: &D::State, event: &D::Event) -> Result<Vec<Tag>> {
+        (**self).tags(state, event)
+    }
+
+    fn schema(&self) -> &Schema {
+        (**self).schema()
+    }
+}

@@ -1,0 +1,272 @@
+use futures::TryStreamExt;
+
+use super::loaded::Loaded;
+use super::retries::Retries;
+use super::snapshots::Kept;
+use super::{Context, Decider, ExecuteError, Executed, Executor};
+use crate::{
+    Appended, Error, ErrorKind, Event, EventId, Expected, NewEvent, Page, Read, Result, StreamId,
+    Version, Written,
+};
+
+type Outcome<D> = Result<
+    Executed<<D as Decider>::State, <D as Decider>::Event>,
+    ExecuteError<<D as Decider>::Error>,
+>;
+
+/// One command on its way.
+pub(super) struct Execution<'a, D: Decider> {
+    executor: &'a Executor<D>,
+    context: &'a Context,
+    stream: StreamId,
+    retries: Retries,
+}
+
+/// What became of an append.
+enum Offered {
+    Stored(Appended),
+    /// Events of this command are in the stream, from this version on.
+    Repeats(Version),
+    /// Somebody else was faster.
+    Lost(Error),
+}
+
+impl<'a, D: Decider> Execution<'a, D> {
+    pub(super) fn new(executor: &'a Executor<D>, context: &'a Context, stream: StreamId) -> Self {
+        let stopped = executor.hub().stopped();
+        let retries = Retries::new(executor.patience(), context.command_id(), stopped);
+        Self { executor, context, stream, retries }
+    }
+
+    pub(super) async fn run(mut self, command: &D::Command) -> Outcome<D> {
+        let mut loaded = self.load().await?;
+        loop {
+            if let Some(first) = loaded.repeats {
+                return self.first_outcome(loaded, first).await;
+            }
+            let events = match self.executor.decider().decide(&loaded.state, command) {
+                Ok(events) if !events.is_empty() => events,
+                decided => return self.nothing_new(loaded, decided.err()).await,
+            };
+            let (offered, state) = self.offered(&loaded.state, &events)?;
+            match self.append(loaded.expected(), offered).await? {
+                Offered::Stored(appended) => {
+                    return Ok(self.done(&loaded, events, state, appended).await);
+                }
+                Offered::Repeats(first) => {
+                    loaded = self.catch_up(loaded).await?;
+                    loaded.repeats = Some(first);
+                }
+                Offered::Lost(conflict) => {
+                    self.retries.after(conflict).await?;
+                    loaded = self.catch_up(loaded).await?;
+                }
+            }
+        }
+    }
+
+    /// The stream as it is now.
+    async fn load(&mut self) -> Result<Loaded<D::State>, ExecuteError<D::Error>> {
+        let mut loaded = Loaded::new(self.executor.decider().initial());
+        if let Some(keeper) = self.executor.snapshots()
+            && let Some(kept) = keeper.load(&self.stream).await
+            && self.is_of_this_stream(&kept).await?
+        {
+            loaded.state = kept.state;
+            loaded.last = Some((kept.version, kept.event));
+            loaded.unseen = Some(kept.version);
+        }
+        self.catch_up(loaded).await
+    }
+
+    async fn is_of_this_stream(&mut self, kept: &Kept<D::State>) -> Result<bool> {
+        let page = self.read(self.from(kept.version).limit(1)).await?;
+        let found = page.events.first().map(Event::id);
+        if found != Some(kept.event) {
+            tracing::warn!(stream = %self.stream, "a snapshot is of another history: it is not used");
+        }
+        Ok(found == Some(kept.event))
+    }
+
+    /// The stream with what came after the last look.
+    async fn catch_up(
+        &mut self,
+        mut loaded: Loaded<D::State>,
+    ) -> Result<Loaded<D::State>, ExecuteError<D::Error>> {
+        let first = self.context.command_id().event_id(0);
+        loop {
+            let next = Version::following(loaded.version());
+            let page = self.read(self.from(next)).await?;
+            loaded.head = page.head;
+            for event in &page.events {
+                loaded = loaded.with(self.executor.decider(), event, first)?;
+            }
+            if !page.more {
+                return Ok(loaded);
+            }
+        }
+    }
+
+    /// The events with their ids, metadata and tags, and the state after them.
+    fn offered(&self, state: &D::State, events: &[D::Event]) -> Result<(Vec<NewEvent>, D::State)> {
+        let decider = self.executor.decider();
+        let mut state = state.clone();
+        let mut offered = Vec::with_capacity(events.len());
+        for (id, event) in self.ids().zip(events) {
+            state = decider.evolve(state, event);
+            let new = NewEvent::json(event)?.with_id(id);
+            let version = decider.schema().version(new.event_type().as_str());
+            let mut new = new.with_metadata_json(self.context.metadata(version)?)?;
+            for tag in decider.tags(&state, event)? {
+                new = new.with_tag(tag)?;
+            }
+            offered.push(new);
+        }
+        Ok((offered, state))
+    }
+
+    async fn append(&mut self, expected: Expected, events: Vec<NewEvent>) -> Result<Offered> {
+        loop {
+            let append = self.executor.hub().append(&self.stream, expected, events.clone());
+            match append.await {
+                Ok(appended) if appended.duplicate => {
+                    return Ok(Offered::Repeats(appended.writes[0].first));
+                }
+                Ok(appended) => return Ok(Offered::Stored(appended)),
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return Ok(Offered::Lost(error));
+                }
+                Err(error) if error.kind() == ErrorKind::IdReused => {
+                    return self.find().await?.map(Offered::Repeats).ok_or(error);
+                }
+                Err(error) => self.retries.after(error).await?,
+            }
+        }
+    }
+
+    async fn done(
+        &self,
+        loaded: &Loaded<D::State>,
+        events: Vec<D::Event>,
+        state: D::State,
+        appended: Appended,
+    ) -> Executed<D::State, D::Event> {
+        let Appended { mut writes, cursor, .. } = appended;
+        let written = writes.pop();
+        if let (Some(keeper), Some(Written { last, .. })) = (self.executor.snapshots(), &written)
+            && keeper.is_due(loaded.seen(*last))
+            && let Some(id) = self.ids().nth(events.len() - 1)
+        {
+            keeper.save(&self.stream, *last, id, &state).await;
+        }
+        Executed { events, state, written, cursor, duplicate: false }
+    }
+
+    /// The outcome of a command that makes nothing happen, unless it has
+    /// happened before where the snapshot hides it.
+    async fn nothing_new(
+        &mut self,
+        loaded: Loaded<D::State>,
+        refusal: Option<D::Error>,
+    ) -> Outcome<D> {
+        if loaded.unseen.is_some()
+            && self.context.can_come_again()
+            && self.is_known().await?
+            && let Some(first) = self.find().await?
+        {
+            return self.first_outcome(loaded, first).await;
+        }
+        if let Some(refusal) = refusal {
+            return Err(ExecuteError::Refused(refusal));
+        }
+        let Loaded { state, head, .. } = loaded;
+        Ok(Executed { events: Vec::new(), state, written: None, cursor: head, duplicate: false })
+    }
+
+    /// Asks the store whether it knows the id of the command's first event, by
+    /// an append that cannot be stored: known ids are looked at before
+    /// expectations, and no stream is at the last version that there is.
+    async fn is_known(&mut self) -> Result<bool> {
+        loop {
+            let id = self.context.command_id().event_id(0);
+            let question = NewEvent::with_json("Question", "{}")?.with_id(id);
+            let expected = Expected::Exact(Version::MAX);
+            match self.executor.hub().append(&self.stream, expected, [question]).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::IdReused => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Conflict => return Ok(false),
+                Err(error) => self.retries.after(error).await?,
+            }
+        }
+    }
+
+    /// Looks for the first event of this command, from the end of the stream.
+    async fn find(&mut self) -> Result<Option<Version>> {
+        let id = self.context.command_id().event_id(0);
+        let mut read = Read::stream(self.stream.clone()).backward();
+        loop {
+            let page = self.read(read.clone()).await?;
+            if let Some(event) = page.events.iter().find(|event| event.id() == id) {
+                return Ok(Some(event.version()));
+            }
+            match page.events.last() {
+                Some(event) if page.more => read = read.after_version(event.version()),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// What this command made happen the first time: the events from there on
+    /// that have its ids.
+    async fn first_outcome(&mut self, loaded: Loaded<D::State>, first: Version) -> Outcome<D> {
+        let stored = self.stored(first).await?;
+        let last = stored.last().ok_or_else(|| {
+            Error::new(
+                ErrorKind::HistoryChanged,
+                "the log was replaced while a command was executed",
+            )
+        })?;
+        let written = Written { stream: self.stream.clone(), first, last: last.version() };
+        let cursor = last.cursor();
+        let schema = self.executor.decider().schema();
+        let events = stored.iter().filter_map(|event| schema.decode(event).transpose());
+        let events = events.collect::<Result<_>>().map_err(ExecuteError::Undecodable)?;
+        let state = loaded.state;
+        Ok(Executed { events, state, written: Some(written), cursor, duplicate: true })
+    }
+
+    async fn stored(&self, first: Version) -> Result<Vec<Event>> {
+        let mut events = self.executor.hub().events(self.from(first));
+        let mut stored = Vec::new();
+        for id in self.ids() {
+            match events.try_next().await? {
+                Some(event) if event.id() == id => stored.push(event),
+                _ => break,
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn read(&mut self, read: Read) -> Result<Page> {
+        loop {
+            match self.executor.hub().read(read.clone()).await {
+                Ok(page) => return Ok(page),
+                Err(error) => self.retries.after(error).await?,
+            }
+        }
+    }
+
+    /// The stream from this version on.
+    fn from(&self, version: Version) -> Read {
+        let read = Read::stream(self.stream.clone());
+        match version.previous() {
+            Some(before) => read.after_version(before),
+            None => read,
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = EventId> + use<D> {
+        let command = self.context.command_id();
+        (0..).map(move |index| command.event_id(index))
+    }
+}

@@ -1,0 +1,53 @@
+use crate::{Cursor, Event, EventId, Expected, Result, Version};
+
+use super::{Decider, ExecuteError};
+
+/// A stream as far as an execution knows it.
+pub(super) struct Loaded<S> {
+    pub(super) state: S,
+    /// The last event.
+    pub(super) last: Option<(Version, EventId)>,
+    /// The first event of the command that is being executed, if it has
+    /// happened before.
+    pub(super) repeats: Option<Version>,
+    /// The version of the snapshot that this began with: the ids of the events
+    /// up to there were not seen.
+    pub(super) unseen: Option<Version>,
+    /// The end of the log when the stream was last read.
+    pub(super) head: Cursor,
+}
+
+impl<S> Loaded<S> {
+    pub(super) fn new(state: S) -> Self {
+        Self { state, last: None, repeats: None, unseen: None, head: Cursor::START }
+    }
+
+    pub(super) fn version(&self) -> Option<Version> {
+        self.last.map(|(version, _)| version)
+    }
+
+    pub(super) fn expected(&self) -> Expected {
+        Expected::at(self.version())
+    }
+
+    /// The events after the snapshot, or after the beginning.
+    pub(super) fn seen(&self, last: Version) -> u64 {
+        last.get() - self.unseen.map_or(0, Version::get)
+    }
+
+    /// The stream with its next event.
+    pub(super) fn with<D: Decider<State = S>>(
+        self,
+        decider: &D,
+        event: &Event,
+        first: EventId,
+    ) -> Result<Self, ExecuteError<D::Error>> {
+        let decoded = decider.schema().decode(event).map_err(ExecuteError::Undecodable)?;
+        let state = match decoded {
+            Some(decoded) => decider.evolve(self.state, &decoded),
+            None => self.state,
+        };
+        let repeats = self.repeats.or((event.id() == first).then_some(event.version()));
+        Ok(Self { state, repeats, last: Some((event.version(), event.id())), ..self })
+    }
+}

@@ -1,0 +1,98 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Snapshot, SnapshotKey, SnapshotStore};
+use crate::Result;
+
+/// Snapshots in memory, of a bounded number of streams.
+///
+/// Clones share them. When it is full, some other snapshot makes room for a new
+/// one.
+#[derive(Clone)]
+pub struct MemorySnapshots {
+    kept: Arc<Mutex<HashMap<SnapshotKey, Snapshot>>>,
+    capacity: usize,
+}
+
+impl MemorySnapshots {
+    /// Room for 10,000 snapshots.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_capacity(10_000)
+    }
+
+    /// Room for so many snapshots.
+    #[must_use]
+    pub fn with_capacity(snapshots: usize) -> Self {
+        Self { kept: Arc::default(), capacity: snapshots }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<SnapshotKey, Snapshot>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemorySnapshots {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for MemorySnapshots {
+    async fn load(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
+        Ok(self.kept().get(key).cloned())
+    }
+
+    async fn save(&self, key: &SnapshotKey, snapshot: Snapshot) -> Result<()> {
+        let mut kept = self.kept();
+        if kept.len() >= self.capacity && !kept.contains_key(key) {
+            let Some(other) = kept.keys().next().cloned() else { return Ok(()) };
+            kept.remove(&other);
+        }
+        kept.insert(key.clone(), snapshot);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemorySnapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemorySnapshots")
+            .field("kept", &self.kept().len())
+            .field("capacity", &self.capacity)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{EventId, StreamId, Version};
+
+    fn key(number: u32) -> SnapshotKey {
+        let stream = StreamId::new(format!("flight-UA{number}")).unwrap();
+        SnapshotKey { stream, name: "Flight".into() }
+    }
+
+    #[tokio::test]
+    async fn the_number_of_snapshots_is_bounded() {
+        let event = EventId::now();
+        let state = Bytes::from_static(b"1");
+        let snapshot = Snapshot { schema: 1, version: Version::FIRST, event, state };
+        let snapshots = MemorySnapshots::with_capacity(2);
+        for number in [1, 2, 2, 3] {
+            snapshots.save(&key(number), snapshot.clone()).await.unwrap();
+        }
+        assert_eq!(snapshots.kept().len(), 2);
+        assert_eq!(snapshots.load(&key(3)).await.unwrap(), Some(snapshot.clone()));
+
+        let none = MemorySnapshots::with_capacity(0);
+        none.save(&key(1), snapshot).await.unwrap();
+        assert_eq!(none.load(&key(1)).await.unwrap(), None);
+    }
+}

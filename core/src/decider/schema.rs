@@ -1,0 +1,331 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::typed;
+use crate::{BoxError, Error, ErrorKind, Event, NewEvent, Result};
+
+type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
+
+/// How events of older forms are read by a program that knows the newest.
+///
+/// An event keeps its type for ever, so that filters find it. Its payload may
+/// change its form: then the form is given the next version, and an *upcast* is
+/// registered that makes the new form of the old one. The version of a type is
+/// the number of its upcasts and one; it stands in the metadata of the event,
+/// as `schema_version`, unless it is 1. What is stored is never changed, and
+/// what followers of the feed get is what is stored.
+///
+/// A new member that may be absent needs no version: `#[serde(default)]` reads
+/// the old form. Neither does a new name for a variant: `#[serde(alias)]` reads
+/// the old one, and the upcasts of the old name lead to the form that the
+/// variant has now.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::{NewEvent, Schema};
+/// use serde::{Deserialize, Serialize};
+/// # use downlink::{Event, Position, Timestamp, Version};
+/// # fn stored(event: NewEvent) -> Event {
+/// #     let stream = "flight-UA1545".try_into().expect("a name");
+/// #     Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, event)
+/// # }
+///
+/// // Version 1 had hours, version 2 minutes.
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// enum FlightEvent {
+///     FlightDelayed { minutes: u64 },
+/// }
+///
+/// let schema = Schema::new().with_upcast("FlightDelayed", |old| {
+///     let hours = old["hours"].as_u64().ok_or("a delay without hours")?;
+///     Ok(serde_json::json!({ "minutes": hours * 60 }))
+/// });
+///
+/// let old = stored(NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#)?);
+/// let expected = FlightEvent::FlightDelayed { minutes: 120 };
+/// assert_eq!(schema.decode(&old)?, Some(expected));
+///
+/// let new = schema.encode(&FlightEvent::FlightDelayed { minutes: 20 })?;
+/// assert_eq!(&new.metadata()[..], br#"{"schema_version":2}"#);
+/// # Ok::<(), downlink::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Schema {
+    upcasts: BTreeMap<String, Vec<Upcast>>,
+    ignores_unknown: bool,
+}
+
+impl Schema {
+    /// All types in their first form, and no others.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { upcasts: BTreeMap::new(), ignores_unknown: false }
+    }
+
+    /// Adds the next version of a type, and how a payload of the version before
+    /// becomes one: the first call leads from 1 to 2, the second from 2 to 3.
+    #[must_use]
+    pub fn with_upcast<F>(mut self, event_type: impl Into<String>, upcast: F) -> Self
+    where
+        F: Fn(Value) -> Result<Value, BoxError> + Send + Sync + 'static,
+    {
+        self.upcasts.entry(event_type.into()).or_default().push(Arc::new(upcast));
+        self
+    }
+
+    /// Passes over events whose type is no variant, as [`decode`](Self::decode)
+    /// then does. By default they are errors.
+    ///
+    /// For streams that others write too, and for what need not know
+    /// everything. A program that decides does well to keep the default: during
+    /// an upgrade the older one meets the events of the newer, and should not
+    /// decide as if they had not happened.
+    #[must_use]
+    pub fn ignoring_unknown(mut self) -> Self {
+        self.ignores_unknown = true;
+        self
+    }
+
+    /// The version of a type's form that this program writes.
+    #[must_use]
+    pub fn version(&self, event_type: &str) -> u32 {
+        let upcasts = self.upcasts.get(event_type).map_or(0, Vec::len);
+        u32::try_from(upcasts).map_or(u32::MAX, |upcasts| upcasts.saturating_add(1))
+    }
+
+    /// An event in its newest form, its version in the metadata.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewEvent::json`].
+    pub fn encode<E: Serialize + ?Sized>(&self, event: &E) -> Result<NewEvent> {
+        let event = NewEvent::json(event)?;
+        match self.version(event.event_type().as_str()) {
+            1 => Ok(event),
+            version => event.with_metadata(&Metadata { schema_version: version }),
+        }
+    }
+
+    /// An event of any form as a variant of a serde enum; `None` if there is no
+    /// such variant and unknown ones are [passed over](Self::ignoring_unknown).
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if the type is none of the enum's, if
+    /// the payload is not what the variant needs, if an upcast fails, or if the
+    /// form is newer than this program.
+    pub fn decode<E: DeserializeOwned>(&self, event: &Event) -> Result<Option<E>> {
+        let decoded = self.current(event).and_then(|payload| typed::decode(event, &payload));
+        match decoded {
+            Err(_) if self.ignores_unknown && typed::is_unknown::<E>(event.event_type()) => {
+                Ok(None)
+            }
+            decoded => decoded.map(Some),
+        }
+    }
+
+    /// The payload in the form of the newest version.
+    fn current<'a>(&self, event: &'a Event) -> Result<Cow<'a, [u8]>> {
+        let name = event.event_type().as_str();
+        let (stored, newest) = (stored_version(event)?, self.version(name));
+        if stored == newest {
+            return Ok(Cow::Borrowed(event.payload()));
+        }
+        if stored > newest {
+            let message = format!(
+                "event {} of type '{name}' has version {stored}, and this program knows up to {newest}: \
+                 read it with a newer one",
+                event.cursor()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        let upcasts = self.upcasts.get(name).map(Vec::as_slice).unwrap_or_default();
+        let skipped = usize::try_from(stored - 1).unwrap_or(usize::MAX);
+        let payload = raise(event.payload(), &upcasts[skipped.min(upcasts.len())..]);
+        payload.map(Cow::Owned).map_err(|error| {
+            let message = format!(
+                "event {} of type '{name}' and version {stored} has no form of version {newest}: {error}",
+                event.cursor()
+            );
+            Error::with_source(ErrorKind::Corrupt, message, error)
+        })
+    }
+}
+
+fn raise(payload: &[u8], upcasts: &[Upcast]) -> Result<Vec<u8>, BoxError> {
+    let payload = serde_json::from_slice(payload)?;
+    let payload = upcasts.iter().try_fold(payload, |payload, upcast| upcast(payload))?;
+    Ok(serde_json::to_vec(&payload)?)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    #[serde(default = "first")]
+    schema_version: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn stored_version(event: &Event) -> Result<u32> {
+    // Most events have no metadata, or none of this crate's.
+    if event.metadata() == "{}" {
+        return Ok(first());
+    }
+    let metadata = serde_json::from_slice::<Metadata>(event.metadata()).map_err(|error| {
+        let message = format!("event {} has no version in its metadata: {error}", event.cursor());
+        Error::with_source(ErrorKind::Corrupt, message, error)
+    })?;
+    Ok(metadata.schema_version.max(first()))
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let versions = self.upcasts.keys().map(|name| (name, self.version(name)));
+        f.debug_struct("Schema")
+            .field("versions", &versions.collect::<BTreeMap<_, _>>())
+            .field("ignores_unknown", &self.ignores_unknown)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{ContentType, Position, StreamId, Timestamp, Version};
+
+    /// Version 1 had `hours`, version 2 `minutes`, version 3 says who decided.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum FlightEvent {
+        FlightDelayed {
+            minutes: u64,
+            by: String,
+        },
+        #[serde(alias = "FlightEnded")]
+        FlightLanded {
+            gate: String,
+        },
+    }
+
+    fn schema() -> Schema {
+        Schema::new()
+            .with_upcast("FlightDelayed", |old| {
+                let hours = old["hours"].as_u64().ok_or("a delay without hours")?;
+                Ok(json!({ "minutes": hours * 60 }))
+            })
+            .with_upcast("FlightDelayed", |mut old| {
+                old["by"] = "airline".into();
+                Ok(old)
+            })
+            .with_upcast("FlightEnded", |old| Ok(json!({ "gate": old })))
+    }
+
+    fn delayed(minutes: u64, by: &str) -> FlightEvent {
+        FlightEvent::FlightDelayed { minutes, by: by.into() }
+    }
+
+    fn stored(event: NewEvent) -> Event {
+        let stream = StreamId::new("flight-UA1545").unwrap();
+        Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, event)
+    }
+
+    fn written(name: &str, version: u32, payload: &Value) -> Event {
+        let event = NewEvent::with_json(name, payload.to_string()).unwrap();
+        stored(event.with_metadata(&json!({"schema_version": version, "user": "tower"})).unwrap())
+    }
+
+    #[test]
+    fn every_older_form_is_raised_step_by_step() {
+        let first = stored(NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#).unwrap());
+        let second = written("FlightDelayed", 2, &json!({"minutes": 20}));
+        let third = written("FlightDelayed", 3, &json!({"minutes": 5, "by": "visitor"}));
+        assert_eq!(schema().decode(&first).unwrap(), Some(delayed(120, "airline")));
+        assert_eq!(schema().decode(&second).unwrap(), Some(delayed(20, "airline")));
+        assert_eq!(schema().decode(&third).unwrap(), Some(delayed(5, "visitor")));
+    }
+
+    #[test]
+    fn an_old_name_leads_to_the_form_of_the_variant() {
+        let old = written("FlightEnded", 1, &json!("B12"));
+        let landed = FlightEvent::FlightLanded { gate: "B12".into() };
+        assert_eq!(schema().decode(&old).unwrap(), Some(landed));
+    }
+
+    #[test]
+    fn an_upcast_that_fails_names_the_event() {
+        let broken = written("FlightDelayed", 1, &json!({"days": 1}));
+        let error = schema().decode::<FlightEvent>(&broken).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("a delay without hours"), "{error}");
+    }
+
+    #[test]
+    fn a_form_of_the_future_is_an_error_also_if_it_would_decode() {
+        let future = written("FlightDelayed", 4, &json!({"minutes": 5, "by": "visitor"}));
+        for schema in [schema(), schema().ignoring_unknown()] {
+            let error = schema.decode::<FlightEvent>(&future).unwrap_err();
+            assert!(error.to_string().contains("newer"), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_types_are_errors_unless_they_are_passed_over() {
+        let png = ContentType::new("image/png").unwrap();
+        let photo = NewEvent::with_bytes("Photo", png, vec![0]).unwrap();
+        for event in [stored(photo), written("GateTaken", 7, &json!({}))] {
+            assert!(schema().decode::<FlightEvent>(&event).is_err());
+            assert_eq!(schema().ignoring_unknown().decode::<FlightEvent>(&event).unwrap(), None);
+        }
+        let broken = written("FlightDelayed", 3, &json!({"minutes": "soon"}));
+        assert!(schema().ignoring_unknown().decode::<FlightEvent>(&broken).is_err());
+    }
+
+    #[test]
+    fn metadata_that_says_no_version_is_told() {
+        let event = NewEvent::with_json("FlightLanded", r#"{"gate":"B12"}"#).unwrap();
+        let event = stored(event.with_metadata(&json!({"schema_version": "new"})).unwrap());
+        assert_eq!(schema().decode::<FlightEvent>(&event).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(minutes: u64, by in ".{0,8}") {
+            let event = delayed(minutes, &by);
+            let stored = stored(schema().encode(&event).unwrap());
+            prop_assert_eq!(schema().decode(&stored).unwrap(), Some(event));
+        }
+
+        #[test]
+        fn any_chain_applies_every_later_step_once(steps in 0..6_u32, from in 1..7_u32) {
+            #[derive(Debug, PartialEq, Serialize, Deserialize)]
+            enum Counted {
+                Counted(Vec<u32>),
+            }
+
+            let schema = (1..=steps).fold(Schema::new(), |schema, step| {
+                schema.with_upcast("Counted", move |mut payload| {
+                    payload.as_array_mut().ok_or("no list")?.push(step.into());
+                    Ok(payload)
+                })
+            });
+            let outcome = schema.decode::<Counted>(&written("Counted", from, &json!([])));
+            if from > steps + 1 {
+                prop_assert!(outcome.is_err());
+            } else {
+                let expected = Counted::Counted((from..=steps).collect());
+                prop_assert_eq!(outcome.unwrap(), Some(expected));
+            }
+        }
+    }
+}

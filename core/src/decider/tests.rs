@@ -1,0 +1,553 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::future::join_all;
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::{
+    Append, Appended, Cursor, Error, ErrorKind, EventId, EventStore, Expected, Hub, LocalBus,
+    MemoryStore, NewEvent, Page, Read, Result, StreamId, Tag, Version, memory,
+};
+
+const STREAM: &str = "flight-UA1545";
+
+/// A flight that can be late by an hour, and then needs another crew.
+#[derive(Clone, Copy, Debug)]
+struct Flights;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Flight {
+    scheduled: bool,
+    late: u32,
+    changes: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Command {
+    Schedule,
+    /// Later by so many minutes; from an hour on another crew comes, too.
+    Delay(u32),
+    /// So late at least.
+    Hold(u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum FlightEvent {
+    FlightScheduled,
+    FlightDelayed { minutes: u32 },
+    CrewChanged,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Refused {
+    NotOnTheBoard,
+    AlreadyOnTheBoard,
+    TooLate,
+}
+
+const LATEST: u32 = 240;
+
+impl Decider for Flights {
+    type State = Flight;
+    type Command = Command;
+    type Event = FlightEvent;
+    type Error = Refused;
+
+    fn initial(&self) -> Flight {
+        Flight::default()
+    }
+
+    fn decide(&self, flight: &Flight, command: &Command) -> Result<Vec<FlightEvent>, Refused> {
+        let minutes = match *command {
+            Command::Schedule if flight.scheduled => return Err(Refused::AlreadyOnTheBoard),
+            Command::Schedule => return Ok(vec![FlightEvent::FlightScheduled]),
+            Command::Delay(minutes) => minutes,
+            Command::Hold(minutes) => minutes.saturating_sub(flight.late),
+        };
+        match minutes {
+            _ if !flight.scheduled => Err(Refused::NotOnTheBoard),
+            0 => Ok(vec![]),
+            _ if flight.late + minutes > LATEST => Err(Refused::TooLate),
+            _ if flight.late < 60 && flight.late + minutes >= 60 => {
+                Ok(vec![FlightEvent::FlightDelayed { minutes }, FlightEvent::CrewChanged])
+            }
+            _ => Ok(vec![FlightEvent::FlightDelayed { minutes }]),
+        }
+    }
+
+    fn evolve(&self, flight: Flight, event: &FlightEvent) -> Flight {
+        match *event {
+            FlightEvent::FlightScheduled => Flight { scheduled: true, ..flight },
+            FlightEvent::FlightDelayed { minutes } => {
+                Flight { late: flight.late + minutes, ..flight }
+            }
+            FlightEvent::CrewChanged => Flight { changes: flight.changes + 1, ..flight },
+        }
+    }
+
+    fn tags(&self, flight: &Flight, _: &FlightEvent) -> Result<Vec<Tag>> {
+        if flight.late > 0 { Ok(vec![Tag::new("late")?]) } else { Ok(vec![]) }
+    }
+}
+
+fn delayed(minutes: u32) -> FlightEvent {
+    FlightEvent::FlightDelayed { minutes }
+}
+
+/// Counts the events that are read, and answers appends with what it is told.
+#[derive(Clone, Debug, Default)]
+struct Moody {
+    log: MemoryStore,
+    read: Arc<AtomicUsize>,
+    appends: Arc<AtomicUsize>,
+    moods: Arc<Mutex<VecDeque<Mood>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Refuses(ErrorKind),
+    /// Stores, and does not say so.
+    Forgets,
+}
+
+#[async_trait]
+impl EventStore for Moody {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.appends.fetch_add(1, Ordering::Relaxed);
+        let mood = self.moods.lock().unwrap().pop_front();
+        match mood {
+            Some(Mood::Refuses(kind)) => Err(Error::new(kind, "in no mood")),
+            Some(Mood::Forgets) => {
+                self.log.append(append).await?;
+                Err(Error::new(ErrorKind::OutcomeUnknown, "in no mood to tell"))
+            }
+            None => self.log.append(append).await,
+        }
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        let of_the_log = matches!(read.scope(), crate::Scope::Log { .. });
+        let page = self.log.read(read).await?;
+        // The hub's tail reads the log for itself.
+        let events = if of_the_log { 0 } else { page.events.len() };
+        self.read.fetch_add(events, Ordering::Relaxed);
+        Ok(page)
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.log.head().await
+    }
+}
+
+impl Moody {
+    async fn hub(&self) -> Hub {
+        Hub::builder(self.clone(), LocalBus::new()).start().await.unwrap()
+    }
+
+    fn events_read(&self) -> usize {
+        self.read.swap(0, Ordering::Relaxed)
+    }
+
+    fn next(&self, moods: impl IntoIterator<Item = Mood>) {
+        self.moods.lock().unwrap().extend(moods);
+    }
+}
+
+/// A hub on which the flight is scheduled.
+async fn scheduled() -> Hub {
+    let hub = memory::hub().await.unwrap();
+    hub.execute(&Flights, STREAM, Command::Schedule).await.unwrap();
+    hub
+}
+
+async fn all(hub: &Hub) -> Vec<crate::Event> {
+    hub.events(Read::log()).try_collect().await.unwrap()
+}
+
+fn snapshots(store: &MemorySnapshots) -> Snapshots {
+    Snapshots::new(store.clone(), "Flight", 1).with_every(1)
+}
+
+fn key() -> SnapshotKey {
+    SnapshotKey { stream: StreamId::new(STREAM).unwrap(), name: "Flight".into() }
+}
+
+#[tokio::test]
+async fn a_command_becomes_events_with_tags_and_causes() {
+    let hub = scheduled().await;
+    let first = all(&hub).await.remove(0);
+    let context = Context::new().caused_by(&first);
+    let executor = Executor::new(&hub, Flights);
+    let done = executor.execute_in(&context, STREAM, Command::Delay(60)).await.unwrap();
+    assert_eq!(done.events, [delayed(60), FlightEvent::CrewChanged]);
+    assert_eq!(done.state, Flight { scheduled: true, late: 60, changes: 1 });
+    let written = done.written.unwrap();
+    assert_eq!((written.first.get(), written.last.get(), done.duplicate), (2, 3, false));
+
+    let events = all(&hub).await.split_off(1);
+    assert_eq!(done.cursor, events[1].cursor());
+    for (index, event) in (0..).zip(&events) {
+        assert_eq!(event.id(), context.command_id().event_id(index));
+        assert_eq!(event.tags(), [Tag::new("late").unwrap()]);
+        let metadata: serde_json::Value = serde_json::from_slice(event.metadata()).unwrap();
+        assert_eq!(metadata["command_id"], context.command_id().to_string());
+        assert_eq!(metadata["correlation_id"], context.correlation_id().to_string());
+        assert_eq!(metadata["causation_id"], first.id().to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_writes_nothing() {
+    let hub = memory::hub().await.unwrap();
+    let refused = hub.execute(&Flights, STREAM, Command::Delay(5)).await.unwrap_err();
+    assert_eq!(refused.as_refused(), Some(&Refused::NotOnTheBoard));
+    assert!(!refused.is_retryable());
+    assert!(all(&hub).await.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_an_outcome() {
+    let hub = scheduled().await;
+    let held = hub.execute(&Flights, STREAM, Command::Hold(30)).await.unwrap();
+    let again = hub.execute(&Flights, STREAM, Command::Hold(20)).await.unwrap();
+    assert_eq!((again.events.len(), again.written, again.duplicate), (0, None, false));
+    assert_eq!((again.cursor, again.state), (held.cursor, held.state));
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_who_races_gets_through_and_decides_on_the_others() {
+    let hub = scheduled().await;
+    let executor = Executor::new(&hub, Flights);
+    let race = (0..30).map(|_| executor.execute(STREAM, Command::Delay(10)));
+    let outcomes = join_all(race).await;
+    let refused = |outcome: &&Result<_, ExecuteError<_>>| {
+        outcome.as_ref().is_err_and(|error| error.as_refused() == Some(&Refused::TooLate))
+    };
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 24);
+    assert_eq!(outcomes.iter().filter(refused).count(), 6);
+    let events = all(&hub).await;
+    assert_eq!(events.len(), 1 + 24 + 1, "a crew is changed once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_reads_what_is_new_and_no_more() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    hub.execute(&Flights, STREAM, Command::Schedule).await.unwrap();
+    for _ in 0..20 {
+        hub.execute(&Flights, STREAM, Command::Delay(1)).await.unwrap();
+    }
+    store.events_read();
+    let executor = Executor::new(&hub, Flights);
+    let (left, right) = tokio::join!(
+        executor.execute(STREAM, Command::Delay(1)),
+        executor.execute(STREAM, Command::Delay(1))
+    );
+    assert_eq!(left.unwrap().state.late + right.unwrap().state.late, 21 + 22);
+    assert_eq!(store.events_read(), 21 + 21 + 1, "the loser reads the winner's event only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_race_that_is_never_won_is_a_conflict() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    store.next([Mood::Refuses(ErrorKind::Conflict); 3]);
+    let executor = Executor::new(&hub, Flights).with_patience(3, Duration::from_secs(10));
+    let lost = executor.execute(STREAM, Command::Schedule).await.unwrap_err();
+    assert_eq!(lost.as_error().map(Error::kind), Some(ErrorKind::Conflict));
+    assert!(lost.is_retryable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_is_waited_out_and_what_does_not_is_told() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    store.next([ErrorKind::Busy, ErrorKind::Overloaded, ErrorKind::Unavailable].map(Mood::Refuses));
+    hub.execute(&Flights, STREAM, Command::Schedule).await.unwrap();
+    for kind in [ErrorKind::StorageFull, ErrorKind::Backend, ErrorKind::Corrupt] {
+        store.next([Mood::Refuses(kind)]);
+        let error = hub.execute(&Flights, STREAM, Command::Delay(1)).await.unwrap_err();
+        assert_eq!(error.as_error().map(Error::kind), Some(kind));
+    }
+    assert_eq!(all(&hub).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_whose_answer_is_lost_happens_once() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    hub.execute(&Flights, STREAM, Command::Schedule).await.unwrap();
+    store.next([Mood::Forgets, Mood::Refuses(ErrorKind::Busy)]);
+    let done = hub.execute(&Flights, STREAM, Command::Delay(60)).await.unwrap();
+    assert_eq!(done.events, [delayed(60), FlightEvent::CrewChanged]);
+    assert_eq!(done.state.late, 60);
+    assert_eq!(all(&hub).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_no_basis_for_a_decision() {
+    let hub = scheduled().await;
+    let stranger = NewEvent::with_json("GateTaken", "{}").unwrap();
+    hub.append(STREAM, Expected::Any, [stranger]).await.unwrap();
+    let error = hub.execute(&Flights, STREAM, Command::Delay(5)).await.unwrap_err();
+    assert!(
+        matches!(&error, ExecuteError::Undecodable(error) if error.kind() == ErrorKind::Corrupt)
+    );
+    assert!(error.as_error().unwrap().to_string().contains("GateTaken"), "{error:?}");
+}
+
+/// The executors that have to behave alike.
+fn executors(hub: &Hub) -> [Executor<Flights>; 2] {
+    let snapshots = snapshots(&MemorySnapshots::new());
+    [Executor::new(hub, Flights), Executor::new(hub, Flights).with_snapshots(snapshots)]
+}
+
+#[tokio::test]
+async fn a_command_that_comes_again_has_its_first_outcome_for_ever() {
+    for which in 0..2 {
+        let hub = memory::hub().await.unwrap();
+        let executor = &executors(&hub)[which];
+        let [schedule, delay, hold] = [(); 3].map(|()| Context::of(CommandId::now()));
+        executor.execute_in(&schedule, STREAM, Command::Schedule).await.unwrap();
+        let late = executor.execute_in(&delay, STREAM, Command::Delay(70)).await.unwrap();
+        executor.execute_in(&hold, STREAM, Command::Hold(80)).await.unwrap();
+        executor.execute(STREAM, Command::Delay(LATEST - 80)).await.unwrap();
+
+        // It would be refused, decided with one event less, and have nothing to do.
+        let again = [
+            (schedule, Command::Schedule, vec![FlightEvent::FlightScheduled]),
+            (delay, Command::Delay(70), vec![delayed(70), FlightEvent::CrewChanged]),
+            (hold, Command::Hold(80), vec![delayed(10)]),
+        ];
+        for (context, command, expected) in again {
+            let outcome = executor.execute_in(&context, STREAM, command).await.unwrap();
+            assert_eq!((&outcome.events, outcome.duplicate), (&expected, true), "{command:?}");
+            assert_eq!(outcome.state.late, LATEST);
+            if command == Command::Delay(70) {
+                assert_eq!((outcome.cursor, outcome.written), (late.cursor, late.written.clone()));
+            }
+        }
+        assert_eq!(all(&hub).await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn what_left_no_trace_is_decided_anew() {
+    for which in 0..2 {
+        let hub = memory::hub().await.unwrap();
+        let executor = &executors(&hub)[which];
+        let context = Context::of(CommandId::now());
+        let delay = || executor.execute_in(&context, STREAM, Command::Delay(5));
+        assert_eq!(delay().await.unwrap_err().as_refused(), Some(&Refused::NotOnTheBoard));
+        executor.execute(STREAM, Command::Schedule).await.unwrap();
+        executor.execute(STREAM, Command::Delay(LATEST)).await.unwrap();
+        assert_eq!(delay().await.unwrap_err().as_refused(), Some(&Refused::TooLate));
+        let nothing = executor.execute_in(&context, STREAM, Command::Hold(5)).await.unwrap();
+        assert!(nothing.events.is_empty() && !nothing.duplicate);
+    }
+}
+
+#[tokio::test]
+async fn an_id_belongs_to_one_stream() {
+    let hub = scheduled().await;
+    let context = Context::of(CommandId::now());
+    let executor = Executor::new(&hub, Flights);
+    executor.execute_in(&context, STREAM, Command::Delay(5)).await.unwrap();
+    executor.execute("flight-AA1141", Command::Schedule).await.unwrap();
+    let error =
+        executor.execute_in(&context, "flight-AA1141", Command::Delay(7)).await.unwrap_err();
+    assert_eq!(error.as_error().map(Error::kind), Some(ErrorKind::IdReused));
+}
+
+#[tokio::test]
+async fn only_refusals_behind_a_snapshot_ask_the_store() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    let [plain, with_snapshots] = executors(&hub);
+    for executor in [&plain, &with_snapshots] {
+        // The second one finds the first one's events, and makes its first snapshot.
+        let _ = executor.execute(STREAM, Command::Schedule).await;
+        executor.execute(STREAM, Command::Delay(1)).await.unwrap();
+    }
+    let known = Context::of(CommandId::now());
+    for (executor, context, asked) in
+        [(&plain, &known, 0), (&with_snapshots, &Context::new(), 0), (&with_snapshots, &known, 1)]
+    {
+        store.appends.store(0, Ordering::Relaxed);
+        executor.execute_in(context, STREAM, Command::Schedule).await.unwrap_err();
+        assert_eq!(store.appends.load(Ordering::Relaxed), asked);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_spares_the_events_before_it() {
+    let store = Moody::default();
+    let hub = store.hub().await;
+    let kept = MemorySnapshots::new();
+    let snapshots = Snapshots::new(kept.clone(), "Flight", 1).with_every(10);
+    let executor = Executor::new(&hub, Flights).with_snapshots(snapshots);
+    executor.execute(STREAM, Command::Schedule).await.unwrap();
+    for _ in 0..20 {
+        executor.execute(STREAM, Command::Delay(1)).await.unwrap();
+    }
+    assert_eq!(kept.load(&key()).await.unwrap().unwrap().version.get(), 20);
+    store.events_read();
+    let done = executor.execute(STREAM, Command::Delay(1)).await.unwrap();
+    assert_eq!(done.state.late, 21);
+    assert_eq!(store.events_read(), 1 + 1, "the snapshot's own event, and the one after it");
+}
+
+/// What a snapshot store may hold that is of no use.
+fn useless(good: &Snapshot) -> Vec<Snapshot> {
+    let wrong = Bytes::from_static(br#"{"scheduled":true,"late":7,"changes":7}"#);
+    let wrong = Snapshot { state: wrong, ..good.clone() };
+    vec![
+        Snapshot { schema: 2, ..wrong.clone() },
+        Snapshot { event: EventId::now(), ..wrong.clone() },
+        Snapshot { version: good.version.next(), ..wrong.clone() },
+        Snapshot { version: Version::MAX, ..wrong.clone() },
+        Snapshot { version: good.version.previous().unwrap_or(Version::MAX), ..wrong },
+        Snapshot { state: Bytes::from_static(b"garbage"), ..good.clone() },
+        Snapshot { state: Bytes::from_static(b"{}"), ..good.clone() },
+    ]
+}
+
+#[tokio::test]
+async fn a_useless_snapshot_is_not_used() {
+    let hub = memory::hub().await.unwrap();
+    let kept = MemorySnapshots::new();
+    let executor = Executor::new(&hub, Flights).with_snapshots(snapshots(&kept));
+    executor.execute(STREAM, Command::Schedule).await.unwrap();
+    executor.execute(STREAM, Command::Delay(5)).await.unwrap();
+    let good = kept.load(&key()).await.unwrap().unwrap();
+    for snapshot in useless(&good) {
+        kept.save(&key(), snapshot.clone()).await.unwrap();
+        let done = executor.execute(STREAM, Command::Hold(5)).await.unwrap();
+        assert_eq!(done.state, Flight { scheduled: true, late: 5, changes: 0 }, "{snapshot:?}");
+    }
+}
+
+#[derive(Debug)]
+struct NoSnapshots;
+
+#[async_trait]
+impl SnapshotStore for NoSnapshots {
+    async fn load(&self, _: &SnapshotKey) -> Result<Option<Snapshot>> {
+        Err(Error::new(ErrorKind::Unavailable, "away"))
+    }
+
+    async fn save(&self, _: &SnapshotKey, _: Snapshot) -> Result<()> {
+        Err(Error::new(ErrorKind::StorageFull, "full"))
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_store_that_fails_fails_no_command() {
+    let hub = memory::hub().await.unwrap();
+    let snapshots = Snapshots::new(NoSnapshots, "Flight", 1).with_every(1);
+    let executor = Executor::new(&hub, Flights).with_snapshots(snapshots);
+    executor.execute(STREAM, Command::Schedule).await.unwrap();
+    assert_eq!(executor.execute(STREAM, Command::Delay(5)).await.unwrap().state.late, 5);
+}
+
+/// A command, and which of a few ids it has: the same id twice is a repetition.
+fn any_command() -> impl Strategy<Value = (usize, Command)> {
+    let command = prop_oneof![
+        1 => Just(Command::Schedule),
+        3 => (0..80_u32).prop_map(Command::Delay),
+        1 => (0..80_u32).prop_map(Command::Hold),
+    ];
+    (0..12_usize, command)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+type Told = Result<(Vec<FlightEvent>, Flight, Option<crate::Written>, bool), Refused>;
+
+fn told(outcome: Result<Executed<Flight, FlightEvent>, ExecuteError<Refused>>) -> Told {
+    match outcome {
+        Ok(done) => Ok((done.events, done.state, done.written, done.duplicate)),
+        Err(ExecuteError::Refused(refusal)) => Err(refusal),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn snapshots_change_no_outcome(
+        commands in prop::collection::vec((any_command(), prop::option::of(0..7_usize)), 1..30),
+        every in 1..4_u64,
+    ) {
+        block_on(async {
+            let ids = [(); 12].map(|()| CommandId::now());
+            let (plain, other) = (memory::hub().await.unwrap(), memory::hub().await.unwrap());
+            let kept = MemorySnapshots::new();
+            let plain = Executor::new(&plain, Flights);
+            let other = Executor::new(&other, Flights)
+                .with_snapshots(snapshots(&kept).with_every(every));
+            let mut last_spoilt = None;
+            for ((id, command), spoilt) in commands {
+                let context = Context::of(ids[id]);
+                let expected = told(plain.execute_in(&context, STREAM, command).await);
+                let outcome = told(other.execute_in(&context, STREAM, command).await);
+                prop_assert_eq!(outcome, expected, "{:?}", command);
+                let good = kept.load(&key()).await.unwrap().filter(|kept| last_spoilt.as_ref() != Some(kept));
+                if let (Some(which), Some(good)) = (spoilt, good) {
+                    let spoilt = useless(&good).swap_remove(which);
+                    kept.save(&key(), spoilt.clone()).await.unwrap();
+                    last_spoilt = Some(spoilt);
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_command_happens_once_however_its_repetitions_race(
+        commands in prop::collection::vec(any_command(), 1..24),
+        moods in prop::collection::vec(prop::option::of(prop_oneof![
+            Just(Mood::Forgets),
+            Just(Mood::Refuses(ErrorKind::Busy)),
+        ]), 0..24),
+        with_snapshots: bool,
+    ) {
+        block_on(async {
+            let store = Moody::default();
+            let hub = store.hub().await;
+            hub.execute(&Flights, STREAM, Command::Schedule).await.unwrap();
+            store.next(moods.into_iter().flatten());
+            let executor = &executors(&hub)[usize::from(with_snapshots)];
+            let ids = [(); 12].map(|()| CommandId::now());
+            let race = commands.iter().map(async |(id, command)| {
+                let outcome = executor.execute_in(&Context::of(ids[*id]), STREAM, *command).await;
+                (*id, outcome)
+            });
+            let mut outcomes: HashMap<usize, Vec<FlightEvent>> = HashMap::new();
+            for (id, outcome) in join_all(race).await {
+                // Those of an id that were told of events were told of the same ones.
+                if let Ok((events, ..)) = told(outcome) && !events.is_empty() {
+                    let first = outcomes.entry(id).or_insert_with(|| events.clone());
+                    prop_assert_eq!(&*first, &events);
+                }
+            }
+            let log = all(&hub).await;
+            let happened: usize = outcomes.values().map(Vec::len).sum();
+            prop_assert_eq!(log.len(), 1 + happened, "an outcome is missing, or there twice");
+            let first_ids = log.iter().filter(|event| {
+                outcomes.keys().any(|id| event.id() == ids[*id].event_id(0))
+            });
+            prop_assert_eq!(first_ids.count(), outcomes.len());
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,45 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::shared::Shared;
+use super::{Subscribe, Subscription};
+use crate::{Cursor, Result};
+
+/// What a task holds that follows the log for as long as the hub runs: not the
+/// hub itself, so that dropping its last handle ends the task.
+#[derive(Clone, Debug)]
+pub(crate) struct HubLink {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+impl HubLink {
+    pub(super) fn new(shared: Arc<Shared>, tasks: TaskTracker) -> Self {
+        Self { shared, tasks }
+    }
+
+    /// Runs a task that the hub's shutdown waits for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Cancelled when the hub is shut down.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
+    }
+
+    pub(crate) async fn subscribe(self, subscribe: Subscribe) -> Result<Subscription> {
+        Subscription::open(self.shared, subscribe).await
+    }
+
+    pub(crate) fn tip(&self) -> Cursor {
+        self.shared.tip()
+    }
+
+    pub(crate) async fn head(&self) -> Result<Cursor> {
+        self.shared.store.head().await
+    }
+}

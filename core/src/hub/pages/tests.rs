@@ -1,0 +1,362 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::future::join_all;
+use proptest::prelude::*;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    After, Append, Appended, Event, EventStore, EventStoreExt, Expected, FilterItem, Hub,
+    HubBuilder, Item, LocalBus, MemoryStore, NewEvent, Page, Subscribe, Subscription,
+};
+
+const PAGE: usize = 100;
+
+/// A store that counts what subscriptions read, and lets their reads wait.
+#[derive(Clone, Debug)]
+struct Counting {
+    log: MemoryStore,
+    all: Arc<AtomicUsize>,
+    filtered: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+    /// Where the tail waits.
+    tail: Arc<Semaphore>,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let open = || Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let (all, filtered) = (Arc::default(), Arc::default());
+        Self { log: MemoryStore::new(), all, filtered, gate: open(), tail: open() }
+    }
+
+    async fn with(count: usize) -> Self {
+        let store = Self::new();
+        store.put(count, |_| "FlightDelayed").await;
+        store
+    }
+
+    /// Appends behind the hub's back.
+    async fn put(&self, count: usize, event_type: impl Fn(usize) -> &'static str) {
+        let event = |n| NewEvent::with_json(event_type(n), "{}").unwrap();
+        for batch in (0..count).collect::<Vec<_>>().chunks(1_000) {
+            let events: Vec<_> = batch.iter().map(|n| event(*n)).collect();
+            self.log.append_to("flight-UA1545", Expected::Any, events).await.unwrap();
+        }
+    }
+
+    fn hub(&self) -> HubBuilder {
+        Hub::builder(self.clone(), LocalBus::new())
+            .page(PAGE, usize::MAX)
+            .fallback(Duration::from_hours(1))
+    }
+
+    fn reads(&self) -> (usize, usize) {
+        (self.all.load(Ordering::SeqCst), self.filtered.load(Ordering::SeqCst))
+    }
+}
+
+#[async_trait]
+impl EventStore for Counting {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.log.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        let gate = match read.max_events() {
+            Read::DEFAULT_LIMIT => &self.tail,
+            PAGE => &self.gate,
+            _ => return self.log.read(read).await,
+        };
+        let counter = if read.wanted().is_everything() { &self.all } else { &self.filtered };
+        counter.fetch_add(usize::from(read.max_events() == PAGE), Ordering::SeqCst);
+        let _passed = gate.acquire().await.unwrap();
+        self.log.read(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.log.head().await
+    }
+}
+
+async fn log_of(store: &Counting) -> Vec<Event> {
+    store.log.events(Read::log()).try_collect().await.unwrap()
+}
+
+fn only(event_type: &str) -> Filter {
+    FilterItem::new().with_type(event_type).unwrap().into()
+}
+
+async fn next(subscription: &mut Subscription) -> Result<Item> {
+    let item = timeout(Duration::from_mins(1), subscription.next()).await;
+    item.expect("an item within the deadline").expect("an open subscription")
+}
+
+async fn until_live(subscription: &mut Subscription) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    loop {
+        match next(subscription).await? {
+            Item::Event(event) => events.push(event),
+            Item::Live { .. } => return Ok(events),
+            _ => {}
+        }
+    }
+}
+
+async fn crowd(hub: &Hub, subscribe: impl Fn(usize) -> Subscribe, count: usize) -> Vec<Vec<Event>> {
+    let follow = async |n| {
+        let mut subscription = hub.subscribe(subscribe(n)).await.unwrap();
+        until_live(&mut subscription).await.unwrap()
+    };
+    join_all((0..count).map(follow)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_resumes_at_one_place_reads_and_renders_once() {
+    let store = Counting::with(1_000).await;
+    let hub = store.hub().start().await.unwrap();
+    let everybody = crowd(&hub, |_| Subscribe::new(), 1_000).await;
+    assert_eq!(store.reads(), (10, 0));
+    let renders = AtomicUsize::new(0);
+    for event in everybody.iter().flatten() {
+        event.rendered("test", |_| {
+            renders.fetch_add(1, Ordering::SeqCst);
+            Bytes::new()
+        });
+    }
+    assert_eq!(everybody.iter().map(Vec::len).sum::<usize>(), 1_000_000);
+    assert_eq!(renders.into_inner(), 1_000);
+    assert_eq!((hub.stats().page_reads, hub.stats().shared_pages), (10, 9_990));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
+    let store = Counting::new();
+    store.put(1_000, |n| if n % 2 == 0 { "FlightDelayed" } else { "FlightDeparted" }).await;
+    let hub = store.hub().start().await.unwrap();
+    let log = log_of(&store).await;
+    let subscribe = |n: usize| {
+        let filter = [Filter::everything(), only("FlightDelayed"), only("FlightDeparted")];
+        Subscribe::new().after(log[n % 50].cursor()).filter(filter[n % 3].clone())
+    };
+    let everybody = crowd(&hub, subscribe, 300).await;
+    let (all, filtered) = store.reads();
+    // One for each place where somebody begins at the same time, and then the rest of the pages.
+    assert!(all <= 50 + 10 && filtered == 0, "{all} and {filtered}");
+    for (n, events) in everybody.iter().enumerate() {
+        let wanted = subscribe(n);
+        let expected =
+            log[n % 50 + 1..].iter().filter(|event| wanted.wanted().matches_event(event));
+        assert!(events.iter().eq(expected), "subscriber {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_rare_is_left_to_the_store_and_shared_too() {
+    let store = Counting::new();
+    store.put(20_000, |n| if n % 1_000 == 0 { "FlightDiverted" } else { "FlightDelayed" }).await;
+    let hub = store.hub().start().await.unwrap();
+    let everybody = crowd(&hub, |_| Subscribe::new().filter(only("FlightDiverted")), 100).await;
+    assert!(everybody.iter().all(|events| events.len() == 20));
+    let (all, filtered) = store.reads();
+    assert!((1..=20).contains(&all) && filtered == 1, "{all} and {filtered}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_finds_what_is_kept_and_no_more_is_kept_than_allowed() {
+    let store = Counting::with(1_000).await;
+    let one_page = PAGE * cost(&store.log.read(Read::log()).await.unwrap().events[0]) + OVERHEAD;
+    let hub = store.hub().kept_pages(5 * one_page).start().await.unwrap();
+    crowd(&hub, |_| Subscribe::new(), 1).await;
+    assert_eq!(store.reads().0, 10);
+    let near_the_end = hub.read(Read::log().backward().limit(450)).await.unwrap().events;
+    let after = near_the_end.last().unwrap().cursor();
+    crowd(&hub, |_| Subscribe::new().after(after), 1).await;
+    assert_eq!(store.reads().0, 10, "the newest five pages were kept");
+    crowd(&hub, |_| Subscribe::new(), 1).await;
+    assert!(store.reads().0 > 10, "the oldest were not");
+    let none = store.hub().kept_pages(0).start().await.unwrap();
+    crowd(&none, |_| Subscribe::new(), 1).await;
+    let before = store.reads().0;
+    crowd(&none, |_| Subscribe::new(), 1).await;
+    assert_eq!(store.reads().0, before + 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_never_hides_another_log() {
+    let store = Counting::with(300).await;
+    let backup = store.log.snapshot();
+    store.put(200, |_| "FlightDelayed").await;
+    let hub = store.hub().start().await.unwrap();
+    crowd(&hub, |_| Subscribe::new(), 3).await;
+    let mut stays = hub.subscribe(Subscribe::new()).await.unwrap();
+    until_live(&mut stays).await.unwrap();
+
+    store.log.restore(&backup);
+    store.put(400, |_| "FlightDeparted").await;
+    // The tail has not noticed, and this one is served what was kept; it is not left in peace.
+    let mut early = hub.subscribe(Subscribe::new()).await.unwrap();
+    if let Err(error) = until_live(&mut early).await {
+        assert!(error.is_other_history(), "{error}");
+    }
+    hub.append("s", Expected::Any, [NewEvent::with_json("Wakes", "{}").unwrap()]).await.unwrap();
+    for mut told in [stays, early] {
+        while let Some(item) = told.next().await {
+            let Err(error) = item else { continue };
+            assert!(error.is_other_history(), "{error}");
+        }
+    }
+    let log = log_of(&store).await;
+    for events in crowd(&hub, |_| Subscribe::new(), 3).await {
+        assert_eq!(events, log);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_tail_does_not_vouch_for_is_not_kept() {
+    let store = Counting::with(150).await;
+    let hub = store.hub().start().await.unwrap();
+    let backup = store.log.snapshot();
+    // The tail does not get to see these, and will not notice that they go away again.
+    store.tail.forget_permits(Semaphore::MAX_PERMITS);
+    store.put(20, |_| "FlightDelayed").await;
+    let mut early = hub.subscribe(Subscribe::new()).await.unwrap();
+    for _ in 0..170 {
+        assert!(matches!(next(&mut early).await, Ok(Item::Event(_))));
+    }
+    store.log.restore(&backup);
+    store.put(300, |_| "FlightDeparted").await;
+    store.tail.add_permits(1);
+    let log = log_of(&store).await;
+    for events in crowd(&hub, |_| Subscribe::new(), 2).await {
+        assert_eq!(events, log);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
+    let store = Counting::with(1_000).await;
+    let hub = store.hub().page_reads(2).start().await.unwrap();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let log = log_of(&store).await;
+    let mut waiting = Vec::new();
+    for event in &log[..4] {
+        let subscribe = Subscribe::new().after(event.cursor());
+        let mut subscription = hub.subscribe(subscribe).await.unwrap();
+        // As a carrier does that sends a heartbeat meanwhile.
+        for _ in 0..3 {
+            assert!(timeout(Duration::from_secs(15), subscription.next()).await.is_err());
+        }
+        waiting.push(subscription);
+    }
+    assert_eq!(store.reads().0, 2, "two may read");
+    store.gate.add_permits(1);
+    // One after the other, in the order in which they came.
+    for (n, subscription) in waiting.iter_mut().enumerate() {
+        assert_eq!(next(subscription).await.unwrap().cursor(), log[n + 1].cursor());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_nobody_waits_for_gives_its_turn_back() {
+    let store = Counting::with(1_000).await;
+    let hub = store.hub().page_reads(2).start().await.unwrap();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    for n in 1..=3 {
+        let mut gone = hub.subscribe(Subscribe::new()).await.unwrap();
+        assert!(timeout(Duration::from_secs(1), gone.next()).await.is_err());
+        assert_eq!(store.reads().0, n);
+        drop(gone);
+        tokio::task::yield_now().await;
+    }
+    store.gate.add_permits(1);
+    assert_eq!(crowd(&hub, |_| Subscribe::new(), 1).await[0].len(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_does_not_keep_who_needs_little_from_reading() {
+    let store = Counting::with(3_000).await;
+    let hub = store.hub().page_reads(4).kept_pages(0).start().await.unwrap();
+    let log = log_of(&store).await;
+    let mut replays = Vec::new();
+    for event in &log[..8] {
+        let mut replay = hub.subscribe(Subscribe::new().after(event.cursor())).await.unwrap();
+        for _ in 0..5 * PAGE {
+            next(&mut replay).await.unwrap();
+        }
+        replays.push(replay);
+    }
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let before = store.reads().0;
+    for replay in &mut replays {
+        assert!(timeout(Duration::from_secs(1), replay.next()).await.is_err());
+    }
+    assert_eq!(store.reads().0, before + 3, "three of four turns are for replays");
+    let mut little = hub.subscribe(Subscribe::new().after(log[900].cursor())).await.unwrap();
+    assert!(timeout(Duration::from_secs(1), little.next()).await.is_err());
+    assert_eq!(store.reads().0, before + 4, "the fourth is for who needs little");
+}
+
+fn any_filter() -> impl Strategy<Value = Filter> {
+    prop_oneof![Just(Filter::everything()), Just(only("A")), Just(only("B")), Just(only("Never")),]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whoever comes when and where, with whatever filter, gets what matches.
+    #[test]
+    fn sharing_changes_nothing(
+        types in prop::collection::vec(prop_oneof![9 => Just("A"), 1 => Just("B")], 1..400),
+        followers in prop::collection::vec((0..400_usize, any_filter()), 1..12),
+        ring in 0..50_usize,
+        page in 1..40_usize,
+        kept in prop_oneof![Just(0), Just(10_000), Just(usize::MAX)],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Counting::new();
+            let (before, during) = types.split_at(types.len() / 2);
+            store.put(before.len(), |n| ["A", "B"][usize::from(before[n] == "B")]).await;
+            let builder = store.hub().ring(ring, usize::MAX).page(page, usize::MAX);
+            let hub = builder.kept_pages(kept).start().await.unwrap();
+            let follow = async |(begin, filter): &(usize, Filter)| {
+                let log = log_of(&store).await;
+                let begin = begin % (log.len() + 1);
+                let after = begin.checked_sub(1).map_or(After::Start, |n| log[n].cursor().into());
+                let subscribe = Subscribe::new().after(after).filter(filter.clone());
+                let mut subscription = hub.subscribe(subscribe).await.unwrap();
+                let mut events = Vec::new();
+                let wanted = types[begin..].iter().filter(|event_type| {
+                    let event = NewEvent::with_json(**event_type, "{}").unwrap();
+                    filter.matches(&"flight-UA1545".try_into().unwrap(), &event)
+                });
+                let wanted = wanted.count();
+                while events.len() < wanted {
+                    if let Item::Event(event) = next(&mut subscription).await.unwrap() {
+                        events.push(event);
+                    }
+                    tokio::task::yield_now().await;
+                }
+                (begin, filter.clone(), events)
+            };
+            let append = async {
+                for event_type in during {
+                    let event = NewEvent::with_json(*event_type, "{}").unwrap();
+                    hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+                }
+            };
+            let (followed, ()) = futures::join!(join_all(followers.iter().map(follow)), append);
+            let log = log_of(&store).await;
+            for (begin, filter, events) in followed {
+                let expected = log[begin..].iter().filter(|event| filter.matches_event(event));
+                assert!(events.iter().eq(expected));
+            }
+        });
+    }
+}

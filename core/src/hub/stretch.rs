@@ -1,0 +1,80 @@
+use crate::{Cursor, Event, Page};
+
+/// A part of the log that was read from the store: everything that matches a
+/// filter in `(from, to]`.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub(super) from: Cursor,
+    pub(super) events: Vec<Event>,
+    pub(super) to: Cursor,
+}
+
+impl Stretch {
+    pub(super) fn new(from: Cursor, page: Page) -> Self {
+        Self { from, events: page.events, to: page.scanned }
+    }
+
+    /// Whether this is the place before one of the events, or the beginning.
+    pub(super) fn holds(&self, cursor: Cursor) -> bool {
+        if cursor.position() >= self.to.position() {
+            return false;
+        }
+        let before = self.count_up_to(cursor).checked_sub(1);
+        cursor == before.map_or(self.from, |index| self.events[index].cursor())
+    }
+
+    /// At most `max` events after `cursor`.
+    pub(super) fn after(&self, cursor: Cursor, max: usize) -> impl Iterator<Item = &Event> {
+        self.events[self.count_up_to(cursor)..].iter().take(max)
+    }
+
+    /// What of it is at or below `tip`, a place in the same log; `None` if
+    /// nothing is.
+    pub(super) fn up_to(&self, tip: Cursor) -> Option<Self> {
+        let to = if self.to.position() <= tip.position() { self.to } else { tip };
+        let events = self.events[..self.count_up_to(to)].to_vec();
+        (to.position() > self.from.position()).then_some(Self { from: self.from, events, to })
+    }
+
+    fn count_up_to(&self, cursor: Cursor) -> usize {
+        self.events.partition_point(|event| event.position() <= cursor.position())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NewEvent, Position, Timestamp, Version};
+
+    fn event(position: u64) -> Event {
+        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let stream = "flight-UA1545".try_into().unwrap();
+        let position = Position::new(position).unwrap();
+        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn vouches_for_its_beginning_and_its_events_and_nothing_else() {
+        let (log, other) = ((1..=6).map(|n| event(n * 10)).collect::<Vec<_>>(), event(30));
+        let (from, to) = (log[0].cursor(), log[5].cursor());
+        let stretch = Stretch { from, events: log[1..4].to_vec(), to };
+        assert!(stretch.holds(from) && stretch.holds(log[3].cursor()));
+        assert_eq!(stretch.after(log[2].cursor(), 9).collect::<Vec<_>>(), [&log[3]]);
+        assert_eq!(stretch.after(log[3].cursor(), 9).count(), 0);
+        // Between events nobody knows what the cursor names, and at the end nothing is left.
+        for unknown in [other.cursor(), log[4].cursor(), to, event(5).cursor()] {
+            assert!(!stretch.holds(unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn ends_at_the_tip() {
+        let log: Vec<_> = (1..=4).map(event).collect();
+        let stretch =
+            Stretch { from: log[0].cursor(), events: log[1..].to_vec(), to: log[3].cursor() };
+        let part = stretch.up_to(log[2].cursor()).unwrap();
+        assert_eq!((part.events, part.to), (log[1..3].to_vec(), log[2].cursor()));
+        assert_eq!(stretch.up_to(event(9).cursor()).unwrap().to, log[3].cursor());
+        assert!(stretch.up_to(log[0].cursor()).is_none());
+    }
+}

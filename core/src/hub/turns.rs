@@ -1,0 +1,73 @@
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Who may read the store now: so many at a time, in the order in which they
+/// came. A part of them is kept for those who need little, so that they do not
+/// wait for replays.
+#[derive(Debug)]
+pub(super) struct Turns {
+    all: Semaphore,
+    long: Semaphore,
+}
+
+/// How much somebody is going to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A little, as after a reconnect.
+    Short,
+    /// Perhaps the whole log.
+    Long,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    _any: SemaphorePermit<'a>,
+    _long: Option<SemaphorePermit<'a>>,
+}
+
+impl Turns {
+    pub(super) fn new(count: usize) -> Self {
+        let count = count.clamp(2, Semaphore::MAX_PERMITS);
+        let kept = (count / 4).max(1);
+        Self { all: Semaphore::new(count), long: Semaphore::new(count - kept) }
+    }
+
+    /// Waits for a turn. Who drops the future loses the place in the queue.
+    pub(super) async fn next(&self, need: Need) -> Turn<'_> {
+        let open = "the semaphores are never closed";
+        let long = match need {
+            Need::Short => None,
+            Need::Long => Some(self.long.acquire().await.expect(open)),
+        };
+        Turn { _any: self.all.acquire().await.expect(open), _long: long }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn long_reads_leave_room_for_short_ones() {
+        let turns = Turns::new(4);
+        let long: Vec<_> = (0..3).map(|_| turns.next(Need::Long).now_or_never().unwrap()).collect();
+        let mut waiting = Box::pin(turns.next(Need::Long));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let short = turns.next(Need::Short).now_or_never().expect("a place is kept");
+        assert!(turns.next(Need::Short).now_or_never().is_none());
+        drop(short);
+        assert!(waiting.as_mut().now_or_never().is_none(), "the place that is kept is taken");
+        drop(long);
+        assert!(waiting.as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn even_one_reader_leaves_room() {
+        let turns = Turns::new(0);
+        let _long = turns.next(Need::Long).now_or_never().unwrap();
+        assert!(turns.next(Need::Long).now_or_never().is_none());
+        assert!(turns.next(Need::Short).now_or_never().is_some());
+    }
+}

@@ -1,0 +1,66 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Projection, Result};
+
+/// Which read model: the name of a projection and the version of its form.
+///
+/// The name is 1 to 255 bytes of UTF-8 without control characters, compared
+/// byte by byte. Of two versions the higher number is the newer one. Clones
+/// share the name.
+///
+/// # Examples
+///
+/// ```
+/// use downlink::ProjectionId;
+///
+/// let board = ProjectionId::new("board", 2)?;
+/// assert_eq!(board.to_string(), "board version 2");
+/// # Ok::<(), downlink::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectionId {
+    name: Arc<str>,
+    version: u32,
+}
+
+impl ProjectionId {
+    /// The version of the projection with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that is empty, `.`, `..` or has control
+    /// characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
+    pub fn new(name: impl AsRef<str>, version: u32) -> Result<Self> {
+        let name = name.as_ref();
+        super::name::check("the name of a projection", name)?;
+        Ok(Self { name: name.into(), version })
+    }
+
+    /// What this projection calls itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
+        Self::new(projection.name(), projection.version())
+    }
+
+    /// The name of the projection.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of its form.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl fmt::Display for ProjectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} version {}", self.name, self.version)
+    }
+}

@@ -1,0 +1,193 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::{
+    Cursor, DeadLetter, Error, Position, Projection, ProjectionId, ProjectionStore, Result, Step,
+    Stepped, limits,
+};
+
+/// Read models that are values of the type `S`, in memory.
+///
+/// A step copies the value, has the projection change the copy, and puts it in
+/// the place of the value, so that whoever looks sees whole steps only. Clones
+/// share the models. Nothing survives the process: a projection is built anew
+/// from its log when the program starts.
+///
+/// # Examples
+///
+/// See [`Hub::project`](crate::Hub::project).
+pub struct MemoryProjections<S> {
+    models: Arc<Mutex<HashMap<ProjectionId, Model<S>>>>,
+}
+
+struct Model<S> {
+    state: Arc<S>,
+    checkpoint: Cursor,
+    is_live: bool,
+    /// Up to where events were announced, if it is the live one.
+    announced: Position,
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl<S: Default> Model<S> {
+    fn new() -> Self {
+        Self {
+            state: Arc::default(),
+            checkpoint: Cursor::START,
+            is_live: false,
+            announced: Position::ZERO,
+            dead_letters: Vec::new(),
+        }
+    }
+}
+
+impl<S> MemoryProjections<S> {
+    /// No models yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { models: Arc::default() }
+    }
+
+    /// The read model as it is now; `None` before its first step.
+    #[must_use]
+    pub fn state(&self, id: &ProjectionId) -> Option<Arc<S>> {
+        self.locked().get(id).map(|model| Arc::clone(&model.state))
+    }
+
+    /// The read model that queries should read, of the projection with this
+    /// name; `None` if none was ever complete.
+    #[must_use]
+    pub fn live_state(&self, name: &str) -> Option<Arc<S>> {
+        let models = self.locked();
+        let live = models.iter().find(|(id, model)| id.name() == name && model.is_live);
+        live.map(|(_, model)| Arc::clone(&model.state))
+    }
+
+    /// The read model as it is now, and the checkpoint that it is at.
+    #[must_use]
+    pub fn state_at(&self, id: &ProjectionId) -> Option<(Arc<S>, Cursor)> {
+        self.locked().get(id).map(|model| (Arc::clone(&model.state), model.checkpoint))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<ProjectionId, Model<S>>> {
+        // Models are changed whole, and no foreign code runs under the lock.
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl<S> ProjectionStore for MemoryProjections<S>
+where
+    S: Clone + Default + Send + Sync + 'static,
+{
+    type Tx = S;
+
+    async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
+        Ok(self.locked().get(id).map_or(Cursor::START, |model| model.checkpoint))
+    }
+
+    async fn step(&self, projection: &Arc<dyn Projection<Tx = S>>, step: Step) -> Result<Stepped> {
+        step.validate()?;
+        let id = ProjectionId::of(&**projection)?;
+        let (before, checkpoint) = self.state_at(&id).unwrap_or((Arc::default(), Cursor::START));
+        if checkpoint != step.from {
+            return Ok(Stepped::Lost(checkpoint));
+        }
+        let mut state = S::clone(&before);
+        if let Err(error) = step.write(&**projection, &mut state).await {
+            return Ok(Stepped::Failed(error));
+        }
+        let mut models = self.locked();
+        let model = models.entry(id).or_insert_with(Model::new);
+        if model.checkpoint != step.from {
+            return Ok(Stepped::Lost(model.checkpoint));
+        }
+        model.state = Arc::new(state);
+        model.checkpoint = step.to;
+        model.dead_letters.extend(step.skipped);
+        let unannounced_after = model.is_live.then_some(model.announced);
+        if model.is_live {
+            model.announced = model.announced.max(step.to.position());
+        }
+        Ok(Stepped::Applied { unannounced_after })
+    }
+
+    async fn reset(&self, projection: &Arc<dyn Projection<Tx = S>>) -> Result<()> {
+        let id = ProjectionId::of(&**projection)?;
+        let mut state = S::default();
+        let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
+        let written = nothing.write(&**projection, &mut state).await;
+        written.map_err(|error| Error::projection_failed(&id, error))?;
+        let mut models = self.locked();
+        let model = models.entry(id).or_insert_with(Model::new);
+        model.state = Arc::new(state);
+        model.checkpoint = Cursor::START;
+        model.dead_letters.clear();
+        Ok(())
+    }
+
+    async fn live(&self, name: &str) -> Result<Option<u32>> {
+        // Refuses what is no name.
+        let name = ProjectionId::new(name, 0)?;
+        let models = self.locked();
+        let is_live =
+            |(id, model): &(&ProjectionId, &Model<S>)| id.name() == name.name() && model.is_live;
+        Ok(models.iter().find(is_live).map(|(id, _)| id.version()))
+    }
+
+    async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        let mut models = self.locked();
+        if !models.contains_key(id) {
+            return Err(Error::never_projected(id));
+        }
+        let former =
+            models.iter_mut().find(|(other, model)| other.name() == id.name() && model.is_live);
+        let mut announced = Position::ZERO;
+        if let Some((former, model)) = former {
+            if former.version() >= id.version() {
+                return Ok(former.version());
+            }
+            model.is_live = false;
+            announced = model.announced;
+        }
+        let model = models.get_mut(id).expect("it was there just now");
+        model.is_live = true;
+        model.announced = announced.max(model.checkpoint.position());
+        Ok(id.version())
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let models = self.locked();
+        let letters = models.get(id).map_or(&[][..], |model| &model.dead_letters);
+        let later = letters.iter().filter(|letter| letter.cursor.position() > after);
+        Ok(later.take(limit.min(limits::MAX_PAGE_EVENTS)).cloned().collect())
+    }
+}
+
+impl<S> Default for MemoryProjections<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Clone for MemoryProjections<S> {
+    fn clone(&self) -> Self {
+        Self { models: Arc::clone(&self.models) }
+    }
+}
+
+impl<S> fmt::Debug for MemoryProjections<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.locked().iter().map(|(id, model)| (id.to_string(), model.checkpoint)))
+            .finish()
+    }
+}

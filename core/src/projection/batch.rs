@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{Cursor, Event, Item};
+
+/// What waits no longer than this is written, also if the batch is not full:
+/// a checkpoint without events, or events while the end of the log is far.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How large a batch may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+/// What is written next, in one transaction.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) events: Vec<Event>,
+    bytes: usize,
+    /// Everything up to here is in the read model or in this batch.
+    pub(super) to: Cursor,
+    /// When it began to differ from what is stored.
+    since: Option<Instant>,
+    /// Whether the end of the log was reached with it.
+    pub(super) is_at_head: bool,
+}
+
+impl Batch {
+    pub(super) fn after(checkpoint: Cursor) -> Self {
+        Self { events: Vec::new(), bytes: 0, to: checkpoint, since: None, is_at_head: false }
+    }
+
+    pub(super) fn push(&mut self, item: Item) {
+        self.looked_up_to(item.cursor());
+        match item {
+            Item::Event(event) => {
+                self.bytes += event.size();
+                self.events.push(event);
+            }
+            Item::Live { .. } => self.is_at_head = true,
+            Item::Checkpoint(_) | Item::Behind { .. } => {}
+        }
+    }
+
+    /// Nothing else matched up to here.
+    pub(super) fn looked_up_to(&mut self, cursor: Cursor) {
+        if self.to != cursor {
+            self.to = cursor;
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    pub(super) fn is_full(&self, bounds: Bounds) -> bool {
+        self.events.len() >= bounds.events || self.bytes >= bounds.bytes
+    }
+
+    /// Whether it has waited long enough.
+    pub(super) fn is_due(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+
+    /// Waits until it is due: for ever if there is nothing to write.
+    pub(super) async fn until_due(&self) {
+        match self.since {
+            Some(since) => sleep_until(since + PATIENCE).await,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::error::Error as StdError;
+
+use crate::{Cursor, Event, EventId, Timestamp};
+
+/// The bytes of an error that are kept.
+const MAX_ERROR_BYTES: usize = 4_096;
+
+/// An event that a projection could not apply and that was passed over.
+///
+/// The read model is as if the event had not happened. To have it in the model,
+/// mend the projection and [reset](crate::ProjectionHandle::reset) it, or raise
+/// its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The event's place in the log.
+    pub cursor: Cursor,
+    /// The event's id.
+    pub id: EventId,
+    /// What the projection said, and what caused it, in one text of at most
+    /// 4,096 bytes.
+    pub error: String,
+    /// When it was passed over.
+    pub skipped_at: Timestamp,
+}
+
+impl DeadLetter {
+    /// This event, passed over now because of this error.
+    #[must_use]
+    pub fn new(event: &Event, error: &(dyn StdError + 'static)) -> Self {
+        Self {
+            cursor: event.cursor(),
+            id: event.id(),
+            error: chain(error),
+            skipped_at: Timestamp::now(),
+        }
+    }
+}
+
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, ErrorKind};
+
+    #[test]
+    fn an_error_is_kept_with_its_causes_and_not_at_any_length() {
+        let error = Error::with_source(ErrorKind::Backend, "could not add a row", "no such table");
+        assert_eq!(chain(&error), "could not add a row: no such table");
+        let long = Error::new(ErrorKind::Backend, "é".repeat(MAX_ERROR_BYTES));
+        assert_eq!(chain(&long), "é".repeat(MAX_ERROR_BYTES / 2));
+    }
+}

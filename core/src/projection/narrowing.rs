@@ -1,0 +1,58 @@
+/// Finds the event because of which a batch fails: halves what is tried until
+/// one is left, and keeps what goes well on the way.
+#[derive(Debug, Default)]
+pub(super) struct Narrowing {
+    /// So many of the events that are left, from the first, are known to fail
+    /// together; none if nothing has failed.
+    suspects: usize,
+}
+
+impl Narrowing {
+    /// How many of the events that are left to try next.
+    pub(super) fn next(&self, left: usize) -> usize {
+        match self.suspects {
+            0 => left,
+            suspects => suspects.div_ceil(2),
+        }
+    }
+
+    pub(super) fn applied(&mut self, tried: usize) {
+        self.suspects = self.suspects.saturating_sub(tried);
+    }
+
+    /// Whether the event that fails is known now: it is the first.
+    pub(super) fn failed(&mut self, tried: usize) -> bool {
+        let was_alone = tried == 1;
+        self.suspects = if was_alone { 0 } else { tried };
+        was_alone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn finds_every_guilty_event_in_few_tries(guilty in prop::collection::vec(any::<bool>(), 1..300)) {
+            let (mut narrowing, mut place, mut found, mut tries) = (Narrowing::default(), 0, vec![], 0);
+            while place < guilty.len() {
+                let tried = narrowing.next(guilty.len() - place);
+                prop_assert!(tried >= 1 && place + tried <= guilty.len());
+                tries += 1;
+                if !guilty[place..place + tried].contains(&true) {
+                    narrowing.applied(tried);
+                    place += tried;
+                } else if narrowing.failed(tried) {
+                    found.push(place);
+                    place += 1;
+                }
+            }
+            let wanted: Vec<_> = (0..guilty.len()).filter(|index| guilty[*index]).collect();
+            prop_assert!(tries <= 1 + 12 * wanted.len());
+            prop_assert_eq!(found, wanted);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt};
+use tokio::time::timeout;
+
+use super::*;
+use crate::memory::{self, MemoryProjections};
+use crate::{
+    BoxError, Cursor, ErrorKind, Event, Expected, Filter, FilterItem, Hub, NewEvent, Position,
+};
+
+/// A board that counts, and fails while it is told to.
+#[derive(Clone, Debug)]
+struct Board {
+    version: u32,
+    fails: Arc<AtomicBool>,
+}
+
+impl Board {
+    fn new(version: u32) -> Self {
+        Self { version, fails: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Projection for Board {
+    type Tx = usize;
+
+    fn name(&self) -> &'static str {
+        "board"
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn filter(&self) -> Filter {
+        FilterItem::new().with_type("FlightDelayed").unwrap().into()
+    }
+
+    async fn prepare(&self, count: &mut usize) -> Result<(), BoxError> {
+        *count = 0;
+        Ok(())
+    }
+
+    async fn apply(&self, events: &[Event], count: &mut usize) -> Result<(), BoxError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err("no such gate".into());
+        }
+        *count += events.len();
+        Ok(())
+    }
+}
+
+type Models = MemoryProjections<usize>;
+
+async fn append(hub: &Hub, event_type: &str, count: usize) -> Cursor {
+    let events: Vec<_> =
+        (0..count).map(|_| NewEvent::with_json(event_type, "{}").unwrap()).collect();
+    hub.append("flight-UA1545", Expected::Any, events).await.unwrap().cursor
+}
+
+fn count(models: &Models, handle: &ProjectionHandle) -> usize {
+    *models.state(handle.id()).unwrap()
+}
+
+/// Nothing happens, however long one waits.
+async fn never<T>(future: impl Future<Output = T>) {
+    assert!(timeout(Duration::from_hours(1), future).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_projection_waits_and_goes_on() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let board = hub.project(Board::new(1), models.clone()).start().unwrap();
+    board.wait_for(append(&hub, "FlightDelayed", 3).await).await.unwrap();
+    board.pause().await.unwrap();
+    let cursor = append(&hub, "FlightDelayed", 4).await;
+    never(board.wait_for(cursor)).await;
+    let progress = board.progress();
+    assert!(matches!(progress.status, Status::Paused) && !progress.is_caught_up());
+    assert_eq!((progress.behind(), board.lag().await.unwrap()), (4, 4));
+    assert_eq!(count(&models, &board), 3);
+    // A reset does not let it go on.
+    board.reset().await.unwrap();
+    assert_eq!(count(&models, &board), 0);
+    never(board.wait_for(cursor)).await;
+    board.resume().await.unwrap();
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!((count(&models, &board), board.progress().behind()), (7, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_of_a_projection_that_runs_builds_it_again() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let board = hub.project(Board::new(1), models.clone()).batch(10, 1 << 20).start().unwrap();
+    let cursor = append(&hub, "FlightDelayed", 100).await;
+    board.wait_for(cursor).await.unwrap();
+    board.reset().await.unwrap();
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!((count(&models, &board), board.progress().applied), (100, 200));
+    assert_eq!(models.live_state("board").as_deref(), Some(&100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_projection_says_why_until_it_is_resumed() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let mended = Board::new(1);
+    mended.fails.store(true, Ordering::Relaxed);
+    let board = hub.project(mended.clone(), models.clone()).start().unwrap();
+    let cursor = append(&hub, "FlightDelayed", 1).await;
+    let error = board.wait_for(cursor).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("resume") && source == "no such gate", "{error}: {source}");
+    assert!(matches!(board.progress().status, Status::Stopped(_)));
+    assert!(board.wait_for(cursor).await.is_err());
+    mended.fails.store(false, Ordering::Relaxed);
+    board.resume().await.unwrap();
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!(count(&models, &board), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_match_is_waited_for_without_a_transaction() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let board = hub.project(Board::new(1), models.clone()).start().unwrap();
+    board.wait_live().await.unwrap();
+    let cursor = append(&hub, "GateChanged", 5).await;
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!(models.checkpoint(board.id()).await.unwrap(), Cursor::START);
+    let stored = board.changes().skip_while(|progress| {
+        let is_before = progress.checkpoint != cursor;
+        async move { is_before }
+    });
+    let progress = stored.boxed().next().await.unwrap();
+    assert_eq!((progress.position, progress.applied), (cursor, 0));
+    assert_eq!(models.checkpoint(board.id()).await.unwrap(), cursor);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_is_done_once_and_never_for_history() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    append(&hub, "FlightDelayed", 10).await;
+    let told: Arc<Mutex<Vec<Position>>> = Arc::default();
+    let start = |version| {
+        let told = Arc::clone(&told);
+        let tell = move |events: Vec<Event>| {
+            told.lock().unwrap().extend(events.iter().map(Event::position));
+            async { panic!("on purpose") }
+        };
+        hub.project(Board::new(version), models.clone()).after(tell).start().unwrap()
+    };
+    let one = start(1);
+    one.wait_live().await.unwrap();
+    one.wait_for(append(&hub, "FlightDelayed", 2).await).await.unwrap();
+    one.reset().await.unwrap();
+    one.wait_for(append(&hub, "FlightDelayed", 2).await).await.unwrap();
+    let two = start(2);
+    two.wait_live().await.unwrap();
+    let last = append(&hub, "FlightDelayed", 2).await;
+    two.wait_for(last).await.unwrap();
+    one.wait_for(last).await.unwrap();
+    let told: Vec<_> = told.lock().unwrap().iter().map(|position| position.get()).collect();
+    assert_eq!(told, [11, 12, 13, 14, 15, 16]);
+    assert_eq!((one.progress().live, two.progress().live), (Some(2), Some(2)));
+    // The version before is no longer needed, and its handle knows.
+    one.wait_live().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_version_does_not_become_live() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let two = hub.project(Board::new(2), models.clone()).start().unwrap();
+    two.wait_live().await.unwrap();
+    let one = hub.project(Board::new(1), models.clone()).start().unwrap();
+    one.wait_for(append(&hub, "FlightDelayed", 1).await).await.unwrap();
+    one.wait_live().await.unwrap();
+    assert_eq!(models.live("board").await.unwrap(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_its_handle_and_with_its_hub() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let start = || hub.project(Board::new(1), models.clone()).start().unwrap();
+    let board = start();
+    board.wait_live().await.unwrap();
+    board.shutdown().await;
+    assert!(matches!(board.progress().status, Status::Ended));
+    let beyond = append(&hub, "FlightDelayed", 1).await;
+    for outcome in [board.wait_for(beyond).await, board.resume().await, board.reset().await] {
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    let mut changes = start().changes();
+    // Its only handle is gone.
+    while changes.next().await.is_some() {}
+
+    let board = start();
+    board.wait_for(beyond).await.unwrap();
+    drop(hub);
+    let ended = |progress: &Progress| matches!(progress.status, Status::Ended);
+    assert!(board.changes().any(|progress| std::future::ready(ended(&progress))).await);
+}
+
+#[tokio::test]
+async fn a_name_that_none_may_have_is_refused_at_the_start() {
+    #[derive(Debug)]
+    struct Nameless(Board);
+
+    #[async_trait]
+    impl Projection for Nameless {
+        type Tx = usize;
+
+        fn name(&self) -> &'static str {
+            ""
+        }
+
+        fn version(&self) -> u32 {
+            1
+        }
+
+        fn filter(&self) -> Filter {
+            self.0.filter()
+        }
+
+        async fn prepare(&self, count: &mut usize) -> Result<(), BoxError> {
+            self.0.prepare(count).await
+        }
+
+        async fn apply(&self, events: &[Event], count: &mut usize) -> Result<(), BoxError> {
+            self.0.apply(events, count).await
+        }
+    }
+
+    let hub = memory::hub().await.unwrap();
+    let refused = hub.project(Nameless(Board::new(1)), Models::new()).start();
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_nobody_looks_at_are_told_as_one() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let board = hub.project(Board::new(1), models.clone()).batch(1, 1).start().unwrap();
+    let mut changes = board.changes();
+    let cursor = append(&hub, "FlightDelayed", 50).await;
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!(changes.next().await.unwrap().position, cursor);
+    while changes.next().now_or_never().is_some() {}
+    let cursor = append(&hub, "FlightDelayed", 1).await;
+    assert!(changes.any(|progress| std::future::ready(progress.position == cursor)).await);
+}

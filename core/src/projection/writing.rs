@@ -1,0 +1,122 @@
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tracing::warn;
+
+use super::batch::Batch;
+use super::interruption::{Interruption, Outcome};
+use super::narrowing::Narrowing;
+use super::task::Task;
+use super::{Status, Step, Stepped};
+use crate::{BoxError, DeadLetter, Error, ErrorKind, Event};
+
+/// Retries of a guilty event come no later after each other.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+impl Task {
+    /// Writes a batch, in one transaction unless something in it fails.
+    pub(super) async fn write(&mut self, batch: Batch) -> Outcome<()> {
+        let Batch { mut events, to, .. } = batch;
+        let mut narrowing = Narrowing::default();
+        while self.checkpoint() != to {
+            let tried = narrowing.next(events.len());
+            let part = events[..tried].to_vec();
+            let end = part.last().filter(|_| tried < events.len()).map_or(to, Event::cursor);
+            match self.step(Step::new(self.checkpoint(), end, part)).await? {
+                Ok(()) => {
+                    narrowing.applied(tried);
+                    events.drain(..tried);
+                }
+                Err(error) if events.is_empty() => return Err(self.gives_up(None, error)),
+                Err(error) => {
+                    if narrowing.failed(tried) {
+                        let guilty = events.remove(0);
+                        self.handle(guilty, error).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the policy wants with an event that fails alone.
+    async fn handle(&mut self, guilty: Event, mut error: BoxError) -> Outcome<()> {
+        let mut pause = self.policy.pause();
+        for _ in 0..self.policy.retries() {
+            let before = self.tell(Status::Retrying(self.failure(Some(&guilty), error)));
+            self.wait(pause).await?;
+            self.tell(before);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            let alone = Step::new(self.checkpoint(), guilty.cursor(), vec![guilty.clone()]);
+            match self.step(alone).await? {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
+            }
+        }
+        if !self.policy.skips() {
+            return Err(self.gives_up(Some(&guilty), error));
+        }
+        warn!(projection = %self.target.id(), event = %guilty.cursor(), %error, "a projection passes over an event");
+        let skip = Step::skip(self.checkpoint(), DeadLetter::new(&guilty, &*error));
+        match self.step(skip).await? {
+            Ok(()) => {
+                self.progress.send_modify(|progress| progress.skipped += 1);
+                Ok(())
+            }
+            Err(error) => Err(self.gives_up(Some(&guilty), error)),
+        }
+    }
+
+    pub(super) fn gives_up(&self, guilty: Option<&Event>, error: BoxError) -> Interruption {
+        Interruption::Failed(self.failure(guilty, error))
+    }
+
+    fn failure(&self, guilty: Option<&Event>, error: BoxError) -> Error {
+        let id = self.target.id();
+        let Some(event) = guilty else { return Error::projection_failed(id, error) };
+        let (cursor, event_type) = (event.cursor(), event.event_type());
+        let message = format!(
+            "projection {id} cannot apply the event {cursor} of type '{event_type}': mend it and resume, \
+             or pass over such events by its policy"
+        );
+        Error::with_source(ErrorKind::Backend, message, error)
+    }
+
+    /// Makes a step from where it is. The inner error is the projection's own.
+    pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
+        let (to, count) = (step.to, step.events.len());
+        let events = if self.after.is_some() { step.events.clone() } else { Vec::new() };
+        match self.try_on(move |target| target.step(step.clone())).await? {
+            Stepped::Failed(error) => Ok(Err(error)),
+            Stepped::Lost(_) => Err(Interruption::Elsewhere),
+            Stepped::Applied { unannounced_after } => {
+                self.progress.send_modify(|progress| {
+                    progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
+                });
+                self.is_at(to, to);
+                match unannounced_after {
+                    Some(after) => {
+                        let is_new = |event: &Event| event.position() > after;
+                        self.announce(events.into_iter().filter(is_new).collect()).await;
+                    }
+                    // Another version has taken its place.
+                    None if self.live() == Some(self.target.id().version()) => {
+                        self.ask_what_is_live().await?;
+                    }
+                    None => {}
+                }
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    async fn announce(&self, events: Vec<Event>) {
+        if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty()) {
+            let told = AssertUnwindSafe(async { after(events).await });
+            if told.catch_unwind().await.is_err() {
+                warn!(projection = %self.target.id(), "what is done after a step panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::{
+    BoxError, Error, Event, IntoNewEvent, Position, Projection, Result, StreamId, Timestamp,
+    Version,
+};
+
+/// Begins a test of a projection whose read model is a value in memory.
+///
+/// # Examples
+///
+/// ```
+/// # use downlink::{BoxError, Event, Filter, FilterItem, Projection};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug)]
+/// # struct Delays;
+/// # #[async_trait::async_trait]
+/// # impl Projection for Delays {
+/// #     type Tx = u32;
+/// #     fn name(&self) -> &str { "delays" }
+/// #     fn version(&self) -> u32 { 1 }
+/// #     fn filter(&self) -> Filter {
+/// #         FilterItem::new().with_type("FlightDelayed").expect("a name").into()
+/// #     }
+/// #     async fn prepare(&self, minutes: &mut u32) -> Result<(), BoxError> {
+/// #         *minutes = 0;
+/// #         Ok(())
+/// #     }
+/// #     async fn apply(&self, events: &[Event], minutes: &mut u32) -> Result<(), BoxError> {
+/// #         for event in events {
+/// #             if let FlightEvent::FlightDelayed { minutes: more } = event.decode()? { *minutes += more; }
+/// #         }
+/// #         Ok(())
+/// #     }
+/// # }
+/// # #[derive(Serialize, Deserialize)]
+/// # enum FlightEvent { FlightDelayed { minutes: u32 }, FlightDeparted }
+/// use downlink::testing;
+///
+/// testing::projection(Delays)
+///     .given("flight-UA1545", [FlightEvent::FlightDelayed { minutes: 20 }])
+///     .given("flight-AA1141", [FlightEvent::FlightDelayed { minutes: 5 }, FlightEvent::FlightDeparted])
+///     .number_of_times(3)
+///     .then(&25);
+/// ```
+#[must_use = "nothing is tested without an expectation"]
+pub fn projection<P: Projection>(projection: P) -> Projected<P> {
+    Projected { projection, given: Vec::new(), times: 1 }
+}
+
+/// A projection and the log that it is given.
+#[derive(Debug)]
+#[must_use = "nothing is tested without an expectation"]
+pub struct Projected<P> {
+    projection: P,
+    given: Vec<Event>,
+    times: usize,
+}
+
+impl<P> Projected<P>
+where
+    P: Projection<Tx: Clone + Debug + Default + PartialEq>,
+{
+    /// Appends events to the log of the test, at the end of this stream. Those
+    /// that the projection's filter does not want are not given to it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the stream or an event cannot be made from what is given.
+    #[track_caller]
+    pub fn given<S, E>(mut self, stream: S, events: E) -> Self
+    where
+        S: TryInto<StreamId>,
+        Error: From<S::Error>,
+        E: IntoIterator<Item: IntoNewEvent>,
+    {
+        let stream = stream.try_into().map_err(Error::from);
+        let stream = stream.unwrap_or_else(|error| panic!("no stream can be made of it: {error}"));
+        for event in events {
+            let event = self.placed(stream.clone(), event);
+            self.given
+                .push(event.unwrap_or_else(|error| panic!("an event cannot be made: {error}")));
+        }
+        self
+    }
+
+    /// How often the read model is made, one time after the other from what the
+    /// time before has left: once by default.
+    ///
+    /// So it happens to a projection in the end: a transaction is taken back
+    /// and the events come again, by other numbers at a time; it is reset, and
+    /// the log begins anew. Each time has to give the same model.
+    pub fn number_of_times(mut self, times: usize) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Expects this read model, each time.
+    ///
+    /// # Panics
+    ///
+    /// Panics with both models if it is another, or if the projection fails.
+    #[track_caller]
+    pub fn then(self, expected: &P::Tx) {
+        let mut model = P::Tx::default();
+        for time in 1..=self.times {
+            let size = self.size_of_steps(time);
+            if let Err(error) = self.make(&mut model, size) {
+                panic!("time {time}, {size} events at a time: the projection fails: {error}");
+            }
+            assert!(
+                model == *expected,
+                "time {time}, {size} events at a time: the read model is another one\n  \
+                 expected\n    {expected:?}\n  and there is\n    {model:?}"
+            );
+        }
+    }
+
+    /// All at once the first time, then one by one, two by two, and so on.
+    fn size_of_steps(&self, time: usize) -> usize {
+        if time == 1 { self.given.len().max(1) } else { time - 1 }
+    }
+
+    fn make(&self, model: &mut P::Tx, size: usize) -> Result<(), BoxError> {
+        at_once(self.projection.prepare(model))?;
+        let filter = self.projection.filter();
+        let wanted = self.given.iter().filter(|event| filter.matches_event(event));
+        for events in wanted.cloned().collect::<Vec<_>>().chunks(size) {
+            // The transaction is taken back, and then it is made.
+            let mut taken_back = model.clone();
+            at_once(self.projection.apply(events, &mut taken_back))?;
+            at_once(self.projection.apply(events, model))?;
+        }
+        Ok(())
+    }
+
+    fn placed(&self, stream: StreamId, event: impl IntoNewEvent) -> Result<Event> {
+        let last = self.given.last().map_or(Position::ZERO, Event::position);
+        let before = self.given.iter().rev().find(|event| *event.stream() == stream);
+        let version = Version::following(before.map(Event::version));
+        let event = event.into_new_event()?;
+        Ok(Event::new(last.next(), stream, version, Timestamp::EPOCH, event))
+    }
+}
+
+/// Drives a future that has nothing to wait for.
+fn at_once(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), BoxError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err("it waits for something, and there is only a value in memory".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Filter, FilterItem, NewEvent};
+
+    /// Counts delays, with one mistake or none.
+    #[derive(Debug, Default)]
+    struct Delays {
+        keeps_the_old: bool,
+        counts_steps: bool,
+        remembers: Option<AtomicU32>,
+        waits: bool,
+    }
+
+    #[async_trait]
+    impl Projection for Delays {
+        type Tx = u32;
+
+        fn name(&self) -> &'static str {
+            "delays"
+        }
+
+        fn version(&self) -> u32 {
+            1
+        }
+
+        fn filter(&self) -> Filter {
+            FilterItem::new().with_type("FlightDelayed").unwrap().into()
+        }
+
+        async fn prepare(&self, count: &mut u32) -> Result<(), BoxError> {
+            if !self.keeps_the_old {
+                *count = 0;
+            }
+            Ok(())
+        }
+
+        async fn apply(&self, events: &[Event], count: &mut u32) -> Result<(), BoxError> {
+            if self.waits {
+                std::future::pending::<()>().await;
+            }
+            let more = if self.counts_steps { 1 } else { u32::try_from(events.len())? };
+            *count = match &self.remembers {
+                Some(sum) => sum.fetch_add(more, Ordering::Relaxed) + more,
+                None => *count + more,
+            };
+            Ok(())
+        }
+    }
+
+    fn given(delays: Delays) -> Projected<Delays> {
+        let event = |name| NewEvent::with_json(name, "{}").unwrap();
+        let [first, second] =
+            [["FlightDelayed", "FlightDeparted"], ["FlightDelayed", "FlightDelayed"]];
+        projection(delays)
+            .given("flight-UA1545", first.map(event))
+            .given("flight-AA1141", second.map(event))
+            .given("flight-UA1545", [event("FlightLanded")])
+    }
+
+    fn failure(delays: Delays, times: usize) -> String {
+        let test = || given(delays).number_of_times(times).then(&3);
+        let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("a test that fails");
+        panic.downcast_ref::<String>().cloned().expect("a message")
+    }
+
+    #[test]
+    fn the_same_model_every_time_passes() {
+        given(Delays::default()).number_of_times(4).then(&3);
+    }
+
+    #[test]
+    fn events_have_their_places() {
+        let places = given(Delays::default()).given;
+        let places = places.iter().map(|event| (event.position().get(), event.version().get()));
+        assert_eq!(places.collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 1), (4, 2), (5, 3)]);
+    }
+
+    #[test]
+    fn what_an_earlier_time_has_left_is_found() {
+        let delays = || Delays { keeps_the_old: true, ..Delays::default() };
+        given(delays()).then(&3);
+        let text = failure(delays(), 2);
+        assert!(text.contains("time 2") && text.contains("expected\n    3\n"), "{text}");
+        assert!(text.contains("there is\n    6"), "{text}");
+    }
+
+    #[test]
+    fn a_model_that_depends_on_the_size_of_steps_is_found() {
+        let text = failure(Delays { counts_steps: true, ..Delays::default() }, 2);
+        assert!(text.contains("time 1"), "{text}");
+    }
+
+    #[test]
+    fn what_a_rollback_does_not_take_back_is_found() {
+        let text = failure(Delays { remembers: Some(AtomicU32::new(0)), ..Delays::default() }, 1);
+        assert!(text.contains("there is\n    6"), "{text}");
+    }
+
+    #[test]
+    fn a_projection_that_waits_is_told() {
+        let text = failure(Delays { waits: true, ..Delays::default() }, 1);
+        assert!(text.contains("the projection fails: it waits"), "{text}");
+    }
+}
