@@ -1,9 +1,10 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Bus, EventStore, EventType, Result, Transport};
+use downlink::{Bus, EventStore, EventType, Filter, Result, Transport};
 
 /// Keeps what a store or a bus needs (a folder, a server) until it is dropped.
 pub struct Guard(Box<dyn Any + Send + Sync>);
@@ -105,6 +106,30 @@ pub trait GroupingFixture: Send + Sync + 'static {
     async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
 }
 
+/// Opens logs that several processes share: for
+/// [`cross_process!`](crate::cross_process!).
+#[async_trait]
+pub trait CrossProcessFixture: Send + Sync + 'static {
+    /// Makes an empty log. The text is all that another process gets to find
+    /// it: a path, an address.
+    async fn make(&self) -> Result<(String, Guard)>;
+
+    /// Opens this log and a bus that tells of its appends. Others may have it
+    /// open, in this process, too.
+    async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)>;
+
+    /// The same in the other process: like [`open`](Self::open), or by another
+    /// driver for the same log.
+    async fn open_elsewhere(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)>;
+
+    /// Opens an empty log that waits for a lock for a moment only, and what
+    /// holds its lock as a program does that knows nothing of Downlink.
+    async fn open_impatient(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+
+    /// Walks through the log: an error says what is wrong with it.
+    async fn verify(&self, address: &str) -> Result<()>;
+}
+
 /// Opens fresh buses for the suite.
 #[async_trait]
 pub trait BusFixture: Send + Sync + 'static {
@@ -118,4 +143,45 @@ pub trait TransportFixture: Send + Sync + 'static {
     /// A carrier that serves on any listener of the loopback interface to
     /// anybody.
     fn transport(&self) -> Arc<dyn Transport>;
+}
+
+/// Makes carriers that soon give up on who is silent: for
+/// [`impatient_transport!`](crate::impatient_transport!).
+pub trait ImpatientFixture: Send + Sync + 'static {
+    /// A carrier that serves as that of a [`TransportFixture`] does, but gives a
+    /// sign of life after so much silence and lets a peer go that has read
+    /// nothing for `stall`; and whose client leaves a server that gives no sign
+    /// of life, within some seconds at most.
+    fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport>;
+}
+
+/// Makes carriers that ask what a client may see: for
+/// [`guarded_transport!`](crate::guarded_transport!).
+pub trait GuardedFixture: Send + Sync + 'static {
+    /// A carrier that serves as that of a [`TransportFixture`] does, and shows
+    /// everybody what this says at the time of the request.
+    fn transport(&self, sight: Sight) -> Arc<dyn Transport>;
+}
+
+/// What clients may see, from the next connection on. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Sight(Arc<Mutex<Filter>>);
+
+impl Sight {
+    /// What matches this.
+    #[must_use]
+    pub fn new(filter: Filter) -> Self {
+        Self(Arc::new(Mutex::new(filter)))
+    }
+
+    /// What may be seen now.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows what matches this from now on.
+    pub fn set(&self, filter: Filter) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = filter;
+    }
 }

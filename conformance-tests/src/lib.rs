@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::missing_panics_doc, reason = "a law that is broken panics: it is a test")]
 
+pub mod black_box;
 pub mod bus;
+pub mod cross_process;
 pub mod faults;
 mod fixture;
 mod history;
 pub mod lists;
 mod macros;
 mod model;
+pub mod projection;
 mod run;
 pub mod sample;
 mod steps;
@@ -17,8 +20,9 @@ mod tasks;
 pub mod transport;
 
 pub use fixture::{
-    Backups, BoundedFixture, Brake, BusFixture, DurableFixture, GroupingFixture, Guard, Place,
-    ReplaceableFixture, StoreFixture, TransportFixture,
+    Backups, BoundedFixture, Brake, BusFixture, CrossProcessFixture, DurableFixture,
+    GroupingFixture, Guard, GuardedFixture, ImpatientFixture, Place, ReplaceableFixture, Sight,
+    StoreFixture, TransportFixture,
 };
 pub use history::Recorder;
 pub use model::{Model, Verdict};

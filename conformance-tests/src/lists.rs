@@ -79,6 +79,16 @@ list! {
 }
 
 list! {
+    /// The laws of logs that several processes share.
+    __cross_process_laws, CROSS_PROCESS, cross_process:
+    law processes_share_one_log
+    law other_processes_are_woken
+    law one_process_wins_each_version
+    law processes_take_turns
+    law a_lock_held_past_the_deadline_is_busy
+}
+
+list! {
     /// The laws of every bus.
     __bus_laws, BUS, bus:
     law the_last_hint_wakes_every_listener
@@ -109,6 +119,42 @@ list! {
 }
 
 list! {
+    /// The laws of every store of read models.
+    __projection_store_laws, PROJECTION_STORE, projection:
+    law a_model_is_the_fold_up_to_its_checkpoint
+    law one_of_two_workers_commits_a_step
+    property any_size_of_steps_gives_the_same_model
+    law a_failed_step_leaves_no_trace
+    law a_dropped_step_is_all_or_nothing
+    law a_checkpoint_never_goes_back
+    law a_reset_begins_anew
+    law dead_letters_move_with_the_checkpoint
+    law versions_are_apart
+    law only_a_higher_version_becomes_live
+    law an_event_is_announced_at_most_once
+}
+
+list! {
+    /// The laws of stores whose read models outlive the process.
+    __durable_projection_laws, DURABLE_PROJECTION, projection:
+    law a_killed_projection_goes_on_exactly
+}
+
+list! {
+    /// The laws of projections that run, over any store of read models.
+    __projection_laws, PROJECTION, projection:
+    property a_running_projection_is_exact
+    law a_failing_event_stops_right_before_it
+    law a_failing_event_is_passed_over_alone
+    law a_failing_event_is_tried_as_often_as_configured
+    law a_store_that_is_busy_is_waited_for
+    law wait_for_returns_when_the_model_has_it
+    law a_new_version_is_built_beside_the_live_one
+    law a_checkpoint_moves_without_matches
+    law another_history_stops_a_projection
+}
+
+list! {
     /// The laws of every carrier.
     __transport_laws, TRANSPORT, transport:
     law delivers_the_log_in_order
@@ -118,6 +164,30 @@ list! {
     law the_cursor_moves_without_matches
     law no_payload_forges_a_frame
     law frames_come_in_order
+    law a_drain_ends_every_stream_between_two_frames
+    law a_client_that_goes_away_leaves_nothing
+    law a_proxy_that_holds_bytes_back_only_delays
+}
+
+list! {
+    /// The laws of a carrier that soon gives up on who is silent.
+    __impatient_laws, IMPATIENT_TRANSPORT, transport:
+    law heartbeats_move_nothing
+    law a_silent_server_is_left
+    law a_client_that_never_reads_is_let_go
+}
+
+list! {
+    /// The laws of a carrier that asks what a client may see.
+    __guarded_laws, GUARDED_TRANSPORT, transport:
+    law a_replay_hides_what_live_hides
+}
+
+list! {
+    /// The laws of several carriers of one log.
+    __carriers_laws, CARRIERS, transport:
+    law all_carriers_deliver_the_same
+    property a_client_may_hop_between_carriers
 }
 
 list! {
@@ -132,6 +202,25 @@ list! {
     __event_stream_laws, EVENT_STREAM, transport:
     law malformed_ids_are_refused
     law blocks_are_well_formed
+    law a_drained_stream_says_goodbye
+}
+
+list! {
+    /// The laws of a carrier that speaks long-poll as the wire contract has it,
+    /// on the bytes of the socket.
+    __polls_laws, POLLS, transport:
+    law nothing_is_lost_between_two_polls
+    law an_empty_poll_keeps_or_moves_the_cursor
+}
+
+list! {
+    /// The laws of a carrier that speaks WebSocket as the wire contract has it,
+    /// on the bytes of the socket.
+    __socket_laws, SOCKET, transport:
+    law messages_are_well_formed
+    law subscriptions_of_a_socket_are_their_own
+    law malformed_commands_are_refused
+    law a_drained_socket_says_goodbye
 }
 
 list! {
@@ -150,10 +239,19 @@ pub const ALL: &[&[&str]] = &[
     REPLACEABLE_STORE,
     BOUNDED_STORE,
     GROUPING_STORE,
+    CROSS_PROCESS,
     BUS,
     SUBSCRIPTION,
+    PROJECTION_STORE,
+    DURABLE_PROJECTION,
+    PROJECTION,
     TRANSPORT,
+    IMPATIENT_TRANSPORT,
+    GUARDED_TRANSPORT,
+    CARRIERS,
     REPLACEABLE_LINE,
     EVENT_STREAM,
+    POLLS,
+    SOCKET,
     MATRIX,
 ];

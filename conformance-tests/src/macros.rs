@@ -50,6 +50,39 @@ macro_rules! grouping_store {
     };
 }
 
+/// Declares one `#[test]` for each law of logs that several processes share.
+/// Each starts the program of the test once more, for that test alone.
+///
+/// Takes an expression that makes the
+/// [`CrossProcessFixture`](crate::CrossProcessFixture).
+#[macro_export]
+macro_rules! cross_process {
+    ($fixture:expr) => {
+        $crate::__cross_process_laws!(__cross_process_tests!($fixture));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cross_process_tests {
+    (($fixture:expr) $module:ident: $(law $law:ident)*) => {
+        $(
+            #[test]
+            fn $law() {
+                use $crate::cross_process::{Processes, Reentry};
+                let path = concat!(module_path!(), "::", stringify!($law));
+                let stage = Processes::new($fixture, Reentry::of_test(path));
+                if !stage.serves_another() {
+                    let stage = ::std::sync::Arc::new(stage);
+                    $crate::check($crate::__run!(real $law), stage, async |stage: &Processes| {
+                        $crate::$module::$law(stage).await;
+                    });
+                }
+            }
+        )*
+    };
+}
+
 /// Declares one `#[test]` for each law of [`Bus`](downlink::Bus).
 ///
 /// Takes expressions that make the fixture of a store and that of the bus.
@@ -92,6 +125,82 @@ macro_rules! __subscription {
     };
 }
 
+/// Declares one `#[test]` for each law of
+/// [`ProjectionStore`](downlink::ProjectionStore).
+///
+/// Takes an expression that makes the
+/// [`ProjectionFixture`](crate::projection::ProjectionFixture), and the word
+/// `paused` as [`subscription!`](crate::subscription!) does.
+#[macro_export]
+macro_rules! projection_store {
+    ($fixture:expr) => {
+        $crate::__projections!(__projection_store_laws, real, $fixture);
+    };
+    ($fixture:expr, paused) => {
+        $crate::__projections!(__projection_store_laws, paused, $fixture);
+    };
+}
+
+/// Declares one `#[test]` for each law of stores whose read models outlive the
+/// process. Each starts the program of the test again and again, for that test
+/// alone, and kills it.
+///
+/// Takes an expression that makes the
+/// [`DurableProjectionFixture`](crate::projection::DurableProjectionFixture).
+#[macro_export]
+macro_rules! durable_projection {
+    ($fixture:expr) => {
+        $crate::__durable_projection_laws!(__durable_projection_tests!($fixture));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __durable_projection_tests {
+    (($fixture:expr) $module:ident: $(law $law:ident)*) => {
+        $(
+            #[test]
+            fn $law() {
+                use $crate::{cross_process::Reentry, projection::DurableProjections};
+                let path = concat!(module_path!(), "::", stringify!($law));
+                let stage = DurableProjections::new($fixture, Reentry::of_test(path));
+                if !stage.serves_another() {
+                    let stage = ::std::sync::Arc::new(stage);
+                    $crate::check($crate::__run!(real $law), stage, async |stage: &DurableProjections| {
+                        $crate::$module::$law(stage).await;
+                    });
+                }
+            }
+        )*
+    };
+}
+
+/// Declares one `#[test]` for each law of projections that run: those of
+/// [`Hub::project`](downlink::Hub::project), over this store of read models.
+///
+/// Takes the same as [`projection_store!`](crate::projection_store!).
+#[macro_export]
+macro_rules! projection {
+    ($fixture:expr) => {
+        $crate::__projections!(__projection_laws, real, $fixture);
+    };
+    ($fixture:expr, paused) => {
+        $crate::__projections!(__projection_laws, paused, $fixture);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __projections {
+    ($laws:ident, $clock:ident, $fixture:expr) => {
+        $crate::$laws!(__tests!(
+            $crate::projection::Projections,
+            $clock,
+            $crate::projection::Projections::new($fixture)
+        ));
+    };
+}
+
 /// Declares one `#[test]` for each law of [`Transport`](downlink::Transport).
 ///
 /// Takes expressions that make the fixtures of a store, a bus and the carrier.
@@ -99,6 +208,90 @@ macro_rules! __subscription {
 macro_rules! transport {
     ($store:expr, $bus:expr, $carrier:expr) => {
         $crate::__transport_laws!(__tests!(
+            $crate::transport::Line,
+            real,
+            $crate::transport::Line::new($store, $bus, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier that soon gives up on who is
+/// silent.
+///
+/// Takes expressions that make the fixture of a store and the
+/// [`ImpatientFixture`](crate::ImpatientFixture).
+#[macro_export]
+macro_rules! impatient_transport {
+    ($store:expr, $carrier:expr) => {
+        $crate::__impatient_laws!(__tests!(
+            $crate::transport::ImpatientLine,
+            real,
+            $crate::transport::ImpatientLine::new($store, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier that asks what a client may
+/// see.
+///
+/// Takes expressions that make the fixture of a store and the
+/// [`GuardedFixture`](crate::GuardedFixture).
+#[macro_export]
+macro_rules! guarded_transport {
+    ($store:expr, $carrier:expr) => {
+        $crate::__guarded_laws!(__tests!(
+            $crate::transport::GuardedLine,
+            real,
+            $crate::transport::GuardedLine::new($store, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of several carriers of one log: they
+/// deliver the same bytes, and a client may change between them.
+///
+/// Takes expressions that make the fixture of a store and those of two carriers
+/// or more.
+#[macro_export]
+macro_rules! carriers {
+    ($store:expr, [$($carrier:expr),+ $(,)?]) => {
+        $crate::__carriers_laws!(__tests!(
+            $crate::transport::Carriers,
+            real,
+            $crate::transport::Carriers::new($store, [$({
+                let carrier: ::std::sync::Arc<dyn $crate::TransportFixture> =
+                    ::std::sync::Arc::new($carrier);
+                carrier
+            }),+])
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier that speaks long-poll as the
+/// wire contract has it. It looks at the bytes of the socket, so it holds a
+/// server in any language.
+///
+/// Takes the same as [`transport!`](crate::transport!).
+#[macro_export]
+macro_rules! polls {
+    ($store:expr, $bus:expr, $carrier:expr) => {
+        $crate::__polls_laws!(__tests!(
+            $crate::transport::Line,
+            real,
+            $crate::transport::Line::new($store, $bus, $carrier)
+        ));
+    };
+}
+
+/// Declares one `#[test]` for each law of a carrier that speaks WebSocket as the
+/// wire contract has it. It looks at the bytes of the socket, so it holds a
+/// server in any language.
+///
+/// Takes the same as [`transport!`](crate::transport!).
+#[macro_export]
+macro_rules! socket {
+    ($store:expr, $bus:expr, $carrier:expr) => {
+        $crate::__socket_laws!(__tests!(
             $crate::transport::Line,
             real,
             $crate::transport::Line::new($store, $bus, $carrier)

@@ -4,6 +4,8 @@
 mod local;
 #[path = "fixtures/rusqlite.rs"]
 mod rusqlite_fixture;
+#[path = "fixtures/sqlite.rs"]
+mod sqlite_fixture;
 
 use local::Local;
 use rusqlite_fixture::Rusqlite;

@@ -6,14 +6,28 @@ mod local;
 mod memory;
 #[path = "fixtures/sse.rs"]
 mod sse_fixture;
+#[path = "fixtures/tuned.rs"]
+mod tuned;
 
+use downlink_transports::Sse;
 use local::Local;
 use memory::Memory;
 use sse_fixture::ServerSentEvents;
+use tuned::Tuned;
 
 mod transport {
     use super::*;
     downlink_conformance_tests::transport!(Memory, Local, ServerSentEvents);
+}
+
+mod impatient {
+    use super::*;
+    downlink_conformance_tests::impatient_transport!(Memory, Tuned(Sse));
+}
+
+mod guarded {
+    use super::*;
+    downlink_conformance_tests::guarded_transport!(Memory, Tuned(Sse));
 }
 
 mod bytes {

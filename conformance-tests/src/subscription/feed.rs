@@ -98,6 +98,8 @@ impl FeedFixture for Hubs {
             .fallback(tuning.fallback)
             .ring(tuning.ring, usize::MAX)
             .page(tuning.page, 64 << 10)
+            // Laws count on reads, and on what is held.
+            .kept_pages(0)
             .checkpoint(tuning.checkpoint, Tuning::NEVER)
             .publish_deadline(tuning.publish_deadline)
             .start()

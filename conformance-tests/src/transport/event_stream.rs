@@ -6,6 +6,7 @@ use super::Line;
 use super::framing::forgeries;
 use super::line::Served;
 use super::raw::{self, Answer};
+use crate::tasks;
 
 const LIVE: &[u8] = b"event: feed.live";
 
@@ -107,6 +108,37 @@ pub async fn blocks_are_well_formed(line: &Line) {
         served.log().await.len(),
         "the stream has another number of events than the log"
     );
+}
+
+/// **Law T9,** on the bytes. A stream of a server that is told to end says
+/// `bye`, with the pause that a browser obeys, and its body has an end.
+pub async fn a_drained_stream_says_goodbye(line: &Line) {
+    let served = line.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
+    let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];
+    let mut socket = raw::ask(served.address, "/feed", &stream).await;
+    let before = tasks::soon("`live` did not come", raw::until(&mut socket, LIVE)).await;
+    served.stop();
+    let what = "a stream of a server that was told to end does not end";
+    let rest = tasks::soon(what, raw::rest(&mut socket)).await;
+    let text = String::from_utf8_lossy(&[before, rest].concat()).into_owned();
+    assert!(
+        text.ends_with("\r\n0\r\n\r\n"),
+        "the body of a drained stream has no end: {:?}",
+        last(&text)
+    );
+    let bye = text.rsplit("\n\n").nth(1).unwrap_or_default();
+    let pause = bye.split("retry: ").nth(1).and_then(|rest| rest.split('\n').next());
+    let pause = pause.and_then(|pause| pause.parse::<u32>().ok());
+    assert!(
+        bye.contains("event: feed.bye\ndata: ") && pause.is_some_and(|pause| pause >= 100),
+        "a drained stream ends without `bye` and its `retry`, so that a browser comes back at \
+         once: {:?}",
+        last(&text)
+    );
+}
+
+fn last(text: &str) -> &str {
+    &text[text.floor_char_boundary(text.len().saturating_sub(300))..]
 }
 
 /// The fields between two blank lines.

@@ -8,8 +8,8 @@ use downlink::{
     Append, Bus, Cursor, Endpoint, Event, EventStore, Expected, Filter, Frame, Hub, Result,
     Subscribe, Transport,
 };
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,13 @@ impl Line {
         self.serve(store, bus, Arc::new(guard), 64, Duration::from_millis(20)).await
     }
 
+    /// The same log, as another process serves it.
+    pub(super) async fn again(&self, beside: &Served) -> Served {
+        let bus = self.bus.open(&beside.guard).await.expect("a bus");
+        let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
+        self.serve(store, bus, guard, 64, Duration::from_millis(20)).await
+    }
+
     /// Another server for the same log, which is told of nothing and looks at
     /// nothing by itself.
     pub(super) async fn lagging(&self, beside: &Served) -> Served {
@@ -76,20 +83,13 @@ impl Line {
         ring: usize,
         fallback: Duration,
     ) -> Served {
-        let hub = Hub::builder_of(Arc::clone(&store), bus)
+        let hub = Hub::builder_of(store, bus)
             .fallback(fallback)
             .ring(ring, usize::MAX)
             .page(8, 64 << 10)
             .checkpoint(5, Tuning::NEVER);
         let hub = hub.start().await.expect("a hub");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let (carrier, stop) = (self.carrier.transport(), CancellationToken::new());
-        let serving = {
-            let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
-            tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
-        };
-        Served { hub, store, carrier, address, stop, serving, guard }
+        Served::begin(hub, self.carrier.transport(), guard).await
     }
 }
 
@@ -112,6 +112,42 @@ impl Drop for Served {
 }
 
 impl Served {
+    /// Serves this hub by this carrier.
+    pub(super) async fn begin(hub: Hub, carrier: Arc<dyn Transport>, guard: Arc<Guard>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let serving = {
+            let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
+            tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
+        };
+        let store = Arc::clone(hub.store());
+        Self { hub, store, carrier, address, stop, serving, guard }
+    }
+
+    /// Asks the server to end.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until the server has ended.
+    pub(super) async fn ended(&mut self) {
+        let ended = tasks::soon("a server that was told to end does not", &mut self.serving).await;
+        let ended = ended.expect("the server panicked");
+        assert!(ended.is_ok(), "a server that was told to end failed: {ended:?}");
+    }
+
+    /// Waits until the hub has so many subscriptions.
+    pub(super) async fn has_open(&self, what: &str, is_right: impl Fn(u64) -> bool) {
+        let open = || self.hub.stats().open_subscriptions;
+        let reached = async {
+            while !is_right(open()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tasks::soon(what, reached).await;
+    }
+
     pub(super) async fn log(&self) -> Vec<Event> {
         sample::log(&*self.store).await
     }
@@ -177,25 +213,70 @@ impl Wire {
         }
     }
 
-    /// Takes what comes until the connection ends, however that is.
-    pub(super) async fn until_the_end(&mut self) {
-        while let Some(Ok(frame)) = tasks::soon("a cut connection hangs", self.frames.next()).await
-        {
+    /// Takes one frame; `false` if the connection ended instead.
+    pub(super) async fn take(&mut self) -> bool {
+        match self.frames.next().await {
+            Some(Ok(frame)) => {
+                self.seen.push(frame);
+                true
+            }
+            Some(Err(_)) | None => false,
+        }
+    }
+
+    /// Polls once, so that whatever the client does next is under way.
+    pub(super) fn poke(&mut self) {
+        if let Some(Some(Ok(frame))) = self.frames.next().now_or_never() {
             self.seen.push(frame);
         }
     }
 
+    /// Takes what comes until the connection ends, which it has to do between
+    /// two frames.
+    pub(super) async fn until_a_good_end(&mut self, what: &str) {
+        while let Some(frame) =
+            tasks::soon(format!("{what} does not end"), self.frames.next()).await
+        {
+            match frame {
+                Ok(frame) => self.seen.push(frame),
+                Err(error) => panic!("{what} ended inside a frame, or without an end: {error}"),
+            }
+        }
+    }
+
+    /// Takes what comes until there were so many events, or the connection ends,
+    /// however that is; panics with `what` if neither happens.
+    pub(super) async fn until_the_end_or(&mut self, events: usize, what: &str) {
+        while self.events().count() < events && tasks::soon(what, self.take()).await {}
+    }
+
+    /// Takes what comes until the connection ends, however that is, or there
+    /// were so many frames.
+    pub(super) async fn until_cut(&mut self, frames: usize) {
+        while self.seen.len() < frames && tasks::soon("a cut connection hangs", self.take()).await {
+        }
+    }
+
+    /// Takes what comes until the connection ends, however that is.
+    pub(super) async fn until_the_end(&mut self) {
+        while tasks::soon("a cut connection hangs", self.take()).await {}
+    }
+
     pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.seen.iter().filter_map(|frame| match frame {
-            Frame::Event { event, .. } => Some(event),
-            _ => None,
-        })
+        events(&self.seen)
     }
 
     /// Where the client would resume.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         self.seen.iter().filter_map(Frame::cursor).next_back()
     }
+}
+
+pub(super) fn events(frames: &[Frame]) -> impl Iterator<Item = &Event> {
+    frames.iter().filter_map(|frame| match frame {
+        Frame::Event { event, .. } => Some(event),
+        _ => None,
+    })
 }
 
 /// Compares what was delivered with what the log has, as a wire may change it:

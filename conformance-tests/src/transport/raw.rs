@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// Asks for a feed and reads until `enough` is in the body, or to the end.
+/// Asks for a stream and reads until `enough` is in the body, or to the end.
 pub(super) async fn get(
     address: SocketAddr,
     target: &str,
@@ -25,23 +25,35 @@ pub(super) async fn get(
 ) -> Answer {
     let what =
         format!("GET {target} was not answered as far as {:?}", String::from_utf8_lossy(enough));
-    tasks::soon(what, exchange(address, target, headers, enough)).await
+    let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];
+    let socket = ask(address, target, &[headers, &stream].concat()).await;
+    tasks::soon(what, read(socket, enough)).await
 }
 
-async fn exchange(
-    address: SocketAddr,
-    target: &str,
-    headers: &[(&str, &[u8])],
-    enough: &[u8],
-) -> Answer {
+/// Asks for a page and reads all of it.
+pub(super) async fn page(address: SocketAddr, target: &str) -> Answer {
+    let headers: [(&str, &[u8]); 2] = [("accept", b"application/json"), ("connection", b"close")];
+    let socket = ask(address, target, &headers).await;
+    // A text that no page has, so that it is read to the end.
+    let read = read(socket, b"\r\n\r\n");
+    tasks::soon(format!("GET {target} was not answered"), read).await
+}
+
+/// Sends a request.
+pub(super) async fn ask(address: SocketAddr, target: &str, headers: &[(&str, &[u8])]) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.expect("a connection");
     let mut request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n").into_bytes();
     for (name, value) in headers {
         request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     }
-    request.extend(b"accept: text/event-stream\r\n\r\n");
+    request.extend(b"\r\n");
     // A server may answer before it has read all of a request that is too large.
     let _ = socket.write_all(&request).await;
+    socket
+}
+
+/// Reads until `enough` is in the body, or to the end.
+pub(super) async fn read(mut socket: TcpStream, enough: &[u8]) -> Answer {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -57,6 +69,32 @@ async fn exchange(
             _ => {}
         }
     }
+}
+
+/// Reads the head of an answer and not a byte more.
+pub(super) async fn head(socket: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = socket.read_u8().await else { break };
+        head.push(byte);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// Reads until this came.
+pub(super) async fn until(socket: &mut TcpStream, text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while !contains(&bytes, text) {
+        assert_ne!(socket.read_buf(&mut bytes).await.unwrap_or(0), 0, "the connection ended");
+    }
+    bytes
+}
+
+/// Reads to the end, in whatever way the connection ends.
+pub(super) async fn rest(socket: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = socket.read_to_end(&mut bytes).await;
+    bytes
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -1,14 +1,18 @@
-// Clients that are programs of their own: curl, and a few lines of Python around httpx-sse.
+// Clients that are programs of their own, such as curl and a few lines of Python around httpx-sse,
+// and npm's `eventsource`.
 
 import { appendFileSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { EventSource } from 'eventsource';
+
+import { envelopes, received } from './envelopes.mjs';
 import { run } from './program.mjs';
 import { pause, work } from './scenario.mjs';
 
 /** A program that writes down what it gets from a feed. */
-class ProgramClient {
+export class ProgramClient {
   #world;
   #url = '';
   #child = null;
@@ -49,7 +53,7 @@ class ProgramClient {
     child.stdout.on('data', (bytes) => {
       rest = Buffer.concat([rest, bytes]);
       for (let end; (end = rest.indexOf(this.separator)) >= 0; rest = rest.subarray(end + this.separator.length)) {
-        this.#take(this.parse(rest.toString('utf8', 0, end)));
+        for (const message of this.parse(rest.toString('utf8', 0, end))) this.#take(message);
       }
     });
     child.once('close', async () => {
@@ -79,7 +83,71 @@ export class Curl extends ProgramClient {
   // One block, as a person reads it: a field a line.
   parse(block) {
     const fields = block.split('\n').map((line) => /^([^:]*):? ?(.*)$/s.exec(line).slice(1));
-    return Object.fromEntries(fields);
+    return [Object.fromEntries(fields)];
+  }
+}
+
+/** `curl .../feed?wait=10`, again and again. */
+export class CurlPolls extends ProgramClient {
+  name = 'curl, polling';
+  // One after each answer, whole or not; none stands in a page.
+  separator = '\n';
+
+  command(url, cursor) {
+    return ['curl', '--silent', '--show-error', '--fail', '-w', '\n', '-H', `Last-Event-ID: ${cursor}`, `${url}?wait=10&limit=20`];
+  }
+
+  parse(text) {
+    let page;
+    try {
+      page = JSON.parse(text);
+    } catch {
+      return []; // Half a page, or none.
+    }
+    return [...envelopes(text).map(received), { id: page.cursor }];
+  }
+}
+
+/** npm's `eventsource`, in this process. */
+export class NodeEventSource {
+  name = 'eventsource';
+  #events = [];
+  #newest = '';
+  #cursor = '';
+  #source = null;
+  #url = '';
+  /** Statuses after which it was CLOSED. */
+  refusals = [];
+
+  constructor(world) {
+    world.defer(() => this.#source?.close());
+  }
+
+  async follow(origin) {
+    this.#url = `${origin}/feed`;
+    this.#open();
+  }
+
+  newest = () => this.#newest;
+  received = () => this.#events;
+
+  drop() {
+    this.#source.close();
+    this.#open();
+  }
+
+  #open() {
+    const where = this.#cursor ? { lastEventId: this.#cursor } : { after: 'start' };
+    const source = new EventSource(`${this.#url}?${new URLSearchParams(where)}`);
+    this.#source = source;
+    source.onmessage = ({ lastEventId, data }) => {
+      this.#cursor = lastEventId;
+      this.#newest = JSON.parse(data).id;
+      this.#events.push({ id: lastEventId, data });
+    };
+    source.onerror = ({ code }) => {
+      if (source.readyState === EventSource.CLOSED && code) this.refusals.push(code);
+    };
   }
 }
 
@@ -87,7 +155,7 @@ export class Curl extends ProgramClient {
 export class HttpxSse extends ProgramClient {
   name = 'httpx-sse';
   separator = '\n';
-  parse = JSON.parse;
+  parse = (line) => [JSON.parse(line)];
 
   command(url, cursor) {
     const program = fileURLToPath(new URL('follow.py', import.meta.url));

@@ -42,16 +42,33 @@ export class Flightdeck {
     return this.until(`shows the newest of '${view}'`, ({ shown, cursor }) => shown.view === view && shown.cursor === cursor);
   }
 
-  /** Waits until it has the whole log, which must be at rest, and checks that it is exactly that. */
+  /**
+   * Waits until it has the whole log, which must be at rest, and checks that it is exactly that: it
+   * has received every event since it was loaded, and its board is the one that the server makes.
+   */
   async check(program) {
     const head = await program.head();
-    const { ids, gaps, repeats } = await this.until('is at the head', (known) => known.state === 'live' && known.cursor === head);
-    const log = await program.ids();
+    const { ids, since, flights, gaps, repeats } = await this.until('is at the head', (known) => known.state === 'live' && known.cursor === head);
+    const log = await program.ids(since);
     expect('gaps and repeats that the page found', { gaps, repeats }, { gaps: 0, repeats: 0 });
-    expect('ids on the page and in the log', ids.slice(-log.length), log);
+    expect('ids on the page and in the log since it was loaded', ids.slice(ids.length - log.length), log);
+    expect('flights on the page and of the server', sorted(flights), sorted(await this.#board(program, head)));
     return ids.length - log.length;
   }
+
+  /** What the server makes of the log, once it has all of it. */
+  #board(program, head) {
+    return until('the board of the server is at the head', async () => {
+      const answer = await fetch(`${program.origin}/api/board`);
+      return answer.headers.get('feed-cursor') === head && (await answer.json()).rows;
+    });
+  }
 }
+
+// What a board shows of each flight, in an order.
+const sorted = (flights) => flights
+  .map(({ id, version, status, gate, scheduled, departs, landed, changed }) => JSON.stringify([id, version, status, gate, scheduled, departs, landed, changed]))
+  .sort();
 
 /** Stops the clock of the replay, so that the log is at rest. */
 export async function pauseReplay(program) {

@@ -90,10 +90,10 @@ export class Program {
     return (await this.get('after=now')).head;
   }
 
-  /** The ids of the whole log. */
-  async ids() {
+  /** The ids of the log after a cursor, or of the whole log. */
+  async ids(after = 'start') {
     const ids = [];
-    for (let page = { cursor: 'start', more: true }; page.more; ) {
+    for (let page = { cursor: after, more: true }; page.more; ) {
       page = await this.get(`after=${page.cursor}&limit=1000`);
       ids.push(...page.events.map(({ id }) => id));
     }

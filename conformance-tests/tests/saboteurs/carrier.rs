@@ -1,35 +1,57 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{
-    After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Frame, Hub, Item, Position, Result,
-    Subscribe, Transport,
+    After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Filter, Frame, Hub, Item, Position,
+    Result, Subscribe, Transport,
 };
-use downlink_conformance_tests::TransportFixture;
+use downlink_conformance_tests::{GuardedFixture, ImpatientFixture, Sight, TransportFixture};
 use futures::stream::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::carrier_bug::CarrierBug;
 use crate::carrier_client;
-use crate::carrier_text::{control, envelope};
+use crate::carrier_text::{control, envelope, ready};
 
 /// Makes carriers with this bug, or without any.
 pub(crate) struct BrokenCarriers(pub(crate) Option<CarrierBug>);
 
 impl TransportFixture for BrokenCarriers {
     fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(Carrier { bug: self.0, shared: Arc::default() })
+        Arc::new(Carrier::new(self.0))
     }
 }
+
+impl ImpatientFixture for BrokenCarriers {
+    fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport> {
+        let given = self.0 != Some(CarrierBug::GivesNoSignOfLife);
+        let heartbeat = given.then_some(heartbeat);
+        let stall = if self.0 == Some(CarrierBug::WaitsForEverToWrite) { NEVER } else { stall };
+        Arc::new(Carrier { heartbeat, stall, ..Carrier::new(self.0) })
+    }
+}
+
+impl GuardedFixture for BrokenCarriers {
+    fn transport(&self, sight: Sight) -> Arc<dyn Transport> {
+        Arc::new(Carrier { sight, ..Carrier::new(self.0) })
+    }
+}
+
+const NEVER: Duration = Duration::from_hours(1);
 
 /// A small carrier that is right, but for its bug: lines as server-sent events
 /// have them, without HTTP. What a client asks for is handed to the server by
 /// its number.
 #[derive(Clone, Debug)]
-struct Carrier {
+pub(crate) struct Carrier {
     bug: Option<CarrierBug>,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) stall: Duration,
+    sight: Sight,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -37,10 +59,16 @@ struct Carrier {
 struct Shared {
     asked: Vec<Subscribe>,
     sent: Option<Cursor>,
+    rights: Option<Filter>,
 }
 
 impl Carrier {
-    fn is(&self, bug: CarrierBug) -> bool {
+    fn new(bug: Option<CarrierBug>) -> Self {
+        let sight = Sight::new(Filter::everything());
+        Self { bug, heartbeat: None, stall: NEVER, sight, shared: Arc::default() }
+    }
+
+    pub(crate) fn is(&self, bug: CarrierBug) -> bool {
         self.bug == Some(bug)
     }
 
@@ -48,7 +76,12 @@ impl Carrier {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self, hub: Hub, mut socket: TcpStream) -> Option<()> {
+    async fn answer(
+        self,
+        hub: Hub,
+        mut socket: TcpStream,
+        shutdown: CancellationToken,
+    ) -> Option<()> {
         socket.set_nodelay(true).ok()?;
         let number = usize::try_from(socket.read_u32().await.ok()?).ok()?;
         let asked = self.shared().asked.get(number)?.clone();
@@ -62,26 +95,16 @@ impl Carrier {
         socket.write_all(b"Ok\n").await.ok()?;
         let ready = session.ready(&hub).await;
         socket.write_all(ready.as_bytes()).await.ok()?;
-        let (mut from, mut to) = socket.split();
-        let gone = async {
-            let mut nothing = [0];
-            from.read(&mut nothing).await.map_or(0, |read| read)
-        };
-        let sending = async {
-            while let Some(next) = session.subscription.next().await {
-                let text = match next {
-                    Ok(item) => session.text(item),
-                    Err(_) if self.is(CarrierBug::EndsWithoutReset) => return Some(()),
-                    Err(_) => control("reset", None, hub.tip()),
-                };
-                to.write_all(text.as_bytes()).await.ok()?;
-            }
-            Some(())
-        };
-        tokio::select! {
-            _ = gone => None,
-            sent = sending => sent,
+        session.run(&hub, socket, &shutdown).await
+    }
+
+    /// What this connection may be shown.
+    fn rights(&self) -> Filter {
+        let now = self.sight.filter();
+        if self.is(CarrierBug::AsksForRightsOnce) {
+            return self.shared().rights.get_or_insert(now).clone();
         }
+        now
     }
 
     async fn open(&self, hub: &Hub, asked: Subscribe) -> Result<Session> {
@@ -106,7 +129,13 @@ impl Carrier {
                 _ => {}
             }
         }
-        let subscribe = Subscribe::new().after(after).filter(filter);
+        let rights = self.rights();
+        let asked = match self.bug {
+            Some(CarrierBug::GuardsLiveOnly) => filter.clone(),
+            Some(CarrierBug::MergesRights) => Filter::everything(),
+            _ => filter.clone().and(&rights),
+        };
+        let subscribe = Subscribe::new().after(after).filter(asked);
         let subscription = hub.subscribe(subscribe).await?;
         Ok(Session {
             carrier: self.clone(),
@@ -114,6 +143,9 @@ impl Carrier {
             subscription,
             matches: 0,
             skip,
+            filter,
+            rights,
+            is_live: false,
         })
     }
 }
@@ -124,20 +156,39 @@ async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
     Ok(page.events.first().map_or(After::Start, |event| After::Cursor(event.cursor())))
 }
 
-struct Session {
-    carrier: Carrier,
-    subscription: downlink::Subscription,
+pub(crate) struct Session {
+    pub(crate) carrier: Carrier,
+    pub(crate) subscription: downlink::Subscription,
     last: Cursor,
     matches: u64,
     skip: u64,
+    filter: Filter,
+    rights: Filter,
+    is_live: bool,
 }
 
 impl Session {
+    pub(crate) fn bug(&self) -> Option<CarrierBug> {
+        self.carrier.bug
+    }
+
+    /// Whether the client gets to see this, of what the subscription has.
+    fn shows(&self, event: &Event) -> bool {
+        match self.carrier.bug {
+            Some(CarrierBug::GuardsLiveOnly) => !self.is_live || self.rights.matches_event(event),
+            Some(CarrierBug::MergesRights) => {
+                let asked = !self.filter.is_everything() && self.filter.matches_event(event);
+                asked || self.rights.matches_event(event)
+            }
+            _ => true,
+        }
+    }
+
     async fn ready(&mut self, hub: &Hub) -> String {
         let (cursor, head) = (self.subscription.cursor(), self.subscription.head_at_open());
         let mut text = String::new();
         if !self.carrier.is(CarrierBug::LeavesReadyOut) {
-            text += &control("ready", Some(cursor), head);
+            text += &ready(cursor, head, self.carrier.heartbeat);
         }
         if self.carrier.is(CarrierBug::GivesHeartbeatsAnId) {
             let head = hub.store().head().await.unwrap_or(head);
@@ -149,10 +200,12 @@ impl Session {
         text
     }
 
-    fn text(&mut self, item: Item) -> String {
+    pub(crate) fn text(&mut self, item: Item) -> String {
         let early = self.carrier.is(CarrierBug::SaysLiveAtOnce);
         let silent = self.carrier.is(CarrierBug::SendsNoCheckpoints);
+        self.is_live |= matches!(item, Item::Live { .. });
         match item {
+            Item::Event(event) if !self.shows(&event) => String::new(),
             Item::Event(event) => self.event(&event),
             Item::Live { .. } if early => String::new(),
             Item::Live { cursor, head } => control("live", Some(cursor), head),
@@ -201,18 +254,20 @@ impl Transport for Carrier {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<()> {
+        let open = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => break,
             };
             if let Ok((socket, _)) = accepted {
                 let (carrier, hub, shutdown) = (self.clone(), hub.clone(), shutdown.clone());
-                tokio::spawn(async move {
-                    shutdown.run_until_cancelled(carrier.answer(hub, socket)).await
-                });
+                open.spawn(carrier.answer(hub, socket, shutdown));
             }
         }
+        open.close();
+        open.wait().await;
+        Ok(())
     }
 
     async fn connect(

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use downlink::{
@@ -9,6 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::carrier_bug::CarrierBug;
 use crate::carrier_text::unhex;
@@ -22,7 +24,8 @@ pub(crate) async fn frames(
     socket: TcpStream,
     bug: Option<CarrierBug>,
 ) -> Result<BoxStream<'static, Result<Frame>>> {
-    let mut lines = Lines { socket: BufReader::new(socket), block: Block::default(), bug };
+    let socket = BufReader::new(socket);
+    let mut lines = Lines { socket, block: Block::default(), is_inside: false, beat: None, bug };
     match lines.line().await?.as_deref() {
         Some("Ok") => {}
         Some("CursorAhead") => return Err(Error::new(ErrorKind::CursorAhead, "refused")),
@@ -44,6 +47,10 @@ pub(crate) async fn frames(
 struct Lines {
     socket: BufReader<TcpStream>,
     block: Block,
+    /// Whether a part of a block was read.
+    is_inside: bool,
+    /// How often the server gives a sign of life.
+    beat: Option<Duration>,
     bug: Option<CarrierBug>,
 }
 
@@ -58,8 +65,13 @@ impl Lines {
     /// A whole line without its end; `None` at the end of the connection.
     async fn line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
-        let read = self.socket.read_until(b'\n', &mut line).await;
+        let read = self.socket.read_until(b'\n', &mut line);
+        let read = match self.beat.filter(|_| self.bug != Some(CarrierBug::StaysWithTheSilent)) {
+            Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
+            None => read.await,
+        };
         read.map_err(|_| broken("the connection broke"))?;
+        self.is_inside |= !line.is_empty();
         if line.pop() != Some(b'\n') {
             return Ok(None);
         }
@@ -76,7 +88,7 @@ impl Lines {
                         .and_then(|id| id.parse().ok())
                         .map(|cursor| Frame::Checkpoint { cursor }));
                 }
-                return Err(broken("the connection ended"));
+                return if self.is_inside { Err(broken("the connection ended")) } else { Ok(None) };
             };
             match line.split_once(": ") {
                 Some(("id", id)) => self.block.id = Some(id.to_owned()),
@@ -84,7 +96,12 @@ impl Lines {
                 Some(("data", data)) => self.block.data = Some(data.to_owned()),
                 _ if line.is_empty() => {
                     let block = std::mem::take(&mut self.block);
-                    return block.frame().map(Some).ok_or_else(|| broken("no frame"));
+                    self.is_inside = false;
+                    let frame = block.frame().ok_or_else(|| broken("no frame"))?;
+                    if let Frame::Ready { heartbeat, .. } = &frame {
+                        self.beat = *heartbeat;
+                    }
+                    return Ok(Some(frame));
                 }
                 _ => {}
             }
@@ -100,7 +117,16 @@ impl Block {
         let head = || text(&members, "head")?.parse().ok();
         Some(match self.event.as_deref() {
             None => Frame::Event { event: event(&members, cursor?)?, envelope: Bytes::from(data) },
-            Some("ready") => Frame::Ready { cursor: cursor?, head: head()?, heartbeat: None },
+            Some("ready") => {
+                let beat = members.get("beat").and_then(|beat| beat.get().parse().ok());
+                let heartbeat = beat.filter(|beat| *beat > 0).map(Duration::from_millis);
+                Frame::Ready { cursor: cursor?, head: head()?, heartbeat }
+            }
+            // Whatever has an id moves the cursor, as it does in a browser.
+            Some("heartbeat") => match cursor {
+                Some(cursor) => Frame::Checkpoint { cursor },
+                None => Frame::Heartbeat { head: head()? },
+            },
             Some("live") => Frame::Live { cursor: cursor?, head: head()? },
             Some("behind") => Frame::Behind { cursor: cursor?, head: head()? },
             Some("reset") => Frame::Reset { reason: "history-changed".into(), head: head()? },

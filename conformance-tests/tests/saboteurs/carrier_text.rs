@@ -1,4 +1,5 @@
 use std::fmt::Write;
+use std::time::Duration;
 
 use bytes::Bytes;
 use downlink::{Cursor, Event, Tag};
@@ -11,6 +12,12 @@ pub(crate) fn control(name: &str, id: Option<Cursor>, head: Cursor) -> String {
     format!("{id}event: {name}\ndata: {{\"head\":\"{head}\"}}\n\n")
 }
 
+/// The first frame, which says how often there is a sign of life.
+pub(crate) fn ready(cursor: Cursor, head: Cursor, heartbeat: Option<Duration>) -> String {
+    let beat = heartbeat.map_or(0, |heartbeat| heartbeat.as_millis());
+    format!("id: {cursor}\nevent: ready\ndata: {{\"head\":\"{head}\",\"beat\":{beat}}}\n\n")
+}
+
 /// The members of an event, as JSON on one line.
 pub(crate) fn envelope(event: &Event, bug: Option<CarrierBug>) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
@@ -20,6 +27,10 @@ pub(crate) fn envelope(event: &Event, bug: Option<CarrierBug>) -> String {
     } else {
         let content_type = quoted(event.content_type().as_str());
         format!("\"hex\":\"{}\",\"content_type\":{content_type}", hex(event.payload()))
+    };
+    let data = match bug {
+        Some(CarrierBug::OrdersMembersOtherwise) => format!("\"later\":1,{data}"),
+        _ => data,
     };
     format!(
         "{{\"id\":\"{}\",\"stream\":{},\"version\":{},\"type\":{},\"time\":\"{}\",\"metadata\":{},\

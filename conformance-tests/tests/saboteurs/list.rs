@@ -3,20 +3,30 @@
 use std::sync::Arc;
 
 use downlink_conformance_tests::bus::{self, BusStage};
+use downlink_conformance_tests::cross_process::{self, Processes};
+use downlink_conformance_tests::projection::{self, DurableProjections, Projections};
 use downlink_conformance_tests::subscription::{self, Stage};
-use downlink_conformance_tests::transport::{self, Line, ReplaceableLine};
+use downlink_conformance_tests::transport::{
+    self, Carriers, GuardedLine, ImpatientLine, Line, ReplaceableLine,
+};
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture, check,
-    check_property, store,
+    BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture,
+    TransportFixture, check, check_property, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
 use crate::carrier::BrokenCarriers;
 use crate::carrier_bug::CarrierBug;
+use crate::driver_bug::DriverBug;
+use crate::drivers::BrokenDrivers;
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
 use crate::mangle::{Mangle, Mangled};
+use crate::model_bug::ModelBug;
+use crate::models::{BrokenModels, BrokenPlace};
+use crate::shared_bug::SharedBug;
+use crate::shared_fixture::shared;
 use crate::store_bug::Bug;
 use crate::store_fixture::Broken;
 
@@ -41,6 +51,20 @@ fn replaceable_lines(broken: Option<CarrierBug>) -> ReplaceableLine {
     ReplaceableLine::new(Broken(None), BrokenCarriers(broken))
 }
 
+fn impatient(broken: Option<CarrierBug>) -> ImpatientLine {
+    ImpatientLine::new(Broken(None), BrokenCarriers(broken))
+}
+
+fn guarded(broken: Option<CarrierBug>) -> GuardedLine {
+    GuardedLine::new(Broken(None), BrokenCarriers(broken))
+}
+
+/// A carrier without a bug beside this one.
+fn side_by_side(broken: Option<CarrierBug>) -> Carriers {
+    let carrier = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenCarriers(bug)) };
+    Carriers::new(Broken(None), [carrier(None), carrier(broken)])
+}
+
 fn mangled(broken: Option<Mangle>) -> Line {
     Line::new(Broken(None), BrokenBuses(None), Mangled(broken))
 }
@@ -51,6 +75,22 @@ fn stores_on_lines(broken: Option<Bug>) -> Line {
 
 fn buses(broken: Option<BusBug>) -> BusStage {
     BusStage::new(Broken(None), BrokenBuses(broken))
+}
+
+fn models(broken: Option<ModelBug>) -> Projections {
+    Projections::new(BrokenModels(broken))
+}
+
+fn places(broken: Option<ModelBug>) -> DurableProjections {
+    DurableProjections::in_this_process(BrokenPlace::new(broken))
+}
+
+fn models_in_use(broken: Option<ModelBug>) -> Projections {
+    Projections::with_drivers(BrokenModels(broken), BrokenDrivers(None))
+}
+
+fn drivers(broken: Option<DriverBug>) -> Projections {
+    Projections::with_drivers(BrokenModels(None), BrokenDrivers(broken))
 }
 
 macro_rules! saboteurs {
@@ -67,7 +107,7 @@ macro_rules! saboteurs {
             },
         }),*];
     };
-    // Sockets do not know of a paused clock.
+    // Sockets and processes do not know of a paused clock.
     (@wire_law $run:ident, $fixture:ident, $subject:ty, $module:ident $law:ident) => {
         check($run.with_real_clock(), $fixture, async |fixture: &$subject| $module::$law(fixture).await)
     };
@@ -110,6 +150,8 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     LooksAtBoundariesBeforeTheLock law checks_hold_under_races "whose boundary says that nothing came"
     TakesPositionsFromAClock law positions_rise_in_commit_order "not by a clock"
     GivesPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
+    HidesWhatIsNewerThanRunning law nothing_appears_below_the_head "became visible below positions that had been read"
+    SkipsAHoleAfterAWhile law nothing_appears_below_the_head "became visible below positions that had been read"
     TellsTheHighestGivenAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
     OrdersByTime law readers_see_prefixes_of_one_sequence "not the beginning of the log as it is now"
     ReusesPositions law no_position_is_used_twice "is not given again"
@@ -149,6 +191,16 @@ saboteurs! { GROUPING: dyn GroupingFixture = BrokenGroup(GroupBug), store;
     StoresAndSaysOtherwise law one_guilty_append_fails_alone "half of an append that failed was stored"
 }
 
+saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
+    RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
+    HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+    ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
+    RemembersHeadsForEver wire_law one_process_wins_each_version "won version"
+    BeginsDeferred wire_law processes_take_turns "database is locked"
+    LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
+    CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
+}
+
 saboteurs! { BUSES: BusStage = buses(BusBug), bus;
     LosesTheLastOfABurst law the_last_hint_wakes_every_listener "a listener was not woken"
     WaitsForListeners law publishing_never_waits_for_listeners "publishing waits for a listener"
@@ -184,6 +236,51 @@ saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
     NeverTellsHowFarItLooked law a_sparse_filter_reaches_the_end "was not told how far it looked"
 }
 
+saboteurs! { MODELS: Projections = models(ModelBug), projection;
+    CommitsTheCheckpointApart law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
+    SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
+    AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
+    KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
+    FailsWithThePanic law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
+    CommitsTheCheckpointApart law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
+    AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare for equality"
+    ResetsTheCheckpointOnly law a_reset_begins_anew "something is left in the read model"
+    KeepsLettersAtAReset law a_reset_begins_anew "a reset forgets dead letters"
+    ForgetsWhatIsLiveAtAReset law a_reset_begins_anew "a reset leaves open which version is live"
+    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were passed over"
+    WritesLettersOfLostSteps law dead_letters_move_with_the_checkpoint "has left a dead letter"
+    SharesCheckpointsOfVersions law versions_are_apart "it is another one's"
+    BuildsInTheLiveLists law versions_are_apart "is not the fold of the log"
+    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
+    AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
+    AnnouncesWhatIsNotLive law an_event_is_announced_at_most_once "only events of the live version"
+}
+
+saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
+    CommitsTheCheckpointApart law a_killed_projection_goes_on_exactly "write model and checkpoint in one transaction"
+    TellsBeforeTheCommit law a_killed_projection_goes_on_exactly "a step is durable when it returns"
+}
+
+saboteurs! { MODELS_IN_USE: Projections = models_in_use(ModelBug), projection;
+    SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
+    BuildsInTheLiveLists law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
+}
+
+saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
+    BeginsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
+    SkipsOnError law a_failing_event_stops_right_before_it "went on past an event"
+    DropsTheWholeBatch law a_failing_event_stops_right_before_it "right before the event that fails"
+    StopsAfterTheEvent law a_failing_event_stops_right_before_it "right before the event that fails"
+    SkipsTheWholeBatch law a_failing_event_is_passed_over_alone "that nothing is wrong with"
+    WritesNoDeadLetters law a_failing_event_is_passed_over_alone "is a dead letter"
+    TriesOnceMore law a_failing_event_is_tried_as_often_as_configured "is tried once, and"
+    TakesBusyForAFailure law a_store_that_is_busy_is_waited_for "since its store was busy"
+    TellsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
+    IsLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
+    StaysWithoutMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
+    ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
+}
+
 saboteurs! { CARRIERS: Line = lines(CarrierBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
@@ -199,6 +296,31 @@ saboteurs! { CARRIERS: Line = lines(CarrierBug), transport;
     LeavesReadyOut wire_law frames_come_in_order "and not `ready`"
     SaysLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
+    CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
+    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not end"
+    OverlooksTheEnd wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
+    DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held back was lost"
+    ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
+}
+
+saboteurs! { IMPATIENT: ImpatientLine = impatient(CarrierBug), transport;
+    MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
+    GivesNoSignOfLife wire_law heartbeats_move_nothing "gives no sign of life"
+    StaysWithTheSilent wire_law a_silent_server_is_left "stays with a server that is silent"
+    QueuesWithoutBound wire_law a_client_that_never_reads_is_let_go "give it no queue of its own"
+    WaitsForEverToWrite wire_law a_client_that_never_reads_is_let_go "is never let go"
+}
+
+saboteurs! { GUARDED: GuardedLine = guarded(CarrierBug), transport;
+    AsksForRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
+    GuardsLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
+    MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
+}
+
+saboteurs! { SIDE_BY_SIDE: Carriers = side_by_side(CarrierBug), transport;
+    OrdersMembersOtherwise wire_law all_carriers_deliver_the_same "deliver other bytes for the same event"
+    ResumesInclusively wire_law all_carriers_deliver_the_same "deliver other events"
+    ResumesInclusively wire_property a_client_may_hop_between_carriers "a gap or a repeat"
 }
 
 saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(CarrierBug), transport;
@@ -211,6 +333,13 @@ saboteurs! { BYTES: Line = mangled(Mangle), transport;
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
     CallsReadyOtherwise wire_law blocks_are_well_formed "the first block is `ready`"
     EndsLinesInCr wire_law blocks_are_well_formed "a CR is a line end to a browser"
+    EndsWithoutBye wire_law a_drained_stream_says_goodbye "ends without `bye`"
+    BeginsAtNow wire_law nothing_is_lost_between_two_polls "were lost between two polls"
+    AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
+    CallsReadyOtherwiseOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
+    MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_their_own r#"came instead of {"frame":"ready","sub":"two""#
+    ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad messages"
+    ClosesWithoutBye wire_law a_drained_socket_says_goodbye r#"came instead of {"frame":"bye""#
 }
 
 saboteurs! { CELLS: Line = stores_on_lines(Bug), transport;
@@ -225,9 +354,17 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         REPLACEABLE,
         BOUNDED,
         GROUPING,
+        CROSS_PROCESS,
         BUSES,
         HUBS,
+        MODELS,
+        PLACES,
+        MODELS_IN_USE,
+        DRIVERS,
         CARRIERS,
+        IMPATIENT,
+        GUARDED,
+        SIDE_BY_SIDE,
         REPLACEABLE_LINES,
         BYTES,
         CELLS,

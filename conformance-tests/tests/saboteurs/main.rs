@@ -6,7 +6,10 @@ mod bus;
 mod carrier;
 mod carrier_bug;
 mod carrier_client;
+mod carrier_run;
 mod carrier_text;
+mod driver_bug;
+mod drivers;
 mod group;
 mod hub;
 mod hub_bug;
@@ -14,10 +17,19 @@ mod hub_subscription;
 mod hub_tail;
 mod list;
 mod mangle;
+mod model_bug;
+mod models;
+mod shared_bug;
+mod shared_file;
+mod shared_fixture;
+#[path = "../fixtures/sqlite.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "the stores have their own tests")]
+mod sqlite_fixture;
 mod store;
 mod store_bug;
 mod store_check;
 mod store_fixture;
+mod store_late;
 mod store_read;
 
 use std::any::Any;
@@ -36,6 +48,9 @@ const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if shared_fixture::is_other_process(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let chosen: Vec<_> = list::all().filter(|saboteur| is_chosen(&arguments, saboteur)).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         for saboteur in &chosen {

@@ -17,6 +17,13 @@ pub(crate) enum Mangle {
     LeavesIdsOut,
     CallsReadyOtherwise,
     EndsLinesInCr,
+    EndsWithoutBye,
+    BeginsAtNow,
+    AnswersTimeoutsWith204,
+    CallsReadyOtherwiseOnSockets,
+    MixesSubscriptionsUp,
+    ClosesForNoReason,
+    ClosesWithoutBye,
 }
 
 /// Real servers behind somebody who does this, or nothing.
@@ -40,14 +47,35 @@ impl Between {
             Some(Mangle::LeavesIdsOut) => (b"\nid: 0", b"\n:d: 0"),
             Some(Mangle::CallsReadyOtherwise) => (b"feed.ready", b"feed.begin"),
             Some(Mangle::EndsLinesInCr) => (b"\ndata: ", b"\rdata: "),
-            Some(Mangle::OverlooksMalformedIds) | None => return,
+            Some(Mangle::EndsWithoutBye) => (b"feed.bye", b"feed.end"),
+            Some(Mangle::CallsReadyOtherwiseOnSockets) => {
+                (b"{\"frame\":\"ready\"", b"{\"frame\":\"begin\"")
+            }
+            Some(Mangle::MixesSubscriptionsUp) => (b"\"sub\":\"two\"", b"\"sub\":\"one\""),
+            // 4400, which no text contains, and 1000.
+            Some(Mangle::ClosesForNoReason) => (b"\x11\x30", b"\x03\xe8"),
+            Some(Mangle::ClosesWithoutBye) => (b"{\"frame\":\"bye\"", b"{\"frame\":\"end\""),
+            Some(Mangle::AnswersTimeoutsWith204) if contains(bytes, b"\"events\":[],") => {
+                (b"HTTP/1.1 200", b"HTTP/1.1 204")
+            }
+            _ => return,
         };
         replace(bytes, from, to);
     }
 
-    fn request(self, bytes: &mut [u8]) {
-        if self.0 == Some(Mangle::OverlooksMalformedIds) {
-            replace(bytes, b"Last-Event-ID: ", b"Most-Event-ID: ");
+    fn request(self, bytes: &mut Vec<u8>) {
+        match self.0 {
+            Some(Mangle::OverlooksMalformedIds) => {
+                replace(bytes, b"Last-Event-ID: ", b"Most-Event-ID: ");
+            }
+            Some(Mangle::BeginsAtNow) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                if let Some((before, after)) = text.split_once("after=0") {
+                    let rest = after.split_once('&').map_or("", |(_, rest)| rest);
+                    *bytes = format!("{before}after=now&{rest}").into_bytes();
+                }
+            }
+            _ => {}
         }
     }
 
@@ -58,8 +86,9 @@ impl Between {
                 read = client.read(&mut asked) => {
                     let read = read?;
                     if read == 0 { return Ok(()) }
-                    self.request(&mut asked[..read]);
-                    server.write_all(&asked[..read]).await?;
+                    let mut request = asked[..read].to_vec();
+                    self.request(&mut request);
+                    server.write_all(&request).await?;
                 }
                 read = server.read(&mut answered) => {
                     let read = read?;
@@ -70,6 +99,10 @@ impl Between {
             }
         }
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {

@@ -11,6 +11,7 @@ use tokio::task::yield_now;
 
 use crate::store_bug::Bug;
 use crate::store_check::{Facts, duplicate};
+use crate::store_late::{Hole, Late};
 use crate::store_read;
 
 /// A small store that is right, but for the bug that it is given.
@@ -32,6 +33,7 @@ pub(crate) struct Log {
     /// The highest position that was given, perhaps to an event not yet there.
     given: Cursor2,
     appends: u64,
+    late: Late,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ struct Handle {
     busy: AtomicBool,
     reads: AtomicUsize,
     old: Mutex<Vec<Event>>,
+    hole: Mutex<Hole>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -140,6 +143,8 @@ impl BrokenStore {
         let escapes = [
             Bug::GivesPositionsBeforeTheCommit,
             Bug::TellsTheHighestGivenAsHead,
+            Bug::HidesWhatIsNewerThanRunning,
+            Bug::SkipsAHoleAfterAWhile,
             Bug::InterleavesBatches,
             Bug::TrustsRememberedHeads,
         ];
@@ -197,9 +202,12 @@ impl BrokenStore {
         let mut plan = self.plan(&append, versions, early);
         let failed = self.facts(&self.log(), &append).failed(&append, None)?;
         match self.bug {
-            Some(Bug::GivesPositionsBeforeTheCommit | Bug::TellsTheHighestGivenAsHead) => {
-                self.commit_late(&plan.events).await;
-            }
+            Some(
+                Bug::GivesPositionsBeforeTheCommit
+                | Bug::TellsTheHighestGivenAsHead
+                | Bug::SkipsAHoleAfterAWhile,
+            ) => self.commit_late(&plan.events).await,
+            Some(Bug::HidesWhatIsNewerThanRunning) => self.commit_running(&plan.events).await,
             Some(Bug::InterleavesBatches | Bug::TransactsInTheCaller) => {
                 for event in &mut plan.events {
                     *event = self.log().place(event, self.bug);
@@ -273,19 +281,47 @@ impl BrokenStore {
             log.appends += 1;
             (log.appends, begin)
         };
-        if self.is(Bug::GivesPositionsBeforeTheCommit) {
-            for _ in 0..(turn * 7) % 11 {
-                yield_now().await;
-            }
-        } else {
+        if self.is(Bug::TellsTheHighestGivenAsHead) {
             yield_now().await;
             while self.log().events.last().map_or(Position::ZERO, Event::position) != begin {
                 yield_now().await;
             }
+        } else {
+            for _ in 0..(turn * 7) % 11 {
+                yield_now().await;
+            }
+        }
+        self.log().show(placed);
+    }
+
+    /// As a transaction that has its number from its begin and its positions
+    /// from later.
+    async fn commit_running(&self, events: &[Event]) {
+        let number = self.log().late.begin();
+        for _ in 0..(number * 5) % 9 {
+            yield_now().await;
+        }
+        let placed: Vec<_> = {
+            let mut log = self.log();
+            events.iter().map(|event| log.give(event, self.bug)).collect()
+        };
+        for _ in 0..(number * 7) % 11 {
+            yield_now().await;
         }
         let mut log = self.log();
-        log.events.extend(placed);
-        log.events.sort_by_key(Event::position);
+        log.late.end(number, &placed);
+        log.show(placed);
+    }
+
+    /// What readers are shown.
+    fn visible(&self, log: &Log) -> Vec<Event> {
+        match self.bug {
+            Some(Bug::HidesWhatIsNewerThanRunning) => log.late.older_than_running(&log.events),
+            Some(Bug::SkipsAHoleAfterAWhile) => {
+                locked(&self.handle.hole).up_to(&log.events).to_vec()
+            }
+            _ => log.events.clone(),
+        }
     }
 
     async fn roll_back(
@@ -366,6 +402,12 @@ impl Log {
         placed
     }
 
+    /// Makes visible what has its places already.
+    fn show(&mut self, placed: Vec<Event>) {
+        self.events.extend(placed);
+        self.events.sort_by_key(Event::position);
+    }
+
     fn place(&mut self, event: &Event, bug: Option<Bug>) -> Event {
         let placed = self.give(event, bug);
         let taken =
@@ -423,7 +465,7 @@ impl EventStore for BrokenStore {
                 old.clone()
             } else {
                 old.clone_from(&log.events);
-                log.events.clone()
+                self.visible(&log)
             }
         };
         let mut page = store_read::read(&events, &read, self.bug)?;
@@ -441,7 +483,7 @@ impl EventStore for BrokenStore {
         if self.is(Bug::TellsTheHighestGivenAsHead) {
             return Ok(log.given.0);
         }
-        Ok(log.events.last().map_or(Cursor::START, Event::cursor))
+        Ok(self.visible(&log).last().map_or(Cursor::START, Event::cursor))
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Bug {
     TakesPositionsFromAClock,
     GivesPositionsBeforeTheCommit,
     TellsTheHighestGivenAsHead,
+    HidesWhatIsNewerThanRunning,
+    SkipsAHoleAfterAWhile,
     OrdersByTime,
     ReusesPositions,
     ReadsAnOldSnapshot,

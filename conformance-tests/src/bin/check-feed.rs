@@ -1,0 +1,36 @@
+//! Checks a server that speaks the wire contract, by its URL.
+
+use std::process::ExitCode;
+
+use downlink_conformance_tests::black_box;
+
+const USAGE: &str = "check-feed URL
+
+Checks the server at URL, such as http://127.0.0.1:3000, against the wire contract of feeds, and prints
+each check. If the server takes appends, events are written to streams that begin with `check-`; if it
+does not, only what is there is looked at, and the checks that need more are left out.
+
+Ends with 0 if nothing was wrong, 1 if something was, 2 if nothing could be checked.";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url] = arguments.as_slice() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    if matches!(url.as_str(), "-h" | "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    match black_box::check(url, |finding| println!("{finding}")).await {
+        Ok(report) => {
+            println!("\n{report}");
+            if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use downlink::{Expected, Position, Version};
+
+use super::order::Order;
+use super::peer::Peer;
+use super::stage::{Processes, Shared};
+use crate::sample::{append, stream, stream_of};
+use crate::tasks;
+
+const STREAM: &str = "flight-UA1545";
+
+/// **Law G7.** Whoever else has the log open, a second handle or another
+/// process, sees what is appended, may append, and is seen.
+///
+/// What a handle remembers of streams holds only until somebody else appends.
+pub async fn processes_share_one_log(stage: &Processes) {
+    for in_another_process in [false, true] {
+        let shared = stage.share().await;
+        let peer = if in_another_process { shared.there() } else { shared.here().await };
+        take_turns(&shared, peer).await;
+        shared.verify().await;
+    }
+}
+
+async fn take_turns(shared: &Shared<'_>, mut peer: Peer) {
+    let who = peer.who();
+    let (store, _bus) = shared.open().await;
+    let mut at = None;
+    for _ in 0..5 {
+        let appended = store.append(append(STREAM, Expected::at(at), 2)).await;
+        let appended = appended.unwrap_or_else(|error| {
+            panic!(
+                "an append at the version that {who} had left was refused, `{error}`: what is \
+                 remembered of a stream holds only until somebody else appends"
+            )
+        });
+        at = Some(appended.writes[0].last);
+        let count = Order::Count { stream: STREAM.to_owned() };
+        let seen = peer.tell(count).await.unwrap_or_else(|said| panic!("{who} reads: {said}"));
+        assert_eq!(seen, [number(at)], "{who} does not see what was acknowledged here");
+
+        let answer = peer.tell(Order::append(STREAM, at, 1)).await;
+        let answer = answer.unwrap_or_else(|said| {
+            panic!(
+                "{who} was refused, `{said}`, at the version that it had just read: what is \
+                 remembered of a stream holds only until somebody else appends"
+            )
+        });
+        at = at.map(Version::next);
+        assert_eq!(answer, [number(at)], "{who} gives versions that do not follow");
+        let seen = stream_of(&*store, &stream(STREAM)).await.len();
+        assert_eq!(seen.to_string(), number(at), "what {who} was acknowledged is not seen here");
+    }
+}
+
+fn number(version: Option<Version>) -> String {
+    version.map_or(0, Version::get).to_string()
+}
+
+/// **Laws G7 and B2.** A commit of another process, or of a second handle,
+/// wakes whoever follows the log. Without that a subscription looks only at
+/// its fallback interval, which is set to an hour here.
+pub async fn other_processes_are_woken(stage: &Processes) {
+    let shared = stage.share().await;
+    let mut peers = [shared.here().await, shared.there()];
+    for peer in &mut peers {
+        let who = peer.who();
+        let live = peer.tell(Order::Follow).await;
+        live.unwrap_or_else(|said| panic!("{who} cannot follow: {said}"));
+    }
+    let mut last = None;
+    for turn in 0..6 {
+        let appended = peers[turn % 2].tell(Order::append(STREAM, last, 1)).await;
+        let appended = appended.unwrap_or_else(|said| panic!("an append failed: {said}"));
+        last = Version::new(appended[0].parse().expect("a version"));
+        for peer in &mut peers {
+            let who = peer.who();
+            let what = format!("{who} was not woken by an append of somebody else");
+            let next = tasks::soon(what, peer.tell(Order::Next)).await;
+            let next = next.unwrap_or_else(|said| panic!("{who} cannot follow: {said}"));
+            let position = next[0].parse().ok().and_then(Position::new);
+            assert!(position.is_some(), "the subscription of {who} ended");
+        }
+    }
+}

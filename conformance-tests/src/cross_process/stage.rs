@@ -1,0 +1,140 @@
+use std::env;
+use std::fmt;
+use std::sync::Arc;
+
+use downlink::{Bus, EventStore};
+use tokio::process::Command;
+
+use super::actor::Actor;
+use super::peer::{self, Peer};
+use crate::{CrossProcessFixture, Guard};
+
+/// Where a process finds the address of the log that it is to open.
+const ADDRESS: &str = "DOWNLINK_CONFORMANCE_ADDRESS";
+
+/// Logs that several processes share.
+pub struct Processes {
+    fixture: Arc<dyn CrossProcessFixture>,
+    reentry: Reentry,
+}
+
+impl fmt::Debug for Processes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Processes").field("reentry", &self.reentry).finish_non_exhaustive()
+    }
+}
+
+/// How the program of a test is started again, so that it comes to
+/// [`Processes::serves_another`] with the same fixture.
+#[derive(Clone, Debug)]
+pub struct Reentry {
+    arguments: Vec<String>,
+}
+
+impl Reentry {
+    /// For a `#[test]` with this path, as `module_path!()` and the function's
+    /// name have it.
+    #[must_use]
+    pub fn of_test(path: &str) -> Self {
+        // The harness leaves the name of the crate out.
+        let name = path.split_once("::").map_or(path, |(_, name)| name);
+        Self::with_arguments(["--exact", name, "--nocapture", "--test-threads=1"])
+    }
+
+    /// For a program with a harness of its own.
+    #[must_use]
+    pub fn with_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { arguments: arguments.into_iter().map(ToOwned::to_owned).collect() }
+    }
+
+    /// What starts it, with the address of the log that it is to open.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system does not tell where this program is.
+    #[must_use]
+    pub fn command(&self, address: &str) -> Command {
+        let program = env::current_exe().expect("the path of this program");
+        let mut command = Command::new(program);
+        command.args(&self.arguments).env(ADDRESS, address);
+        command
+    }
+
+    /// What the process that has started this one gave it to open.
+    #[must_use]
+    pub fn address() -> Option<String> {
+        env::var(ADDRESS).ok()
+    }
+}
+
+impl Processes {
+    /// Logs of this fixture, and how the other process comes to the same.
+    #[must_use]
+    pub fn new(fixture: impl CrossProcessFixture, reentry: Reentry) -> Self {
+        Self { fixture: Arc::new(fixture), reentry }
+    }
+
+    /// If a law in another process has started this one: does what that says,
+    /// to the end, and returns `true`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the log cannot be opened.
+    #[must_use]
+    pub fn serves_another(&self) -> bool {
+        let Some(address) = Reentry::address() else { return false };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let opened = self.fixture.open_elsewhere(&address).await;
+            let (store, bus) = opened.expect("the log that the other process has made");
+            peer::obey(Actor::new("there", store, bus)).await;
+        });
+        runtime.shutdown_background();
+        true
+    }
+
+    pub(super) fn fixture(&self) -> &dyn CrossProcessFixture {
+        &*self.fixture
+    }
+
+    pub(super) async fn share(&self) -> Shared<'_> {
+        let (address, guard) = self.fixture.make().await.expect("an empty log");
+        Shared { stage: self, address, _guard: guard }
+    }
+}
+
+/// One log.
+pub(super) struct Shared<'a> {
+    stage: &'a Processes,
+    address: String,
+    _guard: Guard,
+}
+
+impl Shared<'_> {
+    pub(super) async fn open(&self) -> (Arc<dyn EventStore>, Arc<dyn Bus>) {
+        self.stage.fixture.open(&self.address).await.expect("the log opens")
+    }
+
+    /// This process, as a peer.
+    pub(super) async fn here(&self) -> Peer {
+        let (store, bus) = self.open().await;
+        Peer::Handle(Box::new(Actor::new("here", store, bus)))
+    }
+
+    /// Another process.
+    pub(super) fn there(&self) -> Peer {
+        Peer::spawn(self.stage.reentry.command(&self.address))
+    }
+
+    /// Walks through the log.
+    pub(super) async fn verify(&self) {
+        let verified = self.stage.fixture.verify(&self.address).await;
+        verified.unwrap_or_else(|error| {
+            panic!("the log is damaged after several processes have appended to it: {error}")
+        });
+    }
+}

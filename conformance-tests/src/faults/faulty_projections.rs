@@ -1,0 +1,152 @@
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use downlink::{
+    Cursor, DeadLetter, Error, ErrorKind, Position, Projection, ProjectionId, ProjectionStore,
+    Result, Step, Stepped,
+};
+
+use super::Gate;
+
+/// A store of read models that does what the one inside does, and is busy or
+/// waits when told to.
+pub struct FaultyProjections<Tx> {
+    inner: Arc<dyn ProjectionStore<Tx = Tx>>,
+    faults: ProjectionFaults,
+}
+
+/// What goes wrong with a [`FaultyProjections`]. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct ProjectionFaults {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    busy: AtomicUsize,
+    /// Whose steps wait, and how many it makes before.
+    held: Mutex<Option<(ProjectionId, usize)>>,
+    gate: Gate,
+}
+
+impl ProjectionFaults {
+    /// None yet.
+    #[must_use]
+    pub fn none() -> Self {
+        let (busy, held) = (AtomicUsize::new(0), Mutex::default());
+        Self { inner: Arc::new(Inner { busy, held, gate: Gate::open() }) }
+    }
+
+    /// The next so many steps are told that the store is busy.
+    pub fn be_busy(&self, steps: usize) {
+        self.inner.busy.store(steps, Ordering::SeqCst);
+    }
+
+    /// How many of them are left.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.inner.busy.load(Ordering::SeqCst)
+    }
+
+    /// Lets the steps of this read model wait before they are made, but for the
+    /// next so many.
+    pub fn hold_after(&self, steps: usize, id: &ProjectionId) {
+        *self.held() = Some((id.clone(), steps));
+        self.inner.gate.close();
+    }
+
+    /// Returns when a step waits.
+    pub async fn somebody_waits(&self) {
+        self.inner.gate.somebody_waits().await;
+    }
+
+    /// Lets all steps go on.
+    pub fn release(&self) {
+        *self.held() = None;
+        self.inner.gate.release();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<(ProjectionId, usize)>> {
+        self.inner.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self, id: &ProjectionId) -> bool {
+        match &mut *self.held() {
+            Some((held, 0)) => held == id,
+            Some((held, left)) if held == id => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    async fn before_step(&self, id: &ProjectionId) -> Result<()> {
+        if self.waits(id) {
+            self.inner.gate.pass().await;
+        }
+        let one_less = |left: usize| left.checked_sub(1);
+        match self.inner.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Ok(_) => Err(Error::new(ErrorKind::Busy, "the store is busy, on purpose")),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl<Tx> FaultyProjections<Tx> {
+    /// The store inside, and what goes wrong with it.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ProjectionStore<Tx = Tx>>, faults: ProjectionFaults) -> Self {
+        Self { inner, faults }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<Tx: Send + 'static> ProjectionStore for FaultyProjections<Tx> {
+    type Tx = Tx;
+
+    async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
+        self.inner.checkpoint(id).await
+    }
+
+    async fn step(&self, projection: &Arc<dyn Projection<Tx = Tx>>, step: Step) -> Result<Stepped> {
+        self.faults.before_step(&ProjectionId::of(&**projection)?).await?;
+        self.inner.step(projection, step).await
+    }
+
+    async fn reset(&self, projection: &Arc<dyn Projection<Tx = Tx>>) -> Result<()> {
+        self.inner.reset(projection).await
+    }
+
+    async fn live(&self, name: &str) -> Result<Option<u32>> {
+        self.inner.live(name).await
+    }
+
+    async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        self.inner.make_live(id).await
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        self.inner.dead_letters(id, after, limit).await
+    }
+}
+
+impl<Tx> Clone for FaultyProjections<Tx> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), faults: self.faults.clone() }
+    }
+}
+
+impl<Tx: 'static> fmt::Debug for FaultyProjections<Tx> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyProjections").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}

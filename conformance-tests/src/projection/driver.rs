@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::{
+    Cursor, DeadLetter, FailurePolicy, Hub, Position, ProjectionHandle, Result, Status,
+};
+use futures::StreamExt;
+
+use super::Model;
+
+/// How a projection is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Drive {
+    /// What happens to events that fail.
+    pub policy: FailurePolicy,
+    /// How many events are applied at once at most.
+    pub batch: usize,
+}
+
+impl Default for Drive {
+    fn default() -> Self {
+        Self { policy: FailurePolicy::stop(), batch: 100 }
+    }
+}
+
+/// What the laws need of a projection that runs, so that broken ones can be
+/// held to them too. It ends when it is dropped.
+#[async_trait]
+pub trait Driven: Send + Sync {
+    /// See [`ProjectionHandle::wait_for`].
+    async fn wait_for(&self, cursor: Cursor) -> Result<()>;
+
+    /// See [`ProjectionHandle::wait_live`].
+    async fn wait_live(&self) -> Result<()>;
+
+    /// Waits until the stored checkpoint is there, or beyond.
+    async fn wait_stored(&self, cursor: Cursor) -> Result<()>;
+
+    /// See [`ProjectionHandle::resume`].
+    async fn resume(&self) -> Result<()>;
+
+    /// See [`ProjectionHandle::dead_letters`].
+    async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>>;
+}
+
+/// Runs projections.
+pub trait DriverFixture: Send + Sync + 'static {
+    /// Starts one.
+    fn start(&self, hub: &Hub, model: Arc<dyn Model>, drive: Drive) -> Result<Box<dyn Driven>>;
+}
+
+/// The projections of this workspace: what the laws are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Drivers;
+
+impl DriverFixture for Drivers {
+    fn start(&self, hub: &Hub, model: Arc<dyn Model>, drive: Drive) -> Result<Box<dyn Driven>> {
+        let builder = model.project(hub).policy(drive.policy).batch(drive.batch, usize::MAX);
+        Ok(Box::new(builder.start()?))
+    }
+}
+
+#[async_trait]
+impl Driven for ProjectionHandle {
+    async fn wait_for(&self, cursor: Cursor) -> Result<()> {
+        Self::wait_for(self, cursor).await
+    }
+
+    async fn wait_live(&self) -> Result<()> {
+        Self::wait_live(self).await
+    }
+
+    async fn wait_stored(&self, cursor: Cursor) -> Result<()> {
+        let mut changes = self.changes();
+        while let Some(progress) = changes.next().await {
+            if progress.checkpoint.position() >= cursor.position() {
+                return Ok(());
+            }
+            if let Status::Stopped(error) = progress.status {
+                return Err(error);
+            }
+        }
+        Self::wait_for(self, cursor).await
+    }
+
+    async fn resume(&self) -> Result<()> {
+        Self::resume(self).await
+    }
+
+    async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>> {
+        Self::dead_letters(self, after, limit).await
+    }
+}

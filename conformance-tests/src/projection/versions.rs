@@ -1,0 +1,112 @@
+use std::collections::HashSet;
+
+use downlink::{Cursor, ErrorKind, Event, Position};
+
+use super::Projections;
+use super::sample::Sample;
+use super::steps::{build, done, over, walk};
+
+/// **Law P7,** of the store. Versions of a projection, and projections of other
+/// names, share neither checkpoint nor read model.
+pub async fn versions_are_apart(stage: &Projections) {
+    let scene = stage.open().await;
+    scene.append(12).await;
+    let log = scene.log().await;
+    let samples = [("board", 1), ("board", 2), ("gates", 1), ("boar", 12)];
+    let samples = samples.map(|(name, version)| Sample::new(name, version));
+    for (index, sample) in samples.iter().enumerate() {
+        let model = scene.model(sample);
+        assert_eq!(
+            model.checkpoint().await.ok(),
+            Some(Cursor::START),
+            "{} has a checkpoint before its first step: it is another one's",
+            sample.id
+        );
+        walk(&*model, &log[..12 - 2 * index], &[3]).await;
+        for sample in &samples[..=index] {
+            scene.verify(sample).await;
+        }
+    }
+    for (index, sample) in samples.iter().enumerate() {
+        assert_eq!(
+            scene.model(sample).checkpoint().await.ok(),
+            Some(log[11 - 2 * index].cursor()),
+            "the checkpoint of {} was moved by another one",
+            sample.id
+        );
+    }
+    scene.model(&samples[1]).reset().await.expect("a reset");
+    for sample in &samples {
+        scene.verify(sample).await;
+    }
+}
+
+/// **Law P7,** of what is live. No version is live until one is made so; one
+/// that never made a step cannot be; and only a higher one takes the place of
+/// another.
+pub async fn only_a_higher_version_becomes_live(stage: &Projections) {
+    let scene = stage.open().await;
+    scene.append(4).await;
+    let sample = |version| Sample::new("board", version);
+    assert_eq!(scene.model(&sample(1)).live().await.ok(), Some(None), "nothing is live at first");
+    let never = scene.model(&sample(2)).make_live().await;
+    assert_eq!(
+        never.err().map(|error| error.kind()),
+        Some(ErrorKind::Invalid),
+        "a version without a read model cannot become live"
+    );
+    for (version, live) in [(2, 2), (1, 2), (2, 2), (4, 4), (3, 4)] {
+        let model = build(&scene, &sample(version)).await;
+        let told = model.make_live().await.expect("a live version");
+        assert_eq!(
+            told, live,
+            "only a higher version takes the place of the live one, in one transaction"
+        );
+        assert_eq!(model.live().await.ok(), Some(Some(live)), "another version is live than told");
+    }
+    let other = scene.model(&Sample::new("gates", 1));
+    assert_eq!(other.live().await.ok(), Some(None), "names share what is live");
+}
+
+/// **Law P7,** of what is done because of an event. Each position is told as
+/// unannounced at most once, to the live version, and none that was there
+/// before the first version was live.
+pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
+    let scene = stage.open().await;
+    scene.append(30).await;
+    let log = scene.log().await;
+    let mut announced = HashSet::new();
+    let mut announce = |told: Option<Position>, events: &[Event]| {
+        let Some(after) = told else { return 0 };
+        let fresh: Vec<_> =
+            events.iter().map(Event::position).filter(|position| *position > after).collect();
+        let count = fresh.len();
+        for position in fresh {
+            assert!(
+                announced.insert(position),
+                "the event at {position} was announced twice: remember up to where, whatever \
+                 versions and resets there are"
+            );
+        }
+        count
+    };
+    let (one, two) = (scene.model(&Sample::new("board", 1)), scene.model(&Sample::new("board", 2)));
+    let history = done(&*one, over(Cursor::START, &log[..10])).await;
+    assert_eq!(history, None, "only events of the live version are announced");
+    one.make_live().await.expect("a live version");
+    let first = done(&*one, over(log[9].cursor(), &log[10..15])).await;
+    assert_eq!(announce(first, &log[10..15]), 5, "the live version announces what happens");
+
+    one.reset().await.expect("a reset");
+    let rebuilt = done(&*one, over(Cursor::START, &log[..18])).await;
+    assert_eq!(announce(rebuilt, &log[..18]), 3, "after a reset only what is new is announced");
+
+    let unseen = done(&*two, over(Cursor::START, &log[..16])).await;
+    assert_eq!(unseen, None, "only events of the live version are announced");
+    two.make_live().await.expect("a live version");
+    let former = done(&*one, over(log[17].cursor(), &log[18..22])).await;
+    assert_eq!(former, None, "a version that is no longer live announces nothing");
+    let second = done(&*two, over(log[15].cursor(), &log[16..])).await;
+    assert_eq!(announce(second, &log[16..]), 12, "the new version goes on where the old one was");
+    assert!(!announced.contains(&log[9].position()), "the history was announced");
+}

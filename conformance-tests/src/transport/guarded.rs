@@ -1,0 +1,108 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus};
+
+use super::line::{Served, expect_same};
+use crate::sample::{event, of_type};
+use crate::{GuardedFixture, Sight, StoreFixture};
+
+/// A store, and a carrier that asks what a client may see.
+pub struct GuardedLine {
+    store: Arc<dyn StoreFixture>,
+    carrier: Arc<dyn GuardedFixture>,
+}
+
+impl fmt::Debug for GuardedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GuardedLine")
+    }
+}
+
+impl GuardedLine {
+    /// Serves this store by this carrier.
+    #[must_use]
+    pub fn new(store: impl StoreFixture, carrier: impl GuardedFixture) -> Self {
+        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    }
+
+    async fn open(&self, sight: &Sight) -> Served {
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()));
+        // Few in memory, so that a replay reads the store.
+        let hub = hub.fallback(Duration::from_millis(20)).ring(4, usize::MAX).start();
+        let hub = hub.await.expect("a hub");
+        Served::begin(hub, self.carrier.transport(sight.clone()), Arc::new(guard)).await
+    }
+}
+
+fn flight(number: usize) -> Append {
+    let kinds = ["FlightDeparted", "FlightDelayed"];
+    let events = [event(kinds[number % 2]), event("FlightDelayed")];
+    Append::to(format!("flight-{}", number % 3), Expected::Any, events).expect("a valid name")
+}
+
+/// **Law T14.** What a client may see is asked for anew at every connection and
+/// joined to its filter by *and*: after its rights shrank, a replay hides what
+/// live hides, from every cursor that it has, without a refusal, and the cursor
+/// moves on all the same.
+pub async fn a_replay_hides_what_live_hides(line: &GuardedLine) {
+    let sight = Sight::new(Filter::everything());
+    let served = line.open(&sight).await;
+    for number in 0..10 {
+        served.append(flight(number)).await;
+    }
+    let mut before = served.follow(Cursor::START, Filter::everything()).await;
+    before.until_live().await;
+    let delivered: Vec<_> = before.events().collect();
+    expect_same(&delivered, &served.log().await, "with the right to everything");
+    let places: Vec<_> = before.events().map(Event::cursor).step_by(3).collect();
+    drop(before);
+
+    for rights in [of_type("FlightDeparted"), of_stream("flight-1"), of_type("Never")] {
+        sight.set(rights.clone());
+        for filter in [Filter::everything(), of_type("FlightDelayed"), of_stream("flight-2")] {
+            for place in [Cursor::START].iter().chain(&places) {
+                shows_only(&served, *place, &filter, &rights).await;
+            }
+        }
+    }
+}
+
+fn of_stream(name: &str) -> Filter {
+    FilterItem::new().with_stream(name).expect("a valid name").into()
+}
+
+/// Replay and live from this place have what filter and rights both allow.
+async fn shows_only(served: &Served, place: Cursor, filter: &Filter, rights: &Filter) {
+    let allowed = rights.clone().and(filter);
+    let mut client = served.follow(place, filter.clone()).await;
+    client.until_live().await;
+    let replayed = client.cursor();
+    let head = served.log().await.last().map(Event::cursor);
+    assert!(
+        replayed == head,
+        "a client from whom much is hidden is at {replayed:?} when it is live, and the head is {head:?}"
+    );
+    served.append(flight(0)).await;
+    served.append(flight(1)).await;
+    served.append(flight(2)).await;
+    let log = served.log().await;
+    let later = log.iter().filter(|event| event.position() > place.position());
+    let wanted: Vec<_> = later.filter(|event| allowed.matches_event(event)).cloned().collect();
+    client.until(wanted.len(), "an event that may be seen was not delivered").await;
+    // What is hidden would have come before this one, which everybody else may see, too.
+    let mut resumed = served.follow(place, filter.clone()).await;
+    resumed.until_live().await;
+    for (client, what) in [(&client, "live"), (&resumed, "in a replay")] {
+        let hidden = client.events().find(|event| !allowed.matches_event(event));
+        assert!(
+            hidden.is_none(),
+            "an event was delivered {what} that the client may not see: {hidden:?}; join the rights \
+             to the filter by `and`, at every connection"
+        );
+        let delivered: Vec<_> = client.events().collect();
+        expect_same(&delivered, &wanted, "with rights that shrank");
+    }
+}

@@ -1,0 +1,188 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use downlink::{
+    Append, Cursor, Event, EventId, Expected, Filter, FilterItem, Frame, Hub, LocalBus, Subscribe,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::framing::forgeries;
+use super::line::{Served, connect, expect_same};
+use crate::sample::{any_appends, any_item, of_type};
+use crate::{Guard, Run, StoreFixture, TransportFixture};
+
+/// A store, and several carriers that serve it.
+pub struct Carriers {
+    store: Arc<dyn StoreFixture>,
+    carriers: Vec<Arc<dyn TransportFixture>>,
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carriers").field("carriers", &self.carriers.len()).finish_non_exhaustive()
+    }
+}
+
+impl Carriers {
+    /// Serves this store by these carriers, of which there have to be two at
+    /// least.
+    #[must_use]
+    pub fn new(
+        store: impl StoreFixture,
+        carriers: impl IntoIterator<Item = Arc<dyn TransportFixture>>,
+    ) -> Self {
+        Self { store: Arc::new(store), carriers: carriers.into_iter().collect() }
+    }
+
+    /// One hub, and a server of it for each carrier.
+    async fn open(&self, history: &[Append]) -> Vec<Served> {
+        assert!(self.carriers.len() > 1, "there are not two carriers to compare");
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        let guard: Arc<Guard> = Arc::new(guard);
+        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()))
+            .fallback(Duration::from_millis(20))
+            .ring(16, usize::MAX)
+            .page(8, 64 << 10)
+            .start();
+        let hub = hub.await.expect("a hub");
+        for append in history {
+            hub.append_all(append.clone()).await.expect("an append");
+        }
+        let mut served = Vec::new();
+        for carrier in &self.carriers {
+            let transport = carrier.transport();
+            served.push(Served::begin(hub.clone(), transport, Arc::clone(&guard)).await);
+        }
+        served
+    }
+}
+
+/// **Law T1,** of all carriers. For the same log, cursor and filter they deliver
+/// the same events with the same cursors and the same bytes, in a replay and
+/// live.
+pub async fn all_carriers_deliver_the_same(carriers: &Carriers) {
+    let served = carriers.open(&forgeries()).await;
+    let log = served[0].log().await;
+    for filter in [Filter::everything(), of_type("error"), of_type("Never")] {
+        for place in [Cursor::START, log[log.len() / 2].cursor(), log[log.len() - 1].cursor()] {
+            let mut clients = Vec::new();
+            for served in &served {
+                let mut client = served.follow(place, filter.clone()).await;
+                client.until_live().await;
+                clients.push((served.carrier.name(), client));
+            }
+            for append in forgeries().into_iter().step_by(5) {
+                served[0].append(append).await;
+            }
+            let log = served[0].log().await;
+            let later = log.iter().filter(|event| event.position() > place.position());
+            let wanted = later.filter(|event| filter.matches_event(event)).count();
+            for (_, client) in &mut clients {
+                client.until(wanted, "an event was not delivered").await;
+            }
+            let sequences: Vec<_> =
+                clients.iter().map(|(name, client)| (*name, envelopes(&client.seen))).collect();
+            same(&sequences);
+        }
+    }
+}
+
+type Sequence = Vec<(Cursor, Bytes)>;
+
+fn envelopes(frames: &[Frame]) -> Sequence {
+    let event = |frame: &Frame| match frame {
+        Frame::Event { event, envelope } => Some((event.cursor(), envelope.clone())),
+        _ => None,
+    };
+    frames.iter().filter_map(event).collect()
+}
+
+fn same(sequences: &[(&str, Sequence)]) {
+    let Some(((first, one), others)) = sequences.split_first() else { return };
+    for (name, other) in others {
+        let cursors = |sequence: &Sequence| -> Vec<_> {
+            sequence.iter().map(|(cursor, _)| *cursor).collect()
+        };
+        assert_eq!(cursors(one), cursors(other), "{first} and {name} deliver other events");
+        let differs = one.iter().zip(other).find(|(one, other)| one.1 != other.1);
+        assert!(
+            differs.is_none(),
+            "{first} and {name} deliver other bytes for the same event: {differs:?}"
+        );
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Journey {
+    history: Vec<Append>,
+    filter: FilterItem,
+    hops: Vec<Hop>,
+}
+
+/// One connection: by which carrier, how many frames are taken, and how much is
+/// appended before the next.
+#[derive(Clone, Debug)]
+struct Hop {
+    carrier: prop::sample::Index,
+    frames: usize,
+    appends: usize,
+}
+
+fn any_journey() -> impl Strategy<Value = Journey> {
+    let hop = (any::<prop::sample::Index>(), 1..12_usize, 0..4_usize)
+        .prop_map(|(carrier, frames, appends)| Hop { carrier, frames, appends });
+    let filter = prop_oneof![Just(FilterItem::new()), any_item()];
+    (any_appends(1..8), filter, vec(hop, 2..8)).prop_map(|(history, filter, hops)| Journey {
+        history,
+        filter,
+        hops,
+    })
+}
+
+/// **Law T13.** A client may change from any carrier to any other after any
+/// frame, with the cursor that it has: it gets every event once, in order.
+pub fn a_client_may_hop_between_carriers(run: &Run, carriers: &Carriers) {
+    run.cases(24, any_journey(), async |Journey { history, filter, hops }| {
+        let served = carriers.open(&history).await;
+        let filter = Filter::from(filter);
+        let (mut cursor, mut delivered) = (Cursor::START, Vec::<Event>::new());
+        let mut way = Vec::new();
+        let last = Hop { carrier: hops[0].carrier, frames: usize::MAX, appends: 0 };
+        for hop in hops.iter().chain([&last]) {
+            let served = hop.carrier.get(&served);
+            way.push(format!("{} for {} frames", served.carrier.name(), hop.frames));
+            let subscribe = Subscribe::new().after(cursor).filter(filter.clone());
+            let client = connect(&served.carrier, served.address, subscribe).await;
+            let mut client = client.unwrap_or_else(|error| {
+                panic!(
+                    "{} refused a cursor of another carrier: {error}; {way:?}",
+                    served.carrier.name()
+                )
+            });
+            while client.seen.len() < hop.frames
+                && !matches!(client.seen.last(), Some(Frame::Live { .. }))
+            {
+                client.next("`live` did not come").await;
+            }
+            cursor = client.cursor().expect("`ready` has a cursor");
+            delivered.extend(client.events().cloned());
+            for append in history.iter().cycle().take(hop.appends) {
+                served.append(again(append)).await;
+            }
+        }
+        let log = served[0].log().await;
+        let wanted: Vec<_> = log.into_iter().filter(|event| filter.matches_event(event)).collect();
+        let delivered: Vec<_> = delivered.iter().collect();
+        expect_same(&delivered, &wanted, &format!("hopping: {}", way.join(", ")));
+    });
+}
+
+/// The same events under other ids.
+fn again(append: &Append) -> Append {
+    let fresh = append.events().map(|event| event.clone().with_id(EventId::now()));
+    let stream = &append.writes[0].stream;
+    Append::to(stream, Expected::Any, fresh.collect::<Vec<_>>()).expect("a valid name")
+}

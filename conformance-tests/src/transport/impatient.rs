@@ -1,0 +1,174 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{Cursor, Event, Filter, Frame, Hub, HubBuilder, LocalBus, Subscribe};
+
+use super::line::{Served, Wire, connect, expect_same};
+use super::proxies::flood;
+use crate::faults::{FaultyStore, HoldingProxy, Lie, LyingBus};
+use crate::subscription::Tuning;
+use crate::{Guard, ImpatientFixture, StoreFixture, sample, tasks};
+
+/// How often the carrier says that it lives.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// How long a client may read nothing.
+const STALL: Duration = Duration::from_millis(500);
+
+/// The events that a hub keeps in memory here.
+const RING: usize = 8;
+
+/// A store, and a carrier that soon gives up on who is silent.
+pub struct ImpatientLine {
+    store: Arc<dyn StoreFixture>,
+    carrier: Arc<dyn ImpatientFixture>,
+}
+
+impl fmt::Debug for ImpatientLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImpatientLine")
+    }
+}
+
+impl ImpatientLine {
+    /// Serves this store by this carrier.
+    #[must_use]
+    pub fn new(store: impl StoreFixture, carrier: impl ImpatientFixture) -> Self {
+        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    }
+
+    async fn open(&self) -> (FaultyStore, Served) {
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        let store = FaultyStore::counting(store);
+        let hub = Hub::builder(store.clone(), LocalBus::new()).fallback(Duration::from_millis(20));
+        let served = self.serve(hub.ring(RING, usize::MAX), Arc::new(guard)).await;
+        (store, served)
+    }
+
+    /// A server for this store that is told of nothing and looks at nothing by
+    /// itself.
+    async fn lagging(&self, store: &FaultyStore) -> Served {
+        let bus = LyingBus::new(Arc::new(LocalBus::new()), Lie::LosesAll);
+        let hub = Hub::builder(store.clone(), bus).fallback(Tuning::NEVER);
+        self.serve(hub, Arc::new(Guard::none())).await
+    }
+
+    async fn serve(&self, hub: HubBuilder, guard: Arc<Guard>) -> Served {
+        // Nothing is kept for others, so that what is held is held for somebody.
+        let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
+        Served::begin(hub, self.carrier.transport(HEARTBEAT, STALL), guard).await
+    }
+}
+
+/// **Law T7,** of the signs of life. A server that has nothing to say gives
+/// signs of life, and they move no cursor: not past what was delivered, whatever
+/// the head is that they tell.
+pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
+    let (store, served) = line.open().await;
+    served.delay(3).await;
+    let lagging = line.lagging(&store).await;
+    let proxy = HoldingProxy::start(lagging.address).await.expect("a proxy");
+    let client = connect(&lagging.carrier, proxy.address(), Subscribe::new()).await;
+    let mut client = client.expect("a connection");
+    client.until_live().await;
+    served.delay(5).await;
+    for _ in 0..3 {
+        let passed = proxy.passed();
+        let sign = client.while_waiting(proxy.passes_beyond(passed));
+        tasks::soon("a server that has nothing to say gives no sign of life", sign).await;
+    }
+    let delivered = client.events().last().map(Event::cursor);
+    let cursor = client.cursor().expect("a cursor");
+    assert!(
+        Some(cursor) == delivered,
+        "a client was delivered everything up to {delivered:?}, and the signs of life moved its \
+         cursor to {cursor}: it would miss what lies between"
+    );
+    let mut resumed = served.follow(cursor, Filter::everything()).await;
+    resumed.until_live().await;
+    let all: Vec<_> = client.events().chain(resumed.events()).collect();
+    expect_same(&all, &served.log().await, "resumed after signs of life");
+}
+
+/// **Law T7,** of those who give none. A client leaves a server that has been
+/// silent for longer than two heartbeats, although the connection stands.
+pub async fn a_silent_server_is_left(line: &ImpatientLine) {
+    let (_, served) = line.open().await;
+    served.delay(3).await;
+    let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
+    let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
+    let mut client = client.expect("a connection");
+    client.until_live().await;
+    proxy.hold();
+    let what = "a client stays with a server that is silent: end the connection after two \
+                heartbeats that did not come";
+    tasks::soon(what, client.leaves()).await;
+}
+
+/// **Law T8.** A client that never reads costs bounded memory and nobody else's
+/// time, and is let go; what it has got by then is whole, and it resumes exactly.
+pub async fn a_client_that_never_reads_is_let_go(line: &ImpatientLine) {
+    let (store, served) = line.open().await;
+    served.delay(3).await;
+    let mut stalled = served.follow(Cursor::START, Filter::everything()).await;
+    stalled.until_live().await;
+    stalled.poke();
+    flood(&served).await;
+    // Past the store that counts, which would count these as held.
+    let log = sample::log(&**store.inner()).await;
+    let mut other = served.follow(Cursor::START, Filter::everything()).await;
+    other.until(log.len(), "an event was not delivered beside a client that never reads").await;
+    drop(other);
+    held(&store).await;
+    let what = "a client that never reads is never let go: end a connection whose writes make no \
+                progress";
+    served.has_open(what, |open| open == 0).await;
+
+    let what = "the connection of a client that never read does not end for it";
+    stalled.until_the_end_or(log.len(), what).await;
+    let cursor = stalled.cursor().expect("a cursor");
+    let mut resumed = served.follow(cursor, Filter::everything()).await;
+    resumed.until_live().await;
+    let all: Vec<_> = stalled.events().chain(resumed.events()).collect();
+    expect_same(&all, &log, "resumed after a stall");
+}
+
+/// Waits until no more events are held than the ring has and a page or two.
+async fn held(store: &FaultyStore) {
+    let most = 8 * RING;
+    let settled = async {
+        while store.held() > most {
+            tokio::task::yield_now().await;
+        }
+    };
+    let what = format!(
+        "{} events are held in memory for a client that reads nothing: give it no queue of its own",
+        store.held()
+    );
+    tasks::soon(what, settled).await;
+}
+
+impl Wire {
+    /// Takes what comes, which may only be signs of life, until this is done.
+    async fn while_waiting(&mut self, done: impl Future<Output = ()>) {
+        let mut done = std::pin::pin!(done);
+        loop {
+            let came = tokio::select! {
+                biased;
+                () = &mut done => return,
+                came = self.take() => came,
+            };
+            assert!(came, "a connection ended while nothing happened");
+        }
+    }
+
+    /// Takes what comes until the connection ends.
+    async fn leaves(&mut self) {
+        while self.take().await {
+            let last = self.seen.last();
+            let is_of_use = matches!(last, Some(Frame::Event { .. }));
+            assert!(!is_of_use, "an event came although nothing happened");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+use downlink::{Cursor, Expected, Filter, Subscribe};
+
+use super::Line;
+use super::line::connect;
+use crate::sample::append;
+
+/// **Law T11.** A client that goes away leaves nothing behind: neither one that
+/// waits for what happens next, nor one that has not read what it asked for.
+pub async fn a_client_that_goes_away_leaves_nothing(line: &Line) {
+    let history: Vec<_> = (0..20).map(|_| append("flight-UA1545", Expected::Any, 5)).collect();
+    let served = line.open(&history).await;
+    for _ in 0..3 {
+        let mut clients = Vec::new();
+        for number in 0..8 {
+            let client = connect(&served.carrier, served.address, Subscribe::new()).await;
+            let mut client = client.expect("a connection");
+            if number % 2 == 0 {
+                client.until_live().await;
+                client.poke();
+            }
+            clients.push(client);
+        }
+        served.has_open("nobody follows the log for a client that waits", |open| open > 0).await;
+        drop(clients);
+        let what = "what was opened for clients stays open after they went away: look for the end \
+                    of the connection while there is nothing to send";
+        served.has_open(what, |open| open == 0).await;
+    }
+    let mut client = served.follow(Cursor::START, Filter::everything()).await;
+    client.until_live().await;
+}

@@ -1,0 +1,71 @@
+use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
+
+use super::Line;
+use super::line::{Served, connect, events, expect_same};
+use crate::faults::HoldingProxy;
+
+/// More than the buffers of two sockets and a proxy hold together.
+const FLOOD: usize = 256;
+
+/// An event of 64 KiB.
+pub(super) fn large() -> Append {
+    let payload = format!("\"{}\"", "x".repeat((64 << 10) - 2));
+    let event = NewEvent::with_json("FlightPhotographed", payload).expect("a payload");
+    Append::to("flight-UA1545", Expected::Any, [event]).expect("a valid name")
+}
+
+/// More than waits anywhere on the way to a client that reads nothing.
+pub(super) async fn flood(served: &Served) {
+    for _ in 0..FLOOD {
+        served.append(large()).await;
+    }
+}
+
+/// **Law T12.** A proxy that holds bytes back, however many, only delays them;
+/// and if it forgets what it held, the client resumes before that.
+pub async fn a_proxy_that_holds_bytes_back_only_delays(line: &Line) {
+    let served = line.open(&[]).await;
+    served.delay(3).await;
+    let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
+    let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
+    let mut client = client.expect("a connection through a proxy");
+    client.until_live().await;
+
+    proxy.hold();
+    client.poke();
+    flood(&served).await;
+    // Somebody else has everything by then, so that it was not only slow.
+    expect_whole(&served, &[], Cursor::START, "beside a proxy that holds everything back").await;
+    proxy.release();
+    let events = served.log().await.len();
+    client.until_the_end_or(events, "what a proxy had held back was lost: it does not come").await;
+    // A client may have left in the meantime, as it does when a server is silent.
+    let cursor = client.cursor().expect("a cursor");
+    expect_whole(&served, &client.seen, cursor, "behind a proxy that held everything back").await;
+
+    let client = connect(&served.carrier, proxy.address(), Subscribe::new().after(cursor)).await;
+    let mut client = client.expect("a connection through a proxy");
+    client.until_live().await;
+    proxy.hold();
+    client.poke();
+    served.delay(10).await;
+    expect_whole(&served, &[], Cursor::START, "beside a proxy that is about to end").await;
+    drop(proxy);
+    client.until_the_end().await;
+    let (begun, cursor) = (client.seen[0].cursor(), client.cursor().expect("a cursor"));
+    let log = served.log().await;
+    let after = |event: &&Event| begun.is_none_or(|begun| event.position() > begun.position());
+    let wanted: Vec<_> = log.iter().filter(after).cloned().collect();
+    let mut resumed = served.follow(cursor, Filter::everything()).await;
+    resumed.until_live().await;
+    let both: Vec<_> = client.events().chain(resumed.events()).collect();
+    expect_same(&both, &wanted, "after a proxy forgot what it held");
+}
+
+/// What was delivered and what comes after the cursor are the log.
+async fn expect_whole(served: &Served, delivered: &[Frame], cursor: Cursor, what: &str) {
+    let mut resumed = served.follow(cursor, Filter::everything()).await;
+    resumed.until_live().await;
+    let both: Vec<_> = events(delivered).chain(resumed.events()).collect();
+    expect_same(&both, &served.log().await, what);
+}

@@ -1,0 +1,279 @@
+use downlink::{Cursor, Expected};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Line;
+use super::framing::forgeries;
+use super::line::Served;
+use super::raw;
+use crate::{sample, tasks};
+
+const FIN: u8 = 0x80;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 0x8;
+const PONG: u8 = 0xa;
+
+/// The longest run of events in one message, in bytes, and what is around it.
+const LONGEST_RUN: usize = (16 << 10) + 128;
+
+/// What a server says.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Text(String),
+    Close(u16),
+    /// The end of the connection.
+    Nothing,
+}
+
+/// A socket by hand, to see the bytes.
+struct Socket {
+    stream: TcpStream,
+}
+
+impl Socket {
+    async fn open(served: &Served, query: &str) -> Self {
+        let headers: [(&str, &[u8]); 5] = [
+            ("connection", b"Upgrade"),
+            ("upgrade", b"websocket"),
+            ("sec-websocket-version", b"13"),
+            ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-protocol", b"feed.v1.json"),
+        ];
+        let mut stream = raw::ask(served.address, &format!("/feed/ws{query}"), &headers).await;
+        let what = "a request for a WebSocket is not answered";
+        let head = tasks::soon(what, raw::head(&mut stream)).await;
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 101"), "a WebSocket is refused: {head}");
+        for header in [
+            "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=",
+            "sec-websocket-protocol: feed.v1.json",
+        ] {
+            assert!(
+                head.contains(header),
+                "the answer lacks `{header}`: browsers fail of it: {head}"
+            );
+        }
+        Self { stream }
+    }
+
+    /// Sends one masked frame.
+    async fn frame(&mut self, first: u8, payload: &[u8]) {
+        let mut bytes = vec![first];
+        let len = u64::try_from(payload.len()).expect("a length");
+        if let Ok(len @ ..126) = u8::try_from(len) {
+            bytes.push(0x80 | len);
+        } else {
+            bytes.push(0xff);
+            bytes.extend(len.to_be_bytes());
+        }
+        let mask = [1, 2, 3, 4];
+        bytes.extend(mask);
+        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.raw(&bytes).await;
+    }
+
+    async fn raw(&mut self, bytes: &[u8]) {
+        // A server may close before it has read all of what is too long.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.frame(FIN | TEXT, text.as_bytes()).await;
+    }
+
+    /// The next text, or the end; pings are answered.
+    async fn hear(&mut self, what: &str) -> Said {
+        tasks::soon(what, async {
+            loop {
+                let Ok(first) = self.stream.read_u8().await else { return Said::Nothing };
+                let payload = self.payload().await;
+                match first {
+                    0x81 => {
+                        let text = String::from_utf8(payload).expect("a text message is UTF-8");
+                        return Said::Text(text);
+                    }
+                    0x88 if payload.len() >= 2 => {
+                        return Said::Close(u16::from_be_bytes([payload[0], payload[1]]));
+                    }
+                    0x89 => self.frame(FIN | PONG, &payload).await,
+                    0x8a => {}
+                    _ => panic!("a server sends whole text frames only, and not {first:#x}"),
+                }
+            }
+        })
+        .await
+    }
+
+    async fn payload(&mut self) -> Vec<u8> {
+        let len = match self.stream.read_u8().await.expect("a length") {
+            127 => self.stream.read_u64().await.expect("a length"),
+            126 => self.stream.read_u16().await.expect("a length").into(),
+            len => len.into(),
+        };
+        assert!(len < 1 << 31, "a server masks its frames, or a length is none");
+        let mut payload = vec![0; usize::try_from(len).expect("a length")];
+        self.stream.read_exact(&mut payload).await.expect("a whole frame");
+        payload
+    }
+
+    /// The next text, which has to begin so.
+    async fn expect(&mut self, beginning: &str) -> String {
+        match self.hear(&format!("{beginning} did not come")).await {
+            Said::Text(text) if text.starts_with(beginning) => text,
+            other => panic!("{other:?} came instead of {beginning}"),
+        }
+    }
+}
+
+/// **Laws T1, T6 and T15,** on the bytes. Every message is one whole text frame
+/// with one frame of the contract; a run of events has the bytes that a page
+/// has, within its bounds; `ready` comes first and `live` when everything was
+/// delivered.
+pub async fn messages_are_well_formed(line: &Line) {
+    let served = line.open(&forgeries()).await;
+    let mut socket = Socket::open(&served, "?after=start").await;
+    socket.expect(r#"{"frame":"ready","sub":"0","cursor":"0000000000000000-00000000","#).await;
+    let mut events = Vec::new();
+    loop {
+        let text = match socket.hear("`live` did not come").await {
+            Said::Text(text) => text,
+            other => panic!("a socket ended before it was live: {other:?}"),
+        };
+        assert!(!text.contains(['\r', '\n']), "a message has a line break: {text:?}");
+        if text.starts_with(r#"{"frame":"live","sub":"0","#) {
+            break;
+        }
+        let run = text.strip_prefix(r#"{"frame":"events","sub":"0","events":["#);
+        let run = run.and_then(|rest| rest.strip_suffix("]}"));
+        let run = run.unwrap_or_else(|| panic!("a message is no run of events: {text}"));
+        assert!(text.len() <= LONGEST_RUN, "a run of small events has {} bytes", text.len());
+        events.push(run.to_owned());
+    }
+    let page = raw::page(served.address, "/feed?limit=1000").await;
+    let page = String::from_utf8(page.body).expect("a page is UTF-8");
+    let expected =
+        page.strip_prefix("{\"events\":[").and_then(|rest| rest.rsplit_once("],\"cursor\""));
+    let (expected, _) = expected.unwrap_or_else(|| panic!("a page is none: {page}"));
+    assert!(
+        events.join(",") == expected,
+        "the events of a socket have other bytes than those of a page"
+    );
+}
+
+/// **Law S1,** of one socket. Each of its subscriptions has its own cursor and
+/// filter; one that is taken back says nothing more, and frees its name.
+pub async fn subscriptions_of_a_socket_are_their_own(line: &Line) {
+    let history = ["a", "b"].map(|stream| sample::append(stream, Expected::Any, 3));
+    let served = line.open(&history).await;
+    let mut socket = Socket::open(&served, "").await;
+    for (sub, members, events) in [
+        ("one", r#""filter":{"stream":["a"]}"#, 3),
+        ("two", r#""after":"last:2""#, 2),
+        ("three", r#""after":"now""#, 0),
+    ] {
+        socket.say(&format!(r#"{{"frame":"subscribe","sub":"{sub}",{members}}}"#)).await;
+        socket.expect(&format!(r#"{{"frame":"ready","sub":"{sub}","#)).await;
+        let mut came = 0;
+        loop {
+            let text = socket.expect("{\"frame\":\"").await;
+            assert!(text.contains(&format!(r#""sub":"{sub}""#)), "a frame is of {text}, not {sub}");
+            if text.starts_with("{\"frame\":\"live\"") {
+                break;
+            }
+            came += text.matches("{\"cursor\":\"").count();
+        }
+        assert!(came == events, "subscription `{sub}` has {came} events and not {events}");
+    }
+    socket.say(r#"{"frame":"unsubscribe","sub":"two"}"#).await;
+    socket.expect(r#"{"frame":"unsubscribed","sub":"two"}"#).await;
+    served.append(sample::append("b", Expected::Any, 1)).await;
+    let text = socket.expect("{\"frame\":\"").await;
+    assert!(
+        text.starts_with(r#"{"frame":"events","sub":"three","#),
+        "`three` has an event, `one` none, and `two` has ended: {text}"
+    );
+    socket.say(r#"{"frame":"subscribe","sub":"two","after":"now"}"#).await;
+    let ready = socket.expect(r#"{"frame":"ready","sub":"two","#).await;
+    let head = served.store.head().await.expect("a head");
+    assert!(ready.contains(&format!("\"cursor\":\"{head}\"")), "`now` is not the head: {ready}");
+}
+
+/// **Law T3,** of commands. What is no command is answered with a problem that
+/// says whose it is, and the socket stays; after sixteen in a row it ends with
+/// 4400. What is no text within the limits ends it with its own code. A cursor
+/// of another history is told.
+pub async fn malformed_commands_are_refused(line: &Line) {
+    let served = line.open(&[sample::append("f", Expected::Any, 3)]).await;
+    let mut socket = Socket::open(&served, "").await;
+    let other = Cursor::of(
+        served.store.head().await.expect("a head").position(),
+        downlink::EventId::from_bytes([7; 16]),
+    );
+    let other = format!(r#"{{"frame":"subscribe","sub":"s1","after":"{other}"}}"#);
+    for (command, to, code) in [
+        ("{", "", "invalid"),
+        ("[]", "", "invalid"),
+        (r#"{"frame":"fireworks","sub":"s1"}"#, r#""sub":"s1","#, "invalid"),
+        (r#"{"frame":"ping","req":"p1","more":1}"#, r#""req":"p1","#, "invalid"),
+        (r#"{"frame":"ping","req":"p 1"}"#, "", "bad-parameter"),
+        (r#"{"frame":"subscribe","sub":"s1","after":"x"}"#, r#""sub":"s1","#, "bad-cursor"),
+        (r#"{"frame":"subscribe","sub":"s1","filter":{"x":[]}}"#, r#""sub":"s1","#, "bad-filter"),
+        (&other, r#""sub":"s1","#, "history-changed"),
+    ] {
+        socket.say(command).await;
+        let problem = socket.expect(&format!(r#"{{"frame":"problem",{to}"problem":{{"#)).await;
+        let code = format!("\"code\":\"{code}\"");
+        assert!(problem.contains(&code), "{command} has to be refused with {code}: {problem}");
+    }
+    socket.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    socket.expect(r#"{"frame":"pong","req":"p1"}"#).await;
+    for _ in 0..16 {
+        socket.say("{").await;
+        socket.expect("{\"frame\":\"problem\",").await;
+    }
+    expect_close(socket, 4400, "sixteen bad messages in a row").await;
+    let long = vec![b' '; (256 << 10) + 1];
+    for (first, payload, code, what) in [
+        (FIN | BINARY, &b"x"[..], 1003, "a binary message"),
+        (FIN | TEXT, b"\xff", 1007, "a text that is not UTF-8"),
+        (FIN | TEXT, &long, 1009, "a message of more than 256 KiB"),
+        (FIN | TEXT | 0x40, b"x", 1002, "a frame with a reserved bit"),
+    ] {
+        let mut socket = Socket::open(&served, "").await;
+        socket.frame(first, payload).await;
+        expect_close(socket, code, what).await;
+    }
+    let mut socket = Socket::open(&served, "").await;
+    socket.raw(&[FIN | TEXT, 1, b'x']).await;
+    expect_close(socket, 1002, "a frame that is not masked").await;
+}
+
+async fn expect_close(mut socket: Socket, code: u16, what: &str) {
+    let said = socket.hear(&format!("a socket does not end after {what}")).await;
+    assert_eq!(said, Said::Close(code), "a socket has to end so after {what}");
+    let end = socket.hear("a socket that was closed stays open").await;
+    assert_eq!(end, Said::Nothing, "something follows a close frame");
+}
+
+/// **Law T9,** on the bytes. A socket of a server that is told to end says `bye`
+/// with a pause, and closes with 4503.
+pub async fn a_drained_socket_says_goodbye(line: &Line) {
+    let served = line.open(&[sample::append("f", Expected::Any, 5)]).await;
+    let mut socket = Socket::open(&served, "?after=now").await;
+    socket.expect("{\"frame\":\"ready\",").await;
+    socket.expect("{\"frame\":\"live\",").await;
+    served.stop();
+    let bye = socket.expect("{\"frame\":\"bye\",\"reason\":\"").await;
+    let pause = bye.split("\"reconnect_after_ms\":").nth(1).and_then(|rest| rest.strip_suffix('}'));
+    let pause = pause.and_then(|pause| pause.parse::<u32>().ok());
+    assert!(
+        pause.is_some_and(|pause| (100..=60_000).contains(&pause)),
+        "`bye` does not say when to come again: {bye}"
+    );
+    let close = socket.hear("a drained socket is not closed").await;
+    assert_eq!(close, Said::Close(4503), "a drained socket has to end so");
+    socket.frame(FIN | CLOSE, &4503_u16.to_be_bytes()).await;
+    let end = socket.hear("a socket whose close was answered stays open").await;
+    assert_eq!(end, Said::Nothing, "something follows a close frame");
+}

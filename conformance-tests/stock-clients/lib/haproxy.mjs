@@ -1,0 +1,32 @@
+// A private haproxy with Debian's default configuration.
+
+import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+import { freePort, run } from './program.mjs';
+import { until } from './scenario.mjs';
+
+/** Starts one before a program of ours; gives its origin. */
+export async function haproxy(world, origin) {
+  const folder = join(world.folder, 'haproxy');
+  const near = await freePort();
+  const template = readFileSync(new URL('haproxy.cfg', import.meta.url), 'utf8');
+  mkdirSync(folder);
+  const config = join(folder, 'haproxy.cfg');
+  writeFileSync(config, template.replace('NEAR', near).replace('FAR', new URL(origin).port));
+  const log = openSync(join(world.folder, 'haproxy.log'), 'a');
+  // In the foreground, as one process.
+  const child = run('haproxy', ['-db', '-f', config], { stdio: ['ignore', log, log] });
+  world.defer(async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  });
+  const url = `http://127.0.0.1:${near}`;
+  await until('haproxy answers', () => {
+    if (child.exitCode !== null) throw new Error(`haproxy ended at once, with code ${child.exitCode}`);
+    return fetch(url).then(() => true, () => false);
+  });
+  return url;
+}

@@ -1,0 +1,53 @@
+// Follows a feed over a WebSocket, in a page or in Node: comes back by itself, at its cursor.
+
+import { envelopes, received } from './envelopes.mjs';
+
+const PAUSE = 50;
+
+export class SocketReader {
+  received = [];
+  newest = '';
+  /** Why the socket was closed, each time. */
+  closed = [];
+  #cursor = 'start';
+  #over = false;
+
+  /** @param WebSocket the browser's own, or one that is like it */
+  constructor(WebSocket, url) {
+    this.open = () => {
+      const socket = new WebSocket(url, 'feed.v1.json');
+      this.socket = socket;
+      socket.onopen = () => socket.send(JSON.stringify({ frame: 'subscribe', sub: 's1', after: this.#cursor }));
+      socket.onmessage = ({ data }) => this.#take(data);
+      socket.onerror = () => {};
+      socket.onclose = ({ code, reason }) => {
+        this.closed.push({ code, reason });
+        if (!this.#over) setTimeout(this.open, PAUSE);
+      };
+    };
+    this.open();
+  }
+
+  #take(text) {
+    const { frame, cursor, problem } = JSON.parse(text);
+    if (problem) throw new Error(`${problem.code}: ${problem.detail}`);
+    if (frame === 'events') {
+      this.received.push(...envelopes(text).map(received));
+      const { id, data } = this.received.at(-1);
+      this.#cursor = id;
+      this.newest = JSON.parse(data).id;
+    } else if (cursor) {
+      this.#cursor = cursor;
+    }
+  }
+
+  /** Hangs up, and comes back. */
+  drop() {
+    this.socket.close();
+  }
+
+  end() {
+    this.#over = true;
+    this.socket.close();
+  }
+}

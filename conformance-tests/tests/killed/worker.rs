@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use downlink::{Hub, LocalBus, ProjectionHandle, Result};
+use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened};
+use futures::future::try_join_all;
+
+use crate::batch;
+use crate::board::Board;
+
+/// Begins the lines that are for whoever kills; the harness prints others.
+pub(crate) const SAID: &str = "said:";
+
+/// How many appends are on their way at once.
+const APPENDERS: usize = 8;
+/// Events of one step of the projection, so that there are many.
+const STEP: usize = 10;
+/// Every so many appends an appender waits for the read model.
+const LOOKS: usize = 3;
+
+/// Works until it is killed.
+///
+/// # Panics
+///
+/// Panics if anything fails: whoever kills hears of it.
+pub(crate) fn run<F: DurableProjectionFixture>(fixture: F, address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let worked = runtime.block_on(work(Arc::new(fixture), address));
+    panic!("the worker ended by itself: {worked:?}");
+}
+
+async fn work<F: DurableProjectionFixture>(fixture: Arc<F>, address: &str) -> Result<()> {
+    say("opening");
+    let Opened { log, models, guard: _guard } = fixture.open_at(address).await?;
+    let hub = Hub::builder_of(log, Arc::new(LocalBus::new())).start().await?;
+    let board = hub.project_of(Arc::new(Board(fixture)), models).batch(STEP, usize::MAX).start()?;
+    say("open");
+    try_join_all((0..APPENDERS).map(|_| tokio::spawn(append(hub.clone(), board.clone()))))
+        .await
+        .expect("an appender that does not panic")
+        .into_iter()
+        .collect()
+}
+
+async fn append(hub: Hub, board: ProjectionHandle) -> Result<()> {
+    for turn in 1.. {
+        let (batch, append) = batch::any(&mut rand::rng());
+        let appended = hub.append_all(append).await?;
+        say(&format!("stored {batch} {}", appended.last()));
+        if turn % LOOKS == 0 {
+            board.wait_for(appended.cursor).await?;
+            say(&format!("shown {}", appended.last()));
+        }
+    }
+    Ok(())
+}
+
+/// One line is one write, so that none is heard by half.
+fn say(line: &str) {
+    println!("\n{SAID}{line}");
+}

@@ -1,0 +1,35 @@
+//! Read models: in memory, and in the SQLite file of the log.
+
+#[path = "fixtures/memory_projections.rs"]
+mod memory_fixture;
+#[path = "fixtures/rusqlite_projections.rs"]
+mod rusqlite_fixture;
+#[path = "fixtures/sqlx_projections.rs"]
+mod sqlx_fixture;
+
+mod memory {
+    use super::memory_fixture::MemoryModels;
+    downlink_conformance_tests::projection_store!(MemoryModels, paused);
+    downlink_conformance_tests::projection!(MemoryModels, paused);
+}
+
+/// The same on real time and many threads.
+mod memory_on_threads {
+    use super::memory_fixture::MemoryModels;
+    downlink_conformance_tests::projection_store!(MemoryModels);
+    downlink_conformance_tests::projection!(MemoryModels);
+}
+
+mod rusqlite {
+    use super::rusqlite_fixture::RusqliteModels;
+    downlink_conformance_tests::projection_store!(RusqliteModels);
+    downlink_conformance_tests::durable_projection!(RusqliteModels);
+    downlink_conformance_tests::projection!(RusqliteModels);
+}
+
+mod sqlx {
+    use super::sqlx_fixture::SqlxModels;
+    downlink_conformance_tests::projection_store!(SqlxModels);
+    downlink_conformance_tests::durable_projection!(SqlxModels);
+    downlink_conformance_tests::projection!(SqlxModels);
+}

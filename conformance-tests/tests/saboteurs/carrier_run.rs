@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use downlink::{Error, Hub, Item};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{Sender, UnboundedSender, channel, unbounded_channel};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::carrier::Session;
+use crate::carrier_bug::CarrierBug;
+use crate::carrier_text::control;
+
+/// How frames leave.
+enum Way {
+    /// Written before the next is taken, as it should be.
+    Direct { to: OwnedWriteHalf, stall: Duration },
+    /// Through a queue that has room for some, and what does not fit before long
+    /// is dropped.
+    Dropping(Sender<String>),
+    /// Through a queue that has room for everything.
+    Unbounded(UnboundedSender<(String, Option<Item>)>),
+}
+
+impl Way {
+    fn new(bug: Option<CarrierBug>, mut to: OwnedWriteHalf, stall: Duration) -> Self {
+        match bug {
+            Some(CarrierBug::DropsWhatDoesNotFit) => {
+                let (queue, mut frames) = channel::<String>(16);
+                tokio::spawn(async move {
+                    while let Some(text) = frames.recv().await {
+                        to.write_all(text.as_bytes()).await.ok()?;
+                    }
+                    Some(())
+                });
+                Self::Dropping(queue)
+            }
+            Some(CarrierBug::QueuesWithoutBound) => {
+                let (queue, mut frames) = unbounded_channel::<(String, Option<Item>)>();
+                tokio::spawn(async move {
+                    while let Some((text, _kept)) = frames.recv().await {
+                        to.write_all(text.as_bytes()).await.ok()?;
+                    }
+                    Some(())
+                });
+                Self::Unbounded(queue)
+            }
+            _ => Self::Direct { to, stall },
+        }
+    }
+
+    /// `None` if the peer is gone, or has read nothing for too long.
+    async fn send(&mut self, text: String, item: Option<Item>) -> Option<()> {
+        match self {
+            Self::Direct { to, stall } => {
+                timeout(*stall, to.write_all(text.as_bytes())).await.ok()?.ok()
+            }
+            Self::Dropping(queue) => {
+                let _ = queue.send_timeout(text, Duration::from_millis(100)).await;
+                Some(())
+            }
+            Self::Unbounded(queue) => queue.send((text, item)).ok(),
+        }
+    }
+}
+
+enum Wake {
+    Gone,
+    Shutdown,
+    Beat,
+    Next(Option<Result<Item, Error>>),
+}
+
+impl Session {
+    /// Sends what comes until one end has enough.
+    pub(crate) async fn run(
+        &mut self,
+        hub: &Hub,
+        socket: TcpStream,
+        shutdown: &CancellationToken,
+    ) -> Option<()> {
+        let (mut from, to) = socket.into_split();
+        let mut way = Way::new(self.bug(), to, self.carrier.stall);
+        let mut quiet_since = Instant::now();
+        loop {
+            let (text, item) = match self.wake(&mut from, quiet_since, shutdown).await {
+                Wake::Gone | Wake::Next(None) => return None,
+                Wake::Shutdown if self.carrier.is(CarrierBug::CutsAtShutdown) => {
+                    return way.send("id: 00".to_owned(), None).await;
+                }
+                Wake::Shutdown => return Some(()),
+                Wake::Beat => (self.heartbeat(hub).await, None),
+                Wake::Next(Some(Ok(item))) => (self.text(item.clone()), Some(item)),
+                Wake::Next(Some(Err(_))) if self.carrier.is(CarrierBug::EndsWithoutReset) => {
+                    return Some(());
+                }
+                Wake::Next(Some(Err(_))) => {
+                    return way.send(control("reset", None, hub.tip()), None).await;
+                }
+            };
+            way.send(text, item).await?;
+            quiet_since = Instant::now();
+        }
+    }
+
+    async fn wake(
+        &mut self,
+        from: &mut OwnedReadHalf,
+        quiet_since: Instant,
+        shutdown: &CancellationToken,
+    ) -> Wake {
+        let looks = !self.carrier.is(CarrierBug::OverlooksTheEnd);
+        let ends = !self.carrier.is(CarrierBug::NeverEndsStreams);
+        let heartbeat = self.carrier.heartbeat;
+        let mut nothing = [0];
+        tokio::select! {
+            _ = tokio::io::AsyncReadExt::read(from, &mut nothing), if looks => Wake::Gone,
+            () = shutdown.cancelled(), if ends => Wake::Shutdown,
+            next = self.subscription.next() => Wake::Next(next),
+            () = sleep_until(quiet_since + heartbeat.unwrap_or_default()), if heartbeat.is_some() => Wake::Beat,
+        }
+    }
+
+    async fn heartbeat(&self, hub: &Hub) -> String {
+        let head = hub.store().head().await.unwrap_or(hub.tip());
+        let id = self.carrier.is(CarrierBug::MovesTheCursorByHeartbeats).then_some(head);
+        control("heartbeat", id, head)
+    }
+}

@@ -1,0 +1,107 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{Bus, EventStore, Hint, Listener, LocalBus, Result};
+use downlink_conformance_tests::cross_process::{Processes, Reentry};
+use downlink_conformance_tests::{Brake, CrossProcessFixture, Guard};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::shared_bug::SharedBug;
+use crate::shared_file::SharedFile;
+use crate::sqlite_fixture::{Lock, folder};
+
+/// The argument with which this program is the other process; the name of a
+/// bug comes after it.
+pub(crate) const OTHER_PROCESS: &str = "--other-process";
+
+const PATIENCE: Duration = Duration::from_secs(3);
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Logs that several processes share, with this bug or without any.
+pub(crate) fn shared(broken: Option<SharedBug>) -> Processes {
+    let name = broken.map_or_else(|| "none".to_owned(), |bug| format!("{bug:?}"));
+    Processes::new(BrokenFiles(broken), Reentry::with_arguments([OTHER_PROCESS, &name]))
+}
+
+/// Is the other process, if this is it.
+pub(crate) fn is_other_process(arguments: &[String]) -> bool {
+    match arguments {
+        [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).serves_another(),
+        _ => false,
+    }
+}
+
+struct BrokenFiles(Option<SharedBug>);
+
+#[async_trait]
+impl CrossProcessFixture for BrokenFiles {
+    async fn make(&self) -> Result<(String, Guard)> {
+        let (folder, file) = folder()?;
+        Ok((file.display().to_string(), Guard::new(folder)))
+    }
+
+    async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+        let store = SharedFile::open(Path::new(address), self.0, PATIENCE)?;
+        let bus: Arc<dyn Bus> = match self.0 {
+            Some(SharedBug::HearsItsOwnProcess) => Arc::new(LocalBus::new()),
+            _ => Arc::new(LookingBus::over(store.clone())),
+        };
+        Ok((Arc::new(store), bus))
+    }
+
+    async fn open_elsewhere(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+        self.open(address).await
+    }
+
+    async fn open_impatient(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+        let (folder, file) = folder()?;
+        let store = SharedFile::open(&file, self.0, MOMENT)?;
+        Ok((Arc::new(store), Box::new(Lock::of(folder, &file)?)))
+    }
+
+    async fn verify(&self, _: &str) -> Result<()> {
+        // The laws that compare versions see everything that this file can have.
+        Ok(())
+    }
+}
+
+/// Looks for itself whether the log has grown.
+#[derive(Debug)]
+struct LookingBus {
+    local: LocalBus,
+    _looking: AbortOnDropHandle<()>,
+}
+
+impl LookingBus {
+    fn over(store: SharedFile) -> Self {
+        let local = LocalBus::new();
+        let looking = tokio::spawn(look(store, local.clone()));
+        Self { local, _looking: AbortOnDropHandle::new(looking) }
+    }
+}
+
+async fn look(store: SharedFile, local: LocalBus) {
+    let mut pauses = tokio::time::interval(Duration::from_millis(5));
+    let mut last = None;
+    loop {
+        pauses.tick().await;
+        let head = store.head().await.ok();
+        if head != last {
+            last = head;
+            local.wake(Hint::anything());
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for LookingBus {
+    async fn publish(&self, hint: Hint) -> Result<()> {
+        self.local.publish(hint).await
+    }
+
+    async fn listen(&self) -> Result<Listener> {
+        self.local.listen().await
+    }
+}

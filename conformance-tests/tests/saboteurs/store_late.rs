@@ -1,0 +1,60 @@
+//! Two ways to read a log whose positions are given before the commit, each of
+//! which looks right and is not.
+
+use std::collections::{BTreeSet, HashMap};
+
+use downlink::{Event, EventId, Position};
+
+/// Transactions with numbers, as `xmin` knows them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Late {
+    begun: u64,
+    running: BTreeSet<u64>,
+    written_by: HashMap<EventId, u64>,
+}
+
+impl Late {
+    pub(crate) fn begin(&mut self) -> u64 {
+        self.begun += 1;
+        self.running.insert(self.begun);
+        self.begun
+    }
+
+    pub(crate) fn end(&mut self, number: u64, events: &[Event]) {
+        self.running.remove(&number);
+        self.written_by.extend(events.iter().map(|event| (event.id(), number)));
+    }
+
+    /// What transactions wrote that began before all that run. One with a
+    /// higher number and lower positions may still run.
+    pub(crate) fn older_than_running(&self, events: &[Event]) -> Vec<Event> {
+        let oldest = self.running.first().copied().unwrap_or(u64::MAX);
+        events.iter().filter(|event| self.written_by[&event.id()] < oldest).cloned().collect()
+    }
+}
+
+/// The hole that a reader waits at.
+#[derive(Debug, Default)]
+pub(crate) struct Hole {
+    after: Position,
+    looks: usize,
+}
+
+impl Hole {
+    /// Shows what is before the first hole, and everything once it has been
+    /// there for a while.
+    pub(crate) fn up_to<'a>(&mut self, events: &'a [Event]) -> &'a [Event] {
+        let mut wanted = Position::ZERO;
+        let without_hole = events
+            .iter()
+            .take_while(|event| {
+                wanted = wanted.next();
+                event.position() == wanted
+            })
+            .count();
+        let after = events[..without_hole].last().map_or(Position::ZERO, Event::position);
+        self.looks = if after == self.after { self.looks + 1 } else { 0 };
+        self.after = after;
+        if self.looks > 12 { events } else { &events[..without_hole] }
+    }
+}

@@ -1,0 +1,41 @@
+//! One SQLite file through sqlx, with the local bus.
+
+#[path = "fixtures/local.rs"]
+mod local;
+#[path = "fixtures/sqlite.rs"]
+mod sqlite_fixture;
+#[path = "fixtures/sqlx.rs"]
+mod sqlx_fixture;
+
+use local::Local;
+use sqlx_fixture::Sqlx;
+
+mod store {
+    use super::*;
+    downlink_conformance_tests::event_store!(Sqlx);
+}
+
+mod durable {
+    use super::*;
+    downlink_conformance_tests::durable_store!(Sqlx);
+}
+
+mod replaceable {
+    use super::*;
+    downlink_conformance_tests::replaceable_store!(Sqlx);
+}
+
+mod bounded {
+    use super::*;
+    downlink_conformance_tests::bounded_store!(Sqlx);
+}
+
+mod grouping {
+    use super::*;
+    downlink_conformance_tests::grouping_store!(Sqlx);
+}
+
+mod subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(Sqlx, Local);
+}
