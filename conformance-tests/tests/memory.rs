@@ -8,10 +8,12 @@ mod memory;
 use local::Local;
 use memory::Memory;
 
+// ANCHOR: suite
 mod store {
     use super::*;
     downlink_conformance_tests::event_store!(Memory);
 }
+// ANCHOR_END: suite
 
 mod replaceable {
     use super::*;

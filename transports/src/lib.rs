@@ -6,13 +6,22 @@ mod connection;
 mod exposure;
 pub mod feed;
 mod headers;
+#[cfg(all(feature = "client", feature = "long-poll"))]
+mod long_poll;
 pub mod ops;
 pub mod serve;
 #[cfg(feature = "client")]
 mod sse;
+mod steady;
+#[cfg(all(feature = "client", feature = "websocket"))]
+mod websocket;
 pub mod wire;
 
 pub use connection::Connection;
 pub use exposure::Exposure;
+#[cfg(all(feature = "client", feature = "long-poll"))]
+pub use long_poll::LongPoll;
 #[cfg(feature = "client")]
 pub use sse::Sse;
+#[cfg(all(feature = "client", feature = "websocket"))]
+pub use websocket::WebSocket;

@@ -34,8 +34,8 @@ pub const STREAM_TAILS: &str = "WITH RECURSIVE tail (name, stream, version, posi
          SELECT s.name, s.key, h.version, h.position, h.version & (h.version + 1) \
          FROM json_each(?1) j CROSS JOIN streams s ON s.name = j.value JOIN heads h ON h.stream = s.key \
          UNION ALL \
-         SELECT NULL, t.stream, t.version & (t.version - 1), e.jump, t.target \
-         FROM tail t JOIN events e ON e.position = t.position WHERE t.target > 0 AND t.version > t.target \
+         SELECT NULL, l.stream, l.version & (l.version - 1), e.jump, l.target \
+         FROM tail l JOIN events e ON e.position = l.position WHERE l.target > 0 AND l.version > l.target \
      ) SELECT name, stream, version, position FROM tail";
 /// Key and name of the streams with these keys.
 pub const STREAM_NAMES: &str =
@@ -72,8 +72,8 @@ pub const EVENTS_AT: &str = concat!(
 pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
          SELECT position, version, prev, jump FROM events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN events e \
-         ON e.position = iif((s.version & (s.version - 1)) >= ?2, s.jump, s.prev) WHERE s.version > ?2 \
+         SELECT e.position, e.version, e.prev, e.jump FROM seek k JOIN events e \
+         ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) WHERE k.version > ?2 \
      ), walk (position, prev, left) AS ( \
          SELECT position, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
          UNION ALL \

@@ -10,11 +10,15 @@ use crate::faults::{FaultyStore, HoldingProxy, Lie, LyingBus};
 use crate::subscription::Tuning;
 use crate::{Guard, ImpatientFixture, StoreFixture, sample, tasks};
 
-/// How often the carrier says that it lives.
-const HEARTBEAT: Duration = Duration::from_millis(100);
+/// How often the carrier says that it lives, where that is looked at. Not less,
+/// so that nobody is taken for silent who only waits for a processor.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How often elsewhere.
+const SELDOM: Duration = Duration::from_secs(20);
 
 /// How long a client may read nothing.
-const STALL: Duration = Duration::from_millis(500);
+const STALL: Duration = Duration::from_secs(2);
 
 /// The events that a hub keeps in memory here.
 const RING: usize = 8;
@@ -38,11 +42,12 @@ impl ImpatientLine {
         Self { store: Arc::new(store), carrier: Arc::new(carrier) }
     }
 
-    async fn open(&self) -> (FaultyStore, Served) {
+    async fn open(&self, heartbeat: Duration) -> (FaultyStore, Served) {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let store = FaultyStore::counting(store);
         let hub = Hub::builder(store.clone(), LocalBus::new()).fallback(Duration::from_millis(20));
-        let served = self.serve(hub.ring(RING, usize::MAX), Arc::new(guard)).await;
+        let hub = hub.ring(RING, usize::MAX);
+        let served = self.serve(hub, heartbeat, Arc::new(guard)).await;
         (store, served)
     }
 
@@ -51,13 +56,13 @@ impl ImpatientLine {
     async fn lagging(&self, store: &FaultyStore) -> Served {
         let bus = LyingBus::new(Arc::new(LocalBus::new()), Lie::LosesAll);
         let hub = Hub::builder(store.clone(), bus).fallback(Tuning::NEVER);
-        self.serve(hub, Arc::new(Guard::none())).await
+        self.serve(hub, HEARTBEAT, Arc::new(Guard::none())).await
     }
 
-    async fn serve(&self, hub: HubBuilder, guard: Arc<Guard>) -> Served {
+    async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> Served {
         // Nothing is kept for others, so that what is held is held for somebody.
         let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
-        Served::begin(hub, self.carrier.transport(HEARTBEAT, STALL), guard).await
+        Served::begin(hub, self.carrier.transport(heartbeat, STALL), guard).await
     }
 }
 
@@ -65,7 +70,7 @@ impl ImpatientLine {
 /// signs of life, and they move no cursor: not past what was delivered, whatever
 /// the head is that they tell.
 pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
-    let (store, served) = line.open().await;
+    let (store, served) = line.open(HEARTBEAT).await;
     served.delay(3).await;
     let lagging = line.lagging(&store).await;
     let proxy = HoldingProxy::start(lagging.address).await.expect("a proxy");
@@ -94,7 +99,7 @@ pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
 /// **Law T7,** of those who give none. A client leaves a server that has been
 /// silent for longer than two heartbeats, although the connection stands.
 pub async fn a_silent_server_is_left(line: &ImpatientLine) {
-    let (_, served) = line.open().await;
+    let (_, served) = line.open(HEARTBEAT).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
     let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
@@ -109,7 +114,7 @@ pub async fn a_silent_server_is_left(line: &ImpatientLine) {
 /// **Law T8.** A client that never reads costs bounded memory and nobody else's
 /// time, and is let go; what it has got by then is whole, and it resumes exactly.
 pub async fn a_client_that_never_reads_is_let_go(line: &ImpatientLine) {
-    let (store, served) = line.open().await;
+    let (store, served) = line.open(SELDOM).await;
     served.delay(3).await;
     let mut stalled = served.follow(Cursor::START, Filter::everything()).await;
     stalled.until_live().await;

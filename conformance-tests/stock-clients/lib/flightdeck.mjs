@@ -5,11 +5,11 @@ import { expect, until } from './scenario.mjs';
 export class Flightdeck {
   #page;
 
-  /** Opens it. */
-  static async visit(context, origin) {
+  /** Opens it, at a URL with these choices. */
+  static async visit(context, origin, choices = '') {
     const deck = new Flightdeck();
     deck.#page = await context.newPage();
-    await deck.#page.goto(`${origin}/`);
+    await deck.#page.goto(`${origin}/?${choices}`);
     await deck.#page.waitForFunction(() => window.flightdeck);
     return deck;
   }

@@ -1,20 +1,21 @@
-// A private haproxy with Debian's default configuration.
+// A private haproxy, with Debian's default configuration or another.
 
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { freePort, run } from './program.mjs';
+import { configuration, freePort, run } from './program.mjs';
 import { until } from './scenario.mjs';
 
+const DEFAULT = new URL('haproxy.cfg', import.meta.url);
+
 /** Starts one before a program of ours; gives its origin. */
-export async function haproxy(world, origin) {
+export async function haproxy(world, origin, file = DEFAULT) {
   const folder = join(world.folder, 'haproxy');
   const near = await freePort();
-  const template = readFileSync(new URL('haproxy.cfg', import.meta.url), 'utf8');
   mkdirSync(folder);
   const config = join(folder, 'haproxy.cfg');
-  writeFileSync(config, template.replace('NEAR', near).replace('FAR', new URL(origin).port));
+  writeFileSync(config, configuration(file, near, origin));
   const log = openSync(join(world.folder, 'haproxy.log'), 'a');
   // In the foreground, as one process.
   const child = run('haproxy', ['-db', '-f', config], { stdio: ['ignore', log, log] });

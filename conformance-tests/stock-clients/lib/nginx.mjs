@@ -1,19 +1,20 @@
-// A private nginx with a default configuration.
+// A private nginx, with a default configuration or another.
 
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { freePort, run } from './program.mjs';
+import { configuration, freePort, run } from './program.mjs';
 import { until } from './scenario.mjs';
 
+const DEFAULT = new URL('nginx.conf', import.meta.url);
+
 /** Starts one before a program of ours; gives its origin. */
-export async function nginx(world, origin) {
+export async function nginx(world, origin, file = DEFAULT) {
   const folder = join(world.folder, 'nginx');
   const near = await freePort();
-  const template = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8');
   mkdirSync(folder);
-  writeFileSync(join(folder, 'nginx.conf'), template.replace('NEAR', near).replace('FAR', new URL(origin).port));
+  writeFileSync(join(folder, 'nginx.conf'), configuration(file, near, origin));
   const log = openSync(join(world.folder, 'nginx.log'), 'a');
   const child = run('nginx', ['-p', `${folder}/`, '-c', 'nginx.conf', '-e', 'stderr'], { stdio: ['ignore', log, log] });
   world.defer(async () => {

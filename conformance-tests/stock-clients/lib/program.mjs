@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 
@@ -28,6 +28,12 @@ export async function freePort() {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** The configuration of a proxy, with these ports for 8080, where it listens, and 3000, what is behind it. */
+export function configuration(file, near, origin) {
+  const text = readFileSync(file, 'utf8');
+  return text.replaceAll('127.0.0.1:8080', `127.0.0.1:${near}`).replaceAll('127.0.0.1:3000', new URL(origin).host);
 }
 
 /** A program of ours that serves a feed at one address, through many lives. */

@@ -5,38 +5,25 @@ import { haproxy } from '../lib/haproxy.mjs';
 import { Log } from '../lib/log.mjs';
 import { nginx } from '../lib/nginx.mjs';
 import { server } from '../lib/program.mjs';
-import { expect, scenario, until } from '../lib/scenario.mjs';
+import { promptly } from '../lib/promptly.mjs';
+import { expect, scenario } from '../lib/scenario.mjs';
 import { Ws } from '../lib/sockets.mjs';
 
-const STEPS = 40;
-
-// One event at a time: the next is written when everybody has the one before, so a proxy that waits
-// for more before it passes something on is noticed by the order alone.
 await scenario('every event passes a default nginx and a default haproxy by itself', async (world) => {
   const program = await (await server(world)).start();
   const proxies = { nginx: await nginx(world, program.origin), haproxy: await haproxy(world, program.origin) };
   const clients = [];
-  for (const [name, origin] of Object.entries(proxies)) {
-    for (const client of [new Curl(world), new CurlPolls(world)]) clients.push(await following(client, name, origin));
-  }
-  clients.push(await following(new Ws(world), 'haproxy', proxies.haproxy));
-
-  const log = new Log(program.origin);
-  for (let n = 0; n < STEPS; n += 1) {
-    await log.append(1);
-    const { id } = log.events.at(-1);
-    for (const { client, name } of clients) {
-      await until(`${client.name} behind ${name} has the newest event`, async () => (await client.newest()) === id);
-    }
-  }
-  for (const { client } of clients) log.check(await client.received());
+  for (const name of Object.keys(proxies)) clients.push([name, new Curl(world)], [name, new CurlPolls(world)]);
+  clients.push(['haproxy', new Ws(world)]);
+  for (const [name, client] of clients) await client.follow(proxies[name]);
+  const figures = await promptly(new Log(program.origin), clients);
 
   // A bare `proxy_pass` strips `Upgrade`, and the server says what to write instead.
   const { status, body } = await refusal(proxies.nginx);
   expect('a socket behind a bare proxy_pass', status, 426);
   const { detail } = JSON.parse(body);
   if (!/proxy/.test(detail)) throw new Error(`the refusal does not name the proxy's lines: ${detail}`);
-  return `${STEPS} events, ${clients.length} clients, a bare proxy_pass of a socket is told by 426`;
+  return `${figures}, a bare proxy_pass of a socket is told by 426`;
 });
 
 // What somebody is answered who asks for a socket and gets none.
@@ -50,9 +37,4 @@ function refusal(origin) {
       resolve({ status: answer.statusCode, body: parts.join('') });
     });
   });
-}
-
-async function following(client, name, origin) {
-  await client.follow(origin);
-  return { client, name };
 }

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    Append, Appended, Bus, Cursor, Error, ErrorKind, EventStore, Expected, FilterItem, Hint,
-    Listener, LocalBus, MemoryStore, NewEvent, Page, Read, Result, memory,
+    Append, Appended, Bus, Cursor, Error, ErrorKind, EventId, EventStore, Expected, Filter,
+    FilterItem, Hint, Listener, LocalBus, MemoryStore, NewEvent, Page, Read, Result, memory,
 };
 
 fn event(event_type: &str) -> NewEvent {
@@ -57,6 +57,37 @@ async fn live_comes_also_when_nothing_is_pending() {
     let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
     let live = Item::Live { cursor: Cursor::START, head: Cursor::START };
     assert_eq!(next(&mut subscription).await, live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_begins_in_memory_or_not_at_all() {
+    let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).ring(4, usize::MAX);
+    let hub = hub.start().await.unwrap();
+    let everything = Filter::everything;
+    let mut cursors = vec![Cursor::START];
+    for _ in 0..6 {
+        cursors.push(append(&hub, 1).await);
+    }
+    while Some(&hub.tip()) != cursors.last() {
+        tokio::task::yield_now().await;
+    }
+    for cursor in &cursors[..2] {
+        assert!(hub.tail(*cursor, everything()).is_none(), "{cursor} is no longer in memory");
+    }
+    let alien = Cursor::of(cursors[6].position(), EventId::from_bytes([7; 16]));
+    assert!(hub.tail(alien, everything()).is_none());
+    for (place, cursor) in cursors.iter().enumerate().skip(2) {
+        let mut tail = hub.tail(*cursor, everything()).unwrap();
+        assert_eq!(std::iter::from_fn(|| tail.try_next()).count(), 6 - place);
+    }
+    let mut tail = hub.tail(hub.tip(), everything()).unwrap();
+    assert!(timeout(Duration::from_secs(9), tail.next()).await.is_err(), "it says no `Live`");
+    let newest = append(&hub, 1).await;
+    assert_eq!(next(&mut tail).await.cursor(), newest);
+    drop(tail);
+    assert_eq!(hub.stats().open_subscriptions, 0);
+    hub.shutdown().await;
+    assert!(hub.tail(newest, everything()).is_none());
 }
 
 #[tokio::test(start_paused = true)]

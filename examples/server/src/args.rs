@@ -12,15 +12,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) listen: String,
 
-    /// Where the log is: `memory`, or `rusqlite:FILE`
+    /// Where the log is: `memory`, `rusqlite:FILE` or `sqlx:FILE`
     #[arg(long, value_name = "STORE", default_value = "memory")]
     pub(crate) store: StoreChoice,
+
+    /// What wakes those who follow: appends through this server, or those of
+    /// other processes on the same file, too
+    #[arg(long, value_enum, default_value_t = BusChoice::Local)]
+    pub(crate) bus: BusChoice,
 
     /// Take appends at `POST /streams/{stream}`
     #[arg(long)]
     pub(crate) allow_append: bool,
 
-    /// What an acknowledged append survives, with `rusqlite:FILE`
+    /// What an acknowledged append survives, in a file
     #[arg(long, value_enum, default_value_t = Survives::Full)]
     pub(crate) durability: Survives,
 
@@ -41,6 +46,7 @@ fn at_least_one() -> RangedU64ValueParser<usize> {
 pub(crate) enum StoreChoice {
     Memory,
     Rusqlite(PathBuf),
+    Sqlx(PathBuf),
 }
 
 impl FromStr for StoreChoice {
@@ -50,9 +56,21 @@ impl FromStr for StoreChoice {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("rusqlite", file)) if !file.is_empty() => Ok(Self::Rusqlite(file.into())),
-            _ => Err("give `memory`, or `rusqlite:FILE` as in `rusqlite:flights.db`".to_owned()),
+            Some(("sqlx", file)) if !file.is_empty() => Ok(Self::Sqlx(file.into())),
+            _ => {
+                let forms = "`memory`, `rusqlite:FILE` or `sqlx:FILE`";
+                Err(format!("give {forms}, as in `rusqlite:flights.db`"))
+            }
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BusChoice {
+    /// Appends through this server
+    Local,
+    /// Those of other processes on the same file, too
+    Sqlite,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -72,6 +90,7 @@ mod tests {
         assert_eq!("memory".parse(), Ok(StoreChoice::Memory));
         let file = StoreChoice::Rusqlite("C:\\flights.db".into());
         assert_eq!("rusqlite:C:\\flights.db".parse(), Ok(file));
+        assert_eq!("sqlx:flights.db".parse(), Ok(StoreChoice::Sqlx("flights.db".into())));
         for bad in ["", "rusqlite", "rusqlite:", "flights.db", "postgres:x"] {
             let error = bad.parse::<StoreChoice>().unwrap_err();
             assert!(error.contains("rusqlite:FILE"), "{bad}");

@@ -15,6 +15,7 @@ use crate::log::Log;
 
 const INDEX: &str = "a log of events\n\n\
     GET  /feed              a page; with `Accept: text/event-stream` a stream without end\n\
+    GET  /feed/ws           a WebSocket, for many subscriptions and for appends\n\
     GET  /streams/{stream}  a page of one stream\n\
     POST /streams/{stream}  append, if it is allowed\n\
     GET  /health/live       GET /health/ready       GET /openapi.json\n";
@@ -26,7 +27,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let address = listener.local_addr().map_err(|error| failed("no address", error))?;
     check_exposure(&args, address)?;
     let signals = Signals::listen()?;
-    let log = Log::open(&args.store, args.durability).await?;
+    let log = Log::open(&args).await?;
 
     let feed = feed(&log.hub, &args);
     let exposure = feed.exposure();

@@ -139,6 +139,29 @@ async fn followers_go_on_after_a_stop_and_after_a_kill() {
     assert!(page.contains(r#""version":3"#), "{page}");
 }
 
+#[tokio::test]
+async fn two_servers_share_a_file_through_two_drivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |driver| {
+        let store = format!("{driver}:{}", folder.path().join("flights.db").display());
+        let listen = ["--listen", "127.0.0.1:0", "--allow-append"];
+        Server::start(&[&listen[..], &["--store", &store, "--bus", "sqlite"]].concat())
+    };
+    let servers = [start("rusqlite"), start("sqlx")];
+    let mut follows = servers.each_ref().map(follow);
+    for leg in 0..4 {
+        let answer = servers[usize::from(leg % 2 == 1)].append(leg);
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        for follow in &mut follows {
+            assert_eq!(next_leg(follow).await, format!(r#"{{"leg":{leg}}}"#));
+        }
+    }
+    for server in servers {
+        server.interrupt();
+        assert!(server.ended());
+    }
+}
+
 #[test]
 fn an_interrupt_ends_a_thousand_streams_in_good_order() {
     rlimit();
@@ -201,6 +224,8 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(taken.contains("is taken") && taken.contains("--listen"), "{taken}");
     let store = fails(&["--store", "postgres:flights"]);
     assert!(store.contains("memory") && store.contains("rusqlite:FILE"), "{store}");
+    let bus = fails(&["--bus", "sqlite", "--listen", "127.0.0.1:0"]);
+    assert!(bus.contains("--store rusqlite:FILE"), "{bus}");
     let open = fails(&["--listen", "0.0.0.0:0"]);
     assert!(open.contains("--open-to-everyone"), "{open}");
     let nonsense = fails(&["--listen", "here"]);

@@ -1,21 +1,31 @@
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use downlink::{Endpoint, Frame, Result, Subscribe};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use http::header::{ACCEPT, HOST};
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::Empty;
+use tokio::time::timeout;
 
+use super::carrier::Carrier;
+use super::connector::{Connector, Tcp, Wire};
 use super::event_stream::EventStream;
-use super::exchange::Exchange;
 use super::failure::Failure;
 use super::follow::Follow;
 use super::frames::Frames;
+use super::ladder::Ladder;
+#[cfg(feature = "long-poll")]
+use super::long_poll;
 use super::pauses::Pauses;
 use super::request::{self, Target};
+use super::sse;
+#[cfg(feature = "websocket")]
+use super::websocket;
 
 const NAME: &str = concat!("downlink-rust/", env!("CARGO_PKG_VERSION"));
 
@@ -27,9 +37,14 @@ const NAME: &str = concat!("downlink-rust/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     endpoint: Endpoint,
     headers: HeaderMap,
+    /// `None` for plain TCP.
+    connector: Option<Arc<dyn Connector>>,
     connect_deadline: Duration,
-    answer_deadline: Duration,
-    event_limit: usize,
+    pub(super) answer_deadline: Duration,
+    pub(super) event_limit: usize,
+    #[cfg(feature = "long-poll")]
+    pub(super) polls: long_poll::Polls,
+    pub(super) ladder: Ladder,
     pub(super) pauses: Pauses,
 }
 
@@ -39,9 +54,13 @@ impl Client {
         Self {
             endpoint,
             headers: HeaderMap::new(),
+            connector: None,
             connect_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_secs(10),
             event_limit: EventStream::LIMIT,
+            #[cfg(feature = "long-poll")]
+            polls: long_poll::Polls::default(),
+            ladder: Carrier::Sse.into(),
             pauses: Pauses {
                 from: Duration::from_secs(1),
                 to: Duration::from_secs(10),
@@ -50,9 +69,23 @@ impl Client {
         }
     }
 
+    /// What carries the frames: one [`Carrier`], which is [`Carrier::Sse`] by
+    /// default, or several, such as [`Ladder::best`].
+    pub fn with_carrier(mut self, carrier: impl Into<Ladder>) -> Self {
+        self.ladder = carrier.into();
+        self
+    }
+
     /// A header for every request, such as `authorization`: none by default.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// What opens connections: plain TCP by default. With another connector an
+    /// endpoint may be `https`.
+    pub fn with_connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Some(Arc::new(connector));
         self
     }
 
@@ -62,7 +95,8 @@ impl Client {
         self
     }
 
-    /// How long the server may take to answer: 10 seconds by default.
+    /// How long the server may take to answer, beside what a poll asks it to
+    /// wait: 10 seconds by default.
     pub fn with_answer_deadline(mut self, deadline: Duration) -> Self {
         self.answer_deadline = deadline;
         self
@@ -72,6 +106,23 @@ impl Client {
     /// any store takes.
     pub fn with_event_limit(mut self, bytes: usize) -> Self {
         self.event_limit = bytes;
+        self
+    }
+
+    /// How long a long-poll asks the server to wait for an event, in whole
+    /// seconds: 15 by default, as often as a stream gives a sign of life, so
+    /// that it comes through the same proxies; 1 to 55.
+    #[cfg(feature = "long-poll")]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.polls.wait = Duration::from_secs(wait.as_secs().clamp(1, 55));
+        self
+    }
+
+    /// The most events that a long-poll asks for at a time: 1,000 by default,
+    /// which is also the most.
+    #[cfg(feature = "long-poll")]
+    pub fn with_page(mut self, events: usize) -> Self {
+        self.polls.limit = events.clamp(1, downlink::limits::MAX_PAGE_EVENTS);
         self
     }
 
@@ -92,8 +143,11 @@ impl Client {
         self
     }
 
-    /// Opens one connection and yields its frames as they were sent, until it
-    /// ends.
+    /// Opens one connection by the first carrier and yields its frames as they
+    /// were sent, until it ends.
+    ///
+    /// With long-poll a connection is a row of polls: it ends with the first
+    /// that finds no server, or one that ends.
     ///
     /// # Errors
     ///
@@ -111,8 +165,8 @@ impl Client {
     ///
     /// Dropping the future or the stream closes the connection.
     pub async fn connect(&self, subscribe: Subscribe) -> Result<BoxStream<'static, Result<Frame>>> {
-        let frames = self.open(&subscribe).await.map_err(|failure| failure.error)?;
-        Ok(frames.into_stream().boxed())
+        let frames = self.open(self.ladder.first(), &subscribe).await;
+        Ok(frames.map_err(|failure| failure.error)?.into_stream().boxed())
     }
 
     /// Follows the feed without end, through as many connections as it takes.
@@ -121,41 +175,59 @@ impl Client {
     ///
     /// [`Invalid`](downlink::ErrorKind::Invalid) and
     /// [`TooLarge`](downlink::ErrorKind::TooLarge) if the URL or the filter cannot be
-    /// said. No connection is opened yet.
+    /// said by every carrier. No connection is opened yet.
     pub fn follow(&self, subscribe: Subscribe) -> Result<Follow> {
-        Target::parse(&self.endpoint)?;
-        request::filter_query(subscribe.wanted())?;
+        self.target()?;
+        if self.ladder.carriers().any(Carrier::says_filters_in_the_url) {
+            request::filter_query(subscribe.wanted())?;
+        }
         Ok(Follow::new(self.clone(), subscribe))
     }
 
-    pub(super) async fn open(&self, subscribe: &Subscribe) -> Result<Frames, Failure> {
-        let target = Target::parse(&self.endpoint)?;
-        let filter = request::filter_query(subscribe.wanted())?;
-        let (cursor, after) = request::beginning(subscribe.begins_after());
-        let mut request = Request::get(target.feed(&filter, after.as_deref()))
-            .header(HOST, &target.authority)
-            .header(ACCEPT, "text/event-stream")
-            .header("feed-client", NAME);
-        if let Some(cursor) = cursor {
-            request = request.header("last-event-id", cursor.to_string());
+    pub(super) async fn open(
+        &self,
+        carrier: Carrier,
+        subscribe: &Subscribe,
+    ) -> Result<Frames, Failure> {
+        match carrier {
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket => websocket::open(self, subscribe).await.map(Frames::WebSocket),
+            Carrier::Sse => sse::open(self, subscribe).await.map(Frames::Sse),
+            #[cfg(feature = "long-poll")]
+            Carrier::LongPoll => long_poll::open(self, subscribe).await.map(Frames::LongPoll),
         }
+    }
+
+    pub(super) fn target(&self) -> Result<Target> {
+        Target::parse(&self.endpoint, self.connector.is_none())
+    }
+
+    /// Opens a connection, within its deadline.
+    pub(super) async fn dial(&self, target: &Target) -> Result<Box<dyn Wire>, Failure> {
+        let connector = self.connector.as_deref().unwrap_or(&Tcp);
+        let deadline = self.connect_deadline;
+        match timeout(deadline, connector.connect(&target.host, target.port)).await {
+            Ok(connected) => connected.map_err(|error| {
+                Failure::passing(format!("no connection to {}", target.authority), error)
+            }),
+            Err(_) => Err(Failure::late(format!("no connection after {deadline:?}"))),
+        }
+    }
+
+    /// A `GET` of this path, with what every request has.
+    pub(super) fn request(
+        &self,
+        target: &Target,
+        path: &str,
+    ) -> Result<Request<Empty<Bytes>>, Failure> {
+        let request =
+            Request::get(path).header(HOST, &target.authority).header("feed-client", NAME);
         let mut request = request
             .body(Empty::new())
             .map_err(|error| Failure::passing("the request cannot be written", error))?;
         request.headers_mut().extend(self.headers.clone());
-        let (connect, answer) = (self.connect_deadline, self.answer_deadline);
-        let (parts, exchange) = Exchange::open(&target, request, connect, answer).await?;
-        if is_event_stream(&parts) {
-            return Ok(Frames::new(exchange, self.event_limit));
-        }
-        Err(Failure::refused(&parts, &exchange.explanation(answer).await))
+        Ok(request)
     }
-}
-
-fn is_event_stream(answer: &http::response::Parts) -> bool {
-    let content_type = answer.headers.get(http::header::CONTENT_TYPE);
-    let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
-    answer.status == http::StatusCode::OK && content_type.starts_with(b"text/event-stream")
 }
 
 impl fmt::Debug for Client {
@@ -163,6 +235,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("endpoint", &self.endpoint)
+            .field("carriers", &self.ladder)
             .field("headers", &self.headers.keys())
             .finish_non_exhaustive()
     }

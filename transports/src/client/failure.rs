@@ -12,8 +12,14 @@ pub(super) struct Failure {
     pub(super) error: Error,
     /// Whether the same request would be refused again.
     pub(super) is_permanent: bool,
+    /// Whether another carrier may do better: what failed is neither the
+    /// network nor was it the server's own word.
+    pub(super) is_of_the_carrier: bool,
     /// How long the server wants to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// What the server calls its refusal, if it is a feed's.
+    #[cfg_attr(not(feature = "long-poll"), allow(dead_code, reason = "polls tell it"))]
+    pub(super) code: Option<String>,
 }
 
 impl Failure {
@@ -23,44 +29,61 @@ impl Failure {
     ) -> Self {
         let source = source.into();
         let message = format!("{}: {source}", message.into());
-        let error = Error::with_source(ErrorKind::Unavailable, message, source);
-        Self { error, is_permanent: false, retry_after: None }
+        Self::of(Error::with_source(ErrorKind::Unavailable, message, source), false)
     }
 
+    /// Something that did not come in time.
     pub(super) fn late(message: impl Into<String>) -> Self {
-        let error = Error::new(ErrorKind::Unavailable, message);
-        Self { error, is_permanent: false, retry_after: None }
+        Self::of(Error::new(ErrorKind::Unavailable, message), false)
     }
 
-    /// An answer other than a stream.
-    pub(super) fn refused(answer: &Parts, body: &[u8]) -> Self {
+    /// Another carrier may do better.
+    pub(super) fn of_the_carrier(mut self) -> Self {
+        self.is_of_the_carrier = true;
+        self
+    }
+
+    /// An answer that is not what was asked for: `what` says so of one that
+    /// succeeded.
+    pub(super) fn refused(answer: &Parts, body: &[u8], what: &str) -> Self {
         let status = answer.status;
         if status.is_redirection() {
             let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("?");
-            return Self::permanent(format!("the feed is elsewhere: take the URL {to}"));
+            return Self::elsewhere(format!("the feed is elsewhere: take the URL {to}"));
         }
-        if status.is_success() {
-            let message = format!(
-                "the answer ({status}) is no event stream: is there a feed router at this URL?"
-            );
-            return Self::permanent(message);
+        if status.is_success() || status.is_informational() {
+            return Self::elsewhere(format!(
+                "the answer ({status}) is {what}: is there a feed router at this URL?"
+            ));
         }
+        let code = parse::problem_code(body);
         let is_permanent = status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429);
         let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        Self { error: parse::refusal(status, body), is_permanent, retry_after }
+        Self {
+            error: parse::refusal(status, body),
+            is_permanent,
+            // A feed that does not have the carrier, and whoever is not a feed.
+            is_of_the_carrier: code.is_none() || matches!(status.as_u16(), 404 | 405 | 426),
+            retry_after: seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs),
+            code,
+        }
     }
 
-    fn permanent(message: String) -> Self {
-        let error = Error::new(ErrorKind::Invalid, message);
-        Self { error, is_permanent: true, retry_after: None }
+    fn elsewhere(message: String) -> Self {
+        Self::of(Error::new(ErrorKind::Invalid, message), true).of_the_carrier()
+    }
+
+    fn of(error: Error, is_permanent: bool) -> Self {
+        Self { error, is_permanent, is_of_the_carrier: false, retry_after: None, code: None }
     }
 }
 
 impl From<Error> for Failure {
-    /// An error of this end, which a repetition does not change.
+    /// An error of this end, which a repetition does not change; or one that
+    /// says itself that it passes.
     fn from(error: Error) -> Self {
-        Self { error, is_permanent: true, retry_after: None }
+        let is_permanent = !error.is_retryable();
+        Self::of(error, is_permanent)
     }
 }
 
@@ -75,7 +98,7 @@ mod tests {
         for (name, value) in headers {
             answer = answer.header(*name, *value);
         }
-        Failure::refused(&answer.body(()).unwrap().into_parts().0, b"")
+        Failure::refused(&answer.body(()).unwrap().into_parts().0, b"", "no event stream")
     }
 
     #[test]
@@ -96,5 +119,23 @@ mod tests {
         assert!(
             refused(302, &[("location", "https://x/feed")]).error.to_string().contains("x/feed")
         );
+    }
+
+    #[test]
+    fn another_carrier_may_do_better_unless_the_feed_itself_refuses() {
+        let of_the_carrier = |status: u16, body: &str| {
+            let answer = Response::builder().status(status).body(()).unwrap().into_parts().0;
+            Failure::refused(&answer, body.as_bytes(), "no page").is_of_the_carrier
+        };
+        let problem = |code: &str| format!(r#"{{"code":"{code}","detail":"d","retryable":false}}"#);
+        for status in [200, 204, 302, 400, 403, 404, 426, 500, 501, 502, 503] {
+            assert!(of_the_carrier(status, "<html>"), "{status}");
+        }
+        for (status, code) in [(404, "not-found"), (426, "upgrade-required")] {
+            assert!(of_the_carrier(status, &problem(code)), "{code}");
+        }
+        for (status, code) in [(400, "bad-filter"), (410, "cursor-ahead"), (503, "draining")] {
+            assert!(!of_the_carrier(status, &problem(code)), "{code}");
+        }
     }
 }

@@ -5,8 +5,11 @@
 //! cannot help. [`Client::connect`] is one connection, for tests and for those
 //! who reconnect in their own way.
 //!
+//! [`Client::with_carrier`] chooses what carries the frames, or lets the client
+//! find out what comes through, with [`Ladder::best`].
+//!
 //! HTTP/1.1 over TCP, without TLS: for services on one network, or behind a
-//! local proxy that adds it.
+//! local proxy that adds it, or with a [`Connector`] of your own.
 //!
 //! # Examples
 //!
@@ -27,16 +30,30 @@
 //! # Ok(()) }
 //! ```
 
+mod carrier;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod client;
+mod connector;
 mod event_stream;
 mod exchange;
 mod failure;
 mod follow;
+mod following;
 mod frames;
+mod ladder;
+#[cfg(feature = "long-poll")]
+mod long_poll;
 mod pauses;
 mod request;
+mod sse;
+#[cfg(feature = "websocket")]
+mod websocket;
 
+pub use carrier::Carrier;
 pub use client::Client;
+pub use connector::{Connector, Wire};
 pub use event_stream::{EventStream, StreamEvent};
 pub use follow::Follow;
+pub use ladder::Ladder;
+#[cfg(feature = "websocket")]
+pub use websocket::{Channel, Socket};

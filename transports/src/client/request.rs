@@ -1,9 +1,10 @@
-use std::fmt::Write;
-
 use downlink::{After, Cursor, Endpoint, Error, ErrorKind, Filter, FilterItem, Pattern, Result};
-use http::Uri;
+use http::header::HeaderName;
+use http::{HeaderValue, Uri};
 
 use crate::wire;
+
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The longest query of a filter, in bytes.
 const LONGEST_QUERY: usize = 8 << 10;
@@ -18,51 +19,59 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn parse(endpoint: &Endpoint) -> Result<Self> {
+    /// The parts of the endpoint's URL; a `plain` connection has no TLS.
+    pub(super) fn parse(endpoint: &Endpoint, is_plain: bool) -> Result<Self> {
         let url = endpoint.as_str();
         let uri: Uri = url.parse().map_err(|error| {
             let message = format!("'{url}' is not a URL: give one like http://127.0.0.1:3000");
             Error::with_source(ErrorKind::Invalid, message, error)
         })?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
-        let (Some("http"), Some(authority), None) = (uri.scheme_str(), authority, uri.query())
-        else {
+        let port = match uri.scheme_str() {
+            Some("http") => Some(80),
+            // Whoever brings a connector of his own may have brought TLS.
+            Some("https") if !is_plain => Some(443),
+            _ => None,
+        };
+        let (Some(port), Some(authority), None) = (port, authority, uri.query()) else {
             return Err(invalid(format!(
                 "'{url}' is not served by this client: give a URL like http://127.0.0.1:3000/api, \
-                 without TLS, user name or query"
+                 without TLS (unless `Client::with_connector` adds it), user name or query"
             )));
         };
         Ok(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(port),
             authority: authority.to_string(),
             path: uri.path().trim_end_matches('/').to_owned(),
         })
     }
 
-    pub(super) fn feed(&self, filter: &str, after: Option<&str>) -> String {
-        let mut feed = format!("{}/feed", self.path);
-        let mut separator = '?';
-        if !filter.is_empty() {
-            feed.push(separator);
-            feed += filter;
-            separator = '&';
+    /// The path of a route, with those of these parameters that are not empty.
+    pub(super) fn path(&self, route: &str, parameters: &[String]) -> String {
+        let mut path = format!("{}{route}", self.path);
+        let given = parameters.iter().filter(|parameter| !parameter.is_empty());
+        for (separator, parameter) in std::iter::once('?').chain(std::iter::repeat('&')).zip(given)
+        {
+            path.push(separator);
+            path += parameter;
         }
-        if let Some(after) = after {
-            write!(feed, "{separator}after={after}").expect("writing to a String");
-        }
-        feed
+        path
     }
 }
 
 /// How a request says where to begin: a cursor in the header, which the server
 /// holds above all, and anything else in the query.
-pub(super) fn beginning(after: After) -> (Option<Cursor>, Option<String>) {
+pub(super) fn beginning(after: After) -> (Option<HeaderValue>, String) {
     match after {
-        After::Start => (None, None),
-        After::Cursor(cursor) => (Some(cursor), None),
-        other => (None, Some(wire::after_text(other))),
+        After::Start => (None, String::new()),
+        After::Cursor(cursor) => (Some(header(cursor)), String::new()),
+        other => (None, format!("after={}", wire::after_text(other))),
     }
+}
+
+fn header(cursor: Cursor) -> HeaderValue {
+    HeaderValue::try_from(cursor.to_string()).expect("a cursor is hex digits and a hyphen")
 }
 
 /// The filter as a query.
@@ -128,13 +137,16 @@ mod tests {
 
     #[test]
     fn urls_are_taken_apart() {
-        let target = Target::parse(&Endpoint::new("http://[::1]:3000/api/")).unwrap();
+        let target = Target::parse(&Endpoint::new("http://[::1]:3000/api/"), true).unwrap();
         assert_eq!((&*target.host, target.port, &*target.authority), ("::1", 3000, "[::1]:3000"));
-        assert_eq!(target.feed("", None), "/api/feed");
-        assert_eq!(target.feed("", Some("now")), "/api/feed?after=now");
-        assert_eq!(target.feed("type=A", Some("last:3")), "/api/feed?type=A&after=last:3");
-        let target = Target::parse(&Endpoint::new("http://localhost")).unwrap();
-        assert_eq!((target.port, &*target.feed("", None)), (80, "/feed"));
+        let path = |parameters: [&str; 2]| target.path("/feed", &parameters.map(Into::into));
+        assert_eq!(path(["", ""]), "/api/feed");
+        assert_eq!(path(["", "after=now"]), "/api/feed?after=now");
+        assert_eq!(path(["type=A", "after=last:3"]), "/api/feed?type=A&after=last:3");
+        let target = Target::parse(&Endpoint::new("http://localhost"), true).unwrap();
+        assert_eq!((target.port, &*target.path("/feed", &[])), (80, "/feed"));
+        let target = Target::parse(&Endpoint::new("https://feed.example"), false).unwrap();
+        assert_eq!(target.port, 443);
     }
 
     #[test]
@@ -142,7 +154,7 @@ mod tests {
         for bad in
             ["", "127.0.0.1:3000", "https://x", "http://", "http://u:p@x", "http://x/?a=b", "/x"]
         {
-            let error = Target::parse(&Endpoint::new(bad)).unwrap_err();
+            let error = Target::parse(&Endpoint::new(bad), true).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{bad}");
         }
     }
@@ -150,10 +162,11 @@ mod tests {
     #[test]
     fn a_beginning_is_a_header_or_a_parameter() {
         let position = Position::new(7).unwrap();
-        assert_eq!(beginning(After::Start), (None, None));
-        assert_eq!(beginning(After::Last(3)), (None, Some("last:3".into())));
-        assert_eq!(beginning(After::Position(position)), (None, Some("7".into())));
-        assert_eq!(beginning(After::Cursor(Cursor::START)), (Some(Cursor::START), None));
+        assert_eq!(beginning(After::Start), (None, String::new()));
+        assert_eq!(beginning(After::Last(3)), (None, "after=last:3".into()));
+        assert_eq!(beginning(After::Position(position)), (None, "after=7".into()));
+        let start = HeaderValue::from_static("0000000000000000-00000000");
+        assert_eq!(beginning(After::Cursor(Cursor::START)), (Some(start), String::new()));
     }
 
     #[test]

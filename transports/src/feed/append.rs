@@ -1,26 +1,21 @@
-use std::time::Duration;
-
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use downlink::{Append, Expected, NewEvent, limits};
+use downlink::{Append, Appended, Expected, NewEvent, StreamId, limits};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::timeout;
 
 use super::Feed;
 use super::headers::{FeedCursor, json};
 use super::rights::Rights;
 use super::stream::name;
+use crate::steady::{HALT, Halted, Steady};
 use crate::wire::{self, Code, Problem, Query};
 
 /// The bytes of a body: what one append may have in all.
 const MAX_BODY_BYTES: usize = limits::MAX_APPEND_BYTES;
-
-/// How long a body may come to a halt.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `POST /streams/{stream}`: an append.
 pub(super) async fn answer(
@@ -34,13 +29,32 @@ pub(super) async fn answer(
     let expected = query.one("expected")?.map_or(Ok(Expected::Any), wire::parse_expected)?;
     check_headers(&parts.headers)?;
     let events = wire::parse_events(&read(body).await?)?;
+    let (appended, body) = append(feed, rights, stream, expected, events).await?;
+    let status = if appended.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((FeedCursor(appended.cursor), json(status, body)).into_response())
+}
+
+/// Appends what these rights allow, and says what was stored as the contract
+/// has it.
+pub(super) async fn append(
+    feed: &Feed,
+    rights: &Rights,
+    stream: StreamId,
+    expected: Expected,
+    events: Vec<NewEvent>,
+) -> Result<(Appended, String), Problem> {
     rights.check_append(&stream, &events)?;
     let ids: Vec<_> = events.iter().map(NewEvent::id).collect();
-    let append = Append::to(stream, expected, events)?;
-    let appended = feed.hub.append_all(append).await?;
-    let status = if appended.duplicate { StatusCode::OK } else { StatusCode::CREATED };
-    let body = wire::appended_json(&appended, &ids);
-    Ok((FeedCursor(appended.cursor), json(status, body)).into_response())
+    let appended = feed.hub.append_all(Append::to(stream, expected, events)?).await?;
+    let json = wire::appended_json(&appended, &ids);
+    Ok((appended, json))
+}
+
+/// The refusal of every append by a feed that takes none.
+pub(super) fn disabled() -> Problem {
+    let detail = "this feed takes no appends: the program that serves this feed has to allow them \
+                  (Feed::with_append; for the example server, --allow-append)";
+    Problem::new(Code::AppendDisabled, detail)
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
@@ -69,23 +83,23 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     if announced > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    let mut body = Limited::new(body, MAX_BODY_BYTES);
+    let mut body = Limited::new(Steady::new(body, HALT, || ()), MAX_BODY_BYTES);
     let mut whole = BytesMut::new();
-    while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(|_| halted())? {
+    while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) => whole.extend(frame.into_data()),
             Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(_) => {
-                return Err(Problem::new(Code::Invalid, "the body broke off: send it whole"));
-            }
+            Err(error) => return Err(broken(&*error)),
         }
     }
     Ok(whole.freeze())
 }
 
-fn halted() -> Problem {
-    let detail = format!("nothing of the body came for {PATIENCE:?}: send it without a break");
-    Problem::new(Code::RequestTimeout, detail)
+fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
+    match Halted::behind(error) {
+        Some(halted) => Problem::new(Code::RequestTimeout, halted.to_string()),
+        None => Problem::new(Code::Invalid, "the body broke off: send it whole"),
+    }
 }
 
 fn too_large() -> Problem {

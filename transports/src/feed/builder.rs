@@ -76,7 +76,7 @@ impl Feed {
         }
     }
 
-    /// Takes appends at `POST /streams/{stream}`. Off by default: an
+    /// Takes appends at `POST /streams/{stream}` and on sockets. Off by default: an
     /// application usually decides on commands of its own and appends itself.
     pub fn with_append(mut self) -> Self {
         self.append = true;

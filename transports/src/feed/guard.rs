@@ -75,12 +75,11 @@ fn peer(parts: &Parts) -> Option<SocketAddr> {
 }
 
 /// Refuses what a page of another site may have caused: whatever is not safe,
-/// as appends are, and what a cookie authenticates.
-pub(super) fn check_origin(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
+/// as appends and sockets are, and what a cookie authenticates.
+pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<(), Problem> {
     let by_cookie = feed.authorize.is_some()
         && parts.headers.contains_key(COOKIE)
         && !parts.headers.contains_key(AUTHORIZATION);
-    let is_safe = parts.method.is_safe();
     if is_safe && !by_cookie {
         return Ok(());
     }

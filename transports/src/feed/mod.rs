@@ -6,6 +6,7 @@
 mod append;
 mod builder;
 mod drain;
+mod ending;
 mod guard;
 mod headers;
 mod hosts;
@@ -14,6 +15,8 @@ mod rights;
 mod route;
 pub(crate) mod sse;
 mod stream;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use axum::Router;
 use downlink::Hub;

@@ -39,12 +39,14 @@ pub(super) async fn answer(
     let after = wire::resume(&parts.headers, &query)?;
     let filter = wire::filter_of_query(&query)?.and(rights.filter());
     let poll = Poll { feed, filter, limit };
-    let mut found = poll.first(after).await?;
-    if !wait.is_zero() && parts.method != Method::HEAD {
+    let waits = !wait.is_zero() && parts.method != Method::HEAD;
+    let found = if waits {
         let end = Instant::now() + wait;
         let end = rights.ends().map_or(end, |rights| rights.min(end));
-        found = poll.until(found, end, drain).await?;
-    }
+        poll.wait(after, end, drain).await?
+    } else {
+        poll.first(after).await?
+    };
     let body = found.events.feed_page(found.cursor, found.head, found.more);
     let response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
     Ok(if drain.has_begun() { closing(response) } else { response })
@@ -110,16 +112,42 @@ impl Poll<'_> {
         Ok(self.feed.hub.subscribe(subscribe).await?)
     }
 
-    /// The first run of events after what was found, or nothing at the end of
-    /// the time or the server.
-    async fn until(&self, mut found: Found, end: Instant, drain: &Drain) -> Result<Found, Problem> {
+    /// The first run of events, or nothing at the end of the time or the server.
+    ///
+    /// Whoever waits at the tail costs the store nothing: the tail reads once
+    /// for all of them.
+    async fn wait(&self, after: After, end: Instant, drain: &Drain) -> Result<Found, Problem> {
+        let at_the_tail = match after {
+            After::Cursor(cursor) => self.tail(cursor),
+            _ => None,
+        };
+        if let Some(subscription) = at_the_tail {
+            return self.until(subscription, end, drain).await;
+        }
+        let mut found = self.first(after).await?;
         while found.is_empty() && found.more && Instant::now() < end {
             found = self.read(Read::log().resume(found.cursor)).await?;
         }
         if !found.is_empty() || found.more {
             return Ok(found);
         }
-        let mut subscription = self.subscribe(After::Cursor(found.cursor)).await?;
+        let subscription = match self.tail(found.cursor) {
+            Some(subscription) => subscription,
+            None => self.subscribe(After::Cursor(found.cursor)).await?,
+        };
+        self.until(subscription, end, drain).await
+    }
+
+    fn tail(&self, after: Cursor) -> Option<Subscription> {
+        self.feed.hub.tail(after, self.filter.clone())
+    }
+
+    async fn until(
+        &self,
+        mut subscription: Subscription,
+        end: Instant,
+        drain: &Drain,
+    ) -> Result<Found, Problem> {
         let waited = tokio::select! {
             biased;
             () = drain.begins() => None,

@@ -12,6 +12,8 @@ use http::{Method, StatusCode};
 
 use super::drain::Drain;
 use super::rights::Rights;
+#[cfg(feature = "websocket")]
+use super::websocket;
 use super::{Feed, append, guard, headers, page, sse, stream};
 use crate::wire::{Code, Problem};
 
@@ -19,18 +21,29 @@ use crate::wire::{Code, Problem};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Feed,
+    #[cfg(feature = "websocket")]
+    Socket,
     Stream,
 }
+
+/// What is served, for whoever asks for something else.
+const PATHS: &str = if cfg!(feature = "websocket") {
+    "/feed, /feed/ws and /streams/{stream}"
+} else {
+    "/feed and /streams/{stream}"
+};
 
 pub(super) fn router(feed: &Arc<Feed>) -> Router {
     let to = |route: Option<Route>| {
         let feed = Arc::clone(feed);
         move |request: Request| answer(feed, route, request)
     };
-    Router::new()
+    let router = Router::new()
         .route("/feed", any(to(Some(Route::Feed))))
-        .route("/streams/{stream}", any(to(Some(Route::Stream))))
-        .fallback(to(None))
+        .route("/streams/{stream}", any(to(Some(Route::Stream))));
+    #[cfg(feature = "websocket")]
+    let router = router.route("/feed/ws", any(to(Some(Route::Socket))));
+    router.fallback(to(None))
 }
 
 async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Response {
@@ -48,8 +61,9 @@ async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Resp
 /// Checks a request for a route of the application's own.
 pub(super) async fn guarded(feed: Arc<Feed>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    let is_safe = parts.method.is_safe();
     let checked =
-        guard::check_host(&feed, &parts).and_then(|()| guard::check_origin(&feed, &parts));
+        guard::check_host(&feed, &parts).and_then(|()| guard::check_origin(&feed, &parts, is_safe));
     match checked {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => headers::finish(&feed, &parts, problem.into_response()),
@@ -57,14 +71,14 @@ pub(super) async fn guarded(feed: Arc<Feed>, request: Request, next: Next) -> Re
 }
 
 async fn dispatch(
-    feed: &Feed,
+    feed: &Arc<Feed>,
     route: Option<Route>,
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
     guard::check_host(feed, parts)?;
     let Some(route) = route else {
-        let detail = "nothing is served here: the paths are /feed and /streams/{stream}";
+        let detail = format!("nothing is served here: the paths are {PATHS}");
         return Err(Problem::new(Code::NotFound, detail));
     };
     let allow = route.allow(feed);
@@ -73,7 +87,7 @@ async fn dispatch(
         return Ok((StatusCode::NO_CONTENT, allow).into_response());
     }
     route.check_method(&parts.method, allow)?;
-    guard::check_origin(feed, parts)?;
+    guard::check_origin(feed, parts, route.is_safe(&parts.method))?;
     let drain = Drain::of(feed, parts);
     if drain.has_begun() {
         return Err(Problem::new(Code::Draining, "the server is about to go: repeat it later"));
@@ -84,6 +98,8 @@ async fn dispatch(
             sse::answer(feed, parts, &rights, drain).await
         }
         Route::Feed => page::answer(feed, parts, &rights, &drain).await,
+        #[cfg(feature = "websocket")]
+        Route::Socket => websocket::answer(feed, parts, &rights, drain).await,
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
@@ -91,7 +107,8 @@ async fn dispatch(
     }
 }
 
-async fn rights(feed: &Feed, parts: &Parts) -> Result<Rights, Problem> {
+/// What this request may see now.
+pub(super) async fn rights(feed: &Feed, parts: &Parts) -> Result<Rights, Problem> {
     match &feed.authorize {
         Some(authorize) => authorize.authorize(parts).await?.check_not_ended(),
         None => Ok(Rights::everything()),
@@ -99,6 +116,16 @@ async fn rights(feed: &Feed, parts: &Parts) -> Result<Rights, Problem> {
 }
 
 impl Route {
+    /// Whether a page of another site may cause it: it does not see the answer,
+    /// unless that is a socket's.
+    fn is_safe(self, method: &Method) -> bool {
+        #[cfg(feature = "websocket")]
+        if self == Self::Socket {
+            return false;
+        }
+        method.is_safe()
+    }
+
     fn allow(self, feed: &Feed) -> &'static str {
         match self {
             Self::Stream if feed.append => "GET, HEAD, POST, OPTIONS",
@@ -111,9 +138,7 @@ impl Route {
             return Ok(());
         }
         let problem = if self == Self::Stream && method == Method::POST {
-            let detail = "this feed takes no appends: the program that serves this feed has to \
-                          allow them (Feed::with_append; for the example server, --allow-append)";
-            Problem::new(Code::AppendDisabled, detail)
+            append::disabled()
         } else {
             Problem::new(Code::MethodNotAllowed, format!("the methods here are {allow}"))
         };

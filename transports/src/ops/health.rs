@@ -77,7 +77,7 @@ mod tests {
     async fn a_server_that_drains_is_not_ready() {
         let hub = downlink::memory::hub().await.unwrap();
         let drain = CancellationToken::new();
-        let connection = Connection { peer: ([127, 0, 0, 1], 1).into(), drain: drain.clone() };
+        let connection = Connection::new(([127, 0, 0, 1], 1).into(), drain.clone());
         assert_eq!(status(&hub, "/health/ready", Some(connection.clone())).await, StatusCode::OK);
         drain.cancel();
         let drained = status(&hub, "/health/ready", Some(connection)).await;

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn every_route_of_the_contract_is_described() {
         let paths: BTreeSet<_> = json()["paths"].as_object().unwrap().keys().cloned().collect();
-        let expected = ["/feed", "/health/live", "/health/ready", "/streams/{stream}"];
+        let expected = ["/feed", "/feed/ws", "/health/live", "/health/ready", "/streams/{stream}"];
         assert_eq!(paths.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     }
 }

@@ -6,6 +6,9 @@ use downlink::{Error, ErrorKind, Result};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::slot::Slot;
+use super::stats::{Counters, count};
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -23,7 +26,10 @@ const SEND_BUFFER: usize = 64 << 10;
 /// # Cancel safety
 ///
 /// No connection is lost.
-pub(super) async fn accept(listener: &TcpListener) -> Result<(TcpStream, SocketAddr)> {
+pub(super) async fn accept(
+    listener: &TcpListener,
+    counters: &Counters,
+) -> Result<(TcpStream, SocketAddr)> {
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match listener.accept().await {
@@ -33,6 +39,7 @@ pub(super) async fn accept(listener: &TcpListener) -> Result<(TcpStream, SocketA
         match weigh(&error) {
             Weight::OneConnection => {}
             Weight::Passing => {
+                count(&counters.failed_accepts);
                 tracing::warn!(%error, ?pause, "cannot accept: is the limit of open files too low?");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -79,7 +86,8 @@ pub(super) fn tune(stream: &TcpStream, patience: Duration) -> io::Result<()> {
 }
 
 /// Makes the next close of this socket discard what the peer has not read.
-pub(super) fn abort_on_close(stream: &TcpStream) {
+pub(super) fn abort_on_close(stream: &TcpStream, slot: &Slot) {
+    slot.stalled();
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel gives up");
     }

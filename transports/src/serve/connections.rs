@@ -2,13 +2,11 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
 use axum::response::Response;
-use futures::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,11 +16,16 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
-use tower::Service as _;
 
+use super::accept;
+use super::clients::{Clients, Place};
+use super::limits::Limits;
+use super::proxies::TrustedProxies;
+use super::refusal::{self, Why};
+use super::requests::{Proxied, Requests};
+use super::slot::Slot;
 use super::socket::Socket;
-use super::{accept, refusal};
+use super::stats::{Counters, count};
 use crate::Connection;
 
 /// The head of a request, and what is read or written at a time, in bytes.
@@ -41,12 +44,16 @@ const ONE_ANSWER: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     router: Router,
     http: http1::Builder,
-    /// For connections that get one answer: beyond the limit, and during the
+    /// For connections that get one answer: beyond a limit, and during the
     /// drain.
     once: http1::Builder,
+    read_stall: Duration,
     write_stall: Duration,
     slots: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    clients: Option<Arc<Clients>>,
+    proxies: Option<Arc<TrustedProxies>>,
+    pub(super) counters: Arc<Counters>,
     pub(super) open: TaskTracker,
     /// Connections that came during the drain, which does not wait for them.
     late: TaskTracker,
@@ -56,27 +63,31 @@ pub(super) struct Connections {
     pub(super) cut: CancellationToken,
 }
 
-/// What a connection holds while its socket is open.
-type Slot = (OwnedSemaphorePermit, TaskTrackerToken);
+/// A connection that was let in.
+struct Admitted {
+    permit: OwnedSemaphorePermit,
+    place: Option<Place>,
+    proxied: Option<Box<Proxied>>,
+}
 
 impl Connections {
-    pub(super) fn new(
-        router: Router,
-        limit: usize,
-        header_timeout: Duration,
-        write_stall: Duration,
-    ) -> Self {
+    pub(super) fn new(router: Router, limits: Limits, counters: Arc<Counters>) -> Self {
+        let timeout = limits.header_timeout;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(BUFFER);
+        http.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(BUFFER);
         let mut once = http.clone();
-        once.keep_alive(false).header_read_timeout(header_timeout.min(ONE_ANSWER));
+        once.keep_alive(false).header_read_timeout(timeout.min(ONE_ANSWER));
         Self {
             router,
             http,
             once,
-            write_stall,
-            slots: Arc::new(Semaphore::new(limit)),
+            read_stall: limits.read_stall,
+            write_stall: limits.write_stall,
+            slots: Arc::new(Semaphore::new(limits.connections)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            clients: limits.per_client.map(|limit| Arc::new(Clients::new(limit))),
+            proxies: limits.proxies.map(Arc::new),
+            counters,
             open: TaskTracker::new(),
             late: TaskTracker::new(),
             drain: CancellationToken::new(),
@@ -87,52 +98,92 @@ impl Connections {
     /// Serves an accepted connection in a task of its own, or tells it to come
     /// again.
     pub(super) fn spawn(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        count(&self.counters.accepted);
         if let Err(error) = accept::tune(&stream, self.write_stall) {
             tracing::debug!(%peer, %error, "the connection was gone before it was served");
             return;
         }
-        let is_late = self.drain.is_cancelled();
-        let tracker = if is_late { &self.late } else { &self.open };
-        let socket = |permit| {
-            let slot = (permit, tracker.token());
-            Socket::new(stream, self.write_stall, accept::abort_on_close, slot)
-        };
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            let service = service_fn(self.answers(peer));
-            if is_late {
-                self.drive_once(socket(slot), peer, service);
-            } else {
-                self.drive(socket(slot), peer, service);
+        match self.admit(peer) {
+            Ok(admitted) => self.serve(stream, peer, admitted),
+            Err(why) => self.refuse(stream, peer, why),
+        }
+    }
+
+    fn admit(&self, peer: SocketAddr) -> Result<Admitted, Why> {
+        let trusted = self.proxies.as_ref().filter(|proxies| proxies.trust(peer.ip()));
+        let proxied = trusted.map(|proxies| {
+            let (proxies, clients) = (Arc::clone(proxies), self.clients.clone());
+            Box::new(Proxied { proxies, clients, upgraded: Arc::default() })
+        });
+        let place = match &self.clients {
+            Some(clients) if proxied.is_none() => {
+                Some(clients.admit(peer.ip()).ok_or(Why::Client)?)
             }
-        } else if let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() {
-            tracing::debug!(%peer, "at the limit of connections: this one is told to come again");
-            let answer =
-                |request: Request<Incoming>| ready(Ok::<_, Infallible>(refusal::answer(&request)));
-            self.drive_once(socket(refusal), peer, service_fn(answer));
+            _ => None,
+        };
+        let permit = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Why::All)?;
+        Ok(Admitted { permit, place, proxied })
+    }
+
+    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, admitted: Admitted) {
+        let Admitted { permit, place, proxied } = admitted;
+        let is_late = self.drain.is_cancelled();
+        let upgraded = proxied.as_ref().map(|proxied| Arc::clone(&proxied.upgraded));
+        let socket = self.socket(stream, permit, (place, upgraded), is_late);
+        // One of its own, so that connections do not meet at one lock with every event.
+        let drain = self.drain.child_token();
+        let requests = Requests {
+            router: self.router.clone(),
+            connection: Connection::new(peer, drain.clone()),
+            counters: Arc::clone(&self.counters),
+            read_stall: self.read_stall,
+            proxied,
+        };
+        let service = service_fn(move |request| requests.answer(request));
+        if is_late {
+            self.drive_once(socket, peer, service);
         } else {
+            self.drive(socket, peer, drain, service);
+        }
+    }
+
+    fn refuse(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, why: Why) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            count(&self.counters.dropped);
             tracing::debug!(%peer, "far beyond the limit of connections: this one is closed");
-        }
+            return;
+        };
+        count(match why {
+            Why::All => &self.counters.refused,
+            Why::Client => &self.counters.limited,
+        });
+        tracing::debug!(%peer, ?why, "at a limit: this connection is told to come again");
+        let socket = self.socket(stream, permit, (None, None), self.drain.is_cancelled());
+        let answer = move |request: Request<Incoming>| {
+            ready(Ok::<_, Infallible>(refusal::last_answer(&request, why)))
+        };
+        self.drive_once(socket, peer, service_fn(answer));
     }
 
-    /// What answers the requests of one connection.
-    fn answers(
+    fn socket(
         &self,
-        peer: SocketAddr,
-    ) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Result<Response, Infallible>> + use<>
-    {
-        let connection = Connection { peer, drain: self.drain.clone() };
-        let router = self.router.clone();
-        move |mut request| {
-            let extensions = request.extensions_mut();
-            extensions.insert(connection.clone());
-            extensions.insert(ConnectInfo(peer));
-            // Boxed, because its place is kept for as long as the body lasts.
-            Box::pin(router.clone().call(request))
-        }
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        places: (Option<Place>, Option<Arc<OnceLock<Place>>>),
+        is_late: bool,
+    ) -> Socket<TcpStream, Slot> {
+        let tracker = if is_late { &self.late } else { &self.open };
+        let slot = Slot::new(permit, tracker.token(), places, Arc::clone(&self.counters));
+        Socket::new(stream, self.write_stall, accept::abort_on_close, slot)
     }
 
-    fn drive<S>(self: &Arc<Self>, socket: Socket<TcpStream, Slot>, peer: SocketAddr, service: S)
-    where
+    fn drive<S>(
+        self: &Arc<Self>,
+        socket: Socket<TcpStream, Slot>,
+        peer: SocketAddr,
+        drain: CancellationToken,
+        service: S,
+    ) where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
@@ -141,14 +192,12 @@ impl Connections {
         let shared = Arc::clone(self);
         // In one block and never moved, because there are thousands of them.
         self.open.spawn(async move {
-            let mut ended = shared.drain.run_until_cancelled(&mut connection).await;
+            let mut ended = drain.run_until_cancelled(&mut connection).await;
             if ended.is_none() {
                 Pin::new(&mut connection).graceful_shutdown();
                 ended = shared.cut.run_until_cancelled(&mut connection).await;
             }
-            if let Some(Err(error)) = ended {
-                tracing::debug!(%peer, %error, "a connection ended early");
-            }
+            shared.ended(peer, ended);
         });
     }
 
@@ -166,9 +215,22 @@ impl Connections {
         let shared = Arc::clone(self);
         // Not tracked beyond its socket's token: the drain does not wait for who comes late.
         self.late.spawn(async move {
-            if let Some(Err(error)) = shared.cut.run_until_cancelled(connection).await {
+            let ended = shared.cut.run_until_cancelled(connection).await;
+            shared.ended(peer, ended);
+        });
+    }
+
+    /// Takes note of how a connection ended; `None` if it was cut.
+    fn ended(&self, peer: SocketAddr, ended: Option<hyper::Result<()>>) {
+        match ended {
+            None => count(&self.counters.cut),
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                if error.is_timeout() {
+                    count(&self.counters.silent);
+                }
                 tracing::debug!(%peer, %error, "a connection ended early");
             }
-        });
+        }
     }
 }

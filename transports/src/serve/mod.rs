@@ -9,7 +9,9 @@
 //! |---|---|
 //! | listens | on loopback addresses, unless told otherwise by [`Server::with_exposure`] |
 //! | connections | 10,000; the next 64 are told to come again, and more are closed |
+//! | of one client | no limit: see [`Server::with_max_per_client`] |
 //! | the header of a request, and the pause between two requests | 10 seconds |
+//! | the body of a request | no halt of 20 seconds; a minute in all, and a second more for every 16 KiB |
 //! | a write without progress | 20 seconds |
 //! | drain | 10 seconds |
 //!
@@ -25,11 +27,17 @@
 //! ```
 
 mod accept;
+mod clients;
 mod connections;
+mod limits;
+mod proxies;
 mod refusal;
+mod requests;
 mod server;
 mod signals;
+mod slot;
 mod socket;
+mod stats;
 mod unreadable;
 
 use axum::Router;
@@ -37,8 +45,10 @@ use downlink::Result;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use proxies::TrustedProxies;
 pub use server::Server;
 pub use signals::{Signals, shutdown_signal};
+pub use stats::ServerStats;
 
 /// Serves a router on a loopback listener until `shutdown`, and drains; see
 /// [`Server`] for everything that can be set.

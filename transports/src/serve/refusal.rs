@@ -8,26 +8,60 @@ use crate::feed::is_asked_for;
 use crate::headers;
 use crate::wire::{Code, Control, Problem};
 
-/// What a connection beyond the limit is told.
+/// Why somebody is told to come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// There are too many connections.
+    All,
+    /// The client has too much open.
+    Client,
+}
+
+/// What a connection beyond a limit is told, before it is closed.
+pub(super) fn last_answer<B>(request: &Request<B>, why: Why) -> Response {
+    let mut answer = answer(request, why);
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// What somebody beyond a limit is told.
 ///
 /// An `EventSource` gives up for good on any status but 200, so it gets an
 /// empty stream that says when to come again. Nobody else does: a 200 to an
 /// append would say that it is stored.
-pub(super) fn answer<B>(request: &Request<B>) -> Response {
+pub(super) fn answer<B>(request: &Request<B>, why: Why) -> Response {
     let pause = Duration::from_millis(rand::random_range(2_000..10_000));
     let mut answer = if is_event_source(request) {
-        let bye = Control::Bye { reason: "overloaded", reconnect_after: pause };
+        let bye = Control::Bye { reason: why.code().as_str(), reconnect_after: pause };
         let mut answer = bye.sse(None).into_response();
         headers::event_stream(answer.headers_mut());
         answer
     } else {
-        let detail =
-            "the server is at its limit of connections: come again after the time in Retry-After";
-        Problem::new(Code::Overloaded, detail).with_retry_after(pause).into_response()
+        Problem::new(why.code(), why.detail()).with_retry_after(pause).into_response()
     };
     headers::fix(answer.headers_mut());
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
+}
+
+impl Why {
+    fn code(self) -> Code {
+        match self {
+            Self::All => Code::Overloaded,
+            Self::Client => Code::Limit,
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Self::All => {
+                "the server is at its limit of connections: come again after the time in Retry-After"
+            }
+            Self::Client => {
+                "too much is open from your address: close some, or come again after the time in \
+                 Retry-After"
+            }
+        }
+    }
 }
 
 fn is_event_source<B>(request: &Request<B>) -> bool {
@@ -55,7 +89,7 @@ mod tests {
     #[test]
     fn an_event_source_is_answered_with_a_stream_that_it_survives() {
         let asked = request("GET", "/api/feed?after=now", &[("accept", "Text/Event-Stream")]);
-        let answer = answer(&asked);
+        let answer = answer(&asked, Why::Client);
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[CONTENT_TYPE], "text/event-stream");
         assert_eq!(answer.headers()["x-accel-buffering"], "no");
@@ -72,7 +106,7 @@ mod tests {
             request("POST", "/streams/flight-UA1545", &[stream]),
             request("GET", "/streams/flight-UA1545", &[stream]),
         ] {
-            let answer = answer(&request);
+            let answer = last_answer(&request, Why::All);
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{request:?}");
             assert_eq!(answer.headers()[CONNECTION], "close");
             assert!(answer.headers().contains_key(RETRY_AFTER));

@@ -7,8 +7,10 @@ use downlink::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::accept;
 use super::connections::Connections;
+use super::limits::Limits;
+use super::stats::Counters;
+use super::{ServerStats, TrustedProxies, accept};
 use crate::Exposure;
 
 /// Serves a router, with limits for everything that a peer could hold on to.
@@ -24,6 +26,10 @@ use crate::Exposure;
 /// of a feed say goodbye and end. Whoever connects meanwhile gets one answer,
 /// which from a feed is to come again. When everything has ended the listener
 /// is closed; what is still open after the deadline is cut.
+///
+/// # Clones
+///
+/// A clone is set up the same, and shares the [counters](Self::stats).
 ///
 /// # Examples
 ///
@@ -45,10 +51,8 @@ use crate::Exposure;
 pub struct Server {
     router: Router,
     exposure: Exposure,
-    max_connections: usize,
-    header_timeout: Duration,
-    write_stall: Duration,
-    drain_deadline: Duration,
+    limits: Limits,
+    counters: Arc<Counters>,
     force: CancellationToken,
 }
 
@@ -58,10 +62,8 @@ impl Server {
         Self {
             router,
             exposure: Exposure::LocalOnly,
-            max_connections: 10_000,
-            header_timeout: Duration::from_secs(10),
-            write_stall: Duration::from_secs(20),
-            drain_deadline: Duration::from_secs(10),
+            limits: Limits::default(),
+            counters: Arc::default(),
             force: CancellationToken::new(),
         }
     }
@@ -80,27 +82,54 @@ impl Server {
     /// ends) and have a second to ask; more are closed at once.
     /// Every connection takes a file descriptor: see `ulimit -n`.
     pub fn with_max_connections(mut self, limit: usize) -> Self {
-        self.max_connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self.limits.connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How much one client may have open at a time: no limit by default,
+    /// because a proxy that the server is not told of is one client.
+    ///
+    /// For peers that connect directly connections are counted, and for clients
+    /// behind [trusted proxies](Self::with_trusted_proxies) requests, open
+    /// streams included. A client is an IPv4 address or the network of 64 bits
+    /// of an IPv6 address. Whoever is beyond the limit is told so (429 with
+    /// `Retry-After`, or a stream that says so and ends).
+    pub fn with_max_per_client(mut self, limit: usize) -> Self {
+        self.limits.per_client = Some(limit.max(1));
+        self
+    }
+
+    /// The proxies that are believed when they say who asks: none by default.
+    pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.limits.proxies = Some(proxies);
         self
     }
 
     /// How long a peer may take to send the head of a request, and may be idle
     /// between two: 10 seconds by default.
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
-        self.header_timeout = timeout;
+        self.limits.header_timeout = timeout;
+        self
+    }
+
+    /// How long the body of a request may come to a halt, before reading it
+    /// fails: 20 seconds by default. Three times as long may be waited for the
+    /// whole of it, and a second longer for every 16 KiB.
+    pub fn with_read_stall(mut self, limit: Duration) -> Self {
+        self.limits.read_stall = limit;
         self
     }
 
     /// How long a write may make no progress before the connection is cut: 20
     /// seconds by default. A peer that reads slowly but steadily is never cut.
     pub fn with_write_stall(mut self, limit: Duration) -> Self {
-        self.write_stall = limit;
+        self.limits.write_stall = limit;
         self
     }
 
     /// How long the drain waits for open connections: 10 seconds by default.
     pub fn with_drain_deadline(mut self, deadline: Duration) -> Self {
-        self.drain_deadline = deadline;
+        self.limits.drain_deadline = deadline;
         self
     }
 
@@ -108,6 +137,13 @@ impl Server {
     pub fn with_force(mut self, force: CancellationToken) -> Self {
         self.force = force;
         self
+    }
+
+    /// What happened to the connections since the server was made. Ask a clone:
+    /// [`serve`](Self::serve) takes the server.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.counters.read()
     }
 
     /// Serves until `shutdown`, and drains.
@@ -127,19 +163,15 @@ impl Server {
             Error::with_source(ErrorKind::Unavailable, "the listener has no address", error)
         })?;
         self.check_exposure(address)?;
-        let connections = Arc::new(Connections::new(
-            self.router,
-            self.max_connections,
-            self.header_timeout,
-            self.write_stall,
-        ));
+        let deadline = self.limits.drain_deadline;
+        let connections = Arc::new(Connections::new(self.router, self.limits, self.counters));
         let _guard = CutWhenDropped(Arc::clone(&connections));
         tracing::info!(%address, "serving");
         let accepting = accept_all(&connections, &listener);
         let ended = shutdown.run_until_cancelled(accepting).await.unwrap_or(Ok(()));
         connections.drain.cancel();
         tokio::select! {
-            () = drain(&connections, self.drain_deadline, &self.force) => ended,
+            () = drain(&connections, deadline, &self.force) => ended,
             // Ends only with a listener that failed, and then nobody is left to be told.
             failed = accept_all(&connections, &listener), if ended.is_ok() => failed,
         }
@@ -169,7 +201,7 @@ impl Drop for CutWhenDropped {
 
 async fn accept_all(connections: &Arc<Connections>, listener: &TcpListener) -> Result<()> {
     loop {
-        let (stream, peer) = accept::accept(listener).await?;
+        let (stream, peer) = accept::accept(listener, &connections.counters).await?;
         connections.spawn(stream, peer);
     }
 }

@@ -17,11 +17,11 @@ pub(super) struct Socket<T, S> {
     io: T,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
-    on_stall: fn(&T),
+    on_stall: fn(&T, &S),
     first: First,
     /// Held for as long as the socket is open, also by whoever takes it over
     /// in an upgrade.
-    _slot: S,
+    slot: S,
 }
 
 /// What is written first, which may be an answer in place of a bare one.
@@ -36,8 +36,8 @@ enum First {
 
 impl<T, S> Socket<T, S> {
     /// `on_stall` is called once, before the write that stalled fails.
-    pub(super) fn new(io: T, limit: Duration, on_stall: fn(&T), slot: S) -> Self {
-        Self { io, limit, waiting: None, on_stall, first: First::Awaited, _slot: slot }
+    pub(super) fn new(io: T, limit: Duration, on_stall: fn(&T, &S), slot: S) -> Self {
+        Self { io, limit, waiting: None, on_stall, first: First::Awaited, slot }
     }
 
     fn watch<R>(
@@ -56,7 +56,7 @@ impl<T, S> Socket<T, S> {
         let deadline = || Box::pin(tokio::time::sleep_until(Instant::now() + self.limit));
         ready!(self.waiting.get_or_insert_with(deadline).as_mut().poll(cx));
         self.waiting = None;
-        (self.on_stall)(&self.io);
+        (self.on_stall)(&self.io, &self.slot);
         let message = format!("the peer has read nothing for {:?}", self.limit);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
     }
@@ -137,7 +137,7 @@ mod tests {
 
     fn pair() -> (Socket<DuplexStream, ()>, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(16);
-        (Socket::new(ours, LIMIT, |_| {}, ()), theirs)
+        (Socket::new(ours, LIMIT, |_, ()| {}, ()), theirs)
     }
 
     #[tokio::test(start_paused = true)]
@@ -169,7 +169,7 @@ mod tests {
         let (ours, _theirs) = tokio::io::duplex(16);
         let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
         let slot = std::sync::Arc::clone(&slots).try_acquire_owned().unwrap();
-        let socket = Socket::new(ours, LIMIT, |_| {}, slot);
+        let socket = Socket::new(ours, LIMIT, |_, _| {}, slot);
         assert_eq!(slots.available_permits(), 0);
         drop(socket);
         assert_eq!(slots.available_permits(), 1);

@@ -56,6 +56,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// An event id is known for another event.
     IdReused,
+    /// The path is for sockets, and the request asks for none.
+    UpgradeRequired,
     /// The client asks too often, or for too much at a time.
     Limit,
     /// The log cannot be read as it stands.
@@ -139,6 +141,7 @@ impl Code {
             Self::TooLarge => ("too-large", "Too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "Unsupported media type", 415),
             Self::IdReused => ("id-reused", "Event id reused", 422),
+            Self::UpgradeRequired => ("upgrade-required", "Upgrade required", 426),
             Self::Limit => ("limit", "Limit reached", 429),
             Self::Corrupt => ("corrupt", "Log corrupt", 500),
             Self::Internal => ("internal", "Internal error", 500),

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use downlink::{Cursor, Event};
+use downlink::{Cursor, Event, NewEvent};
 
 /// The name under which an event remembers what is rendered here.
 const FORMAT: &str = "feed.v1";
@@ -66,31 +66,41 @@ fn render(event: &Event) -> Bytes {
     put(&mut out, format_args!(",\"version\":{},\"type\":", event.version()));
     put_text(&mut out, event.event_type().as_str());
     put(&mut out, format_args!(",\"time\":\"{}\"", event.recorded_at()));
-    put_payload(&mut out, event);
+    put_content(&mut out, event.content(), put_json);
+    out.push_str(AFTER);
+    out.into()
+}
+
+/// A new event as an append has it, with its JSON byte for byte: whether a
+/// repeated append is the same is a matter of bytes.
+#[cfg(feature = "websocket")]
+pub(super) fn put_new_event(out: &mut String, event: &NewEvent) {
+    put(out, format_args!("{{\"id\":\"{}\",\"type\":", event.id()));
+    put_text(out, event.event_type().as_str());
+    put_content(out, event, |out, json| out.push_str(&String::from_utf8_lossy(json)));
+}
+
+/// Payload, metadata and tags, and the end of the object.
+fn put_content(out: &mut String, event: &NewEvent, put_json: fn(&mut String, &[u8])) {
+    if event.content_type().is_json() {
+        out.push_str(",\"data\":");
+        put_json(out, event.payload());
+    } else {
+        out.push_str(",\"data_base64\":\"");
+        BASE64.encode_string(event.payload(), out);
+        out.push_str("\",\"content_type\":");
+        put_text(out, event.content_type().as_str());
+    }
     out.push_str(",\"metadata\":");
-    put_json(&mut out, event.metadata());
+    put_json(out, event.metadata());
     out.push_str(",\"tags\":[");
     for (index, tag) in event.tags().iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        put_text(&mut out, tag.as_str());
+        put_text(out, tag.as_str());
     }
     out.push_str("]}");
-    out.push_str(AFTER);
-    out.into()
-}
-
-fn put_payload(out: &mut String, event: &Event) {
-    if event.content_type().is_json() {
-        out.push_str(",\"data\":");
-        put_json(out, event.payload());
-        return;
-    }
-    out.push_str(",\"data_base64\":\"");
-    BASE64.encode_string(event.payload(), out);
-    out.push_str("\",\"content_type\":");
-    put_text(out, event.content_type().as_str());
 }
 
 /// Embeds JSON as it was stored, on one line.

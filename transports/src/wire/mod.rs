@@ -16,6 +16,8 @@ mod page;
 pub mod parse;
 mod problem;
 mod query;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use after::{after_text, parse_after, resume};
 pub use append::{appended_json, parse_events, parse_expected};
@@ -26,3 +28,9 @@ pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_quer
 pub(crate) use page::Envelopes;
 pub use problem::Problem;
 pub use query::Query;
+#[cfg(feature = "websocket")]
+pub use websocket::{Addressee, Command, Label, Refused, Reply};
+#[cfg(all(feature = "client", feature = "websocket"))]
+pub use websocket::{Message, Receipt};
+#[cfg(feature = "websocket")]
+pub(crate) use websocket::{events_len, events_parts};

@@ -69,6 +69,12 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Error {
     Error::new(kind, problem.text())
 }
 
+/// What a refusal calls itself; `None` if the body is no problem.
+#[must_use]
+pub fn problem_code(body: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Problem>(body).ok().map(|problem| problem.code)
+}
+
 /// The error that a problem in mid-stream stands for.
 #[must_use]
 pub fn problem(code: &str, detail: &str, retryable: bool) -> Error {
@@ -232,7 +238,7 @@ impl Problem {
 }
 
 /// A value that stands as text in JSON.
-struct Text<T>(T);
+pub(super) struct Text<T>(pub(super) T);
 
 impl<'de, T: std::str::FromStr<Err = Error>> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -3,7 +3,10 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use downlink::{Error, ErrorKind, Expected, FailedCheck, Version};
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -150,6 +153,11 @@ impl Problem {
         }
         if matches!(code, Code::Draining | Code::RequestTimeout) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if *code == Code::UpgradeRequired {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if let Some(methods) = allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));

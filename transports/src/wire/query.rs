@@ -59,6 +59,12 @@ impl Query {
         Ok(Self { pairs })
     }
 
+    /// Whether no parameter is given, but for those of the application.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// Every value of a parameter, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())

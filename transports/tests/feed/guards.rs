@@ -70,7 +70,7 @@ async fn proxies_and_other_machines_are_told_what_to_call() {
     let from = |peer: &str| {
         let peer: SocketAddr = peer.parse().unwrap();
         (
-            get("/feed").extension(Connection { peer, drain: CancellationToken::new() }),
+            get("/feed").extension(Connection::new(peer, CancellationToken::new())),
             get("/feed").extension(ConnectInfo(peer)),
         )
     };
@@ -266,9 +266,9 @@ async fn unknown_paths_are_problems_wherever_the_router_is_nested() {
     assert_eq!(app("/elsewhere").await, 200);
     assert_eq!(app("/api/feed").await, 200);
     assert_eq!(app("/api/nothing").await, 404);
-    assert_eq!(app("/api/feed/ws").await, 404);
+    assert_eq!(app("/api/feed/wss").await, 404);
     let nested = App::new(&hub).nested("/api");
-    for path in ["/api/nothing", "/api/feed/ws", "/api/feed/", "/api/streams"] {
+    for path in ["/api/nothing", "/api/feed/wss", "/api/feed/", "/api/streams"] {
         let answer = nested.get(path).await;
         answer.problem(404, "not-found");
         assert_eq!(answer.header("cache-control"), "no-store");

@@ -6,7 +6,11 @@
 mod append;
 mod guards;
 mod pages;
+mod peer;
 mod socket;
 mod sse;
 mod streams;
 mod support;
+mod upgrade;
+mod websocket;
+mod websocket_ends;

@@ -175,8 +175,7 @@ async fn a_poll_answers_when_the_server_drains() {
     let app = App::new(&hub);
     let drain = CancellationToken::new();
     let peer = "127.0.0.1:4000".parse().unwrap();
-    let request =
-        get("/feed?wait=50&after=now").extension(Connection { peer, drain: drain.clone() });
+    let request = get("/feed?wait=50&after=now").extension(Connection::new(peer, drain.clone()));
     let (answer, ()) = tokio::join!(app.ask(empty(request)), async {
         tokio::time::advance(Duration::from_secs(1)).await;
         drain.cancel();
@@ -212,6 +211,53 @@ async fn a_poll_that_reaches_its_limit_at_the_head_has_no_more() {
     let head = appended.unwrap().cursor.to_string();
     assert_eq!((&page["more"], &page["head"]), (&false.into(), &head.as_str().into()));
     assert_eq!(page["cursor"], head);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
+    const POLLS: usize = 200;
+    let store = Failing::default();
+    let hub = Hub::builder(store.clone(), LocalBus::new());
+    let hub = hub.fallback(Duration::from_hours(1)).start().await.unwrap();
+    let (first, app) = (put(&hub, "s", "T").await, App::new(&hub));
+    while hub.tip() != first {
+        tokio::task::yield_now().await;
+    }
+    let before = store.calls();
+    let uri = format!("/feed?wait=50&after={first}");
+    let polls = futures::future::join_all((0..POLLS).map(|_| app.get(&uri)));
+    let appended = async {
+        // Each poll has been polled once by now, in the order of the tasks.
+        while hub.stats().open_subscriptions < u64::try_from(POLLS).unwrap() {
+            tokio::task::yield_now().await;
+        }
+        let waiting = store.calls() - before;
+        (waiting, put(&hub, "s", "T").await)
+    };
+    let (answers, (waiting, second)) = tokio::join!(polls, appended);
+    assert_eq!(waiting, 0, "calls of the store by {POLLS} polls");
+    assert!(answers.iter().all(|answer| answer.cursors() == texts(&[second])));
+    // The append, and the tail, which may be woken by the append and by the bus.
+    let all = store.calls() - before;
+    assert!(all <= 6, "{all} calls of the store for {POLLS} polls and an append");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_waits_is_told_of_another_history() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    let backup = store.backup();
+    let cursor = put(&hub, "s", "T").await;
+    let app = App::new(&hub);
+    let uri = format!("/feed?wait=50&after={cursor}");
+    let (answer, ()) = tokio::join!(app.get(&uri), async {
+        while hub.stats().open_subscriptions == 0 {
+            tokio::task::yield_now().await;
+        }
+        store.restore(&backup);
+    });
+    answer.problem(410, "history-changed");
+    app.get(&uri).await.problem(410, "cursor-ahead");
 }
 
 async fn flights_for_nine_seconds(_: &Parts) -> Result<Rights, Refusal> {

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -243,6 +244,7 @@ pub(crate) struct Failing {
     inner: MemoryStore,
     append: Arc<Mutex<Option<ErrorKind>>>,
     read: Arc<Mutex<Option<ErrorKind>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl Failing {
@@ -256,6 +258,11 @@ impl Failing {
 
     pub(crate) fn fail_read(&self, kind: ErrorKind) {
         *self.read.lock().unwrap() = Some(kind);
+    }
+
+    /// How often it was called.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     pub(crate) fn backup(&self) -> MemoryStore {
@@ -277,16 +284,19 @@ fn outcome(kind: &Mutex<Option<ErrorKind>>) -> Result<()> {
 #[async_trait]
 impl EventStore for Failing {
     async fn append(&self, append: Append) -> Result<Appended> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.append)?;
         self.inner.append(append).await
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
         self.inner.read(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
         self.inner.head().await
     }

@@ -10,9 +10,9 @@ use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
-use super::spread;
 use crate::feed::Feed;
 use crate::feed::drain::Drain;
+use crate::feed::ending::{End, reconnect_after};
 use crate::feed::rights::Rights;
 use crate::wire::{self, Code, Control, Problem};
 
@@ -20,6 +20,10 @@ use crate::wire::{self, Code, Control, Problem};
 /// many bytes. One write an event would be twenty times slower.
 const RUN_FRAMES: usize = 64;
 const RUN_BYTES: usize = 16 << 10;
+
+/// From so many bytes on, an event is sent as it was rendered for everybody;
+/// smaller ones are copied into one piece, which is less work than a list.
+const LARGE: usize = 4 << 10;
 
 /// The body of an open SSE stream.
 ///
@@ -30,19 +34,14 @@ pub(super) struct Stream {
     heartbeat: Duration,
     beats_are_events: bool,
     is_open: bool,
+    /// What leaves next.
+    held: Option<Bytes>,
     quiet_since: Instant,
     end: End,
     /// Fires when there may be something to do besides the subscription. Moved
     /// on when it fires, not when something is sent.
     timer: Pin<Box<Sleep>>,
     drain: Drain,
-}
-
-/// When a stream ends by itself, and why.
-#[derive(Clone, Copy)]
-struct End {
-    at: Instant,
-    reason: &'static str,
 }
 
 enum Chunk {
@@ -71,6 +70,7 @@ impl Stream {
             heartbeat: feed.heartbeat,
             beats_are_events: false,
             is_open: false,
+            held: None,
             quiet_since: now,
             end,
             timer: Box::pin(sleep_until(end.at.min(now + feed.heartbeat))),
@@ -95,7 +95,9 @@ impl Stream {
     }
 
     async fn next(&mut self) -> Chunk {
-        let chunk = if self.is_open {
+        let chunk = if let Some(held) = self.held.take() {
+            held
+        } else if self.is_open {
             match self.wake().await {
                 Wake::Item(item) => self.run(&item),
                 Wake::Beat => self.beat(),
@@ -149,18 +151,31 @@ impl Stream {
     /// This item and what waits behind it.
     fn run(&mut self, first: &Item) -> Bytes {
         let first = render(first);
-        let Some(second) = self.subscription.try_next() else { return first };
-        let mut run = BytesMut::with_capacity(2 * first.len() + 1_024);
+        if first.len() >= LARGE {
+            return first;
+        }
+        let Some(second) = self.small() else { return first };
+        let mut run = BytesMut::with_capacity(RUN_BYTES.min(2 * first.len() + 1_024));
         run.extend_from_slice(&first);
-        run.extend_from_slice(&render(&second));
+        run.extend_from_slice(&second);
         for _ in 2..RUN_FRAMES {
             if run.len() >= RUN_BYTES {
                 break;
             }
-            let Some(item) = self.subscription.try_next() else { break };
-            run.extend_from_slice(&render(&item));
+            let Some(next) = self.small() else { break };
+            run.extend_from_slice(&next);
         }
         run.freeze()
+    }
+
+    /// What waits next, if it is small; otherwise it is held.
+    fn small(&mut self) -> Option<Bytes> {
+        let next = render(&self.subscription.try_next()?);
+        if next.len() < LARGE {
+            return Some(next);
+        }
+        self.held = Some(next);
+        None
     }
 
     fn beat(&self) -> Bytes {
@@ -185,17 +200,6 @@ impl Stream {
     }
 }
 
-impl End {
-    /// At the end of the rights or after about `age`, a fifth more or less.
-    fn of(age: Duration, rights: &Rights, now: Instant) -> Self {
-        let rotation = now + age.mul_f64(rand::rng().random_range(0.8..=1.2));
-        match rights.ends() {
-            Some(end) if end < rotation => Self { at: end, reason: "expired" },
-            _ => Self { at: rotation, reason: "rotate" },
-        }
-    }
-}
-
 impl Wake {
     fn of(next: Option<Result<Item, Error>>) -> Self {
         match next {
@@ -216,35 +220,53 @@ fn render(item: &Item) -> Bytes {
     }
 }
 
-/// The end, and when to come back: soon where the next stream is served by the
-/// same server, spread out where everybody is sent away at once.
+/// The end, and when to come back.
 fn goodbye(reason: &str) -> Bytes {
-    let millis = Duration::from_millis;
-    let reconnect_after = match reason {
-        "rotate" | "expired" => spread(millis(100), millis(1_000)),
-        "draining" => spread(millis(250), millis(5_000)),
-        _ => spread(millis(1_000), millis(10_000)),
-    };
-    Control::Bye { reason, reconnect_after }.sse(None)
+    Control::Bye { reason, reconnect_after: reconnect_after(reason) }.sse(None)
 }
 
 #[cfg(test)]
 mod tests {
-    use downlink::Subscribe;
+    use downlink::{Expected, Hub, NewEvent, Subscribe};
     use http::Request;
 
     use super::*;
 
-    #[tokio::test]
-    async fn an_idle_stream_is_small() {
-        let hub = downlink::memory::hub().await.unwrap();
-        let feed = Feed::new(&hub);
+    async fn open(hub: &Hub) -> Stream {
+        let feed = Feed::new(hub);
         let (parts, ()) = Request::new(()).into_parts();
         let subscription = hub.subscribe(Subscribe::new()).await.unwrap();
-        let drain = Drain::of(&feed, &parts);
-        let mut stream = Stream::new(subscription, &feed, &Rights::everything(), drain);
+        Stream::new(subscription, &feed, &Rights::everything(), Drain::of(&feed, &parts))
+    }
+
+    #[tokio::test]
+    async fn an_idle_stream_is_small() {
+        let mut stream = open(&downlink::memory::hub().await.unwrap()).await;
         // The body, the future within it and the timer: what is allocated for as long as it is open.
         let bytes = size_of::<Stream>() + size_of_val(&stream.next()) + size_of::<Sleep>();
         assert!(bytes <= 2_048, "{bytes}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_events_are_not_copied_and_small_ones_leave_together() {
+        let hub = downlink::memory::hub().await.unwrap();
+        let sizes = [1, 1, LARGE, 1, 1, 1, LARGE, LARGE, 1];
+        let event = |size| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(size))).unwrap();
+        hub.append("s", Expected::Any, sizes.map(event)).await.unwrap();
+        let mut stream = open(&hub).await;
+        let mut log = Vec::new();
+        let mut seen = hub.subscribe(Subscribe::new()).await.unwrap();
+        while let Some(Ok(Item::Event(event))) = seen.next().await {
+            log.push(wire::sse_block(&event));
+        }
+        let Chunk::More(_opening) = stream.next().await else { panic!() };
+        for run in [0..2, 2..3, 3..6, 6..7, 7..8, 8..9] {
+            let Chunk::More(chunk) = stream.next().await else { panic!() };
+            let expected = &log[run];
+            assert_eq!(chunk, expected.concat());
+            if expected[0].len() >= LARGE {
+                assert_eq!(chunk.as_ptr(), expected[0].as_ptr(), "it was copied");
+            }
+        }
     }
 }

@@ -10,15 +10,15 @@ use downlink::{After, Cursor, Filter, Read, Subscribe};
 use http::Method;
 use http::header::{ACCEPT, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use rand::Rng;
 
 use self::body::Stream;
 use super::drain::Drain;
+use super::ending::spread;
 use super::rights::Rights;
 use super::{Feed, headers};
 use crate::wire::{self, Code, Control, Problem, Query};
 
-const PARAMETERS: [&str; 9] = [
+pub(super) const PARAMETERS: [&str; 9] = [
     "after",
     "lastEventId",
     "stream",
@@ -112,14 +112,6 @@ pub(super) fn farewell(problem: &Problem) -> Response {
     response
 }
 
-/// A random time between two, so that clients do not come back all at once;
-/// within what browsers may be told, 0.1 to 60 seconds.
-fn spread(least: Duration, most: Duration) -> Duration {
-    let bound =
-        |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(100, 60_000);
-    Duration::from_millis(rand::rng().random_range(bound(least)..=bound(most)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,13 +131,5 @@ mod tests {
         assert!(!asks("text/event-stream; q=0.000, text/html"));
         assert!(!asks("text/event-streams"));
         assert!(!is_asked_for(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn browsers_are_never_told_to_come_back_at_once() {
-        for seconds in [0, 1, 3_600] {
-            let pause = spread(Duration::ZERO, Duration::from_secs(seconds));
-            assert!((100..=60_000).contains(&pause.as_millis()));
-        }
     }
 }

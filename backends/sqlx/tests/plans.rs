@@ -1,0 +1,73 @@
+//! That the statements on many things find what they look for, and do not
+//! search for it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use downlink::{Filter, FilterItem};
+use downlink_sqlite_schema::{Condition, many};
+use rusqlite::Connection;
+use support::Place;
+
+/// What SQLite says it will do.
+fn plan(connection: &Connection, text: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+    let count = statement.parameter_count();
+    let parameters = rusqlite::params_from_iter((0..count).map(|_| 1));
+    statement.query_map(parameters, |row| row.get("detail")).unwrap().map(Result::unwrap).collect()
+}
+
+/// Steps that walk over a whole table of the log.
+fn scans(plan: &[String]) -> Vec<&String> {
+    let tables = ["e", "events", "h", "heads", "s", "streams", "t", "types"];
+    let is_scan = |step: &&String| {
+        let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+        table.is_some_and(|table| tables.contains(&table))
+    };
+    plan.iter().filter(is_scan).collect()
+}
+
+#[tokio::test]
+async fn nothing_but_a_page_scans_the_log() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let connection = place.sql();
+    for text in [
+        many::STATE,
+        many::STREAM_TAILS,
+        many::STREAM_NAMES,
+        many::TYPE_NAMES,
+        many::TYPE_KEYS,
+        many::ADD_STREAMS,
+        many::EVENTS_WITH_IDS,
+        many::EVENTS_AT,
+        many::WALK_FROM,
+    ] {
+        let plan = plan(&connection, text);
+        assert!(scans(&plan).is_empty(), "{text}\n{plan:#?}");
+    }
+    assert!(!scans(&plan(&connection, many::ALL_EVENTS)).is_empty());
+}
+
+#[tokio::test]
+async fn blocks_are_searched_for_by_position_and_come_in_order() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let connection = place.sql();
+    let item = FilterItem::new()
+        .with_stream("a")
+        .and_then(|item| item.with_stream_prefix("flight-"))
+        .and_then(|item| item.with_type("Departed"))
+        .and_then(|item| item.with_tag("x"))
+        .unwrap();
+    let condition = Condition::of(&Filter::from(item)).unwrap();
+    for condition in ["1", &condition.text] {
+        for newest_first in [false, true] {
+            let plan = plan(&connection, &many::event_blocks(condition, newest_first));
+            let search = "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+            assert!(plan.iter().any(|step| step == search), "{plan:#?}");
+            assert!(scans(&plan).is_empty(), "{plan:#?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
+        }
+    }
+}

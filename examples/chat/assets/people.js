@@ -1,0 +1,81 @@
+// Who is there: a list that was loaded, and the comings and goings since.
+
+const element = (id) => document.getElementById(id);
+const EVERY_MS = 20_000;
+const RETRY_MS = 1_000;
+
+export class People {
+  #here = new Map();
+  #me;
+  #room = '';
+  #rooms;
+
+  constructor(me, rooms) {
+    this.#me = me;
+    this.#rooms = rooms;
+    setInterval(() => this.#say(), EVERY_MS);
+    // Whoever closes the page says so; whoever cannot is missed after a while.
+    addEventListener('pagehide', () => {
+      const gone = new Blob([JSON.stringify({ person: this.#me.person })], { type: 'application/json' });
+      navigator.sendBeacon('/api/gone', gone);
+    });
+  }
+
+  /** Loads who is there, and gives the cursor after which events go on from that. */
+  async load() {
+    const answer = await fetch('/api/people').catch(() => null);
+    if (!answer?.ok) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      return this.load();
+    }
+    const { people } = await answer.json();
+    this.#here = new Map(people.map(({ person, name, room }) => [person, { name, room }]));
+    this.draw();
+    return answer.headers.get('Feed-Cursor');
+  }
+
+  /** Somebody came in or left. */
+  heard({ type, stream, data }) {
+    if (type === 'PersonJoined') this.#here.set(data.person, { name: data.name, room: stream });
+    if (type === 'PersonLeft') this.#here.delete(data.person);
+    this.draw();
+  }
+
+  /** The visitor is in this room now. */
+  enter(room) {
+    this.#room = room;
+    this.#say();
+    this.draw();
+  }
+
+  renamed() {
+    this.#say();
+  }
+
+  async #say() {
+    if (!this.#room || !this.#me.name) return;
+    const { person, name } = this.#me;
+    const body = JSON.stringify({ person, name, room: this.#room });
+    // The next one is soon; a server that is away hears of it then.
+    await fetch('/api/here', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }).catch(() => {});
+  }
+
+  draw() {
+    const people = [...this.#here.values()].map(({ name, room }) => ({ name: String(name), room }));
+    const rank = ({ name, room }) => `${room === this.#room ? 0 : 1} ${name}`;
+    people.sort((one, other) => rank(one).localeCompare(rank(other)));
+    const lines = people.map(({ name, room }) => {
+      const line = document.createElement('li');
+      line.append(name);
+      if (room !== this.#room) {
+        line.className = 'elsewhere';
+        const where = document.createElement('span');
+        where.className = 'where';
+        where.textContent = this.#rooms.name(room);
+        line.append(where);
+      }
+      return line;
+    });
+    element('people').replaceChildren(...lines);
+  }
+}

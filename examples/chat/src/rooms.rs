@@ -1,0 +1,120 @@
+use std::fmt;
+
+use downlink::{Cursor, ErrorKind, Expected, Hub, Result, StreamId};
+use serde::{Deserialize, Serialize};
+
+use crate::{ChatEvent, Name};
+
+/// The rooms that are there from the beginning.
+const FIRST: [&str; 4] = ["Tower", "Gate C71", "Ramp", "Lounge"];
+
+/// Opens rooms. A room is a stream, and exists once it has an event.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    hub: Hub,
+}
+
+impl Rooms {
+    /// Of this hub's log, with those that are always there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn start(hub: &Hub) -> Result<Self> {
+        let rooms = Self { hub: hub.clone() };
+        for name in FIRST {
+            rooms.open(Name::try_from(name.to_owned())?).await?;
+        }
+        Ok(rooms)
+    }
+
+    /// Opens a room. `None` if there is one of this name, or of one that is
+    /// written alike.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`Invalid`](ErrorKind::Invalid) for a name without a
+    /// letter or a digit.
+    pub async fn open(&self, name: Name) -> Result<Option<(RoomId, Cursor)>> {
+        let room = RoomId::of(&name)?;
+        let opened = [ChatEvent::RoomOpened { name }];
+        match self.hub.append(room.stream(), Expected::NoStream, opened).await {
+            Ok(appended) => Ok(Some((room, appended.cursor))),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The stream of a room, such as `room-gate-c71`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomId(StreamId);
+
+impl RoomId {
+    const PREFIX: &str = "room-";
+
+    fn of(name: &Name) -> Result<Self> {
+        let lower = name.as_str().to_lowercase();
+        let words = lower.split(|letter: char| !letter.is_alphanumeric());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        Self::try_from(format!("{}{}", Self::PREFIX, words.join("-")))
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> StreamId {
+        self.0.clone()
+    }
+}
+
+impl TryFrom<String> for RoomId {
+    type Error = downlink::Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        if text.strip_prefix(Self::PREFIX).is_none_or(str::is_empty) {
+            let message = "a room has a letter or a digit in its name";
+            return Err(downlink::Error::new(ErrorKind::Invalid, message));
+        }
+        StreamId::new(text).map(Self)
+    }
+}
+
+impl From<RoomId> for String {
+    fn from(room: RoomId) -> Self {
+        room.0.to_string()
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> Result<String> {
+        RoomId::of(&Name::try_from(name.to_owned()).unwrap()).map(String::from)
+    }
+
+    #[test]
+    fn names_that_are_written_alike_are_one_room() {
+        assert_eq!(id("Gate C71").unwrap(), "room-gate-c71");
+        assert_eq!(id("  gate…C71! ").unwrap(), "room-gate-c71");
+        assert_eq!(id("Café").unwrap(), "room-café");
+        assert_eq!(id("!!!").unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[tokio::test]
+    async fn a_room_is_opened_once() {
+        let hub = downlink::memory::hub().await.unwrap();
+        let rooms = Rooms::start(&hub).await.unwrap();
+        let name = |text: &str| Name::try_from(text.to_owned()).unwrap();
+        assert!(rooms.open(name("Hangar 7")).await.unwrap().is_some());
+        assert!(rooms.open(name("hangar-7")).await.unwrap().is_none());
+        assert!(rooms.open(name("Tower")).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use downlink::{Error, ErrorKind, EventStoreExt, Expected, NewEvent, Result};
+use downlink_rusqlite::RusqliteStore;
+use serde::{Deserialize, Serialize};
+
+use crate::args::Append;
+
+const FLIGHTS: [&str; 4] = ["flight-UA1545", "flight-AA1141", "flight-DL461", "flight-B6725"];
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FlightEvent {
+    FlightDeparted {
+        gate: String,
+        /// The process that appended this, to tell several apart.
+        process: u32,
+    },
+}
+
+/// Appends departures. It knows nothing of those who follow: no hub, no bus.
+pub(crate) async fn run(options: &Append) -> Result<()> {
+    let store = downlink_rusqlite::open(&options.db).await?;
+    let outcome = tokio::select! {
+        outcome = depart(&store, options) => outcome,
+        ended = tokio::signal::ctrl_c() => ended.map_err(|error| {
+            Error::with_source(ErrorKind::Unavailable, "Ctrl-C cannot be listened to", error)
+        }),
+    };
+    store.close().await;
+    outcome
+}
+
+// ANCHOR: append
+async fn depart(store: &RusqliteStore, options: &Append) -> Result<()> {
+    let process = std::process::id();
+    for (number, flight) in (1..=options.count.unwrap_or(u64::MAX)).zip(FLIGHTS.iter().cycle()) {
+        let departed = FlightEvent::FlightDeparted { gate: format!("C{}", number % 90), process };
+        store.append_to(*flight, Expected::Any, [NewEvent::json(&departed)?]).await?;
+        tokio::time::sleep(Duration::from_millis(options.every)).await;
+    }
+    Ok(())
+}
+// ANCHOR_END: append

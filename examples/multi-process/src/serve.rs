@@ -1,0 +1,49 @@
+use std::io::{self, Write};
+use std::time::Duration;
+
+use axum::{Router, response::Html, routing::get};
+use downlink::{Error, ErrorKind, Hub, Result};
+use downlink_rusqlite::RusqliteBus;
+use downlink_transports::{feed, serve};
+use tokio::net::TcpListener;
+
+use crate::args::Serve;
+
+/// Serves the page and the feed until Ctrl-C.
+pub(crate) async fn run(options: &Serve) -> Result<()> {
+    // ANCHOR: open
+    let store = downlink_rusqlite::open(&options.db).await?;
+    // Wakes the hub when another process has appended.
+    let bus = RusqliteBus::open(&options.db).await?;
+    let fallback = Duration::from_secs(options.fallback);
+    let hub = Hub::builder(store.clone(), bus.clone()).fallback(fallback).start().await?;
+    // ANCHOR_END: open
+
+    let page = get(Html(include_str!("page.html")));
+    let app = Router::new().nest("/api", feed::router(&hub)).route("/", page);
+    let listener = bind(&options.listen).await?;
+    greet(&listener, options);
+    let outcome = serve::serve(listener, app, serve::shutdown_signal()?).await;
+    hub.shutdown().await;
+    bus.close().await;
+    store.close().await;
+    outcome
+}
+
+async fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("cannot listen on {address}: name another address with --listen");
+        Error::with_source(ErrorKind::Unavailable, message, error)
+    })
+}
+
+fn greet(listener: &TcpListener, options: &Serve) {
+    let Ok(address) = listener.local_addr() else { return };
+    let text = format!(
+        "page    http://{address}/\n\
+         append  multi-process append --db {} --every 20\n        Ctrl-C ends it\n",
+        options.db.display()
+    );
+    // Nobody may be reading, as under a supervisor.
+    let _ = io::stdout().write_all(text.as_bytes());
+}

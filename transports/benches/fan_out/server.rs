@@ -1,0 +1,123 @@
+use downlink::{Event, Expected, Hub, NewEvent, Position, Timestamp, Version, memory};
+use downlink_transports::feed;
+use downlink_transports::serve::Server;
+use downlink_transports::wire;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::arguments::Arguments;
+use crate::clients::Clients;
+use crate::{Result, raw};
+
+/// How the bytes get to the clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// No protocol at all: what the others are compared with.
+    Raw,
+    Sse,
+    #[cfg(feature = "websocket")]
+    WebSocket,
+}
+
+impl Carrier {
+    pub(crate) const ALL: &[Self] = &[
+        Self::Raw,
+        Self::Sse,
+        #[cfg(feature = "websocket")]
+        Self::WebSocket,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Sse => "sse",
+            #[cfg(feature = "websocket")]
+            Self::WebSocket => "ws",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let carrier = Self::ALL.iter().copied().find(|carrier| carrier.name() == name);
+        carrier.ok_or_else(|| format!("there is no carrier {name}").into())
+    }
+
+    /// What a client sends to be served.
+    pub(crate) fn request(self) -> &'static str {
+        match self {
+            Self::Raw => "\n",
+            #[cfg(feature = "websocket")]
+            Self::WebSocket => {
+                "GET /feed/ws?after=now HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            }
+            Self::Sse => {
+                "GET /feed?after=now HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+            }
+        }
+    }
+
+    /// What says that whatever is appended from now on will come.
+    pub(crate) fn is_live(self, text: &[u8]) -> bool {
+        let sign: &[u8] = match self {
+            Self::Raw => b"live\n",
+            _ => b"\"frame\":\"live\"",
+        };
+        text.windows(sign.len()).any(|part| part == sign)
+    }
+}
+
+/// A carrier that serves, with all its clients.
+pub(crate) struct Running {
+    pub(crate) carrier: Carrier,
+    pub(crate) clients: Clients,
+    source: Source,
+    _server: AbortOnDropHandle<()>,
+}
+
+enum Source {
+    Raw(raw::Log),
+    Hub(Hub),
+}
+
+impl Running {
+    pub(crate) async fn start(carrier: Carrier, arguments: &Arguments) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (source, server) = if carrier == Carrier::Raw {
+            let log = raw::Log::default();
+            (Source::Raw(log.clone()), tokio::spawn(raw::serve(listener, log)))
+        } else {
+            let hub = memory::hub().await?;
+            let server = Server::new(feed::router(&hub));
+            let serving = server.serve(listener, CancellationToken::new());
+            (Source::Hub(hub), tokio::spawn(async { serving.await.expect("it serves") }))
+        };
+        let server = AbortOnDropHandle::new(server);
+        let clients = Clients::start(carrier, address, arguments).await?;
+        Ok(Self { carrier, clients, source, _server: server })
+    }
+
+    pub(crate) async fn publish(&mut self, events: Vec<NewEvent>) -> Result<()> {
+        match &self.source {
+            Source::Raw(log) => {
+                let (log, blocks) =
+                    (log.clone(), events.into_iter().map(block).collect::<Vec<_>>());
+                // In a task of its own, as an append is, so that others get their turn.
+                tokio::spawn(async move { log.publish(blocks) }).await?;
+            }
+            Source::Hub(hub) => {
+                hub.append("flight-UA1545", Expected::Any, events).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes that the feed sends of an event.
+fn block(content: NewEvent) -> bytes::Bytes {
+    let stream = "flight-UA1545".try_into().expect("a name");
+    let position = Position::ZERO.next();
+    wire::sse_block(&Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content))
+}

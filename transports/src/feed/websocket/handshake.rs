@@ -1,0 +1,104 @@
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::wire::{Code, Problem};
+
+/// The subprotocol that is spoken.
+const PROTOCOL: &str = "feed.v1.json";
+
+/// The request for a WebSocket, once nothing is wrong with it.
+pub(super) struct Handshake {
+    upgrade: OnUpgrade,
+    accept: HeaderValue,
+    names_protocol: bool,
+}
+
+impl Handshake {
+    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
+        let headers = &parts.headers;
+        let is_asked_for = parts.method == Method::GET
+            && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+            && tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket"));
+        let upgrade = parts.extensions.get::<OnUpgrade>().filter(|_| is_asked_for);
+        let upgrade = upgrade.ok_or_else(no_upgrade)?.clone();
+        let version = one(headers, &SEC_WEBSOCKET_VERSION);
+        if version.is_none_or(|version| version != "13") {
+            let detail =
+                "this is WebSocket version 13 (RFC 6455): send 'Sec-WebSocket-Version: 13'";
+            return Err(Problem::new(Code::UpgradeRequired, detail));
+        }
+        Ok(Self { upgrade, accept: accept(headers)?, names_protocol: names_protocol(headers)? })
+    }
+
+    pub(super) fn response(&self) -> Response {
+        let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if self.names_protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+        }
+        response
+    }
+
+    /// The connection, once the response was written.
+    pub(super) async fn upgraded(self) -> hyper::Result<Upgraded> {
+        self.upgrade.await
+    }
+}
+
+fn no_upgrade() -> Problem {
+    let detail = "this path is for WebSockets, and the request does not ask for one. If it did \
+                  when it was sent, a proxy took that away; nginx needs 'proxy_http_version 1.1; \
+                  proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;'. \
+                  The same events are at /feed, without a WebSocket";
+    Problem::new(Code::UpgradeRequired, detail)
+}
+
+/// What proves that the request was read as what it is.
+fn accept(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let key = one(headers, &SEC_WEBSOCKET_KEY);
+    let key = key.filter(|key| BASE64.decode(key).is_ok_and(|bytes| bytes.len() == 16));
+    let key = key.ok_or_else(|| {
+        let detail = "'Sec-WebSocket-Key' is 16 bytes in base64: give it, once";
+        Problem::new(Code::Invalid, detail)
+    })?;
+    let accept = derive_accept_key(key.as_bytes());
+    Ok(HeaderValue::try_from(accept).expect("base64 is a header's value"))
+}
+
+/// Whether the client offers protocols, of which ours has to be one.
+fn names_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut offered = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).peekable();
+    if offered.peek().is_none() {
+        return Ok(false);
+    }
+    if offered.any(|protocol| protocol == PROTOCOL) {
+        return Ok(true);
+    }
+    let detail = format!("the subprotocol here is '{PROTOCOL}': offer it, or none");
+    Err(Problem::new(Code::Invalid, detail).with_parameter("Sec-WebSocket-Protocol"))
+}
+
+/// The value of a header that is given once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then(|| value.trim())
+}
+
+/// The elements of a header that is a list.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}

@@ -1,0 +1,322 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use downlink::{
+    Cursor, Error, ErrorKind, EventId, Expected, FailedCheck, Frame, Result, StreamId, Version,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Addressee, Label};
+use crate::wire::parse::{self, Text};
+use crate::wire::parse_expected;
+
+/// What a feed says in one message of a WebSocket.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Message {
+    /// Frames of one subscription, or of the whole socket.
+    Frames {
+        /// `None` for those of the whole socket.
+        sub: Option<Label>,
+        /// In their order.
+        frames: Vec<Frame>,
+    },
+    /// The subscription has ended as its client wished.
+    Unsubscribed {
+        /// Which.
+        sub: Label,
+    },
+    /// An append was stored.
+    Appended {
+        /// Of which request.
+        req: Label,
+        /// What was stored.
+        receipt: Receipt,
+    },
+    /// An append was refused.
+    Refused {
+        /// Of which request.
+        req: Label,
+        /// Why, with every check that failed.
+        error: Error,
+    },
+    /// The answer to a ping.
+    Pong {
+        /// Of which request.
+        req: Label,
+    },
+}
+
+/// What an append has stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version of the first event.
+    pub first: Version,
+    /// The version of the last event.
+    pub last: Version,
+    /// The events' ids, in their order.
+    pub ids: Vec<EventId>,
+    /// The token of the last event: whoever has handled it has handled this
+    /// append.
+    pub cursor: Cursor,
+    /// Whether it had been stored before, by an append with the same ids.
+    pub duplicate: bool,
+}
+
+impl Message {
+    /// Reads a text message; `None` for a frame that this version does not
+    /// know.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is none.
+    pub fn parse(text: &str) -> Result<Option<Self>> {
+        let head: Head<'_> = read(text)?;
+        Ok(Some(match (&*head.frame, head.addressee()?) {
+            ("events", Some(Addressee::Sub(sub))) => {
+                Self::Frames { sub: Some(sub), frames: head.envelopes()? }
+            }
+            ("unsubscribed", Some(Addressee::Sub(sub))) => Self::Unsubscribed { sub },
+            ("appended", Some(Addressee::Req(req))) => {
+                Self::Appended { req, receipt: read::<Appended<'_>>(text)?.receipt()? }
+            }
+            ("problem", Some(Addressee::Req(req))) => {
+                Self::Refused { req, error: read::<Refusal>(text)?.error()? }
+            }
+            ("pong", Some(Addressee::Req(req))) => Self::Pong { req },
+            (_, to) => {
+                let Some(frame) = parse::frame(text.as_bytes())? else { return Ok(None) };
+                let sub = match to {
+                    Some(Addressee::Sub(sub)) => Some(sub),
+                    _ => None,
+                };
+                Self::Frames { sub, frames: vec![frame] }
+            }
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    frame: Cow<'a, str>,
+    sub: Option<String>,
+    req: Option<String>,
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
+}
+
+impl Head<'_> {
+    fn addressee(&self) -> Result<Option<Addressee>> {
+        let label = |text: &String| Label::new(&**text).ok_or_else(|| corrupt("no label"));
+        let sub = self.sub.as_ref().map(label).transpose()?;
+        let req = self.req.as_ref().map(label).transpose()?;
+        Ok(sub.map(Addressee::Sub).or(req.map(Addressee::Req)))
+    }
+
+    /// Each a copy of its own, so that one event does not keep a whole message
+    /// in memory.
+    fn envelopes(&self) -> Result<Vec<Frame>> {
+        let copy = |raw: &&RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
+        self.events.iter().map(copy).map(parse::envelope).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct Appended<'a> {
+    #[serde(borrow)]
+    stream: Cow<'a, str>,
+    first_version: u64,
+    last_version: u64,
+    ids: Vec<Text<EventId>>,
+    cursor: Text<Cursor>,
+    duplicate: bool,
+}
+
+impl Appended<'_> {
+    fn receipt(self) -> Result<Receipt> {
+        let version =
+            |number| Version::new(number).ok_or_else(|| corrupt("a version is out of range"));
+        Ok(Receipt {
+            stream: StreamId::new(&self.stream)?,
+            first: version(self.first_version)?,
+            last: version(self.last_version)?,
+            ids: self.ids.into_iter().map(|id| id.0).collect(),
+            cursor: self.cursor.0,
+            duplicate: self.duplicate,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    problem: Problem,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    retryable: bool,
+    #[serde(default)]
+    failed: Vec<Failed>,
+}
+
+/// A check that failed; one of another kind has none of these members.
+#[derive(Deserialize)]
+struct Failed {
+    stream: Option<String>,
+    expected: Option<Wanted>,
+    actual: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wanted {
+    Word(String),
+    Version(u64),
+}
+
+impl Refusal {
+    fn error(self) -> Result<Error> {
+        let Problem { code, detail, retryable, failed } = self.problem;
+        let failed: Vec<_> = failed.into_iter().filter_map(Failed::check).collect::<Result<_>>()?;
+        if code == "version-conflict" && !failed.is_empty() {
+            return Ok(Error::conflict(failed));
+        }
+        Ok(parse::problem(&code, &detail, retryable))
+    }
+}
+
+impl Failed {
+    fn check(self) -> Option<Result<FailedCheck>> {
+        let (stream, expected, actual) = (self.stream?, self.expected?, self.actual?);
+        let expected = match expected {
+            Wanted::Word(word) => parse_expected(&word),
+            Wanted::Version(version) => parse_expected(&version.to_string()),
+        };
+        Some(expected.map_err(|_| corrupt("a failed check has no expectation")).and_then(
+            |expected: Expected| {
+                let stream = StreamId::new(stream)?;
+                Ok(FailedCheck::Stream { stream, expected, actual: Version::new(actual) })
+            },
+        ))
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("a message from the feed cannot be read: {error}");
+        Error::with_source(ErrorKind::Corrupt, message, error)
+    })
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("a message from the feed cannot be read: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::{Event, NewEvent, Position, Timestamp};
+
+    use super::*;
+    use crate::wire::{self, Control, Reply};
+
+    fn label(text: &str) -> Label {
+        Label::new(text).unwrap()
+    }
+
+    fn parse(text: &str) -> Message {
+        Message::parse(text).unwrap().unwrap()
+    }
+
+    fn event(n: u8) -> Event {
+        let content = NewEvent::with_json("T", format!("{{\"a\":\n{n}}}")).unwrap();
+        let content = content.with_id(EventId::from_bytes([n; 16]));
+        let (position, version) =
+            (Position::new(n.into()).unwrap(), Version::new(n.into()).unwrap());
+        Event::new(position, StreamId::new("s").unwrap(), version, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn events_are_those_that_were_sent_byte_for_byte() {
+        let envelopes = [1, 2].map(|n| wire::envelope(&event(n)));
+        let text: Vec<_> = wire::events_parts(&label("s1"), envelopes.iter().cloned()).collect();
+        let text = String::from_utf8(text.concat()).unwrap();
+        let Message::Frames { sub, frames } = parse(&text) else { panic!("no frames") };
+        assert_eq!(sub, Some(label("s1")));
+        for (frame, sent) in frames.iter().zip(&envelopes) {
+            let Frame::Event { envelope, .. } = frame else { panic!("{frame:?}") };
+            assert_eq!(envelope, sent);
+        }
+        assert_eq!(frames.len(), 2);
+    }
+
+    #[test]
+    fn frames_belong_to_a_subscription_or_to_all() {
+        let cursor = event(1).cursor();
+        let checkpoint = Control::Checkpoint { cursor };
+        let frames = vec![Frame::Checkpoint { cursor }];
+        for to in [Some("s1"), None] {
+            let Message::Frames { sub, frames: got } = parse(&checkpoint.json(to)) else {
+                panic!("no frames")
+            };
+            assert_eq!((sub, got), (to.and_then(Label::new), frames.clone()));
+        }
+        let text = Reply::Unsubscribed { sub: &label("s1") }.json();
+        assert!(matches!(parse(&text), Message::Unsubscribed { sub } if sub == label("s1")));
+        let text = Reply::Pong { req: &label("p1") }.json();
+        assert!(matches!(parse(&text), Message::Pong { req } if req == label("p1")));
+        assert!(Message::parse(r#"{"frame":"fireworks","colour":"red"}"#).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_receipt_says_what_was_stored() {
+        let text = r#"{"frame":"appended","req":"a1","stream":"s","first_version":8,"last_version":9,"ids":["0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11"],"cursor":"000000000001a2f0-9c41d07e","duplicate":true,"more":1}"#;
+        let Message::Appended { req, receipt } = parse(text) else { panic!("no receipt") };
+        assert_eq!((req, receipt.stream.as_str()), (label("a1"), "s"));
+        assert_eq!((receipt.first.get(), receipt.last.get()), (8, 9));
+        assert_eq!(receipt.cursor.to_string(), "000000000001a2f0-9c41d07e");
+        assert_eq!((receipt.ids.len(), receipt.duplicate), (1, true));
+    }
+
+    #[test]
+    fn a_refused_append_says_every_check_that_failed() {
+        let stream = StreamId::new("s").unwrap();
+        for expected in [Expected::NoStream, Expected::Exists, Expected::Exact(Version::FIRST)] {
+            let actual = Version::new(7);
+            let failed = vec![FailedCheck::Stream { stream: stream.clone(), expected, actual }];
+            let problem = wire::Problem::from(Error::conflict(failed.clone()));
+            let to = Addressee::Req(label("a1"));
+            let text = Reply::Problem { to: Some(&to), problem: &problem }.json();
+            let Message::Refused { error, .. } = parse(&text) else { panic!("no refusal") };
+            assert_eq!((error.kind(), error.conflicts()), (ErrorKind::Conflict, &*failed));
+        }
+        let problem = wire::Problem::from(Error::new(ErrorKind::Overloaded, "full"));
+        let to = Addressee::Req(label("a1"));
+        let text = Reply::Problem { to: Some(&to), problem: &problem }.json();
+        let Message::Refused { error, .. } = parse(&text) else { panic!("no refusal") };
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+    }
+
+    #[test]
+    fn what_is_no_message_is_corrupt() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"frame":"pong","req":"a b"}"#,
+            r#"{"frame":"appended","req":"a1"}"#,
+            r#"{"frame":"events","sub":"s1","events":[{}]}"#,
+            r#"{"frame":"live","sub":"s1"}"#,
+        ] {
+            assert_eq!(Message::parse(bad).unwrap_err().kind(), ErrorKind::Corrupt, "{bad}");
+        }
+    }
+}

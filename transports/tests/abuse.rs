@@ -1,0 +1,237 @@
+//! A server under peers that mean it no good: whoever behaves is served, and
+//! what the others cost is bounded and counted.
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use downlink::{Expected, Hub, LocalBus, MemoryStore, NewEvent};
+use downlink_transports::feed::Feed;
+use downlink_transports::serve::{Server, ServerStats, TrustedProxies};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use support::{Raw, listener, soon};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+struct Scene {
+    hub: Hub,
+    server: Server,
+    address: SocketAddr,
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Scene {
+    async fn start(set_up: impl FnOnce(Server) -> Server) -> Self {
+        let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
+        let feed = Feed::new(&hub).open_to_everyone().with_append();
+        let server = set_up(Server::new(feed.router()));
+        let (listener, address) = listener().await;
+        let serving = server.clone().serve(listener, CancellationToken::new());
+        let serving = tokio::spawn(async { serving.await.unwrap() });
+        Self { hub, server, address, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    async fn append(&self, payload: &str) {
+        let event = NewEvent::with_json("FlightDelayed", payload.to_owned()).unwrap();
+        self.hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+    }
+
+    async fn send(&self, request: &str) -> Raw {
+        let mut raw = Raw::connect(self.address).await;
+        raw.send(&request.replace('\n', "\r\n")).await;
+        raw
+    }
+
+    async fn follow(&self) -> Raw {
+        self.send("GET /feed HTTP/1.1\nHost: localhost\nAccept: text/event-stream\n\n").await
+    }
+
+    async fn page(&self) -> String {
+        let request = "GET /feed?limit=1 HTTP/1.1\nHost: localhost\nConnection: close\n\n";
+        self.send(request).await.rest().await
+    }
+
+    /// Waits for what has to be counted.
+    async fn until(&self, what: &str, is_so: impl Fn(ServerStats) -> bool) {
+        soon(what, async {
+            while !is_so(self.server.stats()) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// So many followers that never read, beside one that does.
+async fn followers_that_never_read_are_cut(count: u64) {
+    let scene = Scene::start(|server| server.with_write_stall(SHORT)).await;
+    let mut reader = scene.follow().await;
+    reader.until("event: feed.live\n").await;
+    let mut deaf = Vec::new();
+    for _ in 0..count {
+        deaf.push(scene.follow().await);
+    }
+    scene.until("every follower", |stats| stats.open == count + 1).await;
+    // More than the kernel takes for one that does not read.
+    let payload = format!("\"{}\"", "x".repeat(100_000));
+    for _ in 0..60 {
+        scene.append(&payload).await;
+        reader.until("\"tags\":[]}\n\n").await;
+    }
+    scene.until("the deaf to be cut", |stats| stats.stalled == count && stats.open == 1).await;
+    soon("their subscriptions to end", async {
+        while scene.hub.stats().open_subscriptions > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(scene.page().await.starts_with("HTTP/1.1 200"));
+    scene.append("{}").await;
+    reader.until("\"tags\":[]}\n\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_followers_that_never_read_hurt_nobody() {
+    followers_that_never_read_are_cut(50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: part of the long tests"]
+async fn five_hundred_followers_that_never_read_hurt_nobody() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    followers_that_never_read_are_cut(500).await;
+}
+
+#[tokio::test]
+async fn half_sent_heads_are_closed_and_counted() {
+    let scene = Scene::start(|server| server.with_header_timeout(SHORT)).await;
+    let mut half = Vec::new();
+    for _ in 0..20 {
+        half.push(scene.send("GET /feed HTTP/1.1\nHost: localhost\nAcce").await);
+    }
+    assert!(scene.page().await.starts_with("HTTP/1.1 200"));
+    for raw in &mut half {
+        raw.rest().await;
+    }
+    scene.until("the silent", |stats| stats.silent == 20 && stats.open == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_to_a_halt_is_refused_and_counted() {
+    let scene = Scene::start(|server| server.with_read_stall(SHORT)).await;
+    let head = "POST /streams/s HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\
+                Content-Length: 30\n\n{\"type\":";
+    let answer = scene.send(head).await.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert_eq!(scene.server.stats().halted_bodies, 1);
+}
+
+#[tokio::test]
+async fn heads_without_end_are_refused_before_they_are_large() {
+    let scene = Scene::start(|server| server).await;
+    let line = format!("X-Junk: {}\r\n", "x".repeat(1_000));
+    let mut raw = scene.send("GET /feed HTTP/1.1\nHost: localhost\n").await;
+    for _ in 0..60 {
+        raw.send(&line).await;
+    }
+    let answer = raw.rest().await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let mut many = scene.send("GET /feed HTTP/1.1\nHost: localhost\n").await;
+    many.send(&format!("{}\r\n", "X: y\r\n".repeat(2_000))).await;
+    let answer = many.rest().await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(scene.page().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
+    let scene = Scene::start(|server| server.with_max_connections(10)).await;
+    let mut reader = scene.follow().await;
+    reader.until("event: feed.live\n").await;
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(Raw::connect(scene.address).await);
+    }
+    scene.until("all of them", |stats| stats.accepted == 301).await;
+    let stats = scene.server.stats();
+    assert!(stats.open <= 10 + 64, "{stats:?}");
+    assert_eq!(stats.refused + stats.dropped, 300 - 9, "{stats:?}");
+    scene.append("{}").await;
+    reader.until("\"tags\":[]}\n\n").await;
+    drop(flood);
+    scene.until("the flood to be over", |stats| stats.open == 1).await;
+    assert!(scene.page().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn one_client_cannot_have_everything() {
+    let scene = Scene::start(|server| server.with_max_per_client(3)).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = scene.follow().await;
+        stream.until("event: feed.live\n").await;
+        streams.push(stream);
+    }
+    let refused = scene.page().await;
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert!(refused.contains("retry-after:") && refused.contains(r#""code":"limit""#), "{refused}");
+    let told = scene.follow().await.rest().await;
+    assert!(told.starts_with("HTTP/1.1 200") && told.contains(r#""reason":"limit""#), "{told}");
+    assert_eq!(scene.server.stats().limited, 2);
+    streams.pop();
+    soon("a place", async { while !scene.page().await.starts_with("HTTP/1.1 200") {} }).await;
+}
+
+/// A connection of a proxy, on which clients ask.
+async fn ask(proxy: &mut Raw, client: &str) -> String {
+    let request = format!("HEAD /feed HTTP/1.1\r\nHost: localhost\r\n{client}\r\n\r\n");
+    proxy.send(&request).await;
+    proxy.until("\r\n\r\n").await
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
+    let proxies = TrustedProxies::by_x_forwarded_for(["127.0.0.1"]);
+    let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(2);
+    let scene = Scene::start(set_up).await;
+    let follow = "GET /feed HTTP/1.1\nHost: localhost\nAccept: text/event-stream\n\
+                  X-Forwarded-For: 203.0.113.9, 192.0.2.1\n\n";
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = scene.send(follow).await;
+        stream.until("event: feed.live\n").await;
+        streams.push(stream);
+    }
+    // One connection of the proxy for everybody: whoever is refused does not cost it.
+    let mut proxy = Raw::connect(scene.address).await;
+    let refused = ask(&mut proxy, "X-Forwarded-For: 192.0.2.2, 192.0.2.1").await;
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    for _ in 0..5 {
+        let other = ask(&mut proxy, "X-Forwarded-For: 192.0.2.1, 192.0.2.2").await;
+        assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    }
+    drop(streams.pop());
+    soon("a place", async {
+        while !ask(&mut proxy, "X-Forwarded-For: 192.0.2.1").await.starts_with("HTTP/1.1 200") {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_is_believed_to_be_a_proxy_by_itself() {
+    let proxies = TrustedProxies::by_x_forwarded_for(["10.0.0.0/8"]);
+    let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(1);
+    let scene = Scene::start(set_up).await;
+    let mut first = Raw::connect(scene.address).await;
+    assert!(ask(&mut first, "X-Forwarded-For: 192.0.2.1").await.starts_with("HTTP/1.1 200"));
+    let mut second = Raw::connect(scene.address).await;
+    let refused = ask(&mut second, "X-Forwarded-For: 192.0.2.2").await;
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+}

@@ -1,0 +1,311 @@
+//! `GET /feed/ws`: what ends a socket by itself, and when.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use downlink::{ErrorKind, Hub};
+use downlink_transports::feed::{Feed, Refusal, Rights};
+use http::request::Parts;
+use serde_json::{Value, json};
+use tokio::time::{Instant, advance};
+use tokio_util::sync::CancellationToken;
+
+use crate::peer::{Heard, Peer};
+use crate::support::{Failing, hub, put, put_many};
+use crate::websocket::Gated;
+
+const BEAT: Duration = Duration::from_secs(15);
+
+async fn live(router: &Router) -> Peer {
+    let mut peer = Peer::open(router, "/feed/ws?after=now").await;
+    peer.expect("ready").await;
+    peer.expect("live").await;
+    peer
+}
+
+async fn gone(hub: &Hub) {
+    while hub.stats().open_subscriptions > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_socket_says_that_it_lives_and_ends_when_nobody_answers() {
+    let hub = hub().await;
+    let cursor = put(&hub, "s", "T").await;
+    let mut peer = live(&Feed::new(&hub).router()).await;
+    let began = Instant::now();
+    // Answered, twice: by a pong, and by any other sign of life.
+    for beat in 1..=2 {
+        let heartbeat = peer.text().await;
+        assert_eq!(heartbeat, format!(r#"{{"frame":"heartbeat","head":"{cursor}"}}"#));
+        assert_eq!(peer.heard().await, Heard::Ping);
+        assert_eq!(began.elapsed().as_secs(), 15 * beat);
+        if beat == 1 {
+            peer.pong().await;
+        } else {
+            peer.say(r#"{"frame":"unsubscribe","sub":"9"}"#).await;
+            peer.problem("bad-parameter").await;
+        }
+    }
+    let answered = Instant::now();
+    for _ in 0..2 {
+        peer.expect("heartbeat").await;
+        assert_eq!(peer.heard().await, Heard::Ping);
+    }
+    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(answered.elapsed().as_secs(), 45);
+    gone(&hub).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_has_something_to_say_needs_no_heartbeat() {
+    let hub = hub().await;
+    let mut peer = live(&Feed::new(&hub).router()).await;
+    for _ in 0..20 {
+        advance(BEAT * 9 / 10).await;
+        put(&hub, "s", "T").await;
+        peer.expect("events").await;
+    }
+    peer.expect("heartbeat").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_socket_is_rotated() {
+    let hub = hub().await;
+    let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(BEAT);
+    let mut peer = live(&feed.router()).await;
+    let began = Instant::now();
+    let bye = peer.expect("bye").await;
+    assert!((8..=12).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(bye["reason"], "rotate");
+    assert!((100..=1_000).contains(&bye["reconnect_after_ms"].as_u64().unwrap()));
+    peer.expect_close(4509).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_every_socket_with_its_own_delay() {
+    let hub = hub().await;
+    let shutdown = CancellationToken::new();
+    let router = Feed::new(&hub).with_shutdown(shutdown.clone()).router();
+    let mut peers = Vec::new();
+    for _ in 0..8 {
+        peers.push(live(&router).await);
+    }
+    peers.push(Peer::open(&router, "/feed/ws").await);
+    shutdown.cancel();
+    let mut delays = Vec::new();
+    for peer in &mut peers {
+        let bye = peer.expect("bye").await;
+        assert_eq!(bye["reason"], "draining");
+        delays.push(bye["reconnect_after_ms"].as_u64().unwrap());
+        peer.expect_close(4503).await;
+    }
+    assert!(delays.iter().all(|delay| (250..=5_000).contains(delay)), "{delays:?}");
+    delays.dedup();
+    assert!(delays.len() > 1, "everybody comes back at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_is_shut_down_ends_every_socket() {
+    let hub = hub().await;
+    let router = Feed::new(&hub).router();
+    let mut peers = [live(&router).await, Peer::open(&router, "/feed/ws").await];
+    hub.shutdown().await;
+    for peer in &mut peers {
+        assert_eq!(peer.expect("bye").await["reason"], "draining");
+        peer.expect_close(4503).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_appended_is_answered_before_the_end() {
+    let (hub, permits) = Gated::hub().await;
+    let shutdown = CancellationToken::new();
+    let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
+    let mut peer = live(&feed.router()).await;
+    let events = json!([{"type": "T", "data": 1}]);
+    for req in ["a1", "a2"] {
+        let append = json!({"frame": "append", "req": req, "stream": "s", "events": events});
+        peer.say(&append.to_string()).await;
+    }
+    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.expect("pong").await;
+    shutdown.cancel();
+    tokio::task::yield_now().await;
+    permits.add_permits(2);
+    assert_eq!(peer.expect("appended").await["req"], "a1");
+    assert_eq!(peer.expect("appended").await["req"], "a2");
+    peer.expect("bye").await;
+    peer.expect_close(4503).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_without_an_answer_does_not_hold_the_end_up() {
+    let (hub, _permits) = Gated::hub().await;
+    let shutdown = CancellationToken::new();
+    let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
+    let mut peer = live(&feed.router()).await;
+    let events = json!([{"type": "T", "data": 1}]);
+    let append = json!({"frame": "append", "req": "a1", "stream": "s", "events": events});
+    peer.say(&append.to_string()).await;
+    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.expect("pong").await;
+    shutdown.cancel();
+    let began = Instant::now();
+    peer.expect("bye").await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    peer.expect_close(4503).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_agrees_to_the_end_is_dropped() {
+    let hub = hub().await;
+    let mut peer = live(&Feed::new(&hub).router()).await;
+    hub.shutdown().await;
+    peer.expect("bye").await;
+    assert_eq!(peer.heard().await, Heard::Close(4503));
+    let began = Instant::now();
+    assert_eq!(peer.heard().await, Heard::End);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_is_dropped_without_a_word() {
+    let hub = hub().await;
+    put_many(&hub, 2_000).await;
+    let router = Feed::new(&hub).router();
+    let peer = Peer::open_with(&router, "/feed/ws?after=start", 1_024).await;
+    let mut other = live(&router).await;
+    let began = Instant::now();
+    while hub.stats().open_subscriptions > 1 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!((20..=22).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    put(&hub, "s", "T").await;
+    while !matches!(other.heard().await, Heard::Text(text) if text.contains(r#""stream":"s""#)) {}
+    drop(peer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_but_steadily_is_served() {
+    let hub = hub().await;
+    let cursors = put_many(&hub, 200).await;
+    let mut peer =
+        Peer::open_with(&Feed::new(&hub).router(), "/feed/ws?after=start", 1 << 10).await;
+    peer.expect("ready").await;
+    let mut got = 0;
+    while got < cursors.len() {
+        advance(Duration::from_secs(19)).await;
+        got += peer.expect("events").await["events"].as_array().unwrap().len();
+    }
+}
+
+/// What an application says of everybody at the moment.
+type Say = Arc<Mutex<Result<Rights, Refusal>>>;
+
+fn authorized(hub: &Hub) -> (Router, Say) {
+    let say: Say = Arc::new(Mutex::new(Ok(Rights::everything())));
+    let said = Arc::clone(&say);
+    let authorize = move |parts: &Parts| {
+        assert_eq!(parts.headers["host"], "localhost");
+        let answer = said.lock().unwrap().clone();
+        async move { answer }
+    };
+    (Feed::new(hub).with_append().authorize(authorize).router(), say)
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_are_found_out_for_every_subscription() {
+    let hub = hub().await;
+    put(&hub, "mine", "T").await;
+    put(&hub, "theirs", "T").await;
+    let (router, say) = authorized(&hub);
+    let mut peer = Peer::open(&router, "/feed/ws").await;
+    peer.subscribe("a", "start", json!({})).await;
+    peer.expect("ready").await;
+    assert_eq!(peer.expect("events").await["events"].as_array().unwrap().len(), 2);
+    peer.expect("live").await;
+    let mine = downlink::FilterItem::new().with_stream("mine").unwrap();
+    *say.lock().unwrap() = Ok(Rights::to(mine.into()));
+    peer.subscribe("b", "start", json!({})).await;
+    peer.expect("ready").await;
+    let events = peer.expect("events").await;
+    assert_eq!(events["events"].as_array().unwrap().len(), 1);
+    assert_eq!(events["events"][0]["stream"], "mine");
+    peer.expect("live").await;
+    let append = |stream| {
+        json!({"frame": "append", "req": "a1", "stream": stream, "events": [{"type": "T", "data": 1}]})
+            .to_string()
+    };
+    peer.say(&append("theirs")).await;
+    assert_eq!(peer.problem("forbidden").await["req"], "a1");
+    peer.say(&append("mine")).await;
+    while peer.text().await.contains(r#""frame":"events""#) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_see_nothing_any_more_is_sent_away() {
+    let hub = hub().await;
+    let cases = [
+        (Refusal::unauthenticated("the session has ended"), "unauthenticated", Some(4401)),
+        (Refusal::forbidden("you have been banned"), "forbidden", Some(4403)),
+        (Refusal::limited("not so often", BEAT), "limit", None),
+        (Refusal::unavailable("the directory is down"), "unavailable", None),
+    ];
+    for (refusal, code, close) in cases {
+        let (router, say) = authorized(&hub);
+        let mut peer = live(&router).await;
+        *say.lock().unwrap() = Err(refusal);
+        peer.subscribe("s1", "now", json!({})).await;
+        assert_eq!(peer.problem(code).await["sub"], "s1");
+        if let Some(close) = close {
+            peer.expect_close(close).await;
+        } else {
+            peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+            peer.expect("pong").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_rights_is_the_end_of_the_socket() {
+    let hub = hub().await;
+    let (router, say) = authorized(&hub);
+    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(9)));
+    let mut peer = live(&router).await;
+    let began = Instant::now();
+    // Those of a later subscription may end earlier.
+    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(5)));
+    peer.subscribe("s1", "now", json!({})).await;
+    peer.expect("ready").await;
+    peer.expect("live").await;
+    assert_eq!(peer.expect("bye").await["reason"], "expired");
+    assert_eq!(began.elapsed().as_secs(), 5);
+    peer.expect_close(4509).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_be_read_ends_the_socket() {
+    let store = Failing::default();
+    let hub = Hub::builder(store.clone(), downlink::LocalBus::new());
+    let hub = hub.ring(4, usize::MAX).page(8, 1 << 20).start().await.unwrap();
+    put_many(&hub, 2_000).await;
+    let mut peer =
+        Peer::open_with(&Feed::new(&hub).router(), "/feed/ws?after=start", 1 << 10).await;
+    peer.expect("ready").await;
+    peer.expect("events").await;
+    store.fail_read(ErrorKind::Corrupt);
+    let problem = loop {
+        let frame: Value = serde_json::from_str(&peer.text().await).unwrap();
+        if frame["frame"] != "events" {
+            break frame;
+        }
+    };
+    assert_eq!((&problem["frame"], &problem["sub"]), (&json!("problem"), &json!("0")));
+    assert_eq!(problem["problem"]["code"], "corrupt");
+    assert!(!problem.to_string().contains("SECRET"), "{problem}");
+    assert_eq!(peer.expect("bye").await["reason"], "corrupt");
+    peer.expect_close(4500).await;
+}

@@ -1,0 +1,107 @@
+//! What each parser has to keep for any bytes at all.
+#![allow(unreachable_pub, reason = "the library of `fuzz/`, too")]
+
+use std::borrow::Cow;
+
+use downlink::{Cursor, Frame};
+use downlink_transports::client::EventStream;
+use downlink_transports::wire::{self, Query, parse};
+use http::StatusCode;
+
+const PARAMETERS: [&str; 9] =
+    ["after", "stream", "stream_prefix", "type", "type_prefix", "not_type", "tag", "wait", "limit"];
+
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+pub fn append(bytes: &[u8]) {
+    for event in wire::parse_events(bytes).into_iter().flatten() {
+        assert!(!event.event_type().as_str().is_empty());
+    }
+    let _ = wire::parse_expected(&text(bytes));
+}
+
+pub fn cursor(bytes: &[u8]) {
+    let text = text(bytes);
+    if let Ok(after) = wire::parse_after(&text) {
+        assert_eq!(wire::parse_after(&wire::after_text(after)).unwrap(), after);
+    }
+    if let Ok(cursor) = text.parse::<Cursor>() {
+        assert_eq!(cursor.to_string(), text);
+    }
+}
+
+pub fn envelope(bytes: &[u8]) {
+    let Ok(Frame::Event { event, envelope }) = parse::envelope(bytes.to_vec().into()) else {
+        return;
+    };
+    assert_eq!(envelope, bytes);
+    let again = parse::envelope(wire::envelope(&event)).unwrap();
+    let Frame::Event { event: again, .. } = again else { panic!("{again:?}") };
+    assert_eq!((again.cursor(), again.id()), (event.cursor(), event.id()));
+    assert_eq!((again.stream(), again.tags()), (event.stream(), event.tags()));
+}
+
+pub fn filter(bytes: &[u8]) {
+    if let Ok(filter) = wire::filter_of_json(&text(bytes)) {
+        let json = wire::filter_to_json(&filter).unwrap();
+        assert_eq!(wire::filter_of_json(&json).unwrap(), filter);
+    }
+}
+
+pub fn frame(bytes: &[u8]) {
+    if let Ok(Some(Frame::Event { .. })) = parse::frame(bytes) {
+        panic!("an event is no control frame");
+    }
+}
+
+pub fn problem(bytes: &[u8]) {
+    for status in [StatusCode::BAD_REQUEST, StatusCode::GONE, StatusCode::BAD_GATEWAY] {
+        assert!(!parse::refusal(status, bytes).to_string().is_empty());
+    }
+    let _ = parse::problem_code(bytes);
+}
+
+pub fn query(bytes: &[u8]) {
+    let Ok(query) = Query::parse(Some(&text(bytes)), &PARAMETERS, &[]) else { return };
+    let _ = (query.limit(), query.wait(), wire::resume(&http::HeaderMap::new(), &query));
+    if let Ok(filter) = wire::filter_of_query(&query) {
+        let text = wire::filter_to_query(&filter).unwrap();
+        let query = Query::parse(Some(&text), &PARAMETERS, &[]).unwrap();
+        assert_eq!(wire::filter_of_query(&query).unwrap(), filter);
+    }
+}
+
+pub fn stream(bytes: &[u8]) {
+    let read = |pieces: &[&[u8]]| {
+        let (mut stream, mut events) = (EventStream::with_limit(1 << 16), Vec::new());
+        for piece in pieces {
+            let mut piece = *piece;
+            while let Ok(Some(event)) = stream.next(&mut piece) {
+                events.push(event);
+            }
+        }
+        events
+    };
+    let whole = read(&[bytes]);
+    assert_eq!(read(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+    for event in whole {
+        frame(&event.data);
+        envelope(&event.data);
+    }
+}
+
+#[cfg(feature = "websocket")]
+pub fn command(bytes: &[u8]) {
+    let Ok(command) = wire::Command::parse(&text(bytes)) else { return };
+    if let Some(json) = command.json() {
+        let again = wire::Command::parse(&json).expect("what is written is read");
+        assert_eq!(again.json(), Some(json));
+    }
+}
+
+#[cfg(feature = "websocket")]
+pub fn message(bytes: &[u8]) {
+    let _ = wire::Message::parse(&text(bytes));
+}

@@ -1,0 +1,465 @@
+//! The client without sockets, on a clock that jumps: how often it asks, and
+//! which carrier it takes.
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{
+    Cursor, Endpoint, Error, ErrorKind, Event, Expected, Frame, Hub, LocalBus, MemoryStore,
+    NewEvent, Subscribe,
+};
+use downlink_transports::client::{Carrier, Client, Connector, Follow, Ladder, Wire};
+use downlink_transports::feed::Feed;
+use downlink_transports::wire::{Control, sse_block};
+use futures::StreamExt;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+const FAR_TOO_MANY: usize = 10_000;
+
+fn client(connector: impl Connector) -> Client {
+    Client::new(Endpoint::new("http://localhost")).with_connector(connector)
+}
+
+/// A server that answers every request with the same bytes.
+#[derive(Clone, Debug, Default)]
+struct Scripted {
+    answer: String,
+    closes: bool,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    async fn serve(self, mut wire: DuplexStream) -> io::Result<()> {
+        loop {
+            read_head(&mut wire).await?;
+            if self.requests.fetch_add(1, Ordering::SeqCst) > FAR_TOO_MANY {
+                // So that a hot loop comes to an end.
+                std::future::pending::<()>().await;
+            }
+            wire.write_all(self.answer.as_bytes()).await?;
+            if self.closes {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Scripted {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+        let (near, far) = duplex(64 << 10);
+        tokio::spawn(self.clone().serve(far));
+        Ok(Box::new(near))
+    }
+}
+
+fn script(answer: impl Into<String>, closes: bool) -> Scripted {
+    Scripted { answer: answer.into(), closes, requests: Arc::default() }
+}
+
+async fn read_head(wire: &mut DuplexStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(wire.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn stream(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{body}")
+}
+
+fn json(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn status(line: &str) -> String {
+    format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")
+}
+
+fn problem(status: &str, code: &str) -> String {
+    json(status, &format!(r#"{{"code":"{code}","detail":"why","retryable":false}}"#))
+}
+
+fn ready() -> String {
+    let start = Cursor::START;
+    let ready = Control::Ready { cursor: start, head: start, heartbeat: Duration::from_secs(15) };
+    String::from_utf8(ready.sse(None).to_vec()).unwrap()
+}
+
+fn page(events: &str, more: bool) -> String {
+    let (start, body) = (Cursor::START, events);
+    json(
+        "200 OK",
+        &format!(r#"{{"events":[{body}],"cursor":"{start}","head":"{start}","more":{more}}}"#),
+    )
+}
+
+fn event() -> Event {
+    let content = NewEvent::with_json("FlightDeparted", "{}").unwrap();
+    let position = Cursor::START.position().next();
+    let stream = "flight-UA1545".try_into().unwrap();
+    Event::new(position, stream, downlink::Version::FIRST, downlink::Timestamp::EPOCH, content)
+}
+
+fn envelope() -> String {
+    let block = String::from_utf8(sse_block(&event()).to_vec()).unwrap();
+    block.split("data: ").nth(1).unwrap().trim().to_owned()
+}
+
+/// How often a follower asks in ten minutes, and with what it ended.
+async fn ten_minutes(script: Scripted, carrier: impl Into<Ladder>) -> (usize, Option<ErrorKind>) {
+    let mut follow = client(script.clone()).with_carrier(carrier).follow(Subscribe::new()).unwrap();
+    let ended = timeout(10 * MINUTE, async {
+        loop {
+            match follow.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return error.kind(),
+                None => panic!("it ended without an error"),
+            }
+        }
+    });
+    let ended = ended.await.ok();
+    (script.requests.load(Ordering::SeqCst), ended)
+}
+
+/// What passes is asked for again, each time after a pause of a second at
+/// least, but for the first few.
+fn passing() -> Vec<(&'static str, Scripted)> {
+    let bye =
+        "event: feed.bye\ndata: {\"frame\":\"bye\",\"reason\":\"x\",\"reconnect_after_ms\":0}\n\n";
+    vec![
+        ("no answer at all", script("", true)),
+        ("half a status line", script("HTTP/1.1 2", true)),
+        ("nonsense", script("220 smtp.example ESMTP\r\n", true)),
+        ("429 without Retry-After", script(status("429 Too Many Requests"), true)),
+        ("429 that keeps the connection", script(status("429 Too Many Requests"), false)),
+        (
+            "503 with Retry-After: 0",
+            script("HTTP/1.1 503 No\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n", true),
+        ),
+        (
+            "503 with a date",
+            script(
+                "HTTP/1.1 503 No\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nContent-Length: 0\r\n\r\n",
+                true,
+            ),
+        ),
+        ("500", script(status("500 Oh"), false)),
+        ("502", script(status("502 Bad Gateway"), true)),
+        ("504", script(status("504 Late"), true)),
+        ("408", script(status("408 Late"), true)),
+        ("a stream that ends at once", script(stream(""), true)),
+        ("a stream of nothing but retry: 0", script(stream("retry: 0\n\n"), true)),
+        ("ready and the end", script(stream(&ready()), true)),
+        ("ready, retry: 0 and the end", script(stream(&format!("retry: 0\n{}", ready())), true)),
+        ("ready and bye at once", script(stream(&(ready() + bye)), true)),
+        ("bye before ready", script(stream(bye), true)),
+        ("half a frame", script(stream("data: {\"cur"), true)),
+    ]
+}
+
+fn for_good() -> Vec<(&'static str, Scripted)> {
+    vec![
+        (
+            "200 of another kind",
+            script(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
+                false,
+            ),
+        ),
+        ("204", script("HTTP/1.1 204 No Content\r\n\r\n", false)),
+        ("301 without a place", script(status("301 Moved"), false)),
+        (
+            "302",
+            script(
+                "HTTP/1.1 302 Found\r\nLocation: http://localhost/feed\r\nContent-Length: 0\r\n\r\n",
+                false,
+            ),
+        ),
+        ("400", script(problem("400 Bad Request", "bad-filter"), false)),
+        ("401", script(problem("401 Unauthorized", "unauthenticated"), false)),
+        ("403", script(problem("403 Forbidden", "forbidden"), false)),
+        ("404", script(status("404 Not Found"), false)),
+        ("410", script(problem("410 Gone", "cursor-ahead"), false)),
+        ("410 that says nothing", script(status("410 Gone"), false)),
+    ]
+}
+
+fn pages() -> Vec<(&'static str, Scripted)> {
+    vec![
+        ("wait answered at once with nothing", script(page("", false), false)),
+        ("the same, over a connection each", script(page("", false), true)),
+        ("always more, and nothing", script(page("", true), false)),
+        ("the same event again and again", script(page(&envelope(), false), false)),
+        ("the same event, and more", script(page(&envelope(), true), true)),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_that_passes_makes_a_stream_loop_hot() {
+    for (what, script) in passing() {
+        let (requests, ended) = ten_minutes(script, Carrier::Sse).await;
+        assert_eq!(ended, None, "{what}");
+        assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_that_stays_is_asked_for_twice() {
+    for carrier in [Carrier::Sse, Carrier::LongPoll] {
+        for (what, script) in for_good() {
+            let (requests, ended) = ten_minutes(script, carrier).await;
+            assert!(ended.is_some() && requests == 1, "{requests} requests by {carrier}: {what}");
+        }
+    }
+    let (requests, ended) = ten_minutes(script(stream("data: {}\n\n"), true), Carrier::Sse).await;
+    assert_eq!((requests, ended), (1, Some(ErrorKind::Corrupt)));
+    let garbage = script(json("200 OK", "{\"events\":[]}"), false);
+    let (requests, ended) = ten_minutes(garbage, Carrier::LongPoll).await;
+    assert_eq!((requests, ended), (1, Some(ErrorKind::Corrupt)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_makes_polls_loop_hot() {
+    for (what, script) in pages() {
+        let (requests, ended) = ten_minutes(script, Carrier::LongPoll).await;
+        assert_eq!(ended, None, "{what}");
+        assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
+    }
+    for (what, script) in passing() {
+        let (requests, ended) = ten_minutes(script, Carrier::LongPoll).await;
+        // What is a stream is no page, for good.
+        assert!(ended.is_none_or(|_| requests == 1), "{requests} requests: {what}");
+        assert!(requests <= 610, "{requests} requests in ten minutes: {what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_makes_a_ladder_loop_hot() {
+    let scripts = passing().into_iter().chain(for_good()).chain(pages());
+    for (what, script) in scripts {
+        let (requests, _) = ten_minutes(script, Ladder::best()).await;
+        assert!((1..=630).contains(&requests), "{requests} requests in ten minutes: {what}");
+    }
+}
+
+/// A real feed, behind somebody who strips `Upgrade` and may hold streams back.
+#[derive(Clone, Debug)]
+struct Proxy {
+    hub: Hub,
+    holds_streams: Arc<AtomicBool>,
+    /// What was asked for: `socket`, `sse`, `poll`.
+    asked: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Proxy {
+    fn new(hub: &Hub, holds_streams: bool) -> Self {
+        let holds_streams = Arc::new(AtomicBool::new(holds_streams));
+        Self { hub: hub.clone(), holds_streams, asked: Arc::default() }
+    }
+
+    fn hold(&self, streams: bool) {
+        self.holds_streams.store(streams, Ordering::SeqCst);
+    }
+
+    fn asked(&self) -> Vec<&'static str> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    async fn pass(self, mut client: DuplexStream) -> io::Result<()> {
+        let (mut near, far) = duplex(64 << 10);
+        let router = Feed::new(&self.hub).router();
+        tokio::spawn(async move {
+            let answer = service_fn(|request| router.clone().oneshot(request));
+            let http = hyper::server::conn::http1::Builder::new();
+            let _ = http.serve_connection(TokioIo::new(far), answer).await;
+        });
+        loop {
+            let head = read_head(&mut client).await?;
+            let (is_stream, is_socket) =
+                (head.contains("accept: text/event-stream"), head.contains("upgrade: websocket"));
+            let what = if is_socket { "socket" } else { ["poll", "sse"][usize::from(is_stream)] };
+            self.asked.lock().unwrap().push(what);
+            // As every proxy does that nobody has told otherwise.
+            let head = head.replace("upgrade: websocket\r\n", "");
+            let head = head.replace("connection: Upgrade\r\n", "");
+            near.write_all(head.as_bytes()).await?;
+            if is_stream {
+                if self.holds_streams.load(Ordering::SeqCst) {
+                    // Takes everything and passes nothing on, until the client leaves.
+                    return client.read_u8().await.map(drop);
+                }
+                tokio::io::copy_bidirectional(&mut client, &mut near).await?;
+                return Ok(());
+            }
+            let answer = tokio::select! {
+                answer = read_answer(&mut near) => answer?,
+                _ = client.read_u8() => return Ok(()),
+            };
+            client.write_all(&answer).await?;
+        }
+    }
+}
+
+async fn read_answer(wire: &mut DuplexStream) -> io::Result<Vec<u8>> {
+    let head = read_head(wire).await?;
+    let length = head.split("content-length: ").nth(1).unwrap();
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    wire.read_exact(&mut body).await?;
+    Ok([head.as_bytes(), &body].concat())
+}
+
+#[async_trait]
+impl Connector for Proxy {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+        let (near, far) = duplex(64 << 10);
+        tokio::spawn(self.clone().pass(far));
+        Ok(Box::new(near))
+    }
+}
+
+/// A hub that does not look by itself, so that hours pass at once.
+async fn hub() -> Hub {
+    let never = Duration::from_hours(24 * 365);
+    Hub::builder(MemoryStore::new(), LocalBus::new()).fallback(never).start().await.unwrap()
+}
+
+fn ladder() -> Ladder {
+    Ladder::from(Carrier::Sse).or(Carrier::LongPoll)
+}
+
+async fn put(hub: &Hub, count: usize) {
+    for _ in 0..count {
+        let event = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+    }
+}
+
+/// Takes events until this version came, each once and in order.
+async fn take(follow: &mut Follow, last: &mut u64, until: u64) {
+    while *last < until {
+        let next = timeout(60 * 24 * MINUTE, follow.next()).await.expect("a frame within a day");
+        if let Frame::Event { event, .. } = next.unwrap().unwrap() {
+            assert_eq!(event.version().get(), *last + 1, "a gap or a repeat");
+            *last += 1;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ladder_falls_where_streams_are_held_back_and_climbs_when_they_are_not() {
+    let hub = hub().await;
+    put(&hub, 10).await;
+    let proxy = Proxy::new(&hub, true);
+    let mut follow = client(proxy.clone()).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+    let mut last = 0;
+    take(&mut follow, &mut last, 10).await;
+    assert_eq!(proxy.asked()[..3], ["sse", "sse", "poll"], "it fell after two tries");
+
+    // While it looks up in vain, it goes on below.
+    let began = Instant::now();
+    while began.elapsed() < 60 * MINUTE {
+        let before = last;
+        put(&hub, 1).await;
+        take(&mut follow, &mut last, before + 1).await;
+        let idle = timeout(MINUTE, take(&mut follow, &mut last, before + 2)).await;
+        assert!(idle.is_err());
+    }
+    let vain = proxy.asked().iter().filter(|asked| **asked == "sse").count() - 2;
+    assert!((2..=6).contains(&vain), "{vain} tries to climb in an hour");
+
+    proxy.hold(false);
+    let (held, until) = (proxy.asked().len(), last + 5);
+    while !proxy.asked()[held..].contains(&"sse") {
+        let idle = timeout(5 * MINUTE, take(&mut follow, &mut last, until)).await;
+        assert!(idle.is_err() && began.elapsed() < 600 * MINUTE, "it never climbed");
+    }
+    put(&hub, 5).await;
+    take(&mut follow, &mut last, until).await;
+    let idle = timeout(5 * MINUTE, take(&mut follow, &mut last, until + 1)).await;
+    assert!(idle.is_err() && proxy.asked().last() == Some(&"sse"), "it polls although it climbed");
+}
+
+#[cfg(feature = "websocket")]
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_strips_upgrade_costs_one_try() {
+    let hub = hub().await;
+    put(&hub, 3).await;
+    let proxy = Proxy::new(&hub, false);
+    let client = client(proxy.clone()).with_carrier(Ladder::best());
+    let mut follow = client.follow(Subscribe::new()).unwrap();
+    take(&mut follow, &mut 0, 3).await;
+    assert_eq!(proxy.asked(), ["socket", "sse"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_away_or_refuses_by_itself_is_no_reason_to_fall() {
+    #[derive(Debug)]
+    struct Away(AtomicUsize, Proxy);
+    #[async_trait]
+    impl Connector for Away {
+        async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
+            if self.0.fetch_add(1, Ordering::SeqCst) < 10 {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            self.1.connect(host, port).await
+        }
+    }
+    let hub = hub().await;
+    put(&hub, 1).await;
+    let proxy = Proxy::new(&hub, false);
+    let away = Away(AtomicUsize::new(0), proxy.clone());
+    let mut follow = client(away).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+    take(&mut follow, &mut 0, 1).await;
+    assert_eq!(proxy.asked(), ["sse"]);
+
+    let draining = script(problem("503 No", "draining"), true);
+    let mut follow =
+        client(draining.clone()).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+    assert!(timeout(10 * MINUTE, follow.next()).await.is_err());
+    assert!(draining.requests.load(Ordering::SeqCst) > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cursor_is_that_of_what_was_handed_out_on_every_carrier() {
+    let hub = hub().await;
+    put(&hub, 30).await;
+    for carrier in [Carrier::Sse, Carrier::LongPoll] {
+        let client = client(Proxy::new(&hub, false)).with_carrier(carrier).with_page(7);
+        let mut follow = client.follow(Subscribe::new()).unwrap();
+        assert_eq!(follow.cursor(), None);
+        for _ in 0..35 {
+            let Ok(Some(Ok(frame))) = timeout(MINUTE, follow.next()).await else { break };
+            if let Some(cursor) = frame.cursor() {
+                assert_eq!(follow.cursor(), Some(cursor));
+            }
+        }
+        assert_eq!(follow.cursor(), Some(hub.tip()));
+        let resumed = Subscribe::new().after(follow.cursor().unwrap());
+        let mut resumed = client.follow(resumed).unwrap();
+        let first = resumed.next().await.unwrap().unwrap();
+        assert!(matches!(first, Frame::Live { .. }), "{first:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_a_connector_are_told() {
+    let refused = |error: &Error| error.kind() == ErrorKind::Unavailable;
+    let connect = client(Scripted::default()).connect(Subscribe::new()).await;
+    assert!(connect.err().is_some_and(|error| refused(&error)));
+}
