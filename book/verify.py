@@ -30,7 +30,10 @@ def anchor_problem(text, anchor):
 def listings():
     count, problems = 0, []
     for chapter in sorted(CHAPTERS.rglob("*.md")):
-        for target in INCLUDE.findall(chapter.read_text(encoding="utf-8")):
+        text = chapter.read_text(encoding="utf-8")
+        if "}}```" in text:
+            problems.append(f"{chapter.name}: begin a new line after an include, or mdBook swallows the fence")
+        for target in INCLUDE.findall(text):
             count += 1
             name, _, anchor = target.partition(":")
             file = chapter.parent / name

@@ -84,7 +84,7 @@ impl Options {
     }
 
     /// How long the writer waits, at most, until as many appends have come as
-    /// the last time: 150 µs by default. A lone appender never waits.
+    /// the last time: 300 µs by default. A lone appender never waits.
     pub fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
         self

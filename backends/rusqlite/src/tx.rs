@@ -12,9 +12,9 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 ///
 /// The store has begun the transaction and commits it, together with the
 /// checkpoint. Until then SQLite refuses what a projection has no business with:
-/// to begin, commit or roll back, to attach databases, to set pragmas, and to
-/// write to the tables of the log ("not authorized"). It may read them, and use
-/// savepoints.
+/// to begin, commit or roll back, to attach databases, to set pragmas, to make
+/// temporary tables, which would stay and could hide others, and to write to the
+/// tables of the log ("not authorized"). It may read them, and use savepoints.
 ///
 /// # Examples
 ///
@@ -85,6 +85,10 @@ fn is_foreign(context: &AuthContext<'_>) -> bool {
         AuthAction::Transaction { .. }
         | AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempIndex { .. }
         | AuthAction::Pragma { pragma_value: Some(_), .. } => true,
         AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }

@@ -10,11 +10,16 @@ import { Flights } from './flights.js';
 import { Ledger } from './ledger.js';
 import { Link } from './link.js';
 import { Log } from './log.js';
+import { Numbers } from './numbers.js';
+import { page } from './page.js';
 
 const FEED = 'api/feed';
 const DROPPED_FOR = 3_000;
 const LOGGED = 120;
+const RECALLED = 60;
 const DRAWN_EVERY = 250;
+// Besides server-sent events, which are what one gets without asking.
+const CARRIERS = ['websocket', 'long-poll'];
 // When the day rushes by, the board rests between its changes, so that one can read it.
 const rest = (speed) => (speed > 240 ? 1_800 : speed > 20 ? 900 : 0);
 
@@ -24,6 +29,7 @@ const choice = {
   airport: chosen.get('airport') ?? '',
   airline: chosen.get('airline') ?? '',
   type: chosen.get('type') ?? '',
+  carrier: CARRIERS.find((name) => name === chosen.get('carrier')) ?? '',
   view: 'board',
 };
 
@@ -31,6 +37,7 @@ const ledger = new Ledger();
 const flights = new Flights();
 const clock = new Clock();
 const link = new Link(ledger);
+const numbers = new Numbers();
 const log = new Log(element('log'));
 const desk = new Desk(accepted);
 const controls = new Controls(clock, say);
@@ -41,16 +48,19 @@ const board = new Board(
 );
 
 let newest = [];
+let since = '';
 let awaited = [];
 let changed = true;
 let drawn = { at: 0, for: '', view: '', cursor: '' };
 
-// What the board shows comes from this feed, filtered by airport and airline.
+// What the board shows is loaded once, and follows this feed from the cursor of what was
+// loaded; both filtered by airport and airline.
 const feed = new Feed(FEED, {
   event(envelope) {
     ledger.check(envelope);
     clock.apply(envelope);
     flights.apply(envelope);
+    numbers.note(envelope);
     newest.push(envelope);
     if (newest.length > 2 * LOGGED) newest = newest.slice(-LOGGED);
     if (!choice.type) log.add(envelope);
@@ -73,10 +83,37 @@ const feed = new Feed(FEED, {
     flights.clear();
     clock.restart();
     newest = [];
+    since = '';
     if (!choice.type) log.clear();
     changed = true;
   },
-});
+}, load);
+
+/** Loads the board, and gives the cursor up to which events are in it. */
+async function load() {
+  const answer = await fetch(`api/board?${wanted()}`);
+  if (!answer.ok) throw new Error(answer.statusText);
+  const cursor = answer.headers.get('Feed-Cursor');
+  const { rows } = await answer.json();
+  flights.load(rows);
+  ledger.load(rows, cursor);
+  link.loaded(rows.length);
+  since = cursor;
+  changed = true;
+  recall(cursor);
+  return cursor;
+}
+
+// The log begins with what happened last before that.
+async function recall(cursor) {
+  const recalled = await page(FEED, [...tags(), ['after', `last:${RECALLED}`]]).catch(() => null);
+  if (since !== cursor) return;
+  const before = (recalled?.events ?? []).filter((envelope) => envelope.cursor <= cursor);
+  newest.unshift(...before);
+  if (choice.type) return;
+  log.clear();
+  newest.slice(-LOGGED).forEach((envelope) => log.add(envelope));
+}
 
 // A log of one type has a feed of its own: the newest hundred, and what comes.
 const typed = new Feed(FEED, {
@@ -92,8 +129,15 @@ function tags() {
   return [airport && ['tag', `airport:${airport}`], airline && ['tag', `airline:${airline}`]].filter(Boolean);
 }
 
+/** The same filter for queries. */
+function wanted() {
+  const { airport, airline } = choice;
+  return new URLSearchParams(Object.entries({ airport, airline }).filter(([, value]) => value));
+}
+
 function follow() {
   board.toFirstPage();
+  numbers.follow(wanted());
   feed.follow(tags());
   followType();
 }
@@ -105,6 +149,12 @@ function followType() {
     typed.close();
     newest.slice(-LOGGED).forEach((envelope) => log.add(envelope));
   }
+}
+
+/** Goes on over the carrier that was chosen, from where the page is. */
+function carry() {
+  press('carriers', 'carrier', choice.carrier);
+  for (const one of [feed, typed]) one.carry(choice.carrier || 'sse');
 }
 
 // Once, on becoming live: events name the minute, this names the moment.
@@ -153,6 +203,7 @@ function draw() {
   controls.draw();
   link.draw(feed.cursor);
   log.draw();
+  numbers.draw();
   if (!changed && !clock.running()) return;
   changed = false;
   const now = clock.now();
@@ -190,7 +241,7 @@ function press(group, name, value) {
 function choose(change) {
   Object.assign(choice, change);
   const query = new URLSearchParams(
-    ['airport', 'airline', 'type'].filter((name) => choice[name]).map((name) => [name, choice[name]]));
+    ['airport', 'airline', 'type', 'carrier'].filter((name) => choice[name]).map((name) => [name, choice[name]]));
   history.replaceState(null, '', query.size > 0 ? `?${query}` : location.pathname);
 }
 
@@ -222,6 +273,13 @@ element('views').addEventListener('click', ({ target }) => {
   board.toFirstPage();
   changed = true;
 });
+element('carriers').addEventListener('click', ({ target }) => {
+  const button = target.closest('button');
+  if (!button) return;
+  choose({ carrier: button.dataset.carrier });
+  carry();
+  say(`${button.textContent} carries the feed from here, after ${feed.cursor}.`);
+});
 element('drop').addEventListener('click', () => {
   feed.drop(DROPPED_FOR);
   if (choice.type) typed.drop(DROPPED_FOR);
@@ -237,7 +295,10 @@ window.addEventListener('resize', fit);
 window.flightdeck = Object.freeze({
   get state() { return feed.state; },
   get cursor() { return feed.cursor; },
+  get carrier() { return feed.carrier; },
   get shown() { return { view: drawn.view, cursor: drawn.cursor }; },
+  get since() { return since; },
+  get flights() { return flights.all().map(({ history, ...flight }) => flight); },
   get received() { return ledger.received; },
   get gaps() { return ledger.gaps; },
   get repeats() { return ledger.repeats; },
@@ -246,5 +307,6 @@ window.flightdeck = Object.freeze({
 
 board.resize(8);
 fit();
+carry();
 follow();
 setInterval(draw, DRAWN_EVERY);

@@ -105,6 +105,7 @@ class Row {
     flight: new Flaps(6, 'flight'),
     city: new Flaps(15, 'city'),
     from: new Flaps(3, 'from'),
+    gate: new Flaps(4, 'gate'),
     expected: new Flaps(5, 'expected'),
     status: new Flaps(9, 'status'),
   };
@@ -133,6 +134,7 @@ class Row {
     this.#cells.flight.show(flight?.id.slice(0, 6) ?? '');
     this.#cells.city.show(flight?.city ?? '');
     this.#cells.from.show(flight?.from ?? '');
+    this.#cells.gate.show(flight?.gate ?? '');
     this.#cells.expected.show(expected(flight));
     this.#cells.status.show(flight ? words[flight.status] : '');
     this.element.ariaHidden = flight ? null : 'true';
@@ -154,5 +156,5 @@ function expected(flight) {
 function said(flight) {
   const later = expected(flight);
   return `${flight.id} from ${flight.from} to ${flight.city}, ${short(flight.scheduled)}, ` +
-    `${words[flight.status]}${later ? ` ${later}` : ''}`;
+    `${words[flight.status]}${later ? ` ${later}` : ''}${flight.gate ? `, gate ${flight.gate}` : ''}`;
 }

@@ -9,6 +9,8 @@ export class Clock {
   speed = 60;
   paused = false;
   finished = false;
+  /** Whether some program replays the day. */
+  turning = true;
 
   #shown = minutes('2013-01-01T04:45');
   #since = 0;
@@ -21,20 +23,21 @@ export class Clock {
   }
 
   running() {
-    return this.#live && !this.paused && !this.finished;
+    return this.#live && this.turning && !this.paused && !this.finished;
   }
 
   /** Takes what the server says the clock shows at this moment. */
-  set({ clock, speed, paused, finished }) {
+  set({ clock, speed, paused, finished, running }) {
     this.#stand(minutes(clock));
+    if (running !== undefined) this.turning = running;
     if (speed !== undefined) this.speed = speed;
     if (paused !== undefined) this.paused = paused;
     if (finished !== undefined) this.finished = finished;
   }
 
   apply({ type, data }) {
-    if (type === 'ReplayStarted') this.set({ finished: false, ...data });
-    if (type === 'ReplayStopped') this.set(data);
+    if (type === 'ReplayStarted') this.set({ finished: false, running: true, ...data });
+    if (type === 'ReplayStopped') this.set({ ...data, running: false });
     if (type === 'ReplayPaused') this.set({ ...data, paused: true });
     if (type === 'ReplayResumed') this.set({ ...data, paused: false });
     if (type === 'ReplaySpeedChanged') this.set(data);

@@ -5,7 +5,7 @@ import { hhmm } from './flights.js';
 import { post } from './post.js';
 
 const element = (id) => document.getElementById(id);
-const days = ['Tuesday 1', 'Wednesday 2', 'Thursday 3'];
+const days = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
 
 // The slider is logarithmic: every step is the same factor, from 1 to 3600.
 const toSpeed = (value) => {
@@ -41,7 +41,7 @@ export class Controls {
     const now = Math.floor(this.#clock.now());
     this.#flaps.show(hhmm(now));
     element('clock-text').textContent = `The clock shows ${hhmm(now)}`;
-    element('date').textContent = `${days[Math.floor(now / 1440)] ?? 'later in'} January 2013`;
+    element('date').textContent = days.format(Date.UTC(2013, 0, 1, 0, now)).replace(',', '');
     element('pause').textContent = finished ? 'Day over' : paused ? 'Resume' : 'Pause';
     element('pause').disabled = element('speed').disabled = finished;
     element('pause').setAttribute('aria-pressed', String(paused));

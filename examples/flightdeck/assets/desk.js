@@ -1,10 +1,17 @@
-// A flight in detail, and the two things that a visitor can do to it.
+// A flight in detail, and the three things that a visitor can do to it.
 
 import { short } from './flights.js';
 import { summary } from './log.js';
 import { post } from './post.js';
 
 const element = (id) => document.getElementById(id);
+
+// What each button sends, and what is said when it was done.
+const actions = {
+  delay: (reason) => [{ minutes: Number(element('minutes').value), reason }, 'delayed'],
+  gate: () => [{ gate: element('gate').value.trim().toUpperCase() }, 'moved to another gate'],
+  cancel: (reason) => [{ reason }, 'cancelled'],
+};
 
 export class Desk {
   #flight = null;
@@ -23,8 +30,10 @@ export class Desk {
 
   open(flight) {
     this.#flight = flight;
+    this.#recall(flight);
     element('desk-answer').textContent = '';
     element('reason').value = '';
+    element('gate').value = flight.gate ?? '';
     this.draw();
     this.#dialog.showModal();
   }
@@ -36,7 +45,7 @@ export class Desk {
     const stream = `api/streams/flight-${flight.id}`;
     element('desk-title').textContent = `${flight.id} to ${flight.city}`;
     element('desk-facts').textContent =
-      `From ${flight.from} at ${short(flight.scheduled)}, to ${flight.to} by ${short(flight.arrives)} ` +
+      `From ${flight.from}${flight.gate ? `, gate ${flight.gate},` : ''} at ${short(flight.scheduled)}, to ${flight.to} by ${short(flight.arrives)} ` +
       `New York time${flight.aircraft ? `, aircraft ${flight.aircraft}` : ''}.`;
     element('desk-history').replaceChildren(...flight.history.map(entry));
     element('desk-form').hidden = !['scheduled', 'boarding', 'delayed'].includes(flight.status);
@@ -44,17 +53,26 @@ export class Desk {
     element('desk-stream').href = stream;
   }
 
+  // What happened before the page was loaded is in the flight's stream.
+  async #recall(flight) {
+    const first = flight.history[0]?.version ?? flight.version + 1;
+    if (first === 1) return;
+    const page = await fetch(`api/streams/flight-${flight.id}?limit=1000`).then((answer) => answer.json()).catch(() => null);
+    const known = flight.history[0]?.version ?? flight.version + 1;
+    flight.history.unshift(...(page?.events ?? []).filter(({ version }) => version < known));
+    this.draw();
+  }
+
   async #submit(action) {
     const flight = this.#flight;
-    const reason = element('reason').value;
-    const body = action === 'delay' ? { minutes: Number(element('minutes').value), reason } : { reason };
+    const [body, done] = actions[action](element('reason').value);
     const { cursor, refusal } = await post(`api/flights/${flight.id}/${action}`, body);
     if (refusal !== undefined) {
       element('desk-answer').textContent = `${flight.id}: ${refusal}`;
       return;
     }
     if (this.#flight === flight) this.#dialog.close();
-    this.#done(`${flight.id} ${action === 'delay' ? 'delayed' : 'cancelled'}`, cursor);
+    this.#done(`${flight.id} ${done}`, cursor);
   }
 }
 

@@ -1,8 +1,10 @@
 // The flights as their events tell them: the same fold as on the server, for the board.
 
+const NEW_YEAR = Date.UTC(2013, 0, 1);
+
 /** Minutes since midnight of 1 January from a time such as 2013-01-01T05:15. */
 export function minutes(time) {
-  return (Number(time.slice(8, 10)) - 1) * 1440 + Number(time.slice(11, 13)) * 60 + Number(time.slice(14, 16));
+  return (Date.parse(`${time}Z`) - NEW_YEAR) / 60_000;
 }
 
 /** Hour and minute alone. */
@@ -17,6 +19,7 @@ export function hhmm(minute) {
 const evolve = {
   BoardingStarted: () => ({ status: 'boarding' }),
   FlightDelayed: ({ departs }) => ({ status: 'delayed', departs }),
+  GateChanged: ({ gate }) => ({ gate }),
   FlightDeparted: ({ at }) => ({ status: 'departed', departs: at }),
   FlightLanded: ({ at }) => ({ status: 'landed', landed: at }),
   FlightCancelled: () => ({ status: 'cancelled' }),
@@ -58,6 +61,16 @@ export class Flights {
     this.#flights.clear();
   }
 
+  /** Takes the flights as the server has them: the same fold, of the events up to a cursor. */
+  load(rows) {
+    for (const row of rows) this.#flights.set(row.id, { ...row, history: [] });
+  }
+
+  /** All flights, for tests and the curious. */
+  all() {
+    return [...this.#flights.values()];
+  }
+
   get(id) {
     return this.#flights.get(id);
   }
@@ -66,7 +79,8 @@ export class Flights {
     const id = stream.slice('flight-'.length);
     if (type === 'FlightScheduled') {
       this.#flights.set(id, {
-        id, ...data, scheduled: data.departs, status: 'scheduled', changed: data.at, wasDiverted: false, history: [],
+        id, ...data, scheduled: data.departs, status: 'scheduled', landed: null, changed: data.at, wasDiverted: false,
+        history: [],
       });
     }
     const flight = this.#flights.get(id);
@@ -74,6 +88,7 @@ export class Flights {
     const change = evolve[type]?.(data);
     if (change) Object.assign(flight, change, { changed: data.at });
     if (type === 'FlightDiverted') flight.wasDiverted = true;
+    flight.version = version;
     flight.history.push({ version, type, data });
   }
 

@@ -18,14 +18,22 @@ export class Ledger {
     this.#cursor = '';
   }
 
+  /** The page has loaded these flights as they are at a cursor: the feed has to go on from there. */
+  load(flights, cursor) {
+    for (const { id, version } of flights) this.#versions.set(`flight-${id}`, version);
+    this.#cursor = cursor;
+  }
+
   /** Takes note of one event. */
   check({ cursor, id, stream, version }) {
     this.received += 1;
     this.ids.push(id);
     if (this.ids.length > KEPT * 1.1) this.ids.splice(0, this.ids.length - KEPT);
     // Cursors sort as text. Versions count 1, 2, 3 … in every stream, since all events of
-    // a stream carry the same tags and so pass the same filter.
-    const expected = (this.#versions.get(stream) ?? 0) + 1;
+    // a stream carry the same tags and so pass the same filter. A flight that was not loaded
+    // begins; of the replay alone the page does not know where it is.
+    const unknown = stream === 'replay' ? version : 1;
+    const expected = this.#versions.has(stream) ? this.#versions.get(stream) + 1 : unknown;
     if (cursor <= this.#cursor || version < expected) this.repeats += 1;
     else if (version > expected) this.gaps += version - expected;
     this.#cursor = cursor;

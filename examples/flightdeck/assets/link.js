@@ -42,6 +42,11 @@ export class Link {
     element('back').textContent = '';
   }
 
+  /** So many flights were loaded; events come on top of them. */
+  loaded(flights) {
+    element('loaded').textContent = `${flights.toLocaleString('en')} flights`;
+  }
+
   /** The end of the log, as far as the server has told. */
   head(head) {
     if (head) this.#head = head;

@@ -8,6 +8,7 @@ const tell = {
   FlightScheduled: (data) => `${data.from} to ${data.city} at ${short(data.departs)}`,
   BoardingStarted: () => 'boarding',
   FlightDelayed: (data) => `${data.minutes} min later, ${short(data.departs)}${because(data)}`,
+  GateChanged: (data) => `now at gate ${data.gate}${because(data)}`,
   FlightDeparted: () => 'in the air',
   FlightLanded: () => 'landed',
   FlightCancelled: (data) => `cancelled${because(data)}`,
@@ -20,7 +21,7 @@ const tell = {
   ReplayFinished: () => 'the day is over',
 };
 
-const titles = { BoardingStarted: 'Boarding' };
+const titles = { BoardingStarted: 'Boarding', GateChanged: 'Gate' };
 
 /** The event type in one word. */
 export const title = (type) => titles[type] ?? type.replace(/^(Flight|Replay)/, '');

@@ -1,40 +1,46 @@
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use axum::http::HeaderValue;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use downlink::{EventId, Hub};
+use downlink::{CommandId, Context, Executor, Hub};
 use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Problem};
 use serde::Deserialize;
 
-use crate::Processor;
-use crate::flight::{Action, Flight, FlightCommand, FlightId, NotAFlight, Party};
+use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, NotAFlight, Party};
 use crate::refusal::Refusal;
 use crate::replay::{Control, Replay, Status};
+use crate::views::{Answer, BOARD, Model, PUNCTUALITY, ROUTES, Views, Wanted};
 
 /// What the routes work with.
 #[derive(Clone, Debug)]
 struct Desk {
-    processor: Processor,
+    flights: Executor<Flights>,
     replay: Replay,
+    views: Views,
 }
 
-/// The feed, and beside it what a visitor can do: everything under `/api`.
+/// The feed, and beside it what a visitor can ask and do: everything under
+/// `/api`.
 // ANCHOR: router
-pub(crate) fn router(hub: &Hub, replay: Replay) -> Router {
+pub(crate) fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
     let feed = Feed::new(hub);
-    let desk = Desk { processor: Processor::new(hub.clone()), replay };
-    let commands = Router::new()
+    let desk = Desk { flights: Executor::new(hub, Flights), replay, views };
+    let own = Router::new()
+        .route("/board", only("GET, HEAD", get(board)))
+        .route("/punctuality", only("GET, HEAD", get(punctuality)))
+        .route("/routes", only("GET, HEAD", get(routes)))
         .route("/replay", only("GET, HEAD, POST", get(status).post(control)))
         .route("/flights/{flight}/delay", only("POST", post(delay)))
+        .route("/flights/{flight}/gate", only("POST", post(change_gate)))
         .route("/flights/{flight}/cancel", only("POST", post(cancel)))
         .layer(map_response(not_stored))
         .with_state(desk);
-    feed.guard(commands).merge(feed.router())
+    feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
 
@@ -52,6 +58,21 @@ async fn not_stored(mut response: Response) -> Response {
     response
 }
 
+async fn board(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
+    desk.answer(&BOARD, wanted).await
+}
+
+async fn punctuality(
+    State(desk): State<Desk>,
+    wanted: Asked,
+) -> Result<impl IntoResponse, Refusal> {
+    desk.answer(&PUNCTUALITY, wanted).await
+}
+
+async fn routes(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
+    desk.answer(&ROUTES, wanted).await
+}
+
 async fn status(State(desk): State<Desk>) -> Json<Status> {
     Json(desk.replay.status())
 }
@@ -64,6 +85,9 @@ async fn control(
     Ok((FeedCursor(done.cursor), Json(desk.replay.status())))
 }
 
+/// What a query asks for.
+type Asked = Result<Query<Wanted>, QueryRejection>;
+
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +95,13 @@ struct Delay {
     minutes: u32,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// The body of a change of gate.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeGate {
+    gate: Gate,
 }
 
 /// The body of a cancellation.
@@ -84,35 +115,70 @@ struct Cancel {
 async fn delay(
     State(desk): State<Desk>,
     Path(flight): Path<String>,
+    headers: HeaderMap,
     body: Result<Json<Delay>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(Delay { minutes, reason }) = body?;
-    desk.act(&flight, Action::Delay { minutes, reason, by: Party::Visitor }).await
+    desk.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
+}
+
+async fn change_gate(
+    State(desk): State<Desk>,
+    Path(flight): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<ChangeGate>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let Json(ChangeGate { gate }) = body?;
+    desk.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
 async fn cancel(
     State(desk): State<Desk>,
     Path(flight): Path<String>,
+    headers: HeaderMap,
     body: Result<Json<Cancel>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(Cancel { reason }) = body?;
-    desk.act(&flight, Action::Cancel { reason, by: Party::Visitor }).await
+    desk.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
 impl Desk {
+    /// Rows, and the cursor after which the feed goes on from them.
+    async fn answer(
+        &self,
+        model: &'static Model,
+        wanted: Asked,
+    ) -> Result<(FeedCursor, Json<Answer>), Refusal> {
+        let answer = self.views.ask(model, wanted?.0).await?;
+        Ok((FeedCursor(answer.cursor), Json(answer)))
+    }
+
     /// Gives a visitor's command, at the minute that the clock shows. The
     /// answer is what happened, and the cursor by which a page recognises it.
     async fn act(
         &self,
         flight: &str,
+        headers: &HeaderMap,
         action: Action,
     ) -> Result<impl IntoResponse + use<>, Refusal> {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
         let command = FlightCommand { at: self.replay.status().clock, action };
-        let stream = flight.stream();
-        let done = self.processor.execute::<Flight>(&stream, command, EventId::now()).await?;
+        let context = context(headers)?;
+        let done = self.flights.execute_in(&context, flight.stream(), command).await?;
         Ok((FeedCursor(done.cursor), Json(done.events)))
     }
+}
+
+/// A request that comes again, because its answer was lost, is recognised by its
+/// `Idempotency-Key`.
+fn context(headers: &HeaderMap) -> Result<Context, Refusal> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
+    let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
+    key.map(Context::of).ok_or_else(|| {
+        let detail =
+            "an Idempotency-Key is a UUID, best of version 7: make a new one for every command";
+        Refusal::Problem(Problem::new(Code::Invalid, detail))
+    })
 }
 
 fn unknown(error: &NotAFlight) -> Refusal {

@@ -15,7 +15,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Every file of the page, built into the program: its path, type and text.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 21] = [
     ("/", HTML, include_str!("../assets/index.html")),
     ("/style.css", CSS, include_str!("../assets/style.css")),
     ("/favicon.svg", SVG, include_str!("../assets/favicon.svg")),
@@ -31,7 +31,12 @@ const FILES: [(&str, &str, &str); 16] = [
     ("/ledger.js", JS, include_str!("../assets/ledger.js")),
     ("/link.js", JS, include_str!("../assets/link.js")),
     ("/log.js", JS, include_str!("../assets/log.js")),
+    ("/long-poll.js", JS, include_str!("../assets/long-poll.js")),
+    ("/numbers.js", JS, include_str!("../assets/numbers.js")),
+    ("/page.js", JS, include_str!("../assets/page.js")),
     ("/post.js", JS, include_str!("../assets/post.js")),
+    ("/sse.js", JS, include_str!("../assets/sse.js")),
+    ("/websocket.js", JS, include_str!("../assets/websocket.js")),
 ];
 
 /// The page: no build step, no Node, no other host.

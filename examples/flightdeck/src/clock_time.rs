@@ -3,21 +3,23 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Date;
+
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
 /// A minute on New York's clocks, counted from midnight of 1 January 2013.
 ///
 /// Written and read as `2013-01-01T05:15`, without a zone: everything on the
-/// board is the time of the hall that the board hangs in. It ends with January;
-/// later times are taken as its last minute.
+/// board is the time of the hall that the board hangs in. It ends with the
+/// January after that year; later times are taken as its last minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClockTime {
     minute: u32,
 }
 
 impl ClockTime {
-    /// The last minute of the month, and of this clock.
-    pub const LAST: Self = Self { minute: 31 * MINUTES_OF_A_DAY - 1 };
+    /// The last minute of this clock.
+    pub const LAST: Self = Self { minute: (Date::LAST.days() + 1) * MINUTES_OF_A_DAY - 1 };
 
     /// The time of this many minutes after midnight of 1 January.
     #[must_use]
@@ -29,6 +31,12 @@ impl ClockTime {
     #[must_use]
     pub const fn new(hour: u32, minute: u32) -> Self {
         Self::from_minute(hour * 60 + minute)
+    }
+
+    /// This minute of another day, counted from its midnight.
+    #[must_use]
+    pub const fn on(self, date: Date) -> Self {
+        self.plus(date.days() * MINUTES_OF_A_DAY)
     }
 
     /// The minutes since midnight of 1 January.
@@ -70,12 +78,11 @@ impl ClockTime {
 
 impl fmt::Display for ClockTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let day = 1 + self.minute / MINUTES_OF_A_DAY;
-        write!(f, "2013-01-{day:02}T{}", self.short())
+        write!(f, "{}T{}", Date::from_days(self.minute / MINUTES_OF_A_DAY), self.short())
     }
 }
 
-/// A text that is not a time of this January.
+/// A text that is not a time of this clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotATime(String);
 
@@ -96,18 +103,20 @@ impl FromStr for ClockTime {
 }
 
 fn parse(text: &str) -> Option<ClockTime> {
-    let (day, time) = text.strip_prefix("2013-01-")?.split_once('T')?;
+    let (date, time) = text.split_once('T')?;
     let (hour, minute) = time.split_once(':')?;
-    let day = two_digits(day, 1, 31)?;
-    let hour = two_digits(hour, 0, 23)?;
-    let minute = two_digits(minute, 0, 59)?;
-    Some(ClockTime::from_minute((day - 1) * MINUTES_OF_A_DAY + hour * 60 + minute))
+    let time = ClockTime::new(number(hour, 2, 23)?, number(minute, 2, 59)?);
+    let (year, month_and_day) = date.split_once('-')?;
+    let (month, day) = month_and_day.split_once('-')?;
+    let date = Date::new(number(year, 4, 9999)?, number(month, 2, 12)?, number(day, 2, 31)?)?;
+    Some(time.on(date))
 }
 
-fn two_digits(text: &str, least: u32, most: u32) -> Option<u32> {
-    let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.then(|| text.parse().ok())??;
-    (least..=most).contains(&number).then_some(number)
+/// A number of exactly so many digits.
+fn number(text: &str, digits: usize, most: u32) -> Option<u32> {
+    let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| text.parse().ok())??;
+    (number <= most).then_some(number)
 }
 
 impl Serialize for ClockTime {
@@ -149,6 +158,8 @@ mod tests {
             "2013-01-01T5:15",
             "2013-01-01T24:00",
             "2013-01-00T05:15",
+            "2013-02-29T05:15",
+            "2014-02-01T05:15",
             "2013-01-01T+5:15",
         ] {
             assert!(text.parse::<ClockTime>().is_err(), "'{text}' was read");

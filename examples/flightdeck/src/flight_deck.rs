@@ -1,29 +1,35 @@
 use std::net::SocketAddr;
-use std::path::Path;
 
 use axum::Router;
-use downlink::{Hub, LocalBus, Result};
-use downlink_rusqlite::RusqliteStore;
+use downlink::{Hub, Result};
 use downlink_transports::serve::{Server, Signals};
 use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::day::Day;
-use crate::replay::{Replay, Speed};
-use crate::{CannotStart, Options, api, assets, fresh};
+use crate::replay::Replay;
+use crate::views::Views;
+use crate::{CannotStart, Database, Options, api, assets, fresh};
 
-/// The whole example: a log, the replay that writes to it, and the server that
-/// shows it.
+/// The whole example: a log, the replay that writes to it, what is made of it to
+/// be asked, and the server that shows it.
 #[derive(Debug)]
 pub struct FlightDeck {
     listener: TcpListener,
     address: SocketAddr,
-    store: RusqliteStore,
+    opened: Opened,
+    signals: Signals,
+}
+
+/// What is open while the program runs.
+#[derive(Debug)]
+struct Opened {
+    database: Database,
     hub: Hub,
+    views: Views,
     replay: Replay,
     replaying: JoinHandle<()>,
-    signals: Signals,
 }
 
 impl FlightDeck {
@@ -43,10 +49,9 @@ impl FlightDeck {
         if options.fresh {
             fresh::delete(&options.db).await?;
         }
-        let opened = open(&options.db, options.speed, &signals).await;
-        let (store, hub, replay, replaying) =
-            opened.map_err(|error| CannotStart::Log(options.db.clone(), error))?;
-        Ok(Self { listener, address, store, hub, replay, replaying, signals })
+        let opened = open(options, &signals).await;
+        let opened = opened.map_err(|error| CannotStart::Log(options.db.clone(), error))?;
+        Ok(Self { listener, address, opened, signals })
     }
 
     /// Where it listens.
@@ -58,7 +63,7 @@ impl FlightDeck {
     /// The replay.
     #[must_use]
     pub fn replay(&self) -> &Replay {
-        &self.replay
+        &self.opened.replay
     }
 
     /// Serves until the first signal, says goodbye to every page, and closes
@@ -69,33 +74,36 @@ impl FlightDeck {
     /// Those of [`Server::serve`].
     pub async fn run(self) -> Result<()> {
         let Signals { drain, force } = self.signals;
-        let router = router(&self.hub, self.replay);
+        let Opened { database, hub, views, replay, replaying } = self.opened;
+        let router = router(&hub, replay, views);
         let outcome =
             Server::new(router).with_force(force).serve(self.listener, drain.clone()).await;
         drain.cancel();
         // A replay that panicked has said so; what counts now is to close the log.
-        let _ = self.replaying.await;
-        self.hub.shutdown().await;
-        self.store.close().await;
+        let _ = replaying.await;
+        hub.shutdown().await;
+        database.close().await;
         outcome
     }
 }
 
 // ANCHOR: open
-async fn open(
-    path: &Path,
-    speed: Option<Speed>,
-    signals: &Signals,
-) -> Result<(RusqliteStore, Hub, Replay, JoinHandle<()>)> {
-    let store = downlink_rusqlite::open(path).await?;
-    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
+async fn open(options: &Options, signals: &Signals) -> Result<Opened> {
+    let database = Database::open(options.store, &options.db).await?;
+    let hub = database.hub().await?;
+    let views = Views::start(&hub, &database)?;
     let stop = signals.drain.clone();
-    let (replay, replaying) = Replay::start(&hub, &Day::recorded(), speed, stop).await?;
-    Ok((store, hub, replay, replaying))
+    let (replay, replaying) = if options.no_replay {
+        Replay::follow(&hub, stop).await?
+    } else {
+        Replay::start(&hub, &Day::recorded(), options.speed, stop).await?
+    };
+    views.settle().await?;
+    Ok(Opened { database, hub, views, replay, replaying })
 }
 
-fn router(hub: &Hub, replay: Replay) -> Router {
-    assets::router().nest("/api", api::router(hub, replay)).fallback(nothing)
+fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
+    assets::router().nest("/api", api::router(hub, replay, views)).fallback(nothing)
 }
 // ANCHOR_END: open
 

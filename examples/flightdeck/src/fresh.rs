@@ -19,7 +19,7 @@ pub(crate) async fn delete(path: &Path) -> Result<(), CannotStart> {
     // Opening is the test: it succeeds with logs only.
     let log = downlink_rusqlite::open(&file).await;
     log.map_err(|error| CannotStart::NotALog(path.into(), error))?.close().await;
-    for end in ["", "-wal", "-shm"] {
+    for end in ["", "-wal", "-shm", "-gate", "-turn"] {
         remove(&beside(&file, end)).map_err(|error| CannotStart::Delete(path.into(), error))?;
     }
     Ok(())

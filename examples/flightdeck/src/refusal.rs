@@ -1,11 +1,10 @@
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use downlink::ExecuteError;
 use downlink_transports::wire::{Code, Problem};
 use serde_json::json;
-
-use crate::NotDone;
 
 /// An answer that says no: `application/problem+json`, with a sentence that
 /// helps in `detail`.
@@ -17,12 +16,18 @@ pub(crate) enum Refusal {
     Problem(Problem),
 }
 
-impl<R: ToString> From<NotDone<R>> for Refusal {
-    fn from(not_done: NotDone<R>) -> Self {
-        match not_done {
-            NotDone::Refused(refused) => Self::Rules(refused.to_string()),
-            NotDone::Log(error) => Self::Problem(error.into()),
+impl<R: ToString> From<ExecuteError<R>> for Refusal {
+    fn from(error: ExecuteError<R>) -> Self {
+        match error {
+            ExecuteError::Refused(refused) => Self::Rules(refused.to_string()),
+            ExecuteError::Store(error) | ExecuteError::Undecodable(error) => error.into(),
         }
+    }
+}
+
+impl From<downlink::Error> for Refusal {
+    fn from(error: downlink::Error) -> Self {
+        Self::Problem(error.into())
     }
 }
 
@@ -34,6 +39,12 @@ impl From<JsonRejection> for Refusal {
             _ => Code::Invalid,
         };
         Self::Problem(Problem::new(code, rejection.body_text()))
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Problem(Problem::new(Code::Invalid, rejection.body_text()))
     }
 }
 

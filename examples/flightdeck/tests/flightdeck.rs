@@ -5,10 +5,10 @@ mod running;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use downlink::{Event, FilterItem, Subscribe};
-use flightdeck::CannotStart;
+use downlink::{Cursor, Event, FilterItem, Subscribe};
 use flightdeck::replay::Speed;
-use running::{Log, Running, anywhere, next_event, next_events};
+use flightdeck::{CannotStart, Driver};
+use running::{Feeder, Log, Running, anywhere, next_event, next_events};
 
 /// Fails unless nothing is missing from these events and nothing comes twice.
 fn check_order(events: &[Event]) {
@@ -87,6 +87,101 @@ async fn a_visitor_delays_a_flight_and_every_page_hears_of_it() {
     let data: serde_json::Value = serde_json::from_slice(event.payload()).unwrap();
     assert_eq!((&data["by"], &data["reason"]), (&"visitor".into(), &"fog".into()));
     assert_eq!(data["departs"], "2013-01-01T06:00");
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_board_and_the_feed_from_its_cursor_are_the_whole_day() {
+    for driver in [Driver::Rusqlite, Driver::Sqlx] {
+        let log = Log::new();
+        let mut options = log.options(anywhere());
+        options.store = driver;
+        let deck = Running::start(&options).await.unwrap();
+        next_events(&mut deck.follow(tagged("airport:JFK")), 60).await;
+        let answer = deck.get("/api/board?airport=JFK").await;
+        assert_eq!(answer.status(), 200, "{}", answer.body);
+        let cursor: Cursor = answer.header("feed-cursor").expect("a cursor").parse().unwrap();
+        assert_eq!(answer.json()["cursor"], cursor.to_string());
+        let rows = answer.json()["rows"].as_array().unwrap().clone();
+        let mut versions: HashMap<String, u64> = HashMap::new();
+        for row in rows {
+            assert_eq!(row["from"], "JFK");
+            let flight = format!("flight-{}", row["id"].as_str().unwrap());
+            versions.insert(flight, row["version"].as_u64().unwrap());
+        }
+        assert!(!versions.is_empty());
+
+        let mut feed = deck.follow(tagged("airport:JFK").after(cursor));
+        for event in next_events(&mut feed, 60).await {
+            if event.stream().as_str() == "replay" {
+                continue;
+            }
+            let version = versions.entry(event.stream().to_string()).or_default();
+            *version += 1;
+            assert_eq!(event.version().get(), *version, "{} has a gap", event.stream());
+        }
+        deck.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_says_what_it_does_not_understand() {
+    let log = Log::new();
+    let deck = Running::start(&log.options(anywhere())).await.unwrap();
+    for path in ["/api/board", "/api/punctuality?airline=UA", "/api/routes?airport=EWR"] {
+        let answer = deck.get(path).await;
+        assert_eq!(answer.status(), 200, "{path}: {}", answer.body);
+        assert!(answer.header("feed-cursor").is_some() && answer.json()["rows"].is_array());
+    }
+    let answer = deck.get("/api/board?gate=C71").await;
+    assert_eq!(answer.status(), 400, "{}", answer.body);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("gate"), "{}", answer.body);
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn a_command_that_comes_again_is_answered_as_the_first_time() {
+    let log = Log::new();
+    let mut options = log.options(anywhere());
+    options.speed = Some(Speed::SLOWEST);
+    let deck = Running::start(&options).await.unwrap();
+    next_events(&mut deck.follow(Subscribe::new()), 5).await;
+    let (path, body) = ("/api/flights/UA1545/gate", r#"{"gate":"Q99"}"#);
+    let key = [("idempotency-key", "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11")];
+    let first = deck.post_with(&key, path, body).await;
+    assert_eq!(first.status(), 200, "{}", first.body);
+    // A new command is refused: it is that gate already.
+    assert_eq!(deck.post(path, body).await.status(), 409);
+    let again = deck.post_with(&key, path, body).await;
+    assert_eq!((again.status(), &again.body), (200, &first.body));
+    assert_eq!(again.header("feed-cursor"), first.header("feed-cursor"));
+    let bad = deck.post_with(&[("idempotency-key", "again")], path, body).await;
+    assert_eq!(bad.status(), 400, "{}", bad.body);
+    deck.end().await;
+}
+
+#[tokio::test]
+async fn one_process_feeds_and_another_one_shows() {
+    let log = Log::new();
+    let mut options = log.options(anywhere());
+    options.speed = None;
+    options.no_replay = true;
+    let deck = Running::start(&options).await.unwrap();
+    let mut follow = deck.follow(Subscribe::new());
+    let mut feeder = Feeder::start(&log.path());
+    let events = next_events(&mut follow, 150).await;
+    check_order(&events);
+    let status = deck.get("/api/replay").await.json();
+    assert_eq!((&status["running"], &status["speed"]), (&true.into(), &3600.0.into()));
+
+    // The buttons are on this side, and the clock on the other one.
+    let paused = deck.post("/api/replay", r#"{"paused":true}"#).await;
+    assert_eq!(paused.json()["paused"], true, "{}", paused.body);
+    feeder.end().await;
+    let stopped = FilterItem::new().with_type("ReplayStopped").unwrap();
+    let cursor: Cursor = paused.header("feed-cursor").unwrap().parse().unwrap();
+    let stopped = Subscribe::new().after(cursor).filter(stopped.into());
+    next_event(&mut deck.follow(stopped)).await;
     deck.end().await;
 }
 

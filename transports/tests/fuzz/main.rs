@@ -5,6 +5,9 @@
 //! for each input. A few thousand are tried with every run of the tests, a
 //! million with `cargo test --release --test fuzz -- --ignored`. An input that
 //! fails is printed: put it into the corpus.
+//!
+//! The programs of `fuzz/` look for inputs by the coverage that they reach, for
+//! the same parsers and from the same corpus: `./check fuzz`.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod mutator;

@@ -2,27 +2,42 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::Date;
+
 /// The hours from UTC of New York's clocks in January.
 const NEW_YORK: i32 = -5;
 
-/// An airport of the day.
+/// An airport that flights go to.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Airport {
     code: String,
     /// Its name, short enough for a board.
     pub(super) city: String,
     utc_offset: i32,
+    summer_time: SummerTime,
+}
+
+/// Whether the clocks of an airport are an hour ahead when New York's are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SummerTime {
+    Yes,
+    No,
 }
 
 impl Airport {
-    /// What its clocks are ahead of New York's, in hours.
-    pub(super) fn hours_ahead(&self) -> i32 {
-        self.utc_offset - NEW_YORK
+    /// What its clocks are ahead of New York's on a day, in hours.
+    pub(super) fn hours_ahead(&self, date: Date) -> i32 {
+        let stays = self.summer_time == SummerTime::No && date.is_in_summer_time();
+        self.utc_offset - NEW_YORK - i32::from(stays)
     }
 }
 
-/// Reads the list of airports, by code.
-pub(super) fn read(csv: &str) -> Result<HashMap<String, Airport>, csv::Error> {
+/// Airports by their code.
+pub(super) type Airports = HashMap<String, Airport>;
+
+/// Reads the list of airports.
+pub(super) fn read(csv: &str) -> Result<Airports, csv::Error> {
     csv::Reader::from_reader(csv.as_bytes())
         .deserialize()
         .map(|airport| airport.map(|airport: Airport| (airport.code.clone(), airport)))

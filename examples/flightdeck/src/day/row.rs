@@ -1,14 +1,23 @@
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::ClockTime;
+use super::BadDay;
+use super::airport::Airport;
+use crate::{ClockTime, Date};
 
 /// One line of the file, as it was published; see the README beside the data.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Row {
+    year: u32,
+    month: u32,
+    day: u32,
+    /// The day of the timetable: the three above, once they are known to be one.
+    #[serde(skip)]
+    pub(super) date: Date,
     #[serde(deserialize_with = "recorded")]
     dep_time: Option<u32>,
     sched_dep_time: Hmm,
@@ -27,21 +36,55 @@ pub(super) struct Row {
     air_time: Option<u32>,
 }
 
-/// Reads all flights of the file.
-pub(super) fn read(csv: &str) -> Result<Vec<Row>, csv::Error> {
-    csv::Reader::from_reader(csv.as_bytes()).deserialize().collect()
+/// The columns that are read. The file has more.
+const COLUMNS: [&str; 14] = [
+    "year",
+    "month",
+    "day",
+    "dep_time",
+    "sched_dep_time",
+    "dep_delay",
+    "arr_time",
+    "sched_arr_time",
+    "carrier",
+    "flight",
+    "tailnum",
+    "origin",
+    "dest",
+    "air_time",
+];
+
+/// Reads the flights of a file, one by one.
+pub(super) fn read(
+    csv: impl io::Read,
+) -> Result<impl Iterator<Item = Result<Row, BadDay>>, BadDay> {
+    let mut reader = csv::Reader::from_reader(csv);
+    let found = reader.headers().map_err(BadDay::File)?;
+    let is_missing = |column: &&str| !found.iter().any(|found| found == *column);
+    let missing: Vec<_> = COLUMNS.into_iter().filter(is_missing).collect();
+    if !missing.is_empty() {
+        return Err(BadDay::Columns(missing));
+    }
+    Ok(reader.into_deserialize().map(|row| row.map_err(BadDay::File).and_then(Row::dated)))
 }
 
 impl Row {
-    /// When the flight was to leave.
-    pub(super) fn scheduled(&self) -> ClockTime {
-        ClockTime::from_minute(self.sched_dep_time.0)
+    fn dated(self) -> Result<Self, BadDay> {
+        let Self { year, month, day, .. } = self;
+        let of_the_year = Date::new(year, month, day).filter(|_| year == 2013);
+        let date =
+            of_the_year.ok_or_else(|| BadDay::Date(format!("{year}-{month:02}-{day:02}")))?;
+        Ok(Self { date, ..self })
     }
 
-    /// When it was to arrive, `hours` being what its destination's clocks are
-    /// ahead of New York's.
-    pub(super) fn due(&self, hours: i32) -> ClockTime {
-        first_after(self.scheduled(), self.sched_arr_time, hours)
+    /// When the flight was to leave.
+    pub(super) fn scheduled(&self) -> ClockTime {
+        ClockTime::from_minute(self.sched_dep_time.0).on(self.date)
+    }
+
+    /// When it was to arrive at `to`.
+    pub(super) fn due(&self, to: &Airport) -> ClockTime {
+        first_after(self.scheduled(), self.sched_arr_time, to.hours_ahead(self.date))
     }
 
     /// When it left; `None` if it was cancelled.
@@ -52,7 +95,8 @@ impl Row {
     }
 
     /// When it arrived at its destination; `None` if it never did, or did not leave.
-    pub(super) fn landed(&self, hours: i32) -> Option<ClockTime> {
+    pub(super) fn landed(&self, to: &Airport) -> Option<ClockTime> {
+        let hours = to.hours_ahead(self.date);
         self.arr_time.map(|time| first_after(self.departed().unwrap_or_default(), time, hours))
     }
 

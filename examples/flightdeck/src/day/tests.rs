@@ -1,12 +1,14 @@
 use std::collections::HashSet;
 
+use downlink::testing;
+
 use super::*;
-use crate::Decider;
-use crate::flight::{Action, Flight};
+use crate::flight::{Action, Flights};
 
 const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
     arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
-const AIRPORTS: &str = "code,city,utc_offset\nIAH,Houston IAH,-6\nHNL,Honolulu,-10\n";
+const AIRPORTS: &str =
+    "code,city,utc_offset,summer_time\nIAH,Houston IAH,-6,yes\nHNL,Honolulu,-10,no\n";
 
 fn read(lines: &str) -> Result<Day, BadDay> {
     Day::read(&format!("{HEADER}\n{lines}"), AIRPORTS)
@@ -21,6 +23,7 @@ fn name(action: &Action) -> &'static str {
         Action::Schedule(_) => "schedule",
         Action::Board => "board",
         Action::Delay { .. } => "delay",
+        Action::ChangeGate { .. } => "move",
         Action::Depart => "depart",
         Action::Land => "land",
         Action::Divert => "divert",
@@ -69,6 +72,22 @@ fn a_long_delay_is_admitted_bit_by_bit() {
     let delays = times(plan(&day, "EV4644")).into_iter().filter(|(_, name)| *name == "delay");
     let expected = [("16:00", "delay"), ("17:10", "delay"), ("18:10", "delay"), ("19:10", "delay")];
     assert_eq!(delays.collect::<Vec<_>>(), owned(&expected));
+}
+
+#[test]
+fn a_flight_that_is_an_hour_late_gives_up_its_gate() {
+    let day = Day::recorded();
+    let late = times(plan(&day, "EV4644"));
+    assert_eq!(late[1..3], owned(&[("16:00", "delay"), ("16:10", "move")]));
+    let moved = |plan: &&FlightPlan| times(plan).iter().any(|(_, name)| *name == "move");
+    let (moved, others): (Vec<_>, Vec<_>) = day.flights().iter().partition(moved);
+    let delay = |plan: &FlightPlan| {
+        let at = |wanted| plan.commands.iter().find(|c| name(&c.action) == wanted).map(|c| c.at);
+        let Action::Schedule(timetable) = &plan.commands[0].action else { panic!() };
+        at("depart").map_or(0, |departure| departure.since(timetable.departs))
+    };
+    assert!(!moved.is_empty() && moved.iter().all(|plan| delay(plan) >= 60));
+    assert!(others.iter().all(|plan| delay(plan) < 60));
 }
 
 #[test]
@@ -121,16 +140,8 @@ fn a_bad_file_says_what_is_wrong_with_it() {
 #[test]
 fn every_command_of_the_day_is_allowed() {
     for plan in Day::recorded().flights() {
-        let mut flight = Flight::default();
-        let mut last = OPENING;
-        for command in &plan.commands {
-            assert!(last <= command.at, "{} goes back in time", plan.flight);
-            last = command.at;
-            let events = flight
-                .decide(command.clone())
-                .unwrap_or_else(|refused| panic!("{} at {}: {refused}", plan.flight, command.at));
-            flight = events.iter().fold(flight, Flight::evolve);
-        }
+        assert!(plan.commands.is_sorted_by_key(|command| command.at), "{}", plan.flight);
+        let _ = plan.commands.iter().fold(testing::decider(Flights), testing::Case::given_command);
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Party, Timetable};
+use super::{Gate, Party, Timetable};
 use crate::ClockTime;
 
 /// What somebody wants to happen to a flight, and when by the replay's clock.
@@ -23,6 +23,13 @@ pub enum Action {
         minutes: u32,
         /// Why, in a few words.
         reason: Option<String>,
+        /// Who asks.
+        by: Party,
+    },
+    /// Board it elsewhere.
+    ChangeGate {
+        /// Where.
+        gate: Gate,
         /// Who asks.
         by: Party,
     },

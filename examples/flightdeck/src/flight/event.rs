@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Timetable;
+use super::{Gate, Timetable};
 use crate::ClockTime;
 
 /// What happened to a flight.
@@ -33,6 +33,17 @@ pub enum FlightEvent {
         /// Why, if somebody said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Who decided it.
+        by: Party,
+    },
+    /// The flight is boarded elsewhere than was said before.
+    GateChanged {
+        /// When this was announced.
+        at: ClockTime,
+        /// The new gate.
+        gate: Gate,
+        /// The gate before.
+        before: Gate,
         /// Who decided it.
         by: Party,
     },
@@ -71,6 +82,7 @@ impl FlightEvent {
             Self::FlightScheduled { at, .. }
             | Self::BoardingStarted { at }
             | Self::FlightDelayed { at, .. }
+            | Self::GateChanged { at, .. }
             | Self::FlightDeparted { at }
             | Self::FlightLanded { at }
             | Self::FlightCancelled { at, .. }

@@ -3,28 +3,37 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a flight on this day: `UA1545`.
+use crate::Date;
+
+/// The name of a flight: `UA1545` on 1 January, and `UA1545-0102` on the 2nd.
 ///
-/// A carrier that uses a number again in the day gets `UA1545-2` for the second
-/// flight, so that every flight has a stream of its own.
+/// Month and day are named on all days but the one that is replayed, since a
+/// number flies every day. A carrier that uses a number again in the day gets
+/// `UA1545-2`, or `UA1545-0102-2`, for the second flight, so that every flight
+/// has a stream of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FlightId(String);
 
-/// The longest name: two letters, four digits, a dash and two digits.
-const MAX_BYTES: usize = 9;
+/// The longest name: two letters, four digits, a dash and a date, a dash and two digits.
+const MAX_BYTES: usize = 14;
 
 impl FlightId {
-    /// The `nth` flight, counted from 1, of a carrier's number in the day.
+    /// The `nth` flight, counted from 1, of a carrier's number on a day of 2013.
     ///
     /// # Errors
     ///
     /// [`NotAFlight`] if the carrier or the number is not as airlines have them.
-    pub fn new(airline: &str, number: u16, nth: u8) -> Result<Self, NotAFlight> {
-        match nth {
-            1 => format!("{airline}{number}").parse(),
-            _ => format!("{airline}{number}-{nth}").parse(),
-        }
+    pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, NotAFlight> {
+        let day = match date {
+            Date::NEW_YEAR => String::new(),
+            date => {
+                let (month, day) = date.month_and_day();
+                format!("-{month:02}{day:02}")
+            }
+        };
+        let nth = if nth == 1 { String::new() } else { format!("-{nth}") };
+        format!("{airline}{number}{day}{nth}").try_into()
     }
 
     /// The name.
@@ -83,12 +92,19 @@ impl FromStr for FlightId {
 
 fn is_flight(text: &str) -> bool {
     let Some((airline, rest)) = text.split_at_checked(2) else { return false };
-    let (number, nth) = rest.split_once('-').unwrap_or((rest, "2"));
+    let mut parts = rest.split('-');
+    let number = parts.next().unwrap_or_default();
+    let (date, nth) = match (parts.next(), parts.next()) {
+        (Some(date), nth) if date.len() == 4 => (date, nth.unwrap_or("2")),
+        (nth, None) => ("0102", nth.unwrap_or("2")),
+        _ => return false,
+    };
     text.len() <= MAX_BYTES
+        && parts.next().is_none()
         && airline.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         && (1..=4).contains(&number.len())
         && (1..=2).contains(&nth.len())
-        && number.bytes().chain(nth.bytes()).all(|byte| byte.is_ascii_digit())
+        && [number, date, nth].concat().bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -96,24 +112,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_flight_of_a_number_has_another_stream() {
-        let first = FlightId::new("UA", 1545, 1).unwrap();
-        let second = FlightId::new("UA", 1545, 2).unwrap();
-        assert_eq!(first.stream(), "flight-UA1545");
-        assert_eq!(second.stream(), "flight-UA1545-2");
+    fn every_flight_has_a_stream_of_its_own() {
+        let stream = |date, nth| FlightId::new("UA", 1545, date, nth).unwrap().stream();
+        let tomorrow = Date::from_days(1);
+        assert_eq!(stream(Date::NEW_YEAR, 1), "flight-UA1545");
+        assert_eq!(stream(Date::NEW_YEAR, 2), "flight-UA1545-2");
+        assert_eq!(stream(tomorrow, 1), "flight-UA1545-0102");
+        assert_eq!(stream(tomorrow, 2), "flight-UA1545-0102-2");
     }
 
     #[test]
     fn carriers_with_digits_are_carriers() {
-        assert_eq!(FlightId::new("9E", 3325, 1).unwrap().as_str(), "9E3325");
+        assert_eq!(FlightId::new("9E", 3325, Date::NEW_YEAR, 1).unwrap().as_str(), "9E3325");
         assert_eq!("B6725".parse::<FlightId>().unwrap().as_str(), "B6725");
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in
-            ["", "U", "UA", "ua1545", "UA15455", "UA1545-", "UA1545-123", "UA1545/..", "ÜA1"]
-        {
+        for text in [
+            "",
+            "U",
+            "UA",
+            "ua1545",
+            "UA15455",
+            "UA1545-",
+            "UA1545-123",
+            "UA1545-12345",
+            "UA1545-2-0102",
+            "UA1545-0102-",
+            "UA1545-0102-2-2",
+            "UA1545/..",
+            "ÜA1",
+        ] {
             assert!(text.parse::<FlightId>().is_err(), "'{text}' was taken");
         }
     }

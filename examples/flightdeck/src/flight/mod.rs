@@ -2,6 +2,8 @@
 
 mod command;
 mod event;
+mod flights;
+mod gate;
 mod id;
 mod refused;
 mod state;
@@ -11,6 +13,8 @@ mod timetable;
 
 pub use command::{Action, FlightCommand};
 pub use event::{FlightEvent, Party};
+pub use flights::{Flights, SCHEMA};
+pub use gate::{Gate, NotAGate};
 pub use id::{FlightId, NotAFlight};
 pub use refused::Refused;
 pub use state::{Flight, MAX_DELAY};

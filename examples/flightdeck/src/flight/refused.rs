@@ -55,6 +55,8 @@ pub enum Refused {
         /// The minutes that are left.
         left: u32,
     },
+    /// It is boarded there already.
+    AtThatGate,
     /// The reason is too long for a board.
     ReasonTooLong {
         /// The most characters it can have.
@@ -111,6 +113,7 @@ impl fmt::Display for Refused {
                 f,
                 "visitors cannot hold a flight for more than a day: at most {left} minutes are left"
             ),
+            Self::AtThatGate => f.write_str("that is its gate already: choose another"),
             Self::ReasonTooLong { most } => {
                 write!(f, "the reason has to fit on the board: {most} characters at most")
             }

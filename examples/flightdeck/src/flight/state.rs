@@ -1,5 +1,5 @@
-use super::{Action, FlightCommand, FlightEvent, Party, Refused, Timetable};
-use crate::{ClockTime, Decider};
+use super::{Action, FlightCommand, FlightEvent, Gate, Party, Refused, Timetable};
+use crate::ClockTime;
 
 /// The most minutes that one delay can be.
 pub const MAX_DELAY: u32 = 720;
@@ -20,6 +20,7 @@ const MAX_REASON: usize = 80;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flight {
     timetable: Option<Timetable>,
+    gate: Option<Gate>,
     phase: Phase,
     departs: ClockTime,
     held: u32,
@@ -37,15 +38,31 @@ enum Phase {
     Cancelled(ClockTime),
 }
 
-impl Decider for Flight {
-    type Command = FlightCommand;
-    type Event = FlightEvent;
-    type Refused = Refused;
+impl Flight {
+    /// What a command makes happen to this flight.
+    pub(super) fn decide(&self, command: &FlightCommand) -> Result<FlightEvent, Refused> {
+        let at = command.at;
+        match &command.action {
+            Action::Schedule(timetable) => self.schedule(at, timetable),
+            Action::Board => self.board(at),
+            Action::Delay { minutes, reason, by } => {
+                self.delay(at, *minutes, reason.as_deref(), *by)
+            }
+            Action::ChangeGate { gate, by } => self.change_gate(at, gate, *by),
+            Action::Depart => self.depart(at),
+            Action::Land => self.land(at),
+            Action::Divert => self.divert(at),
+            Action::Cancel { reason, by } => self.cancel(at, reason.as_deref(), *by),
+        }
+    }
 
-    fn evolve(mut self, event: &FlightEvent) -> Self {
+    /// This flight after something happened to it.
+    #[must_use]
+    pub(super) fn after(mut self, event: &FlightEvent) -> Self {
         match event {
             FlightEvent::FlightScheduled { timetable, .. } => {
                 self.departs = timetable.departs;
+                self.gate = Some(timetable.gate.clone());
                 self.timetable = Some(timetable.clone());
                 self.phase = Phase::Waiting;
             }
@@ -55,6 +72,7 @@ impl Decider for Flight {
                 }
                 self.departs = *departs;
             }
+            FlightEvent::GateChanged { gate, .. } => self.gate = Some(gate.clone()),
             FlightEvent::BoardingStarted { .. } => self.phase = Phase::Boarding,
             FlightEvent::FlightDeparted { at } => self.phase = Phase::Departed(*at),
             FlightEvent::FlightDiverted { .. } => self.phase = Phase::Diverted,
@@ -64,30 +82,16 @@ impl Decider for Flight {
         self
     }
 
-    fn decide(&self, command: FlightCommand) -> Result<Vec<FlightEvent>, Refused> {
-        let at = command.at;
-        let event = match command.action {
-            Action::Schedule(timetable) => self.schedule(at, timetable),
-            Action::Board => self.board(at),
-            Action::Delay { minutes, reason, by } => self.delay(at, minutes, reason, by),
-            Action::Depart => self.depart(at),
-            Action::Land => self.land(at),
-            Action::Divert => self.divert(at),
-            Action::Cancel { reason, by } => self.cancel(at, reason, by),
-        }?;
-        Ok(vec![event])
-    }
-
-    fn tags(&self) -> Vec<String> {
-        self.timetable.as_ref().map(|timetable| timetable.tags().into()).unwrap_or_default()
-    }
-}
-
-impl Flight {
     /// The line on the board; `None` before the flight was scheduled.
     #[must_use]
     pub fn timetable(&self) -> Option<&Timetable> {
         self.timetable.as_ref()
+    }
+
+    /// Where it is boarded; `None` before the flight was scheduled.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// The time of departure that was announced last.
@@ -96,9 +100,9 @@ impl Flight {
         self.departs
     }
 
-    fn schedule(&self, at: ClockTime, timetable: Timetable) -> Result<FlightEvent, Refused> {
+    fn schedule(&self, at: ClockTime, timetable: &Timetable) -> Result<FlightEvent, Refused> {
         match self.phase {
-            Phase::Unknown => Ok(FlightEvent::FlightScheduled { at, timetable }),
+            Phase::Unknown => Ok(FlightEvent::FlightScheduled { at, timetable: timetable.clone() }),
             _ => Err(Refused::AlreadyOnTheBoard),
         }
     }
@@ -118,7 +122,7 @@ impl Flight {
         &self,
         at: ClockTime,
         minutes: u32,
-        reason: Option<String>,
+        reason: Option<&str>,
         by: Party,
     ) -> Result<FlightEvent, Refused> {
         self.still_here()?;
@@ -132,6 +136,17 @@ impl Flight {
             return Err(Refused::HeldTooLong { left });
         }
         Ok(FlightEvent::FlightDelayed { at, minutes, departs, reason: short(reason)?, by })
+    }
+
+    fn change_gate(&self, at: ClockTime, gate: &Gate, by: Party) -> Result<FlightEvent, Refused> {
+        self.still_here()?;
+        match &self.gate {
+            Some(before) if before != gate => {
+                let (gate, before) = (gate.clone(), before.clone());
+                Ok(FlightEvent::GateChanged { at, gate, before, by })
+            }
+            _ => Err(Refused::AtThatGate),
+        }
     }
 
     fn depart(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
@@ -161,7 +176,7 @@ impl Flight {
     fn cancel(
         &self,
         at: ClockTime,
-        reason: Option<String>,
+        reason: Option<&str>,
         by: Party,
     ) -> Result<FlightEvent, Refused> {
         self.still_here()?;
@@ -189,7 +204,7 @@ impl Flight {
 }
 
 /// The reason without white space around it; nothing if nothing is left.
-fn short(reason: Option<String>) -> Result<Option<String>, Refused> {
+fn short(reason: Option<&str>) -> Result<Option<String>, Refused> {
     let Some(reason) = reason else { return Ok(None) };
     let reason = reason.trim();
     if reason.chars().count() > MAX_REASON {

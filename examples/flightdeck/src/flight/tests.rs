@@ -1,8 +1,12 @@
+use downlink::testing::{self, Case};
+use downlink::{Event, NewEvent, Position, StreamId, Timestamp, Version};
+
 use super::*;
-use crate::{ClockTime, Decider};
+use crate::ClockTime;
 
 const SCHEDULED: ClockTime = ClockTime::new(3, 15);
 const DEPARTURE: ClockTime = ClockTime::new(5, 15);
+const DEPARTED: ClockTime = ClockTime::new(5, 17);
 
 fn timetable() -> Timetable {
     Timetable {
@@ -12,34 +16,35 @@ fn timetable() -> Timetable {
         to: "IAH".into(),
         city: "Houston IAH".into(),
         aircraft: Some("N14228".into()),
+        gate: gate("C71"),
         departs: DEPARTURE,
         arrives: ClockTime::new(9, 19),
     }
 }
 
-/// A flight that went through these commands, each at its minute.
-fn after(actions: impl IntoIterator<Item = (ClockTime, Action)>) -> Flight {
-    actions.into_iter().fold(Flight::default(), |flight, (at, action)| {
-        let events =
-            flight.decide(FlightCommand { at, action }).expect("a command that is allowed");
-        events.iter().fold(flight, Flight::evolve)
-    })
+fn gate(name: &str) -> Gate {
+    name.parse().unwrap()
 }
 
-fn scheduled() -> Flight {
-    after([(SCHEDULED, Action::Schedule(timetable()))])
+fn at(at: ClockTime, action: Action) -> FlightCommand {
+    FlightCommand { at, action }
 }
 
-fn departed() -> Flight {
-    after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(4, 45), Action::Board),
-        (ClockTime::new(5, 17), Action::Depart),
-    ])
+fn unknown() -> Case<Flights> {
+    testing::decider(Flights)
 }
 
-fn refusal(flight: &Flight, at: ClockTime, action: Action) -> Refused {
-    flight.decide(FlightCommand { at, action }).expect_err("a command that is not allowed")
+fn scheduled() -> Case<Flights> {
+    let timetable = timetable();
+    unknown().given([FlightEvent::FlightScheduled { at: SCHEDULED, timetable }])
+}
+
+fn boarding() -> Case<Flights> {
+    scheduled().given([FlightEvent::BoardingStarted { at: ClockTime::new(4, 45) }])
+}
+
+fn departed() -> Case<Flights> {
+    boarding().given([FlightEvent::FlightDeparted { at: DEPARTED }])
 }
 
 fn delay(minutes: u32, by: Party) -> Action {
@@ -50,142 +55,192 @@ fn cancel() -> Action {
     Action::Cancel { reason: None, by: Party::Visitor }
 }
 
+fn move_to(name: &str) -> Action {
+    Action::ChangeGate { gate: gate(name), by: Party::Visitor }
+}
+
 #[test]
 fn an_unknown_flight_can_only_be_scheduled() {
-    let flight = Flight::default();
-    for action in [Action::Board, Action::Depart, Action::Land, Action::Divert, cancel()] {
-        assert_eq!(refusal(&flight, DEPARTURE, action), Refused::NotOnTheBoard);
+    for action in
+        [Action::Board, Action::Depart, Action::Land, Action::Divert, cancel(), move_to("C1")]
+    {
+        unknown().when(at(DEPARTURE, action)).then_refused(&Refused::NotOnTheBoard);
     }
-    assert!(scheduled().timetable().is_some());
-    let again = refusal(&scheduled(), DEPARTURE, Action::Schedule(timetable()));
-    assert_eq!(again, Refused::AlreadyOnTheBoard);
+    let schedule = || Action::Schedule(timetable());
+    let timetable = timetable();
+    unknown()
+        .when(at(SCHEDULED, schedule()))
+        .then([FlightEvent::FlightScheduled { at: SCHEDULED, timetable }]);
+    scheduled().when(at(DEPARTURE, schedule())).then_refused(&Refused::AlreadyOnTheBoard);
 }
 
 #[test]
 fn a_flight_boards_departs_and_lands() {
-    let mut flight = departed();
-    let at = ClockTime::new(9, 30);
-    let events = flight.decide(FlightCommand { at, action: Action::Land }).unwrap();
-    assert_eq!(events, [FlightEvent::FlightLanded { at }]);
-    flight = flight.evolve(&events[0]);
-    assert_eq!(refusal(&flight, at, Action::Land), Refused::Landed { at });
+    let landing = ClockTime::new(9, 30);
+    scheduled()
+        .when(at(ClockTime::new(4, 45), Action::Board))
+        .then([FlightEvent::BoardingStarted { at: ClockTime::new(4, 45) }]);
+    boarding()
+        .when(at(DEPARTED, Action::Depart))
+        .then([FlightEvent::FlightDeparted { at: DEPARTED }]);
+    departed().when(at(landing, Action::Land)).then([FlightEvent::FlightLanded { at: landing }]);
+    departed()
+        .given([FlightEvent::FlightLanded { at: landing }])
+        .when(at(landing, Action::Land))
+        .then_refused(&Refused::Landed { at: landing });
 }
 
 #[test]
 fn nobody_leaves_without_boarding() {
-    assert_eq!(refusal(&scheduled(), DEPARTURE, Action::Depart), Refused::NotBoarded);
+    scheduled().when(at(DEPARTURE, Action::Depart)).then_refused(&Refused::NotBoarded);
 }
 
 #[test]
 fn a_delay_moves_the_announced_departure() {
-    let flight = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(4, 0), delay(20, Party::Airline)),
-        (ClockTime::new(4, 10), delay(25, Party::Airline)),
-    ]);
-    assert_eq!(flight.departs(), ClockTime::new(6, 0));
+    let announced = ClockTime::new(4, 10);
+    scheduled()
+        .given_command(&at(ClockTime::new(4, 0), delay(20, Party::Airline)))
+        .when(at(announced, delay(25, Party::Airline)))
+        .then([delayed(announced, 25, ClockTime::new(6, 0), Party::Airline)]);
 }
 
 #[test]
 fn a_late_flight_is_delayed_from_now() {
-    let flight = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(5, 25), delay(10, Party::Visitor)),
-    ]);
-    assert_eq!(flight.departs(), ClockTime::new(5, 35));
+    let now = ClockTime::new(5, 25);
+    scheduled().when(at(now, delay(10, Party::Visitor))).then([delayed(
+        now,
+        10,
+        ClockTime::new(5, 35),
+        Party::Visitor,
+    )]);
+}
+
+fn delayed(at: ClockTime, minutes: u32, departs: ClockTime, by: Party) -> FlightEvent {
+    FlightEvent::FlightDelayed { at, minutes, departs, reason: None, by }
 }
 
 #[test]
 fn a_visitor_holds_a_flight_but_an_airline_may_be_early() {
-    let held = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(4, 40), delay(30, Party::Visitor)),
-        (ClockTime::new(4, 45), Action::Board),
-    ]);
     let until = ClockTime::new(5, 45);
-    let refused = refusal(&held, ClockTime::new(5, 17), Action::Depart);
-    assert_eq!(refused, Refused::Held { until });
-    assert_eq!(refused.not_before(), Some(until));
-    assert!(held.decide(FlightCommand { at: until, action: Action::Depart }).is_ok());
-
-    let early = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(4, 40), delay(30, Party::Airline)),
-        (ClockTime::new(4, 45), Action::Board),
-        (ClockTime::new(5, 40), Action::Depart),
-    ]);
-    assert_eq!(refusal(&early, until, cancel()), Refused::Departed { at: ClockTime::new(5, 40) });
+    let late = |by| {
+        scheduled()
+            .given_command(&at(ClockTime::new(4, 40), delay(30, by)))
+            .given_command(&at(ClockTime::new(4, 45), Action::Board))
+    };
+    let held = Refused::Held { until };
+    assert_eq!(held.not_before(), Some(until));
+    late(Party::Visitor).when(at(DEPARTED, Action::Depart)).then_refused(&held);
+    late(Party::Visitor)
+        .when(at(until, Action::Depart))
+        .then([FlightEvent::FlightDeparted { at: until }]);
+    late(Party::Airline)
+        .when(at(DEPARTED, Action::Depart))
+        .then([FlightEvent::FlightDeparted { at: DEPARTED }]);
 }
 
 #[test]
 fn boarding_waits_for_a_flight_that_is_hours_late() {
-    let late = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (ClockTime::new(4, 0), delay(180, Party::Visitor)),
-    ]);
-    let refused = refusal(&late, ClockTime::new(4, 45), Action::Board);
+    let refused = Refused::TooEarlyToBoard { from: ClockTime::new(7, 45) };
     assert_eq!(refused.not_before(), Some(ClockTime::new(7, 45)));
+    scheduled()
+        .given_command(&at(ClockTime::new(4, 0), delay(180, Party::Visitor)))
+        .when(at(ClockTime::new(4, 45), Action::Board))
+        .then_refused(&refused);
 }
 
 #[test]
 fn delays_have_bounds() {
     for minutes in [0, MAX_DELAY + 1] {
-        let refused = refusal(&scheduled(), SCHEDULED, delay(minutes, Party::Visitor));
-        assert_eq!(refused, Refused::DelayOutOfRange { most: MAX_DELAY });
+        scheduled()
+            .when(at(SCHEDULED, delay(minutes, Party::Visitor)))
+            .then_refused(&Refused::DelayOutOfRange { most: MAX_DELAY });
     }
-    let twice = after([
-        (SCHEDULED, Action::Schedule(timetable())),
-        (SCHEDULED, delay(MAX_DELAY, Party::Visitor)),
-        (SCHEDULED, delay(MAX_DELAY, Party::Visitor)),
-    ]);
-    let refused = refusal(&twice, SCHEDULED, delay(1, Party::Visitor));
-    assert_eq!(refused, Refused::HeldTooLong { left: 0 });
+    let longest = at(SCHEDULED, delay(MAX_DELAY, Party::Visitor));
+    scheduled()
+        .given_command(&longest)
+        .given_command(&longest)
+        .when(at(SCHEDULED, delay(1, Party::Visitor)))
+        .then_refused(&Refused::HeldTooLong { left: 0 });
+}
+
+#[test]
+fn a_gate_changes_until_the_flight_leaves_it() {
+    let now = ClockTime::new(4, 50);
+    let changed = |to, from| FlightEvent::GateChanged {
+        at: now,
+        gate: gate(to),
+        before: gate(from),
+        by: Party::Visitor,
+    };
+    boarding().when(at(now, move_to("C80"))).then([changed("C80", "C71")]);
+    boarding()
+        .given([changed("C80", "C71")])
+        .when(at(now, move_to("C71")))
+        .then([changed("C71", "C80")]);
+    boarding().when(at(now, move_to("C71"))).then_refused(&Refused::AtThatGate);
+    departed().when(at(DEPARTED, move_to("C80"))).then_refused(&Refused::Departed { at: DEPARTED });
 }
 
 #[test]
 fn a_flight_in_the_air_can_neither_wait_nor_be_cancelled() {
-    let at = ClockTime::new(5, 17);
     for action in [cancel(), delay(5, Party::Visitor), Action::Depart, Action::Board] {
-        assert_eq!(refusal(&departed(), at, action), Refused::Departed { at });
+        departed().when(at(DEPARTED, action)).then_refused(&Refused::Departed { at: DEPARTED });
     }
 }
 
 #[test]
 fn a_cancelled_flight_stays_cancelled() {
-    let at = ClockTime::new(4, 50);
-    let flight = after([(SCHEDULED, Action::Schedule(timetable())), (at, cancel())]);
+    let now = ClockTime::new(4, 50);
     for action in [cancel(), delay(5, Party::Visitor), Action::Board, Action::Depart, Action::Land]
     {
-        assert_eq!(refusal(&flight, DEPARTURE, action), Refused::Cancelled { at });
+        scheduled()
+            .given_command(&at(now, cancel()))
+            .when(at(DEPARTURE, action))
+            .then_refused(&Refused::Cancelled { at: now });
     }
 }
 
 #[test]
 fn a_diverted_flight_may_still_reach_its_destination() {
-    let diverted = departed().evolve(&FlightEvent::FlightDiverted { at: ClockTime::new(9, 0) });
-    let again = refusal(&diverted, ClockTime::new(9, 1), Action::Divert);
-    assert_eq!(again, Refused::AlreadyDiverted);
-    let at = ClockTime::new(10, 0);
-    assert!(diverted.decide(FlightCommand { at, action: Action::Land }).is_ok());
+    let diverted = || departed().given([FlightEvent::FlightDiverted { at: ClockTime::new(9, 0) }]);
+    diverted()
+        .when(at(ClockTime::new(9, 1), Action::Divert))
+        .then_refused(&Refused::AlreadyDiverted);
+    let landing = ClockTime::new(10, 0);
+    diverted().when(at(landing, Action::Land)).then([FlightEvent::FlightLanded { at: landing }]);
 }
 
 #[test]
 fn reasons_are_trimmed_and_short() {
-    let reason = |text: &str| Action::Cancel { reason: Some(text.into()), by: Party::Visitor };
-    let said = |text| {
-        let command = FlightCommand { at: SCHEDULED, action: reason(text) };
-        match scheduled().decide(command).unwrap().remove(0) {
-            FlightEvent::FlightCancelled { reason, .. } => reason,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(said("  snow  "), Some("snow".to_owned()));
-    assert_eq!(said("   "), None);
-    let refused = refusal(&scheduled(), SCHEDULED, reason(&"x".repeat(81)));
-    assert_eq!(refused, Refused::ReasonTooLong { most: 80 });
+    let cancel = |text: &str| Action::Cancel { reason: Some(text.into()), by: Party::Visitor };
+    for (said, reason) in [("  snow  ", Some("snow")), ("   ", None)] {
+        let reason = reason.map(str::to_owned);
+        let by = Party::Visitor;
+        scheduled().when(at(SCHEDULED, cancel(said))).then([FlightEvent::FlightCancelled {
+            at: SCHEDULED,
+            reason,
+            by,
+        }]);
+    }
+    scheduled()
+        .when(at(SCHEDULED, cancel(&"x".repeat(81))))
+        .then_refused(&Refused::ReasonTooLong { most: 80 });
 }
 
 #[test]
 fn every_event_of_a_flight_is_found_by_airport_airline_and_destination() {
     assert_eq!(timetable().tags(), ["airport:EWR", "airline:UA", "dest:IAH"]);
+}
+
+#[test]
+fn a_flight_that_was_scheduled_before_there_were_gates_has_one() {
+    let payload = r#"{"at":"2013-01-01T03:15","flight":"UA1545","airline":"UA","from":"EWR","to":"IAH",
+        "city":"Houston IAH","departs":"2013-01-01T05:15","arrives":"2013-01-01T09:19"}"#;
+    let old = NewEvent::with_json("FlightScheduled", payload).unwrap();
+    let stream = StreamId::new("flight-UA1545").unwrap();
+    let old = Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, old);
+    let Some(FlightEvent::FlightScheduled { timetable, .. }) = SCHEMA.decode(&old).unwrap() else {
+        panic!("it was read as something else");
+    };
+    assert_eq!(timetable.gate, Gate::assigned("EWR", "UA", "UA1545"));
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::FlightId;
+use super::{FlightId, Gate};
 use crate::ClockTime;
 
 /// What is known of a flight before anything happens: the line on the board.
@@ -19,6 +19,8 @@ pub struct Timetable {
     /// The aircraft's registration, where it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aircraft: Option<String>,
+    /// Where it is to be boarded.
+    pub gate: Gate,
     /// When it is to leave.
     pub departs: ClockTime,
     /// When it is to arrive, by New York's clocks.

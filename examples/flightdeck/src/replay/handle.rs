@@ -1,29 +1,42 @@
 use std::time::Instant;
 
-use downlink::{Error, ErrorKind, EventId, Hub, Result};
+use downlink::{
+    Cursor, ExecuteError, Executed, Executor, Filter, FilterItem, Hub, Result, Subscribe,
+};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::history::History;
-use super::task::{Answer, Seen, Task, Wish};
-use super::{Control, Pace, REPLAY, ReplayAction, ReplayCommand, ReplayState, Speed};
+use super::history::{self, History};
+use super::seen::{self, Seen};
+use super::task::Task;
+use super::{
+    Control, DayIsOver, REPLAY, ReplayAction, ReplayCommand, ReplayEvent, ReplayState, Replays,
+    Speed,
+};
+use crate::ClockTime;
 use crate::day::Day;
-use crate::{ClockTime, Decider, NotDone, Processor};
 
-/// The replay of a day, running: its clock, and its buttons.
+/// The replay of a day: its clock, and its buttons.
+///
+/// The replay is its stream. Whoever runs it does as the events say, and so do
+/// those who only follow it, in this process or in another one.
 ///
 /// Clones are the same replay.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    wishes: mpsc::Sender<Wish>,
+    executor: Executor<Replays>,
     seen: watch::Receiver<Seen>,
+    /// Up to where the task that runs it here has obeyed.
+    obeyed: watch::Receiver<Cursor>,
 }
 
 /// What the replay is doing, as `GET /replay` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Status {
+    /// Whether a program runs it.
+    pub running: bool,
     /// Whether somebody stopped the clock.
     pub paused: bool,
     /// How fast the day goes by.
@@ -34,9 +47,15 @@ pub struct Status {
     pub finished: bool,
 }
 
+/// A wish that came true, or did not.
+pub type Answer = Result<Executed<ReplayState, ReplayEvent>, ExecuteError<DayIsOver>>;
+
 impl Replay {
     /// Starts the replay of a day, or goes on with it where the log says that
     /// it is. It ends when `stop` is cancelled, and the task returned with it.
+    ///
+    /// Two programs may run the same day: their commands have the same ids, so
+    /// everything happens once.
     ///
     /// # Errors
     ///
@@ -51,24 +70,55 @@ impl Replay {
         speed: Option<Speed>,
         stop: CancellationToken,
     ) -> Result<(Self, JoinHandle<()>)> {
-        let processor = Processor::new(hub.clone());
         let history = History::read(hub).await?;
-        let fresh = EventId::now();
-        let state = begin(hub, &processor, &history, speed, fresh).await?;
-        let run = history.run().unwrap_or(fresh);
-        let stopped = state.paused() || state.finished();
-        let pace = Pace::new(state.clock(), Instant::now(), state.speed(), stopped);
-        let (seen_by_all, seen) = watch::channel(Seen { pace, state });
-        let (wishes, taken) = mpsc::channel(16);
-        let task = Task::new(processor, day, &history, run, seen_by_all);
-        Ok((Self { wishes, seen }, tokio::spawn(task.run(taken, stop))))
+        let begun = begin(hub, &history, speed).await?;
+        let run = history::run(hub).await?;
+        let (mut replay, following) = Self::from(hub, begun, stop.clone()).await?;
+        let (obeys, obeyed) = watch::channel(Cursor::START);
+        replay.obeyed = obeyed;
+        let task = Task::new(hub, day, &history, run, (replay.seen.clone(), obeys));
+        let replaying = tokio::spawn(async move {
+            task.run(stop).await;
+            // It ends by the same token, and a panic in it was told.
+            let _ = following.await;
+        });
+        Ok((replay, replaying))
+    }
+
+    /// Follows the replay that another program runs. It ends as above.
+    ///
+    /// # Errors
+    ///
+    /// Those of the log.
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn follow(hub: &Hub, stop: CancellationToken) -> Result<(Self, JoinHandle<()>)> {
+        Self::from(hub, seen::look(hub).await?, stop).await
+    }
+
+    async fn from(
+        hub: &Hub,
+        known: Seen,
+        stop: CancellationToken,
+    ) -> Result<(Self, JoinHandle<()>)> {
+        let events: Filter = FilterItem::new().with_stream(REPLAY)?.into();
+        let subscribe = Subscribe::new().after(known.cursor).filter(events);
+        let subscription = hub.subscribe(subscribe).await?;
+        let (told, seen) = watch::channel(known);
+        let following = tokio::spawn(seen::follow(subscription, told, stop));
+        // Nobody obeys here, so nobody is waited for.
+        let (_, obeyed) = watch::channel(Cursor::START);
+        Ok((Self { executor: Executor::new(hub, Replays), seen, obeyed }, following))
     }
 
     /// What the replay is doing at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
-        let Seen { pace, state } = &*self.seen.borrow();
+        let Seen { pace, state, .. } = &*self.seen.borrow();
         Status {
+            running: state.running(),
             paused: state.paused(),
             speed: state.speed(),
             clock: pace.minute(Instant::now()),
@@ -76,40 +126,58 @@ impl Replay {
         }
     }
 
-    /// Pauses the replay, lets it go on, or changes its speed.
-    ///
-    /// # Errors
-    ///
-    /// [`DayIsOver`](super::DayIsOver) after the last flight; those of the log;
-    /// `Unavailable` if the replay was stopped.
+    /// Waits for the end of the day.
     ///
     /// # Cancel safety
     ///
-    /// A wish that was heard is fulfilled.
+    /// Has no effects.
+    pub async fn finished(&self) {
+        // Nobody follows any more only when the program ends.
+        let _ = self.seen.clone().wait_for(|seen| seen.state.finished()).await;
+    }
+
+    #[cfg(test)]
+    pub(super) fn seen(&self) -> watch::Receiver<Seen> {
+        self.seen.clone()
+    }
+
+    /// Pauses the replay, lets it go on, or changes its speed. When this
+    /// returns, the status has it and, if the replay runs in this process,
+    /// nothing is under way any more that was begun before.
+    ///
+    /// # Errors
+    ///
+    /// [`DayIsOver`] after the last flight; those of the log.
+    ///
+    /// # Cancel safety
+    ///
+    /// The wish may be fulfilled all the same.
     pub async fn wish(&self, control: Control) -> Answer {
-        let (answer, heard) = oneshot::channel();
-        let gone =
-            || NotDone::Log(Error::new(ErrorKind::Unavailable, "the replay is shutting down"));
-        self.wishes.send(Wish { control, answer }).await.map_err(|_| gone())?;
-        heard.await.map_err(|_| gone())?
+        let action = ReplayAction::Control(control);
+        let command = ReplayCommand { clock: self.status().clock, action };
+        let done = self.executor.execute(REPLAY, command).await?;
+        if done.written.is_some() {
+            seen::wait_for(&self.seen, done.cursor).await;
+            self.wait_until_obeyed(done.cursor).await;
+        }
+        Ok(done)
+    }
+
+    pub(super) async fn wait_until_obeyed(&self, cursor: Cursor) {
+        let has_obeyed = |obeyed: &Cursor| obeyed.position() >= cursor.position();
+        // The task ends only when the program does.
+        let _ = self.obeyed.clone().wait_for(has_obeyed).await;
     }
 }
 
 /// Notes the start in the log, unless the day is over.
-async fn begin(
-    hub: &Hub,
-    processor: &Processor,
-    history: &History,
-    speed: Option<Speed>,
-    id: EventId,
-) -> Result<ReplayState> {
-    let fold = |state: ReplayState, event: &downlink::Event| Ok(state.evolve(&event.decode()?));
-    let (state, _) = hub.load(REPLAY, ReplayState::default(), fold).await?;
+async fn begin(hub: &Hub, history: &History, speed: Option<Speed>) -> Result<Seen> {
+    let Seen { state, cursor, .. } = seen::look(hub).await?;
     let clock = state.clock().max(history.clock());
     let command = ReplayCommand { clock, action: ReplayAction::Start { speed } };
-    match processor.execute::<ReplayState>(REPLAY, command, id).await {
-        Ok(done) => Ok(done.events.iter().fold(state, ReplayState::evolve)),
-        Err(NotDone::Refused(_)) => Ok(state),
-        Err(NotDone::Log(error)) => Err(error),
+    match hub.execute(&Replays, REPLAY, command).await {
+        Ok(done) => Ok(Seen::new(done.state, done.cursor)),
+        Err(ExecuteError::Refused(DayIsOver)) => Ok(Seen::new(state, cursor)),
+        Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => Err(error),
     }
 }

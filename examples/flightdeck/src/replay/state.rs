@@ -3,30 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{ReplayEvent, Speed};
+use crate::ClockTime;
 use crate::day::OPENING;
-use crate::{ClockTime, Decider};
-
-/// The airports and airlines of the day: everything that happens to the replay
-/// concerns all of them, so a page that follows one still hears of it.
-const EVERYBODY: [&str; 17] = [
-    "airport:EWR",
-    "airport:JFK",
-    "airport:LGA",
-    "airline:9E",
-    "airline:AA",
-    "airline:AS",
-    "airline:B6",
-    "airline:DL",
-    "airline:EV",
-    "airline:F9",
-    "airline:FL",
-    "airline:HA",
-    "airline:MQ",
-    "airline:UA",
-    "airline:US",
-    "airline:VX",
-    "airline:WN",
-];
 
 /// The replay as its events tell it.
 ///
@@ -35,6 +13,7 @@ const EVERYBODY: [&str; 17] = [
 pub struct ReplayState {
     clock: ClockTime,
     speed: Speed,
+    running: bool,
     paused: bool,
     finished: bool,
 }
@@ -90,7 +69,8 @@ impl std::error::Error for DayIsOver {}
 
 impl Default for ReplayState {
     fn default() -> Self {
-        Self { clock: OPENING, speed: Speed::default(), paused: false, finished: false }
+        let (clock, speed) = (OPENING, Speed::default());
+        Self { clock, speed, running: false, paused: false, finished: false }
     }
 }
 
@@ -107,6 +87,12 @@ impl ReplayState {
         self.speed
     }
 
+    /// Whether a program runs it.
+    #[must_use]
+    pub fn running(&self) -> bool {
+        self.running
+    }
+
     /// Whether somebody stopped the clock.
     #[must_use]
     pub fn paused(&self) -> bool {
@@ -117,6 +103,46 @@ impl ReplayState {
     #[must_use]
     pub fn finished(&self) -> bool {
         self.finished
+    }
+
+    /// This replay after something happened to it.
+    #[must_use]
+    pub(super) fn after(self, event: &ReplayEvent) -> Self {
+        match *event {
+            ReplayEvent::ReplayStarted { clock, speed, paused } => {
+                Self { clock, speed, running: true, paused, ..self }
+            }
+            ReplayEvent::ReplayStopped { clock } => Self { clock, running: false, ..self },
+            ReplayEvent::ReplayPaused { clock } => Self { clock, paused: true, ..self },
+            ReplayEvent::ReplayResumed { clock } => Self { clock, paused: false, ..self },
+            ReplayEvent::ReplaySpeedChanged { clock, speed } => Self { clock, speed, ..self },
+            ReplayEvent::ReplayFinished { clock } => Self { clock, finished: true, ..self },
+        }
+    }
+
+    /// What a command makes happen to this replay.
+    pub(super) fn decide(&self, command: ReplayCommand) -> Result<Vec<ReplayEvent>, DayIsOver> {
+        let ReplayCommand { clock, action } = command;
+        match action {
+            _ if self.finished => Err(DayIsOver),
+            ReplayAction::Start { speed } => {
+                let (speed, paused) = (speed.unwrap_or(self.speed), self.paused);
+                Ok(vec![ReplayEvent::ReplayStarted { clock, speed, paused }])
+            }
+            ReplayAction::Control(wish) => Ok(self.fulfil(clock, wish)),
+            ReplayAction::Stop => Ok(vec![ReplayEvent::ReplayStopped { clock }]),
+            ReplayAction::Finish => Ok(vec![ReplayEvent::ReplayFinished { clock }]),
+        }
+    }
+
+    /// Whether the clock stands still, for whatever reason.
+    pub(super) fn stands(&self) -> bool {
+        self.paused || self.finished || !self.running
+    }
+
+    /// The replay with its clock at this minute, unless that is later already.
+    pub(super) fn at_least(self, clock: ClockTime) -> Self {
+        Self { clock: self.clock.max(clock), ..self }
     }
 
     /// What a wish makes happen; nothing if the replay is already as it should be.
@@ -135,99 +161,63 @@ impl ReplayState {
     }
 }
 
-impl Decider for ReplayState {
-    type Command = ReplayCommand;
-    type Event = ReplayEvent;
-    type Refused = DayIsOver;
-
-    fn evolve(self, event: &ReplayEvent) -> Self {
-        match *event {
-            ReplayEvent::ReplayStarted { clock, speed, paused } => {
-                Self { clock, speed, paused, ..self }
-            }
-            ReplayEvent::ReplayStopped { clock } => Self { clock, ..self },
-            ReplayEvent::ReplayPaused { clock } => Self { clock, paused: true, ..self },
-            ReplayEvent::ReplayResumed { clock } => Self { clock, paused: false, ..self },
-            ReplayEvent::ReplaySpeedChanged { clock, speed } => Self { clock, speed, ..self },
-            ReplayEvent::ReplayFinished { clock } => Self { clock, finished: true, ..self },
-        }
-    }
-
-    fn decide(&self, command: ReplayCommand) -> Result<Vec<ReplayEvent>, DayIsOver> {
-        let ReplayCommand { clock, action } = command;
-        match action {
-            _ if self.finished => Err(DayIsOver),
-            ReplayAction::Start { speed } => {
-                let (speed, paused) = (speed.unwrap_or(self.speed), self.paused);
-                Ok(vec![ReplayEvent::ReplayStarted { clock, speed, paused }])
-            }
-            ReplayAction::Control(wish) => Ok(self.fulfil(clock, wish)),
-            ReplayAction::Stop => Ok(vec![ReplayEvent::ReplayStopped { clock }]),
-            ReplayAction::Finish => Ok(vec![ReplayEvent::ReplayFinished { clock }]),
-        }
-    }
-
-    fn tags(&self) -> Vec<String> {
-        EVERYBODY.map(str::to_owned).into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use downlink::testing::{self, Case};
+
     use super::*;
     use crate::day::Day;
     use crate::flight::Action;
+    use crate::replay::Replays;
+    use crate::replay::replays::EVERYBODY;
 
     const NOON: ClockTime = ClockTime::new(12, 0);
 
-    fn control(state: &ReplayState, wish: Control) -> Result<Vec<ReplayEvent>, DayIsOver> {
-        state.decide(ReplayCommand { clock: NOON, action: ReplayAction::Control(wish) })
+    fn control(paused: impl Into<Option<bool>>, speed: Option<Speed>) -> ReplayCommand {
+        let action = ReplayAction::Control(Control { paused: paused.into(), speed });
+        ReplayCommand { clock: NOON, action }
     }
 
-    fn after(wish: Control) -> ReplayState {
-        let state = ReplayState::default();
-        let events = control(&state, wish).expect("a day that is not over");
-        events.iter().fold(state, ReplayState::evolve)
-    }
-
-    fn wish(paused: impl Into<Option<bool>>, speed: Option<Speed>) -> Control {
-        Control { paused: paused.into(), speed }
+    fn new() -> Case<Replays> {
+        testing::decider(Replays)
     }
 
     #[test]
     fn pausing_and_resuming_are_events() {
-        let paused = after(wish(true, None));
-        assert!(paused.paused());
-        assert_eq!(paused.clock(), NOON);
-        let resumed = control(&paused, wish(false, None));
-        assert_eq!(resumed, Ok(vec![ReplayEvent::ReplayResumed { clock: NOON }]));
+        new()
+            .when(control(true, None))
+            .then([ReplayEvent::ReplayPaused { clock: NOON }])
+            .then_state(&ReplayState { clock: NOON, paused: true, ..ReplayState::default() });
+        new()
+            .given_command(&control(true, None))
+            .when(control(false, None))
+            .then([ReplayEvent::ReplayResumed { clock: NOON }]);
     }
 
     #[test]
     fn a_wish_that_is_fulfilled_is_no_event() {
-        let state = after(wish(true, Some(Speed::FASTEST)));
-        assert_eq!(control(&state, wish(true, Some(Speed::FASTEST))), Ok(vec![]));
-        assert_eq!(control(&state, Control::default()), Ok(vec![]));
+        let fastest = control(true, Some(Speed::FASTEST));
+        new().given_command(&fastest).when(fastest).then_nothing();
+        new().given_command(&fastest).when(control(None, None)).then_nothing();
     }
 
     #[test]
     fn nothing_is_possible_after_the_last_flight() {
-        let over = ReplayState::default().evolve(&ReplayEvent::ReplayFinished { clock: NOON });
-        assert_eq!(control(&over, wish(true, None)), Err(DayIsOver));
+        let over = new().given([ReplayEvent::ReplayFinished { clock: NOON }]);
+        over.when(control(true, None)).then_refused(&DayIsOver);
     }
 
     #[test]
     fn a_restart_keeps_the_pace_unless_told_otherwise() {
-        let start = |speed| {
-            let action = ReplayAction::Start { speed };
-            let state = after(wish(true, Some(Speed::FASTEST)));
-            state.decide(ReplayCommand { clock: NOON, action }).unwrap().remove(0)
-        };
-        let started = |speed| ReplayEvent::ReplayStarted { clock: NOON, speed, paused: true };
-        assert_eq!(start(None), started(Speed::FASTEST));
-        assert_eq!(start(Some(Speed::SLOWEST)), started(Speed::SLOWEST));
+        for (wished, speed) in [(None, Speed::FASTEST), (Some(Speed::SLOWEST), Speed::SLOWEST)] {
+            let action = ReplayAction::Start { speed: wished };
+            new()
+                .given_command(&control(true, Some(Speed::FASTEST)))
+                .when(ReplayCommand { clock: NOON, action })
+                .then([ReplayEvent::ReplayStarted { clock: NOON, speed, paused: true }]);
+        }
     }
 
     #[test]

@@ -1,17 +1,15 @@
 use std::time::{Duration, Instant};
 
-use downlink::{Error, EventId, Result};
+use downlink::{Context, Cursor, Error, EventId, ExecuteError, Executor, Hub};
 use futures::{StreamExt, stream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::history::{History, id_of};
-use super::{
-    Agenda, Control, DayIsOver, Due, Pace, REPLAY, ReplayAction, ReplayCommand, ReplayEvent,
-    ReplayState,
-};
-use crate::flight::{Flight, Refused};
-use crate::{Decider, Done, NotDone, Processor};
+use super::seen::{self, Seen};
+use super::{Agenda, Due, REPLAY, ReplayAction, ReplayCommand, Replays};
+use crate::day::Day;
+use crate::flight::{Flights, Refused};
 
 /// The commands that are carried out at the same time; the log commits what
 /// comes together in one transaction.
@@ -19,74 +17,62 @@ const AT_ONCE: usize = 64;
 /// The pause after the log refused to work.
 const TROUBLE: Duration = Duration::from_secs(1);
 
-pub(super) type Answer = Result<Done<ReplayEvent>, NotDone<DayIsOver>>;
-
-/// Somebody's wish, and where the answer goes.
-pub(super) struct Wish {
-    pub(super) control: Control,
-    pub(super) answer: oneshot::Sender<Answer>,
-}
-
-/// What everybody may know of the replay at any moment.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) pace: Pace,
-    pub(super) state: ReplayState,
-}
-
-/// Gives the day's commands when their time has come, and fulfils wishes in
-/// between.
+/// Gives the day's commands when their time has come, by the clock that the
+/// replay's events tell.
 pub(super) struct Task {
-    processor: Processor,
+    flights: Executor<Flights>,
+    replay: Executor<Replays>,
     agenda: Agenda,
     run: EventId,
-    seen: watch::Sender<Seen>,
+    seen: watch::Receiver<Seen>,
+    obeys: watch::Sender<Cursor>,
 }
 
 impl Task {
     /// A task that goes on where the log says that the replay is.
     pub(super) fn new(
-        processor: Processor,
-        day: &crate::day::Day,
+        hub: &Hub,
+        day: &Day,
         history: &History,
         run: EventId,
-        seen: watch::Sender<Seen>,
+        (seen, obeys): (watch::Receiver<Seen>, watch::Sender<Cursor>),
     ) -> Self {
         let agenda = Agenda::new(day, |flight, number| history.done(id_of(run, flight, number)));
-        Self { processor, agenda, run, seen }
+        let (flights, replay) = (Executor::new(hub, Flights), Executor::new(hub, Replays));
+        Self { flights, replay, agenda, run, seen, obeys }
     }
 
-    /// Runs until it is told to stop, also after the day is over: there are
-    /// still wishes to be refused.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(wish) = wishes.recv() => self.fulfil(wish).await,
-                () = self.something_is_due() => self.step().await,
-            }
-        }
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        while stop.run_until_cancelled(self.turn()).await.is_some() {}
         // So that the next program does not go back to the last event. Without it, it does.
         let _ = self.command(ReplayAction::Stop).await;
     }
 
-    async fn something_is_due(&self) {
-        let Seen { pace, state } = self.seen.borrow().clone();
+    async fn turn(&mut self) {
+        let Seen { pace, state, cursor } = self.seen.borrow_and_update().clone();
+        self.obeys.send_replace(cursor);
         let wait = match self.agenda.next() {
             _ if state.finished() => None,
             None => Some(Duration::ZERO),
             Some(due) => pace.wait(due, Instant::now()),
         };
-        match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => std::future::pending().await,
+        let is_due = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // Nobody follows the replay any more: the program ends.
+            changed = self.seen.changed() => if changed.is_err() { std::future::pending().await },
+            () = is_due => self.step().await,
         }
     }
 
     async fn step(&mut self) {
         if self.agenda.next().is_none() {
-            let finished = self.command(ReplayAction::Finish).await;
-            return self.note(finished.err().and_then(trouble)).await;
+            return self.note(self.command(ReplayAction::Finish).await.err()).await;
         }
         let now = self.seen.borrow().pace.shown(Instant::now());
         let due = stream::iter(self.agenda.take(now));
@@ -99,22 +85,22 @@ impl Task {
         self.note(failed).await;
     }
 
-    async fn give(&self, due: Due) -> (Due, Result<(), NotDone<Refused>>) {
+    async fn give(&self, due: Due) -> (Due, Result<(), ExecuteError<Refused>>) {
         let stream = due.flight.stream();
-        let id = id_of(self.run, &due.flight, due.number);
-        let done = self.processor.execute::<Flight>(&stream, due.command.clone(), id).await;
+        let context = Context::of(id_of(self.run, &due.flight, due.number));
+        let done = self.flights.execute_in(&context, &stream, due.command.clone()).await;
         (due, done.map(drop))
     }
 
-    fn settle(&mut self, due: Due, outcome: Result<(), NotDone<Refused>>) -> Option<Error> {
+    fn settle(&mut self, due: Due, outcome: Result<(), ExecuteError<Refused>>) -> Option<Error> {
         match outcome {
             Ok(()) => self.agenda.done(&due),
-            Err(NotDone::Refused(refused)) => match refused.not_before() {
+            Err(ExecuteError::Refused(refused)) => match refused.not_before() {
                 Some(until) => self.agenda.postpone(due, until),
                 // A person was faster: the flight goes its own way now.
                 None => self.agenda.done(&due),
             },
-            Err(NotDone::Log(error)) => {
+            Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => {
                 self.agenda.again(due);
                 return Some(error);
             }
@@ -122,22 +108,18 @@ impl Task {
         None
     }
 
-    async fn fulfil(&mut self, wish: Wish) {
-        let answer = self.command(ReplayAction::Control(wish.control)).await;
-        // Whoever asked may have gone.
-        let _ = wish.answer.send(answer);
-    }
-
-    async fn command(&mut self, action: ReplayAction) -> Answer {
-        let now = Instant::now();
-        let Seen { pace, state } = self.seen.borrow().clone();
-        let command = ReplayCommand { clock: pace.minute(now), action };
-        let done = self.processor.execute::<ReplayState>(REPLAY, command, EventId::now()).await?;
-        let state = done.events.iter().fold(state, ReplayState::evolve);
-        let stopped = state.paused() || state.finished();
-        let pace = pace.changed(now, state.speed(), stopped);
-        self.seen.send_replace(Seen { pace, state });
-        Ok(done)
+    /// Gives a command to the replay itself, and waits until it is obeyed here.
+    async fn command(&self, action: ReplayAction) -> downlink::Result<()> {
+        let clock = self.seen.borrow().pace.minute(Instant::now());
+        match self.replay.execute(REPLAY, ReplayCommand { clock, action }).await {
+            Ok(done) => seen::wait_for(&self.seen, done.cursor).await,
+            // The day is over: somebody else has noted it.
+            Err(ExecuteError::Refused(_)) => {}
+            Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Tells of a log that does not work, and gives it time.
@@ -146,12 +128,5 @@ impl Task {
             tracing::warn!(%error, kind = ?error.kind(), "the replay waits for the log");
             tokio::time::sleep(TROUBLE).await;
         }
-    }
-}
-
-fn trouble<R>(not_done: NotDone<R>) -> Option<Error> {
-    match not_done {
-        NotDone::Log(error) => Some(error),
-        NotDone::Refused(_) => None,
     }
 }

@@ -1,12 +1,13 @@
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use downlink::{EventId, Hub, Item, LocalBus, MemoryStore, Read, Subscribe};
+use downlink::{EventId, ExecuteError, Hub, Item, LocalBus, MemoryStore, Read, Subscribe};
 use futures::TryStreamExt;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::NotDone;
 use crate::day::Day;
 
 async fn hub() -> Hub {
@@ -31,12 +32,19 @@ impl Running {
 
     async fn end(self) {
         self.stop.cancel();
-        self.task.await.unwrap();
+        timeout(DEADLINE, self.task).await.expect("the replay to end").unwrap();
     }
 }
 
+/// After this long a test hangs.
+const DEADLINE: Duration = Duration::from_mins(1);
+
 /// Waits until the log has so many events.
 async fn events(hub: &Hub, count: usize) {
+    timeout(DEADLINE, has(hub, count)).await.expect("the replay to go on");
+}
+
+async fn has(hub: &Hub, count: usize) {
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     let mut seen = 0;
     while seen < count {
@@ -103,6 +111,44 @@ async fn a_wish_after_the_end_is_answered() {
     let running = Running::start(&hub).await;
     let replay = running.replay.clone();
     running.end().await;
-    let answer = replay.wish(Control::default()).await;
-    assert!(matches!(answer, Err(NotDone::Log(_))), "{answer:?}");
+    hub.shutdown().await;
+    let answer = replay.wish(Control { paused: Some(true), speed: None }).await;
+    assert!(matches!(answer, Err(ExecuteError::Store(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn whoever_follows_has_the_same_clock_and_the_same_buttons() {
+    let hub = hub().await;
+    let running = Running::start(&hub).await;
+    events(&hub, 60).await;
+    let stop = CancellationToken::new();
+    let (follower, following) = Replay::follow(&hub, stop.clone()).await.unwrap();
+    assert!(follower.status().running);
+    let pause = Control { paused: Some(true), speed: None };
+    let done = follower.wish(pause).await.unwrap();
+    running.replay.wait_until_obeyed(done.cursor).await;
+    assert_eq!(running.replay.status(), follower.status());
+
+    let head = hub.head().await.unwrap();
+    running.end().await;
+    let after = hub.read(Read::log().after(head.position())).await.unwrap().events;
+    let types: Vec<_> = after.iter().map(|event| event.event_type().as_str()).collect();
+    assert_eq!(types, ["ReplayStopped"], "something happened although the replay was paused");
+    seen::wait_for(&follower.seen(), after[0].cursor()).await;
+    assert!(!follower.status().running);
+    stop.cancel();
+    following.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_that_run_the_same_day_make_everything_happen_once() {
+    let hub = hub().await;
+    let (one, other) = (Running::start(&hub).await, Running::start(&hub).await);
+    events(&hub, 500).await;
+    one.end().await;
+    other.end().await;
+    let all: Vec<_> = hub.events(Read::log()).try_collect().await.unwrap();
+    let scheduled = all.iter().filter(|event| event.event_type().as_str() == "FlightScheduled");
+    let mut streams: HashSet<_> = HashSet::new();
+    assert!(scheduled.into_iter().all(|event| streams.insert(event.stream())), "one came twice");
 }

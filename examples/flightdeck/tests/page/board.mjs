@@ -10,6 +10,10 @@ await scenario('the board moves, filters, pauses and goes on', async (world) => 
   const { received } = await deck.advance(100);
   await until('the board is full', async () => (await rows(page)).length >= 8);
 
+  await numbers(page, /^\d+ % of \d+$/);
+  await page.getByRole('button', { name: 'Routes' }).click();
+  await numbers(page, /^\d+$/);
+
   await page.getByRole('button', { name: 'JFK Kennedy' }).click();
   await shows(page, 'flights from JFK', (row) => / from JFK /.test(row));
   await page.getByLabel('Airline').selectOption('B6');
@@ -36,6 +40,14 @@ await scenario('the board moves, filters, pauses and goes on', async (world) => 
   expect('gaps and repeats', [after.gaps, after.repeats], [0, 0]);
   return `${received} events for a full board, gaps 0, repeats 0`;
 });
+
+// Waits until the panel has lines, and each ends as it should.
+function numbers(page, end) {
+  return until('the panel has numbers', async () => {
+    const ends = await page.locator('#numbers li > :last-child').allTextContents();
+    return ends.length > 0 && ends.every((text) => end.test(text));
+  });
+}
 
 // What the rows say to somebody who cannot see them.
 function rows(page) {

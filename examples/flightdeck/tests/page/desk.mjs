@@ -27,12 +27,20 @@ await scenario('what a visitor does to a flight is on the board of every page', 
   await visitor.page.getByText(/On the feed \d+ ms after the answer|The feed was faster/).waitFor();
 
   await open(visitor.page, flight);
+  await visitor.page.getByLabel('Gate', { exact: true }).fill('q99');
+  await visitor.page.getByRole('button', { name: 'Change gate' }).click();
+  for (const deck of [visitor, other]) {
+    await deck.page.locator(`#rows button[aria-label^="${flight} "][aria-label$="gate Q99"]`).waitFor();
+    await deck.page.locator('#log').getByText(`${flight} now at gate Q99, by a visitor`).waitFor();
+  }
+
+  await open(visitor.page, flight);
   await visitor.page.getByRole('button', { name: 'Cancel this flight' }).click();
   for (const deck of [visitor, other]) await stands(deck, flight, 'Cancelled');
   await visitor.check(program);
   await other.check(program);
-  expect("the flight's newest events", (await types(program, flight)).slice(-2), ['FlightDelayed', 'FlightCancelled']);
-  return `${flight}: a delay and a cancellation, on 2 pages`;
+  expect("the flight's newest events", (await types(program, flight)).slice(-3), ['FlightDelayed', 'GateChanged', 'FlightCancelled']);
+  return `${flight}: a delay, another gate and a cancellation, on 2 pages`;
 });
 
 async function open(page, flight) {

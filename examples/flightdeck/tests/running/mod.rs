@@ -2,18 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use downlink::{Endpoint, Event, Frame, Subscribe};
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
-use flightdeck::{CannotStart, FlightDeck, Options};
+use flightdeck::{CannotStart, Driver, FlightDeck, Options};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +38,15 @@ impl Log {
 
     /// What a person would write to start on this log, at full speed.
     pub(crate) fn options(&self, listen: SocketAddr) -> Options {
-        Options { db: self.path(), listen, speed: Some(Speed::FASTEST), fresh: false }
+        Options {
+            db: self.path(),
+            store: Driver::Rusqlite,
+            listen,
+            speed: Some(Speed::FASTEST),
+            no_replay: false,
+            fresh: false,
+            command: None,
+        }
     }
 }
 
@@ -93,9 +103,26 @@ impl Running {
         path: &str,
         body: &str,
     ) -> Answer {
-        let origin = origin.map(|origin| format!("origin: {origin}\r\n")).unwrap_or_default();
+        let origin: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
+        self.send(host, &origin, path, body).await
+    }
+
+    /// Posts with more headers.
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: &str,
+    ) -> Answer {
+        self.send(&self.address.to_string(), headers, path, body).await
+    }
+
+    async fn send(&self, host: &str, more: &[(&str, &str)], path: &str, body: &str) -> Answer {
+        let more: Vec<_> =
+            more.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let more = more.concat();
         self.ask(format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}content-type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\n{more}content-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         ))
@@ -110,6 +137,29 @@ impl Running {
         tokio::time::timeout(DEADLINE, read).await.expect("an answer").unwrap();
         let (head, body) = text.split_once("\r\n\r\n").expect("an answer with a head");
         Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+/// `flightdeck feed` in a process of its own.
+pub(crate) struct Feeder {
+    child: Child,
+}
+
+impl Feeder {
+    pub(crate) fn start(db: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flightdeck"));
+        command.args(["feed", "--speed", "3600", "--db"]).arg(db);
+        let child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        Self { child }
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) async fn end(&mut self) {
+        let id = self.child.id().expect("a process that runs").to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+        assert!(sent.success());
+        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        assert!(ended.expect("the feeder to end").unwrap().success());
     }
 }
 

@@ -1,0 +1,16 @@
+// Server-sent events, by the browser's own EventSource: it reconnects by itself, and sends the
+// last id that it has seen.
+
+const FRAMES = ['ready', 'live', 'behind', 'checkpoint', 'heartbeat', 'reset', 'problem', 'bye'];
+
+/** Opens a stream; `feed.js` says what a carrier does. */
+export function open(path, filter, after, on) {
+  const query = new URLSearchParams([...filter, ['after', after], ['heartbeat', 'event']]);
+  const source = new EventSource(`${path}?${query}`);
+  source.onmessage = ({ data }) => on.frame({ frame: 'events', events: [JSON.parse(data)] });
+  for (const name of FRAMES) {
+    source.addEventListener(`feed.${name}`, ({ data }) => on.frame(JSON.parse(data)));
+  }
+  source.onerror = () => (source.readyState === EventSource.CLOSED ? on.closed() : on.waits());
+  return () => source.close();
+}

@@ -1,0 +1,123 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use downlink::{Bus, Error, ErrorKind, EventStore, Hub, ProjectionBuilder, Result};
+use downlink_rusqlite::{RusqliteBus, RusqliteStore};
+use downlink_sqlx::{SqlxBus, SqlxStore};
+use tokio::task::spawn_blocking;
+
+use crate::Driver;
+use crate::views::{
+    Answer, Model, ThroughRusqlite, ThroughSqlx, Wanted, through_rusqlite, through_sqlx,
+};
+
+/// A log in a SQLite file, open through the driver that somebody chose, and the
+/// bus that tells of what other processes append to it.
+///
+/// Clones are the same.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// Through rusqlite.
+    Rusqlite(RusqliteStore, RusqliteBus),
+    /// Through sqlx.
+    Sqlx(SqlxStore, SqlxBus),
+}
+
+impl Database {
+    /// Opens the log in this file, or makes an empty one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store's own `open`, and of the bus's.
+    ///
+    /// # Cancel safety
+    ///
+    /// An empty log may have been made.
+    pub async fn open(driver: Driver, path: &Path) -> Result<Self> {
+        Ok(match driver {
+            Driver::Rusqlite => {
+                let store = downlink_rusqlite::open(path).await?;
+                Self::Rusqlite(store, RusqliteBus::open(path).await?)
+            }
+            Driver::Sqlx => {
+                let store = downlink_sqlx::open(path).await?;
+                Self::Sqlx(store, SqlxBus::open(path).await?)
+            }
+        })
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Rusqlite(store, _) => Arc::new(store.clone()),
+            Self::Sqlx(store, _) => Arc::new(store.clone()),
+        }
+    }
+
+    /// A hub that hears of what other processes append, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing runs until this has returned.
+    // ANCHOR: hub
+    pub async fn hub(&self) -> Result<Hub> {
+        let bus: Arc<dyn Bus> = match self {
+            Self::Rusqlite(_, bus) => Arc::new(bus.clone()),
+            Self::Sqlx(_, bus) => Arc::new(bus.clone()),
+        };
+        Hub::builder_of(self.store(), bus).start().await
+    }
+    // ANCHOR_END: hub
+
+    /// Begins to keep a model up to date, in the file of the log.
+    pub(crate) fn project(&self, hub: &Hub, model: &'static Model) -> ProjectionBuilder {
+        match self {
+            Self::Rusqlite(store, _) => hub.project(ThroughRusqlite(model), store.clone()),
+            Self::Sqlx(store, _) => hub.project(ThroughSqlx(model), store.clone()),
+        }
+    }
+
+    /// Reads a model and its checkpoint, in one statement and so of one moment.
+    pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
+        let answer = match self {
+            Self::Rusqlite(store, _) => {
+                let path = store.path().to_owned();
+                let asked = spawn_blocking(move || through_rusqlite::ask(&path, model, &wanted));
+                asked.await.unwrap_or_else(|panic| Err(panic.into()))
+            }
+            Self::Sqlx(store, _) => through_sqlx::ask(store.path(), model, &wanted).await,
+        };
+        let failed = |error| {
+            let message = format!("the read model '{}' cannot be read: ask again", model.name);
+            Error::with_source(ErrorKind::Unavailable, message, error)
+        };
+        answer.map_err(failed)?.ok_or_else(|| {
+            let message = format!("the read model '{}' is not there yet: ask again", model.name);
+            Error::new(ErrorKind::Unavailable, message)
+        })
+    }
+
+    /// Stores what waits and closes the file.
+    ///
+    /// # Cancel safety
+    ///
+    /// The file is closed also if the future is dropped.
+    pub async fn close(&self) {
+        match self {
+            // The store last: the one that closes the file tidies up behind it.
+            Self::Rusqlite(store, bus) => {
+                bus.close().await;
+                store.close().await;
+            }
+            Self::Sqlx(store, bus) => {
+                bus.close().await;
+                store.close().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::loaded::per_second;
+
+const STYLE: &str = "{bar:40} {percent:>3}% of {human_len} {prefix}, {msg}";
+
+/// How somebody who waits is told how far it is: a bar for people, lines for
+/// files, or nothing.
+#[derive(Debug)]
+pub struct Progress {
+    shown: Shown,
+    /// What is counted.
+    unit: &'static str,
+    all: u64,
+    finished: u64,
+    events: u64,
+    began: Instant,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Bar(ProgressBar),
+    Lines,
+    Nothing,
+}
+
+impl Progress {
+    /// Tells on standard error: a bar if that is a terminal, otherwise a line
+    /// for every tenth.
+    ///
+    /// # Panics
+    ///
+    /// Never: the template of the bar is built in.
+    #[must_use]
+    pub fn on_stderr() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::of(Shown::Lines);
+        }
+        let style = ProgressStyle::with_template(STYLE).expect("the template to be well-formed");
+        Self::of(Shown::Bar(ProgressBar::no_length().with_style(style)))
+    }
+
+    /// Tells nothing.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::of(Shown::Nothing)
+    }
+
+    fn of(shown: Shown) -> Self {
+        Self { shown, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
+    }
+
+    /// What happens before anything can be counted.
+    pub(super) fn prepare(&self, what: String) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.set_message(what),
+            Shown::Lines => eprintln!("{what}"),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// From now on there are so many of these to go through, of which some are
+    /// finished already.
+    pub(super) fn begin(&mut self, unit: &'static str, all: u64, finished: u64) {
+        (self.unit, self.all, self.finished, self.began) = (unit, all, finished, Instant::now());
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_prefix(unit);
+            bar.set_length(all);
+            bar.set_position(finished);
+        }
+    }
+
+    /// So many more events are done with, and so many more of what is counted
+    /// finished.
+    pub(super) fn advance(&mut self, events: u64, finished: u64) {
+        let before = self.tenths();
+        self.events += events;
+        self.finished += finished;
+        match &self.shown {
+            Shown::Bar(bar) => {
+                bar.set_position(self.finished);
+                bar.set_message(self.message());
+            }
+            Shown::Lines if self.tenths() > before => {
+                eprintln!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
+            }
+            Shown::Lines | Shown::Nothing => {}
+        }
+    }
+
+    /// Nothing more is to come.
+    pub(super) fn end(&self) {
+        if let Shown::Bar(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn tenths(&self) -> u64 {
+        self.finished * 10 / self.all.max(1)
+    }
+
+    fn message(&self) -> String {
+        let speed = per_second(self.events, self.began.elapsed());
+        format!("{} events, {} events/s", HumanCount(self.events), HumanCount(speed))
+    }
+}

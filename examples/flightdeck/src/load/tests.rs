@@ -1,0 +1,327 @@
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use downlink::{
+    Append, Appended, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Expected, MemoryStore,
+    NewEvent, Page, Read, StreamId,
+};
+use futures::TryStreamExt;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::cutter::{Batch, Cutter};
+use super::timeline::Timeline;
+use super::*;
+use crate::day::Year;
+use crate::flight::{FlightEvent, Flights, SCHEMA};
+use crate::{Database, Driver};
+
+const RECORDED: &str = include_str!("../../data/flights-2013-01-01.csv");
+
+/// The first flights of the day that is built in, on these days.
+fn flights(days: &[&str]) -> String {
+    let mut lines = RECORDED.lines();
+    let header = lines.next().unwrap();
+    let flights: Vec<_> = lines.take(60).collect();
+    let on = |day: &&str| {
+        let moved = flights.iter().map(|line| line.replacen("2013,1,1,", &format!("{day},"), 1));
+        moved.map(|line| line + "\n").collect::<String>()
+    };
+    format!("{header}\n{}", days.iter().map(on).collect::<String>())
+}
+
+/// In the order in which the published file has them: October before February.
+fn three_days() -> String {
+    flights(&["2013,1,1", "2013,1,2", "2013,10,1", "2013,2,1"])
+}
+
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn db(&self) -> PathBuf {
+        self.folder.path().join("year.db")
+    }
+
+    async fn load(&self, file: &Path, append: bool) -> Result<Loaded, NotLoaded> {
+        let (file, db) = (file.into(), self.db());
+        let options = LoadOptions { file, db, store: Driver::default(), append };
+        load(&options, Progress::silent(), &CancellationToken::new()).await
+    }
+
+    async fn loaded(&self, file: &Path) -> Loaded {
+        self.load(file, false).await.unwrap()
+    }
+
+    /// What is said to the person whose file cannot be loaded.
+    async fn refused(&self, file: &Path) -> String {
+        let error = self.load(file, false).await.unwrap_err();
+        let cause = std::error::Error::source(&error);
+        cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+    }
+
+    async fn events(&self) -> Vec<Event> {
+        let database = Database::open(Driver::default(), &self.db()).await.unwrap();
+        let events = database.store().events(Read::log()).try_collect().await.unwrap();
+        database.close().await;
+        events
+    }
+}
+
+fn event_of(event: &Event) -> FlightEvent {
+    SCHEMA.decode(event).unwrap().unwrap()
+}
+
+fn batches(csv: &str) -> Vec<Batch> {
+    let mut cutter = Cutter::default();
+    let mut batches = Vec::new();
+    for happening in Timeline::new(Year::read(csv.as_bytes()).unwrap()) {
+        batches.extend(cutter.push(&happening.unwrap()).unwrap());
+    }
+    batches.extend(cutter.cut());
+    batches
+}
+
+#[tokio::test]
+async fn everything_is_loaded_in_the_order_of_time() {
+    let desk = Desk::new();
+    let loaded = desk.loaded(&desk.file("flights.csv", three_days())).await;
+    let events = desk.events().await;
+    assert_eq!((loaded.flights, loaded.known, loaded.complete), (240, 0, true));
+    assert_eq!(loaded.stored, u64::try_from(events.len()).unwrap());
+    assert_eq!(loaded.cursor, events.last().unwrap().cursor());
+    assert!(events.is_sorted_by_key(|event| event_of(event).at()));
+    assert!(events.is_sorted_by_key(|event| event.id().as_bytes()[..6].to_vec()));
+}
+
+#[tokio::test]
+async fn a_loaded_flight_is_as_the_replay_leaves_it() {
+    let desk = Desk::new();
+    desk.loaded(&desk.file("flights.csv", three_days())).await;
+    let mut loaded: HashMap<StreamId, Vec<_>> = HashMap::new();
+    for event in desk.events().await {
+        let content = (event.event_type().clone(), event.payload().clone(), event.tags().to_vec());
+        loaded.entry(event.stream().clone()).or_default().push(content);
+    }
+
+    let hub = downlink::memory::hub().await.unwrap();
+    for day in Year::read(three_days().as_bytes()).unwrap() {
+        for plan in day.unwrap().into_flights() {
+            for command in plan.commands {
+                hub.execute(&Flights, plan.flight.stream(), command).await.unwrap();
+            }
+        }
+    }
+    let mut replayed: HashMap<StreamId, Vec<_>> = HashMap::new();
+    for event in hub.events(Read::log()).try_collect::<Vec<_>>().await.unwrap() {
+        let content = (event.event_type().clone(), event.payload().clone(), event.tags().to_vec());
+        replayed.entry(event.stream().clone()).or_default().push(content);
+    }
+    assert_eq!(loaded, replayed);
+}
+
+#[tokio::test]
+async fn a_second_load_stores_nothing() {
+    let desk = Desk::new();
+    let file = desk.file("flights.csv", three_days());
+    let first = desk.loaded(&file).await;
+    for append in [false, true] {
+        let again = desk.load(&file, append).await.unwrap();
+        assert_eq!((again.stored, again.known, again.complete), (0, first.stored, true));
+        assert_eq!((again.flights, again.cursor), (first.flights, first.cursor));
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_was_broken_off_goes_on() {
+    let whole = Desk::new();
+    whole.loaded(&whole.file("flights.csv", three_days())).await;
+    let expected: Vec<_> = whole.events().await.iter().map(Event::id).collect();
+    let batches = batches(&three_days());
+
+    for stored in [1, batches.len() / 2, batches.len() - 1] {
+        let desk = Desk::new();
+        let database = Database::open(Driver::default(), &desk.db()).await.unwrap();
+        for batch in &batches[..stored] {
+            database.store().append(batch.append.clone()).await.unwrap();
+        }
+        database.close().await;
+        let loaded = desk.loaded(&desk.file("flights.csv", three_days())).await;
+        assert!(loaded.complete && loaded.known > 0 && loaded.stored > 0);
+        let ids: Vec<_> = desk.events().await.iter().map(Event::id).collect();
+        assert_eq!(ids, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_stopped_says_so_and_goes_on() {
+    let desk = Desk::new();
+    let file = desk.file("flights.csv", three_days());
+    let options =
+        LoadOptions { file: file.clone(), db: desk.db(), store: Driver::default(), append: false };
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let stopped = load(&options, Progress::silent(), &stop).await.unwrap();
+    assert!(!stopped.complete);
+    assert!(desk.loaded(&file).await.complete);
+}
+
+#[tokio::test]
+async fn no_append_is_stored_before_the_one_in_front_of_it() {
+    let batches = batches(&three_days());
+    let store = MemoryStore::new();
+    for pair in batches.windows(2) {
+        let early = store.append(pair[1].append.clone()).await.unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::Conflict);
+        store.append(pair[0].append.clone()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_overtakes_is_offered_again() {
+    let batches = batches(&three_days());
+    let store = Overtaking::default();
+    let stream = futures::stream::iter(batches.clone());
+    let mut progress = Progress::silent();
+    let tally = super::appender::append(&store, stream, &mut progress).await.unwrap();
+    let events: usize = batches.iter().map(|batch| batch.append.events().count()).sum();
+    assert_eq!(tally.stored, u64::try_from(events).unwrap());
+    assert!(store.refused.load(Ordering::Relaxed) > 0, "nothing overtook");
+}
+
+#[tokio::test]
+async fn a_log_of_something_else_is_left_alone() {
+    let desk = Desk::new();
+    let database = Database::open(Driver::default(), &desk.db()).await.unwrap();
+    let note = NewEvent::with_json("NoteWritten", "{}").unwrap();
+    database.store().append_to("diary", Expected::Any, [note]).await.unwrap();
+    database.close().await;
+
+    let file = desk.file("flights.csv", flights(&["2013,1,1"]));
+    let told = desk.refused(&file).await;
+    assert!(told.contains("NoteWritten in diary") && told.contains("--append"), "{told}");
+    assert_eq!(desk.events().await.len(), 1);
+    let loaded = desk.load(&file, true).await.unwrap();
+    assert!(loaded.complete);
+    assert_eq!(u64::try_from(desk.events().await.len()).unwrap(), loaded.stored + 1);
+    let again = desk.load(&file, true).await.unwrap();
+    assert_eq!((again.stored, again.known, again.complete), (0, loaded.stored, true));
+}
+
+#[tokio::test]
+async fn flights_that_follow_are_added() {
+    let desk = Desk::new();
+    let first = desk.loaded(&desk.file("one.csv", flights(&["2013,1,1"]))).await;
+    let both = desk.file("two.csv", flights(&["2013,1,1", "2013,3,1"]));
+    let second = desk.loaded(&both).await;
+    assert_eq!((second.known, second.flights), (first.stored, 120));
+}
+
+fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_zip_file_is_as_good_as_what_is_in_it() {
+    let csv = flights(&["2013,1,1"]);
+    let plain = Desk::new();
+    let expected = plain.loaded(&plain.file("flights.csv", &csv)).await;
+    let several: [&[_]; 2] = [
+        &[("README", "text"), ("data/flights.csv", &csv)],
+        &[("weather.csv", "a,b\n"), ("flights.csv", &csv)],
+    ];
+    for files in several {
+        let desk = Desk::new();
+        let loaded = desk.loaded(&desk.file("flights.zip", zipped(files))).await;
+        assert_eq!((loaded.stored, loaded.cursor), (expected.stored, expected.cursor));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_loaded_says_what_to_do() {
+    let desk = Desk::new();
+    let told = desk.refused(&desk.folder.path().join("none.csv")).await;
+    assert!(told.contains("there is no file") && told.contains("nycflights13"), "{told}");
+    let told = desk.refused(&desk.file("a.csv", "airport,city\nEWR,Newark\n")).await;
+    assert!(told.contains("lacks the columns year"), "{told}");
+    let told = desk.refused(&desk.file("empty.zip", zipped(&[]))).await;
+    assert!(told.contains("has nothing"), "{told}");
+    let texts = zipped(&[("a.txt", "text"), ("b.txt", "text")]);
+    let told = desk.refused(&desk.file("texts.zip", texts)).await;
+    assert!(told.contains("has a.txt, b.txt"), "{told}");
+    let mut damaged = zipped(&[("flights.csv", &flights(&["2013,1,1"]))]);
+    damaged.truncate(200);
+    let told = desk.refused(&desk.file("damaged.zip", damaged)).await;
+    assert!(told.contains("cannot unpack"), "{told}");
+    assert!(!desk.db().exists(), "a log was made for nothing");
+}
+
+/// Takes every second append a little late, as a store may that is not a queue.
+#[derive(Debug, Default)]
+struct Overtaking {
+    store: MemoryStore,
+    calls: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl EventStore for Overtaking {
+    async fn append(&self, append: Append) -> downlink::Result<Appended> {
+        if self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            tokio::task::yield_now().await;
+        }
+        let outcome = self.store.append(append).await;
+        self.refused.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
+        outcome
+    }
+
+    async fn read(&self, read: Read) -> downlink::Result<Page> {
+        self.store.read(read).await
+    }
+
+    async fn head(&self) -> downlink::Result<Cursor> {
+        self.store.head().await
+    }
+}
+
+#[tokio::test]
+async fn both_drivers_load_the_same_and_make_the_same_of_it() {
+    let desk = Desk::new();
+    let file = desk.file("flights.csv", three_days());
+    let stop = CancellationToken::new();
+    let mut made = Vec::new();
+    for (store, name) in [(Driver::Rusqlite, "rusqlite.db"), (Driver::Sqlx, "sqlx.db")] {
+        let db = desk.folder.path().join(name);
+        let options = LoadOptions { file: file.clone(), db, store, append: false };
+        let loaded = load(&options, Progress::silent(), &stop).await.unwrap();
+        let rebuilt = rebuild(&options, Progress::silent(), &stop).await.unwrap();
+        assert!(rebuilt.complete);
+        assert_eq!((rebuilt.models, rebuilt.events), (3, loaded.stored));
+        // What is made is made: there is nothing left to do.
+        let again = rebuild(&options, Progress::silent(), &stop).await.unwrap();
+        assert_eq!((again.complete, again.events), (true, 0));
+        made.push((loaded.stored, loaded.cursor));
+    }
+    assert_eq!(made[0], made[1], "the two logs differ");
+}

@@ -1,0 +1,57 @@
+use downlink::{Decider, Result, Tag};
+
+use super::{DayIsOver, ReplayCommand, ReplayEvent, ReplayState};
+
+/// The airports and airlines of the day: everything that happens to the replay
+/// concerns all of them, so a page that follows one still hears of it.
+pub(super) const EVERYBODY: [&str; 17] = [
+    "airport:EWR",
+    "airport:JFK",
+    "airport:LGA",
+    "airline:9E",
+    "airline:AA",
+    "airline:AS",
+    "airline:B6",
+    "airline:DL",
+    "airline:EV",
+    "airline:F9",
+    "airline:FL",
+    "airline:HA",
+    "airline:MQ",
+    "airline:UA",
+    "airline:US",
+    "airline:VX",
+    "airline:WN",
+];
+
+/// The rules of the replay, as Downlink's executor wants them; the replay
+/// itself decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Replays;
+
+impl Decider for Replays {
+    type State = ReplayState;
+    type Command = ReplayCommand;
+    type Event = ReplayEvent;
+    type Error = DayIsOver;
+
+    fn initial(&self) -> ReplayState {
+        ReplayState::default()
+    }
+
+    fn decide(
+        &self,
+        replay: &ReplayState,
+        command: &ReplayCommand,
+    ) -> Result<Vec<ReplayEvent>, DayIsOver> {
+        replay.decide(*command)
+    }
+
+    fn evolve(&self, replay: ReplayState, event: &ReplayEvent) -> ReplayState {
+        replay.after(event)
+    }
+
+    fn tags(&self, _: &ReplayState, _: &ReplayEvent) -> Result<Vec<Tag>> {
+        EVERYBODY.into_iter().map(Tag::new).collect()
+    }
+}

@@ -1,0 +1,74 @@
+use std::time::Instant;
+
+use downlink::{Cursor, Event, Hub, Item, Result, Subscription};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Pace, ReplayEvent, ReplayState};
+
+/// What a process knows of the replay at any moment, whoever runs it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) pace: Pace,
+    pub(super) state: ReplayState,
+    /// Everything up to here is in it.
+    pub(super) cursor: Cursor,
+}
+
+impl Seen {
+    /// The replay as its events tell it, with the clock going on from `state`'s.
+    pub(super) fn new(state: ReplayState, cursor: Cursor) -> Self {
+        let pace = Pace::new(state.clock(), Instant::now(), state.speed(), state.stands());
+        Self { pace, state, cursor }
+    }
+
+    fn take(&mut self, event: &Event) -> Result<()> {
+        self.state = self.state.clone().after(&event.decode::<ReplayEvent>()?);
+        self.cursor = event.cursor();
+        let (now, state) = (Instant::now(), &self.state);
+        // An event names the minute only: the seconds that this clock has are kept.
+        self.pace = if self.pace.minute(now) == state.clock() {
+            self.pace.changed(now, state.speed(), state.stands())
+        } else {
+            Pace::new(state.clock(), now, state.speed(), state.stands())
+        };
+        Ok(())
+    }
+}
+
+/// Keeps what is known up to date, until it is told to stop or the hub ends.
+pub(super) async fn follow(
+    mut replay: Subscription,
+    seen: watch::Sender<Seen>,
+    stop: CancellationToken,
+) {
+    while let Some(Some(item)) = stop.run_until_cancelled(replay.next()).await {
+        let taken = item.and_then(|item| match item {
+            Item::Event(event) => {
+                let mut taken = Ok(());
+                seen.send_modify(|seen| taken = seen.take(&event));
+                taken
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = taken {
+            tracing::warn!(%error, "the replay is not followed any more: restart the program");
+            return;
+        }
+    }
+}
+
+/// Waits until what is known includes an event, for as long as anybody follows.
+pub(super) async fn wait_for(seen: &watch::Receiver<Seen>, cursor: Cursor) {
+    // Nobody follows any more only when the program ends.
+    let _ = seen.clone().wait_for(|seen| seen.cursor.position() >= cursor.position()).await;
+}
+
+/// What a process that does not run the replay knows when it begins to follow.
+pub(super) async fn look(hub: &Hub) -> Result<Seen> {
+    let cursor = hub.head().await?;
+    let fold = |state: ReplayState, event: &Event| Ok(state.after(&event.decode()?));
+    let (state, _) = hub.load(super::REPLAY, ReplayState::default(), fold).await?;
+    let newest = super::history::newest_minute(hub).await?;
+    Ok(Seen::new(state.at_least(newest), cursor))
+}

@@ -1,0 +1,57 @@
+use super::happened::Happened;
+use super::model::{Model, Write};
+use crate::flight::FlightEvent;
+
+/// Where most flights go: how many have left for each destination.
+pub(crate) static ROUTES: Model = Model {
+    name: "routes",
+    version: 1,
+    prepare: &[
+        "DROP TABLE IF EXISTS routes_1",
+        "CREATE TABLE routes_1 (
+            airport TEXT NOT NULL,
+            dest TEXT NOT NULL,
+            airline TEXT NOT NULL,
+            city TEXT NOT NULL,
+            departed INTEGER NOT NULL,
+            PRIMARY KEY (airport, dest, airline)
+        ) STRICT, WITHOUT ROWID",
+    ],
+    writes,
+    query: "SELECT checkpoint, (
+            SELECT json_group_array(json_object(
+                'from', airport, 'to', dest, 'city', city, 'departed', departed
+            ) ORDER BY departed DESC, airport, dest) FROM (
+                SELECT airport, dest, max(city) AS city, sum(departed) AS departed
+                FROM routes_1
+                WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
+                GROUP BY airport, dest
+                ORDER BY sum(departed) DESC, airport, dest
+                LIMIT 10
+            )
+        ) FROM projections WHERE name = 'routes' AND version = 1",
+};
+
+const KNOW: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)
+    VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT DO NOTHING";
+const COUNT: &str = "UPDATE routes_1 SET departed = departed + 1
+    WHERE airport = ?1 AND dest = ?2 AND airline = ?3";
+
+fn writes(happened: &Happened<'_>) -> Vec<Write> {
+    let Happened { airport, to, airline, .. } = *happened;
+    match &happened.event {
+        FlightEvent::FlightScheduled { timetable, .. } => {
+            let city = timetable.city.as_str().into();
+            vec![Write::new(KNOW, [airport.into(), to.into(), airline.into(), city])]
+        }
+        FlightEvent::FlightDeparted { .. } => {
+            vec![Write::new(COUNT, [airport.into(), to.into(), airline.into()])]
+        }
+        FlightEvent::BoardingStarted { .. }
+        | FlightEvent::FlightDelayed { .. }
+        | FlightEvent::GateChanged { .. }
+        | FlightEvent::FlightLanded { .. }
+        | FlightEvent::FlightCancelled { .. }
+        | FlightEvent::FlightDiverted { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,61 @@
+import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
+import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
+import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
+
+const BUTTONS = { websocket: 'WebSocket', 'long-poll': 'Long-poll', sse: 'SSE' };
+
+await scenario('a page changes its carrier in mid-stream, and they all come back', async (world) => {
+  const program = await (await flightdeck(world)).start('--speed', '600');
+  const context = await browser(world);
+  const deck = await Flightdeck.visit(context, program.origin);
+  const opened = connections(deck.page);
+  const { carrier: first, since } = await deck.advance(50);
+  expect('the carrier at first', first, 'sse');
+
+  for (const [carrier, name] of Object.entries(BUTTONS)) {
+    await deck.page.getByRole('button', { name }).click();
+    await deck.until(`lives by ${carrier}`, (known) => known.carrier === carrier && known.state === 'live');
+    opened.length = 0;
+    await deck.page.getByRole('button', { name: 'Drop my connection' }).click();
+    await deck.until('is cut off', ({ state }) => state === 'dropped');
+    await deck.advance(50);
+    expect(`what a page opens that follows by ${carrier}`, [...new Set(opened)], [carrier]);
+    expect('the carrier in the URL', new URL(deck.page.url()).searchParams.get('carrier') ?? 'sse', carrier);
+  }
+
+  // One page by each, through the death of their server.
+  const decks = [deck];
+  for (const carrier of ['websocket', 'long-poll']) {
+    decks.push(await Flightdeck.visit(context, program.origin, `carrier=${carrier}`));
+    expect('the carrier that the URL names', (await decks.at(-1).read()).carrier, carrier);
+  }
+  await all(decks, (page) => page.advance(50));
+  await program.kill();
+  await all(decks, (page) => page.until('waits for the server', ({ state }) => state === 'waiting'));
+  await program.start();
+  await all(decks, (page) => page.advance(50));
+  await pauseReplay(program);
+  await all(decks, async (page) => expect('events received twice', await page.check(program), 0));
+  const { received, since: still } = await deck.read();
+  expect('the cursor up to which the page was loaded, once', still, since);
+
+  const took = await program.interrupt();
+  await all(decks, (page) => page.until('waits again', ({ state }) => state === 'waiting'));
+  return `${received} events by 3 carriers, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
+});
+
+// The names of the carriers of what a page opens from now on.
+function connections(page) {
+  const opened = [];
+  page.on('websocket', () => opened.push('websocket'));
+  page.on('request', (request) => {
+    if (request.resourceType() === 'eventsource') opened.push('sse');
+    if (/\/feed\?.*\bwait=/.test(request.url())) opened.push('long-poll');
+  });
+  return opened;
+}
+
+function all(decks, what) {
+  return Promise.all(decks.map(what));
+}
