@@ -1,5 +1,12 @@
 //! All carriers side by side, over the reference store.
 
+use std::time::Duration;
+
+use downlink_conformance_tests::TransportFixture;
+use downlink_conformance_tests::transport::{Line, resumes_after_a_cut_in_hard_payloads};
+
+#[path = "fixtures/local.rs"]
+mod local;
 #[path = "fixtures/long_poll.rs"]
 mod long_poll_fixture;
 #[path = "fixtures/memory.rs"]
@@ -9,9 +16,37 @@ mod sse_fixture;
 #[path = "fixtures/websocket.rs"]
 mod websocket_fixture;
 
+use local::Local;
 use long_poll_fixture::Polls;
 use memory::Memory;
 use sse_fixture::ServerSentEvents;
 use websocket_fixture::WebSocketCarrier;
 
 downlink_conformance_tests::carriers!(Memory, [ServerSentEvents, WebSocketCarrier, Polls]);
+
+/// One session cut after each of its bytes, as many connections as there are.
+async fn cut_in_hard_payloads(carrier: impl TransportFixture) {
+    let line = Line::new(Memory, Local, carrier);
+    let cuts = resumes_after_a_cut_in_hard_payloads(&line);
+    let cut = tokio::time::timeout(Duration::from_mins(15), cuts).await;
+    let (bytes, frames) = cut.expect("the cuts take no longer than a quarter of an hour");
+    println!("cut after each of {bytes} bytes of {frames} frames");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: 70,000 connections"]
+async fn sse_resumes_after_a_cut_in_hard_payloads() {
+    cut_in_hard_payloads(ServerSentEvents).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: 70,000 connections"]
+async fn websocket_resumes_after_a_cut_in_hard_payloads() {
+    cut_in_hard_payloads(WebSocketCarrier).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: 70,000 connections"]
+async fn long_poll_resumes_after_a_cut_in_hard_payloads() {
+    cut_in_hard_payloads(Polls).await;
+}

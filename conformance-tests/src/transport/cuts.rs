@@ -1,12 +1,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use downlink::{Cursor, Event, Expected, Filter, Frame, Subscribe};
+use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
 
 use super::Line;
 use super::line::{Served, connect, events, expect_same};
 use crate::faults::CuttingProxy;
-use crate::sample::append;
+use crate::sample::{append, stream};
 use crate::tasks;
 
 /// Connections that are made at a time.
@@ -17,9 +17,31 @@ const AT_ONCE: usize = 8;
 pub async fn resumes_after_a_cut_at_every_byte(line: &Line) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("f-{}", n % 3), Expected::Any, 1)).collect();
-    let served = Arc::new(line.open(&history).await);
+    cut_at_every_byte(line, &history).await;
+}
+
+/// The same with payloads that are hard to frame: line breaks of every kind,
+/// NUL, look-alikes of fields, and one of 70,000 bytes. Returns the bytes and
+/// the frames of the session that was cut after each of its bytes, which takes
+/// minutes.
+pub async fn resumes_after_a_cut_in_hard_payloads(line: &Line) -> (usize, usize) {
+    let payloads = [
+        "{\r\n  \"gate\": \"C71\",\r  \"note\": null\n}".to_owned(),
+        r#"{"note":"data: x\r\nid: 7\u0000\n\n"}"#.to_owned(),
+        format!(r#"{{"note":"{}"}}"#, "fog, ".repeat(14_000)),
+        "[ ]".to_owned(),
+    ];
+    let history = payloads.map(|payload| {
+        let event = NewEvent::with_json("FlightDelayed", payload).expect("JSON");
+        Append::to(stream("f-1"), Expected::Any, [event]).expect("an append")
+    });
+    cut_at_every_byte(line, &history).await
+}
+
+async fn cut_at_every_byte(line: &Line, history: &[Append]) -> (usize, usize) {
+    let served = Arc::new(line.open(history).await);
     let (whole, bytes) = whole_session(&served).await;
-    assert!(whole.len() >= 14, "a session has its events, `ready` and `live`");
+    assert!(whole.len() >= history.len() + 2, "a session has its events, `ready` and `live`");
     let whole = Arc::new(whole);
     let workers = (0..AT_ONCE).map(|worker| {
         let (served, whole) = (Arc::clone(&served), Arc::clone(&whole));
@@ -43,6 +65,7 @@ pub async fn resumes_after_a_cut_at_every_byte(line: &Line) {
         cursors.len(),
         amounts.len()
     );
+    (bytes, whole.len())
 }
 
 /// Where cuts have led to.

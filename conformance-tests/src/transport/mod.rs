@@ -18,7 +18,7 @@ mod restored;
 mod resuming;
 mod socket;
 
-pub use cuts::resumes_after_a_cut_at_every_byte;
+pub use cuts::{resumes_after_a_cut_at_every_byte, resumes_after_a_cut_in_hard_payloads};
 pub use draining::a_drain_ends_every_stream_between_two_frames;
 pub use event_stream::{
     a_drained_stream_says_goodbye, blocks_are_well_formed, malformed_ids_are_refused,
