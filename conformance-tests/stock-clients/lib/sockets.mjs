@@ -1,4 +1,4 @@
-// Clients that follow a feed over a WebSocket: npm's `ws`, Chromium's own, and Python's websockets.
+// Clients that follow a feed over a WebSocket: npm's `ws`, Chromium's own, Python's websockets, and websocat.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
 
 import { ProgramClient } from './clients.mjs';
+import { envelopes, received } from './envelopes.mjs';
 import { work } from './scenario.mjs';
 import { SocketReader } from './socket-reader.mjs';
 
@@ -63,5 +64,24 @@ export class Websockets extends ProgramClient {
   command(url, cursor) {
     const program = fileURLToPath(new URL('follow_socket.py', import.meta.url));
     return [join(work, 'python/bin/python'), program, `${url.replace(/^http/, 'ws')}/ws`, cursor];
+  }
+}
+
+/** websocat, which prints a line for each message. */
+export class Websocat extends ProgramClient {
+  name = 'websocat';
+  separator = '\n';
+
+  parse = (line) => {
+    const { frame, cursor, problem } = JSON.parse(line);
+    if (problem) return [{ refused: problem.detail }];
+    return frame === 'events' ? envelopes(line).map(received) : [{ id: cursor }];
+  };
+
+  command(url, cursor) {
+    const program = process.env.WEBSOCAT ?? 'websocat';
+    // Only what comes, and no message in parts.
+    const options = ['--unidirectional-reverse', '--buffer-size', String(8 << 20), '--protocol', 'feed.v1.json'];
+    return [program, ...options, `${url.replace(/^http/, 'ws')}/ws?after=${cursor || 'start'}`];
   }
 }
