@@ -11,13 +11,16 @@ const STEPS = 40;
  * @param clients by what they are behind: `[name, client]`
  */
 export async function promptly(log, clients) {
+  let longest = 0;
   for (let n = 0; n < STEPS; n += 1) {
+    const since = performance.now();
     await log.append(1);
     const { id } = log.events.at(-1);
     for (const [name, client] of clients) {
       await until(`${client.name} behind ${name} has the newest event`, async () => (await client.newest()) === id);
     }
+    longest = Math.max(longest, performance.now() - since);
   }
   for (const [, client] of clients) log.check(await client.received());
-  return `${STEPS} events, ${clients.length} clients`;
+  return `${STEPS} events, ${clients.length} clients, everybody had each within ${Math.ceil(longest)} ms`;
 }
