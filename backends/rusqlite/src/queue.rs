@@ -1,10 +1,10 @@
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use downlink::{Append, Appended, Cursor, Error, ErrorKind, Result};
+use downlink_sqlite_schema::{Room, Ticket};
 use tokio::sync::oneshot;
 
 use crate::reader::closed;
@@ -62,44 +62,6 @@ impl Answer {
     }
 }
 
-/// A place in the queue, given back when it is dropped.
-pub(crate) struct Ticket {
-    room: Arc<Room>,
-    bytes: usize,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.room.entries.fetch_sub(1, Ordering::AcqRel);
-        self.room.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-    }
-}
-
-/// What everybody who waits for an answer takes up.
-struct Room {
-    entries: AtomicUsize,
-    bytes: AtomicUsize,
-    max_entries: usize,
-    max_bytes: usize,
-}
-
-impl Room {
-    fn enter(self: &Arc<Self>, bytes: usize) -> Result<Ticket> {
-        let entries = self.entries.fetch_add(1, Ordering::AcqRel);
-        let waiting = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let ticket = Ticket { room: Arc::clone(self), bytes };
-        if entries >= self.max_entries
-            || (waiting > 0 && waiting.saturating_add(bytes) > self.max_bytes)
-        {
-            drop(ticket);
-            let message =
-                format!("{entries} appends with {waiting} bytes wait already: repeat later");
-            return Err(Error::new(ErrorKind::Overloaded, message));
-        }
-        Ok(ticket)
-    }
-}
-
 /// The end of the queue where appends and errands come in.
 pub(crate) struct Entrance {
     /// `None` once the store is closed.
@@ -146,10 +108,7 @@ impl Entrance {
 
 impl fmt::Debug for Entrance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("entries", &self.room.entries.load(Ordering::Relaxed))
-            .field("bytes", &self.room.bytes.load(Ordering::Relaxed))
-            .finish_non_exhaustive()
+        f.debug_struct("Queue").field("room", &self.room).finish_non_exhaustive()
     }
 }
 
@@ -175,8 +134,7 @@ pub(crate) fn queue(
     linger: Duration,
 ) -> (Entrance, Exit) {
     let (sender, receiver) = bounded(max_entries);
-    let (entries, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let room = Arc::new(Room { entries, bytes, max_entries, max_bytes });
+    let room = Room::new(max_entries, max_bytes);
     let exit = Exit {
         entries: receiver,
         held: None,
