@@ -98,7 +98,8 @@ macro_rules! bus {
 }
 
 /// Declares one `#[test]` for each law of subscriptions, over this store and
-/// this bus.
+/// this bus; and in a module `told` the same for hubs that are told by the store
+/// what it commits.
 ///
 /// Takes expressions that make the fixtures of the store and the bus, and the
 /// word `paused` if both live in the runtime of the test, so that time need not
@@ -122,6 +123,17 @@ macro_rules! __subscription {
             $clock,
             $crate::subscription::Stage::new($store, $bus)
         ));
+
+        /// The same, with hubs that are told by the store what it commits.
+        mod told {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__subscription_laws!(__tests!(
+                $crate::subscription::Stage,
+                $clock,
+                $crate::subscription::Stage::new($store, $bus).with_commits()
+            ));
+        }
     };
 }
 

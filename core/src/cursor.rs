@@ -45,7 +45,7 @@ impl Cursor {
 
     /// The position up to which everything was handled.
     #[must_use]
-    pub fn position(self) -> Position {
+    pub const fn position(self) -> Position {
         self.position
     }
 

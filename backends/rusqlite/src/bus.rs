@@ -6,13 +6,13 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
-use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout};
+use downlink_sqlite_schema::{
+    BusOptions, DATA_VERSION, DatabaseFile, FileOptions, Lookout, absolute,
+};
 use tokio::sync::oneshot;
 
-use crate::Options;
-use crate::connection::{Current, Place, Role, Slot};
+use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
-use crate::options::place;
 use crate::reader::spawn;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
@@ -96,11 +96,14 @@ impl RusqliteBus {
     ///
     /// As [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: BusOptions) -> Result<Self> {
-        let path = place(path.as_ref())?;
+        let path = absolute(path.as_ref())?;
         let local = LocalBus::new();
         let poller = if options.is_polling() {
             let poller = Poller {
-                slot: Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader),
+                slot: Slot::new(
+                    Arc::new(DatabaseFile::new(path, FileOptions::new())),
+                    Role::Reader,
+                ),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

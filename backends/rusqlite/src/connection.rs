@@ -1,17 +1,16 @@
 //! Connections: opened, checked, set, and given up when the file under them is
 //! replaced.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::{self as schema, FileIdentity, Identity, OpenFiles, Seen, Setup};
+use downlink_sqlite_schema::{self as schema, DatabaseFile, Identity, OpenFiles, Setup};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use crate::error::failed;
-use crate::{Options, Tx};
+use crate::tx::Tx;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,38 +19,11 @@ pub(crate) enum Role {
     Reader,
 }
 
-/// The file of one store: where it is, how it is opened, and which one it was
-/// when somebody last opened it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    path: PathBuf,
-    options: Options,
-    last: Mutex<Option<OpenFiles>>,
-}
-
-impl Place {
-    pub(crate) fn new(path: PathBuf, options: Options) -> Self {
-        Self { path, options, last: Mutex::new(None) }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<OpenFiles>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A connection of one thread, opened when it is needed, and anew whenever the
 /// path names another file.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    place: Arc<Place>,
+    file: Arc<DatabaseFile>,
     role: Role,
     open: Option<(Tx, OpenFiles)>,
 }
@@ -63,8 +35,8 @@ pub(crate) struct Current<'a> {
 }
 
 impl Slot {
-    pub(crate) fn new(place: Arc<Place>, role: Role) -> Self {
-        Self { place, role, open: None }
+    pub(crate) fn new(file: Arc<DatabaseFile>, role: Role) -> Self {
+        Self { file, role, open: None }
     }
 
     /// Opens the log, or makes an empty one if there is no file.
@@ -77,19 +49,25 @@ impl Slot {
     /// none is made: a log that is gone is not an empty one.
     pub(crate) fn current(&mut self) -> Result<Current<'_>> {
         if let Some((_, files)) = &self.open
-            && files.check()? == Seen::Replaced
+            && self.file.is_replaced(files)?
         {
-            tracing::warn!(path = %self.place.path.display(), "the file was replaced: opening the new one");
+            tracing::warn!(path = %self.file.path().display(), "the file was replaced: opening the new one");
             self.close();
         }
         let is_new = self.open.is_none();
         if is_new {
-            // Another thread may know the sidecars of the file before.
-            self.place.last().as_ref().map_or(Ok(Seen::Same), OpenFiles::check)?;
+            self.file.check_last()?;
             self.open = Some(self.open_same(false)?);
         }
         let (connection, _) = self.open.as_mut().expect("it was opened just now");
         Ok(Current { connection, is_new })
+    }
+
+    /// The connection of the transaction that was begun on it.
+    pub(crate) fn opened(&mut self) -> Result<&mut Tx> {
+        self.open.as_mut().map(|(connection, _)| connection).ok_or_else(|| {
+            Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
+        })
     }
 
     /// Gives the connection up, with whatever state it is in.
@@ -100,16 +78,10 @@ impl Slot {
     /// Opens the file that the path names before and after, so that the
     /// identity is that of the file which was opened.
     fn open_same(&self, may_create: bool) -> Result<(Tx, OpenFiles)> {
-        let path = &self.place.path;
         loop {
-            let before = FileIdentity::of(path).ok().flatten();
-            if before.is_none() && !may_create {
-                return Err(schema::missing(path));
-            }
+            let before = self.file.before_opening(may_create)?;
             let connection = self.connect(may_create)?;
-            let files = OpenFiles::of(path)?;
-            if before.is_none() || files.is_of(before) {
-                *self.place.last() = Some(files.clone());
+            if let Some(files) = self.file.opened(before)? {
                 return Ok((connection, files));
             }
         }
@@ -117,11 +89,11 @@ impl Slot {
 
     fn connect(&self, may_create: bool) -> Result<Tx> {
         schema::check_sqlite(rusqlite::version_number())?;
-        let Place { path, options, .. } = &*self.place;
-        let doing = format!("open {}", path.display());
+        let (doing, options) = (self.file.opening(), self.file.options());
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_create);
-        let mut connection = Connection::open_with_flags(path, flags).map_err(failed(&doing))?;
+        let mut connection =
+            Connection::open_with_flags(self.file.path(), flags).map_err(failed(&doing))?;
         connection.busy_timeout(options.busy_deadline()).map_err(failed(&doing))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         prepare_file(&mut connection, options.busy_deadline(), may_create).map_err(|error| {
@@ -136,12 +108,12 @@ impl Slot {
     }
 
     fn set(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let pragmas = self.place.options.pragmas();
+        let pragmas = self.file.options().pragmas();
         match self.role {
             Role::Writer => connection.execute_batch(&pragmas.writer())?,
             Role::Reader => connection.execute_batch(&pragmas.reader())?,
         }
-        if let (Role::Writer, Some(bytes)) = (self.role, self.place.options.max_bytes()) {
+        if let (Role::Writer, Some(bytes)) = (self.role, self.file.options().max_bytes()) {
             let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             let pages = (bytes / u64::from(page)).max(1);
             connection.pragma_update_and_check(
@@ -165,12 +137,7 @@ fn prepare_file(connection: &mut Connection, deadline: Duration, may_create: boo
     }
     // Nothing is changed before this tells that the file is ours.
     let setup = identity(connection)?.setup()?;
-    if setup == Setup::Create && !may_create {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            "the file is empty: open the store anew to make a log of it",
-        ));
-    }
+    schema::check_setup(setup, may_create)?;
     switch_to_wal(connection, deadline)?;
     if setup == Setup::Create { create(connection) } else { Ok(()) }
 }
@@ -197,12 +164,7 @@ fn switch_to_wal(connection: &Connection, deadline: Duration) -> Result<()> {
             .map_err(failed("switch to a WAL"))
         {
             Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(mode) => {
-                let message = format!(
-                    "SQLite keeps the journal mode '{mode}' here: put the file on a local disk"
-                );
-                return Err(Error::new(ErrorKind::Backend, message));
-            }
+            Ok(mode) => return Err(schema::not_in_wal_mode(&mode)),
             Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < deadline => {
                 thread::sleep(Duration::from_millis(2));
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use downlink::commit::Ending;
 use downlink::{
     BoxError, Cursor, DeadLetter, Error, Event, Position, Projection, ProjectionId,
     ProjectionStore, Result, Step, Stepped, limits,
@@ -17,9 +18,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
 use crate::error::{failed, meaning};
-use crate::own_transaction::End;
 use crate::row::column;
-use crate::{RusqliteStore, Tx};
+use crate::store::RusqliteStore;
+use crate::tx::Tx;
 
 type AnyProjection = Arc<dyn Projection<Tx = Tx>>;
 
@@ -75,41 +76,45 @@ fn make(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
-) -> Result<End<Stepped>> {
+) -> Result<Ending<Stepped>> {
     let row = find(tx, id)?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
-        return Ok(End::TakeBack(Stepped::Lost(checkpoint)));
+        return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
     }
     let row = row.map_or_else(|| add(tx, id), Ok)?;
     if let Err(error) = project(tx, projection, step)? {
-        return Ok(End::TakeBack(Stepped::Failed(error)));
+        return Ok(Ending::RollBack(Stepped::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
         add_dead_letter(tx, row.key, skipped)?;
     }
     set(tx, &row.after(step))?;
-    Ok(End::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+    Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
 }
 
-fn reset(tx: &mut Tx, id: &ProjectionId, projection: &dyn Projection<Tx = Tx>) -> Result<End<()>> {
+fn reset(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    projection: &dyn Projection<Tx = Tx>,
+) -> Result<Ending<()>> {
     let row = find(tx, id)?.map_or_else(|| add(tx, id), Ok)?;
     let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
     project(tx, projection, &nothing)?.map_err(|error| Error::projection_failed(id, error))?;
     execute(tx, sql::DELETE_DEAD_LETTERS, [row.key])?;
     set(tx, &row.reset())?;
-    Ok(End::Commit(()))
+    Ok(Ending::Commit(()))
 }
 
-fn make_live(tx: &Connection, id: &ProjectionId) -> Result<End<u32>> {
+fn make_live(tx: &Connection, id: &ProjectionId) -> Result<Ending<u32>> {
     let own = find(tx, id)?.ok_or_else(|| Error::never_projected(id))?;
     let live = live(tx, id)?;
     let Some((former, own)) = own.take_over(live) else {
-        return Ok(End::TakeBack(live.map_or(own.version, |live| live.version)));
+        return Ok(Ending::RollBack(live.map_or(own.version, |live| live.version)));
     };
     former.map_or(Ok(()), |former| set(tx, &former))?;
     set(tx, &own)?;
-    Ok(End::Commit(own.version))
+    Ok(Ending::Commit(own.version))
 }
 
 /// Has the projection write a step. The inner error is its own; the outer one

@@ -4,21 +4,58 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use downlink::{Error, ErrorKind, Page, Read, Result, Scope};
-use downlink_sqlite_schema::sql;
+use downlink_sqlite_schema::{DatabaseFile, sql};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::connection::{Current, Place, Role, Slot};
+use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 use crate::{log, stream};
 
-/// Threads that read, each on a connection of its own.
-///
+/// Threads that read, each on a connection of its own. One of them serves live
+/// delivery alone, so that it never waits behind other reads.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    any: Pool,
+    live: Pool,
+}
+
+impl Readers {
+    /// Starts the threads. They end when the last clone of `Readers` is gone.
+    pub(crate) fn start(file: &Arc<DatabaseFile>) -> Result<(Self, Vec<JoinHandle<()>>)> {
+        let (any, mut threads) = Pool::start(file, file.options().readers())?;
+        let (live, thread) = Pool::start(file, 1)?;
+        threads.extend(thread);
+        Ok((Self { any, live }, threads))
+    }
+
+    /// Reads a page in one snapshot.
+    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+        let pool = if read.is_live() { &self.live } else { &self.any };
+        pool.snapshot(move |snapshot| page(snapshot, &read)).await
+    }
+
+    /// Runs `work` in one snapshot.
+    pub(crate) async fn snapshot<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Snapshot<'_>) -> Result<T> + Send + 'static,
+    {
+        self.any.snapshot(work).await
+    }
+
+    /// Lets nothing in any more, and ends the threads when they have answered.
+    pub(crate) fn close(&self) {
+        self.any.close();
+        self.live.close();
+    }
+}
+
 /// Callers are served in the order in which they came, and no more of them
 /// reach the threads than there are threads.
-pub(crate) struct Readers {
+struct Pool {
     /// `None` once the store is closed.
     jobs: RwLock<Option<Sender<Job>>>,
     free: Arc<Semaphore>,
@@ -26,14 +63,12 @@ pub(crate) struct Readers {
 
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
-impl Readers {
-    /// Starts the threads. They end when the last clone of `Readers` is gone.
-    pub(crate) fn start(place: &Arc<Place>) -> Result<(Self, Vec<JoinHandle<()>>)> {
-        let count = place.options().readers();
+impl Pool {
+    fn start(file: &Arc<DatabaseFile>, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let (jobs, queue) = bounded(count);
         let threads = (0..count)
             .map(|_| {
-                let session = Session::new(Slot::new(Arc::clone(place), Role::Reader));
+                let session = Session::new(Slot::new(Arc::clone(file), Role::Reader));
                 let queue = queue.clone();
                 spawn("downlink-reader", move || session.serve(&queue))
             })
@@ -42,8 +77,7 @@ impl Readers {
         Ok((Self { jobs, free: Arc::new(Semaphore::new(count)) }, threads))
     }
 
-    /// Runs `work` in one snapshot.
-    pub(crate) async fn snapshot<T, F>(&self, work: F) -> Result<T>
+    async fn snapshot<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Snapshot<'_>) -> Result<T> + Send + 'static,
@@ -65,18 +99,15 @@ impl Readers {
         jobs.as_ref().and_then(|jobs| jobs.try_send(job).ok()).ok_or_else(closed)
     }
 
-    /// Lets nobody in any more, and ends the threads when they have answered.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         self.free.close();
         *self.jobs.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-impl fmt::Debug for Readers {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Readers")
-            .field("free", &self.free.available_permits())
-            .finish_non_exhaustive()
+        f.debug_struct("Pool").field("free", &self.free.available_permits()).finish_non_exhaustive()
     }
 }
 

@@ -3,20 +3,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use downlink::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, EventStore, Filter, Page, Read, Result,
-};
+use downlink::commit::{Commits, Ending, Writer};
+use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
+use futures::FutureExt;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::connection::Place;
-use crate::own_transaction::End;
-use crate::queue::{Entrance, Entry, Scan, queue};
-use crate::reader::{Readers, closed, page, spawn};
-use crate::transaction::first_match;
+use crate::driver::Driver;
+use crate::reader::{Readers, spawn};
+use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify};
-use crate::writer::Writer;
-use crate::{Options, Tx};
+
+/// How a [`RusqliteStore`] is opened.
+pub type Options = schema::Options<RusqliteStore>;
 
 /// A log in one SQLite file.
 ///
@@ -46,8 +46,8 @@ pub struct RusqliteStore {
 
 #[derive(Debug)]
 struct Shared {
-    place: Arc<Place>,
-    appends: Entrance,
+    file: Arc<DatabaseFile>,
+    writer: Writer<Driver>,
     readers: Readers,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -66,22 +66,21 @@ pub async fn open(path: impl AsRef<Path>) -> Result<RusqliteStore> {
     Options::new().open(path).await
 }
 
-impl RusqliteStore {
-    pub(crate) async fn start(path: PathBuf, options: Options) -> Result<Self> {
-        let (appends, exit) = queue(options.queue(), options.group_events(), options.linger());
-        let place = Arc::new(Place::new(path, options));
-        let (opened, is_open) = oneshot::channel();
-        let writing = spawn("downlink-writer", {
-            let place = Arc::clone(&place);
-            move || Writer::serve(place, exit, opened)
-        })?;
-        is_open.await.map_err(|_| closed())??;
-        let (readers, mut threads) = Readers::start(&place)?;
-        threads.push(writing);
+impl OpenFile for RusqliteStore {
+    async fn open_file(path: PathBuf, options: FileOptions) -> Result<Self> {
+        let file = Arc::new(DatabaseFile::new(path, options));
+        let driver = {
+            let file = Arc::clone(&file);
+            async move { Driver::open(file) }
+        };
+        let writer = Writer::start(driver, options.writer()).await?;
+        let (readers, threads) = Readers::start(&file)?;
         let threads = Mutex::new(threads);
-        Ok(Self { shared: Arc::new(Shared { place, appends, readers, threads }) })
+        Ok(Self { shared: Arc::new(Shared { file, writer, readers, threads }) })
     }
+}
 
+impl RusqliteStore {
     /// Lets no more calls in, stores what waits, and returns when all threads
     /// of this store have ended and the file is closed. Later calls, also of
     /// other clones, are `Unavailable`.
@@ -91,7 +90,7 @@ impl RusqliteStore {
     /// Dropping the future does not reopen the store; its threads end by
     /// themselves.
     pub async fn close(&self) {
-        self.shared.appends.close();
+        self.shared.writer.close();
         self.shared.readers.close();
         let threads = std::mem::take(
             &mut *self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner),
@@ -106,6 +105,7 @@ impl RusqliteStore {
         if spawn("downlink-close", wait).is_ok() {
             let _ = all_ended.await;
         }
+        self.shared.writer.closed().await;
     }
 
     /// Walks through the whole file: SQLite's own check, every event's version,
@@ -130,12 +130,12 @@ impl RusqliteStore {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.shared.place.path()
+        self.shared.file.path()
     }
 
     /// How it was opened.
-    pub fn options(&self) -> &Options {
-        self.shared.place.options()
+    pub fn options(&self) -> &FileOptions {
+        self.shared.file.options()
     }
 
     /// Reads something else than events, in one snapshot.
@@ -152,72 +152,27 @@ impl RusqliteStore {
     pub(crate) async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Tx) -> Result<End<T>> + Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<Ending<T>> + Send + 'static,
     {
-        let ticket = self.shared.appends.enter(bytes)?;
-        let (answer, answered) = oneshot::channel();
-        let errand = move |writer: &mut Writer| {
-            let outcome = writer.transact(work);
-            drop(ticket);
-            // Nobody may be waiting any more.
-            let _ = answer.send(outcome);
-        };
-        self.shared.appends.send(Entry::Errand(Box::new(errand)))?;
-        answered.await.map_err(|_| {
-            let message = "the writer ended before it answered: repeat it to find out";
-            Error::new(ErrorKind::OutcomeUnknown, message)
-        })?
-    }
-
-    /// Looks at boundaries before the append is queued, so that its
-    /// transaction only looks at what came later.
-    async fn scan(&self, append: &Append) -> Result<Vec<Scan>> {
-        let mut scans = Vec::new();
-        for check in &append.checks {
-            if let Check::NothingAfter(filter, after) = check {
-                scans.push(self.scan_boundary(filter, *after).await?);
-            }
-        }
-        Ok(scans)
-    }
-
-    async fn scan_boundary(&self, filter: &Filter, mut after: Cursor) -> Result<Scan> {
-        loop {
-            let page = match self.read(first_match(filter, after)).await {
-                Ok(page) => page,
-                // The transaction looks again, and tells.
-                Err(error) if error.is_other_history() => return Ok(Scan::NotYet),
-                Err(error) => return Err(error),
-            };
-            if let Some(event) = page.events.first() {
-                return Ok(Scan::Found(event.cursor()));
-            }
-            if !page.more {
-                return Ok(Scan::ClearUpTo(page.scanned));
-            }
-            after = page.scanned;
-        }
+        self.shared.writer.run(bytes, |tx| std::future::ready(work(tx)).boxed()).await
     }
 }
 
 #[async_trait]
 impl EventStore for RusqliteStore {
     async fn append(&self, append: Append) -> Result<Appended> {
-        append.validate()?;
-        let scans = if append.checks.is_empty() { Vec::new() } else { self.scan(&append).await? };
-        let answered = self.shared.appends.queue(append, scans)?;
-        answered.await.map_err(|_| {
-            let message =
-                "the writer ended before it answered: repeat the append with the same event ids";
-            Error::new(ErrorKind::OutcomeUnknown, message)
-        })?
+        self.shared.writer.append(append, self).await
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
-        self.shared.readers.snapshot(move |snapshot| page(snapshot, &read)).await
+        self.shared.readers.page(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
         self.shared.readers.snapshot(|snapshot| Ok(snapshot.head.cursor())).await
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        Some(self.shared.writer.commits())
     }
 }

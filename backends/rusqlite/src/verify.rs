@@ -2,18 +2,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{Verifier, sql};
+use downlink_sqlite_schema::{DatabaseFile, FileOptions, Verifier, absolute, sql};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
 
 pub use downlink_sqlite_schema::{Problem, VerifyReport};
 
-use crate::Options;
-use crate::connection::{Place, Role, Slot};
+use crate::connection::{Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
-use crate::options::place;
 use crate::reader::{closed, in_transaction, spawn};
 use crate::row::{column, event_row};
 
@@ -27,14 +25,14 @@ use crate::row::{column, event_row};
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    let path = place(path.as_ref())?;
+    let path = absolute(path.as_ref())?;
     let (answer, answered) = oneshot::channel();
     spawn("downlink-verify", move || drop(answer.send(walk(path))))?;
     answered.await.map_err(|_| closed())?
 }
 
 fn walk(path: PathBuf) -> Result<VerifyReport> {
-    let mut slot = Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader);
+    let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
     let connection = slot.current()?.connection;
     in_transaction(connection, &mut Names::default(), |snapshot| {
         let mut verifier = Verifier::new();

@@ -46,7 +46,7 @@ impl HeadRow {
     /// What the planner needs of it.
     #[must_use]
     pub fn log_head(&self) -> LogHead {
-        LogHead { cursor: self.cursor(), recorded_at: self.recorded_at }
+        LogHead::after(self.cursor(), self.recorded_at)
     }
 
     /// The row after a transaction that appended up to `last`.

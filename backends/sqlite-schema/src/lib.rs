@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod code;
+mod database_file;
 mod ddl;
 mod durability;
 mod file;
@@ -9,12 +10,11 @@ mod head;
 pub mod links;
 pub mod many;
 pub mod number;
+mod options;
 pub mod packed;
 mod polling;
 mod pragma;
 mod projection;
-mod remembered;
-mod room;
 mod row;
 mod setup;
 pub mod sql;
@@ -23,18 +23,19 @@ mod taking;
 mod turnstile;
 mod value;
 mod verify;
+mod writer_cache;
 
 pub use code::{explain, is_constraint, is_full};
+pub use database_file::{DatabaseFile, check_setup, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, IDENTITY, MARK, USER_VERSION};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};
 pub use head::HeadRow;
+pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use pragma::{Pragmas, WAL};
 pub use projection::{ProjectionRow, dead_letter_from_sql, is_log_table, is_of_the_file};
-pub use remembered::{Remembered, Tail};
-pub use room::{Room, Ticket};
 pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};
@@ -42,3 +43,4 @@ pub use taking::{Full, SCAN_BUDGET, Taking};
 pub use turnstile::{Pass, Turnstile};
 pub use value::Value;
 pub use verify::{Problem, Verifier, VerifyReport};
+pub use writer_cache::{Tail, WriterCache};

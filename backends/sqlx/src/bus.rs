@@ -3,15 +3,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
-use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout};
+use downlink_sqlite_schema::{
+    BusOptions, DATA_VERSION, DatabaseFile, FileOptions, Lookout, absolute,
+};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::Options;
-use crate::connection::{Current, Place, Role, Slot};
+use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
-use crate::options::place;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
 /// appended.
@@ -88,12 +88,15 @@ impl SqlxBus {
     ///
     /// As [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: BusOptions) -> Result<Self> {
-        let path = place(path.as_ref())?;
+        let path = absolute(path.as_ref())?;
         let (local, tasks) = (LocalBus::new(), TaskTracker::new());
         let stop = CancellationToken::new().drop_guard();
         if options.is_polling() {
             let mut poller = Poller {
-                slot: Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader),
+                slot: Slot::new(
+                    Arc::new(DatabaseFile::new(path, FileOptions::new())),
+                    Role::Reader,
+                ),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

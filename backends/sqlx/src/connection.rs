@@ -1,61 +1,24 @@
 //! Connections: opened, checked, set, and given up when the file under them is
 //! replaced.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::{
-    self as schema, FileIdentity, Identity, OpenFiles, Seen, Setup, many, sql,
-};
+use downlink_sqlite_schema::{self as schema, DatabaseFile, Identity, OpenFiles, Setup, many, sql};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::time::sleep;
 
-use crate::Options;
 use crate::error::failed;
 use crate::guard::Guard;
 use crate::row::{column, missing};
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Role {
-    Writer,
+    Writer(Guard),
     Reader,
-}
-
-/// The file of one store: where it is, how it is opened, and which one it was
-/// when somebody last opened it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    path: PathBuf,
-    options: Options,
-    last: Mutex<Option<OpenFiles>>,
-    guard: Guard,
-}
-
-impl Place {
-    pub(crate) fn new(path: PathBuf, options: Options) -> Self {
-        Self { path, options, last: Mutex::new(None), guard: Guard::default() }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
-    }
-
-    /// That of the connection that writes.
-    pub(crate) fn guard(&self) -> &Guard {
-        &self.guard
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<OpenFiles>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A connection of one task, opened when it is needed, and anew whenever the
@@ -65,7 +28,7 @@ impl Place {
 /// and what is asked of an open file on a local disk is in memory.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    place: Arc<Place>,
+    file: Arc<DatabaseFile>,
     role: Role,
     open: Option<(SqliteConnection, OpenFiles)>,
 }
@@ -77,8 +40,8 @@ pub(crate) struct Current<'a> {
 }
 
 impl Slot {
-    pub(crate) fn new(place: Arc<Place>, role: Role) -> Self {
-        Self { place, role, open: None }
+    pub(crate) fn new(file: Arc<DatabaseFile>, role: Role) -> Self {
+        Self { file, role, open: None }
     }
 
     /// Opens the log, or makes an empty one if there is no file.
@@ -91,19 +54,25 @@ impl Slot {
     /// none is made: a log that is gone is not an empty one.
     pub(crate) async fn current(&mut self) -> Result<Current<'_>> {
         if let Some((_, files)) = &self.open
-            && files.check()? == Seen::Replaced
+            && self.file.is_replaced(files)?
         {
-            tracing::warn!(path = %self.place.path.display(), "the file was replaced: opening the new one");
+            tracing::warn!(path = %self.file.path().display(), "the file was replaced: opening the new one");
             self.close().await;
         }
         let is_new = self.open.is_none();
         if is_new {
-            // Another connection may know the sidecars of the file before.
-            self.place.last().as_ref().map_or(Ok(Seen::Same), OpenFiles::check)?;
+            self.file.check_last()?;
             self.open = Some(self.open_same(false).await?);
         }
         let (connection, _) = self.open.as_mut().expect("it was opened just now");
         Ok(Current { connection, is_new })
+    }
+
+    /// The connection of the transaction that was begun on it.
+    pub(crate) fn opened(&mut self) -> Result<&mut SqliteConnection> {
+        self.open.as_mut().map(|(connection, _)| connection).ok_or_else(|| {
+            Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
+        })
     }
 
     /// Gives the connection up, with whatever state it is in. Waits until it
@@ -118,26 +87,19 @@ impl Slot {
     /// Opens the file that the path names before and after, so that the
     /// identity is that of the file which was opened.
     async fn open_same(&self, may_create: bool) -> Result<(SqliteConnection, OpenFiles)> {
-        let path = &self.place.path;
         loop {
-            let before = FileIdentity::of(path).ok().flatten();
-            if before.is_none() && !may_create {
-                return Err(schema::missing(path));
-            }
+            let before = self.file.before_opening(may_create)?;
             let connection = self.connect(may_create).await?;
-            let files = OpenFiles::of(path)?;
-            if before.is_none() || files.is_of(before) {
-                *self.place.last() = Some(files.clone());
+            if let Some(files) = self.file.opened(before)? {
                 return Ok((connection, files));
             }
         }
     }
 
     async fn connect(&self, may_create: bool) -> Result<SqliteConnection> {
-        let Place { path, options, .. } = &*self.place;
-        let doing = format!("open {}", path.display());
+        let (doing, options) = (self.file.opening(), self.file.options());
         let connect = SqliteConnectOptions::new()
-            .filename(path)
+            .filename(self.file.path())
             .create_if_missing(may_create)
             .busy_timeout(options.busy_deadline())
             .statement_cache_capacity(STATEMENTS)
@@ -152,16 +114,13 @@ impl Slot {
     }
 
     async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let pragmas = self.place.options.pragmas();
-        let text = match self.role {
-            Role::Writer => pragmas.writer(),
-            Role::Reader => pragmas.reader(),
+        let pragmas = self.file.options().pragmas();
+        let Role::Writer(guard) = &self.role else {
+            return run(connection, pragmas.reader()).await;
         };
-        run(connection, text).await?;
-        if self.role == Role::Writer {
-            self.place.guard.install(connection).await?;
-        }
-        if let (Role::Writer, Some(bytes)) = (self.role, self.place.options.max_bytes()) {
+        run(connection, pragmas.writer()).await?;
+        guard.install(connection).await?;
+        if let Some(bytes) = self.file.options().max_bytes() {
             let page: i64 =
                 sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *connection).await?;
             let pages = (bytes / page.unsigned_abs()).max(1);
@@ -191,12 +150,7 @@ async fn prepare_file(
     check_sqlite(connection).await?;
     // Nothing is changed before this tells that the file is ours.
     let setup = identity(connection).await?.setup()?;
-    if setup == Setup::Create && !may_create {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            "the file is empty: open the store anew to make a log of it",
-        ));
-    }
+    schema::check_setup(setup, may_create)?;
     switch_to_wal(connection, deadline).await?;
     if setup == Setup::Create {
         create(connection).await
@@ -237,12 +191,7 @@ async fn switch_to_wal(connection: &mut SqliteConnection, deadline: Duration) ->
             .map_err(failed("switch to a WAL"))
         {
             Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(mode) => {
-                let message = format!(
-                    "SQLite keeps the journal mode '{mode}' here: put the file on a local disk"
-                );
-                return Err(Error::new(ErrorKind::Backend, message));
-            }
+            Ok(mode) => return Err(schema::not_in_wal_mode(&mode)),
             Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < deadline => {
                 sleep(Duration::from_millis(2)).await;
             }

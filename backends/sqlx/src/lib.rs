@@ -1,31 +1,25 @@
 #![doc = include_str!("../README.md")]
 
-mod batch;
 mod bus;
 mod connection;
+mod driver;
 mod error;
 mod guard;
 mod log;
 mod merge;
 mod names;
-mod options;
-mod own_transaction;
 mod projections;
-mod queue;
 mod reader;
 mod row;
 mod snapshot;
 mod span;
 mod store;
 mod stream;
-mod transaction;
 mod tx;
 mod verify;
-mod writer;
 
 pub use bus::SqlxBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
-pub use options::Options;
-pub use store::{SqlxStore, open};
+pub use store::{Options, SqlxStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use downlink::commit::Ending;
 use downlink::{
     BoxError, Cursor, DeadLetter, Error, ErrorKind, Event, Position, Projection, ProjectionId,
     ProjectionStore, Result, Step, Stepped, limits,
@@ -15,12 +16,12 @@ use downlink_sqlite_schema::{
 use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
 
+use crate::driver::execute;
 use crate::error::{code, failed, meaning};
 use crate::guard::Guard;
-use crate::own_transaction::End;
 use crate::row::{Values, column};
-use crate::transaction::execute;
-use crate::{SqlxStore, Tx};
+use crate::store::SqlxStore;
+use crate::tx::Tx;
 
 type AnyProjection = Arc<dyn Projection<Tx = Tx>>;
 
@@ -39,8 +40,9 @@ impl ProjectionStore for SqlxStore {
         let id = ProjectionId::of(&**projection)?;
         let projection = Arc::clone(projection);
         let bytes = step.events.iter().map(Event::size).sum();
-        let made = self.write(bytes, |tx, guard| {
-            async move { make(tx, guard, &id, &*projection, &step).await }.boxed()
+        let guard = self.guard().clone();
+        let made = self.write(bytes, |tx| {
+            async move { make(tx, &guard, &id, &*projection, &step).await }.boxed()
         });
         made.await.or_else(refused_at_commit)
     }
@@ -48,8 +50,8 @@ impl ProjectionStore for SqlxStore {
     async fn reset(&self, projection: &AnyProjection) -> Result<()> {
         let id = ProjectionId::of(&**projection)?;
         let projection = Arc::clone(projection);
-        self.write(0, |tx, guard| async move { reset(tx, guard, &id, &*projection).await }.boxed())
-            .await
+        let guard = self.guard().clone();
+        self.write(0, |tx| async move { reset(tx, &guard, &id, &*projection).await }.boxed()).await
     }
 
     async fn live(&self, name: &str) -> Result<Option<u32>> {
@@ -60,7 +62,7 @@ impl ProjectionStore for SqlxStore {
 
     async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
         let id = id.clone();
-        self.write(0, |tx, _| async move { make_live(tx, &id).await }.boxed()).await
+        self.write(0, |tx| async move { make_live(tx, &id).await }.boxed()).await
     }
 
     async fn dead_letters(
@@ -83,21 +85,21 @@ async fn make(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
-) -> Result<End<Stepped>> {
+) -> Result<Ending<Stepped>> {
     let row = find(tx, id).await?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
-        return Ok(End::TakeBack(Stepped::Lost(checkpoint)));
+        return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
     }
     let row = find_or_add(tx, id, row).await?;
     if let Err(error) = project(tx, guard, projection, step).await? {
-        return Ok(End::GiveUp(Stepped::Failed(error)));
+        return Ok(Ending::RollBack(Stepped::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
         add_dead_letter(tx, row.key, skipped).await?;
     }
     set(tx, &row.after(step)).await?;
-    Ok(End::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+    Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
 }
 
 async fn reset(
@@ -105,7 +107,7 @@ async fn reset(
     guard: &Guard,
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
-) -> Result<End<()>> {
+) -> Result<Ending<()>> {
     let row = find(tx, id).await?;
     let row = find_or_add(tx, id, row).await?;
     let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
@@ -115,20 +117,20 @@ async fn reset(
     values.push(row.key);
     store(tx, sql::DELETE_DEAD_LETTERS, values).await?;
     set(tx, &row.reset()).await?;
-    Ok(End::Commit(()))
+    Ok(Ending::Commit(()))
 }
 
-async fn make_live(tx: &mut Tx, id: &ProjectionId) -> Result<End<u32>> {
+async fn make_live(tx: &mut Tx, id: &ProjectionId) -> Result<Ending<u32>> {
     let own = find(tx, id).await?.ok_or_else(|| Error::never_projected(id))?;
     let live = live(tx, id).await?;
     let Some((former, own)) = own.take_over(live) else {
-        return Ok(End::TakeBack(live.map_or(own.version, |live| live.version)));
+        return Ok(Ending::RollBack(live.map_or(own.version, |live| live.version)));
     };
     if let Some(former) = former {
         set(tx, &former).await?;
     }
     set(tx, &own).await?;
-    Ok(End::Commit(own.version))
+    Ok(Ending::Commit(own.version))
 }
 
 /// Has the projection write a step. The inner error is its own; the outer one

@@ -2,44 +2,42 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downlink::{Error, ErrorKind, Mark, Page, Read, Result, Scope};
-use downlink_sqlite_schema::{many, sql};
+use downlink_sqlite_schema::{DatabaseFile, many, sql};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Current, Place, Role, Slot};
+use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 use crate::{log, stream};
 
-/// Connections that read.
-///
-/// Callers are served in the order in which they came, each by a task that
-/// nobody's going away interrupts: a transaction that has begun is ended.
+/// Connections that read. One of them serves live delivery alone, so that it
+/// never waits behind other reads.
+#[derive(Debug)]
 pub(crate) struct Readers {
-    place: Arc<Place>,
-    idle: Arc<Idle>,
-    free: Arc<Semaphore>,
-    runtime: Handle,
-    tasks: TaskTracker,
+    any: Pool,
+    live: Pool,
 }
-
-/// Those that nobody uses; `None` once the store is closed.
-struct Idle(Mutex<Option<Vec<Session>>>);
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
-    pub(crate) fn new(place: &Arc<Place>, runtime: Handle, tasks: TaskTracker) -> Self {
-        Self {
-            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
-            free: Arc::new(Semaphore::new(place.options().readers())),
-            place: Arc::clone(place),
-            runtime,
-            tasks,
-        }
+    pub(crate) fn new(file: &Arc<DatabaseFile>, runtime: &Handle, tasks: &TaskTracker) -> Self {
+        let pool = |count| Pool::new(file, count, runtime.clone(), tasks.clone());
+        Self { any: pool(file.options().readers()), live: pool(1) }
+    }
+
+    /// Reads a page in one snapshot.
+    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+        let pool = if read.is_live() { &self.live } else { &self.any };
+        let page = pool.serve(|connection, names| {
+            async move { page_of(connection, names, &read).await }.boxed()
+        });
+        page.await
     }
 
     /// Runs `work` on a connection.
@@ -49,10 +47,52 @@ impl Readers {
         + Send
         + 'static,
     ) -> Result<T> {
+        self.any.serve(work).await
+    }
+
+    /// Lets nothing in any more, and closes the connections that are idle. The
+    /// others are closed when they have answered.
+    pub(crate) async fn close(&self) {
+        self.any.close().await;
+        self.live.close().await;
+    }
+}
+
+/// Callers are served in the order in which they came, each by a task that goes
+/// on when its caller goes away: a transaction that has begun is ended.
+struct Pool {
+    file: Arc<DatabaseFile>,
+    idle: Arc<Idle>,
+    free: Arc<Semaphore>,
+    runtime: Handle,
+    tasks: TaskTracker,
+}
+
+/// Those that nobody uses; `None` once the store is closed.
+struct Idle(Mutex<Option<Vec<Session>>>);
+
+impl Pool {
+    fn new(file: &Arc<DatabaseFile>, count: usize, runtime: Handle, tasks: TaskTracker) -> Self {
+        Self {
+            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
+            free: Arc::new(Semaphore::new(count)),
+            file: Arc::clone(file),
+            runtime,
+            tasks,
+        }
+    }
+
+    /// Runs `work` on a connection.
+    async fn serve<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut SqliteConnection, &'a mut Names) -> BoxFuture<'a, Result<T>>
+        + Send
+        + 'static,
+    ) -> Result<T> {
         // The permit goes with the task: whoever stops waiting does not make room for one more.
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
         let idle = self.idle.sessions().as_mut().ok_or_else(closed)?.pop();
-        let mut session = idle.unwrap_or_else(|| Session::new(Arc::clone(&self.place)));
+        let mut session = idle.unwrap_or_else(|| Session::new(Arc::clone(&self.file)));
         let idle = Arc::clone(&self.idle);
         let task = async move {
             let result = session.serve(work).await;
@@ -65,9 +105,7 @@ impl Readers {
         self.tasks.spawn_on(task, &self.runtime).await.map_err(|_| closed())?
     }
 
-    /// Lets nobody in any more, and closes the connections that nobody uses.
-    /// The others are closed when they have answered.
-    pub(crate) async fn close(&self) {
+    async fn close(&self) {
         self.free.close();
         let idle = self.idle.sessions().take();
         for mut session in idle.into_iter().flatten() {
@@ -76,11 +114,9 @@ impl Readers {
     }
 }
 
-impl fmt::Debug for Readers {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Readers")
-            .field("free", &self.free.available_permits())
-            .finish_non_exhaustive()
+        f.debug_struct("Pool").field("free", &self.free.available_permits()).finish_non_exhaustive()
     }
 }
 
@@ -113,8 +149,8 @@ struct Session {
 }
 
 impl Session {
-    fn new(place: Arc<Place>) -> Self {
-        Self { slot: Slot::new(place, Role::Reader), names: Names::default() }
+    fn new(file: Arc<DatabaseFile>) -> Self {
+        Self { slot: Slot::new(file, Role::Reader), names: Names::default() }
     }
 
     async fn serve<T>(

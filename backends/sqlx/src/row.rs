@@ -1,10 +1,11 @@
 //! Rows as sqlx gives them, and values as it takes them.
 
+use downlink::commit::StreamHead;
 use downlink::{Error, ErrorKind, Event, Result};
 use downlink_sqlite_schema::links::Links;
 use downlink_sqlite_schema::number::{position_to_sql, to_sql, version_to_sql};
 use downlink_sqlite_schema::packed::unpack;
-use downlink_sqlite_schema::{EventRow, HeadRow, NullableColumns, Tail, Value};
+use downlink_sqlite_schema::{EventRow, HeadRow, NullableColumns, Value};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Decode, Encode, Row, Sqlite, Type};
 
@@ -93,10 +94,10 @@ impl Values {
         self.push_nulls(12 * count);
     }
 
-    pub(crate) fn push_stream_head(&mut self, Tail { key, chain }: &Tail) {
-        self.push(*key);
-        self.push(version_to_sql(chain.version()));
-        self.push(position_to_sql(chain.position()));
+    pub(crate) fn push_stream_head(&mut self, key: i64, head: &StreamHead) {
+        self.push(key);
+        self.push(version_to_sql(head.version));
+        self.push(position_to_sql(head.position));
     }
 
     /// Rows that are left out.

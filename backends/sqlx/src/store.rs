@@ -2,26 +2,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, EventStore, Filter, Page, Read, Result,
-};
+use downlink::commit::{Commits, Ending, Writer};
+use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::Place;
+use crate::driver::Driver;
 use crate::guard::Guard;
-use crate::own_transaction::End;
-use crate::queue::{Entrance, Entry, Errand, Scan, queue};
-use crate::reader::{Readers, closed, page_of};
+use crate::reader::Readers;
 use crate::snapshot::head;
-use crate::transaction::first_match;
+use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify};
-use crate::writer::Writer;
-use crate::{Options, Tx};
+
+/// How a [`SqlxStore`] is opened.
+pub type Options = schema::Options<SqlxStore>;
 
 /// A log in one SQLite file.
 ///
@@ -51,8 +49,10 @@ pub struct SqlxStore {
 
 #[derive(Debug)]
 struct Shared {
-    place: Arc<Place>,
-    appends: Entrance,
+    file: Arc<DatabaseFile>,
+    writer: Writer<Driver>,
+    /// That of the connection that writes.
+    guard: Guard,
     readers: Readers,
     tasks: TaskTracker,
 }
@@ -71,18 +71,19 @@ pub async fn open(path: impl AsRef<Path>) -> Result<SqlxStore> {
     Options::new().open(path).await
 }
 
-impl SqlxStore {
-    pub(crate) async fn start(path: PathBuf, options: Options) -> Result<Self> {
-        let (appends, exit) = queue(options.queue(), options.group_events(), options.linger());
-        let place = Arc::new(Place::new(path, options));
-        let (runtime, tasks) = (Handle::current(), TaskTracker::new());
-        let (opened, is_open) = oneshot::channel();
-        tasks.spawn(Writer::serve(Arc::clone(&place), exit, opened));
-        is_open.await.map_err(|_| closed())??;
-        let readers = Readers::new(&place, runtime, tasks.clone());
-        Ok(Self { shared: Arc::new(Shared { place, appends, readers, tasks }) })
+impl OpenFile for SqlxStore {
+    async fn open_file(path: PathBuf, options: FileOptions) -> Result<Self> {
+        let file = Arc::new(DatabaseFile::new(path, options));
+        let guard = Guard::default();
+        let driver = Driver::open(Arc::clone(&file), guard.clone());
+        let writer = Writer::start(driver, options.writer()).await?;
+        let tasks = TaskTracker::new();
+        let readers = Readers::new(&file, &Handle::current(), &tasks);
+        Ok(Self { shared: Arc::new(Shared { file, writer, guard, readers, tasks }) })
     }
+}
 
+impl SqlxStore {
     /// Lets no more calls in, stores what waits, and returns when all tasks
     /// of this store have ended and the file is closed. Later calls, also of
     /// other clones, are `Unavailable`.
@@ -92,10 +93,11 @@ impl SqlxStore {
     /// Dropping the future does not reopen the store; its tasks end by
     /// themselves.
     pub async fn close(&self) {
-        self.shared.appends.close();
+        self.shared.writer.close();
         self.shared.readers.close().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.writer.closed().await;
     }
 
     /// Walks through the whole file: SQLite's own check, every event's version,
@@ -120,12 +122,12 @@ impl SqlxStore {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.shared.place.path()
+        self.shared.file.path()
     }
 
     /// How it was opened.
-    pub fn options(&self) -> &Options {
-        self.shared.place.options()
+    pub fn options(&self) -> &FileOptions {
+        self.shared.file.options()
     }
 
     /// Reads something else than events, by one statement.
@@ -141,83 +143,32 @@ impl SqlxStore {
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         bytes: usize,
-        work: impl for<'a> FnOnce(&'a mut Tx, &'a Guard) -> BoxFuture<'a, Result<End<T>>>
-        + Send
-        + 'static,
+        work: impl for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<Ending<T>>> + Send + 'static,
     ) -> Result<T> {
-        let ticket = self.shared.appends.enter(bytes)?;
-        let (answer, answered) = oneshot::channel();
-        let errand: Errand = Box::new(move |writer| {
-            async move {
-                let outcome = writer.transact(Box::new(work)).await;
-                drop(ticket);
-                // Nobody may be waiting any more.
-                let _ = answer.send(outcome);
-            }
-            .boxed()
-        });
-        self.shared.appends.send(Entry::Errand(errand))?;
-        answered.await.map_err(|_| {
-            let message = "the writer ended before it answered: repeat it to find out";
-            Error::new(ErrorKind::OutcomeUnknown, message)
-        })?
+        self.shared.writer.run(bytes, work).await
     }
 
-    /// Looks at boundaries before the append is queued, so that its
-    /// transaction only looks at what came later.
-    async fn scan(&self, append: &Append) -> Result<Vec<Scan>> {
-        let mut scans = Vec::new();
-        for check in &append.checks {
-            if let Check::NothingAfter(filter, after) = check {
-                scans.push(self.scan_boundary(filter, *after).await?);
-            }
-        }
-        Ok(scans)
-    }
-
-    async fn scan_boundary(&self, filter: &Filter, mut after: Cursor) -> Result<Scan> {
-        loop {
-            let page = match self.read(first_match(filter, after)).await {
-                Ok(page) => page,
-                // The transaction looks again, and tells.
-                Err(error) if error.is_other_history() => return Ok(Scan::NotYet),
-                Err(error) => return Err(error),
-            };
-            if let Some(event) = page.events.first() {
-                return Ok(Scan::Found(event.cursor()));
-            }
-            if !page.more {
-                return Ok(Scan::ClearUpTo(page.scanned));
-            }
-            after = page.scanned;
-        }
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.shared.guard
     }
 }
 
 #[async_trait]
 impl EventStore for SqlxStore {
     async fn append(&self, append: Append) -> Result<Appended> {
-        append.validate()?;
-        let scans = if append.checks.is_empty() { Vec::new() } else { self.scan(&append).await? };
-        let answered = self.shared.appends.queue(append, scans)?;
-        answered.await.map_err(|_| {
-            let message =
-                "the writer ended before it answered: repeat the append with the same event ids";
-            Error::new(ErrorKind::OutcomeUnknown, message)
-        })?
+        self.shared.writer.append(append, self).await
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
-        let readers = &self.shared.readers;
-        readers
-            .serve(|connection, names| {
-                async move { page_of(connection, names, &read).await }.boxed()
-            })
-            .await
+        self.shared.readers.page(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
         let head = self.query(|connection| head(connection).boxed()).await?;
         Ok(head.cursor())
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        Some(self.shared.writer.commits())
     }
 }

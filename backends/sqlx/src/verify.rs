@@ -2,17 +2,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{Verifier, many, packed, sql};
+use downlink_sqlite_schema::{DatabaseFile, FileOptions, Verifier, absolute, many, packed, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 pub use downlink_sqlite_schema::{Problem, VerifyReport};
 
-use crate::Options;
-use crate::connection::{Place, Role, Slot};
+use crate::connection::{Role, Slot};
 use crate::error::failed;
-use crate::options::place;
 use crate::reader::closed;
 use crate::row::{column, head_row, missing};
 
@@ -26,12 +24,12 @@ use crate::row::{column, head_row, missing};
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    let path = place(path.as_ref())?;
+    let path = absolute(path.as_ref())?;
     tokio::spawn(walk(path)).await.map_err(|_| closed())?
 }
 
 async fn walk(path: PathBuf) -> Result<VerifyReport> {
-    let mut slot = Slot::new(Arc::new(Place::new(path, Options::new())), Role::Reader);
+    let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
     let report = report(slot.current().await?.connection).await;
     slot.close().await;
     report

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use downlink::commit::Commits;
 use downlink::{
     Append, Appended, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Page, Read, Result,
     StoredParts,
@@ -16,6 +17,7 @@ use super::Gate;
 pub struct FaultyStore {
     inner: Arc<dyn EventStore>,
     faults: Arc<Faults>,
+    is_told: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,20 @@ impl FaultyStore {
             reads: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
         };
-        Self { inner, faults: Arc::new(faults) }
+        Self { inner, faults: Arc::new(faults), is_told: false }
+    }
+
+    /// Passes on what the store inside tells of its commits; by default hubs are
+    /// not told, and read the log after each append.
+    #[must_use]
+    pub fn with_commits(self) -> Self {
+        Self { is_told: true, ..self }
+    }
+
+    /// The same store as another process has it: hubs are not told.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { is_told: false, ..self.clone() }
     }
 
     /// The next so many reads fail for a passing reason.
@@ -160,6 +175,10 @@ impl EventStore for FaultyStore {
 
     async fn head(&self) -> Result<Cursor> {
         self.inner.head().await
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        if self.is_told { self.inner.commits() } else { None }
     }
 }
 

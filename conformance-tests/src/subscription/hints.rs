@@ -46,7 +46,7 @@ pub async fn appends_during_the_hand_over_come_once(stage: &Stage) {
 pub async fn a_hint_during_a_read_is_not_lost(stage: &Stage) {
     let scene = stage.open(Lie::Honest).await;
     let tuning = Tuning::without_fallback();
-    let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed_elsewhere(tuning).await);
     let mut follower = Follower::from_start(&reading).await;
     follower.until_live().await;
     let gate = scene.store.after_read().clone();

@@ -12,6 +12,8 @@ pub struct Stage {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
     feeds: Arc<dyn FeedFixture>,
+    /// Whether the store tells the feeds what it commits.
+    is_told: bool,
 }
 
 impl fmt::Debug for Stage {
@@ -34,7 +36,14 @@ impl Stage {
         bus: impl BusFixture,
         feeds: impl FeedFixture,
     ) -> Self {
-        Self { store: Arc::new(store), bus: Arc::new(bus), feeds: Arc::new(feeds) }
+        Self { store: Arc::new(store), bus: Arc::new(bus), feeds: Arc::new(feeds), is_told: false }
+    }
+
+    /// Feeds that are told by the store what it commits, instead of reading the
+    /// log after each append.
+    #[must_use]
+    pub fn with_commits(self) -> Self {
+        Self { is_told: true, ..self }
     }
 
     /// A fresh store and a bus that lies so.
@@ -52,6 +61,7 @@ impl Stage {
     async fn scene(&self, store: FaultyStore, guard: Guard, lie: Lie) -> Scene {
         let bus = self.bus.open(&guard).await.expect("a bus");
         let bus = LyingBus::new(bus, lie);
+        let store = if self.is_told { store.with_commits() } else { store };
         Scene { store, bus, feeds: Arc::clone(&self.feeds), _guard: guard }
     }
 }
@@ -66,7 +76,17 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn feed(&self, tuning: Tuning) -> Arc<dyn Feed> {
-        let store: Arc<dyn EventStore> = Arc::new(self.store.clone());
+        self.feed_over(self.store.clone(), tuning).await
+    }
+
+    /// A feed in another process: what the others commit it hears of by the bus
+    /// alone.
+    pub(super) async fn feed_elsewhere(&self, tuning: Tuning) -> Arc<dyn Feed> {
+        self.feed_over(self.store.elsewhere(), tuning).await
+    }
+
+    async fn feed_over(&self, store: FaultyStore, tuning: Tuning) -> Arc<dyn Feed> {
+        let store: Arc<dyn EventStore> = Arc::new(store);
         let bus: Arc<dyn Bus> = Arc::new(self.bus.clone());
         self.feeds.start(store, bus, tuning).await.expect("a feed")
     }

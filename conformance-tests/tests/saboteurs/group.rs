@@ -116,6 +116,10 @@ impl EventStore for Grouping {
     async fn head(&self) -> Result<Cursor> {
         self.log.head().await
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
+    }
 }
 
 /// Opens stores that queue and group, with this bug or without any.

@@ -105,10 +105,10 @@ impl Opened {
     fn transact(&mut self, group: &Group, early: Option<Facts>) -> Result<Appended> {
         let now = self.facts(group)?;
         let facts = early.unwrap_or(now);
-        let head = self.events.last().map_or(LogHead::EMPTY, |last| LogHead {
-            cursor: last.cursor(),
-            recorded_at: last.recorded_at(),
-        });
+        let head = self
+            .events
+            .last()
+            .map_or(LogHead::EMPTY, |last| LogHead::after(last.cursor(), last.recorded_at()));
         let mut plan = group.decide(&facts, head, Timestamp::now());
         for event in &plan.rows {
             self.insert(event)?;
@@ -219,5 +219,9 @@ impl EventStore for SharedFile {
             Ok(opened.events.last().map_or(Cursor::START, Event::cursor))
         })
         .await
+    }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
     }
 }

@@ -485,6 +485,10 @@ impl EventStore for BrokenStore {
         }
         Ok(self.visible(&log).last().map_or(Cursor::START, Event::cursor))
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
+    }
 }
 
 fn empty() -> Error {

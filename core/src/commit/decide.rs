@@ -158,7 +158,7 @@ impl<'a> Decision<'a> {
     }
 
     fn accept(&mut self, append: &Append) -> Appended {
-        let first = self.head.cursor.position().next();
+        let first = self.head.next;
         let writes = append.writes.iter().map(|write| self.insert(write)).collect();
         self.head.recorded_at = self.recorded_at;
         Appended { writes, first, cursor: self.head.cursor, duplicate: false }
@@ -168,10 +168,10 @@ impl<'a> Decision<'a> {
         let first = Version::following(self.version(&write.stream));
         let (mut next, mut last) = (first, (first, Position::ZERO));
         for event in &write.events {
-            let position = self.head.cursor.position().next();
+            let position = self.head.next;
             let row =
                 Event::new(position, write.stream.clone(), next, self.recorded_at, event.clone());
-            self.head.cursor = row.cursor();
+            (self.head.cursor, self.head.next) = (row.cursor(), position.next());
             self.row_of.insert(event.id(), self.rows.len());
             self.rows.push(row);
             last = (next, position);

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::{Cursor, Error, Event, EventId, Filter, StreamId, Timestamp, Version};
+use crate::{Cursor, Error, Event, EventId, Filter, Position, StreamId, Timestamp, Version};
 
 /// What a group needs to know of the log. Each thing is named once.
 #[derive(Debug)]
@@ -50,11 +50,20 @@ pub enum BoundaryFact {
 pub struct LogHead {
     /// The last event's cursor.
     pub cursor: Cursor,
+    /// The position that the next event gets, above that of the cursor. Stores
+    /// whose positions come from a sequence have gaps.
+    pub next: Position,
     /// When it was recorded; the next is never earlier.
     pub recorded_at: Timestamp,
 }
 
 impl LogHead {
     /// The end of a log without events.
-    pub const EMPTY: Self = Self { cursor: Cursor::START, recorded_at: Timestamp::EPOCH };
+    pub const EMPTY: Self = Self::after(Cursor::START, Timestamp::EPOCH);
+
+    /// The end of a log whose positions have no gaps.
+    #[must_use]
+    pub const fn after(cursor: Cursor, recorded_at: Timestamp) -> Self {
+        Self { cursor, next: cursor.position().next(), recorded_at }
+    }
 }

@@ -23,6 +23,12 @@ impl Group {
         &self.appends
     }
 
+    /// The appends again.
+    #[must_use]
+    pub fn into_appends(self) -> Vec<Append> {
+        self.appends
+    }
+
     /// What has to be known of the log.
     #[must_use]
     pub fn needs(&self) -> Needs<'_> {

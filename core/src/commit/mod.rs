@@ -1,10 +1,15 @@
-//! Which appends of a group win: the planner that every store shares.
+//! Group commit: the engine that every store shares.
 //!
-//! A store's writer takes whatever appends wait as one [`Group`], asks what it
-//! [`needs`](Group::needs) to know, fetches these [`Facts`] inside its
-//! transaction, and lets the group [`decide`](Group::decide). The [`Plan`] says
-//! what to insert and what to answer. There is no I/O here, so blocking and
-//! async drivers share it, and it is tested as the pure function that it is.
+//! A backend implements [`Driver`], the steps of one transaction, and gives it to
+//! a [`Writer`]. The writer owns the queue (bounded, admission first), groups what
+//! waits, lets the planner decide, spares the innocent when a group fails, finds
+//! out what a commit with an unknown outcome has stored, runs jobs in between,
+//! and tells the hubs of its process what it has committed ([`Commits`]).
+//!
+//! The planner is the part without I/O: a [`Group`] of appends says what it
+//! [`needs`](Group::needs) to know, the driver fetches these [`Facts`] inside its
+//! transaction, and the group [`decide`](Group::decide)s. The [`Plan`] says what
+//! to insert and what to answer.
 //!
 //! Each append of a group wins or loses alone: one that lost leaves no trace,
 //! and one that won counts as stored for those behind it.
@@ -26,14 +31,29 @@
 //! # Ok::<(), downlink::Error>(())
 //! ```
 
+mod batch;
+mod commits;
 mod decide;
+mod driver;
+mod engine;
 mod facts;
 mod group;
+mod job;
+mod options;
 mod plan;
+mod queue;
+mod room;
+mod scan;
+mod writer;
 
+pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
+pub use driver::{CommitOutcome, Driver, Linger};
 pub use facts::{Boundary, BoundaryFact, Facts, LogHead, Needs};
 pub use group::Group;
+pub use job::Ending;
+pub use options::WriterOptions;
 pub use plan::{Plan, StreamHead};
+pub use writer::Writer;
 
 #[cfg(test)]
 mod tests;

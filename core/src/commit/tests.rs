@@ -177,10 +177,8 @@ impl Model {
     }
 
     fn head(&self) -> LogHead {
-        self.log.last().map_or(LogHead::EMPTY, |event| LogHead {
-            cursor: event.cursor(),
-            recorded_at: event.recorded_at(),
-        })
+        let after = |event: &Event| LogHead::after(event.cursor(), event.recorded_at());
+        self.log.last().map_or(LogHead::EMPTY, after)
     }
 }
 
@@ -273,7 +271,7 @@ fn a_boundary_of_another_history_refuses_its_append_only() {
 
 #[test]
 fn a_clock_that_went_back_does_not_turn_recorded_times_round() {
-    let head = LogHead { cursor: Cursor::START, recorded_at: Timestamp::from_micros(9) };
+    let head = LogHead::after(Cursor::START, Timestamp::from_micros(9));
     let one = append("flight-0", Expected::Any, &[event(1, 0)]);
     let plan = decide(vec![one], head, Timestamp::from_micros(3));
     assert_eq!(plan.rows[0].recorded_at(), Timestamp::from_micros(9));

@@ -144,6 +144,10 @@ impl EventStore for Moody {
     async fn head(&self) -> Result<Cursor> {
         self.log.head().await
     }
+
+    fn commits(&self) -> Option<crate::commit::Commits> {
+        None
+    }
 }
 
 impl Moody {

@@ -3,21 +3,43 @@ use std::sync::Arc;
 use super::shared::Shared;
 use crate::{Append, Appended, Error, ErrorKind, Result};
 
-/// Appends, and then hints. Runs in a task of the hub, so that a caller who
-/// goes away takes neither the append nor the hint along.
-pub(super) async fn run(shared: Arc<Shared>, append: Append) -> Result<Appended> {
-    let outcome = shared.store.append(append).await;
-    let may_be_stored = match &outcome {
-        Ok(_) => true,
-        Err(error) => error.kind() == ErrorKind::OutcomeUnknown,
-    };
-    if may_be_stored {
-        shared.nudge.notify_one();
-        shared.publish.notify_one();
+/// Appends to a store that tells what it commits. The store owns the append once
+/// it is queued, so a caller that goes away takes nothing along.
+pub(super) async fn told_by_the_store(shared: &Shared, append: Append) -> Result<Appended> {
+    // Counted until it is answered: a shutdown waits for it.
+    let _under_way = shared.appends.token();
+    if shared.stop.is_cancelled() {
+        return Err(shut_down());
     }
+    shared.store.append(append).await
+}
+
+/// Appends to a store that does not tell, and hints. In a task of the hub, so
+/// that a caller that goes away takes neither the append nor the hint along.
+pub(super) async fn told_by_the_hub(shared: &Arc<Shared>, append: Append) -> Result<Appended> {
+    append.validate()?;
+    let _under_way = shared.appends.token();
+    if shared.stop.is_cancelled() {
+        return Err(shut_down());
+    }
+    let task = shared.appends.spawn(append_and_hint(Arc::clone(shared), append));
+    task.await.unwrap_or_else(|error| {
+        let message = "the append ended without an answer: repeat it with the same event ids";
+        Err(Error::with_source(ErrorKind::OutcomeUnknown, message, error))
+    })
+}
+
+async fn append_and_hint(shared: Arc<Shared>, append: Append) -> Result<Appended> {
+    let outcome = shared.store.append(append).await;
+    match &outcome {
+        Ok(appended) => shared.announcement.stored(appended.last()),
+        Err(error) if error.kind() == ErrorKind::OutcomeUnknown => shared.announcement.anything(),
+        Err(_) => return outcome,
+    }
+    shared.nudge.notify_one();
     outcome
 }
 
-pub(super) fn shut_down() -> Error {
+fn shut_down() -> Error {
     Error::new(ErrorKind::Unavailable, "the hub was shut down: append through a new one")
 }

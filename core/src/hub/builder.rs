@@ -104,10 +104,13 @@ impl HubBuilder {
     ///
     /// Nothing runs until this has returned.
     pub async fn start(self) -> Result<Hub> {
+        // Before the head is read, so that nothing falls between.
+        let commits = self.store.commits();
         let head = self.store.head().await?;
-        let shared = Arc::new(Shared::new(self.store, self.tuning, head));
+        let is_told = commits.is_some();
+        let shared = Arc::new(Shared::new(self.store, self.tuning, head, is_told));
         let tasks = TaskTracker::new();
-        tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus)));
+        tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus), commits));
         tasks.spawn(publisher::run(Arc::clone(&shared), self.bus));
         Ok(Hub::new(shared, tasks))
     }

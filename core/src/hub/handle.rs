@@ -9,9 +9,8 @@ use super::shared::Shared;
 use super::{HubBuilder, HubLink, HubStats, Subscribe, Subscription, append};
 use crate::store::to_append;
 use crate::{
-    Append, Appended, Bus, Cursor, Error, ErrorKind, Event, EventStore, EventStoreExt, Expected,
-    Filter, IntoNewEvent, Page, Projection, ProjectionBuilder, ProjectionStore, Read, Result,
-    StreamId,
+    Append, Appended, Bus, Cursor, Error, Event, EventStore, EventStoreExt, Expected, Filter,
+    IntoNewEvent, Page, Projection, ProjectionBuilder, ProjectionStore, Read, Result, StreamId,
 };
 
 /// A store, a bus and a tail: what an application holds.
@@ -24,7 +23,7 @@ use crate::{
 ///
 /// Clones are the same hub. When the last one is dropped, or by
 /// [`shutdown`](Self::shutdown), its tasks end, subscriptions end, and appends
-/// are [`Unavailable`](ErrorKind::Unavailable).
+/// are [`Unavailable`](crate::ErrorKind::Unavailable).
 ///
 /// # Examples
 ///
@@ -80,9 +79,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`]; [`Invalid`](ErrorKind::Invalid) if the stream
+    /// As [`EventStore::append`]; [`Invalid`](crate::ErrorKind::Invalid) if the stream
     /// or an event cannot be made from what was given;
-    /// [`Unavailable`](ErrorKind::Unavailable) after a shutdown.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) after a shutdown.
     ///
     /// # Cancel safety
     ///
@@ -103,23 +102,19 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`], and [`Unavailable`](ErrorKind::Unavailable)
+    /// As [`EventStore::append`], and [`Unavailable`](crate::ErrorKind::Unavailable)
     /// after a shutdown.
     ///
     /// # Cancel safety
     ///
     /// As [`append`](Self::append).
     pub async fn append_all(&self, append: Append) -> Result<Appended> {
-        append.validate()?;
-        let Inner { shared, tasks } = &*self.inner;
-        if shared.stop.is_cancelled() {
-            return Err(append::shut_down());
+        let shared = &self.inner.shared;
+        if shared.is_told {
+            append::told_by_the_store(shared, append).await
+        } else {
+            append::told_by_the_hub(shared, append).await
         }
-        let task = tasks.spawn(append::run(Arc::clone(shared), append));
-        task.await.unwrap_or_else(|error| {
-            let message = "the append ended without an answer: repeat it with the same event ids";
-            Err(Error::with_source(ErrorKind::OutcomeUnknown, message, error))
-        })
     }
 
     /// Follows the log: everything after the given place that matches, in
@@ -127,11 +122,11 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`CursorAhead`](ErrorKind::CursorAhead) and
-    /// [`HistoryChanged`](ErrorKind::HistoryChanged) for a place that is not of
+    /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a place that is not of
     /// this log, decided against a head read after the call;
-    /// [`Invalid`](ErrorKind::Invalid) for more than the last 1,000; those of
-    /// [`EventStore::read`]; [`Unavailable`](ErrorKind::Unavailable) after a
+    /// [`Invalid`](crate::ErrorKind::Invalid) for more than the last 1,000; those of
+    /// [`EventStore::read`]; [`Unavailable`](crate::ErrorKind::Unavailable) after a
     /// shutdown.
     ///
     /// # Cancel safety
@@ -222,7 +217,7 @@ impl Hub {
     /// subscription does not begin by saying [`Item::Live`](crate::Item::Live).
     /// That the cursor is of this log is as certain as what open subscriptions
     /// are sent: a log that was replaced a moment ago ends it with
-    /// [`HistoryChanged`](ErrorKind::HistoryChanged).
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged).
     #[must_use]
     pub fn tail(&self, after: Cursor, filter: Filter) -> Option<Subscription> {
         Subscription::at_the_tail(Arc::clone(&self.inner.shared), after, filter)

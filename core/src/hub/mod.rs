@@ -1,5 +1,6 @@
 //! Store, bus and tail: what an application holds.
 
+mod announcement;
 mod append;
 mod builder;
 mod catch_up;

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use futures::FutureExt;
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -8,27 +7,23 @@ use super::shared::Shared;
 use super::stats::count;
 use crate::{Bus, Hint};
 
-/// Tells the bus that something was stored, however many appends there were in
-/// the meantime. The permit of `publish` is taken before the hint leaves, so
-/// the last append of a burst is always followed by one.
+/// Tells the bus what was stored, however many appends there were in the
+/// meantime: what is announced while the bus takes a hint makes another one.
+/// Ends when the tail has announced everything that the hub stored.
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
-    loop {
-        let stopped = tokio::select! {
-            () = shared.publish.notified() => false,
-            () = shared.stop.cancelled() => true,
-        };
-        if stopped && shared.publish.notified().now_or_never().is_none() {
-            return;
-        }
-        let hint = Hint::at(shared.tip().position());
-        match timeout(shared.tuning.publish_deadline, bus.publish(hint)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => failed(&shared, &error),
-            Err(elapsed) => failed(&shared, &elapsed),
-        }
-        if stopped {
-            return;
-        }
+    while let Some(hint) = shared.settled.run_until_cancelled(shared.announcement.next()).await {
+        publish(&shared, &*bus, hint).await;
+    }
+    if let Some(hint) = shared.announcement.take() {
+        publish(&shared, &*bus, hint).await;
+    }
+}
+
+async fn publish(shared: &Shared, bus: &dyn Bus, hint: Hint) {
+    match timeout(shared.tuning.publish_deadline, bus.publish(hint)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => failed(shared, &error),
+        Err(elapsed) => failed(shared, &elapsed),
     }
 }
 

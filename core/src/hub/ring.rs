@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use crate::commit::Commit;
 use crate::{Cursor, Event};
 
 /// The newest events of a log, bounded in count and bytes: everything in
@@ -49,6 +50,24 @@ impl Ring {
             self.bytes -= cost(&oldest);
             self.floor = oldest.cursor();
         }
+    }
+
+    /// Adds a commit if it follows the tip, by position and check. What is here
+    /// already, because it was read meanwhile, is left out.
+    pub(super) fn follow(&mut self, commit: &Commit) -> bool {
+        let tip = self.tip();
+        let known = if commit.from == tip {
+            0
+        } else if let Some(at) = commit.events.iter().position(|event| event.cursor() == tip) {
+            at + 1
+        } else {
+            // All of it is here, or only the store knows.
+            return commit.events.last().is_some_and(|last| self.holds(last.cursor()));
+        };
+        for event in &commit.events[known..] {
+            self.push(event.clone());
+        }
+        true
     }
 
     /// At most `max` events after `cursor`.
@@ -116,6 +135,24 @@ mod tests {
         assert_eq!(ring.after(event(1).cursor(), 9), Window::Outside);
         assert!(!ring.holds(event(1).cursor()) && !ring.holds(event(3).cursor()));
         assert!(ring.holds(ring.tip()) && ring.holds(Cursor::START));
+    }
+
+    #[test]
+    fn only_what_follows_the_tip_exactly_is_taken() {
+        let log: Vec<_> = (1..=6).map(event).collect();
+        let other = event(3);
+        let commit = |from: Cursor, events: &[Event]| Commit { from, events: events.into() };
+        let mut ring = Ring::new(Cursor::START, 16, usize::MAX);
+        assert!(ring.follow(&commit(Cursor::START, &log[..3])));
+        // Of another history, with a gap, and from below without the event at the tip.
+        assert!(!ring.follow(&commit(other.cursor(), &log[3..4])));
+        assert!(!ring.follow(&commit(log[3].cursor(), &log[4..5])));
+        assert!(!ring.follow(&commit(log[1].cursor(), &[other, log[3].clone()])));
+        assert_eq!(ring.tip(), log[2].cursor());
+        // Read before it was told: all of it, and a part.
+        assert!(ring.follow(&commit(log[0].cursor(), &log[1..3])));
+        assert!(ring.follow(&commit(log[1].cursor(), &log[2..5])));
+        assert_eq!(ring.after(log[2].cursor(), 9), Window::Inside(log[3..5].to_vec()));
     }
 
     #[test]

@@ -1,30 +1,39 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::Retries;
+use super::announcement::Announcement;
 use super::pages::Pages;
 use super::ring::{Ring, Window};
 use super::stats::{Counters, count};
-use crate::{Cursor, Error, ErrorKind, EventStore, Result};
+use crate::commit::Commit;
+use crate::{Cursor, Error, ErrorKind, Event, EventStore, Result};
 
 /// What the hub's tasks and subscriptions share. None of them holds the hub
 /// itself, so that dropping its last handle ends them.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<dyn EventStore>,
+    /// Whether the store tells what it commits.
+    pub(super) is_told: bool,
     pub(super) tuning: Tuning,
     pub(super) counters: Counters,
     /// Cancelled when the hub is shut down.
     pub(super) stop: CancellationToken,
     /// Wakes the tail.
     pub(super) nudge: Notify,
-    /// Wakes the publisher.
-    pub(super) publish: Notify,
+    /// What the publisher is to tell the bus.
+    pub(super) announcement: Announcement,
+    /// The appends that are under way.
+    pub(super) appends: TaskTracker,
+    /// Cancelled when everything that was stored before the stop is announced.
+    pub(super) settled: CancellationToken,
     /// Wakes subscriptions; written after the ring.
     pub(super) progress: watch::Sender<Progress>,
     pub(super) pages: Pages,
@@ -56,14 +65,22 @@ pub(super) struct Tuning {
 }
 
 impl Shared {
-    pub(super) fn new(store: Arc<dyn EventStore>, tuning: Tuning, head: Cursor) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn EventStore>,
+        tuning: Tuning,
+        head: Cursor,
+        is_told: bool,
+    ) -> Self {
         Self {
             store,
+            is_told,
             tuning,
             counters: Counters::default(),
             stop: CancellationToken::new(),
             nudge: Notify::new(),
-            publish: Notify::new(),
+            announcement: Announcement::default(),
+            appends: TaskTracker::new(),
+            settled: CancellationToken::new(),
             progress: watch::Sender::new(Progress { tip: head, history: 0, stopped: false }),
             pages: Pages::new(tuning.page_reads, tuning.kept_bytes),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
@@ -84,15 +101,31 @@ impl Shared {
         self.progress.borrow().tip
     }
 
-    /// Puts what comes next into the ring and wakes every subscription.
-    pub(super) fn extend(&self, events: Vec<crate::Event>) {
+    /// Puts what was read after the tip into the ring and wakes every
+    /// subscription.
+    pub(super) fn extend(&self, events: Vec<Event>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for event in events {
             ring.push(event);
         }
+        self.moved(ring);
+    }
+
+    /// Puts a commit into the ring if it follows the tip exactly, and wakes
+    /// every subscription. `false` if only the store can tell where it belongs.
+    pub(super) fn follow(&self, commit: &Commit) -> bool {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let follows = ring.follow(commit);
+        if follows {
+            self.moved(ring);
+        }
+        follows
+    }
+
+    fn moved(&self, ring: RwLockWriteGuard<'_, Ring>) {
         let tip = ring.tip();
         drop(ring);
-        self.progress.send_modify(|progress| progress.tip = tip);
+        self.progress.send_if_modified(|progress| std::mem::replace(&mut progress.tip, tip) != tip);
     }
 
     /// Repeats a read that fails for a passing reason, until the hub stops.

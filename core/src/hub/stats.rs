@@ -8,6 +8,9 @@ pub struct HubStats {
     pub failed_publications: u64,
     /// Times that listening to the bus failed or ended.
     pub failed_listens: u64,
+    /// Reads of the tail: one for each poll, and for what it was not told by
+    /// the store.
+    pub tail_reads: u64,
     /// Reads of the tail that failed.
     pub failed_reads: u64,
     /// Times that the log was found to be another one.
@@ -27,6 +30,7 @@ pub struct HubStats {
 pub(super) struct Counters {
     pub(super) failed_publications: AtomicU64,
     pub(super) failed_listens: AtomicU64,
+    pub(super) tail_reads: AtomicU64,
     pub(super) failed_reads: AtomicU64,
     pub(super) changed_histories: AtomicU64,
     pub(super) fallen_behind: AtomicU64,
@@ -41,6 +45,7 @@ impl Counters {
         HubStats {
             failed_publications: read(&self.failed_publications),
             failed_listens: read(&self.failed_listens),
+            tail_reads: read(&self.tail_reads),
             failed_reads: read(&self.failed_reads),
             changed_histories: read(&self.changed_histories),
             fallen_behind: read(&self.fallen_behind),

@@ -1,13 +1,15 @@
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
 use super::shared::Shared;
 use super::stats::count;
+use crate::commit::{CommitNotice, Commits};
 use crate::{Bus, Hint, Listener, Read, Result};
 
 /// After a failure the tail tries again this soon, and then less and less.
@@ -17,30 +19,48 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// would keep the tail from reading.
 const HINTS_AT_ONCE: usize = 1_024;
 
-/// Reads the log once for all subscribers.
+/// Follows the log once for all subscribers, and alone writes to the ring.
 ///
-/// Listens before it reads, and takes every hint that waits before it reads, so
-/// that whatever is committed later finds it listening: catch-up and live are
-/// the same loop.
-pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
-    let mut tail = Tail { shared: Arc::clone(&shared), bus, listener: None, retry: None };
+/// What this process commits comes from the store's writer and goes into the
+/// ring if it follows the tip exactly. For everything else the tail reads the
+/// log: when a notice does not fit, when the bus hints at something above the
+/// tip, and by its poll, which also verifies the tip.
+///
+/// Whatever wakes it is taken before it reads, so that what is committed later
+/// wakes it again: catch-up and live are the same loop.
+pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<Commits>) {
+    let mut tail =
+        Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None };
     shared.stop.run_until_cancelled(tail.follow()).await;
     // Wakes the subscriptions that wait, for their end.
     shared.progress.send_modify(|progress| progress.stopped = true);
+    tail.settle().await;
+    shared.settled.cancel();
 }
 
 struct Tail {
     shared: Arc<Shared>,
     bus: Arc<dyn Bus>,
-    listener: Option<Listener>,
+    /// What the store's writer tells, unless it does not tell or is closed.
+    commits: Option<Commits>,
+    ear: Ear,
     /// The pause before the next try, after a failure.
     retry: Option<Duration>,
+}
+
+/// How the tail hears of other processes. Local delivery never waits for it.
+enum Ear {
+    /// Opened with the next poll, so that a bus that ends at once is not asked
+    /// without a pause.
+    Closed,
+    Opening(BoxFuture<'static, Result<Listener>>),
+    Open(Listener),
 }
 
 impl Tail {
     async fn follow(&mut self) {
         loop {
-            self.listen().await;
+            self.listen();
             match self.catch_up().await {
                 Ok(()) => self.retry = None,
                 Err(error) if error.is_other_history() => self.begin_again().await,
@@ -54,27 +74,43 @@ impl Tail {
         }
     }
 
-    async fn listen(&mut self) {
-        if self.listener.is_some() {
-            return;
+    fn listen(&mut self) {
+        if matches!(self.ear, Ear::Closed) {
+            let (bus, deadline) = (Arc::clone(&self.bus), self.shared.tuning.publish_deadline);
+            let listening = async move {
+                tokio::time::timeout(deadline, bus.listen()).await.unwrap_or_else(|_| {
+                    Err(crate::Error::new(
+                        crate::ErrorKind::Unavailable,
+                        format!("the bus did not answer within {deadline:?}"),
+                    ))
+                })
+            };
+            self.ear = Ear::Opening(listening.boxed());
         }
-        let listening =
-            tokio::time::timeout(self.shared.tuning.publish_deadline, self.bus.listen());
-        match listening.await {
-            Ok(Ok(listener)) => self.listener = Some(listener),
-            Ok(Err(error)) => self.not_listening(&error),
-            Err(elapsed) => self.not_listening(&elapsed),
+        // Most buses can be listened to at once: then it is before the read.
+        if let Ear::Opening(listening) = &mut self.ear
+            && let Some(listened) = listening.now_or_never()
+        {
+            self.listened(listened);
         }
     }
 
-    fn not_listening(&self, error: &dyn std::error::Error) {
-        count(&self.shared.counters.failed_listens);
-        warn!(%error, "the bus cannot be listened to; the tail looks by itself");
+    fn listened(&mut self, outcome: Result<Listener>) {
+        self.ear = match outcome {
+            Ok(hints) => Ear::Open(hints),
+            Err(error) => {
+                count(&self.shared.counters.failed_listens);
+                warn!(%error, "the bus cannot be listened to; the tail looks by itself");
+                Ear::Closed
+            }
+        };
     }
 
     async fn catch_up(&mut self) -> Result<()> {
         loop {
-            let page = self.shared.store.read(Read::log().resume(self.shared.tip())).await?;
+            count(&self.shared.counters.tail_reads);
+            let read = Read::log().resume(self.shared.tip()).live();
+            let page = self.shared.store.read(read).await?;
             if !page.events.is_empty() {
                 self.shared.extend(page.events);
             }
@@ -106,35 +142,150 @@ impl Tail {
         self.retry = Some(next.min(self.shared.tuning.fallback));
     }
 
+    /// Takes what the store tells, until the log has to be read.
     async fn wait(&mut self) {
         let pause = self.retry.unwrap_or(self.shared.tuning.fallback);
-        let hint = next_hint(&mut self.listener, &self.shared.counters.failed_listens);
-        tokio::select! {
-            () = self.shared.nudge.notified() => {}
-            hint = hint => debug!(?hint, "woken by the bus"),
-            () = sleep(pause) => {}
+        // Also beside a log that never rests: the poll verifies the tip.
+        let mut poll = pin!(sleep_until(Instant::now() + pause));
+        loop {
+            let notice = next_notice(&mut self.commits);
+            tokio::select! {
+                notice = notice => {
+                    if !self.take_notices(notice) {
+                        return;
+                    }
+                }
+                heard = self.ear.hear() => {
+                    if self.heard(heard) {
+                        return;
+                    }
+                }
+                () = self.shared.nudge.notified() => return,
+                () = &mut poll => return,
+            }
+        }
+    }
+
+    /// Puts what was committed into the ring. `false` if the log has to be read
+    /// for some of it.
+    fn take_notices(&mut self, first: Option<CommitNotice>) -> bool {
+        let Some(mut notice) = first else {
+            debug!("the store was closed");
+            self.commits = None;
+            return false;
+        };
+        let mut fits = true;
+        loop {
+            fits &= self.take_notice(notice);
+            let Some(next) = self.commits.as_mut().and_then(Commits::try_next) else {
+                return fits;
+            };
+            notice = next;
+        }
+    }
+
+    fn take_notice(&self, notice: CommitNotice) -> bool {
+        match notice {
+            CommitNotice::Committed(commit) => {
+                if let Some(last) = commit.events.last() {
+                    self.shared.announcement.stored(last.position());
+                }
+                self.shared.follow(&commit)
+            }
+            CommitNotice::Hint => {
+                self.shared.announcement.anything();
+                false
+            }
+        }
+    }
+
+    /// Whether the log has to be read for this.
+    fn heard(&mut self, heard: Heard) -> bool {
+        match heard {
+            Heard::Listening(listened) => {
+                self.listened(listened);
+                // What was committed meanwhile was not heard of.
+                matches!(self.ear, Ear::Open(_))
+            }
+            Heard::Hint(hint) => {
+                // The store may have told already what the hint is about.
+                while let Some(notice) = self.commits.as_mut().and_then(Commits::try_next) {
+                    if !self.take_notice(notice) {
+                        return true;
+                    }
+                }
+                debug!(?hint, "woken by the bus");
+                hint.claimed_position().is_none_or(|at| at > self.shared.tip().position())
+            }
+            Heard::End => {
+                count(&self.shared.counters.failed_listens);
+                warn!("the bus ended; the tail looks by itself and listens again");
+                self.ear = Ear::Closed;
+                false
+            }
+        }
+    }
+
+    /// After the stop: announces what appends under way still store.
+    async fn settle(&mut self) {
+        self.shared.appends.close();
+        let appends = self.shared.appends.clone();
+        let mut answered = pin!(appends.wait());
+        loop {
+            tokio::select! {
+                biased;
+                notice = next_notice(&mut self.commits) => match notice {
+                    Some(notice) => drop(self.take_notice(notice)),
+                    None => self.commits = None,
+                },
+                () = &mut answered => return,
+            }
         }
     }
 }
 
-/// Takes every hint that waits, at least one. Without a listener, or when it
-/// ends, never returns: the fallback comes next, and listens anew, so that a
-/// bus that ends at once is not asked without a pause.
-async fn next_hint(listener: &mut Option<Listener>, ended: &AtomicU64) -> Hint {
-    if let Some(hints) = listener
-        && let Some(mut newest) = hints.next().await
-    {
-        for _ in 0..HINTS_AT_ONCE {
-            match hints.next().now_or_never() {
-                Some(Some(hint)) => newest = hint,
-                Some(None) | None => break,
-            }
+async fn next_notice(commits: &mut Option<Commits>) -> Option<CommitNotice> {
+    match commits {
+        Some(commits) => commits.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the tail hears from the bus.
+enum Heard {
+    Listening(Result<Listener>),
+    Hint(Hint),
+    End,
+}
+
+impl Ear {
+    /// Takes every hint that waits, at least one.
+    async fn hear(&mut self) -> Heard {
+        match self {
+            Self::Closed => std::future::pending().await,
+            Self::Opening(listening) => Heard::Listening(listening.await),
+            Self::Open(hints) => match hints.next().await {
+                Some(first) => Heard::Hint(newest(first, hints)),
+                None => Heard::End,
+            },
         }
-        return newest;
     }
-    if listener.take().is_some() {
-        count(ended);
-        warn!("the bus ended; the tail looks by itself and listens again");
+}
+
+fn newest(mut newest: Hint, hints: &mut Listener) -> Hint {
+    for _ in 0..HINTS_AT_ONCE {
+        match hints.next().now_or_never() {
+            Some(Some(hint)) => newest = later(newest, hint),
+            Some(None) | None => break,
+        }
     }
-    std::future::pending().await
+    newest
+}
+
+/// The one for which the log is read rather.
+fn later(one: Hint, other: Hint) -> Hint {
+    match (one.claimed_position(), other.claimed_position()) {
+        (Some(one), Some(other)) => Hint::at(one.max(other)),
+        _ => Hint::anything(),
+    }
 }

@@ -33,7 +33,7 @@ impl Position {
     ///
     /// Panics after 2⁶³ − 1 positions.
     #[must_use]
-    pub fn next(self) -> Self {
+    pub const fn next(self) -> Self {
         Self::new(self.0 + 1).expect("fewer than 2^63 positions in a log")
     }
 }

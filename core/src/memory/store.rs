@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use crate::commit::{Boundary, BoundaryFact, Facts, Group, LogHead};
+use crate::commit::{Boundary, BoundaryFact, CommitFeed, Commits, Facts, Group, LogHead};
 use crate::{
     Append, Appended, Cursor, Direction, Error, Event, EventId, EventStore, Mark, Page, Position,
     Read, Result, Scope, StreamId, StreamSpan, Timestamp, Version,
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     log: Arc<RwLock<Log>>,
+    feed: Arc<CommitFeed>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,7 +54,7 @@ impl MemoryStore {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { log: Arc::new(RwLock::new(log)) }
+        Self { log: Arc::new(RwLock::new(log)), feed: Arc::default() }
     }
 
     /// Replaces the log by another one under the feet of everybody who uses it,
@@ -69,7 +70,12 @@ impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         append.validate()?;
         // Nothing panics between the first change and the last, so a poisoned lock is a whole log.
-        self.log.write().unwrap_or_else(PoisonError::into_inner).append(append)
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        let (from, stored) = (log.head().cursor, log.events.len());
+        let outcome = log.append(append);
+        // Under the lock, so that commits are told in their order.
+        self.feed.committed(from, log.events[stored..].iter().cloned());
+        outcome
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
@@ -78,6 +84,10 @@ impl EventStore for MemoryStore {
 
     async fn head(&self) -> Result<Cursor> {
         Ok(self.log.read().unwrap_or_else(PoisonError::into_inner).head().cursor)
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        Some(self.feed.subscribe())
     }
 }
 
@@ -115,10 +125,9 @@ impl Log {
     }
 
     fn head(&self) -> LogHead {
-        self.events.last().map_or(LogHead::EMPTY, |event| LogHead {
-            cursor: event.cursor(),
-            recorded_at: event.recorded_at(),
-        })
+        self.events
+            .last()
+            .map_or(LogHead::EMPTY, |event| LogHead::after(event.cursor(), event.recorded_at()))
     }
 
     fn version(&self, stream: &StreamId) -> Option<Version> {

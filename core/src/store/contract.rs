@@ -2,6 +2,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::commit::Commits;
 use crate::{Append, Appended, Cursor, Page, Read, Result};
 
 /// A durable, append-only log of events, divided into streams.
@@ -85,27 +86,36 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 /// 22. Whatever is appended, repeated and read, in whatever order, the answers
 ///     are those of the suite's model \[`agrees_with_the_model`\].
 ///
+/// *If the store tells its commits*
+///
+/// 23. **Only what is stored is told,** after the commit and in its order: the
+///     events of a notice are those that a read after its `from` returns, to the
+///     byte \[`what_is_told_is_stored`\], and an append that fails is not told
+///     \[`a_failed_append_is_not_told`\].
+/// 24. **What is stored is told,** by its events or by a hint
+///     \[`what_is_stored_is_told`\].
+///
 /// *If the log outlives the store*
 ///
-/// 23. What was acknowledged is there when the store is opened again
+/// 25. What was acknowledged is there when the store is opened again
 ///     \[`reopening_keeps_the_log`\], ids are still known
 ///     \[`ids_are_known_after_reopening`\], and positions go on
 ///     \[`positions_go_on_after_reopening`\].
 ///
 /// *If the log can be replaced under the store*
 ///
-/// 24. Old cursors are refused \[`a_restored_log_refuses_old_cursors`\],
+/// 26. Old cursors are refused \[`a_restored_log_refuses_old_cursors`\],
 ///     nothing is remembered of events that are gone
 ///     \[`a_restored_log_is_appended_to_as_it_is`\], and subscriptions are told
 ///     \[`a_running_subscription_is_told_of_a_restore`\].
 ///
 /// *If several processes share the log*
 ///
-/// 25. Whoever else has it open, by another handle or driver or in another
+/// 27. Whoever else has it open, by another handle or driver or in another
 ///     process, sees what is appended and may append
 ///     \[`processes_share_one_log`\], and of all of them exactly one wins each
 ///     version \[`one_process_wins_each_version`\].
-/// 26. **They take turns.** Of those that append without a pause each gets its
+/// 28. **They take turns.** Of those that append without a pause each gets its
 ///     share, and none is told of a lock \[`processes_take_turns`\]. A program
 ///     that takes no turns and holds the lock past the store's deadline makes
 ///     an append [`Busy`] \[`a_lock_held_past_the_deadline_is_busy`\].
@@ -169,4 +179,12 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Backend`](crate::ErrorKind::Backend).
     async fn head(&self) -> Result<Cursor>;
+
+    /// What this handle's own writer commits from now on, so that the hubs of
+    /// the process need not read it back. `None` if the store does not tell:
+    /// then hubs read the log after each append. A store that is built on
+    /// [`Writer`](crate::commit::Writer) returns
+    /// [`Writer::commits`](crate::commit::Writer::commits); a wrapper returns what
+    /// the store inside returns, unless it changes events.
+    fn commits(&self) -> Option<Commits>;
 }

@@ -20,6 +20,7 @@ pub struct Read {
     limit: usize,
     max_bytes: usize,
     filter: Filter,
+    is_live: bool,
 }
 
 /// Which part of a log is read. Exhaustive: a backend has to obey all of it.
@@ -95,6 +96,7 @@ impl Read {
             limit: Self::DEFAULT_LIMIT,
             max_bytes: Self::DEFAULT_MAX_BYTES,
             filter: Filter::everything(),
+            is_live: false,
         }
     }
 
@@ -166,6 +168,14 @@ impl Read {
         self
     }
 
+    /// Live delivery waits for this read: the tail of a hub asks for it. A store
+    /// whose reads queue keeps a reader for such ones, so that they do not wait
+    /// behind others.
+    pub fn live(mut self) -> Self {
+        self.is_live = true;
+        self
+    }
+
     /// Which part of the log. For backends, as the accessors below.
     #[must_use]
     pub fn scope(&self) -> &Scope {
@@ -194,5 +204,11 @@ impl Read {
     #[must_use]
     pub fn wanted(&self) -> &Filter {
         &self.filter
+    }
+
+    /// Whether live delivery waits for it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.is_live
     }
 }

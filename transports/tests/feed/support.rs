@@ -300,4 +300,8 @@ impl EventStore for Failing {
         outcome(&self.read)?;
         self.inner.head().await
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
+    }
 }

@@ -290,6 +290,10 @@ impl EventStore for Gated {
     async fn head(&self) -> Result<Cursor> {
         self.inner.head().await
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,6 +82,10 @@ impl EventStore for Counting {
     async fn head(&self) -> Result<Cursor> {
         self.log.head().await
     }
+
+    fn commits(&self) -> Option<crate::commit::Commits> {
+        None
+    }
 }
 
 async fn log_of(store: &Counting) -> Vec<Event> {

@@ -303,6 +303,10 @@ impl EventStore for Overtaking {
     async fn head(&self) -> downlink::Result<Cursor> {
         self.store.head().await
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        None
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use downlink::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
-/// What everybody takes up who waits for an answer of the writer.
+/// The bounds of a writer's queue, in entries and in bytes. What is under way
+/// counts until it is answered.
 #[derive(Debug)]
-pub struct Room {
+pub(super) struct Room {
     entries: AtomicUsize,
     bytes: AtomicUsize,
     max_entries: usize,
@@ -13,20 +14,14 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for so many entries, and for so many bytes of them.
-    #[must_use]
-    pub fn new(max_entries: usize, max_bytes: usize) -> Arc<Self> {
+    pub(super) fn new(max_entries: usize, max_bytes: usize) -> Arc<Self> {
         let (entries, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self { entries, bytes, max_entries, max_bytes })
     }
 
-    /// Takes a place for an entry of so many bytes. One that is larger than the
-    /// room has its place if nobody else waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Overloaded`](ErrorKind::Overloaded) at once if there is none.
-    pub fn enter(self: &Arc<Self>, bytes: usize) -> Result<Ticket> {
+    /// Takes a place for an entry of so many bytes, or is `Overloaded` at once.
+    /// An entry that is larger than the room gets a place if it is alone.
+    pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Ticket> {
         let entries = self.entries.fetch_add(1, Ordering::AcqRel);
         let waiting = self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let ticket = Ticket { room: Arc::clone(self), bytes };
@@ -42,10 +37,10 @@ impl Room {
     }
 }
 
-/// A place in the queue, given back when it is dropped.
+/// A place in the room, given back when it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Ticket {
+pub(super) struct Ticket {
     room: Arc<Room>,
     bytes: usize,
 }
@@ -54,5 +49,20 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.room.entries.fetch_sub(1, Ordering::AcqRel);
         self.room.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_bounded_in_entries_and_in_bytes() {
+        let room = Room::new(2, 100);
+        let large = room.enter(1_000).expect("alone, however large");
+        assert_eq!(room.enter(1).unwrap_err().kind(), ErrorKind::Overloaded);
+        drop(large);
+        let _two = [room.enter(50).unwrap(), room.enter(50).unwrap()];
+        assert_eq!(room.enter(0).unwrap_err().kind(), ErrorKind::Overloaded);
     }
 }

@@ -1,0 +1,245 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Notify;
+
+use crate::{Cursor, Event};
+
+/// Transactions that a follower may be behind before it has to read the log.
+const MAX_COMMITS: usize = 1_024;
+
+/// The bytes of events that a follower may be behind before it has to read the
+/// log.
+const MAX_BYTES: usize = 16 << 20;
+
+/// What one transaction of this process stored.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The head of the log that the events follow, read inside the transaction.
+    pub from: Cursor,
+    /// The events, in the order of their positions, at least one.
+    pub events: Arc<[Event]>,
+}
+
+/// What a store tells of its own commits.
+#[derive(Clone, Debug)]
+pub enum CommitNotice {
+    /// These events are stored.
+    Committed(Commit),
+    /// Something may be stored: read the log to find out.
+    Hint,
+}
+
+/// The sending end of [`Commits`]: what a writer tells the hubs of its process.
+///
+/// Sending never waits. A follower that is too far behind gets a hint in the
+/// place of the events and reads the log.
+#[derive(Debug, Default)]
+pub struct CommitFeed {
+    followers: Mutex<Vec<Weak<Mailbox>>>,
+}
+
+impl CommitFeed {
+    /// A feed without followers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins to follow.
+    #[must_use]
+    pub fn subscribe(&self) -> Commits {
+        let mailbox = Arc::new(Mailbox::default());
+        lock(&self.followers).push(Arc::downgrade(&mailbox));
+        Commits { mailbox }
+    }
+
+    /// Tells that these events are stored and follow `from`. Call it after the
+    /// commit is certain, in the order of the commits.
+    pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
+        let mut followers = lock(&self.followers);
+        followers.retain(|follower| follower.strong_count() > 0);
+        if followers.is_empty() {
+            return;
+        }
+        let commit = Commit { from, events: events.into_iter().collect() };
+        if commit.events.is_empty() {
+            return;
+        }
+        let bytes = commit.events.iter().map(Event::size).sum();
+        for follower in followers.iter().filter_map(Weak::upgrade) {
+            follower.put(commit.clone(), bytes);
+        }
+    }
+
+    /// Tells that something may be stored.
+    pub fn hint(&self) {
+        for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
+            follower.hint();
+        }
+    }
+}
+
+impl Drop for CommitFeed {
+    fn drop(&mut self) {
+        for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
+            follower.close();
+        }
+    }
+}
+
+/// The commits that a store's own writer makes, from when it was asked for them.
+///
+/// A hub puts the events into its ring without reading the log, if they follow
+/// exactly the event that the ring ends with. Bounded in count and bytes.
+#[derive(Debug)]
+pub struct Commits {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Commits {
+    /// Waits for the next notice; `None` when the store is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future takes no notice along.
+    pub async fn next(&mut self) -> Option<CommitNotice> {
+        loop {
+            {
+                let mut letters = self.mailbox.letters();
+                let notice = letters.take();
+                if notice.is_some() || letters.is_closed {
+                    return notice;
+                }
+            }
+            self.mailbox.arrived.notified().await;
+        }
+    }
+
+    /// The next notice, if there is one.
+    pub fn try_next(&mut self) -> Option<CommitNotice> {
+        self.mailbox.letters().take()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    letters: Mutex<Letters>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Letters {
+    commits: VecDeque<(Commit, usize)>,
+    bytes: usize,
+    is_hinted: bool,
+    is_closed: bool,
+}
+
+impl Mailbox {
+    fn letters(&self) -> MutexGuard<'_, Letters> {
+        lock(&self.letters)
+    }
+
+    fn put(&self, commit: Commit, bytes: usize) {
+        let mut letters = self.letters();
+        let is_full = letters.commits.len() >= MAX_COMMITS || letters.bytes + bytes > MAX_BYTES;
+        // What follows something that was dropped fits nowhere, so it is not kept either.
+        if is_full || letters.is_hinted {
+            letters.is_hinted = true;
+        } else {
+            letters.bytes += bytes;
+            letters.commits.push_back((commit, bytes));
+        }
+        drop(letters);
+        self.arrived.notify_one();
+    }
+
+    fn hint(&self) {
+        self.letters().is_hinted = true;
+        self.arrived.notify_one();
+    }
+
+    fn close(&self) {
+        self.letters().is_closed = true;
+        self.arrived.notify_one();
+    }
+}
+
+impl Letters {
+    /// Commits come before the hint: they were made before it.
+    fn take(&mut self) -> Option<CommitNotice> {
+        if let Some((commit, bytes)) = self.commits.pop_front() {
+            self.bytes -= bytes;
+            return Some(CommitNotice::Committed(commit));
+        }
+        std::mem::take(&mut self.is_hinted).then_some(CommitNotice::Hint)
+    }
+}
+
+/// Nothing panics between two changes that belong together.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{NewEvent, Position, Timestamp, Version};
+
+    fn event(position: u64) -> Event {
+        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let stream = "flight-UA1545".try_into().unwrap();
+        let position = Position::new(position).unwrap();
+        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    fn is_hint(notice: Option<&CommitNotice>) -> bool {
+        matches!(notice, Some(CommitNotice::Hint))
+    }
+
+    #[test]
+    fn a_follower_that_is_too_far_behind_gets_a_hint_after_what_it_has() {
+        let feed = CommitFeed::new();
+        let mut commits = feed.subscribe();
+        for position in 1..=2_000 {
+            feed.committed(Cursor::START, [event(position)]);
+        }
+        let mut taken = 0;
+        while let Some(CommitNotice::Committed(_)) = commits.try_next() {
+            taken += 1;
+        }
+        assert_eq!(taken, MAX_COMMITS);
+        // The hint was the notice that ended the loop; what comes later is kept again.
+        assert!(commits.try_next().is_none());
+        feed.committed(Cursor::START, [event(3_000)]);
+        assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
+    }
+
+    #[test]
+    fn nothing_is_kept_behind_a_hint() {
+        let feed = CommitFeed::new();
+        let mut commits = feed.subscribe();
+        feed.committed(Cursor::START, [event(1)]);
+        feed.hint();
+        feed.committed(Cursor::START, [event(2)]);
+        assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
+        assert!(is_hint(commits.try_next().as_ref()));
+        assert!(commits.try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_the_feed_and_not_before_everything_was_taken() {
+        let feed = CommitFeed::new();
+        let (mut one, mut other) = (feed.subscribe(), feed.subscribe());
+        assert!(one.next().now_or_never().is_none());
+        feed.hint();
+        drop(feed);
+        for commits in [&mut one, &mut other] {
+            assert!(is_hint(commits.next().await.as_ref()));
+            assert!(commits.next().await.is_none());
+        }
+    }
+}

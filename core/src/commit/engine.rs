@@ -1,0 +1,304 @@
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use tracing::{error, warn};
+
+use super::batch::{Batch, Pending};
+use super::job::AnyJob;
+use super::queue::{Load, Next, Queue};
+use super::{CommitFeed, CommitOutcome, Driver, Linger, LogHead, Plan, WriterOptions, scan};
+use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
+
+/// The appends of one group may have this many bytes before it is closed.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// How far the clock may differ from the log before that is logged: a minute.
+const CLOCK_TOLERANCE_MICROS: u64 = 60_000_000;
+
+/// The pause before the writer goes on after a panic of its own.
+const AFTER_A_PANIC: Duration = Duration::from_millis(100);
+
+/// The one task or thread that writes.
+pub(super) struct Engine<D: Driver> {
+    driver: D,
+    queue: Arc<Queue<D>>,
+    feed: Arc<CommitFeed>,
+    options: WriterOptions,
+    /// How many appends the last transaction had.
+    last: usize,
+    clock_was_behind: bool,
+}
+
+/// Why a transaction failed, as far as it matters for what was written.
+enum Failure {
+    /// It did not begin: no append of the group is to blame, and nothing was
+    /// written.
+    Begin(Error),
+    /// Nothing was written.
+    Work(Error),
+    /// It may be stored.
+    Unknown(Error),
+}
+
+/// A transaction under way: what it was given and what was decided.
+struct Attempt {
+    batches: Vec<Batch>,
+    plans: Vec<Plan>,
+    from: Cursor,
+    is_committing: bool,
+}
+
+impl Attempt {
+    fn of(pending: Vec<Pending>) -> Self {
+        let batches = vec![Batch::of(pending)];
+        Self { batches, plans: Vec::new(), from: Cursor::START, is_committing: false }
+    }
+
+    fn appends(&self) -> usize {
+        self.batches.iter().map(Batch::len).sum()
+    }
+}
+
+impl<D: Driver> Engine<D> {
+    pub(super) fn new(
+        driver: D,
+        queue: Arc<Queue<D>>,
+        feed: Arc<CommitFeed>,
+        options: WriterOptions,
+    ) -> Self {
+        Self { driver, queue, feed, options, last: 0, clock_was_behind: false }
+    }
+
+    /// Serves the queue until it is closed and empty. A panic costs the
+    /// transaction in which it happens, and not the writer.
+    pub(super) async fn run(mut self) {
+        let _abandoned = AbandonOnDrop(Arc::clone(&self.queue));
+        while let Err(panic) = unwound(self.serve()).await {
+            error!(error = %panic, "the writer panicked; it goes on");
+            let _ = unwound(self.driver.discard()).await;
+            pause::<D>(AFTER_A_PANIC).await;
+        }
+        let _ = unwound(self.driver.close()).await;
+    }
+
+    async fn serve(&mut self) {
+        loop {
+            let mut load = Load::new(self.options.group_events(), GROUP_BYTES);
+            match self.queue.next(&mut load).await {
+                None => return,
+                Some(Next::Job(job)) => self.job(job).await,
+                Some(Next::Appends(first)) => self.appends(first, load).await,
+            }
+        }
+    }
+
+    /// Commits these appends and those that arrive meanwhile.
+    async fn appends(&mut self, mut first: Vec<Pending>, mut load: Load) {
+        if D::LINGER == Linger::BeforeBegin {
+            let deadline = Instant::now() + self.options.linger();
+            while self.wait_for_more(&load, deadline).await {
+                first.extend(self.queue.take(&mut load));
+            }
+        }
+        let mut attempt = Attempt::of(first);
+        let outcome = self.attempt(&mut attempt, Some(&mut load)).await;
+        self.last = load.appends;
+        // Those that fail are divided until only the guilty fail.
+        let mut left = self.settle(attempt, outcome);
+        while let Some(pending) = left.pop() {
+            let mut attempt = Attempt::of(pending);
+            let outcome = self.attempt(&mut attempt, None).await;
+            left.append(&mut self.settle(attempt, outcome));
+        }
+    }
+
+    /// Answers what is certain. Returns the appends that have to be tried again,
+    /// the last group first.
+    fn settle(&mut self, attempt: Attempt, outcome: Result<(), Failure>) -> Vec<Vec<Pending>> {
+        let appends = attempt.appends();
+        let Attempt { batches, plans, from, .. } = attempt;
+        match outcome {
+            Ok(()) => {
+                self.watch_clock(&plans);
+                self.feed.committed(from, plans.iter().flat_map(|plan| &plan.rows).cloned());
+                for (batch, plan) in batches.into_iter().zip(plans) {
+                    batch.answer(plan);
+                }
+                Vec::new()
+            }
+            Err(Failure::Work(error)) if appends > 1 => {
+                warn!(%error, appends, "a group of appends failed: trying each half of it");
+                let mut first: Vec<_> = batches.into_iter().flat_map(Batch::into_pending).collect();
+                let second = first.split_off(appends / 2);
+                vec![second, first]
+            }
+            Err(Failure::Begin(error) | Failure::Work(error)) => {
+                for batch in batches {
+                    batch.fail(&error);
+                }
+                Vec::new()
+            }
+            Err(Failure::Unknown(error)) => {
+                warn!(%error, appends, "a commit failed: finding out what was stored");
+                self.feed.hint();
+                let unsettled = |(batch, plan): (Batch, &Plan)| batch.unsettled(plan, &error);
+                let left: Vec<_> = batches.into_iter().zip(&plans).flat_map(unsettled).collect();
+                if left.is_empty() { Vec::new() } else { vec![left] }
+            }
+        }
+    }
+
+    /// Runs one transaction. With a load, appends that arrive join it.
+    async fn attempt(
+        &mut self,
+        attempt: &mut Attempt,
+        load: Option<&mut Load>,
+    ) -> Result<(), Failure> {
+        let outcome = unwound(self.transaction(attempt, load)).await;
+        let outcome = outcome.unwrap_or_else(|panic| {
+            let failure = if attempt.is_committing { Failure::Unknown } else { Failure::Work };
+            Err(failure(panic))
+        });
+        if outcome.is_err() {
+            let _ = unwound(self.driver.discard()).await;
+        }
+        outcome
+    }
+
+    async fn transaction(
+        &mut self,
+        attempt: &mut Attempt,
+        mut load: Option<&mut Load>,
+    ) -> Result<(), Failure> {
+        let by = self.options.busy_by();
+        let begun = self.options.bounded(self.driver.begin(by), "begin a transaction").await;
+        let mut head = begun.map_err(Failure::Begin)?;
+        attempt.from = head.cursor;
+        // While it works, more appends arrive: the time in which appenders make their next one is
+        // not lost to the disk.
+        let mut linger_until = None;
+        loop {
+            let batch = attempt.batches.last().expect("an attempt has a batch");
+            let stored = self.options.bounded(store(&mut self.driver, batch, head), "store events");
+            let plan = stored.await.map_err(Failure::Work)?;
+            head = plan.head;
+            attempt.plans.push(plan);
+            let Some(load) = load.as_deref_mut().filter(|_| D::LINGER == Linger::InTransaction)
+            else {
+                break;
+            };
+            let linger = self.options.linger();
+            let deadline = *linger_until.get_or_insert_with(|| Instant::now() + linger);
+            if self.driver.is_wanted() || !self.wait_for_more(load, deadline).await {
+                break;
+            }
+            attempt.batches.push(Batch::of(self.queue.take(load)));
+        }
+        attempt.is_committing = true;
+        let committed = self.driver.commit();
+        match self.options.bounded(committed.map(Ok), "commit").await {
+            Ok(CommitOutcome::Committed) => Ok(()),
+            Ok(CommitOutcome::NotCommitted(error)) => Err(Failure::Work(error)),
+            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(Failure::Unknown(error)),
+        }
+    }
+
+    /// Waits a little if fewer appends came than last time: those that were
+    /// answered with it are likely on their way, and a lone appender has none to
+    /// wait for. Tells whether some arrived.
+    async fn wait_for_more(&mut self, load: &Load, deadline: Instant) -> bool {
+        if load.appends >= self.last || load.is_full() {
+            return false;
+        }
+        self.queue.wait(1, Some(deadline)).await;
+        self.queue.has_append()
+    }
+
+    /// Runs a job in a transaction of its own.
+    async fn job(&mut self, mut job: Box<dyn AnyJob<D>>) {
+        let outcome = unwound(self.job_transaction(&mut *job)).await.unwrap_or_else(Err);
+        if outcome.is_err() {
+            let _ = unwound(self.driver.discard()).await;
+        }
+        job.answer(outcome);
+    }
+
+    async fn job_transaction(&mut self, job: &mut dyn AnyJob<D>) -> Result<()> {
+        self.driver.begin(self.options.busy_by()).await?;
+        let tx = self.driver.tx().await?;
+        if !job.run(tx).await? {
+            self.driver.discard().await;
+            return Ok(());
+        }
+        match self.driver.commit().await {
+            CommitOutcome::Committed => Ok(()),
+            CommitOutcome::NotCommitted(error) => Err(error),
+            CommitOutcome::Unknown(error) => Err(Error::with_source(
+                ErrorKind::OutcomeUnknown,
+                "whether a transaction was committed could not be found out: repeat it",
+                error,
+            )),
+        }
+    }
+
+    fn watch_clock(&mut self, plans: &[Plan]) {
+        let Some(plan) = plans.last() else { return };
+        let now = Timestamp::now().as_micros();
+        let behind = plan.head.recorded_at.as_micros().saturating_sub(now);
+        let is_behind = behind > CLOCK_TOLERANCE_MICROS;
+        if is_behind && !self.clock_was_behind {
+            warn!(seconds = behind / 1_000_000, "the clock is behind the last event of the log");
+        }
+        self.clock_was_behind = is_behind;
+    }
+}
+
+/// Decides one batch and inserts what won, so that the next one finds it like
+/// everything else.
+async fn store<D: Driver>(driver: &mut D, batch: &Batch, head: LogHead) -> Result<Plan> {
+    let needs = batch.group.needs();
+    let mut facts = driver.facts(&needs).await?;
+    for (boundary, scan) in needs.boundaries.iter().zip(&batch.scans) {
+        facts.boundaries.push(scan::answer(driver, boundary, *scan).await?);
+    }
+    let plan = batch.group.decide(&facts, head, Timestamp::now());
+    if !plan.rows.is_empty() {
+        driver.insert(&plan).await?;
+    }
+    Ok(plan)
+}
+
+/// The future's output, or an error in place of its panic.
+async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Error::new(ErrorKind::Backend, format!("the code under a transaction panicked: {text}"))
+}
+
+async fn pause<D: Driver>(duration: Duration) {
+    if D::BLOCKING {
+        std::thread::sleep(duration);
+    } else {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Whatever ends the writer, no caller waits for it any more.
+struct AbandonOnDrop<D: Driver>(Arc<Queue<D>>);
+
+impl<D: Driver> Drop for AbandonOnDrop<D> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}

@@ -1,0 +1,133 @@
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use crate::{Error, ErrorKind, Result};
+
+/// How a [`Writer`](super::Writer) queues and groups.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct WriterOptions {
+    queue: usize,
+    queue_bytes: usize,
+    group_events: usize,
+    linger: Duration,
+    busy_deadline: Duration,
+    step_deadline: Option<Duration>,
+}
+
+impl WriterOptions {
+    /// The defaults, each of which its setter describes.
+    pub const fn new() -> Self {
+        Self {
+            queue: 4_096,
+            queue_bytes: 64 << 20,
+            group_events: 4_096,
+            linger: Duration::from_micros(300),
+            busy_deadline: Duration::from_secs(5),
+            step_deadline: None,
+        }
+    }
+
+    /// How many appends and jobs may wait for their answer: 4,096 by default, at
+    /// least one. One more is answered `Overloaded` at once.
+    pub const fn with_queue(mut self, entries: usize) -> Self {
+        self.queue = if entries == 0 { 1 } else { entries };
+        self
+    }
+
+    /// How many bytes of events those that wait may have together: 64 MiB by
+    /// default. One more is answered `Overloaded` at once, unless it is alone.
+    pub const fn with_queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// How many events one transaction takes before it leaves the appends that
+    /// still wait to the next: 4,096 by default, at least one. 1 commits every
+    /// append alone.
+    pub const fn with_group(mut self, events: usize) -> Self {
+        self.group_events = if events == 0 { 1 } else { events };
+        self
+    }
+
+    /// How long the writer waits, at most, until as many appends have come as
+    /// the last time: 300 µs by default. A lone appender never waits.
+    pub const fn with_linger(mut self, linger: Duration) -> Self {
+        self.linger = at_most_a_day(linger);
+        self
+    }
+
+    /// How long to wait for a lock that others hold: 5 s by default, a day at
+    /// most. Then the call is answered `Busy`.
+    pub const fn with_busy_deadline(mut self, deadline: Duration) -> Self {
+        self.busy_deadline = at_most_a_day(deadline);
+        self
+    }
+
+    /// How long the events of one batch may take to be stored, and a commit to
+    /// answer, for a driver that is not blocking: without limit by default. A
+    /// commit that takes longer has no certain outcome.
+    pub const fn with_step_deadline(mut self, deadline: Duration) -> Self {
+        self.step_deadline = Some(at_most_a_day(deadline));
+        self
+    }
+
+    /// The number of appends and jobs that may wait.
+    #[must_use]
+    pub const fn queue(&self) -> usize {
+        self.queue
+    }
+
+    /// The bytes that those that wait may have.
+    #[must_use]
+    pub const fn queue_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
+    /// The events of one transaction.
+    #[must_use]
+    pub const fn group_events(&self) -> usize {
+        self.group_events
+    }
+
+    /// How long the writer waits for more appends.
+    #[must_use]
+    pub const fn linger(&self) -> Duration {
+        self.linger
+    }
+
+    /// How long it waits for a lock.
+    #[must_use]
+    pub const fn busy_deadline(&self) -> Duration {
+        self.busy_deadline
+    }
+
+    pub(super) fn busy_by(&self) -> Instant {
+        Instant::now() + self.busy_deadline
+    }
+
+    /// Runs a step of the driver within the deadline.
+    pub(super) async fn bounded<T>(
+        &self,
+        step: impl Future<Output = Result<T>>,
+        doing: &str,
+    ) -> Result<T> {
+        let Some(deadline) = self.step_deadline else { return step.await };
+        tokio::time::timeout(deadline, step).await.unwrap_or_else(|_| {
+            let message = format!("could not {doing} within {deadline:?}");
+            Err(Error::new(ErrorKind::Unavailable, message))
+        })
+    }
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// "Never" is said with durations that cannot be added to a time.
+const fn at_most_a_day(duration: Duration) -> Duration {
+    const DAY: Duration = Duration::from_hours(24);
+    if duration.as_secs() >= DAY.as_secs() { DAY } else { duration }
+}

@@ -1,0 +1,88 @@
+use super::{Boundary, BoundaryFact, Driver};
+use crate::{Append, Check, Cursor, EventStore, Filter, Read, Result};
+
+/// How far a boundary was looked at before the append was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// Not at all.
+    NotYet,
+    /// Nothing that matches came up to here.
+    ClearUpTo(Cursor),
+    /// This is the first event that matches.
+    Found(Cursor),
+}
+
+/// Looks at the boundaries of an append before it is queued, so that its
+/// transaction looks only at what came later. One scan for each, in order.
+pub(super) async fn scan(append: &Append, store: &dyn EventStore) -> Result<Vec<Scan>> {
+    let mut scans = Vec::new();
+    for check in &append.checks {
+        if let Check::NothingAfter(filter, after) = check {
+            scans.push(scan_boundary(filter, *after, store).await?);
+        }
+    }
+    Ok(scans)
+}
+
+async fn scan_boundary(filter: &Filter, mut after: Cursor, store: &dyn EventStore) -> Result<Scan> {
+    loop {
+        let page = match store.read(first_match(filter, after)).await {
+            Ok(page) => page,
+            // The transaction looks again, and tells.
+            Err(error) if error.is_other_history() => return Ok(Scan::NotYet),
+            Err(error) => return Err(error),
+        };
+        if let Some(event) = page.events.first() {
+            return Ok(Scan::Found(event.cursor()));
+        }
+        if !page.more {
+            return Ok(Scan::ClearUpTo(page.scanned));
+        }
+        after = page.scanned;
+    }
+}
+
+/// Answers a boundary inside the transaction. What was found before is trusted
+/// as far as its cursor still names an event of this log: then everything below
+/// it is unchanged, too.
+pub(super) async fn answer<D: Driver>(
+    driver: &mut D,
+    boundary: &Boundary<'_>,
+    scan: Scan,
+) -> Result<BoundaryFact> {
+    let after = match scan {
+        Scan::Found(cursor) if is_current(driver, cursor).await? => {
+            return Ok(BoundaryFact::Found(cursor));
+        }
+        Scan::ClearUpTo(cursor) if is_current(driver, cursor).await? => cursor,
+        _ => boundary.after,
+    };
+    let mut read = first_match(boundary.filter, after);
+    loop {
+        let page = match driver.read(read.clone()).await {
+            Ok(page) => page,
+            Err(error) if error.is_other_history() => return Ok(BoundaryFact::OtherHistory(error)),
+            Err(error) => return Err(error),
+        };
+        if let Some(event) = page.events.first() {
+            return Ok(BoundaryFact::Found(event.cursor()));
+        }
+        if !page.more {
+            return Ok(BoundaryFact::Clear);
+        }
+        read = read.resume(page.scanned);
+    }
+}
+
+async fn is_current<D: Driver>(driver: &mut D, cursor: Cursor) -> Result<bool> {
+    match driver.read(Read::log().resume(cursor).limit(0)).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_other_history() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first event that matches after a cursor, and nothing else.
+fn first_match(filter: &Filter, after: Cursor) -> Read {
+    Read::log().resume(after).filter(filter.clone()).limit(1)
+}
