@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::reader::spawn;
+use crate::snapshot::head;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
 /// appended.
@@ -198,7 +199,9 @@ impl Poller {
             .and_then(|mut statement| statement.query_row((), |row| row.get(0)))
             .map_err(failed("look for what others have written"))?;
         if self.lookout.saw(version, is_new) {
-            self.local.wake(Hint::anything());
+            if let Some(hint) = self.lookout.hint(head(connection)?) {
+                self.local.wake(hint);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,9 @@
 use std::time::{Duration, Instant};
 
+use downlink::Hint;
+
+use crate::HeadRow;
+
 /// Returns a number that differs from the last time if another connection has
 /// committed since. Costs two or three microseconds, and pins nothing.
 pub const DATA_VERSION: &str = "PRAGMA data_version";
@@ -74,6 +78,7 @@ impl Default for BusOptions {
 pub struct Lookout {
     options: BusOptions,
     version: Option<i64>,
+    head: Option<HeadRow>,
     changed: Instant,
     is_blind: bool,
 }
@@ -82,7 +87,7 @@ impl Lookout {
     /// One who has seen nothing yet.
     #[must_use]
     pub fn new(options: BusOptions) -> Self {
-        Self { options, version: None, changed: Instant::now(), is_blind: false }
+        Self { options, version: None, head: None, changed: Instant::now(), is_blind: false }
     }
 
     /// Takes what [`DATA_VERSION`] returned, and tells whether there may be
@@ -97,9 +102,22 @@ impl Lookout {
         changed
     }
 
+    /// Takes the head of the log after a change, and tells what to hint at. A
+    /// hint at a position lets hubs that know of it already leave the log alone;
+    /// a change that appended nothing, such as a step of a projection, is none;
+    /// and a head that is elsewhere than above the last one is another log.
+    pub fn hint(&mut self, head: HeadRow) -> Option<Hint> {
+        match self.head.replace(head) {
+            Some(last) if last == head => None,
+            Some(last) if last.position < head.position => Some(Hint::at(head.position)),
+            _ => Some(Hint::anything()),
+        }
+    }
+
     /// Takes that the file could not be looked at, and tells whether it could
     /// be before.
     pub fn failed(&mut self) -> bool {
+        self.head = None;
         !std::mem::replace(&mut self.is_blind, true)
     }
 
@@ -114,6 +132,8 @@ impl Lookout {
 
 #[cfg(test)]
 mod tests {
+    use downlink::{EventId, Position, Timestamp};
+
     use super::*;
 
     #[test]
@@ -136,5 +156,24 @@ mod tests {
         assert_eq!(lookout.pause(), Duration::from_millis(25));
         assert!(lookout.saw(2, false));
         assert!(!lookout.saw(2, false));
+    }
+
+    #[test]
+    fn only_an_append_is_hinted_at_and_another_log_is_anything() {
+        let head = |position, id| HeadRow {
+            position: Position::new(position).unwrap(),
+            id: Some(EventId::from_bytes([id; 16])),
+            recorded_at: Timestamp::EPOCH,
+            generation: position,
+        };
+        let mut lookout = Lookout::new(BusOptions::new());
+        assert_eq!(lookout.hint(head(3, 3)), Some(Hint::anything()));
+        assert_eq!(lookout.hint(head(3, 3)), None);
+        assert_eq!(lookout.hint(head(5, 5)), Some(Hint::at(Position::new(5).unwrap())));
+        for other in [head(5, 9), head(4, 4)] {
+            assert_eq!(lookout.hint(other), Some(Hint::anything()));
+        }
+        lookout.failed();
+        assert_eq!(lookout.hint(head(4, 4)), Some(Hint::anything()));
     }
 }

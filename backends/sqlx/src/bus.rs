@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
+use crate::snapshot::head;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
 /// appended.
@@ -165,11 +166,13 @@ impl Poller {
     async fn look(&mut self) -> Result<()> {
         let Current { connection, is_new } = self.slot.current().await?;
         let version = sqlx::query_scalar(DATA_VERSION)
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await
             .map_err(failed("look for what others have written"))?;
         if self.lookout.saw(version, is_new) {
-            self.local.wake(Hint::anything());
+            if let Some(hint) = self.lookout.hint(head(connection).await?) {
+                self.local.wake(hint);
+            }
         }
         Ok(())
     }
