@@ -18,8 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept;
+use super::bodies::Bodies;
 use super::clients::{Clients, Place};
+use super::discard::{Discard, Discarded};
+use super::fate::Phase;
 use super::limits::Limits;
+use super::linger;
 use super::proxies::TrustedProxies;
 use super::refusal::{self, Why};
 use super::requests::{Proxied, Requests};
@@ -49,6 +53,7 @@ pub(super) struct Connections {
     once: http1::Builder,
     read_stall: Duration,
     write_stall: Duration,
+    discard: Discard,
     slots: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     clients: Option<Arc<Clients>>,
@@ -83,6 +88,7 @@ impl Connections {
             once,
             read_stall: limits.read_stall,
             write_stall: limits.write_stall,
+            discard: limits.discard,
             slots: Arc::new(Semaphore::new(limits.connections)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             clients: limits.per_client.map(|limit| Arc::new(Clients::new(limit))),
@@ -132,8 +138,10 @@ impl Connections {
         let socket = self.socket(stream, permit, (place, upgraded), is_late);
         // One of its own, so that connections do not meet at one lock with every event.
         let drain = self.drain.child_token();
+        let bodies = Bodies::new(self.discard, drain.clone());
         let requests = Requests {
             router: self.router.clone(),
+            bodies: Arc::clone(&bodies),
             connection: Connection::new(peer, drain.clone()),
             counters: Arc::clone(&self.counters),
             read_stall: self.read_stall,
@@ -141,9 +149,9 @@ impl Connections {
         };
         let service = service_fn(move |request| requests.answer(request));
         if is_late {
-            self.drive_once(socket, peer, service);
+            self.drive_once(socket, peer, bodies, service);
         } else {
-            self.drive(socket, peer, drain, service);
+            self.drive(socket, peer, bodies, drain, service);
         }
     }
 
@@ -159,10 +167,15 @@ impl Connections {
         });
         tracing::debug!(%peer, ?why, "at a limit: this connection is told to come again");
         let socket = self.socket(stream, permit, (None, None), self.drain.is_cancelled());
+        // Its permit is one of a few, and another waits for it.
+        let silence = self.discard.silence.min(ONE_ANSWER);
+        let bodies = Bodies::new(Discard { silence, ..self.discard }, self.drain.child_token());
+        let watched = Arc::clone(&bodies);
         let answer = move |request: Request<Incoming>| {
+            let (request, _) = watched.watch(request);
             ready(Ok::<_, Infallible>(refusal::last_answer(&request, why)))
         };
-        self.drive_once(socket, peer, service_fn(answer));
+        self.drive_once(socket, peer, bodies, service_fn(answer));
     }
 
     fn socket(
@@ -181,6 +194,7 @@ impl Connections {
         self: &Arc<Self>,
         socket: Socket<TcpStream, Slot>,
         peer: SocketAddr,
+        bodies: Arc<Bodies>,
         drain: CancellationToken,
         service: S,
     ) where
@@ -197,6 +211,12 @@ impl Connections {
                 Pin::new(&mut connection).graceful_shutdown();
                 ended = shared.cut.run_until_cancelled(&mut connection).await;
             }
+            // There are no parts of a connection that was upgraded.
+            if let (Some(ended), Some(parts)) = (&ended, connection.into_parts()) {
+                let has_more = !parts.read_buf.is_empty();
+                let socket = parts.io.into_inner();
+                Box::pin(shared.close(socket, &bodies, ended, has_more)).await;
+            }
             shared.ended(peer, ended);
         });
     }
@@ -206,18 +226,56 @@ impl Connections {
         self: &Arc<Self>,
         socket: Socket<TcpStream, Slot>,
         peer: SocketAddr,
+        bodies: Arc<Bodies>,
         service: S,
     ) where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
-        let connection = self.once.serve_connection(TokioIo::new(socket), service);
+        let mut connection = self.once.serve_connection(TokioIo::new(socket), service);
         let shared = Arc::clone(self);
         // Not tracked beyond its socket's token: the drain does not wait for who comes late.
         self.late.spawn(async move {
-            let ended = shared.cut.run_until_cancelled(connection).await;
+            let ended = shared.cut.run_until_cancelled(&mut connection).await;
+            if let Some(ended) = &ended {
+                let parts = connection.into_parts();
+                let has_more = !parts.read_buf.is_empty();
+                shared.close(parts.io.into_inner(), &bodies, ended, has_more).await;
+            }
             shared.ended(peer, ended);
         });
+    }
+
+    /// Closes a socket with which HTTP is done, and lingers if its peer may be
+    /// sending and not have read its answer. `has_more` says whether more was
+    /// read than was used.
+    async fn close(
+        &self,
+        socket: Socket<TcpStream, Slot>,
+        bodies: &Bodies,
+        ended: &hyper::Result<()>,
+        has_more: bool,
+    ) {
+        let phase = bodies.end().await;
+        let may_be_sending = match ended {
+            Ok(()) => {
+                let is_owed = matches!(phase, Phase::Left | Phase::Handled);
+                has_more || is_owed || linger::has_unread(socket.get_ref())
+            }
+            Err(error) => error.is_parse(),
+        };
+        let discarded = if phase == Phase::GivenUp {
+            Some(Discarded::UpToTheBounds)
+        } else if may_be_sending {
+            self.cut.run_until_cancelled(bodies.linger(socket)).await
+        } else {
+            Some(Discarded::All)
+        };
+        match discarded {
+            Some(Discarded::All) => {}
+            Some(Discarded::UpToTheBounds) => count(&self.counters.still_sending),
+            None => count(&self.counters.cut),
+        }
     }
 
     /// Takes note of how a connection ended; `None` if it was cut.

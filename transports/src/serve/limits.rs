@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::discard::Discard;
 use super::proxies::TrustedProxies;
 use crate::steady::HALT;
 
@@ -12,6 +13,7 @@ pub(super) struct Limits {
     pub(super) header_timeout: Duration,
     pub(super) read_stall: Duration,
     pub(super) write_stall: Duration,
+    pub(super) discard: Discard,
     pub(super) drain_deadline: Duration,
 }
 
@@ -24,6 +26,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             read_stall: HALT,
             write_stall: Duration::from_secs(20),
+            discard: Discard { bytes: 64 << 20, silence: Duration::from_secs(5) },
             drain_deadline: Duration::from_secs(10),
         }
     }

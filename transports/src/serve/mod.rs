@@ -12,6 +12,7 @@
 //! | of one client | no limit: see [`Server::with_max_per_client`] |
 //! | the header of a request, and the pause between two requests | 10 seconds |
 //! | the body of a request | no halt of 20 seconds; a minute in all, and a second more for every 16 KiB |
+//! | what a peer still sends after its answer | 64 MiB are read and discarded, with no silence of 5 seconds and within 30 |
 //! | a write without progress | 20 seconds |
 //! | drain | 10 seconds |
 //!
@@ -27,9 +28,13 @@
 //! ```
 
 mod accept;
+mod bodies;
 mod clients;
 mod connections;
+mod discard;
+mod fate;
 mod limits;
+mod linger;
 mod proxies;
 mod refusal;
 mod requests;
@@ -39,6 +44,7 @@ mod slot;
 mod socket;
 mod stats;
 mod unreadable;
+mod watched;
 
 use axum::Router;
 use downlink::Result;

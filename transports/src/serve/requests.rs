@@ -12,16 +12,19 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::HeaderMap;
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tower::Service;
 
+use super::bodies::Bodies;
 use super::clients::{Clients, Place};
+use super::fate::{Fate, Phase};
 use super::proxies::TrustedProxies;
 use super::refusal::{self, Why};
 use super::stats::{Counters, count};
+use super::watched::Watched;
 use crate::Connection;
 use crate::steady::Steady;
 
@@ -30,6 +33,7 @@ pub(super) struct Requests {
     pub(super) router: Router,
     pub(super) connection: Connection,
     pub(super) counters: Arc<Counters>,
+    pub(super) bodies: Arc<Bodies>,
     /// How long a body may come to a halt.
     pub(super) read_stall: Duration,
     /// If the peer is a proxy: everybody's requests come on its connections.
@@ -47,7 +51,18 @@ pub(super) struct Proxied {
 type Answer = BoxFuture<'static, Result<Response, Infallible>>;
 
 impl Requests {
-    pub(super) fn answer(&self, mut request: Request<Incoming>) -> Answer {
+    pub(super) fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (request, fate) = self.bodies.watch(request);
+        let answer = self.answer_watched(request, fate.clone());
+        let Some(fate) = fate else { return answer };
+        Box::pin(async move { answer.await.map(|answer| closing(answer, &fate)) })
+    }
+
+    fn answer_watched(
+        &self,
+        mut request: Request<Watched<Incoming>>,
+        fate: Option<Arc<Fate>>,
+    ) -> Answer {
         let mut connection = self.connection.clone();
         let mut place = None;
         if let Some(proxied) = &self.proxied {
@@ -64,7 +79,12 @@ impl Requests {
         extensions.insert(ConnectInfo(connection.peer));
         extensions.insert(connection);
         let counters = Arc::clone(&self.counters);
-        let on_halt = move || count(&counters.halted_bodies);
+        let on_halt = move || {
+            if let Some(fate) = &fate {
+                fate.set(Phase::Left);
+            }
+            count(&counters.halted_bodies);
+        };
         let steady = |body| Steady::new(body, self.read_stall, on_halt);
         // Boxed, because its place is kept for as long as the body lasts.
         let answer = Box::pin(self.router.clone().call(request.map(steady)));
@@ -87,6 +107,14 @@ impl Proxied {
         let Some(clients) = &self.clients else { return Ok(None) };
         clients.admit(client).map(Some).ok_or(Why::Client)
     }
+}
+
+/// The answer, which says so if the rest of its request is not read.
+fn closing(mut answer: Response, fate: &Fate) -> Response {
+    if fate.phase() == Phase::Left && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// The answer, with the client's place held until its body has ended, or its

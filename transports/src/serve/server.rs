@@ -19,6 +19,23 @@ use crate::Exposure;
 /// and axum's `ConnectInfo` in its extensions. Upgraded connections count as
 /// open, for the limit and for the drain, until their socket is dropped.
 ///
+/// # Answers before the end of a request
+///
+/// A request can be answered before its body was read: it is forbidden, say, or
+/// too large. Many clients write all of it before they read anything, and a
+/// connection that is closed meanwhile is reset, at which they lose the answer.
+/// So what they still send is read and discarded, and the connection is kept
+/// for the next request. The answer says `Connection: close` if the client
+/// waits to be told to send (`Expect: 100-continue`), if the body came to a
+/// halt, or if it announces more bytes than are discarded; and the connection
+/// ends after what is no HTTP. Then the server closes its half, and goes on
+/// reading until the client has closed the other.
+///
+/// Both have bounds, [`with_linger_bytes`](Self::with_linger_bytes) and
+/// [`with_linger`](Self::with_linger), beyond which the connection is cut, and
+/// it counts as open until then. A server that drains waits for a second, not
+/// five, for the next byte, and for none beyond its deadline.
+///
 /// # Drain
 ///
 /// At `shutdown` idle connections are closed, and
@@ -117,6 +134,26 @@ impl Server {
     /// whole of it, and a second longer for every 16 KiB.
     pub fn with_read_stall(mut self, limit: Duration) -> Self {
         self.limits.read_stall = limit;
+        self
+    }
+
+    /// How long a peer may be silent that has its answer and has not sent its
+    /// request whole: 5 seconds by default. Six times as long may be waited for
+    /// all of it.
+    ///
+    /// See [Answers before the end of a request](#answers-before-the-end-of-a-request).
+    pub fn with_linger(mut self, silence: Duration) -> Self {
+        self.limits.discard.silence = silence;
+        self
+    }
+
+    /// How many bytes are read, only to be discarded, of a peer that has its
+    /// answer and has not sent its request whole: 64 MiB by default. A peer
+    /// that sends more is cut.
+    ///
+    /// See [Answers before the end of a request](#answers-before-the-end-of-a-request).
+    pub fn with_linger_bytes(mut self, limit: u64) -> Self {
+        self.limits.discard.bytes = limit;
         self
     }
 

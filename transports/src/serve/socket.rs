@@ -40,6 +40,10 @@ impl<T, S> Socket<T, S> {
         Self { io, limit, waiting: None, on_stall, first: First::Awaited, slot }
     }
 
+    pub(super) fn get_ref(&self) -> &T {
+        &self.io
+    }
+
     fn watch<R>(
         &mut self,
         cx: &mut Context<'_>,

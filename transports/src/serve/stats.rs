@@ -38,6 +38,11 @@ pub struct ServerStats {
     pub silent: u64,
     /// Requests whose body came to a halt.
     pub halted_bodies: u64,
+    /// Connections that were closed although their peer, which had its answer,
+    /// might still be sending: it sent more, or for longer, than
+    /// [`with_linger_bytes`](super::Server::with_linger_bytes) and
+    /// [`with_linger`](super::Server::with_linger) allow.
+    pub still_sending: u64,
     /// Connections that were cut because their peer had stopped reading.
     pub stalled: u64,
     /// Connections that were cut at the end of the drain.
@@ -55,6 +60,7 @@ pub(super) struct Counters {
     pub(super) dropped: AtomicU64,
     pub(super) silent: AtomicU64,
     pub(super) halted_bodies: AtomicU64,
+    pub(super) still_sending: AtomicU64,
     pub(super) stalled: AtomicU64,
     pub(super) cut: AtomicU64,
 }
@@ -71,6 +77,7 @@ impl Counters {
             dropped: read(&self.dropped),
             silent: read(&self.silent),
             halted_bodies: read(&self.halted_bodies),
+            still_sending: read(&self.still_sending),
             stalled: read(&self.stalled),
             cut: read(&self.cut),
         }

@@ -55,6 +55,16 @@ impl Raw {
         String::from_utf8(text).unwrap()
     }
 
+    /// Reads one answer, which says its length.
+    pub(crate) async fn answer(&mut self) -> String {
+        let head = self.until("\r\n\r\n").await;
+        let length = head.split("content-length: ").nth(1);
+        let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+        let mut body = vec![0; length.expect("an answer that says its length")];
+        soon("the body of the answer", self.0.read_exact(&mut body)).await.unwrap();
+        head + &String::from_utf8(body).unwrap()
+    }
+
     /// Reads until the server closes, in whatever way.
     pub(crate) async fn rest(&mut self) -> String {
         let mut text = Vec::new();
