@@ -31,6 +31,9 @@ const TIMES: usize = 5;
 
 const JSON: &str = "Content-Type: application/json\n";
 
+const HANDSHAKE: &str = "Connection: upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n";
+
 struct Scene {
     server: Server,
     address: SocketAddr,
@@ -133,6 +136,7 @@ async fn every_refusal_reaches_a_sender_of_a_large_body() {
     scene.expect(404, &head("POST /nowhere", JSON), 3 * MIB).await;
     scene.expect(413, &head("POST /streams/s", JSON), 17 * MIB).await;
     scene.expect(426, &head("GET /feed/ws", ""), 3 * MIB).await;
+    scene.expect(400, &head("GET /feed/ws", HANDSHAKE), 3 * MIB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

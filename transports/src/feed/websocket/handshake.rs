@@ -2,8 +2,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -36,6 +36,11 @@ impl Handshake {
                 "this is WebSocket version 13 (RFC 6455): send 'Sec-WebSocket-Version: 13'";
             return Err(Problem::new(Code::UpgradeRequired, detail));
         }
+        if has_body(headers) {
+            // Its bytes would be taken for frames.
+            let detail = "the request for a WebSocket has no body: send none";
+            return Err(Problem::new(Code::Invalid, detail));
+        }
         Ok(Self { upgrade, accept: accept(headers)?, names_protocol: names_protocol(headers)? })
     }
 
@@ -63,6 +68,11 @@ fn no_upgrade() -> Problem {
                   proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;'. \
                   The same events are at /feed, without a WebSocket";
     Problem::new(Code::UpgradeRequired, detail)
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let has_length = |length: &HeaderValue| length != "0";
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(has_length)
 }
 
 /// What proves that the request was read as what it is.
