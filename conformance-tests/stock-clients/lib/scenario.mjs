@@ -13,8 +13,9 @@ export const { DOWNLINK_TARGET: target, CHROMIUM: chromium, PAGE_TESTS: work } =
  *
  * @param body gets `{ folder, defer }`: an empty folder, and a way to say what to undo at the
  *             end, however it ends; gives the figures
+ * @param milliseconds how long it may take
  */
-export async function scenario(what, body) {
+export async function scenario(what, body, milliseconds = DEADLINE) {
   const folder = join(work, basename(process.argv[1], '.mjs'));
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -22,7 +23,7 @@ export async function scenario(what, body) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   process.exitCode = 1;
   try {
-    const figures = await Promise.race([body({ folder, defer: (end) => undo.push(end) }), deadline()]);
+    const figures = await Promise.race([body({ folder, defer: (end) => undo.push(end) }), deadline(milliseconds)]);
     console.log(`ok ${what} (${figures})`);
     process.exitCode = 0;
   } catch (error) {
@@ -53,9 +54,9 @@ export function expect(what, found, expected) {
 
 const short = (text) => (text?.length > 400 ? `${text.slice(0, 400)}… (${text.length} characters)` : text);
 
-function deadline() {
+function deadline(milliseconds) {
   const late = (_, fail) =>
-    setTimeout(() => fail(new Error(`not done after ${DEADLINE / 1000} s`)), DEADLINE).unref();
+    setTimeout(() => fail(new Error(`not done after ${milliseconds / 1000} s`)), milliseconds).unref();
   return new Promise(late);
 }
 
