@@ -220,28 +220,34 @@ impl<D: Driver> Engine<D> {
 
     /// Runs a job in a transaction of its own.
     async fn job(&mut self, mut job: Box<dyn AnyJob<D>>) {
-        let outcome = unwound(self.job_transaction(&mut *job)).await.unwrap_or_else(Err);
+        let mut is_committing = false;
+        let outcome = unwound(self.job_transaction(&mut *job, &mut is_committing)).await;
+        let outcome = outcome
+            .unwrap_or_else(|panic| Err(if is_committing { uncertain(panic) } else { panic }));
         if outcome.is_err() {
             let _ = unwound(self.driver.discard()).await;
         }
         job.answer(outcome);
     }
 
-    async fn job_transaction(&mut self, job: &mut dyn AnyJob<D>) -> Result<()> {
-        self.driver.begin(self.options.busy_by()).await?;
-        let tx = self.driver.tx().await?;
+    async fn job_transaction(
+        &mut self,
+        job: &mut dyn AnyJob<D>,
+        is_committing: &mut bool,
+    ) -> Result<()> {
+        let by = self.options.busy_by();
+        self.options.bounded(self.driver.begin(by), "begin a transaction").await?;
+        let tx = self.options.bounded(self.driver.tx(), "prepare a transaction").await?;
         if !job.run(tx).await? {
             self.driver.discard().await;
             return Ok(());
         }
-        match self.driver.commit().await {
-            CommitOutcome::Committed => Ok(()),
-            CommitOutcome::NotCommitted(error) => Err(error),
-            CommitOutcome::Unknown(error) => Err(Error::with_source(
-                ErrorKind::OutcomeUnknown,
-                "whether a transaction was committed could not be found out: repeat it",
-                error,
-            )),
+        *is_committing = true;
+        let committed = self.driver.commit();
+        match self.options.bounded(committed.map(Ok), "commit").await {
+            Ok(CommitOutcome::Committed) => Ok(()),
+            Ok(CommitOutcome::NotCommitted(error)) => Err(error),
+            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(uncertain(error)),
         }
     }
 
@@ -270,6 +276,12 @@ async fn store<D: Driver>(driver: &mut D, batch: &Batch, head: LogHead) -> Resul
         driver.insert(&plan).await?;
     }
     Ok(plan)
+}
+
+/// What a job is told whose commit ended without a certain outcome.
+fn uncertain(error: Error) -> Error {
+    let message = "whether a transaction was committed could not be found out: repeat it";
+    Error::with_source(ErrorKind::OutcomeUnknown, message, error)
 }
 
 /// The future's output, or an error in place of its panic.

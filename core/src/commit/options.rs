@@ -64,9 +64,10 @@ impl WriterOptions {
         self
     }
 
-    /// How long the events of one batch may take to be stored, and a commit to
-    /// answer, for a driver that is not blocking: without limit by default. A
-    /// commit that takes longer has no certain outcome.
+    /// How long a transaction may take to begin, the events of one batch to be
+    /// stored, and a commit to answer, for a driver that is not blocking: without
+    /// limit by default. A commit that takes longer has no certain outcome. What
+    /// a job does in its transaction is the job's.
     pub const fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.step_deadline = Some(at_most_a_day(deadline));
         self
