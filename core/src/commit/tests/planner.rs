@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::commit::*;
 use crate::{
     Append, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, Filter, FilterItem,
     NewEvent, Position, StreamId, Timestamp, Version,

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use super::bench::{Bench, NeverRead, one};
+use super::over_both_drivers;
+use crate::commit::WriterOptions;
+use crate::{Append, Check, Cursor, ErrorKind, Expected, Filter, NewEvent};
+
+over_both_drivers! {
+    the_queue_is_bounded_in_entries
+    the_queue_is_bounded_in_bytes
+    an_append_is_admitted_before_the_store_is_read_for_it
+    what_was_answered_makes_room
+    a_lone_appender_never_waits
+    groups_end_at_their_bound
+}
+
+async fn the_queue_is_bounded_in_entries<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue(3)).await;
+    let first = bench.hold().await;
+    let answers = ["A", "B"].map(|name| bench.offer(one(name)));
+    let refused = bench.offer(one("C")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    let refused = bench.writer.run(0, |_| unreachable!("it has no place")).await;
+    let refused: crate::Result<()> = refused;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Overloaded, "jobs have places, too");
+    bench.script.release();
+    first.await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    assert_eq!(bench.stored(), ["First", "A", "B"]);
+}
+
+async fn the_queue_is_bounded_in_bytes<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue_bytes(4_000)).await;
+    let first = bench.hold().await;
+    let large = |bytes: usize| {
+        let payload = format!("\"{}\"", "x".repeat(bytes));
+        let event = NewEvent::with_json("PictureTaken", payload).unwrap();
+        Append::to("flight-UA1545", Expected::Any, [event]).unwrap()
+    };
+    let fits = bench.offer(large(3_000));
+    assert_eq!(bench.offer(large(1_000)).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    bench.script.release();
+    first.await.unwrap();
+    fits.await.unwrap();
+    bench.offer(large(9_000)).await.expect("alone, however large");
+}
+
+/// An append with a boundary, which is looked for in the store.
+fn bounded() -> Append {
+    one("Bounded").with_check(Check::NothingAfter(Filter::everything(), Cursor::START))
+}
+
+async fn an_append_is_admitted_before_the_store_is_read_for_it<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue(1)).await;
+    let first = bench.hold().await;
+    // The store panics when it is read.
+    let refused = bench.writer.append(bounded(), &NeverRead).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    bench.script.release();
+    first.await.unwrap();
+}
+
+async fn what_was_answered_makes_room<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue(1)).await;
+    for _ in 0..100 {
+        bench.offer(one("A")).await.expect("the place of the one before");
+    }
+}
+
+async fn a_lone_appender_never_waits<const BLOCKING: bool>() {
+    // An hour, and the test is given a minute.
+    let options = WriterOptions::new().with_linger(Duration::from_hours(1));
+    let bench = Bench::<BLOCKING>::with(options).await;
+    for _ in 0..10 {
+        bench.offer(one("A")).await.unwrap();
+    }
+    assert_eq!(bench.script.state().commits.len(), 10);
+}
+
+async fn groups_end_at_their_bound<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_group(4)).await;
+    let outcomes = bench.commit_together((0..10).map(|_| one("A"))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    let sizes: Vec<_> = bench.script.state().commits.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 4, 4, 2]);
+}

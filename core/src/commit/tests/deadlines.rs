@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use super::bench::{Bench, in_time, one};
+use super::scripted::{Fault, Step};
+use crate::ErrorKind;
+use crate::commit::{Ending, WriterOptions};
+
+async fn bench() -> Bench<false> {
+    Bench::with(WriterOptions::new().with_step_deadline(Duration::from_secs(1))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_hangs_is_settled_by_ids() {
+    in_time(async {
+        for stored in [true, false] {
+            let bench = bench().await;
+            bench.script.faults(Step::Commit, [Fault::Nothing, Fault::Hangs { stored }]);
+            for outcome in bench.commit_together([one("A"), one("B")]).await {
+                assert!(!outcome.expect("it is settled").duplicate);
+            }
+            assert_eq!(bench.stored(), ["First", "A", "B"]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_hangs_is_given_up() {
+    in_time(async {
+        let bench = bench().await;
+        for step in [Step::Begin, Step::Facts, Step::Insert] {
+            bench.script.faults(step, [Fault::Hangs { stored: false }]);
+            let error = bench.offer(one("A")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{step:?}: {error}");
+            bench.offer(one("B")).await.expect("the writer to go on");
+        }
+        assert_eq!(bench.stored(), ["B", "B", "B"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_steps_hang_does_not_hold_others_up() {
+    in_time(async {
+        let bench = bench().await;
+        for (step, kind) in
+            [(Step::Begin, ErrorKind::Unavailable), (Step::Commit, ErrorKind::OutcomeUnknown)]
+        {
+            bench.script.faults(step, [Fault::Hangs { stored: false }]);
+            let job = bench.writer.run(0, |_| Box::pin(async { Ok(Ending::Commit(())) }));
+            assert_eq!(job.await.unwrap_err().kind(), kind, "{step:?}");
+            bench.offer(one("A")).await.expect("the writer to go on");
+        }
+    })
+    .await;
+}

@@ -1,0 +1,233 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::commit::{CommitOutcome, Driver, Facts, Linger, LogHead, Needs, Plan};
+use crate::{Error, ErrorKind, Event, Page, Read, Result};
+
+/// A step of a transaction at which something goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Begin,
+    Facts,
+    Insert,
+    Commit,
+}
+
+/// What goes wrong there. A commit may be stored nevertheless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Nothing,
+    Fails,
+    Panics {
+        stored: bool,
+    },
+    /// Never answers: for drivers that are not blocking.
+    Hangs {
+        stored: bool,
+    },
+    /// For commits only.
+    IsUnknown {
+        stored: bool,
+    },
+}
+
+/// The log of a [`Scripted`] driver, and what is to go wrong. Clones are the
+/// same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Script(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// What is stored.
+    pub(super) events: Vec<Event>,
+    pub(super) notes: Vec<&'static str>,
+    /// What each commit stored: the types of its events, and its notes.
+    pub(super) commits: Vec<Vec<String>>,
+    pub(super) begun: usize,
+    pub(super) is_closed: bool,
+    is_held: bool,
+    is_waiting: bool,
+    faults: VecDeque<(Step, Fault)>,
+}
+
+impl Script {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// At the next such steps this happens, one at each.
+    pub(super) fn faults(&self, step: Step, faults: impl IntoIterator<Item = Fault>) {
+        self.state().faults.extend(faults.into_iter().map(|fault| (step, fault)));
+    }
+
+    /// Transactions do not begin until [`release`](Self::release).
+    pub(super) fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    pub(super) fn release(&self) {
+        self.state().is_held = false;
+    }
+
+    /// Returns when this is so.
+    pub(super) async fn until(&self, is_so: impl Fn(&State) -> bool) {
+        while !is_so(&self.state()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns when a transaction is held.
+    pub(super) async fn until_it_waits(&self) {
+        self.until(|state| state.is_waiting).await;
+    }
+
+    fn next_fault(&self, step: Step) -> Option<Fault> {
+        let mut state = self.state();
+        let at = state.faults.iter().position(|(at, _)| *at == step)?;
+        state.faults.remove(at).map(|(_, fault)| fault)
+    }
+}
+
+/// A driver over a list of events. An event of the type `Poison` cannot be
+/// inserted, and one of the type `Bomb` panics.
+pub(super) struct Scripted<const BLOCKING: bool> {
+    pub(super) script: Script,
+    open: Option<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    events: Vec<Event>,
+    notes: Vec<&'static str>,
+}
+
+impl<const BLOCKING: bool> Scripted<BLOCKING> {
+    pub(super) fn new(script: &Script) -> Self {
+        Self { script: script.clone(), open: None }
+    }
+
+    fn open(&mut self) -> &mut Open {
+        self.open.as_mut().expect("`begin` comes first")
+    }
+
+    async fn pass(&self) {
+        self.script.state().is_waiting = true;
+        while self.script.state().is_held {
+            if BLOCKING {
+                std::thread::yield_now();
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.script.state().is_waiting = false;
+    }
+
+    async fn step(&self, step: Step) -> Result<()> {
+        match self.script.next_fault(step) {
+            None | Some(Fault::Nothing) => Ok(()),
+            Some(Fault::Panics { .. }) => panic!("{step:?}, on purpose"),
+            Some(Fault::Hangs { .. }) => std::future::pending().await,
+            Some(Fault::Fails | Fault::IsUnknown { .. }) => Err(failed()),
+        }
+    }
+
+    fn store(&mut self) {
+        let Open { mut events, mut notes } = self.open.take().expect("`begin` comes first");
+        let mut state = self.script.state();
+        let types = events.iter().map(|event| event.event_type().to_string());
+        let stored = types.chain(notes.iter().map(ToString::to_string)).collect();
+        state.commits.push(stored);
+        state.events.append(&mut events);
+        state.notes.append(&mut notes);
+    }
+}
+
+fn failed() -> Error {
+    Error::new(ErrorKind::Backend, "this step fails, on purpose")
+}
+
+impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
+    type Tx = Vec<&'static str>;
+
+    const BLOCKING: bool = BLOCKING;
+    const LINGER: Linger = if BLOCKING { Linger::InTransaction } else { Linger::BeforeBegin };
+
+    async fn begin(&mut self, _: Instant) -> Result<LogHead> {
+        self.pass().await;
+        self.step(Step::Begin).await?;
+        assert!(self.open.is_none(), "a transaction was left open");
+        self.open = Some(Open::default());
+        let mut state = self.script.state();
+        state.begun += 1;
+        let after = |event: &Event| LogHead::after(event.cursor(), event.recorded_at());
+        Ok(state.events.last().map_or(LogHead::EMPTY, after))
+    }
+
+    async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
+        self.step(Step::Facts).await?;
+        let mut facts = Facts::default();
+        let state = self.script.state();
+        let open = self.open.as_ref().expect("`begin` comes first");
+        for event in state.events.iter().chain(&open.events) {
+            facts.streams.insert(event.stream().clone(), event.version());
+            if needs.ids.contains(&event.id()) {
+                facts.events.insert(event.id(), event.clone());
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn read(&mut self, _: Read) -> Result<Page> {
+        let head = self.script.state().events.last().map_or(crate::Cursor::START, Event::cursor);
+        Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None })
+    }
+
+    async fn insert(&mut self, plan: &Plan) -> Result<()> {
+        self.step(Step::Insert).await?;
+        for event in &plan.rows {
+            match event.event_type().as_str() {
+                "Poison" => return Err(failed()),
+                "Bomb" => panic!("an event that panics, on purpose"),
+                _ => self.open().events.push(event.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        false
+    }
+
+    async fn tx(&mut self) -> Result<&mut Self::Tx> {
+        Ok(&mut self.open().notes)
+    }
+
+    async fn commit(&mut self) -> CommitOutcome {
+        let fault = self.script.next_fault(Step::Commit);
+        let is_stored = match fault {
+            None | Some(Fault::Nothing) => true,
+            Some(Fault::Fails) => return CommitOutcome::NotCommitted(failed()),
+            Some(
+                Fault::Panics { stored } | Fault::Hangs { stored } | Fault::IsUnknown { stored },
+            ) => stored,
+        };
+        if is_stored {
+            self.store();
+        }
+        match fault {
+            Some(Fault::Panics { .. }) => panic!("the commit panics, on purpose"),
+            Some(Fault::Hangs { .. }) => std::future::pending().await,
+            Some(Fault::IsUnknown { .. }) => CommitOutcome::Unknown(failed()),
+            _ => CommitOutcome::Committed,
+        }
+    }
+
+    async fn discard(&mut self) {
+        self.open = None;
+    }
+
+    async fn close(self) {
+        self.script.state().is_closed = true;
+    }
+}

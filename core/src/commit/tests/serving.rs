@@ -1,0 +1,69 @@
+use futures::FutureExt;
+
+use super::bench::{Bench, one};
+use super::over_both_drivers;
+use super::scripted::{Script, Scripted};
+use crate::commit::{Writer, WriterOptions};
+use crate::{Error, ErrorKind};
+
+over_both_drivers! {
+    what_waits_is_served_after_close_and_later_calls_are_refused
+    the_last_handle_ends_the_writer
+    what_waits_is_stored_after_the_last_handle_is_gone
+    a_driver_that_does_not_open_leaves_nothing
+    a_caller_who_goes_away_while_it_opens_leaves_nothing
+}
+
+async fn what_waits_is_served_after_close_and_later_calls_are_refused<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::start().await;
+    let first = bench.hold().await;
+    let waiting = bench.offer(one("A"));
+    bench.writer.close();
+    let refused = bench.offer(one("B")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    let refused: crate::Result<()> = bench.writer.run(0, |_| unreachable!("it is closed")).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+    bench.script.release();
+    bench.writer.closed().await;
+    assert!(bench.script.state().is_closed, "the driver is closed when `closed` returns");
+    first.await.unwrap();
+    waiting.await.unwrap();
+    assert_eq!(bench.stored(), ["First", "A"]);
+    bench.writer.closed().await;
+}
+
+async fn the_last_handle_ends_the_writer<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::start().await;
+    let mut commits = bench.writer.commits();
+    bench.offer(one("A")).await.unwrap();
+    drop(bench.writer);
+    bench.script.until(|state| state.is_closed).await;
+    assert!(commits.next().await.is_some(), "what was told is not lost");
+    assert!(commits.next().await.is_none(), "followers are told of the end");
+}
+
+async fn what_waits_is_stored_after_the_last_handle_is_gone<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::start().await;
+    let first = bench.hold().await;
+    let waiting = bench.offer(one("A"));
+    // Callers who go away take their handle along, and not their append.
+    drop((first, waiting, bench.writer));
+    bench.script.release();
+    bench.script.until(|state| state.is_closed).await;
+    let types: Vec<_> = bench.script.state().commits.concat();
+    assert_eq!(types, ["First", "A"]);
+}
+
+async fn a_driver_that_does_not_open_leaves_nothing<const BLOCKING: bool>() {
+    let refused = async { Err(Error::new(ErrorKind::Corrupt, "not a log")) };
+    let opened = Writer::<Scripted<BLOCKING>>::start(refused, WriterOptions::new()).await;
+    assert_eq!(opened.err().map(|error| error.kind()), Some(ErrorKind::Corrupt));
+}
+
+async fn a_caller_who_goes_away_while_it_opens_leaves_nothing<const BLOCKING: bool>() {
+    let script = Script::default();
+    let driver = Scripted::<BLOCKING>::new(&script);
+    let opening = Writer::start(std::future::ready(Ok(driver)), WriterOptions::new());
+    drop(opening.boxed().now_or_never());
+    script.until(|state| state.is_closed).await;
+}
