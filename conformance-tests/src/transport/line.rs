@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::{Lie, LyingBus};
+use crate::faults::{FaultyStore, Lie, LyingBus};
 use crate::subscription::Tuning;
 use crate::{BusFixture, Guard, StoreFixture, TransportFixture, sample, tasks};
 
@@ -64,8 +64,8 @@ impl Line {
     pub(super) async fn lagging(&self, beside: &Served) -> Served {
         let bus = self.bus.open(&beside.guard).await.expect("a bus");
         let bus: Arc<dyn Bus> = Arc::new(LyingBus::new(bus, Lie::LosesAll));
-        let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
-        self.serve(store, bus, guard, 64, Tuning::NEVER).await
+        let store = Arc::new(FaultyStore::new(Arc::clone(&beside.store)));
+        self.serve(store, bus, Arc::clone(&beside.guard), 64, Tuning::NEVER).await
     }
 
     /// As [`open`](Self::open), with a ring of so many events.
