@@ -79,6 +79,19 @@ list! {
 }
 
 list! {
+    /// The laws of stores that tell what they commit.
+    __telling_laws, TELLING_STORE, store:
+    law what_is_told_is_stored
+    law what_is_stored_is_told
+}
+
+list! {
+    /// The laws of stores that commit in groups and tell what they commit.
+    __telling_group_laws, TELLING_GROUPS, store:
+    law a_failed_append_is_not_told
+}
+
+list! {
     /// The laws of logs that several processes share.
     __cross_process_laws, CROSS_PROCESS, cross_process:
     law processes_share_one_log
@@ -251,6 +264,8 @@ pub const ALL: &[&[&str]] = &[
     CARRIERS,
     REPLACEABLE_LINE,
     EVENT_STREAM,
+    TELLING_STORE,
+    TELLING_GROUPS,
     POLLS,
     SOCKET,
     MATRIX,

@@ -50,6 +50,28 @@ macro_rules! grouping_store {
     };
 }
 
+/// Declares one `#[test]` for each law of stores that tell what they commit: those
+/// whose [`commits`](downlink::EventStore::commits) is `Some`.
+///
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
+#[macro_export]
+macro_rules! telling_store {
+    ($fixture:expr) => {
+        $crate::__telling_laws!(__tests!(dyn $crate::StoreFixture, real, $fixture));
+    };
+}
+
+/// Declares one `#[test]` for each law of stores that commit in groups and tell
+/// what they commit.
+///
+/// Takes an expression that makes the [`GroupingFixture`](crate::GroupingFixture).
+#[macro_export]
+macro_rules! telling_groups {
+    ($fixture:expr) => {
+        $crate::__telling_group_laws!(__tests!(dyn $crate::GroupingFixture, real, $fixture));
+    };
+}
+
 /// Declares one `#[test]` for each law of logs that several processes share.
 /// Each starts the program of the test once more, for that test alone.
 ///

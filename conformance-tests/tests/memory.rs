@@ -20,6 +20,11 @@ mod replaceable {
     downlink_conformance_tests::replaceable_store!(Memory);
 }
 
+mod telling {
+    use super::*;
+    downlink_conformance_tests::telling_store!(Memory);
+}
+
 mod bus {
     use super::*;
     downlink_conformance_tests::bus!(Memory, Local);

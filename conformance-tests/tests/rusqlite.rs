@@ -35,6 +35,12 @@ mod grouping {
     downlink_conformance_tests::grouping_store!(Rusqlite);
 }
 
+mod telling {
+    use super::*;
+    downlink_conformance_tests::telling_store!(Rusqlite);
+    downlink_conformance_tests::telling_groups!(Rusqlite);
+}
+
 mod subscription {
     use super::*;
     downlink_conformance_tests::subscription!(Rusqlite, Local);

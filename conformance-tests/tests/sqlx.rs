@@ -35,6 +35,12 @@ mod grouping {
     downlink_conformance_tests::grouping_store!(Sqlx);
 }
 
+mod telling {
+    use super::*;
+    downlink_conformance_tests::telling_store!(Sqlx);
+    downlink_conformance_tests::telling_groups!(Sqlx);
+}
+
 mod subscription {
     use super::*;
     downlink_conformance_tests::subscription!(Sqlx, Local);

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use downlink::{Append, ErrorKind, EventType, Expected};
+use downlink::{Append, Appended, ErrorKind, EventStore, EventType, Expected, Result};
 
 use crate::sample::{append, event, log};
-use crate::{GroupingFixture, tasks};
+use crate::{Brake, GroupingFixture, tasks};
 
 /// **Law A15.** An append that cannot be inserted fails alone: those that were
 /// committed together with it are stored, and nothing of it is.
@@ -11,25 +11,7 @@ pub async fn one_guilty_append_fails_alone(fixture: &dyn GroupingFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
     let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
     for round in 0..4 {
-        brake.hold().await.expect("the writer to stop");
-        let appends = (0..9).map(|number| {
-            let name = format!("flight-{round}-{number}");
-            let offered = if number == 4 {
-                Append::to(name, Expected::NoStream, [event("Innocent"), event(poison.as_str())])
-                    .expect("a valid name")
-            } else {
-                append(&name, Expected::NoStream, 2)
-            };
-            let store = Arc::clone(&store);
-            tokio::spawn(async move { (number, offered.clone(), store.append(offered).await) })
-        });
-        let appends: Vec<_> = appends.collect();
-        // Until all of them wait, as far as can be told from outside.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        brake.release().await.expect("the writer to go on");
-        for (number, offered, outcome) in tasks::join(appends).await {
+        for (number, offered, outcome) in append_a_group(&store, &*brake, &poison, round).await {
             match outcome {
                 Ok(_) if number == 4 => {
                     panic!("an append that cannot be inserted was acknowledged")
@@ -53,6 +35,35 @@ pub async fn one_guilty_append_fails_alone(fixture: &dyn GroupingFixture) {
         );
         assert_eq!(found.len(), (round + 1) * 16, "all innocent appends are stored, once");
     }
+}
+
+/// Makes nine appends that are committed together, of which the one with the
+/// number 4 cannot be inserted.
+pub(super) async fn append_a_group(
+    store: &Arc<dyn EventStore>,
+    brake: &dyn Brake,
+    poison: &EventType,
+    round: usize,
+) -> Vec<(usize, Append, Result<Appended>)> {
+    brake.hold().await.expect("the writer to stop");
+    let appends = (0..9).map(|number| {
+        let name = format!("flight-{round}-{number}");
+        let offered = if number == 4 {
+            Append::to(name, Expected::NoStream, [event("Innocent"), event(poison.as_str())])
+                .expect("a valid name")
+        } else {
+            append(&name, Expected::NoStream, 2)
+        };
+        let store = Arc::clone(store);
+        tokio::spawn(async move { (number, offered.clone(), store.append(offered).await) })
+    });
+    let appends: Vec<_> = appends.collect();
+    // Until all of them wait, as far as can be told from outside.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    brake.release().await.expect("the writer to go on");
+    tasks::join(appends).await
 }
 
 fn guilty(error: &downlink::Error) {

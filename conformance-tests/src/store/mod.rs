@@ -11,6 +11,7 @@ mod order;
 mod pages;
 mod races;
 mod replaceable;
+mod telling;
 
 pub use appends::{
     a_known_id_with_other_content_is_refused, a_repeat_is_a_duplicate, agrees_with_the_model,
@@ -41,3 +42,4 @@ pub use replaceable::{
     a_restored_log_is_appended_to_as_it_is, a_restored_log_refuses_old_cursors,
     a_running_subscription_is_told_of_a_restore,
 };
+pub use telling::{a_failed_append_is_not_told, what_is_stored_is_told, what_is_told_is_stored};

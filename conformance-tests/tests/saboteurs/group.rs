@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use downlink::commit::{CommitFeed, Commits};
 use downlink::{
     Append, Appended, Cursor, Error, ErrorKind, EventStore, EventType, MemoryStore, Page, Read,
     Result,
@@ -15,12 +16,14 @@ pub(crate) enum GroupBug {
     QueuesWithoutBound,
     FailsTheWholeGroup,
     StoresAndSaysOtherwise,
+    TellsARolledBackGroup,
 }
 
 /// A store with a queue and one writer that takes whatever waits together.
 #[derive(Debug)]
 struct Grouping {
     log: MemoryStore,
+    feed: Arc<CommitFeed>,
     bug: Option<GroupBug>,
     bounded: mpsc::Sender<Waiting>,
     unbounded: mpsc::UnboundedSender<Waiting>,
@@ -34,6 +37,7 @@ struct Waiting {
 
 struct Writer {
     log: MemoryStore,
+    feed: Arc<CommitFeed>,
     bug: Option<GroupBug>,
     poison: Option<EventType>,
     gate: Gate,
@@ -68,12 +72,23 @@ impl Writer {
                 Some(GroupBug::StoresAndSaysOtherwise) if self.is_guilty(&append) => {
                     self.log.append(append).await.and(Err(failed))
                 }
+                Some(GroupBug::TellsARolledBackGroup) if self.is_guilty(&append) => {
+                    self.append_and_tell(&self.log.snapshot(), append).await.and(Err(failed))
+                }
                 _ if self.is_guilty(&append) => Err(failed),
-                _ => self.log.append(append).await,
+                _ => self.append_and_tell(&self.log, append).await,
             };
             // Its caller may have gone away.
             let _ = answer.send(outcome);
         }
+    }
+
+    async fn append_and_tell(&self, log: &MemoryStore, append: Append) -> Result<Appended> {
+        let from = log.head().await?;
+        let outcome = log.append(append).await;
+        let page = log.read(Read::log().resume(from).limit(1_000)).await?;
+        self.feed.committed(from, page.events);
+        outcome
     }
 
     fn is_guilty(&self, append: &Append) -> bool {
@@ -86,9 +101,11 @@ impl Grouping {
         let (log, gate) = (MemoryStore::new(), Gate::open());
         let (bounded, from_bounded) = mpsc::channel(queue);
         let (unbounded, from_unbounded) = mpsc::unbounded_channel();
-        let writer = Writer { log: log.clone(), bug, poison, gate: gate.clone() };
+        let feed = Arc::new(CommitFeed::new());
+        let (told, held) = (Arc::clone(&feed), gate.clone());
+        let writer = Writer { log: log.clone(), feed: told, bug, poison, gate: held };
         tokio::spawn(writer.run(from_bounded, from_unbounded));
-        (Self { log, bug, bounded, unbounded }, gate)
+        (Self { log, feed, bug, bounded, unbounded }, gate)
     }
 }
 
@@ -117,8 +134,8 @@ impl EventStore for Grouping {
         self.log.head().await
     }
 
-    fn commits(&self) -> Option<downlink::commit::Commits> {
-        None
+    fn commits(&self) -> Option<Commits> {
+        Some(self.feed.subscribe())
     }
 }
 

@@ -199,6 +199,17 @@ saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
     BeginsDeferred wire_law processes_take_turns "database is locked"
     LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
     CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
+saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
+    TellsBeforeTheCommit law what_is_told_is_stored "tell a commit when it is certain"
+    TellsAnotherTime law what_is_told_is_stored "was told otherwise than it is stored"
+    LooksForTheHeadBeforeTheLock law what_is_told_is_stored "as it is inside the transaction"
+    TellsEveryOtherCommit law what_is_stored_is_told "neither they nor a hint were told"
+}
+
+saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
+    TellsARolledBackGroup law a_failed_append_is_not_told "was told of an append that failed"
+}
+
 }
 
 saboteurs! { BUSES: BusStage = buses(BusBug), bus;
@@ -372,3 +383,5 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     .into_iter()
     .flatten()
 }
+        TELLING,
+        TELLING_GROUPS,

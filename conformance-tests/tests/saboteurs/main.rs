@@ -31,6 +31,7 @@ mod store_check;
 mod store_fixture;
 mod store_late;
 mod store_read;
+mod store_told;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use downlink::commit::{CommitFeed, Commits};
 use downlink::{
     Append, Appended, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Page,
     Position, Read, Result, StreamId, Timestamp, Version, Written,
@@ -13,6 +14,7 @@ use crate::store_bug::Bug;
 use crate::store_check::{Facts, duplicate};
 use crate::store_late::{Hole, Late};
 use crate::store_read;
+use crate::store_told;
 
 /// A small store that is right, but for the bug that it is given.
 ///
@@ -55,6 +57,8 @@ struct Handle {
     writer: tokio::sync::Mutex<()>,
     busy: AtomicBool,
     reads: AtomicUsize,
+    feed: CommitFeed,
+    told: AtomicUsize,
     old: Mutex<Vec<Event>>,
     hole: Mutex<Hole>,
 }
@@ -129,6 +133,7 @@ impl BrokenStore {
 
     async fn transact(&self, append: Append) -> Result<Appended> {
         let early = self.facts(&self.log(), &append);
+        let early_end = self.log().end();
         let looks_early = [
             Bug::ChecksBeforeTheLock,
             Bug::LooksForIdsBeforeTheLock,
@@ -136,6 +141,7 @@ impl BrokenStore {
             Bug::LooksAtBoundariesBeforeTheLock,
             Bug::NumbersBeforeTheLock,
             Bug::InsertsOrIgnores,
+            Bug::LooksForTheHeadBeforeTheLock,
         ];
         if self.bug.is_some_and(|bug| looks_early.contains(&bug)) {
             pause().await;
@@ -157,10 +163,12 @@ impl BrokenStore {
             let facts = self.facts(&log, &append).with_early(self.bug, &early);
             (facts.versions.clone(), self.verdict(&facts, &append)?)
         };
-        match verdict {
-            Some(original) => Ok(original),
-            None => self.insert(append, versions, &early).await,
+        if let Some(original) = verdict {
+            return Ok(original);
         }
+        let is_early = self.is(Bug::LooksForTheHeadBeforeTheLock);
+        let from = if is_early { early_end } else { self.log().end() };
+        self.insert(append, versions, &early, from).await
     }
 
     fn facts(&self, log: &Log, append: &Append) -> Facts {
@@ -198,6 +206,7 @@ impl BrokenStore {
         append: Append,
         versions: HashMap<StreamId, Version>,
         early: &Facts,
+        from: Cursor,
     ) -> Result<Appended> {
         let mut plan = self.plan(&append, versions, early);
         let failed = self.facts(&self.log(), &append).failed(&append, None)?;
@@ -226,8 +235,17 @@ impl BrokenStore {
                 self.log().push(&mut plan.events, self.bug);
                 self.log().events.pop();
             }
+            Some(Bug::TellsBeforeTheCommit) => {
+                let mut early = plan.events.clone();
+                self.log().clone().push(&mut early, self.bug);
+                self.handle.feed.committed(from, early);
+                pause().await;
+                self.log().push(&mut plan.events, self.bug);
+            }
             _ => self.log().push(&mut plan.events, self.bug),
         }
+        let number = self.handle.told.fetch_add(1, Ordering::SeqCst);
+        self.handle.feed.committed(from, store_told::told(&plan.events, number, self.bug));
         if self.is(Bug::RefusesAfterTheInsert) && !failed.is_empty() {
             return Err(Error::conflict(failed));
         }
@@ -380,6 +398,10 @@ impl Plan {
 }
 
 impl Log {
+    fn end(&self) -> Cursor {
+        self.events.last().map_or(Cursor::START, Event::cursor)
+    }
+
     /// Gives an event its place, without showing it yet.
     fn give(&mut self, event: &Event, bug: Option<Bug>) -> Event {
         let next = self.given.0.position().next().get();
@@ -486,8 +508,8 @@ impl EventStore for BrokenStore {
         Ok(self.visible(&log).last().map_or(Cursor::START, Event::cursor))
     }
 
-    fn commits(&self) -> Option<downlink::commit::Commits> {
-        None
+    fn commits(&self) -> Option<Commits> {
+        Some(self.handle.feed.subscribe())
     }
 }
 

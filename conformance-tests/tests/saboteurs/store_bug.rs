@@ -49,6 +49,11 @@ pub(crate) enum Bug {
     MergesSets,
     TakesAnEmptySetForNoLimit,
     TakesAnAbsentGroupForNothing,
+    // What is told of commits.
+    TellsBeforeTheCommit,
+    TellsAnotherTime,
+    LooksForTheHeadBeforeTheLock,
+    TellsEveryOtherCommit,
     // What outlives a handle.
     AcknowledgesBeforeTheCommit,
     ForgetsIdsAtReopening,

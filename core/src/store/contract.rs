@@ -90,9 +90,11 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///
 /// 23. **Only what is stored is told,** after the commit and in its order: the
 ///     events of a notice are those that a read after its `from` returns, to the
-///     byte \[`what_is_told_is_stored`\], and an append that fails is not told
+///     byte, from when the notice comes \[`what_is_told_is_stored`\]; an append
+///     that fails is not told, also if others of its group are
 ///     \[`a_failed_append_is_not_told`\].
-/// 24. **What is stored is told,** by its events or by a hint
+/// 24. **What is stored is told,** by its events or by a hint, and a follower
+///     that takes no notices costs no more than a bounded memory
 ///     \[`what_is_stored_is_told`\].
 ///
 /// *If the log outlives the store*

@@ -1,0 +1,21 @@
+use downlink::{Event, Timestamp};
+
+use crate::store_bug::Bug;
+
+/// What a store tells of a commit that has stored these events, after so many
+/// others.
+pub(crate) fn told(events: &[Event], number: usize, bug: Option<Bug>) -> Vec<Event> {
+    match bug {
+        // It was told already.
+        Some(Bug::TellsBeforeTheCommit) => Vec::new(),
+        Some(Bug::TellsEveryOtherCommit) if number.is_multiple_of(2) => Vec::new(),
+        Some(Bug::TellsAnotherTime) => events.iter().map(a_moment_later).collect(),
+        _ => events.to_vec(),
+    }
+}
+
+fn a_moment_later(event: &Event) -> Event {
+    let time = Timestamp::from_micros(event.recorded_at().as_micros() + 1);
+    let (stream, content) = (event.stream().clone(), event.content().clone());
+    Event::new(event.position(), stream, event.version(), time, content)
+}
