@@ -96,6 +96,7 @@ list! {
     __cross_process_laws, CROSS_PROCESS, cross_process:
     law processes_share_one_log
     law other_processes_are_woken
+    law two_stores_of_one_log_agree
     law one_process_wins_each_version
     law processes_take_turns
     law a_lock_held_past_the_deadline_is_busy
@@ -119,16 +120,27 @@ list! {
     law a_hint_during_a_read_is_not_lost
     law one_hint_is_enough
     law delivery_does_not_wait_for_the_fallback
+    law hubs_of_one_store_agree
     law a_dropped_append_is_told
+    law an_append_of_unknown_outcome_is_told
     law a_bus_that_is_down_stops_nothing
     law falling_behind_loses_nothing
     law a_slow_subscriber_hurts_nobody
     law a_failed_read_is_repeated
     law a_dropped_next_loses_nothing
     law now_on_an_empty_log_misses_nothing
+    law now_begins_at_the_head_of_the_store
     law live_comes_when_everything_was_delivered
+    law live_waits_for_the_head_at_open
     law a_restarted_process_resumes_exactly
     law a_sparse_filter_reaches_the_end
+}
+
+list! {
+    /// The laws of subscriptions over a store whose log can be replaced.
+    __replaceable_subscription_laws, REPLACEABLE_SUBSCRIPTION, subscription:
+    law a_commit_of_another_history_is_not_taken
+    law no_page_of_another_history_is_served
 }
 
 list! {
@@ -252,9 +264,12 @@ pub const ALL: &[&[&str]] = &[
     REPLACEABLE_STORE,
     BOUNDED_STORE,
     GROUPING_STORE,
+    TELLING_STORE,
+    TELLING_GROUPS,
     CROSS_PROCESS,
     BUS,
     SUBSCRIPTION,
+    REPLACEABLE_SUBSCRIPTION,
     PROJECTION_STORE,
     DURABLE_PROJECTION,
     PROJECTION,
@@ -264,8 +279,6 @@ pub const ALL: &[&[&str]] = &[
     CARRIERS,
     REPLACEABLE_LINE,
     EVENT_STREAM,
-    TELLING_STORE,
-    TELLING_GROUPS,
     POLLS,
     SOCKET,
     MATRIX,

@@ -159,6 +159,34 @@ macro_rules! __subscription {
     };
 }
 
+/// Declares one `#[test]` for each law of subscriptions over a store whose log
+/// can be replaced under it; and in a module `told` the same for hubs that are
+/// told by the store what it commits.
+///
+/// Takes an expression that makes the
+/// [`ReplaceableFixture`](crate::ReplaceableFixture).
+#[macro_export]
+macro_rules! replaceable_subscription {
+    ($store:expr) => {
+        $crate::__replaceable_subscription_laws!(__tests!(
+            $crate::subscription::ReplaceableStage,
+            real,
+            $crate::subscription::ReplaceableStage::new($store)
+        ));
+
+        /// The same, with hubs that are told by the store what it commits.
+        mod told {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__replaceable_subscription_laws!(__tests!(
+                $crate::subscription::ReplaceableStage,
+                real,
+                $crate::subscription::ReplaceableStage::new($store).with_commits()
+            ));
+        }
+    };
+}
+
 /// Declares one `#[test]` for each law of
 /// [`ProjectionStore`](downlink::ProjectionStore).
 ///

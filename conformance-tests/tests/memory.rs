@@ -20,6 +20,11 @@ mod replaceable {
     downlink_conformance_tests::replaceable_store!(Memory);
 }
 
+mod replaceable_subscription {
+    use super::*;
+    downlink_conformance_tests::replaceable_subscription!(Memory);
+}
+
 mod telling {
     use super::*;
     downlink_conformance_tests::telling_store!(Memory);

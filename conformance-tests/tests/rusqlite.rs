@@ -25,6 +25,11 @@ mod replaceable {
     downlink_conformance_tests::replaceable_store!(Rusqlite);
 }
 
+mod replaceable_subscription {
+    use super::*;
+    downlink_conformance_tests::replaceable_subscription!(Rusqlite);
+}
+
 mod bounded {
     use super::*;
     downlink_conformance_tests::bounded_store!(Rusqlite);

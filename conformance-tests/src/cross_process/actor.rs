@@ -20,7 +20,7 @@ pub(super) const APPENDERS: usize = 4;
 pub(super) const EVENTS: usize = 25;
 
 /// Only the bus can wake a hub within a law.
-const NEVER: Duration = Duration::from_hours(1);
+pub(super) const NEVER: Duration = Duration::from_hours(1);
 
 /// One of those who share a log: does what it is told, in this process or in
 /// another.

@@ -1,9 +1,12 @@
-use downlink::{Expected, Position, Version};
+use std::sync::Arc;
 
+use downlink::{EventStore, Expected, Hub, Item, Position, Subscribe, Subscription, Version};
+
+use super::actor::NEVER;
 use super::order::Order;
 use super::peer::Peer;
 use super::stage::{Processes, Shared};
-use crate::sample::{append, stream, stream_of};
+use crate::sample::{append, log, stream, stream_of};
 use crate::tasks;
 
 const STREAM: &str = "flight-UA1545";
@@ -80,5 +83,63 @@ pub async fn other_processes_are_woken(stage: &Processes) {
             let position = next[0].parse().ok().and_then(Position::new);
             assert!(position.is_some(), "the subscription of {who} ended");
         }
+    }
+}
+
+/// **Law G7,** of what is told. Two hubs of this process, each over a store of
+/// its own on one log, deliver the same, whichever of them is appended through:
+/// what a store tells of its commits leaves room for those of others.
+pub async fn two_stores_of_one_log_agree(stage: &Processes) {
+    let shared = stage.share().await;
+    let mut sides = Vec::new();
+    for (store, bus) in shared.open_both_ways().await {
+        let hub = Hub::builder_of(Arc::clone(&store), bus).fallback(NEVER).start().await;
+        let hub = hub.expect("a hub");
+        let subscription = hub.subscribe(Subscribe::new()).await.expect("a subscription");
+        sides.push((store, hub, subscription));
+    }
+    for round in 0..3 {
+        let writers = (0..4).map(|writer| {
+            let (hub, name) = (sides[writer % 2].1.clone(), format!("flight-{round}-{writer}"));
+            tokio::spawn(async move {
+                for turn in 0..12 {
+                    let offered = append(&name, Expected::Any, 1 + turn % 3);
+                    hub.append_all(offered).await.expect("an append");
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        tasks::join(writers.collect::<Vec<_>>()).await;
+        for (store, _, subscription) in &mut sides {
+            deliver_the_rest(&**store, subscription).await;
+        }
+    }
+    shared.verify().await;
+}
+
+/// Takes what a subscription has not delivered yet, and compares it with the
+/// log.
+async fn deliver_the_rest(store: &dyn EventStore, subscription: &mut Subscription) {
+    let delivered = subscription.cursor().position();
+    for wanted in log(store).await.into_iter().filter(|event| event.position() > delivered) {
+        let next = async {
+            loop {
+                match subscription.next().await.transpose().expect("an open subscription") {
+                    Some(Item::Event(event)) => return event,
+                    Some(_) => {}
+                    None => panic!("a subscription ended by itself"),
+                }
+            }
+        };
+        let what = "an event that another store of the same log has appended was not delivered";
+        let event = tasks::soon(what, next).await;
+        assert!(
+            event == wanted,
+            "of two hubs over two stores of one log, one delivered the event at {} where the log \
+             has the one at {}: what a store tells follows the end of the log as it is inside the \
+             transaction, and not the end of its own commits",
+            event.position(),
+            wanted.position()
+        );
     }
 }

@@ -119,6 +119,12 @@ impl Shared<'_> {
         self.stage.fixture.open(&self.address).await.expect("the log opens")
     }
 
+    /// Both ways to open it, in this process.
+    pub(super) async fn open_both_ways(&self) -> [(Arc<dyn EventStore>, Arc<dyn Bus>); 2] {
+        let elsewhere = self.stage.fixture.open_elsewhere(&self.address).await;
+        [self.open().await, elsewhere.expect("the log opens")]
+    }
+
     /// This process, as a peer.
     pub(super) async fn here(&self) -> Peer {
         let (store, bus) = self.open().await;

@@ -23,7 +23,9 @@ pub struct FaultyStore {
 #[derive(Debug)]
 struct Faults {
     failing_reads: AtomicUsize,
+    lost_answers: AtomicUsize,
     before_read: Gate,
+    before_tail_read: Gate,
     after_read: Gate,
     after_append: Gate,
     counts_held: bool,
@@ -50,7 +52,9 @@ impl FaultyStore {
     fn build(inner: Arc<dyn EventStore>, counts_held: bool) -> Self {
         let faults = Faults {
             failing_reads: AtomicUsize::new(0),
+            lost_answers: AtomicUsize::new(0),
             before_read: Gate::open(),
+            before_tail_read: Gate::open(),
             after_read: Gate::open(),
             after_append: Gate::open(),
             counts_held,
@@ -77,6 +81,17 @@ impl FaultyStore {
     /// The next so many reads fail for a passing reason.
     pub fn fail_reads(&self, count: usize) {
         self.faults.failing_reads.store(count, Ordering::SeqCst);
+    }
+
+    /// The next so many appends are stored, and their outcome is unknown.
+    pub fn lose_answers(&self, count: usize) {
+        self.faults.lost_answers.store(count, Ordering::SeqCst);
+    }
+
+    /// Where the reads of a hub's tail wait before they look, and no others.
+    #[must_use]
+    pub fn before_tail_read(&self) -> &Gate {
+        &self.faults.before_tail_read
     }
 
     /// Where reads wait before they look.
@@ -125,11 +140,6 @@ impl FaultyStore {
         self.faults.meanwhile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fails_now(&self) -> bool {
-        let one_less = |left: usize| left.checked_sub(1);
-        self.faults.failing_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
-    }
-
     fn counted(&self, event: &Event) -> Event {
         let content = event.content();
         let parts = StoredParts {
@@ -152,13 +162,19 @@ impl EventStore for FaultyStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         let outcome = self.inner.append(append).await;
         self.faults.after_append.pass().await;
+        if outcome.is_ok() && one_less(&self.faults.lost_answers) {
+            return Err(Error::new(ErrorKind::OutcomeUnknown, "the answer was lost, on purpose"));
+        }
         outcome
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
         self.faults.reads.fetch_add(1, Ordering::SeqCst);
         self.faults.before_read.pass().await;
-        if self.fails_now() {
+        if read.is_live() {
+            self.faults.before_tail_read.pass().await;
+        }
+        if one_less(&self.faults.failing_reads) {
             return Err(Error::new(ErrorKind::Unavailable, "this read fails, on purpose"));
         }
         let mut page = self.inner.read(read).await;
@@ -180,6 +196,12 @@ impl EventStore for FaultyStore {
     fn commits(&self) -> Option<Commits> {
         if self.is_told { self.inner.commits() } else { None }
     }
+}
+
+/// Whether there was one left.
+fn one_less(count: &AtomicUsize) -> bool {
+    let less = |left: usize| left.checked_sub(1);
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
 }
 
 /// Bytes that count as long as somebody has them.

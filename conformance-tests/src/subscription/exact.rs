@@ -8,9 +8,9 @@ use proptest::sample::Index;
 
 use super::stage::{Follower, Scene};
 use super::{Stage, Tuning};
-use crate::Run;
 use crate::faults::Lie;
 use crate::sample::{any_appends, any_filter, append, of_type};
+use crate::{Run, tasks};
 
 #[derive(Clone, Debug)]
 struct Story {
@@ -125,6 +125,67 @@ pub async fn live_comes_when_everything_was_delivered(stage: &Stage) {
             let end = log.last().map_or(Cursor::START, downlink::Event::cursor);
             assert_eq!(live, (end, end), "`Live` names where it is and the end of the log");
         }
+    }
+}
+
+/// **Law S9,** of a tail that is behind. A subscription from now on begins at
+/// the end of the log in the store, and delivers nothing that was stored before
+/// it was opened.
+pub async fn now_begins_at_the_head_of_the_store(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    scene.store.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
+    let feed = scene.feed(Tuning::without_fallback()).await;
+    scene.hold_the_tail().await;
+    scene.store.append(append("flight-UA1545", Expected::Any, 3)).await.expect("an append");
+    let head = scene.store.head().await.expect("a head");
+    let subscribe = feed.subscribe(Subscribe::new().after(After::Now));
+    let following = tasks::soon("subscribing from now on waits for the tail", subscribe).await;
+    let following = following.expect("a subscription");
+    assert_eq!(
+        following.cursor(),
+        head,
+        "`now` is where the tail has got to: it is the end of the log in the store, or what was \
+         stored before comes as if it were new"
+    );
+    let mut follower = Follower::new(following, head.position(), Filter::everything());
+    scene.store.before_tail_read().release();
+    feed.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
+    let what = "an event that came after subscribing `now` was not delivered";
+    follower.until_all_of(&scene.log().await, what).await;
+    nothing_more(&mut follower, &scene).await;
+}
+
+/// **Law S10,** of a tail that is behind. `Live` waits until everything was
+/// delivered that was stored when the subscription was opened, also if the tail
+/// has not got there.
+pub async fn live_waits_for_the_head_at_open(stage: &Stage) {
+    for (events, ring) in [(1, 100), (40, 100), (40, 2)] {
+        let scene = stage.open(Lie::Honest).await;
+        let tuning = Tuning { ring, page: 3, ..Tuning::without_fallback() };
+        let feed = scene.feed_elsewhere(tuning).await;
+        scene.hold_the_tail().await;
+        scene
+            .store
+            .append(append("flight-UA1545", Expected::Any, events))
+            .await
+            .expect("an append");
+        let mut follower = Follower::from_start(&feed).await;
+        let gate = scene.store.before_tail_read().clone();
+        tokio::spawn(async move {
+            // Time enough to say it too early.
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            gate.release();
+        });
+        follower.until_live().await;
+        assert!(
+            follower.seen.len() == events,
+            "`Live` came when {} of {events} events had been delivered that were stored when the \
+             subscription was opened: it waits for the end of the log, and not for the tail",
+            follower.seen.len()
+        );
+        follower.verify(&scene.log().await);
     }
 }
 

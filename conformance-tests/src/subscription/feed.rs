@@ -56,6 +56,8 @@ pub struct Tuning {
     pub checkpoint: usize,
     /// How long the bus may take to accept a hint.
     pub publish_deadline: Duration,
+    /// Whether it keeps what subscriptions have read for those who come later.
+    pub keeps_pages: bool,
 }
 
 impl Tuning {
@@ -72,6 +74,8 @@ impl Tuning {
             page: 8,
             checkpoint: 1_000,
             publish_deadline: Duration::from_millis(50),
+            // Laws count on reads, and on what is held.
+            keeps_pages: false,
         }
     }
 
@@ -98,8 +102,7 @@ impl FeedFixture for Hubs {
             .fallback(tuning.fallback)
             .ring(tuning.ring, usize::MAX)
             .page(tuning.page, 64 << 10)
-            // Laws count on reads, and on what is held.
-            .kept_pages(0)
+            .kept_pages(if tuning.keeps_pages { 16 << 20 } else { 0 })
             .checkpoint(tuning.checkpoint, Tuning::NEVER)
             .publish_deadline(tuning.publish_deadline)
             .start()

@@ -1,4 +1,6 @@
-use downlink::{EventStore, Expected};
+use std::sync::Arc;
+
+use downlink::{ErrorKind, EventStore, Expected, Hint};
 
 use super::stage::Follower;
 use super::{Stage, Tuning};
@@ -109,6 +111,71 @@ pub async fn delivery_does_not_wait_for_the_fallback(stage: &Stage) {
                     visible, and one after the last append of a burst";
         own.until(count, what).await;
         other.until(count, what).await;
+    }
+    own.verify(&scene.log().await);
+    other.verify(&scene.log().await);
+}
+
+/// **Law S14,** of several hubs. Those that share one handle of a store deliver
+/// the same, whichever of them is appended through, while they read and while
+/// they are told; nothing waits for the fallback.
+pub async fn hubs_of_one_store_agree(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning { ring: 1_000, ..Tuning::without_fallback() };
+    let feeds = [scene.feed(tuning).await, scene.feed(tuning).await];
+    let mut followers = Vec::new();
+    for feed in &feeds {
+        let mut follower = Follower::from_start(feed).await;
+        follower.until_live().await;
+        followers.push(follower);
+    }
+    for round in 0..4 {
+        // What is stored meanwhile is read, and told as well.
+        scene.hold_the_tail().await;
+        let writers = (0..4).map(|writer| {
+            let (feed, bus) = (Arc::clone(&feeds[writer % 2]), scene.bus.clone());
+            let gate = scene.store.before_tail_read().clone();
+            tokio::spawn(async move {
+                for turn in 0..12 {
+                    let offered = append(&format!("flight-{writer}"), Expected::Any, 1 + turn % 3);
+                    feed.append(offered).await.expect("an append");
+                    if (writer, turn) == (round, 6) {
+                        gate.release();
+                        bus.raise(Hint::anything());
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        tasks::join(writers.collect::<Vec<_>>()).await;
+        let log = scene.log().await;
+        for follower in &mut followers {
+            let what = "a hub did not deliver what was appended through another one over the same \
+                        store, or waits for the fallback interval";
+            follower.until_all_of(&log, what).await;
+        }
+    }
+}
+
+/// **Law S14,** of an append whose outcome is unknown. Something may be stored,
+/// so subscribers are told as if it were.
+pub async fn an_append_of_unknown_outcome_is_told(stage: &Stage) {
+    let scene = stage.open(Lie::Honest).await;
+    let tuning = Tuning::without_fallback();
+    let (writing, reading) = (scene.feed(tuning).await, scene.feed_elsewhere(tuning).await);
+    let mut own = Follower::from_start(&writing).await;
+    let mut other = Follower::from_start(&reading).await;
+    own.until_live().await;
+    other.until_live().await;
+    for turn in 1..=3 {
+        scene.store.lose_answers(1);
+        let outcome = writing.append(append("flight-UA1545", Expected::Any, 1)).await;
+        let error = outcome.expect_err("the answer was lost");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "the error of the store comes back");
+        let what = "an event whose append has an unknown outcome waits for the fallback interval: \
+                    hint also then, something may be stored";
+        own.until(turn, what).await;
+        other.until(turn, what).await;
     }
     own.verify(&scene.log().await);
     other.verify(&scene.log().await);

@@ -6,6 +6,7 @@ mod exact;
 mod falling_behind;
 mod feed;
 mod hints;
+mod replaced;
 mod stage;
 
 pub use bus_faults::{
@@ -14,8 +15,8 @@ pub use bus_faults::{
 };
 pub use exact::{
     a_restarted_process_resumes_exactly, a_sparse_filter_reaches_the_end,
-    live_comes_when_everything_was_delivered, now_on_an_empty_log_misses_nothing,
-    subscription_is_exact,
+    live_comes_when_everything_was_delivered, live_waits_for_the_head_at_open,
+    now_begins_at_the_head_of_the_store, now_on_an_empty_log_misses_nothing, subscription_is_exact,
 };
 pub use falling_behind::{
     a_dropped_next_loses_nothing, a_failed_read_is_repeated, a_slow_subscriber_hurts_nobody,
@@ -24,7 +25,11 @@ pub use falling_behind::{
 pub use feed::{Feed, FeedFixture, Following, Hubs, Tuning};
 pub use hints::{
     a_dropped_append_is_told, a_hint_during_a_read_is_not_lost,
-    appends_during_the_hand_over_come_once, delivery_does_not_wait_for_the_fallback,
-    one_hint_is_enough,
+    an_append_of_unknown_outcome_is_told, appends_during_the_hand_over_come_once,
+    delivery_does_not_wait_for_the_fallback, hubs_of_one_store_agree, one_hint_is_enough,
+};
+pub use replaced::{
+    ReplaceableStage, a_commit_of_another_history_is_not_taken,
+    no_page_of_another_history_is_served,
 };
 pub use stage::Stage;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use downlink::{Bus, Cursor, Event, EventStore, Filter, Item, Position, Subscribe};
+use downlink::{Bus, Cursor, Event, EventStore, Filter, Hint, Item, Position, Subscribe};
 
 use super::{Feed, FeedFixture, Following, Hubs, Tuning};
 use crate::faults::{FaultyStore, Lie, LyingBus};
@@ -62,7 +62,7 @@ impl Stage {
         let bus = self.bus.open(&guard).await.expect("a bus");
         let bus = LyingBus::new(bus, lie);
         let store = if self.is_told { store.with_commits() } else { store };
-        Scene { store, bus, feeds: Arc::clone(&self.feeds), _guard: guard }
+        Scene::new((store, guard), bus, &self.feeds)
     }
 }
 
@@ -75,6 +75,14 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    pub(super) fn new(
+        (store, guard): (FaultyStore, Guard),
+        bus: LyingBus,
+        feeds: &Arc<dyn FeedFixture>,
+    ) -> Self {
+        Self { store, bus, feeds: Arc::clone(feeds), _guard: guard }
+    }
+
     pub(super) async fn feed(&self, tuning: Tuning) -> Arc<dyn Feed> {
         self.feed_over(self.store.clone(), tuning).await
     }
@@ -89,6 +97,20 @@ impl Scene {
         let store: Arc<dyn EventStore> = Arc::new(store);
         let bus: Arc<dyn Bus> = Arc::new(self.bus.clone());
         self.feeds.start(store, bus, tuning).await.expect("a feed")
+    }
+
+    /// Returns when the tail of a feed waits before it reads, until
+    /// [`before_tail_read`](FaultyStore::before_tail_read) is released: whatever is
+    /// stored meanwhile it does not see.
+    pub(super) async fn hold_the_tail(&self) {
+        let gate = self.store.before_tail_read();
+        gate.close();
+        self.bus.raise(Hint::anything());
+        tasks::soon(
+            "a hint that claims no position makes no tail read the log",
+            gate.somebody_waits(),
+        )
+        .await;
     }
 
     /// What the log has, whatever faults the store has.

@@ -1,9 +1,11 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use downlink::{Append, Appended, Bus, Cursor, Event, EventStore, Hint, Result, Subscribe};
+use downlink::{
+    Append, Appended, Bus, Cursor, Event, EventStore, Hint, Page, Position, Result, Subscribe,
+};
 use downlink_conformance_tests::subscription::{Feed, FeedFixture, Following, Tuning};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, yield_now};
@@ -24,9 +26,11 @@ impl FeedFixture for BrokenHubs {
         bus: Arc<dyn Bus>,
         tuning: Tuning,
     ) -> Result<Arc<dyn Feed>> {
+        let commits = store.commits();
         let head = store.head().await?;
         let shared = Arc::new(Shared {
             bug: self.0,
+            is_told: commits.is_some(),
             store,
             bus,
             tuning,
@@ -36,8 +40,10 @@ impl FeedFixture for BrokenHubs {
             publish: Notify::new(),
             failures: AtomicU64::new(0),
             slowest: Mutex::default(),
+            history: AtomicU64::new(0),
+            kept: Mutex::default(),
         });
-        let tail = tokio::spawn(hub_tail::run(Arc::clone(&shared)));
+        let tail = tokio::spawn(hub_tail::run(Arc::clone(&shared), commits));
         let publisher = tokio::spawn(publish(Arc::clone(&shared)));
         Ok(Arc::new(MiniHub { shared, tasks: [tail.abort_handle(), publisher.abort_handle()] }))
     }
@@ -46,6 +52,7 @@ impl FeedFixture for BrokenHubs {
 /// What the tail, the publisher and the subscriptions share.
 pub(crate) struct Shared {
     pub(crate) bug: Option<HubBug>,
+    is_told: bool,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) tuning: Tuning,
@@ -56,6 +63,10 @@ pub(crate) struct Shared {
     failures: AtomicU64,
     /// How far each subscriber is, for a tail that waits for all of them.
     slowest: Mutex<Vec<Arc<AtomicU64>>>,
+    /// Counts how often the log was found to be another one.
+    pub(crate) history: AtomicU64,
+    /// Pages by where they begin, for a hub that keeps them.
+    kept: Mutex<HashMap<Position, Page>>,
 }
 
 struct Ring {
@@ -80,6 +91,27 @@ impl Shared {
         }
         let later = |event: &&Event| event.position() > cursor.position();
         Some(ring.events.iter().filter(later).cloned().collect())
+    }
+
+    pub(crate) fn holds(&self, cursor: Cursor) -> bool {
+        locked(&self.ring).events.iter().any(|event| event.cursor() == cursor)
+    }
+
+    /// Begins again at the head of another log.
+    pub(crate) fn begin_again(&self, head: Cursor) {
+        *locked(&self.ring) = Ring { events: VecDeque::new(), floor: head };
+        self.history.fetch_add(1, Ordering::SeqCst);
+        self.tip.send_replace(head);
+    }
+
+    pub(crate) fn kept(&self, after: Cursor) -> Option<Page> {
+        locked(&self.kept).get(&after.position()).cloned()
+    }
+
+    pub(crate) fn keep(&self, after: Cursor, page: &Page) {
+        if self.is(HubBug::KeepsPagesAboveTheTip) {
+            locked(&self.kept).insert(after.position(), page.clone());
+        }
     }
 
     pub(crate) fn floor(&self) -> Cursor {
@@ -147,7 +179,12 @@ impl Feed for MiniHub {
             _ => {
                 let task = tokio::spawn(async move {
                     let outcome = shared.store.append(append).await;
-                    shared.nudge.notify_one();
+                    if outcome.is_err() && shared.is(HubBug::SaysNothingAfterAnError) {
+                        return outcome;
+                    }
+                    if !shared.is_told {
+                        shared.nudge.notify_one();
+                    }
                     shared.publish.notify_one();
                     outcome
                 });

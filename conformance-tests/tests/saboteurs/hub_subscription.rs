@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{After, Cursor, Event, Filter, Item, Page, Position, Read, Result, Subscribe};
+use downlink::{
+    After, Cursor, Error, Event, Filter, Item, Page, Position, Read, Result, Subscribe,
+};
 use downlink_conformance_tests::subscription::Following;
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -23,6 +25,7 @@ pub(crate) struct Follow {
     phase: Phase,
     unmatched: usize,
     place: Arc<AtomicU64>,
+    history: u64,
     ended: bool,
 }
 
@@ -37,8 +40,10 @@ enum Phase {
 impl Follow {
     pub(crate) async fn open(shared: Arc<Shared>, subscribe: &Subscribe) -> Result<Self> {
         let tip = shared.tip.subscribe();
+        let history = shared.history.load(Ordering::SeqCst);
         let late = shared.is(HubBug::DecidesNowLate) && subscribe.begins_after() == After::Now;
         let begin = match subscribe.begins_after() {
+            After::Now if shared.is(HubBug::TakesTheTipForNow) => *shared.tip.borrow(),
             After::Now => shared.store.head().await?,
             After::Cursor(cursor) if shared.is(HubBug::ResumesInclusively) => before(cursor),
             After::Cursor(cursor) => cursor,
@@ -53,6 +58,7 @@ impl Follow {
             phase: if late { Phase::Late } else { Phase::Beginning },
             unmatched: 0,
             place: shared.register(),
+            history,
             ended: false,
             shared,
         })
@@ -64,6 +70,9 @@ impl Follow {
 
     async fn advance(&mut self) -> Result<()> {
         self.tip.borrow_and_update();
+        if self.shared.history.load(Ordering::SeqCst) != self.history {
+            return Err(Error::history_changed(self.scanned));
+        }
         if self.phase == Phase::Late {
             self.scanned = self.shared.store.head().await?;
             self.phase = Phase::Beginning;
@@ -106,7 +115,10 @@ impl Follow {
 
     async fn at_the_tip(&mut self) {
         match self.phase {
-            Phase::CatchingUp(head) if self.scanned.position() >= head.position() => {
+            Phase::CatchingUp(head)
+                if self.scanned.position() >= head.position()
+                    || self.is(HubBug::SaysLiveAtTheTip) =>
+            {
                 self.phase = Phase::Live;
                 self.waiting.push_back(Item::Live { cursor: self.scanned, head });
             }
@@ -128,7 +140,11 @@ impl Follow {
             }
             return Ok(());
         }
-        let page = self.page().await?;
+        let page = match self.shared.kept(self.scanned) {
+            Some(page) => page,
+            None => self.page().await?,
+        };
+        self.shared.keep(self.scanned, &page);
         self.take(page).await;
         Ok(())
     }

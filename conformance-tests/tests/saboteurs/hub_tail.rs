@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use downlink::{Cursor, EventId, Hint, Listener, Read};
+use downlink::commit::{Commit, CommitNotice, Commits};
+use downlink::{Cursor, Event, EventId, Hint, Listener, Read};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
@@ -8,7 +9,7 @@ use crate::hub::Shared;
 use crate::hub_bug::HubBug;
 
 /// Reads the log once for all subscribers.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
     let mut listener = None;
     let mut last = *shared.tip.borrow();
     loop {
@@ -22,7 +23,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if shared.is(HubBug::ClearsTheFlagAfterTheRead) {
             clear(&shared, &mut listener);
         }
-        let hint = wait(&shared, &mut listener).await;
+        let hint = wait(&shared, &mut listener, &mut commits, &mut last).await;
         let claimed = hint.and_then(Hint::claimed_position);
         if let (true, Some(claimed)) = (shared.is(HubBug::TakesTheHintForACursor), claimed)
             && claimed > last.position()
@@ -42,10 +43,19 @@ fn clear(shared: &Shared, listener: &mut Option<Listener>) {
 
 async fn read(shared: &Shared, last: &mut Cursor) {
     loop {
-        let read = Read::log().after(last.position()).limit(shared.tuning.page);
+        let read = Read::log().limit(shared.tuning.page).live();
+        // Such a cursor is of no event.
+        let is_forged = shared.is(HubBug::TakesTheHintForACursor);
+        let read = if is_forged { read.after(last.position()) } else { read.resume(*last) };
         let page = match shared.store.read(read).await {
             Ok(page) => page,
-            Err(error) if error.is_other_history() => return,
+            Err(error) if error.is_other_history() => match shared.store.head().await {
+                Ok(head) if !is_forged => {
+                    *last = head;
+                    return shared.begin_again(head);
+                }
+                _ => return,
+            },
             Err(_) => {
                 sleep(std::time::Duration::from_millis(10)).await;
                 continue;
@@ -59,7 +69,45 @@ async fn read(shared: &Shared, last: &mut Cursor) {
     }
 }
 
-async fn wait(shared: &Shared, listener: &mut Option<Listener>) -> Option<Hint> {
+/// Puts a commit into memory if it follows what is there. `false` if the log
+/// has to be read.
+async fn follow(shared: &Shared, last: &mut Cursor, commit: &Commit) -> bool {
+    let is_last = |cursor: Cursor| match shared.bug {
+        Some(HubBug::ComparesPositionsAlone) => cursor.position() == last.position(),
+        _ => cursor == *last,
+    };
+    let ends_with_last = commit.events.iter().position(|event| is_last(event.cursor()));
+    let known = match ends_with_last {
+        _ if is_last(commit.from) || shared.is(HubBug::RepeatsWhatItHasRead) => 0,
+        Some(at) => at + 1,
+        None => return commit.events.last().is_some_and(|event| shared.holds(event.cursor())),
+    };
+    let new: Vec<Event> = commit.events[known..].to_vec();
+    if let Some(newest) = new.last() {
+        *last = newest.cursor();
+        shared.extend(new, *last).await;
+    }
+    true
+}
+
+/// Takes what the store tells, until the log has to be read.
+async fn until_told_to_read(shared: &Shared, commits: &mut Option<Commits>, last: &mut Cursor) {
+    while let Some(told) = commits {
+        match told.next().await {
+            Some(CommitNotice::Committed(commit)) if follow(shared, last, &commit).await => {}
+            Some(_) => return,
+            None => *commits = None,
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn wait(
+    shared: &Shared,
+    listener: &mut Option<Listener>,
+    commits: &mut Option<Commits>,
+    last: &mut Cursor,
+) -> Option<Hint> {
     let next = async {
         match listener {
             Some(hints) => hints.next().await,
@@ -76,6 +124,7 @@ async fn wait(shared: &Shared, listener: &mut Option<Listener>) -> Option<Hint> 
     tokio::select! {
         () = shared.nudge.notified() => None,
         () = fallback => None,
+        () = until_told_to_read(shared, commits, last) => None,
         hint = next => {
             if hint.is_none() {
                 *listener = None;

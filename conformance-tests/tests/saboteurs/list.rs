@@ -5,7 +5,7 @@ use std::sync::Arc;
 use downlink_conformance_tests::bus::{self, BusStage};
 use downlink_conformance_tests::cross_process::{self, Processes};
 use downlink_conformance_tests::projection::{self, DurableProjections, Projections};
-use downlink_conformance_tests::subscription::{self, Stage};
+use downlink_conformance_tests::subscription::{self, ReplaceableStage, Stage};
 use downlink_conformance_tests::transport::{
     self, Carriers, GuardedLine, ImpatientLine, Line, ReplaceableLine,
 };
@@ -41,6 +41,14 @@ pub(crate) struct Saboteur {
 
 fn hubs(broken: Option<HubBug>) -> Stage {
     Stage::with_feeds(Broken(None), BrokenBuses(None), BrokenHubs(broken))
+}
+
+fn told_hubs(broken: Option<HubBug>) -> Stage {
+    hubs(broken).with_commits()
+}
+
+fn replaced(broken: Option<HubBug>) -> ReplaceableStage {
+    ReplaceableStage::with_feeds(Broken(None), BrokenHubs(broken)).with_commits()
 }
 
 fn lines(broken: Option<CarrierBug>) -> Line {
@@ -191,14 +199,6 @@ saboteurs! { GROUPING: dyn GroupingFixture = BrokenGroup(GroupBug), store;
     StoresAndSaysOtherwise law one_guilty_append_fails_alone "half of an append that failed was stored"
 }
 
-saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
-    RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
-    HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
-    ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
-    RemembersHeadsForEver wire_law one_process_wins_each_version "won version"
-    BeginsDeferred wire_law processes_take_turns "database is locked"
-    LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
-    CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
 saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
     TellsBeforeTheCommit law what_is_told_is_stored "tell a commit when it is certain"
     TellsAnotherTime law what_is_told_is_stored "was told otherwise than it is stored"
@@ -210,6 +210,15 @@ saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
     TellsARolledBackGroup law a_failed_append_is_not_told "was told of an append that failed"
 }
 
+saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
+    RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
+    HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+    ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
+    RemembersHeadsForEver wire_law one_process_wins_each_version "won version"
+    BeginsDeferred wire_law processes_take_turns "database is locked"
+    TellsItsOwnEndForFrom wire_law two_stores_of_one_log_agree "and not the end of its own commits"
+    LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
+    CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
 }
 
 saboteurs! { BUSES: BusStage = buses(BusBug), bus;
@@ -240,11 +249,23 @@ saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
     EndsAtAFailedRead law a_failed_read_is_repeated "a read that failed"
     MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "what it had read was lost with it"
     DecidesNowLate law now_on_an_empty_log_misses_nothing "now is when the subscription is opened"
+    TakesTheTipForNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
+    SaysLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and not for the tail"
+    SaysNothingAfterAnError law an_append_of_unknown_outcome_is_told "hint also then, something may be stored"
     SaysLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
     TellsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just handed over"
     FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "go on after `scanned`"
     NeverTellsHowFarItLooked law a_sparse_filter_reaches_the_end "was not told how far it looked"
+}
+
+saboteurs! { TOLD_HUBS: Stage = told_hubs(HubBug), subscription;
+    RepeatsWhatItHasRead law hubs_of_one_store_agree "an event came twice"
+}
+
+saboteurs! { REPLACED: ReplaceableStage = replaced(HubBug), subscription;
+    ComparesPositionsAlone law a_commit_of_another_history_is_not_taken "compare `from` with the tip by position and check"
+    KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep nothing above the tip of the tail"
 }
 
 saboteurs! { MODELS: Projections = models(ModelBug), projection;
@@ -365,9 +386,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         REPLACEABLE,
         BOUNDED,
         GROUPING,
+        TELLING,
+        TELLING_GROUPS,
         CROSS_PROCESS,
         BUSES,
         HUBS,
+        TOLD_HUBS,
+        REPLACED,
         MODELS,
         PLACES,
         MODELS_IN_USE,
@@ -383,5 +408,3 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     .into_iter()
     .flatten()
 }
-        TELLING,
-        TELLING_GROUPS,

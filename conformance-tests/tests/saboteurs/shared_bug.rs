@@ -7,16 +7,18 @@ pub(crate) enum SharedBug {
     LeavesTurnsToSqlite,
     CallsALockAFailure,
     HearsItsOwnProcess,
+    TellsItsOwnEndForFrom,
 }
 
 impl SharedBug {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::RemembersHeadsForEver,
         Self::ChecksBeforeItBegins,
         Self::BeginsDeferred,
         Self::LeavesTurnsToSqlite,
         Self::CallsALockAFailure,
         Self::HearsItsOwnProcess,
+        Self::TellsItsOwnEndForFrom,
     ];
 
     /// The bug with this name, as another process is told it; any other word

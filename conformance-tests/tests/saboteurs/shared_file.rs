@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use downlink::commit::{BoundaryFact, Facts, Group, LogHead};
+use downlink::commit::{BoundaryFact, CommitFeed, Commits, Facts, Group, LogHead};
 use downlink::{
     Append, Appended, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent,
     Page, Position, Read, Result, StreamId, Timestamp, Version,
@@ -23,12 +23,16 @@ const TABLE: &str = "PRAGMA journal_mode = WAL; \
 /// is a transaction of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedFile {
+    feed: Arc<CommitFeed>,
     opened: Arc<Mutex<Opened>>,
 }
 
 #[derive(Debug)]
 struct Opened {
     bug: Option<SharedBug>,
+    feed: Arc<CommitFeed>,
+    /// The end of what this handle has told.
+    told: Cursor,
     connection: Connection,
     turnstile: Turnstile,
     patience: Duration,
@@ -42,15 +46,18 @@ impl SharedFile {
         let connection = Connection::open(file).map_err(broken)?;
         connection.busy_timeout(patience).map_err(broken)?;
         connection.execute_batch(TABLE).map_err(broken)?;
+        let feed = Arc::new(CommitFeed::new());
         let opened = Opened {
             bug,
+            feed: Arc::clone(&feed),
+            told: Cursor::START,
             connection,
             turnstile: Turnstile::beside(file)?,
             patience,
             events: Vec::new(),
             remembered: HashMap::new(),
         };
-        Ok(Self { opened: Arc::new(Mutex::new(opened)) })
+        Ok(Self { feed, opened: Arc::new(Mutex::new(opened)) })
     }
 
     /// SQLite blocks.
@@ -116,6 +123,9 @@ impl Opened {
         self.execute("COMMIT")?;
         let heads = plan.streams.iter().map(|head| (head.stream.clone(), head.version));
         self.remembered.extend(heads);
+        let from = if self.is(SharedBug::TellsItsOwnEndForFrom) { self.told } else { head.cursor };
+        self.told = plan.head.cursor;
+        self.feed.committed(from, plan.rows.iter().cloned());
         plan.outcomes.remove(0)
     }
 
@@ -221,7 +231,7 @@ impl EventStore for SharedFile {
         .await
     }
 
-    fn commits(&self) -> Option<downlink::commit::Commits> {
-        None
+    fn commits(&self) -> Option<Commits> {
+        Some(self.feed.subscribe())
     }
 }

@@ -38,21 +38,30 @@ const RUN: usize = 64;
 ///
 /// 1. **Hand-over.** An append that races the way from history to live comes
 ///    once \[`appends_during_the_hand_over_come_once`\]; `now` begins when the
-///    subscription is opened \[`now_on_an_empty_log_misses_nothing`\]; `Live`
+///    subscription is opened \[`now_on_an_empty_log_misses_nothing`\], at the end
+///    of the log in the store \[`now_begins_at_the_head_of_the_store`\]; `Live`
 ///    comes when everything was delivered
-///    \[`live_comes_when_everything_was_delivered`\].
+///    \[`live_comes_when_everything_was_delivered`\] that was stored when the
+///    subscription was opened \[`live_waits_for_the_head_at_open`\].
 /// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or come during a
 ///    read \[`a_hint_during_a_read_is_not_lost`\]; one is enough for many pages
 ///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
 ///    \[`a_bus_that_is_down_stops_nothing`\].
 /// 3. **Appends** are told at once \[`delivery_does_not_wait_for_the_fallback`\],
-///    also those of a caller who went away \[`a_dropped_append_is_told`\].
+///    also those of a caller who went away \[`a_dropped_append_is_told`\], those
+///    whose outcome is unknown \[`an_append_of_unknown_outcome_is_told`\], and
+///    those that are made through another hub of the same store
+///    \[`hubs_of_one_store_agree`\].
 /// 4. **Subscribers** may be slow \[`falling_behind_loses_nothing`\] or stop
 ///    \[`a_slow_subscriber_hurts_nobody`\], drop `next`
 ///    \[`a_dropped_next_loses_nothing`\], begin again in another process
 ///    \[`a_restarted_process_resumes_exactly`\] and ask for what hardly ever
 ///    comes \[`a_sparse_filter_reaches_the_end`\].
 /// 5. **Reads** that fail are repeated \[`a_failed_read_is_repeated`\].
+/// 6. **Another history** is told: what is committed to a log that took the
+///    place of this one is not put behind it
+///    \[`a_commit_of_another_history_is_not_taken`\], and nothing that was read of
+///    this one is served in its place \[`no_page_of_another_history_is_served`\].
 ///
 /// # Examples
 ///

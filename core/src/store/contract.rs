@@ -116,7 +116,8 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 /// 27. Whoever else has it open, by another handle or driver or in another
 ///     process, sees what is appended and may append
 ///     \[`processes_share_one_log`\], and of all of them exactly one wins each
-///     version \[`one_process_wins_each_version`\].
+///     version \[`one_process_wins_each_version`\]. Hubs deliver the same,
+///     whichever of them is told what \[`two_stores_of_one_log_agree`\].
 /// 28. **They take turns.** Of those that append without a pause each gets its
 ///     share, and none is told of a lock \[`processes_take_turns`\]. A program
 ///     that takes no turns and holds the lock past the store's deadline makes
