@@ -1,0 +1,85 @@
+use std::io::Write;
+
+use downlink::EventId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Result;
+use crate::server::{Protocol, Server};
+
+const DATA: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","delay":2}"#;
+
+/// A keep-alive connection that costs a client as little as possible: it
+/// writes a request in one piece, and reads no more of the answer than its
+/// status and its length.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    authority: String,
+    protocol: Protocol,
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(server: &Server) -> Result<Self> {
+        let (authority, protocol) = (server.authority.clone(), server.protocol);
+        let stream = TcpStream::connect(&authority).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { authority, protocol, stream, request: Vec::new(), answer: Vec::new() })
+    }
+
+    /// Appends one small event.
+    pub(crate) async fn append(&mut self, stream: &str, id: EventId) -> Result<()> {
+        self.append_data(stream, id, DATA).await
+    }
+
+    /// Appends one event with this JSON.
+    pub(crate) async fn append_data(
+        &mut self,
+        stream: &str,
+        id: EventId,
+        data: &str,
+    ) -> Result<()> {
+        let body = format!(r#"{{"id":"{id}","type":"FlightDeparted","data":{data}}}"#);
+        self.send("POST", stream, &body).await
+    }
+
+    /// Sends a request about a stream; an answer that is not a success is an
+    /// error.
+    pub(crate) async fn send(&mut self, method: &str, stream: &str, body: &str) -> Result<()> {
+        self.request.clear();
+        write!(
+            self.request,
+            "{method} {}{stream} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.protocol.streams(),
+            self.authority,
+            body.len()
+        )?;
+        self.stream.write_all(&self.request).await?;
+        self.answer.clear();
+        while !is_whole(&self.answer)? {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                return Err("the server has closed the connection".into());
+            }
+        }
+        if self.answer.starts_with(b"HTTP/1.1 2") {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&self.answer).into())
+    }
+}
+
+/// Whether this is all of an answer.
+fn is_whole(answer: &[u8]) -> Result<bool> {
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return Ok(false);
+    };
+    let head = std::str::from_utf8(&answer[..end])?;
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .find_map(|(_, value)| value.trim().parse::<usize>().ok());
+    Ok(answer.len() >= end + 4 + length.unwrap_or_default())
+}

@@ -1,0 +1,44 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+
+/// A store that counts how often its log is read.
+#[derive(Clone, Debug)]
+pub(crate) struct CountingStore {
+    store: Arc<dyn EventStore>,
+    reads: Arc<AtomicU64>,
+}
+
+impl CountingStore {
+    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, reads: Arc::default() }
+    }
+
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl EventStore for CountingStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        self.count();
+        self.store.read(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.count();
+        self.store.head().await
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::{Duration, Instant};
+
+use downlink::EventId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Result;
+use crate::connection::Connection;
+use crate::server::{Server, stream};
+use crate::times::Times;
+
+/// A client that appends one event at a time, and waits until it has the answer
+/// and a second connection has received the event over SSE.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    appender: Connection,
+    events: EventStream,
+    /// From the request to the answer.
+    pub(crate) to_answer: Times,
+    /// From the request to the event.
+    pub(crate) to_event: Times,
+    /// From the answer to the event.
+    pub(crate) after_answer: Times,
+}
+
+#[derive(Debug)]
+struct EventStream {
+    stream: TcpStream,
+    text: Vec<u8>,
+}
+
+impl Follower {
+    pub(crate) async fn connect(server: &Server) -> Result<Self> {
+        Ok(Self {
+            appender: Connection::open(server).await?,
+            events: EventStream::open(server, &stream(0)).await?,
+            to_answer: Times::default(),
+            to_event: Times::default(),
+            after_answer: Times::default(),
+        })
+    }
+
+    pub(crate) async fn append(&mut self, time: Duration) -> Result<()> {
+        let (began, stream) = (Instant::now(), stream(0));
+        while began.elapsed() < time {
+            self.append_one(&stream).await?;
+        }
+        Ok(())
+    }
+
+    async fn append_one(&mut self, stream: &str) -> Result<()> {
+        let id = EventId::now();
+        let text = id.to_string();
+        let sent = Instant::now();
+        let append = self.appender.append(stream, id);
+        let answer = async { append.await.map(|()| sent.elapsed()) };
+        let read = self.events.read_until(text.as_bytes());
+        let event = async { read.await.map(|at| at.duration_since(sent)) };
+        let (answered, received) = tokio::try_join!(answer, event)?;
+        self.to_answer.add(answered);
+        self.to_event.add(received);
+        self.after_answer.add_difference(received, answered);
+        Ok(())
+    }
+}
+
+impl EventStream {
+    async fn open(server: &Server, stream: &str) -> Result<Self> {
+        let (authority, protocol) = (&server.authority, server.protocol);
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {authority}\r\nAccept: text/event-stream\r\n\r\n",
+            protocol.follow(stream)
+        );
+        let stream = TcpStream::connect(authority).await?;
+        stream.set_nodelay(true)?;
+        let mut events = Self { stream, text: Vec::new() };
+        events.stream.write_all(request.as_bytes()).await?;
+        events.read_until(protocol.live()).await?;
+        Ok(events)
+    }
+
+    /// Reads until this part has arrived, and returns when that was.
+    async fn read_until(&mut self, part: &[u8]) -> Result<Instant> {
+        self.text.clear();
+        loop {
+            if self.stream.read_buf(&mut self.text).await? == 0 {
+                return Err(String::from_utf8_lossy(&self.text).into());
+            }
+            let now = Instant::now();
+            if self.text.windows(part.len()).any(|bytes| bytes == part) {
+                return Ok(now);
+            }
+        }
+    }
+}

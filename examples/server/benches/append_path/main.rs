@@ -1,0 +1,78 @@
+//! Measures appends in process, over HTTP, and from there to a follower over
+//! SSE, beside an earlier build and beside Durable Streams. All of them take short
+//! turns, since the disk's speed drifts.
+//!
+//! ```console
+//! $ cargo bench -p server --bench append_path
+//! $ cargo bench -p server --bench append_path -- --stores rusqlite --rounds 3
+//! ```
+//!
+//! Keep a build, change something, and compare:
+//!
+//! ```console
+//! $ cargo bench -p server --bench append_path -- --keep /tmp/before
+//! $ cargo bench -p server --bench append_path -- --before /tmp/before --json after.json
+//! ```
+//!
+//! `cargo install durable-streams` installs `durable-streams-server`, which is
+//! measured if it is in the `PATH`. Its appends are durable in the same sense:
+//! an fdatasync, shared by the appends that arrive together, precedes the answer.
+//!
+//! Each server is a process of its own on a fresh file. It is warmed up until
+//! its write-ahead log is overwritten rather than extended, and killed after the
+//! measurement.
+//!
+//! The table has the median of the rounds, the least and the most. A ratio is
+//! the median of the ratios within each round: to the earlier build, and to the
+//! peer, which is Durable Streams over HTTP and a plain loop of transactions in
+//! process.
+
+mod appender_process;
+mod appenders;
+mod arguments;
+mod clients;
+mod connection;
+mod counting_store;
+mod disk;
+mod follower;
+#[path = "../../../../backends/rusqlite/benches/raw/mod.rs"]
+#[allow(dead_code, reason = "the benchmark of the store needs the rest")]
+mod raw;
+mod results;
+mod rounds;
+mod server;
+mod subject;
+mod table;
+mod times;
+
+use std::error::Error;
+use std::fs;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use rounds::Rounds;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The allocator of the example server, for everything that is compared.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Appenders(appenders)) = &arguments.command {
+        return appenders.run();
+    }
+    if let Some(folder) = &arguments.keep {
+        return arguments.keep_in(folder);
+    }
+    // One thread, so that the clients leave the processors to the server.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let results = runtime.block_on(Rounds::new(&arguments)?.run())?;
+    table::print(&results);
+    if let Some(path) = &arguments.json {
+        fs::write(path, results.to_json().to_string())?;
+    }
+    Ok(())
+}

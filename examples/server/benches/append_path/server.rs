@@ -1,0 +1,141 @@
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use downlink::EventId;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::Result;
+use crate::connection::Connection;
+use crate::subject::Store;
+
+/// The streams that are appended to.
+const STREAMS: u64 = 64;
+
+/// Together more than the write-ahead log has between two checkpoints.
+pub(crate) const WARM_UP_EVENTS: u64 = 100;
+pub(crate) const WARM_UP_BYTES: usize = 250_000;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A server as a process of its own, on a fresh folder. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    /// Host and port.
+    pub(crate) authority: String,
+    pub(crate) protocol: Protocol,
+    // Kept open, so that the server does not fail when it prints.
+    _output: BufReader<ChildStdout>,
+    _folder: TempDir,
+}
+
+/// The protocol of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Protocol {
+    Downlink,
+    DurableStreams,
+}
+
+impl Protocol {
+    /// The path of the streams.
+    pub(crate) fn streams(self) -> &'static str {
+        match self {
+            Self::Downlink => "/streams/",
+            Self::DurableStreams => "/",
+        }
+    }
+
+    /// The path that follows a stream from now on. Downlink follows all streams.
+    pub(crate) fn follow(self, stream: &str) -> String {
+        match self {
+            Self::Downlink => "/feed?after=now".to_owned(),
+            Self::DurableStreams => format!("/{stream}?offset=now&live=sse"),
+        }
+    }
+
+    /// What says that the follower has caught up.
+    pub(crate) fn live(self) -> &'static [u8] {
+        match self {
+            Self::Downlink => b"\"frame\":\"live\"",
+            Self::DurableStreams => b"\"upToDate\":true",
+        }
+    }
+}
+
+impl Server {
+    /// Starts the example server on a fresh file, with appends as durable as
+    /// they can be.
+    pub(crate) async fn start(program: &Path, store: Store, parent: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir_in(parent)?;
+        let file = folder.path().join("log.db");
+        let mut command = Command::new(program);
+        command.args(["--listen", "127.0.0.1:0", "--allow-append", "--durability", "full"]);
+        command.arg("--store").arg(format!("{store}:{}", file.display()));
+        Self::run(command, Protocol::Downlink, folder).await
+    }
+
+    pub(crate) async fn start_durable_streams(program: &Path, parent: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir_in(parent)?;
+        // It does not print the port that it got for 0.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new(program);
+        command.args(["--durability", "wal", "--host", "127.0.0.1"]);
+        command.args(["--port", &port.to_string()]).arg("--data-dir").arg(folder.path());
+        let server = Self::run(command, Protocol::DurableStreams, folder).await?;
+        let mut connection = Connection::open(&server).await?;
+        for number in 0..STREAMS {
+            connection.send("PUT", &stream(number), "").await?;
+        }
+        Ok(server)
+    }
+
+    async fn run(mut command: Command, protocol: Protocol, folder: TempDir) -> Result<Self> {
+        let name = command.as_std().get_program().to_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let cannot_start = |error| format!("cannot start {}: {error}", name.display());
+        let mut process = command.spawn().map_err(cannot_start)?;
+        let mut output = BufReader::new(process.stdout.take().ok_or("no output")?);
+        let mut line = String::new();
+        timeout(DEADLINE, output.read_line(&mut line)).await??;
+        let (_, rest) = line.split_once("http://").ok_or("no URL in the first line")?;
+        let authority = rest.split(['/', ' ', '\n']).next().unwrap_or_default().to_owned();
+        Ok(Self { process, authority, protocol, _output: output, _folder: folder })
+    }
+
+    /// Appends until the write-ahead log has its full size, so that it is
+    /// overwritten from now on: while a file grows, an fdatasync has to write
+    /// the file's metadata, too.
+    pub(crate) async fn warm_up(&self) -> Result<()> {
+        let mut connection = Connection::open(self).await?;
+        let data = format!("\"{}\"", "x".repeat(WARM_UP_BYTES));
+        for number in 0..WARM_UP_EVENTS {
+            connection.append_data(&stream(number), EventId::now(), &data).await?;
+        }
+        Ok(())
+    }
+
+    /// The CPU time of the process so far, where the system tells.
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()?)).ok()?;
+        // The name in parentheses may have spaces in it.
+        let (_, fields) = text.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let ticks = fields.next()?.ok()? + fields.next()?.ok()?;
+        // In hundredths of a second, whatever the frequency of the kernel's clock.
+        Some(Duration::from_millis(ticks * 10))
+    }
+
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        Ok(timeout(DEADLINE, self.process.kill()).await??)
+    }
+}
+
+/// The name of one of the streams.
+pub(crate) fn stream(number: u64) -> String {
+    format!("flight-{:07}", number % STREAMS)
+}

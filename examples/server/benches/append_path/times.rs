@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use crate::Result;
+
+/// How long each of many repetitions took, in microseconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Times(Vec<f64>);
+
+impl Times {
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.0.push(micros(time));
+    }
+
+    /// Adds how much later `time` is than `than`, which is less than zero if it
+    /// is earlier.
+    pub(crate) fn add_difference(&mut self, time: Duration, than: Duration) {
+        self.0.push(micros(time) - micros(than));
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(crate) fn count(&self) -> f64 {
+        float(self.0.len())
+    }
+
+    /// The time that this percentage of the repetitions stayed within.
+    pub(crate) fn percentile(&self, percent: usize) -> Result<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let last = sorted.len().checked_sub(1).ok_or("nothing was measured in this time")?;
+        Ok(sorted[(sorted.len() * percent / 100).min(last)])
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+pub(crate) fn float(number: usize) -> f64 {
+    number as f64
+}
+
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
