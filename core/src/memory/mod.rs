@@ -2,13 +2,16 @@
 //! reading.
 //!
 //! Nothing here survives the process. What a store promises is written most
-//! plainly here, in a hundred lines.
+//! plainly here, in [`LogIndex`], which stores that keep their events elsewhere
+//! use, too.
 
 mod bus;
+mod index;
 mod projections;
 mod store;
 
 pub use bus::LocalBus;
+pub use index::LogIndex;
 pub use projections::MemoryProjections;
 pub use store::MemoryStore;
 

@@ -168,7 +168,8 @@ async fn what_is_rare_is_left_to_the_store_and_shared_too() {
     let everybody = crowd(&hub, |_| Subscribe::new().filter(only("FlightDiverted")), 100).await;
     assert!(everybody.iter().all(|events| events.len() == 20));
     let (all, filtered) = store.reads();
-    assert!((1..=20).contains(&all) && filtered == 1, "{all} and {filtered}");
+    // The store looks at 10,000 events a page.
+    assert!((1..=20).contains(&all) && filtered == 2, "{all} and {filtered}");
 }
 
 #[tokio::test(start_paused = true)]

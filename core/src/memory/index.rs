@@ -1,0 +1,320 @@
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+use crate::commit::{Facts, LogHead, Needs};
+use crate::{
+    Cursor, Direction, Error, Event, EventId, Mark, Page, Position, Read, Result, Scope, StreamId,
+    StreamSpan, Timestamp, Version,
+};
+
+/// How many events one page looks at. A read with a rare filter comes back with
+/// what it has.
+const SCAN_BUDGET: usize = 10_000;
+
+/// An index of a log in memory: finds events by position, id, and stream.
+///
+/// For stores whose events are somewhere else. `At` is what the store needs to
+/// fetch one: an offset in a file, a key, or the event itself. The index answers
+/// what the contract of [`EventStore`](crate::EventStore) asks of reads and of
+/// [`Driver::facts`](crate::commit::Driver::facts): it verifies cursors, filters,
+/// keeps the bounds of pages, and tells how far a page looked.
+///
+/// Events are added while others read. A page is of the events that were there
+/// when it was begun, and no lock is held while an event is fetched.
+#[derive(Debug)]
+pub struct LogIndex<At> {
+    entries: RwLock<Entries<At>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entries<At> {
+    /// In the order of the log.
+    rows: Vec<(Cursor, At)>,
+    /// Places in `rows`.
+    ids: HashMap<EventId, usize>,
+    /// Places in `rows`, by version.
+    streams: HashMap<StreamId, Vec<usize>>,
+    recorded_at: Timestamp,
+}
+
+impl<At: Clone> LogIndex<At> {
+    /// The index of an empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        let (rows, ids, streams) = (Vec::new(), HashMap::new(), HashMap::new());
+        let entries = Entries { rows, ids, streams, recorded_at: Timestamp::EPOCH };
+        Self { entries: RwLock::new(entries) }
+    }
+
+    /// Adds events at the end. Readers see all of them or none.
+    pub fn extend<'e>(&self, events: impl IntoIterator<Item = (&'e Event, At)>) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        for (event, at) in events {
+            let place = entries.rows.len();
+            entries.ids.insert(event.id(), place);
+            entries.streams.entry(event.stream().clone()).or_default().push(place);
+            entries.rows.push((event.cursor(), at));
+            entries.recorded_at = event.recorded_at();
+        }
+    }
+
+    /// The end of the log.
+    pub fn head(&self) -> LogHead {
+        self.look_up(|entries| {
+            let last = entries.rows.last();
+            last.map_or(LogHead::EMPTY, |(cursor, _)| LogHead::after(*cursor, entries.recorded_at))
+        })
+    }
+
+    /// Looks up streams and ids, as [`Driver::facts`](crate::commit::Driver::facts)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fetch`.
+    pub fn facts(
+        &self,
+        needs: &Needs<'_>,
+        fetch: impl Fn(Position, At) -> Result<Event>,
+    ) -> Result<Facts> {
+        let mut facts = Facts::default();
+        for stream in &needs.streams {
+            let count = self.look_up(|entries| entries.streams.get(*stream).map_or(0, Vec::len));
+            facts.streams.extend(version(count).map(|version| ((*stream).clone(), version)));
+        }
+        for id in &needs.ids {
+            if let Some(place) = self.look_up(|entries| entries.ids.get(id).copied()) {
+                facts.events.insert(*id, self.event(place, &fetch)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Reads a page, as [`EventStore::read`](crate::EventStore::read) does.
+    ///
+    /// # Errors
+    ///
+    /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a mark that is not of
+    /// this log, and those of `fetch`.
+    pub fn page(&self, read: &Read, fetch: impl Fn(Position, At) -> Result<Event>) -> Result<Page> {
+        let count = self.look_up(|entries| entries.rows.len());
+        let snapshot = Snapshot { index: self, count, fetch: &fetch };
+        match read.scope() {
+            Scope::Log { after } => snapshot.log_page(read, *after),
+            Scope::Stream { stream, after } => snapshot.stream_page(read, stream, *after),
+        }
+    }
+
+    fn look_up<T>(&self, ask: impl FnOnce(&Entries<At>) -> T) -> T {
+        // Nothing panics between two changes that belong together.
+        ask(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn cursor(&self, place: usize) -> Cursor {
+        self.look_up(|entries| entries.rows[place].0)
+    }
+
+    fn event(&self, place: usize, fetch: impl Fn(Position, At) -> Result<Event>) -> Result<Event> {
+        let (cursor, at) = self.look_up(|entries| entries.rows[place].clone());
+        fetch(cursor.position(), at)
+    }
+}
+
+impl<At: Clone> Default for LogIndex<At> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<At: Clone> Clone for LogIndex<At> {
+    /// An independent copy.
+    fn clone(&self) -> Self {
+        Self { entries: RwLock::new(self.look_up(Entries::clone)) }
+    }
+}
+
+/// The last version of a stream with so many events.
+fn version(count: usize) -> Option<Version> {
+    u64::try_from(count).ok().and_then(Version::new)
+}
+
+/// The events that the log had at one moment: its first so many.
+struct Snapshot<'a, At, F> {
+    index: &'a LogIndex<At>,
+    count: usize,
+    fetch: &'a F,
+}
+
+impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
+    fn head(&self) -> Cursor {
+        self.count.checked_sub(1).map_or(Cursor::START, |last| self.index.cursor(last))
+    }
+
+    /// The number of events at or below a position.
+    fn count_up_to(&self, position: Position) -> usize {
+        self.index.look_up(|entries| {
+            entries.rows[..self.count].partition_point(|(cursor, _)| cursor.position() <= position)
+        })
+    }
+
+    /// Refuses a mark that is not of this log.
+    fn verify(&self, mark: Mark) -> Result<()> {
+        let head = self.head();
+        if mark.position() > head.position() {
+            return Err(Error::cursor_ahead(mark.position(), head));
+        }
+        match (mark, self.count_up_to(mark.position()).checked_sub(1)) {
+            (Mark::Position(_), _) | (Mark::Cursor(_), None) => Ok(()),
+            (Mark::Cursor(cursor), Some(place)) if self.index.cursor(place) == cursor => Ok(()),
+            (Mark::Cursor(cursor), Some(_)) => Err(Error::history_changed(cursor)),
+        }
+    }
+
+    fn log_page(&self, read: &Read, after: Option<Mark>) -> Result<Page> {
+        after.map_or(Ok(()), |mark| self.verify(mark))?;
+        let range = self.beside(read.direction(), after.map(Mark::position));
+        // Where a page stands that looked at nothing.
+        let mark = match read.direction() {
+            Direction::Forward => range.start.checked_sub(1),
+            Direction::Backward => Some(range.end).filter(|end| *end < self.count),
+        };
+        let Looked { events, last, more } = self.look_at(read, range, |place| place)?;
+        let scanned = match last {
+            Some((cursor, _)) => cursor,
+            None => mark.map_or(Cursor::START, |place| self.index.cursor(place)),
+        };
+        Ok(Page { events, scanned, head: self.head(), more, stream: None })
+    }
+
+    /// The places beside a position, in the direction of the read.
+    fn beside(&self, direction: Direction, position: Option<Position>) -> Range<usize> {
+        match (direction, position) {
+            (_, None) => 0..self.count,
+            (Direction::Forward, Some(after)) => self.count_up_to(after)..self.count,
+            (Direction::Backward, Some(before)) => {
+                let below = before.get().checked_sub(1).and_then(Position::new);
+                0..below.map_or(0, |below| self.count_up_to(below))
+            }
+        }
+    }
+
+    fn stream_page(&self, read: &Read, stream: &StreamId, after: Option<Version>) -> Result<Page> {
+        let (head, count) = (self.head(), self.stream_count(stream));
+        let Some(version) = version(count) else {
+            return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
+        };
+        let up_to =
+            |version: u64| usize::try_from(version).map_or(count, |number| number.min(count));
+        let range = match (read.direction(), after) {
+            (_, None) => 0..count,
+            (Direction::Forward, Some(after)) => up_to(after.get())..count,
+            (Direction::Backward, Some(before)) => 0..up_to(before.get() - 1),
+        };
+        let place = |number: usize| self.index.look_up(|entries| entries.streams[stream][number]);
+        let Looked { events, last, more } = self.look_at(read, range, place)?;
+        let scanned = last.filter(|_| more).map_or(head, |(cursor, _)| cursor);
+        let span = StreamSpan { version, scanned: last.map(|(_, version)| version).or(after) };
+        Ok(Page { events, scanned, head, more, stream: Some(span) })
+    }
+
+    fn stream_count(&self, stream: &StreamId) -> usize {
+        let count = |places: &Vec<usize>| places.partition_point(|place| *place < self.count);
+        self.index.look_up(|entries| entries.streams.get(stream).map_or(0, count))
+    }
+
+    /// Looks at the events of a range, in the direction of the read, until a bound
+    /// of the page is reached.
+    fn look_at(
+        &self,
+        read: &Read,
+        range: Range<usize>,
+        place_of: impl Fn(usize) -> usize,
+    ) -> Result<Looked> {
+        let (mut looked, mut bytes) = (Looked::default(), 0);
+        for step in 0..range.len() {
+            looked.more = step == SCAN_BUDGET || looked.events.len() >= read.max_events();
+            if looked.more {
+                break;
+            }
+            let number = match read.direction() {
+                Direction::Forward => range.start + step,
+                Direction::Backward => range.end - 1 - step,
+            };
+            let event = self.index.event(place_of(number), self.fetch)?;
+            let place = (event.cursor(), event.version());
+            if read.wanted().matches_event(&event) {
+                bytes += event.size();
+                looked.more = bytes > read.byte_budget() && !looked.events.is_empty();
+                if looked.more {
+                    break;
+                }
+                looked.events.push(event);
+            }
+            looked.last = Some(place);
+        }
+        Ok(looked)
+    }
+}
+
+/// What was found of a range.
+#[derive(Default)]
+struct Looked {
+    events: Vec<Event>,
+    /// The last event that was looked at.
+    last: Option<(Cursor, Version)>,
+    /// Whether something is left.
+    more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Filter, FilterItem, NewEvent};
+
+    fn event(number: usize) -> Event {
+        let number = u64::try_from(number).unwrap();
+        let (position, version) = (Position::new(number).unwrap(), Version::new(number).unwrap());
+        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let stream = "flight-UA1545".try_into().unwrap();
+        Event::new(position, stream, version, Timestamp::EPOCH, content)
+    }
+
+    fn index_of(count: usize) -> LogIndex<Event> {
+        let (index, events) = (LogIndex::new(), (1..=count).map(event).collect::<Vec<_>>());
+        index.extend(events.iter().map(|event| (event, event.clone())));
+        index
+    }
+
+    #[test]
+    fn a_page_is_of_one_moment() {
+        let stream = Read::stream("flight-UA1545".try_into().unwrap());
+        for read in [Read::log(), Read::log().backward(), stream.clone(), stream.backward()] {
+            let index = index_of(10);
+            // While an event is fetched, another one is added.
+            let fetch = |_, found: Event| {
+                let next = event(index.look_up(|entries| entries.rows.len()) + 1);
+                index.extend([(&next, next.clone())]);
+                Ok(found)
+            };
+            let page = index.page(&read, fetch).unwrap();
+            assert_eq!((page.events.len(), page.head.position().get()), (10, 10), "{read:?}");
+            assert!(!page.more && page.stream.is_none_or(|span| span.version.get() == 10));
+            assert_eq!(index.head().cursor.position().get(), 20);
+        }
+    }
+
+    #[test]
+    fn a_rare_filter_comes_back_with_what_it_has() {
+        let index = index_of(SCAN_BUDGET + 1);
+        let gates = FilterItem::new().with_stream_prefix("gate-").unwrap();
+        let read = Read::log().filter(Filter::any([gates]).unwrap());
+        let page = index.page(&read, |_, event| Ok(event)).unwrap();
+        assert!(page.events.is_empty() && page.more);
+        assert_eq!(page.scanned, index.cursor(SCAN_BUDGET - 1));
+        let rest = index.page(&read.resume(page.scanned), |_, event| Ok(event)).unwrap();
+        assert!(!rest.more);
+        assert_eq!(rest.scanned, rest.head);
+    }
+}
