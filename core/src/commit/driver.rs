@@ -14,8 +14,11 @@ use crate::{Error, Page, Read, Result};
 /// begin  tx                      commit | discard          for jobs
 /// ```
 ///
-/// Appends that arrive while a transaction is open join it as further batches,
-/// so `facts` has to see what an earlier `insert` of the same transaction wrote.
+/// With [`Linger::InTransaction`], appends that arrive while a transaction is
+/// open join it as further batches, so `facts` and `read` have to see what an
+/// earlier `insert` of the same transaction wrote. With [`Linger::BeforeBegin`] a
+/// transaction has one batch: after `insert` comes `commit` or `discard`.
+///
 /// A driver keeps its connection, its statements and its caches; whatever it
 /// remembers of a transaction is forgotten by [`discard`](Self::discard).
 ///
@@ -29,7 +32,8 @@ pub trait Driver: Send + Sized + 'static {
     /// otherwise it is a task of the runtime in which it was started.
     const BLOCKING: bool;
 
-    /// Where the engine waits a moment for more appends.
+    /// Where the engine waits a moment for more appends, and with that whether a
+    /// transaction may have several batches.
     const LINGER: Linger;
 
     /// Connects if need be, begins a transaction that excludes every other
@@ -107,7 +111,8 @@ pub enum Linger {
     /// With the transaction open, after what has arrived is inserted: for an
     /// embedded database, whose lock costs other writers little.
     InTransaction,
-    /// Before the transaction begins: for a server, where others wait for the
-    /// lock meanwhile.
+    /// Before the transaction begins, which then has one batch: for a server,
+    /// where others wait for the lock meanwhile, and for drivers that only write
+    /// when they commit.
     BeforeBegin,
 }
