@@ -1,0 +1,75 @@
+use std::{convert::Infallible, sync::Arc, time::Instant};
+
+use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
+use downlink::{Error, ErrorKind, Event, Page, Read, Result};
+
+use crate::log::Log;
+
+/// The steps of a transaction. Queue, groups, conflicts, duplicates and retries
+/// are the business of the `Writer`, which calls these from one thread.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) log: Arc<Log>,
+    /// Where the next record goes.
+    pub(crate) end: u64,
+    /// What the open transaction will store.
+    pub(crate) rows: Vec<Event>,
+    /// Whether a write failed and could not be taken back.
+    pub(crate) is_broken: bool,
+}
+
+// ANCHOR: steps
+impl commit::Driver for Driver {
+    type Tx = Infallible;
+
+    const BLOCKING: bool = true;
+
+    /// So that nothing is looked up after an `insert` of the same transaction.
+    const LINGER: Linger = Linger::BeforeBegin;
+
+    async fn begin(&mut self, _: Instant) -> Result<LogHead> {
+        if self.is_broken {
+            let message = "the file could not be brought into a known state: open it again";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        Ok(self.log.index.head())
+    }
+
+    async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
+        self.log.index.facts(needs, |position, span| self.log.fetch(position, span))
+    }
+
+    async fn read(&mut self, read: Read) -> Result<Page> {
+        self.log.index.page(&read, |position, span| self.log.fetch(position, span))
+    }
+
+    async fn insert(&mut self, plan: &Plan) -> Result<()> {
+        self.rows.extend_from_slice(&plan.rows);
+        Ok(())
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        false
+    }
+
+    async fn tx(&mut self) -> Result<&mut Infallible> {
+        Err(Error::new(ErrorKind::Invalid, "this log keeps no read models"))
+    }
+
+    async fn commit(&mut self) -> CommitOutcome {
+        let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return CommitOutcome::Committed;
+        }
+        let outcome = self.log.append(&rows, &mut self.end);
+        self.is_broken = matches!(outcome, CommitOutcome::Unknown(_));
+        outcome
+    }
+
+    async fn discard(&mut self) {
+        self.rows.clear();
+    }
+
+    async fn close(self) {}
+}
+// ANCHOR_END: steps

@@ -1,0 +1,93 @@
+use std::os::unix::fs::FileExt;
+use std::path::{Path, absolute};
+use std::{fs::File, io};
+
+use downlink::commit::CommitOutcome;
+use downlink::memory::LogIndex;
+use downlink::{Error, ErrorKind, Event, Position, Result};
+
+use crate::record::{self, HEADER, Span, after};
+use crate::row;
+
+/// The file, and in memory where each event is in it. The writer and all
+/// readers share it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    pub(crate) index: LogIndex<Span>,
+}
+
+impl Log {
+    /// Opens a file, or makes an empty one, as soon as no other handle has it.
+    /// Tells where the next record goes, too.
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, u64)> {
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        // The name of a new file is in its folder.
+        absolute(path)?.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+        let log = Self { file, index: LogIndex::new() };
+        log.recover().map(|end| (log, end))
+    }
+
+    /// Reads all records, and cuts off what a crash has left of one more.
+    fn recover(&self) -> io::Result<u64> {
+        let (mut end, len) = (0, self.file.metadata()?.len());
+        while let Some(body) = record::read(&self.file, end, len)? {
+            let next = after(end, HEADER + body.len());
+            for (span, row) in record::rows(end, body).ok_or_else(|| damaged(end))? {
+                let event = row::decode(self.index.head().next, row);
+                self.index.extend([(&event.ok_or_else(|| damaged(span.offset))?, span)]);
+            }
+            end = next;
+        }
+        if end < len {
+            if !record::is_log(&self.file)? || record::is_followed(&self.file, end, len)? {
+                return Err(damaged(end));
+            }
+            tracing::warn!(from = end, to = len, "cutting off a torn transaction");
+            self.file.set_len(end).and_then(|()| self.file.sync_all())?;
+        }
+        Ok(end)
+    }
+
+    /// Stores events durably, as one record, and moves the end behind it.
+    pub(crate) fn append(&self, events: &[Event], end: &mut u64) -> CommitOutcome {
+        let record = record::encode(events, *end);
+        let written = self.file.write_all_at(&record, *end).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Synced, so that a crash does not bring back what was refused.
+            let is_cut = self.file.set_len(*end).and_then(|()| self.file.sync_all()).is_ok();
+            let told = if is_cut { CommitOutcome::NotCommitted } else { CommitOutcome::Unknown };
+            return told(failed(error));
+        }
+        let rows = record::rows(*end, record.slice(HEADER..)).expect("what was just encoded");
+        self.index.extend(events.iter().zip(rows.into_iter().map(|(span, _)| span)));
+        *end = after(*end, record.len());
+        CommitOutcome::Committed
+    }
+
+    /// Reads an event from the disk.
+    pub(crate) fn fetch(&self, position: Position, span: Span) -> Result<Event> {
+        let mut row = vec![0; span.len];
+        self.file.read_exact_at(&mut row, span.offset).map_err(failed)?;
+        let is_sound = crc32fast::hash(&row) == span.checksum;
+        let event = is_sound.then(|| row::decode(position, row.into())).flatten();
+        event.ok_or_else(|| failed(damaged(span.offset)))
+    }
+}
+
+fn damaged(offset: u64) -> io::Error {
+    let message = format!("damaged at byte {offset}, or not a log: restore it from a backup");
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// What the caller can do, of what the system said.
+pub(crate) fn failed(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+        _ => ErrorKind::Backend,
+    };
+    Error::with_source(kind, "the file of the log failed", error)
+}

@@ -1,0 +1,77 @@
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use downlink::commit::{Commits, Writer, WriterOptions};
+use downlink::{Append, Appended, Cursor, Error, ErrorKind, EventStore, Page, Read, Result};
+use tokio::{sync::oneshot, task::spawn_blocking};
+
+use crate::driver::Driver;
+use crate::log::{Log, failed};
+
+/// A log in one append-only file. Clones share it.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    log: Arc<Log>,
+    writer: Arc<Writer<Driver>>,
+}
+
+impl FileStore {
+    /// Opens the log in this file, or makes an empty one. Waits until no other
+    /// handle, of this process or another, has it open.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if the file is not a log, or damaged before its last
+    /// transaction; [`Backend`](ErrorKind::Backend) if it cannot be opened.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing open; a thread that waits for another
+    /// handle ends after that is closed.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let (opened, log) = oneshot::channel();
+        // Runs on the thread of the writer, which may wait for the disk.
+        let open = async move {
+            let (log, end) = Log::open(&path).map_err(failed)?;
+            let log = Arc::new(log);
+            // Without a receiver the caller has gone away.
+            let _ = opened.send(Arc::clone(&log));
+            Ok(Driver { log, end, rows: Vec::new(), is_broken: false })
+        };
+        let writer = Arc::new(Writer::start(open, WriterOptions::new()).await?);
+        let log = log.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the writer ended"))?;
+        Ok(Self { log, writer })
+    }
+
+    /// Lets no more appends in, and returns when those that wait are stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not reopen the store.
+    pub async fn close(&self) {
+        self.writer.closed().await;
+    }
+}
+
+#[async_trait]
+impl EventStore for FileStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.writer.append(append, self).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        let log = Arc::clone(&self.log);
+        let page = move || log.index.page(&read, |position, span| log.fetch(position, span));
+        let failed = |error| Error::with_source(ErrorKind::Backend, "a read did not end", error);
+        spawn_blocking(page).await.map_err(failed)?
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        Ok(self.log.index.head().cursor)
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        Some(self.writer.commits())
+    }
+}

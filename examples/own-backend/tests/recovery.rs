@@ -1,0 +1,196 @@
+//! What a crash or a damaged disk leaves of the file, and what the store makes
+//! of it.
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use downlink::{ErrorKind, EventStore, EventStoreExt, Expected, NewEvent, Read};
+use futures::{FutureExt, TryStreamExt};
+use own_backend::FileStore;
+use tempfile::TempDir;
+
+fn event(number: usize) -> NewEvent {
+    NewEvent::with_json("FlightDelayed", format!(r#"{{"minutes":{number}}}"#)).unwrap()
+}
+
+async fn append(store: &FileStore, numbers: &[usize]) {
+    let events: Vec<_> = numbers.iter().copied().map(event).collect();
+    store.append_to("flight-UA1545", Expected::Any, events).await.unwrap();
+}
+
+/// The payloads in the log, in their order.
+async fn delays(store: &FileStore) -> Vec<String> {
+    let events: Vec<_> = store.events(Read::log()).try_collect().await.unwrap();
+    events.iter().map(|event| String::from_utf8_lossy(event.payload()).into_owned()).collect()
+}
+
+fn of(numbers: &[usize]) -> Vec<String> {
+    numbers.iter().map(|number| format!(r#"{{"minutes":{number}}}"#)).collect()
+}
+
+struct Log {
+    path: PathBuf,
+    _folder: TempDir,
+    /// The file, and where the last of its two records begins.
+    bytes: Vec<u8>,
+    last: usize,
+}
+
+impl Log {
+    /// Delays 1 and 2 in one transaction, and 3 and 4 in the next.
+    async fn of_two_transactions() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flights.log");
+        let store = FileStore::open(&path).await.unwrap();
+        append(&store, &[1, 2]).await;
+        let last = fs::read(&path).unwrap().len();
+        append(&store, &[3, 4]).await;
+        store.close().await;
+        let bytes = fs::read(&path).unwrap();
+        Self { path, _folder: folder, bytes, last }
+    }
+
+    fn with_flipped(&self, place: usize) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        bytes[place] ^= 0x10;
+        bytes
+    }
+}
+
+/// Opens what is left of the log, and goes on with it.
+async fn goes_on_with(path: &Path, bytes: &[u8], kept: &[usize], what: &str) {
+    fs::write(path, bytes).unwrap();
+    let store = FileStore::open(path).await.unwrap();
+    assert_eq!(delays(&store).await, of(kept), "{what}");
+    append(&store, &[5]).await;
+    store.close().await;
+    drop(store);
+    let store = FileStore::open(path).await.unwrap();
+    assert_eq!(delays(&store).await, of(&[kept, &[5]].concat()), "{what}, opened once more");
+    let page = store.read(Read::log().backward().limit(1)).await.unwrap();
+    assert_eq!(page.events[0].version().get(), page.events[0].position().get(), "{what}");
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_wherever_it_was_torn() {
+    let log = Log::of_two_transactions().await;
+    for len in log.last..log.bytes.len() {
+        let what = format!("{len} of {} bytes", log.bytes.len());
+        goes_on_with(&log.path, &log.bytes[..len], &[1, 2], &what).await;
+    }
+    for len in 0..log.last {
+        goes_on_with(&log.path, &log.bytes[..len], &[], &format!("{len} bytes")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_tail_whose_bytes_are_wrong_is_cut() {
+    let log = Log::of_two_transactions().await;
+    for place in log.last..log.bytes.len() {
+        let what = format!("byte {place} of {}", log.bytes.len());
+        goes_on_with(&log.path, &log.with_flipped(place), &[1, 2], &what).await;
+    }
+    // Room that the file system gave, and nothing that was written to it.
+    let zeros = [&log.bytes[..], &[0; 5_000]].concat();
+    goes_on_with(&log.path, &zeros, &[1, 2, 3, 4], "zeros").await;
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_is_told_and_nothing_is_cut() {
+    let log = Log::of_two_transactions().await;
+    for place in 0..log.last {
+        let damaged = log.with_flipped(place);
+        fs::write(&log.path, &damaged).unwrap();
+        let error = FileStore::open(&log.path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {place}: {error}");
+        assert_eq!(fs::read(&log.path).unwrap(), damaged, "byte {place}");
+    }
+}
+
+#[tokio::test]
+async fn damage_under_a_running_store_is_told_to_the_reader() {
+    let log = Log::of_two_transactions().await;
+    let store = FileStore::open(&log.path).await.unwrap();
+    fs::write(&log.path, log.with_flipped(log.bytes.len() - 1)).unwrap();
+    let error = store.read(Read::log()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(store.read(Read::log().limit(3)).await.unwrap().events.len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_of_another_kind_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    fs::write(&path, "gate C71").unwrap();
+    assert_eq!(FileStore::open(&path).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(fs::read(&path).unwrap(), b"gate C71");
+}
+
+#[tokio::test]
+async fn a_log_inside_a_payload_is_no_record() {
+    let log = Log::of_two_transactions().await;
+    let store = FileStore::open(&log.path).await.unwrap();
+    let binary = downlink::ContentType::new("application/octet-stream").unwrap();
+    let copy = NewEvent::with_bytes("LogCopied", binary, log.bytes.clone()).unwrap();
+    store.append_to("copies", Expected::NoStream, [copy]).await.unwrap();
+    store.close().await;
+    drop(store);
+    let torn = fs::read(&log.path).unwrap();
+    goes_on_with(&log.path, &torn[..torn.len() - 1], &[1, 2, 3, 4], "a torn copy").await;
+}
+
+#[tokio::test]
+async fn one_handle_at_a_time_has_the_file() {
+    let log = Log::of_two_transactions().await;
+    let first = FileStore::open(&log.path).await.unwrap();
+    let mut second = Box::pin(FileStore::open(&log.path));
+    assert!(second.as_mut().now_or_never().is_none());
+    append(&first, &[5]).await;
+    drop(first);
+    assert_eq!(delays(&second.await.unwrap()).await, of(&[1, 2, 3, 4, 5]));
+}
+
+/// Says to the program of this test that it may not write large files.
+const LIMITED: &str = "OWN_BACKEND_IS_LIMITED";
+
+/// A write that ends half-way, since the process may not write larger files,
+/// leaves the file as it was, and the store goes on.
+#[test]
+fn a_write_that_fails_is_taken_back() {
+    if std::env::var_os(LIMITED).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(fills_up_what_it_may());
+    }
+    let this = std::env::current_exe().unwrap();
+    let limited =
+        r#"trap "" XFSZ; ulimit -f 32; exec "$0" --exact a_write_that_fails_is_taken_back"#;
+    let output =
+        Command::new("sh").args(["-c", limited]).arg(this).env(LIMITED, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+async fn fills_up_what_it_may() {
+    let log = Log::of_two_transactions().await;
+    let store = FileStore::open(&log.path).await.unwrap();
+    let text = format!("\"{}\"", "x".repeat(5_000));
+    let large = || NewEvent::with_json("FlightDelayed", text.clone()).unwrap();
+    let mut stored = 4;
+    let error = loop {
+        match store.append_to("flight-UA1545", Expected::Exists, [large()]).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
+    assert!(stored > 4, "some fit");
+    append(&store, &[5]).await;
+    assert_eq!(delays(&store).await.len(), stored + 1);
+    store.close().await;
+    drop(store);
+    let len = fs::metadata(&log.path).unwrap().len();
+    let store = FileStore::open(&log.path).await.unwrap();
+    assert_eq!(delays(&store).await.len(), stored + 1);
+    assert_eq!(fs::metadata(&log.path).unwrap().len(), len, "nothing was left to cut off");
+}
