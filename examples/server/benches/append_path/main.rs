@@ -14,6 +14,14 @@
 //! $ cargo bench -p server --bench append_path -- --before /tmp/before --json after.json
 //! ```
 //!
+//! Each append waits for several threads to wake up, so on a machine that does
+//! other work the figures are mostly about that. On Linux, a kept build can run
+//! with real-time priority:
+//!
+//! ```console
+//! $ sudo chrt -f 1 /tmp/before/append_path --seconds 0.6
+//! ```
+//!
 //! `cargo install durable-streams` installs `durable-streams-server`, which is
 //! measured if it is in the `PATH`. Its appends are durable in the same sense:
 //! an fdatasync, shared by the appends that arrive together, precedes the answer.
