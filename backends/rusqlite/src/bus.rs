@@ -198,10 +198,10 @@ impl Poller {
             .prepare_cached(DATA_VERSION)
             .and_then(|mut statement| statement.query_row((), |row| row.get(0)))
             .map_err(failed("look for what others have written"))?;
-        if self.lookout.saw(version, is_new) {
-            if let Some(hint) = self.lookout.hint(head(connection)?) {
-                self.local.wake(hint);
-            }
+        if self.lookout.saw(version, is_new)
+            && let Some(hint) = self.lookout.hint(head(connection)?)
+        {
+            self.local.wake(hint);
         }
         Ok(())
     }

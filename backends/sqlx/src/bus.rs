@@ -169,10 +169,10 @@ impl Poller {
             .fetch_one(&mut *connection)
             .await
             .map_err(failed("look for what others have written"))?;
-        if self.lookout.saw(version, is_new) {
-            if let Some(hint) = self.lookout.hint(head(connection).await?) {
-                self.local.wake(hint);
-            }
+        if self.lookout.saw(version, is_new)
+            && let Some(hint) = self.lookout.hint(head(connection).await?)
+        {
+            self.local.wake(hint);
         }
         Ok(())
     }

@@ -41,4 +41,8 @@ impl EventStore for CountingStore {
         self.count();
         self.store.head().await
     }
+
+    fn commits(&self) -> Option<downlink::commit::Commits> {
+        self.inner.commits()
+    }
 }
