@@ -175,8 +175,8 @@ impl<D: Driver> Engine<D> {
         mut load: Option<&mut Load>,
     ) -> Result<(), Failure> {
         let by = self.options.busy_by();
-        let begun = self.options.bounded(self.driver.begin(by), "begin a transaction").await;
-        let mut head = begun.map_err(Failure::Begin)?;
+        let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
+        let mut head = begin.await.map_err(Failure::Begin)?;
         attempt.from = head.cursor;
         // While it works, more appends arrive: the time in which appenders make their next one is
         // not lost to the disk.
@@ -236,7 +236,7 @@ impl<D: Driver> Engine<D> {
         is_committing: &mut bool,
     ) -> Result<()> {
         let by = self.options.busy_by();
-        self.options.bounded(self.driver.begin(by), "begin a transaction").await?;
+        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
         let tx = self.options.bounded(self.driver.tx(), "prepare a transaction").await?;
         if !job.run(tx).await? {
             self.driver.discard().await;

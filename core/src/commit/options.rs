@@ -64,10 +64,11 @@ impl WriterOptions {
         self
     }
 
-    /// How long a transaction may take to begin, the events of one batch to be
-    /// stored, and a commit to answer, for a driver that is not blocking: without
-    /// limit by default. A commit that takes longer has no certain outcome. What
-    /// a job does in its transaction is the job's.
+    /// How long the events of one batch may take to be stored, and a commit to
+    /// answer, for a driver that is not blocking: without limit by default. A
+    /// transaction may take as long to begin, beside what it waits for a lock. A
+    /// commit that takes longer has no certain outcome. What a job does in its
+    /// transaction is the job's.
     pub const fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.step_deadline = Some(at_most_a_day(deadline));
         self
@@ -113,7 +114,26 @@ impl WriterOptions {
         step: impl Future<Output = Result<T>>,
         doing: &str,
     ) -> Result<T> {
+        self.bounded_beyond(Duration::ZERO, step, doing).await
+    }
+
+    /// Runs a step that may also wait for a lock.
+    pub(super) async fn bounded_with_lock<T>(
+        &self,
+        step: impl Future<Output = Result<T>>,
+        doing: &str,
+    ) -> Result<T> {
+        self.bounded_beyond(self.busy_deadline, step, doing).await
+    }
+
+    async fn bounded_beyond<T>(
+        &self,
+        wait: Duration,
+        step: impl Future<Output = Result<T>>,
+        doing: &str,
+    ) -> Result<T> {
         let Some(deadline) = self.step_deadline else { return step.await };
+        let deadline = deadline.saturating_add(wait);
         tokio::time::timeout(deadline, step).await.unwrap_or_else(|_| {
             let message = format!("could not {doing} within {deadline:?}");
             Err(Error::new(ErrorKind::Unavailable, message))
@@ -131,4 +151,23 @@ impl Default for WriterOptions {
 const fn at_most_a_day(duration: Duration) -> Duration {
     const DAY: Duration = Duration::from_hours(24);
     if duration.as_secs() >= DAY.as_secs() { DAY } else { duration }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_a_lock_does_not_count_as_a_step() {
+        let options = WriterOptions::new()
+            .with_busy_deadline(Duration::from_secs(5))
+            .with_step_deadline(Duration::from_secs(1));
+        let takes = async |seconds| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(())
+        };
+        assert!(options.bounded(takes(2), "store events").await.is_err());
+        assert!(options.bounded_with_lock(takes(5), "begin a transaction").await.is_ok());
+        assert!(options.bounded_with_lock(takes(7), "begin a transaction").await.is_err());
+    }
 }

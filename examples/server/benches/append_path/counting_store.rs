@@ -43,6 +43,6 @@ impl EventStore for CountingStore {
     }
 
     fn commits(&self) -> Option<downlink::commit::Commits> {
-        self.inner.commits()
+        self.store.commits()
     }
 }
