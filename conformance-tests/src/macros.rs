@@ -1,10 +1,22 @@
 /// Declares one `#[test]` for each law of [`EventStore`](downlink::EventStore).
 ///
-/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture), and,
+/// as those of the other groups of stores and [`subscription!`](crate::subscription!)
+/// do, a reason for which its tests are ignored unless they are asked for: a
+/// server that has to be there is never missed in silence.
+///
+/// ```text
+/// downlink_conformance_tests::event_store!(Mine, ignore = "needs a server of mine");
+/// ```
 #[macro_export]
 macro_rules! event_store {
-    ($fixture:expr) => {
-        $crate::__store_laws!(__tests!(dyn $crate::StoreFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__store_laws!(__tests!(
+            dyn $crate::StoreFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -13,8 +25,13 @@ macro_rules! event_store {
 /// Takes an expression that makes the [`DurableFixture`](crate::DurableFixture).
 #[macro_export]
 macro_rules! durable_store {
-    ($fixture:expr) => {
-        $crate::__durable_laws!(__tests!(dyn $crate::DurableFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__durable_laws!(__tests!(
+            dyn $crate::DurableFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -25,8 +42,13 @@ macro_rules! durable_store {
 /// [`ReplaceableFixture`](crate::ReplaceableFixture).
 #[macro_export]
 macro_rules! replaceable_store {
-    ($fixture:expr) => {
-        $crate::__replaceable_laws!(__tests!(dyn $crate::ReplaceableFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__replaceable_laws!(__tests!(
+            dyn $crate::ReplaceableFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -35,8 +57,13 @@ macro_rules! replaceable_store {
 /// Takes an expression that makes the [`BoundedFixture`](crate::BoundedFixture).
 #[macro_export]
 macro_rules! bounded_store {
-    ($fixture:expr) => {
-        $crate::__bounded_laws!(__tests!(dyn $crate::BoundedFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__bounded_laws!(__tests!(
+            dyn $crate::BoundedFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -45,8 +72,13 @@ macro_rules! bounded_store {
 /// Takes an expression that makes the [`GroupingFixture`](crate::GroupingFixture).
 #[macro_export]
 macro_rules! grouping_store {
-    ($fixture:expr) => {
-        $crate::__grouping_laws!(__tests!(dyn $crate::GroupingFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__grouping_laws!(__tests!(
+            dyn $crate::GroupingFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -128,22 +160,23 @@ macro_rules! bus {
 /// pass.
 #[macro_export]
 macro_rules! subscription {
-    ($store:expr, $bus:expr) => {
-        $crate::__subscription!(real, $store, $bus);
+    ($store:expr, $bus:expr $(, ignore = $reason:literal)?) => {
+        $crate::__subscription!(real, $store, $bus, [$(#[ignore = $reason])?]);
     };
     ($store:expr, $bus:expr, paused) => {
-        $crate::__subscription!(paused, $store, $bus);
+        $crate::__subscription!(paused, $store, $bus, []);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __subscription {
-    ($clock:ident, $store:expr, $bus:expr) => {
+    ($clock:ident, $store:expr, $bus:expr, $attributes:tt) => {
         $crate::__subscription_laws!(__tests!(
             $crate::subscription::Stage,
             $clock,
-            $crate::subscription::Stage::new($store, $bus)
+            $crate::subscription::Stage::new($store, $bus),
+            $attributes
         ));
 
         /// The same, with hubs that are told by the store what it commits.
@@ -153,7 +186,8 @@ macro_rules! __subscription {
             $crate::__subscription_laws!(__tests!(
                 $crate::subscription::Stage,
                 $clock,
-                $crate::subscription::Stage::new($store, $bus).with_commits()
+                $crate::subscription::Stage::new($store, $bus).with_commits(),
+                $attributes
             ));
         }
     };
@@ -459,15 +493,21 @@ macro_rules! __matrix_carriers {
 #[macro_export]
 macro_rules! __tests {
     (($subject:ty, $clock:ident, $fixture:expr) $module:ident: $($kind:ident $law:ident)*) => {
-        $($crate::__test!($kind $module $law, $clock, $subject, $fixture);)*
+        $($crate::__test!($kind $module $law, $clock, $subject, $fixture, []);)*
+    };
+    (($subject:ty, $clock:ident, $fixture:expr, $attributes:tt)
+        $module:ident: $($kind:ident $law:ident)*) => {
+        $($crate::__test!($kind $module $law, $clock, $subject, $fixture, $attributes);)*
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __test {
-    (law $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr) => {
+    (law $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr,
+        [$($attribute:tt)*]) => {
         #[test]
+        $($attribute)*
         fn $law() {
             let fixture: ::std::sync::Arc<$subject> = ::std::sync::Arc::new($fixture);
             $crate::check($crate::__run!($clock $law), fixture, async |fixture: &$subject| {
@@ -475,8 +515,10 @@ macro_rules! __test {
             });
         }
     };
-    (property $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr) => {
+    (property $module:ident $law:ident, $clock:ident, $subject:ty, $fixture:expr,
+        [$($attribute:tt)*]) => {
         #[test]
+        $($attribute)*
         fn $law() {
             let fixture: ::std::sync::Arc<$subject> = ::std::sync::Arc::new($fixture);
             $crate::check_property($crate::__run!($clock $law), fixture, |run, fixture| {
