@@ -1,0 +1,156 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{Error, ErrorKind, Result};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use tokio::time::timeout;
+
+use crate::error::failed;
+use crate::sql::{FORMAT, READER_SESSION, SESSION, Statements};
+
+/// The server, and what every connection to it has in common.
+#[derive(Debug)]
+pub(crate) struct Server {
+    options: PgConnectOptions,
+    pub(crate) sql: Statements,
+    pub(crate) deadline: Duration,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+/// A connection of one task, opened when it is needed.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    server: Arc<Server>,
+    role: Role,
+    open: Option<PgConnection>,
+}
+
+impl Server {
+    pub(crate) fn new(url: &str, schema: &str, deadline: Duration) -> Result<Self> {
+        let options: PgConnectOptions = url.parse().map_err(failed("read the address"))?;
+        let options = options.application_name("downlink").disable_statement_logging();
+        Ok(Self { options, sql: Statements::of(schema), deadline })
+    }
+
+    /// Runs something within the deadline. Dropped half-way, it leaves its
+    /// connection in no known state.
+    pub(crate) async fn bounded<T>(
+        &self,
+        doing: &str,
+        step: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T> {
+        let Ok(done) = timeout(self.deadline, step).await else {
+            let message = format!("could not {doing} within {:?}", self.deadline);
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        };
+        done.map_err(failed(doing))
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(server: &Arc<Server>, role: Role) -> Self {
+        Self { server: Arc::clone(server), role, open: None }
+    }
+
+    /// Connects and makes the log if there is none.
+    pub(crate) async fn create(&mut self) -> Result<()> {
+        let server = Arc::clone(&self.server);
+        let connection = self.connect_plain().await?;
+        let made = sqlx::raw_sql(server.sql.create().sql()).fetch_all(&mut *connection);
+        let rows = server.bounded("make an empty log", made).await?;
+        check(rows.last())?;
+        self.set_up().await
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The connection, opened if need be.
+    pub(crate) async fn connected(&mut self) -> Result<&mut PgConnection> {
+        if self.open.is_none() {
+            self.connect_plain().await?;
+            if let Err(error) = self.set_up().await {
+                self.give_up();
+                return Err(error);
+            }
+        }
+        self.opened()
+    }
+
+    /// The connection of the transaction that was begun on it.
+    pub(crate) fn opened(&mut self) -> Result<&mut PgConnection> {
+        self.open.as_mut().ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "the connection was closed within its transaction")
+        })
+    }
+
+    /// Lets the connection go as it is. The server takes an open transaction
+    /// back when it notices.
+    pub(crate) fn give_up(&mut self) {
+        self.open = None;
+    }
+
+    /// Says good-bye, if the server listens.
+    pub(crate) async fn close(&mut self) {
+        if let Some(connection) = self.open.take() {
+            // It is closed in any case.
+            let _ = self.server.bounded("close a connection", connection.close()).await;
+        }
+    }
+
+    async fn connect_plain(&mut self) -> Result<&mut PgConnection> {
+        let connect = self.server.options.connect();
+        let connection = self.server.bounded("connect to PostgreSQL", connect).await?;
+        Ok(self.open.insert(connection))
+    }
+
+    /// Statements are prepared before the first transaction that needs them, and
+    /// not under the lock.
+    async fn set_up(&mut self) -> Result<()> {
+        let (server, role) = (Arc::clone(&self.server), self.role);
+        let connection = self.opened()?;
+        let set_up = async {
+            let session = match role {
+                Role::Reader => READER_SESSION,
+                Role::Writer => SESSION,
+            };
+            connection.execute(session).await?;
+            if role == Role::Reader {
+                return Ok(());
+            }
+            for text in [&server.sql.facts, &server.sql.insert] {
+                connection.prepare(text.sql()).await?;
+            }
+            Ok(())
+        };
+        server.bounded("set up a connection", set_up).await
+    }
+}
+
+/// Refuses what is not ours.
+fn check(row: Option<&PgRow>) -> Result<()> {
+    use sqlx::Row;
+
+    let missing = || Error::new(ErrorKind::Corrupt, "the log has lost the row that is its lock");
+    let row = row.ok_or_else(missing)?;
+    let doing = "look at the log";
+    let format: i32 = row.try_get(0).map_err(failed(doing))?;
+    let encoding: String = row.try_get(1).map_err(failed(doing))?;
+    if format != FORMAT {
+        let message = format!("the log has format {format}, and this release knows {FORMAT}");
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    if encoding != "UTF8" {
+        let message = format!("the database is in {encoding}: make one with ENCODING 'UTF8'");
+        return Err(Error::new(ErrorKind::Backend, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! The steps of a transaction that writes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
+use downlink::{Error, ErrorKind, Page, Position, Read, Result};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+use crate::connection::{Role, Server, Slot};
+use crate::error::{failed, is_refusal, refuses_commit};
+use crate::reader::page;
+use crate::row::{
+    Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
+    version_from_sql,
+};
+use crate::sql::{COMMIT, ROLLBACK};
+
+/// The writing connection.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    server: Arc<Server>,
+    slot: Slot,
+    state: State,
+}
+
+/// What is known of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No transaction is open.
+    Idle,
+    /// One is open, and the server waits for the next statement.
+    Open,
+    /// A statement is on its way, or its future was dropped, or the connection
+    /// failed.
+    Doubtful,
+}
+
+impl Driver {
+    /// Connects, and makes an empty log if there is none.
+    pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
+        let mut slot = Slot::new(&server, Role::Writer);
+        slot.create().await?;
+        Ok(Self { server, slot, state: State::Idle })
+    }
+
+    /// Runs one statement of the open transaction. Until it is answered, nothing
+    /// is known of the connection.
+    async fn step<T>(
+        &mut self,
+        doing: &str,
+        step: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T> {
+        self.state = State::Doubtful;
+        let done = step(self.slot.opened()?).await;
+        if done.as_ref().err().is_none_or(is_refusal) {
+            self.state = State::Open;
+        }
+        done.map_err(failed(doing))
+    }
+
+    async fn begin_once(&mut self, by: Instant) -> Result<LogHead> {
+        self.slot.connected().await?;
+        let wait = by.saturating_duration_since(Instant::now());
+        let text = self.server.sql.begin(wait, self.server.deadline).sql();
+        let begin =
+            async |connection: &mut PgConnection| sqlx::raw_sql(text).fetch_all(connection).await;
+        log_head(&self.step("begin a transaction", begin).await?)
+    }
+}
+
+impl commit::Driver for Driver {
+    type Tx = PgConnection;
+
+    const BLOCKING: bool = false;
+
+    const LINGER: Linger = Linger::BeforeBegin;
+
+    async fn begin(&mut self, by: Instant) -> Result<LogHead> {
+        let was_open = self.slot.is_open();
+        let begun = self.begin_once(by).await;
+        if begun.is_err() && was_open && self.state == State::Doubtful {
+            // It was cut while it idled. Nothing was done, so this may be done again.
+            self.discard().await;
+            return self.begin_once(by).await;
+        }
+        begun
+    }
+
+    async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
+        let text = self.server.sql.facts.sql();
+        let streams: Vec<_> = needs.streams.iter().map(|stream| stream.as_str()).collect();
+        let ids: Vec<_> = needs.ids.iter().copied().map(id_to_sql).collect();
+        let query = sqlx::query(text).bind(streams).bind(ids);
+        let fetch = async |connection: &mut PgConnection| query.fetch_all(connection).await;
+        let mut facts = Facts::default();
+        for row in self.step("look up streams and events", fetch).await? {
+            if let Some(event) = event(&row, 0)? {
+                facts.events.insert(event.id(), event);
+            } else {
+                let stream = column::<String>(&row, 2)?.try_into()?;
+                facts.streams.insert(stream, version_from_sql(column(&row, 3)?)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn read(&mut self, read: Read) -> Result<Page> {
+        self.state = State::Doubtful;
+        let found = page(self.slot.opened()?, &self.server.sql, &read).await;
+        if found.as_ref().err().is_none_or(Error::is_other_history) {
+            self.state = State::Open;
+        }
+        found
+    }
+
+    async fn insert(&mut self, plan: &Plan) -> Result<()> {
+        let columns = Columns::of(&plan.rows);
+        let last = plan.rows.last().map_or(Position::ZERO, downlink::Event::position);
+        let query = sqlx::query(self.server.sql.insert.sql())
+            .bind(columns.positions)
+            .bind(columns.ids)
+            .bind(columns.streams)
+            .bind(columns.versions)
+            .bind(columns.types)
+            .bind(columns.times)
+            .bind(columns.content_types)
+            .bind(columns.tags)
+            .bind(columns.metadata)
+            .bind(columns.payloads)
+            .bind(position_to_sql(last));
+        let insert = async |connection: &mut PgConnection| query.execute(connection).await;
+        self.step("store events", insert).await.map(drop)
+    }
+
+    /// A server does not tell who waits for a row.
+    fn is_wanted(&mut self) -> bool {
+        false
+    }
+
+    async fn tx(&mut self) -> Result<&mut PgConnection> {
+        Err(Error::new(ErrorKind::Backend, "this backend runs no jobs yet"))
+    }
+
+    async fn commit(&mut self) -> CommitOutcome {
+        self.state = State::Doubtful;
+        let connection = match self.slot.opened() {
+            Ok(connection) => connection,
+            Err(error) => return CommitOutcome::NotCommitted(error),
+        };
+        match sqlx::raw_sql(COMMIT).execute(connection).await {
+            Ok(_) => {
+                self.state = State::Idle;
+                CommitOutcome::Committed
+            }
+            Err(error) if refuses_commit(&error) => {
+                self.state = State::Idle;
+                CommitOutcome::NotCommitted(failed("commit")(error))
+            }
+            Err(error) => CommitOutcome::Unknown(failed("commit")(error)),
+        }
+    }
+
+    async fn discard(&mut self) {
+        if self.state == State::Open {
+            let roll_back = async |connection: &mut PgConnection| {
+                sqlx::raw_sql(ROLLBACK).execute(connection).await
+            };
+            let deadline = self.server.deadline;
+            // Whatever comes of it is in the state.
+            let _ = tokio::time::timeout(deadline, self.step("roll back", roll_back)).await;
+        }
+        if self.state == State::Doubtful {
+            self.slot.give_up();
+        }
+        self.state = State::Idle;
+    }
+
+    async fn close(mut self) {
+        self.slot.close().await;
+    }
+}
+
+/// The end of the log, from the answer to the beginning of a transaction.
+fn log_head(rows: &[PgRow]) -> Result<LogHead> {
+    let [_lock, row] = rows else {
+        return Err(Error::new(ErrorKind::Corrupt, "the log has lost the row that is its lock"));
+    };
+    let given = position_from_sql(column(row, 0)?)?;
+    // Before it was ever used, a sequence stands at what it gives first.
+    let free = if column(row, 1)? { given.next() } else { given };
+    let Some(cursor) = cursor(row, 2)? else {
+        return Ok(LogHead { next: free, ..LogHead::EMPTY });
+    };
+    let head = LogHead::after(cursor, time_from_sql(column(row, 4)?)?);
+    Ok(LogHead { next: free.max(head.next), ..head })
+}

@@ -1,0 +1,103 @@
+//! What PostgreSQL says, and what callers get: the table of the crate's docs.
+
+use downlink::{Error, ErrorKind};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+/// Turns an error of the driver into one of Downlink; `doing` completes "could
+/// not".
+pub(crate) fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error {
+    move |error| {
+        let (kind, what) = meaning(&error);
+        Error::with_source(kind, format!("could not {doing}: {what}"), error)
+    }
+}
+
+fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
+            (ErrorKind::Corrupt, "the tables have what no release writes")
+        }
+        sqlx::Error::Configuration(_) => (ErrorKind::Invalid, "the address is not valid"),
+        sqlx::Error::Database(_) => explain(code(error).unwrap_or_default()),
+        sqlx::Error::Encode(_) => (ErrorKind::TooLarge, "it is too large for one statement"),
+        _ => (ErrorKind::Unavailable, "the connection failed"),
+    }
+}
+
+/// By the code of the error, or by the class that its first two characters are.
+fn explain(code: &str) -> (ErrorKind, &'static str) {
+    match code {
+        "55P03" => return (ErrorKind::Busy, "others hold the lock of the log: repeat it later"),
+        "57014" => return (ErrorKind::Unavailable, "it took longer than its deadline"),
+        "53100" => return (ErrorKind::StorageFull, "the disk of the server is full"),
+        "25006" => return (ErrorKind::Unavailable, "the server only reads: it is a standby"),
+        "25P03" => return (ErrorKind::Unavailable, "the server ended a transaction that idled"),
+        _ => {}
+    }
+    match code.get(..2).unwrap_or_default() {
+        "08" | "57" => (ErrorKind::Unavailable, "the server ends or does not serve"),
+        "28" | "3D" => (ErrorKind::Unavailable, "the server does not let us in"),
+        "40" => (ErrorKind::Busy, "it got in the way of another transaction: repeat it later"),
+        "53" => (ErrorKind::Unavailable, "the server has no room for it: repeat it later"),
+        "54" => (ErrorKind::TooLarge, "it is too large for the server"),
+        "XX" => (ErrorKind::Corrupt, "the server found its data or itself damaged"),
+        _ => (ErrorKind::Backend, "the server refuses"),
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<&str> {
+    Some(database(error)?.code())
+}
+
+fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
+
+/// Whether the connection is as good as before: the server refused a statement
+/// and goes on.
+pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
+    match database(error) {
+        Some(error) => !matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic),
+        // Decoding a row of ours; the rest of the answer is read before the next statement.
+        None => matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+    }
+}
+
+/// Whether a COMMIT that was answered with this error certainly stored nothing:
+/// a constraint, a serialization failure, or a transaction that had failed. A
+/// server that shuts down or waits for a standby may have stored it all the
+/// same.
+pub(crate) fn refuses_commit(error: &sqlx::Error) -> bool {
+    let class = code(error).and_then(|code| code.get(..2));
+    is_refusal(error) && matches!(class, Some("23" | "25" | "40"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_kinds() {
+        let table = [
+            ("55P03", ErrorKind::Busy),
+            ("40P01", ErrorKind::Busy),
+            ("53100", ErrorKind::StorageFull),
+            ("53300", ErrorKind::Unavailable),
+            ("57P01", ErrorKind::Unavailable),
+            ("25P03", ErrorKind::Unavailable),
+            ("XX001", ErrorKind::Corrupt),
+            ("P0001", ErrorKind::Backend),
+            ("", ErrorKind::Backend),
+        ];
+        for (code, kind) in table {
+            assert_eq!(explain(code).0, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_cut_connection_decides_nothing() {
+        let cut = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(!is_refusal(&cut) && !refuses_commit(&cut));
+        assert_eq!(failed("test")(cut).kind(), ErrorKind::Unavailable);
+    }
+}

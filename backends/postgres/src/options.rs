@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use downlink::commit::WriterOptions;
+use downlink::{Error, ErrorKind, Result};
+
+use crate::store::PostgresStore;
+
+/// How a [`PostgresStore`] is connected.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    schema: String,
+    readers: usize,
+    writer: WriterOptions,
+    busy_deadline: Duration,
+    step_deadline: Duration,
+}
+
+/// PostgreSQL cuts longer names.
+const MAX_SCHEMA_BYTES: usize = 63;
+
+impl Options {
+    /// The safe defaults, each of which its setter describes.
+    pub fn new() -> Self {
+        let writer = WriterOptions::new();
+        let (busy_deadline, step_deadline) = (writer.busy_deadline(), Duration::from_secs(10));
+        let writer = writer.with_step_deadline(step_deadline);
+        Self { schema: "downlink".into(), readers: 4, writer, busy_deadline, step_deadline }
+    }
+
+    /// The schema that the log has for itself: `downlink` by default. It is made
+    /// if it does not exist. Lower-case letters, digits and `_`, at most 63.
+    pub fn with_schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// How many connections read, beside the one that serves live delivery: 4 by
+    /// default, at least one. They are opened when they are needed.
+    pub fn with_readers(mut self, connections: usize) -> Self {
+        self.readers = connections.max(1);
+        self
+    }
+
+    /// How many appends may wait for their answer: 4,096 by default, at least
+    /// one. One more is answered `Overloaded` at once.
+    pub fn with_queue(mut self, appends: usize) -> Self {
+        self.writer = self.writer.with_queue(appends);
+        self
+    }
+
+    /// How many bytes of events those that wait may have together: 64 MiB by
+    /// default. One more is answered `Overloaded` at once, unless it is alone.
+    pub fn with_queue_bytes(mut self, bytes: usize) -> Self {
+        self.writer = self.writer.with_queue_bytes(bytes);
+        self
+    }
+
+    /// How many events one transaction takes before it leaves the appends that
+    /// still wait to the next: 4,096 by default, at least one.
+    pub fn with_group(mut self, events: usize) -> Self {
+        self.writer = self.writer.with_group(events);
+        self
+    }
+
+    /// How long to wait for the log's lock while others hold it: 5 s by default.
+    /// Then an append is answered `Busy`.
+    pub fn with_busy_deadline(mut self, deadline: Duration) -> Self {
+        self.writer = self.writer.with_busy_deadline(deadline);
+        self.busy_deadline = deadline;
+        self
+    }
+
+    /// How long connecting, storing the events of a group, a commit and a read
+    /// may take each: 10 s by default. A commit that takes longer has no certain
+    /// outcome, and is looked for by the ids of its events.
+    pub fn with_step_deadline(mut self, deadline: Duration) -> Self {
+        self.writer = self.writer.with_step_deadline(deadline);
+        self.step_deadline = deadline;
+        self
+    }
+
+    /// Connects to the database of this URL, `postgres://user@host/database`,
+    /// and makes an empty log in the schema if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the URL or the name of the schema is no
+    /// such; [`Unavailable`](ErrorKind::Unavailable) if the server does not let us in;
+    /// [`Corrupt`](ErrorKind::Corrupt) if the schema has a log of another release;
+    /// [`Backend`](ErrorKind::Backend) for a database that is not in UTF-8.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing running.
+    pub async fn connect(self, url: &str) -> Result<PostgresStore> {
+        self.check_schema()?;
+        PostgresStore::open(url, self).await
+    }
+
+    /// The name stands in SQL text.
+    fn check_schema(&self) -> Result<()> {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if (1..=MAX_SCHEMA_BYTES).contains(&self.schema.len()) && self.schema.bytes().all(is_plain)
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "{:?} is no name for a schema: take 1 to {MAX_SCHEMA_BYTES} of a-z, 0-9 and '_'",
+            self.schema
+        );
+        Err(Error::new(ErrorKind::Invalid, message))
+    }
+
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    pub(crate) fn readers(&self) -> usize {
+        self.readers
+    }
+
+    pub(crate) fn writer(&self) -> WriterOptions {
+        self.writer
+    }
+
+    pub(crate) fn step_deadline(&self) -> Duration {
+        self.step_deadline
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_has_a_plain_name() {
+        let check = |name: &str| Options::new().with_schema(name).check_schema().is_ok();
+        assert!(check("downlink") && check("log_2") && check(&"x".repeat(63)));
+        assert!(!check("") && !check("a\"b") && !check("Flights") && !check(&"x".repeat(64)));
+    }
+}

@@ -1,0 +1,189 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use downlink::{Cursor, Error, ErrorKind, Page, Read, Result, Scope};
+use sqlx::PgConnection;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::connection::{Role, Server, Slot};
+use crate::error::failed;
+use crate::row::cursor;
+use crate::sql::Statements;
+use crate::{log, stream};
+
+/// Connections that read. One of them serves live delivery alone, so that it
+/// never waits behind other reads.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    any: Pool,
+    live: Pool,
+}
+
+/// What is read.
+#[derive(Debug)]
+enum Wanted {
+    Page(Read),
+    Head,
+}
+
+#[derive(Debug)]
+enum Found {
+    Page(Page),
+    Head(Cursor),
+}
+
+impl Readers {
+    /// Connections of tasks in this runtime, opened when they are needed.
+    pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: &Handle) -> Self {
+        let pool = |count| Pool::new(server, count, runtime.clone());
+        Self { any: pool(count), live: pool(1) }
+    }
+
+    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+        let pool = if read.is_live() { &self.live } else { &self.any };
+        match pool.serve(Wanted::Page(read)).await? {
+            Found::Page(page) => Ok(page),
+            Found::Head(_) => unreachable!("a page was asked for"),
+        }
+    }
+
+    pub(crate) async fn head(&self) -> Result<Cursor> {
+        match self.any.serve(Wanted::Head).await? {
+            Found::Head(head) => Ok(head),
+            Found::Page(_) => unreachable!("a head was asked for"),
+        }
+    }
+
+    /// Lets nothing in any more, and closes the connections that are idle. The
+    /// others are closed when they have answered.
+    pub(crate) async fn close(&self) {
+        self.any.close().await;
+        self.live.close().await;
+    }
+}
+
+/// Callers are served in the order in which they came, each by a task that goes
+/// on when its caller goes away: a caller that stops waiting makes no room for
+/// one connection more.
+#[derive(Debug)]
+struct Pool {
+    server: Arc<Server>,
+    idle: Arc<Idle>,
+    free: Arc<Semaphore>,
+    runtime: Handle,
+}
+
+/// Those that are not in use; `None` once the store is closed.
+#[derive(Debug)]
+struct Idle(Mutex<Option<Vec<Slot>>>);
+
+impl Pool {
+    fn new(server: &Arc<Server>, count: usize, runtime: Handle) -> Self {
+        Self {
+            server: Arc::clone(server),
+            idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
+            free: Arc::new(Semaphore::new(count)),
+            runtime,
+        }
+    }
+
+    async fn serve(&self, wanted: Wanted) -> Result<Found> {
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
+        let slot = self.idle.slots().as_mut().ok_or_else(closed)?.pop();
+        let mut slot = slot.unwrap_or_else(|| Slot::new(&self.server, Role::Reader));
+        let (idle, server) = (Arc::clone(&self.idle), Arc::clone(&self.server));
+        let task = async move {
+            let found = find(&mut slot, &server, &wanted).await;
+            if let Some(mut slot) = idle.put(slot) {
+                slot.close().await;
+            }
+            drop(permit);
+            found
+        };
+        self.runtime.spawn(task).await.map_err(|_| closed())?
+    }
+
+    async fn close(&self) {
+        self.free.close();
+        let idle = self.idle.slots().take();
+        for mut slot in idle.into_iter().flatten() {
+            slot.close().await;
+        }
+    }
+}
+
+impl Idle {
+    fn slots(&self) -> MutexGuard<'_, Option<Vec<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a slot back, or returns it to be closed.
+    fn put(&self, slot: Slot) -> Option<Slot> {
+        match self.slots().as_mut() {
+            Some(idle) => {
+                idle.push(slot);
+                None
+            }
+            None => Some(slot),
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
+}
+
+/// Reads on this connection; on a new one if it was closed while it idled.
+async fn find(slot: &mut Slot, server: &Server, wanted: &Wanted) -> Result<Found> {
+    let was_open = slot.is_open();
+    let found = find_once(slot, server, wanted).await;
+    match found {
+        Err(error) if was_open && error.kind() == ErrorKind::Unavailable => {
+            find_once(slot, server, wanted).await
+        }
+        found => found,
+    }
+}
+
+async fn find_once(slot: &mut Slot, server: &Server, wanted: &Wanted) -> Result<Found> {
+    let connection = slot.connected().await?;
+    let found = timeout(server.deadline, wanted.find(connection, &server.sql)).await;
+    let found = found.unwrap_or_else(|_| {
+        let message = format!("could not read within {:?}", server.deadline);
+        Err(Error::new(ErrorKind::Unavailable, message))
+    });
+    if found.as_ref().is_err_and(|error| !error.is_other_history()) {
+        // Whatever state the connection is in, the next read has a new one.
+        slot.give_up();
+    }
+    found
+}
+
+impl Wanted {
+    async fn find(&self, connection: &mut PgConnection, sql: &Statements) -> Result<Found> {
+        match self {
+            Self::Page(read) => page(connection, sql, read).await.map(Found::Page),
+            Self::Head => {
+                let row = sqlx::query(sql.head.sql()).fetch_optional(connection).await;
+                let row = row.map_err(failed("read the head"))?;
+                let head = row.map(|row| cursor(&row, 0)).transpose()?.flatten();
+                Ok(Found::Head(head.unwrap_or(Cursor::START)))
+            }
+        }
+    }
+}
+
+/// Reads a page by one statement.
+pub(crate) async fn page(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    read: &Read,
+) -> Result<Page> {
+    match read.scope() {
+        Scope::Log { after } => log::read(connection, sql, read, *after).await,
+        Scope::Stream { stream, after } => {
+            stream::read(connection, sql, read, stream, *after).await
+        }
+    }
+}

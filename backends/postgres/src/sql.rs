@@ -1,0 +1,255 @@
+//! All SQL, for one schema.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::Direction;
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+/// What the tables are laid out as. Another number is another release's.
+pub(crate) const FORMAT: i32 = 1;
+
+/// How long a transaction may wait for its own client: one that vanished lets
+/// others on after that.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The columns of an event, in the order in which [`row`](crate::row) reads them.
+const EVENT: &str =
+    "position, id, stream, version, type, recorded_at, content_type, tags, metadata, payload";
+
+pub(crate) const COMMIT: &str = "COMMIT";
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+
+/// Settings of every connection. Each statement has its index, and the planner
+/// shall not take another way on the statistics of a table that was empty.
+/// Where there is no other way, as for the row that is the lock, that makes a
+/// statement look so costly that it would be compiled each time.
+pub(crate) const SESSION: &str = "SET enable_seqscan = off; SET jit = off";
+pub(crate) const READER_SESSION: &str =
+    "SET enable_seqscan = off; SET jit = off; SET default_transaction_read_only = on";
+
+/// The statements for the tables of one schema, whose name is plain.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    schema: String,
+    pub(crate) facts: Text,
+    pub(crate) insert: Text,
+    pub(crate) head: Text,
+    log: [Text; 2],
+    stream: [Text; 2],
+}
+
+/// A text that is cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Text(Arc<str>);
+
+impl Text {
+    /// For the driver: the text is our own, and its only variable part is the
+    /// name of the schema, which was checked.
+    pub(crate) fn sql(&self) -> SqlStr {
+        AssertSqlSafe(Arc::clone(&self.0)).into_sql_str()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Statements {
+    pub(crate) fn of(schema: &str) -> Self {
+        let both = |text: fn(&str, Direction) -> Text| {
+            [text(schema, Direction::Forward), text(schema, Direction::Backward)]
+        };
+        Self {
+            facts: facts(schema),
+            insert: insert(schema),
+            head: head(schema),
+            log: both(log),
+            stream: both(stream),
+            schema: schema.to_owned(),
+        }
+    }
+
+    /// A page of the log: `$1` the mark, `$2` rows, `$3` bytes.
+    pub(crate) fn log(&self, direction: Direction) -> &Text {
+        &self.log[index(direction)]
+    }
+
+    /// A page of a stream: `$1` its name, `$2` the mark, `$3` rows, `$4` bytes.
+    pub(crate) fn stream(&self, direction: Direction) -> &Text {
+        &self.stream[index(direction)]
+    }
+
+    /// Makes the log if it is not there; the last row has the format of the one
+    /// that is.
+    pub(crate) fn create(&self) -> Text {
+        let schema = &self.schema;
+        // The advisory lock: two that create at once get in each other's way.
+        format!(
+            r#"BEGIN;
+SELECT pg_advisory_xact_lock(hashtext('downlink {schema}'));
+CREATE SCHEMA IF NOT EXISTS "{schema}";
+CREATE TABLE IF NOT EXISTS "{schema}".events (
+    position bigint PRIMARY KEY CHECK (position > 0),
+    id uuid NOT NULL UNIQUE,
+    stream text COLLATE "C" NOT NULL,
+    version bigint NOT NULL CHECK (version > 0),
+    type text COLLATE "C" NOT NULL,
+    recorded_at bigint NOT NULL,
+    content_type text COLLATE "C",
+    tags text[] COLLATE "C" NOT NULL,
+    metadata bytea NOT NULL,
+    payload bytea NOT NULL,
+    UNIQUE (stream, version)
+);
+CREATE SEQUENCE IF NOT EXISTS "{schema}".positions AS bigint;
+CREATE TABLE IF NOT EXISTS "{schema}".log (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    format integer NOT NULL
+);
+INSERT INTO "{schema}".log (format) VALUES ({FORMAT}) ON CONFLICT DO NOTHING;
+COMMIT;
+SELECT format, current_setting('server_encoding') FROM "{schema}".log"#
+        )
+        .into()
+    }
+
+    /// Begins a transaction that has the log's lock, in one round trip. Two rows
+    /// come: the lock, and the end of the log as of a statement that began when
+    /// the lock was held.
+    ///
+    /// The lock is a row that is never updated, so nothing of it rots beside a
+    /// snapshot that is held for long.
+    pub(crate) fn begin(&self, wait: Duration, step: Duration) -> Text {
+        let schema = &self.schema;
+        let (wait, step, idle) = (millis(wait), millis(step), millis(IDLE));
+        let both = wait.saturating_add(step);
+        format!(
+            r#"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL lock_timeout = {wait};
+SET LOCAL statement_timeout = {both};
+SET LOCAL idle_in_transaction_session_timeout = {idle};
+SET LOCAL synchronous_commit = on;
+SELECT format FROM "{schema}".log FOR UPDATE;
+SET LOCAL statement_timeout = {step};
+SELECT s.last_value, s.is_called, e.position, e.id, e.recorded_at
+FROM "{schema}".positions s LEFT JOIN (
+    SELECT position, id, recorded_at FROM "{schema}".events ORDER BY position DESC LIMIT 1
+) e ON true"#
+        )
+        .into()
+    }
+}
+
+fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Forward => 0,
+        Direction::Backward => 1,
+    }
+}
+
+/// 0 would be no limit at all.
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
+fn head(schema: &str) -> Text {
+    format!(r#"SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1"#).into()
+}
+
+/// The ends of the streams `$1`, without a position, and the events with the
+/// ids `$2`.
+fn facts(schema: &str) -> Text {
+    format!(
+        r#"SELECT NULL::bigint AS position, NULL::uuid AS id, h.stream, h.version, NULL AS type,
+    NULL::bigint AS recorded_at, NULL AS content_type, NULL::text[] AS tags,
+    NULL::bytea AS metadata, NULL::bytea AS payload
+FROM unnest($1::text[]) AS named (stream) CROSS JOIN LATERAL (
+    SELECT stream, version FROM "{schema}".events
+    WHERE stream = named.stream ORDER BY version DESC LIMIT 1
+) h
+UNION ALL
+SELECT {EVENT} FROM "{schema}".events WHERE id = ANY ($2::uuid[])"#
+    )
+    .into()
+}
+
+/// Stores events, given by columns, and moves the sequence to `$11`. That is
+/// not taken back by a roll back: no position is given twice.
+fn insert(schema: &str) -> Text {
+    format!(
+        r#"WITH stored AS (
+    INSERT INTO "{schema}".events ({EVENT})
+    SELECT position, id, stream, version, type, recorded_at, content_type,
+        string_to_array(tags, E'\n'), metadata, payload
+    FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[],
+        $7::text[], $8::text[], $9::bytea[], $10::bytea[]) AS given ({EVENT})
+)
+SELECT setval('"{schema}".positions', $11)"#
+    )
+    .into()
+}
+
+/// The end of the log, what is next to the mark, the beginning of the log, and
+/// the events of the page: one statement, so one snapshot.
+fn log(schema: &str, direction: Direction) -> Text {
+    let (beyond, order, near) = match direction {
+        Direction::Forward => {
+            ("position > $1", "position", "position <= $1 ORDER BY position DESC")
+        }
+        Direction::Backward => {
+            ("position < $1", "position DESC", "position >= $1 ORDER BY position")
+        }
+    };
+    let events = events(schema, beyond, order, 2);
+    format!(
+        r#"SELECT h.position, h.id, n.position, n.id, o.position, {EVENTS_OF_PAGE}
+FROM (VALUES (1)) AS one
+LEFT JOIN (SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1) h ON true
+LEFT JOIN (SELECT position, id FROM "{schema}".events WHERE {near} LIMIT 1) n ON true
+LEFT JOIN (SELECT position FROM "{schema}".events ORDER BY position LIMIT 1) o ON true
+LEFT JOIN ({events}) e ON true
+ORDER BY e.{order}"#
+    )
+    .into()
+}
+
+/// The same for a stream: the end of the log, that of the stream, and events.
+fn stream(schema: &str, direction: Direction) -> Text {
+    let (beyond, order) = match direction {
+        Direction::Forward => ("stream = $1 AND version > $2", "version"),
+        Direction::Backward => ("stream = $1 AND version < $2", "version DESC"),
+    };
+    let events = events(schema, beyond, order, 3);
+    format!(
+        r#"SELECT h.position, h.id, v.version, {EVENTS_OF_PAGE}
+FROM (VALUES (1)) AS one
+LEFT JOIN (SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1) h ON true
+LEFT JOIN (SELECT version FROM "{schema}".events WHERE stream = $1 ORDER BY version DESC LIMIT 1) v
+    ON true
+LEFT JOIN ({events}) e ON true
+ORDER BY e.{order}"#
+    )
+    .into()
+}
+
+const EVENTS_OF_PAGE: &str = "e.position, e.id, e.stream, e.version, e.type, e.recorded_at, \
+    e.content_type, e.tags, e.metadata, e.payload";
+
+/// The next events, bounded in rows (parameter `bounds`) and in bytes (the one
+/// behind it): the server sends nothing that the page has no room for but the
+/// one event that goes beyond it.
+fn events(schema: &str, beyond: &str, order: &str, bounds: usize) -> String {
+    let (rows, bytes) = (bounds, bounds + 1);
+    format!(
+        r#"
+    SELECT * FROM (
+        SELECT *, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+            SELECT {EVENT}, octet_length(payload) + octet_length(metadata) AS size
+            FROM "{schema}".events WHERE {beyond} ORDER BY {order} LIMIT ${rows}
+        ) AS next
+    ) AS summed WHERE before < ${bytes}"#
+    )
+}

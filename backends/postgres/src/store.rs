@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use downlink::commit::{Commits, Writer};
+use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use tokio::runtime::Handle;
+
+use crate::connection::Server;
+use crate::driver::Driver;
+use crate::options::Options;
+use crate::reader::Readers;
+
+/// A log in one schema of a PostgreSQL database.
+///
+/// A handle: clones share the connections and the queue. When the last clone is
+/// dropped, what waits in the queue is still stored, and the tasks end by
+/// themselves; [`close`](Self::close) waits for that.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    writer: Writer<Driver>,
+    readers: Readers,
+}
+
+impl PostgresStore {
+    /// Connects with the defaults of [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::connect`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Options::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Options::connect`].
+    pub async fn connect(url: &str) -> Result<Self> {
+        Options::new().connect(url).await
+    }
+
+    pub(crate) async fn open(url: &str, options: Options) -> Result<Self> {
+        let server = Server::new(url, options.schema(), options.step_deadline())?;
+        let server = Arc::new(server);
+        let writer = Writer::start(Driver::open(Arc::clone(&server)), options.writer()).await?;
+        let readers = Readers::new(&server, options.readers(), &Handle::current());
+        Ok(Self { shared: Arc::new(Shared { writer, readers }) })
+    }
+
+    /// Lets no more calls in, stores what waits, and returns when the
+    /// connections that were idle and the one that writes are closed. Later
+    /// calls, also of other clones, are `Unavailable`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not reopen the store.
+    pub async fn close(&self) {
+        self.shared.writer.close();
+        self.shared.readers.close().await;
+        self.shared.writer.closed().await;
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.shared.writer.append(append, self).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        self.shared.readers.page(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.shared.readers.head().await
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        Some(self.shared.writer.commits())
+    }
+}

@@ -1,0 +1,235 @@
+//! The connection is cut at COMMIT: what appends are told is what is stored,
+//! once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use downlink::commit::{CommitNotice, Commits};
+use downlink::{
+    Append, Appended, ErrorKind, Event, EventId, EventStore, Expected, NewEvent, Read, Result,
+};
+use downlink_conformance_tests::Brake;
+use downlink_postgres::PostgresStore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::fixture::Lock;
+use crate::proxy::{Cut, Proxy};
+use crate::server::{Server, fresh_schema, options};
+
+const CUTS: [Cut; 4] =
+    [Cut::Answer, Cut::Commit, Cut::CommitSilently, Cut::CommitUntilTheNextBegins];
+
+/// A hang is a failure.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+struct Scene {
+    proxy: Proxy,
+    store: PostgresStore,
+    lock: Lock,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (server, schema) = (Server::get(), fresh_schema());
+        let proxy = Proxy::start(server.socket()).await;
+        let store = options(&schema).connect(&proxy.url()).await.expect("a store");
+        let lock = Lock::of(schema).await.expect("a connection");
+        Self { proxy, store, lock }
+    }
+
+    /// Appends all of these. They are in the queue before the first is
+    /// committed, so that it is alone, and the others are a group.
+    async fn append_at_once(&self, appends: &[Append]) -> Vec<Result<Appended>> {
+        self.lock.hold().await.expect("the lock");
+        let mut running = JoinSet::new();
+        for (index, append) in appends.iter().cloned().enumerate() {
+            let store = self.store.clone();
+            running.spawn(async move { (index, store.append(append).await) });
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.lock.release().await.expect("the lock to be free");
+        let ended = timeout(DEADLINE, running.join_all()).await;
+        let mut outcomes = ended.expect("an append hangs after its connection was cut");
+        outcomes.sort_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    async fn log(&self) -> Vec<Event> {
+        self.store.read(Read::log().limit(1_000)).await.expect("the log").events
+    }
+}
+
+fn append(stream: &str, expected: Expected) -> Append {
+    let event = |kind| NewEvent::with_json(kind, "{}").expect("an event");
+    Append::to(stream, expected, [event("FlightDeparted"), event("FlightLanded")])
+        .expect("a valid name")
+}
+
+/// Compares what an append was told with what is stored.
+fn compare(append: &Append, appended: &Appended, log: &[Event]) {
+    let found: Vec<_> =
+        append.events().map(|event| log.iter().find(|stored| stored.id() == event.id())).collect();
+    let found: Vec<_> = found.into_iter().map(|found| found.expect("what was told")).collect();
+    assert_eq!(appended.first, found[0].position());
+    assert_eq!(appended.cursor, found[found.len() - 1].cursor());
+    assert_eq!(appended.writes[0].first, found[0].version());
+    assert_eq!(appended.writes[0].last, found[found.len() - 1].version());
+}
+
+/// Nothing twice, versions without holes, positions that rise.
+fn check_log(log: &[Event]) {
+    let mut versions: HashMap<_, u64> = HashMap::new();
+    let ids: std::collections::HashSet<EventId> = log.iter().map(Event::id).collect();
+    assert_eq!(ids.len(), log.len(), "an event is stored twice");
+    assert!(log.is_sorted_by(|one, next| one.position() < next.position()));
+    for event in log {
+        let version = versions.entry(event.stream().clone()).or_default();
+        *version += 1;
+        assert_eq!(event.version().get(), *version, "a stream has a hole");
+    }
+}
+
+/// What is told of commits is stored, and what is not told is hinted at.
+fn check_told(commits: &mut Commits, log: &[Event]) {
+    let (mut told, mut is_hinted) = (0, false);
+    while let Some(notice) = commits.try_next() {
+        match notice {
+            CommitNotice::Hint => is_hinted = true,
+            CommitNotice::Committed(commit) => {
+                told += commit.events.len();
+                assert!(commit.events.iter().all(|event| log.contains(event)), "told, not stored");
+            }
+        }
+    }
+    assert!(is_hinted || told == log.len(), "{told} events were told, {} stored", log.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn appends_are_told_what_is_stored() {
+    for cut in CUTS {
+        for cuts in [&[cut][..], &[Cut::Nothing, cut]] {
+            let scene = Scene::new().await;
+            let mut commits = scene.store.commits().expect("commits are told");
+            scene.proxy.cut(cuts);
+            let mut appends: Vec<_> =
+                (0..6).map(|n| append(&format!("flight-{n}"), Expected::NoStream)).collect();
+            // One repeats another, and one cannot win.
+            appends.push(appends[3].clone());
+            appends.push(append("flight-0", Expected::NoStream));
+            appends.push(append("flight-9", Expected::Exists));
+            let outcomes = scene.append_at_once(&appends).await;
+            assert!(scene.proxy.has_cut_all(), "{cuts:?}: nothing was cut");
+            let log = scene.log().await;
+            check_log(&log);
+            assert_eq!(log.len(), 12, "{cuts:?}: nothing is lost and nothing is stored twice");
+            check_told(&mut commits, &log);
+            check_outcomes(&appends, &outcomes, &log, cuts);
+        }
+    }
+}
+
+/// Of what [`appends_are_told_what_is_stored`] offers.
+fn check_outcomes(appends: &[Append], outcomes: &[Result<Appended>], log: &[Event], cuts: &[Cut]) {
+    let is_ok = |index: usize| outcomes[index].is_ok();
+    assert!(is_ok(0) != is_ok(7), "{cuts:?}: one of two that expect no stream wins");
+    assert!(!is_ok(8), "{cuts:?}: an append that cannot win did");
+    let mut duplicates = Vec::new();
+    for (index, (append, outcome)) in appends.iter().zip(outcomes).enumerate() {
+        match outcome {
+            Ok(appended) => {
+                compare(append, appended, log);
+                duplicates.extend(appended.duplicate.then_some(index));
+            }
+            Err(error) => {
+                assert!(matches!(index, 0 | 7 | 8), "{cuts:?}: append {index} was told '{error}'");
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{cuts:?}: '{error}'");
+            }
+        }
+    }
+    let one_of_two = matches!(duplicates[..], [3 | 6]);
+    assert!(one_of_two, "{cuts:?}: {duplicates:?} are called repetitions, and 3 or 6 is one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn an_append_that_is_cut_twice_is_right_or_unknown() {
+    for first in CUTS {
+        for second in CUTS {
+            let scene = Scene::new().await;
+            scene.proxy.cut(&[first, second]);
+            let offered = append("flight-UA1545", Expected::NoStream);
+            let outcome = timeout(DEADLINE, scene.store.append(offered.clone())).await;
+            match outcome.expect("the append hangs after its connection was cut") {
+                Ok(appended) => {
+                    assert!(!appended.duplicate);
+                    compare(&offered, &appended, &scene.log().await);
+                }
+                Err(error) => assert_eq!(
+                    error.kind(),
+                    ErrorKind::OutcomeUnknown,
+                    "{first:?}, {second:?}: '{error}'"
+                ),
+            }
+            assert!(scene.proxy.has_cut_all(), "{first:?}, {second:?}: nothing was cut");
+            let repeated = scene.store.append(offered.clone()).await.expect("a repetition");
+            let log = scene.log().await;
+            check_log(&log);
+            assert_eq!(log.len(), 2, "{first:?}, {second:?}: one copy in the end");
+            compare(&offered, &repeated, &log);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn a_client_that_vanished_holds_the_lock_for_seconds_only() {
+    let scene = Scene::new().await;
+    scene.proxy.cut(&[Cut::CommitSilently]);
+    let outcome = scene.store.append(append("flight-UA1545", Expected::NoStream));
+    let outcome = timeout(DEADLINE, outcome).await.expect("the lock is held for ever");
+    // Sooner than the lock is waited for: 5 s by default.
+    assert!(!outcome.expect("an append").duplicate);
+    assert_eq!(scene.log().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn connections_that_were_cut_while_they_idled_are_opened_again() {
+    let scene = Scene::new().await;
+    for version in 1..4 {
+        let appended = scene.store.append(append("flight-UA1545", Expected::Any)).await;
+        let appended = appended.expect("an append after the connections were cut");
+        assert_eq!(appended.writes[0].last.get(), 2 * version);
+        assert_eq!(scene.store.head().await.expect("a head"), appended.cursor);
+        scene.proxy.hang_up();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn an_append_takes_four_round_trips() {
+    let scene = Scene::new().await;
+    for _ in 0..3 {
+        let before = scene.proxy.round_trips();
+        scene.store.append(append("flight-UA1545", Expected::Any)).await.expect("an append");
+        assert_eq!(scene.proxy.round_trips() - before, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn a_lock_held_past_the_deadline_is_busy() {
+    let schema = fresh_schema();
+    let impatient = options(&schema).with_busy_deadline(Duration::from_millis(50));
+    let store = impatient.connect(&Server::get().url()).await.unwrap();
+    let lock = Lock::of(schema).await.unwrap();
+    lock.hold().await.unwrap();
+    let refused = store.append(append("flight-UA1545", Expected::NoStream)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{refused}");
+    lock.release().await.unwrap();
+    store.append(append("flight-UA1545", Expected::NoStream)).await.expect("the lock is free");
+}

@@ -1,0 +1,120 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::{BoxError, Bus, Error, ErrorKind, EventStore, EventType, LocalBus, Result};
+use downlink_conformance_tests::{
+    BoundedFixture, Brake, BusFixture, DurableFixture, GroupingFixture, Guard, Place, StoreFixture,
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::Mutex;
+
+use crate::server::{Server, fresh_schema, options};
+
+/// How long a store waits while its log is held.
+const PATIENT: Duration = Duration::from_mins(1);
+
+/// A schema of its own for each log.
+pub(crate) struct Postgres;
+
+#[async_trait]
+impl StoreFixture for Postgres {
+    async fn open(&self) -> Result<(Arc<dyn EventStore>, Guard)> {
+        let store = options(&fresh_schema()).connect(&Server::get().url()).await?;
+        Ok((Arc::new(store), Guard::none()))
+    }
+}
+
+#[async_trait]
+impl DurableFixture for Postgres {
+    async fn place(&self) -> Result<Box<dyn Place>> {
+        Ok(Box::new(Schema(fresh_schema())))
+    }
+}
+
+struct Schema(String);
+
+#[async_trait]
+impl Place for Schema {
+    async fn open(&self) -> Result<Arc<dyn EventStore>> {
+        Ok(Arc::new(options(&self.0).connect(&Server::get().url()).await?))
+    }
+}
+
+#[async_trait]
+impl BoundedFixture for Postgres {
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+        let schema = fresh_schema();
+        let options = options(&schema).with_queue(queue).with_busy_deadline(PATIENT);
+        let store = options.connect(&Server::get().url()).await?;
+        Ok((Arc::new(store), Box::new(Lock::of(schema).await?)))
+    }
+}
+
+#[async_trait]
+impl GroupingFixture for Postgres {
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+        let schema = fresh_schema();
+        let options = options(&schema).with_busy_deadline(PATIENT);
+        let store = options.connect(&Server::get().url()).await?;
+        let lock = Lock::of(schema).await?;
+        lock.poison(poison).await?;
+        Ok((Arc::new(store), Box::new(lock)))
+    }
+}
+
+/// Holds the log's lock, as another process does that writes for long.
+pub(crate) struct Lock {
+    connection: Mutex<PgConnection>,
+    schema: String,
+}
+
+impl Lock {
+    pub(crate) async fn of(schema: String) -> Result<Self> {
+        let connection = PgConnection::connect(&Server::get().url()).await.map_err(failed)?;
+        Ok(Self { connection: Mutex::new(connection), schema })
+    }
+
+    /// Lets the insertion of such events fail.
+    async fn poison(&self, poison: &EventType) -> Result<()> {
+        let schema = &self.schema;
+        self.execute(format!(
+            "CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'poisoned'; END $$; \
+             CREATE TRIGGER poison BEFORE INSERT ON {schema}.events FOR EACH ROW \
+             WHEN (NEW.type = '{poison}') EXECUTE FUNCTION {schema}.refuse()"
+        ))
+        .await
+    }
+
+    async fn execute(&self, sql: String) -> Result<()> {
+        let mut connection = self.connection.lock().await;
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await;
+        done.map(drop).map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Brake for Lock {
+    async fn hold(&self) -> Result<()> {
+        self.execute(format!("BEGIN; SELECT FROM {}.log FOR UPDATE", self.schema)).await
+    }
+
+    async fn release(&self) -> Result<()> {
+        self.execute("ROLLBACK".into()).await
+    }
+}
+
+fn failed(error: impl Into<BoxError>) -> Error {
+    Error::with_source(ErrorKind::Backend, "the fixture failed", error)
+}
+
+/// The bus of one process.
+pub(crate) struct Local;
+
+#[async_trait]
+impl BusFixture for Local {
+    async fn open(&self, _: &Guard) -> Result<Arc<dyn Bus>> {
+        Ok(Arc::new(LocalBus::new()))
+    }
+}

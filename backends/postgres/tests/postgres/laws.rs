@@ -1,0 +1,48 @@
+use crate::fixture::{Local, Postgres};
+use crate::pair::Pair;
+
+mod store {
+    use super::*;
+    downlink_conformance_tests::event_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod pair {
+    use super::*;
+    downlink_conformance_tests::event_store!(Pair, ignore = "needs PostgreSQL: ./check postgres");
+}
+
+mod durable {
+    use super::*;
+    downlink_conformance_tests::durable_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod bounded {
+    use super::*;
+    downlink_conformance_tests::bounded_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod grouping {
+    use super::*;
+    downlink_conformance_tests::grouping_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(
+        Postgres,
+        Local,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}

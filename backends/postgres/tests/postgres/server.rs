@@ -1,0 +1,61 @@
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use downlink_postgres::Options;
+
+/// The server of this program of tests. It ends when the program has, since its
+/// standard input ends then.
+#[derive(Debug)]
+pub(crate) struct Server {
+    folder: PathBuf,
+    _script: Child,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// One log each.
+static LOGS: AtomicU64 = AtomicU64::new(0);
+
+impl Server {
+    /// Started by the first test that asks for it.
+    pub(crate) fn get() -> &'static Self {
+        SERVER.get_or_init(Self::start)
+    }
+
+    fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/server.sh");
+        let started =
+            Command::new("sh").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut script = started.expect("a shell");
+        let mut folder = String::new();
+        let mut output = BufReader::new(script.stdout.take().expect("its output"));
+        output.read_line(&mut folder).expect("its folder");
+        assert!(!folder.is_empty(), "PostgreSQL did not start: see above");
+        Self { folder: folder.trim_end().into(), _script: script }
+    }
+
+    /// Its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
+    /// How to reach it.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres:///postgres?user=downlink&host={}", self.folder.display())
+    }
+}
+
+/// The name of a schema that no other log has.
+pub(crate) fn fresh_schema() -> String {
+    format!("log_{}", LOGS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A log in this schema.
+pub(crate) fn options(schema: &str) -> Options {
+    // The laws wait for a minute, and a machine that is busy may be slow.
+    Options::new().with_schema(schema).with_step_deadline(Duration::from_secs(20))
+}

@@ -1,0 +1,37 @@
+#!/bin/sh
+# A PostgreSQL server of its own, in a folder of its own, until standard input ends: however the test
+# ends, the server ends and its folder goes. Tells its folder, in which its socket is, when it serves.
+set -eu
+
+for bin in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+    [ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] && break
+done
+[ -x "$bin/initdb" ] || {
+    echo "no initdb: install PostgreSQL (Debian: apt-get install postgresql)" >&2
+    exit 1
+}
+
+# initdb refuses root.
+if [ "$(id -u)" = 0 ] && [ -z "${DOWNLINK_POSTGRES_USER:-}" ]; then
+    export DOWNLINK_POSTGRES_USER=postgres
+    exec setpriv --reuid=postgres --regid=postgres --clear-groups sh "$0"
+fi
+
+folder=$(mktemp -d /tmp/downlink-postgres.XXXXXX)
+chmod 755 "$folder"
+cd "$folder"
+trap '"$bin/pg_ctl" stop -D data -m immediate >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+
+"$bin/initdb" -D data -U downlink -A trust -E UTF8 --no-locale -N >init.log 2>&1 </dev/null || {
+    cat init.log >&2
+    exit 1
+}
+# Nothing of it outlives the tests, so nothing is synced to the disk.
+"$bin/pg_ctl" start -w -D data -l server.log >/dev/null </dev/null -o "\
+    -c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=300 \
+    -c fsync=off -c full_page_writes=off -c autovacuum=off" || {
+    cat server.log >&2
+    exit 1
+}
+echo "$folder"
+cat >/dev/null
