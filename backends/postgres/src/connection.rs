@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tokio::time::timeout;
 
 use crate::error::failed;
-use crate::sql::{FORMAT, READER_SESSION, SESSION, Statements};
+use crate::sql::{FORMAT, Statements, WRITER_SESSION};
 
 /// The server, and what every connection to it has in common.
 #[derive(Debug)]
@@ -52,6 +52,27 @@ impl Server {
         };
         done.map_err(failed(doing))
     }
+
+    async fn connect(&self) -> Result<PgConnection> {
+        self.bounded("connect to PostgreSQL", self.options.connect()).await
+    }
+
+    /// Statements are prepared before the first transaction that needs them, and
+    /// not under the lock.
+    async fn set_up(&self, connection: &mut PgConnection, role: Role) -> Result<()> {
+        let set_up = async {
+            if role == Role::Reader {
+                let session = Statements::reader_session(self.deadline).sql();
+                return sqlx::raw_sql(session).execute(connection).await.map(drop);
+            }
+            sqlx::raw_sql(WRITER_SESSION).execute(&mut *connection).await?;
+            for text in [&self.sql.facts, &self.sql.insert] {
+                connection.prepare(text.sql()).await?;
+            }
+            Ok(())
+        };
+        self.bounded("set up a connection", set_up).await
+    }
 }
 
 impl Slot {
@@ -61,12 +82,13 @@ impl Slot {
 
     /// Connects and makes the log if there is none.
     pub(crate) async fn create(&mut self) -> Result<()> {
-        let server = Arc::clone(&self.server);
-        let connection = self.connect_plain().await?;
-        let made = sqlx::raw_sql(server.sql.create().sql()).fetch_all(&mut *connection);
-        let rows = server.bounded("make an empty log", made).await?;
+        let mut connection = self.server.connect().await?;
+        let made = sqlx::raw_sql(self.server.sql.create().sql()).fetch_all(&mut connection);
+        let rows = self.server.bounded("make an empty log", made).await?;
         check(rows.last())?;
-        self.set_up().await
+        self.server.set_up(&mut connection, self.role).await?;
+        self.open = Some(connection);
+        Ok(())
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -76,11 +98,9 @@ impl Slot {
     /// The connection, opened if need be.
     pub(crate) async fn connected(&mut self) -> Result<&mut PgConnection> {
         if self.open.is_none() {
-            self.connect_plain().await?;
-            if let Err(error) = self.set_up().await {
-                self.give_up();
-                return Err(error);
-            }
+            let mut connection = self.server.connect().await?;
+            self.server.set_up(&mut connection, self.role).await?;
+            self.open = Some(connection);
         }
         self.opened()
     }
@@ -104,34 +124,6 @@ impl Slot {
             // It is closed in any case.
             let _ = self.server.bounded("close a connection", connection.close()).await;
         }
-    }
-
-    async fn connect_plain(&mut self) -> Result<&mut PgConnection> {
-        let connect = self.server.options.connect();
-        let connection = self.server.bounded("connect to PostgreSQL", connect).await?;
-        Ok(self.open.insert(connection))
-    }
-
-    /// Statements are prepared before the first transaction that needs them, and
-    /// not under the lock.
-    async fn set_up(&mut self) -> Result<()> {
-        let (server, role) = (Arc::clone(&self.server), self.role);
-        let connection = self.opened()?;
-        let set_up = async {
-            let session = match role {
-                Role::Reader => READER_SESSION,
-                Role::Writer => SESSION,
-            };
-            connection.execute(session).await?;
-            if role == Role::Reader {
-                return Ok(());
-            }
-            for text in [&server.sql.facts, &server.sql.insert] {
-                connection.prepare(text.sql()).await?;
-            }
-            Ok(())
-        };
-        server.bounded("set up a connection", set_up).await
     }
 }
 

@@ -134,30 +134,30 @@ fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
-/// Reads on this connection; on a new one if it was closed while it idled.
+/// Reads within the deadline. Whatever state a connection is in after an error,
+/// the next read has a new one.
 async fn find(slot: &mut Slot, server: &Server, wanted: &Wanted) -> Result<Found> {
-    let was_open = slot.is_open();
-    let found = find_once(slot, server, wanted).await;
-    match found {
-        Err(error) if was_open && error.kind() == ErrorKind::Unavailable => {
-            find_once(slot, server, wanted).await
-        }
-        found => found,
-    }
-}
-
-async fn find_once(slot: &mut Slot, server: &Server, wanted: &Wanted) -> Result<Found> {
-    let connection = slot.connected().await?;
-    let found = timeout(server.deadline, wanted.find(connection, &server.sql)).await;
+    let found = timeout(server.deadline, find_again(slot, server, wanted)).await;
     let found = found.unwrap_or_else(|_| {
         let message = format!("could not read within {:?}", server.deadline);
         Err(Error::new(ErrorKind::Unavailable, message))
     });
     if found.as_ref().is_err_and(|error| !error.is_other_history()) {
-        // Whatever state the connection is in, the next read has a new one.
         slot.give_up();
     }
     found
+}
+
+/// Reads on this connection, and on a new one if it was cut while it idled.
+async fn find_again(slot: &mut Slot, server: &Server, wanted: &Wanted) -> Result<Found> {
+    if slot.is_open() {
+        let found = wanted.find(slot.opened()?, &server.sql).await;
+        if found.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Unavailable) {
+            return found;
+        }
+        slot.give_up();
+    }
+    wanted.find(slot.connected().await?, &server.sql).await
 }
 
 impl Wanted {

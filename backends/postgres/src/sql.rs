@@ -24,9 +24,7 @@ pub(crate) const ROLLBACK: &str = "ROLLBACK";
 /// shall not take another way on the statistics of a table that was empty.
 /// Where there is no other way, as for the row that is the lock, that makes a
 /// statement look so costly that it would be compiled each time.
-pub(crate) const SESSION: &str = "SET enable_seqscan = off; SET jit = off";
-pub(crate) const READER_SESSION: &str =
-    "SET enable_seqscan = off; SET jit = off; SET default_transaction_read_only = on";
+pub(crate) const WRITER_SESSION: &str = "SET enable_seqscan = off; SET jit = off";
 
 /// The statements for the tables of one schema, whose name is plain.
 #[derive(Debug)]
@@ -80,6 +78,16 @@ impl Statements {
     /// A page of a stream: `$1` its name, `$2` the mark, `$3` rows, `$4` bytes.
     pub(crate) fn stream(&self, direction: Direction) -> &Text {
         &self.stream[index(direction)]
+    }
+
+    /// The settings of a connection that reads. What is read in vain ends by
+    /// itself.
+    pub(crate) fn reader_session(step: Duration) -> Text {
+        let step = millis(step);
+        format!(
+            "{WRITER_SESSION}; SET default_transaction_read_only = on; SET statement_timeout = {step}"
+        )
+        .into()
     }
 
     /// Makes the log if it is not there; the last row has the format of the one
