@@ -21,6 +21,7 @@ folder=$(mktemp -d /tmp/downlink-postgres.XXXXXX)
 chmod 755 "$folder"
 cd "$folder"
 trap '"$bin/pg_ctl" stop -D data -m immediate >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 
 "$bin/initdb" -D data -U downlink -A trust -E UTF8 --no-locale -N >init.log 2>&1 </dev/null || {
     cat init.log >&2
