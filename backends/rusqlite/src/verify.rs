@@ -19,7 +19,7 @@ use crate::row::{column, event_row};
 ///
 /// # Errors
 ///
-/// As there, and those of [`Options::open`].
+/// As there, and those of [`Options::open`](crate::Options::open).
 ///
 /// # Cancel safety
 ///

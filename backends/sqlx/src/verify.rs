@@ -18,7 +18,7 @@ use crate::row::{column, head_row, missing};
 ///
 /// # Errors
 ///
-/// As there, and those of [`Options::open`].
+/// As there, and those of [`Options::open`](crate::Options::open).
 ///
 /// # Cancel safety
 ///
