@@ -110,6 +110,7 @@ impl Driver {
             self.slot.close();
         }
         self.cache.forget();
+        self.names = Names::default();
         (self.turn, self.is_begun) = (None, false);
     }
 }

@@ -183,6 +183,7 @@ impl commit::Driver for Driver {
             self.slot.close().await;
         }
         self.cache.forget();
+        self.names = Names::default();
         (self.turn, self.open) = (None, Open::None);
     }
 

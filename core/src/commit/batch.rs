@@ -88,6 +88,11 @@ impl Batch {
         self.answers.len()
     }
 
+    /// Whether a commit of one of them ended without a certain outcome before.
+    pub(super) fn was_uncertain(&self) -> bool {
+        self.answers.iter().any(|answer| answer.may_be_stored)
+    }
+
     pub(super) fn answer(self, plan: Plan) {
         for (answer, outcome) in self.answers.into_iter().zip(plan.outcomes) {
             answer.decided(outcome);

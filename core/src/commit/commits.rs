@@ -12,6 +12,9 @@ const MAX_COMMITS: usize = 1_024;
 /// log.
 const MAX_BYTES: usize = 16 << 20;
 
+/// The memory that an event is counted with besides its bytes.
+const EVENT_OVERHEAD: usize = 512;
+
 /// What one transaction of this process stored.
 #[derive(Clone, Debug)]
 pub struct Commit {
@@ -50,7 +53,9 @@ impl CommitFeed {
     #[must_use]
     pub fn subscribe(&self) -> Commits {
         let mailbox = Arc::new(Mailbox::default());
-        lock(&self.followers).push(Arc::downgrade(&mailbox));
+        let mut followers = lock(&self.followers);
+        followers.retain(|follower| follower.strong_count() > 0);
+        followers.push(Arc::downgrade(&mailbox));
         Commits { mailbox }
     }
 
@@ -66,7 +71,7 @@ impl CommitFeed {
         if commit.events.is_empty() {
             return;
         }
-        let bytes = commit.events.iter().map(Event::size).sum();
+        let bytes = commit.events.iter().map(|event| event.size() + EVENT_OVERHEAD).sum();
         for follower in followers.iter().filter_map(Weak::upgrade) {
             follower.put(commit.clone(), bytes);
         }
@@ -80,11 +85,18 @@ impl CommitFeed {
     }
 }
 
-impl Drop for CommitFeed {
-    fn drop(&mut self) {
+impl CommitFeed {
+    /// Ends the feed for every follower: nothing is committed any more.
+    pub fn close(&self) {
         for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
             follower.close();
         }
+    }
+}
+
+impl Drop for CommitFeed {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -70,6 +70,8 @@ impl<D: Driver> Engine<D> {
         feed: Arc<CommitFeed>,
         options: WriterOptions,
     ) -> Self {
+        // No future of a blocking driver pends, so none can be timed.
+        let options = if D::BLOCKING { options.without_step_deadline() } else { options };
         Self { driver, queue, feed, options, last: 0, clock_was_behind: false }
     }
 
@@ -82,6 +84,7 @@ impl<D: Driver> Engine<D> {
             let _ = unwound(self.driver.discard()).await;
             pause::<D>(AFTER_A_PANIC).await;
         }
+        self.feed.close();
         let _ = unwound(self.driver.close()).await;
     }
 
@@ -121,6 +124,10 @@ impl<D: Driver> Engine<D> {
     fn settle(&mut self, attempt: Attempt, outcome: Result<(), Failure>) -> Vec<Vec<Pending>> {
         let appends = attempt.appends();
         let Attempt { batches, plans, from, .. } = attempt;
+        if outcome.is_ok() && batches.iter().any(Batch::was_uncertain) {
+            // What a late commit has stored was not to be seen when it was hinted at.
+            self.feed.hint();
+        }
         match outcome {
             Ok(()) => {
                 self.watch_clock(&plans);
@@ -130,7 +137,8 @@ impl<D: Driver> Engine<D> {
                 }
                 Vec::new()
             }
-            Err(Failure::Work(error)) if appends > 1 => {
+            // A lock that others hold is no append's fault.
+            Err(Failure::Work(error)) if appends > 1 && error.kind() != ErrorKind::Busy => {
                 warn!(%error, appends, "a group of appends failed: trying each half of it");
                 let mut first: Vec<_> = batches.into_iter().flat_map(Batch::into_pending).collect();
                 let second = first.split_off(appends / 2);
@@ -197,6 +205,14 @@ impl<D: Driver> Engine<D> {
                 break;
             }
             attempt.batches.push(Batch::of(self.queue.take(load)));
+        }
+        if attempt.plans.iter().all(|plan| plan.rows.is_empty()) {
+            // Whatever becomes of a commit without rows, the outcomes stand.
+            let outcome = self.options.bounded(self.driver.commit().map(Ok), "commit").await;
+            if !matches!(outcome, Ok(CommitOutcome::Committed)) {
+                self.driver.discard().await;
+            }
+            return Ok(());
         }
         attempt.is_committing = true;
         let committed = self.driver.commit();

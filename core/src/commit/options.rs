@@ -74,6 +74,11 @@ impl WriterOptions {
         self
     }
 
+    pub(super) const fn without_step_deadline(mut self) -> Self {
+        self.step_deadline = None;
+        self
+    }
+
     /// The number of appends and jobs that may wait.
     #[must_use]
     pub const fn queue(&self) -> usize {

@@ -1,10 +1,11 @@
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 
 use super::shared::Shared;
@@ -31,7 +32,17 @@ const HINTS_AT_ONCE: usize = 1_024;
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<Commits>) {
     let mut tail =
         Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None };
-    shared.stop.run_until_cancelled(tail.follow()).await;
+    let stop = shared.stop.clone();
+    while let Err(panic) =
+        AssertUnwindSafe(stop.run_until_cancelled(tail.follow())).catch_unwind().await
+    {
+        // Nothing of it is foreign but the store, the bus and what listens to the logs.
+        let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+        count(&shared.counters.failed_reads);
+        error!(panic = text, "the tail panicked; it goes on");
+        tail.ear = Ear::Closed;
+        stop.run_until_cancelled(sleep(FIRST_RETRY)).await;
+    }
     // Wakes the subscriptions that wait, for their end.
     shared.progress.send_modify(|progress| progress.stopped = true);
     tail.settle().await;
@@ -238,8 +249,12 @@ impl Tail {
                     Some(notice) => drop(self.take_notice(notice)),
                     None => self.commits = None,
                 },
-                () = &mut answered => return,
+                () = &mut answered => break,
             }
+        }
+        // What was told between the two looks.
+        while let Some(notice) = self.commits.as_mut().and_then(Commits::try_next) {
+            self.take_notice(notice);
         }
     }
 }

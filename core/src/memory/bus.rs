@@ -2,27 +2,39 @@ use async_trait::async_trait;
 use futures::stream;
 use tokio::sync::watch;
 
-use crate::{Bus, Hint, Listener, Result};
+use crate::{Bus, Hint, Listener, Position, Result};
 
 /// The bus of one process: wakes the listeners of its clones.
 ///
-/// Holds one hint at a time, however many are published and however slowly
-/// somebody listens.
+/// Holds one hint for each listener, however many are published and however
+/// slowly it listens: the one for which it rather reads the log.
 #[derive(Clone, Debug)]
 pub struct LocalBus {
-    newest: watch::Sender<Hint>,
+    told: watch::Sender<Told>,
+}
+
+/// What was published so far. A listener compares it with what it has seen, so
+/// that a hint at a lower position takes no higher one away.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    highest: Position,
+    /// How many hints had no position.
+    anything: u64,
 }
 
 impl LocalBus {
     /// A bus that nobody listens to yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { newest: watch::Sender::new(Hint::anything()) }
+        Self { told: watch::Sender::default() }
     }
 
     /// Publishes a hint from code that is not async.
     pub fn wake(&self, hint: Hint) {
-        self.newest.send_replace(hint);
+        self.told.send_modify(|told| match hint.claimed_position() {
+            Some(position) => told.highest = told.highest.max(position),
+            None => told.anything += 1,
+        });
     }
 }
 
@@ -41,11 +53,14 @@ impl Bus for LocalBus {
 
     async fn listen(&self) -> Result<Listener> {
         // The receiver has seen the value of this moment, so only later hints wake it.
-        let receiver = self.newest.subscribe();
-        Ok(Listener::new(stream::unfold(receiver, |mut receiver| async move {
+        let mut receiver = self.told.subscribe();
+        let seen = receiver.borrow_and_update().anything;
+        Ok(Listener::new(stream::unfold((receiver, seen), |(mut receiver, seen)| async move {
             receiver.changed().await.ok()?;
-            let hint = *receiver.borrow_and_update();
-            Some((hint, receiver))
+            let told = *receiver.borrow_and_update();
+            let hint =
+                if told.anything == seen { Hint::at(told.highest) } else { Hint::anything() };
+            Some((hint, (receiver, told.anything)))
         })))
     }
 }
@@ -55,7 +70,6 @@ mod tests {
     use futures::{FutureExt, StreamExt};
 
     use super::*;
-    use crate::Position;
 
     #[tokio::test]
     async fn hints_coalesce_and_the_last_one_stays() {
@@ -67,6 +81,21 @@ mod tests {
         }
         assert_eq!(listener.next().await, Some(Hint::at(Position::new(1_000).unwrap())));
         assert_eq!(listener.next().now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn no_hint_takes_another_one_away() {
+        let bus = LocalBus::new();
+        let mut listener = bus.listen().await.unwrap();
+        for position in [10, 9] {
+            bus.wake(Hint::at(Position::new(position).unwrap()));
+        }
+        assert_eq!(listener.next().await, Some(Hint::at(Position::new(10).unwrap())));
+        bus.wake(Hint::anything());
+        bus.wake(Hint::at(Position::new(11).unwrap()));
+        assert_eq!(listener.next().await, Some(Hint::anything()));
+        bus.wake(Hint::at(Position::new(12).unwrap()));
+        assert_eq!(listener.next().await, Some(Hint::at(Position::new(12).unwrap())));
     }
 
     #[tokio::test]
