@@ -116,9 +116,9 @@ impl RusqliteStore {
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if the file is too damaged to be walked through;
-    /// [`Unavailable`](ErrorKind::Unavailable), [`Busy`](ErrorKind::Busy) and
-    /// [`Backend`](ErrorKind::Backend).
+    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the file is too damaged to be walked through;
+    /// [`Unavailable`](downlink::ErrorKind::Unavailable), [`Busy`](downlink::ErrorKind::Busy) and
+    /// [`Backend`](downlink::ErrorKind::Backend).
     ///
     /// # Cancel safety
     ///
