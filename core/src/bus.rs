@@ -26,8 +26,11 @@ use crate::{Position, Result};
 /// 3. **Publishing is bounded and quick.** It never waits for a listener, and
 ///    a listener that does not listen costs no memory that grows
 ///    \[`publishing_never_waits_for_listeners`\].
-/// 4. **A hint is not trusted.** What it says is for logs; nobody moves a
-///    cursor by it \[`a_forged_hint_moves_nothing`\].
+/// 4. **A hint is not trusted.** No cursor moves by what it says
+///    \[`a_forged_hint_moves_nothing`\]. A hub reads the log for a hint at a
+///    position above its tip, or without one; a position that is too low makes
+///    the hint as good as lost. So a bus that coalesces keeps the highest
+///    position, and a hint without one before all others.
 /// 5. **Other processes are heard,** if the bus is for logs that they share: a
 ///    commit of anybody wakes every listener \[`other_processes_are_woken`\].
 #[async_trait]
@@ -61,7 +64,8 @@ pub trait Bus: fmt::Debug + Send + Sync + 'static {
 
 /// A wake-up, with the position that its sender says it reached.
 ///
-/// Nobody relies on the position: it may be wrong, old or forged.
+/// The position only spares reads: it may be wrong, old or forged, and then
+/// costs latency, never an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint {
     position: Option<Position>,
@@ -80,7 +84,8 @@ impl Hint {
         Self { position: None }
     }
 
-    /// The position that the sender claims. For logs and metrics only.
+    /// The position that the sender claims: a listener that knows of it already
+    /// need not read.
     #[must_use]
     pub fn claimed_position(self) -> Option<Position> {
         self.position

@@ -3,9 +3,7 @@ use std::time::Duration;
 use downlink::commit::WriterOptions;
 use downlink::{Error, ErrorKind, Result};
 
-use crate::store::PostgresStore;
-
-/// How a [`PostgresStore`] is connected.
+/// How a [`PostgresStore`](crate::PostgresStore) is connected.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -80,30 +78,8 @@ impl Options {
         self
     }
 
-    /// Connects to the database of this URL, `postgres://user@host/database`,
-    /// and makes an empty log in the schema if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](ErrorKind::Invalid) if the URL or the name of the schema is no
-    /// such; [`Unavailable`](ErrorKind::Unavailable) if the server does not let us in;
-    /// [`Corrupt`](ErrorKind::Corrupt) if the schema has a log of another release;
-    /// [`Backend`](ErrorKind::Backend) for a database that is not in UTF-8.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside a Tokio runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future leaves nothing running.
-    pub async fn connect(self, url: &str) -> Result<PostgresStore> {
-        self.check_schema()?;
-        PostgresStore::open(url, self).await
-    }
-
     /// The name stands in SQL text.
-    fn check_schema(&self) -> Result<()> {
+    pub(crate) fn check_schema(&self) -> Result<()> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if (1..=MAX_SCHEMA_BYTES).contains(&self.schema.len()) && self.schema.bytes().all(is_plain)

@@ -26,6 +26,30 @@ struct Shared {
     readers: Readers,
 }
 
+impl Options {
+    /// Connects to the database of this URL, `postgres://user@host/database`,
+    /// and makes an empty log in the schema if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the URL or the name of the schema is no
+    /// such; [`Unavailable`](ErrorKind::Unavailable) if the server does not let us in;
+    /// [`Corrupt`](ErrorKind::Corrupt) if the schema has a log of another release;
+    /// [`Backend`](ErrorKind::Backend) for a database that is not in UTF-8.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing running.
+    pub async fn connect(self, url: &str) -> Result<PostgresStore> {
+        self.check_schema()?;
+        PostgresStore::open(url, self).await
+    }
+}
+
 impl PostgresStore {
     /// Connects with the defaults of [`Options`].
     ///

@@ -199,14 +199,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::{NewEvent, Position, Timestamp, Version};
-
-    fn event(position: u64) -> Event {
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        let stream = "flight-UA1545".try_into().unwrap();
-        let position = Position::new(position).unwrap();
-        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
-    }
+    use crate::event::sample::{event, event_of};
 
     fn is_hint(notice: Option<&CommitNotice>) -> bool {
         matches!(notice, Some(CommitNotice::Hint))
@@ -228,6 +221,28 @@ mod tests {
         assert!(commits.try_next().is_none());
         feed.committed(Cursor::START, [event(3_000)]);
         assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
+    }
+
+    #[test]
+    fn the_bytes_that_wait_are_bounded_and_given_back() {
+        let feed = CommitFeed::new();
+        let mut commits = feed.subscribe();
+        let large = event_of(1, vec![b' '; 1 << 20]);
+        let fitting = MAX_BYTES / (large.size() + EVENT_OVERHEAD);
+        for _ in 0..3 {
+            for _ in 0..fitting {
+                feed.committed(Cursor::START, [large.clone()]);
+            }
+            for _ in 0..fitting {
+                assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
+            }
+            assert!(commits.try_next().is_none(), "all of it has room, each time");
+        }
+        for _ in 0..=fitting {
+            feed.committed(Cursor::START, [large.clone()]);
+        }
+        let taken = std::iter::from_fn(|| commits.try_next());
+        assert_eq!(taken.take_while(|notice| !is_hint(Some(notice))).count(), fitting);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl<D: Driver> Engine<D> {
     fn settle(&mut self, attempt: Attempt, outcome: Result<(), Failure>) -> Vec<Vec<Pending>> {
         let appends = attempt.appends();
         let Attempt { batches, plans, from, .. } = attempt;
-        if outcome.is_ok() && batches.iter().any(Batch::was_uncertain) {
+        if batches.iter().any(Batch::was_uncertain) {
             // What a late commit has stored was not to be seen when it was hinted at.
             self.feed.hint();
         }
@@ -208,7 +208,8 @@ impl<D: Driver> Engine<D> {
         }
         if attempt.plans.iter().all(|plan| plan.rows.is_empty()) {
             // Whatever becomes of a commit without rows, the outcomes stand.
-            let outcome = self.options.bounded(self.driver.commit().map(Ok), "commit").await;
+            let commit = unwound(self.driver.commit());
+            let outcome = self.options.bounded(commit, "commit").await;
             if !matches!(outcome, Ok(CommitOutcome::Committed)) {
                 self.driver.discard().await;
             }

@@ -4,6 +4,8 @@ mod content_type;
 mod json;
 mod new_event;
 mod recorded;
+#[cfg(test)]
+pub(crate) mod sample;
 mod timestamp;
 pub(crate) mod typed;
 

@@ -102,14 +102,7 @@ pub(super) fn cost(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewEvent, Position, Timestamp, Version};
-
-    fn event(position: u64) -> Event {
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        let stream = "flight-UA1545".try_into().unwrap();
-        let position = Position::new(position).unwrap();
-        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
-    }
+    use crate::event::sample::event;
 
     #[test]
     fn holds_everything_above_its_floor_and_nothing_else() {

@@ -44,14 +44,7 @@ impl Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewEvent, Position, Timestamp, Version};
-
-    fn event(position: u64) -> Event {
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        let stream = "flight-UA1545".try_into().unwrap();
-        let position = Position::new(position).unwrap();
-        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
-    }
+    use crate::event::sample::event;
 
     #[test]
     fn vouches_for_its_beginning_and_its_events_and_nothing_else() {

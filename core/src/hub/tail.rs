@@ -36,12 +36,12 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<
     while let Err(panic) =
         AssertUnwindSafe(stop.run_until_cancelled(tail.follow())).catch_unwind().await
     {
-        // Nothing of it is foreign but the store, the bus and what listens to the logs.
         let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
         count(&shared.counters.failed_reads);
-        error!(panic = text, "the tail panicked; it goes on");
+        error!(panic = text, "a store or a bus panicked under the tail; it goes on");
         tail.ear = Ear::Closed;
-        stop.run_until_cancelled(sleep(FIRST_RETRY)).await;
+        tail.back_off();
+        stop.run_until_cancelled(sleep(tail.pause())).await;
     }
     // Wakes the subscriptions that wait, for their end.
     shared.progress.send_modify(|progress| progress.stopped = true);
@@ -153,9 +153,13 @@ impl Tail {
         self.retry = Some(next.min(self.shared.tuning.fallback));
     }
 
+    fn pause(&self) -> Duration {
+        self.retry.unwrap_or(self.shared.tuning.fallback)
+    }
+
     /// Takes what the store tells, until the log has to be read.
     async fn wait(&mut self) {
-        let pause = self.retry.unwrap_or(self.shared.tuning.fallback);
+        let pause = self.pause();
         // Also beside a log that never rests: the poll verifies the tip.
         let mut poll = pin!(sleep_until(Instant::now() + pause));
         loop {

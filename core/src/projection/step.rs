@@ -126,14 +126,8 @@ pub enum Stepped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, NewEvent, Timestamp, Version};
-
-    fn event(position: u64) -> Event {
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        let stream = "flight-UA1545".try_into().unwrap();
-        let position = Position::new(position).unwrap();
-        Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
-    }
+    use crate::ErrorKind;
+    use crate::event::sample::event;
 
     #[test]
     fn a_step_goes_forward_over_its_own_events() {

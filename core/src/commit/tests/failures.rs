@@ -12,6 +12,7 @@ over_both_drivers! {
     what_may_be_stored_is_unknown_whatever_fails_then
     a_commit_that_panics_is_settled_by_ids
     a_refusal_needs_no_certain_commit
+    a_group_that_finds_a_lock_held_is_not_divided
     a_transaction_that_does_not_begin_fails_its_group_only
 }
 
@@ -105,11 +106,27 @@ async fn what_may_be_stored_is_unknown_whatever_fails_then<const BLOCKING: bool>
 async fn a_refusal_needs_no_certain_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     bench.offer(one("A")).await.unwrap();
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }; 2]);
+    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }]);
     let event = NewEvent::with_json("A", "{}").unwrap();
     let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
     let error = bench.offer(refused).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(bench.script.state().begun, 2, "a refusal is not tried again");
+    bench.script.faults(Step::Commit, [Fault::Panics { stored: false }]);
+    let event = NewEvent::with_json("A", "{}").unwrap();
+    let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
+    assert_eq!(bench.offer(refused).await.unwrap_err().kind(), ErrorKind::Conflict);
+    bench.offer(one("B")).await.expect("the writer to go on");
+}
+
+async fn a_group_that_finds_a_lock_held_is_not_divided<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::start().await;
+    bench.script.faults(Step::Insert, [Fault::Nothing, Fault::IsBusy]);
+    for outcome in bench.commit_together([one("A"), one("B"), one("C")]).await {
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Busy);
+    }
+    assert_eq!(bench.script.state().begun, 2, "the one that was held, and the group");
+    assert_eq!(bench.stored(), ["First"]);
 }
 
 async fn a_transaction_that_does_not_begin_fails_its_group_only<const BLOCKING: bool>() {

@@ -19,6 +19,10 @@ pub(super) enum Step {
 pub(super) enum Fault {
     Nothing,
     Fails,
+    /// A lock is held by others.
+    IsBusy,
+    /// Waits until it is [released](Script::release).
+    Holds,
     Panics {
         stored: bool,
     },
@@ -49,6 +53,12 @@ pub(super) struct State {
     is_held: bool,
     is_waiting: bool,
     faults: VecDeque<(Step, Fault)>,
+}
+
+impl State {
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
 }
 
 impl Script {
@@ -126,6 +136,12 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
     async fn step(&self, step: Step) -> Result<()> {
         match self.script.next_fault(step) {
             None | Some(Fault::Nothing) => Ok(()),
+            Some(Fault::IsBusy) => Err(Error::new(ErrorKind::Busy, "others hold the lock")),
+            Some(Fault::Holds) => {
+                self.script.hold();
+                self.pass().await;
+                Ok(())
+            }
             Some(Fault::Panics { .. }) => panic!("{step:?}, on purpose"),
             Some(Fault::Hangs { .. }) => std::future::pending().await,
             Some(Fault::Fails | Fault::IsUnknown { .. }) => Err(failed()),
@@ -207,7 +223,9 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         let fault = self.script.next_fault(Step::Commit);
         let is_stored = match fault {
             None | Some(Fault::Nothing) => true,
-            Some(Fault::Fails) => return CommitOutcome::NotCommitted(failed()),
+            Some(Fault::Fails | Fault::IsBusy | Fault::Holds) => {
+                return CommitOutcome::NotCommitted(failed());
+            }
             Some(
                 Fault::Panics { stored } | Fault::Hangs { stored } | Fault::IsUnknown { stored },
             ) => stored,

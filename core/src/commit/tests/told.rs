@@ -5,7 +5,7 @@ use futures::FutureExt;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Step};
+use super::scripted::{Fault, State, Step};
 use crate::commit::{CommitNotice, Commits};
 use crate::{Cursor, Event, NewEvent, Position, Timestamp, Version};
 
@@ -14,6 +14,7 @@ over_both_drivers! {
     each_commit_is_told_to_follow_the_one_before
     what_failed_is_not_told
     what_is_uncertain_is_a_hint
+    what_is_settled_is_hinted_at_again
     a_clock_that_was_set_back_turns_no_times_round
 }
 
@@ -92,6 +93,20 @@ async fn what_is_uncertain_is_a_hint<const BLOCKING: bool>() {
     bench.offer(one("B")).await.unwrap();
     let told = told(&mut commits).concat();
     assert!(told.contains(&"?".to_owned()), "{told:?}");
+}
+
+async fn what_is_settled_is_hinted_at_again<const BLOCKING: bool>() {
+    let bench = Bench::<BLOCKING>::start().await;
+    let mut commits = bench.writer.commits();
+    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(Step::Begin, [Fault::Nothing, Fault::Holds]);
+    let answer = bench.offer(one("A"));
+    // Between the commit and the transaction that finds out.
+    bench.script.until(State::is_held).await;
+    assert_eq!(told(&mut commits), [["?"]]);
+    bench.script.release();
+    answer.await.unwrap();
+    assert_eq!(told(&mut commits), [["?"]], "now it is certain to be seen");
 }
 
 async fn a_clock_that_was_set_back_turns_no_times_round<const BLOCKING: bool>() {
