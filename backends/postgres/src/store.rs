@@ -32,10 +32,10 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if the URL or the name of the schema is no
-    /// such; [`Unavailable`](ErrorKind::Unavailable) if the server does not let us in;
-    /// [`Corrupt`](ErrorKind::Corrupt) if the schema has a log of another release;
-    /// [`Backend`](ErrorKind::Backend) for a database that is not in UTF-8.
+    /// [`Invalid`](downlink::ErrorKind::Invalid) if the URL or the name of the schema is no
+    /// such; [`Unavailable`](downlink::ErrorKind::Unavailable) if the server does not let us in;
+    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the schema has a log of another release;
+    /// [`Backend`](downlink::ErrorKind::Backend) for a database that is not in UTF-8.
     ///
     /// # Panics
     ///
