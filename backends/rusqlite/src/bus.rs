@@ -6,15 +6,14 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
-use downlink_sqlite_schema::{
-    BusOptions, DATA_VERSION, DatabaseFile, FileOptions, Lookout, absolute,
-};
+use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
 use tokio::sync::oneshot;
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::reader::spawn;
 use crate::snapshot::head;
+use crate::store::File;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
 /// appended.
@@ -101,10 +100,7 @@ impl RusqliteBus {
         let local = LocalBus::new();
         let poller = if options.is_polling() {
             let poller = Poller {
-                slot: Slot::new(
-                    Arc::new(DatabaseFile::new(path, FileOptions::new())),
-                    Role::Reader,
-                ),
+                slot: Slot::new(Arc::new(File::existing(path)), Role::Reader),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

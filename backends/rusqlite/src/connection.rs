@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::{self as schema, DatabaseFile, Identity, OpenFiles, Setup};
+use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, Setup};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use crate::error::failed;
+use crate::store::File;
 use crate::tx::Tx;
 
 /// What a connection is for.
@@ -23,7 +24,7 @@ pub(crate) enum Role {
 /// path names another file.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     role: Role,
     open: Option<(Tx, OpenFiles)>,
 }
@@ -35,7 +36,7 @@ pub(crate) struct Current<'a> {
 }
 
 impl Slot {
-    pub(crate) fn new(file: Arc<DatabaseFile>, role: Role) -> Self {
+    pub(crate) fn new(file: Arc<File>, role: Role) -> Self {
         Self { file, role, open: None }
     }
 
@@ -96,7 +97,10 @@ impl Slot {
             Connection::open_with_flags(self.file.path(), flags).map_err(failed(&doing))?;
         connection.busy_timeout(options.busy_deadline()).map_err(failed(&doing))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        prepare_file(&mut connection, options.busy_deadline(), may_create).map_err(|error| {
+        if let Some(on_connect) = self.file.on_connect() {
+            on_connect(&connection).map_err(failed(&doing))?;
+        }
+        prepare_file(&mut connection, *options, may_create).map_err(|error| {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
         })?;
         self.set(&connection).map_err(failed(&doing))?;
@@ -129,29 +133,40 @@ impl Slot {
 
 const STATEMENTS: usize = 64;
 
-/// Refuses what is not ours, and makes a log of an empty file.
-fn prepare_file(connection: &mut Connection, deadline: Duration, may_create: bool) -> Result<()> {
+/// Refuses what cannot have our log, and makes or migrates it where that is
+/// due.
+fn prepare_file(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
     if connection.is_readonly(MAIN_DB).map_err(failed("look at the file"))? {
         let message = "the file or its folder is read-only, and SQLite has to write in both";
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
-    // Nothing is changed before this tells that the file is ours.
-    let setup = identity(connection)?.setup()?;
-    schema::check_setup(setup, may_create)?;
-    switch_to_wal(connection, deadline)?;
-    if setup == Setup::Create { create(connection) } else { Ok(()) }
+    // Nothing is changed before this tells that the log is or may be here.
+    let setup = setup(connection, options, may_create)?;
+    switch_to_wal(connection, options.busy_deadline())?;
+    if setup == Setup::Ready { Ok(()) } else { set_up(connection, options, may_create) }
 }
 
-fn identity(connection: &Connection) -> Result<Identity> {
-    connection
+fn setup(connection: &Connection, options: FileOptions, may_create: bool) -> Result<Setup> {
+    let doing = "read the file's header";
+    let identity = connection
         .query_row(schema::IDENTITY, (), |row| {
             Ok(Identity {
                 application_id: row.get(0)?,
                 user_version: row.get(1)?,
                 objects: row.get(2)?,
+                has_meta: row.get(3)?,
+                reserved: row.get(4)?,
+                triggers: row.get(5)?,
+                encoding: row.get(6)?,
             })
         })
-        .map_err(failed("read the file's header"))
+        .map_err(failed(doing))?;
+    let format = identity
+        .has_meta
+        .then(|| connection.query_row(schema::META_FORMAT, (), |row| row.get(0)))
+        .transpose()
+        .map_err(failed(doing))?;
+    options.setup(&identity, format, may_create)
 }
 
 /// Two that switch an empty file at once get in each other's way without
@@ -173,15 +188,14 @@ fn switch_to_wal(connection: &Connection, deadline: Duration) -> Result<()> {
     }
 }
 
-fn create(connection: &mut Connection) -> Result<()> {
-    let doing = "make an empty log";
+fn set_up(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
+    let doing = "make the tables of the log";
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed(doing))?;
     // Another process may have been quicker.
-    if identity(&transaction)?.setup()? == Setup::Create {
-        transaction.execute_batch(schema::CREATE).map_err(failed(doing))?;
-        transaction.execute_batch(schema::MARK).map_err(failed(doing))?;
+    for script in setup(&transaction, options, may_create)?.scripts() {
+        transaction.execute_batch(script).map_err(failed(doing))?;
     }
     transaction.commit().map_err(failed(doing))
 }

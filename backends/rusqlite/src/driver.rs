@@ -10,7 +10,7 @@ use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
 };
 use downlink_sqlite_schema::{
-    DatabaseFile, HeadRow, NullableColumns, Pass, Tail, Turnstile, WriterCache, id_from_sql, sql,
+    HeadRow, NullableColumns, Pass, Tail, Turnstile, WriterCache, id_from_sql, sql,
 };
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
@@ -20,12 +20,13 @@ use crate::names::Names;
 use crate::reader::page;
 use crate::row::event_row;
 use crate::snapshot::{Snapshot, head};
+use crate::store::File;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     turnstile: Turnstile,
     slot: Slot,
     cache: WriterCache,
@@ -37,7 +38,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Opens the log, or makes an empty one if there is no file.
-    pub(crate) fn open(file: Arc<DatabaseFile>) -> Result<Self> {
+    pub(crate) fn open(file: Arc<File>) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
         Ok(Self {

@@ -18,6 +18,6 @@ mod verify;
 
 pub use bus::RusqliteBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
-pub use store::{Options, RusqliteStore, open};
+pub use store::{OnConnect, Options, RusqliteStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

@@ -4,7 +4,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use downlink::{Error, ErrorKind, Page, Read, Result, Scope};
-use downlink_sqlite_schema::{DatabaseFile, sql};
+use downlink_sqlite_schema::sql;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -12,6 +12,7 @@ use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
+use crate::store::File;
 use crate::{log, stream};
 
 /// Threads that read, each on a connection of its own. One of them serves live
@@ -24,7 +25,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Starts the threads. They end when the last clone of `Readers` is gone.
-    pub(crate) fn start(file: &Arc<DatabaseFile>) -> Result<(Self, Vec<JoinHandle<()>>)> {
+    pub(crate) fn start(file: &Arc<File>) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let (any, mut threads) = Pool::start(file, file.options().readers())?;
         let (live, thread) = Pool::start(file, 1)?;
         threads.extend(thread);
@@ -64,7 +65,7 @@ struct Pool {
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 impl Pool {
-    fn start(file: &Arc<DatabaseFile>, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
+    fn start(file: &Arc<File>, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let (jobs, queue) = bounded(count);
         let threads = (0..count)
             .map(|_| {

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -13,10 +13,17 @@ use tokio::sync::oneshot;
 use crate::driver::Driver;
 use crate::reader::{Readers, spawn};
 use crate::tx::Tx;
-use crate::verify::{VerifyReport, verify};
+use crate::verify::{VerifyReport, verify_file};
 
 /// How a [`RusqliteStore`] is opened.
 pub type Options = schema::Options<RusqliteStore>;
+
+/// What the application does with each new connection; see
+/// [`Options::with_on_connect`].
+pub type OnConnect = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
+
+/// The file of a store.
+pub(crate) type File = DatabaseFile<RusqliteStore>;
 
 /// A log in one SQLite file.
 ///
@@ -46,7 +53,7 @@ pub struct RusqliteStore {
 
 #[derive(Debug)]
 struct Shared {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     writer: Writer<Driver>,
     readers: Readers,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -67,13 +74,15 @@ pub async fn open(path: impl AsRef<Path>) -> Result<RusqliteStore> {
 }
 
 impl OpenFile for RusqliteStore {
-    async fn open_file(path: PathBuf, options: FileOptions) -> Result<Self> {
-        let file = Arc::new(DatabaseFile::new(path, options));
+    type OnConnect = OnConnect;
+
+    async fn open_file(file: File) -> Result<Self> {
+        let file = Arc::new(file);
         let driver = {
             let file = Arc::clone(&file);
             async move { Driver::open(file) }
         };
-        let writer = Writer::start(driver, options.writer()).await?;
+        let writer = Writer::start(driver, file.options().writer()).await?;
         let (readers, threads) = Readers::start(&file)?;
         let threads = Mutex::new(threads);
         Ok(Self { shared: Arc::new(Shared { file, writer, readers, threads }) })
@@ -124,7 +133,7 @@ impl RusqliteStore {
     ///
     /// Has no effects; the walk goes on to its end unseen.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        verify(self.path()).await
+        verify_file(Arc::clone(&self.shared.file)).await
     }
 
     /// The file.

@@ -1,8 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{DatabaseFile, FileOptions, Verifier, absolute, sql};
+use downlink_sqlite_schema::{Verifier, absolute, sql};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use crate::error::failed;
 use crate::names::Names;
 use crate::reader::{closed, in_transaction, spawn};
 use crate::row::{column, event_row};
+use crate::store::File;
 
 /// Walks through a whole file; see [`RusqliteStore::verify`](crate::RusqliteStore::verify).
 ///
@@ -25,14 +26,17 @@ use crate::row::{column, event_row};
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    let path = absolute(path.as_ref())?;
+    verify_file(Arc::new(File::existing(absolute(path.as_ref())?))).await
+}
+
+pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
     let (answer, answered) = oneshot::channel();
-    spawn("downlink-verify", move || drop(answer.send(walk(path))))?;
+    spawn("downlink-verify", move || drop(answer.send(walk(file))))?;
     answered.await.map_err(|_| closed())?
 }
 
-fn walk(path: PathBuf) -> Result<VerifyReport> {
-    let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
+fn walk(file: Arc<File>) -> Result<VerifyReport> {
+    let mut slot = Slot::new(file, Role::Reader);
     let connection = slot.current()?.connection;
     in_transaction(connection, &mut Names::default(), |snapshot| {
         let mut verifier = Verifier::new();

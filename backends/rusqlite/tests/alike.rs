@@ -8,6 +8,8 @@ mod agreement;
 mod bus;
 #[path = "../../sqlite-schema/tests/driver/failing.rs"]
 mod failing;
+#[path = "../../sqlite-schema/tests/driver/formats.rs"]
+mod formats;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
 #[cfg(unix)]

@@ -49,7 +49,10 @@ async fn nothing_but_a_page_scans_the_log() {
     }
     // The right edge of the index, and not its whole length.
     let plan = plan(&connection, sql::MAX_ID);
-    assert_eq!(plan, ["SCAN events USING COVERING INDEX sqlite_autoindex_events_1"]);
+    assert_eq!(
+        plan,
+        ["SCAN downlink_events USING COVERING INDEX sqlite_autoindex_downlink_events_1"]
+    );
 }
 
 #[tokio::test]

@@ -108,18 +108,18 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
     let store = place.open().await;
     stored(&store, "flight-UA1545", 3).await;
     for foreign in [
-        "DELETE FROM events",
-        "DROP TABLE Heads",
-        "DROP TABLE IF EXISTS events",
-        "ALTER TABLE streams RENAME TO gone",
-        "UPDATE head SET position = 0",
-        "INSERT INTO types (name) VALUES ('Mine')",
-        "UPDATE projections SET checkpoint = ''",
-        "CREATE TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END",
-        "CREATE INDEX mine ON events (type)",
-        "CREATE TEMP TABLE events (position)",
-        "CREATE TEMP VIEW events AS SELECT 1 AS position",
-        "CREATE TEMP TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END",
+        "DELETE FROM downlink_events",
+        "DROP TABLE Downlink_Stream_Heads",
+        "DROP TABLE IF EXISTS downlink_events",
+        "ALTER TABLE downlink_streams RENAME TO gone",
+        "UPDATE downlink_head SET position = 0",
+        "INSERT INTO downlink_types (name) VALUES ('Mine')",
+        "UPDATE downlink_projections SET checkpoint = ''",
+        "CREATE TRIGGER mine AFTER INSERT ON downlink_events BEGIN SELECT 1; END",
+        "CREATE INDEX mine ON downlink_events (type)",
+        "CREATE TEMP TABLE downlink_events (position)",
+        "CREATE TEMP VIEW downlink_events AS SELECT 1 AS position",
+        "CREATE TEMP TRIGGER mine AFTER INSERT ON downlink_events BEGIN SELECT 1; END",
         "BEGIN",
         "COMMIT",
         "ROLLBACK",
@@ -138,7 +138,7 @@ async fn a_projection_may_read_the_log_and_use_savepoints() {
     let place = Place::new();
     let store = place.open().await;
     stored(&store, "flight-UA1545", 3).await;
-    let sql = "INSERT INTO board SELECT id FROM events; \
+    let sql = "INSERT INTO board SELECT id FROM downlink_events; \
                SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
     store.step(&running(sql), whole(&store).await).await.unwrap();
     assert_eq!(lines(&place), 1 + 3);
@@ -238,7 +238,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     let count = doing(|tx| {
-        Ok(tx.execute("INSERT INTO board SELECT count(*) FROM events", ()).map(drop)?)
+        Ok(tx.execute("INSERT INTO board SELECT count(*) FROM downlink_events", ()).map(drop)?)
     });
     let other = place.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

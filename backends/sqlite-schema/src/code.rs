@@ -5,7 +5,10 @@ use downlink::ErrorKind;
 #[must_use]
 pub fn explain(code: i32) -> (ErrorKind, &'static str) {
     match code & 0xff {
-        BUSY | LOCKED => (ErrorKind::Busy, "another program held the lock past the deadline"),
+        BUSY | LOCKED => (
+            ErrorKind::Busy,
+            "another program, or another connection of this one, held the lock past the deadline: keep transactions outside of the store short",
+        ),
         FULL => (ErrorKind::StorageFull, "the disk, or the file's quota, is full"),
         READONLY | PERM => (
             ErrorKind::Unavailable,

@@ -1,25 +1,33 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{FileIdentity, FileOptions, OpenFiles, Seen, Setup, missing};
+use crate::{FileIdentity, FileOptions, Identity, OpenFile, OpenFiles, Seen, Setup, missing};
 
 /// The file of one store: where it is, how it is opened, and which one it was
 /// when a connection was last opened to it.
-#[derive(Debug)]
-pub struct DatabaseFile {
+pub struct DatabaseFile<S: OpenFile> {
     path: PathBuf,
     options: FileOptions,
+    on_connect: Option<S::OnConnect>,
     last: Mutex<Option<OpenFiles>>,
 }
 
-impl DatabaseFile {
+impl<S: OpenFile> DatabaseFile<S> {
     /// A file at an absolute path.
     #[must_use]
-    pub fn new(path: PathBuf, options: FileOptions) -> Self {
-        Self { path, options, last: Mutex::new(None) }
+    pub fn new(path: PathBuf, options: FileOptions, on_connect: Option<S::OnConnect>) -> Self {
+        Self { path, options, on_connect, last: Mutex::new(None) }
+    }
+
+    /// A file that is only looked at: whoever it belongs to, its log is neither
+    /// made nor migrated.
+    #[must_use]
+    pub fn existing(path: PathBuf) -> Self {
+        Self::new(path, FileOptions::looking_only(), None)
     }
 
     /// Where it is.
@@ -31,6 +39,11 @@ impl DatabaseFile {
     /// How it is opened.
     pub fn options(&self) -> &FileOptions {
         &self.options
+    }
+
+    /// What the application does with each new connection.
+    pub fn on_connect(&self) -> Option<&S::OnConnect> {
+        self.on_connect.as_ref()
     }
 
     /// What is done, for messages.
@@ -100,17 +113,36 @@ impl DatabaseFile {
     }
 }
 
-/// Refuses to make a log of an empty file that should have been one.
-///
-/// # Errors
-///
-/// [`Unavailable`](ErrorKind::Unavailable).
-pub fn check_setup(setup: Setup, may_create: bool) -> Result<()> {
-    if setup == Setup::Create && !may_create {
-        let message = "the file is empty: open the store anew to make a log of it";
-        return Err(Error::new(ErrorKind::Unavailable, message));
+impl<S: OpenFile> fmt::Debug for DatabaseFile<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseFile")
+            .field("path", &self.path)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
-    Ok(())
+}
+
+impl FileOptions {
+    /// What has to be done with a database before a connection of these options
+    /// can use it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Identity::setup`], and [`Unavailable`](ErrorKind::Unavailable) if a log would
+    /// have to be made or migrated where none may be.
+    pub fn setup(&self, found: &Identity, format: Option<i64>, may_create: bool) -> Result<Setup> {
+        let setup = found.setup(self.is_shared(), format)?;
+        let message = match setup {
+            Setup::Create | Setup::Adopt if !may_create => {
+                "the file has no log: open the store anew to make one"
+            }
+            Setup::Migrate if self.is_looking_only() => {
+                "the file is of an earlier release: open a store on it once, which brings it up to date"
+            }
+            _ => return Ok(setup),
+        };
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
 }
 
 /// A [`Backend`](ErrorKind::Backend): SQLite keeps another journal mode than a WAL.

@@ -1,21 +1,37 @@
-/// Marks a file as Downlink's: `DnLk`.
+/// Marks a file as Downlink's: `DnLk`. A database of an application keeps its
+/// own mark.
 pub const APPLICATION_ID: i64 = 0x446e_4c6b;
 
 /// The version of the tables that this release writes and reads.
-pub const USER_VERSION: i64 = 1;
+pub const FORMAT: i64 = 2;
 
-/// Makes an empty log of an empty database. One transaction, together with
-/// [`MARK`].
-pub const CREATE: &str = include_str!("schema.sql");
+/// Makes an empty log in a database that has none. One transaction, in a file
+/// of our own together with [`MARK`].
+pub const CREATE: &str =
+    concat!(include_str!("schema.sql"), include_str!("meta.sql"), include_str!("postings.sql"));
+
+/// Makes format 2 of format 1, which had other names and no postings. Takes the
+/// same time however long the log is. One transaction, together with [`MARK`].
+pub const MIGRATE_1: &str =
+    concat!(include_str!("migrate_1.sql"), include_str!("meta.sql"), include_str!("postings.sql"));
 
 /// Marks the database as ours. `application_id` and `user_version` roll back
 /// with the transaction.
-pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 1;";
+pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 2;";
 
-/// One row: `application_id`, `user_version`, and how many tables, indexes,
-/// views and triggers the database has.
+/// One row: the columns of [`Identity`](crate::Identity), in its order.
 pub const IDENTITY: &str = "SELECT (SELECT application_id FROM pragma_application_id), \
-     (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+     (SELECT user_version FROM pragma_user_version), \
+     (SELECT count(*) FROM sqlite_schema), \
+     (SELECT count(*) FROM sqlite_schema WHERE name = 'downlink_meta' AND type = 'table'), \
+     (SELECT count(*) FROM sqlite_schema WHERE name LIKE 'downlink\\_%' ESCAPE '\\'), \
+     (SELECT group_concat(name, ', ') FROM sqlite_schema \
+      WHERE type = 'trigger' AND tbl_name LIKE 'downlink\\_%' ESCAPE '\\'), \
+     (SELECT encoding FROM pragma_encoding)";
+
+/// The version of the tables of a log in a database of an application, which
+/// has [`downlink_meta`](IDENTITY).
+pub const META_FORMAT: &str = "SELECT value FROM downlink_meta WHERE name = 'format'";
 
 #[cfg(test)]
 mod tests {
@@ -25,10 +41,9 @@ mod tests {
     fn the_mark_says_what_is_checked() {
         assert_eq!(
             MARK,
-            format!(
-                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {USER_VERSION};"
-            )
+            format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};")
         );
         assert_eq!(u32::try_from(APPLICATION_ID).unwrap().to_be_bytes(), *b"DnLk");
+        assert!(CREATE.contains(&format!("('format', {FORMAT})")));
     }
 }

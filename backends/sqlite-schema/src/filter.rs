@@ -54,12 +54,12 @@ impl Condition {
             self.group(streams, " OR ", Self::stream);
         }
         if !types.is_empty() {
-            self.text.push_str(" AND e.type IN (SELECT key FROM types WHERE ");
+            self.text.push_str(" AND e.type IN (SELECT key FROM downlink_types WHERE ");
             self.group(types, " OR ", Self::name);
             self.text.push(')');
         }
         if !not_types.is_empty() {
-            self.text.push_str(" AND e.type NOT IN (SELECT key FROM types WHERE name IN ");
+            self.text.push_str(" AND e.type NOT IN (SELECT key FROM downlink_types WHERE name IN ");
             self.group(not_types, ", ", |condition, name| {
                 condition.value("?", Value::Text(name.as_str().into()));
             });
@@ -76,13 +76,14 @@ impl Condition {
             // Looked up once for the whole statement.
             Pattern::Is(name) => {
                 self.value(
-                    "e.stream = (SELECT key FROM streams WHERE name = ?)",
+                    "e.stream = (SELECT key FROM downlink_streams WHERE name = ?)",
                     Value::Text((**name).into()),
                 );
             }
             // Looked up for each row: the streams of a prefix may be many more than the rows.
             Pattern::StartsWith(_) => {
-                self.text.push_str("EXISTS (SELECT 1 FROM streams WHERE key = e.stream AND ");
+                self.text
+                    .push_str("EXISTS (SELECT 1 FROM downlink_streams WHERE key = e.stream AND ");
                 self.name(pattern);
                 self.text.push(')');
             }

@@ -26,8 +26,8 @@ mod verify;
 mod writer_cache;
 
 pub use code::{explain, is_constraint, is_full};
-pub use database_file::{DatabaseFile, check_setup, not_in_wal_mode};
-pub use ddl::{APPLICATION_ID, CREATE, IDENTITY, MARK, USER_VERSION};
+pub use database_file::{DatabaseFile, not_in_wal_mode};
+pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};
@@ -35,7 +35,9 @@ pub use head::HeadRow;
 pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use pragma::{Pragmas, WAL};
-pub use projection::{ProjectionRow, dead_letter_from_sql, is_log_table, is_of_the_file};
+pub use projection::{
+    ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,
+};
 pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};

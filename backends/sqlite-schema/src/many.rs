@@ -11,8 +11,8 @@ use crate::packed::packed;
 
 macro_rules! state {
     () => {
-        "SELECT position, id, recorded_at, generation, (SELECT id FROM events WHERE position = ?1), \
-         (SELECT id FROM events WHERE position = ?2) FROM head"
+        "SELECT position, id, recorded_at, generation, (SELECT id FROM downlink_events WHERE position = ?1), \
+         (SELECT id FROM downlink_events WHERE position = ?2) FROM downlink_head"
     };
 }
 
@@ -32,52 +32,52 @@ pub const STATE: &str = state!();
 /// is told for one more event, newest first.
 pub const STREAM_TAILS: &str = "WITH RECURSIVE tail (name, stream, version, position, target) AS ( \
          SELECT s.name, s.key, h.version, h.position, h.version & (h.version + 1) \
-         FROM json_each(?1) j CROSS JOIN streams s ON s.name = j.value JOIN heads h ON h.stream = s.key \
+         FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.name = j.value JOIN downlink_stream_heads h ON h.stream = s.key \
          UNION ALL \
          SELECT NULL, l.stream, l.version & (l.version - 1), e.jump, l.target \
-         FROM tail l JOIN events e ON e.position = l.position WHERE l.target > 0 AND l.version > l.target \
+         FROM tail l JOIN downlink_events e ON e.position = l.position WHERE l.target > 0 AND l.version > l.target \
      ) SELECT name, stream, version, position FROM tail";
 /// Key and name of the streams with these keys.
 pub const STREAM_NAMES: &str =
-    "SELECT s.key, s.name FROM json_each(?1) j CROSS JOIN streams s ON s.key = j.value";
+    "SELECT s.key, s.name FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.key = j.value";
 /// Key and name of the types with these keys.
 pub const TYPE_NAMES: &str =
-    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN types t ON t.key = j.value";
+    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN downlink_types t ON t.key = j.value";
 /// Key and name of the types with these names.
 pub const TYPE_KEYS: &str =
-    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN types t ON t.name = j.value";
+    "SELECT t.key, t.name FROM json_each(?1) j CROSS JOIN downlink_types t ON t.name = j.value";
 /// Adds streams; returns key and name of each.
 pub const ADD_STREAMS: &str =
-    "INSERT INTO streams (name) SELECT value FROM json_each(?1) RETURNING key, name";
+    "INSERT INTO downlink_streams (name) SELECT value FROM json_each(?1) RETURNING key, name";
 /// Adds types; returns key and name of each.
 pub const ADD_TYPES: &str =
-    "INSERT INTO types (name) SELECT value FROM json_each(?1) RETURNING key, name";
+    "INSERT INTO downlink_types (name) SELECT value FROM json_each(?1) RETURNING key, name";
 
 /// The [packed](crate::packed) events with these ids, which are in hexadecimal.
 pub const EVENTS_WITH_IDS: &str = concat!(
     "SELECT ",
     packed!(),
-    " FROM json_each(?1) j CROSS JOIN events e ON e.id = unhex(j.value)"
+    " FROM json_each(?1) j CROSS JOIN downlink_events e ON e.id = unhex(j.value)"
 );
 /// The [packed](crate::packed) events at these positions, in the order of the
 /// list.
 pub const EVENTS_AT: &str = concat!(
     "SELECT ",
     packed!(),
-    " FROM json_each(?1) j CROSS JOIN events e ON e.position = j.value"
+    " FROM json_each(?1) j CROSS JOIN downlink_events e ON e.position = j.value"
 );
 
 /// Positions of a stream on the way back from its version ?2, which is the
 /// first, at most ?3; the event at ?1 is the stream's and not earlier.
 pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM events WHERE position = ?1 \
+         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek k JOIN events e \
+         SELECT e.position, e.version, e.prev, e.jump FROM seek k JOIN downlink_events e \
          ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) WHERE k.version > ?2 \
      ), walk (position, prev, left) AS ( \
          SELECT position, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
          UNION ALL \
-         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN events e ON e.position = w.prev WHERE w.left > 1 \
+         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN downlink_events e ON e.position = w.prev WHERE w.left > 1 \
      ) SELECT position FROM walk";
 
 /// The events that fulfil `condition` from the position of the first parameter
@@ -95,27 +95,32 @@ pub fn event_blocks(condition: &str, newest_first: bool) -> String {
     format!(
         "WITH RECURSIVE block (at, last) AS (VALUES (?, ?) UNION ALL SELECT {next}, last FROM block WHERE {next} {is_in} last) \
          SELECT (SELECT CAST(group_concat(packed, '') AS BLOB) FROM ( \
-             SELECT {} AS packed FROM events e WHERE e.position BETWEEN {span} AND {condition} ORDER BY e.position{order} \
+             SELECT {} AS packed FROM downlink_events e WHERE e.position BETWEEN {span} AND {condition} ORDER BY e.position{order} \
          )) FROM block",
         packed!()
     )
 }
 
 /// Every event, packed.
-pub const ALL_EVENTS: &str = concat!("SELECT ", packed!(), " FROM events e ORDER BY e.position");
+pub const ALL_EVENTS: &str =
+    concat!("SELECT ", packed!(), " FROM downlink_events e ORDER BY e.position");
 
 /// What the tables of the log are like, as one text: another one if a table, an
 /// index or a trigger of them was changed, if one was emptied, or if another
 /// database was attached.
 pub const LOG_SHAPE: &str = "SELECT concat_ws(';', \
-     (SELECT group_concat(concat(type, name, sql)) FROM (SELECT * FROM sqlite_schema WHERE tbl_name IN \
-      ('events', 'streams', 'types', 'heads', 'head', 'projections', 'dead_letters') ORDER BY name)), \
-     (SELECT max(position) FROM events), (SELECT max(key) FROM streams), (SELECT max(key) FROM types), \
-     (SELECT max(stream) FROM heads), (SELECT count(*) FROM head), (SELECT max(key) FROM projections), \
-     (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
+     (SELECT group_concat(concat(type, name, sql)) FROM (SELECT * FROM sqlite_schema \
+      WHERE tbl_name LIKE 'downlink\\_%' ESCAPE '\\' ORDER BY name)), \
+     (SELECT max(position) FROM downlink_events), (SELECT max(key) FROM downlink_streams), \
+     (SELECT max(key) FROM downlink_types), (SELECT max(stream) FROM downlink_stream_heads), \
+     (SELECT count(*) FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
+     (SELECT count(*) FROM downlink_dead_letters), (SELECT count(*) FROM downlink_meta), \
+     (SELECT max(key) FROM downlink_tags), (SELECT position FROM downlink_indexed), \
+     (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1), \
+     (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
 
 /// Fails in a database that can only be read, before it asks for the lock.
-pub const WRITE_NOTHING: &str = "UPDATE head SET one = one WHERE 0";
+pub const WRITE_NOTHING: &str = "UPDATE downlink_head SET one = one WHERE 0";
 
 /// How many events one statement stores at most.
 pub const CHUNKS: [usize; 4] = [1, 8, 64, 256];
@@ -133,13 +138,13 @@ pub fn store(chunk: usize) -> &'static str {
 
 fn store_rows(rows: usize) -> String {
     let mut text = String::from(
-        "INSERT INTO events (position, id, stream, version, prev, jump, type, recorded_at, \
+        "INSERT INTO downlink_events (position, id, stream, version, prev, jump, type, recorded_at, \
          content_type, tags, metadata, payload) ",
     );
     push_rows(&mut text, rows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    text += "; INSERT OR REPLACE INTO heads (stream, version, position) ";
+    text += "; INSERT OR REPLACE INTO downlink_stream_heads (stream, version, position) ";
     push_rows(&mut text, rows, "(?, ?, ?)");
-    text += "; UPDATE head SET position = ?, id = ?, recorded_at = ?, generation = ?";
+    text += "; UPDATE downlink_head SET position = ?, id = ?, recorded_at = ?, generation = ?";
     text
 }
 

@@ -1,12 +1,12 @@
+use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use downlink::commit::WriterOptions;
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{Durability, Pragmas};
+use crate::{DatabaseFile, Durability, Pragmas};
 
 /// How a store of the type `S` is opened.
 ///
@@ -20,11 +20,10 @@ use crate::{Durability, Pragmas};
 /// let store = options.open("flights.db").await?;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 #[must_use]
-pub struct Options<S> {
+pub struct Options<S: OpenFile> {
     file: FileOptions,
-    store: PhantomData<fn() -> S>,
+    on_connect: Option<S::OnConnect>,
 }
 
 /// What [`Options`] say, whatever the driver.
@@ -35,23 +34,28 @@ pub struct FileOptions {
     readers: usize,
     cache_bytes: usize,
     max_bytes: Option<u64>,
+    is_shared: bool,
+    is_looking_only: bool,
     writer: WriterOptions,
 }
 
 /// A store that a file is opened as.
 pub trait OpenFile: Sized + Send {
+    /// What the application does with each new connection of its database.
+    type OnConnect: Clone + Send + Sync + 'static;
+
     /// Opens the log at this absolute path; see [`Options::open`].
     ///
     /// # Errors
     ///
     /// As [`Options::open`].
-    fn open_file(path: PathBuf, options: FileOptions) -> impl Future<Output = Result<Self>> + Send;
+    fn open_file(file: DatabaseFile<Self>) -> impl Future<Output = Result<Self>> + Send;
 }
 
-impl<S> Options<S> {
+impl<S: OpenFile> Options<S> {
     /// The safe defaults, each of which its setter describes.
     pub const fn new() -> Self {
-        Self { file: FileOptions::new(), store: PhantomData }
+        Self { file: FileOptions::new(), on_connect: None }
     }
 
     /// What an acknowledged append survives: a power cut, too, by default
@@ -118,15 +122,40 @@ impl<S> Options<S> {
         self.file.max_bytes = Some(bytes);
         self
     }
-}
 
-impl<S: OpenFile> Options<S> {
+    /// Lets the log live in a database of the application, beside its tables.
+    /// Without this, a file with other tables is refused.
+    ///
+    /// You consent to what the log needs of the database: it is switched to a
+    /// WAL (`PRAGMA journal_mode = WAL`, which stays), its text is UTF-8, and no
+    /// trigger is on the tables of the log, whose names begin with `downlink_`.
+    /// `application_id` and `user_version` stay the application's.
+    ///
+    /// Transactions of the application's own connections wait for SQLite's lock
+    /// and not in the fair queue of the log's writers, so keep them short, or
+    /// write through the store: appends that wait for them past the deadline are
+    /// answered `Busy`.
+    pub fn with_application_database(mut self) -> Self {
+        self.file.is_shared = true;
+        self
+    }
+
+    /// Prepares each connection that the store opens to the file, those that
+    /// write and those that read: pragmas, functions and collations of the
+    /// application, which its projections, queries and indexes use. The store's
+    /// own settings come after it.
+    pub fn with_on_connect(mut self, on_connect: S::OnConnect) -> Self {
+        self.on_connect = Some(on_connect);
+        self
+    }
+
     /// Opens the log in this file, or makes an empty one if there is none.
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:` and the empty path, and for a file that
-    ///   belongs to another application or to a newer release;
+    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:` and the empty path, for a file that belongs
+    ///   to another application (see [`Options::with_application_database`]) or to a newer
+    ///   release, and for a database that cannot have a log;
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file or its folder cannot be opened or
     ///   not be written;
     /// - [`Busy`](ErrorKind::Busy) if another program holds the lock past the deadline;
@@ -138,17 +167,23 @@ impl<S: OpenFile> Options<S> {
     /// made.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<S> {
         let path = absolute(path.as_ref())?;
-        S::open_file(path, self.file).await
+        S::open_file(DatabaseFile::new(path, self.file, self.on_connect)).await
     }
 }
 
-impl<S> Clone for Options<S> {
+impl<S: OpenFile> Clone for Options<S> {
     fn clone(&self) -> Self {
-        Self { file: self.file, store: PhantomData }
+        Self { file: self.file, on_connect: self.on_connect.clone() }
     }
 }
 
-impl<S> Default for Options<S> {
+impl<S: OpenFile> fmt::Debug for Options<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl<S: OpenFile> Default for Options<S> {
     fn default() -> Self {
         Self::new()
     }
@@ -162,8 +197,15 @@ impl FileOptions {
             readers: 4,
             cache_bytes: 8 << 20,
             max_bytes: None,
+            is_shared: false,
+            is_looking_only: false,
             writer: WriterOptions::new(),
         }
+    }
+
+    /// For a log that is only looked at, in whatever database.
+    pub(crate) const fn looking_only() -> Self {
+        Self { is_shared: true, is_looking_only: true, ..Self::new() }
     }
 
     /// How the writer queues and groups.
@@ -187,6 +229,17 @@ impl FileOptions {
     #[must_use]
     pub fn max_bytes(&self) -> Option<u64> {
         self.max_bytes
+    }
+
+    /// Whether the log may live in a database of an application.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Whether nothing is made or migrated.
+    pub(crate) fn is_looking_only(&self) -> bool {
+        self.is_looking_only
     }
 
     /// How connections are set.

@@ -1,17 +1,17 @@
 -- Names are long and repeat: events carry a number instead.
-CREATE TABLE streams (
+CREATE TABLE downlink_streams (
     key INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE types (
+CREATE TABLE downlink_types (
     key INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
 -- The log. What is looked at without the payload comes before it, since SQLite
 -- reads a long row from its front.
-CREATE TABLE events (
+CREATE TABLE downlink_events (
     position INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     stream INTEGER NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE events (
 ) STRICT;
 
 -- Where each stream's links begin.
-CREATE TABLE heads (
+CREATE TABLE downlink_stream_heads (
     stream INTEGER PRIMARY KEY,
     version INTEGER NOT NULL,
     position INTEGER NOT NULL
@@ -42,7 +42,7 @@ CREATE TABLE heads (
 -- The end of the log. The next position comes from here and not from the rows,
 -- so that none is given twice. `generation` rises with every transaction that
 -- appends, whoever commits it.
-CREATE TABLE head (
+CREATE TABLE downlink_head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     position INTEGER NOT NULL,
     id BLOB,
@@ -50,10 +50,10 @@ CREATE TABLE head (
     generation INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO head VALUES (1, 0, NULL, 0, 0);
+INSERT INTO downlink_head VALUES (1, 0, NULL, 0, 0);
 
 -- How far each read model was made. The models are tables of their authors.
-CREATE TABLE projections (
+CREATE TABLE downlink_projections (
     key INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     version INTEGER NOT NULL,
@@ -66,10 +66,10 @@ CREATE TABLE projections (
     UNIQUE (name, version)
 ) STRICT;
 
-CREATE UNIQUE INDEX one_live_version ON projections (name) WHERE live = 1;
+CREATE UNIQUE INDEX downlink_live_projection ON downlink_projections (name) WHERE live = 1;
 
 -- The events that a read model passed over.
-CREATE TABLE dead_letters (
+CREATE TABLE downlink_dead_letters (
     projection INTEGER NOT NULL,
     position INTEGER NOT NULL,
     id BLOB NOT NULL,

@@ -1,6 +1,6 @@
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{APPLICATION_ID, USER_VERSION};
+use crate::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1};
 
 /// The oldest SQLite that Downlink works with, as `sqlite3_libversion_number`
 /// gives it: 3.51.3, the first without a rare corruption of WAL files by two
@@ -8,56 +8,126 @@ use crate::{APPLICATION_ID, USER_VERSION};
 pub const MIN_SQLITE: i32 = 3_051_003;
 
 /// What a database says of itself: the row of [`IDENTITY`](crate::IDENTITY).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Whose file it is.
     pub application_id: i64,
-    /// The version of its tables.
+    /// The version of the tables, which its owner counts.
     pub user_version: i64,
     /// How many tables, indexes, views and triggers it has.
     pub objects: i64,
+    /// Whether it has [`META_FORMAT`](crate::META_FORMAT), and so a log.
+    pub has_meta: bool,
+    /// How many of the objects have a name that is kept for a log.
+    pub reserved: i64,
+    /// The triggers on tables of a log, which none may have.
+    pub triggers: Option<String>,
+    /// How it encodes text.
+    pub encoding: String,
 }
 
 /// What has to be done before a database can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
-    /// Nothing: it is a log.
+    /// Nothing: it has a log.
     Ready,
-    /// Run [`CREATE`](crate::CREATE) and [`MARK`](crate::MARK): it is empty.
+    /// Make a log in a file of our own: it is empty.
     Create,
+    /// Make a log beside the tables of an application.
+    Adopt,
+    /// Make the present format of format 1.
+    Migrate,
+}
+
+impl Setup {
+    /// What to run in one transaction.
+    #[must_use]
+    pub fn scripts(self) -> &'static [&'static str] {
+        match self {
+            Self::Ready => &[],
+            Self::Create => &[CREATE, MARK],
+            Self::Adopt => &[CREATE],
+            Self::Migrate => &[MIGRATE_1, MARK],
+        }
+    }
+
+    /// Whether there is no log yet.
+    #[must_use]
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::Create | Self::Adopt)
+    }
 }
 
 impl Identity {
-    /// What to do with this database.
+    /// Whether its `application_id` is ours, so that the file is.
+    #[must_use]
+    pub fn is_our_file(&self) -> bool {
+        self.application_id == APPLICATION_ID
+    }
+
+    /// What to do with this database. `is_shared` if it may be an
+    /// application's; `format` is what [`META_FORMAT`](crate::META_FORMAT) says,
+    /// if it [`has_meta`](Self::has_meta).
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is not ours, or of a newer release.
-    pub fn setup(self) -> Result<Setup> {
+    /// [`Invalid`](ErrorKind::Invalid) if it is not ours, cannot have a log, or is of a newer
+    /// release.
+    pub fn setup(&self, is_shared: bool, format: Option<i64>) -> Result<Setup> {
+        if self.is_our_file() {
+            return of_format(self.user_version);
+        }
+        if !is_shared {
+            return self.own_file();
+        }
+        if self.encoding != "UTF-8" {
+            return Err(refused(format!(
+                "the database encodes text as {}, and a log needs UTF-8: name a file of its own for the log",
+                self.encoding
+            )));
+        }
+        if let Some(triggers) = &self.triggers {
+            return Err(refused(format!(
+                "the database has triggers on the tables of the log ({triggers}): drop them, and \
+                 let a projection do what they do"
+            )));
+        }
+        match format {
+            Some(format) => of_format(format),
+            None if self.reserved > 0 => Err(refused(
+                "the database has tables whose names begin with 'downlink_' and no log: rename them",
+            )),
+            None => Ok(Setup::Adopt),
+        }
+    }
+
+    /// In a file that is to have a log alone.
+    fn own_file(&self) -> Result<Setup> {
         match self {
-            Self { application_id: 0, user_version: 0, objects: 0 } => Ok(Setup::Create),
-            Self { application_id: APPLICATION_ID, user_version: USER_VERSION, .. } => {
-                Ok(Setup::Ready)
-            }
-            Self { application_id: APPLICATION_ID, user_version, .. }
-                if user_version > USER_VERSION =>
-            {
-                Err(refused(format!(
-                    "the file has version {user_version} of the tables and this release knows {USER_VERSION}: \
-                     open it with a newer release of Downlink"
-                )))
-            }
-            Self { application_id: APPLICATION_ID, user_version, .. } => Err(refused(format!(
-                "the file has version {user_version} of the tables, which no release has written: restore a backup"
-            ))),
+            Self { application_id: 0, user_version: 0, objects: 0, .. } => Ok(Setup::Create),
             Self { application_id: 0, .. } => Err(refused(
-                "the file is a database with tables of something else: name a file of its own for the log",
+                "the file is a database with tables of something else: name a file of its own for \
+                 the log, or open it with Options::with_application_database",
             )),
             Self { application_id, .. } => Err(refused(format!(
-                "the file belongs to another application (application_id {application_id}): \
-                 name a file of its own for the log"
+                "the file belongs to another application (application_id {application_id}): name a \
+                 file of its own for the log, or open it with Options::with_application_database"
             ))),
         }
+    }
+}
+
+fn of_format(format: i64) -> Result<Setup> {
+    match format {
+        FORMAT => Ok(Setup::Ready),
+        1 => Ok(Setup::Migrate),
+        newer if newer > FORMAT => Err(refused(format!(
+            "the file has version {newer} of the tables and this release knows {FORMAT}: open it \
+             with a newer release of Downlink"
+        ))),
+        other => Err(refused(format!(
+            "the file has version {other} of the tables, which no release has written: restore a backup"
+        ))),
     }
 }
 
@@ -99,25 +169,63 @@ fn refused(message: impl Into<String>) -> Error {
 mod tests {
     use super::*;
 
-    fn setup(application_id: i64, user_version: i64, objects: i64) -> Result<Setup> {
-        Identity { application_id, user_version, objects }.setup()
+    fn database(application_id: i64, user_version: i64, objects: i64) -> Identity {
+        Identity {
+            application_id,
+            user_version,
+            objects,
+            has_meta: false,
+            reserved: 0,
+            triggers: None,
+            encoding: "UTF-8".into(),
+        }
+    }
+
+    fn own(application_id: i64, user_version: i64, objects: i64) -> Result<Setup> {
+        database(application_id, user_version, objects).setup(false, None)
     }
 
     #[test]
-    fn only_an_empty_database_or_ours_is_taken() {
-        assert_eq!(setup(0, 0, 0).unwrap(), Setup::Create);
-        assert_eq!(setup(APPLICATION_ID, USER_VERSION, 9).unwrap(), Setup::Ready);
-        for foreign in [setup(0, 0, 1), setup(0, 3, 0), setup(7, 0, 0), setup(7, USER_VERSION, 9)] {
-            assert_eq!(foreign.unwrap_err().kind(), ErrorKind::Invalid);
+    fn only_an_empty_database_or_ours_is_taken_unasked() {
+        assert_eq!(own(0, 0, 0).unwrap(), Setup::Create);
+        assert_eq!(own(APPLICATION_ID, FORMAT, 9).unwrap(), Setup::Ready);
+        assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::Migrate);
+        for foreign in [own(0, 0, 1), own(0, 3, 0), own(7, 0, 0), own(7, FORMAT, 9)] {
+            let error = foreign.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains("with_application_database"), "{error}");
         }
     }
 
     #[test]
     fn a_newer_version_says_what_to_do() {
-        let error = setup(APPLICATION_ID, USER_VERSION + 1, 9).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains("newer release"), "{error}");
-        assert!(setup(APPLICATION_ID, 0, 9).is_err());
+        for (found, setup) in [
+            (FORMAT + 1, own(APPLICATION_ID, FORMAT + 1, 9)),
+            (FORMAT + 1, database(0, 0, 9).setup(true, Some(FORMAT + 1))),
+        ] {
+            let error = setup.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains("newer release"), "{error}");
+            assert!(error.to_string().contains(&found.to_string()), "{error}");
+        }
+        assert!(own(APPLICATION_ID, 0, 9).is_err());
+    }
+
+    #[test]
+    fn a_database_of_an_application_is_taken_when_asked_and_if_it_can_have_a_log() {
+        let theirs = database(7, 40, 3);
+        assert_eq!(theirs.setup(true, None).unwrap(), Setup::Adopt);
+        assert_eq!(theirs.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);
+        assert_eq!(database(APPLICATION_ID, FORMAT, 9).setup(true, None).unwrap(), Setup::Ready);
+        let wide = Identity { encoding: "UTF-16le".into(), ..theirs.clone() };
+        let triggered = Identity { triggers: Some("audit".into()), ..theirs.clone() };
+        let taken = Identity { reserved: 1, ..theirs };
+        for (database, format, cause) in
+            [(wide, None, "UTF-8"), (triggered, Some(FORMAT), "audit"), (taken, None, "downlink_")]
+        {
+            let error = database.setup(true, format).unwrap_err();
+            assert!(error.to_string().contains(cause), "{error}");
+        }
     }
 
     #[test]

@@ -25,51 +25,53 @@ pub const ROLLBACK: &str = "ROLLBACK";
 // The end of the log.
 
 /// The columns of [`HeadRow::from_sql`](crate::HeadRow::from_sql).
-pub const HEAD: &str = "SELECT position, id, recorded_at, generation FROM head";
+pub const HEAD: &str = "SELECT position, id, recorded_at, generation FROM downlink_head";
 /// Sets position, id, time and generation.
 pub const SET_HEAD: &str =
-    "UPDATE head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4";
+    "UPDATE downlink_head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4";
 
 // Names and their keys.
 
 /// The key of the stream of this name.
-pub const STREAM_KEY: &str = "SELECT key FROM streams WHERE name = ?1";
+pub const STREAM_KEY: &str = "SELECT key FROM downlink_streams WHERE name = ?1";
 /// The name of the stream with this key.
-pub const STREAM_NAME: &str = "SELECT name FROM streams WHERE key = ?1";
+pub const STREAM_NAME: &str = "SELECT name FROM downlink_streams WHERE key = ?1";
 /// Adds a stream; its key is the row id.
-pub const ADD_STREAM: &str = "INSERT INTO streams (name) VALUES (?1)";
+pub const ADD_STREAM: &str = "INSERT INTO downlink_streams (name) VALUES (?1)";
 /// The key of the type of this name.
-pub const TYPE_KEY: &str = "SELECT key FROM types WHERE name = ?1";
+pub const TYPE_KEY: &str = "SELECT key FROM downlink_types WHERE name = ?1";
 /// The name of the type with this key.
-pub const TYPE_NAME: &str = "SELECT name FROM types WHERE key = ?1";
+pub const TYPE_NAME: &str = "SELECT name FROM downlink_types WHERE key = ?1";
 /// Adds a type; its key is the row id.
-pub const ADD_TYPE: &str = "INSERT INTO types (name) VALUES (?1)";
+pub const ADD_TYPE: &str = "INSERT INTO downlink_types (name) VALUES (?1)";
 
 // The heads of streams.
 
 /// Key, version and position of the end of the stream of this name.
-pub const STREAM_HEAD: &str = "SELECT s.key, h.version, h.position FROM streams s JOIN heads h ON h.stream = s.key WHERE s.name = ?1";
+pub const STREAM_HEAD: &str = "SELECT s.key, h.version, h.position FROM downlink_streams s JOIN downlink_stream_heads h ON h.stream = s.key WHERE s.name = ?1";
 /// Sets version and position of a stream's end.
 pub const SET_STREAM_HEAD: &str =
-    "INSERT OR REPLACE INTO heads (stream, version, position) VALUES (?1, ?2, ?3)";
+    "INSERT OR REPLACE INTO downlink_stream_heads (stream, version, position) VALUES (?1, ?2, ?3)";
 /// Key, version and position of the end of every stream.
-pub const ALL_STREAM_HEADS: &str = "SELECT stream, version, position FROM heads";
+pub const ALL_STREAM_HEADS: &str = "SELECT stream, version, position FROM downlink_stream_heads";
 
 // Events.
 
 /// Adds an event: [`EVENT_COLUMNS`] in order.
-pub const ADD_EVENT: &str = "INSERT INTO events (position, id, stream, version, prev, jump, type, recorded_at, \
+pub const ADD_EVENT: &str = "INSERT INTO downlink_events (position, id, stream, version, prev, jump, type, recorded_at, \
      content_type, tags, metadata, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 /// The highest id in the order of its bytes: a higher one is not known.
-pub const MAX_ID: &str = "SELECT id FROM events ORDER BY id DESC LIMIT 1";
+pub const MAX_ID: &str = "SELECT id FROM downlink_events ORDER BY id DESC LIMIT 1";
 /// The event with this id.
-pub const EVENT_BY_ID: &str = concat!("SELECT ", columns!(), " FROM events e WHERE e.id = ?1");
+pub const EVENT_BY_ID: &str =
+    concat!("SELECT ", columns!(), " FROM downlink_events e WHERE e.id = ?1");
 /// The event at this position.
-pub const EVENT_AT: &str = concat!("SELECT ", columns!(), " FROM events e WHERE e.position = ?1");
+pub const EVENT_AT: &str =
+    concat!("SELECT ", columns!(), " FROM downlink_events e WHERE e.position = ?1");
 /// The id of the event at this position.
-pub const ID_AT: &str = "SELECT id FROM events WHERE position = ?1";
+pub const ID_AT: &str = "SELECT id FROM downlink_events WHERE position = ?1";
 /// Version, `prev` and `jump` of the event at this position.
-pub const LINKS_AT: &str = "SELECT version, prev, jump FROM events WHERE position = ?1";
+pub const LINKS_AT: &str = "SELECT version, prev, jump FROM downlink_events WHERE position = ?1";
 
 // Pages of the log.
 
@@ -77,20 +79,20 @@ pub const LINKS_AT: &str = "SELECT version, prev, jump FROM events WHERE positio
 pub const EVENTS_AFTER: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM events e WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
+    " FROM downlink_events e WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
 );
 /// The events before ?1, newest first, at most ?2.
 pub const EVENTS_BEFORE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2"
+    " FROM downlink_events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2"
 );
 /// Position and id of the newest event at or below ?1.
 pub const NEWEST_UP_TO: &str =
-    "SELECT position, id FROM events WHERE position <= ?1 ORDER BY position DESC LIMIT 1";
+    "SELECT position, id FROM downlink_events WHERE position <= ?1 ORDER BY position DESC LIMIT 1";
 /// Position and id of the oldest event at or above ?1.
 pub const OLDEST_FROM: &str =
-    "SELECT position, id FROM events WHERE position >= ?1 ORDER BY position LIMIT 1";
+    "SELECT position, id FROM downlink_events WHERE position >= ?1 ORDER BY position LIMIT 1";
 
 /// The events from ?1 to ?2, both included, that fulfil `condition`, whose
 /// parameters come third and later.
@@ -98,7 +100,7 @@ pub const OLDEST_FROM: &str =
 pub fn events_between(condition: &str, newest_first: bool) -> String {
     let order = if newest_first { " DESC" } else { "" };
     format!(
-        "SELECT {EVENT_COLUMNS} FROM events e WHERE e.position BETWEEN ? AND ? AND {condition} \
+        "SELECT {EVENT_COLUMNS} FROM downlink_events e WHERE e.position BETWEEN ? AND ? AND {condition} \
          ORDER BY e.position{order}"
     )
 }
@@ -108,26 +110,26 @@ pub fn events_between(condition: &str, newest_first: bool) -> String {
 /// Positions on the way back from the event at ?1, which is the first, along
 /// `prev`, at most ?2. One statement, for drivers to which a statement is dear.
 pub const WALK_BACK: &str = "WITH RECURSIVE walk (position, prev, left) AS ( \
-         SELECT position, prev, ?2 FROM events WHERE position = ?1 AND ?2 > 0 \
+         SELECT position, prev, ?2 FROM downlink_events WHERE position = ?1 AND ?2 > 0 \
          UNION ALL \
-         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN events e ON e.position = w.prev WHERE w.left > 1 \
+         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN downlink_events e ON e.position = w.prev WHERE w.left > 1 \
      ) SELECT position FROM walk";
 
 /// The position of the event with version ?2 in the stream whose event at ?1 is
 /// not earlier, by as few links as there are.
 pub const SEEK_VERSION: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM events WHERE position = ?1 \
+         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN events e \
+         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
          ON e.position = iif((s.version & (s.version - 1)) >= ?2, s.jump, s.prev) WHERE s.version > ?2 \
      ) SELECT position FROM seek WHERE version = ?2";
 
 /// Position and version of the first event after the position ?2 in the stream
 /// whose event at ?1 is after it.
 pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM events WHERE position = ?1 \
+         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN events e \
+         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
          ON e.position = iif(s.jump > ?2, s.jump, s.prev) WHERE s.prev > ?2 \
      ) SELECT position, version FROM seek WHERE prev <= ?2";
 
@@ -135,23 +137,23 @@ pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev
 
 /// The columns of [`ProjectionRow::from_sql`](crate::ProjectionRow::from_sql)
 /// for the projection of this name and version.
-pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND version = ?2";
+pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.
-pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND live = 1";
+pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND live = 1";
 /// Adds a projection by name, version and checkpoint; its key is the row id.
-pub const ADD_PROJECTION: &str = "INSERT INTO projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
+pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
 /// Sets checkpoint, liveness and what was announced of the projection with the
 /// key ?1.
 pub const SET_PROJECTION: &str =
-    "UPDATE projections SET checkpoint = ?2, live = ?3, announced = ?4 WHERE key = ?1";
+    "UPDATE downlink_projections SET checkpoint = ?2, live = ?3, announced = ?4 WHERE key = ?1";
 /// Adds a dead letter: the key of its projection, position, id, error and time.
-pub const ADD_DEAD_LETTER: &str = "INSERT INTO dead_letters (projection, position, id, error, skipped_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub const ADD_DEAD_LETTER: &str = "INSERT INTO downlink_dead_letters (projection, position, id, error, skipped_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 /// Forgets the dead letters of the projection with this key.
-pub const DELETE_DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE projection = ?1";
+pub const DELETE_DEAD_LETTERS: &str = "DELETE FROM downlink_dead_letters WHERE projection = ?1";
 /// The columns of [`dead_letter_from_sql`](crate::dead_letter_from_sql) for the
 /// projection of name ?1 and version ?2, after the position ?3, at most ?4.
 pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
-     FROM projections p JOIN dead_letters d ON d.projection = p.key \
+     FROM downlink_projections p JOIN downlink_dead_letters d ON d.projection = p.key \
      WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4";
 
 // Verifying.
@@ -159,8 +161,9 @@ pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
 /// What SQLite itself finds wrong; one row `ok` if nothing.
 pub const INTEGRITY_CHECK: &str = "PRAGMA integrity_check(20)";
 /// Every stream's key and name.
-pub const ALL_STREAMS: &str = "SELECT key, name FROM streams";
+pub const ALL_STREAMS: &str = "SELECT key, name FROM downlink_streams";
 /// Every type's key and name.
-pub const ALL_TYPES: &str = "SELECT key, name FROM types";
+pub const ALL_TYPES: &str = "SELECT key, name FROM downlink_types";
 /// Every event.
-pub const ALL_EVENTS: &str = concat!("SELECT ", columns!(), " FROM events e ORDER BY e.position");
+pub const ALL_EVENTS: &str =
+    concat!("SELECT ", columns!(), " FROM downlink_events e ORDER BY e.position");

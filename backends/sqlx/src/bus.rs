@@ -3,9 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
-use downlink_sqlite_schema::{
-    BusOptions, DATA_VERSION, DatabaseFile, FileOptions, Lookout, absolute,
-};
+use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -13,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::snapshot::head;
+use crate::store::File;
 
 /// Wakes those who follow a log in a SQLite file, also when another process has
 /// appended.
@@ -94,10 +93,7 @@ impl SqlxBus {
         let stop = CancellationToken::new().drop_guard();
         if options.is_polling() {
             let mut poller = Poller {
-                slot: Slot::new(
-                    Arc::new(DatabaseFile::new(path, FileOptions::new())),
-                    Role::Reader,
-                ),
+                slot: Slot::new(Arc::new(File::existing(path)), Role::Reader),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::{self as schema, DatabaseFile, Identity, OpenFiles, Setup, many, sql};
+use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, Setup, many, sql};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::time::sleep;
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use crate::error::failed;
 use crate::guard::Guard;
 use crate::row::{column, missing};
+use crate::store::File;
 
 /// What a connection is for.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub(crate) enum Role {
 /// and what is asked of an open file on a local disk is in memory.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     role: Role,
     open: Option<(SqliteConnection, OpenFiles)>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Current<'a> {
 }
 
 impl Slot {
-    pub(crate) fn new(file: Arc<DatabaseFile>, role: Role) -> Self {
+    pub(crate) fn new(file: Arc<File>, role: Role) -> Self {
         Self { file, role, open: None }
     }
 
@@ -106,9 +107,12 @@ impl Slot {
             .row_buffer_size(ROWS_AHEAD)
             .disable_statement_logging();
         let mut connection = connect.connect().await.map_err(failed(&doing))?;
-        prepare_file(&mut connection, options.busy_deadline(), may_create).await.map_err(
-            |error| Error::with_source(error.kind(), format!("could not {doing}: {error}"), error),
-        )?;
+        if let Some(on_connect) = self.file.on_connect() {
+            on_connect(&mut connection).await.map_err(failed(&doing))?;
+        }
+        prepare_file(&mut connection, *options, may_create).await.map_err(|error| {
+            Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
+        })?;
         self.set(&mut connection).await.map_err(failed(&doing))?;
         Ok(connection)
     }
@@ -141,21 +145,21 @@ async fn run(connection: &mut SqliteConnection, script: String) -> sqlx::Result<
     sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
 }
 
-/// Refuses what is not ours, and makes a log of an empty file.
+/// Refuses what cannot have our log, and makes or migrates it where that is
+/// due.
 async fn prepare_file(
     connection: &mut SqliteConnection,
-    deadline: Duration,
+    options: FileOptions,
     may_create: bool,
 ) -> Result<()> {
     check_sqlite(connection).await?;
-    // Nothing is changed before this tells that the file is ours.
-    let setup = identity(connection).await?.setup()?;
-    schema::check_setup(setup, may_create)?;
-    switch_to_wal(connection, deadline).await?;
-    if setup == Setup::Create {
-        create(connection).await
+    // Nothing is changed before this tells that the log is or may be here.
+    let setup = setup(connection, options, may_create).await?;
+    switch_to_wal(connection, options.busy_deadline()).await?;
+    if setup == Setup::Ready {
+        check_writable(connection, options.busy_deadline()).await
     } else {
-        check_writable(connection, deadline).await
+        set_up(connection, options, may_create).await
     }
 }
 
@@ -167,17 +171,33 @@ async fn check_sqlite(connection: &mut SqliteConnection) -> Result<()> {
     schema::check_sqlite(schema::sqlite_number(&version))
 }
 
-async fn identity(connection: &mut SqliteConnection) -> Result<Identity> {
+async fn setup(
+    connection: &mut SqliteConnection,
+    options: FileOptions,
+    may_create: bool,
+) -> Result<Setup> {
+    let doing = "read the file's header";
     let row: SqliteRow = sqlx::query(schema::IDENTITY)
-        .fetch_optional(connection)
+        .fetch_optional(&mut *connection)
         .await
-        .map_err(failed("read the file's header"))?
+        .map_err(failed(doing))?
         .ok_or_else(|| missing("header"))?;
-    Ok(Identity {
+    let identity = Identity {
         application_id: column(&row, 0)?,
         user_version: column(&row, 1)?,
         objects: column(&row, 2)?,
-    })
+        has_meta: column::<i64>(&row, 3)? > 0,
+        reserved: column(&row, 4)?,
+        triggers: column(&row, 5)?,
+        encoding: column(&row, 6)?,
+    };
+    let format = if identity.has_meta {
+        let format = sqlx::query_scalar(schema::META_FORMAT).fetch_one(connection).await;
+        Some(format.map_err(failed(doing))?)
+    } else {
+        None
+    };
+    options.setup(&identity, format, may_create)
 }
 
 /// Two that switch an empty file at once get in each other's way without
@@ -200,15 +220,17 @@ async fn switch_to_wal(connection: &mut SqliteConnection, deadline: Duration) ->
     }
 }
 
-async fn create(connection: &mut SqliteConnection) -> Result<()> {
-    let doing = "make an empty log";
+async fn set_up(
+    connection: &mut SqliteConnection,
+    options: FileOptions,
+    may_create: bool,
+) -> Result<()> {
+    let doing = "make the tables of the log";
     let execute = |text| sqlx::raw_sql(text);
     execute(sql::BEGIN_WRITE).execute(&mut *connection).await.map_err(failed(doing))?;
     // Another process may have been quicker.
-    if identity(connection).await?.setup()? == Setup::Create {
-        for text in [schema::CREATE, schema::MARK] {
-            execute(text).execute(&mut *connection).await.map_err(failed(doing))?;
-        }
+    for script in setup(connection, options, may_create).await?.scripts() {
+        execute(script).execute(&mut *connection).await.map_err(failed(doing))?;
     }
     execute(sql::COMMIT).execute(connection).await.map(drop).map_err(failed(doing))
 }

@@ -10,7 +10,7 @@ use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamI
 use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_from_sql};
 use downlink_sqlite_schema::{
-    DatabaseFile, HeadRow, Pass, Tail, Turnstile, WriterCache, id_from_sql, is_full, many, sql,
+    HeadRow, Pass, Tail, Turnstile, WriterCache, id_from_sql, is_full, many, sql,
 };
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, Database, Sqlite, SqliteConnection};
@@ -24,12 +24,13 @@ use crate::names::Names;
 use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
 use crate::snapshot::Snapshot;
+use crate::store::File;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     turnstile: Arc<Turnstile>,
     slot: Slot,
     cache: WriterCache,
@@ -51,7 +52,7 @@ enum Open {
 
 impl Driver {
     /// Opens the log, or makes an empty one if there is no file.
-    pub(crate) async fn open(file: Arc<DatabaseFile>, guard: Guard) -> Result<Self> {
+    pub(crate) async fn open(file: Arc<File>, guard: Guard) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer(guard));
         slot.create().await?;
         Ok(Self {

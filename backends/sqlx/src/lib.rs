@@ -20,6 +20,6 @@ mod verify;
 
 pub use bus::SqlxBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
-pub use store::{Options, SqlxStore, open};
+pub use store::{OnConnect, Options, SqlxStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

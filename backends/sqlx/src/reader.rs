@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downlink::{Error, ErrorKind, Mark, Page, Read, Result, Scope};
-use downlink_sqlite_schema::{DatabaseFile, many, sql};
+use downlink_sqlite_schema::{many, sql};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
@@ -14,6 +14,7 @@ use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
+use crate::store::File;
 use crate::{log, stream};
 
 /// Connections that read. One of them serves live delivery alone, so that it
@@ -26,7 +27,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
-    pub(crate) fn new(file: &Arc<DatabaseFile>, runtime: &Handle, tasks: &TaskTracker) -> Self {
+    pub(crate) fn new(file: &Arc<File>, runtime: &Handle, tasks: &TaskTracker) -> Self {
         let pool = |count| Pool::new(file, count, runtime.clone(), tasks.clone());
         Self { any: pool(file.options().readers()), live: pool(1) }
     }
@@ -61,7 +62,7 @@ impl Readers {
 /// Callers are served in the order in which they came, each by a task that goes
 /// on when its caller goes away: a transaction that has begun is ended.
 struct Pool {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     idle: Arc<Idle>,
     free: Arc<Semaphore>,
     runtime: Handle,
@@ -72,7 +73,7 @@ struct Pool {
 struct Idle(Mutex<Option<Vec<Session>>>);
 
 impl Pool {
-    fn new(file: &Arc<DatabaseFile>, count: usize, runtime: Handle, tasks: TaskTracker) -> Self {
+    fn new(file: &Arc<File>, count: usize, runtime: Handle, tasks: TaskTracker) -> Self {
         Self {
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
             free: Arc::new(Semaphore::new(count)),
@@ -149,7 +150,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(file: Arc<DatabaseFile>) -> Self {
+    fn new(file: Arc<File>) -> Self {
         Self { slot: Slot::new(file, Role::Reader), names: Names::default() }
     }
 

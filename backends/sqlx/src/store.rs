@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,10 +16,18 @@ use crate::guard::Guard;
 use crate::reader::Readers;
 use crate::snapshot::head;
 use crate::tx::Tx;
-use crate::verify::{VerifyReport, verify};
+use crate::verify::{VerifyReport, verify_file};
 
 /// How a [`SqlxStore`] is opened.
 pub type Options = schema::Options<SqlxStore>;
+
+/// What the application does with each new connection; see
+/// [`Options::with_on_connect`].
+pub type OnConnect =
+    Arc<dyn for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<()>> + Send + Sync>;
+
+/// The file of a store.
+pub(crate) type File = DatabaseFile<SqlxStore>;
 
 /// A log in one SQLite file.
 ///
@@ -49,7 +57,7 @@ pub struct SqlxStore {
 
 #[derive(Debug)]
 struct Shared {
-    file: Arc<DatabaseFile>,
+    file: Arc<File>,
     writer: Writer<Driver>,
     /// That of the connection that writes.
     guard: Guard,
@@ -72,11 +80,13 @@ pub async fn open(path: impl AsRef<Path>) -> Result<SqlxStore> {
 }
 
 impl OpenFile for SqlxStore {
-    async fn open_file(path: PathBuf, options: FileOptions) -> Result<Self> {
-        let file = Arc::new(DatabaseFile::new(path, options));
+    type OnConnect = OnConnect;
+
+    async fn open_file(file: File) -> Result<Self> {
+        let file = Arc::new(file);
         let guard = Guard::default();
         let driver = Driver::open(Arc::clone(&file), guard.clone());
-        let writer = Writer::start(driver, options.writer()).await?;
+        let writer = Writer::start(driver, file.options().writer()).await?;
         let tasks = TaskTracker::new();
         let readers = Readers::new(&file, &Handle::current(), &tasks);
         Ok(Self { shared: Arc::new(Shared { file, writer, guard, readers, tasks }) })
@@ -116,7 +126,7 @@ impl SqlxStore {
     ///
     /// Has no effects; the walk goes on to its end unseen.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        verify(self.path()).await
+        verify_file(Arc::clone(&self.shared.file)).await
     }
 
     /// The file.

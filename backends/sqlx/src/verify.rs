@@ -1,8 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{DatabaseFile, FileOptions, Verifier, absolute, many, packed, sql};
+use downlink_sqlite_schema::{Verifier, absolute, many, packed, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -13,6 +13,7 @@ use crate::connection::{Role, Slot};
 use crate::error::failed;
 use crate::reader::closed;
 use crate::row::{column, head_row, missing};
+use crate::store::File;
 
 /// Walks through a whole file; see [`SqlxStore::verify`](crate::SqlxStore::verify).
 ///
@@ -24,12 +25,15 @@ use crate::row::{column, head_row, missing};
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    let path = absolute(path.as_ref())?;
-    tokio::spawn(walk(path)).await.map_err(|_| closed())?
+    verify_file(Arc::new(File::existing(absolute(path.as_ref())?))).await
 }
 
-async fn walk(path: PathBuf) -> Result<VerifyReport> {
-    let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
+pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
+    tokio::spawn(walk(file)).await.map_err(|_| closed())?
+}
+
+async fn walk(file: Arc<File>) -> Result<VerifyReport> {
+    let mut slot = Slot::new(file, Role::Reader);
     let report = report(slot.current().await?.connection).await;
     slot.close().await;
     report

@@ -19,7 +19,16 @@ fn plan(connection: &Connection, text: &str) -> Vec<String> {
 
 /// Steps that walk over a whole table of the log.
 fn scans(plan: &[String]) -> Vec<&String> {
-    let tables = ["e", "events", "h", "heads", "s", "streams", "t", "types"];
+    let tables = [
+        "e",
+        "downlink_events",
+        "h",
+        "downlink_stream_heads",
+        "s",
+        "downlink_streams",
+        "t",
+        "downlink_types",
+    ];
     let is_scan = |step: &&String| {
         let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
         table.is_some_and(|table| tables.contains(&table))

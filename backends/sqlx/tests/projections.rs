@@ -115,17 +115,20 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
     let store = place.open().await;
     stored(&store, "flight-UA1545", 3).await;
     for (foreign, told) in [
-        ("DELETE FROM events", "tables of the log"),
-        ("DELETE FROM events WHERE position = 3", "tables of the log"),
-        ("DROP TABLE Heads", "tables of the log"),
-        ("ALTER TABLE streams RENAME TO gone", "tables of the log"),
-        ("UPDATE head SET position = 0", "tables of the log"),
-        ("INSERT INTO types (name) VALUES ('Mine')", "tables of the log"),
-        ("UPDATE projections SET checkpoint = ''", "tables of the log"),
-        ("INSERT INTO dead_letters VALUES (1, 1, x'', '', 0)", "tables of the log"),
-        ("CREATE TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END", "tables of the log"),
-        ("CREATE INDEX mine ON events (type)", "tables of the log"),
-        ("CREATE TEMP TABLE events (position)", "tables of the log"),
+        ("DELETE FROM downlink_events", "tables of the log"),
+        ("DELETE FROM downlink_events WHERE position = 3", "tables of the log"),
+        ("DROP TABLE Downlink_Stream_Heads", "tables of the log"),
+        ("ALTER TABLE downlink_streams RENAME TO gone", "tables of the log"),
+        ("UPDATE downlink_head SET position = 0", "tables of the log"),
+        ("INSERT INTO downlink_types (name) VALUES ('Mine')", "tables of the log"),
+        ("UPDATE downlink_projections SET checkpoint = ''", "tables of the log"),
+        ("INSERT INTO downlink_dead_letters VALUES (1, 1, x'', '', 0)", "tables of the log"),
+        (
+            "CREATE TRIGGER mine AFTER INSERT ON downlink_events BEGIN SELECT 1; END",
+            "tables of the log",
+        ),
+        ("CREATE INDEX mine ON downlink_events (type)", "tables of the log"),
+        ("CREATE TEMP TABLE downlink_events (position)", "tables of the log"),
         ("BEGIN", "within a transaction"),
         ("COMMIT", "constraint failed"),
         ("swallow", "ended its transaction"),
@@ -149,7 +152,7 @@ async fn a_projection_may_read_the_log_and_nest_transactions() {
     let place = Place::new();
     let store = place.open().await;
     stored(&store, "flight-UA1545", 3).await;
-    let sql = "INSERT INTO board SELECT id FROM events; \
+    let sql = "INSERT INTO board SELECT id FROM downlink_events; \
                SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
     store.step(&running(sql), whole(&store).await).await.unwrap();
     assert_eq!(lines(&place), 1 + 3);
@@ -253,7 +256,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     let store = store.await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
-    let count = running("INSERT INTO board SELECT count(*) FROM events");
+    let count = running("INSERT INTO board SELECT count(*) FROM downlink_events");
     let other = place.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (mut held, mut before) =

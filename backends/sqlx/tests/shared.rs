@@ -36,7 +36,8 @@ type Row = (i64, i64, i64, i64, i64, i64);
 /// Position, stream, version, links and type of every event.
 fn rows(place: &Place) -> Vec<Row> {
     let connection = place.sql();
-    let text = "SELECT position, stream, version, prev, jump, type FROM events ORDER BY position";
+    let text =
+        "SELECT position, stream, version, prev, jump, type FROM downlink_events ORDER BY position";
     let mut statement = connection.prepare(text).unwrap();
     let read = |row: &rusqlite::Row<'_>| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))

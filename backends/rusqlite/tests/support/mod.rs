@@ -3,9 +3,21 @@
 
 /// Whose store is tested.
 pub(crate) mod driver {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     pub(crate) use downlink_rusqlite::{
-        BusOptions, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, open, verify,
+        BusOptions, OnConnect, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, open,
+        verify,
     };
+
+    /// Runs a statement on each new connection, and counts them.
+    pub(crate) fn on_connect(sql: &'static str, count: Arc<AtomicUsize>) -> OnConnect {
+        Arc::new(move |connection| {
+            count.fetch_add(1, Ordering::Relaxed);
+            connection.execute_batch(sql)
+        })
+    }
 }
 
 #[path = "../../../sqlite-schema/tests/driver/support.rs"]

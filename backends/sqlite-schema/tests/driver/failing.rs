@@ -94,7 +94,7 @@ async fn the_innocent_of_a_group_are_spared() {
     place
         .sql()
         .execute_batch(
-            "CREATE TRIGGER poison BEFORE INSERT ON events WHEN NEW.payload = CAST('\"poison\"' AS BLOB) \
+            "CREATE TRIGGER poison BEFORE INSERT ON downlink_events WHEN NEW.payload = CAST('\"poison\"' AS BLOB) \
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
         )
         .unwrap();
@@ -127,7 +127,7 @@ async fn a_commit_that_fails_is_taken_back() {
         .execute_batch(
             "CREATE TABLE parents (id INTEGER PRIMARY KEY);
              CREATE TABLE children (id REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);
-             CREATE TRIGGER poison AFTER INSERT ON events WHEN NEW.payload = CAST('\"poison\"' AS BLOB)
+             CREATE TRIGGER poison AFTER INSERT ON downlink_events WHEN NEW.payload = CAST('\"poison\"' AS BLOB)
              BEGIN INSERT INTO children VALUES (1); END",
         )
         .unwrap();

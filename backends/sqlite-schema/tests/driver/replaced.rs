@@ -100,7 +100,13 @@ async fn a_log_that_was_rewritten_in_place_is_noticed() {
     stored(&source, "flight-AA1141", 1).await;
     stored(&source, "flight-DL1234", 1).await;
     source.close().await;
-    let tables = ["streams", "types", "events", "heads", "head"];
+    let tables = [
+        "downlink_streams",
+        "downlink_types",
+        "downlink_events",
+        "downlink_stream_heads",
+        "downlink_head",
+    ];
     let sql = place.sql();
     sql.execute("ATTACH ?1 AS other", [other.path.to_str().unwrap()]).unwrap();
     let replace = |table: &&str| {

@@ -3,9 +3,22 @@
 
 /// Whose store is tested.
 pub(crate) mod driver {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::FutureExt;
+
     pub(crate) use downlink_sqlx::{
-        BusOptions, Options, Problem, SqlxBus as Bus, SqlxStore as Store, open, verify,
+        BusOptions, OnConnect, Options, Problem, SqlxBus as Bus, SqlxStore as Store, open, verify,
     };
+
+    /// Runs a statement on each new connection, and counts them.
+    pub(crate) fn on_connect(sql: &'static str, count: Arc<AtomicUsize>) -> OnConnect {
+        Arc::new(move |connection| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async move { sqlx::raw_sql(sql).execute(connection).await.map(drop) }.boxed()
+        })
+    }
 }
 
 #[path = "../../../sqlite-schema/tests/driver/support.rs"]

@@ -41,7 +41,7 @@ pub(crate) static BOARD: Model = Model {
                 'wasDiverted', json(iif(diverted, 'true', 'false')), 'changed', changed
             )) FROM board_1
             WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
-        ) FROM projections WHERE name = 'board' AND version = 1",
+        ) FROM downlink_projections WHERE name = 'board' AND version = 1",
 };
 
 const ADD: &str = "INSERT OR REPLACE INTO board_1

@@ -39,7 +39,7 @@ pub(crate) static PUNCTUALITY: Model = Model {
                 WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
                 GROUP BY airline
             )
-        ) FROM projections WHERE name = 'punctuality' AND version = 1",
+        ) FROM downlink_projections WHERE name = 'punctuality' AND version = 1",
 };
 
 const WAIT: &str =

@@ -29,7 +29,7 @@ pub(crate) static ROUTES: Model = Model {
                 ORDER BY sum(departed) DESC, airport, dest
                 LIMIT 10
             )
-        ) FROM projections WHERE name = 'routes' AND version = 1",
+        ) FROM downlink_projections WHERE name = 'routes' AND version = 1",
 };
 
 const KNOW: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)

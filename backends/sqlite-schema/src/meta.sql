@@ -1,0 +1,8 @@
+-- What the file says of itself. `format` is the version of these tables, and
+-- `log` names the log: a random number that its copies share.
+CREATE TABLE downlink_meta (
+    name TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO downlink_meta VALUES ('format', 2), ('log', randomblob(16));

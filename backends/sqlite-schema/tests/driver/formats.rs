@@ -1,0 +1,210 @@
+//! Files of earlier releases, and logs in databases of applications.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use downlink::{
+    ContentType, ErrorKind, EventStore, Filter, FilterItem, Position, ProjectionId,
+    ProjectionStore, Read,
+};
+
+use crate::support::driver::{self, Options, Store};
+use crate::support::{Place, all, append, chain, copy, stored};
+
+/// A log of 60 events in 20 streams, with tags, metadata, content of other
+/// types, and a projection, which release 0.1 wrote.
+const FORMAT_1: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-1.sqlite");
+
+/// How release 0.1 stored an event.
+const APPEND_OF_1: [&str; 2] = [
+    "INSERT INTO events (position, id, stream, version, prev, jump, type, recorded_at, payload) \
+     VALUES (61, x'ff', 1, 4, 3, 0, 1, 1, '{}')",
+    "UPDATE head SET position = 61, id = x'ff', recorded_at = 1, generation = 100",
+];
+
+async fn of_format_1() -> (Place, Store) {
+    let place = Place::new();
+    copy(Path::new(FORMAT_1), &place.path);
+    let store = place.open().await;
+    (place, store)
+}
+
+fn number(place: &Place, sql: &str) -> i64 {
+    place.sql().query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() {
+    let (place, store) = of_format_1().await;
+    let page = all(&store).await;
+    assert_eq!(page.events.len(), 60);
+    assert_eq!(page.head.to_string(), "000000000000003c-31f1a8d8");
+    let tagged = Filter::any([FilterItem::new().with_tag("airport:JFK").unwrap()]).unwrap();
+    let found = store.read(Read::log().filter(tagged.clone())).await.unwrap().events;
+    let expected: Vec<_> =
+        page.events.iter().filter(|event| tagged.matches_event(event)).cloned().collect();
+    assert!(!expected.is_empty());
+    assert_eq!(found, expected);
+    let binary = ContentType::new("application/octet-stream").unwrap();
+    assert!(page.events.iter().any(|event| *event.content_type() == binary));
+
+    let board = ProjectionId::new("board", 1).unwrap();
+    assert_eq!(store.checkpoint(&board).await.unwrap(), page.head);
+    assert_eq!(number(&place, "SELECT count(*) FROM board"), 60);
+
+    assert_eq!(stored(&store, "flight-UA0", 1).await.first.get(), 61);
+    assert!(store.verify().await.unwrap().is_sound());
+    store.close().await;
+    assert_eq!(number(&place, "PRAGMA user_version"), 2);
+    let store = place.open().await;
+    assert_eq!(all(&store).await.events.len(), 61);
+}
+
+/// What a process of release 0.1 does that has the file open.
+#[tokio::test]
+async fn an_earlier_release_fails_visibly_and_writes_nothing_more() {
+    let place = Place::new();
+    copy(Path::new(FORMAT_1), &place.path);
+    let old = place.sql();
+    let mut prepared = APPEND_OF_1.map(|text| old.prepare(text).unwrap());
+    let store = place.open().await;
+    for statement in &mut prepared {
+        let error = statement.execute(()).unwrap_err().to_string();
+        assert!(error.contains("no such table"), "{error}");
+    }
+    drop(prepared);
+    assert_eq!(all(&store).await.events.len(), 60);
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn what_only_looks_at_a_file_does_not_migrate_it() {
+    let place = Place::new();
+    copy(Path::new(FORMAT_1), &place.path);
+    let error = driver::verify(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(chain(&error).contains("earlier release"), "{}", chain(&error));
+    assert_eq!(number(&place, "PRAGMA user_version"), 1);
+}
+
+#[tokio::test]
+async fn two_that_migrate_at_once_do_not_disturb_each_other() {
+    for _ in 0..10 {
+        let place = Place::new();
+        copy(Path::new(FORMAT_1), &place.path);
+        let (one, other) = tokio::join!(place.open(), place.open());
+        stored(&one, "flight-UA0", 1).await;
+        stored(&other, "flight-UA0", 1).await;
+        assert_eq!(all(&one).await.events.len(), 62);
+        assert!(other.verify().await.unwrap().is_sound());
+    }
+}
+
+/// A database of an application, which counts its own versions.
+fn application() -> Place {
+    let place = Place::new();
+    let tables = "PRAGMA application_id = 7; PRAGMA user_version = 40; \
+         CREATE TABLE gates (name TEXT PRIMARY KEY); INSERT INTO gates VALUES ('C71')";
+    place.sql().execute_batch(tables).unwrap();
+    place
+}
+
+#[tokio::test]
+async fn a_log_lives_in_a_database_of_an_application_when_asked() {
+    let place = application();
+    let before = fs::read(&place.path).unwrap();
+    let error = driver::open(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("with_application_database"), "{error}");
+    assert_eq!(fs::read(&place.path).unwrap(), before);
+
+    let options = Options::new().with_application_database();
+    let store = options.clone().open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 3).await;
+    place.sql().execute("INSERT INTO gates VALUES ('B22')", ()).unwrap();
+    assert_eq!(stored(&store, "flight-UA1545", 1).await.first.get(), 4);
+    store.close().await;
+
+    assert_eq!(number(&place, "PRAGMA application_id"), 7);
+    assert_eq!(number(&place, "PRAGMA user_version"), 40);
+    assert_eq!(number(&place, "SELECT count(*) FROM gates"), 2);
+    assert_eq!(number(&place, "SELECT value FROM downlink_meta WHERE name = 'format'"), 2);
+    // It has to be asked for each time, so that no other program opens it by accident.
+    assert_eq!(driver::open(&place.path).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let store = options.open(&place.path).await.unwrap();
+    assert_eq!(all(&store).await.events.len(), 4);
+    assert!(store.verify().await.unwrap().is_sound());
+    assert!(driver::verify(&place.path).await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_file_of_our_own_is_opened_with_that_option_too() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let store = Options::new().with_application_database().open(&place.path).await.unwrap();
+    assert_eq!(stored(&store, "flight-UA1545", 1).await.first, Position::new(1).unwrap());
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_have_a_log_is_left_alone() {
+    for (what, cause) in [
+        ("PRAGMA encoding = 'UTF-16le'; CREATE TABLE gates (name)", "UTF-8"),
+        ("CREATE TABLE downlink_events (position)", "downlink_"),
+        ("CREATE VIEW Downlink_board AS SELECT 1", "downlink_"),
+    ] {
+        let place = Place::new();
+        place.sql().execute_batch(what).unwrap();
+        let before = fs::read(&place.path).unwrap();
+        let open = Options::new().with_application_database().open(&place.path);
+        let error = open.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert!(error.to_string().contains(cause), "{what}: {error}");
+        assert_eq!(fs::read(&place.path).unwrap(), before, "{what}");
+    }
+    let place = application();
+    let options = Options::new().with_application_database();
+    options.clone().open(&place.path).await.unwrap().close().await;
+    let trigger = "CREATE TRIGGER audit AFTER INSERT ON downlink_events BEGIN SELECT 1; END";
+    place.sql().execute_batch(trigger).unwrap();
+    let error = options.open(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("audit"), "{error}");
+}
+
+#[tokio::test]
+async fn the_application_prepares_every_connection() {
+    let (place, count) = (application(), Arc::new(AtomicUsize::new(0)));
+    let on_connect = driver::on_connect("PRAGMA foreign_keys = ON", Arc::clone(&count));
+    let options = Options::new().with_application_database().with_on_connect(on_connect);
+    let store = options.open(&place.path).await.unwrap();
+    let after_opening = count.load(Ordering::Relaxed);
+    assert!(after_opening >= 1);
+    stored(&store, "flight-UA1545", 1).await;
+    all(&store).await;
+    store.verify().await.unwrap();
+    assert!(count.load(Ordering::Relaxed) >= 3, "the writer, a reader and a verifier");
+
+    let broken = driver::on_connect("SELECT * FROM nowhere", Arc::clone(&count));
+    let options = Options::new().with_application_database().with_on_connect(broken);
+    let error = options.open(&place.path).await.unwrap_err();
+    assert!(chain(&error).contains("no such table: nowhere"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn a_transaction_of_the_application_that_takes_too_long_is_named() {
+    let place = application();
+    let options =
+        Options::new().with_application_database().with_busy_deadline(Duration::from_millis(200));
+    let store = options.open(&place.path).await.unwrap();
+    let own = place.sql();
+    own.execute_batch("BEGIN IMMEDIATE; INSERT INTO gates VALUES ('B22')").unwrap();
+    let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(chain(&error).contains("outside of the store"), "{}", chain(&error));
+    own.execute_batch("COMMIT").unwrap();
+    assert_eq!(stored(&store, "flight-UA1545", 1).await.first.get(), 1);
+}
