@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
+use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
 };
 use downlink_sqlite_schema::{
-    HeadRow, NullableColumns, Pass, Tail, Turnstile, WriterCache, id_from_sql, sql,
+    HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, id_from_sql, sql,
 };
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
+use crate::postings::{index, indexed_and_head};
 use crate::reader::page;
 use crate::row::event_row;
 use crate::snapshot::{Snapshot, head};
@@ -34,6 +35,7 @@ pub(crate) struct Driver {
     /// Held from the beginning of a transaction to its end.
     turn: Option<Pass>,
     is_begun: bool,
+    indexing: Indexing,
 }
 
 impl Driver {
@@ -41,6 +43,9 @@ impl Driver {
     pub(crate) fn open(file: Arc<File>) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
+        let mut indexing = Indexing::new(file.options().index_lag());
+        let (indexed, head) = indexed_and_head(slot.opened()?)?;
+        indexing.at(indexed, head);
         Ok(Self {
             turnstile: Turnstile::beside(file.path())?,
             file,
@@ -49,6 +54,7 @@ impl Driver {
             names: Names::default(),
             turn: None,
             is_begun: false,
+            indexing,
         })
     }
 
@@ -68,6 +74,7 @@ impl Driver {
             Ok(head) => {
                 self.cache.begin(head);
                 self.is_begun = true;
+                self.indexing.log_is_at(position_to_sql(head.position));
                 Ok(head.log_head())
             }
             Err(error) => {
@@ -89,6 +96,7 @@ impl Driver {
         let connection = self.slot.opened()?;
         let outcome = match execute(connection, sql::COMMIT) {
             Ok(()) => {
+                self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.is_begun) = (None, false);
                 CommitOutcome::Committed
@@ -99,6 +107,19 @@ impl Driver {
             Err(error) => CommitOutcome::Unknown(failed("commit")(error)),
         };
         Ok(outcome)
+    }
+
+    fn keep_up(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let connection = self.slot.opened()?;
+        // Another process may have been here.
+        let (indexed, head) = indexed_and_head(connection)?;
+        self.indexing.at(indexed, head);
+        if let Some(step) = self.indexing.step() {
+            index(connection, step)?;
+            self.indexing.took(step, began.elapsed());
+        }
+        Ok(())
     }
 
     /// Some errors have rolled the transaction back already, silently: nothing
@@ -154,6 +175,14 @@ impl commit::Driver for Driver {
 
     async fn discard(&mut self) {
         self.discard();
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        self.indexing.wanted()
+    }
+
+    async fn keep_up(&mut self) -> Result<()> {
+        self.keep_up()
     }
 
     async fn close(mut self) {

@@ -7,6 +7,7 @@ mod error;
 mod log;
 mod merge;
 mod names;
+mod postings;
 mod projections;
 mod reader;
 mod row;

@@ -8,6 +8,7 @@ use rusqlite::{Params, params_from_iter};
 
 use crate::error::failed;
 use crate::merge::Merge;
+use crate::postings::{indexed_and_head, look_up};
 use crate::row::{event_row, value};
 use crate::snapshot::Snapshot;
 
@@ -123,7 +124,7 @@ fn filtered(
             }
             None
         }
-        _ => scan(snapshot, taking, read.wanted(), forward, (first, last))?,
+        _ => narrowed(snapshot, taking, read.wanted(), forward, (first, last))?,
     };
     match (taking.full, window) {
         (None, None) => Ok(End::Exhausted),
@@ -144,6 +145,32 @@ fn beside(snapshot: &Snapshot<'_>, refused: Position, forward: bool) -> Result<C
         snapshot.oldest_from(refused.next())?
     };
     Ok(cursor.unwrap_or(Cursor::START))
+}
+
+/// Looks events up as far as the index goes, and at those after it. Tells the
+/// last that was looked at if there are more.
+fn narrowed(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    filter: &Filter,
+    forward: bool,
+    (first, last): (i64, i64),
+) -> Result<Option<Cursor>> {
+    let indexed = last.min(indexed_and_head(snapshot.connection)?.0);
+    if !forward && indexed < last {
+        let edge = scan(snapshot, taking, filter, forward, (first.max(indexed + 1), last))?;
+        if edge.is_some() || taking.is_full() || indexed < first {
+            return Ok(edge);
+        }
+    }
+    if !look_up(snapshot, taking, filter, (first, indexed), forward)? {
+        let (first, last) = if forward { (first, last) } else { (first, indexed) };
+        return scan(snapshot, taking, filter, forward, (first, last));
+    }
+    if !forward || taking.is_full() || indexed == last {
+        return Ok(None);
+    }
+    scan(snapshot, taking, filter, forward, (first.max(indexed + 1), last))
 }
 
 /// Looks at as many events as one page may, narrowed by SQL. Tells the last of

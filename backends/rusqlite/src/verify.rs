@@ -12,6 +12,7 @@ pub use downlink_sqlite_schema::{Problem, VerifyReport};
 use crate::connection::{Role, Slot};
 use crate::error::failed;
 use crate::names::Names;
+use crate::postings::indexed_and_head;
 use crate::reader::{closed, in_transaction, spawn};
 use crate::row::{column, event_row};
 use crate::store::File;
@@ -53,12 +54,22 @@ fn walk(file: Arc<File>) -> Result<VerifyReport> {
             verifier.event_type(row.get(0)?, column(row, 1, ValueRef::as_str)?);
             Ok(())
         })?;
+        each(connection, sql::ALL_TAGS, |row| {
+            verifier.tag(row.get(0)?, column(row, 1, ValueRef::as_str)?);
+            Ok(())
+        })?;
+        verifier.indexed(indexed_and_head(connection)?.0);
         each(connection, sql::ALL_EVENTS, |row| {
             verifier.event(&event_row(row)?);
             Ok(())
         })?;
         each(connection, sql::ALL_STREAM_HEADS, |row| {
             verifier.stream_head(row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(())
+        })?;
+        each(connection, sql::ALL_POSTINGS, |row| {
+            let positions = column(row, 3, ValueRef::as_blob)?;
+            verifier.posting(row.get(0)?, row.get(1)?, row.get(2)?, positions);
             Ok(())
         })?;
         Ok(verifier.finish(&snapshot.head))

@@ -10,6 +10,8 @@ mod bus;
 mod failing;
 #[path = "../../sqlite-schema/tests/driver/formats.rs"]
 mod formats;
+#[path = "../../sqlite-schema/tests/driver/indexing.rs"]
+mod indexing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
 #[cfg(unix)]

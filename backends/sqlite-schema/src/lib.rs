@@ -7,12 +7,14 @@ mod durability;
 mod file;
 mod filter;
 mod head;
+mod indexing;
 pub mod links;
 pub mod many;
 pub mod number;
 mod options;
 pub mod packed;
 mod polling;
+pub mod postings;
 mod pragma;
 mod projection;
 mod row;
@@ -32,8 +34,10 @@ pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};
 pub use head::HeadRow;
+pub use indexing::{Indexing, TagPostings};
 pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
+pub use postings::Search;
 pub use pragma::{Pragmas, WAL};
 pub use projection::{
     ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,

@@ -36,6 +36,7 @@ pub struct FileOptions {
     max_bytes: Option<u64>,
     is_shared: bool,
     is_looking_only: bool,
+    index_lag: usize,
     writer: WriterOptions,
 }
 
@@ -123,6 +124,14 @@ impl<S: OpenFile> Options<S> {
         self
     }
 
+    /// How many events the index of types and tags may be behind the log before
+    /// the writer brings it up to date: 4,096 by default, at least one. Those
+    /// are scanned by every read with a filter; what is older is looked up.
+    pub fn with_index_lag(mut self, events: usize) -> Self {
+        self.file.index_lag = events.max(1);
+        self
+    }
+
     /// Lets the log live in a database of the application, beside its tables.
     /// Without this, a file with other tables is refused.
     ///
@@ -199,6 +208,7 @@ impl FileOptions {
             max_bytes: None,
             is_shared: false,
             is_looking_only: false,
+            index_lag: 4_096,
             writer: WriterOptions::new(),
         }
     }
@@ -235,6 +245,12 @@ impl FileOptions {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// How many events the index may be behind.
+    #[must_use]
+    pub fn index_lag(&self) -> usize {
+        self.index_lag
     }
 
     /// Whether nothing is made or migrated.

@@ -133,6 +133,53 @@ pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev
          ON e.position = iif(s.jump > ?2, s.jump, s.prev) WHERE s.prev > ?2 \
      ) SELECT position, version FROM seek WHERE prev <= ?2";
 
+// Postings.
+
+/// How far the postings are made.
+pub const INDEXED: &str = "SELECT position FROM downlink_indexed";
+/// The same, and the end of the log.
+pub const INDEXED_AND_HEAD: &str =
+    "SELECT i.position, h.position FROM downlink_indexed i CROSS JOIN downlink_head h";
+/// Sets how far the postings are made.
+pub const SET_INDEXED: &str = "UPDATE downlink_indexed SET position = ?1";
+/// Position and tags of the events after ?1 up to ?2 that have some.
+pub const TAGS_BETWEEN: &str = "SELECT position, tags FROM downlink_events \
+     WHERE position > ?1 AND position <= ?2 AND tags IS NOT NULL ORDER BY position";
+/// Adds those of the tags in the list that are new.
+pub const ADD_TAGS: &str =
+    "INSERT OR IGNORE INTO downlink_tags (name) SELECT value FROM json_each(?1)";
+/// Adds the postings of tags: a list of name, segment, and offsets in
+/// hexadecimal. They come behind those that are there.
+pub const ADD_TAG_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, segment, positions) \
+     SELECT 2, t.key, j.value->>1, unhex(j.value->>2) \
+     FROM json_each(?1) j CROSS JOIN downlink_tags t ON t.name = j.value->>0 WHERE true \
+     ON CONFLICT (kind, key, segment) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)";
+/// Adds the postings of the types of the events after ?1 up to ?2.
+pub const ADD_TYPE_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, segment, positions) \
+     SELECT 1, type, position / 65536, unhex(group_concat(format('%04X', position % 65536), '' ORDER BY position)) \
+     FROM downlink_events WHERE position > ?1 AND position <= ?2 GROUP BY type, position / 65536 \
+     ON CONFLICT (kind, key, segment) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)";
+/// Kind, place in the list, and key: of the types with names in the ranges of
+/// the list ?1, and of the tags in the list ?2.
+pub const TERMS: &str = "SELECT 1, j.key, t.key FROM json_each(?1) j CROSS JOIN downlink_types t \
+     ON t.name >= j.value->>0 AND (j.value->>1 IS NULL OR t.name < j.value->>1) \
+     UNION ALL \
+     SELECT 2, j.key, t.key FROM json_each(?2) j CROSS JOIN downlink_tags t ON t.name = j.value";
+/// Segment, kind, key and bytes of the postings of the names in the list ?1,
+/// each kind and key, in the segments from ?2 to ?3.
+pub const POSTINGS_SIZES: &str = "SELECT p.segment, p.kind, p.key, length(p.positions) \
+     FROM json_each(?1) j CROSS JOIN downlink_postings p \
+     ON p.kind = j.value->>0 AND p.key = j.value->>1 AND p.segment BETWEEN ?2 AND ?3";
+/// Kind, key, segment and positions of the rows in the list, each kind, key and
+/// segment.
+pub const POSTINGS: &str = "SELECT p.kind, p.key, p.segment, p.positions \
+     FROM json_each(?1) j CROSS JOIN downlink_postings p \
+     ON p.kind = j.value->>0 AND p.key = j.value->>1 AND p.segment = j.value->>2";
+/// Key and name of every tag.
+pub const ALL_TAGS: &str = "SELECT key, name FROM downlink_tags";
+/// All postings: kind, key, segment and positions.
+pub const ALL_POSTINGS: &str = "SELECT kind, key, segment, positions FROM downlink_postings";
+
 // Read models.
 
 /// The columns of [`ProjectionRow::from_sql`](crate::ProjectionRow::from_sql)

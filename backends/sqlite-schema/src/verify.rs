@@ -1,10 +1,12 @@
-use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use downlink::{Position, Result, StreamId, Timestamp, Version};
+use downlink::{Position, Result, StreamId, Tag, Timestamp, Version};
 
 use crate::links::{Chain, Links, Next};
-use crate::{EventRow, HeadRow};
+use crate::{EventRow, HeadRow, postings};
 
 /// How many problems a report lists; the others are counted.
 const MAX_LISTED: usize = 100;
@@ -92,6 +94,11 @@ pub enum Problem {
         /// What the table of heads has.
         found: Option<(i64, i64)>,
     },
+    /// The postings of 65,536 positions are not those of the events there.
+    Postings {
+        /// Which of them, from 0.
+        segment: i64,
+    },
     /// The end of the log is not its last event.
     Head {
         /// The position of the last event.
@@ -132,6 +139,11 @@ impl fmt::Display for Problem {
                     found.map(|(version, position)| (version.to_string(), position.to_string()));
                 write!(f, "head of stream {stream}: {} instead of {}", at(found), at(expected))
             }
+            Self::Postings { segment } => write!(
+                f,
+                "postings of segment {segment}: not those of its events; to make all of them anew, \
+                 run DELETE FROM downlink_postings; UPDATE downlink_indexed SET position = 0"
+            ),
             Self::Head { expected, found } => {
                 write!(f, "head of the log: position {found} instead of {expected}")
             }
@@ -141,15 +153,19 @@ impl fmt::Display for Problem {
 
 /// Checks a file row by row, without a driver.
 ///
-/// Tell it the names, then every event in the order of positions, then the
-/// heads, all of one snapshot. It needs memory for each stream, not for each
-/// event.
+/// Tell it the names and how far the postings are, then every event in the
+/// order of positions, then the heads and the postings, all of one snapshot. It
+/// needs memory for each stream, tag and segment, not for each event.
 #[derive(Debug, Default)]
 pub struct Verifier {
     report: VerifyReport,
     streams: HashMap<i64, Option<Chain>>,
     stream_names: HashMap<i64, StreamId>,
     types: HashMap<i64, downlink::EventType>,
+    tags: HashMap<String, i64>,
+    indexed: i64,
+    /// For each segment, what its events say less what its postings say.
+    postings: BTreeMap<i64, u64>,
     last: Option<HeadRow>,
 }
 
@@ -184,6 +200,16 @@ impl Verifier {
         }
     }
 
+    /// A row of `tags`.
+    pub fn tag(&mut self, key: i64, name: &str) {
+        self.tags.insert(name.into(), key);
+    }
+
+    /// The row of `indexed`.
+    pub fn indexed(&mut self, position: i64) {
+        self.indexed = position;
+    }
+
     /// The next row of `events`.
     pub fn event(&mut self, row: &EventRow<'_>) {
         self.report.events += 1;
@@ -207,7 +233,37 @@ impl Verifier {
             self.found(Problem::Time { position: event.position() });
         }
         self.check_links(row, event.position(), event.version());
+        self.expect_postings(row, &event);
         Ok(())
+    }
+
+    /// The postings of every segment are compared as sums of hashes, so that
+    /// they can come in any order.
+    fn expect_postings(&mut self, row: &EventRow<'_>, event: &downlink::Event) {
+        if row.position > self.indexed {
+            return;
+        }
+        let names: BTreeSet<&str> = event.tags().iter().map(Tag::as_str).collect();
+        // A tag without a key has no postings, and so a sum that is left.
+        let keys = names.into_iter().map(|name| self.tags.get(name).copied().unwrap_or(0));
+        let all = keys.map(|key| (postings::TAG, key)).chain([(postings::TYPE, row.event_type)]);
+        let sum = all.map(|name| hash(name, row.position)).fold(0, u64::wrapping_add);
+        let segment = self.postings.entry(row.position / postings::SEGMENT).or_default();
+        *segment = segment.wrapping_add(sum);
+    }
+
+    /// A row of `postings`.
+    pub fn posting(&mut self, kind: i64, key: i64, segment: i64, positions: &[u8]) {
+        match postings::unpack(positions) {
+            Ok(offsets) => {
+                let first = segment * postings::SEGMENT;
+                let hashes = offsets.into_iter().map(|at| hash((kind, key), first + i64::from(at)));
+                let sum = hashes.fold(0, u64::wrapping_add);
+                let segment = self.postings.entry(segment).or_default();
+                *segment = segment.wrapping_sub(sum);
+            }
+            Err(_) => self.found(Problem::Postings { segment }),
+        }
     }
 
     fn check_links(&mut self, row: &EventRow<'_>, position: Position, version: Version) {
@@ -261,6 +317,15 @@ impl Verifier {
             recorded_at: Timestamp::EPOCH,
             generation: 0,
         });
+        if self.indexed > crate::number::position_to_sql(last.position) {
+            let segment = self.indexed / postings::SEGMENT;
+            self.postings.insert(segment, 1);
+        }
+        for (segment, left) in std::mem::take(&mut self.postings) {
+            if left != 0 {
+                self.found(Problem::Postings { segment });
+            }
+        }
         if (last.position, last.id, last.recorded_at) != (head.position, head.id, head.recorded_at)
         {
             self.found(Problem::Head { expected: last.position, found: head.position });
@@ -275,4 +340,10 @@ impl Verifier {
             self.report.not_listed += 1;
         }
     }
+}
+
+fn hash(name: (i64, i64), position: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (name, position).hash(&mut hasher);
+    hasher.finish()
 }

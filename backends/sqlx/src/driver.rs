@@ -5,12 +5,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
-use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead};
+use downlink::commit::{
+    self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
+};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_from_sql};
 use downlink_sqlite_schema::{
-    HeadRow, Pass, Tail, Turnstile, WriterCache, id_from_sql, is_full, many, sql,
+    HeadRow, Indexing, Pass, Tail, Turnstile, WriterCache, id_from_sql, is_full, many, sql,
 };
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, Database, Sqlite, SqliteConnection};
@@ -21,6 +23,7 @@ use crate::connection::{Current, Role, Slot};
 use crate::error::{code, failed};
 use crate::guard::Guard;
 use crate::names::Names;
+use crate::postings::{index, indexed_and_head};
 use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
 use crate::snapshot::Snapshot;
@@ -38,6 +41,7 @@ pub(crate) struct Driver {
     /// Held from the beginning of a transaction to its end.
     turn: Option<Pass>,
     open: Open,
+    indexing: Indexing,
 }
 
 /// The transaction that is open.
@@ -55,6 +59,9 @@ impl Driver {
     pub(crate) async fn open(file: Arc<File>, guard: Guard) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer(guard));
         slot.create().await?;
+        let mut indexing = Indexing::new(file.options().index_lag());
+        let (indexed, head) = indexed_and_head(slot.opened()?).await?;
+        indexing.at(indexed, head);
         Ok(Self {
             turnstile: Arc::new(Turnstile::beside(file.path())?),
             file,
@@ -63,6 +70,7 @@ impl Driver {
             names: Names::default(),
             turn: None,
             open: Open::None,
+            indexing,
         })
     }
 
@@ -100,6 +108,7 @@ impl commit::Driver for Driver {
             Ok(Snapshot { head, .. }) => {
                 self.cache.begin(head);
                 self.open = Open::Plain;
+                self.indexing.log_is_at(position_to_sql(head.position));
                 Ok(head.log_head())
             }
             Err(error) => {
@@ -153,6 +162,7 @@ impl commit::Driver for Driver {
         };
         match committed {
             Ok(()) => {
+                self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.open) = (None, Open::None);
                 CommitOutcome::Committed
@@ -186,6 +196,23 @@ impl commit::Driver for Driver {
         self.cache.forget();
         self.names = Names::default();
         (self.turn, self.open) = (None, Open::None);
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        self.indexing.wanted()
+    }
+
+    async fn keep_up(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let connection = self.slot.opened()?;
+        // Another process may have been here.
+        let (indexed, head) = indexed_and_head(connection).await?;
+        self.indexing.at(indexed, head);
+        if let Some(step) = self.indexing.step() {
+            index(connection, step).await?;
+            self.indexing.took(step, began.elapsed());
+        }
+        Ok(())
     }
 
     async fn close(mut self) {

@@ -8,6 +8,7 @@ mod guard;
 mod log;
 mod merge;
 mod names;
+mod postings;
 mod projections;
 mod reader;
 mod row;

@@ -5,6 +5,7 @@ use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{Condition, Full, SCAN_BUDGET, Taking, many, named_streams};
 
 use crate::merge::Merge;
+use crate::postings::{indexed_and_head, look_up};
 use crate::row::Values;
 use crate::snapshot::{Bounds, Snapshot};
 use crate::span::Span;
@@ -148,7 +149,7 @@ async fn filtered(
             }
             None
         }
-        _ => scan(snapshot, taking, read, span).await?,
+        _ => narrowed(snapshot, taking, read, span).await?,
     };
     match (taking.full, window) {
         (None, None) => Ok(End::Exhausted),
@@ -171,6 +172,36 @@ async fn beside(snapshot: &mut Snapshot<'_>, refused: Position, forward: bool) -
         snapshot.oldest_from(refused.next()).await?
     };
     Ok(cursor.unwrap_or(Cursor::START))
+}
+
+/// Looks events up as far as the index goes, and at those after it. Tells the
+/// last that was looked at if there are more.
+async fn narrowed(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    span: Span,
+) -> Result<Option<Cursor>> {
+    let (first, last) = if span.forward { (span.from, span.to) } else { (span.to, span.from) };
+    let indexed = last.min(indexed_and_head(snapshot.connection).await?.0);
+    let part = |first, last| {
+        let (from, to) = if span.forward { (first, last) } else { (last, first) };
+        Span { from, to, ..span }
+    };
+    if !span.forward && indexed < last {
+        let edge = scan(snapshot, taking, read, part(first.max(indexed + 1), last)).await?;
+        if edge.is_some() || taking.is_full() || indexed < first {
+            return Ok(edge);
+        }
+    }
+    if !look_up(snapshot, taking, read, (first, indexed), span.forward).await? {
+        let rest = if span.forward { span } else { part(first, indexed) };
+        return scan(snapshot, taking, read, rest).await;
+    }
+    if !span.forward || taking.is_full() || indexed == last {
+        return Ok(None);
+    }
+    scan(snapshot, taking, read, part(first.max(indexed + 1), last)).await
 }
 
 /// Looks at as many events as one page may, narrowed by SQL. Tells the last of

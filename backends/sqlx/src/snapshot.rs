@@ -11,7 +11,7 @@ use crate::row::{Values, column, event_rows, head_row, missing};
 
 /// One state of the log: an open transaction and what is asked of it.
 pub(crate) struct Snapshot<'a> {
-    connection: &'a mut SqliteConnection,
+    pub(crate) connection: &'a mut SqliteConnection,
     names: &'a mut Names,
     pub(crate) head: HeadRow,
     mark: Option<Mark>,

@@ -11,6 +11,7 @@ pub use downlink_sqlite_schema::{Problem, VerifyReport};
 
 use crate::connection::{Role, Slot};
 use crate::error::failed;
+use crate::postings::indexed_and_head;
 use crate::reader::closed;
 use crate::row::{column, head_row, missing};
 use crate::store::File;
@@ -62,6 +63,12 @@ async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
         Ok(())
     })
     .await?;
+    each(connection, sql::ALL_TAGS, |row| {
+        verifier.tag(column(row, 0)?, column(row, 1)?);
+        Ok(())
+    })
+    .await?;
+    verifier.indexed(indexed_and_head(connection).await?.0);
     each(connection, many::ALL_EVENTS, |row| {
         packed::unpack(column(row, 0)?).try_for_each(|event| {
             verifier.event(&event?);
@@ -71,6 +78,11 @@ async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
     .await?;
     each(connection, sql::ALL_STREAM_HEADS, |row| {
         verifier.stream_head(column(row, 0)?, column(row, 1)?, column(row, 2)?);
+        Ok(())
+    })
+    .await?;
+    each(connection, sql::ALL_POSTINGS, |row| {
+        verifier.posting(column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?);
         Ok(())
     })
     .await?;

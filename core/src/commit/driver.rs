@@ -12,6 +12,7 @@ use crate::{Error, Page, Read, Result};
 /// ```text
 /// begin  (facts read* insert?)+  commit | discard          for appends
 /// begin  tx                      commit | discard          for jobs
+/// begin  keep_up                 commit | discard          for upkeep
 /// ```
 ///
 /// With [`Linger::InTransaction`], appends that arrive while a transaction is
@@ -90,8 +91,35 @@ pub trait Driver: Send + Sized + 'static {
     /// future that was dropped. Calling it twice does no harm.
     fn discard(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Whether the driver has work of its own to do, such as bringing an index up
+    /// to date. Cheap; asked between transactions.
+    fn upkeep(&self) -> Upkeep {
+        Upkeep::None
+    }
+
+    /// Does a piece of that work, of some milliseconds at most, in the
+    /// transaction that was begun for it. [`commit`](Self::commit) follows.
+    ///
+    /// # Errors
+    ///
+    /// The transaction is discarded, and the engine tries again a second later.
+    fn keep_up(&mut self) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Ends for good, after the last transaction.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether a driver has work of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// There is nothing to do.
+    None,
+    /// For when nobody waits, or for a tenth of the time.
+    Wanted,
+    /// It comes before the next append.
+    Overdue,
 }
 
 /// How a commit ended.

@@ -10,7 +10,9 @@ use tracing::{error, warn};
 use super::batch::{Batch, Pending};
 use super::job::AnyJob;
 use super::queue::{Load, Next, Queue};
-use super::{CommitFeed, CommitOutcome, Driver, Linger, LogHead, Plan, WriterOptions, scan};
+use super::{
+    CommitFeed, CommitOutcome, Driver, Linger, LogHead, Plan, Upkeep, WriterOptions, scan,
+};
 use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
 
 /// The appends of one group may have this many bytes before it is closed.
@@ -22,6 +24,9 @@ const CLOCK_TOLERANCE_MICROS: u64 = 60_000_000;
 /// The pause before the writer goes on after a panic of its own.
 const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
+/// The pause before upkeep that failed is tried again.
+const AFTER_FAILED_UPKEEP: Duration = Duration::from_secs(1);
+
 /// The one task or thread that writes.
 pub(super) struct Engine<D: Driver> {
     driver: D,
@@ -31,6 +36,9 @@ pub(super) struct Engine<D: Driver> {
     /// How many appends the last transaction had.
     last: usize,
     clock_was_behind: bool,
+    /// When upkeep may take time from those who wait.
+    upkeep_from: Instant,
+    has_failed_at_upkeep: bool,
 }
 
 /// Why a transaction failed, as far as it matters for what was written.
@@ -72,7 +80,16 @@ impl<D: Driver> Engine<D> {
     ) -> Self {
         // No future of a blocking driver pends, so none can be timed.
         let options = if D::BLOCKING { options.without_step_deadline() } else { options };
-        Self { driver, queue, feed, options, last: 0, clock_was_behind: false }
+        Self {
+            driver,
+            queue,
+            feed,
+            options,
+            last: 0,
+            clock_was_behind: false,
+            upkeep_from: Instant::now(),
+            has_failed_at_upkeep: false,
+        }
     }
 
     /// Serves the queue until it is closed and empty. A panic costs the
@@ -90,12 +107,53 @@ impl<D: Driver> Engine<D> {
 
     async fn serve(&mut self) {
         loop {
+            self.keep_up().await;
             let mut load = Load::new(self.options.group_events(), GROUP_BYTES);
             match self.queue.next(&mut load).await {
                 None => return,
                 Some(Next::Job(job)) => self.job(job).await,
                 Some(Next::Appends(first)) => self.appends(first, load).await,
             }
+        }
+    }
+
+    /// Does the driver's upkeep while nobody waits, and for a tenth of the time
+    /// beside those who do.
+    async fn keep_up(&mut self) {
+        loop {
+            let (idle, now) = (self.queue.is_idle(), Instant::now());
+            let is_due = match self.driver.upkeep() {
+                Upkeep::None => false,
+                Upkeep::Wanted => (idle && !self.has_failed_at_upkeep) || now >= self.upkeep_from,
+                Upkeep::Overdue => !self.has_failed_at_upkeep || now >= self.upkeep_from,
+            };
+            if !is_due || self.queue.is_closed() {
+                return;
+            }
+            let outcome = unwound(self.upkeep_transaction()).await.flatten();
+            self.has_failed_at_upkeep = outcome.is_err();
+            let pause = if let Err(error) = outcome {
+                warn!(%error, "the upkeep of the store failed; it is tried again");
+                let _ = unwound(self.driver.discard()).await;
+                AFTER_FAILED_UPKEEP
+            } else {
+                now.elapsed() * 9
+            };
+            self.upkeep_from = Instant::now() + pause;
+            if !self.queue.is_idle() {
+                return;
+            }
+        }
+    }
+
+    async fn upkeep_transaction(&mut self) -> Result<()> {
+        let by = self.options.busy_by();
+        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
+        self.options.bounded(self.driver.keep_up(), "keep the store up").await?;
+        let committed = self.driver.commit();
+        match self.options.bounded(committed.map(Ok), "commit").await? {
+            CommitOutcome::Committed => Ok(()),
+            CommitOutcome::NotCommitted(error) | CommitOutcome::Unknown(error) => Err(error),
         }
     }
 

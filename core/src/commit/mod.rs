@@ -47,7 +47,7 @@ mod scan;
 mod writer;
 
 pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
-pub use driver::{CommitOutcome, Driver, Linger};
+pub use driver::{CommitOutcome, Driver, Linger, Upkeep};
 pub use facts::{Boundary, BoundaryFact, Facts, LogHead, Needs};
 pub use group::Group;
 pub use job::Ending;

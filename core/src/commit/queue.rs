@@ -118,6 +118,16 @@ impl<D: Driver> Queue<D> {
         self.state().take(load)
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().entries.is_empty()
+    }
+
+    /// Whether nothing is let in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// Whether an append is next.
     pub(super) fn has_append(&self) -> bool {
         matches!(self.state().entries.front(), Some(Entry::Append(_)))

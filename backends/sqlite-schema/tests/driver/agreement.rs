@@ -1,6 +1,7 @@
 //! The store and the reference store, told the same, answer the same.
 
-use crate::support::{Place, driver};
+use crate::support::Place;
+use crate::support::driver::{self, Options};
 use downlink::{
     Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, FailedCheck,
     Filter, FilterItem, MemoryStore, NewEvent, Page, Position, Read, Result, Version,
@@ -299,7 +300,7 @@ fn run(prefix: usize, steps: Vec<Step>) {
         let place = Place::new();
         let mut both = Both {
             reference: MemoryStore::new(),
-            store: place.open().await,
+            store: Options::new().with_index_lag(40).open(&place.path).await.unwrap(),
             said: Vec::new(),
             events: Vec::new(),
         };

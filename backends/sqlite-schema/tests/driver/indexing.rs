@@ -1,0 +1,192 @@
+//! The index of types and tags, which is made behind the log.
+
+use std::time::Duration;
+
+use downlink::{
+    Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Page, Read,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::support::driver::{Options, Problem, Store};
+use crate::support::{Place, event, stored};
+
+fn tagged(name: &str, tags: &[String]) -> NewEvent {
+    tags.iter().fold(event(name), |event, tag| event.with_tag(tag.as_str()).unwrap())
+}
+
+/// A log of 3,000 events: one in a hundred is rare, one in seven is often.
+async fn log(store: &Store) {
+    for group in 0..30 {
+        let events = (0..100).map(|at| {
+            let number = group * 100 + at;
+            let mut tags = vec![format!("flight:{number}")];
+            tags.extend((number % 100 == 42).then(|| "rare".into()));
+            tags.extend((number % 7 == 0).then(|| "often".into()));
+            tagged(if number % 3 == 0 { "FlightDeparted" } else { "FlightLanded" }, &tags)
+        });
+        let append = Append::to(format!("day-{group}"), Expected::Any, events.collect::<Vec<_>>());
+        store.append(append.unwrap()).await.unwrap();
+    }
+}
+
+fn tag(name: &str) -> FilterItem {
+    FilterItem::new().with_tag(name).unwrap()
+}
+
+fn number(place: &Place, sql: &str) -> i64 {
+    place.sql().query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+const INDEXED: &str = "SELECT position FROM downlink_indexed";
+
+/// Waits until the index has come so far, which it does by itself.
+async fn indexed(place: &Place, at_least: i64) {
+    let reached = async {
+        while number(place, INDEXED) < at_least {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), reached).await.expect("the index is brought up to date");
+}
+
+async fn read(store: &Store, read: Read) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut read = read;
+    loop {
+        let Page { events: found, scanned, more, .. } = store.read(read.clone()).await.unwrap();
+        events.extend(found);
+        if !more {
+            return events;
+        }
+        read = read.resume(scanned);
+    }
+}
+
+/// Every filter gives what it gives without an index, both ways, in pages of
+/// any size.
+async fn answers_are_right(store: &Store) {
+    let everything = read(store, Read::log().limit(10_000)).await;
+    let filters = [
+        Filter::from(tag("rare")),
+        Filter::from(tag("often").with_tag("rare").unwrap()),
+        Filter::from(tag("flight:77")),
+        Filter::from(tag("nobody")),
+        Filter::from(tag("rare").with_type("FlightLanded").unwrap()),
+        Filter::from(FilterItem::new().with_type("FlightDeparted").unwrap()),
+        Filter::from(FilterItem::new().with_type_prefix("FlightL").unwrap()),
+        Filter::any([tag("rare"), tag("flight:7"), tag("flight:2999")]).unwrap(),
+        Filter::any([tag("often"), FilterItem::new().with_stream("day-3").unwrap()]).unwrap(),
+        Filter::from(tag("often")).and(&Filter::from(tag("rare"))),
+        Filter::from(tag("rare").without_type("FlightLanded").unwrap()),
+    ];
+    for filter in filters {
+        let mut expected: Vec<_> =
+            everything.iter().filter(|event| filter.matches_event(event)).cloned().collect();
+        for limit in [1, 7, 10_000] {
+            let forward = Read::log().filter(filter.clone()).limit(limit);
+            assert_eq!(read(store, forward).await, expected, "{filter:?}, pages of {limit}");
+        }
+        let from = everything[1_234].cursor();
+        let later: Vec<_> =
+            expected.iter().filter(|event| event.position() > from.position()).cloned().collect();
+        let resumed = Read::log().filter(filter.clone()).resume(from);
+        assert_eq!(read(store, resumed).await, later, "{filter:?}");
+        expected.reverse();
+        for limit in [1, 7, 10_000] {
+            let backward = Read::log().filter(filter.clone()).backward().limit(limit);
+            assert_eq!(read(store, backward).await, expected, "{filter:?}, pages of {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_looked_up_is_what_a_scan_finds() {
+    let place = Place::new();
+    let store = Options::new().with_index_lag(100).open(&place.path).await.unwrap();
+    log(&store).await;
+    indexed(&place, 2_900).await;
+    answers_are_right(&store).await;
+    assert!(store.verify().await.unwrap().is_sound());
+    // Half of the log has no index, as after a migration.
+    let half = "DELETE FROM downlink_postings; UPDATE downlink_indexed SET position = 0";
+    store.close().await;
+    place.sql().execute_batch(half).unwrap();
+    let store = Options::new().with_index_lag(10_000).open(&place.path).await.unwrap();
+    answers_are_right(&store).await;
+    store.close().await;
+    assert_eq!(number(&place, INDEXED), 0, "less than the lag is left to scans");
+    let store = Options::new().with_index_lag(1).open(&place.path).await.unwrap();
+    indexed(&place, 3_000).await;
+    answers_are_right(&store).await;
+    stored(&store, "day-30", 1).await;
+    indexed(&place, 3_001).await;
+    assert!(store.verify().await.unwrap().is_sound());
+    assert_eq!(number(&place, "SELECT count(*) FROM downlink_tags WHERE name = 'rare'"), 1);
+}
+
+#[tokio::test]
+async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
+    let place = Place::new();
+    let store = Options::new().with_index_lag(1_000).open(&place.path).await.unwrap();
+    log(&store).await;
+    indexed(&place, 2_000).await;
+    let last_rare = read(&store, Read::log().filter(tag("rare").into())).await.pop().unwrap();
+    let after = |cursor| Check::NothingAfter(tag("rare").into(), cursor);
+    let append = |check| {
+        let append = Append::to("seats", Expected::Any, [tagged("SeatSold", &["rare".into()])]);
+        append.unwrap().with_check(check)
+    };
+    let before = read(&store, Read::log().limit(50)).await[40].cursor();
+    let error = store.append(append(after(before))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    store.append(append(after(last_rare.cursor()))).await.unwrap();
+    // That one is not indexed yet.
+    let error = store.append(append(after(last_rare.cursor()))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn an_index_that_disagrees_with_the_log_is_found() {
+    for damage in [
+        // The mark moved before what it stands for was stored.
+        "UPDATE downlink_indexed SET position = position + 50",
+        "UPDATE downlink_indexed SET position = position - 50",
+        "DELETE FROM downlink_postings WHERE kind = 1 AND key = 1",
+        "DELETE FROM downlink_tags WHERE name = 'rare'",
+        "UPDATE downlink_postings SET positions = x'0001' WHERE kind = 2 AND key = 3",
+        "UPDATE downlink_postings SET positions = x'000100' WHERE kind = 2 AND key = 3",
+    ] {
+        let place = Place::new();
+        let store = Options::new().with_index_lag(1_000).open(&place.path).await.unwrap();
+        log(&store).await;
+        indexed(&place, 2_000).await;
+        store.close().await;
+        place.sql().execute_batch(damage).unwrap();
+        let report = crate::support::driver::verify(&place.path).await.unwrap();
+        assert!(
+            matches!(report.problems[..], [Problem::Postings { segment: 0 }, ..]),
+            "{damage}: {report}"
+        );
+    }
+}
+
+/// Several processes, each of which may bring the index up to date.
+#[tokio::test]
+async fn two_stores_index_one_file() {
+    let place = Place::new();
+    let options = Options::new().with_index_lag(16);
+    let one = options.clone().open(&place.path).await.unwrap();
+    let other = options.open(&place.path).await.unwrap();
+    for round in 0..40 {
+        let both = [(&one, "one"), (&other, "other")].map(|(store, name)| {
+            let events: Vec<_> =
+                (0..9).map(|_| tagged("Seen", &[name.into(), format!("round:{round}")])).collect();
+            store.append(Append::to(name, Expected::Any, events).unwrap())
+        });
+        futures::future::try_join_all(both).await.unwrap();
+    }
+    indexed(&place, 700).await;
+    assert_eq!(read(&one, Read::log().filter(tag("other").into())).await.len(), 360);
+    assert_eq!(read(&other, Read::log().filter(tag("round:7").into())).await.len(), 18);
+    assert!(one.verify().await.unwrap().is_sound());
+}

@@ -1,0 +1,128 @@
+//! The index of types and tags: making it, and looking events up in it.
+
+use downlink::{Read, Result};
+use downlink_sqlite_schema::number::position_to_sql;
+use downlink_sqlite_schema::{Search, TagPostings, Taking, many, sql};
+use futures::TryStreamExt;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::error::failed;
+use crate::row::{Values, column, list, missing};
+use crate::snapshot::{Bounds, Snapshot};
+
+/// How many events are fetched by one statement.
+const AT_ONCE: usize = 256;
+
+/// How far the index and the log are.
+pub(crate) async fn indexed_and_head(connection: &mut SqliteConnection) -> Result<(i64, i64)> {
+    let row = sqlx::query(sql::INDEXED_AND_HEAD)
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read how far the index is"))?
+        .ok_or_else(|| missing("head"))?;
+    Ok((column(&row, 0)?, column(&row, 1)?))
+}
+
+/// Adds the events after the one position and up to the other, in a transaction
+/// that writes.
+pub(crate) async fn index(
+    connection: &mut SqliteConnection,
+    (after, to): (i64, i64),
+) -> Result<()> {
+    let doing = "bring the index up to date";
+    let types = sqlx::query(sql::ADD_TYPE_POSTINGS).bind(after).bind(to);
+    types.execute(&mut *connection).await.map_err(failed(doing))?;
+    let mut tags = TagPostings::default();
+    let mut rows = sqlx::query(sql::TAGS_BETWEEN).bind(after).bind(to).fetch(&mut *connection);
+    while let Some(row) = rows.try_next().await.map_err(failed(doing))? {
+        tags.add(column(&row, 0)?, column(&row, 1)?)?;
+    }
+    drop(rows);
+    if !tags.is_empty() {
+        for (text, list) in [(sql::ADD_TAGS, tags.names()), (sql::ADD_TAG_POSTINGS, tags.rows())] {
+            let added = sqlx::query(text).bind(list).execute(&mut *connection).await;
+            added.map_err(failed(doing))?;
+        }
+    }
+    let set = sqlx::query(sql::SET_INDEXED).bind(to).execute(connection).await;
+    set.map(drop).map_err(failed(doing))
+}
+
+/// Offers the events of a range that may match, until no more can be taken.
+/// `false` if a scan of the range is less.
+pub(crate) async fn look_up(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    range: (i64, i64),
+    forward: bool,
+) -> Result<bool> {
+    let Some(mut search) = Search::of(read.wanted(), range, forward) else { return Ok(false) };
+    let mut values = Values::default();
+    search.terms().into_iter().for_each(|list| values.push(list));
+    let terms = snapshot.rows(sql::TERMS, values).await?;
+    search.resolve(all(&terms, |row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?)))?);
+    while let Some((names, first, last)) = search.window() {
+        let mut values = Values::default();
+        values.push(names);
+        values.push(first);
+        values.push(last);
+        let sizes = snapshot.rows(sql::POSTINGS_SIZES, values).await?;
+        search.sized(all(&sizes, |row| {
+            Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?))
+        })?);
+        if taking.last.is_none() && search.is_dense() {
+            return Ok(false);
+        }
+        while let Some(wanted) = search.load() {
+            let mut values = Values::default();
+            values.push(wanted);
+            let loaded = snapshot.rows(sql::POSTINGS, values).await?;
+            let positions = search.loaded(loaded.iter().map(|row| {
+                Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?))
+            }))?;
+            offer(snapshot, taking, read, &positions).await?;
+            if taking.is_full() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Offers the events at these positions, until no more can be taken.
+async fn offer(
+    snapshot: &mut Snapshot<'_>,
+    taking: &mut Taking<'_>,
+    read: &Read,
+    positions: &[i64],
+) -> Result<()> {
+    let mut left = positions;
+    while !left.is_empty() && !taking.is_full() {
+        let now = &left[..left.len().min(AT_ONCE.min(read.max_events().max(16)))];
+        let mut values = Values::default();
+        values.push(list(now.iter().copied()));
+        let bounds = Bounds { events: usize::MAX, bytes: read.byte_budget() };
+        let fetched = snapshot.events(many::EVENTS_AT.into(), values, bounds).await?;
+        let taken = fetched.events.last().map(|last| position_to_sql(last.event.position()));
+        // What is not there any more is passed over.
+        left = match taken {
+            Some(last) if !fetched.is_all => {
+                let done = now.iter().position(|at| *at == last).map_or(now.len(), |at| at + 1);
+                &left[done..]
+            }
+            _ => &left[now.len()..],
+        };
+        for found in fetched.events {
+            if !taking.offer(found.event) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn all<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T>) -> Result<Vec<T>> {
+    rows.iter().map(read).collect()
+}
