@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::driver::Driver;
+use crate::postings::indexed_and_head;
 use crate::reader::{Readers, spawn};
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify_file};
@@ -134,6 +135,25 @@ impl RusqliteStore {
     /// Has no effects; the walk goes on to its end unseen.
     pub async fn verify(&self) -> Result<VerifyReport> {
         verify_file(Arc::clone(&self.shared.file)).await
+    }
+
+    /// How many events the index of types and tags is behind the log: a figure
+    /// for your metrics. Reads with a filter scan those.
+    ///
+    /// It is seldom much above [`Options::with_index_lag`], and never for long: the
+    /// writer brings the index up to date whenever nobody waits, for a tenth of
+    /// its time otherwise, and before any append once a million events are missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::head`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn index_lag(&self) -> Result<u64> {
+        let (indexed, head) = self.snapshot(|connection| indexed_and_head(connection)).await?;
+        Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
     /// The file.

@@ -25,7 +25,7 @@ const LOADED_BYTES: i64 = 64 << 10;
 const WORTH_JOINING: i64 = 16;
 
 /// A range that is shorter than this is scanned.
-const MIN_RANGE: i64 = 64;
+const MIN_RANGE: i64 = 16;
 
 /// A range with one candidate in so many events is scanned: a scan reads them
 /// one behind the other.

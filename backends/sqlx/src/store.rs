@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::driver::Driver;
 use crate::guard::Guard;
+use crate::postings::indexed_and_head;
 use crate::reader::Readers;
 use crate::snapshot::head;
 use crate::tx::Tx;
@@ -127,6 +128,26 @@ impl SqlxStore {
     /// Has no effects; the walk goes on to its end unseen.
     pub async fn verify(&self) -> Result<VerifyReport> {
         verify_file(Arc::clone(&self.shared.file)).await
+    }
+
+    /// How many events the index of types and tags is behind the log: a figure
+    /// for your metrics. Reads with a filter scan those.
+    ///
+    /// It is seldom much above [`Options::with_index_lag`], and never for long: the
+    /// writer brings the index up to date whenever nobody waits, for a tenth of
+    /// its time otherwise, and before any append once a million events are missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::head`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn index_lag(&self) -> Result<u64> {
+        let (indexed, head) =
+            self.shared.readers.serve(|connection, _| indexed_and_head(connection).boxed()).await?;
+        Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
     /// The file.

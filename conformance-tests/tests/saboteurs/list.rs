@@ -174,6 +174,7 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     WaitsPastTheHead law a_cursor_of_another_history_is_told "was served"
     MatchesPrefixesByLike property filters_select_what_they_match "names are compared byte by byte"
     TakesAnAbsentGroupForNothing property filters_select_what_they_match "a group without values is no restriction"
+    MovesTheMarkBeforeThePostings property filters_select_what_they_match "names are compared byte by byte"
     MergesSets property filters_intersect_exactly "their values are never merged"
     TakesAnEmptySetForNoLimit property filters_intersect_exactly "every query has to hold"
 }

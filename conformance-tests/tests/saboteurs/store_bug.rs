@@ -49,6 +49,7 @@ pub(crate) enum Bug {
     MergesSets,
     TakesAnEmptySetForNoLimit,
     TakesAnAbsentGroupForNothing,
+    MovesTheMarkBeforeThePostings,
     // What is told of commits.
     TellsBeforeTheCommit,
     TellsAnotherTime,

@@ -85,6 +85,12 @@ fn read_log(
     if !forward {
         rows.reverse();
     }
+    if bug == Some(Bug::MovesTheMarkBeforeThePostings) && !read.wanted().is_everything() {
+        // Those of the last step pass for indexed, and have no postings yet.
+        let step = |event: &Event| event.position().get() / 4;
+        let last = events.last().map(step);
+        rows.retain(|event| Some(step(event)) != last);
+    }
     let taken = take(&rows, read, bug);
     let more = match bug {
         Some(Bug::EndsInsideFiltered) => taken.events.len() >= read.max_events(),

@@ -105,6 +105,7 @@ async fn what_is_looked_up_is_what_a_scan_finds() {
     let store = Options::new().with_index_lag(100).open(&place.path).await.unwrap();
     log(&store).await;
     indexed(&place, 2_900).await;
+    assert!(store.index_lag().await.unwrap() <= 100);
     answers_are_right(&store).await;
     assert!(store.verify().await.unwrap().is_sound());
     // Half of the log has no index, as after a migration.
@@ -113,6 +114,7 @@ async fn what_is_looked_up_is_what_a_scan_finds() {
     place.sql().execute_batch(half).unwrap();
     let store = Options::new().with_index_lag(10_000).open(&place.path).await.unwrap();
     answers_are_right(&store).await;
+    assert_eq!(store.index_lag().await.unwrap(), 3_000);
     store.close().await;
     assert_eq!(number(&place, INDEXED), 0, "less than the lag is left to scans");
     let store = Options::new().with_index_lag(1).open(&place.path).await.unwrap();
