@@ -152,7 +152,7 @@ impl RusqliteStore {
     ///
     /// Has no effects.
     pub async fn index_lag(&self) -> Result<u64> {
-        let (indexed, head) = self.snapshot(|connection| indexed_and_head(connection)).await?;
+        let (indexed, head) = self.snapshot(indexed_and_head).await?;
         Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 

@@ -82,7 +82,9 @@ async fn answers_are_right(store: &Store) {
     for filter in filters {
         let mut expected: Vec<_> =
             everything.iter().filter(|event| filter.matches_event(event)).cloned().collect();
-        for limit in [1, 7, 10_000] {
+        // Small pages of many events would only take long.
+        let limits = if expected.len() < 100 { [1, 7, 10_000] } else { [150, 600, 10_000] };
+        for limit in limits {
             let forward = Read::log().filter(filter.clone()).limit(limit);
             assert_eq!(read(store, forward).await, expected, "{filter:?}, pages of {limit}");
         }
@@ -92,7 +94,7 @@ async fn answers_are_right(store: &Store) {
         let resumed = Read::log().filter(filter.clone()).resume(from);
         assert_eq!(read(store, resumed).await, later, "{filter:?}");
         expected.reverse();
-        for limit in [1, 7, 10_000] {
+        for limit in limits {
             let backward = Read::log().filter(filter.clone()).backward().limit(limit);
             assert_eq!(read(store, backward).await, expected, "{filter:?}, pages of {limit}");
         }
