@@ -17,6 +17,8 @@ use crate::tx::Tx;
 pub(crate) enum Role {
     Writer,
     Reader,
+    /// Reads what the code of an application asks for.
+    Query,
 }
 
 /// A connection of one thread, opened when it is needed, and anew whenever the
@@ -101,7 +103,7 @@ impl Slot {
         })?;
         self.set(&connection).map_err(failed(&doing))?;
         let tx = Tx::new(connection);
-        if self.role == Role::Writer {
+        if self.role != Role::Reader {
             tx.install_guard().map_err(failed(&doing))?;
         }
         Ok(tx)
@@ -111,7 +113,7 @@ impl Slot {
         let pragmas = self.file.options().pragmas();
         match self.role {
             Role::Writer => connection.execute_batch(&pragmas.writer())?,
-            Role::Reader => connection.execute_batch(&pragmas.reader())?,
+            Role::Reader | Role::Query => connection.execute_batch(&pragmas.reader())?,
         }
         if let (Role::Writer, Some(bytes)) = (self.role, self.file.options().max_bytes()) {
             let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;

@@ -8,6 +8,7 @@ mod log;
 mod merge;
 mod names;
 mod projections;
+mod query;
 mod reader;
 mod row;
 mod snapshot;
@@ -18,6 +19,7 @@ mod verify;
 
 pub use bus::RusqliteBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
+pub use query::ReadTx;
 pub use store::{Options, RusqliteStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

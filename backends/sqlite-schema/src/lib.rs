@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abandoned;
 mod code;
 mod database_file;
 mod ddl;
@@ -15,6 +16,7 @@ pub mod packed;
 mod polling;
 mod pragma;
 mod projection;
+mod query;
 mod row;
 mod setup;
 pub mod sql;
@@ -25,6 +27,7 @@ mod value;
 mod verify;
 mod writer_cache;
 
+pub use abandoned::{Abandoned, Waiting};
 pub use code::{explain, is_constraint, is_full};
 pub use database_file::{DatabaseFile, check_setup, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, IDENTITY, MARK, USER_VERSION};
@@ -36,6 +39,10 @@ pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use pragma::{Pragmas, WAL};
 pub use projection::{ProjectionRow, dead_letter_from_sql, is_log_table, is_of_the_file};
+pub use query::{
+    INSTRUCTIONS_BETWEEN_LOOKS, QueryLimit, not_live, query_failed, query_has_meddled,
+    query_panicked,
+};
 pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};

@@ -35,6 +35,7 @@ pub struct FileOptions {
     readers: usize,
     cache_bytes: usize,
     max_bytes: Option<u64>,
+    query_limit: Duration,
     writer: WriterOptions,
 }
 
@@ -77,7 +78,8 @@ impl<S> Options<S> {
     }
 
     /// How many reads are served at once, each on a connection of its own: 4 by
-    /// default, at least one. One more connection serves live delivery.
+    /// default, at least one. One more connection serves live delivery, and as
+    /// many more serve queries of read models.
     pub fn with_readers(mut self, readers: usize) -> Self {
         self.file.readers = readers.max(1);
         self
@@ -108,6 +110,14 @@ impl<S> Options<S> {
     /// 8 MiB by default.
     pub fn with_cache(mut self, bytes: usize) -> Self {
         self.file.cache_bytes = bytes;
+        self
+    }
+
+    /// How long one query of a read model may take once it has its connection:
+    /// 5 s by default. Then SQLite is stopped, and the query is answered
+    /// `TooLarge`.
+    pub fn with_query_limit(mut self, limit: Duration) -> Self {
+        self.file.query_limit = limit;
         self
     }
 
@@ -162,6 +172,7 @@ impl FileOptions {
             readers: 4,
             cache_bytes: 8 << 20,
             max_bytes: None,
+            query_limit: Duration::from_secs(5),
             writer: WriterOptions::new(),
         }
     }
@@ -181,6 +192,12 @@ impl FileOptions {
     #[must_use]
     pub fn readers(&self) -> usize {
         self.readers
+    }
+
+    /// How long one query of a read model may take.
+    #[must_use]
+    pub fn query_limit(&self) -> Duration {
+        self.query_limit
     }
 
     /// How large the database may grow.

@@ -138,6 +138,8 @@ pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev
 pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.
 pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM projections WHERE name = ?1 AND live = 1";
+/// Whether any version of the projection of this name was ever made: 1 or 0.
+pub const IS_PROJECTED: &str = "SELECT EXISTS (SELECT 1 FROM projections WHERE name = ?1)";
 /// Adds a projection by name, version and checkpoint; its key is the row id.
 pub const ADD_PROJECTION: &str = "INSERT INTO projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
 /// Sets checkpoint, liveness and what was announced of the projection with the

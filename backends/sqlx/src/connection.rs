@@ -19,6 +19,8 @@ use crate::row::{column, missing};
 pub(crate) enum Role {
     Writer(Guard),
     Reader,
+    /// Reads what the code of an application asks for.
+    Query,
 }
 
 /// A connection of one task, opened when it is needed, and anew whenever the
@@ -116,7 +118,11 @@ impl Slot {
     async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let pragmas = self.file.options().pragmas();
         let Role::Writer(guard) = &self.role else {
-            return run(connection, pragmas.reader()).await;
+            run(connection, pragmas.reader()).await?;
+            if matches!(self.role, Role::Query) {
+                refuse_commits(connection).await?;
+            }
+            return Ok(());
         };
         run(connection, pragmas.writer()).await?;
         guard.install(connection).await?;
@@ -135,6 +141,13 @@ const STATEMENTS: usize = 64;
 /// How many rows SQLite is ahead of who reads them. Each may have a block of
 /// large events.
 const ROWS_AHEAD: usize = 2;
+
+/// Has SQLite roll back whatever is written, should code that only reads find a
+/// way to write.
+async fn refuse_commits(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    connection.lock_handle().await?.set_commit_hook(|| false);
+    Ok(())
+}
 
 /// Runs a script of our own.
 async fn run(connection: &mut SqliteConnection, script: String) -> sqlx::Result<()> {

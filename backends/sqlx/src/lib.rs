@@ -9,6 +9,7 @@ mod log;
 mod merge;
 mod names;
 mod projections;
+mod query;
 mod reader;
 mod row;
 mod snapshot;
@@ -20,6 +21,7 @@ mod verify;
 
 pub use bus::SqlxBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
+pub use query::ReadTx;
 pub use store::{Options, SqlxStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

@@ -10,6 +10,8 @@ mod bus;
 mod failing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
+#[path = "../../sqlite-schema/tests/driver/querying.rs"]
+mod querying;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
