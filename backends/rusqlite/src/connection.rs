@@ -19,6 +19,7 @@ pub(crate) enum Role {
     Reader,
     /// Reads what the code of an application asks for.
     Query,
+    Backup,
 }
 
 /// A connection of one thread, opened when it is needed, and anew whenever the
@@ -103,7 +104,7 @@ impl Slot {
         })?;
         self.set(&connection).map_err(failed(&doing))?;
         let tx = Tx::new(connection);
-        if self.role != Role::Reader {
+        if matches!(self.role, Role::Writer | Role::Query) {
             tx.install_guard().map_err(failed(&doing))?;
         }
         Ok(tx)
@@ -114,6 +115,7 @@ impl Slot {
         match self.role {
             Role::Writer => connection.execute_batch(&pragmas.writer())?,
             Role::Reader | Role::Query => connection.execute_batch(&pragmas.reader())?,
+            Role::Backup => connection.execute_batch(&pragmas.backup())?,
         }
         if let (Role::Writer, Some(bytes)) = (self.role, self.file.options().max_bytes()) {
             let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod bus;
 mod connection;
 mod driver;
@@ -18,7 +19,7 @@ mod tx;
 mod verify;
 
 pub use bus::RusqliteBus;
-pub use downlink_sqlite_schema::{BusOptions, Durability};
+pub use downlink_sqlite_schema::{Backup, BackupProgress, BusOptions, Durability};
 pub use query::ReadTx;
 pub use store::{Options, RusqliteStore, open};
 pub use tx::Tx;

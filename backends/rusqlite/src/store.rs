@@ -147,6 +147,10 @@ impl RusqliteStore {
         self.shared.readers.snapshot(move |snapshot| work(snapshot.connection)).await
     }
 
+    pub(crate) fn file(&self) -> &Arc<DatabaseFile> {
+        &self.shared.file
+    }
+
     pub(crate) fn readers(&self) -> &Readers {
         &self.shared.readers
     }

@@ -31,7 +31,8 @@ pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
     answered.await.map_err(|_| closed())?
 }
 
-fn walk(path: PathBuf) -> Result<VerifyReport> {
+/// The same on this thread.
+pub(crate) fn walk(path: PathBuf) -> Result<VerifyReport> {
     let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
     let connection = slot.current()?.connection;
     in_transaction(connection, &mut Names::default(), |snapshot| {

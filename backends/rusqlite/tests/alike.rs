@@ -3,6 +3,8 @@
 
 #[path = "../../sqlite-schema/tests/driver/agreement.rs"]
 mod agreement;
+#[path = "../../sqlite-schema/tests/driver/backing_up.rs"]
+mod backing_up;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/bus.rs"]
 mod bus;

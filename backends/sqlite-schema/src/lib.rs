@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod abandoned;
+mod backup;
 mod code;
 mod database_file;
 mod ddl;
@@ -28,6 +29,9 @@ mod verify;
 mod writer_cache;
 
 pub use abandoned::{Abandoned, Waiting};
+pub use backup::{
+    Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
+};
 pub use code::{explain, is_constraint, is_full};
 pub use database_file::{DatabaseFile, check_setup, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, IDENTITY, MARK, USER_VERSION};

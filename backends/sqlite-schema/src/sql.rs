@@ -166,3 +166,12 @@ pub const ALL_STREAMS: &str = "SELECT key, name FROM streams";
 pub const ALL_TYPES: &str = "SELECT key, name FROM types";
 /// Every event.
 pub const ALL_EVENTS: &str = concat!("SELECT ", columns!(), " FROM events e ORDER BY e.position");
+
+// Backups.
+
+/// Writes a copy of one snapshot to a file of the name ?1, which must not be
+/// there: tables, `application_id`, `user_version` and row ids.
+pub const VACUUM_INTO: &str = "VACUUM INTO ?1";
+/// The size of the database, in bytes.
+pub const DATABASE_SIZE: &str =
+    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";

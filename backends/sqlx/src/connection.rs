@@ -21,6 +21,7 @@ pub(crate) enum Role {
     Reader,
     /// Reads what the code of an application asks for.
     Query,
+    Backup,
 }
 
 /// A connection of one task, opened when it is needed, and anew whenever the
@@ -117,12 +118,14 @@ impl Slot {
 
     async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let pragmas = self.file.options().pragmas();
-        let Role::Writer(guard) = &self.role else {
-            run(connection, pragmas.reader()).await?;
-            if matches!(self.role, Role::Query) {
-                refuse_commits(connection).await?;
+        let guard = match &self.role {
+            Role::Writer(guard) => guard,
+            Role::Reader => return run(connection, pragmas.reader()).await,
+            Role::Query => {
+                run(connection, pragmas.reader()).await?;
+                return refuse_commits(connection).await;
             }
-            return Ok(());
+            Role::Backup => return run(connection, pragmas.backup()).await,
         };
         run(connection, pragmas.writer()).await?;
         guard.install(connection).await?;

@@ -148,6 +148,10 @@ impl SqlxStore {
         self.shared.writer.run(bytes, work).await
     }
 
+    pub(crate) fn file(&self) -> &Arc<DatabaseFile> {
+        &self.shared.file
+    }
+
     pub(crate) fn readers(&self) -> &Readers {
         &self.shared.readers
     }

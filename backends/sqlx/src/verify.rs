@@ -28,7 +28,8 @@ pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
     tokio::spawn(walk(path)).await.map_err(|_| closed())?
 }
 
-async fn walk(path: PathBuf) -> Result<VerifyReport> {
+/// The same in this task.
+pub(crate) async fn walk(path: PathBuf) -> Result<VerifyReport> {
     let mut slot = Slot::new(Arc::new(DatabaseFile::new(path, FileOptions::new())), Role::Reader);
     let report = report(slot.current().await?.connection).await;
     slot.close().await;
