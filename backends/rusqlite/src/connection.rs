@@ -18,6 +18,9 @@ use crate::tx::Tx;
 pub(crate) enum Role {
     Writer,
     Reader,
+    /// Reads what the code of an application asks for.
+    Query,
+    Backup,
 }
 
 /// A connection of one thread, opened when it is needed, and anew whenever the
@@ -105,7 +108,7 @@ impl Slot {
         })?;
         self.set(&connection).map_err(failed(&doing))?;
         let tx = Tx::new(connection);
-        if self.role == Role::Writer {
+        if matches!(self.role, Role::Writer | Role::Query) {
             tx.install_guard().map_err(failed(&doing))?;
         }
         Ok(tx)
@@ -115,7 +118,8 @@ impl Slot {
         let pragmas = self.file.options().pragmas();
         match self.role {
             Role::Writer => connection.execute_batch(&pragmas.writer())?,
-            Role::Reader => connection.execute_batch(&pragmas.reader())?,
+            Role::Reader | Role::Query => connection.execute_batch(&pragmas.reader())?,
+            Role::Backup => connection.execute_batch(&pragmas.backup())?,
         }
         if let (Role::Writer, Some(bytes)) = (self.role, self.file.options().max_bytes()) {
             let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;

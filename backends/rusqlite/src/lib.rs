@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod bus;
 mod connection;
 mod driver;
@@ -9,6 +10,7 @@ mod merge;
 mod names;
 mod postings;
 mod projections;
+mod query;
 mod reader;
 mod row;
 mod snapshot;
@@ -18,7 +20,8 @@ mod tx;
 mod verify;
 
 pub use bus::RusqliteBus;
-pub use downlink_sqlite_schema::{BusOptions, Durability};
+pub use downlink_sqlite_schema::{Backup, BackupProgress, BusOptions, Durability};
+pub use query::ReadTx;
 pub use store::{OnConnect, Options, RusqliteStore, open};
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

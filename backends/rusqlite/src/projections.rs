@@ -167,7 +167,7 @@ fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind,
     is_of_the_file(code).then(|| meaning(error))
 }
 
-fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {
+pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.find_map(|error| error.downcast_ref())
 }
@@ -177,7 +177,7 @@ fn find(connection: &Connection, id: &ProjectionId) -> Result<Option<ProjectionR
 }
 
 /// The live version of the projection with this one's name.
-fn live(connection: &Connection, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+pub(crate) fn live(connection: &Connection, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
     row(connection, sql::LIVE_PROJECTION, [id.name()])
 }
 

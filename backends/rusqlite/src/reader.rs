@@ -13,23 +13,29 @@ use crate::error::failed;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 use crate::store::File;
+use crate::tx::Tx;
 use crate::{log, stream};
 
 /// Threads that read, each on a connection of its own. One of them serves live
-/// delivery alone, so that it never waits behind other reads.
+/// delivery alone, so that it never waits behind other reads, and some serve the
+/// code of applications, which may be slow.
 #[derive(Debug)]
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
+    queries: Pool,
 }
 
 impl Readers {
     /// Starts the threads. They end when the last clone of `Readers` is gone.
     pub(crate) fn start(file: &Arc<File>) -> Result<(Self, Vec<JoinHandle<()>>)> {
-        let (any, mut threads) = Pool::start(file, file.options().readers())?;
-        let (live, thread) = Pool::start(file, 1)?;
+        let count = file.options().readers();
+        let (any, mut threads) = Pool::start(file, Role::Reader, count)?;
+        let (live, thread) = Pool::start(file, Role::Reader, 1)?;
         threads.extend(thread);
-        Ok((Self { any, live }, threads))
+        let (queries, more) = Pool::start(file, Role::Query, count)?;
+        threads.extend(more);
+        Ok((Self { any, live, queries }, threads))
     }
 
     /// Reads a page in one snapshot.
@@ -47,10 +53,20 @@ impl Readers {
         self.any.snapshot(work).await
     }
 
+    /// Runs `work` with a connection for queries. It must not panic.
+    pub(crate) async fn query<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        self.queries.serve(|session| session.query(work)).await
+    }
+
     /// Lets nothing in any more, and ends the threads when they have answered.
     pub(crate) fn close(&self) {
         self.any.close();
         self.live.close();
+        self.queries.close();
     }
 }
 
@@ -65,11 +81,11 @@ struct Pool {
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 impl Pool {
-    fn start(file: &Arc<File>, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
+    fn start(file: &Arc<File>, role: Role, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let (jobs, queue) = bounded(count);
         let threads = (0..count)
             .map(|_| {
-                let session = Session::new(Slot::new(Arc::clone(file), Role::Reader));
+                let session = Session::new(Slot::new(Arc::clone(file), role));
                 let queue = queue.clone();
                 spawn("downlink-reader", move || session.serve(&queue))
             })
@@ -83,11 +99,19 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&mut Snapshot<'_>) -> Result<T> + Send + 'static,
     {
+        self.serve(|session| session.snapshot(work)).await
+    }
+
+    async fn serve<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Session) -> Result<T> + Send + 'static,
+    {
         // The permit goes with the job: whoever stops waiting does not make room for one more.
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
         let job = move |session: &mut Session| {
-            let result = session.snapshot(work);
+            let result = work(session);
             drop(permit);
             let _ = answer.send(result);
         };
@@ -148,6 +172,15 @@ impl Session {
         let result = in_transaction(connection, &mut self.names, work);
         if result.as_ref().is_err_and(|error| !error.is_other_history()) {
             // Whatever state the connection is in, the next read has a new one.
+            self.slot.close();
+        }
+        result
+    }
+
+    fn query<T>(&mut self, work: impl FnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+        let result = self.slot.current().and_then(|current| work(current.connection));
+        if result.is_err() {
+            // Whatever state the connection is in, the next query has a new one.
             self.slot.close();
         }
         result

@@ -176,6 +176,14 @@ impl RusqliteStore {
         self.shared.readers.snapshot(move |snapshot| work(snapshot.connection)).await
     }
 
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.shared.file
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.shared.readers
+    }
+
     /// Runs `work` in a transaction of its own, when its turn in the queue of
     /// appends has come.
     pub(crate) async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T>

@@ -36,7 +36,8 @@ pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
     answered.await.map_err(|_| closed())?
 }
 
-fn walk(file: Arc<File>) -> Result<VerifyReport> {
+/// The same on this thread.
+pub(crate) fn walk(file: Arc<File>) -> Result<VerifyReport> {
     let mut slot = Slot::new(file, Role::Reader);
     let connection = slot.current()?.connection;
     in_transaction(connection, &mut Names::default(), |snapshot| {

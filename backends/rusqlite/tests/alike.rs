@@ -3,6 +3,8 @@
 
 #[path = "../../sqlite-schema/tests/driver/agreement.rs"]
 mod agreement;
+#[path = "../../sqlite-schema/tests/driver/backing_up.rs"]
+mod backing_up;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/bus.rs"]
 mod bus;
@@ -14,6 +16,8 @@ mod formats;
 mod indexing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
+#[path = "../../sqlite-schema/tests/driver/querying.rs"]
+mod querying;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;

@@ -30,6 +30,12 @@ impl<S: OpenFile> DatabaseFile<S> {
         Self::new(path, FileOptions::looking_only(), None)
     }
 
+    /// Another file that is opened as this one, such as a copy of it.
+    #[must_use]
+    pub fn alike(&self, path: PathBuf) -> Self {
+        Self::new(path, self.options, self.on_connect.clone())
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod abandoned;
+mod backup;
 mod code;
 mod database_file;
 mod ddl;
@@ -17,6 +19,7 @@ mod polling;
 pub mod postings;
 mod pragma;
 mod projection;
+mod query;
 mod row;
 mod setup;
 pub mod sql;
@@ -27,6 +30,10 @@ mod value;
 mod verify;
 mod writer_cache;
 
+pub use abandoned::{Abandoned, Waiting};
+pub use backup::{
+    Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
+};
 pub use code::{explain, is_constraint, is_full};
 pub use database_file::{DatabaseFile, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1};
@@ -41,6 +48,10 @@ pub use postings::Search;
 pub use pragma::{Pragmas, WAL};
 pub use projection::{
     ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,
+};
+pub use query::{
+    INSTRUCTIONS_BETWEEN_LOOKS, QueryLimit, not_live, query_failed, query_has_meddled,
+    query_panicked,
 };
 pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};

@@ -119,6 +119,12 @@ pub const LOG_SHAPE: &str = "SELECT concat_ws(';', \
      (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1), \
      (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
 
+/// Whether a connection for queries is still set as one, and has no other
+/// database: 1 or 0.
+pub const IS_FOR_QUERIES: &str = "SELECT (SELECT query_only FROM pragma_query_only) \
+     AND NOT EXISTS (SELECT 1 FROM pragma_database_list WHERE name NOT IN ('main', 'temp')) \
+     AND NOT EXISTS (SELECT 1 FROM temp.sqlite_schema)";
+
 /// Fails in a database that can only be read, before it asks for the lock.
 pub const WRITE_NOTHING: &str = "UPDATE downlink_head SET one = one WHERE 0";
 

@@ -37,6 +37,7 @@ pub struct FileOptions {
     is_shared: bool,
     is_looking_only: bool,
     index_lag: usize,
+    query_limit: Duration,
     writer: WriterOptions,
 }
 
@@ -82,7 +83,8 @@ impl<S: OpenFile> Options<S> {
     }
 
     /// How many reads are served at once, each on a connection of its own: 4 by
-    /// default, at least one. One more connection serves live delivery.
+    /// default, at least one. One more connection serves live delivery, and as
+    /// many more serve queries of read models.
     pub fn with_readers(mut self, readers: usize) -> Self {
         self.file.readers = readers.max(1);
         self
@@ -113,6 +115,14 @@ impl<S: OpenFile> Options<S> {
     /// 8 MiB by default.
     pub fn with_cache(mut self, bytes: usize) -> Self {
         self.file.cache_bytes = bytes;
+        self
+    }
+
+    /// How long one query of a read model may take once it has its connection:
+    /// 5 s by default. Then SQLite is stopped, and the query is answered
+    /// `TooLarge`.
+    pub fn with_query_limit(mut self, limit: Duration) -> Self {
+        self.file.query_limit = limit;
         self
     }
 
@@ -209,6 +219,7 @@ impl FileOptions {
             is_shared: false,
             is_looking_only: false,
             index_lag: 4_096,
+            query_limit: Duration::from_secs(5),
             writer: WriterOptions::new(),
         }
     }
@@ -233,6 +244,12 @@ impl FileOptions {
     #[must_use]
     pub fn readers(&self) -> usize {
         self.readers
+    }
+
+    /// How long one query of a read model may take.
+    #[must_use]
+    pub fn query_limit(&self) -> Duration {
+        self.query_limit
     }
 
     /// How large the database may grow.

@@ -37,6 +37,13 @@ impl Pragmas {
         format!("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; {}", self.shared())
     }
 
+    /// For a connection that copies the database. SQLite counts that as
+    /// writing.
+    #[must_use]
+    pub fn backup(&self) -> String {
+        format!("PRAGMA wal_autocheckpoint = 0; {}", self.shared())
+    }
+
     fn shared(&self) -> String {
         let kibibytes = self.cache_bytes / 1_024;
         format!(

@@ -187,6 +187,8 @@ pub const ALL_POSTINGS: &str = "SELECT kind, key, segment, positions FROM downli
 pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.
 pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND live = 1";
+/// Whether any version of the projection of this name was ever made: 1 or 0.
+pub const IS_PROJECTED: &str = "SELECT EXISTS (SELECT 1 FROM downlink_projections WHERE name = ?1)";
 /// Adds a projection by name, version and checkpoint; its key is the row id.
 pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
 /// Sets checkpoint, liveness and what was announced of the projection with the
@@ -214,3 +216,12 @@ pub const ALL_TYPES: &str = "SELECT key, name FROM downlink_types";
 /// Every event.
 pub const ALL_EVENTS: &str =
     concat!("SELECT ", columns!(), " FROM downlink_events e ORDER BY e.position");
+
+// Backups.
+
+/// Writes a copy of one snapshot to a file of the name ?1, which must not be
+/// there: tables, `application_id`, `user_version` and row ids.
+pub const VACUUM_INTO: &str = "VACUUM INTO ?1";
+/// The size of the database, in bytes.
+pub const DATABASE_SIZE: &str =
+    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use downlink::{Position, Result, StreamId, Tag, Timestamp, Version};
+use downlink::{Cursor, Position, Result, StreamId, Tag, Timestamp, Version};
 
 use crate::links::{Chain, Links, Next};
 use crate::{EventRow, HeadRow, postings};
@@ -12,13 +12,15 @@ use crate::{EventRow, HeadRow, postings};
 const MAX_LISTED: usize = 100;
 
 /// What a walk through a whole file found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
     /// The events of the log.
     pub events: u64,
     /// The streams that have events.
     pub streams: u64,
+    /// The end of the log.
+    pub head: Cursor,
     /// What is wrong, in the order in which it was found; at most 100.
     pub problems: Vec<Problem>,
     /// How many more there are.
@@ -30,6 +32,12 @@ impl VerifyReport {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
+    }
+}
+
+impl Default for VerifyReport {
+    fn default() -> Self {
+        Self { events: 0, streams: 0, head: Cursor::START, problems: Vec::new(), not_listed: 0 }
     }
 }
 
@@ -330,6 +338,7 @@ impl Verifier {
         {
             self.found(Problem::Head { expected: last.position, found: head.position });
         }
+        self.report.head = head.cursor();
         self.report
     }
 

@@ -20,6 +20,9 @@ use crate::store::File;
 pub(crate) enum Role {
     Writer(Guard),
     Reader,
+    /// Reads what the code of an application asks for.
+    Query,
+    Backup,
 }
 
 /// A connection of one task, opened when it is needed, and anew whenever the
@@ -119,8 +122,14 @@ impl Slot {
 
     async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let pragmas = self.file.options().pragmas();
-        let Role::Writer(guard) = &self.role else {
-            return run(connection, pragmas.reader()).await;
+        let guard = match &self.role {
+            Role::Writer(guard) => guard,
+            Role::Reader => return run(connection, pragmas.reader()).await,
+            Role::Query => {
+                run(connection, pragmas.reader()).await?;
+                return refuse_commits(connection).await;
+            }
+            Role::Backup => return run(connection, pragmas.backup()).await,
         };
         run(connection, pragmas.writer()).await?;
         guard.install(connection).await?;
@@ -139,6 +148,13 @@ const STATEMENTS: usize = 64;
 /// How many rows SQLite is ahead of who reads them. Each may have a block of
 /// large events.
 const ROWS_AHEAD: usize = 2;
+
+/// Has SQLite roll back whatever is written, should code that only reads find a
+/// way to write.
+async fn refuse_commits(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    connection.lock_handle().await?.set_commit_hook(|| false);
+    Ok(())
+}
 
 /// Runs a script of our own.
 async fn run(connection: &mut SqliteConnection, script: String) -> sqlx::Result<()> {

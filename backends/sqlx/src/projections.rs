@@ -31,7 +31,7 @@ impl ProjectionStore for SqlxStore {
 
     async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
         let id = id.clone();
-        let row = self.query(|connection| async move { find(connection, &id).await }.boxed());
+        let row = self.ask(|connection| async move { find(connection, &id).await }.boxed());
         Ok(row.await?.map_or(Cursor::START, |row| row.checkpoint))
     }
 
@@ -56,7 +56,7 @@ impl ProjectionStore for SqlxStore {
 
     async fn live(&self, name: &str) -> Result<Option<u32>> {
         let id = ProjectionId::new(name, 0)?;
-        let row = self.query(|connection| async move { live(connection, &id).await }.boxed());
+        let row = self.ask(|connection| async move { live(connection, &id).await }.boxed());
         Ok(row.await?.map(|row| row.version))
     }
 
@@ -72,7 +72,7 @@ impl ProjectionStore for SqlxStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
-        self.query(move |connection| {
+        self.ask(move |connection| {
             async move { dead_letters(connection, &id, after, limit).await }.boxed()
         })
         .await
@@ -187,7 +187,7 @@ fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static 
     is_of_the_file(code(error)?).then(|| meaning(error))
 }
 
-fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {
+pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.find_map(|error| error.downcast_ref())
 }
@@ -200,7 +200,7 @@ async fn find(connection: &mut Tx, id: &ProjectionId) -> Result<Option<Projectio
 }
 
 /// The live version of the projection with this one's name.
-async fn live(connection: &mut Tx, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
+pub(crate) async fn live(connection: &mut Tx, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
     let mut values = Values::default();
     values.push(id.name());
     row(connection, sql::LIVE_PROJECTION, values).await

@@ -18,18 +18,25 @@ use crate::store::File;
 use crate::{log, stream};
 
 /// Connections that read. One of them serves live delivery alone, so that it
-/// never waits behind other reads.
+/// never waits behind other reads, and some serve the code of applications,
+/// which may be slow.
 #[derive(Debug)]
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
+    queries: Pool,
 }
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
     pub(crate) fn new(file: &Arc<File>, runtime: &Handle, tasks: &TaskTracker) -> Self {
-        let pool = |count| Pool::new(file, count, runtime.clone(), tasks.clone());
-        Self { any: pool(file.options().readers()), live: pool(1) }
+        let pool = |role, count| Pool::new(file, role, count, runtime.clone(), tasks.clone());
+        let count = file.options().readers();
+        Self {
+            any: pool(Role::Reader, count),
+            live: pool(Role::Reader, 1),
+            queries: pool(Role::Query, count),
+        }
     }
 
     /// Reads a page in one snapshot.
@@ -51,11 +58,20 @@ impl Readers {
         self.any.serve(work).await
     }
 
+    /// Runs `work` on a connection for queries.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.queries.serve(|connection, _| work(connection)).await
+    }
+
     /// Lets nothing in any more, and closes the connections that are idle. The
     /// others are closed when they have answered.
     pub(crate) async fn close(&self) {
         self.any.close().await;
         self.live.close().await;
+        self.queries.close().await;
     }
 }
 
@@ -63,6 +79,7 @@ impl Readers {
 /// on when its caller goes away: a transaction that has begun is ended.
 struct Pool {
     file: Arc<File>,
+    role: Role,
     idle: Arc<Idle>,
     free: Arc<Semaphore>,
     runtime: Handle,
@@ -73,11 +90,18 @@ struct Pool {
 struct Idle(Mutex<Option<Vec<Session>>>);
 
 impl Pool {
-    fn new(file: &Arc<File>, count: usize, runtime: Handle, tasks: TaskTracker) -> Self {
+    fn new(
+        file: &Arc<File>,
+        role: Role,
+        count: usize,
+        runtime: Handle,
+        tasks: TaskTracker,
+    ) -> Self {
         Self {
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
             free: Arc::new(Semaphore::new(count)),
             file: Arc::clone(file),
+            role,
             runtime,
             tasks,
         }
@@ -93,7 +117,8 @@ impl Pool {
         // The permit goes with the task: whoever stops waiting does not make room for one more.
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
         let idle = self.idle.sessions().as_mut().ok_or_else(closed)?.pop();
-        let mut session = idle.unwrap_or_else(|| Session::new(Arc::clone(&self.file)));
+        let mut session = idle
+            .unwrap_or_else(|| Session::new(Slot::new(Arc::clone(&self.file), self.role.clone())));
         let idle = Arc::clone(&self.idle);
         let task = async move {
             let result = session.serve(work).await;
@@ -150,8 +175,8 @@ struct Session {
 }
 
 impl Session {
-    fn new(file: Arc<File>) -> Self {
-        Self { slot: Slot::new(file, Role::Reader), names: Names::default() }
+    fn new(slot: Slot) -> Self {
+        Self { slot, names: Names::default() }
     }
 
     async fn serve<T>(

@@ -162,7 +162,7 @@ impl SqlxStore {
     }
 
     /// Reads something else than events, by one statement.
-    pub(crate) async fn query<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -177,6 +177,14 @@ impl SqlxStore {
         work: impl for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<Ending<T>>> + Send + 'static,
     ) -> Result<T> {
         self.shared.writer.run(bytes, work).await
+    }
+
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.shared.file
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.shared.readers
     }
 
     pub(crate) fn guard(&self) -> &Guard {
@@ -195,7 +203,7 @@ impl EventStore for SqlxStore {
     }
 
     async fn head(&self) -> Result<Cursor> {
-        let head = self.query(|connection| head(connection).boxed()).await?;
+        let head = self.ask(|connection| head(connection).boxed()).await?;
         Ok(head.cursor())
     }
 

@@ -33,7 +33,8 @@ pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
     tokio::spawn(walk(file)).await.map_err(|_| closed())?
 }
 
-async fn walk(file: Arc<File>) -> Result<VerifyReport> {
+/// The same in this task.
+pub(crate) async fn walk(file: Arc<File>) -> Result<VerifyReport> {
     let mut slot = Slot::new(file, Role::Reader);
     let report = report(slot.current().await?.connection).await;
     slot.close().await;

@@ -61,15 +61,22 @@ impl<S> MemoryProjections<S> {
     /// name; `None` if none was ever complete.
     #[must_use]
     pub fn live_state(&self, name: &str) -> Option<Arc<S>> {
-        let models = self.locked();
-        let live = models.iter().find(|(id, model)| id.name() == name && model.is_live);
-        live.map(|(_, model)| Arc::clone(&model.state))
+        self.live_state_at(name).map(|(state, _)| state)
     }
 
     /// The read model as it is now, and the checkpoint that it is at.
     #[must_use]
     pub fn state_at(&self, id: &ProjectionId) -> Option<(Arc<S>, Cursor)> {
         self.locked().get(id).map(|model| (Arc::clone(&model.state), model.checkpoint))
+    }
+
+    /// The read model that queries should read and its checkpoint, both of one
+    /// moment; `None` if no version with this name was ever complete.
+    #[must_use]
+    pub fn live_state_at(&self, name: &str) -> Option<(Arc<S>, Cursor)> {
+        let models = self.locked();
+        let live = models.iter().find(|(id, model)| id.name() == name && model.is_live);
+        live.map(|(_, model)| (Arc::clone(&model.state), model.checkpoint))
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<ProjectionId, Model<S>>> {

@@ -1,12 +1,12 @@
 //! Lets the first flights of 1 January 2013 leave, and asks a table about them.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use departures::flight::Flights;
 use departures::{morning, through_rusqlite, version_2};
 use downlink::{BoxError, Executor, Hub, LocalBus};
-use tokio::task::spawn_blocking;
+use downlink_rusqlite::RusqliteStore;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -22,34 +22,35 @@ async fn main() -> Result<(), BoxError> {
 
     // ANCHOR: wait
     let departed = morning::depart(&Executor::new(&hub, Flights)).await?;
+    board.wait_live().await?;
     board.wait_for(departed).await?;
     // ANCHOR_END: wait
-    show(&path).await?;
+    show(&store).await?;
 
     // ANCHOR: version_2
     let next = hub.project(version_2::ByAirport, store.clone()).start()?;
     next.wait_live().await?;
     board.shutdown().await;
     // ANCHOR_END: version_2
-    show_more(&path).await?;
+    show_more(&store).await?;
 
     hub.shutdown().await;
     store.close().await;
     Ok(())
 }
 
-async fn show(path: &Path) -> Result<(), BoxError> {
-    let path = path.to_owned();
-    for (airport, departed) in spawn_blocking(move || through_rusqlite::departed(&path)).await?? {
+async fn show(store: &RusqliteStore) -> Result<(), BoxError> {
+    let (rows, _) = through_rusqlite::departed(store).await?;
+    for (airport, departed) in rows {
         println!("{airport} {departed:3} departed");
     }
     Ok(())
 }
 
-async fn show_more(path: &Path) -> Result<(), BoxError> {
+async fn show_more(store: &RusqliteStore) -> Result<(), BoxError> {
     println!("and what version 2 of the same table knows besides:");
-    let path = path.to_owned();
-    for (airport, departed, late) in spawn_blocking(move || version_2::departed(&path)).await?? {
+    let (rows, _) = version_2::departed(store).await?;
+    for (airport, departed, late) in rows {
         println!("{airport} {departed:3} departed, {late:3} minutes late in all");
     }
     Ok(())

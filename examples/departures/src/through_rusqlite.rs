@@ -1,11 +1,8 @@
 //! Departures by airport as a table, through rusqlite.
 
-use std::path::Path;
-
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, FilterItem, Projection};
-use downlink_rusqlite::Tx;
-use rusqlite::Connection;
+use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
 
@@ -53,16 +50,24 @@ impl Projection for ByAirport {
 }
 // ANCHOR_END: projection
 
-/// The table. Blocks while it reads.
+/// The table, and up to where it is made.
 ///
 /// # Errors
 ///
-/// Those of SQLite.
+/// Those of [`RusqliteStore::query`].
+///
+/// # Cancel safety
+///
+/// Has no effects.
 // ANCHOR: query
-pub fn departed(path: &Path) -> rusqlite::Result<Vec<(String, u32)>> {
-    let file = Connection::open(path)?;
-    let sql = "SELECT airport, departed FROM by_airport_1 ORDER BY airport";
-    let mut query = file.prepare(sql)?;
-    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+pub async fn departed(store: &RusqliteStore) -> Result<(Vec<(String, u32)>, Cursor)> {
+    store
+        .query("by_airport", |tx| {
+            let sql = "SELECT airport, departed FROM by_airport_1 ORDER BY airport";
+            let mut query = tx.prepare(sql)?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
 }
 // ANCHOR_END: query

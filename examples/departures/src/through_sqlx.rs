@@ -1,9 +1,9 @@
 //! Departures by airport as a table, through sqlx.
 
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, FilterItem, Projection};
-use downlink_sqlx::Tx;
-use sqlx::SqliteConnection;
+use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink_sqlx::{SqlxStore, Tx};
+use futures::FutureExt;
 
 use crate::flight::FlightEvent;
 
@@ -49,16 +49,25 @@ impl Projection for ByAirport {
     // ANCHOR_END: apply
 }
 
-/// The table.
+/// The table, and up to where it is made.
 ///
 /// # Errors
 ///
-/// Those of sqlx.
+/// Those of [`SqlxStore::query`].
 ///
 /// # Cancel safety
 ///
 /// Has no effects.
-pub async fn departed(file: &mut SqliteConnection) -> sqlx::Result<Vec<(String, u32)>> {
-    let query = "SELECT airport, departed FROM by_airport_1 ORDER BY airport";
-    sqlx::query_as(query).fetch_all(file).await
+// ANCHOR: query
+pub async fn departed(store: &SqlxStore) -> Result<(Vec<(String, u32)>, Cursor)> {
+    store
+        .query("by_airport", |mut tx| {
+            async move {
+                let query = "SELECT airport, departed FROM by_airport_1 ORDER BY airport";
+                Ok(sqlx::query_as(query).fetch_all(&mut *tx).await?)
+            }
+            .boxed()
+        })
+        .await
 }
+// ANCHOR_END: query

@@ -1,11 +1,8 @@
 //! The same table in another form: it also knows how late flights were.
 
-use std::path::Path;
-
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, FilterItem, Projection};
-use downlink_rusqlite::Tx;
-use rusqlite::Connection;
+use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
 
@@ -57,15 +54,28 @@ impl Projection for ByAirport {
     }
 }
 
-/// The table: airport, departures, and the minutes that they were late in all.
-/// Blocks while it reads.
+/// The table: airport, departures, and the minutes that they were late in all;
+/// and up to where it is made. Version 1 does not know the minutes.
 ///
 /// # Errors
 ///
-/// Those of SQLite.
-pub fn departed(path: &Path) -> rusqlite::Result<Vec<(String, u32, u32)>> {
-    let file = Connection::open(path)?;
-    let sql = "SELECT airport, departed, late FROM by_airport_2 ORDER BY airport";
-    let mut query = file.prepare(sql)?;
-    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+/// Those of [`RusqliteStore::query`].
+///
+/// # Cancel safety
+///
+/// Has no effects.
+// ANCHOR: query
+pub async fn departed(store: &RusqliteStore) -> Result<(Vec<(String, u32, u32)>, Cursor)> {
+    store
+        .query("by_airport", |tx| {
+            let sql = match tx.version() {
+                1 => "SELECT airport, departed, 0 FROM by_airport_1 ORDER BY airport",
+                _ => "SELECT airport, departed, late FROM by_airport_2 ORDER BY airport",
+            };
+            let mut query = tx.prepare(sql)?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
 }
+// ANCHOR_END: query

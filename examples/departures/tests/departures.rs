@@ -12,7 +12,6 @@ use downlink::{
     ProjectionStore,
 };
 use downlink_rusqlite::RusqliteStore;
-use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -64,12 +63,15 @@ async fn departures_are_in_the_table() -> Result<(), BoxError> {
     let path = folder.path().join("flights.db");
     let store = downlink_rusqlite::open(&path).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
-    let board = hub.project(ByAirport, store).start()?;
+    let board = hub.project(ByAirport, store.clone()).start()?;
 
     let departed = FlightEvent::FlightDeparted { from: "EWR".into(), late: 2 };
     let appended = hub.append("flight-UA1545", Expected::Any, [departed]).await?;
+    board.wait_live().await?;
     board.wait_for(appended.cursor).await?;
-    assert_eq!(through_rusqlite::departed(&path)?, [("EWR".to_owned(), 1)]);
+    let (rows, cursor) = through_rusqlite::departed(&store).await?;
+    assert_eq!(rows, [("EWR".to_owned(), 1)]);
+    assert_eq!(cursor, appended.cursor);
     Ok(())
 }
 // ANCHOR_END: sql
@@ -80,13 +82,14 @@ async fn both_drivers_make_the_same_table() {
     let path = desk.path();
     let store = downlink_sqlx::open(&path).await.unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
-    let board = hub.project(through_sqlx::ByAirport, store).start().unwrap();
+    let board = hub.project(through_sqlx::ByAirport, store.clone()).start().unwrap();
     let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();
+    board.wait_live().await.unwrap();
 
-    let mut file = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
-    assert_eq!(through_sqlx::departed(&mut file).await.unwrap(), expected());
-    assert_eq!(through_rusqlite::departed(&path).unwrap(), expected());
+    assert_eq!(through_sqlx::departed(&store).await.unwrap(), (expected(), departed));
+    let other = downlink_rusqlite::open(&path).await.unwrap();
+    assert_eq!(through_rusqlite::departed(&other).await.unwrap(), (expected(), departed));
 }
 
 #[tokio::test]
@@ -118,7 +121,8 @@ async fn an_event_that_cannot_be_read_is_passed_over() {
     // ANCHOR_END: unreadable
     let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();
-    assert_eq!(through_rusqlite::departed(&desk.path()).unwrap(), expected());
+    board.wait_live().await.unwrap();
+    assert_eq!(through_rusqlite::departed(&store).await.unwrap(), (expected(), departed));
 
     // ANCHOR: dead_letters
     let letters = board.dead_letters(Position::ZERO, 100).await.unwrap();
@@ -146,7 +150,7 @@ async fn a_second_version_takes_over_when_it_is_complete() {
     let version = store.live("by_airport").await.unwrap();
     // ANCHOR_END: live
     assert_eq!(version, Some(2));
-    let late: Vec<_> = version_2::departed(&desk.path()).unwrap();
+    let (late, _) = version_2::departed(&store).await.unwrap();
     assert_eq!(late.iter().map(|(.., late)| late).sum::<u32>(), 8);
 }
 

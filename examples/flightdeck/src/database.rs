@@ -1,10 +1,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use downlink::{Bus, Error, ErrorKind, EventStore, Hub, ProjectionBuilder, Result};
+use downlink::{Bus, EventStore, Hub, ProjectionBuilder, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
-use tokio::task::spawn_blocking;
 
 use crate::Driver;
 use crate::views::{
@@ -82,24 +81,12 @@ impl Database {
         }
     }
 
-    /// Reads a model and its checkpoint, in one statement and so of one moment.
+    /// Reads a model and its checkpoint, both of one moment.
     pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
-        let answer = match self {
-            Self::Rusqlite(store, _) => {
-                let path = store.path().to_owned();
-                let asked = spawn_blocking(move || through_rusqlite::ask(&path, model, &wanted));
-                asked.await.unwrap_or_else(|panic| Err(panic.into()))
-            }
-            Self::Sqlx(store, _) => through_sqlx::ask(store.path(), model, &wanted).await,
-        };
-        let failed = |error| {
-            let message = format!("the read model '{}' cannot be read: ask again", model.name);
-            Error::with_source(ErrorKind::Unavailable, message, error)
-        };
-        answer.map_err(failed)?.ok_or_else(|| {
-            let message = format!("the read model '{}' is not there yet: ask again", model.name);
-            Error::new(ErrorKind::Unavailable, message)
-        })
+        match self {
+            Self::Rusqlite(store, _) => through_rusqlite::ask(store, model, wanted).await,
+            Self::Sqlx(store, _) => through_sqlx::ask(store, model, wanted).await,
+        }
     }
 
     /// Stores what waits and closes the file.

@@ -23,5 +23,7 @@ pub(crate) mod driver {
 
 #[path = "../../../sqlite-schema/tests/driver/support.rs"]
 mod shared;
+mod tally;
 
 pub(crate) use shared::*;
+pub(crate) use tally::*;

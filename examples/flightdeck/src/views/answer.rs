@@ -1,4 +1,4 @@
-use downlink::{BoxError, Cursor};
+use downlink::{Cursor, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -19,8 +19,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(cursor: &str, rows: String) -> Result<Self, BoxError> {
-        Ok(Self { cursor: cursor.parse()?, rows: RawValue::from_string(rows)? })
+    pub(super) fn new(rows: String, cursor: Cursor) -> Result<Self> {
+        let corrupt =
+            |error| Error::with_source(ErrorKind::Corrupt, "the rows are not JSON", error);
+        Ok(Self { cursor, rows: RawValue::from_string(rows).map_err(corrupt)? })
     }
 }
 

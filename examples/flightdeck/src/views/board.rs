@@ -33,15 +33,13 @@ pub(crate) static BOARD: Model = Model {
         "CREATE INDEX board_1_changed ON board_1 (changed)",
     ],
     writes,
-    query: "SELECT checkpoint, (
-            SELECT json_group_array(json_object(
-                'id', flight, 'version', version, 'airline', airline, 'from', airport, 'to', dest,
-                'city', city, 'aircraft', aircraft, 'gate', gate, 'scheduled', scheduled,
-                'arrives', arrives, 'departs', departs, 'landed', landed, 'status', status,
-                'wasDiverted', json(iif(diverted, 'true', 'false')), 'changed', changed
-            )) FROM board_1
-            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
-        ) FROM downlink_projections WHERE name = 'board' AND version = 1",
+    query: "SELECT json_group_array(json_object(
+            'id', flight, 'version', version, 'airline', airline, 'from', airport, 'to', dest,
+            'city', city, 'aircraft', aircraft, 'gate', gate, 'scheduled', scheduled,
+            'arrives', arrives, 'departs', departs, 'landed', landed, 'status', status,
+            'wasDiverted', json(iif(diverted, 'true', 'false')), 'changed', changed
+        )) FROM board_1
+        WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)",
 };
 
 const ADD: &str = "INSERT OR REPLACE INTO board_1

@@ -2,14 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Hub, ProjectionHandle, Result};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Answer, BOARD, Model, PUNCTUALITY, ROUTES, Wanted};
 use crate::Database;
 
-/// Questions that are answered at the same time; each opens the file.
-const AT_ONCE: usize = 4;
 /// How long a program that starts waits for its read models.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -20,7 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Views {
     database: Database,
     kept: Arc<[ProjectionHandle; 3]>,
-    turns: Arc<Semaphore>,
 }
 
 impl Views {
@@ -28,8 +24,7 @@ impl Views {
     pub(crate) fn start(hub: &Hub, database: &Database) -> Result<Self> {
         let keep = |model| database.project(hub, model).start();
         let kept = [keep(&BOARD)?, keep(&PUNCTUALITY)?, keep(&ROUTES)?];
-        let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Ok(Self { database: database.clone(), kept: kept.into(), turns })
+        Ok(Self { database: database.clone(), kept: kept.into() })
     }
 
     /// The projections, to see how far they are.
@@ -52,7 +47,6 @@ impl Views {
     /// What a model has, and up to which event.
     pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
         self.is_complete(model)?;
-        let _turn = self.turns.acquire().await.expect("nobody closes it");
         self.database.ask(model, wanted).await
     }
 

@@ -1,4 +1,4 @@
-use downlink::{Filter, FilterItem};
+use downlink::{Error, ErrorKind, Filter, FilterItem, Result};
 
 use super::happened::Happened;
 
@@ -12,7 +12,7 @@ pub(crate) struct Model {
     pub(super) prepare: &'static [&'static str],
     /// What an event changes.
     pub(super) writes: fn(&Happened<'_>) -> Vec<Write>,
-    /// A query with one row: the checkpoint, and the rows as a JSON array.
+    /// A query with one row: the rows of the model as a JSON array.
     /// `?1` and `?2` are an airport and an airline, or NULL for all.
     pub(crate) query: &'static str,
 }
@@ -36,6 +36,19 @@ impl Model {
     /// The events of flights.
     pub(super) fn filter() -> Filter {
         FilterItem::new().with_stream_prefix("flight-").expect("a prefix that is a name").into()
+    }
+
+    /// Refuses to read this model while another version of it is the live one.
+    pub(super) fn check(&self, live: u32) -> Result<()> {
+        if live == self.version {
+            return Ok(());
+        }
+        let Self { name, version, .. } = self;
+        let message = format!(
+            "the read model '{name}' has version {live} and this program reads {version}: \
+             ask one of that release"
+        );
+        Err(Error::new(ErrorKind::Unavailable, message))
     }
 }
 

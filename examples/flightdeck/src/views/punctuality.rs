@@ -27,19 +27,17 @@ pub(crate) static PUNCTUALITY: Model = Model {
         ) STRICT, WITHOUT ROWID",
     ],
     writes,
-    query: "SELECT checkpoint, (
-            SELECT json_group_array(json_object(
-                'airline', airline, 'departed', departed, 'onTime', on_time,
-                'minutesLate', minutes_late, 'cancelled', cancelled, 'diverted', diverted
-            ) ORDER BY departed DESC, airline) FROM (
-                SELECT airline, sum(departed) AS departed, sum(on_time) AS on_time,
-                    sum(minutes_late) AS minutes_late, sum(cancelled) AS cancelled,
-                    sum(diverted) AS diverted
-                FROM punctuality_1
-                WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
-                GROUP BY airline
-            )
-        ) FROM downlink_projections WHERE name = 'punctuality' AND version = 1",
+    query: "SELECT json_group_array(json_object(
+            'airline', airline, 'departed', departed, 'onTime', on_time,
+            'minutesLate', minutes_late, 'cancelled', cancelled, 'diverted', diverted
+        ) ORDER BY departed DESC, airline) FROM (
+            SELECT airline, sum(departed) AS departed, sum(on_time) AS on_time,
+                sum(minutes_late) AS minutes_late, sum(cancelled) AS cancelled,
+                sum(diverted) AS diverted
+            FROM punctuality_1
+            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
+            GROUP BY airline
+        )",
 };
 
 const WAIT: &str =

@@ -18,18 +18,16 @@ pub(crate) static ROUTES: Model = Model {
         ) STRICT, WITHOUT ROWID",
     ],
     writes,
-    query: "SELECT checkpoint, (
-            SELECT json_group_array(json_object(
-                'from', airport, 'to', dest, 'city', city, 'departed', departed
-            ) ORDER BY departed DESC, airport, dest) FROM (
-                SELECT airport, dest, max(city) AS city, sum(departed) AS departed
-                FROM routes_1
-                WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
-                GROUP BY airport, dest
-                ORDER BY sum(departed) DESC, airport, dest
-                LIMIT 10
-            )
-        ) FROM downlink_projections WHERE name = 'routes' AND version = 1",
+    query: "SELECT json_group_array(json_object(
+            'from', airport, 'to', dest, 'city', city, 'departed', departed
+        ) ORDER BY departed DESC, airport, dest) FROM (
+            SELECT airport, dest, max(city) AS city, sum(departed) AS departed
+            FROM routes_1
+            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
+            GROUP BY airport, dest
+            ORDER BY sum(departed) DESC, airport, dest
+            LIMIT 10
+        )",
 };
 
 const KNOW: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)

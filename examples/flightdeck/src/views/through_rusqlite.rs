@@ -1,10 +1,8 @@
-use std::path::Path;
-
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, Projection};
-use downlink_rusqlite::Tx;
+use downlink::{BoxError, Event, Filter, Projection, Result};
+use downlink_rusqlite::{RusqliteStore, Tx};
+use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
 use super::happened::Happened;
 use super::model::{Model, Value};
@@ -59,16 +57,18 @@ impl From<Value> for SqlValue {
     }
 }
 
-/// Asks the file that is at `path` now, which may have been replaced.
-pub(crate) fn ask(path: &Path, model: &Model, wanted: &Wanted) -> Result<Option<Answer>, BoxError> {
-    // To read a file of other processes, SQLite writes beside it.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.pragma_update(None, "query_only", true)?;
-    let row = connection
-        .query_row(model.query, (&wanted.airport, &wanted.airline), |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+/// The rows of a model that are wanted, and up to which event they are made.
+pub(crate) async fn ask(
+    store: &RusqliteStore,
+    model: &'static Model,
+    wanted: Wanted,
+) -> Result<Answer> {
+    let (rows, cursor) = store
+        .query(model.name, move |tx| {
+            model.check(tx.version())?;
+            let mut query = tx.prepare_cached(model.query)?;
+            Ok(query.query_row((wanted.airport, wanted.airline), |row| row.get(0))?)
         })
-        .optional()?;
-    row.map(|(cursor, rows)| Answer::new(&cursor, rows)).transpose()
+        .await?;
+    Answer::new(rows, cursor)
 }

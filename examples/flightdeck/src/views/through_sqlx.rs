@@ -1,10 +1,7 @@
-use std::path::Path;
-
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, Projection};
-use downlink_sqlx::Tx;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
+use downlink::{BoxError, Event, Filter, Projection, Result};
+use downlink_sqlx::{SqlxStore, Tx};
+use futures::FutureExt;
 
 use super::happened::Happened;
 use super::model::{Model, Value};
@@ -56,19 +53,21 @@ impl Projection for ThroughSqlx {
     }
 }
 
-/// Asks the file that is at `path` now, which may have been replaced.
+/// The rows of a model that are wanted, and up to which event they are made.
 pub(crate) async fn ask(
-    path: &Path,
-    model: &Model,
-    wanted: &Wanted,
-) -> Result<Option<Answer>, BoxError> {
-    let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
-    let mut connection: SqliteConnection = options.disable_statement_logging().connect().await?;
-    let row: Option<(String, String)> = sqlx::query_as(model.query)
-        .bind(&wanted.airport)
-        .bind(&wanted.airline)
-        .fetch_optional(&mut connection)
+    store: &SqlxStore,
+    model: &'static Model,
+    wanted: Wanted,
+) -> Result<Answer> {
+    let (rows, cursor) = store
+        .query(model.name, move |mut tx| {
+            async move {
+                model.check(tx.version())?;
+                let query = sqlx::query_scalar(model.query);
+                Ok(query.bind(wanted.airport).bind(wanted.airline).fetch_one(&mut *tx).await?)
+            }
+            .boxed()
+        })
         .await?;
-    connection.close().await?;
-    row.map(|(cursor, rows)| Answer::new(&cursor, rows)).transpose()
+    Answer::new(rows, cursor)
 }

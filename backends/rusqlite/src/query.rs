@@ -1,0 +1,178 @@
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use downlink::{BoxError, Cursor, Error, ProjectionId, Result};
+use downlink_sqlite_schema::{
+    INSTRUCTIONS_BETWEEN_LOOKS, ProjectionRow, QueryLimit, Waiting, not_live, query_failed,
+    query_has_meddled, query_panicked, sql,
+};
+use rusqlite::Connection;
+
+use crate::error::failed;
+use crate::projections::{driver_error, live};
+use crate::store::RusqliteStore;
+use crate::tx::Tx;
+
+/// The transaction in which a read model is queried: a [`rusqlite::Connection`]
+/// that reads one moment of the file.
+///
+/// SQLite refuses it everything that writes, and to begin, commit or roll back,
+/// to attach databases and to set pragmas. Everything that it reads is as it was
+/// at [`cursor`](Self::cursor).
+pub struct ReadTx<'a> {
+    connection: &'a Connection,
+    version: u32,
+    cursor: Cursor,
+}
+
+impl ReadTx<'_> {
+    /// The live version of the projection. A program that may meet more than
+    /// one chooses its tables by this.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Up to where the live version is made.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+}
+
+impl Deref for ReadTx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl fmt::Debug for ReadTx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTx")
+            .field("version", &self.version)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RusqliteStore {
+    /// Queries the read model of the projection with this name, and returns
+    /// what `work` made of it together with the cursor of its live version, both
+    /// of one moment: the rows are the fold of the log up to the cursor.
+    /// Whoever follows the log from there misses nothing.
+    ///
+    /// `work` runs on a thread and a connection for queries; as many run at once
+    /// as [`Options::with_readers`](crate::Options::with_readers) says, and
+    /// others wait for their turn. SQLite is stopped when `work` takes longer
+    /// than [`Options::with_query_limit`](crate::Options::with_query_limit),
+    /// 5 s by default; what `work` does besides, nobody stops.
+    ///
+    /// # Errors
+    ///
+    /// - [`Invalid`](downlink::ErrorKind::Invalid) if there is no projection with this name, and
+    ///   if `work` writes, or meddles with its transaction;
+    /// - [`Unavailable`](downlink::ErrorKind::Unavailable) while no version of it is complete, and
+    ///   if the store is closed or the file cannot be opened;
+    /// - [`TooLarge`](downlink::ErrorKind::TooLarge) if it takes too long;
+    /// - what `work` returns, if that is an [`Error`]; else
+    ///   [`Backend`](downlink::ErrorKind::Backend) with its error as the source, also for a panic;
+    /// - [`Busy`](downlink::ErrorKind::Busy) and [`Corrupt`](downlink::ErrorKind::Corrupt) as for a
+    ///   read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects. If the future is dropped, SQLite is stopped soon.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(store: downlink_rusqlite::RusqliteStore) -> downlink::Result<()> {
+    /// let (departed, cursor) = store
+    ///     .query("by_airport", |tx| {
+    ///         let sql = "SELECT departed FROM by_airport_1 WHERE airport = 'EWR'";
+    ///         Ok(tx.query_row(sql, (), |row| row.get::<_, u32>(0))?)
+    ///     })
+    ///     .await?;
+    /// println!("{departed} have left Newark, as of {cursor}");
+    /// # Ok(()) }
+    /// ```
+    pub async fn query<T, F>(&self, projection: &str, work: F) -> Result<(T, Cursor)>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadTx<'_>) -> Result<T, BoxError> + Send + 'static,
+    {
+        let id = ProjectionId::new(projection, 0)?;
+        let limit = self.options().query_limit();
+        let (waiting, abandoned) = Waiting::new();
+        let answer = self
+            .readers()
+            .query(move |tx| query(tx, &id, &QueryLimit::start(limit, abandoned), work))
+            .await;
+        drop(waiting);
+        answer
+    }
+}
+
+/// Runs `work` in a transaction, and ends it whatever comes.
+fn query<T>(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    limit: &QueryLimit,
+    work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
+) -> Result<(T, Cursor)> {
+    let doing = "query a read model";
+    // Not prepared once for all: code that is guarded would find them.
+    tx.execute_batch(sql::BEGIN_READ).map_err(failed(doing))?;
+    let row = find_live(tx, id)?;
+    stop_at(tx, limit).map_err(failed(doing))?;
+    let value = tx.guarded(|tx| run(tx, id, row, work));
+    tx.progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
+    if limit.has_stopped() {
+        return Err(limit.too_slow(id));
+    }
+    let value = value?;
+    if tx.is_autocommit() {
+        return Err(query_has_meddled(id));
+    }
+    tx.execute_batch(sql::ROLLBACK).map_err(failed(doing))?;
+    Ok((value, row.checkpoint))
+}
+
+fn find_live(connection: &Connection, id: &ProjectionId) -> Result<ProjectionRow> {
+    if let Some(row) = live(connection, id)? {
+        return Ok(row);
+    }
+    let is_known = connection
+        .query_row(sql::IS_PROJECTED, [id.name()], |row| row.get(0))
+        .map_err(failed("look up a projection"))?;
+    Err(not_live(id, is_known))
+}
+
+fn stop_at(connection: &Connection, limit: &QueryLimit) -> rusqlite::Result<()> {
+    let limit = limit.clone();
+    connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(move || limit.must_stop()))
+}
+
+/// A panic is caught here: the thread serves others, too.
+fn run<T>(
+    connection: &Connection,
+    id: &ProjectionId,
+    row: ProjectionRow,
+    work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
+) -> Result<T> {
+    let tx = ReadTx { connection, version: row.version, cursor: row.checkpoint };
+    match catch_unwind(AssertUnwindSafe(|| work(&tx))) {
+        Ok(result) => result.map_err(|error| refused(id, error)),
+        Err(panic) => Err(query_panicked(id, &*panic)),
+    }
+}
+
+fn refused(id: &ProjectionId, error: BoxError) -> Error {
+    let code = driver_error(&*error)
+        .and_then(rusqlite::Error::sqlite_error)
+        .map(|error| error.extended_code);
+    query_failed(id, code, error)
+}

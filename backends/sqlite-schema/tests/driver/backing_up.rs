@@ -1,0 +1,217 @@
+//! Copies of a log that is written to meanwhile.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::driver::{self, Store, verify};
+use crate::support::{Place, Tally, all, ask, chain, stored};
+use downlink::{
+    Append, ContentType, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read,
+};
+use futures::{FutureExt, poll};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+impl Place {
+    fn backup(&self) -> PathBuf {
+        self.folder.path().join("backup.db")
+    }
+
+    /// What is in the folder beside the store's own files.
+    fn others(&self) -> Vec<String> {
+        let names = fs::read_dir(self.folder.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.starts_with("flights.db")).collect()
+    }
+}
+
+/// Some megabytes, so that a copy takes a while.
+async fn fill(store: &Store) {
+    let binary = ContentType::new("application/octet-stream").unwrap();
+    for _ in 0..40 {
+        let photo = || NewEvent::with_bytes("Photo", binary.clone(), vec![7; 50_000]).unwrap();
+        let photos: Vec<_> = (0..20).map(|_| photo()).collect();
+        store.append(Append::to("photos", Expected::Any, photos).unwrap()).await.unwrap();
+    }
+}
+
+async fn log(store: &Store) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let after = events.last().map_or(downlink::Cursor::START, Event::cursor);
+        let page = store.read(Read::log().resume(after)).await.unwrap();
+        if page.events.is_empty() {
+            return events;
+        }
+        events.extend(page.events);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
+    let place = Place::new();
+    let store = place.open().await;
+    fill(&store).await;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let projection = hub.project(Tally(1), store.clone()).start().unwrap();
+    projection.wait_live().await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let appenders: Vec<_> = (0..64)
+        .map(|task| {
+            let (store, stopped) = (store.clone(), stopped.clone());
+            tokio::spawn(async move {
+                while !*stopped.borrow() {
+                    stored(&store, &format!("flight-{task}"), 1).await;
+                }
+            })
+        })
+        .collect();
+    let before = store.head().await.unwrap();
+    let backup = store.backup(place.backup()).await.unwrap();
+    let after = store.head().await.unwrap();
+    stop.send(true).unwrap();
+    for appender in appenders {
+        appender.await.unwrap();
+    }
+    hub.shutdown().await;
+    assert!(before <= backup.report.head && backup.report.head < after, "{backup:?}");
+    assert_eq!(place.others(), ["backup.db"]);
+    let report = verify(place.backup()).await.unwrap();
+    assert!(report.is_sound() && report == backup.report, "{report}");
+
+    let copy = driver::open(place.backup()).await.unwrap();
+    let (whole, prefix) = (log(&store).await, log(&copy).await);
+    assert_eq!(prefix.last().unwrap().cursor(), backup.report.head);
+    assert_eq!(prefix[..], whole[..prefix.len()]);
+    // The read model came along, as it was.
+    let (_, cursor) = ask(&copy, &[], |_| "SELECT 'here'".into()).await.unwrap();
+    assert!(cursor <= backup.report.head);
+    stored(&copy, "flight-0", 1).await;
+    assert!(copy.verify().await.unwrap().is_sound());
+    copy.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_replaces_no_file() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    let before = all(&store).await;
+    let wal = place.folder.path().join("backup.db-wal");
+    for (name, taken) in [
+        (place.backup(), place.backup()),
+        (place.backup(), wal),
+        (place.path.clone(), place.path.clone()),
+    ] {
+        let is_own = taken == place.path;
+        if !is_own {
+            fs::write(&taken, "mine").unwrap();
+        }
+        let error = store.backup(&name).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{}", chain(&error));
+        assert!(error.to_string().contains(taken.to_str().unwrap()), "{error}");
+        let source = std::error::Error::source(&error).unwrap();
+        let source: &io::Error = source.downcast_ref().unwrap();
+        assert_eq!(source.kind(), io::ErrorKind::AlreadyExists);
+        if !is_own {
+            assert_eq!(fs::read_to_string(&taken).unwrap(), "mine");
+            fs::remove_file(taken).unwrap();
+        }
+    }
+    assert!(place.others().is_empty());
+    assert_eq!(all(&store).await, before);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_told() {
+    let place = Place::new();
+    let store = place.open().await;
+    let nowhere = place.folder.path().join("missing/backup.db");
+    let error = store.backup(nowhere).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_backup_leaves_no_file() {
+    let place = Place::new();
+    let store = place.open().await;
+    fill(&store).await;
+    // Given up at once, in the middle of the copy, and while it is verified.
+    for moment in 0..3 {
+        let reached = Arc::new(Notify::new());
+        let told = Arc::clone(&reached);
+        let mut backup = store
+            .backup_with(place.backup(), move |progress| {
+                if (progress.done == progress.total) == (moment == 2) {
+                    told.notify_one();
+                }
+            })
+            .boxed();
+        assert!(poll!(&mut backup).is_pending());
+        if moment > 0 {
+            tokio::select! {
+                () = reached.notified() => {}
+                done = &mut backup => panic!("never told: {done:?}"),
+            }
+        }
+        drop(backup);
+        let gone = async {
+            while !place.others().is_empty() {
+                assert!(!place.backup().exists() || moment == 2);
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), gone).await.expect("what was written is removed");
+    }
+    store.backup(place.backup()).await.unwrap();
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn progress_rises_to_the_size_of_the_copy() {
+    let place = Place::new();
+    let store = place.open().await;
+    fill(&store).await;
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&all);
+    let tell = move |progress| told.lock().unwrap().push(progress);
+    let backup = store.backup_with(place.backup(), tell).await.unwrap();
+    let all = all.lock().unwrap();
+    assert!(all.is_sorted_by_key(|progress| progress.done), "{all:?}");
+    let last = all.last().unwrap();
+    assert_eq!((last.done, last.total), (backup.bytes, backup.bytes));
+    assert_eq!(backup.bytes, fs::metadata(place.backup()).unwrap().len());
+}
+
+#[tokio::test]
+async fn a_panic_while_progress_is_told_leaves_no_file() {
+    let place = Place::new();
+    let store = place.open().await;
+    fill(&store).await;
+    let tell = |_| panic!("no such gate");
+    let error = store.backup_with(place.backup(), tell).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend, "{}", chain(&error));
+    assert!(place.others().is_empty());
+    store.backup(place.backup()).await.unwrap();
+}
+
+/// What an application keeps in tables without a key is found by row id.
+#[tokio::test]
+async fn row_ids_are_kept() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    let table =
+        "CREATE TABLE gates (gate); INSERT INTO gates (rowid, gate) VALUES (7, 'C71'), (99, 'A1')";
+    place.sql().execute_batch(table).unwrap();
+    store.backup(place.backup()).await.unwrap();
+    let copy = rusqlite::Connection::open(place.backup()).unwrap();
+    let rows: String = copy
+        .query_row("SELECT group_concat(concat(rowid, gate)) FROM gates", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, "7C71,99A1");
+}

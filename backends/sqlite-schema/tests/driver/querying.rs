@@ -1,0 +1,248 @@
+//! Queries of read models: rows and cursor of one moment, and nothing else.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::driver::{Options, Store};
+use crate::support::{Place, Tally, all, append, ask, chain, panic_in_query, run, stored};
+use downlink::{
+    Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, ProjectionId, ProjectionStore,
+    Read, Result, Step, Stepped,
+};
+use futures::{FutureExt, TryStreamExt, poll};
+use tokio::time::timeout;
+
+/// All streams with the number of their events, as one text.
+fn tally(version: u32) -> String {
+    format!(
+        "SELECT coalesce((SELECT group_concat(line, ' ') FROM \
+         (SELECT concat(stream, ':', events) AS line FROM tally_{version} ORDER BY stream)), '')"
+    )
+}
+
+/// The same, made of the log.
+fn fold<'a>(log: impl Iterator<Item = &'a Event>) -> String {
+    let mut streams = BTreeMap::<String, u32>::new();
+    log.for_each(|event| *streams.entry(event.stream().to_string()).or_default() += 1);
+    let lines: Vec<_> =
+        streams.iter().map(|(stream, events)| format!("{stream}:{events}")).collect();
+    lines.join(" ")
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_mins(1), future).await.expect("an answer in time")
+}
+
+/// Has a version of the tally apply everything up to a position.
+async fn apply_up_to(store: &Store, version: u32, last: u64) -> Cursor {
+    let projection: Arc<dyn Projection<Tx = _>> = Arc::new(Tally(version));
+    let id = ProjectionId::new("tally", version).unwrap();
+    let from = store.checkpoint(&id).await.unwrap();
+    let wanted =
+        |event: &Event| event.position() > from.position() && event.position().get() <= last;
+    let events: Vec<_> = all(store).await.events.into_iter().filter(wanted).collect();
+    let to = events.last().unwrap().cursor();
+    let stepped = store.step(&projection, Step::new(from, to, events)).await.unwrap();
+    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    to
+}
+
+/// A store with a live tally of three events of one stream.
+async fn with_tally(place: &Place, options: Options) -> (Store, Cursor) {
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 3).await;
+    let cursor = apply_up_to(&store, 1, 3).await;
+    store.make_live(&ProjectionId::new("tally", 1).unwrap()).await.unwrap();
+    (store, cursor)
+}
+
+async fn goes_on(store: &Store, cursor: Cursor) {
+    let answer = soon(ask(store, &[], tally)).await.unwrap();
+    assert_eq!(answer, ((1, "flight-UA1545:3".into()), cursor));
+    stored(store, "flight-UA1545", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+/// **Law.** However fast a projection runs, the rows of a query are the fold of
+/// the log up to its cursor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_the_fold_up_to_the_cursor() {
+    let place = Place::new();
+    let store = place.open().await;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let projection = hub.project(Tally(1), store.clone()).start().unwrap();
+    projection.wait_live().await.unwrap();
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for round in 0..400_u32 {
+                stored(&store, &format!("flight-{}", round % 13), 1 + round as usize % 5).await;
+            }
+        }
+    });
+    let mut answers = Vec::new();
+    while !appending.is_finished() {
+        answers.push(soon(ask(&store, &["SELECT 1"], tally)).await.unwrap());
+    }
+    appending.await.unwrap();
+    let log: Vec<Event> = hub.events(Read::log()).try_collect().await.unwrap();
+    let mut cursors: Vec<_> = answers.iter().map(|(_, cursor)| *cursor).collect();
+    for ((_, rows), cursor) in answers {
+        let seen = log.partition_point(|event| event.cursor() <= cursor);
+        assert_eq!(rows, fold(log[..seen].iter()), "at {cursor}");
+    }
+    cursors.dedup();
+    assert!(cursors.len() > 10, "the projection was hardly seen running: {}", cursors.len());
+    hub.shutdown().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn the_live_version_answers() {
+    let place = Place::new();
+    let (store, first) = with_tally(&place, Options::new()).await;
+    let second = apply_up_to(&store, 2, 2).await;
+    let live = ask(&store, &[], tally).await.unwrap();
+    assert_eq!(live, ((1, "flight-UA1545:3".into()), first));
+    store.make_live(&ProjectionId::new("tally", 2).unwrap()).await.unwrap();
+    let live = ask(&store, &[], tally).await.unwrap();
+    assert_eq!(live, ((2, "flight-UA1545:2".into()), second));
+}
+
+#[tokio::test]
+async fn a_read_model_that_is_not_there_is_told() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 3).await;
+    let unknown = run(&store, "tally", "SELECT 1").await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Invalid);
+    assert!(unknown.to_string().contains("no read model 'tally'"), "{unknown}");
+    apply_up_to(&store, 1, 2).await;
+    let incomplete = run(&store, "tally", "SELECT 1").await.unwrap_err();
+    assert_eq!(incomplete.kind(), ErrorKind::Unavailable);
+    assert!(incomplete.to_string().contains("still being built"), "{incomplete}");
+    assert_eq!(run(&store, "", "SELECT 1").await.unwrap_err().kind(), ErrorKind::Invalid);
+    store.close().await;
+    let closed = run(&store, "tally", "SELECT 1").await.unwrap_err();
+    assert_eq!(closed.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_query_cannot_write() {
+    let place = Place::new();
+    let (store, cursor) = with_tally(&place, Options::new()).await;
+    for write in [
+        "INSERT INTO tally_1 VALUES ('flight-AA1', 1)",
+        "DELETE FROM tally_1",
+        "DELETE FROM downlink_events",
+        "UPDATE projections SET live = 0",
+        "CREATE TABLE mine (a)",
+        "CREATE TEMP TABLE tally_1 (a)",
+        "DROP TABLE tally_1",
+        "VACUUM",
+    ] {
+        let error = run(&store, "tally", write).await.unwrap_err();
+        let is_told = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Backend);
+        assert!(is_told, "{write}: {}", chain(&error));
+    }
+    goes_on(&store, cursor).await;
+}
+
+#[tokio::test]
+async fn a_query_that_unlocks_its_connection_changes_nothing() {
+    let place = Place::new();
+    let (store, cursor) = with_tally(&place, Options::new()).await;
+    const WRITE: &str = "INSERT INTO tally_1 VALUES ('flight-AA1', 1)";
+    const UNLOCK: &str = "PRAGMA query_only = OFF";
+    let attempts: [&'static [&'static str]; 4] = [
+        &[UNLOCK, WRITE],
+        &[UNLOCK, WRITE, "COMMIT"],
+        &["COMMIT", UNLOCK, WRITE],
+        &["ROLLBACK", UNLOCK, WRITE, "BEGIN", WRITE, "COMMIT", "BEGIN"],
+    ];
+    for attempt in attempts {
+        // Over one driver each statement is refused, over the other the answer is.
+        if let Ok(answer) = ask(&store, attempt, tally).await {
+            assert_eq!(answer, ((1, "flight-UA1545:3".into()), cursor), "{attempt:?}");
+        }
+        let rows = ask(&store, &[], tally).await.unwrap();
+        assert_eq!(rows, ((1, "flight-UA1545:3".into()), cursor), "{attempt:?}");
+    }
+    goes_on(&store, cursor).await;
+}
+
+#[tokio::test]
+async fn a_query_does_not_end_its_transaction() {
+    let place = Place::new();
+    let options = Options::new().with_readers(1);
+    let (store, cursor) = with_tally(&place, options).await;
+    for end in ["COMMIT", "END", "ROLLBACK", "COMMIT; BEGIN", "ROLLBACK; BEGIN IMMEDIATE"] {
+        let error = run(&store, "tally", end).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{end}: {}", chain(&error));
+        goes_on(&store, cursor).await;
+    }
+    for change in ["ATTACH ':memory:' AS other", "PRAGMA query_only = OFF"] {
+        let error = run(&store, "tally", change).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{change}: {}", chain(&error));
+    }
+    run(&store, "tally", "SAVEPOINT here; SELECT 1").await.unwrap();
+    goes_on(&store, cursor).await;
+}
+
+const ENDLESS: &str =
+    "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_stopped() {
+    let place = Place::new();
+    let options = Options::new().with_readers(1).with_query_limit(Duration::from_millis(100));
+    let (store, cursor) = with_tally(&place, options).await;
+    let stopped = |result: Result<Cursor>| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", chain(&error));
+        assert!(error.to_string().contains("with_query_limit"), "{error}");
+    };
+    stopped(soon(run(&store, "tally", ENDLESS)).await);
+    // Also if the code does not look at what SQLite says.
+    stopped(soon(ask(&store, &[ENDLESS], tally)).await.map(|answer| answer.1));
+    goes_on(&store, cursor).await;
+}
+
+#[tokio::test]
+async fn a_query_stops_when_its_caller_is_gone() {
+    let place = Place::new();
+    let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
+    let (store, cursor) = with_tally(&place, options).await;
+    for _ in 0..3 {
+        let mut waiting = run(&store, "tally", ENDLESS).boxed();
+        assert!(poll!(&mut waiting).is_pending());
+    }
+    goes_on(&store, cursor).await;
+}
+
+#[tokio::test]
+async fn a_panic_in_a_query_costs_no_reader() {
+    let place = Place::new();
+    let (store, cursor) = with_tally(&place, Options::new().with_readers(1)).await;
+    for _ in 0..3 {
+        let error = soon(panic_in_query(&store)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Backend);
+        assert!(error.to_string().contains("no such gate"), "{error}");
+    }
+    goes_on(&store, cursor).await;
+}
+
+#[tokio::test]
+async fn slow_queries_do_not_hold_up_reads_of_the_log() {
+    let place = Place::new();
+    let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
+    let (store, _) = with_tally(&place, options).await;
+    let mut waiting = run(&store, "tally", ENDLESS).boxed();
+    assert!(poll!(&mut waiting).is_pending());
+    soon(store.append(append("flight-UA1545", 1))).await.unwrap();
+    assert_eq!(soon(store.read(Read::log())).await.unwrap().events.len(), 4);
+    drop(waiting);
+    store.close().await;
+}
