@@ -79,6 +79,11 @@ impl Driver {
         }
     }
 
+    /// The connection of the open transaction.
+    pub(crate) fn connection(&mut self) -> Result<&mut Tx> {
+        self.slot.opened()
+    }
+
     fn transaction(&mut self) -> Result<Transaction<'_>> {
         let connection = self.slot.opened()?;
         Ok(Transaction { connection, cache: &mut self.cache, names: &mut self.names })

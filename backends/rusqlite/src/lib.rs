@@ -13,11 +13,13 @@ mod row;
 mod snapshot;
 mod store;
 mod stream;
+mod transaction;
 mod tx;
 mod verify;
 
 pub use bus::RusqliteBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
 pub use store::{Options, RusqliteStore, open};
+pub use transaction::Transaction;
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

@@ -2,10 +2,14 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use downlink::Result;
 use downlink_sqlite_schema::is_log_table;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+
+use crate::error::failed;
 
 /// The transaction in which a projection writes its read model: a
 /// [`rusqlite::Connection`] to the file of the log.
@@ -59,10 +63,21 @@ impl Tx {
 
     /// Runs foreign code, which SQLite refuses what is not its business.
     pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.is_guarded.store(true, Ordering::Relaxed);
+        self.guard(true);
         let result = work(self);
-        self.is_guarded.store(false, Ordering::Relaxed);
+        self.guard(false);
         result
+    }
+
+    /// Whether statements that are prepared from now on are foreign.
+    pub(crate) fn guard(&self, is_guarded: bool) {
+        self.is_guarded.store(is_guarded, Ordering::Relaxed);
+    }
+
+    /// Has SQLite interrupt statements that still run at this time.
+    pub(crate) fn interrupt_after(&self, steps: i32, until: Option<Instant>) -> Result<()> {
+        let is_late = until.map(|until| move || Instant::now() > until);
+        self.connection.progress_handler(steps, is_late).map_err(failed("set a deadline"))
     }
 }
 

@@ -131,6 +131,9 @@ impl commit::Driver for Driver {
 
     /// Lets sqlx know of the transaction, so that a job may nest others in it.
     async fn tx(&mut self) -> Result<&mut Tx> {
+        if self.open == Open::Job {
+            return self.slot.opened();
+        }
         let connection = self.slot.opened()?;
         self.open = Open::Job;
         let begun = connection.begin_with("SAVEPOINT downlink_job").await;

@@ -15,11 +15,13 @@ mod snapshot;
 mod span;
 mod store;
 mod stream;
+mod transaction;
 mod tx;
 mod verify;
 
 pub use bus::SqlxBus;
 pub use downlink_sqlite_schema::{BusOptions, Durability};
 pub use store::{Options, SqlxStore, open};
+pub use transaction::Transaction;
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

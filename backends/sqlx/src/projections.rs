@@ -11,7 +11,7 @@ use downlink::{
 };
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{
-    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, many, sql,
+    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, sql,
 };
 use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
@@ -20,6 +20,7 @@ use crate::driver::execute;
 use crate::error::{code, failed, meaning};
 use crate::guard::Guard;
 use crate::row::{Values, column};
+use crate::snapshot::log_shape;
 use crate::store::SqlxStore;
 use crate::tx::Tx;
 
@@ -166,10 +167,6 @@ async fn project(
 }
 
 const DOING: &str = "write a read model";
-
-async fn log_shape(tx: &mut Tx) -> sqlx::Result<String> {
-    sqlx::query_scalar(many::LOG_SHAPE).fetch_one(tx).await
-}
 
 /// A constraint of the projection's tables may be one that only COMMIT looks
 /// at.

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::commit::{Commits, Ending, Writer};
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::commit::{Commits, Ending, Transacted, Writer};
+use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,6 +15,7 @@ use crate::driver::Driver;
 use crate::guard::Guard;
 use crate::reader::Readers;
 use crate::snapshot::head;
+use crate::transaction::Transaction;
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify};
 
@@ -146,6 +147,89 @@ impl SqlxStore {
         work: impl for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<Ending<T>>> + Send + 'static,
     ) -> Result<T> {
         self.shared.writer.run(bytes, work).await
+    }
+
+    /// Runs `work` once, alone, in a transaction of its own: what it writes to
+    /// the application's tables and what it [appends](Transaction::append) is
+    /// stored together or not at all. It waits for its turn among the appends,
+    /// and they wait for it, so it should only await this transaction.
+    ///
+    /// An error, a panic and a failed commit leave neither rows nor events. If
+    /// `work` appends what had been stored before, all of it had been done: it
+    /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
+    /// without a certain outcome is resolved by the ids of the events. What
+    /// takes longer than five seconds is dropped and rolled back.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) from inside of such a
+    /// transaction, and if the tables of the log were written to;
+    /// [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
+    /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
+    /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;
+    /// [`OutcomeUnknown`](downlink::ErrorKind::OutcomeUnknown) if it appended nothing and the
+    /// commit ended without a certain outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, it takes its course.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use downlink::commit::Transacted;
+    /// use downlink::{Append, BoxError, Expected, NewEvent};
+    /// use futures::FutureExt;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("flights.db");
+    /// let store = downlink_sqlx::open(path).await?;
+    /// let taken: Transacted<()> = store
+    ///     .transact(|tx| {
+    ///         async move {
+    ///             let create = "CREATE TABLE IF NOT EXISTS gates (gate TEXT, flight TEXT)";
+    ///             sqlx::query(create).execute(tx.rows().await?).await?;
+    ///             let insert = "INSERT INTO gates VALUES ('C71', 'UA1545')";
+    ///             sqlx::query(insert).execute(tx.rows().await?).await?;
+    ///             let taken = NewEvent::with_json("GateTaken", r#"{"gate":"C71"}"#)?;
+    ///             tx.append(Append::to("flight-UA1545", Expected::Any, [taken])?).await?;
+    ///             Ok::<(), BoxError>(())
+    ///         }
+    ///         .boxed()
+    ///     })
+    ///     .await
+    ///     .expect("a free gate");
+    /// assert_eq!(taken, Transacted::Committed(()));
+    /// # store.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transact<T, E, F>(&self, work: F) -> Result<Transacted<T>, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Transaction<'_>) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        let guard = self.guard().clone();
+        let run = self.shared.writer.transact(0, |transaction| {
+            async move {
+                let mut transaction = Transaction::new(transaction, guard);
+                let outcome = work(&mut transaction).await;
+                // A meddler that returns is told; one that fails is rolled back anyway.
+                let ended = transaction.take_back().await;
+                Ok(match (outcome, ended) {
+                    (Ok(value), Ok(())) => Ending::Commit(Ok(value)),
+                    (Ok(_), Err(error)) => Ending::RollBack(Err(error.into())),
+                    (Err(error), _) => Ending::RollBack(Err(error)),
+                })
+            }
+            .boxed()
+        });
+        Ok(match run.await? {
+            Transacted::Committed(outcome) => Transacted::Committed(outcome?),
+            Transacted::Duplicate(original) => Transacted::Duplicate(original),
+        })
     }
 
     pub(crate) fn guard(&self) -> &Guard {

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use tracing::{error, warn};
 
-use super::batch::{Batch, Pending};
+use super::batch::{Batch, Pending, decide_and_insert};
 use super::job::AnyJob;
+use super::nested::Inside;
 use super::queue::{Load, Next, Queue};
-use super::{CommitFeed, CommitOutcome, Driver, Linger, LogHead, Plan, WriterOptions, scan};
-use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
+use super::transaction::{Transaction, Work};
+use super::{CommitFeed, CommitOutcome, Driver, Linger, Needs, Plan, WriterOptions};
+use crate::{Appended, Cursor, Error, ErrorKind, Event, Result, Timestamp};
 
 /// The appends of one group may have this many bytes before it is closed.
 const GROUP_BYTES: usize = 8 << 20;
@@ -191,7 +193,10 @@ impl<D: Driver> Engine<D> {
         let mut linger_until = None;
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");
-            let stored = self.options.bounded(store(&mut self.driver, batch, head), "store events");
+            let stored = self.options.bounded(
+                decide_and_insert(&mut self.driver, &batch.group, &batch.scans, head),
+                "store events",
+            );
             let plan = stored.await.map_err(Failure::Work)?;
             head = plan.head;
             attempt.plans.push(plan);
@@ -237,35 +242,74 @@ impl<D: Driver> Engine<D> {
 
     /// Runs a job in a transaction of its own.
     async fn job(&mut self, mut job: Box<dyn AnyJob<D>>) {
-        let mut is_committing = false;
-        let outcome = unwound(self.job_transaction(&mut *job, &mut is_committing)).await;
-        let outcome = outcome
-            .unwrap_or_else(|panic| Err(if is_committing { uncertain(panic) } else { panic }));
+        let (mut work, mut is_committing) = (Work::default(), false);
+        let run = self.job_transaction(&mut *job, &mut work, &mut is_committing);
+        let outcome = unwound(run).await.unwrap_or_else(|panic| {
+            Err(if is_committing { Failure::Unknown(panic) } else { Failure::Work(panic) })
+        });
         if outcome.is_err() {
             let _ = unwound(self.driver.discard()).await;
         }
-        job.answer(outcome);
+        job.answer(match outcome {
+            Ok(original) => Ok(original),
+            Err(Failure::Begin(error) | Failure::Work(error)) => Err(error),
+            Err(Failure::Unknown(error)) => self.settle_job(&work.rows, error).await.map(|()| None),
+        });
     }
 
+    /// The original, if the job appended what had been stored before.
     async fn job_transaction(
         &mut self,
         job: &mut dyn AnyJob<D>,
+        work: &mut Work,
         is_committing: &mut bool,
-    ) -> Result<()> {
+    ) -> Result<Option<Appended>, Failure> {
         let by = self.options.busy_by();
-        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
-        let tx = self.options.bounded(self.driver.tx(), "prepare a transaction").await?;
-        if !job.run(tx).await? {
+        let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
+        work.head = begin.await.map_err(Failure::Begin)?;
+        let from = work.head.cursor;
+        let run = job.run(Transaction::new(&mut self.driver, self.options, work));
+        let run = self.options.bounded_job::<D, _>(Inside::new(run, address(&self.queue)));
+        let commits = run.await;
+        if work.duplicate.is_some() || !commits.map_err(Failure::Work)? {
             self.driver.discard().await;
-            return Ok(());
+            return Ok(work.duplicate.take());
         }
         *is_committing = true;
         let committed = self.driver.commit();
         match self.options.bounded(committed.map(Ok), "commit").await {
-            Ok(CommitOutcome::Committed) => Ok(()),
-            Ok(CommitOutcome::NotCommitted(error)) => Err(error),
-            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(uncertain(error)),
+            Ok(CommitOutcome::Committed) => {
+                self.feed.committed(from, work.rows.iter().cloned());
+                Ok(None)
+            }
+            Ok(CommitOutcome::NotCommitted(error)) => Err(Failure::Work(error)),
+            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(Failure::Unknown(error)),
         }
+    }
+
+    /// Finds out what became of a job whose commit has no certain outcome: the
+    /// events that it appended are all stored or none, and their ids tell.
+    async fn settle_job(&mut self, rows: &[Event], error: Error) -> Result<()> {
+        self.feed.hint();
+        if rows.is_empty() {
+            return Err(uncertain(error));
+        }
+        let stored = unwound(self.are_stored(rows)).await.and_then(|stored| stored);
+        let _ = unwound(self.driver.discard()).await;
+        match stored {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(error),
+            Err(_) => Err(uncertain(error)),
+        }
+    }
+
+    async fn are_stored(&mut self, rows: &[Event]) -> Result<bool> {
+        let by = self.options.busy_by();
+        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
+        let ids = rows.iter().map(Event::id).collect();
+        let needs = Needs { streams: Vec::new(), ids, boundaries: Vec::new() };
+        let facts = self.options.bounded(self.driver.facts(&needs), "look up events").await?;
+        Ok(facts.events.len() == rows.len())
     }
 
     fn watch_clock(&mut self, plans: &[Plan]) {
@@ -278,21 +322,6 @@ impl<D: Driver> Engine<D> {
         }
         self.clock_was_behind = is_behind;
     }
-}
-
-/// Decides one batch and inserts what won, so that the next one finds it like
-/// everything else.
-async fn store<D: Driver>(driver: &mut D, batch: &Batch, head: LogHead) -> Result<Plan> {
-    let needs = batch.group.needs();
-    let mut facts = driver.facts(&needs).await?;
-    for (boundary, scan) in needs.boundaries.iter().zip(&batch.scans) {
-        facts.boundaries.push(scan::answer(driver, boundary, *scan).await?);
-    }
-    let plan = batch.group.decide(&facts, head, Timestamp::now());
-    if !plan.rows.is_empty() {
-        driver.insert(&plan).await?;
-    }
-    Ok(plan)
 }
 
 /// What a job is told whose commit ended without a certain outcome.
@@ -313,6 +342,11 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     Error::new(ErrorKind::Backend, format!("the code under a transaction panicked: {text}"))
+}
+
+/// What a writer is known by while one of its jobs runs.
+pub(super) fn address<D: Driver>(queue: &Arc<Queue<D>>) -> usize {
+    Arc::as_ptr(queue).addr()
 }
 
 async fn pause<D: Driver>(duration: Duration) {

@@ -39,11 +39,13 @@ mod engine;
 mod facts;
 mod group;
 mod job;
+mod nested;
 mod options;
 mod plan;
 mod queue;
 mod room;
 mod scan;
+mod transaction;
 mod writer;
 
 pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
@@ -53,6 +55,7 @@ pub use group::Group;
 pub use job::Ending;
 pub use options::WriterOptions;
 pub use plan::{Plan, StreamHead};
+pub use transaction::{Transacted, Transaction};
 pub use writer::Writer;
 
 #[cfg(test)]

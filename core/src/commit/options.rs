@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use super::Driver;
 use crate::{Error, ErrorKind, Result};
 
 /// How a [`Writer`](super::Writer) queues and groups.
@@ -13,6 +14,7 @@ pub struct WriterOptions {
     linger: Duration,
     busy_deadline: Duration,
     step_deadline: Option<Duration>,
+    job_deadline: Duration,
 }
 
 impl WriterOptions {
@@ -25,6 +27,7 @@ impl WriterOptions {
             linger: Duration::from_micros(300),
             busy_deadline: Duration::from_secs(5),
             step_deadline: None,
+            job_deadline: Duration::from_secs(5),
         }
     }
 
@@ -141,6 +144,39 @@ impl WriterOptions {
         let deadline = deadline.saturating_add(wait);
         tokio::time::timeout(deadline, step).await.unwrap_or_else(|_| {
             let message = format!("could not {doing} within {deadline:?}");
+            Err(Error::new(ErrorKind::Unavailable, message))
+        })
+    }
+}
+
+impl WriterOptions {
+    /// How long a job may take: 5 s by default. A driver that is not blocking
+    /// drops it then; a blocking one has to end it by itself.
+    pub const fn with_job_deadline(mut self, deadline: Duration) -> Self {
+        self.job_deadline = at_most_a_day(deadline);
+        self
+    }
+
+    /// The time that a job may take.
+    #[must_use]
+    pub const fn job_deadline(&self) -> Duration {
+        self.job_deadline
+    }
+
+    /// Runs a job within its deadline.
+    pub(super) async fn bounded_job<D: Driver, T>(
+        &self,
+        job: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        if D::BLOCKING {
+            return job.await;
+        }
+        let deadline = self.job_deadline;
+        tokio::time::timeout(deadline, job).await.unwrap_or_else(|_| {
+            let message = format!(
+                "a transaction took longer than {deadline:?} and was rolled back: see whether it \
+                 waits for the store that waits for it, or give it less to do"
+            );
             Err(Error::new(ErrorKind::Unavailable, message))
         })
     }

@@ -8,11 +8,12 @@ use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
 use super::batch::Pending;
-use super::engine::Engine;
+use super::engine::{Engine, address};
 use super::job::Job;
+use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
 use super::room::Room;
-use super::{CommitFeed, Commits, Driver, Ending, WriterOptions, scan};
+use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
 use crate::{Append, Appended, Error, ErrorKind, EventStore, Result};
 
 /// The one writer of a store handle: group commit over a [`Driver`].
@@ -119,6 +120,7 @@ impl<D: Driver> Writer<D> {
     /// that the append takes its course, and its events are told.
     pub async fn append(&self, append: Append, store: &dyn EventStore) -> Result<Appended> {
         append.validate()?;
+        refuse_nested(address(&self.queue))?;
         let ticket = self.room.enter(append.size())?;
         let scans = scan::scan(&append, store).await?;
         let (pending, answered) = Pending::new(append, scans, ticket);
@@ -135,10 +137,7 @@ impl<D: Driver> Writer<D> {
     ///
     /// # Errors
     ///
-    /// Those of `work`, which roll back; [`Overloaded`](ErrorKind::Overloaded) and
-    /// [`Unavailable`](ErrorKind::Unavailable), after which nothing was done;
-    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without a
-    /// certain outcome.
+    /// As [`transact`](Self::transact).
     ///
     /// # Cancel safety
     ///
@@ -148,6 +147,40 @@ impl<D: Driver> Writer<D> {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut D::Tx) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
     {
+        let run = self.transact(bytes, |mut transaction| {
+            async move { work(transaction.tx().await?).await }.boxed()
+        });
+        match run.await? {
+            Transacted::Committed(value) => Ok(value),
+            Transacted::Duplicate(_) => Err(Error::new(ErrorKind::Backend, "nothing was appended")),
+        }
+    }
+
+    /// Runs `work` in a transaction of its own when its turn in the queue has
+    /// come: the application's rows and appends, stored together or not at all.
+    /// `bytes` is what it counts in the queue.
+    ///
+    /// If it appends what had been stored before, it is rolled back, and the
+    /// original is the answer. A commit without a certain outcome is resolved by
+    /// the ids of the events that it appended.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, which roll back; [`Invalid`](ErrorKind::Invalid) from inside
+    /// of a transaction of this writer; [`Overloaded`](ErrorKind::Overloaded) and
+    /// [`Unavailable`](ErrorKind::Unavailable), after which nothing was done;
+    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without a
+    /// certain outcome and there are no events to tell.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, the work takes its course.
+    pub async fn transact<T, F>(&self, bytes: usize, work: F) -> Result<Transacted<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
+    {
+        refuse_nested(address(&self.queue))?;
         let ticket = self.room.enter(bytes)?;
         let (job, answered) = Job::new(work, ticket);
         self.queue.push(Entry::Job(Box::new(job)))?;
