@@ -213,7 +213,7 @@ impl RusqliteStore {
         E: From<Error> + Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
     {
-        let deadline = self.options().writer().job_deadline();
+        let deadline = self.options().writer().transaction_deadline();
         let run = self.shared.writer.transact(0, move |transaction| {
             let ending = match Transaction::new(transaction).run(deadline, work) {
                 Ok(value) => Ending::Commit(Ok(value)),

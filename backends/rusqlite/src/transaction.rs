@@ -28,9 +28,10 @@ impl<'t> Transaction<'t> {
     ///
     /// # Errors
     ///
-    /// [`Backend`](ErrorKind::Backend) if an earlier error has closed the connection.
+    /// [`Backend`](ErrorKind::Backend) if an earlier error has ended the transaction;
+    /// then nothing of it is stored, whatever the application answers.
     pub fn rows(&mut self) -> Result<&Tx> {
-        let tx = self.inner.driver().connection()?;
+        let tx = at_once(self.inner.tx())?;
         tx.guard(true);
         Ok(tx)
     }
@@ -40,14 +41,16 @@ impl<'t> Transaction<'t> {
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`](downlink::EventStore::append). After a conflict
-    /// the transaction may go on.
+    /// As [`EventStore::append`](downlink::EventStore::append), and
+    /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
+    /// are larger than [one may be](downlink::limits::MAX_APPEND_BYTES). After any
+    /// error nothing of the transaction is stored, whatever the application
+    /// answers.
     pub fn append(&mut self, append: Append) -> Result<Appended> {
-        self.inner.driver().connection()?.guard(false);
-        // The driver is blocking.
-        self.inner.append(append).now_or_never().unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Backend, "an append over rusqlite had to wait"))
-        })
+        if let Ok(tx) = self.inner.driver().connection() {
+            tx.guard(false);
+        }
+        at_once(self.inner.append(append))
     }
 
     /// Runs foreign code, which SQLite interrupts when its time is up.
@@ -59,13 +62,15 @@ impl<'t> Transaction<'t> {
         let until = Instant::now() + deadline;
         self.inner.driver().connection()?.interrupt_after(STEPS, Some(until))?;
         let outcome = work(&mut self);
-        let tx = self.inner.driver().connection()?;
-        tx.guard(false);
-        tx.interrupt_after(STEPS, None)?;
-        if tx.is_autocommit() {
-            let message = "the transaction was ended within: leave that to the store";
-            return Err(Error::new(ErrorKind::Backend, message).into());
+        if let Ok(tx) = self.inner.driver().connection() {
+            tx.unguarded()?;
         }
         outcome
     }
+}
+
+/// The driver is blocking.
+fn at_once<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    step.now_or_never()
+        .unwrap_or_else(|| Err(Error::new(ErrorKind::Backend, "a step over rusqlite had to wait")))
 }

@@ -16,7 +16,8 @@ use crate::error::failed;
 ///
 /// The store has begun the transaction and commits it, together with the
 /// checkpoint. Until then SQLite refuses what a projection has no business with:
-/// to begin, commit or roll back, to attach databases, to set pragmas, to make
+/// to begin, commit or roll back, also when an error has ended the transaction,
+/// to attach databases, to set pragmas, to make
 /// temporary tables, which would stay and could hide others, and to write to the
 /// tables of the log ("not authorized"). It may read them, and use savepoints.
 ///
@@ -52,6 +53,9 @@ impl Tx {
     /// whether a projection may run it.
     pub(crate) fn install_guard(&self) -> rusqlite::Result<()> {
         let is_guarded = Arc::clone(&self.is_guarded);
+        // An error may have ended the transaction, and then each statement would commit by itself.
+        self.connection.commit_hook(Some(move || is_guarded.load(Ordering::Relaxed)))?;
+        let is_guarded = Arc::clone(&self.is_guarded);
         self.connection.authorizer(Some(move |context: AuthContext<'_>| {
             if is_guarded.load(Ordering::Relaxed) && is_foreign(&context) {
                 Authorization::Deny
@@ -72,6 +76,12 @@ impl Tx {
     /// Whether statements that are prepared from now on are foreign.
     pub(crate) fn guard(&self, is_guarded: bool) {
         self.is_guarded.store(is_guarded, Ordering::Relaxed);
+    }
+
+    /// Takes off whatever was set for foreign code.
+    pub(crate) fn unguarded(&self) -> Result<()> {
+        self.guard(false);
+        self.interrupt_after(0, None)
     }
 
     /// Has SQLite interrupt statements that still run at this time.

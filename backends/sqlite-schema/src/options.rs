@@ -104,10 +104,10 @@ impl<S> Options<S> {
         self
     }
 
-    /// How long a transaction of the application may take: 5 s by default, a day
-    /// at most. Then it is rolled back.
+    /// How long a transaction of the application (`transact`) may take: 5 s by
+    /// default, a day at most. Then it is ended and rolled back.
     pub fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
-        self.file.writer = self.file.writer.with_job_deadline(deadline);
+        self.file.writer = self.file.writer.with_transaction_deadline(deadline);
         self
     }
 

@@ -145,9 +145,9 @@ async fn project(
     let before = log_shape(tx).await.map_err(failed(DOING))?;
     // Nobody can release it in another transaction than this one.
     execute(tx, "SAVEPOINT downlink_step").await.map_err(failed(DOING))?;
-    guard.raise();
+    let raised = guard.raise();
     let written = step.write(projection, tx).await;
-    let is_unhurt = guard.lower();
+    let is_unhurt = raised.lower();
     let is_begun = execute(tx, "RELEASE downlink_step").await.is_ok();
     if let Err(error) = written {
         return match of_the_file(&*error) {

@@ -215,14 +215,13 @@ impl SqlxStore {
         let run = self.shared.writer.transact(0, |transaction| {
             async move {
                 let mut transaction = Transaction::new(transaction, guard);
-                let outcome = work(&mut transaction).await;
-                // A meddler that returns is told; one that fails is rolled back anyway.
-                let ended = transaction.take_back().await;
-                Ok(match (outcome, ended) {
-                    (Ok(value), Ok(())) => Ending::Commit(Ok(value)),
-                    (Ok(_), Err(error)) => Ending::RollBack(Err(error.into())),
-                    (Err(error), _) => Ending::RollBack(Err(error)),
-                })
+                match work(&mut transaction).await {
+                    Ok(value) => {
+                        transaction.take_back().await?;
+                        Ok(Ending::Commit(Ok(value)))
+                    }
+                    Err(error) => Ok(Ending::RollBack(Err(error))),
+                }
             }
             .boxed()
         });

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use crate::driver::Driver;
 use crate::error::failed;
-use crate::guard::Guard;
+use crate::guard::{Guard, Raised};
 use crate::snapshot::log_shape;
 
 /// Application tables and appends in one transaction; see
@@ -13,9 +13,15 @@ use crate::snapshot::log_shape;
 pub struct Transaction<'t> {
     inner: commit::Transaction<'t, Driver>,
     guard: Guard,
-    /// What the tables of the log were like when foreign code got the
-    /// connection.
-    lent: Option<String>,
+    lent: Option<Lent>,
+}
+
+/// The connection is with foreign code.
+#[derive(Debug)]
+struct Lent {
+    /// What the tables of the log were like before.
+    shape: String,
+    raised: Raised,
 }
 
 impl<'t> Transaction<'t> {
@@ -29,12 +35,18 @@ impl<'t> Transaction<'t> {
     ///
     /// # Errors
     ///
-    /// [`Backend`](ErrorKind::Backend) if an earlier error has closed the connection.
+    /// [`Backend`](ErrorKind::Backend) if an earlier error has closed the connection;
+    /// then nothing of the transaction is stored, whatever the application
+    /// answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has no effects.
     pub async fn rows(&mut self) -> Result<&mut SqliteConnection> {
         let connection = self.inner.tx().await?;
         if self.lent.is_none() {
-            self.lent = Some(log_shape(connection).await.map_err(failed(DOING))?);
-            self.guard.raise();
+            let shape = log_shape(connection).await.map_err(failed(DOING))?;
+            self.lent = Some(Lent { shape, raised: self.guard.raise() });
         }
         Ok(connection)
     }
@@ -44,33 +56,44 @@ impl<'t> Transaction<'t> {
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`](downlink::EventStore::append), and
-    /// [`Invalid`](ErrorKind::Invalid) if the tables of the log were written to. After
-    /// a conflict the transaction may go on.
+    /// As [`EventStore::append`](downlink::EventStore::append);
+    /// [`Invalid`](ErrorKind::Invalid) if the tables of the log were written to;
+    /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
+    /// are larger than [one may be](downlink::limits::MAX_APPEND_BYTES). After any
+    /// error nothing of the transaction is stored, whatever the application
+    /// answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it has ended, nothing of the transaction
+    /// is stored.
     pub async fn append(&mut self, append: Append) -> Result<Appended> {
         self.take_back().await?;
         self.inner.append(append).await
     }
 
-    /// Foreign code has ended, or waits: checks that it left the log alone.
+    /// Foreign code has ended, or waits: checks that it left the log alone. If
+    /// not, nothing of the transaction is stored.
     pub(crate) async fn take_back(&mut self) -> Result<()> {
-        let Some(before) = self.lent.take() else { return Ok(()) };
-        let is_unhurt = self.guard.lower();
-        let after = log_shape(self.inner.tx().await?).await.map_err(failed(DOING))?;
-        if is_unhurt && after == before {
-            return Ok(());
-        }
-        let message = "the transaction has written to the tables of the log: append through it, and \
-                       give the application tables of its own";
-        Err(Error::new(ErrorKind::Invalid, message))
+        let Some(lent) = &self.lent else { return Ok(()) };
+        let looked = match self.inner.tx().await {
+            Ok(connection) => log_shape(connection).await.map_err(failed(DOING)),
+            Err(error) => Err(error),
+        };
+        let is_same = looked.map(|shape| shape == lent.shape);
+        // Only now, so that it is looked at again if the look is dropped.
+        let is_unhurt = self.lent.take().is_some_and(|lent| lent.raised.lower());
+        let verdict = match is_same {
+            Ok(true) if is_unhurt => return Ok(()),
+            Ok(_) => Error::new(ErrorKind::Invalid, MEDDLED),
+            Err(error) => error,
+        };
+        self.inner.fail(verdict.clone());
+        Err(verdict)
     }
 }
 
 const DOING: &str = "check the tables of the log";
 
-impl Drop for Transaction<'_> {
-    /// Foreign code may have been dropped at its deadline.
-    fn drop(&mut self) {
-        self.guard.lower();
-    }
-}
+const MEDDLED: &str = "the transaction has written to the tables of the log: append through it, and \
+                       give the application tables of its own";

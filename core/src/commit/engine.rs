@@ -8,12 +8,10 @@ use futures::FutureExt;
 use tracing::{error, warn};
 
 use super::batch::{Batch, Pending, decide_and_insert};
-use super::job::AnyJob;
-use super::nested::Inside;
 use super::queue::{Load, Next, Queue};
-use super::transaction::{Transaction, Work};
-use super::{CommitFeed, CommitOutcome, Driver, Linger, Needs, Plan, WriterOptions};
-use crate::{Appended, Cursor, Error, ErrorKind, Event, Result, Timestamp};
+use super::unseen::Unseen;
+use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, WriterOptions};
+use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
 
 /// The appends of one group may have this many bytes before it is closed.
 const GROUP_BYTES: usize = 8 << 20;
@@ -26,17 +24,17 @@ const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
 /// The one task or thread that writes.
 pub(super) struct Engine<D: Driver> {
-    driver: D,
-    queue: Arc<Queue<D>>,
-    feed: Arc<CommitFeed>,
-    options: WriterOptions,
+    pub(super) driver: D,
+    pub(super) queue: Arc<Queue<D>>,
+    pub(super) feed: Arc<CommitFeed>,
+    pub(super) options: WriterOptions,
     /// How many appends the last transaction had.
     last: usize,
     clock_was_behind: bool,
 }
 
 /// Why a transaction failed, as far as it matters for what was written.
-enum Failure {
+pub(super) enum Failure {
     /// It did not begin: no append of the group is to blame, and nothing was
     /// written.
     Begin(Error),
@@ -194,7 +192,13 @@ impl<D: Driver> Engine<D> {
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");
             let stored = self.options.bounded(
-                decide_and_insert(&mut self.driver, &batch.group, &batch.scans, head),
+                decide_and_insert(
+                    &mut self.driver,
+                    &batch.group,
+                    &batch.scans,
+                    head,
+                    Unseen::NOTHING,
+                ),
                 "store events",
             );
             let plan = stored.await.map_err(Failure::Work)?;
@@ -240,78 +244,6 @@ impl<D: Driver> Engine<D> {
         self.queue.has_append()
     }
 
-    /// Runs a job in a transaction of its own.
-    async fn job(&mut self, mut job: Box<dyn AnyJob<D>>) {
-        let (mut work, mut is_committing) = (Work::default(), false);
-        let run = self.job_transaction(&mut *job, &mut work, &mut is_committing);
-        let outcome = unwound(run).await.unwrap_or_else(|panic| {
-            Err(if is_committing { Failure::Unknown(panic) } else { Failure::Work(panic) })
-        });
-        if outcome.is_err() {
-            let _ = unwound(self.driver.discard()).await;
-        }
-        job.answer(match outcome {
-            Ok(original) => Ok(original),
-            Err(Failure::Begin(error) | Failure::Work(error)) => Err(error),
-            Err(Failure::Unknown(error)) => self.settle_job(&work.rows, error).await.map(|()| None),
-        });
-    }
-
-    /// The original, if the job appended what had been stored before.
-    async fn job_transaction(
-        &mut self,
-        job: &mut dyn AnyJob<D>,
-        work: &mut Work,
-        is_committing: &mut bool,
-    ) -> Result<Option<Appended>, Failure> {
-        let by = self.options.busy_by();
-        let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
-        work.head = begin.await.map_err(Failure::Begin)?;
-        let from = work.head.cursor;
-        let run = job.run(Transaction::new(&mut self.driver, self.options, work));
-        let run = self.options.bounded_job::<D, _>(Inside::new(run, address(&self.queue)));
-        let commits = run.await;
-        if work.duplicate.is_some() || !commits.map_err(Failure::Work)? {
-            self.driver.discard().await;
-            return Ok(work.duplicate.take());
-        }
-        *is_committing = true;
-        let committed = self.driver.commit();
-        match self.options.bounded(committed.map(Ok), "commit").await {
-            Ok(CommitOutcome::Committed) => {
-                self.feed.committed(from, work.rows.iter().cloned());
-                Ok(None)
-            }
-            Ok(CommitOutcome::NotCommitted(error)) => Err(Failure::Work(error)),
-            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(Failure::Unknown(error)),
-        }
-    }
-
-    /// Finds out what became of a job whose commit has no certain outcome: the
-    /// events that it appended are all stored or none, and their ids tell.
-    async fn settle_job(&mut self, rows: &[Event], error: Error) -> Result<()> {
-        self.feed.hint();
-        if rows.is_empty() {
-            return Err(uncertain(error));
-        }
-        let stored = unwound(self.are_stored(rows)).await.and_then(|stored| stored);
-        let _ = unwound(self.driver.discard()).await;
-        match stored {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(error),
-            Err(_) => Err(uncertain(error)),
-        }
-    }
-
-    async fn are_stored(&mut self, rows: &[Event]) -> Result<bool> {
-        let by = self.options.busy_by();
-        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
-        let ids = rows.iter().map(Event::id).collect();
-        let needs = Needs { streams: Vec::new(), ids, boundaries: Vec::new() };
-        let facts = self.options.bounded(self.driver.facts(&needs), "look up events").await?;
-        Ok(facts.events.len() == rows.len())
-    }
-
     fn watch_clock(&mut self, plans: &[Plan]) {
         let Some(plan) = plans.last() else { return };
         let now = Timestamp::now().as_micros();
@@ -324,14 +256,8 @@ impl<D: Driver> Engine<D> {
     }
 }
 
-/// What a job is told whose commit ended without a certain outcome.
-fn uncertain(error: Error) -> Error {
-    let message = "whether a transaction was committed could not be found out: repeat it";
-    Error::with_source(ErrorKind::OutcomeUnknown, message, error)
-}
-
 /// The future's output, or an error in place of its panic.
-async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
+pub(super) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
     AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
 }
 

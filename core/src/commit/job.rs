@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
@@ -16,6 +18,9 @@ pub enum Ending<T> {
 
 /// Work in a transaction of its own, whatever it answers.
 pub(super) trait AnyJob<D: Driver>: Send {
+    /// How long it may take.
+    fn deadline(&self) -> Option<Duration>;
+
     /// Runs once. Tells whether to commit.
     fn run<'t>(&'t mut self, transaction: Transaction<'t, D>) -> BoxFuture<'t, Result<bool>>;
 
@@ -27,14 +32,19 @@ pub(super) trait AnyJob<D: Driver>: Send {
 pub(super) struct Job<T, F> {
     work: Option<F>,
     value: Option<T>,
+    deadline: Option<Duration>,
     ticket: Ticket,
     reply: oneshot::Sender<Result<Transacted<T>>>,
 }
 
 impl<T, F> Job<T, F> {
-    pub(super) fn new(work: F, ticket: Ticket) -> (Self, oneshot::Receiver<Result<Transacted<T>>>) {
+    pub(super) fn new(
+        work: F,
+        deadline: Option<Duration>,
+        ticket: Ticket,
+    ) -> (Self, oneshot::Receiver<Result<Transacted<T>>>) {
         let (reply, answered) = oneshot::channel();
-        (Self { work: Some(work), value: None, ticket, reply }, answered)
+        (Self { work: Some(work), value: None, deadline, ticket, reply }, answered)
     }
 }
 
@@ -44,6 +54,10 @@ where
     T: Send + 'static,
     F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send,
 {
+    fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     fn run<'t>(&'t mut self, transaction: Transaction<'t, D>) -> BoxFuture<'t, Result<bool>> {
         let work = self.work.take().expect("a job runs once");
         let value = &mut self.value;

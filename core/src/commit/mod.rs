@@ -39,6 +39,7 @@ mod engine;
 mod facts;
 mod group;
 mod job;
+mod jobs;
 mod nested;
 mod options;
 mod plan;
@@ -46,6 +47,9 @@ mod queue;
 mod room;
 mod scan;
 mod transaction;
+mod unseen;
+mod watch;
+mod work;
 mod writer;
 
 pub use commits::{Commit, CommitFeed, CommitNotice, Commits};

@@ -1,6 +1,8 @@
 use super::batch::decide_and_insert;
-use super::{Driver, Group, LogHead, WriterOptions};
-use crate::{Append, Appended, Error, ErrorKind, Event, Result};
+use super::unseen::Unseen;
+use super::work::Work;
+use super::{Driver, Group, Plan, WriterOptions};
+use crate::{Append, Appended, Error, Result};
 
 /// The transaction of a job: the application's rows, and appends that are stored
 /// with them or not at all.
@@ -9,21 +11,6 @@ pub struct Transaction<'t, D: Driver> {
     driver: &'t mut D,
     options: WriterOptions,
     work: &'t mut Work,
-}
-
-/// What was appended within a transaction so far.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) head: LogHead,
-    pub(super) rows: Vec<Event>,
-    /// The first append that had been stored before.
-    pub(super) duplicate: Option<Appended>,
-}
-
-impl Default for Work {
-    fn default() -> Self {
-        Self { head: LogHead::EMPTY, rows: Vec::new(), duplicate: None }
-    }
 }
 
 impl<'t, D: Driver> Transaction<'t, D> {
@@ -35,9 +22,12 @@ impl<'t, D: Driver> Transaction<'t, D> {
     ///
     /// # Errors
     ///
-    /// Those of [`Driver::tx`].
+    /// Those of [`Driver::tx`]. The transaction is not committed then, whatever
+    /// the job answers.
     pub async fn tx(&mut self) -> Result<&mut D::Tx> {
-        self.options.bounded(self.driver.tx(), "prepare a transaction").await
+        let work = &mut *self.work;
+        let tx = self.options.bounded(self.driver.tx(), "prepare a transaction").await;
+        tx.inspect_err(|error| work.fail(error.clone()))
     }
 
     /// The driver, for what a backend does besides.
@@ -45,35 +35,52 @@ impl<'t, D: Driver> Transaction<'t, D> {
         self.driver
     }
 
+    /// Sees to it that the transaction is not committed, whatever the job
+    /// answers: its caller gets this error, or the first one that was told.
+    pub fn fail(&mut self, error: Error) {
+        self.work.fail(error);
+    }
+
     /// Appends within this transaction: the same decisions as for every append,
     /// made on the log as this transaction has it.
     ///
-    /// An append that was stored before is a duplicate, and then the whole
-    /// transaction was done before: it is rolled back, whatever the job answers,
-    /// and its caller gets the original.
+    /// An append that was stored before this transaction began is a duplicate,
+    /// and then the whole transaction was done before: it is rolled back,
+    /// whatever the job answers, and its caller gets the original. One that was
+    /// stored within it is answered as a duplicate, and the transaction goes on.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`](crate::EventStore::append). After a conflict the
-    /// job may go on; after an error of the driver the transaction is lost.
+    /// As [`EventStore::append`](crate::EventStore::append), and
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) if all appends of the transaction
+    /// together are larger than [one may be](crate::limits::MAX_APPEND_BYTES).
+    /// After any error the transaction is not committed, whatever the job
+    /// answers, so that no rows are stored without their events.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it has ended, the transaction is not
+    /// committed.
     pub async fn append(&mut self, append: Append) -> Result<Appended> {
-        append.validate()?;
-        let group = Group::new(vec![append]);
-        let stored = decide_and_insert(self.driver, &group, &[], self.work.head);
-        let mut plan = self.options.bounded(stored, "store events").await?;
-        self.work.head = plan.head;
-        self.work.rows.append(&mut plan.rows);
-        let outcome = plan.outcomes.pop().unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Backend, "the planner did not decide an append"))
-        });
-        if let Ok(appended) = &outcome
-            && appended.duplicate
-            && self.work.duplicate.is_none()
-        {
-            self.work.duplicate = Some(appended.clone());
-        }
+        self.work.begin_append()?;
+        let outcome = self.try_append(append).await;
+        self.work.end_append(&outcome);
         outcome
     }
+
+    async fn try_append(&mut self, append: Append) -> Result<Appended> {
+        append.validate()?;
+        self.work.admit(&append)?;
+        let stored = store(self.driver, self.work, Group::new(vec![append]));
+        let plan = self.options.bounded(stored, "store events").await?;
+        self.work.take(plan)
+    }
+}
+
+/// Decides an append on the log that the transaction has, and inserts it.
+async fn store<D: Driver>(driver: &mut D, work: &Work, group: Group) -> Result<Plan> {
+    driver.check(work.head).await?;
+    decide_and_insert(driver, &group, &[], work.head, Unseen::of::<D>(&work.rows)).await
 }
 
 /// What became of a transaction with appends.

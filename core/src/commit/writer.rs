@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -41,6 +42,7 @@ pub struct Writer<D: Driver> {
     queue: Arc<Queue<D>>,
     room: Arc<Room>,
     feed: Arc<CommitFeed>,
+    transaction_deadline: Duration,
     ended: watch::Receiver<()>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -74,6 +76,7 @@ impl<D: Driver> Writer<D> {
             queue: Arc::clone(&queue),
             room,
             feed: Arc::clone(&feed),
+            transaction_deadline: options.transaction_deadline(),
             ended,
             thread: Mutex::new(None),
         };
@@ -137,7 +140,7 @@ impl<D: Driver> Writer<D> {
     ///
     /// # Errors
     ///
-    /// As [`transact`](Self::transact).
+    /// As [`transact`](Self::transact). It has no deadline.
     ///
     /// # Cancel safety
     ///
@@ -147,7 +150,7 @@ impl<D: Driver> Writer<D> {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut D::Tx) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
     {
-        let run = self.transact(bytes, |mut transaction| {
+        let run = self.job(bytes, None, |mut transaction| {
             async move { work(transaction.tx().await?).await }.boxed()
         });
         match run.await? {
@@ -162,15 +165,21 @@ impl<D: Driver> Writer<D> {
     ///
     /// If it appends what had been stored before, it is rolled back, and the
     /// original is the answer. A commit without a certain outcome is resolved by
-    /// the ids of the events that it appended.
+    /// the ids of the events that it appended. After
+    /// [its deadline](WriterOptions::with_transaction_deadline) it is rolled back.
     ///
     /// # Errors
     ///
-    /// Those of `work`, which roll back; [`Invalid`](ErrorKind::Invalid) from inside
-    /// of a transaction of this writer; [`Overloaded`](ErrorKind::Overloaded) and
-    /// [`Unavailable`](ErrorKind::Unavailable), after which nothing was done;
-    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without a
-    /// certain outcome and there are no events to tell.
+    /// Nothing was written after any of these, except for the last:
+    ///
+    /// - those of `work`, and the first error of its appends, whatever it answers;
+    /// - [`Invalid`](ErrorKind::Invalid) from inside of a job of this writer: it
+    ///   would wait for itself;
+    /// - [`Overloaded`](ErrorKind::Overloaded) if the queue is full;
+    /// - [`Unavailable`](ErrorKind::Unavailable) past the deadline, and after the
+    ///   writer was closed;
+    /// - [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without
+    ///   a certain outcome and there are no events to tell.
     ///
     /// # Cancel safety
     ///
@@ -180,9 +189,23 @@ impl<D: Driver> Writer<D> {
         T: Send + 'static,
         F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
     {
+        let deadline = self.transaction_deadline;
+        self.job(bytes, Some(deadline), work).await
+    }
+
+    async fn job<T, F>(
+        &self,
+        bytes: usize,
+        deadline: Option<Duration>,
+        work: F,
+    ) -> Result<Transacted<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
+    {
         refuse_nested(address(&self.queue))?;
         let ticket = self.room.enter(bytes)?;
-        let (job, answered) = Job::new(work, ticket);
+        let (job, answered) = Job::new(work, deadline, ticket);
         self.queue.push(Entry::Job(Box::new(job)))?;
         answered.await.unwrap_or_else(|_| {
             let message = "the writer ended before it answered: repeat it to find out";
@@ -196,19 +219,31 @@ impl<D: Driver> Writer<D> {
         self.feed.subscribe()
     }
 
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended, so that everything waits for it. Rust code that blocks can be
+    /// neither dropped nor interrupted: only a restart of the process helps.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.feed.is_stuck()
+    }
+
     /// Lets no more calls in. What waits is still stored.
     pub fn close(&self) {
         self.queue.close();
     }
 
     /// Closes, and returns when everything that waited was answered and the
-    /// driver is closed.
+    /// driver is closed. From inside of a job of this writer, which is part of
+    /// what it would wait for, it returns at once.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not reopen the writer.
     pub async fn closed(&self) {
         self.close();
+        if refuse_nested(address(&self.queue)).is_err() {
+            return;
+        }
         // The sender is dropped at the very end.
         let _ = self.ended.clone().changed().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
