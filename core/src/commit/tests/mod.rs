@@ -7,6 +7,7 @@ mod planner;
 mod scripted;
 mod serving;
 mod told;
+mod transactions;
 
 /// Runs a test over a driver that blocks on a thread of its own, and over one
 /// that is a task.
