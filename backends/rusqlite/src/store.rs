@@ -128,6 +128,14 @@ impl RusqliteStore {
         verify(self.path()).await
     }
 
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended, so that every append waits for it. It then runs Rust code that
+    /// blocks, which can be neither dropped nor interrupted: restart the process.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.shared.writer.is_stuck()
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -172,13 +172,13 @@ impl WriterOptions {
         job: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let Some(deadline) = deadline else { return job.await };
-        if !D::BLOCKING {
-            let ended = tokio::time::timeout(deadline, job).await;
-            return ended.unwrap_or_else(|_| Err(late(deadline)));
-        }
         let until = Instant::now() + deadline;
-        let outcome = job.await;
-        // Its own error may be that it was interrupted.
+        let outcome = if D::BLOCKING {
+            job.await
+        } else {
+            tokio::time::timeout(deadline, job).await.unwrap_or_else(|_| Err(late(deadline)))
+        };
+        // Whatever it says then, its own error may be that it was interrupted.
         if Instant::now() > until { Err(late(deadline)) } else { outcome }
     }
 }

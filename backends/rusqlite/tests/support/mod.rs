@@ -4,7 +4,7 @@
 /// Whose store is tested.
 pub(crate) mod driver {
     pub(crate) use downlink_rusqlite::{
-        BusOptions, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, open, verify,
+        BusOptions, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, Tx, open, verify,
     };
 }
 

@@ -1,39 +1,32 @@
 //! A transaction of an application, as this driver has it.
 
+use downlink::BoxError;
 use downlink::commit::Transacted;
-use downlink::{Append, BoxError, EventStore};
+use downlink_rusqlite::Transaction;
 use futures::FutureExt;
 
-use crate::support::append;
 use crate::support::driver::Store;
-use crate::transacting::End;
+use crate::transacting::Do;
 
-/// Writes a row, appends, and ends so. Answers how many rows there are.
-pub(crate) async fn take_gate(
-    store: &Store,
-    events: Append,
-    end: End,
-) -> Result<Transacted<i64>, BoxError> {
-    let taken = store.transact(move |tx| {
-        tx.rows()?.execute("INSERT INTO gates VALUES ('C71', 'UA1545')", ())?;
-        tx.append(events)?;
-        let rows = tx.rows()?.query_row("SELECT count(*) FROM gates", (), |row| row.get(0))?;
-        match end {
-            End::Commit => {}
-            End::Fail => return Err("the gate is closed".into()),
-            End::Panic => panic!("the gate fell off"),
-            End::Nested(store) => {
-                store.append(append("s", 1)).now_or_never().expect("refused at once")?;
-            }
-            End::Meddles => drop(tx.rows()?.execute("DELETE FROM events", ())?),
-            End::Commits => tx.rows()?.execute_batch("COMMIT")?,
-            End::Hangs => {
-                let forever = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
-                     SELECT max(i) FROM n";
-                tx.rows()?.query_row(forever, (), |_| Ok(()))?;
-            }
-        }
-        Ok::<i64, BoxError>(rows)
+/// Does this within one transaction. Answers how many gates are taken.
+pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted<i64>, BoxError> {
+    let transacted = store.transact(move |tx| {
+        doing.into_iter().try_for_each(|doing| one(tx, doing))?;
+        Ok::<i64, BoxError>(
+            tx.rows()?.query_row("SELECT count(*) FROM gates", (), |row| row.get(0))?,
+        )
     });
-    taken.await
+    transacted.await
+}
+
+fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
+    match doing {
+        Do::Sql(sql) => tx.rows()?.execute_batch(sql)?,
+        Do::TrySql(sql) => drop(tx.rows().map(|rows| rows.execute_batch(sql))),
+        Do::Append(append) => drop(tx.append(append)?),
+        Do::TryAppend(append) => drop(tx.append(append)),
+        Do::Run(run) => run()?,
+        Do::Call(call) => call().now_or_never().expect("refused at once")?,
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@
 /// Whose store is tested.
 pub(crate) mod driver {
     pub(crate) use downlink_sqlx::{
-        BusOptions, Options, Problem, SqlxBus as Bus, SqlxStore as Store, open, verify,
+        BusOptions, Options, Problem, SqlxBus as Bus, SqlxStore as Store, Tx, open, verify,
     };
 }
 

@@ -1,42 +1,40 @@
 //! A transaction of an application, as this driver has it.
 
+use downlink::BoxError;
 use downlink::commit::Transacted;
-use downlink::{Append, BoxError, EventStore};
+use downlink_sqlx::Transaction;
 use futures::FutureExt;
 
-use crate::support::append;
 use crate::support::driver::Store;
-use crate::transacting::End;
+use crate::transacting::Do;
 
-/// Writes a row, appends, and ends so. Answers how many rows there are.
-pub(crate) async fn take_gate(
-    store: &Store,
-    events: Append,
-    end: End,
-) -> Result<Transacted<i64>, BoxError> {
-    let taken = store.transact(move |tx| {
+/// Does this within one transaction. Answers how many gates are taken.
+pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted<i64>, BoxError> {
+    let transacted = store.transact(move |tx| {
         async move {
-            let insert = "INSERT INTO gates VALUES ('C71', 'UA1545')";
-            sqlx::query(insert).execute(tx.rows().await?).await?;
-            tx.append(events).await?;
-            let count = sqlx::query_scalar("SELECT count(*) FROM gates");
-            let rows = count.fetch_one(tx.rows().await?).await?;
-            match end {
-                End::Commit => {}
-                End::Fail => return Err("the gate is closed".into()),
-                End::Panic => panic!("the gate fell off"),
-                End::Nested(store) => drop(store.append(append("s", 1)).await?),
-                End::Meddles => {
-                    sqlx::query("DELETE FROM events").execute(tx.rows().await?).await?;
-                }
-                End::Commits => {
-                    sqlx::query("COMMIT").execute(tx.rows().await?).await?;
-                }
-                End::Hangs => std::future::pending().await,
+            for doing in doing {
+                one(tx, doing).await?;
             }
-            Ok::<i64, BoxError>(rows)
+            let count = sqlx::query_scalar("SELECT count(*) FROM gates");
+            Ok::<i64, BoxError>(count.fetch_one(tx.rows().await?).await?)
         }
         .boxed()
     });
-    taken.await
+    transacted.await
+}
+
+async fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
+    match doing {
+        Do::Sql(sql) => drop(sqlx::raw_sql(sql).execute(tx.rows().await?).await?),
+        Do::TrySql(sql) => {
+            if let Ok(rows) = tx.rows().await {
+                drop(sqlx::raw_sql(sql).execute(rows).await);
+            }
+        }
+        Do::Append(append) => drop(tx.append(append).await?),
+        Do::TryAppend(append) => drop(tx.append(append).await),
+        Do::Run(run) => run()?,
+        Do::Call(call) => call().await?,
+    }
+    Ok(())
 }
