@@ -261,7 +261,7 @@ pub(super) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
     AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -28,9 +28,14 @@ impl<F: Future + Unpin> Future for Inside<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _left = Left(POLLED.replace(self.writer));
-        Pin::new(&mut self.job).poll(cx)
+        inside(self.writer, || Pin::new(&mut self.job).poll(cx))
     }
+}
+
+/// Does foreign work that is known to run inside a writer's transaction.
+pub(crate) fn inside<T>(writer: usize, work: impl FnOnce() -> T) -> T {
+    let _left = Left(POLLED.replace(writer));
+    work()
 }
 
 /// Restores what was polled before, also after a panic.
@@ -43,7 +48,7 @@ impl Drop for Left {
 }
 
 /// Refuses a call from inside a transaction of the same writer.
-pub(super) fn refuse_nested(writer: usize) -> Result<()> {
+pub(crate) fn refuse_nested(writer: usize) -> Result<()> {
     if POLLED.get() == writer {
         return Err(Error::invalid(
             "a call of the store from inside its own transaction would wait for itself: \

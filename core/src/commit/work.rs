@@ -3,16 +3,16 @@ use crate::{Append, Appended, Error, ErrorKind, Event, Position, Result, limits}
 
 /// What a job has done within its transaction so far.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(crate) struct Work {
     /// Where the log ended when the transaction began.
-    pub(super) begun: LogHead,
+    pub(crate) begun: LogHead,
     /// Where it ends within the transaction.
-    pub(super) head: LogHead,
+    pub(crate) head: LogHead,
     /// The events that were appended.
-    pub(super) rows: Vec<Event>,
+    pub(crate) rows: Vec<Event>,
     bytes: usize,
     /// The first append that had been stored before the transaction began.
-    pub(super) duplicate: Option<Appended>,
+    pub(crate) duplicate: Option<Appended>,
     /// Why it must not be committed, whatever the job answers.
     failure: Option<Error>,
     is_appending: bool,
@@ -20,7 +20,7 @@ pub(super) struct Work {
 
 impl Work {
     /// None yet, in a transaction that has not begun.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             begun: LogHead::EMPTY,
             head: LogHead::EMPTY,
@@ -32,18 +32,25 @@ impl Work {
         }
     }
 
+    /// None yet, in a transaction that begins at this end of the log.
+    pub(crate) fn at(head: LogHead) -> Self {
+        let mut work = Self::new();
+        work.begin(head);
+        work
+    }
+
     /// The transaction begins, at this end of the log.
-    pub(super) fn begin(&mut self, head: LogHead) {
+    pub(crate) fn begin(&mut self, head: LogHead) {
         (self.begun, self.head) = (head, head);
     }
 
     /// Notes that it must not be committed. The first reason stays.
-    pub(super) fn fail(&mut self, error: Error) {
+    pub(crate) fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
 
     /// Whether it may be committed.
-    pub(super) fn verdict(&self) -> Result<()> {
+    pub(crate) fn verdict(&self) -> Result<()> {
         if let Some(error) = &self.failure {
             return Err(error.clone());
         }
@@ -56,14 +63,14 @@ impl Work {
     }
 
     /// An append begins. Until it has ended, the transaction must not be committed.
-    pub(super) fn begin_append(&mut self) -> Result<()> {
+    pub(crate) fn begin_append(&mut self) -> Result<()> {
         self.verdict()?;
         self.is_appending = true;
         Ok(())
     }
 
     /// The append that began has ended.
-    pub(super) fn end_append(&mut self, outcome: &Result<Appended>) {
+    pub(crate) fn end_append(&mut self, outcome: &Result<Appended>) {
         self.is_appending = false;
         if let Err(error) = outcome {
             self.fail(error.clone());
@@ -71,7 +78,7 @@ impl Work {
     }
 
     /// Refuses what would make the transaction too large.
-    pub(super) fn admit(&self, append: &Append) -> Result<()> {
+    pub(crate) fn admit(&self, append: &Append) -> Result<()> {
         let (bytes, limit) = (self.bytes.saturating_add(append.size()), limits::MAX_APPEND_BYTES);
         if bytes > limit {
             let message = format!(
@@ -83,7 +90,7 @@ impl Work {
     }
 
     /// Takes in what was decided on one append.
-    pub(super) fn take(&mut self, mut plan: Plan) -> Result<Appended> {
+    pub(crate) fn take(&mut self, mut plan: Plan) -> Result<Appended> {
         self.head = plan.head;
         self.bytes += plan.rows.iter().map(Event::size).sum::<usize>();
         self.rows.append(&mut plan.rows);
