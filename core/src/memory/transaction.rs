@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use super::store::{decide, fetch};
 use super::{LogIndex, MemoryStore};
 use crate::commit::{Transacted, Work, inside, panicked};
-use crate::{Append, Appended, Cursor, Error, ErrorKind, Event, Page, Read, Result};
+use crate::{Append, Appended, Cursor, Error, Event, Page, Read, Result};
 
 /// Appends that are stored together or not at all; see
 /// [`MemoryStore::transact`].
@@ -21,7 +21,7 @@ impl MemoryTransaction {
     /// # Errors
     ///
     /// As [`EventStore::append`](crate::EventStore::append), and
-    /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) if all appends of the transaction together
     /// are larger than [one may be](crate::limits::MAX_APPEND_BYTES). After any
     /// error nothing of the transaction is stored, whatever the application
     /// answers.
@@ -67,9 +67,9 @@ impl MemoryStore {
     /// # Errors
     ///
     /// What `work` returns, and the first error of its appends;
-    /// [`Invalid`](ErrorKind::Invalid) from inside of such a transaction;
-    /// [`Backend`](ErrorKind::Backend) after a panic;
-    /// [`HistoryChanged`](ErrorKind::HistoryChanged) if the log was
+    /// [`Invalid`](crate::ErrorKind::Invalid) from inside of such a transaction;
+    /// [`Backend`](crate::ErrorKind::Backend) after a panic;
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) if the log was
     /// [restored](Self::restore) meanwhile.
     ///
     /// # Cancel safety
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::commit::CommitNotice;
-    use crate::{EventStore, Expected, NewEvent};
+    use crate::{ErrorKind, EventStore, Expected, NewEvent};
 
     fn append(stream: &str, expected: Expected) -> Append {
         Append::to(stream, expected, [NewEvent::with_json("A", "{}").unwrap()]).unwrap()
