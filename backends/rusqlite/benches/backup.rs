@@ -6,7 +6,9 @@
 //! $ cargo bench -p downlink-rusqlite --bench backup -- --events 300000 --seconds 2
 //! ```
 
+#[allow(dead_code, reason = "the benchmark of appends needs the rest")]
 mod measure;
+#[allow(dead_code, reason = "the benchmark of appends needs the rest")]
 mod raw;
 
 use std::fs;

@@ -10,7 +10,8 @@ use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
 };
 use downlink_sqlite_schema::{
-    HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, id_from_sql, sql,
+    HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, check_head,
+    id_from_sql, not_open, sql,
 };
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
@@ -87,8 +88,17 @@ impl Driver {
         }
     }
 
+    /// The connection of the open transaction.
+    pub(crate) fn connection(&mut self) -> Result<&mut Tx> {
+        let connection = self.slot.opened()?;
+        if connection.is_autocommit() { Err(not_open()) } else { Ok(connection) }
+    }
+
     fn transaction(&mut self) -> Result<Transaction<'_>> {
         let connection = self.slot.opened()?;
+        if connection.is_autocommit() {
+            return Err(not_open());
+        }
         Ok(Transaction { connection, cache: &mut self.cache, names: &mut self.names })
     }
 
@@ -125,11 +135,14 @@ impl Driver {
     /// Some errors have rolled the transaction back already, silently: nothing
     /// goes on in such a connection.
     fn discard(&mut self) {
-        if self.is_begun
-            && let Ok(connection) = self.slot.opened()
-            && (connection.is_autocommit() || execute(connection, sql::ROLLBACK).is_err())
-        {
-            self.slot.close();
+        if let Ok(connection) = self.slot.opened() {
+            // A job may have been left by a panic.
+            let is_reset = connection.unguarded().is_ok();
+            let is_open = self.is_begun && !connection.is_autocommit();
+            let is_rolled_back = is_open && execute(connection, sql::ROLLBACK).is_ok();
+            if !is_reset || (self.is_begun && !is_rolled_back) {
+                self.slot.close();
+            }
         }
         self.cache.forget();
         self.names = Names::default();
@@ -166,7 +179,11 @@ impl commit::Driver for Driver {
     }
 
     async fn tx(&mut self) -> Result<&mut Tx> {
-        self.slot.opened()
+        self.connection()
+    }
+
+    async fn check(&mut self, expected: LogHead) -> Result<()> {
+        check_head(&head(self.connection()?)?, expected)
     }
 
     async fn commit(&mut self) -> CommitOutcome {

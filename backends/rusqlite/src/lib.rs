@@ -16,6 +16,7 @@ mod row;
 mod snapshot;
 mod store;
 mod stream;
+mod transaction;
 mod tx;
 mod verify;
 
@@ -23,5 +24,6 @@ pub use bus::RusqliteBus;
 pub use downlink_sqlite_schema::{Backup, BackupProgress, BusOptions, Durability};
 pub use query::ReadTx;
 pub use store::{OnConnect, Options, RusqliteStore, open};
+pub use transaction::Transaction;
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use downlink::commit::{Commits, Ending, Writer};
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::commit::{Commits, Ending, Transacted, Writer};
+use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use rusqlite::Connection;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::driver::Driver;
 use crate::postings::indexed_and_head;
 use crate::reader::{Readers, spawn};
+use crate::transaction::Transaction;
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify_file};
 
@@ -156,6 +157,14 @@ impl RusqliteStore {
         Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended, so that every append waits for it. It then runs Rust code that
+    /// blocks, which can be neither dropped nor interrupted: restart the process.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.shared.writer.is_stuck()
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -192,6 +201,75 @@ impl RusqliteStore {
         F: FnOnce(&mut Tx) -> Result<Ending<T>> + Send + 'static,
     {
         self.shared.writer.run(bytes, |tx| std::future::ready(work(tx)).boxed()).await
+    }
+
+    /// Runs `work` once, alone, in a transaction of its own: what it writes to
+    /// the application's tables and what it [appends](Transaction::append) is
+    /// stored together or not at all. It waits for its turn among the appends,
+    /// and runs on the thread that writes, so it should only talk to SQLite.
+    ///
+    /// An error, a panic and a failed commit leave neither rows nor events. If
+    /// `work` appends what had been stored before, all of it had been done: it
+    /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
+    /// without a certain outcome is resolved by the ids of the events. SQLite
+    /// interrupts what takes longer than five seconds.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) from inside of such a
+    /// transaction; [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
+    /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
+    /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;
+    /// [`OutcomeUnknown`](downlink::ErrorKind::OutcomeUnknown) if it appended nothing and the
+    /// commit ended without a certain outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, it takes its course.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use downlink::commit::Transacted;
+    /// use downlink::{Append, BoxError, Expected, NewEvent};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("flights.db");
+    /// let store = downlink_rusqlite::open(path).await?;
+    /// let taken: Transacted<()> = store
+    ///     .transact(|tx| {
+    ///         tx.rows()?.execute_batch("CREATE TABLE IF NOT EXISTS gates (gate TEXT, flight TEXT)")?;
+    ///         tx.rows()?.execute("INSERT INTO gates VALUES ('C71', 'UA1545')", ())?;
+    ///         let taken = NewEvent::with_json("GateTaken", r#"{"gate":"C71"}"#)?;
+    ///         tx.append(Append::to("flight-UA1545", Expected::Any, [taken])?)?;
+    ///         Ok::<(), BoxError>(())
+    ///     })
+    ///     .await
+    ///     .expect("a free gate");
+    /// assert_eq!(taken, Transacted::Committed(()));
+    /// # store.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transact<T, E, F>(&self, work: F) -> Result<Transacted<T>, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let deadline = self.options().writer().transaction_deadline();
+        let run = self.shared.writer.transact(0, move |transaction| {
+            let ending = match Transaction::new(transaction).run(deadline, work) {
+                Ok(value) => Ending::Commit(Ok(value)),
+                Err(error) => Ending::RollBack(Err(error)),
+            };
+            std::future::ready(Ok(ending)).boxed()
+        });
+        Ok(match run.await? {
+            Transacted::Committed(outcome) => Transacted::Committed(outcome?),
+            Transacted::Duplicate(original) => Transacted::Duplicate(original),
+        })
     }
 }
 

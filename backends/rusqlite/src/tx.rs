@@ -2,17 +2,22 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use downlink::Result;
 use downlink_sqlite_schema::is_log_table;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+
+use crate::error::failed;
 
 /// The transaction in which a projection writes its read model: a
 /// [`rusqlite::Connection`] to the file of the log.
 ///
 /// The store has begun the transaction and commits it, together with the
 /// checkpoint. Until then SQLite refuses what a projection has no business with:
-/// to begin, commit or roll back, to attach databases, to set pragmas, to make
+/// to begin, commit or roll back, also when an error has ended the transaction,
+/// to attach databases, to set pragmas, to make
 /// temporary tables, which would stay and could hide others, and to write to the
 /// tables of the log ("not authorized"). It may read them, and use savepoints.
 ///
@@ -48,6 +53,9 @@ impl Tx {
     /// whether a projection may run it.
     pub(crate) fn install_guard(&self) -> rusqlite::Result<()> {
         let is_guarded = Arc::clone(&self.is_guarded);
+        // An error may have ended the transaction, and then each statement would commit by itself.
+        self.connection.commit_hook(Some(move || is_guarded.load(Ordering::Relaxed)))?;
+        let is_guarded = Arc::clone(&self.is_guarded);
         self.connection.authorizer(Some(move |context: AuthContext<'_>| {
             if is_guarded.load(Ordering::Relaxed) && is_foreign(&context) {
                 Authorization::Deny
@@ -59,10 +67,27 @@ impl Tx {
 
     /// Runs foreign code, which SQLite refuses what is not its business.
     pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.is_guarded.store(true, Ordering::Relaxed);
+        self.guard(true);
         let result = work(self);
-        self.is_guarded.store(false, Ordering::Relaxed);
+        self.guard(false);
         result
+    }
+
+    /// Whether statements that are prepared from now on are foreign.
+    pub(crate) fn guard(&self, is_guarded: bool) {
+        self.is_guarded.store(is_guarded, Ordering::Relaxed);
+    }
+
+    /// Takes off whatever was set for foreign code.
+    pub(crate) fn unguarded(&self) -> Result<()> {
+        self.guard(false);
+        self.interrupt_after(0, None)
+    }
+
+    /// Has SQLite interrupt statements that still run at this time.
+    pub(crate) fn interrupt_after(&self, steps: i32, until: Option<Instant>) -> Result<()> {
+        let is_late = until.map(|until| move || Instant::now() > until);
+        self.connection.progress_handler(steps, is_late).map_err(failed("set a deadline"))
     }
 }
 

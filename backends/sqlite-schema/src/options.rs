@@ -111,6 +111,13 @@ impl<S: OpenFile> Options<S> {
         self
     }
 
+    /// How long a transaction of the application (`transact`) may take: 5 s by
+    /// default, a day at most. Then it is ended and rolled back.
+    pub fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
+        self.file.writer = self.file.writer.with_transaction_deadline(deadline);
+        self
+    }
+
     /// The page cache of each connection, one that writes and those that read:
     /// 8 MiB by default.
     pub fn with_cache(mut self, bytes: usize) -> Self {

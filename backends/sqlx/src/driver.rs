@@ -8,11 +8,12 @@ use std::time::Instant;
 use downlink::commit::{
     self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
 };
-use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
+use downlink::{Error, ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_from_sql};
 use downlink_sqlite_schema::{
-    HeadRow, Indexing, Pass, Tail, Turnstile, WriterCache, id_from_sql, is_full, many, sql,
+    HeadRow, Indexing, Pass, Tail, Turnstile, WriterCache, check_head, id_from_sql, is_full, many,
+    not_open, sql,
 };
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, Database, Sqlite, SqliteConnection};
@@ -26,7 +27,7 @@ use crate::names::Names;
 use crate::postings::{index, indexed_and_head};
 use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, head};
 use crate::store::File;
 use crate::tx::Tx;
 
@@ -40,6 +41,7 @@ pub(crate) struct Driver {
     names: Names,
     /// Held from the beginning of a transaction to its end.
     turn: Option<Pass>,
+    guard: Guard,
     open: Open,
     indexing: Indexing,
 }
@@ -57,7 +59,7 @@ enum Open {
 impl Driver {
     /// Opens the log, or makes an empty one if there is no file.
     pub(crate) async fn open(file: Arc<File>, guard: Guard) -> Result<Self> {
-        let mut slot = Slot::new(Arc::clone(&file), Role::Writer(guard));
+        let mut slot = Slot::new(Arc::clone(&file), Role::Writer(guard.clone()));
         slot.create().await?;
         let mut indexing = Indexing::new(file.options().index_lag());
         let (indexed, head) = indexed_and_head(slot.opened()?).await?;
@@ -69,6 +71,7 @@ impl Driver {
             cache: WriterCache::default(),
             names: Names::default(),
             turn: None,
+            guard,
             open: Open::None,
             indexing,
         })
@@ -141,12 +144,32 @@ impl commit::Driver for Driver {
 
     /// Lets sqlx know of the transaction, so that a job may nest others in it.
     async fn tx(&mut self) -> Result<&mut Tx> {
+        if self.open == Open::Job {
+            return self.slot.opened();
+        }
         let connection = self.slot.opened()?;
         self.open = Open::Job;
-        let begun = connection.begin_with("SAVEPOINT downlink_job").await;
+        let begun = connection.begin_with(BEGIN_JOB).await;
         // It is ended by name, not by its guard.
         std::mem::forget(begun.map_err(failed("hand a transaction to a job"))?);
         self.slot.opened()
+    }
+
+    async fn check(&mut self, expected: LogHead) -> Result<()> {
+        let is_job = self.open == Open::Job;
+        let connection = self.slot.opened()?;
+        if is_job {
+            // That SQLite refuses it is the one way to learn from it that a transaction is open.
+            if execute(connection, "BEGIN").await.is_ok() {
+                return Err(not_open());
+            }
+            if Transactions::get_transaction_depth(connection) != 1 {
+                let message = "a transaction that was nested in this one is still open: commit it, \
+                               or roll it back";
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+        check_head(&head(connection).await?, expected)
     }
 
     async fn commit(&mut self) -> CommitOutcome {
@@ -155,6 +178,10 @@ impl commit::Driver for Driver {
             Err(error) => return CommitOutcome::NotCommitted(error),
         };
         let is_job = self.open == Open::Job;
+        // There is none in another transaction.
+        if is_job && execute(connection, END_JOB).await.is_err() {
+            return CommitOutcome::NotCommitted(not_open());
+        }
         let committed = if is_job {
             Transactions::commit(connection).await
         } else {
@@ -184,13 +211,16 @@ impl commit::Driver for Driver {
 
     /// Some errors have rolled the transaction back already, silently, and sqlx
     /// does not know: nothing goes on in such a connection, nor in one that a
-    /// job has used.
+    /// job has used. A statement of the job that still runs is interrupted.
     async fn discard(&mut self) {
-        let is_known = match (self.open, self.slot.opened()) {
-            (Open::Plain, Ok(connection)) => roll_back(connection, false).await,
-            (open, _) => open == Open::None,
-        };
-        if !is_known {
+        if self.open == Open::Job {
+            self.slot.close().await;
+        }
+        self.guard.reset();
+        if self.open == Open::Plain
+            && let Ok(connection) = self.slot.opened()
+            && !roll_back(connection, false).await
+        {
             self.slot.close().await;
         }
         self.cache.forget();
@@ -219,6 +249,9 @@ impl commit::Driver for Driver {
         self.slot.close().await;
     }
 }
+
+const BEGIN_JOB: &str = "SAVEPOINT downlink_job";
+const END_JOB: &str = "RELEASE downlink_job";
 
 type Transactions = <Sqlite as Database>::TransactionManager;
 

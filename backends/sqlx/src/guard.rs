@@ -4,21 +4,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use downlink_sqlite_schema::is_log_table;
 use sqlx::SqliteConnection;
 
-/// What is refused while a projection has the connection that writes.
+/// The virtual machine of SQLite asks after so many steps whether to go on.
+const STEPS: i32 = 1_000;
+
+/// What is refused while foreign code has the connection that writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     is_raised: Arc<AtomicBool>,
     /// Whether the tables of the log were written to meanwhile.
     is_broken: Arc<AtomicBool>,
+    /// Whether foreign code was given up, with a statement that may still run.
+    is_given_up: Arc<AtomicBool>,
 }
 
 impl Guard {
-    /// Lets SQLite ask whether it may commit, and tell what is written.
+    /// Lets SQLite ask whether it may commit and whether to go on, and tell what
+    /// is written.
     pub(crate) async fn install(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut handle = connection.lock_handle().await?;
-        let is_raised = Arc::clone(&self.is_raised);
-        handle.set_commit_hook(move || !is_raised.load(Ordering::Relaxed));
-        let Self { is_raised, is_broken } = self.clone();
+        let Self { is_raised, is_broken, is_given_up } = self.clone();
+        handle.set_progress_handler(STEPS, move || !is_given_up.load(Ordering::Relaxed));
+        let may_commit = Arc::clone(&is_raised);
+        handle.set_commit_hook(move || !may_commit.load(Ordering::Relaxed));
         handle.set_update_hook(move |change| {
             if is_raised.load(Ordering::Relaxed) && is_log_table(change.table) {
                 is_broken.store(true, Ordering::Relaxed);
@@ -27,14 +34,39 @@ impl Guard {
         Ok(())
     }
 
-    pub(crate) fn raise(&self) {
+    /// Foreign code gets the connection, until what this returns is lowered.
+    pub(crate) fn raise(&self) -> Raised {
         self.is_broken.store(false, Ordering::Relaxed);
         self.is_raised.store(true, Ordering::Relaxed);
+        Raised(self.clone())
     }
 
-    /// Tells whether the log was left alone.
-    pub(crate) fn lower(&self) -> bool {
+    /// Foreign code is gone, and the connection is closed or does nothing.
+    pub(crate) fn reset(&self) {
         self.is_raised.store(false, Ordering::Relaxed);
-        !self.is_broken.load(Ordering::Relaxed)
+        self.is_given_up.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A guard while foreign code has the connection. If it is dropped, foreign code
+/// was dropped, or it panicked: its statement is interrupted.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Raised(Guard);
+
+impl Raised {
+    /// Foreign code is done. Tells whether it left the log alone.
+    pub(crate) fn lower(self) -> bool {
+        let guard = self.0.clone();
+        drop(self);
+        guard.reset();
+        !guard.is_broken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.is_given_up.store(true, Ordering::Relaxed);
+        self.0.is_raised.store(false, Ordering::Relaxed);
     }
 }

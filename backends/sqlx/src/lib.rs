@@ -18,6 +18,7 @@ mod snapshot;
 mod span;
 mod store;
 mod stream;
+mod transaction;
 mod tx;
 mod verify;
 
@@ -25,5 +26,6 @@ pub use bus::SqlxBus;
 pub use downlink_sqlite_schema::{Backup, BackupProgress, BusOptions, Durability};
 pub use query::ReadTx;
 pub use store::{OnConnect, Options, SqlxStore, open};
+pub use transaction::Transaction;
 pub use tx::Tx;
 pub use verify::{Problem, VerifyReport, verify};

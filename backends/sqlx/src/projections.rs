@@ -11,7 +11,7 @@ use downlink::{
 };
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{
-    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, many, sql,
+    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, sql,
 };
 use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
@@ -20,6 +20,7 @@ use crate::driver::execute;
 use crate::error::{code, failed, meaning};
 use crate::guard::Guard;
 use crate::row::{Values, column};
+use crate::snapshot::log_shape;
 use crate::store::SqlxStore;
 use crate::tx::Tx;
 
@@ -144,9 +145,9 @@ async fn project(
     let before = log_shape(tx).await.map_err(failed(DOING))?;
     // Nobody can release it in another transaction than this one.
     execute(tx, "SAVEPOINT downlink_step").await.map_err(failed(DOING))?;
-    guard.raise();
+    let raised = guard.raise();
     let written = step.write(projection, tx).await;
-    let is_unhurt = guard.lower();
+    let is_unhurt = raised.lower();
     let is_begun = execute(tx, "RELEASE downlink_step").await.is_ok();
     if let Err(error) = written {
         return match of_the_file(&*error) {
@@ -166,10 +167,6 @@ async fn project(
 }
 
 const DOING: &str = "write a read model";
-
-async fn log_shape(tx: &mut Tx) -> sqlx::Result<String> {
-    sqlx::query_scalar(many::LOG_SHAPE).fetch_one(tx).await
-}
 
 /// A constraint of the projection's tables may be one that only COMMIT looks
 /// at.

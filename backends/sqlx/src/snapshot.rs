@@ -1,6 +1,6 @@
 use downlink::{Cursor, Error, Event, Mark, Position, Result};
 use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{EventRow, HeadRow, cursor_from_sql, id_from_sql, sql};
+use downlink_sqlite_schema::{EventRow, HeadRow, cursor_from_sql, id_from_sql, many, sql};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -156,4 +156,10 @@ pub(crate) async fn head(connection: &mut SqliteConnection) -> Result<HeadRow> {
     let row =
         sqlx::query(sql::HEAD).fetch_optional(connection).await.map_err(failed("read the head"))?;
     head_row(&row.ok_or_else(|| missing("head"))?)
+}
+
+/// What the tables of the log are like: another text if foreign code has changed
+/// them in a way that no hook tells.
+pub(crate) async fn log_shape(connection: &mut SqliteConnection) -> sqlx::Result<String> {
+    sqlx::query_scalar(many::LOG_SHAPE).fetch_one(connection).await
 }

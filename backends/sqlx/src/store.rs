@@ -2,8 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::commit::{Commits, Ending, Writer};
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::commit::{Commits, Ending, Transacted, Writer};
+use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,6 +16,7 @@ use crate::guard::Guard;
 use crate::postings::indexed_and_head;
 use crate::reader::Readers;
 use crate::snapshot::head;
+use crate::transaction::Transaction;
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify_file};
 
@@ -150,6 +151,14 @@ impl SqlxStore {
         Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended, so that every append waits for it. It then runs Rust code that
+    /// blocks, which can be neither dropped nor interrupted: restart the process.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.shared.writer.is_stuck()
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -185,6 +194,88 @@ impl SqlxStore {
 
     pub(crate) fn readers(&self) -> &Readers {
         &self.shared.readers
+    }
+
+    /// Runs `work` once, alone, in a transaction of its own: what it writes to
+    /// the application's tables and what it [appends](Transaction::append) is
+    /// stored together or not at all. It waits for its turn among the appends,
+    /// and they wait for it, so it should only await this transaction.
+    ///
+    /// An error, a panic and a failed commit leave neither rows nor events. If
+    /// `work` appends what had been stored before, all of it had been done: it
+    /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
+    /// without a certain outcome is resolved by the ids of the events. What
+    /// takes longer than five seconds is dropped and rolled back.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) from inside of such a
+    /// transaction, and if the tables of the log were written to;
+    /// [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
+    /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
+    /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;
+    /// [`OutcomeUnknown`](downlink::ErrorKind::OutcomeUnknown) if it appended nothing and the
+    /// commit ended without a certain outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, it takes its course.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use downlink::commit::Transacted;
+    /// use downlink::{Append, BoxError, Expected, NewEvent};
+    /// use futures::FutureExt;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("flights.db");
+    /// let store = downlink_sqlx::open(path).await?;
+    /// let taken: Transacted<()> = store
+    ///     .transact(|tx| {
+    ///         async move {
+    ///             let create = "CREATE TABLE IF NOT EXISTS gates (gate TEXT, flight TEXT)";
+    ///             sqlx::query(create).execute(tx.rows().await?).await?;
+    ///             let insert = "INSERT INTO gates VALUES ('C71', 'UA1545')";
+    ///             sqlx::query(insert).execute(tx.rows().await?).await?;
+    ///             let taken = NewEvent::with_json("GateTaken", r#"{"gate":"C71"}"#)?;
+    ///             tx.append(Append::to("flight-UA1545", Expected::Any, [taken])?).await?;
+    ///             Ok::<(), BoxError>(())
+    ///         }
+    ///         .boxed()
+    ///     })
+    ///     .await
+    ///     .expect("a free gate");
+    /// assert_eq!(taken, Transacted::Committed(()));
+    /// # store.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transact<T, E, F>(&self, work: F) -> Result<Transacted<T>, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Transaction<'_>) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        let guard = self.guard().clone();
+        let run = self.shared.writer.transact(0, |transaction| {
+            async move {
+                let mut transaction = Transaction::new(transaction, guard);
+                match work(&mut transaction).await {
+                    Ok(value) => {
+                        transaction.take_back().await?;
+                        Ok(Ending::Commit(Ok(value)))
+                    }
+                    Err(error) => Ok(Ending::RollBack(Err(error))),
+                }
+            }
+            .boxed()
+        });
+        Ok(match run.await? {
+            Transacted::Committed(outcome) => Transacted::Committed(outcome?),
+            Transacted::Duplicate(original) => Transacted::Duplicate(original),
+        })
     }
 
     pub(crate) fn guard(&self) -> &Guard {

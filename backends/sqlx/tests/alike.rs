@@ -22,6 +22,9 @@ mod querying;
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
 mod support;
+mod taking;
+#[path = "../../sqlite-schema/tests/driver/transacting.rs"]
+mod transacting;
 #[path = "../../sqlite-schema/tests/driver/turns.rs"]
 mod turns;
 #[path = "../../sqlite-schema/tests/driver/verifying.rs"]

@@ -49,6 +49,11 @@ pub(crate) fn all(log: &[Event]) -> HashMap<String, Position> {
     batches
 }
 
+/// The append that an event is of.
+pub(crate) fn of(event: &Event) -> String {
+    read(event).0
+}
+
 fn read(event: &Event) -> (String, usize, usize) {
     let payload: serde_json::Value =
         serde_json::from_slice(event.payload()).expect("the payload that was appended");

@@ -13,6 +13,7 @@ mod heard;
 mod rusqlite_fixture;
 #[path = "../fixtures/sqlx_projections.rs"]
 mod sqlx_fixture;
+mod transacted;
 mod trial;
 mod worker;
 

@@ -19,7 +19,7 @@ use crate::worker::SAID;
 /// The most lines that a worker says before it is killed.
 const LINES: usize = 120;
 /// How long a round may take.
-const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A log and read models that outlive a process, in a file that can be walked
 /// through.
@@ -57,7 +57,7 @@ impl<F: Killable> Trial<F> {
                 // Every second worker finds the file open, so that its log of writes is not folded in.
                 let kept = self.open(&address).await;
                 let kept = (kill % 2 == 0).then_some(kept);
-                self.kill_one(&address, rng.random_range(lines), &mut heard).await;
+                kill_one(&self.reentry, &address, rng.random_range(lines), &mut heard).await;
                 drop(kept);
                 self.look(&address, &heard).await;
             };
@@ -70,27 +70,6 @@ impl<F: Killable> Trial<F> {
 
     async fn open(&self, address: &str) -> Opened<F::Tx> {
         self.fixture.open_at(address).await.expect("what a kill has left can be opened")
-    }
-
-    /// Starts a worker, kills it when it has said so many lines, and hears the
-    /// rest of what it said.
-    async fn kill_one(&self, address: &str, lines: usize, heard: &mut Heard) {
-        let mut command = self.reentry.command(address);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut worker = command.spawn().expect("this program can be started again");
-        let stdout = BufReader::new(worker.stdout.take().expect("it was piped"));
-        let mut said = stdout.lines();
-        let mut count = 0;
-        while let Some(line) = said.next_line().await.expect("a line") {
-            let Some(line) = line.strip_prefix(SAID) else { continue };
-            heard.note(line);
-            count += 1;
-            if count == lines {
-                worker.start_kill().expect("a worker that can be killed");
-            }
-        }
-        worker.wait().await.expect("a worker that is gone");
-        assert!(count >= lines, "the worker ended by itself: see above what it says");
     }
 
     /// Compares what is there with what was heard.
@@ -141,7 +120,28 @@ impl<F: Killable> Trial<F> {
     }
 }
 
-fn seed() -> u64 {
+/// Starts a worker, kills it when it has said so many lines, and hears the
+/// rest of what it said.
+pub(crate) async fn kill_one(reentry: &Reentry, address: &str, lines: usize, heard: &mut Heard) {
+    let mut command = reentry.command(address);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut worker = command.spawn().expect("this program can be started again");
+    let stdout = BufReader::new(worker.stdout.take().expect("it was piped"));
+    let mut said = stdout.lines();
+    let mut count = 0;
+    while let Some(line) = said.next_line().await.expect("a line") {
+        let Some(line) = line.strip_prefix(SAID) else { continue };
+        heard.note(line);
+        count += 1;
+        if count == lines {
+            worker.start_kill().expect("a worker that can be killed");
+        }
+    }
+    worker.wait().await.expect("a worker that is gone");
+    assert!(count >= lines, "the worker ended by itself: see above what it says");
+}
+
+pub(crate) fn seed() -> u64 {
     let chosen = std::env::var("DOWNLINK_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = chosen.unwrap_or_else(rand::random);
     println!("DOWNLINK_SEED={seed}");

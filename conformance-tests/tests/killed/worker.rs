@@ -23,13 +23,13 @@ const LOOKS: usize = 3;
 ///
 /// Panics if anything fails: whoever kills hears of it.
 pub(crate) fn run<F: DurableProjectionFixture>(fixture: F, address: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let worked = runtime.block_on(work(Arc::new(fixture), address));
+    let worked = runtime().block_on(work(Arc::new(fixture), address));
     panic!("the worker ended by itself: {worked:?}");
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().expect("a runtime")
 }
 
 async fn work<F: DurableProjectionFixture>(fixture: Arc<F>, address: &str) -> Result<()> {
@@ -59,6 +59,6 @@ async fn append(hub: Hub, board: ProjectionHandle) -> Result<()> {
 }
 
 /// One line is one write, so that none is heard by half.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("\n{SAID}{line}");
 }

@@ -1,9 +1,10 @@
 use tokio::sync::oneshot;
 
 use super::room::Ticket;
-use super::scan::Scan;
-use super::{Group, Plan};
-use crate::{Append, Appended, Check, Error, ErrorKind, Result};
+use super::scan::{self, Scan};
+use super::unseen::Unseen;
+use super::{Driver, Group, LogHead, Plan};
+use crate::{Append, Appended, Check, Error, ErrorKind, Result, Timestamp};
 
 /// An append on its way through the writer.
 pub(super) struct Pending {
@@ -136,4 +137,32 @@ fn scans_of(append: &Append, found: Vec<Scan>) -> impl Iterator<Item = Scan> {
     let boundaries =
         append.checks.iter().filter(|check| matches!(check, Check::NothingAfter(..))).count();
     found.into_iter().chain(std::iter::repeat(Scan::NotYet)).take(boundaries)
+}
+
+/// Decides a group inside the open transaction and inserts what won, so that the
+/// next one finds it like everything else. A boundary without a scan was not
+/// looked at yet. `unseen` is what the driver does not show of the transaction.
+pub(super) async fn decide_and_insert<D: Driver>(
+    driver: &mut D,
+    group: &Group,
+    scans: &[Scan],
+    head: LogHead,
+    unseen: Unseen<'_>,
+) -> Result<Plan> {
+    let needs = group.needs();
+    let mut facts = driver.facts(&needs).await?;
+    unseen.add_to(&mut facts);
+    let scans = scans.iter().copied().chain(std::iter::repeat(Scan::NotYet));
+    for (boundary, scan) in needs.boundaries.iter().zip(scans) {
+        let fact = match unseen.answer(boundary) {
+            Some(fact) => fact,
+            None => unseen.after(scan::answer(driver, boundary, scan).await?, boundary),
+        };
+        facts.boundaries.push(fact);
+    }
+    let plan = group.decide(&facts, head, Timestamp::now());
+    if !plan.rows.is_empty() {
+        driver.insert(&plan).await?;
+    }
+    Ok(plan)
 }

@@ -1,8 +1,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::watch::{Watch, Watched};
 use crate::{Cursor, Event};
 
 /// Transactions that a follower may be behind before it has to read the log.
@@ -40,6 +42,7 @@ pub enum CommitNotice {
 #[derive(Debug, Default)]
 pub struct CommitFeed {
     followers: Mutex<Vec<Weak<Mailbox>>>,
+    watch: Arc<Watch>,
 }
 
 impl CommitFeed {
@@ -56,7 +59,7 @@ impl CommitFeed {
         let mut followers = lock(&self.followers);
         followers.retain(|follower| follower.strong_count() > 0);
         followers.push(Arc::downgrade(&mailbox));
-        Commits { mailbox }
+        Commits { mailbox, watch: Arc::clone(&self.watch) }
     }
 
     /// Tells that these events are stored and follow `from`. Call it after the
@@ -86,6 +89,18 @@ impl CommitFeed {
 }
 
 impl CommitFeed {
+    /// Notes until when the work that begins should have ended.
+    pub(super) fn watch(&self, until: Option<Instant>) -> Watched {
+        self.watch.over(until)
+    }
+
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended: see [`Writer::is_stuck`](super::Writer::is_stuck).
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.watch.is_late()
+    }
+
     /// Ends the feed for every follower: nothing is committed any more.
     pub fn close(&self) {
         for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
@@ -107,6 +122,7 @@ impl Drop for CommitFeed {
 #[derive(Debug)]
 pub struct Commits {
     mailbox: Arc<Mailbox>,
+    watch: Arc<Watch>,
 }
 
 impl Commits {
@@ -126,6 +142,13 @@ impl Commits {
             }
             self.mailbox.arrived.notified().await;
         }
+    }
+
+    /// Whether the writer can commit nothing just now, because a transaction of
+    /// the application is past its deadline and has not ended.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.watch.is_late()
     }
 
     /// The next notice, if there is one.

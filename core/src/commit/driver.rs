@@ -10,15 +10,16 @@ use crate::{Error, Page, Read, Result};
 /// a time, in this order:
 ///
 /// ```text
-/// begin  (facts read* insert?)+  commit | discard          for appends
-/// begin  tx                      commit | discard          for jobs
-/// begin  keep_up                 commit | discard          for upkeep
+/// begin  (facts read* insert?)+                  commit | discard    for appends
+/// begin  (tx | check facts read* insert?)* check commit | discard    for jobs
+/// begin  keep_up                                commit | discard    for upkeep
 /// ```
 ///
 /// With [`Linger::InTransaction`], appends that arrive while a transaction is
 /// open join it as further batches, so `facts` and `read` have to see what an
 /// earlier `insert` of the same transaction wrote. With [`Linger::BeforeBegin`] a
-/// transaction has one batch: after `insert` comes `commit` or `discard`.
+/// transaction of appends has one batch, and `facts` and `read` need not see what
+/// a job has inserted before: the engine adds it to what they answer.
 ///
 /// A driver keeps its connection, its statements and its caches; whatever it
 /// remembers of a transaction is forgotten by [`discard`](Self::discard).
@@ -82,6 +83,16 @@ pub trait Driver: Send + Sized + 'static {
     ///
     /// The transaction is discarded.
     fn tx(&mut self) -> impl Future<Output = Result<&mut Self::Tx>> + Send;
+
+    /// Checks that the transaction which began is still open, and that the log
+    /// ends in it at `head`. A job may have ended the transaction, an error may
+    /// have rolled it back silently, and a savepoint of the job's may have taken
+    /// an insert back. Asked before each append of a job, and before its commit.
+    ///
+    /// # Errors
+    ///
+    /// The transaction is discarded.
+    fn check(&mut self, head: LogHead) -> impl Future<Output = Result<()>> + Send;
 
     /// Commits, durably when this returns [`CommitOutcome::Committed`].
     fn commit(&mut self) -> impl Future<Output = CommitOutcome> + Send;

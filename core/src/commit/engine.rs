@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use tracing::{error, warn};
 
-use super::batch::{Batch, Pending};
-use super::job::AnyJob;
+use super::batch::{Batch, Pending, decide_and_insert};
 use super::queue::{Load, Next, Queue};
-use super::{
-    CommitFeed, CommitOutcome, Driver, Linger, LogHead, Plan, Upkeep, WriterOptions, scan,
-};
+use super::unseen::Unseen;
+use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
 use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
 
 /// The appends of one group may have this many bytes before it is closed.
@@ -29,10 +27,10 @@ const AFTER_FAILED_UPKEEP: Duration = Duration::from_secs(1);
 
 /// The one task or thread that writes.
 pub(super) struct Engine<D: Driver> {
-    driver: D,
-    queue: Arc<Queue<D>>,
-    feed: Arc<CommitFeed>,
-    options: WriterOptions,
+    pub(super) driver: D,
+    pub(super) queue: Arc<Queue<D>>,
+    pub(super) feed: Arc<CommitFeed>,
+    pub(super) options: WriterOptions,
     /// How many appends the last transaction had.
     last: usize,
     clock_was_behind: bool,
@@ -42,7 +40,7 @@ pub(super) struct Engine<D: Driver> {
 }
 
 /// Why a transaction failed, as far as it matters for what was written.
-enum Failure {
+pub(super) enum Failure {
     /// It did not begin: no append of the group is to blame, and nothing was
     /// written.
     Begin(Error),
@@ -249,7 +247,16 @@ impl<D: Driver> Engine<D> {
         let mut linger_until = None;
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");
-            let stored = self.options.bounded(store(&mut self.driver, batch, head), "store events");
+            let stored = self.options.bounded(
+                decide_and_insert(
+                    &mut self.driver,
+                    &batch.group,
+                    &batch.scans,
+                    head,
+                    Unseen::NOTHING,
+                ),
+                "store events",
+            );
             let plan = stored.await.map_err(Failure::Work)?;
             head = plan.head;
             attempt.plans.push(plan);
@@ -293,39 +300,6 @@ impl<D: Driver> Engine<D> {
         self.queue.has_append()
     }
 
-    /// Runs a job in a transaction of its own.
-    async fn job(&mut self, mut job: Box<dyn AnyJob<D>>) {
-        let mut is_committing = false;
-        let outcome = unwound(self.job_transaction(&mut *job, &mut is_committing)).await;
-        let outcome = outcome
-            .unwrap_or_else(|panic| Err(if is_committing { uncertain(panic) } else { panic }));
-        if outcome.is_err() {
-            let _ = unwound(self.driver.discard()).await;
-        }
-        job.answer(outcome);
-    }
-
-    async fn job_transaction(
-        &mut self,
-        job: &mut dyn AnyJob<D>,
-        is_committing: &mut bool,
-    ) -> Result<()> {
-        let by = self.options.busy_by();
-        self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
-        let tx = self.options.bounded(self.driver.tx(), "prepare a transaction").await?;
-        if !job.run(tx).await? {
-            self.driver.discard().await;
-            return Ok(());
-        }
-        *is_committing = true;
-        let committed = self.driver.commit();
-        match self.options.bounded(committed.map(Ok), "commit").await {
-            Ok(CommitOutcome::Committed) => Ok(()),
-            Ok(CommitOutcome::NotCommitted(error)) => Err(error),
-            Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(uncertain(error)),
-        }
-    }
-
     fn watch_clock(&mut self, plans: &[Plan]) {
         let Some(plan) = plans.last() else { return };
         let now = Timestamp::now().as_micros();
@@ -338,39 +312,23 @@ impl<D: Driver> Engine<D> {
     }
 }
 
-/// Decides one batch and inserts what won, so that the next one finds it like
-/// everything else.
-async fn store<D: Driver>(driver: &mut D, batch: &Batch, head: LogHead) -> Result<Plan> {
-    let needs = batch.group.needs();
-    let mut facts = driver.facts(&needs).await?;
-    for (boundary, scan) in needs.boundaries.iter().zip(&batch.scans) {
-        facts.boundaries.push(scan::answer(driver, boundary, *scan).await?);
-    }
-    let plan = batch.group.decide(&facts, head, Timestamp::now());
-    if !plan.rows.is_empty() {
-        driver.insert(&plan).await?;
-    }
-    Ok(plan)
-}
-
-/// What a job is told whose commit ended without a certain outcome.
-fn uncertain(error: Error) -> Error {
-    let message = "whether a transaction was committed could not be found out: repeat it";
-    Error::with_source(ErrorKind::OutcomeUnknown, message, error)
-}
-
 /// The future's output, or an error in place of its panic.
-async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
+pub(super) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
     AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     Error::new(ErrorKind::Backend, format!("the code under a transaction panicked: {text}"))
+}
+
+/// What a writer is known by while one of its jobs runs.
+pub(super) fn address<D: Driver>(queue: &Arc<Queue<D>>) -> usize {
+    Arc::as_ptr(queue).addr()
 }
 
 async fn pause<D: Driver>(duration: Duration) {

@@ -39,11 +39,17 @@ mod engine;
 mod facts;
 mod group;
 mod job;
+mod jobs;
+mod nested;
 mod options;
 mod plan;
 mod queue;
 mod room;
 mod scan;
+mod transaction;
+mod unseen;
+mod watch;
+mod work;
 mod writer;
 
 pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
@@ -53,7 +59,13 @@ pub use group::Group;
 pub use job::Ending;
 pub use options::WriterOptions;
 pub use plan::{Plan, StreamHead};
+pub use transaction::{Transacted, Transaction};
 pub use writer::Writer;
+
+// What the memory store has in common with the engine.
+pub(crate) use engine::panicked;
+pub(crate) use nested::{inside, refuse_nested};
+pub(crate) use work::Work;
 
 #[cfg(test)]
 mod tests;

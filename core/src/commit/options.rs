@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use super::Driver;
 use crate::{Error, ErrorKind, Result};
 
 /// How a [`Writer`](super::Writer) queues and groups.
@@ -13,6 +14,7 @@ pub struct WriterOptions {
     linger: Duration,
     busy_deadline: Duration,
     step_deadline: Option<Duration>,
+    transaction_deadline: Duration,
 }
 
 impl WriterOptions {
@@ -25,6 +27,7 @@ impl WriterOptions {
             linger: Duration::from_micros(300),
             busy_deadline: Duration::from_secs(5),
             step_deadline: None,
+            transaction_deadline: Duration::from_secs(5),
         }
     }
 
@@ -144,6 +147,49 @@ impl WriterOptions {
             Err(Error::new(ErrorKind::Unavailable, message))
         })
     }
+}
+
+impl WriterOptions {
+    /// How long a transaction of the application may take
+    /// ([`Writer::transact`](super::Writer::transact)): 5 s by default, a day at
+    /// most. A driver that is not blocking drops it then; a blocking one has to
+    /// interrupt it by itself, and it is rolled back when it ends.
+    pub const fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
+        self.transaction_deadline = at_most_a_day(deadline);
+        self
+    }
+
+    /// The time that a transaction of the application may take.
+    #[must_use]
+    pub const fn transaction_deadline(&self) -> Duration {
+        self.transaction_deadline
+    }
+
+    /// Runs a job within its deadline.
+    pub(super) async fn bounded_job<D: Driver, T>(
+        &self,
+        deadline: Option<Duration>,
+        job: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(deadline) = deadline else { return job.await };
+        let until = Instant::now() + deadline;
+        let outcome = if D::BLOCKING {
+            job.await
+        } else {
+            tokio::time::timeout(deadline, job).await.unwrap_or_else(|_| Err(late(deadline)))
+        };
+        // Whatever it says then, its own error may be that it was interrupted.
+        if Instant::now() > until { Err(late(deadline)) } else { outcome }
+    }
+}
+
+fn late(deadline: Duration) -> Error {
+    let message = format!(
+        "a transaction took longer than {deadline:?} and was rolled back: it must not wait for an \
+         append or a transaction of the same store, also not in a task that it has spawned, since \
+         these wait for it; or it has too much to do"
+    );
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl Default for WriterOptions {

@@ -2,17 +2,19 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
 use super::batch::Pending;
-use super::engine::Engine;
+use super::engine::{Engine, address};
 use super::job::Job;
+use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
 use super::room::Room;
-use super::{CommitFeed, Commits, Driver, Ending, WriterOptions, scan};
+use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
 use crate::{Append, Appended, Error, ErrorKind, EventStore, Result};
 
 /// The one writer of a store handle: group commit over a [`Driver`].
@@ -40,6 +42,7 @@ pub struct Writer<D: Driver> {
     queue: Arc<Queue<D>>,
     room: Arc<Room>,
     feed: Arc<CommitFeed>,
+    transaction_deadline: Duration,
     ended: watch::Receiver<()>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -73,6 +76,7 @@ impl<D: Driver> Writer<D> {
             queue: Arc::clone(&queue),
             room,
             feed: Arc::clone(&feed),
+            transaction_deadline: options.transaction_deadline(),
             ended,
             thread: Mutex::new(None),
         };
@@ -119,6 +123,7 @@ impl<D: Driver> Writer<D> {
     /// that the append takes its course, and its events are told.
     pub async fn append(&self, append: Append, store: &dyn EventStore) -> Result<Appended> {
         append.validate()?;
+        refuse_nested(address(&self.queue))?;
         let ticket = self.room.enter(append.size())?;
         let scans = scan::scan(&append, store).await?;
         let (pending, answered) = Pending::new(append, scans, ticket);
@@ -135,10 +140,7 @@ impl<D: Driver> Writer<D> {
     ///
     /// # Errors
     ///
-    /// Those of `work`, which roll back; [`Overloaded`](ErrorKind::Overloaded) and
-    /// [`Unavailable`](ErrorKind::Unavailable), after which nothing was done;
-    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without a
-    /// certain outcome.
+    /// As [`transact`](Self::transact). It has no deadline.
     ///
     /// # Cancel safety
     ///
@@ -148,8 +150,62 @@ impl<D: Driver> Writer<D> {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut D::Tx) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
     {
+        let run = self.job(bytes, None, |mut transaction| {
+            async move { work(transaction.tx().await?).await }.boxed()
+        });
+        match run.await? {
+            Transacted::Committed(value) => Ok(value),
+            Transacted::Duplicate(_) => Err(Error::new(ErrorKind::Backend, "nothing was appended")),
+        }
+    }
+
+    /// Runs `work` in a transaction of its own when its turn in the queue has
+    /// come: the application's rows and appends, stored together or not at all.
+    /// `bytes` is what it counts in the queue.
+    ///
+    /// If it appends what had been stored before, it is rolled back, and the
+    /// original is the answer. A commit without a certain outcome is resolved by
+    /// the ids of the events that it appended. After
+    /// [its deadline](WriterOptions::with_transaction_deadline) it is rolled back.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written after any of these, except for the last:
+    ///
+    /// - those of `work`, and the first error of its appends, whatever it answers;
+    /// - [`Invalid`](ErrorKind::Invalid) from inside of a job of this writer: it
+    ///   would wait for itself;
+    /// - [`Overloaded`](ErrorKind::Overloaded) if the queue is full;
+    /// - [`Unavailable`](ErrorKind::Unavailable) past the deadline, and after the
+    ///   writer was closed;
+    /// - [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without
+    ///   a certain outcome and there are no events to tell.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, the work takes its course.
+    pub async fn transact<T, F>(&self, bytes: usize, work: F) -> Result<Transacted<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
+    {
+        let deadline = self.transaction_deadline;
+        self.job(bytes, Some(deadline), work).await
+    }
+
+    async fn job<T, F>(
+        &self,
+        bytes: usize,
+        deadline: Option<Duration>,
+        work: F,
+    ) -> Result<Transacted<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
+    {
+        refuse_nested(address(&self.queue))?;
         let ticket = self.room.enter(bytes)?;
-        let (job, answered) = Job::new(work, ticket);
+        let (job, answered) = Job::new(work, deadline, ticket);
         self.queue.push(Entry::Job(Box::new(job)))?;
         answered.await.unwrap_or_else(|_| {
             let message = "the writer ended before it answered: repeat it to find out";
@@ -163,19 +219,31 @@ impl<D: Driver> Writer<D> {
         self.feed.subscribe()
     }
 
+    /// Whether a transaction of the application is past its deadline and has not
+    /// ended, so that everything waits for it. Rust code that blocks can be
+    /// neither dropped nor interrupted: only a restart of the process helps.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.feed.is_stuck()
+    }
+
     /// Lets no more calls in. What waits is still stored.
     pub fn close(&self) {
         self.queue.close();
     }
 
     /// Closes, and returns when everything that waited was answered and the
-    /// driver is closed.
+    /// driver is closed. From inside of a job of this writer, which is part of
+    /// what it would wait for, it returns at once.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not reopen the writer.
     pub async fn closed(&self) {
         self.close();
+        if refuse_nested(address(&self.queue)).is_err() {
+            return;
+        }
         // The sender is dropped at the very end.
         let _ = self.ended.clone().changed().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

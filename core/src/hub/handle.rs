@@ -117,6 +117,14 @@ impl Hub {
         }
     }
 
+    /// Whether the store can commit nothing just now, because a transaction of
+    /// the application is past its deadline and has not ended. `false` if the
+    /// store does not tell.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.inner.shared.store.commits().is_some_and(|commits| commits.is_stuck())
+    }
+
     /// Follows the log: everything after the given place that matches, in
     /// order, without end.
     ///

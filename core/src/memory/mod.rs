@@ -9,11 +9,13 @@ mod bus;
 mod index;
 mod projections;
 mod store;
+mod transaction;
 
 pub use bus::LocalBus;
 pub use index::LogIndex;
 pub use projections::MemoryProjections;
 pub use store::MemoryStore;
+pub use transaction::MemoryTransaction;
 
 use crate::{Hub, Result};
 

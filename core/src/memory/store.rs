@@ -1,9 +1,9 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 
 use super::LogIndex;
-use crate::commit::{Boundary, BoundaryFact, CommitFeed, Commits, Group};
+use crate::commit::{Boundary, BoundaryFact, CommitFeed, Commits, Group, Plan, refuse_nested};
 use crate::{Append, Appended, Cursor, Event, EventStore, Page, Position, Read, Result, Timestamp};
 
 /// The reference store: a [`LogIndex`] that has the events themselves.
@@ -27,8 +27,10 @@ use crate::{Append, Appended, Cursor, Event, EventStore, Page, Position, Read, R
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    log: Arc<RwLock<LogIndex<Event>>>,
-    feed: Arc<CommitFeed>,
+    pub(super) log: Arc<RwLock<LogIndex<Event>>>,
+    pub(super) feed: Arc<CommitFeed>,
+    /// Held by whoever appends, also by a transaction while it works.
+    turn: Arc<Mutex<()>>,
 }
 
 impl MemoryStore {
@@ -42,7 +44,7 @@ impl MemoryStore {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { log: Arc::new(RwLock::new(log)), feed: Arc::default() }
+        Self { log: Arc::new(RwLock::new(log)), ..Self::default() }
     }
 
     /// Replaces the log by another one under the feet of everybody who uses it,
@@ -51,22 +53,30 @@ impl MemoryStore {
         let log = backup.log.read().unwrap_or_else(PoisonError::into_inner).clone();
         *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
     }
+
+    /// Waits for the turn to append.
+    pub(super) fn turn(&self) -> Result<MutexGuard<'_, ()>> {
+        refuse_nested(self.address())?;
+        Ok(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What this store is known by while one of its transactions works.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.turn).addr()
+    }
 }
 
 #[async_trait]
 impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         append.validate()?;
-        let group = Group::new(vec![append]);
+        let _turn = self.turn()?;
         // Nothing panics between the first change and the last, so a poisoned lock is a whole log.
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        let (needs, head) = (group.needs(), log.head());
-        let mut facts = log.facts(&needs, fetch)?;
-        facts.boundaries = needs.boundaries.iter().map(|boundary| answer(&log, boundary)).collect();
-        let mut plan = group.decide(&facts, head, Timestamp::now());
-        log.extend(plan.rows.iter().map(|row| (row, row.clone())));
+        let from = log.head().cursor;
+        let mut plan = decide(&log, append)?;
         // Under the lock, so that commits are told in their order.
-        self.feed.committed(head.cursor, plan.rows);
+        self.feed.committed(from, plan.rows);
         plan.outcomes.pop().expect("one outcome for one append")
     }
 
@@ -83,9 +93,20 @@ impl EventStore for MemoryStore {
     }
 }
 
+/// Decides an append and adds what it stores.
+pub(super) fn decide(log: &LogIndex<Event>, append: Append) -> Result<Plan> {
+    let group = Group::new(vec![append]);
+    let needs = group.needs();
+    let mut facts = log.facts(&needs, fetch)?;
+    facts.boundaries = needs.boundaries.iter().map(|boundary| answer(log, boundary)).collect();
+    let plan = group.decide(&facts, log.head(), Timestamp::now());
+    log.extend(plan.rows.iter().map(|row| (row, row.clone())));
+    Ok(plan)
+}
+
 /// The event itself is in the index.
 #[expect(clippy::unnecessary_wraps, reason = "stores that fetch events can fail")]
-fn fetch(_: Position, event: Event) -> Result<Event> {
+pub(super) fn fetch(_: Position, event: Event) -> Result<Event> {
     Ok(event)
 }
 

@@ -31,6 +31,11 @@ async fn check(hub: &Hub, drains: bool) -> Result<(), Problem> {
     if drains || hub.stopped().is_cancelled() {
         return Err(Problem::new(Code::Draining, "the server is about to go: ask another one"));
     }
+    if hub.is_stuck() {
+        let message = "a transaction of the application has not ended at its deadline and holds up \
+                       every append: restart the server, and see what it waits for";
+        return Err(Problem::new(Code::Unavailable, message));
+    }
     let head = tokio::time::timeout(PATIENCE, hub.head()).await;
     let head = head.map_err(|_| {
         Problem::new(Code::Unavailable, format!("the store has not answered for {PATIENCE:?}"))

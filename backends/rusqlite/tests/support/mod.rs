@@ -7,8 +7,8 @@ pub(crate) mod driver {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     pub(crate) use downlink_rusqlite::{
-        BusOptions, OnConnect, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, open,
-        verify,
+        BusOptions, OnConnect, Options, Problem, RusqliteBus as Bus, RusqliteStore as Store, Tx,
+        open, verify,
     };
 
     /// Runs a statement on each new connection, and counts them.

@@ -9,7 +9,8 @@ pub(crate) mod driver {
     use futures::FutureExt;
 
     pub(crate) use downlink_sqlx::{
-        BusOptions, OnConnect, Options, Problem, SqlxBus as Bus, SqlxStore as Store, open, verify,
+        BusOptions, OnConnect, Options, Problem, SqlxBus as Bus, SqlxStore as Store, Tx, open,
+        verify,
     };
 
     /// Runs a statement on each new connection, and counts them.

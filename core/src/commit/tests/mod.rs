@@ -7,6 +7,8 @@ mod planner;
 mod scripted;
 mod serving;
 mod told;
+mod transactions;
+mod upkeep;
 
 /// Runs a test over a driver that blocks on a thread of its own, and over one
 /// that is a task.

@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::commit::{CommitOutcome, Driver, Facts, Linger, LogHead, Needs, Plan};
+use crate::commit::{CommitOutcome, Driver, Facts, Linger, LogHead, Needs, Plan, Upkeep};
+use crate::memory::LogIndex;
 use crate::{Error, ErrorKind, Event, Page, Read, Result};
 
 /// A step of a transaction at which something goes wrong.
@@ -11,6 +12,8 @@ pub(super) enum Step {
     Begin,
     Facts,
     Insert,
+    Check,
+    KeepUp,
     Commit,
 }
 
@@ -50,6 +53,9 @@ pub(super) struct State {
     pub(super) commits: Vec<Vec<String>>,
     pub(super) begun: usize,
     pub(super) is_closed: bool,
+    /// How many pieces of upkeep are left, and whether they come first.
+    pub(super) upkeep: usize,
+    pub(super) is_overdue: bool,
     is_held: bool,
     is_waiting: bool,
     faults: VecDeque<(Step, Fault)>,
@@ -185,7 +191,9 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         let mut facts = Facts::default();
         let state = self.script.state();
         let open = self.open.as_ref().expect("`begin` comes first");
-        for event in state.events.iter().chain(&open.events) {
+        // One that has one batch need not show what it has inserted.
+        let inserted = if BLOCKING { &open.events[..] } else { &[] };
+        for event in state.events.iter().chain(inserted) {
             facts.streams.insert(event.stream().clone(), event.version());
             if needs.ids.contains(&event.id()) {
                 facts.events.insert(event.id(), event.clone());
@@ -194,9 +202,13 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         Ok(facts)
     }
 
-    async fn read(&mut self, _: Read) -> Result<Page> {
-        let head = self.script.state().events.last().map_or(crate::Cursor::START, Event::cursor);
-        Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None })
+    async fn read(&mut self, read: Read) -> Result<Page> {
+        let index = LogIndex::new();
+        let open = self.open.as_ref().expect("`begin` comes first");
+        let inserted = if BLOCKING { &open.events[..] } else { &[] };
+        let state = self.script.state();
+        index.extend(state.events.iter().chain(inserted).map(|event| (event, event.clone())));
+        index.page(&read, |_, event| Ok(event))
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
@@ -217,6 +229,15 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
 
     async fn tx(&mut self) -> Result<&mut Self::Tx> {
         Ok(&mut self.open().notes)
+    }
+
+    async fn check(&mut self, head: LogHead) -> Result<()> {
+        self.step(Step::Check).await?;
+        let open = self.open.as_ref().expect("`begin` comes first");
+        let state = self.script.state();
+        let last = state.events.iter().chain(&open.events).next_back();
+        let found = last.map_or(crate::Cursor::START, Event::cursor);
+        if found == head.cursor { Ok(()) } else { Err(failed()) }
     }
 
     async fn commit(&mut self) -> CommitOutcome {
@@ -243,6 +264,21 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
 
     async fn discard(&mut self) {
         self.open = None;
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        match &*self.script.state() {
+            State { upkeep: 0, .. } => Upkeep::None,
+            State { is_overdue: true, .. } => Upkeep::Overdue,
+            _ => Upkeep::Wanted,
+        }
+    }
+
+    async fn keep_up(&mut self) -> Result<()> {
+        self.step(Step::KeepUp).await?;
+        self.script.state().upkeep -= 1;
+        self.open().notes.push("kept up");
+        Ok(())
     }
 
     async fn close(self) {

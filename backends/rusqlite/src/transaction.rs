@@ -1,0 +1,76 @@
+use std::time::{Duration, Instant};
+
+use downlink::commit;
+use downlink::{Append, Appended, Error, ErrorKind, Result};
+use futures::FutureExt;
+
+use crate::driver::Driver;
+use crate::tx::Tx;
+
+/// The virtual machine of SQLite is asked after so many steps whether the time
+/// is up.
+const STEPS: i32 = 1_000;
+
+/// Application tables and appends in one transaction; see
+/// [`RusqliteStore::transact`](crate::RusqliteStore::transact).
+#[derive(Debug)]
+pub struct Transaction<'t> {
+    inner: commit::Transaction<'t, Driver>,
+}
+
+impl<'t> Transaction<'t> {
+    pub(crate) fn new(inner: commit::Transaction<'t, Driver>) -> Self {
+        Self { inner }
+    }
+
+    /// The connection, for the application's own tables. SQLite refuses it what
+    /// it refuses a projection; see [`Tx`].
+    ///
+    /// # Errors
+    ///
+    /// [`Backend`](ErrorKind::Backend) if an earlier error has ended the transaction;
+    /// then nothing of it is stored, whatever the application answers.
+    pub fn rows(&mut self) -> Result<&Tx> {
+        let tx = at_once(self.inner.tx())?;
+        tx.guard(true);
+        Ok(tx)
+    }
+
+    /// Appends within this transaction. The rows and the events are stored
+    /// together or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::append`](downlink::EventStore::append), and
+    /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
+    /// are larger than [one may be](downlink::limits::MAX_APPEND_BYTES). After any
+    /// error nothing of the transaction is stored, whatever the application
+    /// answers.
+    pub fn append(&mut self, append: Append) -> Result<Appended> {
+        if let Ok(tx) = self.inner.driver().connection() {
+            tx.guard(false);
+        }
+        at_once(self.inner.append(append))
+    }
+
+    /// Runs foreign code, which SQLite interrupts when its time is up.
+    pub(crate) fn run<T, E: From<Error>>(
+        mut self,
+        deadline: Duration,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let until = Instant::now() + deadline;
+        self.inner.driver().connection()?.interrupt_after(STEPS, Some(until))?;
+        let outcome = work(&mut self);
+        if let Ok(tx) = self.inner.driver().connection() {
+            tx.unguarded()?;
+        }
+        outcome
+    }
+}
+
+/// The driver is blocking.
+fn at_once<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    step.now_or_never()
+        .unwrap_or_else(|| Err(Error::new(ErrorKind::Backend, "a step over rusqlite had to wait")))
+}

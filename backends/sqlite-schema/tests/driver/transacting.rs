@@ -1,0 +1,450 @@
+//! Rows of the application and appends in one transaction.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downlink::commit::{CommitNotice, Transacted};
+use downlink::{
+    After, Append, BoxError, Error, ErrorKind, Event, EventStore, Expected, Filter, Hub, Item,
+    LocalBus, Projection, ProjectionId, ProjectionStore, Step, Stepped, Subscribe,
+};
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, poll};
+
+use crate::support::driver::{Options, Store, Tx};
+use crate::support::{Place, all, append, event, stored};
+use crate::taking::transact;
+
+/// What a transaction does.
+pub(crate) enum Do {
+    Sql(&'static str),
+    /// The same, and forgets the error.
+    TrySql(&'static str),
+    Append(Append),
+    /// The same, and forgets the error.
+    TryAppend(Append),
+    Run(Box<dyn FnOnce() -> Result<(), BoxError> + Send>),
+    /// What is to be answered at once, or never.
+    Call(Box<dyn FnOnce() -> BoxFuture<'static, Result<(), BoxError>> + Send>),
+}
+
+use Do::{Call, Run, Sql, TryAppend, TrySql};
+
+const TAKE: &str = "INSERT INTO gates VALUES ('C71', 'UA1545')";
+/// A trigger refuses it, and rolls back what is open.
+const SHUT: &str = "INSERT INTO gates VALUES ('shut', 'UA1545')";
+const FOR_EVER: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                        INSERT INTO gates SELECT 'C71', max(i) FROM n";
+
+async fn with_gates(place: &Place) -> Store {
+    let store = place.open().await;
+    let tables = "CREATE TABLE gates (gate TEXT, flight TEXT); CREATE TABLE photos (photo BLOB); \
+                  CREATE TRIGGER shut BEFORE INSERT ON gates WHEN NEW.gate = 'shut' \
+                  BEGIN SELECT RAISE(ROLLBACK, 'the gate is shut'); END";
+    place.sql().execute_batch(tables).unwrap();
+    store
+}
+
+async fn with_deadline(place: &Place, deadline: Duration) -> Store {
+    with_gates(place).await.close().await;
+    Options::new().with_transaction_deadline(deadline).open(&place.path).await.unwrap()
+}
+
+fn gates(place: &Place) -> i64 {
+    place.sql().query_row("SELECT count(*) FROM gates", (), |row| row.get(0)).unwrap()
+}
+
+fn flight() -> Do {
+    Do::Append(append("flight-UA1545", 1))
+}
+
+fn run(run: impl FnOnce() -> Result<(), BoxError> + Send + 'static) -> Do {
+    Run(Box::new(run))
+}
+
+async fn take_gate(store: &Store, events: Append) -> Result<Transacted<i64>, BoxError> {
+    transact(store, vec![Sql(TAKE), Do::Append(events)]).await
+}
+
+fn error(outcome: Result<Transacted<i64>, BoxError>) -> BoxError {
+    outcome.expect_err("the transaction fails")
+}
+
+fn kind(outcome: Result<Transacted<i64>, BoxError>) -> Option<ErrorKind> {
+    error(outcome).downcast_ref::<Error>().map(Error::kind)
+}
+
+/// There are so many rows and events, and the store goes on.
+async fn there_are(store: &Store, place: &Place, rows: i64, events: usize) {
+    assert_eq!((gates(place), all(store).await.events.len()), (rows, events));
+    let more = append("flight-AA1141", 1_000 - events);
+    store.append(more).await.expect("the store goes on");
+    take_gate(store, append("flight-AA1141", 1)).await.expect("transactions go on");
+    let found: i64 =
+        place.sql().query_row("SELECT max(position) FROM events", (), |row| row.get(0)).unwrap();
+    assert_eq!((gates(place), found), (rows + 1, 1_001));
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn rows_and_events_are_stored_together_and_told() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let mut commits = store.commits().unwrap();
+    let hub = Hub::builder(store.clone(), LocalBus::new())
+        .fallback(Duration::from_hours(1))
+        .start()
+        .await
+        .unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    assert!(matches!(subscription.next().await, Some(Ok(Item::Live { .. }))));
+    for turn in 1..=3 {
+        let taken = take_gate(&store, append("flight-UA1545", 2)).await.unwrap();
+        assert_eq!(taken, Transacted::Committed(turn), "the transaction sees its own rows");
+        let Some(CommitNotice::Committed(commit)) = commits.try_next() else { panic!("not told") };
+        assert_eq!(commit.events.len(), 2);
+        assert!(commits.try_next().is_none(), "once");
+        for _ in 0..2 {
+            let item = subscription.next().await;
+            assert!(matches!(item, Some(Ok(Item::Event(_)))), "{item:?}");
+        }
+        // What fails is not told.
+        drop(transact(&store, vec![flight(), run(|| Err("no".into()))]).await);
+    }
+    assert!(commits.try_next().is_none());
+    there_are(&store, &place, 3, 6).await;
+}
+
+#[tokio::test]
+async fn what_fails_leaves_neither_rows_nor_events() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    stored(&store, "flight-AA1141", 1).await;
+    let take_and = |end| transact(&store, vec![Sql(TAKE), flight(), end]);
+    let failed = take_and(run(|| Err("the gate is closed".into()))).await;
+    assert_eq!(error(failed).to_string(), "the gate is closed", "its own error");
+    let panicked = take_and(run(|| panic!("the gate fell off"))).await;
+    assert!(error(panicked).to_string().contains("the gate fell off"));
+    let conflict = Append::to("flight-UA1545", Expected::NoStream, [event("Landed")]).unwrap();
+    assert_eq!(kind(take_and(Do::Append(conflict)).await), Some(ErrorKind::Conflict));
+    for foreign in ["DELETE FROM events", "COMMIT", "ROLLBACK", SHUT] {
+        error(take_and(Sql(foreign)).await);
+    }
+    there_are(&store, &place, 0, 1).await;
+}
+
+/// The end of a transaction by the application's own statement is refused, or
+/// it is the end of all.
+#[tokio::test]
+async fn an_application_cannot_end_the_transaction() {
+    for end in ["COMMIT", "ROLLBACK", "ROLLBACK; BEGIN", "END", "COMMIT; BEGIN"] {
+        let place = Place::new();
+        let store = with_gates(&place).await;
+        let doing = vec![Sql(TAKE), flight(), TrySql(end), TrySql(TAKE), flight()];
+        let (rows, events) = if transact(&store, doing).await.is_ok() { (2, 2) } else { (0, 0) };
+        there_are(&store, &place, rows, events).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_append_cannot_be_swallowed() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let conflict = Append::to("flight-UA1545", Expected::Exists, [event("Landed")]).unwrap();
+    let swallowed = transact(&store, vec![Sql(TAKE), TryAppend(conflict), Sql(TAKE)]).await;
+    assert_eq!(kind(swallowed), Some(ErrorKind::Conflict));
+    place
+        .sql()
+        .execute_batch(
+            "CREATE TRIGGER poison BEFORE INSERT ON events WHEN NEW.version = 13 \
+             BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
+        )
+        .unwrap();
+    let poisoned = append("flight-UA1545", 13);
+    let swallowed = transact(&store, vec![Sql(TAKE), TryAppend(poisoned)]).await;
+    assert_eq!(kind(swallowed), Some(ErrorKind::Backend));
+    place.sql().execute_batch("DROP TRIGGER poison").unwrap();
+    there_are(&store, &place, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_meddler_cannot_swallow_its_verdict() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    stored(&store, "flight-UA1545", 1).await;
+    let meddle = TrySql("DELETE FROM events");
+    let doing = vec![Sql(TAKE), meddle, TryAppend(append("flight-UA1545", 1))];
+    // Refused when it is prepared, or found when it is taken back.
+    let events = if transact(&store, doing).await.is_ok() { 2 } else { 1 };
+    assert_eq!(all(&store).await.events.len(), events);
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+/// SQLite rolls back silently: with a trigger that says so, and when the disk is
+/// full.
+#[tokio::test]
+async fn nothing_runs_after_a_silent_rollback() {
+    let full = "INSERT INTO photos VALUES (zeroblob(3000000))";
+    let more = || TryAppend(append("flight-UA1545", 1));
+    for silent in [SHUT, full] {
+        for end in 0..4 {
+            let place = Place::new();
+            with_gates(&place).await.close().await;
+            let options = Options::new().with_max_size(1 << 20);
+            let store = options.open(&place.path).await.unwrap();
+            let mut doing = vec![Sql(TAKE), flight(), TrySql(silent)];
+            match end {
+                0 => {}
+                1 => doing.push(TrySql(TAKE)),
+                2 => doing.push(more()),
+                _ => doing.extend([TrySql(TAKE), more(), TrySql(TAKE)]),
+            }
+            error(transact(&store, doing).await);
+            there_are(&store, &place, 0, 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_is_rolled_back_and_answered_with_the_original() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let (first, other) = (append("flight-UA1545", 2), append("flight-AA1141", 1));
+    take_gate(&store, first.clone()).await.unwrap();
+    store.append(other.clone()).await.unwrap();
+    for (repeated, from) in [(first, 1), (other, 3)] {
+        match take_gate(&store, repeated).await.unwrap() {
+            Transacted::Duplicate(original) => assert_eq!(original.first.get(), from),
+            committed @ Transacted::Committed(_) => panic!("{committed:?}"),
+        }
+    }
+    there_are(&store, &place, 1, 3).await;
+}
+
+#[tokio::test]
+async fn the_same_append_twice_within_one_transaction_is_stored_once() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    stored(&store, "flight-UA1545", 1).await;
+    let twice = append("flight-UA1545", 2);
+    let doing = vec![Do::Append(twice.clone()), Sql(TAKE), Do::Append(twice), flight()];
+    assert_eq!(transact(&store, doing).await.unwrap(), Transacted::Committed(1));
+    there_are(&store, &place, 1, 4).await;
+}
+
+#[tokio::test]
+async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let (open, back) = (|| Sql("SAVEPOINT mine"), || Sql("ROLLBACK TO mine"));
+    let phantom = transact(&store, vec![open(), flight(), back(), Sql("RELEASE mine")]).await;
+    assert_eq!(kind(phantom), Some(ErrorKind::Invalid));
+    let swallowed = vec![flight(), open(), flight(), back(), TryAppend(append("s", 1)), Sql(TAKE)];
+    assert_eq!(kind(transact(&store, swallowed).await), Some(ErrorKind::Invalid));
+    // Rows alone may be taken back.
+    let rows = vec![flight(), open(), Sql(TAKE), back(), Sql(TAKE), flight()];
+    assert_eq!(transact(&store, rows).await.unwrap(), Transacted::Committed(1));
+    there_are(&store, &place, 1, 2).await;
+}
+
+#[tokio::test]
+async fn a_call_from_inside_is_refused_and_blocks_nobody() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let (own, through) = (store.clone(), hub.clone());
+    let by_the_store = Call(Box::new(move || {
+        async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
+    }));
+    let by_the_hub = Call(Box::new(move || {
+        async move { Ok(through.append_all(append("s", 1)).await.map(drop)?) }.boxed()
+    }));
+    let own = store.clone();
+    let by_another = Call(Box::new(move || {
+        async move { take_gate(&own, append("s", 1)).await.map(drop) }.boxed()
+    }));
+    for nested in [by_the_store, by_the_hub, by_another] {
+        let refused = transact(&store, vec![Sql(TAKE), flight(), nested]).await;
+        assert_eq!(kind(refused), Some(ErrorKind::Invalid));
+    }
+    there_are(&store, &place, 0, 0).await;
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
+    let place = Place::new();
+    let store = with_deadline(&place, Duration::from_millis(50)).await;
+    for doing in [Sql(FOR_EVER), TrySql(FOR_EVER)] {
+        let late = transact(&store, vec![Sql(TAKE), flight(), doing, flight()]);
+        let late = tokio::time::timeout(Duration::from_secs(30), late).await.expect("it ends");
+        let late = error(late);
+        assert!(late.to_string().contains("longer than 50ms"), "{late}");
+    }
+    let store = {
+        store.close().await;
+        place.open().await
+    };
+    there_are(&store, &place, 0, 0).await;
+}
+
+/// Whatever was set for foreign code is taken off after a panic: neither a guard
+/// nor a deadline is left for the appends that follow.
+#[tokio::test]
+async fn a_panic_leaves_no_guard_and_no_deadline() {
+    let place = Place::new();
+    let deadline = Duration::from_millis(100);
+    let store = with_deadline(&place, deadline).await;
+    let panics = || run(|| panic!("the gate fell off"));
+    error(transact(&store, vec![Sql(TAKE), panics()]).await);
+    tokio::time::sleep(deadline).await;
+    stored(&store, "flight-UA1545", 1_000).await;
+    assert_eq!((gates(&place), all(&store).await.events.len()), (0, 1_000));
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_closure_that_blocks_is_told_and_rolled_back_when_it_ends() {
+    let place = Place::new();
+    let store = with_deadline(&place, Duration::from_millis(50)).await;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let (goes_on, blocked) = (Arc::new(AtomicBool::new(true)), store.clone());
+    let blocks = Arc::clone(&goes_on);
+    let taken = tokio::spawn(async move {
+        let block = run(move || {
+            while blocks.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
+        transact(&blocked, vec![Sql(TAKE), flight(), block]).await
+    });
+    while !store.is_stuck() || !hub.is_stuck() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(all(&store).await.events.len(), 0, "reads are served");
+    goes_on.store(false, Ordering::Relaxed);
+    assert_eq!(kind(taken.await.unwrap()), Some(ErrorKind::Unavailable));
+    assert!(!store.is_stuck() && !hub.is_stuck());
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn they_take_their_turns_among_the_appends() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let appends = (0..40).map(|_| store.append(append("flight-UA1545", 2)));
+    let takes = (0..10).map(|_| take_gate(&store, append("flight-UA1545", 1)));
+    let (stored, outcomes) = futures::join!(join_all(appends), join_all(takes));
+    assert!(stored.iter().all(Result::is_ok) && outcomes.iter().all(Result::is_ok));
+    let versions: Vec<_> =
+        all(&store).await.events.iter().map(|event| event.version().get()).collect();
+    assert_eq!(versions, (1..=90).collect::<Vec<_>>());
+    assert_eq!(gates(&place), 10);
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_nothing_along() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    let mut taking = take_gate(&store, append("flight-UA1545", 1)).boxed();
+    assert!(poll!(&mut taking).is_pending());
+    drop(taking);
+    stored(&store, "flight-AA1141", 1).await;
+    there_are(&store, &place, 1, 2).await;
+}
+
+/// A projection that does something of its own in `apply`.
+struct Board<F>(F);
+
+impl<F> fmt::Debug for Board<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Board")
+    }
+}
+
+#[async_trait]
+impl<F> Projection for Board<F>
+where
+    F: Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
+{
+    type Tx = Tx;
+
+    fn name(&self) -> &'static str {
+        "board"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    async fn prepare(&self, _: &mut Tx) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    async fn apply(&self, _: &[Event], _: &mut Tx) -> Result<(), BoxError> {
+        (self.0)().await
+    }
+}
+
+async fn step(
+    store: &Store,
+    apply: impl Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
+) -> downlink::Result<Stepped> {
+    let from = store.checkpoint(&ProjectionId::new("board", 1).unwrap()).await.unwrap();
+    let page = all(store).await;
+    let step = Step::new(from, page.head, page.events);
+    let board: Arc<dyn Projection<Tx = Tx>> = Arc::new(Board(apply));
+    tokio::time::timeout(Duration::from_secs(30), store.step(&board, step)).await.expect("it ends")
+}
+
+/// It once stopped the writer for ever.
+#[tokio::test]
+async fn a_projection_that_appends_is_refused_and_blocks_nobody() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    stored(&store, "flight-UA1545", 1).await;
+    let own = store.clone();
+    let stepped = step(&store, move || {
+        let own = own.clone();
+        async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
+    });
+    match stepped.await.unwrap() {
+        Stepped::Failed(error) => assert!(error.to_string().contains("wait for itself"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    there_are(&store, &place, 0, 1).await;
+}
+
+#[tokio::test]
+async fn a_projection_that_panics_leaves_no_guard() {
+    let place = Place::new();
+    let store = with_gates(&place).await;
+    stored(&store, "flight-UA1545", 1).await;
+    let panicked = step(&store, || async { panic!("the board fell off") }.boxed()).await;
+    assert!(matches!(panicked.unwrap(), Stepped::Failed(_)));
+    there_are(&store, &place, 0, 1).await;
+}
+
+/// The deadline is that of transactions.
+#[tokio::test]
+async fn a_projection_may_take_longer_than_a_transaction() {
+    let place = Place::new();
+    let deadline = Duration::from_millis(20);
+    let store = with_deadline(&place, deadline).await;
+    stored(&store, "flight-UA1545", 1).await;
+    let slow = move || {
+        std::thread::sleep(2 * deadline);
+        async { Ok(()) }.boxed()
+    };
+    let stepped = step(&store, slow).await.unwrap();
+    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+}

@@ -1,0 +1,14 @@
+//! Serves gates on port 3000, and the feed that tells who takes them.
+
+use downlink::{BoxError, Hub, LocalBus};
+use downlink_transports::{feed, ops, serve};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let store = downlink_rusqlite::open("gates.db").await?;
+    gates::prepare(&store).await?;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
+    let app = gates::router(&store).nest("/api", feed::router(&hub)).merge(ops::router(&hub));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    Ok(serve::serve(listener, app, serve::shutdown_signal()?).await?)
+}

@@ -1,0 +1,47 @@
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use downlink::{Error, ErrorKind};
+use rusqlite::ErrorCode;
+
+/// Why a request was not granted.
+#[derive(Debug)]
+pub enum Refused {
+    /// The table has said no.
+    Sql(rusqlite::Error),
+    /// The store has.
+    Store(Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Sql(error)
+                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+            {
+                return (StatusCode::CONFLICT, "the gate is taken").into_response();
+            }
+            Self::Store(error) => match error.kind() {
+                ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+                ErrorKind::Conflict | ErrorKind::IdReused => StatusCode::CONFLICT,
+                ErrorKind::Busy | ErrorKind::Overloaded | ErrorKind::Unavailable => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Sql(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, "the request was refused: see the status").into_response()
+    }
+}
