@@ -6,9 +6,9 @@
 //! $ cargo bench -p downlink-rusqlite --bench backup -- --events 300000 --seconds 2
 //! ```
 
-#[allow(dead_code, reason = "the benchmark of appends needs the rest")]
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod measure;
-#[allow(dead_code, reason = "the benchmark of appends needs the rest")]
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod raw;
 
 use std::fs;

@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,7 +50,7 @@ pub struct BackupProgress {
 #[derive(Debug)]
 pub struct BackupFiles {
     target: PathBuf,
-    partial: PathBuf,
+    partial: String,
 }
 
 impl BackupFiles {
@@ -65,12 +64,13 @@ impl BackupFiles {
     pub fn new(target: PathBuf) -> Result<Self> {
         // Others of this process may not have begun to write yet.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name = || {
+        loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            with_end(&target, &format!(".partial-{}-{number}", process::id()))
-        };
-        let partial = iter::repeat_with(name).find(|path| !exists(path)).expect("a free name");
-        Self::with_partial(target, partial)
+            let partial = with_end(&target, &format!(".partial-{}-{number}", process::id()));
+            if !exists(&partial) {
+                return Self::with_partial(target, partial);
+            }
+        }
     }
 
     /// The same with a given name for what is not complete.
@@ -79,10 +79,10 @@ impl BackupFiles {
     ///
     /// As [`new`](Self::new).
     pub fn with_partial(target: PathBuf, partial: PathBuf) -> Result<Self> {
-        if partial.to_str().is_none() {
+        let Ok(partial) = partial.into_os_string().into_string() else {
             let message = format!("SQLite takes only names in UTF-8, not {}", target.display());
             return Err(Error::new(ErrorKind::Invalid, message));
-        }
+        };
         let taken = ["", "-wal", "-shm"].map(|end| with_end(&target, end));
         if let Some(taken) = taken.iter().find(|path| exists(path)) {
             return Err(already_there(taken));
@@ -93,13 +93,13 @@ impl BackupFiles {
     /// Where the copy is written, and verified.
     #[must_use]
     pub fn partial(&self) -> &Path {
-        &self.partial
+        Path::new(&self.partial)
     }
 
     /// The same as text, for a statement.
     #[must_use]
     pub fn partial_text(&self) -> &str {
-        self.partial.to_str().expect("it was checked when this was made")
+        &self.partial
     }
 
     /// Has the disk store the copy, and gives it its name. Blocks meanwhile.
@@ -153,7 +153,7 @@ impl Drop for BackupFiles {
     fn drop(&mut self) {
         for end in ["", "-journal", "-wal", "-shm"] {
             // What is not there need not be removed.
-            let _ = fs::remove_file(with_end(&self.partial, end));
+            let _ = fs::remove_file(with_end(self.partial(), end));
         }
     }
 }
@@ -198,7 +198,7 @@ pub struct Copying<F> {
 impl<F: FnMut(BackupProgress)> Copying<F> {
     /// A copy of at most `total` bytes that begins now.
     pub fn new(files: &BackupFiles, total: u64, tell: F, abandoned: Abandoned) -> Self {
-        let (partial, now) = (files.partial.clone(), Instant::now());
+        let (partial, now) = (files.partial().to_owned(), Instant::now());
         Self { partial, total, tell, abandoned, woke: now, told: now }
     }
 

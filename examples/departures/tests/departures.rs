@@ -11,7 +11,7 @@ use downlink::{
     BoxError, ExecuteError, Executor, Expected, FailurePolicy, Hub, LocalBus, NewEvent, Position,
     ProjectionStore,
 };
-use downlink_rusqlite::RusqliteStore;
+use downlink_rusqlite::{BackupProgress, RusqliteStore};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -186,4 +186,44 @@ async fn what_is_in_the_table_is_told_to_others_once() {
     // ANCHOR_END: reset
     board.shutdown().await;
     assert_eq!(heard.recv().await, None, "what was told is not told again");
+}
+
+#[tokio::test]
+async fn a_backup_is_a_log_with_its_tables() {
+    let desk = Desk::new();
+    let (store, hub) = desk.open().await;
+    let board = hub.project(ByAirport, store.clone()).start().unwrap();
+    let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    board.wait_live().await.unwrap();
+    board.wait_for(departed).await.unwrap();
+
+    let path = desk.folder.path().join("flights-monday.db");
+    // ANCHOR: backup
+    let backup = store.backup(&path).await.unwrap();
+    println!("{} events, up to {}", backup.report.events, backup.report.head);
+    // ANCHOR_END: backup
+    assert_eq!(backup.report.head, departed);
+    hub.shutdown().await;
+    store.close().await;
+
+    // ANCHOR: verify
+    let report = downlink_rusqlite::verify(&path).await.unwrap();
+    assert!(report.is_sound(), "{report}");
+    // ANCHOR_END: verify
+    let restored = downlink_rusqlite::open(&path).await.unwrap();
+    assert_eq!(through_rusqlite::departed(&restored).await.unwrap(), (expected(), departed));
+}
+
+#[tokio::test]
+async fn a_backup_tells_how_far_it_is() {
+    let desk = Desk::new();
+    let (store, hub) = desk.open().await;
+    morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    let path = desk.folder.path().join("flights-monday.db");
+    // ANCHOR: progress
+    let percent = |done: u64, total: u64| done * 100 / total.max(1);
+    let tell = move |at: BackupProgress| println!("{} %", percent(at.done, at.total));
+    store.backup_with(&path, tell).await.unwrap();
+    // ANCHOR_END: progress
+    assert!(path.exists());
 }

@@ -152,10 +152,10 @@ async fn a_query_cannot_write() {
 
 #[tokio::test]
 async fn a_query_that_unlocks_its_connection_changes_nothing() {
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new()).await;
     const WRITE: &str = "INSERT INTO tally_1 VALUES ('flight-AA1', 1)";
     const UNLOCK: &str = "PRAGMA query_only = OFF";
+    let place = Place::new();
+    let (store, cursor) = with_tally(&place, Options::new()).await;
     let attempts: [&'static [&'static str]; 4] = [
         &[UNLOCK, WRITE],
         &[UNLOCK, WRITE, "COMMIT"],
