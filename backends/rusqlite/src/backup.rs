@@ -76,7 +76,7 @@ impl RusqliteStore {
         let file = Arc::clone(self.file());
         let (waiting, abandoned) = Waiting::new();
         let (answer, answered) = oneshot::channel();
-        let work = move || drop(answer.send(make(file, files, progress, &abandoned)));
+        let work = move || drop(answer.send(make(&file, files, progress, &abandoned)));
         spawn("downlink-backup", work)?;
         let published = answered.await.map_err(|_| panicked())?;
         drop(waiting);
@@ -89,7 +89,7 @@ fn panicked() -> Error {
 }
 
 fn make<F>(
-    file: Arc<File>,
+    file: &Arc<File>,
     files: BackupFiles,
     progress: F,
     abandoned: &Abandoned,
@@ -97,7 +97,7 @@ fn make<F>(
 where
     F: FnMut(BackupProgress) + Send + 'static,
 {
-    copy(Arc::clone(&file), &files, progress, abandoned.clone())?;
+    copy(Arc::clone(file), &files, progress, abandoned.clone())?;
     let report = walk(Arc::new(file.alike(files.partial().to_owned())))?;
     files.publish(report, abandoned)
 }

@@ -53,9 +53,9 @@ pub(super) struct State {
     pub(super) commits: Vec<Vec<String>>,
     pub(super) begun: usize,
     pub(super) is_closed: bool,
-    /// How many pieces of upkeep are left, and whether they come first.
+    /// How many pieces of upkeep are left, and how many are too many.
     pub(super) upkeep: usize,
-    pub(super) is_overdue: bool,
+    pub(super) overdue_from: usize,
     is_held: bool,
     is_waiting: bool,
     faults: VecDeque<(Step, Fault)>,
@@ -269,7 +269,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     fn upkeep(&self) -> Upkeep {
         match &*self.script.state() {
             State { upkeep: 0, .. } => Upkeep::None,
-            State { is_overdue: true, .. } => Upkeep::Overdue,
+            State { upkeep, overdue_from: from @ 1.., .. } if upkeep >= from => Upkeep::Overdue,
             _ => Upkeep::Wanted,
         }
     }

@@ -51,7 +51,7 @@ async fn what_is_overdue_comes_first<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let first = bench.hold().await;
     bench.script.state().upkeep = 1;
-    bench.script.state().is_overdue = true;
+    bench.script.state().overdue_from = 1;
     let second = bench.offer(one("Second"));
     bench.script.release();
     first.await.unwrap();
