@@ -144,7 +144,7 @@ mod tests {
         // A file on a disk that is always full.
         std::os::unix::fs::symlink("/dev/full", place("partial")).unwrap();
         let files = BackupFiles::with_partial(place("backup.db"), place("partial")).unwrap();
-        let made = make(Arc::clone(store.file()), files, |_| {}, &Abandoned::default());
+        let made = make(store.file(), files, |_| {}, &Abandoned::default());
         let error = made.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
         assert!(!place("backup.db").exists());
