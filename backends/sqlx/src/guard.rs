@@ -10,11 +10,11 @@ const STEPS: i32 = 1_000;
 /// What is refused while foreign code has the connection that writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
-    is_raised: Arc<AtomicBool>,
+    raised: Arc<AtomicBool>,
     /// Whether the tables of the log were written to meanwhile.
-    is_broken: Arc<AtomicBool>,
+    meddled: Arc<AtomicBool>,
     /// Whether foreign code was given up, with a statement that may still run.
-    is_given_up: Arc<AtomicBool>,
+    given_up: Arc<AtomicBool>,
 }
 
 impl Guard {
@@ -22,13 +22,13 @@ impl Guard {
     /// is written.
     pub(crate) async fn install(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut handle = connection.lock_handle().await?;
-        let Self { is_raised, is_broken, is_given_up } = self.clone();
-        handle.set_progress_handler(STEPS, move || !is_given_up.load(Ordering::Relaxed));
-        let may_commit = Arc::clone(&is_raised);
+        let Self { raised, meddled, given_up } = self.clone();
+        handle.set_progress_handler(STEPS, move || !given_up.load(Ordering::Relaxed));
+        let may_commit = Arc::clone(&raised);
         handle.set_commit_hook(move || !may_commit.load(Ordering::Relaxed));
         handle.set_update_hook(move |change| {
-            if is_raised.load(Ordering::Relaxed) && is_log_table(change.table) {
-                is_broken.store(true, Ordering::Relaxed);
+            if raised.load(Ordering::Relaxed) && is_log_table(change.table) {
+                meddled.store(true, Ordering::Relaxed);
             }
         });
         Ok(())
@@ -36,15 +36,15 @@ impl Guard {
 
     /// Foreign code gets the connection, until what this returns is lowered.
     pub(crate) fn raise(&self) -> Raised {
-        self.is_broken.store(false, Ordering::Relaxed);
-        self.is_raised.store(true, Ordering::Relaxed);
+        self.meddled.store(false, Ordering::Relaxed);
+        self.raised.store(true, Ordering::Relaxed);
         Raised(self.clone())
     }
 
     /// Foreign code is gone, and the connection is closed or does nothing.
     pub(crate) fn reset(&self) {
-        self.is_raised.store(false, Ordering::Relaxed);
-        self.is_given_up.store(false, Ordering::Relaxed);
+        self.raised.store(false, Ordering::Relaxed);
+        self.given_up.store(false, Ordering::Relaxed);
     }
 }
 
@@ -60,13 +60,13 @@ impl Raised {
         let guard = self.0.clone();
         drop(self);
         guard.reset();
-        !guard.is_broken.load(Ordering::Relaxed)
+        !guard.meddled.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Raised {
     fn drop(&mut self) {
-        self.0.is_given_up.store(true, Ordering::Relaxed);
-        self.0.is_raised.store(false, Ordering::Relaxed);
+        self.0.given_up.store(true, Ordering::Relaxed);
+        self.0.raised.store(false, Ordering::Relaxed);
     }
 }
