@@ -12,7 +12,7 @@ const STEPS: i32 = 1_000;
 pub(crate) struct Guard {
     raised: Arc<AtomicBool>,
     /// Whether the tables of the log were written to meanwhile.
-    broken: Arc<AtomicBool>,
+    meddled: Arc<AtomicBool>,
     /// Whether foreign code was given up, with a statement that may still run.
     given_up: Arc<AtomicBool>,
 }
@@ -22,13 +22,13 @@ impl Guard {
     /// is written.
     pub(crate) async fn install(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut handle = connection.lock_handle().await?;
-        let Self { raised, broken, given_up } = self.clone();
+        let Self { raised, meddled, given_up } = self.clone();
         handle.set_progress_handler(STEPS, move || !given_up.load(Ordering::Relaxed));
         let may_commit = Arc::clone(&raised);
         handle.set_commit_hook(move || !may_commit.load(Ordering::Relaxed));
         handle.set_update_hook(move |change| {
             if raised.load(Ordering::Relaxed) && is_log_table(change.table) {
-                broken.store(true, Ordering::Relaxed);
+                meddled.store(true, Ordering::Relaxed);
             }
         });
         Ok(())
@@ -36,7 +36,7 @@ impl Guard {
 
     /// Foreign code gets the connection, until what this returns is lowered.
     pub(crate) fn raise(&self) -> Raised {
-        self.broken.store(false, Ordering::Relaxed);
+        self.meddled.store(false, Ordering::Relaxed);
         self.raised.store(true, Ordering::Relaxed);
         Raised(self.clone())
     }
@@ -60,7 +60,7 @@ impl Raised {
         let guard = self.0.clone();
         drop(self);
         guard.reset();
-        !guard.broken.load(Ordering::Relaxed)
+        !guard.meddled.load(Ordering::Relaxed)
     }
 }
 

@@ -55,12 +55,7 @@ async fn a_server_whose_transaction_blocks_is_not_ready() {
     assert_eq!(ask(&app, "GET", "/health/ready").await.0, StatusCode::OK);
     let (lets_go, blocks) = mpsc::channel::<()>();
     let blocking = tokio::spawn(async move {
-        store
-            .transact(move |_| {
-                let _ = blocks.recv();
-                Ok::<_, BoxError>(())
-            })
-            .await
+        store.transact(move |_| Ok::<_, BoxError>(blocks.recv().is_ok())).await
     });
     while ask(&app, "GET", "/health/ready").await.0 != StatusCode::SERVICE_UNAVAILABLE {
         tokio::task::yield_now().await;

@@ -25,7 +25,9 @@ pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted
 
 async fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
     match doing {
-        Do::Sql(sql) => drop(sqlx::raw_sql(sql).execute(tx.rows().await?).await?),
+        Do::Sql(sql) => {
+            sqlx::raw_sql(sql).execute(tx.rows().await?).await?;
+        }
         Do::TrySql(sql) => {
             if let Ok(rows) = tx.rows().await {
                 drop(sqlx::raw_sql(sql).execute(rows).await);
