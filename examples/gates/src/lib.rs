@@ -6,12 +6,15 @@
 
 mod refused;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path as Segments, State};
 use axum::routing::put;
 use downlink::commit::Transacted;
 use downlink::{Append, BoxError, EventId, Expected, NewEvent};
-use downlink_rusqlite::RusqliteStore;
+use downlink_rusqlite::{Options, RusqliteStore};
 use serde::{Deserialize, Serialize};
 
 pub use refused::Refused;
@@ -20,6 +23,24 @@ pub use refused::Refused;
 enum GateEvent {
     GateTaken { gate: String },
 }
+
+// ANCHOR: open
+/// Opens the log in the database of the application, which may have tables
+/// already.
+///
+/// # Errors
+///
+/// Those of [`Options::open`].
+pub async fn open(path: impl AsRef<Path>) -> downlink::Result<RusqliteStore> {
+    Options::new()
+        .with_application_database()
+        .with_on_connect(Arc::new(|connection| {
+            connection.pragma_update(None, "foreign_keys", true)
+        }))
+        .open(path)
+        .await
+}
+// ANCHOR_END: open
 
 // ANCHOR: prepare
 /// Makes the table.
@@ -42,7 +63,7 @@ pub fn router(store: &RusqliteStore) -> Router {
 /// The client has chosen the id, so it may ask again if it has no answer.
 async fn take(
     State(store): State<RusqliteStore>,
-    Path((gate, flight, id)): Path<(String, String, String)>,
+    Segments((gate, flight, id)): Segments<(String, String, String)>,
 ) -> Result<String, Refused> {
     let id: EventId = id.parse()?;
     let taken = NewEvent::json(&GateEvent::GateTaken { gate: gate.clone() })?.with_id(id);

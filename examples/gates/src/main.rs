@@ -5,10 +5,12 @@ use downlink_transports::{feed, ops, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let store = downlink_rusqlite::open("gates.db").await?;
+    let store = gates::open("gates.db").await?;
     gates::prepare(&store).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
     let app = gates::router(&store).nest("/api", feed::router(&hub)).merge(ops::router(&hub));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("put http://127.0.0.1:3000/gates/C71/UA1545/{}", downlink::EventId::now());
+    println!("and follow http://127.0.0.1:3000/api/feed; Ctrl-C ends it");
     Ok(serve::serve(listener, app, serve::shutdown_signal()?).await?)
 }

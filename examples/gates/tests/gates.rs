@@ -27,7 +27,10 @@ async fn events(store: &RusqliteStore) -> usize {
 #[tokio::test]
 async fn a_gate_is_taken_once_and_told_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = downlink_rusqlite::open(folder.path().join("gates.db")).await.unwrap();
+    let path = folder.path().join("gates.db");
+    let tables = "PRAGMA user_version = 12; CREATE TABLE staff (name TEXT)";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(tables).unwrap();
+    let store = gates::open(&path).await.unwrap();
     gates::prepare(&store).await.unwrap();
     let app = gates::router(&store);
     let take = format!("/gates/C71/UA1545/{}", EventId::now());
@@ -43,6 +46,8 @@ async fn a_gate_is_taken_once_and_told_once() {
     let gates = rusqlite::Connection::open(store.path()).unwrap();
     let flight: String = gates.query_row("SELECT flight FROM gates", (), |row| row.get(0)).unwrap();
     assert_eq!((&flight[..], events(&store).await), ("UA1545", 1));
+    let version: i64 = gates.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap();
+    assert_eq!(version, 12, "it is the application's");
 }
 
 #[tokio::test]

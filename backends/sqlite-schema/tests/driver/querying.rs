@@ -137,7 +137,7 @@ async fn a_query_cannot_write() {
         "INSERT INTO tally_1 VALUES ('flight-AA1', 1)",
         "DELETE FROM tally_1",
         "DELETE FROM downlink_events",
-        "UPDATE projections SET live = 0",
+        "UPDATE downlink_projections SET live = 0",
         "CREATE TABLE mine (a)",
         "CREATE TEMP TABLE tally_1 (a)",
         "DROP TABLE tally_1",

@@ -83,8 +83,10 @@ async fn there_are(store: &Store, place: &Place, rows: i64, events: usize) {
     let more = append("flight-AA1141", 1_000 - events);
     store.append(more).await.expect("the store goes on");
     take_gate(store, append("flight-AA1141", 1)).await.expect("transactions go on");
-    let found: i64 =
-        place.sql().query_row("SELECT max(position) FROM events", (), |row| row.get(0)).unwrap();
+    let found: i64 = place
+        .sql()
+        .query_row("SELECT max(position) FROM downlink_events", (), |row| row.get(0))
+        .unwrap();
     assert_eq!((gates(place), found), (rows + 1, 1_001));
     assert!(store.verify().await.unwrap().is_sound());
 }
@@ -130,7 +132,7 @@ async fn what_fails_leaves_neither_rows_nor_events() {
     assert!(error(panicked).to_string().contains("the gate fell off"));
     let conflict = Append::to("flight-UA1545", Expected::NoStream, [event("Landed")]).unwrap();
     assert_eq!(kind(take_and(Do::Append(conflict)).await), Some(ErrorKind::Conflict));
-    for foreign in ["DELETE FROM events", "COMMIT", "ROLLBACK", SHUT] {
+    for foreign in ["DELETE FROM downlink_events", "COMMIT", "ROLLBACK", SHUT] {
         error(take_and(Sql(foreign)).await);
     }
     there_are(&store, &place, 0, 1).await;
@@ -159,7 +161,7 @@ async fn a_failed_append_cannot_be_swallowed() {
     place
         .sql()
         .execute_batch(
-            "CREATE TRIGGER poison BEFORE INSERT ON events WHEN NEW.version = 13 \
+            "CREATE TRIGGER poison BEFORE INSERT ON downlink_events WHEN NEW.version = 13 \
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
         )
         .unwrap();
@@ -175,7 +177,7 @@ async fn a_meddler_cannot_swallow_its_verdict() {
     let place = Place::new();
     let store = with_gates(&place).await;
     stored(&store, "flight-UA1545", 1).await;
-    let meddle = TrySql("DELETE FROM events");
+    let meddle = TrySql("DELETE FROM downlink_events");
     let doing = vec![Sql(TAKE), meddle, TryAppend(append("flight-UA1545", 1))];
     // Refused when it is prepared, or found when it is taken back.
     let events = if transact(&store, doing).await.is_ok() { 2 } else { 1 };
