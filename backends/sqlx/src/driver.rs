@@ -159,8 +159,7 @@ impl commit::Driver for Driver {
         let is_job = self.open == Open::Job;
         let connection = self.slot.opened()?;
         if is_job {
-            // That SQLite refuses it is the one way to learn from it that a transaction is open.
-            if execute(connection, "BEGIN").await.is_ok() {
+            if !is_open(connection).await {
                 return Err(not_open());
             }
             if Transactions::get_transaction_depth(connection) != 1 {
@@ -254,6 +253,13 @@ const BEGIN_JOB: &str = "SAVEPOINT downlink_job";
 const END_JOB: &str = "RELEASE downlink_job";
 
 type Transactions = <Sqlite as Database>::TransactionManager;
+
+/// Whether a job's transaction is still open. Its end is the end of the
+/// connection, so it does no harm to begin another one.
+pub(crate) async fn is_open(connection: &mut SqliteConnection) -> bool {
+    // That SQLite refuses it is the one way to learn from sqlx that a transaction is open.
+    execute(connection, "BEGIN").await.is_err()
+}
 
 /// Tells whether there was a transaction to roll back.
 async fn roll_back(connection: &mut SqliteConnection, is_job: bool) -> bool {

@@ -1,8 +1,9 @@
 use downlink::commit;
 use downlink::{Append, Appended, Error, ErrorKind, Result};
+use downlink_sqlite_schema::not_open;
 use sqlx::SqliteConnection;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, is_open};
 use crate::error::failed;
 use crate::guard::{Guard, Raised};
 use crate::snapshot::log_shape;
@@ -77,7 +78,7 @@ impl<'t> Transaction<'t> {
     pub(crate) async fn take_back(&mut self) -> Result<()> {
         let Some(lent) = &self.lent else { return Ok(()) };
         let looked = match self.inner.tx().await {
-            Ok(connection) => log_shape(connection).await.map_err(failed(DOING)),
+            Ok(connection) => shape_within(connection).await,
             Err(error) => Err(error),
         };
         let is_same = looked.map(|shape| shape == lent.shape);
@@ -91,6 +92,15 @@ impl<'t> Transaction<'t> {
         self.inner.fail(verdict.clone());
         Err(verdict)
     }
+}
+
+/// What the tables of the log are like, if the transaction is open: a rollback
+/// changes them, too.
+async fn shape_within(connection: &mut SqliteConnection) -> Result<String> {
+    if !is_open(connection).await {
+        return Err(not_open());
+    }
+    log_shape(connection).await.map_err(failed(DOING))
 }
 
 const DOING: &str = "check the tables of the log";

@@ -64,11 +64,11 @@ impl<D: Driver> Engine<D> {
 
     /// Lets the job work. Tells whether to commit.
     async fn work(&mut self, job: &mut dyn AnyJob<D>, work: &mut Work) -> Result<bool> {
-        let deadline = job.deadline();
-        let _watched = self.feed.watch(deadline.map(|deadline| Instant::now() + deadline));
+        let (deadline, began) = (job.deadline(), Instant::now());
+        let _watched = self.feed.watch(deadline.map(|deadline| began + deadline));
         let run = job.run(Transaction::new(&mut self.driver, self.options, work));
         let run = Inside::new(run, address(&self.queue));
-        let commits = self.options.bounded_job::<D, _>(deadline, run).await?;
+        let commits = self.options.bounded_job::<D, _>(deadline, began, run).await?;
         if commits {
             work.verdict()?;
         }

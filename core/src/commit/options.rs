@@ -165,14 +165,15 @@ impl WriterOptions {
         self.transaction_deadline
     }
 
-    /// Runs a job within its deadline.
+    /// Runs a job within its deadline, which counts from when it began.
     pub(super) async fn bounded_job<D: Driver, T>(
         &self,
         deadline: Option<Duration>,
+        began: Instant,
         job: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let Some(deadline) = deadline else { return job.await };
-        let until = Instant::now() + deadline;
+        let until = began + deadline;
         let outcome = if D::BLOCKING {
             job.await
         } else {

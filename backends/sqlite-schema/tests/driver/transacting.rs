@@ -191,20 +191,23 @@ async fn a_meddler_cannot_swallow_its_verdict() {
 async fn nothing_runs_after_a_silent_rollback() {
     let full = "INSERT INTO photos VALUES (zeroblob(3000000))";
     let more = || TryAppend(append("flight-UA1545", 1));
-    for silent in [SHUT, full] {
+    for (silent, appends) in [(SHUT, true), (full, true), (SHUT, false), (full, false)] {
         for end in 0..4 {
             let place = Place::new();
             with_gates(&place).await.close().await;
             let options = Options::new().with_max_size(1 << 20);
             let store = options.open(&place.path).await.unwrap();
-            let mut doing = vec![Sql(TAKE), flight(), TrySql(silent)];
+            let mut doing = vec![Sql(TAKE)];
+            doing.extend(appends.then(flight));
+            doing.push(TrySql(silent));
             match end {
                 0 => {}
                 1 => doing.push(TrySql(TAKE)),
                 2 => doing.push(more()),
                 _ => doing.extend([TrySql(TAKE), more(), TrySql(TAKE)]),
             }
-            error(transact(&store, doing).await);
+            let told = kind(transact(&store, doing).await);
+            assert_eq!(told, Some(ErrorKind::Backend), "it is certain that nothing is stored");
             there_are(&store, &place, 0, 0).await;
         }
     }
@@ -301,6 +304,8 @@ async fn a_panic_leaves_no_guard_and_no_deadline() {
     let deadline = Duration::from_millis(100);
     let store = with_deadline(&place, deadline).await;
     let panics = || run(|| panic!("the gate fell off"));
+    // One that is rolled back, so that the statement for it is prepared.
+    error(transact(&store, vec![Sql(TAKE), run(|| Err("no".into()))]).await);
     error(transact(&store, vec![Sql(TAKE), panics()]).await);
     tokio::time::sleep(deadline).await;
     stored(&store, "flight-UA1545", 1_000).await;
