@@ -102,6 +102,7 @@ impl Slot {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         if let Some(on_connect) = self.file.on_connect() {
             on_connect(&connection).map_err(failed(&doing))?;
+            connection.busy_timeout(options.busy_deadline()).map_err(failed(&doing))?;
         }
         prepare_file(&mut connection, *options, may_create).map_err(|error| {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)

@@ -67,6 +67,7 @@ impl Driver {
         if is_new {
             self.cache.forget();
             self.names = Names::default();
+            self.indexing.at(0, 0);
         }
         let begun = execute(connection, sql::BEGIN_WRITE)
             .map_err(failed("begin a transaction"))

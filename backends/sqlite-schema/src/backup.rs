@@ -83,7 +83,7 @@ impl BackupFiles {
             let message = format!("SQLite takes only names in UTF-8, not {}", target.display());
             return Err(Error::new(ErrorKind::Invalid, message));
         };
-        let taken = ["", "-wal", "-shm"].map(|end| with_end(&target, end));
+        let taken = ["", "-wal", "-shm", "-journal"].map(|end| with_end(&target, end));
         if let Some(taken) = taken.iter().find(|path| exists(path)) {
             return Err(already_there(taken));
         }

@@ -47,6 +47,10 @@ impl Indexing {
 
     /// Learns how far the log is.
     pub fn log_is_at(&mut self, head: i64) {
+        if head < self.indexed {
+            // Another log, of which nothing is known.
+            self.indexed = 0;
+        }
         self.head = head;
     }
 
@@ -153,6 +157,9 @@ mod tests {
         }
         let (after, to) = indexing.step().unwrap();
         assert_eq!(to - after, EVENTS.1);
+        indexing.at(5_000, 5_000);
+        indexing.log_is_at(4_000);
+        assert_eq!(indexing.wanted(), Upkeep::Wanted, "a log that was restored is looked at");
     }
 
     #[test]

@@ -3,6 +3,6 @@
 CREATE TABLE downlink_meta (
     name TEXT PRIMARY KEY,
     value ANY NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 INSERT INTO downlink_meta VALUES ('format', 2), ('log', randomblob(16));

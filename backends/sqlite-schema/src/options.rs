@@ -289,6 +289,7 @@ impl FileOptions {
             durability: self.durability,
             cache_bytes: self.cache_bytes,
             checkpoint_pages: CHECKPOINT_PAGES,
+            is_shared: self.is_shared,
         }
     }
 }

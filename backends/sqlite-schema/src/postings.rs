@@ -16,6 +16,9 @@ pub const SEGMENT: i64 = 65_536;
 /// Segments that are asked for at once, at first and at most.
 const WINDOWS: (i64, i64) = (16, 4_096);
 
+/// Sizes of postings that are asked for at once.
+const MAX_SIZES: i64 = 65_536;
+
 /// The bytes of postings that are loaded at once, but for one segment that has
 /// more.
 const LOADED_BYTES: i64 = 64 << 10;
@@ -79,7 +82,9 @@ struct Plan {
     segment: i64,
     /// For each alternative: whether all of them, or one.
     items: Vec<(bool, Vec<Name>)>,
+    /// The bytes of those that may be candidates, and of all that are loaded.
     bytes: i64,
+    loaded: i64,
 }
 
 impl Search {
@@ -174,14 +179,15 @@ impl Search {
         if self.items.is_empty() || self.next < first || self.next > last {
             return None;
         }
+        let names = self.items.iter().flat_map(Item::names).copied().collect::<BTreeSet<Name>>();
+        let window = self.window.min(MAX_SIZES / i64::try_from(names.len()).unwrap_or(MAX_SIZES));
         let (from, to) = if self.forward {
-            (self.next, last.min(self.next + self.window - 1))
+            (self.next, last.min(self.next + window.max(1) - 1))
         } else {
-            (first.max(self.next - self.window + 1), self.next)
+            (first.max(self.next - window.max(1) + 1), self.next)
         };
         self.next = if self.forward { to + 1 } else { from - 1 };
         self.window = WINDOWS.1.min(self.window * 4);
-        let names = self.items.iter().flat_map(Item::names).copied().collect::<BTreeSet<Name>>();
         Some((list(names.into_iter().map(|(kind, key)| [kind, key])), from, to))
     }
 
@@ -218,7 +224,7 @@ impl Search {
         while bytes < LOADED_BYTES
             && let Some(plan) = self.plans.pop_front()
         {
-            bytes += plan.bytes;
+            bytes += plan.loaded;
             self.loading.push(plan);
         }
         let rows = self.loading.iter().flat_map(|plan| {
@@ -268,7 +274,7 @@ impl Item {
 
 impl Plan {
     fn of(segment: i64, items: &[Item], sizes: &HashMap<Name, i64>) -> Self {
-        let mut plan = Self { segment, items: Vec::new(), bytes: 0 };
+        let mut plan = Self { segment, items: Vec::new(), bytes: 0, loaded: 0 };
         for item in items {
             let mut names: Vec<(i64, Name)> = item
                 .names()
@@ -281,11 +287,14 @@ impl Plan {
                     let rarest = names.first().map_or(0, |(bytes, _)| *bytes);
                     names.retain(|(bytes, _)| *bytes <= rarest * WORTH_JOINING);
                     plan.bytes += rarest;
+                    plan.loaded += names.iter().map(|(bytes, _)| bytes).sum::<i64>();
                     plan.items.push((true, names.into_iter().map(|(_, name)| name).collect()));
                 }
                 Item::All(_) => {}
                 Item::Any(_) => {
-                    plan.bytes += names.iter().map(|(bytes, _)| bytes).sum::<i64>();
+                    let bytes: i64 = names.iter().map(|(bytes, _)| bytes).sum();
+                    plan.bytes += bytes;
+                    plan.loaded += bytes;
                     plan.items.push((false, names.into_iter().map(|(_, name)| name).collect()));
                 }
             }

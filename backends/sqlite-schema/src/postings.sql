@@ -6,14 +6,16 @@ CREATE TABLE downlink_tags (
 
 -- Which events have a type (kind 1) or a tag (kind 2), for the events up to
 -- `indexed` and no others. A segment is 65,536 positions; `positions` has the
--- offsets in it, two bytes each, ascending.
+-- offsets in it, two bytes each, ascending. With row ids, since SQLite loads
+-- the whole row of a table without them to tell its length, and does not tell
+-- sqlx when such a row is changed.
 CREATE TABLE downlink_postings (
     kind INTEGER NOT NULL,
     key INTEGER NOT NULL,
     segment INTEGER NOT NULL,
     positions BLOB NOT NULL,
     PRIMARY KEY (kind, key, segment)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- How far the postings are made.
 CREATE TABLE downlink_indexed (

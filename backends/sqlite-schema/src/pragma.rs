@@ -11,6 +11,9 @@ pub struct Pragmas {
     /// The length of the WAL, in pages, at which the writer moves it into the
     /// database.
     pub checkpoint_pages: u32,
+    /// Whether the schema is an application's, which may use functions of its
+    /// own in it.
+    pub is_shared: bool,
 }
 
 /// Returns the new mode, which has to be `wal`. The mode is kept in the file,
@@ -22,7 +25,7 @@ impl Pragmas {
     #[must_use]
     pub fn writer(&self) -> String {
         format!(
-            "PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}; {}",
+            "PRAGMA query_only = OFF; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}; {}",
             self.durability.synchronous(),
             self.checkpoint_pages,
             // A WAL that a long reader let grow is cut to this when it starts anew.
@@ -46,9 +49,8 @@ impl Pragmas {
 
     fn shared(&self) -> String {
         let kibibytes = self.cache_bytes / 1_024;
-        format!(
-            "PRAGMA cache_size = -{kibibytes}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-        )
+        let trust = if self.is_shared { "" } else { "PRAGMA trusted_schema = OFF;" };
+        format!("PRAGMA cache_size = -{kibibytes}; PRAGMA temp_store = MEMORY; {trust}")
     }
 }
 
@@ -62,6 +64,7 @@ mod tests {
             durability: Durability::default(),
             cache_bytes: 1 << 20,
             checkpoint_pages: 1_000,
+            is_shared: false,
         };
         assert!(pragmas.writer().contains("synchronous = FULL;"));
         assert!(pragmas.reader().contains("query_only = ON;"));

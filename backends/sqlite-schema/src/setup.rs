@@ -75,7 +75,8 @@ impl Identity {
     /// release.
     pub fn setup(&self, is_shared: bool, format: Option<i64>) -> Result<Setup> {
         if self.is_our_file() {
-            return of_format(self.user_version);
+            // Since format 2 the log says itself which it is.
+            return format.map_or_else(|| of_user_version(self.user_version), of_format);
         }
         if !is_shared {
             return self.own_file();
@@ -117,10 +118,14 @@ impl Identity {
     }
 }
 
+/// Of a file that was ours before a log could say its format.
+fn of_user_version(version: i64) -> Result<Setup> {
+    if version == 1 { Ok(Setup::Migrate) } else { of_format(version) }
+}
+
 fn of_format(format: i64) -> Result<Setup> {
     match format {
         FORMAT => Ok(Setup::Ready),
-        1 => Ok(Setup::Migrate),
         newer if newer > FORMAT => Err(refused(format!(
             "the file has version {newer} of the tables and this release knows {FORMAT}: open it \
              with a newer release of Downlink"
@@ -190,6 +195,10 @@ mod tests {
         assert_eq!(own(0, 0, 0).unwrap(), Setup::Create);
         assert_eq!(own(APPLICATION_ID, FORMAT, 9).unwrap(), Setup::Ready);
         assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::Migrate);
+        // The application counts its own versions in a file that we made.
+        let counted = database(APPLICATION_ID, 1, 9);
+        assert_eq!(counted.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);
+        assert!(database(7, 0, 9).setup(true, Some(1)).is_err());
         for foreign in [own(0, 0, 1), own(0, 3, 0), own(7, 0, 0), own(7, FORMAT, 9)] {
             let error = foreign.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);

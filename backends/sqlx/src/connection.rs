@@ -112,6 +112,8 @@ impl Slot {
         let mut connection = connect.connect().await.map_err(failed(&doing))?;
         if let Some(on_connect) = self.file.on_connect() {
             on_connect(&mut connection).await.map_err(failed(&doing))?;
+            let timeout = format!("PRAGMA busy_timeout = {}", options.busy_deadline().as_millis());
+            run(&mut connection, timeout).await.map_err(failed(&doing))?;
         }
         prepare_file(&mut connection, *options, may_create).await.map_err(|error| {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)

@@ -106,6 +106,7 @@ impl commit::Driver for Driver {
         if is_new {
             self.cache.forget();
             self.names = Names::default();
+            self.indexing.at(0, 0);
         }
         match Snapshot::of(connection, &mut self.names, many::BEGIN_WRITE, None).await {
             Ok(Snapshot { head, .. }) => {

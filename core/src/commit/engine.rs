@@ -116,31 +116,38 @@ impl<D: Driver> Engine<D> {
     }
 
     /// Does the driver's upkeep while nobody waits, and for a tenth of the time
-    /// beside those who do.
+    /// beside those who do. Returns when somebody waits or nothing is left.
     async fn keep_up(&mut self) {
         loop {
-            let (idle, now) = (self.queue.is_idle(), Instant::now());
-            let is_due = match self.driver.upkeep() {
-                Upkeep::None => false,
-                Upkeep::Wanted => (idle && !self.has_failed_at_upkeep) || now >= self.upkeep_from,
-                Upkeep::Overdue => !self.has_failed_at_upkeep || now >= self.upkeep_from,
-            };
-            if !is_due || self.queue.is_closed() {
+            let (idle, began) = (self.queue.is_idle(), Instant::now());
+            let upkeep = self.driver.upkeep();
+            if upkeep == Upkeep::None || self.queue.is_closed() {
                 return;
             }
-            let outcome = unwound(self.upkeep_transaction()).await.flatten();
-            self.has_failed_at_upkeep = outcome.is_err();
-            let pause = if let Err(error) = outcome {
-                warn!(%error, "the upkeep of the store failed; it is tried again");
-                let _ = unwound(self.driver.discard()).await;
-                AFTER_FAILED_UPKEEP
-            } else {
-                now.elapsed() * 9
-            };
-            self.upkeep_from = Instant::now() + pause;
+            let is_due = began >= self.upkeep_from
+                || !self.has_failed_at_upkeep && (idle || upkeep == Upkeep::Overdue);
+            if is_due {
+                let outcome = unwound(self.upkeep_transaction()).await.flatten();
+                self.has_failed_at_upkeep = outcome.is_err();
+                let pause = if let Err(error) = outcome {
+                    warn!(%error, "the upkeep of the store failed; it is tried again");
+                    let _ = unwound(self.driver.discard()).await;
+                    AFTER_FAILED_UPKEEP
+                } else {
+                    began.elapsed() * 9
+                };
+                self.upkeep_from = Instant::now() + pause;
+            }
             if !self.queue.is_idle() {
                 return;
             }
+            // Others, who do not wait in our queue, get at the lock as well.
+            let pause = if self.has_failed_at_upkeep {
+                self.upkeep_from.saturating_duration_since(Instant::now())
+            } else {
+                began.elapsed()
+            };
+            self.queue.rest(pause).await;
         }
     }
 

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -150,6 +150,16 @@ impl<D: Driver> Queue<D> {
             }
         }
         self.state().wanted = 0;
+    }
+
+    /// Waits for so long, unless somebody comes.
+    pub(super) async fn rest(&self, pause: Duration) {
+        if D::BLOCKING {
+            self.block(1, Some(Instant::now() + pause));
+        } else {
+            let _ = tokio::time::timeout(pause, self.wait(1, None)).await;
+            self.state().wanted = 0;
+        }
     }
 
     fn is_ready(&self, wanted: usize) -> bool {
