@@ -25,7 +25,9 @@ fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
         Do::TrySql(sql) => drop(tx.rows().map(|rows| rows.execute_batch(sql))),
         Do::TryEach(each) => {
             if let Ok(rows) = tx.rows() {
-                each.iter().for_each(|sql| drop(rows.execute_batch(sql)));
+                for sql in each {
+                    drop(rows.execute_batch(sql));
+                }
             }
         }
         Do::Append(append) => drop(tx.append(append)?),
