@@ -23,6 +23,13 @@ fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
     match doing {
         Do::Sql(sql) => tx.rows()?.execute_batch(sql)?,
         Do::TrySql(sql) => drop(tx.rows().map(|rows| rows.execute_batch(sql))),
+        Do::TryEach(each) => {
+            if let Ok(rows) = tx.rows() {
+                for sql in each {
+                    drop(rows.execute_batch(sql));
+                }
+            }
+        }
         Do::Append(append) => drop(tx.append(append)?),
         Do::TryAppend(append) => drop(tx.append(append)),
         Do::Run(run) => run()?,

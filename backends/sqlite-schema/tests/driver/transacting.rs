@@ -23,6 +23,8 @@ pub(crate) enum Do {
     Sql(&'static str),
     /// The same, and forgets the error.
     TrySql(&'static str),
+    /// One after the other on the connection as it was got once.
+    TryEach([&'static str; 2]),
     Append(Append),
     /// The same, and forgets the error.
     TryAppend(Append),
@@ -31,7 +33,7 @@ pub(crate) enum Do {
     Call(Box<dyn FnOnce() -> BoxFuture<'static, Result<(), BoxError>> + Send>),
 }
 
-use Do::{Call, Run, Sql, TryAppend, TrySql};
+use Do::{Call, Run, Sql, TryAppend, TryEach, TrySql};
 
 const TAKE: &str = "INSERT INTO gates VALUES ('C71', 'UA1545')";
 /// A trigger refuses it, and rolls back what is open.
@@ -192,18 +194,19 @@ async fn nothing_runs_after_a_silent_rollback() {
     let full = "INSERT INTO photos VALUES (zeroblob(3000000))";
     let more = || TryAppend(append("flight-UA1545", 1));
     for (silent, appends) in [(SHUT, true), (full, true), (SHUT, false), (full, false)] {
-        for end in 0..4 {
+        for end in 0..5 {
             let place = Place::new();
             with_gates(&place).await.close().await;
             let options = Options::new().with_max_size(1 << 20);
             let store = options.open(&place.path).await.unwrap();
             let mut doing = vec![Sql(TAKE)];
             doing.extend(appends.then(flight));
-            doing.push(TrySql(silent));
+            doing.push(TryEach([silent, TAKE]));
             match end {
                 0 => {}
                 1 => doing.push(TrySql(TAKE)),
                 2 => doing.push(more()),
+                3 => doing.push(TryEach([TAKE, TAKE])),
                 _ => doing.extend([TrySql(TAKE), more(), TrySql(TAKE)]),
             }
             let told = kind(transact(&store, doing).await);

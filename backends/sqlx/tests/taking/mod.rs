@@ -33,6 +33,13 @@ async fn one(tx: &mut Transaction<'_>, doing: Do) -> Result<(), BoxError> {
                 drop(sqlx::raw_sql(sql).execute(rows).await);
             }
         }
+        Do::TryEach(each) => {
+            if let Ok(rows) = tx.rows().await {
+                for sql in each {
+                    drop(sqlx::raw_sql(sql).execute(&mut *rows).await);
+                }
+            }
+        }
         Do::Append(append) => drop(tx.append(append).await?),
         Do::TryAppend(append) => drop(tx.append(append).await),
         Do::Run(run) => run()?,
