@@ -14,7 +14,7 @@ use support::{Place, stored};
 async fn an_index_of_the_application_uses_its_own_function() {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let fold: OnConnect = Arc::new(move |connection| {
-        connection.execute_batch("PRAGMA busy_timeout = 0; PRAGMA query_only = ON")?;
+        connection.execute_batch("PRAGMA busy_timeout = 0")?;
         connection.create_scalar_function("fold", 1, flags, |context| {
             Ok(context.get::<String>(0)?.to_lowercase())
         })
@@ -22,7 +22,7 @@ async fn an_index_of_the_application_uses_its_own_function() {
     let place = Place::new();
     let own = place.sql();
     fold(&own).unwrap();
-    let tables = "PRAGMA query_only = OFF; CREATE TABLE gates (name TEXT); \
+    let tables = "CREATE TABLE gates (name TEXT); \
          CREATE UNIQUE INDEX folded ON gates (fold(name))";
     own.execute_batch(tables).unwrap();
     let options = Options::new().with_application_database().with_on_connect(fold);

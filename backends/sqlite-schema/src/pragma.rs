@@ -25,7 +25,7 @@ impl Pragmas {
     #[must_use]
     pub fn writer(&self) -> String {
         format!(
-            "PRAGMA query_only = OFF; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}; {}",
+            "PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}; {}",
             self.durability.synchronous(),
             self.checkpoint_pages,
             // A WAL that a long reader let grow is cut to this when it starts anew.

@@ -41,8 +41,12 @@ fn connect(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("a file");
     connection.busy_timeout(Duration::from_mins(1)).expect("a time-out");
     connection.query_row(WAL, (), |_| Ok(())).expect("a WAL");
-    let pragmas =
-        Pragmas { durability: Durability::Full, cache_bytes: 8 << 20, checkpoint_pages: 4_096 };
+    let pragmas = Pragmas {
+        durability: Durability::Full,
+        cache_bytes: 8 << 20,
+        checkpoint_pages: 4_096,
+        is_shared: false,
+    };
     connection.execute_batch(&pragmas.writer()).expect("pragmas");
     connection.set_prepared_statement_cache_capacity(64);
     connection

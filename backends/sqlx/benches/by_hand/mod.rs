@@ -31,6 +31,7 @@ pub(crate) async fn pool(path: &Path, connections: u32) -> SqlitePool {
                     durability: Durability::Full,
                     cache_bytes: 8 << 20,
                     checkpoint_pages: 4_096,
+                    is_shared: false,
                 };
                 connection.execute(AssertSqlSafe(pragmas.writer())).await.map(drop)
             })
