@@ -17,6 +17,7 @@ mod steps;
 pub mod store;
 pub mod subscription;
 mod tasks;
+mod transacting;
 pub mod transport;
 
 pub use fixture::{
@@ -29,3 +30,4 @@ pub use model::{Model, Verdict};
 pub use run::{DEADLINE, Run, check, check_property};
 pub use steps::{Misuse, Step, Want, any_append, any_misuse, any_read, any_repeat, any_step};
 pub use tasks::set_patience;
+pub use transacting::{Application, Doing, TransactingFixture};

@@ -92,6 +92,15 @@ list! {
 }
 
 list! {
+    /// The laws of stores in whose transactions an application has rows.
+    __transacting_laws, TRANSACTING_STORE, store:
+    law rows_and_events_are_stored_together
+    law a_repeated_transaction_leaves_nothing
+    law racing_transactions_have_an_order
+    law a_transaction_is_told_when_it_is_stored
+}
+
+list! {
     /// The laws of logs that several processes share.
     __cross_process_laws, CROSS_PROCESS, cross_process:
     law processes_share_one_log
@@ -266,6 +275,7 @@ pub const ALL: &[&[&str]] = &[
     GROUPING_STORE,
     TELLING_STORE,
     TELLING_GROUPS,
+    TRANSACTING_STORE,
     CROSS_PROCESS,
     BUS,
     SUBSCRIPTION,

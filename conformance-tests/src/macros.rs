@@ -82,6 +82,17 @@ macro_rules! grouping_store {
     };
 }
 
+/// Declares one `#[test]` for each law of stores in whose transactions an
+/// application stores rows of its own.
+///
+/// Takes an expression that makes the [`TransactingFixture`](crate::TransactingFixture).
+#[macro_export]
+macro_rules! transacting_store {
+    ($fixture:expr) => {
+        $crate::__transacting_laws!(__tests!(dyn $crate::TransactingFixture, real, $fixture));
+    };
+}
+
 /// Declares one `#[test]` for each law of stores that tell what they commit: those
 /// whose [`commits`](downlink::EventStore::commits) is `Some`.
 ///

@@ -25,6 +25,11 @@ mod replaceable_subscription {
     downlink_conformance_tests::replaceable_subscription!(Memory);
 }
 
+mod transacting {
+    use super::*;
+    downlink_conformance_tests::transacting_store!(Memory);
+}
+
 mod telling {
     use super::*;
     downlink_conformance_tests::telling_store!(Memory);

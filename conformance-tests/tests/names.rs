@@ -7,7 +7,8 @@ use std::path::Path;
 use downlink_conformance_tests::lists;
 
 /// Where promises are made.
-const PROMISES: [&str; 8] = [
+const PROMISES: [&str; 9] = [
+    "commit/transaction.rs",
     "store/contract.rs",
     "bus.rs",
     "projection/contract.rs",

@@ -4,8 +4,12 @@
 mod local;
 #[path = "fixtures/rusqlite.rs"]
 mod rusqlite_fixture;
+#[path = "fixtures/rusqlite_rows.rs"]
+mod rusqlite_rows;
 #[path = "fixtures/sqlite.rs"]
 mod sqlite_fixture;
+#[path = "fixtures/sqlite_rows.rs"]
+mod sqlite_rows;
 
 use local::Local;
 use rusqlite_fixture::Rusqlite;
@@ -38,6 +42,11 @@ mod bounded {
 mod grouping {
     use super::*;
     downlink_conformance_tests::grouping_store!(Rusqlite);
+}
+
+mod transacting {
+    use super::*;
+    downlink_conformance_tests::transacting_store!(Rusqlite);
 }
 
 mod telling {

@@ -4,8 +4,12 @@
 mod local;
 #[path = "fixtures/sqlite.rs"]
 mod sqlite_fixture;
+#[path = "fixtures/sqlite_rows.rs"]
+mod sqlite_rows;
 #[path = "fixtures/sqlx.rs"]
 mod sqlx_fixture;
+#[path = "fixtures/sqlx_rows.rs"]
+mod sqlx_rows;
 
 use local::Local;
 use sqlx_fixture::Sqlx;
@@ -38,6 +42,11 @@ mod bounded {
 mod grouping {
     use super::*;
     downlink_conformance_tests::grouping_store!(Sqlx);
+}
+
+mod transacting {
+    use super::*;
+    downlink_conformance_tests::transacting_store!(Sqlx);
 }
 
 mod telling {

@@ -12,6 +12,7 @@ mod pages;
 mod races;
 mod replaceable;
 mod telling;
+mod transacting;
 
 pub use appends::{
     a_known_id_with_other_content_is_refused, a_repeat_is_a_duplicate, agrees_with_the_model,
@@ -43,3 +44,7 @@ pub use replaceable::{
     a_running_subscription_is_told_of_a_restore,
 };
 pub use telling::{a_failed_append_is_not_told, what_is_stored_is_told, what_is_told_is_stored};
+pub use transacting::{
+    a_repeated_transaction_leaves_nothing, a_transaction_is_told_when_it_is_stored,
+    racing_transactions_have_an_order, rows_and_events_are_stored_together,
+};

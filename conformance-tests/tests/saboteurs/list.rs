@@ -11,7 +11,7 @@ use downlink_conformance_tests::transport::{
 };
 use downlink_conformance_tests::{
     BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture,
-    TransportFixture, check, check_property, store,
+    TransactingFixture, TransportFixture, check, check_property, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
@@ -29,6 +29,7 @@ use crate::shared_bug::SharedBug;
 use crate::shared_fixture::shared;
 use crate::store_bug::Bug;
 use crate::store_fixture::Broken;
+use crate::transact::{BrokenApplications, TransactBug};
 
 /// A broken implementation, the law that has to find it, and what it then says.
 pub(crate) struct Saboteur {
@@ -211,6 +212,15 @@ saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
     TellsARolledBackGroup law a_failed_append_is_not_told "was told of an append that failed"
 }
 
+saboteurs! { TRANSACTING: dyn TransactingFixture = BrokenApplications(TransactBug), store;
+    StoresRowsAtOnce law rows_and_events_are_stored_together "they belong into the transaction of the append"
+    AppendsAtOnce law rows_and_events_are_stored_together "appends belong into the transaction of the rows"
+    ForgetsAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
+    KeepsRowsOfARepetition law a_repeated_transaction_leaves_nothing "has left its rows"
+    ChecksBeforeItBegins law racing_transactions_have_an_order "not those of the winners"
+    TellsBeforeTheRows law a_transaction_is_told_when_it_is_stored "before their rows were stored"
+}
+
 saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
     RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
     HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
@@ -389,6 +399,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         GROUPING,
         TELLING,
         TELLING_GROUPS,
+        TRANSACTING,
         CROSS_PROCESS,
         BUSES,
         HUBS,

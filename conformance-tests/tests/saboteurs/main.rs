@@ -32,6 +32,7 @@ mod store_fixture;
 mod store_late;
 mod store_read;
 mod store_told;
+mod transact;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -6,6 +6,17 @@ use crate::{Append, Appended, Error, Result};
 
 /// The transaction of a job: the application's rows, and appends that are stored
 /// with them or not at all.
+///
+/// A store that offers it to applications promises:
+///
+/// 1. Rows and events are stored together or not at all, whatever goes wrong
+///    (law `rows_and_events_are_stored_together`).
+/// 2. What had been stored before leaves no rows a second time
+///    (law `a_repeated_transaction_leaves_nothing`).
+/// 3. Transactions and appends have one order
+///    (law `racing_transactions_have_an_order`).
+/// 4. Its events are told once, when all of it is stored
+///    (law `a_transaction_is_told_when_it_is_stored`).
 #[derive(Debug)]
 pub struct Transaction<'t, D: Driver> {
     driver: &'t mut D,

@@ -1,5 +1,6 @@
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use super::store::{decide, fetch};
 use super::{LogIndex, MemoryStore};
@@ -102,6 +103,51 @@ impl MemoryStore {
         E: From<Error>,
         F: FnOnce(&mut MemoryTransaction) -> Result<T, E>,
     {
+        self.run(work, || ())
+    }
+
+    /// The same with a value of the application in the place of tables: `work`
+    /// changes a copy of it, which takes its place when the appends are stored.
+    /// Others read the value by the same lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`transact`](Self::transact).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`transact`](Self::transact).
+    #[expect(clippy::unused_async, reason = "as other stores have it")]
+    pub async fn transact_on<S, T, E, F>(
+        &self,
+        state: &Mutex<S>,
+        work: F,
+    ) -> Result<Transacted<T>, E>
+    where
+        S: Clone,
+        E: From<Error>,
+        F: FnOnce(&mut MemoryTransaction, &mut S) -> Result<T, E>,
+    {
+        let current = || state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = RefCell::new(None);
+        let on_a_copy = |tx: &mut MemoryTransaction| {
+            let mut copy = current().clone();
+            let value = work(tx, &mut copy)?;
+            changed.replace(Some(copy));
+            Ok(value)
+        };
+        self.run(on_a_copy, || {
+            if let Some(changed) = changed.take() {
+                *current() = changed;
+            }
+        })
+    }
+
+    fn run<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut MemoryTransaction) -> Result<T, E>,
+        take_over: impl FnOnce(),
+    ) -> Result<Transacted<T>, E> {
         let _turn = self.turn()?;
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut tx = MemoryTransaction { work: Work::at(log.head()), log };
@@ -112,16 +158,18 @@ impl MemoryStore {
         }
         let value = outcome?;
         tx.work.verdict()?;
-        self.store(tx.work)?;
+        self.store(tx.work, take_over)?;
         Ok(Transacted::Committed(value))
     }
 
-    fn store(&self, work: Work) -> Result<()> {
+    /// The application's value is there before its events are told.
+    fn store(&self, work: Work, take_over: impl FnOnce()) -> Result<()> {
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         if log.head() != work.begun {
             return Err(Error::history_changed(work.begun.cursor));
         }
         log.extend(work.rows.iter().map(|row| (row, row.clone())));
+        take_over();
         self.feed.committed(work.begun.cursor, work.rows);
         Ok(())
     }

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::commit::CommitNotice;
+use downlink::{Event, Expected};
+use tokio::time::timeout;
+
+use crate::sample::{append, log};
+use crate::{Doing, TransactingFixture, tasks};
+
+fn row(name: &str) -> Doing {
+    Doing::Row(name.into())
+}
+
+/// Rows of an application and appends are stored together or not at all: neither
+/// is there after an error, a panic or a conflict, also one that the application
+/// does not care about.
+pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactingFixture) {
+    let (store, application) = fixture.open().await.expect("a fresh store");
+    store.append(append("taken", Expected::NoStream, 1)).await.expect("an append");
+    let new = || Doing::Append(append("flight", Expected::Any, 2));
+    let conflict = || append("taken", Expected::NoStream, 1);
+    for (what, doing) in [
+        ("an error", vec![row("a"), new(), Doing::Fail]),
+        ("an error", vec![new(), row("a"), Doing::Fail]),
+        ("a panic", vec![row("a"), new(), Doing::Panic]),
+        ("a conflict", vec![row("a"), new(), Doing::Append(conflict())]),
+        ("a conflict that was ignored", vec![row("a"), new(), Doing::AppendAnyway(conflict())]),
+        ("a conflict that was ignored", vec![Doing::AppendAnyway(conflict()), row("a"), new()]),
+    ] {
+        let outcome = application.transact(doing).await;
+        assert!(outcome.is_err(), "a transaction with {what} was acknowledged");
+        let rows = application.rows().await.expect("the rows");
+        assert!(
+            rows.is_empty(),
+            "after {what} there are rows {rows:?}: they belong into the transaction of the append"
+        );
+        let events = log(&*store).await.len();
+        assert_eq!(
+            events, 1,
+            "after {what} there are {events} events and not 1: appends belong into the \
+             transaction of the rows"
+        );
+    }
+    let both = application.transact(vec![row("a"), new(), row("b")]).await.expect("both");
+    assert!(!both, "what is new was taken for a repetition");
+    assert_eq!(application.rows().await.expect("the rows"), ["a", "b"]);
+    assert_eq!(log(&*store).await.len(), 3);
+}
+
+/// A transaction that appends what had been stored before is a repetition: it
+/// leaves no rows, and says so.
+pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactingFixture) {
+    let (store, application) = fixture.open().await.expect("a fresh store");
+    let offered = append("flight", Expected::NoStream, 2);
+    let doing = |name: &str| vec![Doing::Append(offered.clone()), row(name)];
+    assert!(!application.transact(doing("first")).await.expect("the first time"));
+    for name in ["second", "third"] {
+        let is_repetition = application.transact(doing(name)).await.expect("the original");
+        assert!(is_repetition, "a repetition was stored again");
+        let rows = application.rows().await.expect("the rows");
+        assert_eq!(rows, ["first"], "a repetition has left its rows: roll it back");
+    }
+    assert_eq!(log(&*store).await.len(), 2, "its events are there once");
+}
+
+/// Transactions and appends have one order, and of those that race for a stream
+/// one wins, with its row.
+pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture) {
+    let (store, application) = fixture.open().await.expect("a fresh store");
+    let mut racing = Vec::new();
+    for number in 0..24 {
+        let (store, application) = (Arc::clone(&store), Arc::clone(&application));
+        let stream = format!("gate-{}", number % 4);
+        racing.push(tokio::spawn(async move {
+            let taken = append(&stream, Expected::NoStream, 2);
+            if number % 8 == 7 {
+                return store.append(taken).await.is_ok().then_some((stream, false));
+            }
+            let doing = vec![row(&format!("{stream}/{number}")), Doing::Append(taken)];
+            application.transact(doing).await.is_ok().then_some((stream, true))
+        }));
+    }
+    let won: Vec<_> = tasks::join(racing).await.into_iter().flatten().collect();
+    let mut streams: Vec<_> = won.iter().map(|(stream, _)| stream.clone()).collect();
+    streams.sort_unstable();
+    assert_eq!(
+        streams,
+        ["gate-0", "gate-1", "gate-2", "gate-3"],
+        "of those that expect no stream, one wins each: check and rows are one transaction"
+    );
+    let rows = application.rows().await.expect("the rows");
+    let with_rows = won.iter().filter(|(_, has_row)| *has_row).count();
+    assert_eq!(rows.len(), with_rows, "the rows are not those of the winners: {rows:?}");
+    assert_eq!(log(&*store).await.len(), 8, "each winner's two events");
+}
+
+/// What a transaction stores is told when all of it is stored, once; what fails
+/// is not told.
+pub async fn a_transaction_is_told_when_it_is_stored(fixture: &dyn TransactingFixture) {
+    let (store, application) = fixture.open().await.expect("a fresh store");
+    let Some(mut commits) = store.commits() else { return };
+    let append = |name: &str| Doing::Append(append(name, Expected::Any, 1));
+    let failed = application.transact(vec![append("a"), row("a"), Doing::Fail]).await;
+    assert!(failed.is_err(), "a transaction with an error was acknowledged");
+    let reader = Arc::clone(&application);
+    let told = tokio::spawn(async move {
+        let mut told: Vec<Event> = Vec::new();
+        while told.len() < 2 {
+            match timeout(Duration::from_secs(30), commits.next()).await {
+                Ok(Some(CommitNotice::Committed(commit))) => {
+                    let rows = reader.rows().await.expect("the rows");
+                    told.extend(commit.events.iter().cloned());
+                    assert!(!rows.is_empty(), "events were told before their rows were stored");
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        told
+    });
+    let doing: Vec<_> = ["b", "c"].map(append).into_iter().chain([row("b")]).collect();
+    application.transact(doing).await.expect("both");
+    let told = told.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    assert_eq!(
+        told.iter().map(|event| event.stream().as_str()).collect::<Vec<_>>(),
+        ["b", "c"],
+        "what was told is not what was stored"
+    );
+    assert_eq!(log(&*store).await, told);
+}

@@ -1,0 +1,121 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use downlink::commit::Transacted;
+use downlink::{BoxError, EventStore, MemoryStore, Result};
+use downlink_conformance_tests::{Application, Doing, TransactingFixture};
+
+/// What is wrong with transactions of applications; one thing each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransactBug {
+    StoresRowsAtOnce,
+    AppendsAtOnce,
+    ForgetsAFailedAppend,
+    KeepsRowsOfARepetition,
+    ChecksBeforeItBegins,
+    TellsBeforeTheRows,
+}
+
+pub(crate) struct BrokenApplications(pub(crate) Option<TransactBug>);
+
+#[async_trait]
+impl TransactingFixture for BrokenApplications {
+    async fn open(&self) -> Result<(Arc<dyn EventStore>, Arc<dyn Application>)> {
+        let store = MemoryStore::new();
+        let application = Broken { store: store.clone(), rows: Mutex::default(), bug: self.0 };
+        Ok((Arc::new(store), Arc::new(application)))
+    }
+}
+
+struct Broken {
+    store: MemoryStore,
+    rows: Mutex<Vec<String>>,
+    bug: Option<TransactBug>,
+}
+
+impl Broken {
+    fn is(&self, bug: TransactBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Vec<String>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rows of this, which is to fail if it says so.
+    fn rows_of(doing: &[Doing]) -> Vec<String> {
+        let rows = doing.iter().filter_map(|doing| match doing {
+            Doing::Row(name) => Some(name.clone()),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    async fn in_parts(&self, doing: Vec<Doing>) -> Result<bool, BoxError> {
+        let rows = Self::rows_of(&doing);
+        for doing in doing {
+            match doing {
+                Doing::Row(_) => {}
+                Doing::Append(append) => drop(self.store.append(append).await?),
+                Doing::AppendAnyway(append) => drop(self.store.append(append).await),
+                Doing::Fail => return Err("it fails, on purpose".into()),
+                Doing::Panic => return Err("it panics, on purpose".into()),
+            }
+        }
+        self.stored().extend(rows);
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl Application for Broken {
+    async fn transact(&self, mut doing: Vec<Doing>) -> Result<bool, BoxError> {
+        if self.is(TransactBug::AppendsAtOnce) {
+            return self.in_parts(doing).await;
+        }
+        if self.is(TransactBug::StoresRowsAtOnce) {
+            self.stored().extend(Self::rows_of(&doing));
+            doing.retain(|doing| !matches!(doing, Doing::Row(_)));
+        }
+        if self.is(TransactBug::ForgetsAFailedAppend) {
+            doing.retain(|doing| !matches!(doing, Doing::AppendAnyway(_)));
+        }
+        let (before, late) = (self.stored().clone(), Self::rows_of(&doing));
+        if self.is(TransactBug::ChecksBeforeItBegins) {
+            tokio::task::yield_now().await;
+        }
+        let is_late = self.is(TransactBug::TellsBeforeTheRows);
+        let transacted = self.store.transact_on(&self.rows, |tx, rows| {
+            if self.is(TransactBug::ChecksBeforeItBegins) {
+                rows.clone_from(&before);
+            }
+            for doing in doing {
+                match doing {
+                    Doing::Row(_) if is_late => {}
+                    Doing::Row(name) => rows.push(name),
+                    Doing::Append(append) => drop(tx.append(append)?),
+                    Doing::AppendAnyway(append) => drop(tx.append(append)),
+                    Doing::Fail => return Err(BoxError::from("it fails, on purpose")),
+                    Doing::Panic => panic!("it panics, on purpose"),
+                }
+            }
+            Ok(())
+        });
+        let is_repetition = matches!(transacted.await?, Transacted::Duplicate(_));
+        if is_late {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            self.stored().extend(late);
+        } else if is_repetition && self.is(TransactBug::KeepsRowsOfARepetition) {
+            self.stored().extend(late);
+        }
+        Ok(is_repetition)
+    }
+
+    async fn rows(&self) -> Result<Vec<String>> {
+        let mut rows = self.stored().clone();
+        rows.sort_unstable();
+        Ok(rows)
+    }
+}
