@@ -212,12 +212,14 @@ impl RusqliteStore {
     /// `work` appends what had been stored before, all of it had been done: it
     /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
     /// without a certain outcome is resolved by the ids of the events. SQLite
-    /// interrupts what takes longer than five seconds.
+    /// interrupts what takes longer than
+    /// [`Options::with_transaction_deadline`], five seconds by default, which is
+    /// [`Unavailable`](downlink::ErrorKind::Unavailable).
     ///
     /// # Errors
     ///
-    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) from inside of such a
-    /// transaction; [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
+    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside of another
+    /// transaction of this store; [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
     /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
     /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;
     /// [`OutcomeUnknown`](downlink::ErrorKind::OutcomeUnknown) if it appended nothing and the

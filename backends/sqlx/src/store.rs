@@ -205,12 +205,13 @@ impl SqlxStore {
     /// `work` appends what had been stored before, all of it had been done: it
     /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
     /// without a certain outcome is resolved by the ids of the events. What
-    /// takes longer than five seconds is dropped and rolled back.
+    /// takes longer than [`Options::with_transaction_deadline`], five seconds by
+    /// default, is dropped and rolled back: [`Unavailable`](downlink::ErrorKind::Unavailable).
     ///
     /// # Errors
     ///
-    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) from inside of such a
-    /// transaction, and if the tables of the log were written to;
+    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside of
+    /// another transaction of this store, and if the tables of the log were written to;
     /// [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
     /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
     /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;

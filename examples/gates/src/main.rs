@@ -12,5 +12,9 @@ async fn main() -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("put http://127.0.0.1:3000/gates/C71/UA1545/{}", downlink::EventId::now());
     println!("and follow http://127.0.0.1:3000/api/feed; Ctrl-C ends it");
-    Ok(serve::serve(listener, app, serve::shutdown_signal()?).await?)
+    serve::serve(listener, app, serve::shutdown_signal()?).await?;
+    hub.shutdown().await;
+    // Without it, a part of the log stays in `gates.db-wal`.
+    store.close().await;
+    Ok(())
 }

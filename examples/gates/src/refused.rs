@@ -42,6 +42,10 @@ impl IntoResponse for Refused {
             },
             Self::Sql(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, "the request was refused: see the status").into_response()
+        let why = match self {
+            Self::Store(error) => error.to_string(),
+            Self::Sql(error) => error.to_string(),
+        };
+        (status, why).into_response()
     }
 }
