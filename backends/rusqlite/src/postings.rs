@@ -1,7 +1,7 @@
 //! The index of types and tags: making it, and looking events up in it.
 
 use downlink::{Filter, Result};
-use downlink_sqlite_schema::{Search, TagPostings, Taking, sql};
+use downlink_sqlite_schema::{NewPostings, Search, Taking, sql};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::error::failed;
@@ -23,16 +23,23 @@ pub(crate) fn index(connection: &Connection, (after, to): (i64, i64)) -> Result<
         let ran = connection.prepare_cached(text).and_then(|mut it| it.execute(parameters));
         ran.map(drop).map_err(failed(doing))
     };
-    run(sql::ADD_TYPE_POSTINGS, params![after, to])?;
-    let mut tags = TagPostings::default();
+    let mut new = NewPostings::default();
+    let types: Option<String> = connection
+        .prepare_cached(sql::TYPES_BETWEEN)
+        .and_then(|mut statement| statement.query_row([after, to], |row| row.get(0)))
+        .map_err(failed(doing))?;
+    if let Some(types) = types {
+        new.add_types(&types)?;
+        run(sql::ADD_TYPE_POSTINGS, params![new.types()])?;
+    }
     each(connection, sql::TAGS_BETWEEN, [after, to], |row| {
         let position = row.get(0).map_err(failed(doing))?;
         let column = row.get_ref(1).and_then(|tags| Ok(tags.as_blob()?));
-        tags.add(position, column.map_err(failed(doing))?)
+        new.add_tags(position, column.map_err(failed(doing))?)
     })?;
-    if !tags.is_empty() {
-        run(sql::ADD_TAGS, params![tags.names()])?;
-        run(sql::ADD_TAG_POSTINGS, params![tags.rows()])?;
+    if new.has_tags() {
+        run(sql::ADD_TAGS, params![new.tag_names()])?;
+        run(sql::ADD_TAG_POSTINGS, params![new.tags()])?;
     }
     run(sql::SET_INDEXED, params![to])
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
-use downlink::Result;
 use downlink::commit::Upkeep;
+use downlink::{Error, ErrorKind, Result};
+use serde::Serialize;
 
 use crate::postings::SEGMENT;
 use crate::tags;
@@ -83,51 +84,89 @@ impl Indexing {
     }
 }
 
-/// The postings of the tags of some events: parameters of
+/// The postings of some events: parameters of
+/// [`ADD_TYPE_POSTINGS`](crate::sql::ADD_TYPE_POSTINGS),
 /// [`ADD_TAGS`](crate::sql::ADD_TAGS) and
 /// [`ADD_TAG_POSTINGS`](crate::sql::ADD_TAG_POSTINGS).
 #[derive(Debug, Default)]
-pub struct TagPostings {
-    offsets: BTreeMap<(String, i64), String>,
+pub struct NewPostings {
+    /// Offsets in hexadecimal, by key and segment.
+    types: BTreeMap<(i64, i64), String>,
+    /// The same by name and segment.
+    tags: BTreeMap<(String, i64), String>,
 }
 
-impl TagPostings {
-    /// Adds an event, later than those before.
+impl NewPostings {
+    /// Adds the types of events: the value of
+    /// [`TYPES_BETWEEN`](crate::sql::TYPES_BETWEEN).
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if its tags are not as they were written.
-    pub fn add(&mut self, position: i64, column: &[u8]) -> Result<()> {
-        let names: BTreeSet<String> =
-            tags::decode(Some(column))?.into_iter().map(|tag| tag.as_str().to_owned()).collect();
-        for name in names {
-            let offsets = self.offsets.entry((name, position / SEGMENT)).or_default();
-            write!(offsets, "{:04X}", position % SEGMENT).expect("a string takes everything");
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is no such value.
+    pub fn add_types(&mut self, value: &str) -> Result<()> {
+        let pairs = value.split(',').map(|pair| {
+            let (position, key) = pair.split_once(' ')?;
+            Some((position.parse::<i64>().ok()?, key.parse::<i64>().ok()?))
+        });
+        let mut pairs: Vec<_> = pairs.collect::<Option<_>>().ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "the file has events whose types are no numbers")
+        })?;
+        pairs.sort_unstable();
+        for (position, key) in pairs {
+            push(self.types.entry((key, position / SEGMENT)).or_default(), position);
         }
         Ok(())
     }
 
-    /// Whether no event has a tag.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
+    /// Adds the tags of an event, later than those before.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if they are not as they were written.
+    pub fn add_tags(&mut self, position: i64, column: &[u8]) -> Result<()> {
+        let names: BTreeSet<String> =
+            tags::decode(Some(column))?.into_iter().map(|tag| tag.as_str().to_owned()).collect();
+        for name in names {
+            push(self.tags.entry((name, position / SEGMENT)).or_default(), position);
+        }
+        Ok(())
     }
 
-    /// The names.
+    /// The postings by type and segment.
     #[must_use]
-    pub fn names(&self) -> String {
-        let names: BTreeSet<&str> = self.offsets.keys().map(|(name, _)| name.as_str()).collect();
+    pub fn types(&self) -> String {
+        rows(&self.types)
+    }
+
+    /// Whether an event has a tag.
+    #[must_use]
+    pub fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
+    /// The names of the tags.
+    #[must_use]
+    pub fn tag_names(&self) -> String {
+        let names: BTreeSet<&str> = self.tags.keys().map(|(name, _)| name.as_str()).collect();
         names.into_iter().collect::<serde_json::Value>().to_string()
     }
 
-    /// The postings by name and segment.
+    /// The postings by name of the tag and segment.
     #[must_use]
-    pub fn rows(&self) -> String {
-        let rows = self.offsets.iter();
-        rows.map(|((name, segment), offsets)| serde_json::json!([name, segment, offsets]))
-            .collect::<serde_json::Value>()
-            .to_string()
+    pub fn tags(&self) -> String {
+        rows(&self.tags)
     }
+}
+
+fn push(offsets: &mut String, position: i64) {
+    write!(offsets, "{:04X}", position % SEGMENT).expect("a string takes everything");
+}
+
+fn rows<N: Serialize>(postings: &BTreeMap<(N, i64), String>) -> String {
+    let rows = postings.iter();
+    rows.map(|((name, segment), offsets)| serde_json::json!([name, segment, offsets]))
+        .collect::<serde_json::Value>()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -165,13 +204,25 @@ mod tests {
     #[test]
     fn an_event_is_once_in_the_postings_of_each_of_its_tags() {
         let tag = |name: &str| Tag::new(name).unwrap();
-        let mut postings = TagPostings::default();
-        assert!(postings.is_empty());
-        postings.add(5, &tags::encode(&[tag("a"), tag("b")]).unwrap()).unwrap();
-        postings.add(SEGMENT + 1, &tags::encode(&[tag("a")]).unwrap()).unwrap();
-        postings.add(SEGMENT + 258, &tags::encode(&[tag("a"), tag("a")]).unwrap()).unwrap();
-        assert_eq!(postings.names(), r#"["a","b"]"#);
-        assert_eq!(postings.rows(), r#"[["a",0,"0005"],["a",1,"00010102"],["b",0,"0005"]]"#);
-        assert!(postings.add(9, b"\x05").is_err());
+        let mut postings = NewPostings::default();
+        assert!(!postings.has_tags());
+        postings.add_tags(5, &tags::encode(&[tag("a"), tag("b")]).unwrap()).unwrap();
+        postings.add_tags(SEGMENT + 1, &tags::encode(&[tag("a")]).unwrap()).unwrap();
+        let twice = tags::encode(&[tag("a"), tag("a")]).unwrap();
+        postings.add_tags(SEGMENT + 258, &twice).unwrap();
+        assert!(postings.has_tags());
+        assert_eq!(postings.tag_names(), r#"["a","b"]"#);
+        assert_eq!(postings.tags(), r#"[["a",0,"0005"],["a",1,"00010102"],["b",0,"0005"]]"#);
+        assert!(postings.add_tags(9, b"\x05").is_err());
+    }
+
+    #[test]
+    fn types_may_come_in_any_order() {
+        let mut postings = NewPostings::default();
+        postings.add_types("7 1,65537 2,5 1,6 2").unwrap();
+        assert_eq!(postings.types(), r#"[[1,0,"00050007"],[2,0,"0006"],[2,1,"0001"]]"#);
+        for broken in ["", "7", "7 x", "7 1,"] {
+            assert_eq!(postings.add_types(broken).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
     }
 }

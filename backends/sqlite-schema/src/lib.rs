@@ -42,7 +42,7 @@ pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};
 pub use head::HeadRow;
-pub use indexing::{Indexing, TagPostings};
+pub use indexing::{Indexing, NewPostings};
 pub use job::{check_head, not_open};
 pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};

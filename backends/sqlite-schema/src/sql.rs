@@ -154,10 +154,14 @@ pub const ADD_TAG_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, se
      SELECT 2, t.key, j.value->>1, unhex(j.value->>2) \
      FROM json_each(?1) j CROSS JOIN downlink_tags t ON t.name = j.value->>0 WHERE true \
      ON CONFLICT (kind, key, segment) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)";
-/// Adds the postings of the types of the events after ?1 up to ?2.
+/// Position and type of the events after ?1 up to ?2 as one text, in any order:
+/// `position type,position type`. NULL if there are none.
+pub const TYPES_BETWEEN: &str = "SELECT group_concat(concat(position, ' ', type), ',') \
+     FROM downlink_events WHERE position > ?1 AND position <= ?2";
+/// Adds the postings of types: a list of key, segment, and offsets in
+/// hexadecimal. They come behind those that are there.
 pub const ADD_TYPE_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, segment, positions) \
-     SELECT 1, type, position / 65536, unhex(group_concat(format('%04X', position % 65536), '' ORDER BY position)) \
-     FROM downlink_events WHERE position > ?1 AND position <= ?2 GROUP BY type, position / 65536 \
+     SELECT 1, j.value->>0, j.value->>1, unhex(j.value->>2) FROM json_each(?1) j WHERE true \
      ON CONFLICT (kind, key, segment) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)";
 /// Kind, place in the list, and key: of the types with names in the ranges of
 /// the list ?1, and of the tags in the list ?2.

@@ -2,7 +2,7 @@
 
 use downlink::{Read, Result};
 use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{Search, TagPostings, Taking, many, sql};
+use downlink_sqlite_schema::{NewPostings, Search, Taking, many, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -31,19 +31,30 @@ pub(crate) async fn index(
     (after, to): (i64, i64),
 ) -> Result<()> {
     let doing = "bring the index up to date";
-    let types = sqlx::query(sql::ADD_TYPE_POSTINGS).bind(after).bind(to);
-    types.execute(&mut *connection).await.map_err(failed(doing))?;
-    let mut tags = TagPostings::default();
+    let mut new = NewPostings::default();
+    let types: Option<String> = sqlx::query_scalar(sql::TYPES_BETWEEN)
+        .bind(after)
+        .bind(to)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed(doing))?;
+    let mut lists = Vec::new();
+    if let Some(types) = types {
+        new.add_types(&types)?;
+        lists.push((sql::ADD_TYPE_POSTINGS, new.types()));
+    }
     let mut rows = sqlx::query(sql::TAGS_BETWEEN).bind(after).bind(to).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await.map_err(failed(doing))? {
-        tags.add(column(&row, 0)?, column(&row, 1)?)?;
+        new.add_tags(column(&row, 0)?, column(&row, 1)?)?;
     }
     drop(rows);
-    if !tags.is_empty() {
-        for (text, list) in [(sql::ADD_TAGS, tags.names()), (sql::ADD_TAG_POSTINGS, tags.rows())] {
-            let added = sqlx::query(text).bind(list).execute(&mut *connection).await;
-            added.map_err(failed(doing))?;
-        }
+    if new.has_tags() {
+        lists.push((sql::ADD_TAGS, new.tag_names()));
+        lists.push((sql::ADD_TAG_POSTINGS, new.tags()));
+    }
+    for (text, list) in lists {
+        let added = sqlx::query(text).bind(list).execute(&mut *connection).await;
+        added.map_err(failed(doing))?;
     }
     let set = sqlx::query(sql::SET_INDEXED).bind(to).execute(connection).await;
     set.map(drop).map_err(failed(doing))
