@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use downlink::{Append, BoxError, EventStore, Result};
 
 /// Opens stores in whose transactions an application stores rows of its own:
-/// for [`transacting_store!`](crate::transacting_store).
+/// for [`transacting_store!`](crate::transacting_store). They tell what they
+/// commit: [`commits`](EventStore::commits) is `Some`.
 #[async_trait]
 pub trait TransactingFixture: Send + Sync + 'static {
     /// Opens an empty store, and an application that has no rows yet.

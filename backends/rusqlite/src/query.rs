@@ -62,13 +62,13 @@ impl RusqliteStore {
     /// Queries the read model of the projection with this name, and returns
     /// what `work` made of it together with the cursor of its live version, both
     /// of one moment: the rows are the fold of the log up to the cursor.
-    /// Whoever follows the log from there misses nothing.
+    /// A client that follows the log from there misses nothing.
     ///
     /// `work` runs on a thread and a connection for queries; as many run at once
     /// as [`Options::with_readers`](crate::Options::with_readers) says, and
     /// others wait for their turn. SQLite is stopped when `work` takes longer
     /// than [`Options::with_query_limit`](crate::Options::with_query_limit),
-    /// 5 s by default; what `work` does besides, nobody stops.
+    /// 5 s by default; what `work` does besides is not stopped.
     ///
     /// # Errors
     ///

@@ -142,7 +142,7 @@ impl RusqliteStore {
     /// for your metrics. Reads with a filter scan those.
     ///
     /// It is seldom much above [`Options::with_index_lag`], and never for long: the
-    /// writer brings the index up to date whenever nobody waits, for a tenth of
+    /// writer brings the index up to date whenever its queue is empty, for a tenth of
     /// its time otherwise, and before any append once a million events are missing.
     ///
     /// # Errors

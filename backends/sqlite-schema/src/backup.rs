@@ -55,7 +55,7 @@ pub struct BackupFiles {
 
 impl BackupFiles {
     /// A backup that is to be at the absolute path `target`, and a name beside
-    /// it that nobody uses.
+    /// it that is not in use.
     ///
     /// # Errors
     ///
@@ -123,7 +123,10 @@ impl BackupFiles {
         });
         let bytes = synced.map_err(|error| refused(&self.target, error))?.len();
         if abandoned.is_abandoned() {
-            return Err(Error::new(ErrorKind::Unavailable, "nobody waits for the backup"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the caller of the backup has gone away",
+            ));
         }
         self.link()?;
         let backup = Backup { path: self.target.clone(), bytes, report };
@@ -159,7 +162,7 @@ impl Drop for BackupFiles {
 }
 
 /// A copy that has its name. Unless it is [kept](Self::keep), the file is
-/// removed: whoever asked for it has gone away.
+/// removed: the caller has gone away.
 #[derive(Debug)]
 pub struct Published {
     backup: Backup,
@@ -185,7 +188,7 @@ impl Drop for Published {
 }
 
 /// Looks after a copy while SQLite writes it: tells how far it is, rests now and
-/// then, and stops when nobody waits any more.
+/// then, and stops when the caller has gone away.
 pub struct Copying<F> {
     partial: PathBuf,
     total: u64,
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_gets_its_name_only_if_somebody_takes_it() {
+    fn a_copy_gets_its_name_only_if_the_caller_takes_it() {
         let folder = tempfile::tempdir().unwrap();
         let (waiting, abandoned) = Waiting::new();
         let published = files(folder.path()).publish(VerifyReport::default(), &abandoned).unwrap();

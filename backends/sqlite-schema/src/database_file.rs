@@ -23,7 +23,7 @@ impl<S: OpenFile> DatabaseFile<S> {
         Self { path, options, on_connect, last: Mutex::new(None) }
     }
 
-    /// A file that is only looked at: whoever it belongs to, its log is neither
+    /// A file that is only looked at: whatever application owns it, its log is neither
     /// made nor migrated.
     #[must_use]
     pub fn existing(path: PathBuf) -> Self {

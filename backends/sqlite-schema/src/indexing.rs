@@ -23,7 +23,7 @@ const OVERDUE: i64 = 16 * SEGMENT;
 /// How far the postings are, and how many events the next step adds to them.
 ///
 /// An append writes no postings. The writer adds them in steps of its own, when
-/// nobody waits for it, or for a tenth of its time, or in any case if they are
+/// its queue is empty, or for a tenth of its time, or in any case if they are
 /// far behind.
 #[derive(Clone, Copy, Debug)]
 pub struct Indexing {

@@ -72,7 +72,7 @@ impl SqlxStore {
     /// Queries the read model of the projection with this name, and returns
     /// what `work` made of it together with the cursor of its live version, both
     /// of one moment: the rows are the fold of the log up to the cursor.
-    /// Whoever follows the log from there misses nothing.
+    /// A client that follows the log from there misses nothing.
     ///
     /// `work` runs in a task and on a connection for queries; as many run at
     /// once as [`Options::with_readers`](crate::Options::with_readers) says, and
@@ -160,7 +160,7 @@ where
 
 const DOING: &str = "query a read model";
 
-/// Nobody can release the savepoint in another transaction than this one.
+/// The savepoint cannot be released in any other transaction than this one.
 async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     execute(connection, sql::BEGIN_READ).await?;
     execute(connection, "SAVEPOINT downlink_query").await

@@ -99,7 +99,7 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture)
 /// is not told.
 pub async fn a_transaction_is_told_when_it_is_stored(fixture: &dyn TransactingFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
-    let Some(mut commits) = store.commits() else { return };
+    let mut commits = store.commits().expect("a store that tells what it commits");
     let append = |name: &str| Doing::Append(append(name, Expected::Any, 1));
     let failed = application.transact(vec![append("a"), row("a"), Doing::Fail]).await;
     assert!(failed.is_err(), "a transaction with an error was acknowledged");

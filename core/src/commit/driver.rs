@@ -127,7 +127,7 @@ pub trait Driver: Send + Sized + 'static {
 pub enum Upkeep {
     /// There is nothing to do.
     None,
-    /// For when nobody waits, or for a tenth of the time.
+    /// For when the queue is empty, or for a tenth of the time.
     Wanted,
     /// It comes before the next append.
     Overdue,

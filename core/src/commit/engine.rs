@@ -115,8 +115,8 @@ impl<D: Driver> Engine<D> {
         }
     }
 
-    /// Does the driver's upkeep while nobody waits, and for a tenth of the time
-    /// beside those who do. Returns when somebody waits or nothing is left.
+    /// Does the driver's upkeep while the queue is empty, and for a tenth of the
+    /// time otherwise. Returns when an entry waits or nothing is left to do.
     async fn keep_up(&mut self) {
         loop {
             let (idle, began) = (self.queue.is_idle(), Instant::now());

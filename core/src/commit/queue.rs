@@ -118,7 +118,7 @@ impl<D: Driver> Queue<D> {
         self.state().take(load)
     }
 
-    /// Whether nobody waits.
+    /// Whether it is empty.
     pub(super) fn is_idle(&self) -> bool {
         self.state().entries.is_empty()
     }
@@ -152,7 +152,7 @@ impl<D: Driver> Queue<D> {
         self.state().wanted = 0;
     }
 
-    /// Waits for so long, unless somebody comes.
+    /// Waits for this time, or until an entry comes.
     pub(super) async fn rest(&self, pause: Duration) {
         if D::BLOCKING {
             self.block(1, Some(Instant::now() + pause));

@@ -29,7 +29,7 @@ use crate::{Append, Appended, Cursor, Event, EventStore, Page, Position, Read, R
 pub struct MemoryStore {
     pub(super) log: Arc<RwLock<LogIndex<Event>>>,
     pub(super) feed: Arc<CommitFeed>,
-    /// Held by whoever appends, also by a transaction while it works.
+    /// Held while an append or a transaction works.
     turn: Arc<Mutex<()>>,
 }
 

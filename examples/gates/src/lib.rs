@@ -1,7 +1,7 @@
 //! A table of the application, and the events about it, stored together.
 //!
 //! The table `gates` says which flight stands where, and SQL keeps a gate from
-//! being taken twice. Whoever follows the log hears of it. Neither is ever true
+//! being taken twice. Clients that follow the log hear of it. Neither is ever true
 //! without the other.
 
 mod refused;

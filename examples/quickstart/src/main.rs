@@ -18,7 +18,7 @@ enum FlightEvent {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // ANCHOR: open
     let store = downlink_rusqlite::open("flights.db").await?;
-    let hub = Hub::builder(store, LocalBus::new()).start().await?;
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
     // ANCHOR_END: open
 
     // ANCHOR: append
@@ -41,7 +41,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = get(Html(include_str!("page.html")));
     let app = Router::new().nest("/api", feed::router(&hub)).route("/", page);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    Ok(serve::serve(listener, app, serve::shutdown_signal()?).await?)
+    serve::serve(listener, app, serve::shutdown_signal()?).await?;
+    hub.shutdown().await;
+    store.close().await;
+    Ok(())
     // ANCHOR_END: serve
 }
 // ANCHOR_END: all

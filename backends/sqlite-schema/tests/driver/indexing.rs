@@ -70,7 +70,7 @@ async fn answers_are_right(store: &Store) {
         Filter::from(tag("rare")),
         Filter::from(tag("often").with_tag("rare").unwrap()),
         Filter::from(tag("flight:77")),
-        Filter::from(tag("nobody")),
+        Filter::from(tag("unused")),
         Filter::from(tag("rare").with_type("FlightLanded").unwrap()),
         Filter::from(FilterItem::new().with_type("FlightDeparted").unwrap()),
         Filter::from(FilterItem::new().with_type_prefix("FlightL").unwrap()),

@@ -259,7 +259,7 @@ async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
 }
 
 #[tokio::test]
-async fn a_call_from_inside_is_refused_and_blocks_nobody() {
+async fn a_call_from_inside_is_refused_and_blocks_no_other_call() {
     let place = Place::new();
     let store = with_gates(&place).await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
@@ -418,7 +418,7 @@ async fn step(
 
 /// It once stopped the writer for ever.
 #[tokio::test]
-async fn a_projection_that_appends_is_refused_and_blocks_nobody() {
+async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
     let place = Place::new();
     let store = with_gates(&place).await;
     stored(&store, "flight-UA1545", 1).await;

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::commit::{CommitOutcome, Driver, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use crate::memory::LogIndex;
@@ -56,6 +56,8 @@ pub(super) struct State {
     /// How many pieces of upkeep are left, and how many are too many.
     pub(super) upkeep: usize,
     pub(super) overdue_from: usize,
+    /// How long a piece takes.
+    pub(super) upkeep_takes: Duration,
     is_held: bool,
     is_waiting: bool,
     faults: VecDeque<(Step, Fault)>,
@@ -276,6 +278,9 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
 
     async fn keep_up(&mut self) -> Result<()> {
         self.step(Step::KeepUp).await?;
+        let takes = self.script.state().upkeep_takes;
+        // As work does that a processor has to do.
+        std::thread::sleep(takes);
         self.script.state().upkeep -= 1;
         self.open().notes.push("kept up");
         Ok(())
