@@ -1,18 +1,19 @@
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
+use futures::future::{BoxFuture, Shared as SharedFuture};
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ring::cost;
 use super::shared::Shared;
 use super::stats::count;
 use super::stretch::Stretch;
 use super::turns::{Need, Turns};
-use crate::{Cursor, Error, ErrorKind, Filter, Position, Read, Result};
+use crate::{Cursor, Error, ErrorKind, Filter, Read, Result};
+
+mod state;
+
+use state::{Plan, State};
 
 /// What subscriptions read from the store, shared by all of them: whoever wants
 /// what another one is reading waits for the same read, and what was read is
@@ -25,6 +26,14 @@ use crate::{Cursor, Error, ErrorKind, Filter, Position, Read, Result};
 /// notices, and everything is forgotten with the same step that tells every
 /// subscription. And a stretch serves only cursors that it has an event for, so
 /// whoever got one of another history is refused at the next.
+///
+/// # Neighbours
+///
+/// After a restart subscriptions come back at as many places as there are
+/// subscriptions, and most of them within a few pages. What is to be read is
+/// therefore decided when the turn to read has come: perhaps it is here by then,
+/// or about to be; and if not, the page begins where the first of those waits
+/// whom it serves.
 #[derive(Debug)]
 pub(super) struct Pages {
     turns: Turns,
@@ -32,44 +41,9 @@ pub(super) struct Pages {
     state: Mutex<State>,
 }
 
-/// The memory that a stretch is counted with besides its events.
-const OVERHEAD: usize = 512;
-
 /// A read that several may wait for. It is a task, since who waits for it may
 /// be busy with something else for long; it ends when nobody waits any more.
 pub(super) type Reading = SharedFuture<BoxFuture<'static, Result<Arc<Stretch>>>>;
-
-#[derive(Default)]
-struct State {
-    drawers: HashMap<Arc<Filter>, Drawer>,
-    /// What is kept, in the order in which it may be given up.
-    order: VecDeque<(Arc<Filter>, Position)>,
-    bytes: usize,
-    /// Counts the reads, so that each knows its own entry.
-    reads: u64,
-    /// Counts how often everything was forgotten.
-    forgotten: u64,
-}
-
-/// What there is of one filter.
-#[derive(Default)]
-struct Drawer {
-    /// By the position after which they begin.
-    kept: BTreeMap<Position, Kept>,
-    readings: HashMap<Cursor, UnderWay>,
-}
-
-struct Kept {
-    stretch: Arc<Stretch>,
-    bytes: usize,
-    /// Since it was last passed over.
-    used: bool,
-}
-
-struct UnderWay {
-    number: u64,
-    reading: WeakShared<BoxFuture<'static, Result<Arc<Stretch>>>>,
-}
 
 /// What is to be read, and what the read has to know when it ends.
 struct Order {
@@ -88,13 +62,7 @@ impl Pages {
 
     /// What is kept of this filter from the cursor on.
     pub(super) fn kept(&self, filter: &Filter, cursor: Cursor) -> Option<Arc<Stretch>> {
-        let mut state = self.state();
-        let kept = &mut state.drawers.get_mut(filter)?.kept;
-        let (_, nearest) = kept.range_mut(..=cursor.position()).next_back()?;
-        nearest.stretch.holds(cursor).then(|| {
-            nearest.used = true;
-            Arc::clone(&nearest.stretch)
-        })
+        self.state().kept(filter, cursor)
     }
 
     /// The read of this filter from the cursor on: the one that is under way, or
@@ -106,14 +74,12 @@ impl Pages {
         need: Need,
     ) -> Reading {
         let mut state = shared.pages.state();
-        let under_way = state.drawers.get(filter).and_then(|drawer| drawer.readings.get(&from));
-        if let Some(reading) = under_way.and_then(|under_way| under_way.reading.upgrade()) {
+        if let Some(reading) = state.under_way(filter, from) {
             count(&shared.counters.shared_pages);
             return reading;
         }
-        state.reads += 1;
         let filter = state.name_of(filter);
-        let (number, forgotten) = (state.reads, state.forgotten);
+        let (number, forgotten) = state.next_read();
         let shared = Arc::clone(shared);
         let order = Order { shared, filter: Arc::clone(&filter), from, need, number, forgotten };
         // Spawned when it is first waited for: not under the lock, which its end takes.
@@ -122,16 +88,13 @@ impl Pages {
             task.await.unwrap_or_else(|error| Err(died(error)))
         };
         let reading = reading.boxed().shared();
-        let weak = reading.downgrade().expect("it was not polled");
-        let drawer = state.drawers.entry(filter).or_default();
-        drawer.readings.insert(from, UnderWay { number, reading: weak });
+        state.add(filter, from, number, &reading);
         reading
     }
 
     /// Forgets everything: the log is another one.
     pub(super) fn forget(&self) {
-        let mut state = self.state();
-        *state = State { reads: state.reads, forgotten: state.forgotten + 1, ..State::default() };
+        self.state().forget();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -142,17 +105,46 @@ impl Pages {
 
 impl Order {
     async fn read(self) -> Result<Arc<Stretch>> {
-        let Shared { store, tuning, pages, counters, .. } = &*self.shared;
-        let _turn = pages.turns.next(self.need).await;
+        let Shared { tuning, pages, counters, .. } = &*self.shared;
+        // Once: what others read may end before it gets here, since pages are bounded in bytes too.
+        let mut reach = tuning.page_events;
+        loop {
+            let turn = pages.turns.next(self.need).await;
+            let plan = pages.state().plan(&self, reach);
+            let shared = match plan {
+                Plan::Take(stretch) => Some(stretch),
+                Plan::Wait(reading) => {
+                    drop(turn);
+                    reading.await.ok().filter(|stretch| stretch.holds(self.from))
+                }
+                Plan::Read(from) if from == self.from => return self.page(from).await,
+                Plan::Read(from) => {
+                    let page = self.page(from).await.ok();
+                    if let Some(stretch) = page.filter(|stretch| stretch.holds(self.from)) {
+                        return Ok(stretch);
+                    }
+                    None
+                }
+            };
+            if let Some(stretch) = shared {
+                count(&counters.shared_pages);
+                return Ok(stretch);
+            }
+            reach = 0;
+        }
+    }
+
+    async fn page(&self, from: Cursor) -> Result<Arc<Stretch>> {
+        let Shared { store, tuning, counters, .. } = &*self.shared;
         let tip = self.shared.tip();
         let read = Read::log()
-            .resume(self.from)
+            .resume(from)
             .filter(Filter::clone(&self.filter))
             .limit(tuning.page_events)
             .max_bytes(tuning.page_bytes);
         let page = store.read(read).await?;
         count(&counters.page_reads);
-        let stretch = Arc::new(Stretch::new(self.from, page));
+        let stretch = Arc::new(Stretch::new(from, page));
         if stretch.to.position() <= tip.position() {
             self.keep(Arc::clone(&stretch));
         } else if let Some(part) = stretch.up_to(tip) {
@@ -163,12 +155,7 @@ impl Order {
 
     fn keep(&self, stretch: Arc<Stretch>) {
         let Pages { max_bytes, .. } = self.shared.pages;
-        let mut state = self.shared.pages.state();
-        let bytes = stretch.events.iter().map(cost).sum::<usize>() + OVERHEAD;
-        if state.forgotten == self.forgotten && bytes <= max_bytes {
-            state.keep(&self.filter, Kept { stretch, bytes, used: false });
-            state.give_up(max_bytes);
-        }
+        self.shared.pages.state().keep(self, stretch, max_bytes);
     }
 }
 
@@ -178,69 +165,8 @@ impl Drop for Order {
     }
 }
 
-impl State {
-    /// The filter as it is shared by everything that is kept of it.
-    fn name_of(&self, filter: &Filter) -> Arc<Filter> {
-        let known = self.drawers.get_key_value(filter);
-        known.map_or_else(|| Arc::new(filter.clone()), |(known, _)| Arc::clone(known))
-    }
-
-    fn keep(&mut self, filter: &Arc<Filter>, kept: Kept) {
-        let from = kept.stretch.from.position();
-        self.bytes += kept.bytes;
-        let drawer = self.drawers.entry(Arc::clone(filter)).or_default();
-        match drawer.kept.insert(from, kept) {
-            // Its place in the order serves the new one.
-            Some(older) => self.bytes -= older.bytes,
-            None => self.order.push_back((Arc::clone(filter), from)),
-        }
-    }
-
-    /// Gives up the oldest, except what was used since it was last passed over.
-    fn give_up(&mut self, max_bytes: usize) {
-        while self.bytes > max_bytes {
-            let Some((filter, from)) = self.order.pop_front() else { return };
-            let Some(drawer) = self.drawers.get_mut(&filter) else { continue };
-            let Some(kept) = drawer.kept.get_mut(&from) else { continue };
-            if kept.used {
-                kept.used = false;
-                self.order.push_back((filter, from));
-                continue;
-            }
-            self.bytes -= kept.bytes;
-            drawer.kept.remove(&from);
-            self.tidy(&filter);
-        }
-    }
-
-    /// A read ended, whether anybody still wanted it or not.
-    fn ended(&mut self, filter: &Arc<Filter>, from: Cursor, number: u64) {
-        let Some(drawer) = self.drawers.get_mut(filter) else { return };
-        if drawer.readings.get(&from).is_some_and(|under_way| under_way.number == number) {
-            drawer.readings.remove(&from);
-        }
-        self.tidy(filter);
-    }
-
-    fn tidy(&mut self, filter: &Arc<Filter>) {
-        let is_empty = |drawer: &Drawer| drawer.kept.is_empty() && drawer.readings.is_empty();
-        if self.drawers.get(filter).is_some_and(is_empty) {
-            self.drawers.remove(filter);
-        }
-    }
-}
-
 fn died(error: JoinError) -> Error {
     Error::with_source(ErrorKind::Backend, "a read of the log ended without an answer", error)
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State")
-            .field("kept", &self.order.len())
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use super::run::{Run, cost, run};
 use crate::commit::Commit;
 use crate::{Cursor, Event};
 
@@ -70,13 +71,13 @@ impl Ring {
         true
     }
 
-    /// At most `max` events after `cursor`.
-    pub(super) fn after(&self, cursor: Cursor, max: usize) -> Window {
+    /// The [`run`] after `cursor`.
+    pub(super) fn after(&self, cursor: Cursor, bounds: Run) -> Window {
         if cursor.position() > self.tip().position() {
             return Window::Inside(Vec::new());
         }
         match self.place_after(cursor) {
-            Some(next) => Window::Inside(self.events.range(next..).take(max).cloned().collect()),
+            Some(next) => Window::Inside(run(self.events.range(next..), bounds)),
             None => Window::Outside,
         }
     }
@@ -93,16 +94,14 @@ impl Ring {
     }
 }
 
-/// The memory that an event is counted with: its bytes as stored, the same
-/// again once it is rendered, and what surrounds them.
-pub(super) fn cost(event: &Event) -> usize {
-    2 * event.size() + 512
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::sample::event;
+
+    fn up_to(events: usize) -> Run {
+        Run { events, bytes: usize::MAX }
+    }
 
     #[test]
     fn holds_everything_above_its_floor_and_nothing_else() {
@@ -113,11 +112,11 @@ mod tests {
             ring.push(event.clone());
         }
         assert_eq!(ring.tip(), log[9].cursor());
-        assert_eq!(ring.after(log[6].cursor(), 2), Window::Inside(log[7..9].to_vec()));
-        assert_eq!(ring.after(log[8].cursor(), 9), Window::Inside(log[9..].to_vec()));
-        assert_eq!(ring.after(log[9].cursor(), 9), Window::Inside(vec![]));
-        assert_eq!(ring.after(log[5].cursor(), 9), Window::Outside);
-        assert_eq!(ring.after(Cursor::START, 9), Window::Outside);
+        assert_eq!(ring.after(log[6].cursor(), up_to(2)), Window::Inside(log[7..9].to_vec()));
+        assert_eq!(ring.after(log[8].cursor(), up_to(9)), Window::Inside(log[9..].to_vec()));
+        assert_eq!(ring.after(log[9].cursor(), up_to(9)), Window::Inside(vec![]));
+        assert_eq!(ring.after(log[5].cursor(), up_to(9)), Window::Outside);
+        assert_eq!(ring.after(Cursor::START, up_to(9)), Window::Outside);
     }
 
     #[test]
@@ -125,7 +124,7 @@ mod tests {
         let mut ring = Ring::new(Cursor::START, 3, usize::MAX);
         ring.push(event(1));
         ring.push(event(2));
-        assert_eq!(ring.after(event(1).cursor(), 9), Window::Outside);
+        assert_eq!(ring.after(event(1).cursor(), up_to(9)), Window::Outside);
         assert!(!ring.holds(event(1).cursor()) && !ring.holds(event(3).cursor()));
         assert!(ring.holds(ring.tip()) && ring.holds(Cursor::START));
     }
@@ -145,7 +144,7 @@ mod tests {
         // Read before it was told: all of it, and a part.
         assert!(ring.follow(&commit(log[0].cursor(), &log[1..3])));
         assert!(ring.follow(&commit(log[1].cursor(), &log[2..5])));
-        assert_eq!(ring.after(log[2].cursor(), 9), Window::Inside(log[3..5].to_vec()));
+        assert_eq!(ring.after(log[2].cursor(), up_to(9)), Window::Inside(log[3..5].to_vec()));
     }
 
     #[test]
@@ -159,6 +158,6 @@ mod tests {
         let only = event(1);
         none.push(only.clone());
         assert_eq!(none.tip(), only.cursor());
-        assert_eq!(none.after(only.cursor(), 9), Window::Inside(vec![]));
+        assert_eq!(none.after(only.cursor(), up_to(9)), Window::Inside(vec![]));
     }
 }

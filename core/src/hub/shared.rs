@@ -11,6 +11,7 @@ use super::Retries;
 use super::announcement::Announcement;
 use super::pages::Pages;
 use super::ring::{Ring, Window};
+use super::run::Run;
 use super::stats::{Counters, count};
 use crate::commit::Commit;
 use crate::{Cursor, Error, ErrorKind, Event, EventStore, Result};
@@ -87,9 +88,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn window(&self, after: Cursor, max: usize) -> Window {
+    pub(super) fn window(&self, after: Cursor, bounds: Run) -> Window {
         // Whatever panicked, the ring is whole: its changes do not call foreign code.
-        self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, max)
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, bounds)
     }
 
     /// Whether the newest events vouch for this cursor.

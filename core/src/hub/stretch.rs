@@ -1,3 +1,4 @@
+use super::run::{Run, run};
 use crate::{Cursor, Event, Page};
 
 /// A part of the log that was read from the store: everything that matches a
@@ -23,9 +24,9 @@ impl Stretch {
         cursor == before.map_or(self.from, |index| self.events[index].cursor())
     }
 
-    /// At most `max` events after `cursor`.
-    pub(super) fn after(&self, cursor: Cursor, max: usize) -> impl Iterator<Item = &Event> {
-        self.events[self.count_up_to(cursor)..].iter().take(max)
+    /// The [`run`] after `cursor`.
+    pub(super) fn after(&self, cursor: Cursor, bounds: Run) -> Vec<Event> {
+        run(self.events[self.count_up_to(cursor)..].iter(), bounds)
     }
 
     /// What of it is at or below `tip`, a place in the same log; `None` if
@@ -52,8 +53,9 @@ mod tests {
         let (from, to) = (log[0].cursor(), log[5].cursor());
         let stretch = Stretch { from, events: log[1..4].to_vec(), to };
         assert!(stretch.holds(from) && stretch.holds(log[3].cursor()));
-        assert_eq!(stretch.after(log[2].cursor(), 9).collect::<Vec<_>>(), [&log[3]]);
-        assert_eq!(stretch.after(log[3].cursor(), 9).count(), 0);
+        let bounds = Run { events: 9, bytes: usize::MAX };
+        assert_eq!(stretch.after(log[2].cursor(), bounds), [log[3].clone()]);
+        assert_eq!(stretch.after(log[3].cursor(), bounds), []);
         // Between events nobody knows what the cursor names, and at the end nothing is left.
         for unknown in [other.cursor(), log[4].cursor(), to, event(5).cursor()] {
             assert!(!stretch.holds(unknown), "{unknown}");

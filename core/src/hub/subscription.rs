@@ -9,15 +9,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::catch_up::CatchUp;
+use super::place;
 use super::ring::Window;
+use super::run::Run;
 use super::shared::{Progress, Shared};
 use super::stats::count;
 use super::stretch::Stretch;
-use super::{After, Item, Subscribe};
-use crate::{Cursor, Error, ErrorKind, Event, Filter, Read, Result, limits};
+use super::{Item, Subscribe};
+use crate::{Cursor, Error, ErrorKind, Event, Filter, Result};
 
-/// Events that are looked at together.
-const RUN: usize = 64;
+/// Events that are looked at together, and that a subscription holds whose
+/// reader stands still.
+const RUN: Run = Run { events: 64, bytes: 128 << 10 };
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
@@ -116,7 +119,7 @@ impl Subscription {
         // Registered before the log is read, so that nothing falls between.
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
-        let (cursor, head) = resolve(&shared, subscribe.after, &subscribe.filter).await?;
+        let (cursor, head) = place::resolve(&shared, subscribe.after, &subscribe.filter).await?;
         Ok(Self::new(shared, subscribe.filter, (progress, seen), (cursor, head)))
     }
 
@@ -250,6 +253,11 @@ impl Subscription {
         stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) }).boxed()
     }
 
+    #[cfg(test)]
+    pub(super) fn items_held(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn take(&mut self) -> Option<Item> {
         let item = self.waiting.pop_front()?;
         self.delivered = item.cursor();
@@ -317,7 +325,18 @@ impl Subscription {
         if head.position() > self.seen.tip.position() {
             self.shared.nudge.notify_one();
         }
+        self.live_if_there();
         Ok(())
+    }
+
+    /// Says that everything up to the head was looked at, as soon as that is
+    /// so: also beside a log that never rests.
+    fn live_if_there(&mut self) {
+        let Phase::CatchingUp { head } = self.phase else { return };
+        if self.scanned.position() >= head.position() {
+            self.phase = Phase::Live;
+            self.yields(Item::Live { cursor: self.scanned, head });
+        }
     }
 
     /// Takes a run from the ring. `false` if what comes next is not there.
@@ -333,7 +352,7 @@ impl Subscription {
     /// Takes a run of what was read from the store. `false` if nothing was.
     fn read_stretch(&mut self) -> bool {
         let Some(stretch) = &self.stretch else { return false };
-        let events: Vec<_> = stretch.after(self.scanned, RUN).cloned().collect();
+        let events = stretch.after(self.scanned, RUN);
         if events.is_empty() {
             self.end_stretch();
         } else {
@@ -348,6 +367,7 @@ impl Subscription {
         if stretch.events.is_empty() {
             self.yields(Item::Checkpoint(stretch.to));
         }
+        self.live_if_there();
     }
 
     fn look_at_all(&mut self, events: Vec<Event>) {
@@ -365,6 +385,7 @@ impl Subscription {
             self.unreported.events += 1;
             self.unreported.since.get_or_insert_with(Instant::now);
         }
+        self.live_if_there();
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -377,17 +398,11 @@ impl Subscription {
         }
     }
 
-    /// Everything that is known was looked at: says so once, and waits.
+    /// Everything that is known was looked at: waits for more.
     async fn at_the_tip(&mut self) {
-        if let Phase::CatchingUp { head } = self.phase
-            && self.scanned.position() >= head.position()
-        {
-            self.phase = Phase::Live;
-            self.catch_up = None;
-            return self.yields(Item::Live { cursor: self.scanned, head });
-        }
         // Thousands of subscriptions wait here: none keeps what a burst needed.
         self.waiting.shrink_to(0);
+        self.catch_up = None;
         let checkpoint_at =
             self.unreported.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
@@ -443,48 +458,4 @@ async fn sleep_until_some(deadline: Option<Instant>) {
         Some(deadline) => Box::pin(sleep_until(deadline)).await,
         None => std::future::pending().await,
     }
-}
-
-/// The cursor to begin after, and the head of the same snapshot or a later one.
-async fn resolve(shared: &Shared, after: After, filter: &Filter) -> Result<(Cursor, Cursor)> {
-    let nothing = match after {
-        After::Start => Read::log().resume(Cursor::START),
-        After::Cursor(cursor) => Read::log().resume(cursor),
-        After::Position(position) => Read::log().after(position),
-        After::Now => {
-            let head = shared.store.head().await?;
-            return Ok((head, head));
-        }
-        After::Last(count) => return before_the_last(shared, count, filter).await,
-    };
-    let page = shared.store.read(nothing.limit(0)).await?;
-    Ok((page.scanned, page.head))
-}
-
-/// The cursor of the event before the last `count` that match.
-async fn before_the_last(
-    shared: &Shared,
-    count: usize,
-    filter: &Filter,
-) -> Result<(Cursor, Cursor)> {
-    if count > limits::MAX_PAGE_EVENTS {
-        return Err(Error::invalid(format!(
-            "the last {count} events are too many: the limit is 1,000"
-        )));
-    }
-    let head = shared.store.head().await?;
-    let (mut oldest, mut missing) = (None, count);
-    let mut read = Read::log().backward().filter(filter.clone());
-    while missing > 0 {
-        let page = shared.store.read(read.clone().limit(missing)).await?;
-        missing -= page.events.len();
-        oldest = page.events.last().map(Event::position).or(oldest);
-        if !page.more {
-            break;
-        }
-        read = read.after(page.scanned.position());
-    }
-    let Some(oldest) = oldest else { return Ok((head, head)) };
-    let before = shared.store.read(Read::log().backward().after(oldest).limit(1)).await?;
-    Ok((before.events.first().map_or(Cursor::START, Event::cursor), head))
 }

@@ -60,6 +60,46 @@ async fn live_comes_also_when_nothing_is_pending() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn live_comes_while_the_log_moves() {
+    let hub = memory::hub().await.unwrap();
+    append(&hub, 10).await;
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    for delivered in 1..=11 {
+        // There is always something after what is taken.
+        let newest = append(&hub, 1).await;
+        while hub.tip() != newest {
+            tokio::task::yield_now().await;
+        }
+        match next(&mut subscription).await {
+            Item::Event(event) => assert_eq!(event.position().get(), delivered),
+            Item::Live { cursor, head } => {
+                assert_eq!((cursor.position().get(), head.position().get()), (11, 11));
+                return;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let item = next(&mut subscription).await;
+    assert!(matches!(item, Item::Live { .. }), "{item:?} after everything up to the head at open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stands_still_holds_a_run_that_is_bounded_in_bytes() {
+    let hub = memory::hub().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    let large = |n: usize| NewEvent::with_json("T", format!("\"{n}{}\"", "x".repeat(60_000)));
+    let events: Vec<_> = (0..40).map(|n| large(n).unwrap()).collect();
+    let head = hub.append("s", Expected::Any, events).await.unwrap().cursor;
+    while hub.tip() != head {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+    assert_eq!(subscription.items_held(), 0, "the next event is not taken before it is asked for");
+    assert_eq!(std::iter::from_fn(|| subscription.try_next()).count(), 39);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tail_begins_in_memory_or_not_at_all() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).ring(4, usize::MAX);
     let hub = hub.start().await.unwrap();
