@@ -126,6 +126,7 @@ list! {
     law subscriptions_survive_a_lying_bus
     law a_forged_hint_moves_nothing
     law lost_hints_cost_only_time
+    law a_bus_that_never_listens_delays_nothing
     law a_hint_during_a_read_is_not_lost
     law one_hint_is_enough
     law delivery_does_not_wait_for_the_fallback
@@ -141,6 +142,7 @@ list! {
     law now_begins_at_the_head_of_the_store
     law live_comes_when_everything_was_delivered
     law live_waits_for_the_head_at_open
+    law live_comes_while_the_log_moves
     law a_restarted_process_resumes_exactly
     law a_sparse_filter_reaches_the_end
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod memory;
 mod projection;
 mod store;
+mod supervise;
 pub mod testing;
 mod transport;
 

@@ -33,13 +33,15 @@ pub enum Lie {
     Hangs,
     /// Cannot be listened to.
     Deaf,
+    /// Neither lets itself be listened to nor says that it does not.
+    NeverListens,
     /// Ends what its listeners hear at once.
     Ends,
 }
 
 impl Lie {
     /// Each of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Honest,
         Self::LosesAll,
         Self::LosesSome,
@@ -51,6 +53,7 @@ impl Lie {
         Self::Refuses,
         Self::Hangs,
         Self::Deaf,
+        Self::NeverListens,
         Self::Ends,
     ];
 }
@@ -145,6 +148,7 @@ impl Bus for LyingBus {
     async fn listen(&self) -> Result<Listener> {
         match self.lie {
             Lie::Deaf => Err(Error::new(ErrorKind::Unavailable, "the bus is deaf, on purpose")),
+            Lie::NeverListens => std::future::pending().await,
             Lie::Ends => Ok(Listener::new(stream::empty())),
             Lie::LosesAll => Ok(Listener::new(raised(&self.told))),
             _ => {

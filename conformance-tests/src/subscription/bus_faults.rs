@@ -78,11 +78,28 @@ pub async fn lost_hints_cost_only_time(stage: &Stage) {
     follower.verify(&scene.log().await);
 }
 
+/// **Law S12,** of what the bus is not needed for. What is appended through a
+/// feed is delivered by it at once, also while the bus lets nobody listen and
+/// does not say so.
+pub async fn a_bus_that_never_listens_delays_nothing(stage: &Stage) {
+    let scene = stage.open(Lie::NeverListens).await;
+    let feed = scene.feed(Tuning::without_fallback()).await;
+    let mut follower = Follower::from_start(&feed).await;
+    follower.until_live().await;
+    for turn in 1..=5 {
+        feed.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
+        let what = "what was appended through a feed waits for a bus that cannot be listened to: \
+                    what is essential does not wait for what is optional";
+        follower.until(2 * turn, what).await;
+    }
+    follower.verify(&scene.log().await);
+}
+
 /// **Laws S12 and S13.** A bus that is down, refuses or never answers stops no
 /// append and fails none; its failures are counted, and delivery takes the
 /// fallback interval.
 pub async fn a_bus_that_is_down_stops_nothing(stage: &Stage) {
-    for lie in [Lie::Refuses, Lie::Hangs, Lie::Deaf, Lie::Ends] {
+    for lie in [Lie::Refuses, Lie::Hangs, Lie::Deaf, Lie::NeverListens, Lie::Ends] {
         let scene = stage.open(lie).await;
         let (writing, reading) =
             (scene.feed(Tuning::small()).await, scene.feed(Tuning::small()).await);

@@ -128,6 +128,31 @@ pub async fn live_comes_when_everything_was_delivered(stage: &Stage) {
     }
 }
 
+/// **Law S10,** of a log that never rests. `Live` comes as soon as everything up
+/// to the head was delivered that the log had when the subscription was opened.
+pub async fn live_comes_while_the_log_moves(stage: &Stage) {
+    for ring in [100, 2] {
+        let scene = stage.open(Lie::Honest).await;
+        scene.store.append(append("flight-UA1545", Expected::Any, 10)).await.expect("an append");
+        let feed = scene.feed(Tuning { ring, page: 3, ..Tuning::small() }).await;
+        let mut quick = Follower::from_start(&feed).await;
+        let mut follower = Follower::from_start(&feed).await;
+        for appended in 1..=14 {
+            feed.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
+            // There is always something after what the follower takes.
+            quick.until(10 + appended, "an event did not come").await;
+            follower.next("an item did not come").await;
+        }
+        // It was opened when there was one of these at most.
+        assert!(
+            follower.lives == 1,
+            "{} events were delivered of a log that had 11 at most when the subscription was \
+             opened, and `Live` did not come: do not wait until nothing is left",
+            follower.seen.len()
+        );
+    }
+}
+
 /// **Law S9,** of a tail that is behind. A subscription from now on begins at
 /// the end of the log in the store, and delivers nothing that was stored before
 /// it was opened.

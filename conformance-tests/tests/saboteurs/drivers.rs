@@ -135,6 +135,7 @@ impl Driver {
         };
         let subscribe = Subscribe::new().after(after).filter(self.model.filter());
         let mut subscription = self.hub.subscribe(subscribe).await?;
+        let mut was_live = false;
         while let Some(first) = subscription.next().await {
             let mut items = vec![first?];
             while items.len() < self.drive.batch
@@ -142,14 +143,18 @@ impl Driver {
             {
                 items.push(item);
             }
+            was_live |= items.iter().any(|item| matches!(item, Item::Live { .. }));
             self.take(&mut at, items).await?;
+            if was_live && at.position() >= self.hub.tip().position() {
+                self.model.make_live().await?;
+                self.state.send_modify(|state| state.live = true);
+            }
         }
         std::future::pending().await
     }
 
     async fn take(&self, at: &mut Cursor, items: Vec<Item>) -> Result<(), Halt> {
         let to = items.last().map_or(*at, Item::cursor);
-        let is_live = items.iter().any(|item| matches!(item, Item::Live { .. }));
         let event = |item| if let Item::Event(event) = item { Some(event) } else { None };
         let events: Vec<_> = items.into_iter().filter_map(event).collect();
         if self.is(DriverBug::TellsBeforeTheCommit) {
@@ -164,10 +169,6 @@ impl Driver {
         self.state.send_modify(|state| {
             (state.position, state.stored) = (to.position(), at.position());
         });
-        if is_live {
-            self.model.make_live().await?;
-            self.state.send_modify(|state| state.live = true);
-        }
         Ok(())
     }
 

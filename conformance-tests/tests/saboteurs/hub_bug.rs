@@ -12,6 +12,7 @@ pub(crate) enum HubBug {
     TakesTheTipForNow,
     SaysLiveTooEarly,
     SaysLiveAtTheTip,
+    SaysLiveAtRest,
     KeepsPagesAboveTheTip,
     EndsAtAFailedRead,
     EndsWhenLagging,
@@ -24,6 +25,7 @@ pub(crate) enum HubBug {
     ReadsOnePageAHint,
     TakesTheHintForACursor,
     HasNoFallback,
+    WaitsForTheBus,
     RepeatsWhatItHasRead,
     ComparesPositionsAlone,
     // Appends.

@@ -100,9 +100,20 @@ impl Follow {
             } else {
                 self.unmatched += 1;
             }
+            self.live_if_there();
         }
         if self.unmatched >= self.shared.tuning.checkpoint {
             self.checkpoint();
+        }
+    }
+
+    fn live_if_there(&mut self) {
+        if let Phase::CatchingUp(head) = self.phase
+            && self.scanned.position() >= head.position()
+            && !self.is(HubBug::SaysLiveAtRest)
+        {
+            self.phase = Phase::Live;
+            self.waiting.push_back(Item::Live { cursor: self.scanned, head });
         }
     }
 
@@ -184,6 +195,7 @@ impl Follow {
         if !found {
             self.checkpoint();
         }
+        self.live_if_there();
         if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::SaysLiveTooEarly), self.phase) {
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
         }

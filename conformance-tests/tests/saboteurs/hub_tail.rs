@@ -14,7 +14,13 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
     let mut last = *shared.tip.borrow();
     loop {
         if listener.is_none() {
-            listener = shared.bus.listen().await.ok();
+            let listening = shared.bus.listen();
+            let listened = match shared.is(HubBug::WaitsForTheBus) {
+                true => Some(listening.await),
+                // A bus that does not answer at once is asked again later.
+                false => listening.now_or_never(),
+            };
+            listener = listened.and_then(Result::ok);
         }
         if !shared.is(HubBug::ClearsTheFlagAfterTheRead) {
             clear(&shared, &mut listener);

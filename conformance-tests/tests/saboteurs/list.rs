@@ -263,6 +263,8 @@ saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
     TakesTheTipForNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
     SaysLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and not for the tail"
     SaysNothingAfterAnError law an_append_of_unknown_outcome_is_told "hint also then, something may be stored"
+    SaysLiveAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
+    WaitsForTheBus law a_bus_that_never_listens_delays_nothing "what is essential does not wait"
     SaysLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
     TellsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just handed over"

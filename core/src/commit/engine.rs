@@ -1,6 +1,3 @@
-use std::any::Any;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +8,7 @@ use super::batch::{Batch, Pending, decide_and_insert};
 use super::queue::{Load, Next, Queue};
 use super::unseen::Unseen;
 use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
+use crate::supervise::{logged, unwound};
 use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
 
 /// The appends of one group may have this many bytes before it is closed.
@@ -95,7 +93,7 @@ impl<D: Driver> Engine<D> {
     pub(super) async fn run(mut self) {
         let _abandoned = AbandonOnDrop(Arc::clone(&self.queue));
         while let Err(panic) = unwound(self.serve()).await {
-            error!(error = %panic, "the writer panicked; it goes on");
+            logged(|| error!(error = %panic, "the writer panicked; it goes on"));
             let _ = unwound(self.driver.discard()).await;
             pause::<D>(AFTER_A_PANIC).await;
         }
@@ -130,7 +128,7 @@ impl<D: Driver> Engine<D> {
                 let outcome = unwound(self.upkeep_transaction()).await.flatten();
                 self.has_failed_at_upkeep = outcome.is_err();
                 let pause = if let Err(error) = outcome {
-                    warn!(%error, "the upkeep of the store failed; it is tried again");
+                    logged(|| warn!(%error, "the upkeep of the store failed; it is tried again"));
                     let _ = unwound(self.driver.discard()).await;
                     AFTER_FAILED_UPKEEP
                 } else {
@@ -202,7 +200,7 @@ impl<D: Driver> Engine<D> {
             }
             // A lock that others hold is no append's fault.
             Err(Failure::Work(error)) if appends > 1 && error.kind() != ErrorKind::Busy => {
-                warn!(%error, appends, "a group of appends failed: trying each half of it");
+                logged(|| warn!(%error, appends, "a group of appends failed: trying each half of it"));
                 let mut first: Vec<_> = batches.into_iter().flat_map(Batch::into_pending).collect();
                 let second = first.split_off(appends / 2);
                 vec![second, first]
@@ -214,7 +212,7 @@ impl<D: Driver> Engine<D> {
                 Vec::new()
             }
             Err(Failure::Unknown(error)) => {
-                warn!(%error, appends, "a commit failed: finding out what was stored");
+                logged(|| warn!(%error, appends, "a commit failed: finding out what was stored"));
                 self.feed.hint();
                 let unsettled = |(batch, plan): (Batch, &Plan)| batch.unsettled(plan, &error);
                 let left: Vec<_> = batches.into_iter().zip(&plans).flat_map(unsettled).collect();
@@ -317,20 +315,6 @@ impl<D: Driver> Engine<D> {
         }
         self.clock_was_behind = is_behind;
     }
-}
-
-/// The future's output, or an error in place of its panic.
-pub(super) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
-    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
-}
-
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    Error::new(ErrorKind::Backend, format!("the code under a transaction panicked: {text}"))
 }
 
 /// What a writer is known by while one of its jobs runs.

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use futures::FutureExt;
 
-use super::engine::{Engine, Failure, address, unwound};
+use super::engine::{Engine, Failure, address};
 use super::job::AnyJob;
 use super::nested::Inside;
 use super::work::Work;
 use super::{CommitOutcome, Driver, Needs, Transaction};
+use crate::supervise::unwound;
 use crate::{Appended, Error, ErrorKind, Event, Result};
 
 impl<D: Driver> Engine<D> {

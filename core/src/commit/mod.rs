@@ -63,7 +63,6 @@ pub use transaction::{Transacted, Transaction};
 pub use writer::Writer;
 
 // What the memory store has in common with the engine.
-pub(crate) use engine::panicked;
 pub(crate) use nested::{inside, refuse_nested};
 pub(crate) use work::Work;
 

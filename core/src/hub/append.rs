@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::shared::Shared;
-use crate::{Append, Appended, Error, ErrorKind, Result};
+use crate::supervise::unwound;
+use crate::{Append, Appended, BoxError, Error, ErrorKind, Result};
 
 /// Appends to a store that tells what it commits. The store owns the append once
 /// it is queued, so a caller that goes away takes nothing along.
@@ -23,14 +24,12 @@ pub(super) async fn told_by_the_hub(shared: &Arc<Shared>, append: Append) -> Res
         return Err(shut_down());
     }
     let task = shared.appends.spawn(append_and_hint(Arc::clone(shared), append));
-    task.await.unwrap_or_else(|error| {
-        let message = "the append ended without an answer: repeat it with the same event ids";
-        Err(Error::with_source(ErrorKind::OutcomeUnknown, message, error))
-    })
+    task.await.unwrap_or_else(|error| Err(unknown(error)))
 }
 
 async fn append_and_hint(shared: Arc<Shared>, append: Append) -> Result<Appended> {
-    let outcome = shared.store.append(append).await;
+    let outcome = unwound(async { shared.store.append(append).await }).await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(unknown(panic)));
     match &outcome {
         Ok(appended) => shared.announcement.stored(appended.last()),
         Err(error) if error.kind() == ErrorKind::OutcomeUnknown => shared.announcement.anything(),
@@ -38,6 +37,11 @@ async fn append_and_hint(shared: Arc<Shared>, append: Append) -> Result<Appended
     }
     shared.nudge.notify_one();
     outcome
+}
+
+fn unknown(cause: impl Into<BoxError>) -> Error {
+    let message = "the append ended without an answer: repeat it with the same event ids";
+    Error::with_source(ErrorKind::OutcomeUnknown, message, cause)
 }
 
 fn shut_down() -> Error {

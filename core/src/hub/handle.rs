@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
@@ -123,6 +124,15 @@ impl Hub {
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.inner.shared.store.commits().is_some_and(|commits| commits.is_stuck())
+    }
+
+    /// Whether the tail reads the log: `false` from a read that failed to the next
+    /// one that does not. Subscriptions may hear of nothing meanwhile, also if
+    /// appends are stored. `false` after a shutdown.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        let shared = &self.inner.shared;
+        !shared.stop.is_cancelled() && !shared.counters.tail_fails.load(Ordering::Relaxed)
     }
 
     /// Follows the log: everything after the given place that matches, in

@@ -5,6 +5,7 @@ use tracing::warn;
 
 use super::shared::Shared;
 use super::stats::count;
+use crate::supervise::{logged, unwound};
 use crate::{Bus, Hint};
 
 /// Tells the bus what was stored, however many appends there were in the
@@ -20,14 +21,16 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
 }
 
 async fn publish(shared: &Shared, bus: &dyn Bus, hint: Hint) {
-    match timeout(shared.tuning.publish_deadline, bus.publish(hint)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => failed(shared, &error),
+    // The future is made inside, too: a bus may panic at once.
+    let published = unwound(async { bus.publish(hint).await });
+    match timeout(shared.tuning.publish_deadline, published).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error)) | Err(error)) => failed(shared, &error),
         Err(elapsed) => failed(shared, &elapsed),
     }
 }
 
 fn failed(shared: &Shared, error: &dyn std::error::Error) {
     count(&shared.counters.failed_publications);
-    warn!(%error, "the bus did not take a hint; listeners look by themselves");
+    logged(|| warn!(%error, "the bus did not take a hint; listeners look by themselves"));
 }

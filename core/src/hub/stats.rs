@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What happened in a hub since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,9 +37,17 @@ pub(super) struct Counters {
     pub(super) page_reads: AtomicU64,
     pub(super) shared_pages: AtomicU64,
     pub(super) open_subscriptions: AtomicU64,
+    /// Whether the last read of the tail failed.
+    pub(super) tail_fails: AtomicBool,
 }
 
 impl Counters {
+    /// A read of the tail failed.
+    pub(super) fn failed_read(&self) {
+        count(&self.failed_reads);
+        self.tail_fails.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self) -> HubStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         HubStats {

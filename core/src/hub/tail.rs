@@ -1,6 +1,6 @@
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -11,6 +11,7 @@ use tracing::{debug, error, warn};
 use super::shared::Shared;
 use super::stats::count;
 use crate::commit::{CommitNotice, Commits};
+use crate::supervise::{logged, unwound};
 use crate::{Bus, Hint, Listener, Read, Result};
 
 /// After a failure the tail tries again this soon, and then less and less.
@@ -33,12 +34,9 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<
     let mut tail =
         Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None };
     let stop = shared.stop.clone();
-    while let Err(panic) =
-        AssertUnwindSafe(stop.run_until_cancelled(tail.follow())).catch_unwind().await
-    {
-        let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
-        count(&shared.counters.failed_reads);
-        error!(panic = text, "a store or a bus panicked under the tail; it goes on");
+    while let Err(panic) = unwound(stop.run_until_cancelled(tail.follow())).await {
+        shared.counters.failed_read();
+        logged(|| error!(error = %panic, "a store or a bus panicked under the tail; it goes on"));
         tail.ear = Ear::Closed;
         tail.back_off();
         stop.run_until_cancelled(sleep(tail.pause())).await;
@@ -73,10 +71,10 @@ impl Tail {
         loop {
             self.listen();
             match self.catch_up().await {
-                Ok(()) => self.retry = None,
+                Ok(()) => self.has_read(),
                 Err(error) if error.is_other_history() => self.begin_again().await,
                 Err(error) => {
-                    count(&self.shared.counters.failed_reads);
+                    self.shared.counters.failed_read();
                     warn!(%error, "the tail could not read the log; it tries again");
                     self.back_off();
                 }
@@ -139,13 +137,19 @@ impl Tail {
                 count(&self.shared.counters.changed_histories);
                 error!(tip = %self.shared.tip(), %head, "the log was replaced by another one");
                 self.shared.begin_again(head);
-                self.retry = None;
+                self.has_read();
             }
             Err(error) => {
+                self.shared.counters.failed_read();
                 warn!(%error, "the log was replaced and the new one cannot be read");
                 self.back_off();
             }
         }
+    }
+
+    fn has_read(&mut self) {
+        self.retry = None;
+        self.shared.counters.tail_fails.store(false, Ordering::Relaxed);
     }
 
     fn back_off(&mut self) {

@@ -268,6 +268,8 @@ struct Faulty {
     store: MemoryStore,
     reads_fail: AtomicBool,
     reads_panic: AtomicBool,
+    append_panics: AtomicBool,
+    publish_panics: AtomicBool,
     published: AtomicU64,
 }
 
@@ -275,6 +277,8 @@ struct Faulty {
 impl Bus for Arc<Faulty> {
     async fn publish(&self, _: Hint) -> Result<()> {
         self.published.fetch_add(1, Ordering::Relaxed);
+        let panics = self.publish_panics.swap(false, Ordering::Relaxed);
+        assert!(!panics, "this publication panics, on purpose");
         Err(Error::new(ErrorKind::Unavailable, "the bus is down"))
     }
 
@@ -286,7 +290,10 @@ impl Bus for Arc<Faulty> {
 #[async_trait]
 impl EventStore for Arc<Faulty> {
     async fn append(&self, append: Append) -> Result<Appended> {
-        self.store.append(append).await
+        let appended = self.store.append(append).await;
+        let panics = self.append_panics.swap(false, Ordering::Relaxed);
+        assert!(!panics, "this append panics when it is stored, on purpose");
+        appended
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
@@ -347,4 +354,118 @@ async fn a_panic_under_the_tail_costs_only_time() {
         assert!(matches!(next(&mut subscription).await, Item::Event(_)));
     }
     hub.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_that_panics_may_be_stored_and_is_told() {
+    let store = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&store), LocalBus::new())
+        .fallback(Duration::from_hours(24))
+        .start()
+        .await
+        .unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    store.append_panics.store(true, Ordering::Relaxed);
+    let error = hub.append("s", Expected::Any, [event("A")]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_panics_is_told_the_next_time() {
+    let faulty = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&faulty), Arc::clone(&faulty)).start().await.unwrap();
+    faulty.publish_panics.store(true, Ordering::Relaxed);
+    for published in 1..=2 {
+        append(&hub, 1).await;
+        while faulty.published.load(Ordering::Relaxed) < published {
+            tokio::task::yield_now().await;
+        }
+    }
+    hub.shutdown().await;
+    assert_eq!(hub.stats().failed_publications, 2);
+}
+
+/// Where log lines go may be full, closed or broken.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_panics_costs_nothing() {
+    let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
+    let faulty = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&faulty), Arc::clone(&faulty)).start().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+    for _ in 0..3 {
+        faulty.reads_fail.store(true, Ordering::Relaxed);
+        faulty.reads_panic.store(true, Ordering::Relaxed);
+        append(&hub, 2).await;
+        for _ in 0..2 {
+            assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+        }
+    }
+    hub.shutdown().await;
+    assert!(hub.stats().failed_publications >= 3, "{:?}", hub.stats());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_whose_tail_cannot_read_says_so() {
+    let store = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&store), LocalBus::new()).start().await.unwrap();
+    append(&hub, 1).await;
+    while hub.tip() == Cursor::START {
+        tokio::task::yield_now().await;
+    }
+    assert!(hub.is_following());
+    while hub.is_following() {
+        store.reads_fail.store(true, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+    }
+    while !hub.is_following() {
+        tokio::task::yield_now().await;
+    }
+    hub.shutdown().await;
+    assert!(!hub.is_following());
+}
+
+/// A store whose appends wait.
+#[derive(Debug)]
+struct Held(MemoryStore, tokio::sync::Semaphore);
+
+#[async_trait]
+impl EventStore for Arc<Held> {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let _passed = self.1.acquire().await.unwrap();
+        self.0.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page> {
+        self.0.read(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.0.head().await
+    }
+
+    fn commits(&self) -> Option<crate::commit::Commits> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
+    let store = Arc::new(Held(MemoryStore::new(), tokio::sync::Semaphore::new(0)));
+    let bus = Arc::new(Faulty::default());
+    let hub = Hub::builder(Arc::clone(&store), Arc::clone(&bus)).start().await.unwrap();
+    let appending = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.append("s", Expected::Any, [event("A")]).await }
+    });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut shutdown = Box::pin(hub.shutdown());
+    assert!(timeout(Duration::from_secs(1), &mut shutdown).await.is_err());
+    assert_eq!(bus.published.load(Ordering::Relaxed), 0);
+    store.1.add_permits(1);
+    shutdown.await;
+    appending.await.unwrap().expect("it was stored");
+    assert_eq!(bus.published.load(Ordering::Relaxed), 1);
 }

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::store::{decide, fetch};
 use super::{LogIndex, MemoryStore};
-use crate::commit::{Transacted, Work, inside, panicked};
+use crate::commit::{Transacted, Work, inside};
+use crate::supervise::panicked;
 use crate::{Append, Appended, Cursor, Error, Event, Page, Read, Result};
 
 /// Appends that are stored together or not at all; see

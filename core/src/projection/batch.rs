@@ -35,13 +35,9 @@ impl Batch {
 
     pub(super) fn push(&mut self, item: Item) {
         self.looked_up_to(item.cursor());
-        match item {
-            Item::Event(event) => {
-                self.bytes += event.size();
-                self.events.push(event);
-            }
-            Item::Live { .. } => self.is_at_head = true,
-            Item::Checkpoint(_) | Item::Behind { .. } => {}
+        if let Item::Event(event) = item {
+            self.bytes += event.size();
+            self.events.push(event);
         }
     }
 

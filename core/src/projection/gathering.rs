@@ -5,20 +5,33 @@ use super::interruption::{Interruption, Outcome};
 use super::task::Task;
 use crate::{Item, Subscription};
 
+/// How near the end of the log a projection is. `Live` tells only that it has
+/// passed the end that the log had when the subscription was opened, which a
+/// rebuild may take hours for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It reads what was there before.
+    Behind,
+    /// It has passed the end that was there when it began.
+    Live,
+    /// It has had everything that there was.
+    AtHead,
+}
+
 impl Task {
     /// Takes what waits; while the end of the log is far, waits until a batch
     /// is full.
     pub(super) async fn gather(
         &mut self,
         subscription: &mut Subscription,
-        is_live: &mut bool,
+        reach: &mut Reach,
     ) -> Outcome<Batch> {
         let mut batch = Batch::after(self.checkpoint());
         loop {
             while !batch.is_full(self.bounds)
                 && let Some(item) = subscription.try_next()
             {
-                self.notice(&item, is_live);
+                self.notice(&item, reach);
                 batch.push(item);
             }
             if let Some(cursor) = subscription.scanned() {
@@ -27,7 +40,12 @@ impl Task {
             if batch.events.is_empty() {
                 self.is_at(self.checkpoint(), batch.to);
             }
-            let has_all = batch.is_at_head || (*is_live && !batch.events.is_empty());
+            if *reach == Reach::Live && !batch.is_full(self.bounds) && has_everything(subscription) {
+                *reach = Reach::AtHead;
+                batch.is_at_head = true;
+            }
+            let has_all =
+                batch.is_at_head || (*reach == Reach::AtHead && !batch.events.is_empty());
             if has_all || batch.is_full(self.bounds) || batch.is_due() {
                 return Ok(batch);
             }
@@ -40,7 +58,7 @@ impl Task {
                     None => return Err(Interruption::End),
                     Some(Ok(None)) => consume_budget().await,
                     Some(Ok(Some(item))) => {
-                        self.notice(&item, is_live);
+                        self.notice(&item, reach);
                         batch.push(item);
                     }
                     Some(Err(error)) if error.is_other_history() => return Err(Interruption::Elsewhere),
@@ -51,14 +69,19 @@ impl Task {
         }
     }
 
-    fn notice(&mut self, item: &Item, is_live: &mut bool) {
+    fn notice(&mut self, item: &Item, reach: &mut Reach) {
         match item {
-            Item::Live { .. } => *is_live = true,
+            Item::Live { .. } => *reach = Reach::Live,
             Item::Behind { .. } => {
-                *is_live = false;
+                *reach = Reach::Behind;
                 self.tell_behind();
             }
             Item::Event(_) | Item::Checkpoint(_) => {}
         }
     }
+}
+
+fn has_everything(subscription: &Subscription) -> bool {
+    let tip = subscription.tip().position();
+    subscription.scanned().is_some_and(|scanned| scanned.position() >= tip)
 }

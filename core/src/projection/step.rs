@@ -3,6 +3,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
+use crate::supervise::text_of;
 use crate::{BoxError, Cursor, DeadLetter, Error, Event, Position, Projection, Result};
 
 /// Events for a read model, and how far the checkpoint moves with them.
@@ -99,9 +100,7 @@ async fn prepare<Tx: Send + 'static>(
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> BoxError {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text");
-    format!("the projection panicked: {text}").into()
+    format!("the projection panicked: {}", text_of(panic)).into()
 }
 
 /// What became of a step.

@@ -7,14 +7,16 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::batch::Bounds;
 use super::command::{Command, Wish};
+use super::gathering::Reach;
 use super::interruption::{Interruption, Outcome};
 use super::target::Target;
 use super::{FailurePolicy, Progress, Status, Step};
 use crate::hub::{HubLink, Retries};
+use crate::supervise::{logged, unwound};
 use crate::{Cursor, Error, Event, Subscribe, Subscription};
 
 /// What is done once for each event of a live read model.
@@ -37,10 +39,22 @@ pub(super) struct Task {
     pub(super) is_built: bool,
 }
 
-/// Runs until the hub is shut down or the last handle is gone.
+/// Begins again no later after a panic.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs until the hub is shut down or the last handle is gone. A panic, of the
+/// store of the read models as of any other code that it calls, lets it begin
+/// again at the stored checkpoint.
 pub(super) async fn run(mut task: Task) {
     let stop = task.stop.clone();
-    stop.run_until_cancelled(task.serve()).await;
+    let mut retries = Retries::up_to(LONGEST_PAUSE);
+    while let Some(Err(panic)) = stop.run_until_cancelled(unwound(task.serve())).await {
+        let id = task.target.id();
+        logged(|| error!(projection = %id, error = %panic, "a projection panicked; it goes on"));
+        let pause = retries.after(&panic).unwrap_or(LONGEST_PAUSE);
+        task.tell(Status::Retrying(panic));
+        stop.run_until_cancelled(sleep(pause)).await;
+    }
     task.tell(Status::Ended);
 }
 
@@ -125,9 +139,9 @@ impl Task {
             prepared.map_err(|error| self.gives_up(None, error))?;
         }
         let mut subscription = self.subscribe(checkpoint).await?;
-        let mut is_live = false;
+        let mut reach = Reach::Behind;
         loop {
-            let batch = self.gather(&mut subscription, &mut is_live).await?;
+            let batch = self.gather(&mut subscription, &mut reach).await?;
             let was_reached = batch.is_at_head;
             self.write(batch).await?;
             if was_reached {

@@ -1,7 +1,5 @@
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::FutureExt;
 use tracing::warn;
 
 use super::batch::Batch;
@@ -9,6 +7,7 @@ use super::interruption::{Interruption, Outcome};
 use super::narrowing::Narrowing;
 use super::task::Task;
 use super::{Status, Step, Stepped};
+use crate::supervise::{logged, unwound};
 use crate::{BoxError, DeadLetter, Error, ErrorKind, Event};
 
 /// Retries of a guilty event come no later after each other.
@@ -113,9 +112,9 @@ impl Task {
 
     async fn announce(&self, events: Vec<Event>) {
         if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty()) {
-            let told = AssertUnwindSafe(async { after(events).await });
-            if told.catch_unwind().await.is_err() {
-                warn!(projection = %self.target.id(), "what is done after a step panicked");
+            if let Err(error) = unwound(async { after(events).await }).await {
+                let id = self.target.id();
+                logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
             }
         }
     }

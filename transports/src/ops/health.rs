@@ -36,6 +36,10 @@ async fn check(hub: &Hub, drains: bool) -> Result<(), Problem> {
                        every append: restart the server, and see what it waits for";
         return Err(Problem::new(Code::Unavailable, message));
     }
+    if !hub.is_following() {
+        let message = "the log cannot be read for those who follow it: see the log of the server";
+        return Err(Problem::new(Code::Unavailable, message));
+    }
     let head = tokio::time::timeout(PATIENCE, hub.head()).await;
     let head = head.map_err(|_| {
         Problem::new(Code::Unavailable, format!("the store has not answered for {PATIENCE:?}"))
@@ -53,7 +57,12 @@ fn good(status: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
     use axum::body::Body;
+    use downlink::{Append, Appended, Cursor, Error, ErrorKind, EventStore, Page, Read};
     use http::{Request, StatusCode};
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
@@ -76,6 +85,48 @@ mod tests {
         hub.shutdown().await;
         assert_eq!(status(&hub, "/health/live", None).await, StatusCode::OK);
         assert_eq!(status(&hub, "/health/ready", None).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    /// A store whose reads fail as long as it is told to.
+    #[derive(Debug, Default)]
+    struct Unreadable(downlink::MemoryStore, AtomicBool);
+
+    #[async_trait]
+    impl EventStore for Arc<Unreadable> {
+        async fn append(&self, append: Append) -> downlink::Result<Appended> {
+            self.0.append(append).await
+        }
+
+        async fn read(&self, read: Read) -> downlink::Result<Page> {
+            if self.1.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Unavailable, "it cannot be read, on purpose"));
+            }
+            self.0.read(read).await
+        }
+
+        async fn head(&self) -> downlink::Result<Cursor> {
+            self.0.head().await
+        }
+
+        fn commits(&self) -> Option<downlink::commit::Commits> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_followers_hear_nothing_is_not_ready() {
+        let store = Arc::new(Unreadable::default());
+        let often = std::time::Duration::from_millis(1);
+        let hub = Hub::builder(Arc::clone(&store), downlink::LocalBus::new()).fallback(often);
+        let hub = hub.start().await.unwrap();
+        for (unreadable, expected) in
+            [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)]
+        {
+            store.1.store(unreadable, Ordering::SeqCst);
+            while status(&hub, "/health/ready", None).await != expected {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     #[tokio::test]

@@ -16,9 +16,9 @@ pub use route::get;
 /// - `live` is 200 as long as the process answers at all. It asks nobody: a
 ///   restart cures no store.
 /// - `ready` is 200 if the store answers within two seconds, and 503 with a
-///   problem that says why if it does not, if a transaction of the application
-///   holds up every append past its deadline, if the hub was shut down, or if
-///   the server drains.
+///   problem that says why if it does not, if the log cannot be read for
+///   subscriptions, if a transaction of the application holds up every append
+///   past its deadline, if the hub was shut down, or if the server drains.
 /// - `openapi.json` describes the routes of the feed.
 ///
 /// These routes answer under every `Host`: an orchestrator asks by address, and

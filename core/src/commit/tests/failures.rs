@@ -137,3 +137,12 @@ async fn a_transaction_that_does_not_begin_fails_its_group_only<const BLOCKING: 
     bench.offer(one("C")).await.expect("the writer to go on");
     assert_eq!(bench.stored(), ["C"]);
 }
+
+/// Where log lines go may be full, closed or broken. The driver that runs in a
+/// task has the log of this thread.
+#[tokio::test]
+async fn a_log_that_panics_costs_no_append() {
+    let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
+    one_guilty_append_of_64_fails_alone_and_in_few_transactions::<false>().await;
+    a_commit_of_unknown_outcome_is_settled_by_ids::<false>().await;
+}
