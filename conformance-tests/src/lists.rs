@@ -188,6 +188,7 @@ list! {
     law a_new_version_is_built_beside_the_live_one
     law a_checkpoint_moves_without_matches
     law another_history_stops_a_projection
+    law every_event_is_announced_once
 }
 
 list! {

@@ -60,6 +60,17 @@ impl ProjectionStore for RusqliteStore {
         self.write(0, move |tx| make_live(tx, &id)).await
     }
 
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        let id = id.clone();
+        let row = self.snapshot(move |connection| find(connection, &id)).await?;
+        Ok(row.and_then(|row| row.unannounced_after()))
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        let id = id.clone();
+        self.write(0, move |tx| announce(tx, &id, from, to)).await
+    }
+
     async fn dead_letters(
         &self,
         id: &ProjectionId,
@@ -115,6 +126,14 @@ fn make_live(tx: &Connection, id: &ProjectionId) -> Result<Ending<u32>> {
     former.map_or(Ok(()), |former| set(tx, &former))?;
     set(tx, &own)?;
     Ok(Ending::Commit(own.version))
+}
+
+fn announce(tx: &Connection, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<Ending<bool>> {
+    let Some(row) = find(tx, id)?.and_then(|row| row.announce(from, to)) else {
+        return Ok(Ending::RollBack(false));
+    };
+    set(tx, &row)?;
+    Ok(Ending::Commit(true))
 }
 
 /// Has the projection write a step. The inner error is its own; the outer one
@@ -188,7 +207,8 @@ fn row(
 ) -> Result<Option<ProjectionRow>> {
     let read = |row: &rusqlite::Row<'_>| {
         let checkpoint = column(row, 2, ValueRef::as_str)?;
-        let (key, version, live, announced) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
+        let announced = column(row, 4, ValueRef::as_str)?;
+        let (key, version, live) = (row.get(0)?, row.get(1)?, row.get(3)?);
         Ok(ProjectionRow::from_sql(key, version, checkpoint, live, announced))
     };
     connection
@@ -210,7 +230,7 @@ fn add(connection: &Connection, id: &ProjectionId) -> Result<ProjectionRow> {
 
 fn set(connection: &Connection, row: &ProjectionRow) -> Result<()> {
     let ProjectionRow { key, checkpoint, is_live, announced, .. } = row;
-    let parameters = (key, checkpoint.to_string(), is_live, position_to_sql(*announced));
+    let parameters = (key, checkpoint.to_string(), is_live, announced.to_string());
     execute(connection, sql::SET_PROJECTION, parameters)
 }
 

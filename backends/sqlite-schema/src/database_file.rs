@@ -142,7 +142,7 @@ impl FileOptions {
             Setup::Create | Setup::Adopt if !may_create => {
                 "the file has no log: open the store anew to make one"
             }
-            Setup::Migrate if self.is_looking_only() => {
+            Setup::MigrateFrom1 | Setup::MigrateFrom2 if self.is_looking_only() => {
                 "the file is of an earlier release: open a store on it once, which brings it up to date"
             }
             _ => return Ok(setup),

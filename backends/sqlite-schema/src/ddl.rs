@@ -3,21 +3,31 @@
 pub const APPLICATION_ID: i64 = 0x446e_4c6b;
 
 /// The version of the tables that this release writes and reads.
-pub const FORMAT: i64 = 2;
+pub const FORMAT: i64 = 3;
 
 /// Makes an empty log in a database that has none. One transaction, in a file
 /// of our own together with [`MARK`].
 pub const CREATE: &str =
     concat!(include_str!("schema.sql"), include_str!("meta.sql"), include_str!("postings.sql"));
 
-/// Makes format 2 of format 1, which had other names and no postings. Takes the
-/// same time however long the log is. One transaction, together with [`MARK`].
-pub const MIGRATE_1: &str =
-    concat!(include_str!("migrate_1.sql"), include_str!("meta.sql"), include_str!("postings.sql"));
+/// Makes the present format of format 1, which had other names and no postings.
+/// Takes the same time however long the log is. One transaction, together with
+/// [`MARK`].
+pub const MIGRATE_1: &str = concat!(
+    include_str!("migrate_1.sql"),
+    include_str!("meta.sql"),
+    include_str!("postings.sql"),
+    include_str!("migrate_2.sql")
+);
+
+/// Makes the present format of format 2, in which an announcement had only a
+/// position. One transaction. The log says its format itself, so the marks of
+/// the file stay as they are.
+pub const MIGRATE_2: &str = include_str!("migrate_2.sql");
 
 /// Marks the database as ours. `application_id` and `user_version` roll back
 /// with the transaction.
-pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 2;";
+pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 3;";
 
 /// One row: the columns of [`Identity`](crate::Identity), in its order.
 pub const IDENTITY: &str = "SELECT (SELECT application_id FROM pragma_application_id), \

@@ -37,7 +37,7 @@ pub use backup::{
 };
 pub use code::{explain, is_constraint, is_full};
 pub use database_file::{DatabaseFile, not_in_wal_mode};
-pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1};
+pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
 pub use filter::{Condition, named_streams, successor};

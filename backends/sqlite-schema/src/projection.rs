@@ -1,8 +1,6 @@
-use downlink::{
-    Cursor, DeadLetter, Error, ErrorKind, Position, ProjectionId, Result, Step, Timestamp,
-};
+use downlink::{Cursor, DeadLetter, Error, ErrorKind, ProjectionId, Result, Step, Timestamp};
 
-use crate::number::{from_sql, position_from_sql};
+use crate::number::from_sql;
 use crate::row::{cursor_from_sql, id_from_sql};
 
 /// A row of `projections`: how far a read model was made.
@@ -17,7 +15,7 @@ pub struct ProjectionRow {
     /// Whether queries should read it.
     pub is_live: bool,
     /// Up to where events were announced, if it is the live one.
-    pub announced: Position,
+    pub announced: Cursor,
 }
 
 impl ProjectionRow {
@@ -32,44 +30,51 @@ impl ProjectionRow {
         version: i64,
         checkpoint: &str,
         live: i64,
-        announced: i64,
+        announced: &str,
     ) -> Result<Self> {
         let corrupt = |what: &str, error: downlink::BoxError| {
             let message = format!("the checkpoint of projection {key} has {what}: reset it");
             Error::with_source(ErrorKind::Corrupt, message, error)
         };
+        let cursor =
+            |text: &str| text.parse().map_err(|error: Error| corrupt("no cursor", error.into()));
         Ok(Self {
             key,
             version: u32::try_from(version)
                 .map_err(|error| corrupt("a version that none may have", error.into()))?,
-            checkpoint: checkpoint
-                .parse()
-                .map_err(|error: Error| corrupt("no cursor", error.into()))?,
+            checkpoint: cursor(checkpoint)?,
             is_live: live != 0,
-            announced: position_from_sql(announced)?,
+            announced: cursor(announced)?,
         })
     }
 
     /// The row that [`ADD_PROJECTION`](crate::sql::ADD_PROJECTION) adds.
     #[must_use]
     pub fn added(key: i64, id: &ProjectionId) -> Self {
-        let (checkpoint, announced) = (Cursor::START, Position::ZERO);
+        let (checkpoint, announced) = (Cursor::START, Cursor::START);
         Self { key, version: id.version(), checkpoint, is_live: false, announced }
     }
 
     /// The row after a step from where it is.
     #[must_use]
     pub fn after(self, step: &Step) -> Self {
-        let announced = self.announced.max(step.to.position());
-        let announced = if self.is_live { announced } else { self.announced };
+        let announced =
+            if self.is_live { step.announced_after(self.announced) } else { self.announced };
         Self { checkpoint: step.to, announced, ..self }
     }
 
     /// What [`Stepped::Applied`](downlink::Stepped::Applied) tells of a step
-    /// from this row.
+    /// from this row, and what
+    /// [`ProjectionStore::announced`](downlink::ProjectionStore::announced) does.
     #[must_use]
-    pub fn unannounced_after(&self) -> Option<Position> {
+    pub fn unannounced_after(&self) -> Option<Cursor> {
         self.is_live.then_some(self.announced)
+    }
+
+    /// The row after an announcement; `None` if it is not to be made.
+    #[must_use]
+    pub fn announce(self, from: Cursor, to: Cursor) -> Option<Self> {
+        (self.unannounced_after() == Some(from)).then_some(Self { announced: to, ..self })
     }
 
     /// The row after a reset.
@@ -85,8 +90,7 @@ impl ProjectionRow {
         if live.is_some_and(|live| live.version >= self.version) {
             return None;
         }
-        let announced = live.map_or(Position::ZERO, |live| live.announced);
-        let announced = announced.max(self.checkpoint.position());
+        let announced = live.map_or(self.checkpoint, |live| live.announced);
         let former = live.map(|live| Self { is_live: false, ..live });
         Some((former, Self { is_live: true, announced, ..self }))
     }
@@ -143,7 +147,7 @@ pub fn dead_letter_from_sql(
 
 #[cfg(test)]
 mod tests {
-    use downlink::EventId;
+    use downlink::{EventId, Position};
 
     use super::*;
 
@@ -160,21 +164,26 @@ mod tests {
     fn only_a_live_version_announces_and_never_twice() {
         let step = |from, to| Step::new(cursor(from), cursor(to), Vec::new());
         let quiet = row(1, 3).after(&step(3, 5));
-        assert_eq!((quiet.announced.get(), quiet.unannounced_after()), (0, None));
+        assert_eq!((quiet.announced, quiet.unannounced_after()), (Cursor::START, None));
         let (former, live) = quiet.take_over(None).unwrap();
-        assert_eq!((former, live.unannounced_after()), (None, Position::new(5)));
+        assert_eq!((former, live.unannounced_after()), (None, Some(cursor(5))));
         let again = live.after(&step(5, 9)).reset().after(&step(1, 4));
-        assert_eq!(again.unannounced_after(), Position::new(9));
+        assert_eq!(again.unannounced_after(), Some(cursor(9)));
+        assert_eq!(quiet.announce(Cursor::START, cursor(3)), None);
+        assert_eq!(live.announce(cursor(4), cursor(7)), None);
+        assert_eq!(live.announce(cursor(5), cursor(7)).unwrap().announced, cursor(7));
     }
 
     #[test]
     fn only_a_higher_version_takes_over_and_keeps_what_was_announced() {
         let (_, one) = row(1, 20).take_over(None).unwrap();
-        let (former, two) = row(2, 10).take_over(Some(one)).unwrap();
-        assert!(!former.unwrap().is_live && two.is_live);
-        assert_eq!(two.announced.get(), 20);
-        assert_eq!(row(1, 30).take_over(Some(two)), None);
-        assert_eq!(row(2, 30).take_over(Some(two)), None);
+        for checkpoint in [10, 30] {
+            let (former, two) = row(2, checkpoint).take_over(Some(one)).unwrap();
+            assert!(!former.unwrap().is_live && two.is_live);
+            assert_eq!(two.announced, cursor(20));
+            assert_eq!(row(1, 30).take_over(Some(two)), None);
+            assert_eq!(row(2, 30).take_over(Some(two)), None);
+        }
     }
 
     #[test]
@@ -190,9 +199,9 @@ mod tests {
     #[test]
     fn what_cannot_be_is_corrupt() {
         for row in [
-            ProjectionRow::from_sql(1, -1, &Cursor::START.to_string(), 0, 0),
-            ProjectionRow::from_sql(1, 1, "", 0, 0),
-            ProjectionRow::from_sql(1, 1, &Cursor::START.to_string(), 0, -1),
+            ProjectionRow::from_sql(1, -1, &Cursor::START.to_string(), 0, ""),
+            ProjectionRow::from_sql(1, 1, "", 0, &Cursor::START.to_string()),
+            ProjectionRow::from_sql(1, 1, &Cursor::START.to_string(), 0, "0"),
         ] {
             assert_eq!(row.unwrap_err().kind(), ErrorKind::Corrupt);
         }

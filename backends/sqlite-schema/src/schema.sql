@@ -61,8 +61,8 @@ CREATE TABLE downlink_projections (
     checkpoint TEXT NOT NULL,
     -- 1 for the version that queries read, 0 for others.
     live INTEGER NOT NULL CHECK (live IN (0, 1)),
-    -- The position up to which events were announced, if it is the live one.
-    announced INTEGER NOT NULL,
+    -- The cursor up to which events were announced, if it is the live one.
+    announced TEXT NOT NULL,
     UNIQUE (name, version)
 ) STRICT;
 

@@ -1,6 +1,6 @@
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1};
+use crate::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1, MIGRATE_2};
 
 /// The oldest SQLite that Downlink works with, as `sqlite3_libversion_number`
 /// gives it: 3.51.3, the first without a rare corruption of WAL files by two
@@ -36,7 +36,9 @@ pub enum Setup {
     /// Make a log beside the tables of an application.
     Adopt,
     /// Make the present format of format 1.
-    Migrate,
+    MigrateFrom1,
+    /// Make the present format of format 2.
+    MigrateFrom2,
 }
 
 impl Setup {
@@ -47,7 +49,8 @@ impl Setup {
             Self::Ready => &[],
             Self::Create => &[CREATE, MARK],
             Self::Adopt => &[CREATE],
-            Self::Migrate => &[MIGRATE_1, MARK],
+            Self::MigrateFrom1 => &[MIGRATE_1, MARK],
+            Self::MigrateFrom2 => &[MIGRATE_2],
         }
     }
 
@@ -120,12 +123,13 @@ impl Identity {
 
 /// Of a file that was ours before a log could say its format.
 fn of_user_version(version: i64) -> Result<Setup> {
-    if version == 1 { Ok(Setup::Migrate) } else { of_format(version) }
+    if version == 1 { Ok(Setup::MigrateFrom1) } else { of_format(version) }
 }
 
 fn of_format(format: i64) -> Result<Setup> {
     match format {
         FORMAT => Ok(Setup::Ready),
+        2 => Ok(Setup::MigrateFrom2),
         newer if newer > FORMAT => Err(refused(format!(
             "the file has version {newer} of the tables and this release knows {FORMAT}: open it \
              with a newer release of Downlink"
@@ -194,7 +198,8 @@ mod tests {
     fn only_an_empty_database_or_ours_is_taken_unasked() {
         assert_eq!(own(0, 0, 0).unwrap(), Setup::Create);
         assert_eq!(own(APPLICATION_ID, FORMAT, 9).unwrap(), Setup::Ready);
-        assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::Migrate);
+        assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::MigrateFrom1);
+        assert_eq!(database(7, 40, 9).setup(true, Some(2)).unwrap(), Setup::MigrateFrom2);
         // The application counts its own versions in a file that we made.
         let counted = database(APPLICATION_ID, 1, 9);
         assert_eq!(counted.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);

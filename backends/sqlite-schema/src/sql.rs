@@ -193,8 +193,9 @@ pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced F
 pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND live = 1";
 /// Whether any version of the projection of this name was ever made: 1 or 0.
 pub const IS_PROJECTED: &str = "SELECT EXISTS (SELECT 1 FROM downlink_projections WHERE name = ?1)";
-/// Adds a projection by name, version and checkpoint; its key is the row id.
-pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, 0)";
+/// Adds a projection by name, version and where it begins; its key is the row
+/// id.
+pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, ?3)";
 /// Sets checkpoint, liveness and what was announced of the projection with the
 /// key ?1.
 pub const SET_PROJECTION: &str =

@@ -66,6 +66,17 @@ impl ProjectionStore for SqlxStore {
         self.write(0, |tx| async move { make_live(tx, &id).await }.boxed()).await
     }
 
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        let id = id.clone();
+        let row = self.ask(move |connection| async move { find(connection, &id).await }.boxed());
+        Ok(row.await?.and_then(|row| row.unannounced_after()))
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        let id = id.clone();
+        self.write(0, move |tx| async move { announce(tx, &id, from, to).await }.boxed()).await
+    }
+
     async fn dead_letters(
         &self,
         id: &ProjectionId,
@@ -132,6 +143,19 @@ async fn make_live(tx: &mut Tx, id: &ProjectionId) -> Result<Ending<u32>> {
     }
     set(tx, &own).await?;
     Ok(Ending::Commit(own.version))
+}
+
+async fn announce(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    from: Cursor,
+    to: Cursor,
+) -> Result<Ending<bool>> {
+    let Some(row) = find(tx, id).await?.and_then(|row| row.announce(from, to)) else {
+        return Ok(Ending::RollBack(false));
+    };
+    set(tx, &row).await?;
+    Ok(Ending::Commit(true))
 }
 
 /// Has the projection write a step. The inner error is its own; the outer one
@@ -243,7 +267,7 @@ async fn set(tx: &mut Tx, row: &ProjectionRow) -> Result<()> {
     values.push(*key);
     values.push(checkpoint.to_string());
     values.push(*is_live);
-    values.push(position_to_sql(*announced));
+    values.push(announced.to_string());
     store(tx, sql::SET_PROJECTION, values).await
 }
 

@@ -1,12 +1,16 @@
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{
     Cursor, DeadLetter, Error, ErrorKind, Position, Projection, ProjectionId, ProjectionStore,
     Result, Step, Stepped,
 };
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::Gate;
 
@@ -29,14 +33,21 @@ struct Inner {
     /// Whose steps wait, and how many it makes before.
     held: Mutex<Option<(ProjectionId, usize)>>,
     gate: Gate,
+    /// Who writes next.
+    turns: Mutex<VecDeque<ProjectionId>>,
+    turn_passed: Notify,
 }
+
+/// How long a read model has its turn.
+const TURN: Duration = Duration::from_millis(10);
 
 impl ProjectionFaults {
     /// None yet.
     #[must_use]
     pub fn none() -> Self {
         let (busy, held) = (AtomicUsize::new(0), Mutex::default());
-        Self { inner: Arc::new(Inner { busy, held, gate: Gate::open() }) }
+        let (turns, turn_passed) = (Mutex::default(), Notify::new());
+        Self { inner: Arc::new(Inner { busy, held, gate: Gate::open(), turns, turn_passed }) }
     }
 
     /// The next so many steps are told that the store is busy.
@@ -83,7 +94,39 @@ impl ProjectionFaults {
         }
     }
 
+    /// Lets read models write in this order, one write a turn, and then as they
+    /// come. A turn that is not taken for a while passes by.
+    pub fn order(&self, turns: impl IntoIterator<Item = ProjectionId>) {
+        self.turns().extend(turns);
+    }
+
+    fn turns(&self) -> MutexGuard<'_, VecDeque<ProjectionId>> {
+        self.inner.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn turn_of(&self, id: &ProjectionId) {
+        loop {
+            let moved = self.inner.turn_passed.notified();
+            let left = {
+                let mut turns = self.turns();
+                if turns.front().is_none_or(|next| next == id) {
+                    turns.pop_front();
+                    self.inner.turn_passed.notify_waiters();
+                    return;
+                }
+                turns.len()
+            };
+            let is_taken = timeout(TURN, moved).await.is_ok();
+            let mut turns = self.turns();
+            if !is_taken && turns.len() == left {
+                turns.pop_front();
+                self.inner.turn_passed.notify_waiters();
+            }
+        }
+    }
+
     async fn before_step(&self, id: &ProjectionId) -> Result<()> {
+        self.turn_of(id).await;
         if self.waits(id) {
             self.inner.gate.pass().await;
         }
@@ -126,7 +169,17 @@ impl<Tx: Send + 'static> ProjectionStore for FaultyProjections<Tx> {
     }
 
     async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        self.faults.turn_of(id).await;
         self.inner.make_live(id).await
+    }
+
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        self.inner.announced(id).await
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        self.faults.turn_of(id).await;
+        self.inner.announce(id, from, to).await
     }
 
     async fn dead_letters(

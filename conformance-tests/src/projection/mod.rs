@@ -1,6 +1,7 @@
 //! Laws of [`ProjectionStore`](downlink::ProjectionStore) and of the
 //! projections that a hub runs over it.
 
+mod announcing;
 mod driver;
 mod failing;
 mod fixture;
@@ -13,6 +14,7 @@ mod stage;
 mod steps;
 mod versions;
 
+pub use announcing::every_event_is_announced_once;
 pub use driver::{Drive, Driven, DriverFixture, Drivers};
 pub use failing::{
     a_failing_event_is_passed_over_alone, a_failing_event_is_tried_as_often_as_configured,

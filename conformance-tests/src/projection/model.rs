@@ -35,6 +35,12 @@ pub trait Model: Send + Sync {
     /// See [`ProjectionStore::make_live`].
     async fn make_live(&self) -> Result<u32>;
 
+    /// See [`ProjectionStore::announced`].
+    async fn announced(&self) -> Result<Option<Cursor>>;
+
+    /// See [`ProjectionStore::announce`].
+    async fn announce(&self, from: Cursor, to: Cursor) -> Result<bool>;
+
     /// See [`ProjectionStore::dead_letters`].
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>>;
 
@@ -87,6 +93,14 @@ impl<F: ProjectionFixture> Model for Sampled<F> {
 
     async fn make_live(&self) -> Result<u32> {
         self.models.make_live(&self.sample.id).await
+    }
+
+    async fn announced(&self) -> Result<Option<Cursor>> {
+        self.models.announced(&self.sample.id).await
+    }
+
+    async fn announce(&self, from: Cursor, to: Cursor) -> Result<bool> {
+        self.models.announce(&self.sample.id, from, to).await
     }
 
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>> {

@@ -18,7 +18,7 @@ pub(super) fn over(from: Cursor, events: &[Event]) -> Step {
 }
 
 /// Makes a step that has to go well, and tells what it told.
-pub(super) async fn done(model: &dyn Model, step: Step) -> Option<Position> {
+pub(super) async fn done(model: &dyn Model, step: Step) -> Option<Cursor> {
     let (from, to) = (step.from, step.to);
     match model.step(step).await {
         Ok(Stepped::Applied { unannounced_after }) => unannounced_after,

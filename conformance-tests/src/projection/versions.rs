@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 
-use downlink::{Cursor, ErrorKind, Event, Position};
+use downlink::{Cursor, ErrorKind, Event};
 
 use super::Projections;
 use super::sample::Sample;
+use super::stage::Scene;
 use super::steps::{build, done, over, walk};
 
 /// **Law P7,** of the store. Versions of a projection, and projections of other
@@ -76,10 +77,13 @@ pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
     scene.append(30).await;
     let log = scene.log().await;
     let mut announced = HashSet::new();
-    let mut announce = |told: Option<Position>, events: &[Event]| {
+    let mut announce = |told: Option<Cursor>, events: &[Event]| {
         let Some(after) = told else { return 0 };
-        let fresh: Vec<_> =
-            events.iter().map(Event::position).filter(|position| *position > after).collect();
+        let fresh: Vec<_> = events
+            .iter()
+            .map(Event::position)
+            .filter(|position| *position > after.position())
+            .collect();
         let count = fresh.len();
         for position in fresh {
             assert!(
@@ -109,4 +113,29 @@ pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
     let second = done(&*two, over(log[15].cursor(), &log[16..])).await;
     assert_eq!(announce(second, &log[16..]), 12, "the new version goes on where the old one was");
     assert!(!announced.contains(&log[9].position()), "the history was announced");
+    a_gap_is_left_to_be_announced(&scene, log[29].cursor()).await;
+}
+
+/// A version that is further than what was announced when it takes over.
+async fn a_gap_is_left_to_be_announced(scene: &Scene, announced: Cursor) {
+    scene.append(6).await;
+    let log = scene.log().await;
+    let three = scene.model(&Sample::new("board", 3));
+    done(&*three, over(Cursor::START, &log[..33])).await;
+    assert_eq!(three.announced().await.ok(), Some(None), "it is not the live version yet");
+    three.make_live().await.expect("a live version");
+    let told = done(&*three, over(log[32].cursor(), &log[33..])).await;
+    assert_eq!(told, Some(announced), "a step tells what was announced before it");
+    let left = "a step announces nothing over a gap, which is announced first";
+    assert_eq!(three.announced().await.ok(), Some(Some(announced)), "{left}");
+    let end = log[35].cursor();
+    for (from, to, is_made) in
+        [(log[32].cursor(), end, false), (announced, end, true), (announced, end, false)]
+    {
+        let made = three.announce(from, to).await.expect("an answer");
+        assert_eq!(made, is_made, "an announcement from {from}, where {announced} was announced");
+    }
+    assert_eq!(three.announced().await.ok(), Some(Some(end)), "an announcement is remembered");
+    let two = scene.model(&Sample::new("board", 2));
+    assert_eq!(two.announce(announced, end).await.ok(), Some(false), "only the live one announces");
 }

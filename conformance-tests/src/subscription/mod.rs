@@ -10,13 +10,14 @@ mod replaced;
 mod stage;
 
 pub use bus_faults::{
-    a_bus_that_is_down_stops_nothing, a_bus_that_never_listens_delays_nothing, a_forged_hint_moves_nothing, lost_hints_cost_only_time,
-    subscriptions_survive_a_lying_bus,
+    a_bus_that_is_down_stops_nothing, a_bus_that_never_listens_delays_nothing,
+    a_forged_hint_moves_nothing, lost_hints_cost_only_time, subscriptions_survive_a_lying_bus,
 };
 pub use exact::{
     a_restarted_process_resumes_exactly, a_sparse_filter_reaches_the_end,
-    live_comes_when_everything_was_delivered, live_comes_while_the_log_moves, live_waits_for_the_head_at_open,
-    now_begins_at_the_head_of_the_store, now_on_an_empty_log_misses_nothing, subscription_is_exact,
+    live_comes_when_everything_was_delivered, live_comes_while_the_log_moves,
+    live_waits_for_the_head_at_open, now_begins_at_the_head_of_the_store,
+    now_on_an_empty_log_misses_nothing, subscription_is_exact,
 };
 pub use falling_behind::{
     a_dropped_next_loses_nothing, a_failed_read_is_repeated, a_slow_subscriber_hurts_nobody,

@@ -299,6 +299,7 @@ saboteurs! { MODELS: Projections = models(ModelBug), projection;
     LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
     AnnouncesWhatIsNotLive law an_event_is_announced_at_most_once "only events of the live version"
+    PassesOverAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
 }
 
 saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
@@ -309,6 +310,7 @@ saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
 saboteurs! { MODELS_IN_USE: Projections = models_in_use(ModelBug), projection;
     SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
     BuildsInTheLiveLists law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
+    CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
 }
 
 saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;

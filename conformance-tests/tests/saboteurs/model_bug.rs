@@ -22,4 +22,6 @@ pub(crate) enum ModelBug {
     LetsAnyVersionBeLive,
     AnnouncesAgainAfterAReset,
     AnnouncesWhatIsNotLive,
+    CountsWhatIsStoredAsAnnounced,
+    PassesOverAGap,
 }

@@ -124,13 +124,13 @@ struct Database {
 struct Row {
     checkpoint: Cursor,
     is_live: bool,
-    announced: Position,
+    announced: Cursor,
     letters: Vec<DeadLetter>,
 }
 
 impl Default for Row {
     fn default() -> Self {
-        let (checkpoint, announced) = (Cursor::START, Position::ZERO);
+        let (checkpoint, announced) = (Cursor::START, Cursor::START);
         Self { checkpoint, is_live: false, announced, letters: Vec::new() }
     }
 }
@@ -226,6 +226,7 @@ impl ProjectionStore for Models {
             return Ok(Stepped::Failed(error));
         }
         let row = database.rows.get_mut(&id).expect("it was added");
+        let announced = step.announced_after(row.announced);
         row.checkpoint = step.to;
         if !self.is(ModelBug::LosesDeadLetters) {
             row.letters.extend(step.skipped);
@@ -233,7 +234,10 @@ impl ProjectionStore for Models {
         let tells = row.is_live || self.is(ModelBug::AnnouncesWhatIsNotLive);
         let unannounced_after = tells.then_some(row.announced);
         if tells {
-            row.announced = row.announced.max(step.to.position());
+            row.announced = match self.bug {
+                Some(ModelBug::PassesOverAGap) => step.to,
+                _ => announced,
+            };
         }
         self.commit(database).await;
         Ok(Stepped::Applied { unannounced_after })
@@ -255,7 +259,7 @@ impl ProjectionStore for Models {
         }
         row.is_live &= !self.is(ModelBug::ForgetsWhatIsLiveAtAReset);
         if self.is(ModelBug::AnnouncesAgainAfterAReset) {
-            row.announced = Position::ZERO;
+            row.announced = Cursor::START;
         }
         self.commit(database).await;
         Ok(())
@@ -271,7 +275,7 @@ impl ProjectionStore for Models {
         let Some(mut own) = database.rows.get(id).cloned() else {
             return Err(Error::never_projected(id));
         };
-        let mut announced = own.checkpoint.position();
+        let mut announced = own.checkpoint;
         let is_live =
             |(other, row): &(&ProjectionId, &mut Row)| other.name() == id.name() && row.is_live;
         if let Some((former, row)) = database.rows.iter_mut().find(is_live) {
@@ -279,11 +283,25 @@ impl ProjectionStore for Models {
                 return Ok(former.version());
             }
             row.is_live = false;
-            announced = announced.max(row.announced);
+            if !self.is(ModelBug::CountsWhatIsStoredAsAnnounced) || announced < row.announced {
+                announced = row.announced;
+            }
         }
         (own.is_live, own.announced) = (true, announced);
         database.rows.insert(id.clone(), own);
         Ok(id.version())
+    }
+
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        let database = self.locked();
+        Ok(database.rows.get(id).filter(|row| row.is_live).map(|row| row.announced))
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        let mut database = self.locked();
+        let row = database.rows.get_mut(id);
+        let row = row.filter(|row| row.is_live && row.announced == from);
+        Ok(row.map(|row| row.announced = to).is_some())
     }
 
     async fn dead_letters(

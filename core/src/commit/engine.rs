@@ -200,7 +200,9 @@ impl<D: Driver> Engine<D> {
             }
             // A lock that others hold is no append's fault.
             Err(Failure::Work(error)) if appends > 1 && error.kind() != ErrorKind::Busy => {
-                logged(|| warn!(%error, appends, "a group of appends failed: trying each half of it"));
+                logged(
+                    || warn!(%error, appends, "a group of appends failed: trying each half of it"),
+                );
                 let mut first: Vec<_> = batches.into_iter().flat_map(Batch::into_pending).collect();
                 let second = first.split_off(appends / 2);
                 vec![second, first]

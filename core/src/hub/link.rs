@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
 use super::{Subscribe, Subscription};
-use crate::{Cursor, Result};
+use crate::{Cursor, Page, Read, Result};
 
 /// What a task holds that follows the log for as long as the hub runs: not the
 /// hub itself, so that dropping its last handle ends the task.
@@ -39,7 +39,11 @@ impl HubLink {
         self.shared.tip()
     }
 
-    pub(crate) async fn head(&self) -> Result<Cursor> {
+    pub(crate) async fn head(self) -> Result<Cursor> {
         self.shared.store.head().await
+    }
+
+    pub(crate) async fn read(self, read: Read) -> Result<Page> {
+        self.shared.store.read(read).await
     }
 }

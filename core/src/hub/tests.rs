@@ -418,10 +418,10 @@ async fn a_hub_whose_tail_cannot_read_says_so() {
     assert!(hub.is_following());
     while hub.is_following() {
         store.reads_fail.store(true, Ordering::Relaxed);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     while !hub.is_following() {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     hub.shutdown().await;
     assert!(!hub.is_following());

@@ -28,7 +28,7 @@ struct Model<S> {
     checkpoint: Cursor,
     is_live: bool,
     /// Up to where events were announced, if it is the live one.
-    announced: Position,
+    announced: Cursor,
     dead_letters: Vec<DeadLetter>,
 }
 
@@ -38,7 +38,7 @@ impl<S: Default> Model<S> {
             state: Arc::default(),
             checkpoint: Cursor::START,
             is_live: false,
-            announced: Position::ZERO,
+            announced: Cursor::START,
             dead_letters: Vec::new(),
         }
     }
@@ -112,12 +112,13 @@ where
         if model.checkpoint != step.from {
             return Ok(Stepped::Lost(model.checkpoint));
         }
+        let announced = step.announced_after(model.announced);
         model.state = Arc::new(state);
         model.checkpoint = step.to;
         model.dead_letters.extend(step.skipped);
         let unannounced_after = model.is_live.then_some(model.announced);
         if model.is_live {
-            model.announced = model.announced.max(step.to.position());
+            model.announced = announced;
         }
         Ok(Stepped::Applied { unannounced_after })
     }
@@ -152,18 +153,29 @@ where
         }
         let former =
             models.iter_mut().find(|(other, model)| other.name() == id.name() && model.is_live);
-        let mut announced = Position::ZERO;
+        let mut announced = None;
         if let Some((former, model)) = former {
             if former.version() >= id.version() {
                 return Ok(former.version());
             }
             model.is_live = false;
-            announced = model.announced;
+            announced = Some(model.announced);
         }
         let model = models.get_mut(id).expect("it was there just now");
         model.is_live = true;
-        model.announced = announced.max(model.checkpoint.position());
+        model.announced = announced.unwrap_or(model.checkpoint);
         Ok(id.version())
+    }
+
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        let models = self.locked();
+        Ok(models.get(id).filter(|model| model.is_live).map(|model| model.announced))
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        let mut models = self.locked();
+        let model = models.get_mut(id).filter(|model| model.is_live && model.announced == from);
+        Ok(model.map(|model| model.announced = to).is_some())
     }
 
     async fn dead_letters(

@@ -53,11 +53,13 @@ impl ProjectionBuilder {
     /// What to do because of events once they are in the read model of the
     /// live version: send a mail, tell another service.
     ///
-    /// Each event comes **at most once**, whatever versions, resets, workers
-    /// and restarts there are: never those that were there before the
-    /// projection was first complete, and not those that were committed when
-    /// the program ended before this was done. What must not be left out
-    /// belongs into the read model, as an outbox.
+    /// Each event comes **once**, whatever versions, resets and workers there
+    /// are: what one version has not told when another takes its place, that
+    /// one tells. Never those that were there before the projection was first
+    /// complete; and not those of the step after which the program ended before
+    /// this was done. What must not be left out belongs into the read model, as
+    /// an outbox. If the log is replaced, as by a restore, and the read models
+    /// are not, what the new log has when that is noticed is not told.
     ///
     /// The projection goes on when the future is done. A panic is logged.
     pub fn after<F, D>(mut self, tell: F) -> Self

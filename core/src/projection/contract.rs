@@ -36,9 +36,11 @@ use crate::{Cursor, DeadLetter, Position, Projection, ProjectionId, Result, Step
 /// 7. **Versions** share nothing but their name \[`versions_are_apart`\], and
 ///    only a higher one takes the place of the live one
 ///    \[`only_a_higher_version_becomes_live`\].
-/// 8. **Announced at most once.** A position is told as unannounced to one
-///    step of the live version only, whatever versions, resets and workers
-///    there are \[`an_event_is_announced_at_most_once`\].
+/// 8. **Announced once.** A position is told as unannounced to one step of the
+///    live version only, whatever versions, resets and workers there are
+///    \[`an_event_is_announced_at_most_once`\]; and what the version before has
+///    not announced when another one takes its place is left to that one
+///    \[`every_event_is_announced_once`\].
 ///
 /// *If the read models outlive the store*
 ///
@@ -112,8 +114,8 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     async fn live(&self, name: &str) -> Result<Option<u32>>;
 
     /// Makes this version the live one if none is or a lower one is, in one
-    /// transaction: events up to its checkpoint, and those that the version
-    /// before has announced, count as announced. Returns the version that is
+    /// transaction. What the version before has announced counts as announced; if
+    /// there was none, events up to the checkpoint. Returns the version that is
     /// live now.
     ///
     /// # Errors
@@ -121,6 +123,23 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// As [`step`](Self::step), and [`Invalid`](crate::ErrorKind::Invalid) if this version has
     /// never made a step.
     async fn make_live(&self, id: &ProjectionId) -> Result<u32>;
+
+    /// Up to where events were announced, by whatever version of this name;
+    /// `None` if this version is not the live one.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Self::checkpoint).
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>>;
+
+    /// Counts events up to `to` as announced if this version is the live one and
+    /// they did up to `from`, in one transaction; tells whether it did. `to` may
+    /// be before `from`, if the log is another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool>;
 
     /// The events that this read model passed over, after this position, in
     /// the order of the log: at most `limit`, and at most 1,000.

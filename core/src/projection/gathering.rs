@@ -40,12 +40,12 @@ impl Task {
             if batch.events.is_empty() {
                 self.is_at(self.checkpoint(), batch.to);
             }
-            if *reach == Reach::Live && !batch.is_full(self.bounds) && has_everything(subscription) {
+            if *reach == Reach::Live && !batch.is_full(self.bounds) && has_everything(subscription)
+            {
                 *reach = Reach::AtHead;
                 batch.is_at_head = true;
             }
-            let has_all =
-                batch.is_at_head || (*reach == Reach::AtHead && !batch.events.is_empty());
+            let has_all = batch.is_at_head || (*reach == Reach::AtHead && !batch.events.is_empty());
             if has_all || batch.is_full(self.bounds) || batch.is_due() {
                 return Ok(batch);
             }

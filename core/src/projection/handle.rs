@@ -93,7 +93,7 @@ impl ProjectionHandle {
     ///
     /// Has no effects.
     pub async fn lag(&self) -> Result<u64> {
-        let head = self.hub.head().await?;
+        let head = self.hub.clone().head().await?;
         Ok(Progress { head, ..self.progress.borrow().clone() }.behind())
     }
 

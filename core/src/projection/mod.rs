@@ -1,6 +1,7 @@
 //! Read models: what the events of a log amount to, kept beside a checkpoint,
 //! and what drives them.
 
+mod announcing;
 mod batch;
 mod builder;
 mod command;

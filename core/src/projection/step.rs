@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 
 use crate::supervise::text_of;
-use crate::{BoxError, Cursor, DeadLetter, Error, Event, Position, Projection, Result};
+use crate::{BoxError, Cursor, DeadLetter, Error, Event, Projection, Result};
 
 /// Events for a read model, and how far the checkpoint moves with them.
 ///
@@ -35,6 +35,16 @@ impl Step {
     #[must_use]
     pub fn skip(from: Cursor, skipped: DeadLetter) -> Self {
         Self { from, to: skipped.cursor, events: Vec::new(), skipped: Some(skipped) }
+    }
+
+    /// Up to where events count as announced after this step of the live version,
+    /// if they did up to `announced` before. For backends.
+    ///
+    /// A step that begins beyond leaves a gap to [`ProjectionStore::announce`](crate::ProjectionStore::announce).
+    #[must_use]
+    pub fn announced_after(&self, announced: Cursor) -> Cursor {
+        let has_gap = announced.position() < self.from.position();
+        if has_gap || announced.position() >= self.to.position() { announced } else { self.to }
     }
 
     /// Checks what can be known without the store. Every store calls this
@@ -110,10 +120,12 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 pub enum Stepped {
     /// The events were applied and the checkpoint is at the step's end.
     Applied {
-        /// If this version is the live one: the position after which the
-        /// step's events have not been announced before, by no version of this
-        /// name. They count as announced from now on.
-        unannounced_after: Option<Position>,
+        /// If this version is the live one: up to where events had been
+        /// announced before, by whatever version of this name. If that is not
+        /// before the step, those of its events that come later count as
+        /// announced from now on; if it is before, none does until they are
+        /// [announced](crate::ProjectionStore::announce).
+        unannounced_after: Option<Cursor>,
     },
     /// The checkpoint was not where the step begins: it is here. Nothing was
     /// written.

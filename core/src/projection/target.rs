@@ -17,6 +17,8 @@ pub(super) trait Target: Send + Sync {
     async fn reset(&self) -> Result<()>;
     async fn live(&self) -> Result<Option<u32>>;
     async fn make_live(&self) -> Result<u32>;
+    async fn announced(&self) -> Result<Option<Cursor>>;
+    async fn announce(&self, from: Cursor, to: Cursor) -> Result<bool>;
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>>;
 }
 
@@ -63,6 +65,14 @@ impl<Tx: Send + 'static> Target for Pair<Tx> {
 
     async fn make_live(&self) -> Result<u32> {
         self.store.make_live(&self.id).await
+    }
+
+    async fn announced(&self) -> Result<Option<Cursor>> {
+        self.store.announced(&self.id).await
+    }
+
+    async fn announce(&self, from: Cursor, to: Cursor) -> Result<bool> {
+        self.store.announce(&self.id, from, to).await
     }
 
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>> {

@@ -133,6 +133,7 @@ impl Task {
         self.is_built = checkpoint != Cursor::START && (self.is_built || is_in_use);
         self.is_at(checkpoint, checkpoint);
         self.tell_behind();
+        self.announce_missing().await?;
         if checkpoint == Cursor::START {
             // Queries find its tables also if nothing ever happens.
             let prepared = self.step(Step::new(checkpoint, checkpoint, Vec::new())).await?;
@@ -171,6 +172,7 @@ impl Task {
             let live = self.try_on(|target| target.make_live()).await?;
             self.progress.send_modify(|progress| progress.live = Some(live));
             info!(projection = %self.target.id(), live, "a read model is complete");
+            self.announce_missing().await?;
         }
         self.is_built = true;
         self.tell(Status::CaughtUp);

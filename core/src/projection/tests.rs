@@ -253,3 +253,132 @@ async fn changes_that_nobody_looks_at_are_told_as_one() {
     let cursor = append(&hub, "FlightDelayed", 1).await;
     assert!(changes.any(|progress| std::future::ready(progress.position == cursor)).await);
 }
+
+/// Notes the positions of what is told.
+fn noted(told: &Arc<Mutex<Vec<u64>>>) -> impl Fn(Vec<Event>) -> std::future::Ready<()> + use<> {
+    let told = Arc::clone(told);
+    move |events| {
+        told.lock().unwrap().extend(events.iter().map(|event| event.position().get()));
+        std::future::ready(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_after_the_log_was_restored_is_told() {
+    let (store, models) = (crate::MemoryStore::new(), Models::new());
+    let hub = Hub::builder(store.clone(), crate::LocalBus::new()).start().await.unwrap();
+    append(&hub, "FlightDelayed", 2).await;
+    let backup = store.snapshot();
+    let told = Arc::default();
+    let board = hub.project(Board::new(1), models).after(noted(&told)).start().unwrap();
+    board.wait_live().await.unwrap();
+    let cursor = append(&hub, "FlightDelayed", 10).await;
+    board.wait_for(cursor).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*told.lock().unwrap(), (3..=12).collect::<Vec<_>>());
+
+    store.restore(&backup);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    board.reset().await.unwrap();
+    let cursor = append(&hub, "FlightDelayed", 5).await;
+    board.wait_for(cursor).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(told.lock().unwrap()[10..], [3, 4, 5, 6, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_without_a_hook_leaves_nothing_to_the_next_one() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let one = hub.project(Board::new(1), models.clone()).start().unwrap();
+    one.wait_live().await.unwrap();
+    one.shutdown().await;
+    append(&hub, "FlightDelayed", 3).await;
+    let two = hub.project(Board::new(2), models.clone()).start().unwrap();
+    two.wait_live().await.unwrap();
+    let told = Arc::default();
+    let three = hub.project(Board::new(3), models).after(noted(&told)).start().unwrap();
+    three.wait_live().await.unwrap();
+    let cursor = append(&hub, "FlightDelayed", 1).await;
+    three.wait_for(cursor).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*told.lock().unwrap(), [4]);
+}
+
+/// A store of read models whose next calls panic.
+#[derive(Debug)]
+struct Panics(Models, std::sync::atomic::AtomicUsize);
+
+impl Panics {
+    fn panic_if_told_to(&self) {
+        let one_less = |left: usize| left.checked_sub(1);
+        let told = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+        assert!(!told, "the store panics, on purpose");
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for Panics {
+    type Tx = usize;
+
+    async fn checkpoint(&self, id: &crate::ProjectionId) -> crate::Result<Cursor> {
+        self.panic_if_told_to();
+        self.0.checkpoint(id).await
+    }
+
+    async fn step(
+        &self,
+        projection: &Arc<dyn Projection<Tx = usize>>,
+        step: Step,
+    ) -> crate::Result<Stepped> {
+        self.panic_if_told_to();
+        self.0.step(projection, step).await
+    }
+
+    async fn reset(&self, projection: &Arc<dyn Projection<Tx = usize>>) -> crate::Result<()> {
+        self.0.reset(projection).await
+    }
+
+    async fn live(&self, name: &str) -> crate::Result<Option<u32>> {
+        self.0.live(name).await
+    }
+
+    async fn make_live(&self, id: &crate::ProjectionId) -> crate::Result<u32> {
+        self.0.make_live(id).await
+    }
+
+    async fn announced(&self, id: &crate::ProjectionId) -> crate::Result<Option<Cursor>> {
+        self.0.announced(id).await
+    }
+
+    async fn announce(
+        &self,
+        id: &crate::ProjectionId,
+        from: Cursor,
+        to: Cursor,
+    ) -> crate::Result<bool> {
+        self.0.announce(id, from, to).await
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &crate::ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> crate::Result<Vec<DeadLetter>> {
+        self.0.dead_letters(id, after, limit).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does() {
+    let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let store = Arc::new(Panics(models.clone(), 2.into()));
+    let board = hub.project_of(Arc::new(Board::new(1)), Arc::clone(&store) as _);
+    let board = board.start().unwrap();
+    board.wait_live().await.unwrap();
+    store.1.store(3, Ordering::SeqCst);
+    let cursor = append(&hub, "FlightDelayed", 5).await;
+    board.wait_for(cursor).await.unwrap();
+    assert_eq!(models.state(board.id()).as_deref(), Some(&5));
+}

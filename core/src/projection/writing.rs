@@ -7,7 +7,6 @@ use super::interruption::{Interruption, Outcome};
 use super::narrowing::Narrowing;
 use super::task::Task;
 use super::{Status, Step, Stepped};
-use crate::supervise::{logged, unwound};
 use crate::{BoxError, DeadLetter, Error, ErrorKind, Event};
 
 /// Retries of a guilty event come no later after each other.
@@ -84,7 +83,7 @@ impl Task {
 
     /// Makes a step from where it is. The inner error is the projection's own.
     pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
-        let (to, count) = (step.to, step.events.len());
+        let (from, to, count) = (step.from, step.to, step.events.len());
         let events = if self.after.is_some() { step.events.clone() } else { Vec::new() };
         match self.try_on(move |target| target.step(step.clone())).await? {
             Stepped::Failed(error) => Ok(Err(error)),
@@ -95,8 +94,11 @@ impl Task {
                 });
                 self.is_at(to, to);
                 match unannounced_after {
+                    Some(after) if after.position() < from.position() => {
+                        self.announce_missing().await?;
+                    }
                     Some(after) => {
-                        let is_new = |event: &Event| event.position() > after;
+                        let is_new = |event: &Event| event.position() > after.position();
                         self.announce(events.into_iter().filter(is_new).collect()).await;
                     }
                     // Another version has taken its place.
@@ -106,15 +108,6 @@ impl Task {
                     None => {}
                 }
                 Ok(Ok(()))
-            }
-        }
-    }
-
-    async fn announce(&self, events: Vec<Event>) {
-        if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty()) {
-            if let Err(error) = unwound(async { after(events).await }).await {
-                let id = self.target.id();
-                logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
             }
         }
     }

@@ -10,6 +10,7 @@ use downlink::{
     ContentType, ErrorKind, EventStore, Filter, FilterItem, Position, ProjectionId,
     ProjectionStore, Read,
 };
+use downlink_sqlite_schema::FORMAT;
 
 use crate::support::driver::{self, Options, Store};
 use crate::support::{Place, all, append, chain, copy, stored};
@@ -18,6 +19,12 @@ use crate::support::{Place, all, append, chain, copy, stored};
 /// types, and a projection, which release 0.1 wrote.
 const FORMAT_1: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-1.sqlite");
+
+/// The same log as a later release migrated it, with the projection live.
+const FORMAT_2: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-2.sqlite");
+
+const FORMAT_OF: &str = "SELECT value FROM downlink_meta WHERE name = 'format'";
 
 /// How release 0.1 stored an event.
 const APPEND_OF_1: [&str; 2] = [
@@ -59,9 +66,35 @@ async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() 
     assert_eq!(stored(&store, "flight-UA0", 1).await.first.get(), 61);
     assert!(store.verify().await.unwrap().is_sound());
     store.close().await;
-    assert_eq!(number(&place, "PRAGMA user_version"), 2);
+    assert_eq!(number(&place, "PRAGMA user_version"), FORMAT);
     let store = place.open().await;
     assert_eq!(all(&store).await.events.len(), 61);
+}
+
+#[tokio::test]
+async fn what_was_announced_is_known_after_a_migration() {
+    let (board, elsewhere) = (ProjectionId::new("board", 1).unwrap(), "000000000000003c-31f1a8d8");
+    let in_a_rebuild = "UPDATE downlink_projections SET checkpoint = '0000000000000000-00000000'";
+    for (damage, announced) in [
+        ("", elsewhere),
+        // Of no log: it is replaced by the end of the log, as one of another log is.
+        (in_a_rebuild, "000000000000003c-00000000"),
+    ] {
+        let place = Place::new();
+        copy(Path::new(FORMAT_2), &place.path);
+        place.sql().execute_batch(damage).unwrap();
+        let store = place.open().await;
+        assert_eq!(number(&place, FORMAT_OF), FORMAT);
+        let found = store.announced(&board).await.unwrap().unwrap();
+        assert_eq!(found.to_string(), announced);
+        let head = store.head().await.unwrap();
+        assert!(store.announce(&board, found, head).await.unwrap());
+        assert_eq!(store.announced(&board).await.unwrap(), Some(head));
+        assert!(store.verify().await.unwrap().is_sound());
+        store.close().await;
+        let store = place.open().await;
+        assert_eq!(all(&store).await.events.len(), 60);
+    }
 }
 
 /// What a process of release 0.1 does that has the file open.
@@ -132,7 +165,7 @@ async fn a_log_lives_in_a_database_of_an_application_when_asked() {
     assert_eq!(number(&place, "PRAGMA application_id"), 7);
     assert_eq!(number(&place, "PRAGMA user_version"), 40);
     assert_eq!(number(&place, "SELECT count(*) FROM gates"), 2);
-    assert_eq!(number(&place, "SELECT value FROM downlink_meta WHERE name = 'format'"), 2);
+    assert_eq!(number(&place, FORMAT_OF), FORMAT);
     // It has to be asked for each time, so that no other program opens it by accident.
     assert_eq!(driver::open(&place.path).await.unwrap_err().kind(), ErrorKind::Invalid);
     let store = options.open(&place.path).await.unwrap();

@@ -68,7 +68,7 @@ async fn a_database_of_something_else_is_left_alone() {
 async fn a_newer_version_is_refused() {
     let place = Place::new();
     place.open().await.close().await;
-    let newer = "UPDATE downlink_meta SET value = 3 WHERE name = 'format'; PRAGMA user_version = 3";
+    let newer = "UPDATE downlink_meta SET value = 4 WHERE name = 'format'; PRAGMA user_version = 4";
     place.sql().execute_batch(newer).unwrap();
     let error = driver::open(&place.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -82,7 +82,13 @@ impl State {
         (self.reads, self.forgotten)
     }
 
-    pub(super) fn add(&mut self, filter: Arc<Filter>, from: Cursor, number: u64, reading: &Reading) {
+    pub(super) fn add(
+        &mut self,
+        filter: Arc<Filter>,
+        from: Cursor,
+        number: u64,
+        reading: &Reading,
+    ) {
         let reading = reading.downgrade().expect("it was not polled");
         let drawer = self.drawers.entry(filter).or_default();
         drawer.readings.insert(from, UnderWay { number, reading });

@@ -1,0 +1,103 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use downlink::{Event, Hub, Position, ProjectionHandle};
+
+use super::Projections;
+use super::sample::Sample;
+use super::stage::Scene;
+use crate::tasks;
+
+/// Writes of two versions whose order is tried: each of them is the one's or
+/// the other's.
+const WRITES: u32 = 5;
+
+/// **Law P7,** of what is done once for each event, in every order of what two
+/// versions write. While one version lags behind, the next takes its place: each
+/// event since the first was complete is announced once, by one of them; also if
+/// the first is ended before it gets there.
+pub async fn every_event_is_announced_once(stage: &Projections) {
+    for order in 0..1 << WRITES {
+        for ends in [false, true] {
+            let scene = stage.open().await;
+            take_over(&scene, order, ends).await;
+        }
+    }
+}
+
+async fn take_over(scene: &Scene, order: u32, ends: bool) {
+    let (one, two) = (Sample::new("board", 1), Sample::new("board", 2));
+    let hub = scene.hub().await;
+    let told = Told::default();
+    scene.append(2).await;
+    let first = told.start(scene, &hub, &one);
+    soon(first.wait_live()).await.expect("a complete read model");
+    let history = scene.log().await;
+
+    let turns = (0..WRITES).map(|write| if order >> write & 1 == 0 { &one } else { &two });
+    scene.faults().order(turns.map(|sample| sample.id.clone()));
+    scene.append(3).await;
+    let second = told.start(scene, &hub, &two);
+    if ends {
+        // No step is under way then, whose events it may be the last to know.
+        soon(first.pause()).await.expect("a pause");
+        first.shutdown().await;
+    }
+    soon(second.wait_live()).await.expect("a complete read model");
+    let last = scene.append(2).await.cursor;
+    soon(second.wait_for(last)).await.expect("the second version to go on");
+
+    let log = scene.log().await;
+    let expected: Vec<_> = log[history.len()..].iter().map(Event::position).collect();
+    told.until(expected.len()).await;
+    first.shutdown().await;
+    second.shutdown().await;
+    let told = told.positions();
+    assert!(
+        told == expected,
+        "the events at {expected:?} were announced as {told:?}, in the order {order:0b} of writes: \
+         what a version has not announced when another takes its place is left to that one"
+    );
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tasks::soon("a projection does not go on", future).await
+}
+
+/// The positions of the events that were announced.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<Position>>>);
+
+impl Told {
+    fn start(&self, scene: &Scene, hub: &Hub, sample: &Sample) -> ProjectionHandle {
+        let told = self.clone();
+        let tell = move |events: Vec<Event>| {
+            let told = told.clone();
+            async move { told.add(&events) }
+        };
+        let builder = scene.model(sample).project(hub).batch(1, usize::MAX).after(tell);
+        builder.start().expect("a projection to start")
+    }
+
+    fn add(&self, events: &[Event]) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(events.iter().map(Event::position));
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.sort_unstable();
+        told
+    }
+
+    /// What comes before `after` is done is in the read model already.
+    async fn until(&self, count: usize) {
+        let enough = async {
+            while self.positions().len() < count {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let what = "an event is announced by no version: what a version has not announced when \
+                    another takes its place is left to that one";
+        tasks::soon(what, enough).await;
+    }
+}
