@@ -107,6 +107,9 @@ impl Driver {
         let connection = self.slot.opened()?;
         let outcome = match execute(connection, sql::COMMIT) {
             Ok(()) => {
+                if let Err(error) = self.slot.check_committed() {
+                    return Ok(CommitOutcome::Unknown(error));
+                }
                 self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.is_begun) = (None, false);

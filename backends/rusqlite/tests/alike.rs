@@ -23,6 +23,9 @@ mod querying;
 mod replaced;
 mod support;
 mod taking;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/torn.rs"]
+mod torn;
 #[path = "../../sqlite-schema/tests/driver/transacting.rs"]
 mod transacting;
 #[path = "../../sqlite-schema/tests/driver/turns.rs"]

@@ -13,6 +13,7 @@ mod indexing;
 mod job;
 pub mod links;
 pub mod many;
+mod names;
 pub mod number;
 mod options;
 pub mod packed;
@@ -36,7 +37,7 @@ pub use backup::{
     Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
 };
 pub use code::{explain, is_constraint, is_full};
-pub use database_file::{DatabaseFile, not_in_wal_mode};
+pub use database_file::{DatabaseFile, LEFT_OPEN, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};

@@ -189,6 +189,9 @@ impl commit::Driver for Driver {
         };
         match committed {
             Ok(()) => {
+                if let Err(error) = self.slot.check_committed() {
+                    return CommitOutcome::Unknown(error);
+                }
                 self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.open) = (None, Open::None);
