@@ -81,6 +81,18 @@ impl Slot {
         self.open.as_ref().map_or(Ok(()), |(files, _)| self.file.check_committed(files))
     }
 
+    /// Closes the connection that writes, after all others of the store, and leaves
+    /// everything in the database.
+    pub(crate) fn close_last(&mut self) {
+        if let Some((_, connection)) = &self.open
+            && self.check_committed().is_ok()
+            && let Err(error) = connection.execute_batch(schema::EMPTY_WAL)
+        {
+            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+        }
+        self.close();
+    }
+
     /// Gives the connection up, with whatever state it is in.
     pub(crate) fn close(&mut self) {
         let Some((files, connection)) = self.open.take() else { return };

@@ -1,8 +1,10 @@
 //! The steps of a transaction that writes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
@@ -37,11 +39,14 @@ pub(crate) struct Driver {
     turn: Option<Pass>,
     is_begun: bool,
     indexing: Indexing,
+    /// Disconnected when all readers of the store have closed.
+    readers: Receiver<Infallible>,
 }
 
 impl Driver {
-    /// Opens the log, or makes an empty one if there is no file.
-    pub(crate) fn open(file: Arc<File>) -> Result<Self> {
+    /// Opens the log, or makes an empty one if there is no file. It is closed after
+    /// those who hold the other end of `readers`.
+    pub(crate) fn open(file: Arc<File>, readers: Receiver<Infallible>) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
         let mut indexing = Indexing::new(file.options().index_lag());
@@ -56,6 +61,7 @@ impl Driver {
             turn: None,
             is_begun: false,
             indexing,
+            readers,
         })
     }
 
@@ -207,7 +213,9 @@ impl commit::Driver for Driver {
     }
 
     async fn close(mut self) {
-        self.slot.close();
+        // Connections that close at the same time leave the WAL to each other.
+        let _ = self.readers.recv();
+        self.slot.close_last();
     }
 }
 

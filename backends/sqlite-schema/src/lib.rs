@@ -48,7 +48,7 @@ pub use job::{check_head, not_open};
 pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use postings::Search;
-pub use pragma::{Pragmas, WAL};
+pub use pragma::{EMPTY_WAL, Pragmas, WAL};
 pub use projection::{
     ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,
 };

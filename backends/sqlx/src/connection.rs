@@ -90,6 +90,19 @@ impl Slot {
         }
     }
 
+    /// Closes the connection that writes, after all others of the store, and leaves
+    /// everything in the database.
+    pub(crate) async fn close_last(&mut self) {
+        let is_ours = self.check_committed().is_ok();
+        if let Some((_, connection)) = &mut self.open
+            && is_ours
+            && let Err(error) = run(connection, schema::EMPTY_WAL.into()).await
+        {
+            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+        }
+        self.close().await;
+    }
+
     /// Checks after a COMMIT that it went into the files that others open.
     pub(crate) fn check_committed(&self) -> Result<()> {
         self.open.as_ref().map_or(Ok(()), |(files, _)| self.file.check_committed(files))

@@ -21,6 +21,8 @@ mod querying;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
+#[path = "../../sqlite-schema/tests/driver/stopping.rs"]
+mod stopping;
 mod support;
 mod taking;
 #[cfg(unix)]
