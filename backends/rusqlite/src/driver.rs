@@ -13,9 +13,9 @@ use downlink_sqlite_schema::number::{
 };
 use downlink_sqlite_schema::{
     HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, check_head,
-    id_from_sql, not_open, sql,
+    id_from_sql, is_full, not_open, sql,
 };
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
@@ -226,7 +226,8 @@ fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
 /// A transaction that is still open, or whose last page did not fit the disk,
 /// was not committed. The outcome of any other that failed is unknown.
 fn is_certain(connection: &Connection, error: &rusqlite::Error) -> bool {
-    !connection.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    !connection.is_autocommit() || is_full(code)
 }
 
 /// A transaction that has begun.

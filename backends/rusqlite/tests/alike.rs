@@ -16,6 +16,9 @@ mod formats;
 mod indexing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/permissions.rs"]
+mod permissions;
 #[path = "../../sqlite-schema/tests/driver/querying.rs"]
 mod querying;
 #[cfg(unix)]

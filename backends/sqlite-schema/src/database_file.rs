@@ -6,6 +6,7 @@ use std::time::Duration;
 use downlink::{Error, ErrorKind, Result};
 
 use crate::names::check_names;
+use crate::permissions;
 use crate::{FileIdentity, FileOptions, Identity, OpenFile, OpenFiles, Seen, Setup, missing};
 
 /// The file of one store: where it is, how it is opened, and which one it was
@@ -104,13 +105,18 @@ impl<S: OpenFile> DatabaseFile<S> {
         files.check().map(drop)
     }
 
-    /// The file that the path names before a connection is opened to it.
+    /// The file that the path names before a connection is opened to it. If there is
+    /// none and one may be made, it is made, empty.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) if there is none and none may be made:
     /// a log that is gone is not an empty one.
     pub fn before_opening(&self, may_create: bool) -> Result<Option<FileIdentity>> {
+        if may_create {
+            // If it cannot be made, SQLite says why.
+            let _ = permissions::create(&self.path, self.options.file_mode());
+        }
         let before = FileIdentity::of(&self.path).ok().flatten();
         if before.is_none() && !may_create { Err(missing(&self.path)) } else { Ok(before) }
     }

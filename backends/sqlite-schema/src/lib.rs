@@ -17,6 +17,7 @@ mod names;
 pub mod number;
 mod options;
 pub mod packed;
+mod permissions;
 mod polling;
 pub mod postings;
 mod pragma;
