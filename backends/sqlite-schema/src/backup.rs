@@ -274,7 +274,9 @@ fn already_there(path: &Path) -> Error {
 
 fn refused(path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ErrorKind::StorageFull
+        }
         _ => ErrorKind::Unavailable,
     };
     Error::with_source(kind, format!("the backup {} cannot be stored", path.display()), error)

@@ -133,6 +133,11 @@ impl Slot {
 
     async fn connect(&self, may_create: bool) -> Result<SqliteConnection> {
         let (doing, options) = (self.file.opening(), self.file.options());
+        if self.file.path().to_str().is_none() {
+            let message =
+                format!("could not {doing}: sqlx takes only names in UTF-8, so rename it");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let connect = SqliteConnectOptions::new()
             .filename(self.file.path())
             .create_if_missing(may_create)
