@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, Setup};
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
-use crate::error::failed;
+use crate::error::{code_under, failed};
 use crate::store::File;
 use crate::tx::Tx;
 
@@ -111,7 +111,9 @@ impl Slot {
     fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, Tx)> {
         loop {
             let before = self.file.before_opening(may_create)?;
-            let connection = self.connect(may_create)?;
+            let connection = self
+                .connect(may_create)
+                .map_err(|error| self.file.cannot_open(code_under(&error), error))?;
             if let Some(files) = self.file.opened(before)? {
                 return Ok((files, connection));
             }
@@ -175,8 +177,8 @@ const STATEMENTS: usize = 64;
 /// due.
 fn prepare_file(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
     if connection.is_readonly(MAIN_DB).map_err(failed("look at the file"))? {
-        let message = "the file or its folder is read-only, and SQLite has to write in both";
-        return Err(Error::new(ErrorKind::Unavailable, message));
+        let read_only = ffi::Error::new(ffi::SQLITE_READONLY);
+        return Err(failed("write")(rusqlite::Error::SqliteFailure(read_only, None)));
     }
     // Nothing is changed before this tells that the log is or may be here.
     let setup = setup(connection, options, may_create)?;

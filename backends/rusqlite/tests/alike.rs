@@ -22,6 +22,9 @@ mod permissions;
 #[path = "../../sqlite-schema/tests/driver/querying.rs"]
 mod querying;
 #[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/refusing.rs"]
+mod refusing;
+#[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
 #[path = "../../sqlite-schema/tests/driver/stopping.rs"]

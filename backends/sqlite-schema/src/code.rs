@@ -30,19 +30,19 @@ pub fn explain(code: i32) -> (ErrorKind, &'static str) {
     }
 }
 
-const PERM: i32 = 3;
-const BUSY: i32 = 5;
-const LOCKED: i32 = 6;
-const READONLY: i32 = 8;
+pub(crate) const PERM: i32 = 3;
+pub(crate) const BUSY: i32 = 5;
+pub(crate) const LOCKED: i32 = 6;
+pub(crate) const READONLY: i32 = 8;
 /// SQLite tells only a full disk from the other causes. It writes to memory of the system, where a
 /// failing disk does not show before it is synced, so nearly always this is about room as well.
-const IOERR_WRITE: i32 = 10 | 3 << 8;
+const IOERR_WRITE: i32 = 0x030a;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
-const CANTOPEN: i32 = 14;
+pub(crate) const CANTOPEN: i32 = 14;
 const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
-const NOTADB: i32 = 26;
+pub(crate) const NOTADB: i32 = 26;
 
 /// Whether a transaction whose COMMIT failed with this code was not committed,
 /// whatever state it is in now: its last page, which makes it count, was not written.

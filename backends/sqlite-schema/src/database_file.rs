@@ -6,6 +6,7 @@ use std::time::Duration;
 use downlink::{Error, ErrorKind, Result};
 
 use crate::names::check_names;
+use crate::obstacle::obstacle;
 use crate::permissions;
 use crate::{FileIdentity, FileOptions, Identity, OpenFile, OpenFiles, Seen, Setup, missing};
 
@@ -68,6 +69,18 @@ impl<S: OpenFile> DatabaseFile<S> {
     #[must_use]
     pub fn opening(&self) -> String {
         format!("open {}", self.path.display())
+    }
+
+    /// Says what keeps a connection from being opened, of the code that SQLite gave and
+    /// of what the system knows. An error with another cause is left as it is.
+    #[must_use]
+    pub fn cannot_open(&self, code: i32, error: Error) -> Error {
+        match obstacle(&self.path, code) {
+            Some((kind, what)) => {
+                Error::with_source(kind, format!("could not {}: {what}", self.opening()), error)
+            }
+            None => error,
+        }
     }
 
     /// Refuses to write or to follow a file that another program could open by

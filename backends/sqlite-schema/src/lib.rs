@@ -15,6 +15,7 @@ pub mod links;
 pub mod many;
 mod names;
 pub mod number;
+mod obstacle;
 mod options;
 pub mod packed;
 mod permissions;

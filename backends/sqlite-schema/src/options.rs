@@ -189,14 +189,16 @@ impl<S: OpenFile> Options<S> {
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:` and the empty path, for a file that belongs
-    ///   to another application (see [`Options::with_application_database`]) or to a newer
+    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:`, the empty path and a folder, for a file that
+    ///   belongs to another application (see [`Options::with_application_database`]) or to a newer
     ///   release, for a database that cannot have a log, and for a file with a second name (a hard
     ///   link, or on Linux a mount of the file alone), by which others would have another log;
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file or its folder cannot be opened or
     ///   not be written;
     /// - [`Busy`](ErrorKind::Busy) if another program holds the lock past the deadline;
     /// - [`Corrupt`](ErrorKind::Corrupt) if the file is not a SQLite database.
+    ///
+    /// Each says which file or folder is in the way, whose it is, and what to do.
     ///
     /// # Cancel safety
     ///

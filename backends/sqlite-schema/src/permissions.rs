@@ -20,7 +20,7 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<()> {
     }
     match new(&named(path), mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
+        created => created.map(drop),
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::time::sleep;
 
-use crate::error::failed;
+use crate::error::{code_under, failed};
 use crate::guard::Guard;
 use crate::row::{column, missing};
 use crate::store::File;
@@ -124,7 +124,10 @@ impl Slot {
     async fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, SqliteConnection)> {
         loop {
             let before = self.file.before_opening(may_create)?;
-            let connection = self.connect(may_create).await?;
+            let connection = self
+                .connect(may_create)
+                .await
+                .map_err(|error| self.file.cannot_open(code_under(&error), error))?;
             if let Some(files) = self.file.opened(before)? {
                 return Ok((files, connection));
             }

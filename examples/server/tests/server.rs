@@ -247,11 +247,11 @@ fn mistakes_are_told_with_what_to_do() {
     let serve = |path: &Path| {
         fails(&["--store", &format!("rusqlite:{}", path.display()), "--listen", "127.0.0.1:0"])
     };
-    assert!(serve(taken.path()).contains("is a directory: name a file in it"));
+    assert!(serve(taken.path()).contains("is a folder: name a file in it"));
     let text = taken.path().join("flights.txt");
     std::fs::write(&text, "no database ".repeat(100)).unwrap();
     let other = serve(&text);
-    assert!(other.contains("name another file, or move this one away"), "{other}");
+    assert!(other.contains("name another, or move this one away"), "{other}");
     assert!(other.matches("not a").count() == 1, "{other}");
 }
 
