@@ -45,7 +45,7 @@ async fn stop(place: &Place, is_bus_last: bool) -> usize {
     } else {
         tokio::join!(store.close(), bus.close());
     }
-    let late = join_all(appends).await.into_iter().filter(Result::is_ok).count();
+    let late = join_all(appends).await.into_iter().flatten().count();
     join_all(under_way).await;
     3 + late
 }
