@@ -21,7 +21,8 @@ impl RusqliteStore {
     /// model as it was then. It is written under another name beside `path`
     /// (`flights-backup.db.partial-…`, which a crash leaves there),
     /// [verified](Self::verify), stored by the disk, and only then given its
-    /// name. It is one file without sidecars, and opens as a store.
+    /// name. It is one file without sidecars, with the mode of the database, and opens
+    /// as a store.
     ///
     /// It has a connection of its own, so reads and live delivery do not wait
     /// for it, and it rests as long as it works, so writers are slowed down a
@@ -72,8 +73,8 @@ impl RusqliteStore {
     where
         F: FnMut(BackupProgress) + Send + 'static,
     {
-        let files = BackupFiles::new(absolute(path.as_ref())?)?;
         let file = Arc::clone(self.file());
+        let files = BackupFiles::new(absolute(path.as_ref())?, file.path())?;
         let (waiting, abandoned) = Waiting::new();
         let (answer, answered) = oneshot::channel();
         let work = move || drop(answer.send(make(&file, files, progress, &abandoned)));

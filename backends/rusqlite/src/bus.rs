@@ -74,7 +74,8 @@ impl RusqliteBus {
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log;
+    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log, or has another name (see
+    ///   [`Options::open`](crate::Options::open));
     /// - [`Unavailable`](ErrorKind::Unavailable) if it is not there or cannot be opened;
     /// - [`Busy`](ErrorKind::Busy) if another program keeps all others out;
     /// - [`Corrupt`](ErrorKind::Corrupt) if it is not a SQLite database.
@@ -99,8 +100,10 @@ impl RusqliteBus {
         let path = absolute(path.as_ref())?;
         let local = LocalBus::new();
         let poller = if options.is_polling() {
+            let file = File::existing(path);
+            file.check_names()?;
             let poller = Poller {
-                slot: Slot::new(Arc::new(File::existing(path)), Role::Reader),
+                slot: Slot::new(Arc::new(file), Role::Reader),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, Setup};
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
-use crate::error::failed;
+use crate::error::{code_under, failed};
 use crate::store::File;
 use crate::tx::Tx;
 
@@ -29,7 +29,8 @@ pub(crate) enum Role {
 pub(crate) struct Slot {
     file: Arc<File>,
     role: Role,
-    open: Option<(Tx, OpenFiles)>,
+    /// The files are given up before the connection is closed.
+    open: Option<(Arc<OpenFiles>, Tx)>,
 }
 
 /// The connection, and whether it is another one than the last time.
@@ -45,6 +46,7 @@ impl Slot {
 
     /// Opens the log, or makes an empty one if there is no file.
     pub(crate) fn create(&mut self) -> Result<()> {
+        self.file.check_names()?;
         self.open = Some(self.open_same(true)?);
         Ok(())
     }
@@ -52,7 +54,7 @@ impl Slot {
     /// The connection to the file that the path names now. If there is none,
     /// none is made: a log that is gone is not an empty one.
     pub(crate) fn current(&mut self) -> Result<Current<'_>> {
-        if let Some((_, files)) = &self.open
+        if let Some((files, _)) = &self.open
             && self.file.is_replaced(files)?
         {
             tracing::warn!(path = %self.file.path().display(), "the file was replaced: opening the new one");
@@ -63,30 +65,57 @@ impl Slot {
             self.file.check_last()?;
             self.open = Some(self.open_same(false)?);
         }
-        let (connection, _) = self.open.as_mut().expect("it was opened just now");
+        let (_, connection) = self.open.as_mut().expect("it was opened just now");
         Ok(Current { connection, is_new })
     }
 
     /// The connection of the transaction that was begun on it.
     pub(crate) fn opened(&mut self) -> Result<&mut Tx> {
-        self.open.as_mut().map(|(connection, _)| connection).ok_or_else(|| {
+        self.open.as_mut().map(|(_, connection)| connection).ok_or_else(|| {
             Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
         })
     }
 
+    /// Checks after a COMMIT that it went into the files that others open.
+    pub(crate) fn check_committed(&self) -> Result<()> {
+        self.open.as_ref().map_or(Ok(()), |(files, _)| self.file.check_committed(files))
+    }
+
+    /// Closes the connection that writes, after all others of the store, and leaves
+    /// everything in the database.
+    pub(crate) fn close_last(&mut self) {
+        if let Some((_, connection)) = &self.open
+            && self.check_committed().is_ok()
+            && let Err(error) = connection.execute_batch(schema::EMPTY_WAL)
+        {
+            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+        }
+        self.close();
+    }
+
     /// Gives the connection up, with whatever state it is in.
     pub(crate) fn close(&mut self) {
-        self.open = None;
+        let Some((files, connection)) = self.open.take() else { return };
+        let is_safe = !files.are_others_there();
+        drop(files);
+        if is_safe {
+            drop(connection);
+        } else {
+            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
+            std::mem::forget(connection);
+        }
     }
 
     /// Opens the file that the path names before and after, so that the
     /// identity is that of the file which was opened.
-    fn open_same(&self, may_create: bool) -> Result<(Tx, OpenFiles)> {
+    fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, Tx)> {
         loop {
             let before = self.file.before_opening(may_create)?;
-            let connection = self.connect(may_create)?;
+            let connection = self
+                .connect(may_create)
+                .map_err(|error| self.file.cannot_open(code_under(&error), error))?;
             if let Some(files) = self.file.opened(before)? {
-                return Ok((connection, files));
+                return Ok((files, connection));
             }
         }
     }
@@ -136,14 +165,20 @@ impl Slot {
     }
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 const STATEMENTS: usize = 64;
 
 /// Refuses what cannot have our log, and makes or migrates it where that is
 /// due.
 fn prepare_file(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
     if connection.is_readonly(MAIN_DB).map_err(failed("look at the file"))? {
-        let message = "the file or its folder is read-only, and SQLite has to write in both";
-        return Err(Error::new(ErrorKind::Unavailable, message));
+        let read_only = ffi::Error::new(ffi::SQLITE_READONLY);
+        return Err(failed("write")(rusqlite::Error::SqliteFailure(read_only, None)));
     }
     // Nothing is changed before this tells that the log is or may be here.
     let setup = setup(connection, options, may_create)?;

@@ -1,8 +1,10 @@
 //! The steps of a transaction that writes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next};
@@ -11,9 +13,9 @@ use downlink_sqlite_schema::number::{
 };
 use downlink_sqlite_schema::{
     HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, check_head,
-    id_from_sql, not_open, sql,
+    id_from_sql, is_full, not_open, sql,
 };
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
@@ -37,11 +39,14 @@ pub(crate) struct Driver {
     turn: Option<Pass>,
     is_begun: bool,
     indexing: Indexing,
+    /// Disconnected when all readers of the store have closed.
+    readers: Receiver<Infallible>,
 }
 
 impl Driver {
-    /// Opens the log, or makes an empty one if there is no file.
-    pub(crate) fn open(file: Arc<File>) -> Result<Self> {
+    /// Opens the log, or makes an empty one if there is no file. It is closed after
+    /// those who hold the other end of `readers`.
+    pub(crate) fn open(file: Arc<File>, readers: Receiver<Infallible>) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
         let mut indexing = Indexing::new(file.options().index_lag());
@@ -56,6 +61,7 @@ impl Driver {
             turn: None,
             is_begun: false,
             indexing,
+            readers,
         })
     }
 
@@ -107,6 +113,9 @@ impl Driver {
         let connection = self.slot.opened()?;
         let outcome = match execute(connection, sql::COMMIT) {
             Ok(()) => {
+                if let Err(error) = self.slot.check_committed() {
+                    return Ok(CommitOutcome::Unknown(error));
+                }
                 self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.is_begun) = (None, false);
@@ -204,7 +213,9 @@ impl commit::Driver for Driver {
     }
 
     async fn close(mut self) {
-        self.slot.close();
+        // Connections that close at the same time leave the WAL to each other.
+        let _ = self.readers.recv();
+        self.slot.close_last();
     }
 }
 
@@ -215,7 +226,8 @@ fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
 /// A transaction that is still open, or whose last page did not fit the disk,
 /// was not committed. The outcome of any other that failed is unknown.
 fn is_certain(connection: &Connection, error: &rusqlite::Error) -> bool {
-    !connection.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    !connection.is_autocommit() || is_full(code)
 }
 
 /// A transaction that has begun.

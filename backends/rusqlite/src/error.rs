@@ -1,5 +1,8 @@
 //! What SQLite says, and what callers get: the table of the crate's docs.
 
+use std::error::Error as _;
+use std::iter::successors;
+
 use downlink::{Error, ErrorKind};
 use downlink_sqlite_schema::explain;
 
@@ -26,10 +29,15 @@ pub(crate) fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     }
 }
 
+/// The extended result code under an error, or zero if SQLite is not its cause.
+pub(crate) fn code_under(error: &Error) -> i32 {
+    successors(error.source(), |&cause| cause.source())
+        .find_map(|cause| cause.downcast_ref::<rusqlite::Error>()?.sqlite_error())
+        .map_or(0, |error| error.extended_code)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
-
     use rusqlite::ffi;
 
     use super::*;

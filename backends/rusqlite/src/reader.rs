@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -27,13 +28,18 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Starts the threads. They end when the last clone of `Readers` is gone.
-    pub(crate) fn start(file: &Arc<File>) -> Result<(Self, Vec<JoinHandle<()>>)> {
+    /// Starts the threads. They end when the last clone of `Readers` is gone, and
+    /// each keeps a clone of `reading` until it has closed.
+    pub(crate) fn start(
+        file: &Arc<File>,
+        reading: &Reading,
+    ) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let count = file.options().readers();
-        let (any, mut threads) = Pool::start(file, Role::Reader, count)?;
-        let (live, thread) = Pool::start(file, Role::Reader, 1)?;
+        let pool = |role, count| Pool::start(file, role, count, reading);
+        let (any, mut threads) = pool(Role::Reader, count)?;
+        let (live, thread) = pool(Role::Reader, 1)?;
         threads.extend(thread);
-        let (queries, more) = Pool::start(file, Role::Query, count)?;
+        let (queries, more) = pool(Role::Query, count)?;
         threads.extend(more);
         Ok((Self { any, live, queries }, threads))
     }
@@ -70,6 +76,9 @@ impl Readers {
     }
 }
 
+/// Of which the writer waits for the last before it closes.
+pub(crate) type Reading = Sender<Infallible>;
+
 /// Callers are served in the order in which they came, and no more of them
 /// reach the threads than there are threads.
 struct Pool {
@@ -81,11 +90,16 @@ struct Pool {
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 impl Pool {
-    fn start(file: &Arc<File>, role: Role, count: usize) -> Result<(Self, Vec<JoinHandle<()>>)> {
+    fn start(
+        file: &Arc<File>,
+        role: Role,
+        count: usize,
+        reading: &Reading,
+    ) -> Result<(Self, Vec<JoinHandle<()>>)> {
         let (jobs, queue) = bounded(count);
         let threads = (0..count)
             .map(|_| {
-                let session = Session::new(Slot::new(Arc::clone(file), role));
+                let session = Session::new(Slot::new(Arc::clone(file), role), reading.clone());
                 let queue = queue.clone();
                 spawn("downlink-reader", move || session.serve(&queue))
             })
@@ -151,11 +165,13 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
 struct Session {
     slot: Slot,
     names: Names,
+    /// Dropped when the connection is closed.
+    _reading: Reading,
 }
 
 impl Session {
-    fn new(slot: Slot) -> Self {
-        Self { slot, names: Names::default() }
+    fn new(slot: Slot, reading: Reading) -> Self {
+        Self { slot, names: Names::default(), _reading: reading }
     }
 
     fn serve(mut self, queue: &Receiver<Job>) {

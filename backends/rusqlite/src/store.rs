@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
 use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
@@ -80,12 +81,14 @@ impl OpenFile for RusqliteStore {
 
     async fn open_file(file: File) -> Result<Self> {
         let file = Arc::new(file);
+        // Each reader holds the sending end until it has closed.
+        let (reading, ended) = bounded(0);
         let driver = {
             let file = Arc::clone(&file);
-            async move { Driver::open(file) }
+            async move { Driver::open(file, ended) }
         };
         let writer = Writer::start(driver, file.options().writer()).await?;
-        let (readers, threads) = Readers::start(&file)?;
+        let (readers, threads) = Readers::start(&file, &reading)?;
         let threads = Mutex::new(threads);
         Ok(Self { shared: Arc::new(Shared { file, writer, readers, threads }) })
     }
@@ -95,6 +98,9 @@ impl RusqliteStore {
     /// Lets no more calls in, stores what waits, and returns when all threads
     /// of this store have ended and the file is closed. Later calls, also of
     /// other clones, are `Unavailable`.
+    ///
+    /// The connection that writes is closed last and moves what the WAL has into the
+    /// database: if no other program has the file open, it alone is the log then.
     ///
     /// # Cancel safety
     ///

@@ -16,13 +16,24 @@ mod formats;
 mod indexing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/permissions.rs"]
+mod permissions;
 #[path = "../../sqlite-schema/tests/driver/querying.rs"]
 mod querying;
 #[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/refusing.rs"]
+mod refusing;
+#[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
+#[path = "../../sqlite-schema/tests/driver/stopping.rs"]
+mod stopping;
 mod support;
 mod taking;
+#[cfg(unix)]
+#[path = "../../sqlite-schema/tests/driver/torn.rs"]
+mod torn;
 #[path = "../../sqlite-schema/tests/driver/transacting.rs"]
 mod transacting;
 #[path = "../../sqlite-schema/tests/driver/turns.rs"]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{Abandoned, VerifyReport};
+use crate::{Abandoned, VerifyReport, permissions};
 
 /// How many of its instructions SQLite executes before it tells a [`Copying`]:
 /// those for a few dozen events.
@@ -54,30 +54,35 @@ pub struct BackupFiles {
 }
 
 impl BackupFiles {
-    /// A backup that is to be at the absolute path `target`, and a name beside
-    /// it that is not in use.
+    /// A backup of `database` that is to be at the absolute path `target`, and an
+    /// empty file beside it with the owner and the mode of the database.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if there is such a file, or a WAL that would be taken for
-    /// the copy's, or if the name is not UTF-8.
-    pub fn new(target: PathBuf) -> Result<Self> {
+    /// - [`Invalid`](ErrorKind::Invalid) if there is such a file, or a WAL that would be taken for
+    ///   the copy's, or if the name is not UTF-8;
+    /// - [`StorageFull`](ErrorKind::StorageFull) and [`Unavailable`](ErrorKind::Unavailable) as the
+    ///   system says.
+    pub fn new(target: PathBuf, database: &Path) -> Result<Self> {
         // Others of this process may not have begun to write yet.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let partial = with_end(&target, &format!(".partial-{}-{number}", process::id()));
             if !exists(&partial) {
-                return Self::with_partial(target, partial);
+                let files = Self::with_partial(target, partial)?;
+                permissions::create_like(files.partial(), database)
+                    .map_err(|error| refused(&files.target, error))?;
+                return Ok(files);
             }
         }
     }
 
-    /// The same with a given name for what is not complete.
+    /// The same with a given name for what is not complete, which SQLite makes.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`Invalid`](ErrorKind::Invalid) as [`new`](Self::new).
     pub fn with_partial(target: PathBuf, partial: PathBuf) -> Result<Self> {
         let Ok(partial) = partial.into_os_string().into_string() else {
             let message = format!("SQLite takes only names in UTF-8, not {}", target.display());
@@ -269,7 +274,9 @@ fn already_there(path: &Path) -> Error {
 
 fn refused(path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ErrorKind::StorageFull
+        }
         _ => ErrorKind::Unavailable,
     };
     Error::with_source(kind, format!("the backup {} cannot be stored", path.display()), error)
@@ -292,7 +299,7 @@ mod tests {
     use crate::{Problem, Waiting};
 
     fn files(folder: &Path) -> BackupFiles {
-        let files = BackupFiles::new(folder.join("backup.db")).unwrap();
+        let files = BackupFiles::new(folder.join("backup.db"), &folder.join("flights.db")).unwrap();
         fs::write(files.partial(), "a copy").unwrap();
         files
     }
@@ -336,7 +343,8 @@ mod tests {
         for name in ["backup.db-wal", "backup.db"] {
             let path = folder.path().join(name);
             fs::write(&path, "mine").unwrap();
-            let error = BackupFiles::new(folder.path().join("backup.db")).unwrap_err();
+            let target = folder.path().join("backup.db");
+            let error = BackupFiles::new(target, &folder.path().join("flights.db")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains(name), "{error}");
             if name == "backup.db-wal" {

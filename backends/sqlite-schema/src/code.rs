@@ -4,6 +4,11 @@ use downlink::ErrorKind;
 /// of the drivers' docs. Extended codes are known by their first byte.
 #[must_use]
 pub fn explain(code: i32) -> (ErrorKind, &'static str) {
+    if code == IOERR_WRITE {
+        let what = "the system refuses to write: a quota or the limit of file sizes (ulimit -f) is \
+                    reached, or the disk fails";
+        return (ErrorKind::StorageFull, what);
+    }
     match code & 0xff {
         BUSY | LOCKED => (
             ErrorKind::Busy,
@@ -25,22 +30,25 @@ pub fn explain(code: i32) -> (ErrorKind, &'static str) {
     }
 }
 
-const PERM: i32 = 3;
-const BUSY: i32 = 5;
-const LOCKED: i32 = 6;
-const READONLY: i32 = 8;
+pub(crate) const PERM: i32 = 3;
+pub(crate) const BUSY: i32 = 5;
+pub(crate) const LOCKED: i32 = 6;
+pub(crate) const READONLY: i32 = 8;
+/// SQLite tells only a full disk from the other causes. It writes to memory of the system, where a
+/// failing disk does not show before it is synced, so nearly always this is about room as well.
+const IOERR_WRITE: i32 = 0x030a;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
-const CANTOPEN: i32 = 14;
+pub(crate) const CANTOPEN: i32 = 14;
 const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
-const NOTADB: i32 = 26;
+pub(crate) const NOTADB: i32 = 26;
 
 /// Whether a transaction whose COMMIT failed with this code was not committed,
-/// whatever state it is in now: its last page did not fit the disk.
+/// whatever state it is in now: its last page, which makes it count, was not written.
 #[must_use]
 pub fn is_full(code: i32) -> bool {
-    code & 0xff == FULL
+    code & 0xff == FULL || code == IOERR_WRITE
 }
 
 /// Whether a constraint of a table was broken.
@@ -64,6 +72,7 @@ mod tests {
             (NOTADB, ErrorKind::Corrupt),
             (CORRUPT, ErrorKind::Corrupt),
             (TOOBIG, ErrorKind::TooLarge),
+            (IOERR_WRITE, ErrorKind::StorageFull),
             (0x010a, ErrorKind::Backend),
             (CONSTRAINT, ErrorKind::Backend),
         ] {

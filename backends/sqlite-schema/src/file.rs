@@ -46,8 +46,8 @@ impl From<&Metadata> for FileIdentity {
     }
 }
 
-/// The files of one open database, to notice that somebody replaced them.
-#[derive(Clone, Debug)]
+/// The files of one open database, to notice that they are removed or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
     path: PathBuf,
     database: Option<FileIdentity>,
@@ -62,6 +62,9 @@ pub enum Seen {
     Same,
     /// The path names another file: close the connection and open another.
     Replaced,
+    /// The database is the same, and its WAL or the index of that is not: what
+    /// this connection writes is not in the log that others open.
+    Torn,
 }
 
 impl OpenFiles {
@@ -88,7 +91,14 @@ impl OpenFiles {
         self.database == database
     }
 
-    /// Compares with the files as they are now.
+    /// Whether both are of one database, whatever their sidecars.
+    #[must_use]
+    pub fn is_same_database(&self, other: &Self) -> bool {
+        self.database == other.database
+    }
+
+    /// Compares with the files as they are now. Ask of an open connection only:
+    /// the last one that is closed takes the sidecars away.
     ///
     /// # Errors
     ///
@@ -96,9 +106,10 @@ impl OpenFiles {
     /// another one stands beside the sidecars of this one, which SQLite would
     /// mistake for its own and mix in.
     pub fn check(&self) -> Result<Seen> {
-        let database = identity(&self.path)?.ok_or_else(|| missing(&self.path))?;
-        if Some(database) == self.database {
-            return Ok(Seen::Same);
+        if self.is_database_same()? {
+            // SQLite removes the sidecars with the last connection, and this one is open.
+            let torn = self.torn()?;
+            return Ok(if torn.is_some() { Seen::Torn } else { Seen::Same });
         }
         for (path, file) in &self.sidecars {
             if identity(path)? == Some(*file) {
@@ -111,6 +122,50 @@ impl OpenFiles {
             }
         }
         Ok(Seen::Replaced)
+    }
+
+    /// Whether the path still names the database.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) if the path names no file.
+    pub fn is_database_same(&self) -> Result<bool> {
+        let database = identity(&self.path)?.ok_or_else(|| missing(&self.path))?;
+        Ok(Some(database) == self.database)
+    }
+
+    /// The first sidecar that is gone or another file now.
+    fn torn(&self) -> Result<Option<&Path>> {
+        for (path, file) in &self.sidecars {
+            if identity(path)? != Some(*file) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether another program has sidecars of its own in the place of these. A
+    /// connection to these had better not be closed: SQLite would move its WAL into
+    /// the database that the other has changed meanwhile.
+    #[must_use]
+    pub fn are_others_there(&self) -> bool {
+        let is_other = |(path, file): &(PathBuf, FileIdentity)| {
+            FileIdentity::of(path).is_ok_and(|found| found.is_some_and(|found| found != *file))
+        };
+        self.is_database_same().is_ok_and(|same| same) && self.sidecars.iter().any(is_other)
+    }
+
+    /// An [`Unavailable`](ErrorKind::Unavailable): the files are [`Seen::Torn`].
+    #[must_use]
+    pub fn torn_apart(&self) -> Error {
+        let sidecar = self.torn().ok().flatten().unwrap_or(&self.path);
+        let message = format!(
+            "{} was removed or replaced while {} was open, so that what is appended would be lost: \
+             stop every program that has the log open, and start them again",
+            sidecar.display(),
+            self.path.display()
+        );
+        Error::new(ErrorKind::Unavailable, message)
     }
 }
 

@@ -13,9 +13,12 @@ mod indexing;
 mod job;
 pub mod links;
 pub mod many;
+mod names;
 pub mod number;
+mod obstacle;
 mod options;
 pub mod packed;
+mod permissions;
 mod polling;
 pub mod postings;
 mod pragma;
@@ -36,7 +39,7 @@ pub use backup::{
     Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
 };
 pub use code::{explain, is_constraint, is_full};
-pub use database_file::{DatabaseFile, not_in_wal_mode};
+pub use database_file::{DatabaseFile, LEFT_OPEN, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
 pub use durability::Durability;
 pub use file::{FileIdentity, OpenFiles, Seen, missing};
@@ -47,7 +50,7 @@ pub use job::{check_head, not_open};
 pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use postings::Search;
-pub use pragma::{Pragmas, WAL};
+pub use pragma::{EMPTY_WAL, Pragmas, WAL};
 pub use projection::{
     ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,
 };

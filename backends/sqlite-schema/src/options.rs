@@ -36,6 +36,7 @@ pub struct FileOptions {
     max_bytes: Option<u64>,
     is_shared: bool,
     is_looking_only: bool,
+    file_mode: u32,
     index_lag: usize,
     query_limit: Duration,
     writer: WriterOptions,
@@ -141,6 +142,15 @@ impl<S: OpenFile> Options<S> {
         self
     }
 
+    /// Who may open a database that [`open`](Self::open) makes, as a mode of Unix:
+    /// 0o600 by default, its owner only, whatever the umask of the process. A file
+    /// that is there keeps its mode. The files beside it, and backups, get the mode
+    /// of the database, and its owner if the process is root's.
+    pub fn with_file_mode(mut self, mode: u32) -> Self {
+        self.file.file_mode = mode & 0o777;
+        self
+    }
+
     /// How many events the index of types and tags may be behind the log before
     /// the writer brings it up to date: 4,096 by default, at least one. Those
     /// are scanned by every read with a filter; what is older is looked up.
@@ -179,13 +189,16 @@ impl<S: OpenFile> Options<S> {
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:` and the empty path, for a file that belongs
-    ///   to another application (see [`Options::with_application_database`]) or to a newer
-    ///   release, and for a database that cannot have a log;
+    /// - [`Invalid`](ErrorKind::Invalid) for `:memory:`, the empty path and a folder, for a file that
+    ///   belongs to another application (see [`Options::with_application_database`]) or to a newer
+    ///   release, for a database that cannot have a log, and for a file with a second name (a hard
+    ///   link, or on Linux a mount of the file alone), by which others would have another log;
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file or its folder cannot be opened or
     ///   not be written;
     /// - [`Busy`](ErrorKind::Busy) if another program holds the lock past the deadline;
     /// - [`Corrupt`](ErrorKind::Corrupt) if the file is not a SQLite database.
+    ///
+    /// Each says which file or folder is in the way, whose it is, and what to do.
     ///
     /// # Cancel safety
     ///
@@ -225,6 +238,7 @@ impl FileOptions {
             max_bytes: None,
             is_shared: false,
             is_looking_only: false,
+            file_mode: 0o600,
             index_lag: 4_096,
             query_limit: Duration::from_secs(5),
             writer: WriterOptions::new(),
@@ -275,6 +289,12 @@ impl FileOptions {
     #[must_use]
     pub fn index_lag(&self) -> usize {
         self.index_lag
+    }
+
+    /// The mode of a database that is made.
+    #[must_use]
+    pub fn file_mode(&self) -> u32 {
+        self.file_mode
     }
 
     /// Whether nothing is made or migrated.

@@ -20,6 +20,11 @@ pub struct Pragmas {
 /// so this comes after the check that the file is ours.
 pub const WAL: &str = "PRAGMA journal_mode = WAL";
 
+/// Moves what the WAL has into the database before the writer closes, and empties
+/// it, so that the database alone is the log. With others at work on the file that
+/// may not be possible; they are held up for a moment only.
+pub const EMPTY_WAL: &str = "PRAGMA busy_timeout = 250; PRAGMA wal_checkpoint(TRUNCATE)";
+
 impl Pragmas {
     /// For the connection that writes.
     #[must_use]

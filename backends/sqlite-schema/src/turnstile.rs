@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use downlink::{Error, ErrorKind, Result};
 
+use crate::permissions;
+
 /// The order in which everybody who shares a database writes to it: first come,
 /// first served, across processes.
 ///
@@ -76,12 +78,12 @@ enum At {
 
 impl Turnstile {
     /// The turnstile of this database. Its two files are made if they are not
-    /// there.
+    /// there, and get the database's owner and mode as far as the system lets us.
     ///
     /// # Errors
     ///
     /// - [`Unavailable`](ErrorKind::Unavailable) if the folder is not there or
-    ///   is read-only;
+    ///   is read-only, or if a file of the two belongs to another user;
     /// - [`Backend`](ErrorKind::Backend) if the file system has no locks.
     pub fn beside(database: &Path) -> Result<Self> {
         let real = real(database);
@@ -322,14 +324,28 @@ fn real(database: &Path) -> PathBuf {
 fn open(database: &Path, end: &str) -> Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(OsStr::new(end));
-    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    opened.map_err(|error| {
-        let message = format!(
-            "the file {}, by which processes take turns, cannot be opened: its folder has to exist and to be writable",
-            Path::new(&path).display()
-        );
-        Error::with_source(ErrorKind::Unavailable, message, error)
-    })
+    let path = Path::new(&path);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    permissions::of_nobody_else(&mut options);
+    let file = options.open(path).map_err(|error| cannot_open(path, database, error))?;
+    permissions::follow(&file, database);
+    Ok(file)
+}
+
+fn cannot_open(path: &Path, database: &Path, error: io::Error) -> Error {
+    let name = path.display();
+    let cause = match (permissions::owner(path), permissions::owner(database)) {
+        (Some(owner), Some(database)) => format!(
+            "it belongs to {owner}, and the database to {database}: give it the same owner and mode, \
+             or remove it while no program has the log open"
+        ),
+        (Some(owner), None) => format!("it belongs to {owner}: remove it"),
+        (None, _) => "its folder has to exist and to be writable".to_owned(),
+    };
+    let message =
+        format!("the file {name}, by which processes take turns, cannot be opened: {cause}");
+    Error::with_source(ErrorKind::Unavailable, message, error)
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ impl SqlxBus {
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log;
+    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log, or has another name (see
+    ///   [`Options::open`](crate::Options::open));
     /// - [`Unavailable`](ErrorKind::Unavailable) if it is not there or cannot be opened;
     /// - [`Busy`](ErrorKind::Busy) if another program keeps all others out;
     /// - [`Corrupt`](ErrorKind::Corrupt) if it is not a SQLite database.
@@ -92,8 +93,10 @@ impl SqlxBus {
         let (local, tasks) = (LocalBus::new(), TaskTracker::new());
         let stop = CancellationToken::new().drop_guard();
         if options.is_polling() {
+            let file = File::existing(path);
+            file.check_names()?;
             let mut poller = Poller {
-                slot: Slot::new(Arc::new(File::existing(path)), Role::Reader),
+                slot: Slot::new(Arc::new(file), Role::Reader),
                 lookout: Lookout::new(options),
                 local: local.clone(),
             };

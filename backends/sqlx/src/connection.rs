@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::time::sleep;
 
-use crate::error::failed;
+use crate::error::{code_under, failed};
 use crate::guard::Guard;
 use crate::row::{column, missing};
 use crate::store::File;
@@ -34,7 +34,8 @@ pub(crate) enum Role {
 pub(crate) struct Slot {
     file: Arc<File>,
     role: Role,
-    open: Option<(SqliteConnection, OpenFiles)>,
+    /// The files are given up before the connection is closed.
+    open: Option<(Arc<OpenFiles>, SqliteConnection)>,
 }
 
 /// The connection, and whether it is another one than the last time.
@@ -50,6 +51,7 @@ impl Slot {
 
     /// Opens the log, or makes an empty one if there is no file.
     pub(crate) async fn create(&mut self) -> Result<()> {
+        self.file.check_names()?;
         self.open = Some(self.open_same(true).await?);
         Ok(())
     }
@@ -57,7 +59,7 @@ impl Slot {
     /// The connection to the file that the path names now. If there is none,
     /// none is made: a log that is gone is not an empty one.
     pub(crate) async fn current(&mut self) -> Result<Current<'_>> {
-        if let Some((_, files)) = &self.open
+        if let Some((files, _)) = &self.open
             && self.file.is_replaced(files)?
         {
             tracing::warn!(path = %self.file.path().display(), "the file was replaced: opening the new one");
@@ -68,13 +70,13 @@ impl Slot {
             self.file.check_last()?;
             self.open = Some(self.open_same(false).await?);
         }
-        let (connection, _) = self.open.as_mut().expect("it was opened just now");
+        let (_, connection) = self.open.as_mut().expect("it was opened just now");
         Ok(Current { connection, is_new })
     }
 
     /// The connection of the transaction that was begun on it.
     pub(crate) fn opened(&mut self) -> Result<&mut SqliteConnection> {
-        self.open.as_mut().map(|(connection, _)| connection).ok_or_else(|| {
+        self.open.as_mut().map(|(_, connection)| connection).ok_or_else(|| {
             Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
         })
     }
@@ -82,26 +84,63 @@ impl Slot {
     /// Gives the connection up, with whatever state it is in. Waits until it
     /// has let go of its locks.
     pub(crate) async fn close(&mut self) {
-        if let Some((connection, _)) = self.open.take() {
+        if let Some(connection) = self.take() {
             // It is closed in any case.
             let _ = connection.close().await;
         }
     }
 
+    /// Closes the connection that writes, after all others of the store, and leaves
+    /// everything in the database.
+    pub(crate) async fn close_last(&mut self) {
+        let is_ours = self.check_committed().is_ok();
+        if let Some((_, connection)) = &mut self.open
+            && is_ours
+            && let Err(error) = run(connection, schema::EMPTY_WAL.into()).await
+        {
+            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+        }
+        self.close().await;
+    }
+
+    /// Checks after a COMMIT that it went into the files that others open.
+    pub(crate) fn check_committed(&self) -> Result<()> {
+        self.open.as_ref().map_or(Ok(()), |(files, _)| self.file.check_committed(files))
+    }
+
+    /// The connection, if it may be closed.
+    fn take(&mut self) -> Option<SqliteConnection> {
+        let (files, connection) = self.open.take()?;
+        if files.are_others_there() {
+            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
+            std::mem::forget(connection);
+            return None;
+        }
+        Some(connection)
+    }
+
     /// Opens the file that the path names before and after, so that the
     /// identity is that of the file which was opened.
-    async fn open_same(&self, may_create: bool) -> Result<(SqliteConnection, OpenFiles)> {
+    async fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, SqliteConnection)> {
         loop {
             let before = self.file.before_opening(may_create)?;
-            let connection = self.connect(may_create).await?;
+            let connection = self
+                .connect(may_create)
+                .await
+                .map_err(|error| self.file.cannot_open(code_under(&error), error))?;
             if let Some(files) = self.file.opened(before)? {
-                return Ok((connection, files));
+                return Ok((files, connection));
             }
         }
     }
 
     async fn connect(&self, may_create: bool) -> Result<SqliteConnection> {
         let (doing, options) = (self.file.opening(), self.file.options());
+        if self.file.path().to_str().is_none() {
+            let message =
+                format!("could not {doing}: sqlx takes only names in UTF-8, so rename it");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let connect = SqliteConnectOptions::new()
             .filename(self.file.path())
             .create_if_missing(may_create)
@@ -142,6 +181,12 @@ impl Slot {
             run(connection, format!("PRAGMA max_page_count = {pages}")).await?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 

@@ -19,6 +19,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, Database, Sqlite, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::{code, failed};
@@ -44,6 +45,8 @@ pub(crate) struct Driver {
     guard: Guard,
     open: Open,
     indexing: Indexing,
+    /// Cancelled when all readers of the store have closed.
+    readers: CancellationToken,
 }
 
 /// The transaction that is open.
@@ -57,8 +60,13 @@ enum Open {
 }
 
 impl Driver {
-    /// Opens the log, or makes an empty one if there is no file.
-    pub(crate) async fn open(file: Arc<File>, guard: Guard) -> Result<Self> {
+    /// Opens the log, or makes an empty one if there is no file. It is closed after
+    /// `readers` are.
+    pub(crate) async fn open(
+        file: Arc<File>,
+        guard: Guard,
+        readers: CancellationToken,
+    ) -> Result<Self> {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer(guard.clone()));
         slot.create().await?;
         let mut indexing = Indexing::new(file.options().index_lag());
@@ -74,6 +82,7 @@ impl Driver {
             guard,
             open: Open::None,
             indexing,
+            readers,
         })
     }
 
@@ -189,6 +198,9 @@ impl commit::Driver for Driver {
         };
         match committed {
             Ok(()) => {
+                if let Err(error) = self.slot.check_committed() {
+                    return CommitOutcome::Unknown(error);
+                }
                 self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.open) = (None, Open::None);
@@ -246,7 +258,9 @@ impl commit::Driver for Driver {
     }
 
     async fn close(mut self) {
-        self.slot.close().await;
+        // Connections that close at the same time leave the WAL to each other.
+        self.readers.cancelled().await;
+        self.slot.close_last().await;
     }
 }
 

@@ -1,5 +1,8 @@
 //! What SQLite says, and what callers get: the table of the crate's docs.
 
+use std::error::Error as _;
+use std::iter::successors;
+
 use downlink::{Error, ErrorKind};
 use downlink_sqlite_schema::explain;
 
@@ -28,10 +31,15 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
+/// The extended result code under an error, or zero if SQLite is not its cause.
+pub(crate) fn code_under(error: &Error) -> i32 {
+    successors(error.source(), |&cause| cause.source())
+        .find_map(|cause| code(cause.downcast_ref::<sqlx::Error>()?))
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
-
     use super::*;
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::runtime::Handle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::driver::Driver;
@@ -65,6 +66,8 @@ struct Shared {
     guard: Guard,
     readers: Readers,
     tasks: TaskTracker,
+    /// Lets the writer close. The last field, so that it is dropped after the others.
+    readers_closed: DropGuard,
 }
 
 /// Opens the log in this file, or makes an empty one, with the defaults of
@@ -87,11 +90,15 @@ impl OpenFile for SqlxStore {
     async fn open_file(file: File) -> Result<Self> {
         let file = Arc::new(file);
         let guard = Guard::default();
-        let driver = Driver::open(Arc::clone(&file), guard.clone());
+        let readers_closed = CancellationToken::new();
+        let driver = Driver::open(Arc::clone(&file), guard.clone(), readers_closed.clone());
+        let readers_closed = readers_closed.drop_guard();
         let writer = Writer::start(driver, file.options().writer()).await?;
         let tasks = TaskTracker::new();
         let readers = Readers::new(&file, &Handle::current(), &tasks);
-        Ok(Self { shared: Arc::new(Shared { file, writer, guard, readers, tasks }) })
+        Ok(Self {
+            shared: Arc::new(Shared { file, writer, guard, readers, tasks, readers_closed }),
+        })
     }
 }
 
@@ -99,6 +106,9 @@ impl SqlxStore {
     /// Lets no more calls in, stores what waits, and returns when all tasks
     /// of this store have ended and the file is closed. Later calls, also of
     /// other clones, are `Unavailable`.
+    ///
+    /// The connection that writes is closed last and moves what the WAL has into the
+    /// database: if no other program has the file open, it alone is the log then.
     ///
     /// # Cancel safety
     ///
@@ -109,6 +119,7 @@ impl SqlxStore {
         self.shared.readers.close().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.readers_closed.token().cancel();
         self.shared.writer.closed().await;
     }
 

@@ -1,4 +1,4 @@
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, absolute};
 use std::{fs::File, io};
 
@@ -21,8 +21,10 @@ impl Log {
     /// Opens a file, or makes an empty one, as soon as no other handle has it.
     /// Tells where the next record goes, too.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, u64)> {
-        let file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = File::options();
+        // Its owner's alone.
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path)?;
         file.lock()?;
         // The name of a new file is in its folder.
         absolute(path)?.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
@@ -85,7 +87,9 @@ fn damaged(offset: u64) -> io::Error {
 /// What the caller can do, of what the system said.
 pub(crate) fn failed(error: io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ErrorKind::StorageFull
+        }
         io::ErrorKind::InvalidData => ErrorKind::Corrupt,
         _ => ErrorKind::Backend,
     };

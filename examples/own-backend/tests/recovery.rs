@@ -183,7 +183,7 @@ async fn fills_up_what_it_may() {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
+    assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
     assert!(stored > 4, "some fit");
     append(&store, &[5]).await;
     assert_eq!(delays(&store).await.len(), stored + 1);

@@ -1,7 +1,7 @@
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
 /// Serves an event log over HTTP: read it, follow it, append to it.
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     pub(crate) listen: String,
 
     /// Where the log is: `memory`, `rusqlite:FILE` or `sqlx:FILE`
-    #[arg(long, value_name = "STORE", default_value = "memory")]
+    #[arg(long, value_name = "STORE", default_value = "memory", value_parser = store_parser())]
     pub(crate) store: StoreChoice,
 
     /// What wakes those who follow: appends through this server, or those of
@@ -49,20 +49,40 @@ pub(crate) enum StoreChoice {
     Sqlx(PathBuf),
 }
 
-impl FromStr for StoreChoice {
-    type Err = String;
+/// A path need not be UTF-8, so the choice is parsed as the system gives it.
+fn store_parser() -> impl TypedValueParser<Value = StoreChoice> {
+    OsStringValueParser::new().try_map(|text: OsString| StoreChoice::parse(&text))
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "memory" => Ok(Self::Memory),
-            Some(("rusqlite", file)) if !file.is_empty() => Ok(Self::Rusqlite(file.into())),
-            Some(("sqlx", file)) if !file.is_empty() => Ok(Self::Sqlx(file.into())),
-            _ => {
-                let forms = "`memory`, `rusqlite:FILE` or `sqlx:FILE`";
-                Err(format!("give {forms}, as in `rusqlite:flights.db`"))
-            }
+impl StoreChoice {
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        if text == "memory" {
+            return Ok(Self::Memory);
         }
+        if let Some(file) = after(text, "rusqlite:") {
+            return Ok(Self::Rusqlite(file));
+        }
+        if let Some(file) = after(text, "sqlx:") {
+            return Ok(Self::Sqlx(file));
+        }
+        let forms = "`memory`, `rusqlite:FILE` or `sqlx:FILE`";
+        Err(format!("give {forms}, as in `rusqlite:flights.db`"))
     }
+}
+
+/// The file that follows a prefix.
+#[cfg(unix)]
+fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+
+    let file = text.as_bytes().strip_prefix(prefix.as_bytes())?;
+    (!file.is_empty()).then(|| OsStr::from_bytes(file).into())
+}
+
+#[cfg(not(unix))]
+fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
+    let file = text.to_str()?.strip_prefix(prefix)?;
+    (!file.is_empty()).then(|| file.into())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,14 +105,18 @@ pub(crate) enum Survives {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<StoreChoice, String> {
+        StoreChoice::parse(OsStr::new(text))
+    }
+
     #[test]
     fn stores_are_named_by_their_forms() {
-        assert_eq!("memory".parse(), Ok(StoreChoice::Memory));
+        assert_eq!(parse("memory"), Ok(StoreChoice::Memory));
         let file = StoreChoice::Rusqlite("C:\\flights.db".into());
-        assert_eq!("rusqlite:C:\\flights.db".parse(), Ok(file));
-        assert_eq!("sqlx:flights.db".parse(), Ok(StoreChoice::Sqlx("flights.db".into())));
+        assert_eq!(parse("rusqlite:C:\\flights.db"), Ok(file));
+        assert_eq!(parse("sqlx:flights.db"), Ok(StoreChoice::Sqlx("flights.db".into())));
         for bad in ["", "rusqlite", "rusqlite:", "flights.db", "postgres:x"] {
-            let error = bad.parse::<StoreChoice>().unwrap_err();
+            let error = parse(bad).unwrap_err();
             assert!(error.contains("rusqlite:FILE"), "{bad}");
         }
     }

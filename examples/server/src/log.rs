@@ -40,9 +40,8 @@ impl Log {
     }
 
     async fn through_rusqlite(path: &Path, args: &Args) -> Result<Self> {
-        check_is_no_directory(path)?;
         let options = downlink_rusqlite::Options::new().with_durability(durability(args));
-        let store = options.open(path).await.map_err(|error| with_advice(path, error))?;
+        let store = options.open(path).await?;
         let bus = RusqliteBus::open_with(path, bus_options(args)).await?;
         let hub = Hub::builder(store.clone(), bus.clone()).start().await?;
         let description = path.display().to_string();
@@ -50,9 +49,8 @@ impl Log {
     }
 
     async fn through_sqlx(path: &Path, args: &Args) -> Result<Self> {
-        check_is_no_directory(path)?;
         let options = downlink_sqlx::Options::new().with_durability(durability(args));
-        let store = options.open(path).await.map_err(|error| with_advice(path, error))?;
+        let store = options.open(path).await?;
         let bus = SqlxBus::open_with(path, bus_options(args)).await?;
         let hub = Hub::builder(store.clone(), bus.clone()).start().await?;
         let description = path.display().to_string();
@@ -88,23 +86,4 @@ fn bus_options(args: &Args) -> BusOptions {
         BusChoice::Local => BusOptions::new().without_polling(),
         BusChoice::Sqlite => BusOptions::new(),
     }
-}
-
-fn check_is_no_directory(path: &Path) -> Result<()> {
-    if !path.is_dir() {
-        return Ok(());
-    }
-    let path = path.display();
-    let message = format!("{path} is a directory: name a file in it, as in {path}/flights.db");
-    Err(Error::new(ErrorKind::Invalid, message))
-}
-
-/// What to do about a file that is no log, before what is wrong with it.
-fn with_advice(path: &Path, error: Error) -> Error {
-    if error.kind() != ErrorKind::Corrupt {
-        return error;
-    }
-    let path = path.display();
-    let message = format!("{path} is no log: name another file, or move this one away");
-    Error::with_source(ErrorKind::Corrupt, message, error)
 }

@@ -48,7 +48,16 @@ impl Server {
     }
 
     fn append(&self, leg: u32) -> String {
-        let body = format!(r#"{{"type":"FlightDeparted","data":{{"leg":{leg}}}}}"#);
+        self.append_json(&format!(r#"{{"leg":{leg}}}"#))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn append_data(&self, text: &str) -> String {
+        self.append_json(&format!(r#""{text}""#))
+    }
+
+    fn append_json(&self, data: &str) -> String {
+        let body = format!(r#"{{"type":"FlightDeparted","data":{data}}}"#);
         let length = body.len();
         self.request(&format!(
             "POST /streams/flight-UA1545 HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\
@@ -238,12 +247,70 @@ fn mistakes_are_told_with_what_to_do() {
     let serve = |path: &Path| {
         fails(&["--store", &format!("rusqlite:{}", path.display()), "--listen", "127.0.0.1:0"])
     };
-    assert!(serve(taken.path()).contains("is a directory: name a file in it"));
+    assert!(serve(taken.path()).contains("is a folder: name a file in it"));
     let text = taken.path().join("flights.txt");
     std::fs::write(&text, "no database ".repeat(100)).unwrap();
     let other = serve(&text);
-    assert!(other.contains("name another file, or move this one away"), "{other}");
+    assert!(other.contains("name another, or move this one away"), "{other}");
     assert!(other.matches("not a").count() == 1, "{other}");
+}
+
+/// A limit of the system is reached, and raised.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_file_sizes_is_a_full_disk_and_ends_no_server() {
+    use rustix::process::{Resource, Rlimit, prlimit};
+
+    for driver in ["rusqlite", "sqlx"] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = format!("{driver}:{}", folder.path().join("flights.db").display());
+        let mut limited = Command::new("sh");
+        limited.args(["-c", r#"ulimit -S -f 2048; exec "$0" "$@""#, PROGRAM]);
+        limited.args(["--listen", "127.0.0.1:0", "--store", &store, "--allow-append"]);
+        let server = Server::run(limited);
+        let large = "x".repeat(200_000);
+        let full = (0..40).map(|_| server.append_data(&large)).find(|answer| !is_stored(answer));
+        let full = full.expect("a limit of one or two MiB is reached");
+        assert!(full.starts_with("HTTP/1.1 507 "), "{driver}: {full}");
+        // It goes on, and answers the same as long as there is no room.
+        assert!(server.get("/health/live").starts_with("HTTP/1.1 200 "));
+        assert!(server.get("/feed").starts_with("HTTP/1.1 200 "));
+        assert!(server.append_data(&large).starts_with("HTTP/1.1 507 "));
+
+        let process = Some(Pid::from_child(&server.process));
+        prlimit(process, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+        let stored = server.append_data(&large);
+        assert!(is_stored(&stored), "{driver}: {stored}");
+    }
+}
+
+/// File systems of Linux take any bytes as a name.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_name_of_a_file_need_not_be_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(OsStr::from_bytes(b"fl\xfcge.db"));
+    let named = |driver: &str| {
+        let mut store = std::ffi::OsString::from(format!("{driver}:"));
+        store.push(&path);
+        let mut command = Command::new(PROGRAM);
+        command.args(["--listen", "127.0.0.1:0", "--allow-append", "--store"]).arg(store);
+        command
+    };
+    let server = Server::run(named("rusqlite"));
+    assert!(is_stored(&server.append(1)));
+    assert!(path.exists());
+    // The driver takes text only, and says so.
+    let refused = named("sqlx").output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("UTF-8"), "{told}");
+}
+
+fn is_stored(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.1 201 ")
 }
 
 fn fails(options: &[&str]) -> String {

@@ -53,7 +53,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use proxies::TrustedProxies;
 pub use server::Server;
-pub use signals::{Signals, shutdown_signal};
+pub use signals::{Signals, shutdown_signal, survive_file_size_limit};
 pub use stats::ServerStats;
 
 /// Serves a router on a loopback listener until `shutdown`, and drains; see

@@ -65,55 +65,12 @@ async fn a_database_of_something_else_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_version_is_refused() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let newer = "UPDATE downlink_meta SET value = 4 WHERE name = 'format'; PRAGMA user_version = 4";
-    place.sql().execute_batch(newer).unwrap();
-    let error = driver::open(&place.path).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("newer release"), "{error}");
-}
-
-#[tokio::test]
 async fn a_log_in_memory_is_refused() {
     for path in [":memory:", ""] {
         let error = driver::open(path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains("MemoryStore"), "{error}");
     }
-}
-
-#[tokio::test]
-async fn a_folder_that_is_missing_is_named() {
-    let place = Place::new();
-    for path in [place.folder.path().join("missing/flights.db"), place.folder.path().into()] {
-        let error = driver::open(&path).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
-        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-    }
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_read_only_folder_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let place = Place::new();
-    place.open().await.close().await;
-    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o444)).unwrap();
-    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    // The system's administrator may write everywhere, and the store with him.
-    let is_allowed = fs::write(place.folder.path().join("probe"), "").is_ok();
-    match driver::open(&place.path).await {
-        Ok(store) => assert!(is_allowed && store.append(append("s", 1)).await.is_ok()),
-        Err(error) => {
-            assert!(!is_allowed);
-            assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert!(error.to_string().contains("read-only"), "{error}");
-        }
-    }
-    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,164 @@
+//! Each reason for which a log cannot be opened has a name of its own, and says what
+//! to do.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::driver::{Bus, Options};
+use crate::support::{Place, chain};
+use downlink::ErrorKind;
+
+/// Opens a store and a bus, which are refused with this kind and these words.
+async fn assert_refused(path: &Path, kind: ErrorKind, words: &[&str]) {
+    let options = Options::new().with_busy_deadline(Duration::from_millis(20));
+    let error = options.open(path).await.unwrap_err();
+    assert_eq!(error.kind(), kind, "{}", chain(&error));
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("could not open {}: ", path.display())), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text:?}");
+    }
+}
+
+async fn closed_log() -> Place {
+    let place = Place::new();
+    place.open().await.close().await;
+    place
+}
+
+/// Sets the mode of a file or a folder, and back to what it was.
+struct Mode(PathBuf, u32);
+
+impl Mode {
+    fn set(path: &Path, mode: u32) -> Self {
+        let before = fs::metadata(path).unwrap().permissions().mode();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        Self(path.to_owned(), before)
+    }
+}
+
+impl Drop for Mode {
+    fn drop(&mut self) {
+        let _ = fs::set_permissions(&self.0, Permissions::from_mode(self.1));
+    }
+}
+
+/// Whether modes bind this process: they do not bind root.
+fn modes_bind() -> bool {
+    let place = Place::new();
+    let _read_only = Mode::set(place.folder.path(), 0o555);
+    let bind = fs::write(&place.path, "").is_err();
+    if !bind {
+        eprintln!("skipped: modes do not bind this user, who may be root");
+    }
+    bind
+}
+
+#[tokio::test]
+async fn a_lock_of_another_program_is_named() {
+    let place = closed_log().await;
+    let other = place.sql();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    assert_refused(&place.path, ErrorKind::Busy, &["another program", "locked", "end"]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_database_is_named() {
+    let place = Place::new();
+    fs::write(&place.path, "a letter to my aunt".repeat(100)).unwrap();
+    let words = ["not a SQLite database", "name another"];
+    assert_refused(&place.path, ErrorKind::Corrupt, &words).await;
+}
+
+#[tokio::test]
+async fn a_folder_in_the_place_of_a_file_is_named() {
+    let place = Place::new();
+    let words = ["is a folder", "name a file in it"];
+    assert_refused(place.folder.path(), ErrorKind::Invalid, &words).await;
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named() {
+    let place = Place::new();
+    let missing = place.folder.path().join("missing");
+    let words = [&*format!("the folder {} does not exist", missing.display()), "make it"];
+    assert_refused(&missing.join("flights.db"), ErrorKind::Unavailable, &words).await;
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_a_folder_is_named() {
+    let place = Place::new();
+    fs::write(&place.path, "").unwrap();
+    let words = ["is not a folder"];
+    assert_refused(&place.path.join("flights.db"), ErrorKind::Unavailable, &words).await;
+}
+
+#[tokio::test]
+async fn a_newer_format_is_named() {
+    let place = closed_log().await;
+    let newer = "UPDATE downlink_meta SET value = 99 WHERE name = 'format'";
+    place.sql().execute_batch(newer).unwrap();
+    assert_refused(&place.path, ErrorKind::Invalid, &["version 99", "newer release"]).await;
+}
+
+#[tokio::test]
+async fn a_read_only_file_is_named() {
+    if !modes_bind() {
+        return;
+    }
+    let place = closed_log().await;
+    let _mode = Mode::set(&place.path, 0o400);
+    let words = ["may only read the file", "mode 400", "read and write"];
+    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_opened_is_named() {
+    if !modes_bind() {
+        return;
+    }
+    let place = closed_log().await;
+    let _mode = Mode::set(&place.path, 0o000);
+    let words = ["may not open the file", "mode 000", "read and write"];
+    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+}
+
+#[tokio::test]
+async fn a_read_only_folder_is_named() {
+    if !modes_bind() {
+        return;
+    }
+    for place in [closed_log().await, Place::new()] {
+        for end in ["-gate", "-turn"] {
+            let _ = fs::remove_file(place.with_end(end));
+        }
+        let _mode = Mode::set(place.folder.path(), 0o555);
+        let words = ["may not write in the folder", "mode 555"];
+        assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_looked_into_is_named() {
+    if !modes_bind() {
+        return;
+    }
+    let place = closed_log().await;
+    let _mode = Mode::set(place.folder.path(), 0o600);
+    let words = ["may not look into the folder", "mode 600"];
+    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+}
+
+/// A bus is opened like a store, and only to a log that is there.
+#[tokio::test]
+async fn a_bus_is_refused_in_the_same_words() {
+    let place = Place::new();
+    fs::write(&place.path, "a letter to my aunt".repeat(100)).unwrap();
+    let error = Bus::open(&place.path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("not a SQLite database: name another"), "{error}");
+    let error = Bus::open(place.folder.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+}
