@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
-use downlink_sqlite_schema::links::{Chain, Links, Next};
-use downlink_sqlite_schema::number::{
-    position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
-};
+use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, to_sql, version_to_sql};
 use downlink_sqlite_schema::{
     HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, check_head,
     id_from_sql, not_open, sql,
@@ -23,6 +21,7 @@ use crate::reader::page;
 use crate::row::event_row;
 use crate::snapshot::{Snapshot, head};
 use crate::store::File;
+use crate::stream::StreamEnd;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
@@ -254,9 +253,9 @@ impl Transaction<'_> {
                 statement.query_row([stream.as_str()], read).optional()
             })
             .map_err(failed("look up a stream"))?;
-        row.map(|(key, version, position)| {
-            let chain = Chain::of_head(version_from_sql(version)?, position_from_sql(position)?);
-            Ok(Tail { key, chain })
+        row.map(|row| {
+            let StreamEnd { key, version, position } = StreamEnd::from_sql(row)?;
+            Ok(Tail { key, chain: Chain::of_head(version, position) })
         })
         .transpose()
     }
@@ -327,14 +326,14 @@ impl Transaction<'_> {
         loop {
             match tail.chain.next() {
                 Next::Ready(links) => return Ok(links),
-                Next::Fetch(position) => {
+                Next::Fetch(version, position) => {
+                    let of = [position_to_sql(position), tail.key, version_to_sql(version)];
                     let jump = self
                         .connection
-                        .prepare_cached(sql::LINKS_AT)
-                        .and_then(|mut statement| {
-                            statement.query_row([position_to_sql(position)], |row| row.get(2))
-                        })
-                        .map_err(failed("follow a link"))?;
+                        .prepare_cached(sql::JUMP_AT)
+                        .and_then(|mut it| it.query_row(of, |row| row.get(0)).optional())
+                        .map_err(failed("follow a link"))?
+                        .ok_or_else(|| broken(tail.key))?;
                     tail.chain.learn(position_from_sql(jump)?);
                 }
             }

@@ -28,14 +28,19 @@ pub const BEGIN_WRITE: &str = concat!("BEGIN IMMEDIATE; ", state!());
 pub const STATE: &str = state!();
 
 /// The end of each of the streams with these names: name, key, version and
-/// position; and without name what [`Chain::learn`](crate::links::Chain::learn)
-/// is told for one more event, newest first.
+/// position, of which the last two are NULL as in
+/// [`STREAM_HEAD`](crate::sql::STREAM_HEAD); and without name what
+/// [`Chain::learn`](crate::links::Chain::learn) is told for one more event,
+/// newest first.
 pub const STREAM_TAILS: &str = "WITH RECURSIVE tail (name, stream, version, position, target) AS ( \
-         SELECT s.name, s.key, h.version, h.position, h.version & (h.version + 1) \
-         FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.name = j.value JOIN downlink_stream_heads h ON h.stream = s.key \
+         SELECT s.name, s.key, e.version, e.position, e.version & (e.version + 1) \
+         FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.name = j.value \
+         LEFT JOIN downlink_stream_heads h ON h.stream = s.key \
+         LEFT JOIN downlink_events e ON e.position = h.position AND e.stream = s.key AND e.version = h.version \
          UNION ALL \
          SELECT NULL, l.stream, l.version & (l.version - 1), e.jump, l.target \
-         FROM tail l JOIN downlink_events e ON e.position = l.position WHERE l.target > 0 AND l.version > l.target \
+         FROM tail l JOIN downlink_events e ON e.position = l.position AND e.stream = l.stream AND e.version = l.version \
+         WHERE l.target > 0 AND l.version > l.target \
      ) SELECT name, stream, version, position FROM tail";
 /// Key and name of the streams with these keys.
 pub const STREAM_NAMES: &str =
@@ -69,15 +74,19 @@ pub const EVENTS_AT: &str = concat!(
 
 /// Positions of a stream on the way back from its version ?2, which is the
 /// first, at most ?3; the event at ?1 is the stream's and not earlier.
-pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
+pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
+         SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek k JOIN downlink_events e \
-         ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) WHERE k.version > ?2 \
-     ), walk (position, prev, left) AS ( \
-         SELECT position, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
+         SELECT e.position, e.stream, e.version, e.prev, e.jump FROM seek k JOIN downlink_events e \
+         ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) AND e.stream = k.stream \
+         AND e.version = iif((k.version & (k.version - 1)) >= ?2, k.version & (k.version - 1), k.version - 1) \
+         WHERE k.version > ?2 AND e.position < k.position \
+     ), walk (position, stream, version, prev, left) AS ( \
+         SELECT position, stream, version, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
          UNION ALL \
-         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN downlink_events e ON e.position = w.prev WHERE w.left > 1 \
+         SELECT e.position, e.stream, e.version, e.prev, w.left - 1 FROM walk w JOIN downlink_events e \
+         ON e.position = w.prev AND e.stream = w.stream AND e.version = w.version - 1 \
+         WHERE w.left > 1 AND w.prev < w.position \
      ) SELECT position FROM walk";
 
 /// The events that fulfil `condition` from the position of the first parameter

@@ -9,8 +9,8 @@ use downlink::commit::{
     self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
 };
 use downlink::{Error, ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
-use downlink_sqlite_schema::links::{Chain, Links, Next};
-use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_from_sql};
+use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_to_sql};
 use downlink_sqlite_schema::{
     HeadRow, Indexing, Pass, Tail, Turnstile, WriterCache, check_head, id_from_sql, is_full, many,
     not_open, sql,
@@ -29,6 +29,7 @@ use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
 use crate::snapshot::{Snapshot, head};
 use crate::store::File;
+use crate::stream::StreamEnd;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
@@ -310,14 +311,18 @@ impl Transaction<'_> {
         }
         let mut names: HashMap<i64, StreamId> = HashMap::new();
         for row in self.rows("look up streams", many::STREAM_TAILS, list(unknown)).await? {
-            let (key, position) = (column(&row, 1)?, position_from_sql(column(&row, 3)?)?);
+            let end = StreamEnd::from_sql(column(&row, 1)?, column(&row, 2)?, column(&row, 3)?);
             if let Some(name) = column::<Option<String>>(&row, 0)? {
+                let StreamEnd { key, version, position } = end?;
                 let name = StreamId::new(name)?;
-                let chain = Chain::of_head(version_from_sql(column(&row, 2)?)?, position);
+                let chain = Chain::of_head(version, position);
                 self.cache.put_tail(name.clone(), Tail { key, chain });
                 names.insert(key, name);
-            } else if let Some(tail) = names.get(&key).and_then(|name| self.cache.tail(name)) {
-                tail.chain.learn(position);
+            } else {
+                let (key, jump) = (column(&row, 1)?, position_from_sql(column(&row, 3)?)?);
+                if let Some(tail) = names.get(&key).and_then(|name| self.cache.tail(name)) {
+                    tail.chain.learn(jump);
+                }
             }
         }
         Ok(())
@@ -435,14 +440,16 @@ impl Transaction<'_> {
         loop {
             match tail.chain.next() {
                 Next::Ready(links) => return Ok(links),
-                Next::Fetch(position) => {
-                    let row = sqlx::query(sql::LINKS_AT)
+                Next::Fetch(version, position) => {
+                    let row = sqlx::query(sql::JUMP_AT)
                         .bind(position_to_sql(position))
+                        .bind(tail.key)
+                        .bind(version_to_sql(version))
                         .fetch_optional(&mut *self.connection)
                         .await
                         .map_err(failed("follow a link"))?
-                        .ok_or_else(|| missing("event that a link leads to"))?;
-                    tail.chain.learn(position_from_sql(column(&row, 2)?)?);
+                        .ok_or_else(|| broken(tail.key))?;
+                    tail.chain.learn(position_from_sql(column(&row, 0)?)?);
                 }
             }
         }

@@ -21,6 +21,8 @@ mod querying;
 #[cfg(unix)]
 #[path = "../../sqlite-schema/tests/driver/replaced.rs"]
 mod replaced;
+#[path = "../../sqlite-schema/tests/driver/straying.rs"]
+mod straying;
 mod support;
 mod taking;
 #[path = "../../sqlite-schema/tests/driver/transacting.rs"]
