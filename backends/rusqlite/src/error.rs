@@ -26,6 +26,12 @@ pub(crate) fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     }
 }
 
+/// What SQLite says in the end to foreign code: the extended result code, and in
+/// words.
+pub(crate) fn cause(error: &rusqlite::Error) -> Option<(i32, String)> {
+    Some((error.sqlite_error()?.extended_code, error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;

@@ -17,7 +17,7 @@ use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_of_the_file
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
-use crate::error::{failed, meaning};
+use crate::error::{cause, failed, meaning};
 use crate::row::column;
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
@@ -163,8 +163,8 @@ fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, Bo
 /// not the projection's.
 fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    let code = error.sqlite_error()?.extended_code;
-    is_of_the_file(code).then(|| meaning(error))
+    let (code, said) = cause(error)?;
+    is_of_the_file(code, &said).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {

@@ -9,7 +9,7 @@ use downlink_sqlite_schema::{
 };
 use rusqlite::Connection;
 
-use crate::error::failed;
+use crate::error::{cause, failed};
 use crate::projections::{driver_error, live};
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
@@ -171,8 +171,6 @@ fn run<T>(
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let code = driver_error(&*error)
-        .and_then(rusqlite::Error::sqlite_error)
-        .map(|error| error.extended_code);
-    query_failed(id, code, error)
+    let cause = driver_error(&*error).and_then(cause);
+    query_failed(id, cause, error)
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{
-    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Projection,
-    ProjectionId, ProjectionStore, Step, Stepped,
+    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Hub, LocalBus,
+    Projection, ProjectionId, ProjectionStore, Step, Stepped,
 };
 use downlink_rusqlite::{Options, RusqliteStore, Tx};
 use futures::poll;
 use support::{Place, all, append, chain, stored};
+use tokio::time::timeout;
 
 /// Does to its read model what a test says.
 struct Board<F>(F);
@@ -184,6 +185,71 @@ async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
     goes_on(&store, &place).await;
+}
+
+/// What would fail in the same way for ever does not wait for it to pass.
+#[tokio::test]
+async fn statements_that_get_in_each_others_way_are_the_projections() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let drops_while_reading = doing(|tx| {
+        let mut lines = tx.prepare("SELECT line FROM board")?;
+        let mut lines = lines.query(())?;
+        lines.next()?;
+        Ok(tx.execute_batch("DROP TABLE board")?)
+    });
+    let said = failed(&store, &drops_while_reading).await;
+    assert!(said.contains("locked"), "{said}");
+    let nests_while_writing = doing(|tx| {
+        let mut lines = tx.prepare("INSERT INTO board VALUES (1), (2) RETURNING line")?;
+        let mut lines = lines.query(())?;
+        lines.next()?;
+        Ok(tx.execute_batch("SAVEPOINT mine")?)
+    });
+    let said = failed(&store, &nests_while_writing).await;
+    assert!(said.contains("in progress"), "{said}");
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let stopped = hub.project(Stubborn, store.clone()).start().unwrap();
+    let stopped = timeout(Duration::from_mins(1), stopped.wait_live()).await.expect("it stops");
+    assert!(chain(&stopped.unwrap_err()).contains("locked"));
+    hub.shutdown().await;
+    goes_on(&store, &place).await;
+}
+
+/// Empties its tables while it lists them.
+#[derive(Debug)]
+struct Stubborn;
+
+#[async_trait]
+impl Projection for Stubborn {
+    type Tx = Tx;
+
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
+        tx.execute_batch("CREATE TABLE stubborn_a (x); CREATE TABLE stubborn_b (x)")?;
+        let mut own = tx.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'stubborn%'")?;
+        let mut own = own.query(())?;
+        while let Some(row) = own.next()? {
+            tx.execute_batch(&format!("DROP TABLE {}", row.get::<_, String>(0)?))?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, _: &[Event], _: &mut Tx) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 #[tokio::test]

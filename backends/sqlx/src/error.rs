@@ -28,6 +28,12 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
+/// What SQLite says in the end to foreign code: the extended result code, and in
+/// words.
+pub(crate) fn cause(error: &sqlx::Error) -> Option<(i32, String)> {
+    Some((code(error)?, error.as_database_error()?.message().to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;

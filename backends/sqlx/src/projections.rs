@@ -17,7 +17,7 @@ use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
 
 use crate::driver::execute;
-use crate::error::{code, failed, meaning};
+use crate::error::{cause, code, failed, meaning};
 use crate::guard::Guard;
 use crate::row::{Values, column};
 use crate::snapshot::log_shape;
@@ -181,7 +181,8 @@ fn refused_at_commit(error: Error) -> Result<Stepped> {
 /// not the projection's.
 fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    is_of_the_file(code(error)?).then(|| meaning(error))
+    let (code, said) = cause(error)?;
+    is_of_the_file(code, &said).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {

@@ -13,7 +13,7 @@ use sqlx::SqliteConnection;
 use tokio::time::timeout;
 
 use crate::driver::execute;
-use crate::error::{code, failed};
+use crate::error::{cause, failed};
 use crate::projections::{driver_error, live};
 use crate::store::SqlxStore;
 
@@ -212,6 +212,6 @@ where
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let code = driver_error(&*error).and_then(code);
-    query_failed(id, code, error)
+    let cause = driver_error(&*error).and_then(cause);
+    query_failed(id, cause, error)
 }
