@@ -195,7 +195,7 @@ impl Poller {
             .and_then(|mut statement| statement.query_row((), |row| row.get(0)))
             .map_err(failed("look for what others have written"))?;
         if self.lookout.saw(version, is_new)
-            && let Some(hint) = self.lookout.hint(head(connection)?)
+            && let Some(hint) = self.lookout.hint(head(connection.own())?)
         {
             self.local.wake(hint);
         }

@@ -44,7 +44,7 @@ impl Driver {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
         let mut indexing = Indexing::new(file.options().index_lag());
-        let (indexed, head) = indexed_and_head(slot.opened()?)?;
+        let (indexed, head) = indexed_and_head(slot.opened()?.own())?;
         indexing.at(indexed, head);
         Ok(Self {
             turnstile: Turnstile::beside(file.path())?,
@@ -68,9 +68,9 @@ impl Driver {
             self.names = Names::default();
             self.indexing.at(0, 0);
         }
-        let begun = execute(connection, sql::BEGIN_WRITE)
+        let begun = execute(connection.own(), sql::BEGIN_WRITE)
             .map_err(failed("begin a transaction"))
-            .and_then(|()| head(connection));
+            .and_then(|()| head(connection.own()));
         match begun {
             Ok(head) => {
                 self.cache.begin(head);
@@ -79,7 +79,7 @@ impl Driver {
                 Ok(head.log_head())
             }
             Err(error) => {
-                if error.kind() != ErrorKind::Busy || !connection.is_autocommit() {
+                if error.kind() != ErrorKind::Busy || !connection.own().is_autocommit() {
                     // A new connection is the one state that is known.
                     self.slot.close();
                 }
@@ -91,27 +91,31 @@ impl Driver {
     /// The connection of the open transaction.
     pub(crate) fn connection(&mut self) -> Result<&mut Tx> {
         let connection = self.slot.opened()?;
-        if connection.is_autocommit() { Err(not_open()) } else { Ok(connection) }
+        if connection.own().is_autocommit() { Err(not_open()) } else { Ok(connection) }
     }
 
     fn transaction(&mut self) -> Result<Transaction<'_>> {
         let connection = self.slot.opened()?;
-        if connection.is_autocommit() {
+        if connection.own().is_autocommit() {
             return Err(not_open());
         }
-        Ok(Transaction { connection, cache: &mut self.cache, names: &mut self.names })
+        Ok(Transaction {
+            connection: connection.own(),
+            cache: &mut self.cache,
+            names: &mut self.names,
+        })
     }
 
     fn commit(&mut self) -> Result<CommitOutcome> {
         let connection = self.slot.opened()?;
-        let outcome = match execute(connection, sql::COMMIT) {
+        let outcome = match execute(connection.own(), sql::COMMIT) {
             Ok(()) => {
                 self.indexing.log_is_at(position_to_sql(self.cache.head().position));
                 self.cache.commit();
                 (self.turn, self.is_begun) = (None, false);
                 CommitOutcome::Committed
             }
-            Err(error) if is_certain(connection, &error) => {
+            Err(error) if is_certain(connection.own(), &error) => {
                 CommitOutcome::NotCommitted(failed("commit")(error))
             }
             Err(error) => CommitOutcome::Unknown(failed("commit")(error)),
@@ -123,10 +127,10 @@ impl Driver {
         let began = Instant::now();
         let connection = self.slot.opened()?;
         // Another process may have been here.
-        let (indexed, head) = indexed_and_head(connection)?;
+        let (indexed, head) = indexed_and_head(connection.own())?;
         self.indexing.at(indexed, head);
         if let Some(step) = self.indexing.step() {
-            index(connection, step)?;
+            index(connection.own(), step)?;
             self.indexing.took(step, began.elapsed());
         }
         Ok(())
@@ -138,8 +142,8 @@ impl Driver {
         if let Ok(connection) = self.slot.opened() {
             // A job may have been left by a panic.
             let is_reset = connection.unguarded().is_ok();
-            let is_open = self.is_begun && !connection.is_autocommit();
-            let is_rolled_back = is_open && execute(connection, sql::ROLLBACK).is_ok();
+            let is_open = self.is_begun && !connection.own().is_autocommit();
+            let is_rolled_back = is_open && execute(connection.own(), sql::ROLLBACK).is_ok();
             if !is_reset || (self.is_begun && !is_rolled_back) {
                 self.slot.close();
             }
@@ -167,7 +171,7 @@ impl commit::Driver for Driver {
 
     async fn read(&mut self, read: Read) -> Result<Page> {
         let connection = self.slot.opened()?;
-        page(&mut Snapshot::of(connection, &mut self.names)?, &read)
+        page(&mut Snapshot::of(connection.own(), &mut self.names)?, &read)
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
@@ -183,7 +187,7 @@ impl commit::Driver for Driver {
     }
 
     async fn check(&mut self, expected: LogHead) -> Result<()> {
-        check_head(&head(self.connection()?)?, expected)
+        check_head(&head(self.connection()?.own())?, expected)
     }
 
     async fn commit(&mut self) -> CommitOutcome {

@@ -169,7 +169,7 @@ impl Session {
         if is_new {
             self.names = Names::default();
         }
-        let result = in_transaction(connection, &mut self.names, work);
+        let result = in_transaction(connection.own(), &mut self.names, work);
         if result.as_ref().is_err_and(|error| !error.is_other_history()) {
             // Whatever state the connection is in, the next read has a new one.
             self.slot.close();

@@ -13,6 +13,7 @@ use downlink::{
     Projection, ProjectionId, ProjectionStore, Step, Stepped,
 };
 use downlink_rusqlite::{Options, RusqliteStore, Tx};
+use downlink_sqlite_schema::sql;
 use futures::poll;
 use support::{Place, all, append, chain, stored};
 use tokio::time::timeout;
@@ -121,9 +122,14 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         "CREATE TEMP TABLE downlink_events (position)",
         "CREATE TEMP VIEW downlink_events AS SELECT 1 AS position",
         "CREATE TEMP TRIGGER mine AFTER INSERT ON downlink_events BEGIN SELECT 1; END",
+        "CREATE VIEW downlink_mine AS SELECT 1",
         "BEGIN",
         "COMMIT",
         "ROLLBACK",
+        "SELECT 1; COMMIT",
+        "/* so */ COMMIT",
+        "-- so\nEND TRANSACTION",
+        ";; commit",
         "ATTACH ':memory:' AS other",
         "PRAGMA synchronous = OFF",
     ] {
@@ -153,11 +159,18 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
     store.step(&running(""), whole(&store).await).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     failed(&store, &running("no such statement")).await;
-    // Prepared by the store a moment ago, so that nobody asks whether it may run.
-    let end = doing(|tx| Ok(tx.prepare_cached("ROLLBACK")?.execute(()).map(drop)?));
-    let said = failed(&store, &end).await;
-    assert!(said.contains("ended its transaction"), "{said}");
-    assert_eq!(lines(&place), 1);
+    // Prepared by the store a moment ago, when SQLite did not ask whether they may run.
+    for own in [
+        "ROLLBACK",
+        "COMMIT",
+        sql::BEGIN_WRITE,
+        "UPDATE downlink_head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4",
+    ] {
+        let end = doing(move |tx| Ok(drop(tx.prepare_cached(own)?)));
+        let said = failed(&store, &end).await;
+        assert!(said.contains("not authorized"), "{own}: {said}");
+        assert_eq!(lines(&place), 1);
+    }
     store.step(&running(""), whole(&store).await).await.unwrap();
     assert_eq!(lines(&place), 2);
 }

@@ -114,25 +114,50 @@ pub fn event_blocks(condition: &str, newest_first: bool) -> String {
 pub const ALL_EVENTS: &str =
     concat!("SELECT ", packed!(), " FROM downlink_events e ORDER BY e.position");
 
-/// What the tables of the log are like, as one text: another one if a table, an
-/// index or a trigger of them was changed, if one was emptied, or if another
-/// database was attached.
-pub const LOG_SHAPE: &str = "SELECT concat_ws(';', \
+macro_rules! settings {
+    () => {
+        "concat_ws(',', (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'), \
+         (SELECT query_only FROM pragma_query_only), (SELECT locking_mode FROM pragma_locking_mode), \
+         (SELECT synchronous FROM pragma_synchronous), (SELECT timeout FROM pragma_busy_timeout), \
+         (SELECT max_page_count FROM pragma_max_page_count), (SELECT cache_size FROM pragma_cache_size), \
+         (SELECT foreign_keys FROM pragma_foreign_keys), \
+         (SELECT recursive_triggers FROM pragma_recursive_triggers), \
+         (SELECT writable_schema FROM pragma_writable_schema), \
+         (SELECT ignore_check_constraints FROM pragma_ignore_check_constraints), \
+         (SELECT reverse_unordered_selects FROM pragma_reverse_unordered_selects))"
+    };
+}
+
+/// How a connection is set, as one text: another one if a pragma was set that
+/// stays, or if another database was attached.
+pub const SETTINGS: &str = concat!("SELECT ", settings!());
+
+/// What the tables of the log are like, and how the connection is set, as one
+/// text: another one if a table, an index or a trigger of them was changed, if
+/// one was emptied, or if [`SETTINGS`] have changed. Costs the same however
+/// much the tables have.
+pub const LOG_SHAPE: &str = concat!(
+    "SELECT concat_ws(';', ",
+    settings!(),
+    ", \
      (SELECT group_concat(concat(type, name, sql)) FROM (SELECT * FROM sqlite_schema \
       WHERE tbl_name LIKE 'downlink\\_%' ESCAPE '\\' ORDER BY name)), \
      (SELECT max(position) FROM downlink_events), (SELECT max(key) FROM downlink_streams), \
      (SELECT max(key) FROM downlink_types), (SELECT max(stream) FROM downlink_stream_heads), \
-     (SELECT count(*) FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
-     (SELECT count(*) FROM downlink_dead_letters), (SELECT count(*) FROM downlink_meta), \
+     EXISTS (SELECT 1 FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
+     EXISTS (SELECT 1 FROM downlink_dead_letters), EXISTS (SELECT 1 FROM downlink_meta), \
      (SELECT max(key) FROM downlink_tags), (SELECT position FROM downlink_indexed), \
-     (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1), \
-     (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
+     (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1))"
+);
 
 /// Whether a connection for queries is still set as one, and has no other
 /// database: 1 or 0.
 pub const IS_FOR_QUERIES: &str = "SELECT (SELECT query_only FROM pragma_query_only) \
      AND NOT EXISTS (SELECT 1 FROM pragma_database_list WHERE name NOT IN ('main', 'temp')) \
      AND NOT EXISTS (SELECT 1 FROM temp.sqlite_schema)";
+
+/// Changes nothing in a table of the log, so that a hook has to tell of it.
+pub const TOUCH: &str = "UPDATE downlink_head SET one = one";
 
 /// Fails in a database that can only be read, before it asks for the lock.
 pub const WRITE_NOTHING: &str = "UPDATE downlink_head SET one = one WHERE 0";

@@ -27,6 +27,7 @@ use crate::names::Names;
 use crate::postings::{index, indexed_and_head};
 use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
+use crate::savepoint;
 use crate::snapshot::{Snapshot, head};
 use crate::store::File;
 use crate::stream::StreamEnd;
@@ -151,7 +152,7 @@ impl commit::Driver for Driver {
         }
         let connection = self.slot.opened()?;
         self.open = Open::Job;
-        let begun = connection.begin_with(BEGIN_JOB).await;
+        let begun = connection.begin_with(savepoint::open()).await;
         // It is ended by name, not by its guard.
         std::mem::forget(begun.map_err(failed("hand a transaction to a job"))?);
         self.slot.opened()
@@ -180,7 +181,7 @@ impl commit::Driver for Driver {
         };
         let is_job = self.open == Open::Job;
         // There is none in another transaction.
-        if is_job && execute(connection, END_JOB).await.is_err() {
+        if is_job && execute(connection, savepoint::release()).await.is_err() {
             return CommitOutcome::NotCommitted(not_open());
         }
         let committed = if is_job {
@@ -250,9 +251,6 @@ impl commit::Driver for Driver {
         self.slot.close().await;
     }
 }
-
-const BEGIN_JOB: &str = "SAVEPOINT downlink_job";
-const END_JOB: &str = "RELEASE downlink_job";
 
 type Transactions = <Sqlite as Database>::TransactionManager;
 
