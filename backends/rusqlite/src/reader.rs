@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
@@ -116,7 +117,8 @@ impl Pool {
             let _ = answer.send(result);
         };
         self.send(Box::new(job))?;
-        answered.await.map_err(|_| closed())?
+        // A job that was let in is run, also when the store is closed meanwhile.
+        answered.await.unwrap_or_else(|_| Err(panicked("read")))
     }
 
     fn send(&self, job: Job) -> Result<()> {
@@ -140,6 +142,14 @@ pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
+/// Code of this store has panicked while it did this.
+pub(crate) fn panicked(doing: &str) -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        format!("a thread that {doing} has panicked: see the log of the panic"),
+    )
+}
+
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(work).map_err(|error| {
         Error::with_source(ErrorKind::Unavailable, "the system gives no more threads", error)
@@ -158,9 +168,12 @@ impl Session {
         Self { slot, names: Names::default() }
     }
 
+    /// A job that panics costs its own answer and the connection, not the thread.
     fn serve(mut self, queue: &Receiver<Job>) {
         for job in queue {
-            job(&mut self);
+            if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
+                self.slot.close();
+            }
         }
     }
 
@@ -212,5 +225,26 @@ pub(crate) fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
     match read.scope() {
         Scope::Log { after } => log::read(snapshot, read, *after),
         Scope::Stream { stream, after } => stream::read(snapshot, read, stream, *after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::EventStore;
+
+    use super::*;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn a_panic_costs_no_thread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options::new().with_readers(1);
+        let store = options.open(folder.path().join("flights.db")).await.expect("a store");
+        for _ in 0..3 {
+            let panics = store.snapshot(|_| -> Result<()> { panic!("for a test") });
+            assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
+            store.read(Read::log()).await.expect("the thread serves on");
+        }
+        store.close().await;
     }
 }
