@@ -68,7 +68,12 @@ impl Driver {
             self.names = Names::default();
             self.indexing.at(0, 0);
         }
-        let begun = execute(connection.own(), sql::BEGIN_WRITE)
+        // The wait for the turn counts: what is left of it is for SQLite's lock.
+        let left = by.saturating_duration_since(Instant::now());
+        let begun = connection
+            .own()
+            .busy_timeout(left)
+            .and_then(|()| execute(connection.own(), sql::BEGIN_WRITE))
             .map_err(failed("begin a transaction"))
             .and_then(|()| head(connection.own()));
         match begun {

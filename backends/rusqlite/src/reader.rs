@@ -243,7 +243,9 @@ mod tests {
         for _ in 0..3 {
             let panics = store.snapshot(|_| -> Result<()> { panic!("for a test") });
             assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
-            store.read(Read::log()).await.expect("the thread serves on");
+            let read =
+                tokio::time::timeout(std::time::Duration::from_mins(1), store.read(Read::log()));
+            read.await.expect("an answer").expect("the thread serves on");
         }
         store.close().await;
     }

@@ -166,7 +166,7 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
         sql::BEGIN_WRITE,
         "UPDATE downlink_head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4",
     ] {
-        let end = doing(move |tx| Ok(drop(tx.prepare_cached(own)?)));
+        let end = doing(move |tx| Ok(tx.prepare_cached(own).map(drop)?));
         let said = failed(&store, &end).await;
         assert!(said.contains("not authorized"), "{own}: {said}");
         assert_eq!(lines(&place), 1);

@@ -115,19 +115,13 @@ impl Chain {
         let Some(target) = jump_target(self.version().next()) else {
             return Next::Ready(Links { prev, jump: Position::ZERO });
         };
-        match self.links.iter().rev().find(|(version, _)| *version <= target) {
-            Some((version, jump)) => {
-                debug_assert_eq!(
-                    *version, target,
-                    "the target is in the chain of the event before"
-                );
-                Next::Ready(Links { prev, jump: *jump })
-            }
-            None => {
-                let (version, position) = self.links[0];
-                Next::Fetch(version, position)
-            }
-        }
+        let known = self.links.iter().rev().find(|(version, _)| *version <= target);
+        let Some((version, jump)) = known else {
+            let (version, position) = self.links[0];
+            return Next::Fetch(version, position);
+        };
+        debug_assert_eq!(*version, target, "the target is in the chain of the event before");
+        Next::Ready(Links { prev, jump: *jump })
     }
 
     /// Adds where the event jumps to that [`next`](Self::next) asked for.

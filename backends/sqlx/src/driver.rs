@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downlink::commit::{
     self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
@@ -16,7 +16,7 @@ use downlink_sqlite_schema::{
     not_open, sql,
 };
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Connection, Database, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Database, Sqlite, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 use tokio::task::spawn_blocking;
 
@@ -80,13 +80,15 @@ impl Driver {
     }
 
     /// Waits until those that came before, in other processes, have written.
-    async fn wait_for_turn(&self, by: Instant) -> Result<Pass> {
+    /// Tells whether it had to wait.
+    async fn wait_for_turn(&self, by: Instant) -> Result<(Pass, bool)> {
         if let Some(turn) = self.turnstile.try_enter()? {
-            return Ok(turn);
+            return Ok((turn, false));
         }
         let (turnstile, waits_since) = (Arc::clone(&self.turnstile), Instant::now());
         let entered = spawn_blocking(move || turnstile.enter(by)).await.map_err(|_| closed())??;
-        entered.ok_or_else(|| self.file.kept_out(waits_since.elapsed()))
+        let turn = entered.ok_or_else(|| self.file.kept_out(waits_since.elapsed()))?;
+        Ok((turn, true))
     }
 
     fn transaction(&mut self) -> Result<Transaction<'_>> {
@@ -103,15 +105,24 @@ impl commit::Driver for Driver {
     const LINGER: Linger = Linger::InTransaction;
 
     async fn begin(&mut self, by: Instant) -> Result<LogHead> {
-        self.turn = Some(self.wait_for_turn(by).await?);
+        let (turn, has_waited) = self.wait_for_turn(by).await?;
+        self.turn = Some(turn);
+        let deadline = self.file.options().busy_deadline();
         let Current { connection, is_new } = self.slot.current().await?;
         if is_new {
             self.cache.forget();
             self.names = Names::default();
             self.indexing.at(0, 0);
         }
-        match Snapshot::of(connection, &mut self.names, many::BEGIN_WRITE, None).await {
-            Ok(Snapshot { head, .. }) => {
+        if has_waited {
+            // The wait for the turn counts: what is left of it is for SQLite's lock.
+            wait_for_lock(connection, by.saturating_duration_since(Instant::now())).await?;
+        }
+        let begun = Snapshot::of(&mut *connection, &mut self.names, many::BEGIN_WRITE, None).await;
+        let begun = begun.map(|snapshot| snapshot.head);
+        let restored = if has_waited { wait_for_lock(connection, deadline).await } else { Ok(()) };
+        match restored.and(begun) {
+            Ok(head) => {
                 self.cache.begin(head);
                 self.open = Open::Plain;
                 self.indexing.log_is_at(position_to_sql(head.position));
@@ -253,6 +264,13 @@ impl commit::Driver for Driver {
 }
 
 type Transactions = <Sqlite as Database>::TransactionManager;
+
+/// Has SQLite wait so long for its lock.
+async fn wait_for_lock(connection: &mut SqliteConnection, time: Duration) -> Result<()> {
+    let text = format!("PRAGMA busy_timeout = {}", time.as_millis());
+    let set = sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await;
+    set.map(drop).map_err(failed("set how long to wait for the lock"))
+}
 
 /// Whether a job's transaction is still open. Its end is the end of the
 /// connection, so it does no harm to begin another one.
