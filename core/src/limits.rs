@@ -4,6 +4,8 @@
 //! Going past one of them is [`TooLarge`](crate::ErrorKind::TooLarge), before
 //! anything is written (law `limits_are_typed_errors`).
 
+use std::time::Duration;
+
 /// The length of a stream id, an event type, a tag or a content type, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -30,3 +32,7 @@ pub const MAX_FILTER_VALUES: usize = 64;
 
 /// The events of one page. A larger limit is taken as this.
 pub const MAX_PAGE_EVENTS: usize = 1_000;
+
+/// The longest time that an option takes: a day. A longer one ("never") is taken
+/// as this, so that it can be added to a moment.
+pub const MAX_WAIT: Duration = Duration::from_hours(24);

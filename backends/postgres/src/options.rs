@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use downlink::commit::WriterOptions;
-use downlink::{Error, ErrorKind, Result};
+use downlink::{Error, ErrorKind, Result, limits};
 
 /// How a [`PostgresStore`](crate::PostgresStore) is connected.
 #[derive(Clone, Debug)]
@@ -61,20 +61,20 @@ impl Options {
         self
     }
 
-    /// How long to wait for the log's lock while others hold it: 5 s by default.
-    /// Then an append is answered `Busy`.
+    /// How long to wait for the log's lock while others hold it: 5 s by default,
+    /// a day at most. Then an append is answered `Busy`.
     pub fn with_busy_deadline(mut self, deadline: Duration) -> Self {
         self.writer = self.writer.with_busy_deadline(deadline);
-        self.busy_deadline = deadline;
+        self.busy_deadline = deadline.min(limits::MAX_WAIT);
         self
     }
 
     /// How long connecting, storing the events of a group, a commit and a read
-    /// may take each: 10 s by default. A commit that takes longer has no certain
+    /// may take each: 10 s by default, a day at most. A commit that takes longer has no certain
     /// outcome, and is looked for by the ids of its events.
     pub fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.writer = self.writer.with_step_deadline(deadline);
-        self.step_deadline = deadline;
+        self.step_deadline = deadline.min(limits::MAX_WAIT);
         self
     }
 

@@ -111,7 +111,7 @@ where
 {
     let doing = "make a backup";
     let mut slot = Slot::new(file, Role::Backup);
-    let connection = slot.current()?.connection;
+    let connection = slot.current()?.connection.own();
     let total: i64 =
         connection.query_row(sql::DATABASE_SIZE, (), |row| row.get(0)).map_err(failed(doing))?;
     let copying = Copying::new(files, total.unsigned_abs(), progress, abandoned);

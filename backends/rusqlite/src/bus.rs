@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
-use crate::reader::spawn;
+use crate::reader::{panicked, spawn};
 use crate::snapshot::head;
 use crate::store::File;
 
@@ -181,7 +182,8 @@ impl Poller {
 
     fn serve(&mut self, stopping: &Receiver<Infallible>) {
         while stopping.recv_timeout(self.lookout.pause()) == Err(RecvTimeoutError::Timeout) {
-            if let Err(error) = self.look() {
+            let looked = catch_unwind(AssertUnwindSafe(|| self.look()));
+            if let Err(error) = looked.unwrap_or_else(|_| Err(panicked("looked at the file"))) {
                 self.slot.close();
                 if self.lookout.failed() {
                     tracing::warn!(%error, "the bus cannot look at the file: it tries on");
@@ -194,11 +196,12 @@ impl Poller {
     fn look(&mut self) -> Result<()> {
         let Current { connection, is_new } = self.slot.current()?;
         let version = connection
+            .own()
             .prepare_cached(DATA_VERSION)
             .and_then(|mut statement| statement.query_row((), |row| row.get(0)))
             .map_err(failed("look for what others have written"))?;
         if self.lookout.saw(version, is_new)
-            && let Some(hint) = self.lookout.hint(head(connection)?)
+            && let Some(hint) = self.lookout.hint(head(connection.own())?)
         {
             self.local.wake(hint);
         }

@@ -7,10 +7,8 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
 use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
-use downlink_sqlite_schema::links::{Chain, Links, Next};
-use downlink_sqlite_schema::number::{
-    position_from_sql, position_to_sql, to_sql, version_from_sql, version_to_sql,
-};
+use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, to_sql, version_to_sql};
 use downlink_sqlite_schema::{
     HeadRow, Indexing, NullableColumns, Pass, Tail, Turnstile, WriterCache, check_head,
     id_from_sql, is_full, not_open, sql,
@@ -25,6 +23,7 @@ use crate::reader::page;
 use crate::row::event_row;
 use crate::snapshot::{Snapshot, head};
 use crate::store::File;
+use crate::stream::StreamEnd;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
@@ -50,7 +49,7 @@ impl Driver {
         let mut slot = Slot::new(Arc::clone(&file), Role::Writer);
         slot.create()?;
         let mut indexing = Indexing::new(file.options().index_lag());
-        let (indexed, head) = indexed_and_head(slot.opened()?)?;
+        let (indexed, head) = indexed_and_head(slot.opened()?.own())?;
         indexing.at(indexed, head);
         Ok(Self {
             turnstile: Turnstile::beside(file.path())?,
@@ -75,9 +74,14 @@ impl Driver {
             self.names = Names::default();
             self.indexing.at(0, 0);
         }
-        let begun = execute(connection, sql::BEGIN_WRITE)
+        // The wait for the turn counts: what is left of it is for SQLite's lock.
+        let left = by.saturating_duration_since(Instant::now());
+        let begun = connection
+            .own()
+            .busy_timeout(left)
+            .and_then(|()| execute(connection.own(), sql::BEGIN_WRITE))
             .map_err(failed("begin a transaction"))
-            .and_then(|()| head(connection));
+            .and_then(|()| head(connection.own()));
         match begun {
             Ok(head) => {
                 self.cache.begin(head);
@@ -86,7 +90,7 @@ impl Driver {
                 Ok(head.log_head())
             }
             Err(error) => {
-                if error.kind() != ErrorKind::Busy || !connection.is_autocommit() {
+                if error.kind() != ErrorKind::Busy || !connection.own().is_autocommit() {
                     // A new connection is the one state that is known.
                     self.slot.close();
                 }
@@ -98,20 +102,24 @@ impl Driver {
     /// The connection of the open transaction.
     pub(crate) fn connection(&mut self) -> Result<&mut Tx> {
         let connection = self.slot.opened()?;
-        if connection.is_autocommit() { Err(not_open()) } else { Ok(connection) }
+        if connection.own().is_autocommit() { Err(not_open()) } else { Ok(connection) }
     }
 
     fn transaction(&mut self) -> Result<Transaction<'_>> {
         let connection = self.slot.opened()?;
-        if connection.is_autocommit() {
+        if connection.own().is_autocommit() {
             return Err(not_open());
         }
-        Ok(Transaction { connection, cache: &mut self.cache, names: &mut self.names })
+        Ok(Transaction {
+            connection: connection.own(),
+            cache: &mut self.cache,
+            names: &mut self.names,
+        })
     }
 
     fn commit(&mut self) -> Result<CommitOutcome> {
         let connection = self.slot.opened()?;
-        let outcome = match execute(connection, sql::COMMIT) {
+        let outcome = match execute(connection.own(), sql::COMMIT) {
             Ok(()) => {
                 if let Err(error) = self.slot.check_committed() {
                     return Ok(CommitOutcome::Unknown(error));
@@ -121,7 +129,7 @@ impl Driver {
                 (self.turn, self.is_begun) = (None, false);
                 CommitOutcome::Committed
             }
-            Err(error) if is_certain(connection, &error) => {
+            Err(error) if is_certain(connection.own(), &error) => {
                 CommitOutcome::NotCommitted(failed("commit")(error))
             }
             Err(error) => CommitOutcome::Unknown(failed("commit")(error)),
@@ -133,10 +141,10 @@ impl Driver {
         let began = Instant::now();
         let connection = self.slot.opened()?;
         // Another process may have been here.
-        let (indexed, head) = indexed_and_head(connection)?;
+        let (indexed, head) = indexed_and_head(connection.own())?;
         self.indexing.at(indexed, head);
         if let Some(step) = self.indexing.step() {
-            index(connection, step)?;
+            index(connection.own(), step)?;
             self.indexing.took(step, began.elapsed());
         }
         Ok(())
@@ -148,8 +156,8 @@ impl Driver {
         if let Ok(connection) = self.slot.opened() {
             // A job may have been left by a panic.
             let is_reset = connection.unguarded().is_ok();
-            let is_open = self.is_begun && !connection.is_autocommit();
-            let is_rolled_back = is_open && execute(connection, sql::ROLLBACK).is_ok();
+            let is_open = self.is_begun && !connection.own().is_autocommit();
+            let is_rolled_back = is_open && execute(connection.own(), sql::ROLLBACK).is_ok();
             if !is_reset || (self.is_begun && !is_rolled_back) {
                 self.slot.close();
             }
@@ -177,7 +185,7 @@ impl commit::Driver for Driver {
 
     async fn read(&mut self, read: Read) -> Result<Page> {
         let connection = self.slot.opened()?;
-        page(&mut Snapshot::of(connection, &mut self.names)?, &read)
+        page(&mut Snapshot::of(connection.own(), &mut self.names)?, &read)
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
@@ -193,7 +201,7 @@ impl commit::Driver for Driver {
     }
 
     async fn check(&mut self, expected: LogHead) -> Result<()> {
-        check_head(&head(self.connection()?)?, expected)
+        check_head(&head(self.connection()?.own())?, expected)
     }
 
     async fn commit(&mut self) -> CommitOutcome {
@@ -266,9 +274,9 @@ impl Transaction<'_> {
                 statement.query_row([stream.as_str()], read).optional()
             })
             .map_err(failed("look up a stream"))?;
-        row.map(|(key, version, position)| {
-            let chain = Chain::of_head(version_from_sql(version)?, position_from_sql(position)?);
-            Ok(Tail { key, chain })
+        row.map(|row| {
+            let StreamEnd { key, version, position } = StreamEnd::from_sql(row)?;
+            Ok(Tail { key, chain: Chain::of_head(version, position) })
         })
         .transpose()
     }
@@ -339,14 +347,14 @@ impl Transaction<'_> {
         loop {
             match tail.chain.next() {
                 Next::Ready(links) => return Ok(links),
-                Next::Fetch(position) => {
+                Next::Fetch(version, position) => {
+                    let of = [position_to_sql(position), tail.key, version_to_sql(version)];
                     let jump = self
                         .connection
-                        .prepare_cached(sql::LINKS_AT)
-                        .and_then(|mut statement| {
-                            statement.query_row([position_to_sql(position)], |row| row.get(2))
-                        })
-                        .map_err(failed("follow a link"))?;
+                        .prepare_cached(sql::JUMP_AT)
+                        .and_then(|mut it| it.query_row(of, |row| row.get(0)).optional())
+                        .map_err(failed("follow a link"))?
+                        .ok_or_else(|| broken(tail.key))?;
                     tail.chain.learn(position_from_sql(jump)?);
                 }
             }

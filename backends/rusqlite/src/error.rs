@@ -36,6 +36,12 @@ pub(crate) fn code_under(error: &Error) -> i32 {
         .map_or(0, |error| error.extended_code)
 }
 
+/// What SQLite says in the end to foreign code: the extended result code, and in
+/// words.
+pub(crate) fn cause(error: &rusqlite::Error) -> Option<(i32, String)> {
+    Some((error.sqlite_error()?.extended_code, error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::ffi;

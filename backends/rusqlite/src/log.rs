@@ -1,7 +1,7 @@
 //! Pages of the whole log.
 
 use downlink::{Cursor, Direction, Filter, Mark, Page, Position, Read, Result};
-use downlink_sqlite_schema::number::position_to_sql;
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{Condition, Full, SCAN_BUDGET, Taking, named_streams, sql};
 use rusqlite::types::Value;
 use rusqlite::{Params, params_from_iter};
@@ -183,6 +183,16 @@ fn scan(
     (first, last): (i64, i64),
 ) -> Result<Option<Cursor>> {
     let budget = i64::try_from(SCAN_BUDGET).unwrap_or(i64::MAX);
+    // A window has at least one event, so that the next page begins behind this one, however many
+    // positions are missing.
+    let nearest = if forward {
+        snapshot.oldest_from(position_from_sql(first)?)?
+    } else {
+        snapshot.newest_up_to(position_from_sql(last)?)?
+    };
+    let nearest = nearest.map(|cursor| position_to_sql(cursor.position()));
+    let Some(nearest) = nearest.filter(|at| (first..=last).contains(at)) else { return Ok(None) };
+    let (first, last) = if forward { (nearest, last) } else { (first, nearest) };
     let window = if forward {
         (first, last.min(first + budget - 1))
     } else {
@@ -199,7 +209,7 @@ fn scan(
     if edge == if forward { last } else { first } {
         return Ok(None);
     }
-    let edge = downlink_sqlite_schema::number::position_from_sql(edge)?;
+    let edge = position_from_sql(edge)?;
     if forward { snapshot.newest_up_to(edge) } else { snapshot.oldest_from(edge) }
 }
 

@@ -1,13 +1,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use downlink::{Event, Result, StreamId};
+use downlink::{Event, Result, StreamId, Version};
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::sql;
 use rusqlite::CachedStatement;
 
 use crate::snapshot::{Linked, Snapshot};
-use crate::stream::StreamEnd;
+use crate::stream::{Link, StreamEnd};
 
 /// How many positions of one stream are fetched at first and at most.
 const STRIDES: (u64, u64) = (16, 512);
@@ -16,8 +16,8 @@ const STRIDES: (u64, u64) = (16, 512);
 /// rest of it.
 pub(crate) struct Merge<'a> {
     runs: Vec<Run>,
-    /// The next position of each run, the first on top.
-    next: BinaryHeap<(Reverse<i64>, usize)>,
+    /// The next position and version of each run, the first on top.
+    next: BinaryHeap<(Reverse<i64>, usize, Version)>,
     forward: bool,
     last: i64,
     events: CachedStatement<'a>,
@@ -26,8 +26,8 @@ pub(crate) struct Merge<'a> {
 /// One stream on its way.
 struct Run {
     end: StreamEnd,
-    /// Forward: positions that come next.
-    ahead: VecDeque<i64>,
+    /// Forward: what comes next.
+    ahead: VecDeque<Link>,
     /// Forward: the version after those, and how many to fetch.
     version: u64,
     stride: u64,
@@ -51,51 +51,52 @@ impl<'a> Merge<'a> {
         for stream in streams {
             let Some(end) = StreamEnd::of(snapshot, stream)? else { continue };
             let mut run = Run { end, ahead: VecDeque::new(), version: 0, stride: STRIDES.0 };
-            let position = if forward {
+            let link = if forward {
                 run.begin_after(snapshot, first - 1)?
             } else {
                 run.begin_at(snapshot, last)?
             };
             merge.runs.push(run);
-            merge.push(position, merge.runs.len() - 1);
+            merge.push(link, merge.runs.len() - 1);
         }
         Ok(merge)
     }
 
     /// The next event of any of the streams.
     pub(crate) fn next(&mut self, snapshot: &mut Snapshot<'_>) -> Result<Option<Event>> {
-        let Some((_, index)) = self.next.peek().copied() else { return Ok(None) };
-        let (Reverse(key), _) = self.next.pop().expect("it was there just now");
+        let Some((Reverse(key), index, version)) = self.next.pop() else { return Ok(None) };
+        let link = Link { position: key.saturating_abs(), version };
         let run = &mut self.runs[index];
-        let Linked { event, prev, .. } = run.end.event_at(snapshot, &mut self.events, key.abs())?;
-        let following = if self.forward { run.following(snapshot)? } else { Some(prev) };
+        let Linked { event, prev, .. } = run.end.event_at(snapshot, &mut self.events, link)?;
+        let following = if self.forward { run.following(snapshot)? } else { link.back(prev) };
         self.push(following, index);
         Ok(Some(event))
     }
 
-    fn push(&mut self, position: Option<i64>, run: usize) {
-        let Some(position) = position.filter(|position| (1..=self.last).contains(position)) else {
-            return;
-        };
+    fn push(&mut self, link: Option<Link>, run: usize) {
+        // Backwards every link leads on to the next event, so one beyond the end is wrong.
+        let is_wanted = |link: &Link| !self.forward || link.position <= self.last;
+        let Some(Link { position, version }) = link.filter(is_wanted) else { return };
         // Backwards the highest comes first.
-        let key = if self.forward { position } else { -position };
-        self.next.push((Reverse(key), run));
+        let key = if self.forward { position } else { position.saturating_neg() };
+        self.next.push((Reverse(key), run, version));
     }
 }
 
 impl Run {
-    fn begin_after(&mut self, snapshot: &Snapshot<'_>, after: i64) -> Result<Option<i64>> {
+    fn begin_after(&mut self, snapshot: &Snapshot<'_>, after: i64) -> Result<Option<Link>> {
         if position_to_sql(self.end.position) <= after {
             return Ok(None);
         }
-        (_, self.version) = self.end.first_after(snapshot, after)?;
+        let (first, _) = self.end.first_after(snapshot, after)?;
+        self.version = first.version.get();
         self.following(snapshot)
     }
 
-    fn following(&mut self, snapshot: &Snapshot<'_>) -> Result<Option<i64>> {
+    fn following(&mut self, snapshot: &Snapshot<'_>) -> Result<Option<Link>> {
         if self.ahead.is_empty() && self.version <= self.end.version.get() {
             let to = self.end.version.get().min(self.version + self.stride - 1);
-            self.ahead = self.end.positions(snapshot, self.version, to)?.into();
+            self.ahead = self.end.links(snapshot, self.version, to)?.into();
             self.version = to + 1;
             self.stride = STRIDES.1.min(self.stride * 2);
         }
@@ -103,12 +104,12 @@ impl Run {
     }
 
     /// The newest event of the stream that is not after `last`.
-    fn begin_at(&mut self, snapshot: &Snapshot<'_>, last: i64) -> Result<Option<i64>> {
-        let end = position_to_sql(self.end.position);
-        if end <= last {
+    fn begin_at(&mut self, snapshot: &Snapshot<'_>, last: i64) -> Result<Option<Link>> {
+        let end = self.end.last();
+        if end.position <= last {
             return Ok(Some(end));
         }
-        let (first_after, _) = self.end.first_after(snapshot, last)?;
-        snapshot.one(sql::LINKS_AT, [first_after], |row| row.get(1))
+        let (first_after, prev) = self.end.first_after(snapshot, last)?;
+        Ok(first_after.back(prev))
     }
 }

@@ -17,7 +17,7 @@ use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_of_the_file
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
-use crate::error::{failed, meaning};
+use crate::error::{cause, failed, meaning};
 use crate::row::column;
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
@@ -57,7 +57,7 @@ impl ProjectionStore for RusqliteStore {
 
     async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
         let id = id.clone();
-        self.write(0, move |tx| make_live(tx, &id)).await
+        self.write(0, move |tx| make_live(tx.own(), &id)).await
     }
 
     async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
@@ -68,7 +68,7 @@ impl ProjectionStore for RusqliteStore {
 
     async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
         let id = id.clone();
-        self.write(0, move |tx| announce(tx, &id, from, to)).await
+        self.write(0, move |tx| announce(tx.own(), &id, from, to)).await
     }
 
     async fn dead_letters(
@@ -88,19 +88,19 @@ fn make(
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
 ) -> Result<Ending<Stepped>> {
-    let row = find(tx, id)?;
+    let row = find(tx.own(), id)?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
         return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
     }
-    let row = row.map_or_else(|| add(tx, id), Ok)?;
+    let row = row.map_or_else(|| add(tx.own(), id), Ok)?;
     if let Err(error) = project(tx, projection, step)? {
         return Ok(Ending::RollBack(Stepped::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
-        add_dead_letter(tx, row.key, skipped)?;
+        add_dead_letter(tx.own(), row.key, skipped)?;
     }
-    set(tx, &row.after(step))?;
+    set(tx.own(), &row.after(step))?;
     Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
 }
 
@@ -109,11 +109,11 @@ fn reset(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
 ) -> Result<Ending<()>> {
-    let row = find(tx, id)?.map_or_else(|| add(tx, id), Ok)?;
+    let row = find(tx.own(), id)?.map_or_else(|| add(tx.own(), id), Ok)?;
     let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
     project(tx, projection, &nothing)?.map_err(|error| Error::projection_failed(id, error))?;
-    execute(tx, sql::DELETE_DEAD_LETTERS, [row.key])?;
-    set(tx, &row.reset())?;
+    execute(tx.own(), sql::DELETE_DEAD_LETTERS, [row.key])?;
+    set(tx.own(), &row.reset())?;
     Ok(Ending::Commit(()))
 }
 
@@ -153,7 +153,7 @@ fn project(
             None => Ok(Err(error)),
         };
     }
-    if tx.is_autocommit() {
+    if tx.own().is_autocommit() {
         let message = "the projection has ended its transaction: leave that to the store";
         return Ok(Err(message.into()));
     }
@@ -182,8 +182,8 @@ fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, Bo
 /// not the projection's.
 fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    let code = error.sqlite_error()?.extended_code;
-    is_of_the_file(code).then(|| meaning(error))
+    let (code, said) = cause(error)?;
+    is_of_the_file(code, &said).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {

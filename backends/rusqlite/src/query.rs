@@ -9,19 +9,19 @@ use downlink_sqlite_schema::{
 };
 use rusqlite::Connection;
 
-use crate::error::failed;
+use crate::error::{cause, failed};
 use crate::projections::{driver_error, live};
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
 
-/// The transaction in which a read model is queried: a [`rusqlite::Connection`]
-/// that reads one moment of the file.
+/// The transaction in which a read model is queried: it reads one moment of the
+/// file, with the methods of [`Tx`].
 ///
 /// SQLite refuses it everything that writes, and to begin, commit or roll back,
 /// to attach databases and to set pragmas. Everything that it reads is as it was
 /// at [`cursor`](Self::cursor).
 pub struct ReadTx<'a> {
-    connection: &'a Connection,
+    tx: &'a Tx,
     version: u32,
     cursor: Cursor,
 }
@@ -42,10 +42,10 @@ impl ReadTx<'_> {
 }
 
 impl Deref for ReadTx<'_> {
-    type Target = Connection;
+    type Target = Tx;
 
-    fn deref(&self) -> &Connection {
-        self.connection
+    fn deref(&self) -> &Tx {
+        self.tx
     }
 }
 
@@ -126,15 +126,15 @@ fn query<T>(
     let doing = "query a read model";
     // Not prepared once for all: code that is guarded would find them.
     tx.execute_batch(sql::BEGIN_READ).map_err(failed(doing))?;
-    let row = find_live(tx, id)?;
-    stop_at(tx, limit).map_err(failed(doing))?;
+    let row = find_live(tx.own(), id)?;
+    stop_at(tx.own(), limit).map_err(failed(doing))?;
     let value = tx.guarded(|tx| run(tx, id, row, work));
-    tx.progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
+    tx.own().progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
     if limit.has_stopped() {
         return Err(limit.too_slow(id));
     }
     let value = value?;
-    if tx.is_autocommit() {
+    if tx.own().is_autocommit() {
         return Err(query_has_meddled(id));
     }
     tx.execute_batch(sql::ROLLBACK).map_err(failed(doing))?;
@@ -158,12 +158,12 @@ fn stop_at(connection: &Connection, limit: &QueryLimit) -> rusqlite::Result<()> 
 
 /// A panic is caught here: the thread serves others, too.
 fn run<T>(
-    connection: &Connection,
+    tx: &Tx,
     id: &ProjectionId,
     row: ProjectionRow,
     work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
 ) -> Result<T> {
-    let tx = ReadTx { connection, version: row.version, cursor: row.checkpoint };
+    let tx = ReadTx { tx, version: row.version, cursor: row.checkpoint };
     match catch_unwind(AssertUnwindSafe(|| work(&tx))) {
         Ok(result) => result.map_err(|error| refused(id, error)),
         Err(panic) => Err(query_panicked(id, &*panic)),
@@ -171,8 +171,6 @@ fn run<T>(
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let code = driver_error(&*error)
-        .and_then(rusqlite::Error::sqlite_error)
-        .map(|error| error.extended_code);
-    query_failed(id, code, error)
+    let cause = driver_error(&*error).and_then(cause);
+    query_failed(id, cause, error)
 }

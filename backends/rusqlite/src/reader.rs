@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
@@ -130,7 +131,8 @@ impl Pool {
             let _ = answer.send(result);
         };
         self.send(Box::new(job))?;
-        answered.await.map_err(|_| closed())?
+        // A job that was let in is run, also when the store is closed meanwhile.
+        answered.await.unwrap_or_else(|_| Err(panicked("read")))
     }
 
     fn send(&self, job: Job) -> Result<()> {
@@ -154,6 +156,14 @@ pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
+/// Code of this store has panicked while it did this.
+pub(crate) fn panicked(doing: &str) -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        format!("a thread that {doing} has panicked: see the log of the panic"),
+    )
+}
+
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(work).map_err(|error| {
         Error::with_source(ErrorKind::Unavailable, "the system gives no more threads", error)
@@ -174,9 +184,12 @@ impl Session {
         Self { slot, names: Names::default(), _reading: reading }
     }
 
+    /// A job that panics costs its own answer and the connection, not the thread.
     fn serve(mut self, queue: &Receiver<Job>) {
         for job in queue {
-            job(&mut self);
+            if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
+                self.slot.close();
+            }
         }
     }
 
@@ -185,7 +198,7 @@ impl Session {
         if is_new {
             self.names = Names::default();
         }
-        let result = in_transaction(connection, &mut self.names, work);
+        let result = in_transaction(connection.own(), &mut self.names, work);
         if result.as_ref().is_err_and(|error| !error.is_other_history()) {
             // Whatever state the connection is in, the next read has a new one.
             self.slot.close();
@@ -228,5 +241,28 @@ pub(crate) fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
     match read.scope() {
         Scope::Log { after } => log::read(snapshot, read, *after),
         Scope::Stream { stream, after } => stream::read(snapshot, read, stream, *after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::EventStore;
+
+    use super::*;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn a_panic_costs_no_thread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options::new().with_readers(1);
+        let store = options.open(folder.path().join("flights.db")).await.expect("a store");
+        for _ in 0..3 {
+            let panics = store.snapshot(|_| -> Result<()> { panic!("for a test") });
+            assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
+            let read =
+                tokio::time::timeout(std::time::Duration::from_mins(1), store.read(Read::log()));
+            read.await.expect("an answer").expect("the thread serves on");
+        }
+        store.close().await;
     }
 }

@@ -1,12 +1,10 @@
 //! Pages of one stream, found by its links.
 
-use downlink::{
-    Direction, Error, ErrorKind, Page, Position, Read, Result, StreamId, StreamSpan, Version,
-};
+use downlink::{Direction, Error, Page, Position, Read, Result, StreamId, StreamSpan, Version};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };
-use downlink_sqlite_schema::{Taking, sql};
+use downlink_sqlite_schema::{Taking, links, sql};
 use rusqlite::CachedStatement;
 
 use crate::error::failed;
@@ -21,6 +19,20 @@ pub(crate) struct StreamEnd {
     pub(crate) key: i64,
     pub(crate) version: Version,
     pub(crate) position: Position,
+}
+
+/// Where an event is, and the version that it has to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) position: i64,
+    pub(crate) version: Version,
+}
+
+impl Link {
+    /// The link to the event before this one, whose `prev` is given.
+    pub(crate) fn back(self, prev: i64) -> Option<Self> {
+        self.version.previous().map(|version| Self { position: prev, version })
+    }
 }
 
 /// Reads a page of one stream.
@@ -64,8 +76,8 @@ fn forward(
     let mut statement = snapshot.prepare(sql::EVENT_AT)?;
     while next <= end.version.get() && !taking.is_full() {
         let to = end.version.get().min(next + stride - 1);
-        for position in end.positions(snapshot, next, to)? {
-            if !taking.offer(end.event_at(snapshot, &mut statement, position)?.event) {
+        for link in end.links(snapshot, next, to)? {
+            if !taking.offer(end.event_at(snapshot, &mut statement, link)?.event) {
                 break;
             }
         }
@@ -86,14 +98,14 @@ fn backward(
     });
     let Some(first) = first else { return Ok(false) };
     if !taking.is_full() {
-        let mut position = end.seek(snapshot, first)?;
+        let mut next = Some(end.seek(snapshot, first)?);
         let mut statement = snapshot.prepare(sql::EVENT_AT)?;
-        while position > 0 {
-            let Linked { event, prev, .. } = end.event_at(snapshot, &mut statement, position)?;
+        while let Some(link) = next {
+            let Linked { event, prev, .. } = end.event_at(snapshot, &mut statement, link)?;
             if !taking.offer(event) {
                 break;
             }
-            position = prev;
+            next = link.back(prev);
         }
     }
     Ok(taking.last.is_none_or(|(_, version)| version > Version::FIRST))
@@ -102,53 +114,61 @@ fn backward(
 impl StreamEnd {
     pub(crate) fn of(snapshot: &Snapshot<'_>, stream: &StreamId) -> Result<Option<Self>> {
         let row = snapshot.one(sql::STREAM_HEAD, [stream.as_str()], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-        row.map(|(key, version, position)| {
-            Ok(Self {
-                key,
-                version: version_from_sql(version)?,
-                position: position_from_sql(position)?,
-            })
-        })
-        .transpose()
+        row.map(Self::from_sql).transpose()
     }
 
-    /// The position of a version, which is not after the last.
-    fn seek(&self, snapshot: &Snapshot<'_>, version: Version) -> Result<i64> {
+    /// The columns of [`STREAM_HEAD`](sql::STREAM_HEAD).
+    pub(crate) fn from_sql(row: (i64, Option<i64>, Option<i64>)) -> Result<Self> {
+        let (key, Some(version), Some(position)) = row else { return Err(links::broken(row.0)) };
+        Ok(Self {
+            key,
+            version: version_from_sql(version)?,
+            position: position_from_sql(position)?,
+        })
+    }
+
+    /// The last event.
+    pub(crate) fn last(&self) -> Link {
+        Link { position: position_to_sql(self.position), version: self.version }
+    }
+
+    /// Where a version is, which is not after the last.
+    fn seek(&self, snapshot: &Snapshot<'_>, version: Version) -> Result<Link> {
         if version == self.version {
-            return Ok(position_to_sql(self.position));
+            return Ok(self.last());
         }
         let parameters = [position_to_sql(self.position), version_to_sql(version)];
-        snapshot.one(sql::SEEK_VERSION, parameters, |row| row.get(0))?.ok_or_else(|| self.broken())
+        let position = snapshot.one(sql::SEEK_VERSION, parameters, |row| row.get(0))?;
+        Ok(Link { position: position.ok_or_else(|| self.broken())?, version })
     }
 
-    /// The positions of the versions from `from` to `to`, in their order.
-    pub(crate) fn positions(
-        &self,
-        snapshot: &Snapshot<'_>,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<i64>> {
+    /// Where the versions from `from` to `to` are, in their order.
+    pub(crate) fn links(&self, snapshot: &Snapshot<'_>, from: u64, to: u64) -> Result<Vec<Link>> {
         let count = i64::try_from(to - from + 1).unwrap_or(i64::MAX);
-        let at = self.seek(snapshot, Version::new(to).ok_or_else(|| self.broken())?)?;
+        let last = self.seek(snapshot, Version::new(to).ok_or_else(|| self.broken())?)?;
         let mut statement = snapshot.prepare(sql::WALK_BACK)?;
-        let mut positions: Vec<i64> = statement
-            .query_map([at, count], |row| row.get(0))
+        let positions: Vec<i64> = statement
+            .query_map([last.position, count], |row| row.get(0))
             .and_then(Iterator::collect)
             .map_err(failed("read a stream"))?;
-        positions.reverse();
-        Ok(positions)
+        if i64::try_from(positions.len()) != Ok(count) {
+            return Err(self.broken());
+        }
+        let versions = (from..=to).filter_map(Version::new);
+        let linked = versions.zip(positions.into_iter().rev());
+        Ok(linked.map(|(version, position)| Link { position, version }).collect())
     }
 
-    /// Position and version of the stream's first event after a position that
-    /// its last event is after.
-    pub(crate) fn first_after(&self, snapshot: &Snapshot<'_>, after: i64) -> Result<(i64, u64)> {
+    /// The stream's first event after a position that its last event is after,
+    /// and its `prev`.
+    pub(crate) fn first_after(&self, snapshot: &Snapshot<'_>, after: i64) -> Result<(Link, i64)> {
         let parameters = [position_to_sql(self.position), after];
-        let found = snapshot
-            .one(sql::SEEK_FIRST_AFTER, parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (position, version) = found.ok_or_else(|| self.broken())?;
-        Ok((position, version_from_sql(version)?.get()))
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found = snapshot.one(sql::SEEK_FIRST_AFTER, parameters, read)?;
+        let (position, version, prev) = found.ok_or_else(|| self.broken())?;
+        Ok((Link { position, version: version_from_sql(version)? }, prev))
     }
 
     /// The event that a link of this stream points to.
@@ -156,17 +176,17 @@ impl StreamEnd {
         &self,
         snapshot: &mut Snapshot<'_>,
         statement: &mut CachedStatement<'_>,
-        position: i64,
+        link: Link,
     ) -> Result<Linked> {
-        match snapshot.event_at(statement, position)? {
-            Some(linked) if linked.stream == self.key => Ok(linked),
+        match snapshot.event_at(statement, link.position)? {
+            Some(linked) if (linked.stream, linked.event.version()) == (self.key, link.version) => {
+                Ok(linked)
+            }
             _ => Err(self.broken()),
         }
     }
 
     fn broken(&self) -> Error {
-        let message =
-            format!("a link of stream {} leads to no event of it: verify the file", self.key);
-        Error::new(ErrorKind::Corrupt, message)
+        links::broken(self.key)
     }
 }

@@ -1,18 +1,22 @@
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use downlink::Result;
 use downlink_sqlite_schema::is_log_table;
-use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{CachedStatement, Connection, Params, Row, Statement};
 
 use crate::error::failed;
 
-/// The transaction in which a projection writes its read model: a
-/// [`rusqlite::Connection`] to the file of the log.
+/// The transaction in which a projection writes its read model, on a connection
+/// of rusqlite to the file of the log.
+///
+/// It has those methods of [`rusqlite::Connection`] that run statements, and not
+/// those that change the connection: hooks, the authorizer, time-outs. What a
+/// connection needs before that (functions, collations) is for
+/// [`Options::with_on_connect`](crate::Options::with_on_connect).
 ///
 /// The store has begun the transaction and commits it, together with the
 /// checkpoint. Until then SQLite refuses what a projection has no business with:
@@ -44,6 +48,78 @@ pub struct Tx {
 }
 
 impl Tx {
+    /// Runs a statement that returns no rows; see [`Connection::execute`].
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.connection.execute(sql, params)
+    }
+
+    /// Runs several statements; see [`Connection::execute_batch`].
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite. The statements before the one that failed have run.
+    pub fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.execute_batch(sql)
+    }
+
+    /// The first row of a statement; see [`Connection::query_row`].
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite and of `read`, and
+    /// [`QueryReturnedNoRows`](rusqlite::Error::QueryReturnedNoRows).
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.connection.query_row(sql, params, read)
+    }
+
+    /// Prepares a statement; see [`Connection::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        self.connection.prepare(sql)
+    }
+
+    /// Prepares a statement that stays prepared on this connection; see
+    /// [`Connection::prepare_cached`].
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        // SQLite is asked when a statement is prepared. By another text, none is found that the
+        // store has prepared for itself.
+        self.connection.prepare_cached(&format!("/**/{sql}"))
+    }
+
+    /// The row id of the row that was inserted last; see
+    /// [`Connection::last_insert_rowid`].
+    #[must_use]
+    pub fn last_insert_rowid(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+
+    /// How many rows the last statement has changed; see [`Connection::changes`].
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.connection.changes()
+    }
+
+    /// The connection, for the store itself.
+    pub(crate) fn own(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Wraps a connection that is not guarded yet.
     pub(crate) fn new(connection: Connection) -> Self {
         Self { connection, is_guarded: Arc::default() }
@@ -91,14 +167,6 @@ impl Tx {
     }
 }
 
-impl Deref for Tx {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
 impl fmt::Debug for Tx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tx").field(&self.connection).finish()
@@ -124,7 +192,11 @@ fn is_foreign(context: &AuthContext<'_>) -> bool {
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::DropIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. }
-        | AuthAction::DropTrigger { table_name, .. } => is_log_table(table_name),
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. }
+        | AuthAction::CreateView { view_name: table_name }
+        | AuthAction::DropView { view_name: table_name } => is_log_table(table_name),
         _ => false,
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
 pub(crate) fn walk(file: Arc<File>) -> Result<VerifyReport> {
     let mut slot = Slot::new(file, Role::Reader);
     let connection = slot.current()?.connection;
-    in_transaction(connection, &mut Names::default(), |snapshot| {
+    in_transaction(connection.own(), &mut Names::default(), |snapshot| {
         let mut verifier = Verifier::new();
         let connection = snapshot.connection;
         each(connection, sql::INTEGRITY_CHECK, |row| {

@@ -12,6 +12,8 @@ mod bus;
 mod failing;
 #[path = "../../sqlite-schema/tests/driver/formats.rs"]
 mod formats;
+#[path = "../../sqlite-schema/tests/driver/gaps.rs"]
+mod gaps;
 #[path = "../../sqlite-schema/tests/driver/indexing.rs"]
 mod indexing;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
@@ -29,6 +31,8 @@ mod refusing;
 mod replaced;
 #[path = "../../sqlite-schema/tests/driver/stopping.rs"]
 mod stopping;
+#[path = "../../sqlite-schema/tests/driver/straying.rs"]
+mod straying;
 mod support;
 mod taking;
 #[cfg(unix)]

@@ -31,7 +31,7 @@ async fn nothing_but_a_page_scans_the_log() {
         sql::EVENT_BY_ID,
         sql::EVENT_AT,
         sql::ID_AT,
-        sql::LINKS_AT,
+        sql::JUMP_AT,
         sql::EVENTS_AFTER,
         sql::EVENTS_BEFORE,
         sql::NEWEST_UP_TO,

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{
-    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Projection,
-    ProjectionId, ProjectionStore, Step, Stepped,
+    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Hub, LocalBus,
+    Projection, ProjectionId, ProjectionStore, Step, Stepped,
 };
 use downlink_rusqlite::{Options, RusqliteStore, Tx};
+use downlink_sqlite_schema::sql;
 use futures::poll;
 use support::{Place, all, append, chain, stored};
+use tokio::time::timeout;
 
 /// Does to its read model what a test says.
 struct Board<F>(F);
@@ -120,9 +122,14 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         "CREATE TEMP TABLE downlink_events (position)",
         "CREATE TEMP VIEW downlink_events AS SELECT 1 AS position",
         "CREATE TEMP TRIGGER mine AFTER INSERT ON downlink_events BEGIN SELECT 1; END",
+        "CREATE VIEW downlink_mine AS SELECT 1",
         "BEGIN",
         "COMMIT",
         "ROLLBACK",
+        "SELECT 1; COMMIT",
+        "/* so */ COMMIT",
+        "-- so\nEND TRANSACTION",
+        ";; commit",
         "ATTACH ':memory:' AS other",
         "PRAGMA synchronous = OFF",
     ] {
@@ -152,11 +159,18 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
     store.step(&running(""), whole(&store).await).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     failed(&store, &running("no such statement")).await;
-    // Prepared by the store a moment ago, so that nobody asks whether it may run.
-    let end = doing(|tx| Ok(tx.prepare_cached("ROLLBACK")?.execute(()).map(drop)?));
-    let said = failed(&store, &end).await;
-    assert!(said.contains("ended its transaction"), "{said}");
-    assert_eq!(lines(&place), 1);
+    // Prepared by the store a moment ago, when SQLite did not ask whether they may run.
+    for own in [
+        "ROLLBACK",
+        "COMMIT",
+        sql::BEGIN_WRITE,
+        "UPDATE downlink_head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4",
+    ] {
+        let end = doing(move |tx| Ok(tx.prepare_cached(own).map(drop)?));
+        let said = failed(&store, &end).await;
+        assert!(said.contains("not authorized"), "{own}: {said}");
+        assert_eq!(lines(&place), 1);
+    }
     store.step(&running(""), whole(&store).await).await.unwrap();
     assert_eq!(lines(&place), 2);
 }
@@ -184,6 +198,71 @@ async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
     goes_on(&store, &place).await;
+}
+
+/// What would fail in the same way for ever does not wait for it to pass.
+#[tokio::test]
+async fn statements_that_get_in_each_others_way_are_the_projections() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let drops_while_reading = doing(|tx| {
+        let mut lines = tx.prepare("SELECT line FROM board")?;
+        let mut lines = lines.query(())?;
+        lines.next()?;
+        Ok(tx.execute_batch("DROP TABLE board")?)
+    });
+    let said = failed(&store, &drops_while_reading).await;
+    assert!(said.contains("locked"), "{said}");
+    let nests_while_writing = doing(|tx| {
+        let mut lines = tx.prepare("INSERT INTO board VALUES (1), (2) RETURNING line")?;
+        let mut lines = lines.query(())?;
+        lines.next()?;
+        Ok(tx.execute_batch("SAVEPOINT mine")?)
+    });
+    let said = failed(&store, &nests_while_writing).await;
+    assert!(said.contains("in progress"), "{said}");
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    let stopped = hub.project(Stubborn, store.clone()).start().unwrap();
+    let stopped = timeout(Duration::from_mins(1), stopped.wait_live()).await.expect("it stops");
+    assert!(chain(&stopped.unwrap_err()).contains("locked"));
+    hub.shutdown().await;
+    goes_on(&store, &place).await;
+}
+
+/// Empties its tables while it lists them.
+#[derive(Debug)]
+struct Stubborn;
+
+#[async_trait]
+impl Projection for Stubborn {
+    type Tx = Tx;
+
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
+        tx.execute_batch("CREATE TABLE stubborn_a (x); CREATE TABLE stubborn_b (x)")?;
+        let mut own = tx.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'stubborn%'")?;
+        let mut own = own.query(())?;
+        while let Some(row) = own.next()? {
+            tx.execute_batch(&format!("DROP TABLE {}", row.get::<_, String>(0)?))?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, _: &[Event], _: &mut Tx) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 #[tokio::test]

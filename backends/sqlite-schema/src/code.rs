@@ -10,7 +10,11 @@ pub fn explain(code: i32) -> (ErrorKind, &'static str) {
         return (ErrorKind::StorageFull, what);
     }
     match code & 0xff {
-        BUSY | LOCKED => (
+        LOCKED if code == LOCKED => (
+            ErrorKind::Backend,
+            "a statement changes what another one on the same connection still reads: end that one first",
+        ),
+        BUSY | LOCKED | PROTOCOL => (
             ErrorKind::Busy,
             "another program, or another connection of this one, held the lock past the deadline: keep transactions outside of the store short",
         ),
@@ -33,16 +37,48 @@ pub fn explain(code: i32) -> (ErrorKind, &'static str) {
 pub(crate) const PERM: i32 = 3;
 pub(crate) const BUSY: i32 = 5;
 pub(crate) const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
 pub(crate) const READONLY: i32 = 8;
+const IOERR: i32 = 10;
 /// SQLite tells only a full disk from the other causes. It writes to memory of the system, where a
 /// failing disk does not show before it is synced, so nearly always this is about room as well.
 const IOERR_WRITE: i32 = 0x030a;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 pub(crate) const CANTOPEN: i32 = 14;
+const PROTOCOL: i32 = 15;
 const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
 pub(crate) const NOTADB: i32 = 26;
+const CORRUPT_VTAB: i32 = CORRUPT | 1 << 8;
+
+/// Whether an error that foreign code got within the store's transaction is the
+/// file's, the disk's or another program's, and not a mistake of its own
+/// statements: it may pass, and says nothing about the event.
+///
+/// The transaction holds SQLite's lock and is about a file that was opened and
+/// written to. So some codes are the code's own here that are not elsewhere:
+///
+/// - `LOCKED` is about two statements of this very connection. Its extended
+///   codes are about other connections (`SHAREDCACHE`, `VTAB`), and pass.
+/// - `BUSY` is about another connection, unless `message` says that the
+///   connection has statements in progress: then it is as with `LOCKED`.
+/// - `READONLY` is a pragma; its extended codes are about the file.
+/// - `CANTOPEN` of a database with a name, and `NOTADB`, are an `ATTACH`.
+/// - `CORRUPT_VTAB` is the content of a virtual table of the application, such
+///   as an FTS index that it has told something wrong.
+#[must_use]
+pub fn is_of_the_file(code: i32, message: &str) -> bool {
+    match (code, code & 0xff) {
+        (LOCKED | READONLY | CORRUPT_VTAB, _) => false,
+        (BUSY, _) => !message.contains("SQL statements in progress"),
+        (CANTOPEN, _) => !message.contains("unable to open database: "),
+        (_, kind) => matches!(
+            kind,
+            BUSY | LOCKED | NOMEM | READONLY | IOERR | CORRUPT | FULL | CANTOPEN | PROTOCOL
+        ),
+    }
+}
 
 /// Whether a transaction whose COMMIT failed with this code was not committed,
 /// whatever state it is in now: its last page, which makes it count, was not written.
@@ -66,6 +102,9 @@ mod tests {
         for (code, kind) in [
             (BUSY, ErrorKind::Busy),
             (BUSY | 2 << 8, ErrorKind::Busy),
+            (LOCKED, ErrorKind::Backend),
+            (LOCKED | 1 << 8, ErrorKind::Busy),
+            (PROTOCOL, ErrorKind::Busy),
             (FULL, ErrorKind::StorageFull),
             (READONLY, ErrorKind::Unavailable),
             (CANTOPEN, ErrorKind::Unavailable),
@@ -77,6 +116,34 @@ mod tests {
             (CONSTRAINT, ErrorKind::Backend),
         ] {
             assert_eq!(explain(code).0, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_statements_is_not_the_files() {
+        let locked = "database is locked";
+        for (code, message) in [
+            (LOCKED, "database table is locked"),
+            (BUSY, "cannot open savepoint - SQL statements in progress"),
+            (BUSY, "cannot release savepoint - SQL statements in progress"),
+            (READONLY, "attempt to write a readonly database"),
+            (CANTOPEN, "unable to open database: /nowhere/other.db"),
+            (NOTADB, "file is not a database"),
+            (CORRUPT_VTAB, "database disk image is malformed"),
+            (1, "no such table: board"),
+            (CONSTRAINT, "constraint failed"),
+            (TOOBIG, "string or blob too big"),
+            (23, "not authorized"),
+        ] {
+            assert!(!is_of_the_file(code, message), "{code}: {message}");
+        }
+        // SHAREDCACHE and VTAB; RECOVERY, SNAPSHOT and TIMEOUT; DBMOVED.
+        for code in [LOCKED | 1 << 8, LOCKED | 2 << 8, BUSY, BUSY | 1 << 8, BUSY | 2 << 8]
+            .into_iter()
+            .chain([BUSY | 3 << 8, READONLY | 4 << 8, NOMEM, IOERR, IOERR | 3 << 8, CORRUPT])
+            .chain([FULL, CANTOPEN, PROTOCOL])
+        {
+            assert!(is_of_the_file(code, locked), "{code}");
         }
     }
 }

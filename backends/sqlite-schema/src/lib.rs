@@ -38,7 +38,7 @@ pub use abandoned::{Abandoned, Waiting};
 pub use backup::{
     Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
 };
-pub use code::{explain, is_constraint, is_full};
+pub use code::{explain, is_constraint, is_full, is_of_the_file};
 pub use database_file::{DatabaseFile, LEFT_OPEN, not_in_wal_mode};
 pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
 pub use durability::Durability;
@@ -51,9 +51,7 @@ pub use options::{FileOptions, OpenFile, Options, absolute};
 pub use polling::{BusOptions, DATA_VERSION, Lookout};
 pub use postings::Search;
 pub use pragma::{EMPTY_WAL, Pragmas, WAL};
-pub use projection::{
-    ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table, is_of_the_file,
-};
+pub use projection::{ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table};
 pub use query::{
     INSTRUCTIONS_BETWEEN_LOOKS, QueryLimit, not_live, query_failed, query_has_meddled,
     query_panicked,

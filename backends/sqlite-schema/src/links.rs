@@ -6,7 +6,17 @@
 //! 4 to nothing, and any version is reached from the last one in a number of
 //! steps that grows with the logarithm of the stream's length.
 
-use downlink::{Position, Version};
+use downlink::{Error, ErrorKind, Position, Version};
+
+/// The error of a link, or of a stream's head, that leads to no event which it
+/// could stand for.
+#[must_use]
+pub fn broken(stream: i64) -> Error {
+    let message = format!(
+        "a link of stream {stream} leads to no event of it, or to a wrong one: verify the file, and restore a backup"
+    );
+    Error::new(ErrorKind::Corrupt, message)
+}
 
 /// The version that an event's `jump` points to; `None` points nowhere.
 #[must_use]
@@ -67,9 +77,9 @@ pub struct Links {
 pub enum Next {
     /// The links of the next event.
     Ready(Links),
-    /// Fetch `jump` of the event at this position, tell it by
-    /// [`Chain::learn`], and ask again.
-    Fetch(Position),
+    /// Fetch `jump` of the event with this version, which is at this position,
+    /// tell it by [`Chain::learn`], and ask again.
+    Fetch(Version, Position),
 }
 
 impl Chain {
@@ -105,16 +115,13 @@ impl Chain {
         let Some(target) = jump_target(self.version().next()) else {
             return Next::Ready(Links { prev, jump: Position::ZERO });
         };
-        match self.links.iter().rev().find(|(version, _)| *version <= target) {
-            Some((version, jump)) => {
-                debug_assert_eq!(
-                    *version, target,
-                    "the target is in the chain of the event before"
-                );
-                Next::Ready(Links { prev, jump: *jump })
-            }
-            None => Next::Fetch(self.links[0].1),
-        }
+        let known = self.links.iter().rev().find(|(version, _)| *version <= target);
+        let Some((version, jump)) = known else {
+            let (version, position) = self.links[0];
+            return Next::Fetch(version, position);
+        };
+        debug_assert_eq!(*version, target, "the target is in the chain of the event before");
+        Next::Ready(Links { prev, jump: *jump })
     }
 
     /// Adds where the event jumps to that [`next`](Self::next) asked for.
@@ -165,7 +172,7 @@ mod tests {
                 loop {
                     match chain.next() {
                         Next::Ready(links) => break links,
-                        Next::Fetch(of) => {
+                        Next::Fetch(_, of) => {
                             let row = positions.iter().position(|at| *at == of.get()).unwrap();
                             chain.learn(rows[row].jump);
                             fetched += 1;

@@ -28,14 +28,19 @@ pub const BEGIN_WRITE: &str = concat!("BEGIN IMMEDIATE; ", state!());
 pub const STATE: &str = state!();
 
 /// The end of each of the streams with these names: name, key, version and
-/// position; and without name what [`Chain::learn`](crate::links::Chain::learn)
-/// is told for one more event, newest first.
+/// position, of which the last two are NULL as in
+/// [`STREAM_HEAD`](crate::sql::STREAM_HEAD); and without name what
+/// [`Chain::learn`](crate::links::Chain::learn) is told for one more event,
+/// newest first.
 pub const STREAM_TAILS: &str = "WITH RECURSIVE tail (name, stream, version, position, target) AS ( \
-         SELECT s.name, s.key, h.version, h.position, h.version & (h.version + 1) \
-         FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.name = j.value JOIN downlink_stream_heads h ON h.stream = s.key \
+         SELECT s.name, s.key, e.version, e.position, e.version & (e.version + 1) \
+         FROM json_each(?1) j CROSS JOIN downlink_streams s ON s.name = j.value \
+         LEFT JOIN downlink_stream_heads h ON h.stream = s.key \
+         LEFT JOIN downlink_events e ON e.position = h.position AND e.stream = s.key AND e.version = h.version \
          UNION ALL \
          SELECT NULL, l.stream, l.version & (l.version - 1), e.jump, l.target \
-         FROM tail l JOIN downlink_events e ON e.position = l.position WHERE l.target > 0 AND l.version > l.target \
+         FROM tail l JOIN downlink_events e ON e.position = l.position AND e.stream = l.stream AND e.version = l.version \
+         WHERE l.target > 0 AND l.version > l.target \
      ) SELECT name, stream, version, position FROM tail";
 /// Key and name of the streams with these keys.
 pub const STREAM_NAMES: &str =
@@ -69,15 +74,19 @@ pub const EVENTS_AT: &str = concat!(
 
 /// Positions of a stream on the way back from its version ?2, which is the
 /// first, at most ?3; the event at ?1 is the stream's and not earlier.
-pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
+pub const WALK_FROM: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
+         SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek k JOIN downlink_events e \
-         ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) WHERE k.version > ?2 \
-     ), walk (position, prev, left) AS ( \
-         SELECT position, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
+         SELECT e.position, e.stream, e.version, e.prev, e.jump FROM seek k JOIN downlink_events e \
+         ON e.position = iif((k.version & (k.version - 1)) >= ?2, k.jump, k.prev) AND e.stream = k.stream \
+         AND e.version = iif((k.version & (k.version - 1)) >= ?2, k.version & (k.version - 1), k.version - 1) \
+         WHERE k.version > ?2 AND e.position < k.position \
+     ), walk (position, stream, version, prev, left) AS ( \
+         SELECT position, stream, version, prev, ?3 FROM seek WHERE version = ?2 AND ?3 > 0 \
          UNION ALL \
-         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN downlink_events e ON e.position = w.prev WHERE w.left > 1 \
+         SELECT e.position, e.stream, e.version, e.prev, w.left - 1 FROM walk w JOIN downlink_events e \
+         ON e.position = w.prev AND e.stream = w.stream AND e.version = w.version - 1 \
+         WHERE w.left > 1 AND w.prev < w.position \
      ) SELECT position FROM walk";
 
 /// The events that fulfil `condition` from the position of the first parameter
@@ -105,25 +114,50 @@ pub fn event_blocks(condition: &str, newest_first: bool) -> String {
 pub const ALL_EVENTS: &str =
     concat!("SELECT ", packed!(), " FROM downlink_events e ORDER BY e.position");
 
-/// What the tables of the log are like, as one text: another one if a table, an
-/// index or a trigger of them was changed, if one was emptied, or if another
-/// database was attached.
-pub const LOG_SHAPE: &str = "SELECT concat_ws(';', \
+macro_rules! settings {
+    () => {
+        "concat_ws(',', (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'), \
+         (SELECT query_only FROM pragma_query_only), (SELECT locking_mode FROM pragma_locking_mode), \
+         (SELECT synchronous FROM pragma_synchronous), (SELECT timeout FROM pragma_busy_timeout), \
+         (SELECT max_page_count FROM pragma_max_page_count), (SELECT cache_size FROM pragma_cache_size), \
+         (SELECT foreign_keys FROM pragma_foreign_keys), \
+         (SELECT recursive_triggers FROM pragma_recursive_triggers), \
+         (SELECT writable_schema FROM pragma_writable_schema), \
+         (SELECT ignore_check_constraints FROM pragma_ignore_check_constraints), \
+         (SELECT reverse_unordered_selects FROM pragma_reverse_unordered_selects))"
+    };
+}
+
+/// How a connection is set, as one text: another one if a pragma was set that
+/// stays, or if another database was attached.
+pub const SETTINGS: &str = concat!("SELECT ", settings!());
+
+/// What the tables of the log are like, and how the connection is set, as one
+/// text: another one if a table, an index or a trigger of them was changed, if
+/// one was emptied, or if [`SETTINGS`] have changed. Costs the same however
+/// much the tables have.
+pub const LOG_SHAPE: &str = concat!(
+    "SELECT concat_ws(';', ",
+    settings!(),
+    ", \
      (SELECT group_concat(concat(type, name, sql)) FROM (SELECT * FROM sqlite_schema \
       WHERE tbl_name LIKE 'downlink\\_%' ESCAPE '\\' ORDER BY name)), \
      (SELECT max(position) FROM downlink_events), (SELECT max(key) FROM downlink_streams), \
      (SELECT max(key) FROM downlink_types), (SELECT max(stream) FROM downlink_stream_heads), \
-     (SELECT count(*) FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
-     (SELECT count(*) FROM downlink_dead_letters), (SELECT count(*) FROM downlink_meta), \
+     EXISTS (SELECT 1 FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
+     EXISTS (SELECT 1 FROM downlink_dead_letters), EXISTS (SELECT 1 FROM downlink_meta), \
      (SELECT max(key) FROM downlink_tags), (SELECT position FROM downlink_indexed), \
-     (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1), \
-     (SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'))";
+     (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1))"
+);
 
 /// Whether a connection for queries is still set as one, and has no other
 /// database: 1 or 0.
 pub const IS_FOR_QUERIES: &str = "SELECT (SELECT query_only FROM pragma_query_only) \
      AND NOT EXISTS (SELECT 1 FROM pragma_database_list WHERE name NOT IN ('main', 'temp')) \
      AND NOT EXISTS (SELECT 1 FROM temp.sqlite_schema)";
+
+/// Changes nothing in a table of the log, so that a hook has to tell of it.
+pub const TOUCH: &str = "UPDATE downlink_head SET one = one";
 
 /// Fails in a database that can only be read, before it asks for the lock.
 pub const WRITE_NOTHING: &str = "UPDATE downlink_head SET one = one WHERE 0";

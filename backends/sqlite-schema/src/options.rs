@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use downlink::commit::WriterOptions;
-use downlink::{Error, ErrorKind, Result};
+use downlink::{Error, ErrorKind, Result, limits};
 
 use crate::{DatabaseFile, Durability, Pragmas};
 
@@ -99,7 +99,8 @@ impl<S: OpenFile> Options<S> {
     }
 
     /// How long the writer waits, at most, until as many appends have come as
-    /// the last time: 300 µs by default. A lone appender never waits.
+    /// the last time: 300 µs by default, a day at most. A lone appender never
+    /// waits.
     pub fn with_linger(mut self, linger: Duration) -> Self {
         self.file.writer = self.file.writer.with_linger(linger);
         self
@@ -127,10 +128,10 @@ impl<S: OpenFile> Options<S> {
     }
 
     /// How long one query of a read model may take once it has its connection:
-    /// 5 s by default. Then SQLite is stopped, and the query is answered
+    /// 5 s by default, a day at most. Then SQLite is stopped, and the query is answered
     /// `TooLarge`.
     pub fn with_query_limit(mut self, limit: Duration) -> Self {
-        self.file.query_limit = limit;
+        self.file.query_limit = limit.min(limits::MAX_WAIT);
         self
     }
 

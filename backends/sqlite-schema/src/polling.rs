@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use downlink::Hint;
+use downlink::{Hint, limits};
 
 use crate::HeadRow;
 
@@ -33,7 +33,7 @@ impl BusOptions {
 
     /// How long to pause between two looks: an eighth of the time for which
     /// nobody has written, but at least `shortest` and at most `longest`; 1 ms
-    /// and 25 ms by default. So a burst is followed closely, a quiet file costs
+    /// and 25 ms by default, a day at most. So a burst is followed closely, a quiet file costs
     /// little, and who writes now and then is noticed soon for how long it
     /// took.
     ///
@@ -43,7 +43,7 @@ impl BusOptions {
     pub const fn with_pauses(mut self, shortest: Duration, longest: Duration) -> Self {
         assert!(!shortest.is_zero(), "looking without a pause keeps a core busy");
         assert!(shortest.as_nanos() <= longest.as_nanos(), "the shortest pause is not the longest");
-        self.pauses = Some((shortest, longest));
+        self.pauses = Some((at_most_a_day(shortest), at_most_a_day(longest)));
         self
     }
 
@@ -62,9 +62,13 @@ impl BusOptions {
     }
 
     fn pause(&self, quiet: Duration) -> Duration {
-        let (shortest, longest) = self.pauses.unwrap_or((Duration::MAX, Duration::MAX));
+        let (shortest, longest) = self.pauses.unwrap_or((limits::MAX_WAIT, limits::MAX_WAIT));
         (quiet / 8).clamp(shortest, longest)
     }
+}
+
+const fn at_most_a_day(pause: Duration) -> Duration {
+    if pause.as_secs() >= limits::MAX_WAIT.as_secs() { limits::MAX_WAIT } else { pause }
 }
 
 impl Default for BusOptions {
@@ -175,5 +179,13 @@ mod tests {
         }
         lookout.failed();
         assert_eq!(lookout.hint(head(4, 4)), Some(Hint::anything()));
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_a_day() {
+        let never = BusOptions::new().with_pauses(Duration::MAX, Duration::MAX);
+        for options in [never, BusOptions::new().without_polling()] {
+            assert_eq!(options.pause(Duration::MAX), limits::MAX_WAIT);
+        }
     }
 }

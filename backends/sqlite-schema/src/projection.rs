@@ -106,25 +106,6 @@ pub fn is_log_table(name: &str) -> bool {
     name.get(..TABLE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TABLE_PREFIX))
 }
 
-/// Whether an error with this code that a projection got from SQLite is the
-/// file's or the disk's, and not the projection's own.
-#[must_use]
-pub fn is_of_the_file(code: i32) -> bool {
-    const BUSY: i32 = 5;
-    const LOCKED: i32 = 6;
-    const NOMEM: i32 = 7;
-    const READONLY: i32 = 8;
-    const IOERR: i32 = 10;
-    const CORRUPT: i32 = 11;
-    const FULL: i32 = 13;
-    const CANTOPEN: i32 = 14;
-    const NOTADB: i32 = 26;
-    matches!(
-        code & 0xff,
-        BUSY | LOCKED | NOMEM | READONLY | IOERR | CORRUPT | FULL | CANTOPEN | NOTADB
-    )
-}
-
 /// The dead letter as the driver reads it: the columns of
 /// [`DEAD_LETTERS`](crate::sql::DEAD_LETTERS).
 ///

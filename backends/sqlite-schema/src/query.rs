@@ -81,22 +81,22 @@ pub fn not_live(id: &ProjectionId, is_known: bool) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
 
-/// What the code of a query has returned, as an error for its caller. `code` is
-/// the result code of SQLite if that is the cause.
+/// What the code of a query has returned, as an error for its caller. `cause` is
+/// the result code of SQLite, and what it said, if that is the cause.
 #[must_use]
-pub fn query_failed(id: &ProjectionId, code: Option<i32>, error: BoxError) -> Error {
+pub fn query_failed(id: &ProjectionId, cause: Option<(i32, String)>, error: BoxError) -> Error {
     const READONLY: i32 = 8;
     const AUTH: i32 = 23;
     let error = match error.downcast::<Error>() {
         Ok(own) => return *own,
         Err(error) => error,
     };
-    let (kind, what) = match code {
-        Some(code) if matches!(code & 0xff, READONLY | AUTH) => (
+    let (kind, what) = match cause {
+        Some((code, _)) if matches!(code & 0xff, READONLY | AUTH) => (
             ErrorKind::Invalid,
             "it may only read, within its transaction: write in a projection instead",
         ),
-        Some(code) if is_of_the_file(code) => explain(code),
+        Some((code, said)) if is_of_the_file(code, &said) => explain(code),
         _ => (ErrorKind::Backend, "its code returned an error"),
     };
     Error::with_source(
@@ -150,11 +150,15 @@ mod tests {
 
     #[test]
     fn an_error_of_a_query_says_whose_it_is() {
-        let of = |code| query_failed(&board(), code, "test".into()).kind();
+        let of = |code: Option<i32>| {
+            let cause = code.map(|code| (code, String::new()));
+            query_failed(&board(), cause, "test".into()).kind()
+        };
         assert_eq!(of(Some(8)), ErrorKind::Invalid);
         assert_eq!(of(Some(23)), ErrorKind::Invalid);
         assert_eq!(of(Some(11)), ErrorKind::Corrupt);
         assert_eq!(of(Some(1)), ErrorKind::Backend);
+        assert_eq!(of(Some(6)), ErrorKind::Backend);
         assert_eq!(of(None), ErrorKind::Backend);
         let own = Error::new(ErrorKind::TooLarge, "more rows than a page has");
         assert_eq!(query_failed(&board(), None, own.into()).kind(), ErrorKind::TooLarge);

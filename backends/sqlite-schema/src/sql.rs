@@ -47,8 +47,13 @@ pub const ADD_TYPE: &str = "INSERT INTO downlink_types (name) VALUES (?1)";
 
 // The heads of streams.
 
-/// Key, version and position of the end of the stream of this name.
-pub const STREAM_HEAD: &str = "SELECT s.key, h.version, h.position FROM downlink_streams s JOIN downlink_stream_heads h ON h.stream = s.key WHERE s.name = ?1";
+/// Key, version and position of the end of the stream of this name. Version and
+/// position are NULL if the stream's head is missing or points to no event of
+/// it with this version.
+pub const STREAM_HEAD: &str = "SELECT s.key, e.version, e.position FROM downlink_streams s \
+     LEFT JOIN downlink_stream_heads h ON h.stream = s.key \
+     LEFT JOIN downlink_events e ON e.position = h.position AND e.stream = s.key AND e.version = h.version \
+     WHERE s.name = ?1";
 /// Sets version and position of a stream's end.
 pub const SET_STREAM_HEAD: &str =
     "INSERT OR REPLACE INTO downlink_stream_heads (stream, version, position) VALUES (?1, ?2, ?3)";
@@ -70,8 +75,9 @@ pub const EVENT_AT: &str =
     concat!("SELECT ", columns!(), " FROM downlink_events e WHERE e.position = ?1");
 /// The id of the event at this position.
 pub const ID_AT: &str = "SELECT id FROM downlink_events WHERE position = ?1";
-/// Version, `prev` and `jump` of the event at this position.
-pub const LINKS_AT: &str = "SELECT version, prev, jump FROM downlink_events WHERE position = ?1";
+/// `jump` of the event at this position, if it has this stream and version.
+pub const JUMP_AT: &str =
+    "SELECT jump FROM downlink_events WHERE position = ?1 AND stream = ?2 AND version = ?3";
 
 // Pages of the log.
 
@@ -105,33 +111,44 @@ pub fn events_between(condition: &str, newest_first: bool) -> String {
     )
 }
 
-// The links of one stream.
+// The links of one stream. Each one that is followed has to lead back to an
+// event of the same stream with exactly the version that it stands for. So a
+// walk ends after as many steps as there are versions, whatever a damaged file
+// says, and a link that leads elsewhere is a row too few.
 
 /// Positions on the way back from the event at ?1, which is the first, along
 /// `prev`, at most ?2. One statement, for drivers to which a statement is dear.
-pub const WALK_BACK: &str = "WITH RECURSIVE walk (position, prev, left) AS ( \
-         SELECT position, prev, ?2 FROM downlink_events WHERE position = ?1 AND ?2 > 0 \
+pub const WALK_BACK: &str = "WITH RECURSIVE walk (position, stream, version, prev, left) AS ( \
+         SELECT position, stream, version, prev, ?2 FROM downlink_events WHERE position = ?1 AND ?2 > 0 \
          UNION ALL \
-         SELECT e.position, e.prev, w.left - 1 FROM walk w JOIN downlink_events e ON e.position = w.prev WHERE w.left > 1 \
+         SELECT e.position, e.stream, e.version, e.prev, w.left - 1 FROM walk w JOIN downlink_events e \
+         ON e.position = w.prev AND e.stream = w.stream AND e.version = w.version - 1 \
+         WHERE w.left > 1 AND w.prev < w.position \
      ) SELECT position FROM walk";
 
 /// The position of the event with version ?2 in the stream whose event at ?1 is
 /// not earlier, by as few links as there are.
-pub const SEEK_VERSION: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
+pub const SEEK_VERSION: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
+         SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
-         ON e.position = iif((s.version & (s.version - 1)) >= ?2, s.jump, s.prev) WHERE s.version > ?2 \
+         SELECT e.position, e.stream, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
+         ON e.position = iif((s.version & (s.version - 1)) >= ?2, s.jump, s.prev) AND e.stream = s.stream \
+         AND e.version = iif((s.version & (s.version - 1)) >= ?2, s.version & (s.version - 1), s.version - 1) \
+         WHERE s.version > ?2 AND e.position < s.position \
      ) SELECT position FROM seek WHERE version = ?2";
 
-/// Position and version of the first event after the position ?2 in the stream
-/// whose event at ?1 is after it.
-pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, version, prev, jump) AS ( \
-         SELECT position, version, prev, jump FROM downlink_events WHERE position = ?1 \
+/// Position, version and `prev` of the first event after the position ?2 in the
+/// stream whose event at ?1 is after it.
+pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
+         SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
-         SELECT e.position, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
-         ON e.position = iif(s.jump > ?2, s.jump, s.prev) WHERE s.prev > ?2 \
-     ) SELECT position, version FROM seek WHERE prev <= ?2";
+         SELECT e.position, e.stream, e.version, e.prev, e.jump FROM seek s JOIN downlink_events e \
+         ON e.position = iif(s.jump > ?2, s.jump, s.prev) AND e.stream = s.stream \
+         AND e.version = iif(s.jump > ?2, s.version & (s.version - 1), s.version - 1) \
+         WHERE s.prev > ?2 AND e.position < s.position \
+     ) SELECT position, version, prev FROM seek WHERE prev <= ?2 \
+     AND iif(version = 1, prev = 0, EXISTS (SELECT 1 FROM downlink_events e \
+         WHERE e.position = seek.prev AND e.stream = seek.stream AND e.version = seek.version - 1))";
 
 // Postings.
 

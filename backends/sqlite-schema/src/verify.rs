@@ -279,7 +279,7 @@ impl Verifier {
         let next = Version::following(chain.as_ref().map(Chain::version));
         let expected = match chain.as_ref().map(Chain::next) {
             Some(Next::Ready(links)) => links,
-            Some(Next::Fetch(_)) => unreachable!("the chain is whole from the first event on"),
+            Some(Next::Fetch(..)) => unreachable!("the chain is whole from the first event on"),
             None => Chain::FIRST,
         };
         match chain {

@@ -1,15 +1,18 @@
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
 use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
+use futures::FutureExt;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{Current, Role, Slot};
 use crate::error::failed;
+use crate::reader::panicked;
 use crate::snapshot::head;
 use crate::store::File;
 
@@ -152,7 +155,8 @@ impl Poller {
     async fn serve(&mut self) {
         loop {
             sleep(self.lookout.pause()).await;
-            if let Err(error) = self.look().await {
+            let looked = AssertUnwindSafe(self.look()).catch_unwind().await;
+            if let Err(error) = looked.unwrap_or_else(|_| Err(panicked("looked at the file"))) {
                 self.slot.close().await;
                 if self.lookout.failed() {
                     tracing::warn!(%error, "the bus cannot look at the file: it tries on");

@@ -3,20 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downlink::commit::{
     self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
 };
 use downlink::{Error, ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
-use downlink_sqlite_schema::links::{Chain, Links, Next};
-use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_from_sql};
+use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_to_sql};
 use downlink_sqlite_schema::{
     HeadRow, Indexing, Pass, Tail, Turnstile, WriterCache, check_head, id_from_sql, is_full, many,
     not_open, sql,
 };
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Connection, Database, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Database, Sqlite, SqliteConnection};
 use sqlx_core::transaction::TransactionManager;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +28,10 @@ use crate::names::Names;
 use crate::postings::{index, indexed_and_head};
 use crate::reader::{closed, mark, page};
 use crate::row::{Place, Values, column, event_rows, list, missing};
+use crate::savepoint;
 use crate::snapshot::{Snapshot, head};
 use crate::store::File;
+use crate::stream::StreamEnd;
 use crate::tx::Tx;
 
 /// The writing connection, and what it remembers.
@@ -87,13 +89,15 @@ impl Driver {
     }
 
     /// Waits until those that came before, in other processes, have written.
-    async fn wait_for_turn(&self, by: Instant) -> Result<Pass> {
+    /// Tells whether it had to wait.
+    async fn wait_for_turn(&self, by: Instant) -> Result<(Pass, bool)> {
         if let Some(turn) = self.turnstile.try_enter()? {
-            return Ok(turn);
+            return Ok((turn, false));
         }
         let (turnstile, waits_since) = (Arc::clone(&self.turnstile), Instant::now());
         let entered = spawn_blocking(move || turnstile.enter(by)).await.map_err(|_| closed())??;
-        entered.ok_or_else(|| self.file.kept_out(waits_since.elapsed()))
+        let turn = entered.ok_or_else(|| self.file.kept_out(waits_since.elapsed()))?;
+        Ok((turn, true))
     }
 
     fn transaction(&mut self) -> Result<Transaction<'_>> {
@@ -110,15 +114,24 @@ impl commit::Driver for Driver {
     const LINGER: Linger = Linger::InTransaction;
 
     async fn begin(&mut self, by: Instant) -> Result<LogHead> {
-        self.turn = Some(self.wait_for_turn(by).await?);
+        let (turn, has_waited) = self.wait_for_turn(by).await?;
+        self.turn = Some(turn);
+        let deadline = self.file.options().busy_deadline();
         let Current { connection, is_new } = self.slot.current().await?;
         if is_new {
             self.cache.forget();
             self.names = Names::default();
             self.indexing.at(0, 0);
         }
-        match Snapshot::of(connection, &mut self.names, many::BEGIN_WRITE, None).await {
-            Ok(Snapshot { head, .. }) => {
+        if has_waited {
+            // The wait for the turn counts: what is left of it is for SQLite's lock.
+            wait_for_lock(connection, by.saturating_duration_since(Instant::now())).await?;
+        }
+        let begun = Snapshot::of(&mut *connection, &mut self.names, many::BEGIN_WRITE, None).await;
+        let begun = begun.map(|snapshot| snapshot.head);
+        let restored = if has_waited { wait_for_lock(connection, deadline).await } else { Ok(()) };
+        match restored.and(begun) {
+            Ok(head) => {
                 self.cache.begin(head);
                 self.open = Open::Plain;
                 self.indexing.log_is_at(position_to_sql(head.position));
@@ -159,7 +172,7 @@ impl commit::Driver for Driver {
         }
         let connection = self.slot.opened()?;
         self.open = Open::Job;
-        let begun = connection.begin_with(BEGIN_JOB).await;
+        let begun = connection.begin_with(savepoint::open()).await;
         // It is ended by name, not by its guard.
         std::mem::forget(begun.map_err(failed("hand a transaction to a job"))?);
         self.slot.opened()
@@ -188,7 +201,7 @@ impl commit::Driver for Driver {
         };
         let is_job = self.open == Open::Job;
         // There is none in another transaction.
-        if is_job && execute(connection, END_JOB).await.is_err() {
+        if is_job && execute(connection, savepoint::release()).await.is_err() {
             return CommitOutcome::NotCommitted(not_open());
         }
         let committed = if is_job {
@@ -264,10 +277,14 @@ impl commit::Driver for Driver {
     }
 }
 
-const BEGIN_JOB: &str = "SAVEPOINT downlink_job";
-const END_JOB: &str = "RELEASE downlink_job";
-
 type Transactions = <Sqlite as Database>::TransactionManager;
+
+/// Has SQLite wait so long for its lock.
+async fn wait_for_lock(connection: &mut SqliteConnection, time: Duration) -> Result<()> {
+    let text = format!("PRAGMA busy_timeout = {}", time.as_millis());
+    let set = sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await;
+    set.map(drop).map_err(failed("set how long to wait for the lock"))
+}
 
 /// Whether a job's transaction is still open. Its end is the end of the
 /// connection, so it does no harm to begin another one.
@@ -324,14 +341,18 @@ impl Transaction<'_> {
         }
         let mut names: HashMap<i64, StreamId> = HashMap::new();
         for row in self.rows("look up streams", many::STREAM_TAILS, list(unknown)).await? {
-            let (key, position) = (column(&row, 1)?, position_from_sql(column(&row, 3)?)?);
+            let end = StreamEnd::from_sql(column(&row, 1)?, column(&row, 2)?, column(&row, 3)?);
             if let Some(name) = column::<Option<String>>(&row, 0)? {
+                let StreamEnd { key, version, position } = end?;
                 let name = StreamId::new(name)?;
-                let chain = Chain::of_head(version_from_sql(column(&row, 2)?)?, position);
+                let chain = Chain::of_head(version, position);
                 self.cache.put_tail(name.clone(), Tail { key, chain });
                 names.insert(key, name);
-            } else if let Some(tail) = names.get(&key).and_then(|name| self.cache.tail(name)) {
-                tail.chain.learn(position);
+            } else {
+                let (key, jump) = (column(&row, 1)?, position_from_sql(column(&row, 3)?)?);
+                if let Some(tail) = names.get(&key).and_then(|name| self.cache.tail(name)) {
+                    tail.chain.learn(jump);
+                }
             }
         }
         Ok(())
@@ -449,14 +470,16 @@ impl Transaction<'_> {
         loop {
             match tail.chain.next() {
                 Next::Ready(links) => return Ok(links),
-                Next::Fetch(position) => {
-                    let row = sqlx::query(sql::LINKS_AT)
+                Next::Fetch(version, position) => {
+                    let row = sqlx::query(sql::JUMP_AT)
                         .bind(position_to_sql(position))
+                        .bind(tail.key)
+                        .bind(version_to_sql(version))
                         .fetch_optional(&mut *self.connection)
                         .await
                         .map_err(failed("follow a link"))?
-                        .ok_or_else(|| missing("event that a link leads to"))?;
-                    tail.chain.learn(position_from_sql(column(&row, 2)?)?);
+                        .ok_or_else(|| broken(tail.key))?;
+                    tail.chain.learn(position_from_sql(column(&row, 0)?)?);
                 }
             }
         }

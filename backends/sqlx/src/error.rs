@@ -38,6 +38,12 @@ pub(crate) fn code_under(error: &Error) -> i32 {
         .unwrap_or_default()
 }
 
+/// What SQLite says in the end to foreign code: the extended result code, and in
+/// words.
+pub(crate) fn cause(error: &sqlx::Error) -> Option<(i32, String)> {
+    Some((code(error)?, error.as_database_error()?.message().to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

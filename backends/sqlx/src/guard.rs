@@ -2,7 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use downlink_sqlite_schema::is_log_table;
+use downlink_sqlite_schema::many;
 use sqlx::SqliteConnection;
+
+use crate::driver::execute;
 
 /// The virtual machine of SQLite asks after so many steps whether to go on.
 const STEPS: i32 = 1_000;
@@ -34,11 +37,13 @@ impl Guard {
         Ok(())
     }
 
-    /// Foreign code gets the connection, until what this returns is lowered.
-    pub(crate) fn raise(&self) -> Raised {
+    /// Foreign code gets the connection, until what this returns is lowered. The
+    /// hooks are set anew, since the last foreign code may have set its own.
+    pub(crate) async fn raise(&self, connection: &mut SqliteConnection) -> sqlx::Result<Raised> {
+        self.install(connection).await?;
         self.meddled.store(false, Ordering::Relaxed);
         self.raised.store(true, Ordering::Relaxed);
-        Raised(self.clone())
+        Ok(Raised(self.clone()))
     }
 
     /// Foreign code is gone, and the connection is closed or does nothing.
@@ -55,12 +60,16 @@ impl Guard {
 pub(crate) struct Raised(Guard);
 
 impl Raised {
-    /// Foreign code is done. Tells whether it left the log alone.
-    pub(crate) fn lower(self) -> bool {
+    /// Foreign code is done. Tells whether it left alone the log, and the hook
+    /// that says so.
+    pub(crate) async fn lower(self, connection: &mut SqliteConnection) -> bool {
         let guard = self.0.clone();
+        let is_unhurt = !guard.meddled.load(Ordering::Relaxed);
+        let is_touched = execute(connection, many::TOUCH).await.is_ok();
+        let is_told = guard.meddled.load(Ordering::Relaxed);
         drop(self);
         guard.reset();
-        !guard.meddled.load(Ordering::Relaxed)
+        is_unhurt && is_touched && is_told
     }
 }
 

@@ -14,6 +14,7 @@ mod projections;
 mod query;
 mod reader;
 mod row;
+mod savepoint;
 mod snapshot;
 mod span;
 mod store;

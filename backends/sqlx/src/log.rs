@@ -127,8 +127,9 @@ async fn skip_hole(snapshot: &mut Snapshot<'_>, left: Span) -> Result<Span> {
     } else {
         snapshot.newest_up_to(from).await?
     };
-    let from = next.map_or(left.to, |next| position_to_sql(next.position()));
-    Ok(Span { from, ..left })
+    // Without one, nothing is left.
+    let Some(next) = next else { return Ok(left.after(left.to)) };
+    Ok(Span { from: position_to_sql(next.position()), ..left })
 }
 
 async fn filtered(
@@ -212,9 +213,12 @@ async fn scan(
     read: &Read,
     span: Span,
 ) -> Result<Option<Cursor>> {
+    // A window has at least one event, so that the next page begins behind this one, however many
+    // positions are missing.
+    let span = skip_hole(snapshot, span).await?;
     let window = span.first(SCAN_BUDGET);
     offer_window(snapshot, taking, read, window).await?;
-    if window == span {
+    if window == span || span.is_empty() {
         return Ok(None);
     }
     let edge = position_from_sql(window.to)?;

@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use downlink::{Result, StreamId};
+use downlink::{Result, StreamId, Version};
 use downlink_sqlite_schema::number::position_to_sql;
 
 use crate::snapshot::Snapshot;
@@ -15,8 +15,8 @@ const STRIDES: (u64, u64) = (16, 512);
 /// looking at the rest of it.
 pub(crate) struct Merge {
     runs: Vec<Run>,
-    /// The next position of each run, the first on top.
-    next: BinaryHeap<(Reverse<i64>, usize)>,
+    /// The next position and version of each run, the first on top.
+    next: BinaryHeap<(Reverse<i64>, usize, Version)>,
     span: Span,
 }
 
@@ -58,10 +58,10 @@ impl Merge {
     ) -> Result<Vec<Link>> {
         let mut links = Vec::new();
         while links.len() < count
-            && let Some((Reverse(key), index)) = self.next.pop()
+            && let Some((Reverse(key), index, version)) = self.next.pop()
         {
             let run = &mut self.runs[index];
-            links.push(Link { position: key.abs(), stream: run.end.key });
+            links.push(Link { position: key.saturating_abs(), stream: run.end.key, version });
             let following = run.following(snapshot, self.span.forward).await?;
             self.push(following, index);
         }
@@ -69,13 +69,13 @@ impl Merge {
     }
 
     fn push(&mut self, link: Option<Link>, run: usize) {
-        let Some(Link { position, .. }) = link.filter(|link| self.span.contains(link.position))
-        else {
+        let in_span = link.filter(|link| self.span.contains(link.position));
+        let Some(Link { position, version, .. }) = in_span else {
             return;
         };
         // Backwards the highest comes first.
-        let key = if self.span.forward { position } else { -position };
-        self.next.push((Reverse(key), run));
+        let key = if self.span.forward { position } else { position.saturating_neg() };
+        self.next.push((Reverse(key), run, version));
     }
 }
 

@@ -17,9 +17,10 @@ use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
 
 use crate::driver::execute;
-use crate::error::{code, failed, meaning};
+use crate::error::{cause, code, failed, meaning};
 use crate::guard::Guard;
 use crate::row::{Values, column};
+use crate::savepoint;
 use crate::snapshot::log_shape;
 use crate::store::SqlxStore;
 use crate::tx::Tx;
@@ -167,12 +168,12 @@ async fn project(
     step: &Step,
 ) -> Result<Result<(), BoxError>> {
     let before = log_shape(tx).await.map_err(failed(DOING))?;
-    // Nobody can release it in another transaction than this one.
-    execute(tx, "SAVEPOINT downlink_step").await.map_err(failed(DOING))?;
-    let raised = guard.raise();
+    let raised = guard.raise(tx).await.map_err(failed(DOING))?;
+    // It cannot be released in any other transaction than this one.
+    execute(tx, savepoint::open()).await.map_err(failed(DOING))?;
     let written = step.write(projection, tx).await;
-    let is_unhurt = raised.lower();
-    let is_begun = execute(tx, "RELEASE downlink_step").await.is_ok();
+    let is_begun = execute(tx, savepoint::release()).await.is_ok();
+    let is_unhurt = raised.lower(tx).await;
     if let Err(error) = written {
         return match of_the_file(&*error) {
             Some((kind, what)) => {
@@ -184,7 +185,9 @@ async fn project(
     Ok(if !is_begun {
         Err("the projection has ended its transaction: leave that to the store".into())
     } else if !is_unhurt || !log_shape(tx).await.is_ok_and(|after| after == before) {
-        Err("the projection has changed the tables of the log or attached others: give it tables of its own".into())
+        Err("the projection has changed the tables of the log, or its connection (a pragma, a hook, another \
+             database): give it tables of its own, and leave the connection as it is"
+            .into())
     } else {
         Ok(())
     })
@@ -205,7 +208,8 @@ fn refused_at_commit(error: Error) -> Result<Stepped> {
 /// not the projection's.
 fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    is_of_the_file(code(error)?).then(|| meaning(error))
+    let (code, said) = cause(error)?;
+    is_of_the_file(code, &said).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {

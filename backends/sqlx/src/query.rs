@@ -13,8 +13,9 @@ use sqlx::SqliteConnection;
 use tokio::time::timeout;
 
 use crate::driver::execute;
-use crate::error::{code, failed};
+use crate::error::{cause, failed};
 use crate::projections::{driver_error, live};
+use crate::savepoint;
 use crate::store::SqlxStore;
 
 /// The transaction in which a read model is queried: a connection of sqlx that
@@ -144,8 +145,7 @@ async fn query<T, F>(
 where
     F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>>,
 {
-    let begun = begin(connection).await;
-    begun.map_err(failed(DOING))?;
+    let settings = begin(connection).await.map_err(failed(DOING))?;
     let row = find_live(connection, id).await?;
     stop_at(connection, limit).await.map_err(failed(DOING))?;
     let run = run(connection, id, row, work);
@@ -154,25 +154,33 @@ where
         return Err(limit.too_slow(id));
     }
     let value = value?;
-    end(connection).await.map_err(|_| query_has_meddled(id))?;
+    end(connection, &settings).await.map_err(|_| query_has_meddled(id))?;
     Ok((value, row.checkpoint))
 }
 
 const DOING: &str = "query a read model";
 
 /// The savepoint cannot be released in any other transaction than this one.
-async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+/// Returns how the connection is set.
+async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<String> {
     execute(connection, sql::BEGIN_READ).await?;
-    execute(connection, "SAVEPOINT downlink_query").await
+    execute(connection, savepoint::open()).await?;
+    settings(connection).await
+}
+
+async fn settings(connection: &mut SqliteConnection) -> sqlx::Result<String> {
+    sqlx::query_scalar(many::SETTINGS).fetch_one(connection).await
 }
 
 /// Ends the transaction if it is the one that was begun, on a connection that is
 /// still set as it was.
-async fn end(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+async fn end(connection: &mut SqliteConnection, before: &str) -> sqlx::Result<()> {
     connection.lock_handle().await?.remove_progress_handler();
-    execute(connection, "RELEASE downlink_query").await?;
+    execute(connection, savepoint::release()).await?;
     execute(connection, sql::ROLLBACK).await?;
-    let is_as_it_was: bool = sqlx::query_scalar(many::IS_FOR_QUERIES).fetch_one(connection).await?;
+    let is_for_queries: bool =
+        sqlx::query_scalar(many::IS_FOR_QUERIES).fetch_one(&mut *connection).await?;
+    let is_as_it_was = is_for_queries && settings(connection).await? == before;
     if is_as_it_was { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
@@ -212,6 +220,6 @@ where
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let code = driver_error(&*error).and_then(code);
-    query_failed(id, code, error)
+    let cause = driver_error(&*error).and_then(cause);
+    query_failed(id, cause, error)
 }

@@ -128,7 +128,10 @@ impl Pool {
             drop(permit);
             result
         };
-        self.tasks.spawn_on(task, &self.runtime).await.map_err(|_| closed())?
+        // A panic costs its own answer and the connection: the next one is opened.
+        let served = self.tasks.spawn_on(task, &self.runtime).await;
+        served
+            .unwrap_or_else(|ended| Err(if ended.is_panic() { panicked("read") } else { closed() }))
     }
 
     async fn close(&self) {
@@ -161,6 +164,14 @@ impl Idle {
             None => Some(session),
         }
     }
+}
+
+/// Code of this store has panicked while it did this.
+pub(crate) fn panicked(doing: &str) -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        format!("a task that {doing} has panicked: see the log of the panic"),
+    )
 }
 
 pub(crate) fn closed() -> Error {
@@ -221,5 +232,28 @@ pub(crate) async fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Pag
     match read.scope() {
         Scope::Log { after } => log::read(snapshot, read, *after).await,
         Scope::Stream { stream, after } => stream::read(snapshot, read, stream, *after).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::EventStore;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn a_panic_costs_no_reader() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options::new().with_readers(1);
+        let store = options.open(folder.path().join("flights.db")).await.expect("a store");
+        for _ in 0..3 {
+            let panics = store.ask(|_| async { panic!("for a test") }.boxed());
+            let panics: Result<()> = panics.await;
+            assert_eq!(panics.unwrap_err().kind(), ErrorKind::Backend);
+            store.read(Read::log()).await.expect("the next reader serves on");
+        }
+        store.close().await;
     }
 }

@@ -1,8 +1,7 @@
 //! Pages of one stream, found by its links.
 
-use downlink::{
-    Direction, Error, ErrorKind, Page, Position, Read, Result, StreamId, StreamSpan, Version,
-};
+use downlink::{Direction, Page, Position, Read, Result, StreamId, StreamSpan, Version};
+use downlink_sqlite_schema::links::broken;
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };
@@ -22,11 +21,13 @@ pub(crate) struct StreamEnd {
     pub(crate) position: Position,
 }
 
-/// Where an event is, and the key of the stream that it has to be of.
+/// Where an event is, and the key of the stream and the version that it has to
+/// have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     pub(crate) position: i64,
     pub(crate) stream: i64,
+    pub(crate) version: Version,
 }
 
 /// Reads a page of one stream.
@@ -120,8 +121,9 @@ pub(crate) async fn offer_all(
             return Err(broken(left[0].stream));
         }
         for (found, link) in fetched.events.into_iter().zip(left) {
-            if (position_to_sql(found.event.position()), found.stream)
-                != (link.position, link.stream)
+            let event = &found.event;
+            if (position_to_sql(event.position()), found.stream, event.version())
+                != (link.position, link.stream, link.version)
             {
                 return Err(broken(link.stream));
             }
@@ -139,14 +141,18 @@ impl StreamEnd {
         let mut values = Values::default();
         values.push(stream.as_str());
         let row = snapshot.one(sql::STREAM_HEAD, values).await?;
-        row.map(|row| {
-            Ok(Self {
-                key: column(&row, 0)?,
-                version: version_from_sql(column(&row, 1)?)?,
-                position: position_from_sql(column(&row, 2)?)?,
-            })
+        row.map(|row| Self::from_sql(column(&row, 0)?, column(&row, 1)?, column(&row, 2)?))
+            .transpose()
+    }
+
+    /// The columns of [`STREAM_HEAD`](sql::STREAM_HEAD).
+    pub(crate) fn from_sql(key: i64, version: Option<i64>, position: Option<i64>) -> Result<Self> {
+        let (Some(version), Some(position)) = (version, position) else { return Err(broken(key)) };
+        Ok(Self {
+            key,
+            version: version_from_sql(version)?,
+            position: position_from_sql(position)?,
         })
-        .transpose()
     }
 
     /// So many events on the way back from a version, which is not after the
@@ -166,7 +172,10 @@ impl StreamEnd {
         if u64::try_from(rows.len()) != Ok(count) {
             return Err(broken(self.key));
         }
-        rows.iter().map(|row| Ok(Link { position: column(row, 0)?, stream: self.key })).collect()
+        let versions = std::iter::successors(Some(version), |version| version.previous());
+        let link =
+            |(row, version)| Ok(Link { position: column(row, 0)?, stream: self.key, version });
+        rows.iter().zip(versions).map(link).collect()
     }
 
     /// The version of the stream's first event after a position that its last
@@ -179,9 +188,4 @@ impl StreamEnd {
         let row = row.ok_or_else(|| broken(self.key))?;
         Ok(version_from_sql(column(&row, 1)?)?.get())
     }
-}
-
-fn broken(stream: i64) -> Error {
-    let message = format!("a link of stream {stream} leads to no event of it: verify the file");
-    Error::new(ErrorKind::Corrupt, message)
 }

@@ -47,7 +47,8 @@ impl<'t> Transaction<'t> {
         let connection = self.inner.tx().await?;
         if self.lent.is_none() {
             let shape = log_shape(connection).await.map_err(failed(DOING))?;
-            self.lent = Some(Lent { shape, raised: self.guard.raise() });
+            let raised = self.guard.raise(connection).await.map_err(failed(DOING))?;
+            self.lent = Some(Lent { shape, raised });
         }
         Ok(connection)
     }
@@ -76,17 +77,19 @@ impl<'t> Transaction<'t> {
     /// Foreign code has ended, or waits: checks that it left the log alone. If
     /// not, nothing of the transaction is stored.
     pub(crate) async fn take_back(&mut self) -> Result<()> {
-        let Some(lent) = &self.lent else { return Ok(()) };
+        let Some(Lent { shape, raised }) = self.lent.take() else { return Ok(()) };
+        // If the look is dropped, so is what says that foreign code had the connection, and the
+        // transaction with it.
         let looked = match self.inner.tx().await {
-            Ok(connection) => shape_within(connection).await,
+            Ok(connection) => {
+                let is_unhurt = raised.lower(connection).await;
+                shape_within(connection).await.map(|now| is_unhurt && now == shape)
+            }
             Err(error) => Err(error),
         };
-        let is_same = looked.map(|shape| shape == lent.shape);
-        // Only now, so that it is looked at again if the look is dropped.
-        let is_unhurt = self.lent.take().is_some_and(|lent| lent.raised.lower());
-        let verdict = match is_same {
-            Ok(true) if is_unhurt => return Ok(()),
-            Ok(_) => Error::new(ErrorKind::Invalid, MEDDLED),
+        let verdict = match looked {
+            Ok(true) => return Ok(()),
+            Ok(false) => Error::new(ErrorKind::Invalid, MEDDLED),
             Err(error) => error,
         };
         self.inner.fail(verdict.clone());
@@ -105,5 +108,6 @@ async fn shape_within(connection: &mut SqliteConnection) -> Result<String> {
 
 const DOING: &str = "check the tables of the log";
 
-const MEDDLED: &str = "the transaction has written to the tables of the log: append through it, and \
-                       give the application tables of its own";
+const MEDDLED: &str = "the transaction has written to the tables of the log, or changed its connection (a \
+                       pragma, a hook, another database): append through it, give the application tables of \
+                       its own, and leave the connection as it is";

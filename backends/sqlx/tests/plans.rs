@@ -80,3 +80,31 @@ async fn blocks_are_searched_for_by_position_and_come_in_order() {
         }
     }
 }
+
+/// It is looked at twice in each step of a projection.
+#[tokio::test]
+async fn the_shape_of_the_log_costs_the_same_however_much_there_is() {
+    let place = Place::new();
+    let store = place.open().await;
+    support::stored(&store, "flight-UA1545", 10).await;
+    let connection = place.sql();
+    let steps = || {
+        let mut shape = connection.prepare(many::LOG_SHAPE).unwrap();
+        let _: String = shape.query_row((), |row| row.get(0)).unwrap();
+        shape.get_status(rusqlite::StatementStatus::VmStep)
+    };
+    let letters = |from: u32, to: u32| {
+        let add = "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
+                   INSERT INTO downlink_dead_letters SELECT i % 3, i, x'', 'no', 0 FROM n";
+        connection.execute(add, [from, to]).unwrap();
+    };
+    // Counting a whole table is one step, which reads all of its pages.
+    let mut opcodes = connection.prepare(&format!("EXPLAIN {}", many::LOG_SHAPE)).unwrap();
+    let opcodes = opcodes.query_map((), |row| row.get::<_, String>("opcode")).unwrap();
+    assert!(opcodes.into_iter().all(|opcode| opcode.unwrap() != "Count"));
+    letters(1, 10);
+    let few = steps();
+    letters(11, 5_000);
+    support::stored(&store, "flight-UA1545", 990).await;
+    assert_eq!(steps(), few);
+}

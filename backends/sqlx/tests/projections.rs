@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use downlink::{
 use downlink_sqlx::{Options, SqlxStore, Tx};
 use futures::poll;
 use sqlx::Connection;
+use sqlx::error::{DatabaseError, ErrorKind as ErrorKindOfSqlx};
 use support::{Place, all, append, chain, stored};
 
 /// Does to its read model what a test says, in SQL.
@@ -50,8 +54,53 @@ impl Projection for Board {
                 let _ = sqlx::raw_sql("COMMIT").execute(&mut *tx).await;
                 Ok(())
             }
+            "unhook" => {
+                let mut handle = tx.lock_handle().await?;
+                handle.remove_update_hook();
+                handle.remove_commit_hook();
+                Ok(())
+            }
+            "locked" => Err(sqlx::Error::Database(Box::new(Locked)).into()),
             sql => Ok(sqlx::raw_sql(sql).execute(tx).await.map(drop)?),
         }
+    }
+}
+
+/// What SQLite says when a statement is in the way of another on its connection.
+#[derive(Debug)]
+struct Locked;
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl StdError for Locked {}
+
+impl DatabaseError for Locked {
+    fn message(&self) -> &'static str {
+        "database table is locked"
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some("6".into())
+    }
+
+    fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKindOfSqlx {
+        ErrorKindOfSqlx::Other
     }
 }
 
@@ -140,9 +189,23 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         ("swallow", "ended its transaction"),
         ("ROLLBACK", "ended its transaction"),
         ("ROLLBACK; BEGIN", "ended its transaction"),
-        ("ROLLBACK; BEGIN; SAVEPOINT downlink_step", "tables of the log"),
+        ("ROLLBACK; BEGIN; SAVEPOINT downlink_step", "ended its transaction"),
         ("ROLLBACK; CREATE TABLE board (line)", "constraint failed"),
+        (
+            "ROLLBACK; BEGIN; SAVEPOINT downlink_job; SAVEPOINT downlink_step",
+            "ended its transaction",
+        ),
+        ("SELECT 1; COMMIT", "constraint failed"),
+        ("/* so */ ROLLBACK", "ended its transaction"),
+        ("-- so\nEND TRANSACTION", "constraint failed"),
         ("ATTACH ':memory:' AS other", "tables of the log"),
+        ("ATTACH '/nowhere/other.db' AS other", "unable to open"),
+        ("PRAGMA query_only = ON", "its connection"),
+        ("PRAGMA query_only = ON; INSERT INTO board VALUES (1)", "readonly"),
+        ("PRAGMA busy_timeout = 0", "its connection"),
+        ("PRAGMA ignore_check_constraints = ON", "its connection"),
+        ("unhook", "its connection"),
+        ("locked", "table is locked"),
         ("PRAGMA synchronous = OFF", "inside a transaction"),
     ] {
         let said = failed(&store, &running(foreign)).await;

@@ -1,11 +1,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::clock::Clock;
 use super::watch::{Watch, Watched};
-use crate::{Cursor, Event};
+use crate::{Cursor, Event, Timestamp};
 
 /// Transactions that a follower may be behind before it has to read the log.
 const MAX_COMMITS: usize = 1_024;
@@ -43,6 +44,7 @@ pub enum CommitNotice {
 pub struct CommitFeed {
     followers: Mutex<Vec<Weak<Mailbox>>>,
     watch: Arc<Watch>,
+    clock: Arc<Clock>,
 }
 
 impl CommitFeed {
@@ -59,21 +61,23 @@ impl CommitFeed {
         let mut followers = lock(&self.followers);
         followers.retain(|follower| follower.strong_count() > 0);
         followers.push(Arc::downgrade(&mailbox));
-        Commits { mailbox, watch: Arc::clone(&self.watch) }
+        Commits { mailbox, watch: Arc::clone(&self.watch), clock: Arc::clone(&self.clock) }
     }
 
     /// Tells that these events are stored and follow `from`. Call it after the
-    /// commit is certain, in the order of the commits.
+    /// commit is certain, in the order of the commits. Warns once if the clock is
+    /// behind the time that they were given.
     pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
+        let mut events = events.into_iter().peekable();
+        // Those of one commit have the same time.
+        let Some(first) = events.peek() else { return };
+        self.clock.recorded(first.recorded_at(), Timestamp::now());
         let mut followers = lock(&self.followers);
         followers.retain(|follower| follower.strong_count() > 0);
         if followers.is_empty() {
             return;
         }
-        let commit = Commit { from, events: events.into_iter().collect() };
-        if commit.events.is_empty() {
-            return;
-        }
+        let commit = Commit { from, events: events.collect() };
         let bytes = commit.events.iter().map(|event| event.size() + EVENT_OVERHEAD).sum();
         for follower in followers.iter().filter_map(Weak::upgrade) {
             follower.put(commit.clone(), bytes);
@@ -123,6 +127,7 @@ impl Drop for CommitFeed {
 pub struct Commits {
     mailbox: Arc<Mailbox>,
     watch: Arc<Watch>,
+    clock: Arc<Clock>,
 }
 
 impl Commits {
@@ -149,6 +154,14 @@ impl Commits {
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.watch.is_late()
+    }
+
+    /// How far the system's clock was behind the log when this process recorded
+    /// its last event: zero, unless a clock was ahead before. Then every event has
+    /// the time of the one before it, until the clock has caught up.
+    #[must_use]
+    pub fn clock_behind(&self) -> Duration {
+        self.clock.behind()
     }
 
     /// The next notice, if there is one.
@@ -291,5 +304,22 @@ mod tests {
             assert!(is_hint(commits.next().await.as_ref()));
             assert!(commits.next().await.is_none());
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_the_log_is_told_by_every_store() {
+        let feed = CommitFeed::new();
+        let content = crate::NewEvent::with_json("FlightDeparted", "{}").unwrap();
+        let stream = crate::StreamId::new("flight-UA1545").unwrap();
+        let event = |recorded_at| {
+            let (position, version) = (crate::Position::new(1).unwrap(), crate::Version::FIRST);
+            Event::new(position, stream.clone(), version, recorded_at, content.clone())
+        };
+        // Also while nothing follows.
+        feed.committed(Cursor::START, [event(Timestamp::MAX)]);
+        let commits = feed.subscribe();
+        assert!(commits.clock_behind() > Duration::from_hours(1));
+        feed.committed(Cursor::START, [event(Timestamp::now())]);
+        assert_eq!(commits.clock_behind(), Duration::ZERO);
     }
 }

@@ -9,13 +9,10 @@ use super::queue::{Load, Next, Queue};
 use super::unseen::Unseen;
 use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
 use crate::supervise::{logged, unwound};
-use crate::{Cursor, Error, ErrorKind, Result, Timestamp};
+use crate::{Cursor, Error, ErrorKind, Result};
 
 /// The appends of one group may have this many bytes before it is closed.
 const GROUP_BYTES: usize = 8 << 20;
-
-/// How far the clock may differ from the log before that is logged: a minute.
-const CLOCK_TOLERANCE_MICROS: u64 = 60_000_000;
 
 /// The pause before the writer goes on after a panic of its own.
 const AFTER_A_PANIC: Duration = Duration::from_millis(100);
@@ -31,7 +28,6 @@ pub(super) struct Engine<D: Driver> {
     pub(super) options: WriterOptions,
     /// How many appends the last transaction had.
     last: usize,
-    clock_was_behind: bool,
     /// When upkeep may take time from those who wait.
     upkeep_from: Instant,
     has_failed_at_upkeep: bool,
@@ -82,7 +78,6 @@ impl<D: Driver> Engine<D> {
             feed,
             options,
             last: 0,
-            clock_was_behind: false,
             upkeep_from: Instant::now(),
             has_failed_at_upkeep: false,
         }
@@ -191,7 +186,6 @@ impl<D: Driver> Engine<D> {
         }
         match outcome {
             Ok(()) => {
-                self.watch_clock(&plans);
                 self.feed.committed(from, plans.iter().flat_map(|plan| &plan.rows).cloned());
                 for (batch, plan) in batches.into_iter().zip(plans) {
                     batch.answer(plan);
@@ -305,17 +299,6 @@ impl<D: Driver> Engine<D> {
         }
         self.queue.wait(1, Some(deadline)).await;
         self.queue.has_append()
-    }
-
-    fn watch_clock(&mut self, plans: &[Plan]) {
-        let Some(plan) = plans.last() else { return };
-        let now = Timestamp::now().as_micros();
-        let behind = plan.head.recorded_at.as_micros().saturating_sub(now);
-        let is_behind = behind > CLOCK_TOLERANCE_MICROS;
-        if is_behind && !self.clock_was_behind {
-            warn!(seconds = behind / 1_000_000, "the clock is behind the last event of the log");
-        }
-        self.clock_was_behind = is_behind;
     }
 }
 

@@ -32,6 +32,7 @@
 //! ```
 
 mod batch;
+mod clock;
 mod commits;
 mod decide;
 mod driver;

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::Driver;
+use crate::limits::MAX_WAIT;
 use crate::{Error, ErrorKind, Result};
 
 /// How a [`Writer`](super::Writer) queues and groups.
@@ -54,7 +55,7 @@ impl WriterOptions {
     }
 
     /// How long the writer waits, at most, until as many appends have come as
-    /// the last time: 300 µs by default. A lone appender never waits.
+    /// the last time: 300 µs by default, a day at most. A lone appender never waits.
     pub const fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = at_most_a_day(linger);
         self
@@ -68,7 +69,8 @@ impl WriterOptions {
     }
 
     /// How long the events of one batch may take to be stored, and a commit to
-    /// answer, for a driver that is not blocking: without limit by default. A
+    /// answer, for a driver that is not blocking: without limit by default, a day
+    /// at most. A
     /// transaction may take as long to begin, beside what it waits for a lock. A
     /// commit that takes longer has no certain outcome. What a job does in its
     /// transaction is the job's.
@@ -201,8 +203,7 @@ impl Default for WriterOptions {
 
 /// "Never" is said with durations that cannot be added to a time.
 const fn at_most_a_day(duration: Duration) -> Duration {
-    const DAY: Duration = Duration::from_hours(24);
-    if duration.as_secs() >= DAY.as_secs() { DAY } else { duration }
+    if duration.as_secs() >= MAX_WAIT.as_secs() { MAX_WAIT } else { duration }
 }
 
 #[cfg(test)]
@@ -221,5 +222,22 @@ mod tests {
         assert!(options.bounded(takes(2), "store events").await.is_err());
         assert!(options.bounded_with_lock(takes(5), "begin a transaction").await.is_ok());
         assert!(options.bounded_with_lock(takes(7), "begin a transaction").await.is_err());
+    }
+
+    #[test]
+    fn every_duration_can_be_added_to_a_moment() {
+        for extreme in [Duration::MAX, Duration::ZERO] {
+            let options = WriterOptions::new()
+                .with_linger(extreme)
+                .with_busy_deadline(extreme)
+                .with_step_deadline(extreme)
+                .with_transaction_deadline(extreme);
+            let expected = extreme.min(MAX_WAIT);
+            assert_eq!(options.linger(), expected);
+            assert_eq!(options.busy_deadline(), expected);
+            assert_eq!(options.step_deadline, Some(expected));
+            assert_eq!(options.transaction_deadline(), expected);
+            assert!(options.busy_by() <= Instant::now() + MAX_WAIT);
+        }
     }
 }

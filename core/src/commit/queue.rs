@@ -4,11 +4,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::Driver;
 use super::batch::Pending;
 use super::job::AnyJob;
 use crate::{Error, ErrorKind, Result};
+
+/// No more than this is waited for without a timer.
+const CLOCK: Duration = Duration::from_millis(2);
 
 /// Whatever waits for the writer.
 pub(super) enum Entry<D: Driver> {
@@ -143,10 +147,18 @@ impl<D: Driver> Queue<D> {
         while !self.is_ready(wanted) {
             match deadline {
                 None => self.task.notified().await,
-                // The runtime's clock counts in milliseconds: until then others run, of
-                // whom some may append.
-                Some(deadline) if Instant::now() < deadline => yield_now().await,
-                Some(_) => break,
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    // The runtime's clock counts in milliseconds: in the last ones others run, of
+                    // whom some may append.
+                    match left.checked_sub(CLOCK) {
+                        Some(sleep) => drop(timeout(sleep, self.task.notified()).await),
+                        None => yield_now().await,
+                    }
+                }
             }
         }
         self.state().wanted = 0;

@@ -74,7 +74,7 @@ impl<D: Decider> Executor<D> {
 
     /// How often a command is tried, counting the first time, and for how long
     /// after its beginning another attempt may begin: 20 times and 10 seconds
-    /// by default.
+    /// by default, a day at most.
     ///
     /// Attempts are repeated after a conflict, which is decided anew, and when
     /// the store is busy, overloaded or unavailable or does not know what

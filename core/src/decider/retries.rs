@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandId;
+use crate::limits::MAX_WAIT;
 use crate::{Error, ErrorKind, Result};
 
 /// The upper bound of the first pause; that of each later one is twice as long.
@@ -28,7 +29,7 @@ pub(super) struct Retries {
 
 impl Retries {
     pub(super) fn new(patience: Patience, command: CommandId, stopped: CancellationToken) -> Self {
-        let until = Instant::now() + patience.deadline;
+        let until = Instant::now() + patience.deadline.min(MAX_WAIT);
         Self { patience, until, tried: 1, command, stopped }
     }
 
@@ -141,5 +142,14 @@ mod tests {
         let late = &pauses[10..];
         assert!(late.iter().any(|pause| *pause < LONGEST_PAUSE / 2), "{late:?}");
         assert!(late.iter().any(|pause| *pause > LONGEST_PAUSE / 2), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_may_be_never_or_at_once() {
+        let busy = || error(ErrorKind::Busy);
+        retries(9, Duration::MAX).after(busy()).await.unwrap();
+        let mut at_once = retries(u32::MAX, Duration::ZERO);
+        let tries = async { while at_once.after(busy()).await.is_ok() {} };
+        tries.await;
     }
 }

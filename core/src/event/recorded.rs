@@ -69,6 +69,11 @@ impl Event {
     }
 
     /// The store's clock at the commit. It never decreases along the log.
+    ///
+    /// So when a clock was ahead once, each later event has the time of the event
+    /// that was recorded then, until the clock has caught up. The store warns of
+    /// that once, and [`HubStats::clock_behind`](crate::HubStats::clock_behind)
+    /// tells it.
     #[must_use]
     pub fn recorded_at(&self) -> Timestamp {
         self.inner.recorded_at

@@ -5,6 +5,7 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::{Shared, Tuning};
 use super::{Hub, publisher, tail};
+use crate::limits::MAX_WAIT;
 use crate::{Bus, EventStore, Result};
 
 /// Sets a [`Hub`] up and starts it.
@@ -34,9 +35,10 @@ impl HubBuilder {
     }
 
     /// How long the tail waits for a hint before it looks by itself: one
-    /// second by default. The longest delay that a silent bus can cause.
+    /// second by default, a millisecond at least and a day at most. The longest
+    /// delay that a silent bus can cause.
     pub fn fallback(mut self, interval: Duration) -> Self {
-        self.tuning.fallback = interval;
+        self.tuning.fallback = interval.clamp(Duration::from_millis(1), MAX_WAIT);
         self
     }
 
@@ -76,16 +78,18 @@ impl HubBuilder {
     }
 
     /// When a subscription to which nothing matched tells how far it looked:
-    /// after 1,000 events or 10 seconds by default.
+    /// after 1,000 events or 10 seconds by default, one event and a millisecond at
+    /// least and a day at most.
     pub fn checkpoint(mut self, events: usize, interval: Duration) -> Self {
         (self.tuning.checkpoint_events, self.tuning.checkpoint_interval) =
-            (events.max(1), interval);
+            (events.max(1), interval.clamp(Duration::from_millis(1), MAX_WAIT));
         self
     }
 
-    /// How long the bus may take to accept a hint: five seconds by default.
+    /// How long the bus may take to accept a hint: five seconds by default, a day
+    /// at most.
     pub fn publish_deadline(mut self, deadline: Duration) -> Self {
-        self.tuning.publish_deadline = deadline;
+        self.tuning.publish_deadline = deadline.min(MAX_WAIT);
         self
     }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
@@ -308,7 +309,9 @@ impl Hub {
     /// What happened in this hub since it started.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        self.inner.shared.counters.read()
+        let commits = self.inner.shared.store.commits();
+        let clock_behind = commits.map_or(Duration::ZERO, |commits| commits.clock_behind());
+        HubStats { clock_behind, ..self.inner.shared.counters.read() }
     }
 
     /// Cancelled when the hub is shut down. Does not keep the hub alive.

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What happened in a hub since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct HubStats {
     pub shared_pages: u64,
     /// Subscriptions that are open now.
     pub open_subscriptions: u64,
+    /// How far the system's clock was behind the log when this process recorded
+    /// its last event: see [`Event::recorded_at`](crate::Event::recorded_at). Zero
+    /// if the store does not tell.
+    pub clock_behind: Duration,
 }
 
 /// The counters behind [`HubStats`].
@@ -60,6 +65,7 @@ impl Counters {
             page_reads: read(&self.page_reads),
             shared_pages: read(&self.shared_pages),
             open_subscriptions: read(&self.open_subscriptions),
+            clock_behind: Duration::ZERO,
         }
     }
 }

@@ -469,3 +469,34 @@ async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
     appending.await.unwrap().expect("it was stored");
     assert_eq!(bus.published.load(Ordering::Relaxed), 1);
 }
+
+/// A subscription that nothing matches says now and then how far it looked.
+#[tokio::test(start_paused = true)]
+async fn a_hub_takes_every_duration() {
+    for extreme in [Duration::MAX, Duration::ZERO] {
+        let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
+            .fallback(extreme)
+            .checkpoint(1_000, extreme)
+            .publish_deadline(extreme)
+            .start()
+            .await
+            .unwrap();
+        let other = FilterItem::new().with_type("Other").unwrap();
+        let mut subscription = hub.subscribe(Subscribe::new().filter(other.into())).await.unwrap();
+        let following = tokio::spawn(async move {
+            while let Some(item) = subscription.next().await {
+                item.unwrap();
+            }
+        });
+        for _ in 0..3 {
+            let departed = NewEvent::with_json("FlightDeparted", "{}").unwrap();
+            hub.append("flight-UA1545", Expected::Any, [departed]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!following.is_finished(), "{extreme:?}");
+        let reads = hub.stats().tail_reads;
+        assert!(reads < 100, "{reads} reads in 30 ms with {extreme:?}");
+        hub.shutdown().await;
+        following.await.unwrap();
+    }
+}

@@ -166,9 +166,9 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
             return Err(Error::cursor_ahead(mark.position(), head));
         }
         match (mark, self.count_up_to(mark.position()).checked_sub(1)) {
-            (Mark::Position(_), _) | (Mark::Cursor(_), None) => Ok(()),
+            (Mark::Position(_), _) | (Mark::Cursor(Cursor::START), None) => Ok(()),
             (Mark::Cursor(cursor), Some(place)) if self.index.cursor(place) == cursor => Ok(()),
-            (Mark::Cursor(cursor), Some(_)) => Err(Error::history_changed(cursor)),
+            (Mark::Cursor(cursor), _) => Err(Error::history_changed(cursor)),
         }
     }
 
@@ -316,5 +316,19 @@ mod tests {
         let rest = index.page(&read.resume(page.scanned), |_, event| Ok(event)).unwrap();
         assert!(!rest.more);
         assert_eq!(rest.scanned, rest.head);
+    }
+
+    #[test]
+    fn a_cursor_below_the_first_event_is_of_another_history() {
+        let index = LogIndex::new();
+        let events = [event(5), event(9)];
+        index.extend(events.iter().map(|event| (event, event.clone())));
+        let page = |mark| index.page(&Read::log().resume(mark), |_, event| Ok(event));
+        for position in [3, 7] {
+            let error = page(event(position).cursor()).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::HistoryChanged, "{position}");
+        }
+        assert_eq!(page(Cursor::START).unwrap().events.len(), 2);
+        assert_eq!(page(events[0].cursor()).unwrap().events.len(), 1);
     }
 }

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// Retries of a guilty event come no later after each other.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// What happens to an event that a projection cannot apply.
 ///
 /// Only what the projection does wrong counts: a store that is busy, full or
@@ -40,7 +43,9 @@ impl FailurePolicy {
     /// for `pause` before the first time, and twice as long before each other,
     /// up to a minute.
     pub const fn with_retries(mut self, retries: u32, pause: Duration) -> Self {
-        (self.retries, self.pause) = (retries, pause);
+        // A longer one could not be doubled.
+        let is_long = pause.as_secs() >= LONGEST_PAUSE.as_secs();
+        (self.retries, self.pause) = (retries, if is_long { LONGEST_PAUSE } else { pause });
         self
     }
 
@@ -66,5 +71,18 @@ impl FailurePolicy {
 impl Default for FailurePolicy {
     fn default() -> Self {
         Self::stop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_can_always_be_doubled() {
+        let pause = |pause| FailurePolicy::stop().with_retries(2, pause).pause();
+        assert_eq!(pause(Duration::MAX), LONGEST_PAUSE);
+        assert_eq!(pause(Duration::ZERO), Duration::ZERO);
+        assert_eq!(pause(Duration::from_secs(3)), Duration::from_secs(3));
     }
 }

@@ -1,16 +1,12 @@
-use std::time::Duration;
-
 use tracing::warn;
 
 use super::batch::Batch;
 use super::interruption::{Interruption, Outcome};
 use super::narrowing::Narrowing;
+use super::policy::LONGEST_PAUSE;
 use super::task::Task;
 use super::{Status, Step, Stepped};
 use crate::{BoxError, DeadLetter, Error, ErrorKind, Event};
-
-/// Retries of a guilty event come no later after each other.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Task {
     /// Writes a batch, in one transaction unless something in it fails.

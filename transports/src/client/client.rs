@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use downlink::limits::MAX_WAIT;
 use downlink::{Endpoint, Frame, Result, Subscribe};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -89,16 +90,17 @@ impl Client {
         self
     }
 
-    /// How long a connection may take to come about: 10 seconds by default.
+    /// How long a connection may take to come about: 10 seconds by default, a
+    /// day at most.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline;
+        self.connect_deadline = deadline.min(MAX_WAIT);
         self
     }
 
     /// How long the server may take to answer, beside what a poll asks it to
-    /// wait: 10 seconds by default.
+    /// wait: 10 seconds by default, a day at most.
     pub fn with_answer_deadline(mut self, deadline: Duration) -> Self {
-        self.answer_deadline = deadline;
+        self.answer_deadline = deadline.min(MAX_WAIT);
         self
     }
 
@@ -127,19 +129,20 @@ impl Client {
     }
 
     /// The range from which the pause before a reconnect is drawn if the server
-    /// has not said how long to wait: 1 to 10 seconds by default.
+    /// has not said how long to wait: 1 to 10 seconds by default, a day at most.
     ///
     /// A server cannot ask for less than 100 milliseconds, or than the beginning of this range if
     /// that is shorter.
     pub fn with_reconnect(mut self, pause: RangeInclusive<Duration>) -> Self {
-        (self.pauses.from, self.pauses.to) = pause.into_inner();
+        let (from, to) = pause.into_inner();
+        (self.pauses.from, self.pauses.to) = (from.min(MAX_WAIT), to.min(MAX_WAIT));
         self
     }
 
     /// The longest pause before a reconnect that a server may ask for: one
-    /// minute by default.
+    /// minute by default, a day at most.
     pub fn with_longest_pause(mut self, pause: Duration) -> Self {
-        self.pauses.longest = pause;
+        self.pauses.longest = pause.min(MAX_WAIT);
         self
     }
 
@@ -238,5 +241,25 @@ impl fmt::Debug for Client {
             .field("carriers", &self.ladder)
             .field("headers", &self.headers.keys())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pauses::Told;
+    use super::*;
+
+    #[test]
+    fn every_duration_can_be_added_to_a_moment() {
+        let endpoint = Endpoint::new("http://127.0.0.1:9/");
+        let client = Client::new(endpoint)
+            .with_connect_deadline(Duration::MAX)
+            .with_answer_deadline(Duration::MAX)
+            .with_reconnect(Duration::MAX..=Duration::MAX)
+            .with_longest_pause(Duration::MAX);
+        assert_eq!((client.connect_deadline, client.answer_deadline), (MAX_WAIT, MAX_WAIT));
+        for told in [Told::Nothing, Told::This(Duration::MAX), Told::AtLeast(Duration::MAX)] {
+            assert!(client.pauses.next(told) <= MAX_WAIT);
+        }
     }
 }

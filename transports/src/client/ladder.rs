@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use downlink::limits::MAX_WAIT;
 use tokio::time::Instant;
 
 use super::carrier::Carrier;
@@ -81,9 +82,9 @@ impl Ladder {
     }
 
     /// How long a connection may take to become ready while there is another
-    /// carrier to fall to: 10 seconds by default.
+    /// carrier to fall to: 10 seconds by default, a day at most.
     pub fn with_ready_deadline(mut self, deadline: Duration) -> Self {
-        self.ready_deadline = deadline;
+        self.ready_deadline = deadline.min(MAX_WAIT);
         self
     }
 

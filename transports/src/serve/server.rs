@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use downlink::limits::MAX_WAIT;
 use downlink::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -123,27 +124,27 @@ impl Server {
     }
 
     /// How long a peer may take to send the head of a request, and may be idle
-    /// between two: 10 seconds by default.
+    /// between two: 10 seconds by default, a day at most.
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.header_timeout = timeout;
+        self.limits.header_timeout = timeout.min(MAX_WAIT);
         self
     }
 
     /// How long the body of a request may come to a halt, before reading it
-    /// fails: 20 seconds by default. Three times as long may be waited for the
+    /// fails: 20 seconds by default, a day at most. Three times as long may be waited for the
     /// whole of it, and a second longer for every 16 KiB.
     pub fn with_read_stall(mut self, limit: Duration) -> Self {
-        self.limits.read_stall = limit;
+        self.limits.read_stall = limit.min(MAX_WAIT);
         self
     }
 
     /// How long a peer may be silent that has its answer and has not sent its
-    /// request whole: 5 seconds by default. Six times as long may be waited for
+    /// request whole: 5 seconds by default, a day at most. Six times as long may be waited for
     /// all of it.
     ///
     /// See [Answers before the end of a request](#answers-before-the-end-of-a-request).
     pub fn with_linger(mut self, silence: Duration) -> Self {
-        self.limits.discard.silence = silence;
+        self.limits.discard.silence = silence.min(MAX_WAIT);
         self
     }
 
@@ -158,15 +159,16 @@ impl Server {
     }
 
     /// How long a write may make no progress before the connection is cut: 20
-    /// seconds by default. A peer that reads slowly but steadily is never cut.
+    /// seconds by default, a day at most. A peer that reads slowly but steadily is never cut.
     pub fn with_write_stall(mut self, limit: Duration) -> Self {
-        self.limits.write_stall = limit;
+        self.limits.write_stall = limit.min(MAX_WAIT);
         self
     }
 
-    /// How long the drain waits for open connections: 10 seconds by default.
+    /// How long the drain waits for open connections: 10 seconds by default, a
+    /// day at most.
     pub fn with_drain_deadline(mut self, deadline: Duration) -> Self {
-        self.limits.drain_deadline = deadline;
+        self.limits.drain_deadline = deadline.min(MAX_WAIT);
         self
     }
 
@@ -255,4 +257,24 @@ async fn drain(connections: &Connections, deadline: Duration, force: &Cancellati
     connections.cut.cancel();
     // Sockets that were upgraded are not ours to end.
     let _ = tokio::time::timeout(Duration::from_secs(1), connections.open.wait()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_can_be_added_to_a_moment() {
+        let server = Server::new(Router::new())
+            .with_header_timeout(Duration::MAX)
+            .with_read_stall(Duration::MAX)
+            .with_linger(Duration::MAX)
+            .with_write_stall(Duration::MAX)
+            .with_drain_deadline(Duration::MAX);
+        let Limits { header_timeout, read_stall, discard, write_stall, drain_deadline, .. } =
+            server.limits;
+        for limit in [header_timeout, read_stall, discard.silence, write_stall, drain_deadline] {
+            assert_eq!(limit, MAX_WAIT);
+        }
+    }
 }

@@ -95,7 +95,7 @@ impl Linked {
             Some((key, version, at)) => {
                 let (version, at) =
                     (version_from_sql(version).expect("one"), position_from_sql(at).expect("one"));
-                (key, version.next(), self.links(Chain::of_head(version, at)))
+                (key, version.next(), self.links(key, Chain::of_head(version, at)))
             }
         };
         self.insert(key, version, links, position, event_type);
@@ -105,15 +105,14 @@ impl Linked {
             .expect("a head");
     }
 
-    fn links(&self, mut chain: Chain) -> Links {
+    fn links(&self, key: i64, mut chain: Chain) -> Links {
         loop {
             match chain.next() {
                 Next::Ready(links) => return links,
-                Next::Fetch(position) => {
-                    let mut statement = self.0.prepare_cached(sql::LINKS_AT).expect("a statement");
-                    let jump = statement
-                        .query_row([position_to_sql(position)], |row| row.get(2))
-                        .expect("a link");
+                Next::Fetch(version, position) => {
+                    let mut statement = self.0.prepare_cached(sql::JUMP_AT).expect("a statement");
+                    let of = [position_to_sql(position), key, version_to_sql(version)];
+                    let jump = statement.query_row(of, |row| row.get(0)).expect("a link");
                     chain.learn(position_from_sql(jump).expect("one"));
                 }
             }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
 use crate::support::{Place, all, append, chain, stored};
+use crate::taking::transact;
+use crate::transacting::Do;
+use downlink::commit::Transacted;
 use downlink::{
     Append, Check, ContentType, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits,
 };
@@ -234,4 +237,37 @@ async fn many_reads_at_once_are_all_answered() {
     for page in join_all(kept).await {
         assert_eq!(page.unwrap().events.len(), 10);
     }
+}
+
+#[tokio::test]
+async fn every_duration_may_be_never() {
+    let place = Place::new();
+    let options = Options::new()
+        .with_busy_deadline(Duration::MAX)
+        .with_linger(Duration::MAX)
+        .with_transaction_deadline(Duration::MAX)
+        .with_query_limit(Duration::MAX);
+    let store = options.open(&place.path).await.unwrap();
+    // A lone appender does not wait for others, so each of these is a group.
+    for _ in 0..20 {
+        stored(&store, "flight-UA1545", 1).await;
+    }
+    place.sql().execute_batch("CREATE TABLE gates (gate TEXT)").unwrap();
+    let taken = transact(&store, vec![Do::Append(append("flight-UA1545", 1))]).await;
+    assert_eq!(taken.unwrap(), Transacted::Committed(0));
+    assert_eq!(all(&store).await.events.len(), 21);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_may_be_waited_for_not_at_all() {
+    let place = Place::new();
+    let options = Options::new().with_busy_deadline(Duration::ZERO).with_linger(Duration::ZERO);
+    let store = options.open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 1).await;
+    let lock = hold_lock(&place);
+    let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
+    lock.execute_batch("ROLLBACK").unwrap();
+    stored(&store, "flight-UA1545", 1).await;
 }

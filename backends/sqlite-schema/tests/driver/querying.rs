@@ -178,12 +178,27 @@ async fn a_query_does_not_end_its_transaction() {
     let place = Place::new();
     let options = Options::new().with_readers(1);
     let (store, cursor) = with_tally(&place, options).await;
-    for end in ["COMMIT", "END", "ROLLBACK", "COMMIT; BEGIN", "ROLLBACK; BEGIN IMMEDIATE"] {
+    for end in [
+        "COMMIT",
+        "END",
+        "ROLLBACK",
+        "COMMIT; BEGIN",
+        "ROLLBACK; BEGIN IMMEDIATE",
+        "SELECT 1; COMMIT",
+        "/* so */ END",
+        "-- so\nROLLBACK",
+        "ROLLBACK; BEGIN; SAVEPOINT downlink_query",
+    ] {
         let error = run(&store, "tally", end).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{end}: {}", chain(&error));
         goes_on(&store, cursor).await;
     }
-    for change in ["ATTACH ':memory:' AS other", "PRAGMA query_only = OFF"] {
+    for change in [
+        "ATTACH ':memory:' AS other",
+        "PRAGMA query_only = OFF",
+        "PRAGMA busy_timeout = 0",
+        "PRAGMA reverse_unordered_selects = ON",
+    ] {
         let error = run(&store, "tally", change).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{change}: {}", chain(&error));
     }

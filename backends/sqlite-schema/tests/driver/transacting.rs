@@ -144,12 +144,30 @@ async fn what_fails_leaves_neither_rows_nor_events() {
 /// it is the end of all.
 #[tokio::test]
 async fn an_application_cannot_end_the_transaction() {
-    for end in ["COMMIT", "ROLLBACK", "ROLLBACK; BEGIN", "END", "COMMIT; BEGIN"] {
-        let place = Place::new();
-        let store = with_gates(&place).await;
-        let doing = vec![Sql(TAKE), flight(), TrySql(end), TrySql(TAKE), flight()];
-        let (rows, events) = if transact(&store, doing).await.is_ok() { (2, 2) } else { (0, 0) };
-        there_are(&store, &place, rows, events).await;
+    for end in [
+        "COMMIT",
+        "ROLLBACK",
+        "ROLLBACK; BEGIN",
+        "END",
+        "COMMIT; BEGIN",
+        "SELECT 1; COMMIT",
+        "/* so */ ROLLBACK",
+        "-- so\nEND TRANSACTION; BEGIN IMMEDIATE",
+        "ROLLBACK; BEGIN IMMEDIATE; SAVEPOINT downlink_job",
+        "RELEASE downlink_job",
+    ] {
+        for begins_with_event in [true, false] {
+            let place = Place::new();
+            let store = with_gates(&place).await;
+            let mut doing = vec![Sql(TAKE), TrySql(end), TrySql(TAKE), flight()];
+            if begins_with_event {
+                doing.insert(1, flight());
+            }
+            let events = doing.iter().filter(|doing| matches!(doing, Do::Append(_))).count();
+            let is_done = transact(&store, doing).await.is_ok();
+            let (rows, events) = if is_done { (2, events) } else { (0, 0) };
+            there_are(&store, &place, rows, events).await;
+        }
     }
 }
 

@@ -83,7 +83,7 @@ async fn append(pool: &SqlitePool, name: &str) -> sqlx::Result<()> {
         Some((key, version, at)) => {
             let (version, at) =
                 (version_from_sql(version).expect("one"), position_from_sql(at).expect("one"));
-            let links = links(&mut transaction, Chain::of_head(version, at)).await?;
+            let links = links(&mut transaction, key, Chain::of_head(version, at)).await?;
             (key, version.next(), links)
         }
     };
@@ -131,13 +131,19 @@ async fn event_type(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
     Ok(added.last_insert_rowid())
 }
 
-async fn links(connection: &mut SqliteConnection, mut chain: Chain) -> sqlx::Result<Links> {
+async fn links(
+    connection: &mut SqliteConnection,
+    key: i64,
+    mut chain: Chain,
+) -> sqlx::Result<Links> {
     loop {
         match chain.next() {
             Next::Ready(links) => return Ok(links),
-            Next::Fetch(position) => {
-                let (_, _, jump): (i64, i64, i64) = sqlx::query_as(sql::LINKS_AT)
+            Next::Fetch(version, position) => {
+                let jump = sqlx::query_scalar(sql::JUMP_AT)
                     .bind(position_to_sql(position))
+                    .bind(key)
+                    .bind(version_to_sql(version))
                     .fetch_one(&mut *connection)
                     .await?;
                 chain.learn(position_from_sql(jump).expect("one"));

@@ -1,8 +1,14 @@
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use super::bench::{Bench, NeverRead, one};
 use super::over_both_drivers;
+use super::scripted::Scripted;
 use crate::commit::WriterOptions;
+use crate::commit::queue::Queue;
 use crate::{Append, Check, Cursor, ErrorKind, Expected, Filter, NewEvent};
 
 over_both_drivers! {
@@ -85,4 +91,28 @@ async fn groups_end_at_their_bound<const BLOCKING: bool>() {
     assert!(outcomes.iter().all(Result::is_ok));
     let sizes: Vec<_> = bench.script.state().commits.iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 4, 4, 2]);
+}
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_long_wait_for_more_appends_keeps_no_core_busy() {
+    let queue = Queue::<Scripted<false>>::new();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut wait = pin!(queue.wait(2, Some(Instant::now() + Duration::from_hours(1))));
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    tokio::task::yield_now().await;
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it asks to be polled at once");
+    queue.close();
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
 }

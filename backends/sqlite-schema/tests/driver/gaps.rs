@@ -1,0 +1,81 @@
+//! Logs in which many positions are missing.
+
+use crate::support::driver::{Options, Store};
+use crate::support::{Place, stored};
+use downlink::{Direction, EventStore, Filter, FilterItem, Position, Read};
+
+/// More than one page looks at.
+const GAP: u64 = 30_000;
+
+/// Events at 1, 2, and beyond the gap.
+async fn with_gap(place: &Place, lag: usize) -> Store {
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 2).await;
+    store.close().await;
+    let jump = format!("UPDATE downlink_head SET position = {GAP}");
+    place.sql().execute_batch(&jump).unwrap();
+    let store = Options::new().with_index_lag(lag).open(&place.path).await.unwrap();
+    stored(&store, "flight-UA1545", 2).await;
+    store
+}
+
+/// The positions of all pages from there on.
+async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        let page = store.read(read.clone()).await.unwrap();
+        found.extend(page.events.iter().map(|event| event.position().get()));
+        if !page.more {
+            return found;
+        }
+        read = read.resume(page.scanned);
+    }
+    panic!("no end after ten pages: {read:?}, {found:?}");
+}
+
+#[tokio::test]
+async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
+    for is_indexed in [false, true] {
+        let place = Place::new();
+        let store = with_gap(&place, if is_indexed { 1 } else { usize::MAX }).await;
+        while is_indexed && store.index_lag().await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let filters = [
+            Filter::everything(),
+            FilterItem::new().with_type("FlightDeparted").unwrap().into(),
+            FilterItem::new().with_type_prefix("Flight").unwrap().into(),
+            FilterItem::new().without_type("Other").unwrap().into(),
+            FilterItem::new().with_stream_prefix("flight").unwrap().into(),
+        ];
+        let all = [1, 2, GAP + 1, GAP + 2];
+        for (mark, limit) in [(None, 100), (None, 1), (Some(1), 100), (Some(9), 1)]
+            .into_iter()
+            .chain([(Some(15_000), 100), (Some(GAP), 1), (Some(GAP + 1), 100)])
+        {
+            for filter in &filters {
+                let read = Read::log().filter(filter.clone()).limit(limit);
+                let at = mark.and_then(Position::new);
+                let read = at.map_or(read.clone(), |at| read.after(at));
+                for read in [read.clone(), read.backward()] {
+                    let is_forward = read.direction() == Direction::Forward;
+                    let mut expected = all.to_vec();
+                    expected.retain(|position| {
+                        mark.is_none_or(|mark| {
+                            if is_forward { *position > mark } else { *position < mark }
+                        })
+                    });
+                    if !is_forward {
+                        expected.reverse();
+                    }
+                    assert_eq!(positions(&store, read.clone()).await, expected, "{read:?}");
+                }
+            }
+            let other = FilterItem::new().with_type("Other").unwrap();
+            let none = Read::log().filter(other.into());
+            assert_eq!(positions(&store, none.clone()).await, [0; 0]);
+            assert_eq!(positions(&store, none.backward()).await, [0; 0]);
+        }
+        store.close().await;
+    }
+}
