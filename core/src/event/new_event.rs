@@ -63,9 +63,14 @@ impl NewEvent {
     /// `#[serde(rename = "…")]` on a variant sets the type's name. A variant
     /// without content has the payload `{}`.
     ///
+    /// A struct, a map, a text, a [`serde_json::Value`], an `Option` and an enum
+    /// with another tag are no such variants, and a newtype around an enum is
+    /// none either: [`Event::decode`](crate::Event::decode) could not make them
+    /// again. Name the type of such an event with [`with_json`](Self::with_json).
+    ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such enum or cannot be
+    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such variant or cannot be
     /// written as JSON; [`TooLarge`](ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
     pub fn json<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
