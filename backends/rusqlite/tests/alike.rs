@@ -14,6 +14,8 @@ mod failing;
 mod formats;
 #[path = "../../sqlite-schema/tests/driver/indexing.rs"]
 mod indexing;
+#[path = "../../sqlite-schema/tests/driver/limits.rs"]
+mod limits;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
 #[path = "../../sqlite-schema/tests/driver/querying.rs"]
