@@ -183,10 +183,11 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        serde_json::Deserializer::from_slice(self.payload).deserialize_struct("", fields, visitor)
+        // As a map: what asks for a struct would also take an array of its fields.
+        serde_json::Deserializer::from_slice(self.payload).deserialize_map(visitor)
     }
 }
 
@@ -264,7 +265,11 @@ mod tests {
 
     #[test]
     fn an_unknown_type_and_a_wrong_payload_name_the_event() {
-        for (name, payload) in [("Unknown", "{}"), ("FlightDelayed", r#"{"minutes":"soon"}"#)] {
+        for (name, payload) in [
+            ("Unknown", "{}"),
+            ("FlightDelayed", r#"{"minutes":"soon"}"#),
+            ("FlightDelayed", "[20,null]"),
+        ] {
             let event = stored(NewEvent::with_json(name, payload).unwrap());
             let error = event.decode::<FlightEvent>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
