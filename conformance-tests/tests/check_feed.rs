@@ -72,3 +72,15 @@ async fn a_server_that_breaks_the_contract_is_found_out() {
     assert!(wrong[0].contains("cache-control"), "{wrong:?}");
     assert!(!report.is_good());
 }
+
+/// Whoever reads only its code, as a script does, may close its output.
+#[cfg(unix)]
+#[test]
+fn the_program_ends_with_its_code_whether_anybody_reads_what_it_says_or_not() {
+    for (arguments, code) in [(&["--help"][..], 0), (&[], 2), (&["http://127.0.0.1:1"], 2)] {
+        let output = || std::io::pipe().unwrap().1;
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_check-feed"));
+        let ended = program.args(arguments).stdout(output()).stderr(output()).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{arguments:?}");
+    }
+}

@@ -65,7 +65,9 @@ impl ErrorKind {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Conflict => "load the stream again and decide anew",
-            Self::IdReused => "give new events new ids",
+            Self::IdReused => {
+                "retry with the bytes that were sent first, or give new events new ids"
+            }
             Self::Invalid => "correct the call",
             Self::TooLarge => "split it, or store large content elsewhere",
             Self::Overloaded | Self::Busy | Self::Unavailable => "repeat it later",

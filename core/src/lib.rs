@@ -25,7 +25,7 @@ pub use decider::{
 };
 pub use error::{BoxError, Error, ErrorKind, FailedCheck, Result};
 pub use event::{ContentType, Event, IntoNewEvent, NewEvent, StoredParts, Timestamp};
-pub use filter::{Filter, FilterItem, Pattern};
+pub use filter::{Filter, FilterItem, FilterItemParts, Pattern};
 pub use hub::{After, Hub, HubBuilder, HubStats, Item, Subscribe, Subscription};
 pub use id::{EventId, EventType, Position, ProjectionId, StreamId, Tag, Version};
 pub use memory::{LocalBus, MemoryStore};

@@ -27,8 +27,20 @@ pub const MAX_APPEND_BYTES: usize = 16 << 20;
 /// How deeply arrays and objects may nest in a JSON payload or in metadata.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-/// The values of one filter, over all its groups.
+/// The values of one filter, over all its alternatives and groups; and its
+/// alternatives.
 pub const MAX_FILTER_VALUES: usize = 64;
+
+/// How many filters may be [joined by *and*](crate::Filter::and): a client's own,
+/// its rights, and what else narrows them.
+pub const MAX_FILTER_QUERIES: usize = 16;
+
+/// The [checks](crate::Check) of one append. Each of them may look at many
+/// events while all other appends wait.
+pub const MAX_CHECKS_PER_APPEND: usize = 64;
+
+/// The length of a number in a JSON payload or in metadata, in characters.
+pub const MAX_JSON_NUMBER: usize = 1_000;
 
 /// The events of one page. A larger limit is taken as this.
 pub const MAX_PAGE_EVENTS: usize = 1_000;

@@ -4,6 +4,8 @@
 //! $ cargo run -p downlink-transports --example follow -- http://127.0.0.1:3000/api
 //! ```
 
+use std::io::{Write, stdout};
+
 use downlink::{Endpoint, FilterItem, Frame, Result, Subscribe};
 use downlink_transports::client::{Client, Ladder};
 use futures::TryStreamExt;
@@ -16,10 +18,16 @@ async fn main() -> Result<()> {
     let departures = FilterItem::new().with_type("FlightDeparted")?;
     let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {
-        match frame {
-            Frame::Event { event, .. } => println!("{} {}", event.stream(), event.version()),
-            Frame::Live { .. } => println!("up to date"),
-            _ => {}
+        // `println!` would panic where nobody reads, as behind `| head`.
+        let written = match frame {
+            Frame::Event { event, .. } => {
+                writeln!(stdout(), "{} {}", event.stream(), event.version())
+            }
+            Frame::Live { .. } => writeln!(stdout(), "up to date"),
+            _ => Ok(()),
+        };
+        if written.is_err() {
+            break;
         }
     }
     // ANCHOR_END: follow

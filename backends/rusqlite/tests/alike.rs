@@ -16,6 +16,8 @@ mod formats;
 mod gaps;
 #[path = "../../sqlite-schema/tests/driver/indexing.rs"]
 mod indexing;
+#[path = "../../sqlite-schema/tests/driver/limits.rs"]
+mod limits;
 #[path = "../../sqlite-schema/tests/driver/opening.rs"]
 mod opening;
 #[cfg(unix)]

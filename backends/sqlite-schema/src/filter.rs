@@ -1,4 +1,4 @@
-use downlink::{Filter, FilterItem, Pattern, StreamId};
+use downlink::{Filter, FilterItem, FilterItemParts, Pattern, StreamId};
 
 use crate::{Value, tags};
 
@@ -38,6 +38,11 @@ impl Condition {
     }
 
     fn group<T>(&mut self, values: &[T], word: &str, mut write: impl FnMut(&mut Self, &T)) {
+        if values.is_empty() {
+            // A query without alternatives: nothing matches.
+            self.text.push('0');
+            return;
+        }
         self.text.push('(');
         for (index, value) in values.iter().enumerate() {
             self.join(index, word);
@@ -47,7 +52,7 @@ impl Condition {
     }
 
     fn item(&mut self, item: &FilterItem) {
-        let FilterItem { streams, types, not_types, tags } = item;
+        let FilterItemParts { streams, types, not_types, tags } = item.parts();
         self.text.push_str("(1");
         if !streams.is_empty() {
             self.text.push_str(" AND ");
@@ -126,10 +131,11 @@ pub fn named_streams(filter: &Filter) -> Option<Vec<StreamId>> {
 fn streams_of(query: &[FilterItem]) -> Option<Vec<StreamId>> {
     let mut named = Vec::new();
     for item in query {
-        if item.streams.is_empty() {
+        let streams = item.parts().streams;
+        if streams.is_empty() {
             return None;
         }
-        for pattern in &item.streams {
+        for pattern in streams {
             let Pattern::Is(name) = pattern else { return None };
             named.push(StreamId::new(name).ok()?);
         }
@@ -179,6 +185,7 @@ mod tests {
     #[test]
     fn everything_has_no_condition() {
         assert_eq!(Condition::of(&Filter::everything()), None);
+        assert_eq!(Condition::of(&Filter::nothing()).unwrap().text, "0");
     }
 
     #[test]
@@ -211,7 +218,7 @@ mod tests {
         assert_eq!(named(&filter([of("b"), of("a"), of("b")])), Some(vec!["a".into(), "b".into()]));
         assert_eq!(named(&filter([of("a"), item().with_type("t").unwrap()])), None);
         assert_eq!(named(&filter([item().with_stream_prefix("a").unwrap()])), None);
-        let both = filter([of("a"), of("b")]).and(&filter([of("c")]));
+        let both = filter([of("a"), of("b")]).and(&filter([of("c")])).unwrap();
         assert_eq!(named(&both), Some(vec!["c".into()]));
         assert_eq!(named(&Filter::everything()), None);
     }

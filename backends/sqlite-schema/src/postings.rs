@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use downlink::{Error, ErrorKind, Filter, FilterItem, Pattern, Result};
+use downlink::{Error, ErrorKind, Filter, FilterItem, FilterItemParts, Pattern, Result};
 
 use crate::successor;
 
@@ -97,9 +97,12 @@ impl Search {
             return None;
         }
         let narrows = |query: &&Vec<FilterItem>| {
-            query.iter().all(|item| !item.tags.is_empty() || !item.types.is_empty())
+            let has_names =
+                |parts: FilterItemParts<'_>| !parts.tags.is_empty() || !parts.types.is_empty();
+            query.iter().all(|item| has_names(item.parts()))
         };
-        let by_tag = |query: &&&Vec<FilterItem>| query.iter().all(|item| !item.tags.is_empty());
+        let by_tag =
+            |query: &&&Vec<FilterItem>| query.iter().all(|item| !item.parts().tags.is_empty());
         let queries: Vec<_> = filter.queries().iter().filter(narrows).collect();
         let query = queries.iter().find(by_tag).or(queries.first())?;
         let mut search = Self {
@@ -123,6 +126,7 @@ impl Search {
     }
 
     fn terms_of(&mut self, item: &FilterItem) -> Terms {
+        let item = item.parts();
         let first = self.tags.len();
         self.tags.extend(item.tags.iter().map(|tag| tag.as_str().to_owned()));
         let tags: Vec<usize> = (first..self.tags.len()).collect();
@@ -440,7 +444,7 @@ mod tests {
             let found = answer(&mut search, &events);
             let matches = |(_, tags, event_type): &&(i64, Vec<usize>, usize)| {
                 let has = |tag: &downlink::Tag| tags.iter().any(|own| TAGS[*own] == tag.as_str());
-                items.iter().any(|item| {
+                items.iter().map(FilterItem::parts).any(|item| {
                     let is_of_type = item.types.is_empty()
                         || item.types.contains(&Pattern::Is(format!("T{event_type}").into()));
                     item.tags.iter().all(has) && is_of_type

@@ -1,5 +1,7 @@
 //! Checks a server that speaks the wire contract, by its URL.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use downlink_conformance_tests::black_box;
@@ -16,21 +18,27 @@ Ends with 0 if nothing was wrong, 1 if something was, 2 if nothing could be chec
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url] = arguments.as_slice() else {
-        eprintln!("{USAGE}");
+        write(io::stderr(), USAGE);
         return ExitCode::from(2);
     };
     if matches!(url.as_str(), "-h" | "--help") {
-        println!("{USAGE}");
+        write(io::stdout(), USAGE);
         return ExitCode::SUCCESS;
     }
-    match black_box::check(url, |finding| println!("{finding}")).await {
+    match black_box::check(url, |finding| write(io::stdout(), finding)).await {
         Ok(report) => {
-            println!("\n{report}");
+            write(io::stdout(), format_args!("\n{report}"));
             if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(why) => {
-            eprintln!("{why}");
+            write(io::stderr(), why);
             ExitCode::from(2)
         }
     }
+}
+
+/// Writes a line, if that is possible: whoever reads only the first ones, as
+/// behind `| head`, still has the code with which the program ends.
+fn write(mut to: impl Write, line: impl fmt::Display) {
+    let _ = writeln!(to, "{line}");
 }

@@ -1,9 +1,9 @@
 use downlink::{
-    Append, Check, ContentType, ErrorKind, EventStore, Expected, NewEvent, Write, limits,
+    Append, Check, ContentType, Cursor, ErrorKind, EventStore, Expected, NewEvent, Write, limits,
 };
 
 use crate::StoreFixture;
-use crate::sample::{append, event, events, log, stream};
+use crate::sample::{append, event, events, log, of_type, stream};
 
 /// **Law A12.** Limits and malformed appends are typed errors before anything
 /// is written, at one below the limit, at the limit and at one above.
@@ -23,6 +23,16 @@ pub async fn limits_are_typed_errors(fixture: &dyn StoreFixture) {
         expect(outcome, (!fits).then_some(ErrorKind::TooLarge), &format!("{bytes} bytes"));
         stored += if fits { count } else { 0 };
         expect_stored(&*store, stored, &format!("{bytes} bytes in one append")).await;
+    }
+    for (count, fits) in around(limits::MAX_CHECKS_PER_APPEND) {
+        let boundary = || Check::NothingAfter(of_type("Never"), Cursor::START);
+        let offered = (0..count).fold(append("flight-checked", Expected::Any, 1), |append, _| {
+            append.with_check(boundary())
+        });
+        let outcome = offer(&*store, offered).await;
+        expect(outcome, (!fits).then_some(ErrorKind::TooLarge), &format!("{count} checks"));
+        stored += usize::from(fits);
+        expect_stored(&*store, stored, &format!("{count} checks in one append")).await;
     }
     for (what, malformed) in malformed() {
         let outcome = offer(&*store, malformed).await;

@@ -4,7 +4,7 @@ use downlink::{Append, ContentType, Cursor, Expected, Filter, Frame, NewEvent};
 
 use super::Line;
 use super::line::{expect_same, one_line};
-use crate::sample::{append, event};
+use crate::sample::{append, event, of_an_older_release};
 
 /// **Law T1,** of one carrier. A client gets every event of the log, in order,
 /// with the cursors and the content that the store has, and another client
@@ -81,10 +81,11 @@ pub(super) fn forgeries() -> Vec<Append> {
         "{\"frame\":\"reset\",\"reason\":\"history-changed\"}",
         "\"},\\\"cursor\\\":\\\"0000000000000001-00000000\\\",{\"",
         "\"\u{2028}data: x\u{2029}\u{85}id: 7\"",
-        "[1e400,123456789012345678901234567890]",
+        "[1e300,123456789012345678901234567890]",
         "{\"a\":1,\"a\":2}",
     ];
     let json = json.iter().filter_map(|text| NewEvent::with_json("error", *text).ok());
+    let older = [of_an_older_release("error", "[1e400]")];
     let raw: [&[u8]; 9] = [
         b"",
         b"\n\n",
@@ -105,7 +106,11 @@ pub(super) fn forgeries() -> Vec<Append> {
         let tagged = event(name).with_tag(*name).expect("a valid tag");
         tagged.with_metadata_json("{\r\n\"trace\":\n\"id: 7\\n\"}").expect("an object")
     });
-    let events = json.chain(raw).chain(named).map(|event| event.with_id(downlink::EventId::now()));
+    let events = json
+        .chain(older)
+        .chain(raw)
+        .chain(named)
+        .map(|event| event.with_id(downlink::EventId::now()));
     events
         .map(|event| {
             let stream = event.event_type().as_str().to_owned();

@@ -76,7 +76,7 @@ fn of_stream(name: &str) -> Filter {
 
 /// Replay and live from this place have what filter and rights both allow.
 async fn shows_only(served: &Served, place: Cursor, filter: &Filter, rights: &Filter) {
-    let allowed = rights.clone().and(filter);
+    let allowed = rights.clone().and(filter).expect("few queries");
     let mut client = served.follow(place, filter.clone()).await;
     client.until_live().await;
     let replayed = client.cursor();

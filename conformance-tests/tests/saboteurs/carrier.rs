@@ -133,7 +133,7 @@ impl Carrier {
         let asked = match self.bug {
             Some(CarrierBug::GuardsLiveOnly) => filter.clone(),
             Some(CarrierBug::MergesRights) => Filter::everything(),
-            _ => filter.clone().and(&rights),
+            _ => filter.clone().and(&rights)?,
         };
         let subscribe = Subscribe::new().after(after).filter(asked);
         let subscription = hub.subscribe(subscribe).await?;

@@ -149,6 +149,7 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     KeepsTheOldSilently property a_known_id_with_other_content_is_refused "for something else was accepted"
     WritesTheNewHalf property a_known_id_with_other_content_is_refused "for something else was accepted"
     ReencodesJson property stored_bytes_are_exact "a payload came back with other bytes"
+    ChecksJsonAgain property stored_bytes_are_exact "content is checked when an event is made"
     IgnoresCase property stored_bytes_are_exact "compare names byte by byte"
     TransactsInTheCaller law a_dropped_append_is_all_or_nothing "a dropped append left"
     LeavesATransactionOpen law a_dropped_append_is_all_or_nothing "a transaction was left open"

@@ -11,7 +11,7 @@ use downlink::{
 use tokio::task::yield_now;
 
 use crate::store_bug::Bug;
-use crate::store_check::{Facts, duplicate};
+use crate::store_check::{self, Facts, duplicate};
 use crate::store_late::{Hole, Late};
 use crate::store_read;
 use crate::store_told;
@@ -471,6 +471,9 @@ impl EventStore for BrokenStore {
         let valid = append.validate();
         if !self.is(Bug::ChecksLimitsAfterTheInsert) {
             valid.clone()?;
+        }
+        if self.is(Bug::ChecksJsonAgain) {
+            store_check::json(&append)?;
         }
         let outcome =
             if append.events().next().is_some() { self.around(append).await } else { Err(empty()) };

@@ -17,6 +17,7 @@ pub(crate) enum Bug {
     KeepsTheOldSilently,
     WritesTheNewHalf,
     ReencodesJson,
+    ChecksJsonAgain,
     IgnoresCase,
     TransactsInTheCaller,
     LeavesATransactionOpen,

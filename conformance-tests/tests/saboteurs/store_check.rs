@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use downlink::{
     Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, FailedCheck,
-    Result, StreamId, Version, Written,
+    NewEvent, Result, StreamId, Version, Written,
 };
 
 use crate::store_bug::Bug;
@@ -160,4 +160,12 @@ fn original(
     let first = all.iter().map(|event| event.position()).min()?;
     let cursor: Cursor = all.iter().map(|event| event.cursor()).max()?;
     Some(Appended { writes, first, cursor, duplicate: true })
+}
+
+/// Checks JSON that was checked when it was made an event, perhaps by a release
+/// that was less strict.
+pub(crate) fn json(append: &Append) -> Result<()> {
+    append.events().filter(|event| event.content_type().is_json()).try_for_each(|event| {
+        NewEvent::with_json(event.event_type(), event.payload().clone()).map(|_| ())
+    })
 }

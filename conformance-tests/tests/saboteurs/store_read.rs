@@ -183,8 +183,9 @@ fn matches(filter: &Filter, event: &Event, bug: Option<Bug>) -> bool {
             let absent = patterns.is_empty() && bug != Some(Bug::TakesAnAbsentGroupForNothing);
             absent || patterns.iter().any(|pattern| matches_name(pattern, name, bug))
         };
-        group(&item.streams, event.stream().as_str())
-            && group(&item.types, event.event_type().as_str())
+        let item = item.parts();
+        group(item.streams, event.stream().as_str())
+            && group(item.types, event.event_type().as_str())
             && !item.not_types.contains(event.event_type())
             && item.tags.iter().all(|tag| event.tags().contains(tag))
     };
@@ -199,7 +200,7 @@ fn matches(filter: &Filter, event: &Event, bug: Option<Bug>) -> bool {
 /// Whether no name stands in all queries.
 fn no_common(queries: &[Vec<downlink::FilterItem>]) -> bool {
     let names = |query: &Vec<downlink::FilterItem>| -> Vec<Pattern> {
-        query.iter().flat_map(|item| item.types.clone()).collect()
+        query.iter().flat_map(|item| item.parts().types.to_vec()).collect()
     };
     let first = names(&queries[0]);
     !queries[1..].iter().any(|query| names(query).iter().any(|name| first.contains(name)))

@@ -184,7 +184,8 @@ impl<'a> Decision<'a> {
 
 fn id_reused(id: EventId) -> Error {
     let message = format!(
-        "event id {id} is known for another event, or as part of another append: give new events new ids"
+        "event id {id} is known for another event, or as part of another append: a retry sends the \
+         same events with the same bytes, and a new event has a new id"
     );
     Error::new(ErrorKind::IdReused, message)
 }

@@ -8,7 +8,9 @@ use crate::{EventId, Result};
 /// The identity of a command, for ever: a UUID.
 ///
 /// A command that is given again with its id happens once; see
-/// [`Executor::execute_in`](crate::Executor::execute_in). The ids of its events
+/// [`Executor::execute_in`](crate::Executor::execute_in). Whether the command that
+/// comes is that command is told by a
+/// [fingerprint](crate::Context::with_fingerprint). The ids of its events
 /// are [derived](Self::event_id) from it and keep its first 48 bits, which are
 /// the time in a version 7. Make ids version 7 for that reason, also in
 /// clients: others work as well, and cost the store more.

@@ -16,6 +16,7 @@ use crate::{Error, ErrorKind, Event, Result};
 /// | `command_id` | the command that made the event happen |
 /// | `correlation_id` | the conversation: the same from its first command to its last event |
 /// | `causation_id` | the event, or the request, that made somebody give the command; absent if nobody said |
+/// | `fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](Context::with_fingerprint); absent if it was not given |
 /// | others | the application's own |
 ///
 /// # Examples
@@ -35,6 +36,7 @@ pub struct Context {
     can_come_again: bool,
     correlation: Uuid,
     causation: Option<Uuid>,
+    fingerprint: Option<Uuid>,
     metadata: Map<String, Value>,
 }
 
@@ -47,12 +49,15 @@ struct Written<'a> {
     correlation_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     #[serde(flatten)]
     others: &'a Map<String, Value>,
 }
 
 /// The names that are this crate's.
-const RESERVED: [&str; 4] = ["schema_version", "command_id", "correlation_id", "causation_id"];
+const RESERVED: [&str; 5] =
+    ["schema_version", "command_id", "correlation_id", "causation_id", "fingerprint"];
 
 impl Context {
     /// A new command, which nobody can give again: its id is made here.
@@ -70,6 +75,7 @@ impl Context {
             can_come_again: true,
             correlation: command.into(),
             causation: None,
+            fingerprint: None,
             metadata: Map::new(),
         }
     }
@@ -93,6 +99,20 @@ impl Context {
     #[must_use]
     pub fn with_causation(mut self, id: impl Into<Uuid>) -> Self {
         self.causation = Some(id.into());
+        self
+    }
+
+    /// Says what the command is, in bytes that are the same whenever it comes
+    /// again. If its id has been given with other bytes, the command is refused
+    /// with [`IdReused`](ErrorKind::IdReused) and not answered with the outcome of
+    /// that other one.
+    ///
+    /// Take the command itself, as it is serialised, without what differs from
+    /// one request to the next (a time, a trace). Nothing by default: then the id
+    /// alone counts, as it does for what was stored without a fingerprint.
+    #[must_use]
+    pub fn with_fingerprint(mut self, command: impl AsRef<[u8]>) -> Self {
+        self.fingerprint = Some(self.command.derive(command.as_ref()).into());
         self
     }
 
@@ -141,6 +161,21 @@ impl Context {
         self.can_come_again
     }
 
+    /// Refuses an event of this command's id that another command made happen.
+    pub(super) fn check_same(&self, event: &Event) -> Result<()> {
+        match (self.fingerprint, fingerprint_of(event)) {
+            (Some(own), Some(other)) if own != other => Err(Error::new(
+                ErrorKind::IdReused,
+                format!(
+                    "the id {} was given before, with another command: a command that comes again \
+                     is the same, and a new one has a new id",
+                    self.command
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The metadata of an event whose payload has the form of this version.
     pub(super) fn metadata(&self, schema_version: u32) -> Result<Vec<u8>> {
         let written = Written {
@@ -148,6 +183,7 @@ impl Context {
             command_id: self.command.to_string(),
             correlation_id: self.correlation.to_string(),
             causation_id: self.causation.as_ref().map(Uuid::to_string),
+            fingerprint: self.fingerprint.as_ref().map(Uuid::to_string),
             others: &self.metadata,
         };
         serde_json::to_vec(&written).map_err(|error| {
@@ -169,6 +205,16 @@ fn correlation_of(event: &Event) -> Option<Uuid> {
 
     let metadata: Conversation<'_> = serde_json::from_slice(event.metadata()).ok()?;
     Uuid::try_parse(metadata.correlation_id).ok()
+}
+
+fn fingerprint_of(event: &Event) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Fingerprint<'a> {
+        fingerprint: &'a str,
+    }
+
+    let metadata: Fingerprint<'_> = serde_json::from_slice(event.metadata()).ok()?;
+    Uuid::try_parse(metadata.fingerprint).ok()
 }
 
 #[cfg(test)]
@@ -213,6 +259,19 @@ mod tests {
         let metadata = parsed(&caused.metadata(2).unwrap());
         assert_eq!(metadata["schema_version"], 2);
         assert_eq!(metadata["causation_id"], caused.causation_id().unwrap().to_string());
+    }
+
+    #[test]
+    fn a_fingerprint_tells_commands_of_one_id_apart() {
+        let id = CommandId::now();
+        let first = Context::of(id).with_fingerprint("delay by 20");
+        let event = stored(&first.metadata(1).unwrap());
+        assert!(first.check_same(&event).is_ok());
+        assert!(Context::of(id).check_same(&event).is_ok(), "without one the id alone counts");
+        let other = Context::of(id).with_fingerprint("delay by 30").check_same(&event);
+        assert_eq!(other.unwrap_err().kind(), ErrorKind::IdReused);
+        let older = stored(&Context::of(id).metadata(1).unwrap());
+        assert!(first.check_same(&older).is_ok());
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl<'a, D: Decider> Execution<'a, D> {
     }
 
     /// What this command made happen the first time: the events from there on
-    /// that have its ids.
+    /// that have its ids. Another command of the same id is refused.
     async fn first_outcome(&mut self, loaded: Loaded<D::State>, first: Version) -> Outcome<D> {
         let stored = self.stored(first).await?;
         let last = stored.last().ok_or_else(|| {
@@ -226,6 +226,7 @@ impl<'a, D: Decider> Execution<'a, D> {
                 "the log was replaced while a command was executed",
             )
         })?;
+        self.context.check_same(&stored[0])?;
         let written = Written { stream: self.stream.clone(), first, last: last.version() };
         let cursor = last.cursor();
         let schema = self.executor.decider().schema();

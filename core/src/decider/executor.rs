@@ -127,7 +127,10 @@ impl<D: Decider> Executor<D> {
     /// outcome is that of the first time, with `duplicate` set, for ever, also
     /// if it would be decided differently or refused now. It is known by the
     /// ids of its events, which are derived from the command's. The state is
-    /// then the present one.
+    /// then the present one. Another command with that id is answered so, too,
+    /// unless the context has a
+    /// [fingerprint](super::Context::with_fingerprint): then it is
+    /// [`IdReused`](crate::ErrorKind::IdReused).
     ///
     /// Only what was written is known again. A command that was refused, or
     /// that had nothing to do, left no trace: it is decided anew when it comes

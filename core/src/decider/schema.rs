@@ -60,13 +60,14 @@ type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 pub struct Schema {
     upcasts: BTreeMap<String, Vec<Upcast>>,
     ignores_unknown: bool,
+    ignores_unreadable: bool,
 }
 
 impl Schema {
     /// All types in their first form, and no others.
     #[must_use]
     pub const fn new() -> Self {
-        Self { upcasts: BTreeMap::new(), ignores_unknown: false }
+        Self { upcasts: BTreeMap::new(), ignores_unknown: false, ignores_unreadable: false }
     }
 
     /// Adds the next version of a type, and how a payload of the version before
@@ -93,6 +94,21 @@ impl Schema {
         self
     }
 
+    /// Passes over, with a warning in the log, events of known types that cannot
+    /// be read: a payload that is none of the variant's, an upcast that fails, a
+    /// form that is newer than this program. By default they are errors.
+    ///
+    /// For what follows a log that others may write to and has to go on whatever
+    /// they write: one event that is not as it should be costs no others. A
+    /// projection does better to keep the default, with a
+    /// [policy](crate::FailurePolicy::skip) that sets such events aside; what
+    /// decides does, too, since it would decide as if they had not happened.
+    #[must_use]
+    pub fn ignoring_unreadable(mut self) -> Self {
+        self.ignores_unreadable = true;
+        self
+    }
+
     /// The version of a type's form that this program writes.
     #[must_use]
     pub fn version(&self, event_type: &str) -> u32 {
@@ -114,7 +130,9 @@ impl Schema {
     }
 
     /// An event of any form as a variant of a serde enum; `None` if there is no
-    /// such variant and unknown ones are [passed over](Self::ignoring_unknown).
+    /// such variant and unknown ones are [passed over](Self::ignoring_unknown), and
+    /// if it cannot be read and such are
+    /// [passed over](Self::ignoring_unreadable).
     ///
     /// # Errors
     ///
@@ -125,6 +143,12 @@ impl Schema {
         let decoded = self.current(event).and_then(|payload| typed::decode(event, &payload));
         match decoded {
             Err(_) if self.ignores_unknown && typed::is_unknown::<E>(event.event_type()) => {
+                Ok(None)
+            }
+            Err(error)
+                if self.ignores_unreadable && !typed::is_unknown::<E>(event.event_type()) =>
+            {
+                tracing::warn!(%error, "an event that cannot be read is passed over");
                 Ok(None)
             }
             decoded => decoded.map(Some),
@@ -193,6 +217,7 @@ impl fmt::Debug for Schema {
         f.debug_struct("Schema")
             .field("versions", &versions.collect::<BTreeMap<_, _>>())
             .field("ignores_unknown", &self.ignores_unknown)
+            .field("ignores_unreadable", &self.ignores_unreadable)
             .finish()
     }
 }
@@ -289,6 +314,25 @@ mod tests {
         }
         let broken = written("FlightDelayed", 3, &json!({"minutes": "soon"}));
         assert!(schema().ignoring_unknown().decode::<FlightEvent>(&broken).is_err());
+    }
+
+    #[test]
+    fn unreadable_events_are_errors_unless_they_are_passed_over() {
+        let png = ContentType::new("image/png").unwrap();
+        let tolerant = schema().ignoring_unreadable();
+        for event in [
+            written("FlightDelayed", 3, &json!({"minutes": "soon"})),
+            written("FlightDelayed", 1, &json!({"days": 1})),
+            written("FlightDelayed", 4, &json!({"minutes": 5, "by": "visitor"})),
+            stored(NewEvent::with_bytes("FlightLanded", png, vec![0]).unwrap()),
+        ] {
+            assert!(schema().decode::<FlightEvent>(&event).is_err());
+            assert_eq!(tolerant.decode::<FlightEvent>(&event).unwrap(), None, "{event:?}");
+        }
+        let good = written("FlightLanded", 1, &json!({"gate": "B12"}));
+        assert!(tolerant.decode::<FlightEvent>(&good).unwrap().is_some());
+        let unknown = written("GateTaken", 1, &json!({}));
+        assert!(tolerant.decode::<FlightEvent>(&unknown).is_err(), "that is the other choice");
     }
 
     #[test]

@@ -3,8 +3,9 @@ use serde::de::IgnoredAny;
 use crate::{Error, ErrorKind, Result, limits};
 
 /// Checks that every reader of JSON will accept these bytes: syntax, UTF-8, no
-/// byte order mark, nesting of at most 64, and no lone surrogate escape, which
-/// many parsers refuse and some replace.
+/// byte order mark, nesting of at most 64, no lone surrogate escape, which many
+/// parsers refuse and some replace, and no number that is beyond a double or of
+/// more than 1,000 characters, which some refuse and some take for infinity.
 pub(super) fn check(what: &str, bytes: &[u8]) -> Result<()> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Error::invalid(format!("{what} begins with a byte order mark: leave it out")));
@@ -55,6 +56,7 @@ impl Scan {
             b'"' => self.in_string = true,
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => self.depth -= 1,
+            b'-' | b'0'..=b'9' => return number(what, byte, tail),
             _ => {}
         }
         if self.depth > limits::MAX_JSON_DEPTH {
@@ -89,6 +91,32 @@ impl Scan {
     }
 }
 
+/// Passes over a number that begins with `first`.
+fn number<'a>(what: &str, first: u8, tail: &'a [u8]) -> Result<&'a [u8]> {
+    let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let length = tail.iter().take_while(|byte| is_of_number(byte)).count();
+    let (digits, rest) = tail.split_at(length);
+    let limit = limits::MAX_JSON_NUMBER;
+    if length >= limit {
+        return Err(Error::invalid(format!(
+            "{what} has a number of more than {limit} characters: write it as a text"
+        )));
+    }
+    // Up to 308 digits are less than the largest double.
+    let may_be_beyond = length >= 308 || digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b'e'));
+    if may_be_beyond && is_beyond_a_double(first, digits) {
+        return Err(Error::invalid(format!(
+            "{what} has a number beyond 1.8e308, which is none in most languages: write it as a text"
+        )));
+    }
+    Ok(rest)
+}
+
+fn is_beyond_a_double(first: u8, rest: &[u8]) -> bool {
+    let text: String = std::iter::once(first).chain(rest.iter().copied()).map(char::from).collect();
+    text.parse().is_ok_and(f64::is_infinite)
+}
+
 fn code_unit(escape: &[u8]) -> Option<u32> {
     let digits = std::str::from_utf8(escape.strip_prefix(b"u")?).ok()?;
     u32::from_str_radix(digits, 16).ok()
@@ -105,7 +133,8 @@ mod tests {
         for good in [
             "{}",
             "null",
-            " [1, 2.5e300, 1e400, 123456789012345678901234567890]\r\n",
+            " [1, 2.5e300, -1.7976931348623157e308, 1e-400, 123456789012345678901234567890]\r\n",
+            r#"{"1e400":"1e400"}"#,
             r#"{"a":1,"a":2}"#,
             r#""\ud83d\ude00 \u2028 \\ud800 \" ""#,
             "\"\u{2028}😀\"",
@@ -137,6 +166,43 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_within_a_double_and_1000_characters() {
+        let digits = |count: usize| "9".repeat(count);
+        let zeros = |count: usize| format!("0.{}", "0".repeat(count - 2));
+        for good in [
+            digits(308),
+            format!("-{}", digits(308)),
+            "1.7976931348623157e308".into(),
+            "1E+308".into(),
+            format!("{}e-9", digits(308)),
+            format!("{}e-900", digits(900)),
+            zeros(999),
+            zeros(1_000),
+        ] {
+            check("it", good.as_bytes()).unwrap_or_else(|error| panic!("{good}: {error}"));
+            assert!(check("it", format!("[{{\"a\":{good}}},1]").as_bytes()).is_ok(), "{good}");
+        }
+        for bad in [
+            digits(309),
+            format!("-{}", digits(309)),
+            digits(5_000),
+            zeros(1_001),
+            "1e309".into(),
+            "1e400".into(),
+            "-1E+400".into(),
+            "1e99999999999999999999".into(),
+            "1.7976931348623159e308".into(),
+            format!("{}e10", digits(300)),
+        ] {
+            for text in [bad.clone(), format!("{{\"a\":[0, {bad}]}}"), format!(" {bad} ")] {
+                let error = check("it", text.as_bytes()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
+                assert!(error.to_string().contains("write it as a text"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn depth_is_limited_at_n_minus_one_n_and_n_plus_one() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(check("it", nested(63).as_bytes()).is_ok());
@@ -153,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_full_parser(text in r#"[\[\]{}",:a1\\u d80c]{0,24}"#) {
+        fn agrees_with_a_full_parser(text in r#"[\[\]{}",:a1\\u d80c]{0,24}|-?[1-9.]{1,9}[eE]?[+-]?[0-9]{1,4}"#) {
             let parsed = serde_json::from_str::<serde_json::Value>(&text);
             prop_assert_eq!(check("it", text.as_bytes()).is_ok(), parsed.is_ok(), "{}", text);
         }

@@ -6,6 +6,7 @@ mod new_event;
 mod recorded;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shape;
 mod timestamp;
 pub(crate) mod typed;
 

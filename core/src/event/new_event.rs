@@ -63,9 +63,14 @@ impl NewEvent {
     /// `#[serde(rename = "…")]` on a variant sets the type's name. A variant
     /// without content has the payload `{}`.
     ///
+    /// A struct, a map, a text, a [`serde_json::Value`], an `Option` and an enum
+    /// with another tag are no such variants, and a newtype around an enum is
+    /// none either: [`Event::decode`](crate::Event::decode) could not make them
+    /// again. Name the type of such an event with [`with_json`](Self::with_json).
+    ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such enum or cannot be
+    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such variant or cannot be
     /// written as JSON; [`TooLarge`](ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
     pub fn json<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
@@ -78,8 +83,9 @@ impl NewEvent {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if the payload is not JSON that every
-    /// reader accepts (UTF-8 without byte order mark, no lone surrogate
-    /// escape); [`TooLarge`](ErrorKind::TooLarge) past a
+    /// reader accepts (UTF-8 without byte order mark, no lone surrogate escape,
+    /// no number beyond a double or of more than 1,000 characters);
+    /// [`TooLarge`](ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
     pub fn with_json<T>(event_type: T, payload: impl Into<Bytes>) -> Result<Self>
     where
@@ -116,6 +122,11 @@ impl NewEvent {
     }
 
     /// An event as a store has it in its rows, not checked again.
+    ///
+    /// For everything that moves what was stored: an older release may have let
+    /// through what a new event may not have. Appended elsewhere, or once more, it
+    /// is the same event, and counts as a [repeat](Self::has_same_content) where it
+    /// is known.
     #[must_use]
     pub fn from_stored(parts: StoredParts) -> Self {
         let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;
@@ -137,6 +148,11 @@ impl NewEvent {
 
     /// Sets the id, so that a repetition of the append is recognised. A new
     /// UUID version 7 by default.
+    ///
+    /// A retry is the same event with the same bytes: keep the event, or the
+    /// payload as it was serialised, until the append was answered. JSON that is
+    /// serialised anew may have its members in another order, or other spaces, and
+    /// is another payload: [`IdReused`](ErrorKind::IdReused).
     #[must_use]
     pub fn with_id(mut self, id: EventId) -> Self {
         self.id = id;
@@ -148,7 +164,8 @@ impl NewEvent {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is not an object,
+    /// [`Invalid`](ErrorKind::Invalid) if it is not an object that every reader
+    /// of JSON accepts, as in [`with_json`](Self::with_json);
     /// [`TooLarge`](ErrorKind::TooLarge) above 64 KiB.
     pub fn with_metadata<T: Serialize + ?Sized>(self, metadata: &T) -> Result<Self> {
         let bytes = serde_json::to_vec(metadata).map_err(|error| {
@@ -225,7 +242,8 @@ impl NewEvent {
 
     /// Whether a repetition may differ from `other` in nothing that counts:
     /// type, content type, payload bytes and tags. Metadata is not compared,
-    /// since an honest retry has a new trace.
+    /// since an honest retry has a new trace. JSON is compared by its bytes and not
+    /// by what it says.
     #[must_use]
     pub fn has_same_content(&self, other: &Self) -> bool {
         self.event_type == other.event_type
@@ -266,67 +284,4 @@ impl fmt::Debug for NewEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event() -> NewEvent {
-        NewEvent::with_json("FlightDeparted", "{}").unwrap()
-    }
-
-    #[test]
-    fn payloads_are_limited_at_n_minus_one_n_and_n_plus_one() {
-        let binary = ContentType::new("application/octet-stream").unwrap();
-        let of = |n| NewEvent::with_bytes("Photo", binary.clone(), vec![0; n]).map(|_| ());
-        assert!(of(limits::MAX_PAYLOAD_BYTES - 1).is_ok());
-        assert!(of(limits::MAX_PAYLOAD_BYTES).is_ok());
-        assert_eq!(of(limits::MAX_PAYLOAD_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
-    }
-
-    #[test]
-    fn metadata_is_limited_at_n_minus_one_n_and_n_plus_one() {
-        let of = |n: usize| {
-            let filler = "x".repeat(n - r#"{"a":""}"#.len());
-            event().with_metadata_json(format!(r#"{{"a":"{filler}"}}"#)).map(|_| ())
-        };
-        assert!(of(limits::MAX_METADATA_BYTES - 1).is_ok());
-        assert!(of(limits::MAX_METADATA_BYTES).is_ok());
-        assert_eq!(of(limits::MAX_METADATA_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
-    }
-
-    #[test]
-    fn tags_are_limited_at_n_minus_one_n_and_n_plus_one() {
-        let of = |n: usize| {
-            (0..n).try_fold(event(), |event, i| event.with_tag(format!("gate:{i}"))).map(|_| ())
-        };
-        assert!(of(limits::MAX_TAGS - 1).is_ok());
-        assert!(of(limits::MAX_TAGS).is_ok());
-        assert_eq!(of(limits::MAX_TAGS + 1).unwrap_err().kind(), ErrorKind::TooLarge);
-    }
-
-    #[test]
-    fn what_is_too_large_says_of_what_and_names_the_limit() {
-        let metadata = format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::MAX_METADATA_BYTES));
-        let error = event().with_metadata_json(metadata).unwrap_err();
-        assert_eq!(error.to_string(), "the metadata has 65544 bytes: the limit is 65536");
-        assert_eq!(error.limit(), Some(limits::MAX_METADATA_BYTES));
-        let full = (0..limits::MAX_TAGS).try_fold(event(), |event, _| event.with_tag("x"));
-        let error = full.unwrap().with_tag("x").unwrap_err();
-        assert_eq!(error.to_string(), "the event has 65 tags: the limit is 64");
-        assert_eq!(error.limit(), Some(limits::MAX_TAGS));
-    }
-
-    #[test]
-    fn json_that_is_none_is_refused_when_the_event_is_made() {
-        assert_eq!(NewEvent::with_json("X", "{").unwrap_err().kind(), ErrorKind::Invalid);
-        let labelled = NewEvent::with_bytes("X", ContentType::JSON, "{");
-        assert_eq!(labelled.unwrap_err().kind(), ErrorKind::Invalid);
-    }
-
-    #[test]
-    fn a_retry_may_have_other_metadata() {
-        let first = event();
-        let retry = first.clone().with_metadata(&serde_json::json!({"trace": 2})).unwrap();
-        assert!(first.has_same_content(&retry));
-        assert!(!first.has_same_content(&first.clone().with_tag("late").unwrap()));
-    }
-}
+mod tests;

@@ -12,10 +12,14 @@ use serde::de::{
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::shape::Shape;
 use crate::{Error, ErrorKind, Event, EventType, NewEvent, Result};
 
 /// What can be appended: a [`NewEvent`], or a variant of a serde enum, which
 /// becomes one by [`NewEvent::json`].
+///
+/// Everything that serialises can be written here, since Rust cannot tell an
+/// enum from a struct; what is no variant is refused when it is made an event.
 pub trait IntoNewEvent {
     /// Makes the event.
     ///
@@ -39,6 +43,11 @@ impl<T: Serialize> IntoNewEvent for T {
 
 /// The name of the variant and the bytes of its content.
 pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)> {
+    // Asked first: the JSON of a struct with one field, of a map or of a text is
+    // that of a variant, and would be stored under a name that no enum has.
+    if let Shape::Other(what) = Shape::of(event) {
+        return Err(no_variant(&what));
+    }
     let tagged = serde_json::to_vec(event).map_err(|error| {
         Error::with_source(
             ErrorKind::Invalid,
@@ -50,14 +59,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)
     if let Ok(name) = serde_json::from_slice::<String>(&tagged) {
         return Ok((name, Bytes::from_static(b"{}")));
     }
-    let Entry(name, payload) = serde_json::from_slice(&tagged).map_err(|_| {
-        Error::invalid(
-            "a typed event is a variant of a serde enum that is tagged externally (serde's default): \
-             make it one, or use NewEvent::with_json",
-        )
-    })?;
+    let Entry(name, payload) =
+        serde_json::from_slice(&tagged).map_err(|_| no_variant("a value of many shapes"))?;
     let payload = tagged.slice_ref(payload.get().as_bytes());
     Ok((name, payload))
+}
+
+fn no_variant(what: &str) -> Error {
+    Error::invalid(format!(
+        "a typed event is a variant of a serde enum that is tagged externally (serde's default), \
+         and this is {what}: make it a variant, or name its type with NewEvent::with_json"
+    ))
 }
 
 /// A map with exactly one entry.
@@ -171,10 +183,11 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        serde_json::Deserializer::from_slice(self.payload).deserialize_struct("", fields, visitor)
+        // As a map: what asks for a struct would also take an array of its fields.
+        serde_json::Deserializer::from_slice(self.payload).deserialize_map(visitor)
     }
 }
 
@@ -221,15 +234,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_enum_is_refused() {
+    fn what_is_no_variant_is_refused_and_told_what_to_do() {
+        #[derive(Serialize)]
+        struct FlightDeparted {
+            gate: &'static str,
+        }
+
         for error in [
             NewEvent::json(&7).unwrap_err(),
             NewEvent::json(&[1, 2]).unwrap_err(),
-            NewEvent::json(&serde_json::json!({"a": 1, "b": 2})).unwrap_err(),
+            NewEvent::json("delayed by 20 minutes").unwrap_err(),
+            NewEvent::json(&serde_json::json!({"minutes": 20})).unwrap_err(),
             NewEvent::json(&serde_json::json!({})).unwrap_err(),
+            NewEvent::json(&FlightDeparted { gate: "C71" }).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains("NewEvent::with_json"), "{error}");
         }
+        let named = NewEvent::json(&FlightDeparted { gate: "C71" }).unwrap_err();
+        assert!(named.to_string().contains("the struct 'FlightDeparted'"), "{named}");
     }
 
     #[test]
@@ -242,7 +265,11 @@ mod tests {
 
     #[test]
     fn an_unknown_type_and_a_wrong_payload_name_the_event() {
-        for (name, payload) in [("Unknown", "{}"), ("FlightDelayed", r#"{"minutes":"soon"}"#)] {
+        for (name, payload) in [
+            ("Unknown", "{}"),
+            ("FlightDelayed", r#"{"minutes":"soon"}"#),
+            ("FlightDelayed", "[20,null]"),
+        ] {
             let event = stored(NewEvent::with_json(name, payload).unwrap());
             let error = event.decode::<FlightEvent>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);

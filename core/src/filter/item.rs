@@ -1,12 +1,12 @@
 use super::Pattern;
-use crate::{Error, EventType, NewEvent, Result, StreamId, Tag};
+use crate::{Error, EventType, NewEvent, Result, StreamId, Tag, limits};
 
 /// One alternative of a [`Filter`](crate::Filter): any of these streams **and**
 /// any of these types **and** none of those types **and** all of these tags.
 ///
-/// A group without values is no restriction. The fields are public and
-/// complete, so that a backend that takes an item apart notices when one is
-/// added.
+/// A group that nothing was said about is no restriction. A group of which a
+/// list was given that came out empty matches nothing: a person who may see no
+/// stream shall not see all of them.
 ///
 /// # Examples
 ///
@@ -17,19 +17,36 @@ use crate::{Error, EventType, NewEvent, Result, StreamId, Tag};
 ///     .with_stream("flight-UA1545")?
 ///     .with_stream_prefix("gate-")?
 ///     .with_tag("airport:EWR")?;
-/// assert_eq!(item.streams.len(), 2);
+/// assert_eq!(item.parts().streams.len(), 2);
+///
+/// let allowed: Vec<String> = Vec::new();
+/// assert!(FilterItem::new().with_streams(allowed)?.is_nothing());
 /// # Ok::<(), downlink::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterItem {
+    /// `None` as long as nothing was said.
+    streams: Option<Vec<Pattern>>,
+    types: Option<Vec<Pattern>>,
+    not_types: Vec<EventType>,
+    tags: Vec<Tag>,
+}
+
+/// The groups of a [`FilterItem`], for backends and transports.
+///
+/// A group without values is no restriction: an item that matches nothing
+/// because a list of it is empty is in no [`Filter`](crate::Filter). Exhaustive,
+/// so that a backend that takes an item apart notices when a group is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterItemParts<'a> {
     /// The event's stream is one of these.
-    pub streams: Vec<Pattern>,
+    pub streams: &'a [Pattern],
     /// The event's type is one of these.
-    pub types: Vec<Pattern>,
+    pub types: &'a [Pattern],
     /// The event's type is none of these.
-    pub not_types: Vec<EventType>,
+    pub not_types: &'a [EventType],
     /// The event has all of these tags.
-    pub tags: Vec<Tag>,
+    pub tags: &'a [Tag],
 }
 
 impl FilterItem {
@@ -43,13 +60,33 @@ impl FilterItem {
     ///
     /// # Errors
     ///
-    /// Those of the name.
-    pub fn with_stream<T>(mut self, stream: T) -> Result<Self>
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
+    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
+    pub fn with_stream<T>(self, stream: T) -> Result<Self>
     where
         T: TryInto<StreamId>,
         Error: From<T::Error>,
     {
-        self.streams.push(Pattern::Is(stream.try_into()?.as_str().into()));
+        self.with_streams([stream])
+    }
+
+    /// Adds streams to the alternatives. If the list is empty and no other
+    /// stream is added, the item matches nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_stream`](Self::with_stream).
+    pub fn with_streams<T>(mut self, streams: impl IntoIterator<Item = T>) -> Result<Self>
+    where
+        T: TryInto<StreamId>,
+        Error: From<T::Error>,
+    {
+        self.streams.get_or_insert_default();
+        for stream in streams {
+            let pattern = Pattern::Is(stream.try_into()?.as_str().into());
+            self.streams.get_or_insert_default().push(pattern);
+            self.check_values()?;
+        }
         Ok(self)
     }
 
@@ -57,23 +94,44 @@ impl FilterItem {
     ///
     /// # Errors
     ///
-    /// As [`Pattern::prefix`].
+    /// As [`Pattern::prefix`], and as [`with_stream`](Self::with_stream) for the
+    /// number of values.
     pub fn with_stream_prefix(mut self, prefix: &str) -> Result<Self> {
-        self.streams.push(Pattern::prefix(prefix)?);
-        Ok(self)
+        self.streams.get_or_insert_default().push(Pattern::prefix(prefix)?);
+        self.checked()
     }
 
     /// Adds a type to the alternatives.
     ///
     /// # Errors
     ///
-    /// Those of the name.
-    pub fn with_type<T>(mut self, event_type: T) -> Result<Self>
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
+    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
+    pub fn with_type<T>(self, event_type: T) -> Result<Self>
     where
         T: TryInto<EventType>,
         Error: From<T::Error>,
     {
-        self.types.push(Pattern::Is(event_type.try_into()?.as_str().into()));
+        self.with_types([event_type])
+    }
+
+    /// Adds types to the alternatives. If the list is empty and no other type is
+    /// added, the item matches nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_type`](Self::with_type).
+    pub fn with_types<T>(mut self, types: impl IntoIterator<Item = T>) -> Result<Self>
+    where
+        T: TryInto<EventType>,
+        Error: From<T::Error>,
+    {
+        self.types.get_or_insert_default();
+        for event_type in types {
+            let pattern = Pattern::Is(event_type.try_into()?.as_str().into());
+            self.types.get_or_insert_default().push(pattern);
+            self.check_values()?;
+        }
         Ok(self)
     }
 
@@ -81,53 +139,87 @@ impl FilterItem {
     ///
     /// # Errors
     ///
-    /// As [`Pattern::prefix`].
+    /// As [`Pattern::prefix`], and as [`with_type`](Self::with_type) for the
+    /// number of values.
     pub fn with_type_prefix(mut self, prefix: &str) -> Result<Self> {
-        self.types.push(Pattern::prefix(prefix)?);
-        Ok(self)
+        self.types.get_or_insert_default().push(Pattern::prefix(prefix)?);
+        self.checked()
     }
 
     /// Excludes a type.
     ///
     /// # Errors
     ///
-    /// Those of the name.
+    /// As [`with_type`](Self::with_type).
     pub fn without_type<T>(mut self, event_type: T) -> Result<Self>
     where
         T: TryInto<EventType>,
         Error: From<T::Error>,
     {
         self.not_types.push(event_type.try_into()?);
-        Ok(self)
+        self.checked()
     }
 
     /// Demands a tag, besides those demanded already.
     ///
+    /// To match events with one of several tags, make an item for each and join
+    /// them by [`Filter::any`](crate::Filter::any), which also does what is right
+    /// for an empty list.
+    ///
     /// # Errors
     ///
-    /// Those of the name.
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
+    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
     pub fn with_tag<T>(mut self, tag: T) -> Result<Self>
     where
         T: TryInto<Tag>,
         Error: From<T::Error>,
     {
         self.tags.push(tag.try_into()?);
-        Ok(self)
+        self.checked()
+    }
+
+    /// The groups. An item of a filter has in each what restricts it.
+    #[must_use]
+    pub fn parts(&self) -> FilterItemParts<'_> {
+        FilterItemParts {
+            streams: self.streams.as_deref().unwrap_or_default(),
+            types: self.types.as_deref().unwrap_or_default(),
+            not_types: &self.not_types,
+            tags: &self.tags,
+        }
     }
 
     /// Whether there is no restriction at all.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.values() == 0
+        *self == Self::default()
+    }
+
+    /// Whether no event can match, since a list of streams or of types was
+    /// empty.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let is_empty = |group: &Option<Vec<Pattern>>| group.as_ref().is_some_and(Vec::is_empty);
+        is_empty(&self.streams) || is_empty(&self.types)
     }
 
     pub(super) fn values(&self) -> usize {
-        self.streams.len() + self.types.len() + self.not_types.len() + self.tags.len()
+        let FilterItemParts { streams, types, not_types, tags } = self.parts();
+        streams.len() + types.len() + not_types.len() + tags.len()
+    }
+
+    fn checked(self) -> Result<Self> {
+        self.check_values().map(|()| self)
+    }
+
+    fn check_values(&self) -> Result<()> {
+        super::check_count(self.values(), "values", limits::MAX_FILTER_VALUES)
     }
 
     pub(super) fn matches(&self, stream: &StreamId, content: &NewEvent) -> bool {
-        let any = |patterns: &[Pattern], name: &str| {
-            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
+        let any = |patterns: &Option<Vec<Pattern>>, name: &str| {
+            patterns.as_ref().is_none_or(|all| all.iter().any(|pattern| pattern.matches(name)))
         };
         any(&self.streams, stream.as_str())
             && any(&self.types, content.event_type().as_str())

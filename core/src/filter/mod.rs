@@ -5,7 +5,7 @@ mod pattern;
 
 use std::fmt;
 
-pub use item::FilterItem;
+pub use item::{FilterItem, FilterItemParts};
 pub use pattern::Pattern;
 
 use crate::{Error, Event, NewEvent, Result, StreamId, limits};
@@ -18,6 +18,11 @@ use crate::{Error, Event, NewEvent, Result, StreamId, limits};
 /// [`matches`](Self::matches). Two filters are intersected by
 /// [`and`](Self::and), exactly (law `filters_intersect_exactly`).
 ///
+/// No filter is larger than the [limits](crate::limits) allow, however it is
+/// made, so that every store can answer every filter. A list that is empty
+/// matches nothing: what a user may see must not become everything because he
+/// may see nothing.
+///
 /// # Examples
 ///
 /// ```
@@ -27,7 +32,7 @@ use crate::{Error, Event, NewEvent, Result, StreamId, limits};
 ///     .with_stream_prefix("flight-")?
 ///     .with_type("FlightDeparted")?;
 /// let newark = FilterItem::new().with_tag("airport:EWR")?;
-/// let filter = Filter::from(departures).and(&newark.into());
+/// let filter = Filter::from(departures).and(&newark.into())?;
 /// assert!(!filter.is_everything());
 /// # Ok::<(), downlink::Error>(())
 /// ```
@@ -43,40 +48,52 @@ impl Filter {
         Self { queries: Vec::new() }
     }
 
-    /// The events that match at least one of the items.
+    /// No event at all: what a list of things to see means that came out empty.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { queries: vec![Vec::new()] }
+    }
+
+    /// The events that match at least one of the items: [none](Self::nothing) if
+    /// there is no item.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) without any item, since "none of
-    /// nothing" is more likely a mistake than a wish;
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) above 64 values.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above
+    /// [64 items](limits::MAX_FILTER_VALUES), or as many values of all of them.
     pub fn any(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
-        let items: Vec<_> = items.into_iter().collect();
-        if items.is_empty() {
-            return Err(Error::invalid(
-                "a filter of alternatives names none: leave it out or add one",
-            ));
+        let (mut query, mut values, mut is_everything) = (Vec::new(), 0, false);
+        // Counted as they come, so that a list without end is no filter without end.
+        for (index, item) in items.into_iter().enumerate() {
+            check_count(index + 1, "alternatives", limits::MAX_FILTER_VALUES)?;
+            values += item.values();
+            check_count(values, "values", limits::MAX_FILTER_VALUES)?;
+            is_everything |= item.is_everything();
+            if !item.is_nothing() {
+                query.push(item);
+            }
         }
-        let values: usize = items.iter().map(FilterItem::values).sum();
-        if values > limits::MAX_FILTER_VALUES || items.len() > limits::MAX_FILTER_VALUES {
-            let message = format!("a filter has at most {} values", limits::MAX_FILTER_VALUES);
-            return Err(Error::too_large(message, limits::MAX_FILTER_VALUES));
-        }
-        if items.iter().any(FilterItem::is_everything) {
-            return Ok(Self::everything());
-        }
-        Ok(Self { queries: vec![items] })
+        Ok(if is_everything { Self::everything() } else { Self { queries: vec![query] } })
     }
 
     /// The events that match both.
-    #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above
+    /// [16 queries](limits::MAX_FILTER_QUERIES); one that stands in both counts
+    /// once.
+    pub fn and(mut self, other: &Self) -> Result<Self> {
+        if self.is_nothing() || other.is_nothing() {
+            return Ok(Self::nothing());
+        }
         for query in &other.queries {
             if !self.queries.contains(query) {
                 self.queries.push(query.clone());
             }
         }
-        self
+        check_count(self.queries.len(), "queries joined by 'and'", limits::MAX_FILTER_QUERIES)?;
+        Ok(self)
     }
 
     /// Whether there is no restriction at all.
@@ -85,8 +102,14 @@ impl Filter {
         self.queries.is_empty()
     }
 
+    /// Whether no event can match, since a list of alternatives is empty.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.queries.iter().any(Vec::is_empty)
+    }
+
     /// The queries, all of which an event has to match; it matches a query by
-    /// matching one of its items.
+    /// matching one of its items. A query without items matches nothing.
     #[must_use]
     pub fn queries(&self) -> &[Vec<FilterItem>] {
         &self.queries
@@ -114,14 +137,28 @@ impl From<FilterItem> for Filter {
         if item.is_everything() {
             return Self::everything();
         }
+        if item.is_nothing() {
+            return Self::nothing();
+        }
         Self { queries: vec![vec![item]] }
     }
+}
+
+/// Counts `what` of a filter against a limit of it.
+fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::too_large(format!("the filter has more than {limit} {what}: split it"), limit))
 }
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_everything() {
             return f.write_str("Filter(everything)");
+        }
+        if self.is_nothing() {
+            return f.write_str("Filter(nothing)");
         }
         f.debug_tuple("Filter").field(&self.queries).finish()
     }

@@ -19,12 +19,16 @@ fn any_item() -> impl Strategy<Value = FilterItem> {
     let patterns = || prop::collection::vec(any_pattern(), 0..3);
     let names = || prop::collection::vec(any_name(), 0..2);
     (patterns(), patterns(), names(), names()).prop_map(|(streams, types, not_types, tags)| {
-        FilterItem {
-            streams,
-            types,
-            not_types: not_types.into_iter().map(|name| name.try_into().unwrap()).collect(),
-            tags: tags.into_iter().map(|name| name.try_into().unwrap()).collect(),
-        }
+        let item = streams.iter().fold(FilterItem::new(), |item, pattern| match pattern {
+            Pattern::Is(name) => item.with_stream(&**name).unwrap(),
+            Pattern::StartsWith(prefix) => item.with_stream_prefix(prefix).unwrap(),
+        });
+        let item = types.iter().fold(item, |item, pattern| match pattern {
+            Pattern::Is(name) => item.with_type(&**name).unwrap(),
+            Pattern::StartsWith(prefix) => item.with_type_prefix(prefix).unwrap(),
+        });
+        let item = not_types.into_iter().try_fold(item, FilterItem::without_type).unwrap();
+        tags.into_iter().try_fold(item, FilterItem::with_tag).unwrap()
     })
 }
 
@@ -44,7 +48,7 @@ fn any_event() -> impl Strategy<Value = (StreamId, NewEvent)> {
 proptest! {
     #[test]
     fn intersection_is_exact(a in any_filter(), b in any_filter(), (stream, event) in any_event()) {
-        let both = a.clone().and(&b);
+        let both = a.clone().and(&b).unwrap();
         prop_assert_eq!(
             both.matches(&stream, &event),
             a.matches(&stream, &event) && b.matches(&stream, &event)
@@ -59,29 +63,106 @@ proptest! {
                 Pattern::StartsWith(prefix) => name.as_bytes().starts_with(prefix.as_bytes()),
             })
         };
-        let expected = name(&item.streams, stream.as_str())
-            && name(&item.types, event.event_type().as_str())
-            && item.not_types.iter().all(|not| not != event.event_type())
-            && item.tags.iter().all(|tag| event.tags().iter().any(|has: &Tag| has == tag));
+        let parts = item.parts();
+        let expected = name(parts.streams, stream.as_str())
+            && name(parts.types, event.event_type().as_str())
+            && parts.not_types.iter().all(|not| not != event.event_type())
+            && parts.tags.iter().all(|tag| event.tags().iter().any(|has: &Tag| has == tag));
         prop_assert_eq!(Filter::from(item).matches(&stream, &event), expected);
     }
 }
 
-#[test]
-fn values_are_limited_at_n_minus_one_n_and_n_plus_one() {
-    let of = |n: usize| {
-        let item =
-            (0..n).fold(FilterItem::new(), |item, i| item.with_tag(format!("t{i}")).unwrap());
-        Filter::any([item]).map(|_| ())
-    };
-    assert!(of(63).is_ok());
-    assert!(of(64).is_ok());
-    assert_eq!(of(65).unwrap_err().kind(), ErrorKind::TooLarge);
+fn tags(count: usize) -> Result<FilterItem> {
+    (0..count).try_fold(FilterItem::new(), |item, n| item.with_tag(format!("t{n}")))
+}
+
+fn names(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("n{n}"))
 }
 
 #[test]
-fn no_alternative_is_an_error_and_not_everything() {
-    assert_eq!(Filter::any([]).unwrap_err().kind(), ErrorKind::Invalid);
+fn values_are_limited_at_n_minus_one_n_and_n_plus_one_whatever_they_are() {
+    let limit = limits::MAX_FILTER_VALUES;
+    let add = |count: usize, add: fn(FilterItem, String) -> Result<FilterItem>| {
+        names(count).try_fold(FilterItem::new(), add)
+    };
+    let ways: [&dyn Fn(usize) -> Result<FilterItem>; 8] = [
+        &|n| tags(n),
+        &|n| add(n, FilterItem::with_stream),
+        &|n| add(n, |item, name| item.with_stream_prefix(&name)),
+        &|n| add(n, FilterItem::with_type),
+        &|n| add(n, |item, name| item.with_type_prefix(&name)),
+        &|n| add(n, FilterItem::without_type),
+        &|n| FilterItem::new().with_streams(names(n)),
+        &|n| FilterItem::new().with_types(names(n)),
+    ];
+    for (way, of) in ways.iter().enumerate() {
+        assert!(of(limit - 1).is_ok() && of(limit).is_ok(), "way {way}");
+        let error = of(limit + 1).unwrap_err();
+        assert_eq!((error.kind(), error.limit()), (ErrorKind::TooLarge, Some(limit)), "way {way}");
+    }
+}
+
+#[test]
+fn alternatives_have_the_limit_of_one_filter_together() {
+    let of = |sizes: &[usize]| Filter::any(sizes.iter().map(|n| tags(*n).unwrap()));
+    assert!(of(&[32, 32]).is_ok());
+    assert_eq!(of(&[32, 33]).unwrap_err().kind(), ErrorKind::TooLarge);
+    let without_values = |count| Filter::any(vec![FilterItem::new(); count]);
+    assert!(without_values(64).is_ok());
+    assert_eq!(without_values(65).unwrap_err().kind(), ErrorKind::TooLarge);
+    // Of a list without end no more is taken than a filter may have.
+    let endless = || (0..).inspect(|n| assert!(*n < 100, "{n} values were taken"));
+    let items = Filter::any(endless().map(|_| FilterItem::new()));
+    assert_eq!(items.unwrap_err().kind(), ErrorKind::TooLarge);
+    let types = FilterItem::new().with_types(endless().map(|n| format!("n{n}")));
+    assert_eq!(types.unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn intersections_are_limited_however_they_are_nested() {
+    let of = |n: usize| Filter::from(FilterItem::new().with_tag(format!("t{n}")).unwrap());
+    let all = |range: std::ops::Range<usize>| {
+        range.map(of).try_fold(Filter::everything(), |all, one| all.and(&one))
+    };
+    assert!(all(0..15).is_ok());
+    let full = all(0..16).unwrap();
+    assert_eq!(full.queries().len(), limits::MAX_FILTER_QUERIES);
+    assert_eq!(all(0..17).unwrap_err().kind(), ErrorKind::TooLarge);
+    let nested = all(0..8).unwrap().and(&all(8..16).unwrap()).unwrap();
+    assert_eq!(nested, full);
+    assert_eq!(all(0..9).unwrap().and(&all(8..17).unwrap()).unwrap_err().limit(), Some(16));
+    assert_eq!(full.clone().and(&full).unwrap(), full, "what stands in both counts once");
+}
+
+#[test]
+fn an_empty_list_matches_nothing_and_never_everything() {
+    let none: [&str; 0] = [];
+    let (stream, event) =
+        ("a".try_into().unwrap(), NewEvent::with_json("b", "{}").unwrap().with_tag("ab").unwrap());
+    let a_type = FilterItem::new().with_type("b").unwrap();
+    for nothing in [
+        Filter::nothing(),
+        Filter::any([]).unwrap(),
+        FilterItem::new().with_streams(none).unwrap().into(),
+        FilterItem::new().with_types(none).unwrap().into(),
+        a_type.clone().with_streams(none).unwrap().into(),
+        Filter::any([FilterItem::new().with_types(none).unwrap()]).unwrap(),
+        Filter::everything().and(&Filter::nothing()).unwrap(),
+        Filter::nothing().and(&a_type.clone().into()).unwrap(),
+    ] {
+        assert!(nothing.is_nothing() && !nothing.is_everything(), "{nothing:?}");
+        assert!(!nothing.matches(&stream, &event), "{nothing:?}");
+    }
+    let either = [a_type.clone(), FilterItem::new().with_streams(none).unwrap()];
+    assert_eq!(Filter::any(either).unwrap(), a_type.clone().into(), "the other alternative stays");
+    let added = FilterItem::new().with_types(none).unwrap().with_type("b").unwrap();
+    assert_eq!(added, a_type, "what is added to an empty list is the list");
+    assert!(!added.is_nothing());
+}
+
+#[test]
+fn an_empty_name_is_an_error() {
     assert!(FilterItem::new().with_stream_prefix("").is_err());
     assert!(FilterItem::new().with_stream("").is_err());
     assert!(Filter::from(FilterItem::new()).is_everything());

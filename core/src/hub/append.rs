@@ -18,7 +18,6 @@ pub(super) async fn told_by_the_store(shared: &Shared, append: Append) -> Result
 /// Appends to a store that does not tell, and hints. In a task of the hub, so
 /// that a caller that goes away takes neither the append nor the hint along.
 pub(super) async fn told_by_the_hub(shared: &Arc<Shared>, append: Append) -> Result<Appended> {
-    append.validate()?;
     let _under_way = shared.appends.token();
     if shared.stop.is_cancelled() {
         return Err(shut_down());

@@ -1,8 +1,7 @@
 use std::collections::HashSet;
+use std::hash::Hash;
 
-use crate::{
-    Cursor, Error, Expected, Filter, NewEvent, Position, Result, StreamId, Version, limits,
-};
+use crate::{Cursor, Error, Expected, Filter, NewEvent, Result, StreamId, limits};
 
 /// Events for one or more streams, stored all or not at all.
 ///
@@ -112,18 +111,9 @@ impl Append {
     /// that is written; [`TooLarge`](crate::ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
     pub fn validate(&self) -> Result<()> {
-        let events = self.events().count();
-        if events > limits::MAX_EVENTS_PER_APPEND {
-            let limit = limits::MAX_EVENTS_PER_APPEND;
-            let message = format!("{events} events in one append: the limit is {limit}");
-            return Err(Error::too_large(message, limit));
-        }
-        let bytes = self.size();
-        if bytes > limits::MAX_APPEND_BYTES {
-            let limit = limits::MAX_APPEND_BYTES;
-            let message = format!("{bytes} bytes in one append: the limit is {limit}");
-            return Err(Error::too_large(message, limit));
-        }
+        check_count(self.events().count(), "events", limits::MAX_EVENTS_PER_APPEND)?;
+        check_count(self.checks.len(), "checks", limits::MAX_CHECKS_PER_APPEND)?;
+        check_count(self.size(), "bytes", limits::MAX_APPEND_BYTES)?;
         self.validate_ids()?;
         self.validate_streams()
     }
@@ -134,11 +124,8 @@ impl Append {
         {
             return Ok(());
         }
-        let mut ids = HashSet::new();
-        match self.events().find(|event| !ids.insert(event.id())) {
-            Some(event) => {
-                Err(Error::invalid(format!("event id {} stands twice in one append", event.id())))
-            }
+        match first_repeated(self.events().map(NewEvent::id)) {
+            Some(id) => Err(Error::invalid(format!("event id {id} stands twice in one append"))),
             None => Ok(()),
         }
     }
@@ -147,103 +134,61 @@ impl Append {
         if self.writes.is_empty() {
             return Err(Error::invalid("the append has no events: add at least one"));
         }
-        for (index, write) in self.writes.iter().enumerate() {
-            let stream = &write.stream;
-            if write.events.is_empty() {
-                return Err(Error::invalid(format!(
-                    "the write to stream '{stream}' has no events: add one"
-                )));
-            }
-            if self.writes[..index].iter().any(|earlier| earlier.stream == *stream) {
-                return Err(Error::invalid(format!(
-                    "stream '{stream}' stands in two writes: join them"
-                )));
-            }
-            let is_written =
-                |check: &Check| matches!(check, Check::Stream(checked, _) if checked == stream);
-            if self.checks.iter().any(is_written) {
-                return Err(Error::invalid(format!(
-                    "stream '{stream}' is written and checked: say what you expect in its write"
-                )));
-            }
+        if let Some(Write { stream, .. }) = self.writes.iter().find(|write| write.events.is_empty())
+        {
+            return Err(Error::invalid(format!(
+                "the write to stream '{stream}' has no events: add one"
+            )));
+        }
+        if let Some(stream) = first_repeated(self.streams()) {
+            return Err(Error::invalid(format!(
+                "stream '{stream}' stands in two writes: join them"
+            )));
+        }
+        if let Some(stream) = self.written_and_checked() {
+            return Err(Error::invalid(format!(
+                "stream '{stream}' is written and checked: say what you expect in its write"
+            )));
         }
         Ok(())
     }
-}
 
-/// Where an append was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// One for each write, in their order.
-    pub writes: Vec<Written>,
-    /// The position of the first event.
-    pub first: Position,
-    /// The token of the last event: whoever has handled it has handled this
-    /// append.
-    pub cursor: Cursor,
-    /// Whether it had been stored before, by an append with the same ids. The
-    /// versions and positions are the original ones.
-    pub duplicate: bool,
-}
+    fn streams(&self) -> impl Iterator<Item = &StreamId> {
+        self.writes.iter().map(|write| &write.stream)
+    }
 
-impl Appended {
-    /// The position of the last event.
-    #[must_use]
-    pub fn last(&self) -> Position {
-        self.cursor.position()
+    fn written_and_checked(&self) -> Option<&StreamId> {
+        let mut checked = self.checks.iter().filter_map(|check| match check {
+            Check::Stream(stream, _) => Some(stream),
+            Check::NothingAfter(..) => None,
+        });
+        first_common(|| self.streams().collect(), &mut checked)
     }
 }
 
-/// Where one write was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// The stream.
-    pub stream: StreamId,
-    /// The version of the write's first event.
-    pub first: Version,
-    /// The version of the write's last event.
-    pub last: Version,
+fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::too_large(format!("{count} {what} in one append: the limit is {limit}"), limit))
+}
+
+/// The first item that was there before. Each is compared with those of its
+/// hash only, so that a thousand streams cost a thousand lookups.
+fn first_repeated<T: Copy + Eq + Hash>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut seen = HashSet::with_capacity(items.size_hint().0);
+    items.into_iter().find(|item| !seen.insert(*item))
+}
+
+/// The first of `items` that is in the set, which is made only if there is one.
+fn first_common<T: Eq + Hash>(
+    set: impl FnOnce() -> HashSet<T>,
+    items: &mut impl Iterator<Item = T>,
+) -> Option<T> {
+    let first = items.next()?;
+    let set = set();
+    std::iter::once(first).chain(items).find(|item| set.contains(item))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    fn events(count: usize) -> Vec<NewEvent> {
-        (0..count).map(|_| NewEvent::with_json("FlightDelayed", "{}").unwrap()).collect()
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "every test makes the append it asks about")]
-    fn kind(append: Append) -> Option<ErrorKind> {
-        append.validate().err().map(|error| error.kind())
-    }
-
-    #[test]
-    fn the_number_of_events_is_limited() {
-        let of = |count| Append::to("s", Expected::Any, events(count)).unwrap();
-        assert_eq!(kind(of(limits::MAX_EVENTS_PER_APPEND - 1)), None);
-        assert_eq!(kind(of(limits::MAX_EVENTS_PER_APPEND)), None);
-        assert_eq!(kind(of(limits::MAX_EVENTS_PER_APPEND + 1)), Some(ErrorKind::TooLarge));
-    }
-
-    #[test]
-    fn what_can_never_be_meant_is_invalid() {
-        let invalid = Some(ErrorKind::Invalid);
-        let one = events(1);
-        let twice = [one.clone(), one].concat();
-        assert_eq!(kind(Append::default()), invalid);
-        assert_eq!(kind(Append::to("s", Expected::Any, []).unwrap()), invalid);
-        assert_eq!(kind(Append::to("s", Expected::Any, twice.clone()).unwrap()), invalid);
-        let in_two_streams = Append::to("s", Expected::Any, [twice[0].clone()]).unwrap();
-        assert_eq!(
-            kind(in_two_streams.and("t", Expected::Any, [twice[1].clone()]).unwrap()),
-            invalid
-        );
-        let two_writes = Append::to("s", Expected::Any, events(1)).unwrap();
-        assert_eq!(kind(two_writes.and("s", Expected::Any, events(1)).unwrap()), invalid);
-        let checked = Append::to("s", Expected::Any, events(1)).unwrap();
-        let check = Check::Stream("s".try_into().unwrap(), Expected::NoStream);
-        assert_eq!(kind(checked.with_check(check)), invalid);
-    }
-}
+mod tests;

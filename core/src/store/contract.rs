@@ -35,7 +35,8 @@ use crate::{Append, Appended, Cursor, Page, Read, Result};
 ///    versions, in the same order and with the same content, is a duplicate:
 ///    nothing is written, expectations are not evaluated, and the original
 ///    places come back \[`a_repeat_is_a_duplicate`\]. Content is stream, type,
-///    content type, payload bytes and tags, not metadata.
+///    content type, payload bytes and tags, not metadata: a retry sends the same
+///    bytes, and JSON that was serialised anew may be other content.
 /// 6. Any other use of a known id is [`IdReused`], whatever is expected, and
 ///    nothing is written \[`a_known_id_with_other_content_is_refused`\].
 /// 7. **Exact bytes.** Payload, metadata, names and tags come back as they

@@ -1,13 +1,15 @@
 //! The contract of a log, and what is said to one.
 
 mod append;
+mod appended;
 mod contract;
 mod expected;
 mod ext;
 mod page;
 mod read;
 
-pub use append::{Append, Appended, Check, Write, Written};
+pub use append::{Append, Check, Write};
+pub use appended::{Appended, Written};
 pub use contract::EventStore;
 pub use expected::Expected;
 pub use ext::EventStoreExt;

@@ -36,6 +36,7 @@ export class People {
 
   /** Somebody came in or left. */
   heard({ type, stream, data }) {
+    if (typeof data?.person !== 'string') return;
     if (type === 'PersonJoined') this.#here.set(data.person, { name: data.name, room: stream });
     if (type === 'PersonLeft') this.#here.delete(data.person);
     this.draw();

@@ -37,9 +37,9 @@ export class Room {
     this.#version = version;
     this.ids.push(id);
     const when = new Date(time);
-    if (type === 'MessagePosted') this.#message(data, when);
-    if (type === 'PersonJoined') this.#note(`${text(data.name)} came in`, when);
-    if (type === 'PersonLeft') this.#note(`${text(data.name)} left`, when);
+    if (type === 'MessagePosted') this.#message(data ?? {}, when);
+    if (type === 'PersonJoined') this.#note(`${text(data?.name)} came in`, when);
+    if (type === 'PersonLeft') this.#note(`${text(data?.name)} left`, when);
     if (type === 'RoomOpened') this.#note('The room was opened', when);
   }
 

@@ -15,7 +15,7 @@ export class Rooms {
 
   /** A room was opened. */
   opened({ stream, data }) {
-    this.#names.set(stream, typeof data.name === 'string' ? data.name : stream);
+    this.#names.set(stream, typeof data?.name === 'string' ? data.name : stream);
     this.draw();
   }
 

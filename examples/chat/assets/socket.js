@@ -157,7 +157,7 @@ export class Socket {
     if (frame.frame === 'ready') this.#patience = frame.heartbeat_ms * 2.5;
     for (const envelope of frame.events ?? []) {
       subscription.cursor = envelope.cursor;
-      subscription.heard(envelope);
+      hear(envelope, subscription.heard);
     }
     if (frame.cursor) subscription.cursor = frame.cursor;
     if (frame.frame === 'behind') subscription.live = false;
@@ -245,6 +245,15 @@ export class Socket {
   #become(state, detail, until = 0) {
     this.state = state;
     this.#on.state(state, detail, until);
+  }
+}
+
+// Anybody may have appended anything. What cannot be shown costs nothing of what follows.
+function hear(envelope, heard) {
+  try {
+    heard(envelope);
+  } catch (error) {
+    console.warn('an event is passed over', envelope, error);
   }
 }
 

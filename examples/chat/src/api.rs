@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use downlink::{Cursor, ErrorKind, Hub};
 use downlink_transports::feed::{Feed, FeedCursor};
-use downlink_transports::wire::{Code, Problem};
+use downlink_transports::wire::{Code, Object, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{Attendance, Here, Name, PersonId, Rooms};
@@ -43,11 +43,12 @@ fn only(methods: &'static str, routes: MethodRouter<Desk>) -> MethodRouter<Desk>
     })
 }
 
-type Asked<T> = Result<Json<T>, JsonRejection>;
+/// A body, which is one JSON object.
+type Asked<T> = Result<Json<Object<T>>, JsonRejection>;
 
 fn read<T>(asked: Asked<T>) -> Result<T, Problem> {
     let told = |rejection: JsonRejection| Problem::new(Code::Invalid, rejection.body_text());
-    asked.map(|Json(asked)| asked).map_err(told)
+    asked.map(|Json(Object(asked))| asked).map_err(told)
 }
 
 #[derive(Debug, Deserialize)]

@@ -79,13 +79,17 @@ impl Attendance {
             if event.position() > cursor.position() {
                 break;
             }
-            match event.decode::<ChatEvent>()? {
-                ChatEvent::PersonJoined { person, name } => {
-                    let room = RoomId::try_from(event.stream().to_string())?;
+            let room = RoomId::try_from(event.stream().to_string());
+            match (ChatEvent::read(&event)?, room) {
+                (Some(ChatEvent::PersonJoined { person, name }), Ok(room)) => {
                     here.insert(person, Presence { name, room, heard: now });
                 }
-                ChatEvent::PersonLeft { person, .. } => {
+                (Some(ChatEvent::PersonLeft { person, .. }), Ok(_)) => {
                     here.remove(&person);
+                }
+                (_, Err(error)) => {
+                    let stream = event.stream();
+                    tracing::warn!(%stream, %error, "somebody who is in no room is passed over");
                 }
                 _ => {}
             }

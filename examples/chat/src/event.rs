@@ -1,4 +1,6 @@
-use downlink::{Filter, FilterItem, Result};
+use std::sync::LazyLock;
+
+use downlink::{Event, Filter, FilterItem, Result, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{Name, PersonId};
@@ -39,10 +41,18 @@ pub enum ChatEvent {
 }
 // ANCHOR_END: events
 
+/// The log is open to every page: what is not of this program costs nothing else.
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::new().ignoring_unknown().ignoring_unreadable());
+
 impl ChatEvent {
+    /// An event of the log, if it is one of these.
+    pub(crate) fn read(event: &Event) -> Result<Option<Self>> {
+        SCHEMA.decode(event)
+    }
+
     /// Events of these types.
     pub(crate) fn filter<const N: usize>(types: [&str; N]) -> Result<Filter> {
-        let item = types.into_iter().try_fold(FilterItem::new(), FilterItem::with_type)?;
-        Ok(item.into())
+        Ok(FilterItem::new().with_types(types)?.into())
     }
 }

@@ -6,16 +6,15 @@ use std::process::ExitCode;
 use chat::{Chat, Options};
 use clap::Parser;
 use downlink_transports::serve::Signals;
-use tracing_subscriber::EnvFilter;
+use terminal::say;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    terminal::log();
     match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&*error);
+            terminal::complain_of("chat", &*error);
             ExitCode::FAILURE
         }
     }
@@ -23,17 +22,8 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<(), Box<dyn StdError>> {
     let chat = Chat::start(options, Signals::listen()?).await?;
-    println!("Crew Chat  http://{}/", chat.address());
-    println!("log        {}", options.db.display());
-    println!("           Open it twice. Ctrl-C ends it; start it again, and nothing is missing.");
+    say!("Crew Chat  http://{}/", chat.address());
+    say!("log        {}", options.db.display());
+    say!("           Open it twice. Ctrl-C ends it; start it again, and nothing is missing.");
     Ok(chat.run().await?)
-}
-
-fn tell(error: &dyn StdError) {
-    eprintln!("chat: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
 }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chat::{Chat, ChatEvent, Options};
-use downlink::{Cursor, Endpoint, Event, Expected, FilterItem, Frame, NewEvent, Subscribe};
+use downlink::{
+    Append, ContentType, Cursor, Endpoint, Event, EventStore, Expected, FilterItem, Frame,
+    NewEvent, Subscribe,
+};
 use downlink_transports::client::{Channel, Client, Socket};
 use downlink_transports::serve::Signals;
 use futures::StreamExt;
@@ -160,6 +163,49 @@ async fn what_one_says_the_others_in_the_room_hear() {
     chat.end().await;
 }
 
+/// Events that are none of the chat's: a type that it does not know, payloads
+/// that its types do not have, and somebody who is in a stream that is no room.
+async fn write_what_is_not_ours(db: &std::path::Path) {
+    let store = downlink_rusqlite::open(db).await.unwrap();
+    let binary = ContentType::new("application/octet-stream").unwrap();
+    let person = json!({"person": ADA, "name": "Ada"}).to_string();
+    for (stream, event) in [
+        ("room-tower", NewEvent::with_json("WeatherReported", "{}")),
+        ("room-tower", NewEvent::with_json("PersonJoined", r#"{"who":7}"#)),
+        ("room-tower", NewEvent::with_json("PersonLeft", "null")),
+        ("room-tower", NewEvent::with_json("RoomOpened", "[]")),
+        ("room-tower", NewEvent::with_json("MessagePosted", "7")),
+        ("room-tower", NewEvent::with_bytes("PersonJoined", binary, vec![0, 255])),
+        ("not-a-room", NewEvent::with_json("PersonJoined", person)),
+    ] {
+        let append = Append::to(stream, Expected::Any, [event.unwrap()]).unwrap();
+        store.append(append).await.unwrap();
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_chat_costs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("chat.db");
+    write_what_is_not_ours(&db).await;
+    let chat = Running::start(&folder).await;
+    chat.here(BOB, "Bob", "room-ramp").await;
+    chat.here(ADA, "Ada", "room-tower").await;
+    let there = [("Ada".into(), "room-tower".into()), ("Bob".into(), "room-ramp".into())];
+    assert_eq!(chat.people().await, there);
+    chat.end().await;
+
+    write_what_is_not_ours(&db).await;
+    let chat = Running::start(&folder).await;
+    assert_eq!(chat.people().await, there, "who was there is known from before and behind it");
+    let socket = chat.socket().await;
+    let said = socket.append("room-tower", Expected::Exists, [message("still here")]).await;
+    let mut tower = socket.subscribe(of_room("room-tower")).await.unwrap();
+    while next_event(&mut tower).await.id() != said.as_ref().unwrap().ids[0] {}
+    chat.end().await;
+}
+
 #[tokio::test]
 async fn rooms_are_opened_by_command_and_told_by_the_feed() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,6 +224,7 @@ async fn rooms_are_opened_by_command_and_told_by_the_feed() {
         (json!({"name": "hangar 7"}), "409"),
         (json!({"name": "!!!"}), "400"),
         (json!({"name": ""}), "400"),
+        (json!(["Hangar 8"]), "400"),
         (json!({"title": "x"}), "400"),
     ] {
         let refused = chat.post("/api/rooms", &body).await;

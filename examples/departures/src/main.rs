@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use departures::flight::Flights;
 use departures::{morning, through_rusqlite, version_2};
-use downlink::{BoxError, Executor, Hub, LocalBus};
+use downlink::{BoxError, Executor, FailurePolicy, Hub, LocalBus};
 use downlink_rusqlite::RusqliteStore;
+use terminal::say;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -17,7 +18,9 @@ async fn main() -> Result<(), BoxError> {
     // ANCHOR_END: open
 
     // ANCHOR: start
-    let board = hub.project(through_rusqlite::ByAirport, store.clone()).start()?;
+    let board = hub.project(through_rusqlite::ByAirport, store.clone());
+    // An event that cannot be applied is set aside, and costs no others.
+    let board = board.policy(FailurePolicy::skip()).start()?;
     // ANCHOR_END: start
 
     // ANCHOR: wait
@@ -28,7 +31,8 @@ async fn main() -> Result<(), BoxError> {
     show(&store).await?;
 
     // ANCHOR: version_2
-    let next = hub.project(version_2::ByAirport, store.clone()).start()?;
+    let next = hub.project(version_2::ByAirport, store.clone());
+    let next = next.policy(FailurePolicy::skip()).start()?;
     next.wait_live().await?;
     board.shutdown().await;
     // ANCHOR_END: version_2
@@ -42,16 +46,16 @@ async fn main() -> Result<(), BoxError> {
 async fn show(store: &RusqliteStore) -> Result<(), BoxError> {
     let (rows, _) = through_rusqlite::departed(store).await?;
     for (airport, departed) in rows {
-        println!("{airport} {departed:3} departed");
+        say!("{airport} {departed:3} departed");
     }
     Ok(())
 }
 
 async fn show_more(store: &RusqliteStore) -> Result<(), BoxError> {
-    println!("and what version 2 of the same table knows besides:");
+    say!("and what version 2 of the same table knows besides:");
     let (rows, _) = version_2::departed(store).await?;
     for (airport, departed, late) in rows {
-        println!("{airport} {departed:3} departed, {late:3} minutes late in all");
+        say!("{airport} {departed:3} departed, {late:3} minutes late in all");
     }
     Ok(())
 }

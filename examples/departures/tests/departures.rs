@@ -56,6 +56,22 @@ fn it_prints_what_the_book_shows_however_often_it_runs() {
     assert!(include_str!("../README.md").contains(shown), "the README shows something else");
 }
 
+#[tokio::test]
+async fn what_is_not_of_the_program_costs_nothing_else() {
+    let desk = Desk::new();
+    let (store, hub) = desk.open().await;
+    for event in [
+        NewEvent::with_json("WeatherReported", "{}"),
+        NewEvent::with_json("FlightDeparted", r#"{"gate":7}"#),
+        NewEvent::with_json("FlightDeparted", "[]"),
+    ] {
+        hub.append("flight-XX1", Expected::Any, [event.expect("valid JSON")]).await.expect("room");
+    }
+    hub.shutdown().await;
+    store.close().await;
+    assert_eq!(run(&desk.path()), include_str!("output.txt"));
+}
+
 // ANCHOR: sql
 #[tokio::test]
 async fn departures_are_in_the_table() -> Result<(), BoxError> {

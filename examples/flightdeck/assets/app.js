@@ -12,6 +12,7 @@ import { Link } from './link.js';
 import { Log } from './log.js';
 import { Numbers } from './numbers.js';
 import { page } from './page.js';
+import { isReadable } from './readable.js';
 
 const FEED = 'api/feed';
 const DROPPED_FOR = 3_000;
@@ -58,6 +59,7 @@ let drawn = { at: 0, for: '', view: '', cursor: '' };
 const feed = new Feed(FEED, {
   event(envelope) {
     ledger.check(envelope);
+    if (!isReadable(envelope)) return arrived();
     clock.apply(envelope);
     flights.apply(envelope);
     numbers.note(envelope);
@@ -108,7 +110,7 @@ async function load() {
 async function recall(cursor) {
   const recalled = await page(FEED, [...tags(), ['after', `last:${RECALLED}`]]).catch(() => null);
   if (since !== cursor) return;
-  const before = (recalled?.events ?? []).filter((envelope) => envelope.cursor <= cursor);
+  const before = (recalled?.events ?? []).filter((envelope) => envelope.cursor <= cursor && isReadable(envelope));
   newest.unshift(...before);
   if (choice.type) return;
   log.clear();
@@ -117,7 +119,7 @@ async function recall(cursor) {
 
 // A log of one type has a feed of its own: the newest hundred, and what comes.
 const typed = new Feed(FEED, {
-  event: (envelope) => log.add(envelope),
+  event: (envelope) => isReadable(envelope) && log.add(envelope),
   moved() {},
   state() {},
   restart: () => log.clear(),

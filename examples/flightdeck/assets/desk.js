@@ -3,6 +3,7 @@
 import { short } from './flights.js';
 import { summary } from './log.js';
 import { post } from './post.js';
+import { isReadable } from './readable.js';
 
 const element = (id) => document.getElementById(id);
 
@@ -59,7 +60,7 @@ export class Desk {
     if (first === 1) return;
     const page = await fetch(`api/streams/flight-${flight.id}?limit=1000`).then((answer) => answer.json()).catch(() => null);
     const known = flight.history[0]?.version ?? flight.version + 1;
-    flight.history.unshift(...(page?.events ?? []).filter(({ version }) => version < known));
+    flight.history.unshift(...(page?.events ?? []).filter((event) => event.version < known && isReadable(event)));
     this.draw();
   }
 

@@ -125,7 +125,7 @@ export class Feed {
     events: ({ events }) => {
       for (const envelope of events) {
         this.cursor = envelope.cursor;
-        this.#on.event(envelope);
+        this.#hear(envelope);
       }
     },
     ready: (ready) => {
@@ -149,6 +149,15 @@ export class Feed {
     problem: ({ problem }) => this.#refused(problem),
     bye: (bye) => (this.#bye = bye),
   };
+
+  // One event that the page stumbles over costs none of the others.
+  #hear(envelope) {
+    try {
+      this.#on.event(envelope);
+    } catch (error) {
+      console.warn('an event is passed over', envelope, error);
+    }
+  }
 
   #goodbye(otherwise) {
     return this.#bye ? `The server ended the connection (${this.#bye.reason}).` : otherwise;

@@ -31,8 +31,9 @@ export class Ledger {
     if (this.ids.length > KEPT * 1.1) this.ids.splice(0, this.ids.length - KEPT);
     // Cursors sort as text. Versions count 1, 2, 3 … in every stream, since all events of
     // a stream carry the same tags and so pass the same filter. A flight that was not loaded
-    // begins; of the replay alone the page does not know where it is.
-    const unknown = stream === 'replay' ? version : 1;
+    // begins; of the replay, and of streams that are not FlightDeck's, the page does not know
+    // where they are.
+    const unknown = stream.startsWith('flight-') ? 1 : version;
     const expected = this.#versions.has(stream) ? this.#versions.get(stream) + 1 : unknown;
     if (cursor <= this.#cursor || version < expected) this.repeats += 1;
     else if (version > expected) this.gaps += version - expected;

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use downlink::{CommandId, Context, Executor, Hub};
 use downlink_transports::feed::{Feed, FeedCursor};
-use downlink_transports::wire::{Code, Problem};
+use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
 
 use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, NotAFlight, Party};
@@ -79,11 +79,15 @@ async fn status(State(desk): State<Desk>) -> Json<Status> {
 
 async fn control(
     State(desk): State<Desk>,
-    wish: Result<Json<Control>, JsonRejection>,
+    wish: Body<Control>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let done = desk.replay.wish(wish?.0).await?;
+    let Json(Object(wish)) = wish?;
+    let done = desk.replay.wish(wish).await?;
     Ok((FeedCursor(done.cursor), Json(desk.replay.status())))
 }
+
+/// A body, which is one JSON object.
+type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
 /// What a query asks for.
 type Asked = Result<Query<Wanted>, QueryRejection>;
@@ -116,9 +120,9 @@ async fn delay(
     State(desk): State<Desk>,
     Path(flight): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<Delay>, JsonRejection>,
+    body: Body<Delay>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let Json(Delay { minutes, reason }) = body?;
+    let Json(Object(Delay { minutes, reason })) = body?;
     desk.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
 }
 
@@ -126,9 +130,9 @@ async fn change_gate(
     State(desk): State<Desk>,
     Path(flight): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<ChangeGate>, JsonRejection>,
+    body: Body<ChangeGate>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let Json(ChangeGate { gate }) = body?;
+    let Json(Object(ChangeGate { gate })) = body?;
     desk.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
@@ -136,9 +140,9 @@ async fn cancel(
     State(desk): State<Desk>,
     Path(flight): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<Cancel>, JsonRejection>,
+    body: Body<Cancel>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let Json(Cancel { reason }) = body?;
+    let Json(Object(Cancel { reason })) = body?;
     desk.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
@@ -162,23 +166,25 @@ impl Desk {
         action: Action,
     ) -> Result<impl IntoResponse + use<>, Refusal> {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
+        let context = context(headers, &action)?;
         let command = FlightCommand { at: self.replay.status().clock, action };
-        let context = context(headers)?;
         let done = self.flights.execute_in(&context, flight.stream(), command).await?;
         Ok((FeedCursor(done.cursor), Json(done.events)))
     }
 }
 
 /// A request that comes again, because its answer was lost, is recognised by its
-/// `Idempotency-Key`.
-fn context(headers: &HeaderMap) -> Result<Context, Refusal> {
+/// `Idempotency-Key`. Another command with the same key is refused.
+fn context(headers: &HeaderMap, action: &Action) -> Result<Context, Refusal> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
     let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
-    key.map(Context::of).ok_or_else(|| {
+    let key = key.ok_or_else(|| {
         let detail =
             "an Idempotency-Key is a UUID, best of version 7: make a new one for every command";
         Refusal::Problem(Problem::new(Code::Invalid, detail))
-    })
+    })?;
+    let said = serde_json::to_vec(action).expect("an action has no keys but names");
+    Ok(Context::of(key).with_fingerprint(said))
 }
 
 fn unknown(error: &NotAFlight) -> Refusal {

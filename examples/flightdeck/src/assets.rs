@@ -15,7 +15,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Every file of the page, built into the program: its path, type and text.
-const FILES: [(&str, &str, &str); 21] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("/", HTML, include_str!("../assets/index.html")),
     ("/style.css", CSS, include_str!("../assets/style.css")),
     ("/favicon.svg", SVG, include_str!("../assets/favicon.svg")),
@@ -35,6 +35,7 @@ const FILES: [(&str, &str, &str); 21] = [
     ("/numbers.js", JS, include_str!("../assets/numbers.js")),
     ("/page.js", JS, include_str!("../assets/page.js")),
     ("/post.js", JS, include_str!("../assets/post.js")),
+    ("/readable.js", JS, include_str!("../assets/readable.js")),
     ("/sse.js", JS, include_str!("../assets/sse.js")),
     ("/websocket.js", JS, include_str!("../assets/websocket.js")),
 ];

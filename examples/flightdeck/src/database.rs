@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use downlink::{Bus, EventStore, Hub, ProjectionBuilder, Result};
+use downlink::{Bus, EventStore, FailurePolicy, Hub, ProjectionBuilder, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
@@ -73,12 +73,14 @@ impl Database {
     }
     // ANCHOR_END: hub
 
-    /// Begins to keep a model up to date, in the file of the log.
+    /// Begins to keep a model up to date, in the file of the log. An event that
+    /// cannot be applied is set aside, and the others are shown.
     pub(crate) fn project(&self, hub: &Hub, model: &'static Model) -> ProjectionBuilder {
-        match self {
+        let projection = match self {
             Self::Rusqlite(store, _) => hub.project(ThroughRusqlite(model), store.clone()),
             Self::Sqlx(store, _) => hub.project(ThroughSqlx(model), store.clone()),
-        }
+        };
+        projection.policy(FailurePolicy::skip())
     }
 
     /// Reads a model and its checkpoint, both of one moment.

@@ -155,9 +155,52 @@ async fn a_command_that_comes_again_is_answered_as_the_first_time() {
     let again = deck.post_with(&key, path, body).await;
     assert_eq!((again.status(), &again.body), (200, &first.body));
     assert_eq!(again.header("feed-cursor"), first.header("feed-cursor"));
+    // Another command with that key is none that was done, nor is it done.
+    let rows = deck.get("/api/board").await.json()["rows"].clone();
+    let flights = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap());
+    let other_flight = flights.map(str::to_owned).find(|id| id != "UA1545").unwrap();
+    for (path, body) in [
+        (path, r#"{"gate":"Q98"}"#),
+        ("/api/flights/UA1545/delay", r#"{"minutes":20}"#),
+        (&format!("/api/flights/{other_flight}/gate"), body),
+    ] {
+        let other = deck.post_with(&key, path, body).await;
+        assert_eq!(other.status(), 422, "{path} {body}: {}", other.body);
+        assert_eq!(other.json()["code"], "id-reused");
+    }
+    assert_eq!(deck.post_with(&key, path, body).await.body, first.body, "it still is that one");
     let bad = deck.post_with(&[("idempotency-key", "again")], path, body).await;
     assert_eq!(bad.status(), 400, "{}", bad.body);
     deck.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_day_costs_nothing_else() {
+    for store in [Driver::Rusqlite, Driver::Sqlx] {
+        let log = Log::new();
+        let mut options = log.options(anywhere());
+        options.store = store;
+        // In a log that is new, and in one that has a part of the day.
+        for _ in 0..2 {
+            log.write_what_is_not_ours().await;
+            let deck = Running::start(&options).await.unwrap();
+            let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
+            let from = deck.get("/api/board").await;
+            let from: Cursor = from.header("feed-cursor").unwrap().parse().unwrap();
+            let subscribe = Subscribe::new().after(from).filter(departed.into());
+            let gone = next_events(&mut deck.follow(subscribe), 3).await;
+            let rows = deck.get("/api/punctuality").await.json()["rows"].clone();
+            assert!(rows.is_array(), "{rows}");
+            for event in &gone {
+                assert_ne!(event.stream().as_str(), "flight-UA1714", "it cannot be decided upon");
+            }
+            let paused = deck.post("/api/replay", r#"{"paused":true}"#).await;
+            assert_eq!(paused.json()["paused"], true, "{}", paused.body);
+            let resumed = deck.post("/api/replay", r#"{"paused":false}"#).await;
+            assert_eq!(resumed.json()["paused"], false, "{}", resumed.body);
+            deck.end().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -199,6 +242,10 @@ async fn a_refusal_is_a_problem_with_a_sentence_that_helps() {
         ("/api/flights/nonsense/cancel".into(), "{}", 404, "UA1545"),
         (format!("/api/flights/{gone}/delay"), "{}", 400, "minutes"),
         (format!("/api/flights/{gone}/delay"), r#"{"minutes":5,"why":""}"#, 400, "why"),
+        (format!("/api/flights/{gone}/delay"), r#"[5,"fog"]"#, 400, "an object"),
+        (format!("/api/flights/{gone}/gate"), r#"["Q99"]"#, 400, "an object"),
+        (format!("/api/flights/{gone}/cancel"), "[]", 400, "an object"),
+        ("/api/replay".into(), "[true]", 400, "an object"),
         ("/api/replay".into(), r#"{"speed":0}"#, 400, "3600"),
     ];
     for (path, body, status, word) in expected {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use downlink::{Error, ErrorKind, Result};
+use terminal::complain;
 use tokio::process::{Child, Command};
 
 use self::args::{Args, Role, Serve};
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("multi-process: {error}");
+            complain!("multi-process: {error}");
             ExitCode::FAILURE
         }
     }

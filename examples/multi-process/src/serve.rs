@@ -1,10 +1,10 @@
-use std::io::{self, Write};
 use std::time::Duration;
 
 use axum::{Router, response::Html, routing::get};
 use downlink::{Error, ErrorKind, Hub, Result};
 use downlink_rusqlite::RusqliteBus;
 use downlink_transports::{feed, serve};
+use terminal::say;
 use tokio::net::TcpListener;
 
 use crate::args::Serve;
@@ -41,9 +41,8 @@ fn greet(listener: &TcpListener, options: &Serve) {
     let Ok(address) = listener.local_addr() else { return };
     let text = format!(
         "page    http://{address}/\n\
-         append  multi-process append --db {} --every 20\n        Ctrl-C ends it\n",
+         append  multi-process append --db {} --every 20\n        Ctrl-C ends it",
         options.db.display()
     );
-    // Nobody may be reading, as under a supervisor.
-    let _ = io::stdout().write_all(text.as_bytes());
+    say!("{text}");
 }

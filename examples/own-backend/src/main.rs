@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use downlink::{BoxError, Expected, Hub, Item, LocalBus, Subscribe};
 use own_backend::FileStore;
 use serde::{Deserialize, Serialize};
+use terminal::say;
 
 #[derive(Debug, Serialize, Deserialize)]
 enum FlightEvent {
@@ -16,7 +17,7 @@ enum FlightEvent {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    tracing_subscriber::fmt().init();
+    terminal::log();
     let path = env::args_os().nth(1).map_or_else(|| "flights.log".into(), PathBuf::from);
     let store = FileStore::open(&path).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
@@ -32,7 +33,11 @@ async fn main() -> Result<(), BoxError> {
         match item {
             Item::Event(event) => {
                 let (cursor, stream, version) = (event.cursor(), event.stream(), event.version());
-                println!("{cursor} {stream} {version} {:?}", event.decode::<FlightEvent>()?);
+                match event.decode::<FlightEvent>() {
+                    Ok(event) => say!("{cursor} {stream} {version} {event:?}"),
+                    // Somebody else's, or of another version: the others are told all the same.
+                    Err(error) => say!("{cursor} {stream} {version} cannot be read: {error}"),
+                }
             }
             Item::Live { .. } => break,
             _ => {}

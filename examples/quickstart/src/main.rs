@@ -1,6 +1,8 @@
 //! Stores an event, follows the log, and pushes it to whoever asks.
 
 // ANCHOR: all
+use std::io::{Write, stdout};
+
 use axum::{Router, response::Html, routing::get};
 use downlink::{Expected, Hub, Item, LocalBus, Subscribe};
 use downlink_transports::{feed, serve};
@@ -32,7 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async move {
         while let Some(Ok(item)) = flights.next().await {
             let Item::Event(event) = item else { continue };
-            println!("{} {} {:?}", event.cursor(), event.stream(), event.decode::<FlightEvent>());
+            let (cursor, stream) = (event.cursor(), event.stream());
+            // `println!` would panic where nobody reads, as behind `| head`.
+            let _ = writeln!(stdout(), "{cursor} {stream} {:?}", event.decode::<FlightEvent>());
         }
     });
     // ANCHOR_END: subscribe

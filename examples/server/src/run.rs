@@ -1,5 +1,5 @@
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
@@ -7,6 +7,7 @@ use downlink::{Error, ErrorKind, Hub, Result};
 use downlink_transports::feed::Feed;
 use downlink_transports::ops;
 use downlink_transports::serve::{Server, Signals};
+use terminal::say;
 use tokio::net::TcpListener;
 
 use crate::args::Args;
@@ -87,12 +88,11 @@ fn greet(address: SocketAddr, log: &Log, args: &Args) {
         "server  http://{address}/\n\
          log     {}\n\
          try     curl -N -H 'Accept: text/event-stream' 'http://{address}/feed'\n\
-         {}        Ctrl-C ends it\n",
+         {}        Ctrl-C ends it",
         log.description,
         if args.allow_append { &*append } else { "" },
     );
-    // Nobody may be reading, as under a supervisor.
-    let _ = io::stdout().write_all(text.as_bytes());
+    say!("{text}");
 }
 
 fn failed(message: impl Display, error: io::Error) -> Error {

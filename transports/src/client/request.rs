@@ -1,4 +1,6 @@
-use downlink::{After, Cursor, Endpoint, Error, ErrorKind, Filter, FilterItem, Pattern, Result};
+use downlink::{
+    After, Cursor, Endpoint, Error, ErrorKind, Filter, FilterItem, FilterItemParts, Pattern, Result,
+};
 use http::header::HeaderName;
 use http::{HeaderValue, Uri};
 
@@ -81,6 +83,11 @@ fn header(cursor: Cursor) -> HeaderValue {
 /// [`Invalid`](ErrorKind::Invalid) if it has alternatives that the parameters
 /// cannot say, [`TooLarge`](ErrorKind::TooLarge) above 8 KiB.
 pub(super) fn filter_query(filter: &Filter) -> Result<String> {
+    if filter.is_nothing() {
+        return Err(invalid(
+            "the filter matches nothing, since a list of it is empty: name something",
+        ));
+    }
     let item = conjunction(filter)?;
     let query = wire::filter_to_query(&item.into()).ok_or_else(no_alternatives)?;
     if query.len() > LONGEST_QUERY {
@@ -97,24 +104,36 @@ fn conjunction(filter: &Filter) -> Result<FilterItem> {
     let mut all = FilterItem::new();
     for query in filter.queries() {
         let [item] = query.as_slice() else { return Err(no_alternatives()) };
-        let FilterItem { streams, types, not_types, tags } = item;
-        restrict(&mut all.streams, streams, "streams")?;
-        restrict(&mut all.types, types, "types")?;
-        all.not_types.extend_from_slice(not_types);
-        all.tags.extend_from_slice(tags);
+        let FilterItemParts { streams, types, not_types, tags } = item.parts();
+        for pattern in restriction(all.parts().streams, streams, "streams")? {
+            all = match pattern {
+                Pattern::Is(name) => all.with_stream(&**name)?,
+                Pattern::StartsWith(prefix) => all.with_stream_prefix(prefix)?,
+            };
+        }
+        for pattern in restriction(all.parts().types, types, "types")? {
+            all = match pattern {
+                Pattern::Is(name) => all.with_type(&**name)?,
+                Pattern::StartsWith(prefix) => all.with_type_prefix(prefix)?,
+            };
+        }
+        all = not_types.iter().cloned().try_fold(all, FilterItem::without_type)?;
+        all = tags.iter().cloned().try_fold(all, FilterItem::with_tag)?;
     }
     Ok(all)
 }
 
-fn restrict(group: &mut Vec<Pattern>, by: &[Pattern], what: &str) -> Result<()> {
+/// What `by` adds to a group that has these patterns.
+fn restriction<'a>(group: &[Pattern], by: &'a [Pattern], what: &str) -> Result<&'a [Pattern]> {
     if group.is_empty() {
-        group.extend_from_slice(by);
-    } else if !by.is_empty() && group.as_slice() != by {
-        return Err(invalid(format!(
-            "two restrictions of the {what} cannot be said in a URL: name those that match both"
-        )));
+        return Ok(by);
     }
-    Ok(())
+    if by.is_empty() || group == by {
+        return Ok(&[]);
+    }
+    Err(invalid(format!(
+        "two restrictions of the {what} cannot be said in a URL: name those that match both"
+    )))
 }
 
 fn no_alternatives() -> Error {
@@ -185,10 +204,20 @@ mod tests {
     fn conjunctions_of_different_groups_are_said_exactly() {
         let streams = Filter::from(item().with_stream("a").unwrap().with_tag("x").unwrap());
         let types = Filter::from(item().with_type("T").unwrap().with_tag("y").unwrap());
-        let both = streams.clone().and(&types);
+        let both = streams.clone().and(&types).unwrap();
         assert_eq!(filter_query(&both).unwrap(), "stream=a&type=T&tag=x&tag=y");
         let others = Filter::from(item().with_stream("b").unwrap());
-        assert_eq!(filter_query(&streams.and(&others)).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(
+            filter_query(&streams.and(&others).unwrap()).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_is_refused_and_never_left_out() {
+        let error = filter_query(&Filter::nothing()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("matches nothing"), "{error}");
     }
 
     #[test]

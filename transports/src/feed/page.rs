@@ -37,7 +37,7 @@ pub(super) async fn answer(
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let (limit, wait) = (query.limit()?, Duration::from_secs(query.wait()?));
     let after = wire::resume(&parts.headers, &query)?;
-    let filter = wire::filter_of_query(&query)?.and(rights.filter());
+    let filter = rights.bound(wire::filter_of_query(&query)?)?;
     let poll = Poll { feed, filter, limit };
     let waits = !wait.is_zero() && parts.method != Method::HEAD;
     let found = if waits {

@@ -20,6 +20,11 @@ use crate::wire::{Code, Problem};
 /// The same filter bounds what may be appended: whoever may not see an event
 /// may not write it.
 ///
+/// Rights to a list of streams or types are made by
+/// [`with_streams`](downlink::FilterItem::with_streams) and
+/// [`with_types`](downlink::FilterItem::with_types), and rights to alternatives by
+/// [`Filter::any`]: an empty list is a right to nothing.
+///
 /// # Examples
 ///
 /// ```
@@ -78,6 +83,14 @@ impl Rights {
 
     pub(super) fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    /// What of `wanted` may be seen.
+    pub(super) fn bound(&self, wanted: Filter) -> Result<Filter, Problem> {
+        wanted.and(&self.filter).map_err(|error| {
+            let problem = Problem::new(Code::BadFilter, error.to_string());
+            error.limit().map_or(problem.clone(), |limit| problem.with_limit(limit))
+        })
     }
 
     /// Refuses what has ended already.

@@ -1,4 +1,4 @@
-use downlink::{Error, Filter, FilterItem, Pattern, limits};
+use downlink::{Error, Filter, FilterItem, FilterItemParts, Pattern, limits};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -36,7 +36,8 @@ pub fn filter_of_query(query: &Query) -> Result<Filter, Problem> {
 /// # Errors
 ///
 /// [`BadFilter`](Code::BadFilter) as for [`filter_of_query`], for unknown
-/// members, and for an `any` that is empty or stands beside other members.
+/// members, for an empty array, and for an `any` that is empty or stands beside
+/// other members.
 pub fn filter_of_json(json: &str) -> Result<Filter, Problem> {
     let Object(raw) = serde_json::from_str::<Object<Raw>>(json)
         .map_err(|error| Problem::new(Code::BadFilter, format!("the filter is none: {error}")))?;
@@ -75,7 +76,7 @@ pub fn filter_to_query(filter: &Filter) -> Option<String> {
 }
 
 /// The filter as JSON; `None` if the wire cannot say it, which has no
-/// conjunction of alternatives.
+/// conjunction of alternatives and no filter that matches nothing.
 #[must_use]
 pub fn filter_to_json(filter: &Filter) -> Option<String> {
     let object = |item| {
@@ -93,20 +94,21 @@ pub fn filter_to_json(filter: &Filter) -> Option<String> {
 fn items(filter: &Filter) -> Option<&[FilterItem]> {
     match filter.queries() {
         [] => Some(&[]),
-        [items] => Some(items),
+        [items] if !items.is_empty() => Some(items),
         _ => None,
     }
 }
 
 fn values(item: &FilterItem) -> [(&'static str, Vec<&str>); 6] {
+    let FilterItemParts { streams, types, not_types, tags } = item.parts();
     let [stream, stream_prefix, event_type, type_prefix, not_type, tag] = GROUPS;
     [
-        (stream, names(&item.streams)),
-        (stream_prefix, prefixes(&item.streams)),
-        (event_type, names(&item.types)),
-        (type_prefix, prefixes(&item.types)),
-        (not_type, item.not_types.iter().map(AsRef::as_ref).collect()),
-        (tag, item.tags.iter().map(AsRef::as_ref).collect()),
+        (stream, names(streams)),
+        (stream_prefix, prefixes(streams)),
+        (event_type, names(types)),
+        (type_prefix, prefixes(types)),
+        (not_type, not_types.iter().map(AsRef::as_ref).collect()),
+        (tag, tags.iter().map(AsRef::as_ref).collect()),
     ]
 }
 
@@ -126,22 +128,31 @@ fn prefixes(patterns: &[Pattern]) -> Vec<&str> {
 struct Raw {
     #[serde(deserialize_with = "present")]
     any: Option<Vec<Object<Raw>>>,
-    stream: Vec<String>,
-    stream_prefix: Vec<String>,
-    r#type: Vec<String>,
-    type_prefix: Vec<String>,
-    not_type: Vec<String>,
-    tag: Vec<String>,
+    #[serde(deserialize_with = "present")]
+    stream: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    stream_prefix: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    r#type: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    type_prefix: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    not_type: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    tag: Option<Vec<String>>,
 }
 
 impl Raw {
-    fn groups(&self) -> [&Vec<String>; 6] {
+    /// The groups that are there.
+    fn groups(&self) -> impl Iterator<Item = (&'static str, &Vec<String>)> {
         let Self { any: _, stream, stream_prefix, r#type, type_prefix, not_type, tag } = self;
-        [stream, stream_prefix, r#type, type_prefix, not_type, tag]
+        let groups = [stream, stream_prefix, r#type, type_prefix, not_type, tag];
+        let named = GROUPS.into_iter().zip(groups);
+        named.filter_map(|(name, values)| Some((name, values.as_ref()?)))
     }
 
     fn is_empty(&self) -> bool {
-        self.groups().iter().all(|values| values.is_empty())
+        self.groups().next().is_none()
     }
 }
 
@@ -156,7 +167,10 @@ struct Builder {
 
 impl Builder {
     fn add_item(&mut self, item: &Raw) -> Result<(), Problem> {
-        for (group, values) in GROUPS.into_iter().zip(item.groups()) {
+        for (group, values) in item.groups() {
+            if values.is_empty() {
+                return Err(no_value(group, "is an empty list"));
+            }
             values.iter().try_for_each(|value| self.add(group, value))?;
         }
         self.finish_item();
@@ -172,8 +186,7 @@ impl Builder {
             return Err(too_many(MAX_BYTES, "bytes of values").with_parameter(group));
         }
         if value.is_empty() {
-            let detail = format!("'{group}' is empty: leave it out or name {}", example(group));
-            return Err(Problem::new(Code::BadFilter, detail).with_parameter(group));
+            return Err(no_value(group, "is empty"));
         }
         self.item = with(std::mem::take(&mut self.item), group, value).map_err(|error| {
             let detail = format!("'{group}' cannot be used: {error}");
@@ -200,6 +213,12 @@ fn with(item: FilterItem, group: &str, value: &str) -> Result<FilterItem, Error>
         "not_type" => item.without_type(value),
         _ => item.with_tag(value),
     }
+}
+
+/// A list that came out empty must not mean everything.
+fn no_value(group: &'static str, what: &str) -> Problem {
+    let detail = format!("'{group}' {what}: leave it out or name {}", example(group));
+    Problem::new(Code::BadFilter, detail).with_parameter(group)
 }
 
 fn example(group: &str) -> &'static str {

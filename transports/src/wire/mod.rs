@@ -10,7 +10,7 @@ mod code;
 mod control;
 mod envelope;
 mod filter;
-mod object;
+pub(crate) mod object;
 mod page;
 #[cfg(feature = "client")]
 pub mod parse;
@@ -25,6 +25,7 @@ pub use code::Code;
 pub use control::Control;
 pub use envelope::{envelope, sse_block};
 pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_query};
+pub use object::Object;
 pub(crate) use page::Envelopes;
 pub use problem::Problem;
 pub use query::Query;

@@ -7,9 +7,34 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 /// A JSON object that is read as a struct.
 ///
 /// A derived struct also takes an array of its members, so that `[]` would be
-/// one with nothing but defaults: a filter that means everything.
-#[derive(Debug)]
-pub(super) struct Object<T>(pub(super) T);
+/// one with nothing but defaults: a filter that means everything, or a command
+/// that was never given. Wherever JSON comes from outside, read it as an object.
+///
+/// # Examples
+///
+/// ```
+/// use downlink_transports::wire::Object;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Delay {
+///     minutes: u32,
+/// }
+///
+/// let Object(delay) = serde_json::from_str::<Object<Delay>>(r#"{"minutes":20}"#)?;
+/// assert_eq!(delay.minutes, 20);
+/// assert!(serde_json::from_str::<Delay>("[20]").is_ok());
+/// assert!(serde_json::from_str::<Object<Delay>>("[20]").is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+/// Reads bytes that are one JSON object.
+#[cfg(feature = "client")]
+pub(crate) fn from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(json).map(|Object(members)| members)
+}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -14,6 +14,8 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::object::{self, Object};
+
 /// Reads an envelope and keeps its bytes, of which the event's payload and
 /// metadata are parts.
 ///
@@ -23,7 +25,7 @@ use serde_json::value::RawValue;
 /// of its event.
 pub fn envelope(bytes: Bytes) -> Result<Frame> {
     let parsed: Envelope<'_> =
-        serde_json::from_slice(&bytes).map_err(|error| corrupt("an envelope", error))?;
+        object::from_slice(&bytes).map_err(|error| corrupt("an envelope", error))?;
     let event = parsed.event(&bytes).map_err(|error| corrupt("an envelope", error))?;
     Ok(Frame::Event { event, envelope: bytes })
 }
@@ -34,8 +36,7 @@ pub fn envelope(bytes: Bytes) -> Result<Frame> {
 ///
 /// [`Corrupt`](ErrorKind::Corrupt) if it is none.
 pub fn frame(json: &[u8]) -> Result<Option<Frame>> {
-    let parsed: Control =
-        serde_json::from_slice(json).map_err(|error| corrupt("a frame", error))?;
+    let parsed: Control = object::from_slice(json).map_err(|error| corrupt("a frame", error))?;
     Ok(match parsed {
         Control::Ready { cursor, head, heartbeat_ms } => {
             let heartbeat = heartbeat_ms.map(Duration::from_millis);
@@ -50,7 +51,7 @@ pub fn frame(json: &[u8]) -> Result<Option<Frame>> {
             let reconnect_after = Duration::from_millis(reconnect_after_ms);
             Some(Frame::Bye { reason, reconnect_after })
         }
-        Control::Problem { problem: Problem { code, detail, retryable, .. } } => {
+        Control::Problem { problem: Object(Problem { code, detail, retryable, .. }) } => {
             Some(Frame::Problem { code, detail, retryable })
         }
         Control::Unknown => None,
@@ -61,7 +62,7 @@ pub fn frame(json: &[u8]) -> Result<Option<Frame>> {
 /// by its status otherwise.
 #[must_use]
 pub fn refusal(status: StatusCode, body: &[u8]) -> Error {
-    let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
+    let Ok(problem) = object::from_slice::<Problem>(body) else {
         let message = format!("the server answered {status} and no problem that says why");
         return Error::new(kind_of_status(status), message);
     };
@@ -72,7 +73,7 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Error {
 /// What a refusal calls itself; `None` if the body is no problem.
 #[must_use]
 pub fn problem_code(body: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Problem>(body).ok().map(|problem| problem.code)
+    object::from_slice::<Problem>(body).ok().map(|problem| problem.code)
 }
 
 /// The error that a problem in mid-stream stands for.
@@ -213,7 +214,7 @@ enum Control {
         reconnect_after_ms: u64,
     },
     Problem {
-        problem: Problem,
+        problem: Object<Problem>,
     },
     #[serde(other)]
     Unknown,
@@ -266,6 +267,14 @@ mod tests {
         )
     }
 
+    /// The members of an envelope without their names.
+    fn array(payload: &str) -> String {
+        format!(
+            r#"["{}","{ID}","s",7,"T","2026-11-23T10:17:00.000000Z",{payload},null,null,{{}},[]]"#,
+            cursor()
+        )
+    }
+
     fn read(payload: &str) -> Result<Event> {
         match envelope(text(payload).into())? {
             Frame::Event { event, envelope } => {
@@ -308,6 +317,7 @@ mod tests {
             String::new(),
             "{}".into(),
             "[]".into(),
+            array(r#"{"gate":"C71"}"#),
             text(r#""x":1"#),
             text(r#""data":1,"data":2"#),
             text(r#""data":1,"data_base64":"""#),
@@ -355,7 +365,14 @@ mod tests {
         );
         assert_eq!(of(r#"{"frame":"fireworks","colour":"red"}"#), None);
         assert!(frame(br#"{"frame":"live","cursor":"7"}"#).is_err());
-        assert!(frame(b"null").is_err());
+        for bad in [
+            "null".into(),
+            format!(r#"["checkpoint","{c}"]"#),
+            r#"["heartbeat"]"#.into(),
+            r#"{"frame":"problem","problem":["bad-filter","Bad filter","d",false]}"#.into(),
+        ] {
+            assert!(frame(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -398,5 +415,8 @@ mod tests {
         assert_eq!(kind(429, "limit"), ErrorKind::Overloaded);
         assert_eq!(refusal(StatusCode::BAD_GATEWAY, b"<html>").kind(), ErrorKind::Unavailable);
         assert_eq!(refusal(StatusCode::NOT_FOUND, b"").kind(), ErrorKind::Invalid);
+        let array = br#"["cursor-ahead","","d",false]"#;
+        assert_eq!(refusal(StatusCode::BAD_GATEWAY, array).kind(), ErrorKind::Unavailable);
+        assert_eq!(problem_code(array), None);
     }
 }

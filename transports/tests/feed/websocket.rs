@@ -348,6 +348,8 @@ async fn problems_leave_the_socket_open_until_there_are_sixteen_in_a_row() {
         (r#"{"frame":"ping","req":"p1","more":1}"#, "invalid"),
         (r#"{"frame":"ping","req":"p 1"}"#, "bad-parameter"),
         (r#"{"frame":"subscribe","sub":"s","filter":{"strem":["a"]}}"#, "bad-filter"),
+        (r#"{"frame":"subscribe","sub":"s","filter":{"stream":[]}}"#, "bad-filter"),
+        (r#"{"frame":"subscribe","sub":"s","filter":{"any":[]}}"#, "bad-filter"),
     ];
     for (message, code) in bad.iter().cycle().take(15) {
         peer.say(message).await;

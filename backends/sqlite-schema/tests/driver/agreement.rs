@@ -117,10 +117,11 @@ fn filter() -> impl Strategy<Value = Filter> {
     prop_oneof![
         2 => Just(Filter::everything()),
         3 => query(),
-        1 => (query(), query()).prop_map(|(a, b)| a.and(&b)),
+        1 => (query(), query()).prop_map(|(a, b)| a.and(&b).unwrap()),
+        1 => Just(Filter::nothing()),
         2 => prop::collection::vec(0..STREAMS.len(), 1..4).prop_map(|streams| {
-            let add = |item: FilterItem, stream: usize| item.with_stream(STREAMS[stream]).unwrap();
-            streams.into_iter().fold(FilterItem::new(), add).into()
+            let names = streams.into_iter().map(|stream| STREAMS[stream]);
+            FilterItem::new().with_streams(names).unwrap().into()
         }),
     ]
 }

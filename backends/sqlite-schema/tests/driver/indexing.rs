@@ -76,7 +76,7 @@ async fn answers_are_right(store: &Store) {
         Filter::from(FilterItem::new().with_type_prefix("FlightL").unwrap()),
         Filter::any([tag("rare"), tag("flight:7"), tag("flight:2999")]).unwrap(),
         Filter::any([tag("often"), FilterItem::new().with_stream("day-3").unwrap()]).unwrap(),
-        Filter::from(tag("often")).and(&Filter::from(tag("rare"))),
+        Filter::from(tag("often")).and(&Filter::from(tag("rare"))).unwrap(),
         Filter::from(tag("rare").without_type("FlightLanded").unwrap()),
     ];
     for filter in filters {

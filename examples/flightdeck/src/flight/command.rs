@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use super::{Gate, Party, Timetable};
 use crate::ClockTime;
 
@@ -11,7 +13,7 @@ pub struct FlightCommand {
 }
 
 /// What can be asked of a flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Action {
     /// Put it on the board.
     Schedule(Timetable),

@@ -17,6 +17,11 @@ pub struct Flights;
 pub static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new().with_upcast("FlightScheduled", with_gate));
 
+/// The same for what follows the log and has to go on: what is not of this
+/// program, or cannot be read, is passed over.
+pub static FOLLOWED: LazyLock<Schema> =
+    LazyLock::new(|| SCHEMA.clone().ignoring_unknown().ignoring_unreadable());
+
 fn with_gate(mut payload: Value) -> Result<Value, BoxError> {
     let text = |name| payload[name].as_str().ok_or(format!("a flight without '{name}'"));
     let gate = Gate::assigned(text("from")?, text("airline")?, text("flight")?);

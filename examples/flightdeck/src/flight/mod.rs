@@ -13,7 +13,7 @@ mod timetable;
 
 pub use command::{Action, FlightCommand};
 pub use event::{FlightEvent, Party};
-pub use flights::{Flights, SCHEMA};
+pub use flights::{FOLLOWED, Flights, SCHEMA};
 pub use gate::{Gate, NotAGate};
 pub use id::{FlightId, NotAFlight};
 pub use refused::Refused;

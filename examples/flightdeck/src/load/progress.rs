@@ -2,6 +2,7 @@ use std::io::IsTerminal;
 use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use terminal::complain;
 
 use super::loaded::per_second;
 
@@ -57,7 +58,7 @@ impl Progress {
     pub(super) fn prepare(&self, what: String) {
         match &self.shown {
             Shown::Bar(bar) => bar.set_message(what),
-            Shown::Lines => eprintln!("{what}"),
+            Shown::Lines => complain!("{what}"),
             Shown::Nothing => {}
         }
     }
@@ -85,7 +86,7 @@ impl Progress {
                 bar.set_message(self.message());
             }
             Shown::Lines if self.tenths() > before => {
-                eprintln!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
+                complain!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
             }
             Shown::Lines | Shown::Nothing => {}
         }

@@ -6,7 +6,10 @@ use futures::TryStreamExt;
 use super::REPLAY;
 use crate::ClockTime;
 use crate::day::OPENING;
-use crate::flight::{FlightEvent, FlightId, SCHEMA};
+use crate::flight::{FOLLOWED, FlightEvent, FlightId};
+
+/// How many events are looked at for one of a flight.
+const NEWEST: usize = 64;
 
 /// What the log says of the day before this start: where it was, and which of
 /// its commands were carried out.
@@ -27,7 +30,7 @@ impl History {
         if event.stream().as_str() == REPLAY {
             return Ok(self);
         }
-        if let Some(event_of_flight) = SCHEMA.decode::<FlightEvent>(event)? {
+        if let Some(event_of_flight) = FOLLOWED.decode::<FlightEvent>(event)? {
             let at = event_of_flight.at();
             self.clock = self.clock.max(at);
             self.done.insert(event.id(), at);
@@ -58,11 +61,12 @@ pub(super) async fn run(hub: &Hub) -> Result<EventId> {
     Ok(first.expect("a start was noted, or the day was over").id())
 }
 
-/// The minute of the newest event of a flight, if the newest event is one.
+/// The minute of the newest event of a flight, if it is among the newest events.
 pub(super) async fn newest_minute(hub: &Hub) -> Result<ClockTime> {
-    let newest = hub.read(Read::log().backward().limit(1)).await?.events.pop();
-    let newest = newest.filter(|event| event.stream().as_str() != REPLAY);
-    let newest = newest.map(|event| SCHEMA.decode::<FlightEvent>(&event)).transpose()?.flatten();
+    let newest = hub.read(Read::log().backward().limit(NEWEST)).await?.events;
+    let mut of_flights = newest.iter().filter(|event| event.stream().as_str() != REPLAY);
+    let read = |event: &Event| FOLLOWED.decode::<FlightEvent>(event).transpose();
+    let newest = of_flights.find_map(read).transpose()?;
     Ok(newest.map_or(OPENING, |event| event.at()))
 }
 

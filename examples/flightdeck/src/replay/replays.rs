@@ -1,4 +1,6 @@
-use downlink::{Decider, Result, Tag};
+use std::sync::LazyLock;
+
+use downlink::{Decider, Result, Schema, Tag};
 
 use super::{DayIsOver, ReplayCommand, ReplayEvent, ReplayState};
 
@@ -23,6 +25,11 @@ pub(super) const EVERYBODY: [&str; 17] = [
     "airline:VX",
     "airline:WN",
 ];
+
+/// How the events of the replay are read. One that cannot be read costs a wish for
+/// the clock, and a replay that would not start any more costs the day.
+pub(super) static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::new().ignoring_unknown().ignoring_unreadable());
 
 /// The rules of the replay, as Downlink's executor wants them; the replay
 /// itself decides.
@@ -53,5 +60,9 @@ impl Decider for Replays {
 
     fn tags(&self, _: &ReplayState, _: &ReplayEvent) -> Result<Vec<Tag>> {
         EVERYBODY.into_iter().map(Tag::new).collect()
+    }
+
+    fn schema(&self) -> &Schema {
+        &SCHEMA
     }
 }

@@ -4,6 +4,7 @@ use downlink::{Cursor, Event, Hub, Item, Result, Subscription};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::replays::SCHEMA;
 use super::{Pace, ReplayEvent, ReplayState};
 
 /// What a process knows of the replay at any moment, whoever runs it.
@@ -23,8 +24,9 @@ impl Seen {
     }
 
     fn take(&mut self, event: &Event) -> Result<()> {
-        self.state = self.state.clone().after(&event.decode::<ReplayEvent>()?);
         self.cursor = event.cursor();
+        let Some(event) = SCHEMA.decode::<ReplayEvent>(event)? else { return Ok(()) };
+        self.state = self.state.clone().after(&event);
         let (now, state) = (Instant::now(), &self.state);
         // An event names the minute only: the seconds that this clock has are kept.
         self.pace = if self.pace.minute(now) == state.clock() {
@@ -67,7 +69,10 @@ pub(super) async fn wait_for(seen: &watch::Receiver<Seen>, cursor: Cursor) {
 /// What a process that does not run the replay knows when it begins to follow.
 pub(super) async fn look(hub: &Hub) -> Result<Seen> {
     let cursor = hub.head().await?;
-    let fold = |state: ReplayState, event: &Event| Ok(state.after(&event.decode()?));
+    let fold = |state: ReplayState, event: &Event| match SCHEMA.decode(event)? {
+        Some(event) => Ok(state.after(&event)),
+        None => Ok(state),
+    };
     let (state, _) = hub.load(super::REPLAY, ReplayState::default(), fold).await?;
     let newest = super::history::newest_minute(hub).await?;
     Ok(Seen::new(state.at_least(newest), cursor))

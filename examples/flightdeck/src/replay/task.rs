@@ -100,7 +100,13 @@ impl Task {
                 // A person was faster: the flight goes its own way now.
                 None => self.agenda.done(&due),
             },
-            Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => {
+            Err(ExecuteError::Undecodable(error)) => {
+                // No later try will read it, and the other flights go on.
+                let flight = &due.flight;
+                tracing::warn!(%flight, %error, "the flight cannot be read: its command is dropped");
+                self.agenda.done(&due);
+            }
+            Err(ExecuteError::Store(error)) => {
                 self.agenda.again(due);
                 return Some(error);
             }

@@ -1,6 +1,10 @@
-use downlink::{BoxError, Event};
+use std::sync::LazyLock;
+
+use downlink::{BoxError, Event, Schema};
 
 use crate::flight::{FlightEvent, SCHEMA};
+
+static KNOWN: LazyLock<Schema> = LazyLock::new(|| SCHEMA.clone().ignoring_unknown());
 
 /// Something that happened to a flight.
 #[derive(Debug)]
@@ -18,8 +22,9 @@ pub(super) struct Happened<'a> {
 
 impl<'a> Happened<'a> {
     /// Reads an event; `None` if it is of a kind that this program does not know.
+    /// One of a known kind that cannot be read is set aside as a dead letter.
     pub(super) fn read(event: &'a Event) -> Result<Option<Self>, BoxError> {
-        let Some(decoded) = SCHEMA.decode(event)? else { return Ok(None) };
+        let Some(decoded) = KNOWN.decode(event)? else { return Ok(None) };
         let flight = event.stream().as_str();
         Ok(Some(Self {
             flight: flight.strip_prefix("flight-").unwrap_or(flight),

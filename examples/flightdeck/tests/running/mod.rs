@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use downlink::{Endpoint, Event, Frame, Subscribe};
+use downlink::{
+    Append, ContentType, Endpoint, Event, EventStore, Expected, Frame, NewEvent, Subscribe,
+};
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
@@ -34,6 +36,26 @@ impl Log {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("flightdeck.db")
+    }
+
+    /// Events that are none of FlightDeck's: a type that it does not know, and
+    /// payloads that its types do not have, in streams of its own and of others.
+    pub(crate) async fn write_what_is_not_ours(&self) {
+        let store = downlink_rusqlite::open(self.path()).await.unwrap();
+        let binary = ContentType::new("application/octet-stream").unwrap();
+        for stream in ["replay", "flight-XX1", "flight-UA1714", "weather"] {
+            for event in [
+                NewEvent::with_json("WeatherReported", "{}"),
+                NewEvent::with_json("FlightScheduled", r#"{"at":"soon"}"#),
+                NewEvent::with_json("FlightDelayed", "[20]"),
+                NewEvent::with_json("ReplayPaused", "null"),
+                NewEvent::with_bytes("FlightLanded", binary.clone(), vec![0, 255]),
+            ] {
+                let event = event.unwrap().with_tag("airport:EWR").unwrap();
+                store.append(Append::to(stream, Expected::Any, [event]).unwrap()).await.unwrap();
+            }
+        }
+        store.close().await;
     }
 
     /// What a person would write to start on this log, at full speed.

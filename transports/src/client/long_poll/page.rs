@@ -3,7 +3,7 @@ use downlink::{Cursor, Error, ErrorKind, Frame, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::parse;
+use crate::wire::{self, parse};
 
 /// One answer: a run of events, and where it ends.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Page {
     /// [`TooLarge`](ErrorKind::TooLarge) if an event has more bytes than
     /// `event_limit`.
     pub(super) fn parse(bytes: &Bytes, event_limit: usize) -> Result<Self> {
-        let page: Document<'_> = serde_json::from_slice(bytes).map_err(corrupt)?;
+        let page: Document<'_> = wire::object::from_slice(bytes).map_err(corrupt)?;
         let event = |envelope: &RawValue| {
             let envelope = envelope.get().as_bytes();
             if envelope.len() > event_limit {
@@ -65,7 +65,6 @@ mod tests {
     use downlink::{Event, NewEvent, Position, Timestamp, Version};
 
     use super::*;
-    use crate::wire;
 
     const C: &str = "000000000001a2f0-9c41d07e";
 
@@ -101,6 +100,7 @@ mod tests {
             "{}",
             "[]",
             "null",
+            &format!(r#"[[],"{C}","{C}",false]"#),
             &page.replace("[]", "[{}]"),
             &page.replace("[]", "null"),
             &page.replace(C, "7"),

@@ -109,7 +109,8 @@ impl Socket {
     /// failed. [`TooLarge`](ErrorKind::TooLarge) for more than 256 KiB in one
     /// message; [`Invalid`](ErrorKind::Invalid) if the feed takes no appends;
     /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the socket ends before
-    /// the answer: append again with the same event ids;
+    /// the answer: append the very same events again, with their ids and the bytes
+    /// of their payloads, since JSON that is serialised anew may be another event;
     /// [`Unavailable`](ErrorKind::Unavailable) if it had ended before.
     ///
     /// # Cancel safety

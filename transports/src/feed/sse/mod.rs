@@ -62,7 +62,7 @@ pub(super) async fn answer(
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let beats_are_events = query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
-    let filter = wire::filter_of_query(&query)?.and(rights.filter());
+    let filter = rights.bound(wire::filter_of_query(&query)?)?;
     if parts.method == Method::HEAD {
         verify(feed, after, filter).await?;
         return Ok(event_stream(headers::nothing()));

@@ -52,7 +52,7 @@ impl Caller {
 
     pub(super) async fn subscribe(self, after: After, filter: Filter) -> Result<Opened, Denied> {
         let rights = self.rights().await?;
-        let subscribe = Subscribe::new().after(after).filter(filter.and(rights.filter()));
+        let subscribe = Subscribe::new().after(after).filter(rights.bound(filter)?);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
         Ok(Opened { subscription: Box::new(subscription), rights })
     }

@@ -68,7 +68,7 @@ async fn first(
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }
-    let subscribe = Subscribe::new().after(after).filter(filter.and(rights.filter()));
+    let subscribe = Subscribe::new().after(after).filter(rights.bound(filter)?);
     let subscription = Box::new(feed.hub.subscribe(subscribe).await?);
     let sub = Label::new(OF_THE_URL).expect("a digit is a label");
     Ok(Some((sub, Opened { subscription, rights: rights.clone() })))

@@ -54,6 +54,8 @@ fn what_is_no_event_is_refused() {
         r#"{"type":"T","data":1,"tags":null}"#,
         r#"{"type":"T","data":1,"tags":[""]}"#,
         r#"{"type":"T","data":"\ud800"}"#,
+        r#"{"type":"T","data":1e400}"#,
+        r#"{"type":"T","data":1,"metadata":{"a":1e400}}"#,
         r#"{"type":"a\nb","data":1}"#,
         r#"{"type":"","data":1}"#,
         r#"{"type":"T","data":1}{"type":"T","data":1}"#,

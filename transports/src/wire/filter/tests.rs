@@ -36,7 +36,6 @@ fn an_empty_value_is_refused_with_its_name() {
         assert_eq!(problem.code(), Code::BadFilter);
         assert_eq!(parameter(&problem), group);
         assert!(filter_of_json(&format!(r#"{{"{group}":[""]}}"#)).is_err());
-        assert!(filter_of_json(&format!(r#"{{"{group}":[]}}"#)).unwrap().is_everything());
     }
     let problem = query("stream=").unwrap_err();
     assert_eq!(problem.detail(), "'stream' is empty: leave it out or name a stream");
@@ -94,6 +93,23 @@ fn alternatives_are_any_of_their_items() {
     }
 }
 
+#[test]
+fn an_empty_list_is_refused_wherever_it_stands() {
+    for group in GROUPS {
+        for json in [
+            format!(r#"{{"{group}":[]}}"#),
+            format!(r#"{{"any":[{{"{group}":[]}}]}}"#),
+            format!(r#"{{"any":[{{"stream_prefix":["a"]}},{{"{group}":[]}}]}}"#),
+        ] {
+            let problem = filter_of_json(&json).unwrap_err();
+            assert_eq!(problem.code(), Code::BadFilter, "{json}");
+            assert!(problem.detail().contains(&format!("'{group}' is an empty list")), "{json}");
+        }
+    }
+    let beside = filter_of_json(r#"{"any":[{"stream":["a"]}],"tag":[]}"#).unwrap_err();
+    assert!(beside.detail().contains("'any' stands beside other members"));
+}
+
 fn any_item() -> impl Strategy<Value = FilterItem> {
     let name = "[^\\p{Cc}]{1,8}".prop_filter("URLs", |name| name != "." && name != "..");
     let pairs = prop::collection::vec((0..GROUPS.len(), name), 1..8);
@@ -105,22 +121,23 @@ fn any_item() -> impl Strategy<Value = FilterItem> {
 }
 
 /// Patterns of a group in the order in which the wire writes them.
-fn sorted(mut item: FilterItem) -> FilterItem {
-    item.streams.sort_by_key(|pattern| matches!(pattern, Pattern::StartsWith(_)));
-    item.types.sort_by_key(|pattern| matches!(pattern, Pattern::StartsWith(_)));
-    item
+fn sorted(item: &FilterItem) -> FilterItem {
+    let values = values(item).into_iter();
+    let pairs =
+        values.flat_map(|(group, values)| values.into_iter().map(move |value| (group, value)));
+    pairs.fold(FilterItem::new(), |item, (group, value)| with(item, group, value).unwrap())
 }
 
 proptest! {
     #[test]
     fn a_query_says_what_the_filter_says(item in any_item()) {
-        let filter = Filter::from(sorted(item));
+        let filter = Filter::from(sorted(&item));
         prop_assert_eq!(query(&filter_to_query(&filter).unwrap()).unwrap(), filter);
     }
 
     #[test]
     fn json_says_what_the_filter_says(items in prop::collection::vec(any_item(), 1..4)) {
-        let filter = Filter::any(items.into_iter().map(sorted)).unwrap();
+        let filter = Filter::any(items.iter().map(sorted)).unwrap();
         prop_assert_eq!(filter_of_json(&filter_to_json(&filter).unwrap()).unwrap(), filter);
     }
 
@@ -133,8 +150,10 @@ proptest! {
 #[test]
 fn what_the_wire_cannot_say_is_told() {
     let item = |tag| Filter::from(FilterItem::new().with_tag(tag).unwrap());
-    let both = item("a").and(&item("b"));
+    let both = item("a").and(&item("b")).unwrap();
     assert_eq!((filter_to_query(&both), filter_to_json(&both)), (None, None));
+    assert_eq!(filter_to_json(&Filter::nothing()), None);
+    assert_eq!(filter_to_query(&Filter::nothing()), None);
     let any = filter_of_json(r#"{"any":[{"tag":["a"]},{"tag":["b"]}]}"#).unwrap();
     assert_eq!(filter_to_query(&any), None);
     assert_eq!(filter_to_query(&Filter::everything()).as_deref(), Some(""));

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Addressee, Label};
+use crate::wire::object::{self, Object};
 use crate::wire::parse::{self, Text};
 use crate::wire::parse_expected;
 
@@ -154,7 +155,7 @@ impl Appended<'_> {
 
 #[derive(Deserialize)]
 struct Refusal {
-    problem: Problem,
+    problem: Object<Problem>,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +166,7 @@ struct Problem {
     #[serde(default)]
     retryable: bool,
     #[serde(default)]
-    failed: Vec<Failed>,
+    failed: Vec<Object<Failed>>,
 }
 
 /// A check that failed; one of another kind has none of these members.
@@ -185,8 +186,9 @@ enum Wanted {
 
 impl Refusal {
     fn error(self) -> Result<Error> {
-        let Problem { code, detail, retryable, failed } = self.problem;
-        let failed: Vec<_> = failed.into_iter().filter_map(Failed::check).collect::<Result<_>>()?;
+        let Object(Problem { code, detail, retryable, failed }) = self.problem;
+        let failed = failed.into_iter().filter_map(|Object(failed)| failed.check());
+        let failed: Vec<_> = failed.collect::<Result<_>>()?;
         if code == "version-conflict" && !failed.is_empty() {
             return Ok(Error::conflict(failed));
         }
@@ -211,7 +213,7 @@ impl Failed {
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| {
+    object::from_slice(text.as_bytes()).map_err(|error| {
         let message = format!("a message from the feed cannot be read: {error}");
         Error::with_source(ErrorKind::Corrupt, message, error)
     })
@@ -311,6 +313,7 @@ mod tests {
             "",
             "[]",
             "{}",
+            r#"["pong",null,"p1",[]]"#,
             r#"{"frame":"pong","req":"a b"}"#,
             r#"{"frame":"appended","req":"a1"}"#,
             r#"{"frame":"events","sub":"s1","events":[{}]}"#,

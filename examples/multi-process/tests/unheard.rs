@@ -1,0 +1,18 @@
+//! The program, with nobody who reads what it says.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "panics are failures")]
+
+use std::process::Command;
+
+#[test]
+fn it_serves_whether_anybody_reads_what_it_says_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = |role, listen: &str, db| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_multi-process"));
+        command.arg(role).arg("--db").arg(db).arg("--listen").arg(listen);
+        command
+    };
+    let db = folder.path().join("departures.db");
+    terminal::unheard::serves(|address| program("serve", &address.to_string(), &*db), "/api/feed");
+    terminal::unheard::runs(|| program("serve", "127.0.0.1:0", folder.path()), 1);
+}
