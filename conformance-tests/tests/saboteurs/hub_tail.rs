@@ -15,12 +15,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
     loop {
         if listener.is_none() {
             let listening = shared.bus.listen();
-            let listened = match shared.is(HubBug::WaitsForTheBus) {
-                true => Some(listening.await),
+            listener = if shared.is(HubBug::WaitsForTheBus) {
+                listening.await.ok()
+            } else {
                 // A bus that does not answer at once is asked again later.
-                false => listening.now_or_never(),
+                listening.now_or_never().and_then(Result::ok)
             };
-            listener = listened.and_then(Result::ok);
         }
         if !shared.is(HubBug::ClearsTheFlagAfterTheRead) {
             clear(&shared, &mut listener);

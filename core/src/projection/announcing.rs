@@ -63,11 +63,11 @@ impl Task {
     }
 
     pub(super) async fn announce(&self, events: Vec<Event>) {
-        if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty()) {
-            if let Err(error) = unwound(async { after(events).await }).await {
-                let id = self.target.id();
-                logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
-            }
+        if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty())
+            && let Err(error) = unwound(async { after(events).await }).await
+        {
+            let id = self.target.id();
+            logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
         }
     }
 }

@@ -137,7 +137,7 @@ impl State {
         let drawer = self.drawers.entry(Arc::clone(&order.filter)).or_default();
         match drawer.kept.insert(from, Kept { stretch, bytes, used: false }) {
             // Its place in the order serves the new one.
-            Some(older) => self.bytes -= older.bytes,
+            Some(former) => self.bytes -= former.bytes,
             None => self.order.push_back((Arc::clone(&order.filter), from)),
         }
         self.give_up(max_bytes);
