@@ -24,7 +24,9 @@ pub const MAX_EVENTS_PER_APPEND: usize = 1_000;
 /// The payloads and metadata of one append together, in bytes: 16 MiB.
 pub const MAX_APPEND_BYTES: usize = 16 << 20;
 
-/// How deeply arrays and objects may nest in a JSON payload or in metadata.
+/// How deeply arrays and objects may nest in a JSON payload or in metadata; what
+/// nests deeper is [`Invalid`](crate::ErrorKind::Invalid), as all JSON is that
+/// common readers refuse.
 pub const MAX_JSON_DEPTH: usize = 64;
 
 /// The values of one filter, over all its alternatives and groups; and its

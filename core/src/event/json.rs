@@ -62,7 +62,7 @@ impl Scan {
         if self.depth > limits::MAX_JSON_DEPTH {
             let message =
                 format!("{what} nests deeper than {}: flatten it", limits::MAX_JSON_DEPTH);
-            return Err(Error::too_large(message, limits::MAX_JSON_DEPTH));
+            return Err(Error::invalid(message));
         }
         Ok(tail)
     }
@@ -207,7 +207,7 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(check("it", nested(63).as_bytes()).is_ok());
         assert!(check("it", nested(64).as_bytes()).is_ok());
-        assert_eq!(check("it", nested(65).as_bytes()).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(check("it", nested(65).as_bytes()).unwrap_err().kind(), ErrorKind::Invalid);
         assert!(check("it", nested(100_000).as_bytes()).is_err());
     }
 

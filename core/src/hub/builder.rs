@@ -50,12 +50,13 @@ impl HubBuilder {
     }
 
     /// What a subscription that is behind reads at a time, in count and in
-    /// bytes: 256 events and 64 KiB by default. The most that a subscriber
-    /// who reads slowly can hold.
+    /// bytes as stored: 256 events and 64 KiB by default, and always one event. A
+    /// subscriber that stands still holds no more than that, and what it took of
+    /// it: 64 events and 128 KiB with their rendering.
     ///
     /// A page is read and rendered once for all who want it at the same time,
-    /// and once for those who come later while it is
-    /// [kept](Self::kept_pages).
+    /// also if they begin at other places in it, and once for those who come later
+    /// while it is [kept](Self::kept_pages).
     pub fn page(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
         self

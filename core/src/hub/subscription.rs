@@ -45,11 +45,13 @@ const RUN: Run = Run { events: 64, bytes: 128 << 10 };
 ///    of the log in the store \[`now_begins_at_the_head_of_the_store`\]; `Live`
 ///    comes when everything was delivered
 ///    \[`live_comes_when_everything_was_delivered`\] that was stored when the
-///    subscription was opened \[`live_waits_for_the_head_at_open`\].
+///    subscription was opened \[`live_waits_for_the_head_at_open`\], also beside a
+///    log that never rests \[`live_comes_while_the_log_moves`\].
 /// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or come during a
 ///    read \[`a_hint_during_a_read_is_not_lost`\]; one is enough for many pages
 ///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
-///    \[`a_bus_that_is_down_stops_nothing`\].
+///    \[`a_bus_that_is_down_stops_nothing`\], and one that lets nobody listen
+///    delays nothing \[`a_bus_that_never_listens_delays_nothing`\].
 /// 3. **Appends** are told at once \[`delivery_does_not_wait_for_the_fallback`\],
 ///    also those of a caller who went away \[`a_dropped_append_is_told`\], those
 ///    whose outcome is unknown \[`an_append_of_unknown_outcome_is_told`\], and

@@ -31,7 +31,8 @@ use crate::{Cursor, DeadLetter, Error, ErrorKind, Position, ProjectionId, Result
 ///    \[`wait_for_returns_when_the_model_has_it`\].
 /// 4. **Versions.** A new version is built beside the live one, which goes on,
 ///    and takes its place when it has caught up
-///    \[`a_new_version_is_built_beside_the_live_one`\].
+///    \[`a_new_version_is_built_beside_the_live_one`\]; each event is announced
+///    by one of them \[`every_event_is_announced_once`\].
 /// 5. **Checkpoints move without matches,** so that a restart does not look
 ///    through the log again \[`a_checkpoint_moves_without_matches`\].
 /// 6. **A log that was replaced** under its checkpoint stops it

@@ -88,11 +88,11 @@ mod tests {
     }
 
     /// A store whose reads fail as long as it is told to.
-    #[derive(Debug, Default)]
-    struct Unreadable(downlink::MemoryStore, AtomicBool);
+    #[derive(Clone, Debug, Default)]
+    struct Unreadable(downlink::MemoryStore, Arc<AtomicBool>);
 
     #[async_trait]
-    impl EventStore for Arc<Unreadable> {
+    impl EventStore for Unreadable {
         async fn append(&self, append: Append) -> downlink::Result<Appended> {
             self.0.append(append).await
         }
@@ -115,9 +115,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_whose_followers_hear_nothing_is_not_ready() {
-        let store = Arc::new(Unreadable::default());
+        let store = Unreadable::default();
         let often = std::time::Duration::from_millis(1);
-        let hub = Hub::builder(Arc::clone(&store), downlink::LocalBus::new()).fallback(often);
+        let hub = Hub::builder(store.clone(), downlink::LocalBus::new()).fallback(often);
         let hub = hub.start().await.unwrap();
         for (unreadable, expected) in
             [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)]

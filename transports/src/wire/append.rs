@@ -35,13 +35,14 @@ pub fn parse_expected(text: &str) -> Result<Expected, Problem> {
 /// # Errors
 ///
 /// [`BadEvent`](Code::BadEvent) for what is no JSON, has unknown members, no
-/// event or an id twice; [`TooLarge`](Code::TooLarge) past a limit.
+/// event or an id twice; [`Invalid`](Code::Invalid) for a value that no event may
+/// have; [`TooLarge`](Code::TooLarge) past a limit.
 pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Problem::new(Code::BadEvent, "the body is not UTF-8"))?;
     if text.starts_with('\u{feff}') {
         let detail = "the body begins with a byte order mark: leave it out";
-        return Err(Problem::new(Code::BadEvent, detail));
+        return Err(Problem::new(Code::Invalid, detail));
     }
     let is_array = text.trim_start().starts_with('[');
     let raw: Events<'_> = if is_array {
@@ -230,7 +231,7 @@ impl Flaw {
     fn of(member: &'static str) -> impl Fn(downlink::Error) -> Self {
         move |error| {
             let too_large = error.kind() == ErrorKind::TooLarge;
-            let code = if too_large { Code::TooLarge } else { Code::BadEvent };
+            let code = if too_large { Code::TooLarge } else { Code::Invalid };
             let flaw = Self::new(code, format!("'{member}': {error}"));
             Self { limit: error.limit(), ..flaw }
         }

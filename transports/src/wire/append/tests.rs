@@ -37,7 +37,6 @@ fn what_is_no_event_is_refused() {
         "[1]",
         "[[]]",
         r#"[["0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","T",1]]"#,
-        "\u{feff}{}",
         r#"{"type":"T"}"#,
         r#"{"data":1}"#,
         r#"{"type":"T","data":1,"more":2}"#,
@@ -47,21 +46,28 @@ fn what_is_no_event_is_refused() {
         r#"{"type":"T","data_base64":""}"#,
         r#"{"type":"T","data_base64":"AP8","content_type":"x/y"}"#,
         r#"{"type":"T","data_base64":"{","content_type":"application/json"}"#,
-        r#"{"type":"T","data":1,"id":"7"}"#,
         r#"{"type":"T","data":1,"id":null}"#,
-        r#"{"type":"T","data":1,"metadata":[]}"#,
         r#"{"type":"T","data":1,"metadata":null}"#,
         r#"{"type":"T","data":1,"tags":null}"#,
+        r#"{"type":"T","data":1}{"type":"T","data":1}"#,
+        r#"[{"type":"T","data":1},]"#,
+    ] {
+        assert_eq!(code(bad), Code::BadEvent, "{bad}");
+    }
+    let deep = format!(r#"{{"type":"T","data":{}1{}}}"#, "[".repeat(65), "]".repeat(65));
+    for bad in [
+        "\u{feff}{}",
+        r#"{"type":"T","data":1,"id":"7"}"#,
+        r#"{"type":"T","data":1,"metadata":[]}"#,
         r#"{"type":"T","data":1,"tags":[""]}"#,
         r#"{"type":"T","data":"\ud800"}"#,
         r#"{"type":"T","data":1e400}"#,
         r#"{"type":"T","data":1,"metadata":{"a":1e400}}"#,
         r#"{"type":"a\nb","data":1}"#,
         r#"{"type":"","data":1}"#,
-        r#"{"type":"T","data":1}{"type":"T","data":1}"#,
-        r#"[{"type":"T","data":1},]"#,
+        &deep,
     ] {
-        assert_eq!(code(bad), Code::BadEvent, "{bad}");
+        assert_eq!(code(bad), Code::Invalid, "{bad}");
     }
     assert_eq!(parse_events(b"\xff").unwrap_err().code(), Code::BadEvent);
 }
