@@ -29,8 +29,8 @@ pub const MAX_APPEND_BYTES: usize = 16 << 20;
 /// common readers refuse.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-/// The values of one filter, over all its alternatives and groups; and its
-/// alternatives.
+/// The values of one filter, over all its alternatives and groups, and its
+/// alternatives; each of those that are joined has its own.
 pub const MAX_FILTER_VALUES: usize = 64;
 
 /// How many filters may be [joined by *and*](crate::Filter::and): a client's own,

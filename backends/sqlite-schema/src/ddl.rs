@@ -7,8 +7,12 @@ pub const FORMAT: i64 = 3;
 
 /// Makes an empty log in a database that has none. One transaction, in a file
 /// of our own together with [`MARK`].
-pub const CREATE: &str =
-    concat!(include_str!("schema.sql"), include_str!("meta.sql"), include_str!("postings.sql"));
+pub const CREATE: &str = concat!(
+    include_str!("schema.sql"),
+    include_str!("projections.sql"),
+    include_str!("meta.sql"),
+    include_str!("postings.sql")
+);
 
 /// Makes the present format of format 1, which had other names and no postings.
 /// Takes the same time however long the log is. One transaction, together with
@@ -17,13 +21,19 @@ pub const MIGRATE_1: &str = concat!(
     include_str!("migrate_1.sql"),
     include_str!("meta.sql"),
     include_str!("postings.sql"),
-    include_str!("migrate_2.sql")
+    include_str!("migrate_2.sql"),
+    include_str!("projections.sql"),
+    include_str!("migrate_2_rows.sql")
 );
 
 /// Makes the present format of format 2, in which an announcement had only a
 /// position. One transaction. The log says its format itself, so the marks of
 /// the file stay as they are.
-pub const MIGRATE_2: &str = include_str!("migrate_2.sql");
+pub const MIGRATE_2: &str = concat!(
+    include_str!("migrate_2.sql"),
+    include_str!("projections.sql"),
+    include_str!("migrate_2_rows.sql")
+);
 
 /// Marks the database as ours. `application_id` and `user_version` roll back
 /// with the transaction.

@@ -1,19 +1,8 @@
--- Up to where events were announced is a cursor and no longer a position, so
--- that it is noticed when the log is another one. In between, during a rebuild,
--- the check is not known: such a cursor is of no log, and is replaced by the
--- end of the log as one of another log is.
-ALTER TABLE downlink_projections RENAME COLUMN announced TO announced_position;
-ALTER TABLE downlink_projections
-    ADD COLUMN announced TEXT NOT NULL DEFAULT '0000000000000000-00000000';
-UPDATE downlink_projections
-SET announced = CASE announced_position
-    WHEN 0 THEN announced
-    ELSE iif(
-        printf('%016x', announced_position) = substr(checkpoint, 1, 16),
-        checkpoint,
-        printf('%016x-%08x', announced_position, 0)
-    )
-END
-WHERE live = 1;
-ALTER TABLE downlink_projections DROP COLUMN announced_position;
-UPDATE downlink_meta SET value = 3 WHERE name = 'format';
+-- Up to where events were announced was a position. Now it is a cursor, so that
+-- it is noticed when the log is another one. In a new table, since ALTER TABLE
+-- refuses to work in a database that has a broken view; and in a column of
+-- another name, so that a process of an earlier release that has the file open
+-- fails visibly.
+CREATE TEMP TABLE downlink_former AS SELECT * FROM downlink_projections;
+
+DROP TABLE downlink_projections;

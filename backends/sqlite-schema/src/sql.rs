@@ -205,18 +205,18 @@ pub const ALL_POSTINGS: &str = "SELECT kind, key, segment, positions FROM downli
 
 /// The columns of [`ProjectionRow::from_sql`](crate::ProjectionRow::from_sql)
 /// for the projection of this name and version.
-pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND version = ?2";
+pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced_to FROM downlink_projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.
-pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced FROM downlink_projections WHERE name = ?1 AND live = 1";
+pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced_to FROM downlink_projections WHERE name = ?1 AND live = 1";
 /// Whether any version of the projection of this name was ever made: 1 or 0.
 pub const IS_PROJECTED: &str = "SELECT EXISTS (SELECT 1 FROM downlink_projections WHERE name = ?1)";
 /// Adds a projection by name, version and where it begins; its key is the row
 /// id.
-pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) VALUES (?1, ?2, ?3, 0, ?3)";
+pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced_to) VALUES (?1, ?2, ?3, 0, ?3)";
 /// Sets checkpoint, liveness and what was announced of the projection with the
 /// key ?1.
 pub const SET_PROJECTION: &str =
-    "UPDATE downlink_projections SET checkpoint = ?2, live = ?3, announced = ?4 WHERE key = ?1";
+    "UPDATE downlink_projections SET checkpoint = ?2, live = ?3, announced_to = ?4 WHERE key = ?1";
 /// Adds a dead letter: the key of its projection, position, id, error and time.
 pub const ADD_DEAD_LETTER: &str = "INSERT INTO downlink_dead_letters (projection, position, id, error, skipped_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 /// Forgets the dead letters of the projection with this key.

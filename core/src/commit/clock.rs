@@ -4,6 +4,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::Timestamp;
+use crate::supervise::logged;
 
 /// Clocks are corrected by less than this all the time.
 const TOLERANCE: Duration = Duration::from_secs(5);
@@ -28,19 +29,27 @@ impl Clock {
     pub(super) fn recorded(&self, recorded_at: Timestamp, now: Timestamp) {
         let behind = recorded_at.as_micros().saturating_sub(now.as_micros());
         let behind = Duration::from_micros(behind);
+        match self.moved(behind) {
+            Some(true) => logged(|| {
+                warn!(
+                    %recorded_at, clock = %now,
+                    "the clock is behind the last event of the log: until it has caught up, every event is recorded \
+                     with that event's time; set the clock right if it is wrong"
+                );
+            }),
+            Some(false) => logged(|| info!(clock = %now, "the clock has caught up with the log")),
+            None => {}
+        }
+    }
+
+    /// Whether an episode begins or ends with this.
+    fn moved(&self, behind: Duration) -> Option<bool> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.behind = behind;
-        if behind > TOLERANCE && !state.is_told {
-            state.is_told = true;
-            warn!(
-                %recorded_at, clock = %now,
-                "the clock is behind the last event of the log: until it has caught up, every event is recorded \
-                 with that event's time; set the clock right if it is wrong"
-            );
-        } else if behind.is_zero() && state.is_told {
-            state.is_told = false;
-            info!(clock = %now, "the clock has caught up with the log");
-        }
+        let begins = behind > TOLERANCE && !state.is_told;
+        let ends = behind.is_zero() && state.is_told;
+        state.is_told = (state.is_told || begins) && !ends;
+        (begins || ends).then_some(begins)
     }
 
     /// How far the clock was behind when the last event was recorded.

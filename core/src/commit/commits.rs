@@ -69,7 +69,7 @@ impl CommitFeed {
     /// behind the time that they were given.
     pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
         let mut events = events.into_iter().peekable();
-        // Those of one commit have the same time.
+        // The first of the commit: the others differ by the time that it took.
         let Some(first) = events.peek() else { return };
         self.clock.recorded(first.recorded_at(), Timestamp::now());
         let mut followers = lock(&self.followers);

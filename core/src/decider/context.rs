@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Event, Result};
 /// | `command_id` | the command that made the event happen |
 /// | `correlation_id` | the conversation: the same from its first command to its last event |
 /// | `causation_id` | the event, or the request, that made somebody give the command; absent if nobody said |
-/// | `fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](Context::with_fingerprint); absent if it was not given |
+/// | `command_fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](Context::with_fingerprint); absent if it was not given |
 /// | others | the application's own |
 ///
 /// # Examples
@@ -50,14 +50,14 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<String>,
+    command_fingerprint: Option<String>,
     #[serde(flatten)]
     others: &'a Map<String, Value>,
 }
 
 /// The names that are this crate's.
 const RESERVED: [&str; 5] =
-    ["schema_version", "command_id", "correlation_id", "causation_id", "fingerprint"];
+    ["schema_version", "command_id", "correlation_id", "causation_id", "command_fingerprint"];
 
 impl Context {
     /// A new command, which nobody can give again: its id is made here.
@@ -183,7 +183,7 @@ impl Context {
             command_id: self.command.to_string(),
             correlation_id: self.correlation.to_string(),
             causation_id: self.causation.as_ref().map(Uuid::to_string),
-            fingerprint: self.fingerprint.as_ref().map(Uuid::to_string),
+            command_fingerprint: self.fingerprint.as_ref().map(Uuid::to_string),
             others: &self.metadata,
         };
         serde_json::to_vec(&written).map_err(|error| {
@@ -210,11 +210,11 @@ fn correlation_of(event: &Event) -> Option<Uuid> {
 fn fingerprint_of(event: &Event) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct Fingerprint<'a> {
-        fingerprint: &'a str,
+        command_fingerprint: &'a str,
     }
 
     let metadata: Fingerprint<'_> = serde_json::from_slice(event.metadata()).ok()?;
-    Uuid::try_parse(metadata.fingerprint).ok()
+    Uuid::try_parse(metadata.command_fingerprint).ok()
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ pub enum Item {
     /// The log was looked through up to here and nothing matched for a while,
     /// so that a sparse filter does not have to look again after a reconnect.
     Checkpoint(Cursor),
-    /// Everything up to `head` was delivered; what follows comes as it
-    /// happens.
+    /// Everything up to `head` was delivered. What was appended since then
+    /// follows, and what comes as it happens.
     Live {
         /// Where the subscription is: at `head`, or beyond it.
         cursor: Cursor,

@@ -130,6 +130,7 @@ impl Order {
                 count(&counters.shared_pages);
                 return Ok(stretch);
             }
+            pages.state().queued_again(&self);
             reach = 0;
         }
     }

@@ -136,7 +136,8 @@ impl Shared {
     {
         let mut retries = Retries::up_to(self.tuning.fallback);
         loop {
-            let Some(outcome) = self.stop.run_until_cancelled(read()).await else {
+            let outcome = self.stop.run_until_cancelled(async { read().await });
+            let Some(outcome) = outcome.await else {
                 return Err(Error::new(ErrorKind::Unavailable, "the hub was shut down"));
             };
             let error = match outcome {

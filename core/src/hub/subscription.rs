@@ -100,6 +100,9 @@ enum Phase {
     CatchingUp {
         head: Cursor,
     },
+    /// The head that had to be reached was passed, and what came since then is
+    /// not from memory yet: such a subscription cannot fall behind.
+    Passed,
     Live,
 }
 
@@ -336,18 +339,22 @@ impl Subscription {
     fn live_if_there(&mut self) {
         let Phase::CatchingUp { head } = self.phase else { return };
         if self.scanned.position() >= head.position() {
-            self.phase = Phase::Live;
+            self.phase = Phase::Passed;
             self.yields(Item::Live { cursor: self.scanned, head });
         }
     }
 
     /// Takes a run from the ring. `false` if what comes next is not there.
     fn read_ring(&mut self) -> bool {
-        if self.scanned == self.seen.tip {
-            return true;
+        if self.scanned != self.seen.tip {
+            let Window::Inside(events) = self.shared.window(self.scanned, RUN) else {
+                return false;
+            };
+            self.look_at_all(events);
         }
-        let Window::Inside(events) = self.shared.window(self.scanned, RUN) else { return false };
-        self.look_at_all(events);
+        if let Phase::Passed = self.phase {
+            self.phase = Phase::Live;
+        }
         true
     }
 
@@ -415,15 +422,22 @@ impl Subscription {
         }
     }
 
+    async fn fall_behind(&mut self) -> Result<()> {
+        let shared = &self.shared;
+        count(&shared.counters.fallen_behind);
+        let head = shared.until_it_works(|| shared.store.head()).await?;
+        self.phase = Phase::CatchingUp { head };
+        self.yields(Item::Behind { cursor: self.scanned, head });
+        Ok(())
+    }
+
     /// Reads a page of what the ring no longer has.
     async fn read_store(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let Phase::CatchingUp { head } = self.phase else {
-            count(&shared.counters.fallen_behind);
-            let head = shared.until_it_works(|| shared.store.head()).await?;
-            self.phase = Phase::CatchingUp { head };
-            self.yields(Item::Behind { cursor: self.scanned, head });
-            return Ok(());
+        let head = match self.phase {
+            Phase::CatchingUp { head } => head,
+            Phase::Passed => self.seen.tip,
+            Phase::Beginning | Phase::Live => return self.fall_behind().await,
         };
         let catch_up = self.catch_up.get_or_insert_default();
         let stretch = catch_up.next(&shared, &self.filter, self.scanned, head).await?;

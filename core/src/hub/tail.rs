@@ -36,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<
     let stop = shared.stop.clone();
     while let Err(panic) = unwound(stop.run_until_cancelled(tail.follow())).await {
         shared.counters.failed_read();
-        logged(|| error!(error = %panic, "a store or a bus panicked under the tail; it goes on"));
+        logged(|| error!(error = %panic, "a store panicked under the tail; it goes on"));
         tail.ear = Ear::Closed;
         tail.back_off();
         stop.run_until_cancelled(sleep(tail.pause())).await;
@@ -75,7 +75,7 @@ impl Tail {
                 Err(error) if error.is_other_history() => self.begin_again().await,
                 Err(error) => {
                     self.shared.counters.failed_read();
-                    warn!(%error, "the tail could not read the log; it tries again");
+                    logged(|| warn!(%error, "the tail could not read the log; it tries again"));
                     self.back_off();
                 }
             }
@@ -94,6 +94,8 @@ impl Tail {
                     ))
                 })
             };
+            // A panic of the bus costs what it can be heard with, and not the log.
+            let listening = unwound(listening).map(Result::flatten);
             self.ear = Ear::Opening(listening.boxed());
         }
         // Most buses can be listened to at once: then it is before the read.
@@ -109,7 +111,7 @@ impl Tail {
             Ok(hints) => Ear::Open(hints),
             Err(error) => {
                 count(&self.shared.counters.failed_listens);
-                warn!(%error, "the bus cannot be listened to; the tail looks by itself");
+                logged(|| warn!(%error, "the bus cannot be listened to; the tail looks by itself"));
                 Ear::Closed
             }
         };
@@ -135,13 +137,15 @@ impl Tail {
         match self.shared.store.head().await {
             Ok(head) => {
                 count(&self.shared.counters.changed_histories);
-                error!(tip = %self.shared.tip(), %head, "the log was replaced by another one");
+                logged(
+                    || error!(tip = %self.shared.tip(), %head, "the log was replaced by another one"),
+                );
                 self.shared.begin_again(head);
                 self.has_read();
             }
             Err(error) => {
                 self.shared.counters.failed_read();
-                warn!(%error, "the log was replaced and the new one cannot be read");
+                logged(|| warn!(%error, "the log was replaced and the new one cannot be read"));
                 self.back_off();
             }
         }
@@ -238,7 +242,7 @@ impl Tail {
             }
             Heard::End => {
                 count(&self.shared.counters.failed_listens);
-                warn!("the bus ended; the tail looks by itself and listens again");
+                logged(|| warn!("the bus ended; the tail looks by itself and listens again"));
                 self.ear = Ear::Closed;
                 false
             }
@@ -287,10 +291,10 @@ impl Ear {
         match self {
             Self::Closed => std::future::pending().await,
             Self::Opening(listening) => Heard::Listening(listening.await),
-            Self::Open(hints) => match hints.next().await {
-                Some(first) => Heard::Hint(newest(first, hints)),
-                None => Heard::End,
-            },
+            Self::Open(hints) => {
+                let heard = unwound(async { Some(newest(hints.next().await?, hints)) }).await;
+                heard.ok().flatten().map_or(Heard::End, Heard::Hint)
+            }
         }
     }
 }

@@ -270,6 +270,8 @@ struct Faulty {
     reads_panic: AtomicBool,
     append_panics: AtomicBool,
     publish_panics: AtomicBool,
+    listen_panics: AtomicBool,
+    is_deaf: AtomicBool,
     published: AtomicU64,
 }
 
@@ -283,7 +285,13 @@ impl Bus for Arc<Faulty> {
     }
 
     async fn listen(&self) -> Result<Listener> {
-        Ok(Listener::new(futures::stream::empty()))
+        let panics = self.listen_panics.load(Ordering::Relaxed);
+        assert!(!panics, "listening panics, on purpose");
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "the bus is deaf"));
+        }
+        let panics = futures::stream::poll_fn(|_| panic!("hearing panics, on purpose"));
+        Ok(Listener::new(futures::stream::empty().chain(panics)))
     }
 }
 
@@ -405,6 +413,55 @@ async fn a_log_that_panics_costs_nothing() {
     }
     hub.shutdown().await;
     assert!(hub.stats().failed_publications >= 3, "{:?}", hub.stats());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_panics_when_listened_to_or_is_deaf_delays_nothing() {
+    for (panics, is_deaf) in [(true, false), (false, true), (false, false)] {
+        let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
+        let faulty = Arc::new(Faulty::default());
+        faulty.listen_panics.store(panics, Ordering::Relaxed);
+        faulty.is_deaf.store(is_deaf, Ordering::Relaxed);
+        let hub = Hub::builder(MemoryStore::new(), Arc::clone(&faulty)).start().await.unwrap();
+        let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+        assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
+        for _ in 0..3 {
+            append(&hub, 1).await;
+            assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(hub.is_following());
+        let reads = hub.stats().tail_reads;
+        assert!((1..20).contains(&reads), "{reads} in three seconds");
+        hub.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_passes_the_head_and_has_more_to_read_has_not_fallen_behind() {
+    let store = MemoryStore::new();
+    let hub = Hub::builder(store.clone(), LocalBus::new()).ring(4, usize::MAX);
+    let hub = hub.page(3, usize::MAX).start().await.unwrap();
+    append(&hub, 10).await;
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    assert!(matches!(next(&mut subscription).await, Item::Event(_)));
+    let newest = append(&hub, 20).await;
+    while hub.tip() != newest {
+        tokio::task::yield_now().await;
+    }
+    let rest: Vec<_> = events_until_live(&mut subscription).await;
+    assert_eq!(rest, (2..=10).collect::<Vec<_>>());
+    for position in 11..=30 {
+        let item = next(&mut subscription).await;
+        assert_eq!(item.cursor().position().get(), position, "{item:?}");
+        assert!(matches!(item, Item::Event(_)), "{item:?}");
+    }
+    assert_eq!(hub.stats().fallen_behind, 0);
+    let newest = append(&hub, 20).await;
+    while hub.tip() != newest {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(next(&mut subscription).await, Item::Behind { .. }));
 }
 
 #[tokio::test(start_paused = true)]

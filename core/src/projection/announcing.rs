@@ -6,7 +6,7 @@ use tracing::{error, warn};
 use super::interruption::{Interruption, Outcome};
 use super::task::Task;
 use crate::supervise::{logged, unwound};
-use crate::{Cursor, Event, Page, Read};
+use crate::{Cursor, DeadLetter, Event, Page, Read, limits};
 
 impl Task {
     /// Announces what is in the read model and was not announced: by a version
@@ -17,22 +17,16 @@ impl Task {
     /// what of it was, only the lost log could tell.
     pub(super) async fn announce_missing(&mut self) -> Outcome<()> {
         while let Some(announced) = self.try_on(|target| target.announced()).await? {
-            let page = match self.page_after(announced).await {
-                Ok(page) => page,
-                Err(Interruption::Failed(error)) if error.is_other_history() => {
-                    return self.begin_after_the_head(announced).await;
-                }
-                Err(other) => return Err(other),
-            };
-            let checkpoint = self.checkpoint().position();
-            let is_in_the_model = |event: &Event| event.position() <= checkpoint;
-            let events: Vec<_> = page.events.into_iter().filter(is_in_the_model).collect();
-            // Without anything to tell, all of it is told.
-            let reaches = self.after.is_none() || page.scanned.position() >= checkpoint;
-            let to = if reaches { self.checkpoint() } else { page.scanned };
-            if to.position() <= announced.position() {
+            if !self.is_of_this_log(announced).await? {
+                return self.begin_after_the_head(announced).await;
+            }
+            let checkpoint = self.checkpoint();
+            if announced.position() >= checkpoint.position()
+                || !self.is_of_this_log(checkpoint).await?
+            {
                 return Ok(());
             }
+            let (to, events) = self.missing(announced, checkpoint).await?;
             if self.try_on(move |target| target.announce(announced, to)).await? {
                 self.announce(events).await;
             }
@@ -40,15 +34,36 @@ impl Task {
         Ok(())
     }
 
-    /// What comes after it and matches; nothing but the check of the cursor if
-    /// none is to be told.
-    async fn page_after(&mut self, announced: Cursor) -> Outcome<Page> {
-        let read = Read::log().resume(announced).filter(self.target.filter());
-        let is_missing = announced.position() < self.checkpoint().position();
-        let read = match self.after {
-            Some(_) if is_missing => read.limit(self.bounds.events).max_bytes(self.bounds.bytes),
-            _ => read.limit(0),
+    async fn is_of_this_log(&mut self, cursor: Cursor) -> Outcome<bool> {
+        match self.read(Read::log().resume(cursor).limit(0)).await {
+            Ok(_) => Ok(true),
+            Err(Interruption::Failed(error)) if error.is_other_history() => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// What of the read model comes next, and up to where that is. What it passed
+    /// over is not in it.
+    async fn missing(&mut self, after: Cursor, to: Cursor) -> Outcome<(Cursor, Vec<Event>)> {
+        if self.after.is_none() {
+            return Ok((to, Vec::new()));
+        }
+        let read = Read::log().resume(after).filter(self.target.filter());
+        let page = read.limit(self.bounds.events).max_bytes(self.bounds.bytes);
+        let page = self.read(page).await?;
+        let passed_over = self
+            .try_on(|target| target.dead_letters(after.position(), limits::MAX_PAGE_EVENTS))
+            .await?;
+        let is_in_the_model = |event: &Event| {
+            let is_cursor = |letter: &DeadLetter| letter.cursor == event.cursor();
+            event.position() <= to.position() && !passed_over.iter().any(is_cursor)
         };
+        let events = page.events.into_iter().filter(is_in_the_model).collect();
+        let reaches = page.scanned.position() >= to.position();
+        Ok((if reaches { to } else { page.scanned }, events))
+    }
+
+    async fn read(&mut self, read: Read) -> Outcome<Page> {
         let hub = self.hub.clone();
         self.try_on(move |_| hub.clone().read(read.clone()).boxed()).await
     }

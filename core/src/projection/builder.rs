@@ -56,8 +56,9 @@ impl ProjectionBuilder {
     /// Each event comes **once**, whatever versions, resets and workers there
     /// are: what one version has not told when another takes its place, that
     /// one tells. Never those that were there before the projection was first
-    /// complete; and not those of the step after which the program ended before
-    /// this was done. What must not be left out belongs into the read model, as
+    /// complete; and not those of a step after which the program or the handle
+    /// ended before this was done, or whose outcome the store could not tell. What
+    /// must not be left out belongs into the read model, as
     /// an outbox. If the log is replaced, as by a restore, and the read models
     /// are not, what the new log has when that is noticed is not told.
     ///

@@ -55,10 +55,10 @@ use crate::{Cursor, DeadLetter, Position, Projection, ProjectionId, Result, Step
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of [`step`](Self::step), [`reset`](Self::reset) or
-/// [`make_live`](Self::make_live) leaves it done or not done, and nothing half
-/// open. Repeating a step is safe: it is `Lost` if it was done. The other
-/// methods have no effects.
+/// Dropping the future of [`step`](Self::step), [`reset`](Self::reset),
+/// [`make_live`](Self::make_live) or [`announce`](Self::announce) leaves it done
+/// or not done, and nothing half open. Repeating a step is safe: it is `Lost` if
+/// it was done. The other methods have no effects.
 #[async_trait]
 pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// The transaction that projections of this store write in.

@@ -12,6 +12,8 @@ pub(super) enum Interruption {
     /// The checkpoint is elsewhere, or the log is another one: it has to begin
     /// at the stored checkpoint again.
     Elsewhere,
+    /// Code of others panicked under it.
+    Panicked(Error),
     /// It cannot go on by itself.
     Failed(Error),
     /// The hub was shut down, or nobody has a handle any more.

@@ -42,31 +42,32 @@ pub(super) struct Task {
 /// Begins again no later after a panic.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the hub is shut down or the last handle is gone. A panic, of the
-/// store of the read models as of any other code that it calls, lets it begin
-/// again at the stored checkpoint.
+/// Runs until the hub is shut down or the last handle is gone.
 pub(super) async fn run(mut task: Task) {
     let stop = task.stop.clone();
-    let mut retries = Retries::up_to(LONGEST_PAUSE);
-    while let Some(Err(panic)) = stop.run_until_cancelled(unwound(task.serve())).await {
-        let id = task.target.id();
-        logged(|| error!(projection = %id, error = %panic, "a projection panicked; it goes on"));
-        let pause = retries.after(&panic).unwrap_or(LONGEST_PAUSE);
-        task.tell(Status::Retrying(panic));
-        stop.run_until_cancelled(sleep(pause)).await;
-    }
+    stop.run_until_cancelled(task.serve()).await;
     task.tell(Status::Ended);
 }
 
 impl Task {
     async fn serve(&mut self) {
+        let mut retries = Retries::up_to(LONGEST_PAUSE);
+        let mut interruption = self.until_interrupted().await;
         loop {
-            let Err(interruption) = self.follow().await;
             match interruption {
                 Interruption::Elsewhere => {}
                 Interruption::End => return,
+                Interruption::Panicked(error) => {
+                    let pause = retries.after(&error).unwrap_or(LONGEST_PAUSE);
+                    self.tell(Status::Retrying(error));
+                    if let Err(again) = self.wait(pause).await {
+                        interruption = again;
+                        continue;
+                    }
+                }
                 Interruption::Failed(error) => {
-                    warn!(projection = %self.target.id(), %error, "a projection has stopped");
+                    let id = self.target.id();
+                    logged(|| warn!(projection = %id, %error, "a projection has stopped"));
                     self.tell(Status::Stopped(error));
                     if self.idle(false).await.is_none() {
                         return;
@@ -79,6 +80,22 @@ impl Task {
                         return;
                     }
                 }
+            }
+            interruption = self.until_interrupted().await;
+        }
+    }
+
+    /// Follows the log. A panic, of the store of the read models as of any other
+    /// code that it calls, lets it begin again at the stored checkpoint.
+    async fn until_interrupted(&mut self) -> Interruption {
+        match unwound(self.follow()).await {
+            Ok(Err(interruption)) => interruption,
+            Err(panic) => {
+                let id = self.target.id();
+                logged(
+                    || error!(projection = %id, error = %panic, "a projection panicked; it goes on"),
+                );
+                Interruption::Panicked(panic)
             }
         }
     }
@@ -115,7 +132,7 @@ impl Task {
     }
 
     async fn reset(&mut self) -> crate::Result<()> {
-        self.target.reset().await?;
+        unwound(async { self.target.reset().await }).await.flatten()?;
         self.is_built = false;
         self.is_at(Cursor::START, Cursor::START);
         let is_paused = matches!(self.progress.borrow().status, Status::Paused);
@@ -205,7 +222,8 @@ impl Task {
             let Some(pause) = retries.after(&error) else {
                 return Err(Interruption::Failed(error));
             };
-            warn!(projection = %self.target.id(), %error, "a projection tries again");
+            let id = self.target.id();
+            logged(|| warn!(projection = %id, %error, "a projection tries again"));
             let before = self.tell(Status::Retrying(error));
             was_telling.get_or_insert(before);
             self.wait(pause).await?;

@@ -335,6 +335,7 @@ impl ProjectionStore for Panics {
     }
 
     async fn reset(&self, projection: &Arc<dyn Projection<Tx = usize>>) -> crate::Result<()> {
+        self.panic_if_told_to();
         self.0.reset(projection).await
     }
 
@@ -381,4 +382,52 @@ async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does
     let cursor = append(&hub, "FlightDelayed", 5).await;
     board.wait_for(cursor).await.unwrap();
     assert_eq!(models.state(board.id()).as_deref(), Some(&5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_projection_obeys_while_its_store_panics() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let store = Arc::new(Panics(models.clone(), 0.into()));
+    let board = hub.project_of(Arc::new(Board::new(1)), Arc::clone(&store) as _);
+    let board = board.start().unwrap();
+    board.wait_live().await.unwrap();
+    board.pause().await.unwrap();
+    store.1.store(1, Ordering::SeqCst);
+    assert_eq!(board.reset().await.unwrap_err().kind(), ErrorKind::Backend);
+    append(&hub, "FlightDelayed", 2).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(
+        matches!(board.progress().status, Status::Paused),
+        "a reset that panics unpauses nothing"
+    );
+    assert_eq!(models.state(board.id()).as_deref(), Some(&0));
+
+    store.1.store(usize::MAX, Ordering::SeqCst);
+    board.resume().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(matches!(board.progress().status, Status::Retrying(_)));
+    timeout(Duration::from_secs(5), board.pause()).await.expect("an answer").unwrap();
+    assert!(matches!(board.progress().status, Status::Paused));
+    timeout(Duration::from_secs(5), board.shutdown()).await.expect("an end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_next_version_passed_over_is_not_told() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let told = Arc::default();
+    let one = hub.project(Board::new(1), models.clone()).after(noted(&told)).start().unwrap();
+    one.wait_live().await.unwrap();
+    one.shutdown().await;
+    append(&hub, "FlightDelayed", 3).await;
+    let failing = Board::new(2);
+    failing.fails.store(true, Ordering::Relaxed);
+    let fails = Arc::clone(&failing.fails);
+    let two = hub.project(failing, models.clone()).policy(FailurePolicy::skip());
+    let two = two.after(noted(&told)).start().unwrap();
+    two.wait_live().await.unwrap();
+    fails.store(false, Ordering::Relaxed);
+    let cursor = append(&hub, "FlightDelayed", 1).await;
+    two.wait_for(cursor).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*told.lock().unwrap(), [4]);
 }

@@ -23,7 +23,9 @@ use crate::wire::{Code, Problem};
 /// Rights to a list of streams or types are made by
 /// [`with_streams`](downlink::FilterItem::with_streams) and
 /// [`with_types`](downlink::FilterItem::with_types), and rights to alternatives by
-/// [`Filter::any`]: an empty list is a right to nothing.
+/// [`Filter::any`]: an empty list is a right to nothing. A filter that was joined of
+/// [16 queries](downlink::limits::MAX_FILTER_QUERIES) leaves no room for the
+/// client's.
 ///
 /// # Examples
 ///
@@ -87,9 +89,10 @@ impl Rights {
 
     /// What of `wanted` may be seen.
     pub(super) fn bound(&self, wanted: Filter) -> Result<Filter, Problem> {
+        // A filter from the wire is one query, so these are the rights.
         wanted.and(&self.filter).map_err(|error| {
-            let problem = Problem::new(Code::BadFilter, error.to_string());
-            error.limit().map_or(problem.clone(), |limit| problem.with_limit(limit))
+            tracing::error!(%error, "rights are too large to be joined with what a client asks for");
+            Problem::new(Code::Internal, "the server cannot say what you may see: see its log")
         })
     }
 

@@ -73,28 +73,53 @@ async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() 
 
 #[tokio::test]
 async fn what_was_announced_is_known_after_a_migration() {
-    let (board, elsewhere) = (ProjectionId::new("board", 1).unwrap(), "000000000000003c-31f1a8d8");
-    let in_a_rebuild = "UPDATE downlink_projections SET checkpoint = '0000000000000000-00000000'";
-    for (damage, announced) in [
-        ("", elsewhere),
-        // Of no log: it is replaced by the end of the log, as one of another log is.
-        (in_a_rebuild, "000000000000003c-00000000"),
-    ] {
+    let board = ProjectionId::new("board", 1).unwrap();
+    let in_a_rebuild = "UPDATE downlink_projections SET announced = 40, \
+                        checkpoint = '0000000000000000-00000000'";
+    for (state, announced) in [("", 60), (in_a_rebuild, 40)] {
         let place = Place::new();
         copy(Path::new(FORMAT_2), &place.path);
-        place.sql().execute_batch(damage).unwrap();
+        place.sql().execute_batch(state).unwrap();
         let store = place.open().await;
         assert_eq!(number(&place, FORMAT_OF), FORMAT);
-        let found = store.announced(&board).await.unwrap().unwrap();
-        assert_eq!(found.to_string(), announced);
+        let event = all(&store).await.events.swap_remove(announced - 1);
+        assert_eq!(store.announced(&board).await.unwrap(), Some(event.cursor()));
         let head = store.head().await.unwrap();
-        assert!(store.announce(&board, found, head).await.unwrap());
-        assert_eq!(store.announced(&board).await.unwrap(), Some(head));
+        assert!(store.announce(&board, event.cursor(), head).await.unwrap());
         assert!(store.verify().await.unwrap().is_sound());
         store.close().await;
         let store = place.open().await;
-        assert_eq!(all(&store).await.events.len(), 60);
+        assert_eq!(store.announced(&board).await.unwrap(), Some(head));
     }
+}
+
+/// A view of a table that is gone is nothing that SQLite minds, until a table is
+/// altered.
+#[tokio::test]
+async fn a_broken_view_is_no_obstacle_to_a_migration() {
+    for format in [FORMAT_1, FORMAT_2] {
+        let place = Place::new();
+        copy(Path::new(format), &place.path);
+        let broken = "CREATE TABLE gates (name); CREATE VIEW free AS SELECT * FROM gates; \
+                      DROP TABLE gates";
+        place.sql().execute_batch(broken).unwrap();
+        let store = place.open().await;
+        assert_eq!(all(&store).await.events.len(), 60);
+        assert!(store.verify().await.unwrap().is_sound());
+    }
+}
+
+/// How a release of format 2 adds a projection.
+#[tokio::test]
+async fn a_process_of_format_2_adds_no_row_that_this_release_cannot_read() {
+    let place = Place::new();
+    copy(Path::new(FORMAT_2), &place.path);
+    let old = place.sql();
+    let _store = place.open().await;
+    let adding = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) \
+                  VALUES ('gates', 1, '0000000000000000-00000000', 0, 0)";
+    let error = old.execute(adding, ()).unwrap_err().to_string();
+    assert!(error.contains("no column named announced"), "{error}");
 }
 
 /// What a process of release 0.1 does that has the file open.

@@ -160,6 +160,13 @@ impl State {
         }
     }
 
+    /// An order goes back into the queue: its place is no longer being read.
+    pub(super) fn queued_again(&mut self, order: &Order) {
+        if let Some(drawer) = self.drawers.get_mut(&order.filter) {
+            drawer.begun.retain(|begun| begun.number != order.number);
+        }
+    }
+
     /// A read ended, whether anybody still wanted it or not.
     pub(super) fn ended(&mut self, filter: &Arc<Filter>, from: Cursor, number: u64) {
         let Some(drawer) = self.drawers.get_mut(filter) else { return };
@@ -197,9 +204,9 @@ impl Drawer {
         let before = self.readings.range(..cursor).rev();
         let near = before.take_while(|(from, _)| is_near(**from, cursor, reach));
         let has_begun = |number| self.begun.iter().any(|begun| begun.number == number);
-        let waiting = near.filter(|(_, under_way)| {
-            !has_begun(under_way.number) && under_way.reading.upgrade().is_some()
-        });
+        // Whether anybody still waits is not asked: what answers might be the last to hold the
+        // read, whose end takes the lock.
+        let waiting = near.filter(|(_, under_way)| !has_begun(under_way.number));
         waiting.last().map_or(cursor, |(from, _)| *from)
     }
 }
