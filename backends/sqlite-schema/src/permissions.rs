@@ -109,7 +109,7 @@ pub(crate) struct NotPlain;
 impl NotPlain {
     /// Whether this is the cause.
     pub(crate) fn is_cause_of(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|cause| cause.is::<Self>())
+        matches!(error.get_ref(), Some(cause) if cause.is::<Self>())
     }
 }
 
