@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::yield_now;
 
 use crate::support::driver::{self, Options};
 use crate::support::{Place, chain, stored};
@@ -153,7 +154,14 @@ async fn the_users_of_a_group_can_each_open_what_the_other_has_made() {
         let name = "permissions::the_users_of_a_group_can_each_open_what_the_other_has_made";
         let mut command = Command::new(&program);
         command.args(["--exact", name]).env(AS_ANOTHER_USER, &place.path).current_dir("/");
-        command.stdin(Stdio::null()).uid(user).gid(4_712).output().unwrap()
+        command.stdin(Stdio::null()).uid(user).gid(4_712);
+        loop {
+            match command.output() {
+                // A program that another test starts just now has the copy open until it runs.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => yield_now(),
+                output => return output.unwrap(),
+            }
+        }
     };
     for user in [4_711, 4_713, 4_711] {
         let output = open_as(user);
