@@ -145,7 +145,7 @@ async fn the_users_of_a_group_can_each_open_what_the_other_has_made() {
     let program = folder.join("test");
     let may_be_others = chown(folder, None, Some(4_712)).is_ok()
         && fs::copy(std::env::current_exe().unwrap(), &program).is_ok()
-        && chown(&program, None, Some(4_712)).is_ok();
+        && chown(&program, Some(4_714), Some(4_712)).is_ok();
     if !may_be_others {
         eprintln!("skipped: only root can be another user");
         return;
