@@ -101,8 +101,9 @@ impl Slot {
         if is_safe {
             drop(connection);
         } else {
-            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
+            // First: a subscriber that panics would have it closed.
             std::mem::forget(connection);
+            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
         }
     }
 
@@ -239,3 +240,6 @@ fn set_up(connection: &mut Connection, options: FileOptions, may_create: bool) -
     }
     transaction.commit().map_err(failed(doing))
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -8,6 +8,7 @@ use downlink::{Error, ErrorKind, Result};
 use crate::names::check_names;
 use crate::obstacle::obstacle;
 use crate::permissions;
+use crate::probe::Probe;
 use crate::{FileIdentity, FileOptions, Identity, OpenFile, OpenFiles, Seen, Setup, missing};
 
 /// The file of one store: where it is, how it is opened, and which one it was
@@ -17,6 +18,7 @@ pub struct DatabaseFile<S: OpenFile> {
     options: FileOptions,
     on_connect: Option<S::OnConnect>,
     last: Mutex<Option<Last>>,
+    probe: Probe,
 }
 
 /// What the last connection was opened to.
@@ -33,7 +35,7 @@ impl<S: OpenFile> DatabaseFile<S> {
     /// A file at an absolute path.
     #[must_use]
     pub fn new(path: PathBuf, options: FileOptions, on_connect: Option<S::OnConnect>) -> Self {
-        Self { path, options, on_connect, last: Mutex::new(None) }
+        Self { path, options, on_connect, last: Mutex::new(None), probe: Probe::default() }
     }
 
     /// A file that is only looked at: whatever application owns it, its log is neither
@@ -75,7 +77,7 @@ impl<S: OpenFile> DatabaseFile<S> {
     /// of what the system knows. An error with another cause is left as it is.
     #[must_use]
     pub fn cannot_open(&self, code: i32, error: Error) -> Error {
-        match obstacle(&self.path, code) {
+        match obstacle(&self.path, code, &self.probe) {
             Some((kind, what)) => {
                 Error::with_source(kind, format!("could not {}: {what}", self.opening()), error)
             }

@@ -22,6 +22,7 @@ mod permissions;
 mod polling;
 pub mod postings;
 mod pragma;
+mod probe;
 mod projection;
 mod query;
 mod row;

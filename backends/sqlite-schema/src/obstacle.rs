@@ -1,22 +1,22 @@
 //! Why a file cannot be opened: SQLite gives one code for several causes, and the
 //! system knows which it is.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
-use std::process;
 
 use downlink::ErrorKind;
 
 use crate::code::{BUSY, CANTOPEN, LOCKED, NOTADB, PERM, READONLY};
 use crate::permissions;
+use crate::probe::{Probe, Probed};
 
 /// What is in the way, and what to do about it, of a result code and what the
 /// system says. `None` if the code is about something else.
 ///
 /// The file itself is not opened to find out: closing it would drop the locks of
 /// this process.
-pub(crate) fn obstacle(path: &Path, code: i32) -> Option<(ErrorKind, String)> {
+pub(crate) fn obstacle(path: &Path, code: i32, probe: &Probe) -> Option<(ErrorKind, String)> {
     match code & 0xff {
         BUSY | LOCKED => {
             let what = "another program has locked it past the deadline: end that program or its \
@@ -27,12 +27,12 @@ pub(crate) fn obstacle(path: &Path, code: i32) -> Option<(ErrorKind, String)> {
             let what = "the file is not a SQLite database: name another, or move this one away";
             Some((ErrorKind::Corrupt, what.to_owned()))
         }
-        READONLY | PERM | CANTOPEN => Some(of_place(path, code & 0xff)),
+        READONLY | PERM | CANTOPEN => Some(of_place(path, code & 0xff, probe)),
         _ => None,
     }
 }
 
-fn of_place(path: &Path, code: i32) -> (ErrorKind, String) {
+fn of_place(path: &Path, code: i32, probe: &Probe) -> (ErrorKind, String) {
     let folder = path.parent().unwrap_or(path);
     let unavailable = |what: String| (ErrorKind::Unavailable, what);
     match fs::metadata(path) {
@@ -41,7 +41,7 @@ fn of_place(path: &Path, code: i32) -> (ErrorKind, String) {
             let what = format!("it is a folder: name a file in it, as in {name}/flights.db");
             (ErrorKind::Invalid, what)
         }
-        Ok(_) => unavailable(of_file(path, folder, code)),
+        Ok(metadata) => unavailable(of_file(path, &metadata, code, probe)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => unavailable(format!(
             "this process may not look into the folder {}{}: let its user do so",
             folder.display(),
@@ -53,22 +53,50 @@ fn of_place(path: &Path, code: i32) -> (ErrorKind, String) {
         Err(_) if !folder.is_dir() => {
             unavailable(format!("{} is not a folder: name another", folder.display()))
         }
-        Err(_) => unavailable(read_only_folder(folder)),
+        Err(error) => unavailable(of_no_file(path, folder, probe, &error)),
     }
 }
 
-fn of_file(path: &Path, folder: &Path, code: i32) -> String {
+fn of_file(path: &Path, metadata: &Metadata, code: i32, probe: &Probe) -> String {
     // SQLite follows a symbolic link, and writes where that leads.
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = real.parent().unwrap_or(folder);
-    if !is_writable(folder) {
-        return read_only_folder(folder);
+    let folder = real.parent().unwrap_or(path);
+    match probe.of(folder) {
+        Probed::Forbidden => read_only_folder(folder),
+        Probed::Failed(what) => what,
+        // Then the cause is not the mode, and may have passed since.
+        Probed::Writable { user } if permissions::may_write(metadata, user) => {
+            "SQLite cannot open it or a file beside it, though this process may: see whether it has \
+             too many files open, and repeat"
+                .to_owned()
+        }
+        Probed::Writable { .. } => {
+            let may = if code == READONLY { "only read" } else { "not open" };
+            format!(
+                "this process may {may} the file{}, and SQLite has to write: let its user read and \
+                 write it",
+                whose(&real)
+            )
+        }
     }
-    let may = if code == READONLY { "only read" } else { "not open" };
-    format!(
-        "this process may {may} the file{}, and SQLite has to write: let its user read and write it",
-        whose(&real)
-    )
+}
+
+fn of_no_file(path: &Path, folder: &Path, probe: &Probe, error: &io::Error) -> String {
+    match probe.of(folder) {
+        Probed::Forbidden => read_only_folder(folder),
+        Probed::Failed(what) => what,
+        Probed::Writable { .. } if path.is_symlink() => {
+            "it is a link into a folder that does not exist or may not be written to: make that \
+             folder, or name another file"
+                .to_owned()
+        }
+        Probed::Writable { .. } if error.kind() == io::ErrorKind::NotFound => {
+            "SQLite cannot make it, though this process may make files in its folder: see whether \
+             it has too many files open, and repeat"
+                .to_owned()
+        }
+        Probed::Writable { .. } => format!("the system says: {error}"),
+    }
 }
 
 fn read_only_folder(folder: &Path) -> String {
@@ -78,18 +106,6 @@ fn read_only_folder(folder: &Path) -> String {
         folder.display(),
         whose(folder)
     )
-}
-
-/// Whether a file can be made there, which is the one way to know.
-fn is_writable(folder: &Path) -> bool {
-    let probe = folder.join(format!(".downlink-probe-{}", process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    permissions::of_nobody_else(&mut options);
-    match options.open(&probe) {
-        Ok(_) => fs::remove_file(&probe).is_ok(),
-        Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
-    }
 }
 
 fn whose(path: &Path) -> String {

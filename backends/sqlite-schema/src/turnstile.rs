@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::permissions;
+use crate::permissions::{self, NotPlain};
 
 /// The order in which everybody who shares a database writes to it: first come,
 /// first served, across processes.
@@ -83,7 +83,8 @@ impl Turnstile {
     /// # Errors
     ///
     /// - [`Unavailable`](ErrorKind::Unavailable) if the folder is not there or
-    ///   is read-only, or if a file of the two belongs to another user;
+    ///   is read-only, if a file of the two belongs to another user, if it is a link or has
+    ///   other names, or if the system opens no more files;
     /// - [`Backend`](ErrorKind::Backend) if the file system has no locks.
     pub fn beside(database: &Path) -> Result<Self> {
         let real = real(database);
@@ -325,27 +326,33 @@ fn open(database: &Path, end: &str) -> Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(OsStr::new(end));
     let path = Path::new(&path);
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    permissions::of_nobody_else(&mut options);
-    let file = options.open(path).map_err(|error| cannot_open(path, database, error))?;
-    permissions::follow(&file, database);
-    Ok(file)
+    permissions::open_beside(path, database).map_err(|error| cannot_open(path, database, error))
 }
 
 fn cannot_open(path: &Path, database: &Path, error: io::Error) -> Error {
     let name = path.display();
-    let cause = match (permissions::owner(path), permissions::owner(database)) {
+    let cause = why(path, database, &error);
+    let message =
+        format!("the file {name}, by which processes take turns, cannot be opened: {cause}");
+    Error::with_source(ErrorKind::Unavailable, message, error)
+}
+
+fn why(path: &Path, database: &Path, error: &io::Error) -> String {
+    if NotPlain::is_cause_of(error) {
+        let owner = permissions::owner(path)
+            .map_or_else(String::new, |owner| format!(", and it belongs to {owner}"));
+        return format!("{error}{owner}: that is refused, so remove it");
+    }
+    match (permissions::owner(path), permissions::owner(database)) {
+        _ if error.kind() == io::ErrorKind::NotFound => "its folder has to exist".to_owned(),
+        _ if !permissions::is_forbidden(error) => format!("the system says: {error}"),
         (Some(owner), Some(database)) => format!(
             "it belongs to {owner}, and the database to {database}: give it the same owner and mode, \
              or remove it while no program has the log open"
         ),
         (Some(owner), None) => format!("it belongs to {owner}: remove it"),
-        (None, _) => "its folder has to exist and to be writable".to_owned(),
-    };
-    let message =
-        format!("the file {name}, by which processes take turns, cannot be opened: {cause}");
-    Error::with_source(ErrorKind::Unavailable, message, error)
+        (None, _) => "its folder has to be writable".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -112,8 +112,9 @@ impl Slot {
     fn take(&mut self) -> Option<SqliteConnection> {
         let (files, connection) = self.open.take()?;
         if files.are_others_there() {
-            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
+            // First: a subscriber that panics would have it closed.
             std::mem::forget(connection);
+            tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
             return None;
         }
         Some(connection)
@@ -311,3 +312,6 @@ async fn check_writable(connection: &mut SqliteConnection, deadline: Duration) -
         _ => Ok(()),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

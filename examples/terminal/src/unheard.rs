@@ -1,7 +1,7 @@
 //! Runs programs whose output goes nowhere, for their tests.
 //!
 //! Every program is run twice with all that it can log: with its output on a full
-//! disk, and with its output in a pipe that nothing reads.
+//! disk, and with its output in a pipe whose reader is gone.
 #![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
 use std::fs::File;

@@ -1,9 +1,11 @@
 //! Each reason for which a log cannot be opened has a name of its own, and says what
 //! to do.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::support::driver::{Bus, Options};
@@ -149,6 +151,50 @@ async fn a_folder_that_may_not_be_looked_into_is_named() {
     let _mode = Mode::set(place.folder.path(), 0o600);
     let words = ["may not look into the folder", "mode 600"];
     assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+}
+
+const WITHOUT_FILES: &str = "DOWNLINK_TEST_WITHOUT_FILES";
+
+/// Whichever file it is that cannot be opened, the mode of none is said to be the cause.
+#[tokio::test]
+async fn too_many_open_files_are_not_told_as_a_mode() {
+    if std::env::var_os(WITHOUT_FILES).is_some() {
+        return open_with_few_files_left().await;
+    }
+    let name = "refusing::too_many_open_files_are_not_told_as_a_mode";
+    // The limit is a process's, so this needs one of its own.
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(WITHOUT_FILES, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{text}");
+}
+
+async fn open_with_few_files_left() {
+    let (closed, new) = (closed_log().await, Place::new());
+    for place in [&closed, &new] {
+        let mut told = Vec::new();
+        for left in 0..20 {
+            let mut taken: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            taken.truncate(taken.len() - left);
+            let opened = Options::new().open(&place.path).await;
+            drop(taken);
+            match opened {
+                Ok(store) => store.close().await,
+                Err(error) => told.push(error.to_string()),
+            }
+        }
+        assert!(told[0].contains("open files"), "{told:?}");
+        for text in told {
+            for words in ["this process may not", "may only", "be writable", "same owner"] {
+                assert!(!text.contains(words), "{text}");
+            }
+        }
+    }
 }
 
 /// A bus is opened like a store, and only to a log that is there.
