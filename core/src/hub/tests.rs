@@ -387,9 +387,12 @@ async fn a_bus_that_panics_is_told_the_next_time() {
     faulty.publish_panics.store(true, Ordering::Relaxed);
     for published in 1..=2 {
         append(&hub, 1).await;
-        while faulty.published.load(Ordering::Relaxed) < published {
-            tokio::task::yield_now().await;
-        }
+        let told = async {
+            while faulty.published.load(Ordering::Relaxed) < published {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), told).await.expect("the bus is told");
     }
     hub.shutdown().await;
     assert_eq!(hub.stats().failed_publications, 2);

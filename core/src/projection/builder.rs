@@ -53,9 +53,11 @@ impl ProjectionBuilder {
     /// What to do because of events once they are in the read model of the
     /// live version: send a mail, tell another service.
     ///
-    /// Each event comes **once**, whatever versions, resets and workers there
-    /// are: what one version has not told when another takes its place, that
-    /// one tells. Never those that were there before the projection was first
+    /// Each event comes **at most once**, and once as long as nothing dies,
+    /// whatever versions, resets and workers there are: what one version has not
+    /// told when another takes its place, that one tells. What a version or a
+    /// worker without this applies counts as told. Never those that were passed
+    /// over, nor those that were there before the projection was first
     /// complete; and not those of a step after which the program or the handle
     /// ended before this was done, or whose outcome the store could not tell. What
     /// must not be left out belongs into the read model, as
