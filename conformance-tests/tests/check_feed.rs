@@ -73,7 +73,7 @@ async fn a_server_that_breaks_the_contract_is_found_out() {
     assert!(!report.is_good());
 }
 
-/// Whoever reads only its code, as a script does, may close its output.
+/// A script that reads only its exit code may close its output.
 #[cfg(unix)]
 #[test]
 fn the_program_ends_with_its_code_whether_anybody_reads_what_it_says_or_not() {

@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let departures = FilterItem::new().with_type("FlightDeparted")?;
     let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {
-        // `println!` would panic where nobody reads, as behind `| head`.
+        // `println!` would panic where the output is not read, as behind `| head`.
         let written = match frame {
             Frame::Event { event, .. } => {
                 writeln!(stdout(), "{} {}", event.stream(), event.version())

@@ -140,7 +140,7 @@ fn new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a file beside a database its owner and mode, as SQLite does with the WAL,
-/// as far as the system lets us: then whoever can open the one can open the other.
+/// as far as the system lets us: then a user who can open the one can open the other.
 pub(crate) fn follow(file: &File, database: &Path) {
     let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::metadata(database)) else { return };
     unix::follow(file, &ours, &theirs);

@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Writes a line, if that is possible: whoever reads only the first ones, as
+/// Writes a line, if that is possible: a reader of only the first ones, as
 /// behind `| head`, still has the code with which the program ends.
 fn write(mut to: impl Write, line: impl fmt::Display) {
     let _ = writeln!(to, "{line}");

@@ -79,7 +79,7 @@ pub async fn lost_hints_cost_only_time(stage: &Stage) {
 }
 
 /// **Law S12,** of what the bus is not needed for. What is appended through a
-/// feed is delivered by it at once, also while the bus lets nobody listen and
+/// feed is delivered by it at once, also while the bus cannot be listened to and
 /// does not say so.
 pub async fn a_bus_that_never_listens_delays_nothing(stage: &Stage) {
     let scene = stage.open(Lie::NeverListens).await;

@@ -50,7 +50,7 @@ const RUN: Run = Run { events: 64, bytes: 128 << 10 };
 /// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or come during a
 ///    read \[`a_hint_during_a_read_is_not_lost`\]; one is enough for many pages
 ///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
-///    \[`a_bus_that_is_down_stops_nothing`\], and one that lets nobody listen
+///    \[`a_bus_that_is_down_stops_nothing`\], and one that cannot be listened to
 ///    delays nothing \[`a_bus_that_never_listens_delays_nothing`\].
 /// 3. **Appends** are told at once \[`delivery_does_not_wait_for_the_fallback`\],
 ///    also those of a caller who went away \[`a_dropped_append_is_told`\], those

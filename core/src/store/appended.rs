@@ -7,7 +7,7 @@ pub struct Appended {
     pub writes: Vec<Written>,
     /// The position of the first event.
     pub first: Position,
-    /// The token of the last event: whoever has handled it has handled this
+    /// The token of the last event: who has handled it has handled this
     /// append.
     pub cursor: Cursor,
     /// Whether it had been stored before, by an append with the same ids. The

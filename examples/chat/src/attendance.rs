@@ -89,7 +89,7 @@ impl Attendance {
                 }
                 (_, Err(error)) => {
                     let stream = event.stream();
-                    tracing::warn!(%stream, %error, "somebody who is in no room is passed over");
+                    tracing::warn!(%stream, %error, "a member who is in no room is passed over");
                 }
                 _ => {}
             }

@@ -164,7 +164,7 @@ async fn what_one_says_the_others_in_the_room_hear() {
 }
 
 /// Events that are none of the chat's: a type that it does not know, payloads
-/// that its types do not have, and somebody who is in a stream that is no room.
+/// that its types do not have, and a member in a stream that is no room.
 async fn write_what_is_not_ours(db: &std::path::Path) {
     let store = downlink_rusqlite::open(db).await.unwrap();
     let binary = ContentType::new("application/octet-stream").unwrap();

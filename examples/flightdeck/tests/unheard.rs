@@ -1,4 +1,4 @@
-//! The program, with nobody who reads what it says.
+//! The program, while its output is not read.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 

@@ -35,7 +35,7 @@ async fn main() -> Result<(), BoxError> {
                 let (cursor, stream, version) = (event.cursor(), event.stream(), event.version());
                 match event.decode::<FlightEvent>() {
                     Ok(event) => say!("{cursor} {stream} {version} {event:?}"),
-                    // Somebody else's, or of another version: the others are told all the same.
+                    // Of another program, or of another version: the others are told all the same.
                     Err(error) => say!("{cursor} {stream} {version} cannot be read: {error}"),
                 }
             }

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         while let Some(Ok(item)) = flights.next().await {
             let Item::Event(event) = item else { continue };
             let (cursor, stream) = (event.cursor(), event.stream());
-            // `println!` would panic where nobody reads, as behind `| head`.
+            // `println!` would panic where the output is not read, as behind `| head`.
             let _ = writeln!(stdout(), "{cursor} {stream} {:?}", event.decode::<FlightEvent>());
         }
     });

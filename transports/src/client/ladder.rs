@@ -82,7 +82,7 @@ impl Ladder {
     }
 
     /// How long a connection may take to become ready while there is another
-    /// carrier to fall to: 10 seconds by default, a day at most.
+    /// transport to fall to: 10 seconds by default, a day at most.
     pub fn with_ready_deadline(mut self, deadline: Duration) -> Self {
         self.ready_deadline = deadline.min(MAX_WAIT);
         self

@@ -61,7 +61,7 @@ pub struct Receipt {
     pub last: Version,
     /// The events' ids, in their order.
     pub ids: Vec<EventId>,
-    /// The token of the last event: whoever has handled it has handled this
+    /// The token of the last event: who has handled it has handled this
     /// append.
     pub cursor: Cursor,
     /// Whether it had been stored before, by an append with the same ids.
