@@ -138,27 +138,27 @@ pub trait BusFixture: Send + Sync + 'static {
     async fn open(&self, store: &Guard) -> Result<Arc<dyn Bus>>;
 }
 
-/// Makes carriers for the suite.
+/// Makes transports for the suite.
 pub trait TransportFixture: Send + Sync + 'static {
-    /// A carrier that serves on any listener of the loopback interface to
+    /// A transport that serves on any listener of the loopback interface to
     /// anybody.
     fn transport(&self) -> Arc<dyn Transport>;
 }
 
-/// Makes carriers that soon give up on who is silent: for
+/// Makes transports that soon give up on who is silent: for
 /// [`impatient_transport!`](crate::impatient_transport!).
 pub trait ImpatientFixture: Send + Sync + 'static {
-    /// A carrier that serves as that of a [`TransportFixture`] does, but gives a
+    /// A transport that serves as that of a [`TransportFixture`] does, but gives a
     /// sign of life after so much silence and lets a peer go that has read
     /// nothing for `stall`; and whose client leaves a server that gives no sign
     /// of life, within some seconds at most.
     fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport>;
 }
 
-/// Makes carriers that ask what a client may see: for
+/// Makes transports that ask what a client may see: for
 /// [`guarded_transport!`](crate::guarded_transport!).
 pub trait GuardedFixture: Send + Sync + 'static {
-    /// A carrier that serves as that of a [`TransportFixture`] does, and shows
+    /// A transport that serves as that of a [`TransportFixture`] does, and shows
     /// everybody what this says at the time of the request.
     fn transport(&self, sight: Sight) -> Arc<dyn Transport>;
 }

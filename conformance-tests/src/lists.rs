@@ -192,7 +192,7 @@ list! {
 }
 
 list! {
-    /// The laws of every carrier.
+    /// The laws of every transport.
     __transport_laws, TRANSPORT, transport:
     law delivers_the_log_in_order
     law resumes_after_a_cut_at_every_byte
@@ -207,7 +207,7 @@ list! {
 }
 
 list! {
-    /// The laws of a carrier that soon gives up on who is silent.
+    /// The laws of a transport that soon gives up on who is silent.
     __impatient_laws, IMPATIENT_TRANSPORT, transport:
     law heartbeats_move_nothing
     law a_silent_server_is_left
@@ -215,26 +215,26 @@ list! {
 }
 
 list! {
-    /// The laws of a carrier that asks what a client may see.
+    /// The laws of a transport that asks what a client may see.
     __guarded_laws, GUARDED_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
 }
 
 list! {
-    /// The laws of several carriers of one log.
-    __carriers_laws, CARRIERS, transport:
-    law all_carriers_deliver_the_same
-    property a_client_may_hop_between_carriers
+    /// The laws of several transports of one log.
+    __transports_laws, TRANSPORTS, transport:
+    law all_transports_deliver_the_same
+    property a_client_may_hop_between_transports
 }
 
 list! {
-    /// The laws of a carrier over a store whose log can be replaced under it.
+    /// The laws of a transport over a store whose log can be replaced under it.
     __replaceable_line_laws, REPLACEABLE_LINE, transport:
     law a_running_server_tells_of_a_restore
 }
 
 list! {
-    /// The laws of a carrier that speaks server-sent events as the wire contract
+    /// The laws of a transport that speaks server-sent events as the wire contract
     /// has them, on the bytes of the socket.
     __event_stream_laws, EVENT_STREAM, transport:
     law malformed_ids_are_refused
@@ -243,7 +243,7 @@ list! {
 }
 
 list! {
-    /// The laws of a carrier that speaks long-poll as the wire contract has it,
+    /// The laws of a transport that speaks long-poll as the wire contract has it,
     /// on the bytes of the socket.
     __polls_laws, POLLS, transport:
     law nothing_is_lost_between_two_polls
@@ -251,7 +251,7 @@ list! {
 }
 
 list! {
-    /// The laws of a carrier that speaks WebSocket as the wire contract has it,
+    /// The laws of a transport that speaks WebSocket as the wire contract has it,
     /// on the bytes of the socket.
     __socket_laws, SOCKET, transport:
     law messages_are_well_formed
@@ -261,7 +261,7 @@ list! {
 }
 
 list! {
-    /// The three properties that every combination of store, bus and carrier is
+    /// The three properties that every combination of store, bus and transport is
     /// run for.
     __matrix_laws, MATRIX, transport:
     law delivers_the_log_in_order
@@ -289,7 +289,7 @@ pub const ALL: &[&[&str]] = &[
     TRANSPORT,
     IMPATIENT_TRANSPORT,
     GUARDED_TRANSPORT,
-    CARRIERS,
+    TRANSPORTS,
     REPLACEABLE_LINE,
     EVENT_STREAM,
     POLLS,

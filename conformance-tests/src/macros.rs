@@ -310,135 +310,135 @@ macro_rules! __projections {
 
 /// Declares one `#[test]` for each law of [`Transport`](downlink::Transport).
 ///
-/// Takes expressions that make the fixtures of a store, a bus and the carrier.
+/// Takes expressions that make the fixtures of a store, a bus and the transport.
 #[macro_export]
 macro_rules! transport {
-    ($store:expr, $bus:expr, $carrier:expr) => {
+    ($store:expr, $bus:expr, $transport:expr) => {
         $crate::__transport_laws!(__tests!(
             $crate::transport::Line,
             real,
-            $crate::transport::Line::new($store, $bus, $carrier)
+            $crate::transport::Line::new($store, $bus, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier that soon gives up on who is
+/// Declares one `#[test]` for each law of a transport that soon gives up on who is
 /// silent.
 ///
 /// Takes expressions that make the fixture of a store and the
 /// [`ImpatientFixture`](crate::ImpatientFixture).
 #[macro_export]
 macro_rules! impatient_transport {
-    ($store:expr, $carrier:expr) => {
+    ($store:expr, $transport:expr) => {
         $crate::__impatient_laws!(__tests!(
             $crate::transport::ImpatientLine,
             real,
-            $crate::transport::ImpatientLine::new($store, $carrier)
+            $crate::transport::ImpatientLine::new($store, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier that asks what a client may
+/// Declares one `#[test]` for each law of a transport that asks what a client may
 /// see.
 ///
 /// Takes expressions that make the fixture of a store and the
 /// [`GuardedFixture`](crate::GuardedFixture).
 #[macro_export]
 macro_rules! guarded_transport {
-    ($store:expr, $carrier:expr) => {
+    ($store:expr, $transport:expr) => {
         $crate::__guarded_laws!(__tests!(
             $crate::transport::GuardedLine,
             real,
-            $crate::transport::GuardedLine::new($store, $carrier)
+            $crate::transport::GuardedLine::new($store, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of several carriers of one log: they
+/// Declares one `#[test]` for each law of several transports of one log: they
 /// deliver the same bytes, and a client may change between them.
 ///
-/// Takes expressions that make the fixture of a store and those of two carriers
+/// Takes expressions that make the fixture of a store and those of two transports
 /// or more.
 #[macro_export]
-macro_rules! carriers {
-    ($store:expr, [$($carrier:expr),+ $(,)?]) => {
-        $crate::__carriers_laws!(__tests!(
-            $crate::transport::Carriers,
+macro_rules! transports {
+    ($store:expr, [$($transport:expr),+ $(,)?]) => {
+        $crate::__transports_laws!(__tests!(
+            $crate::transport::Transports,
             real,
-            $crate::transport::Carriers::new($store, [$({
-                let carrier: ::std::sync::Arc<dyn $crate::TransportFixture> =
-                    ::std::sync::Arc::new($carrier);
-                carrier
+            $crate::transport::Transports::new($store, [$({
+                let transport: ::std::sync::Arc<dyn $crate::TransportFixture> =
+                    ::std::sync::Arc::new($transport);
+                transport
             }),+])
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier that speaks long-poll as the
+/// Declares one `#[test]` for each law of a transport that speaks long-poll as the
 /// wire contract has it. It looks at the bytes of the socket, so it holds a
 /// server in any language.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]
 macro_rules! polls {
-    ($store:expr, $bus:expr, $carrier:expr) => {
+    ($store:expr, $bus:expr, $transport:expr) => {
         $crate::__polls_laws!(__tests!(
             $crate::transport::Line,
             real,
-            $crate::transport::Line::new($store, $bus, $carrier)
+            $crate::transport::Line::new($store, $bus, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier that speaks WebSocket as the
+/// Declares one `#[test]` for each law of a transport that speaks WebSocket as the
 /// wire contract has it. It looks at the bytes of the socket, so it holds a
 /// server in any language.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]
 macro_rules! socket {
-    ($store:expr, $bus:expr, $carrier:expr) => {
+    ($store:expr, $bus:expr, $transport:expr) => {
         $crate::__socket_laws!(__tests!(
             $crate::transport::Line,
             real,
-            $crate::transport::Line::new($store, $bus, $carrier)
+            $crate::transport::Line::new($store, $bus, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier over a store whose log can
+/// Declares one `#[test]` for each law of a transport over a store whose log can
 /// be replaced under it.
 ///
 /// Takes expressions that make the [`ReplaceableFixture`](crate::ReplaceableFixture)
-/// and the fixture of the carrier.
+/// and the fixture of the transport.
 #[macro_export]
 macro_rules! replaceable_line {
-    ($store:expr, $carrier:expr) => {
+    ($store:expr, $transport:expr) => {
         $crate::__replaceable_line_laws!(__tests!(
             $crate::transport::ReplaceableLine,
             real,
-            $crate::transport::ReplaceableLine::new($store, $carrier)
+            $crate::transport::ReplaceableLine::new($store, $transport)
         ));
     };
 }
 
-/// Declares one `#[test]` for each law of a carrier that speaks server-sent
+/// Declares one `#[test]` for each law of a transport that speaks server-sent
 /// events as the wire contract has them. It looks at the bytes of the socket,
 /// so it holds a server in any language.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]
 macro_rules! event_stream {
-    ($store:expr, $bus:expr, $carrier:expr) => {
+    ($store:expr, $bus:expr, $transport:expr) => {
         $crate::__event_stream_laws!(__tests!(
             $crate::transport::Line,
             real,
-            $crate::transport::Line::new($store, $bus, $carrier)
+            $crate::transport::Line::new($store, $bus, $transport)
         ));
     };
 }
 
-/// Declares a module for every combination of stores, buses and carriers, such
+/// Declares a module for every combination of stores, buses and transports, such
 /// as `memory::local::sse`, with a `#[test]` for each of the three properties
 /// that have to hold through all of them: order, conflict, resume from any id.
 ///
@@ -446,7 +446,7 @@ macro_rules! event_stream {
 /// downlink_conformance_tests::matrix! {
 ///     stores { memory: Memory, rusqlite: Rusqlite }
 ///     buses { local: Local }
-///     carriers { sse: ServerSentEvents }
+///     transports { sse: ServerSentEvents }
 /// }
 /// ```
 ///
@@ -456,13 +456,13 @@ macro_rules! matrix {
     (
         stores { $($store:ident: $of_store:expr),+ $(,)? }
         buses $buses:tt
-        carriers $carriers:tt
+        transports $transports:tt
     ) => {
         $(
             mod $store {
                 #[allow(unused_imports)]
                 use super::*;
-                $crate::__matrix_buses! { ($of_store) $buses $carriers }
+                $crate::__matrix_buses! { ($of_store) $buses $transports }
             }
         )+
     };
@@ -471,12 +471,12 @@ macro_rules! matrix {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __matrix_buses {
-    ($store:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $carriers:tt) => {
+    ($store:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $transports:tt) => {
         $(
             mod $bus {
                 #[allow(unused_imports)]
                 use super::*;
-                $crate::__matrix_carriers! { $store ($of_bus) $carriers }
+                $crate::__matrix_transports! { $store ($of_bus) $transports }
             }
         )+
     };
@@ -484,16 +484,16 @@ macro_rules! __matrix_buses {
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __matrix_carriers {
-    ($store:tt $bus:tt { $($carrier:ident: $of_carrier:expr),+ $(,)? }) => {
+macro_rules! __matrix_transports {
+    ($store:tt $bus:tt { $($transport:ident: $of_transport:expr),+ $(,)? }) => {
         $(
-            mod $carrier {
+            mod $transport {
                 #[allow(unused_imports)]
                 use super::*;
                 $crate::__matrix_laws!(__tests!(
                     $crate::transport::Line,
                     real,
-                    $crate::transport::Line::new($store, $bus, $of_carrier)
+                    $crate::transport::Line::new($store, $bus, $of_transport)
                 ));
             }
         )+

@@ -169,7 +169,7 @@ pub fn any_filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// Some filter that is one item, as a carrier's query string can say it.
+/// Some filter that is one item, as a transport's query string can say it.
 pub fn any_item() -> impl Strategy<Value = FilterItem> {
     let patterns = || vec(any_pattern(), 0..3);
     let names = || vec(any_name(), 0..2);

@@ -1,4 +1,4 @@
-//! Every store with every bus through every carrier.
+//! Every store with every bus through every transport.
 //!
 //! `cargo test rusqlite::local::sse` runs one of them.
 
@@ -28,10 +28,10 @@ use rusqlite_fixture::Rusqlite;
 use sqlite_bus_fixture::{RusqliteBuses, SqlxBuses};
 use sqlx_fixture::Sqlx;
 use sse_fixture::ServerSentEvents;
-use websocket_fixture::WebSocketCarrier;
+use websocket_fixture::WebSocketFixture;
 
 downlink_conformance_tests::matrix! {
     stores { memory: Memory, rusqlite: Rusqlite, sqlx: Sqlx }
     buses { local: Local, rusqlite_bus: RusqliteBuses, sqlx_bus: SqlxBuses }
-    carriers { sse: ServerSentEvents, websocket: WebSocketCarrier, long_poll: Polls }
+    transports { sse: ServerSentEvents, websocket: WebSocketFixture, long_poll: Polls }
 }

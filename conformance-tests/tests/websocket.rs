@@ -13,11 +13,11 @@ use downlink_transports::WebSocket;
 use local::Local;
 use memory::Memory;
 use tuned::Tuned;
-use websocket_fixture::WebSocketCarrier;
+use websocket_fixture::WebSocketFixture;
 
 mod transport {
     use super::*;
-    downlink_conformance_tests::transport!(Memory, Local, WebSocketCarrier);
+    downlink_conformance_tests::transport!(Memory, Local, WebSocketFixture);
 }
 
 mod impatient {
@@ -32,10 +32,10 @@ mod guarded {
 
 mod bytes {
     use super::*;
-    downlink_conformance_tests::socket!(Memory, Local, WebSocketCarrier);
+    downlink_conformance_tests::socket!(Memory, Local, WebSocketFixture);
 }
 
 mod replaceable {
     use super::*;
-    downlink_conformance_tests::replaceable_line!(Memory, WebSocketCarrier);
+    downlink_conformance_tests::replaceable_line!(Memory, WebSocketFixture);
 }

@@ -11,15 +11,15 @@ use crate::{Cursor, Event, Hub, Result, Subscribe};
 
 /// Carries a hub's log over a network, both ends of it.
 ///
-/// This is the contract of a carrier: what the conformance suite and carriers
-/// of other people use. Applications serve all carriers by one router instead,
+/// This is the contract of a transport: what the conformance suite and transports
+/// of other people use. Applications serve all transports by one router instead,
 /// which `serve` wraps.
 ///
 /// # Contract
 ///
 /// The names in brackets are laws of the conformance suite.
 ///
-/// 1. **The same sequence.** For the same log, cursor and filter every carrier
+/// 1. **The same sequence.** For the same log, cursor and filter every transport
 ///    delivers the same events, cursors and envelope bytes
 ///    \[`delivers_the_log_in_order`\].
 /// 2. **Exact resume.** A client that was cut off after any byte and resumes
@@ -53,14 +53,14 @@ use crate::{Cursor, Event, Hub, Result, Subscribe};
 ///     \[`a_client_that_goes_away_leaves_nothing`\].
 /// 14. **Proxies** that hold bytes back delay, and lose nothing
 ///     \[`a_proxy_that_holds_bytes_back_only_delays`\].
-/// 15. **Carriers are one:** they deliver the same bytes
-///     \[`all_carriers_deliver_the_same`\], and a client may change from one to
-///     another with its cursor \[`a_client_may_hop_between_carriers`\].
+/// 15. **Transports are one:** they deliver the same bytes
+///     \[`all_transports_deliver_the_same`\], and a client may change from one to
+///     another with its cursor \[`a_client_may_hop_between_transports`\].
 /// 16. **Rights** that shrank hide in a replay what they hide live
 ///     \[`a_replay_hides_what_live_hides`\].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// The carrier's name, as in `sse`.
+    /// The transport's name, as in `sse`.
     fn name(&self) -> &'static str;
 
     /// Serves the hub's log on this listener until `shutdown`, and then lets

@@ -1,4 +1,4 @@
-//! Measures how soon a server ends with many clients of all carriers open, and
+//! Measures how soon a server ends with many clients of all transports open, and
 //! proves that each of them goes on in the next process without a gap.
 //!
 //! ```console
@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use downlink::{After, Endpoint, Frame, Subscribe};
-use downlink_transports::client::{Carrier, Client};
+use downlink_transports::client::{Client, TransportKind};
 use futures::StreamExt;
 use support::{Arguments, Result, Server, raise_files};
 use tokio::task::JoinSet;
 
-const CARRIERS: [Carrier; 3] = [Carrier::Sse, Carrier::WebSocket, Carrier::LongPoll];
+const TRANSPORTS: [TransportKind; 3] =
+    [TransportKind::Sse, TransportKind::WebSocket, TransportKind::LongPoll];
 
 /// Events that are appended by each of two processes, before and during the
 /// drain of the first.
@@ -46,9 +47,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let (ready, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut clients = JoinSet::new();
     for n in 0..count {
-        let carrier = CARRIERS[n % CARRIERS.len()];
+        let transport = TRANSPORTS[n % TRANSPORTS.len()];
         let client =
-            Client::new(Endpoint::new(format!("http://{authority}"))).with_carrier(carrier);
+            Client::new(Endpoint::new(format!("http://{authority}"))).with_transport(transport);
         clients.spawn(follow(client, Arc::clone(&ready), Arc::clone(&seen)));
     }
     until("every client to be live", || ready.load(Ordering::Relaxed) == count).await?;
@@ -56,7 +57,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         server.append(&leg.to_string())?;
     }
     let (time, status) = server.interrupt()?;
-    println!("{count} clients of three carriers: from SIGINT to the end {time:.2?} ({status})");
+    println!("{count} clients of three transports: from SIGINT to the end {time:.2?} ({status})");
     println!("  events that they had by then: {}", seen.load(Ordering::Relaxed));
 
     let began = Instant::now();

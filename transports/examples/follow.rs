@@ -1,4 +1,4 @@
-//! Follows a feed by whatever carrier comes through.
+//! Follows a feed by whatever transport comes through.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example follow -- http://127.0.0.1:3000/api
@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 async fn main() -> Result<()> {
     let base = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:3000".to_owned());
     // ANCHOR: follow
-    let client = Client::new(Endpoint::new(base)).with_carrier(Ladder::best());
+    let client = Client::new(Endpoint::new(base)).with_transport(Ladder::best());
     let departures = FilterItem::new().with_type("FlightDeparted")?;
     let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use downlink::{After, Cursor, Endpoint, Expected, Frame, Hub, NewEvent, Subscribe, Transport};
 use downlink_transports::LongPoll;
-use downlink_transports::client::{Carrier, Client};
+use downlink_transports::client::{Client, TransportKind};
 use downlink_transports::feed::Feed;
 use downlink_transports::serve::Server;
 use futures::{FutureExt, StreamExt};
@@ -74,7 +74,7 @@ async fn whoever_leaves_a_poll_takes_everything_along() {
         drop(polls);
         served.waiting(0).await;
     }
-    let client = Client::new(served.endpoint()).with_carrier(Carrier::LongPoll);
+    let client = Client::new(served.endpoint()).with_transport(TransportKind::LongPoll);
     let mut frames = client.connect(Subscribe::new()).await.unwrap();
     while !matches!(soon("live", frames.next()).await, Some(Ok(Frame::Live { .. }))) {}
     assert!(frames.next().now_or_never().is_none());
@@ -104,7 +104,8 @@ async fn polls_are_the_frames_of_a_stream() {
     let hub = hub().await;
     let head = put(&hub, 5).await;
     let served = serve(&hub).await;
-    let client = Client::new(served.endpoint()).with_carrier(Carrier::LongPoll).with_page(2);
+    let client =
+        Client::new(served.endpoint()).with_transport(TransportKind::LongPoll).with_page(2);
     let mut frames = client.connect(Subscribe::new()).await.unwrap();
     let mut next = async || soon("a frame", frames.next()).await.unwrap().unwrap();
     let ready = Frame::Ready { cursor: Cursor::START, head, heartbeat: None };
@@ -164,7 +165,7 @@ async fn a_server_that_closes_after_each_answer_is_followed_all_the_same() {
         }
     });
     let client = Client::new(Endpoint::new(format!("http://{address}/api")))
-        .with_carrier(Carrier::LongPoll)
+        .with_transport(TransportKind::LongPoll)
         .with_page(1)
         .with_reconnect(Duration::from_mins(5)..=Duration::from_mins(5));
     let mut follow = client.follow(Subscribe::new()).unwrap();

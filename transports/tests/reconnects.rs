@@ -1,5 +1,5 @@
 //! The client without sockets, on a clock that jumps: how often it asks, and
-//! which carrier it takes.
+//! which transport it takes.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 use std::io;
@@ -12,7 +12,7 @@ use downlink::{
     Cursor, Endpoint, Error, ErrorKind, Event, Expected, Frame, Hub, LocalBus, MemoryStore,
     NewEvent, Subscribe,
 };
-use downlink_transports::client::{Carrier, Client, Connector, Follow, Ladder, Wire};
+use downlink_transports::client::{Client, Connector, Follow, Ladder, TransportKind, Wire};
 use downlink_transports::feed::Feed;
 use downlink_transports::wire::{Control, sse_block};
 use futures::StreamExt;
@@ -121,8 +121,9 @@ fn envelope() -> String {
 }
 
 /// How often a follower asks in ten minutes, and with what it ended.
-async fn ten_minutes(script: Scripted, carrier: impl Into<Ladder>) -> (usize, Option<ErrorKind>) {
-    let mut follow = client(script.clone()).with_carrier(carrier).follow(Subscribe::new()).unwrap();
+async fn ten_minutes(script: Scripted, transport: impl Into<Ladder>) -> (usize, Option<ErrorKind>) {
+    let mut follow =
+        client(script.clone()).with_transport(transport).follow(Subscribe::new()).unwrap();
     let ended = timeout(10 * MINUTE, async {
         loop {
             match follow.next().await {
@@ -212,7 +213,7 @@ fn pages() -> Vec<(&'static str, Scripted)> {
 #[tokio::test(start_paused = true)]
 async fn no_answer_that_passes_makes_a_stream_loop_hot() {
     for (what, script) in passing() {
-        let (requests, ended) = ten_minutes(script, Carrier::Sse).await;
+        let (requests, ended) = ten_minutes(script, TransportKind::Sse).await;
         assert_eq!(ended, None, "{what}");
         assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
     }
@@ -220,28 +221,29 @@ async fn no_answer_that_passes_makes_a_stream_loop_hot() {
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_that_stays_is_asked_for_twice() {
-    for carrier in [Carrier::Sse, Carrier::LongPoll] {
+    for transport in [TransportKind::Sse, TransportKind::LongPoll] {
         for (what, script) in for_good() {
-            let (requests, ended) = ten_minutes(script, carrier).await;
-            assert!(ended.is_some() && requests == 1, "{requests} requests by {carrier}: {what}");
+            let (requests, ended) = ten_minutes(script, transport).await;
+            assert!(ended.is_some() && requests == 1, "{requests} requests by {transport}: {what}");
         }
     }
-    let (requests, ended) = ten_minutes(script(stream("data: {}\n\n"), true), Carrier::Sse).await;
+    let (requests, ended) =
+        ten_minutes(script(stream("data: {}\n\n"), true), TransportKind::Sse).await;
     assert_eq!((requests, ended), (1, Some(ErrorKind::Corrupt)));
     let garbage = script(json("200 OK", "{\"events\":[]}"), false);
-    let (requests, ended) = ten_minutes(garbage, Carrier::LongPoll).await;
+    let (requests, ended) = ten_minutes(garbage, TransportKind::LongPoll).await;
     assert_eq!((requests, ended), (1, Some(ErrorKind::Corrupt)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_makes_polls_loop_hot() {
     for (what, script) in pages() {
-        let (requests, ended) = ten_minutes(script, Carrier::LongPoll).await;
+        let (requests, ended) = ten_minutes(script, TransportKind::LongPoll).await;
         assert_eq!(ended, None, "{what}");
         assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
     }
     for (what, script) in passing() {
-        let (requests, ended) = ten_minutes(script, Carrier::LongPoll).await;
+        let (requests, ended) = ten_minutes(script, TransportKind::LongPoll).await;
         // What is a stream is no page, for good.
         assert!(ended.is_none_or(|_| requests == 1), "{requests} requests: {what}");
         assert!(requests <= 610, "{requests} requests in ten minutes: {what}");
@@ -340,7 +342,7 @@ async fn hub() -> Hub {
 }
 
 fn ladder() -> Ladder {
-    Ladder::from(Carrier::Sse).or(Carrier::LongPoll)
+    Ladder::from(TransportKind::Sse).or(TransportKind::LongPoll)
 }
 
 async fn put(hub: &Hub, count: usize) {
@@ -366,7 +368,8 @@ async fn a_ladder_falls_where_streams_are_held_back_and_climbs_when_they_are_not
     let hub = hub().await;
     put(&hub, 10).await;
     let proxy = Proxy::new(&hub, true);
-    let mut follow = client(proxy.clone()).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+    let mut follow =
+        client(proxy.clone()).with_transport(ladder()).follow(Subscribe::new()).unwrap();
     let mut last = 0;
     take(&mut follow, &mut last, 10).await;
     assert_eq!(proxy.asked()[..3], ["sse", "sse", "poll"], "it fell after two tries");
@@ -401,7 +404,7 @@ async fn a_proxy_that_strips_upgrade_costs_one_try() {
     let hub = hub().await;
     put(&hub, 3).await;
     let proxy = Proxy::new(&hub, false);
-    let client = client(proxy.clone()).with_carrier(Ladder::best());
+    let client = client(proxy.clone()).with_transport(Ladder::best());
     let mut follow = client.follow(Subscribe::new()).unwrap();
     take(&mut follow, &mut 0, 3).await;
     assert_eq!(proxy.asked(), ["socket", "sse"]);
@@ -424,23 +427,23 @@ async fn a_server_that_is_away_or_refuses_by_itself_is_no_reason_to_fall() {
     put(&hub, 1).await;
     let proxy = Proxy::new(&hub, false);
     let away = Away(AtomicUsize::new(0), proxy.clone());
-    let mut follow = client(away).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+    let mut follow = client(away).with_transport(ladder()).follow(Subscribe::new()).unwrap();
     take(&mut follow, &mut 0, 1).await;
     assert_eq!(proxy.asked(), ["sse"]);
 
     let draining = script(problem("503 No", "draining"), true);
     let mut follow =
-        client(draining.clone()).with_carrier(ladder()).follow(Subscribe::new()).unwrap();
+        client(draining.clone()).with_transport(ladder()).follow(Subscribe::new()).unwrap();
     assert!(timeout(10 * MINUTE, follow.next()).await.is_err());
     assert!(draining.requests.load(Ordering::SeqCst) > 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cursor_is_that_of_what_was_handed_out_on_every_carrier() {
+async fn the_cursor_is_that_of_what_was_handed_out_on_every_transport() {
     let hub = hub().await;
     put(&hub, 30).await;
-    for carrier in [Carrier::Sse, Carrier::LongPoll] {
-        let client = client(Proxy::new(&hub, false)).with_carrier(carrier).with_page(7);
+    for transport in [TransportKind::Sse, TransportKind::LongPoll] {
+        let client = client(Proxy::new(&hub, false)).with_transport(transport).with_page(7);
         let mut follow = client.follow(Subscribe::new()).unwrap();
         assert_eq!(follow.cursor(), None);
         for _ in 0..35 {

@@ -1,4 +1,4 @@
-//! Both ends of the carrier: the feed under the server, and the client.
+//! Both ends of the transport: the feed under the server, and the client.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -66,7 +66,7 @@ fn expected(legs: std::ops::Range<u32>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_carrier_carries_both_ways() {
+async fn the_transport_carries_both_ways() {
     let hub = downlink::memory::hub().await.unwrap();
     for leg in 0..3 {
         append(&hub, leg).await;

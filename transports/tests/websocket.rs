@@ -11,7 +11,7 @@ use downlink::{
     Hub, NewEvent, Subscribe, Transport, Version,
 };
 use downlink_transports::WebSocket;
-use downlink_transports::client::{Carrier, Channel, Client, Socket};
+use downlink_transports::client::{Channel, Client, Socket, TransportKind};
 use downlink_transports::feed::Feed;
 use downlink_transports::serve::Server;
 use futures::StreamExt;
@@ -38,7 +38,7 @@ impl Running {
 
     fn client(&self) -> Client {
         let endpoint = Endpoint::new(format!("http://{}", self.address));
-        Client::new(endpoint).with_carrier(Carrier::WebSocket)
+        Client::new(endpoint).with_transport(TransportKind::WebSocket)
     }
 
     async fn socket(&self) -> Socket {
@@ -79,7 +79,7 @@ async fn until_live(channel: &mut Channel) -> usize {
 }
 
 #[tokio::test]
-async fn the_carrier_carries_both_ways() {
+async fn the_transport_carries_both_ways() {
     let hub = downlink::memory::hub().await.unwrap();
     let event = || NewEvent::with_json("FlightDeparted", "{}").unwrap();
     hub.append("flight-UA1545", Expected::Any, [event(), event()]).await.unwrap();
@@ -397,7 +397,7 @@ async fn a_silent_server_is_left_after_two_heartbeats() {
         let _ = tokio::join!(forth, back);
     });
     let client = Client::new(Endpoint::new(format!("http://{address}")));
-    let client = client.with_carrier(Carrier::WebSocket);
+    let client = client.with_transport(TransportKind::WebSocket);
     let mut frames = client.connect(Subscribe::new()).await.unwrap();
     let error = loop {
         match soon("an error", frames.next()).await.unwrap() {

@@ -3,7 +3,7 @@
 //!
 //! It looks at answers and at the bytes of streams, and knows nothing of what
 //! is behind them. What it cannot see (who lets go of whom and when, what a
-//! crash leaves) is in the laws of carriers, [`lists::TRANSPORT`](crate::lists::TRANSPORT).
+//! crash leaves) is in the laws of transports, [`lists::TRANSPORT`](crate::lists::TRANSPORT).
 //!
 //! If the server takes appends, it writes events of its own, to streams with a
 //! prefix of this run; otherwise it looks at what is there, and leaves the rest

@@ -73,7 +73,7 @@ async fn cut_at_every_byte(line: &Line, history: &[Append]) -> (usize, usize) {
 struct Places {
     /// Where clients would resume.
     cursors: HashSet<Cursor>,
-    /// How many frames they had: fewer where a carrier puts several events into
+    /// How many frames they had: fewer where a transport puts several events into
     /// one message.
     amounts: HashSet<usize>,
 }
@@ -82,7 +82,7 @@ struct Places {
 /// they took.
 async fn whole_session(served: &Served) -> (Vec<Frame>, usize) {
     let proxy = CuttingProxy::start(served.address).await.expect("a proxy");
-    let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
+    let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection through a proxy");
     client.until_live().await;
     (client.seen, proxy.passed())
@@ -97,7 +97,7 @@ async fn cut_and_resume(
 ) {
     let mut frames = Vec::new();
     // A cut within the head of the answer is no connection at all.
-    if let Ok(mut client) = connect(&served.carrier, proxy.address(), Subscribe::new()).await {
+    if let Ok(mut client) = connect(&served.transport, proxy.address(), Subscribe::new()).await {
         client.until_cut(whole.len()).await;
         frames = client.seen;
     }

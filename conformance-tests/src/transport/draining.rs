@@ -14,7 +14,7 @@ pub async fn a_drain_ends_every_stream_between_two_frames(line: &Line) {
     let mut served = line.open(&history).await;
     let mut clients = Vec::new();
     for taken in [0, 1, 2, 7, 50, usize::MAX] {
-        let client = connect(&served.carrier, served.address, Subscribe::new()).await;
+        let client = connect(&served.transport, served.address, Subscribe::new()).await;
         let mut client = client.expect("a connection");
         while client.seen.len() < taken && !matches!(client.seen.last(), Some(Frame::Live { .. })) {
             client.next("the log was not delivered").await;

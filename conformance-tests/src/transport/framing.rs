@@ -6,7 +6,7 @@ use super::Line;
 use super::line::{expect_same, one_line};
 use crate::sample::{append, event, of_an_older_release};
 
-/// **Law T1,** of one carrier. A client gets every event of the log, in order,
+/// **Law T1,** of one transport. A client gets every event of the log, in order,
 /// with the cursors and the content that the store has, and another client
 /// gets the same bytes.
 pub async fn delivers_the_log_in_order(line: &Line) {

@@ -8,10 +8,10 @@ use super::line::{Served, expect_same};
 use crate::sample::{event, of_type};
 use crate::{GuardedFixture, Sight, StoreFixture};
 
-/// A store, and a carrier that asks what a client may see.
+/// A store, and a transport that asks what a client may see.
 pub struct GuardedLine {
     store: Arc<dyn StoreFixture>,
-    carrier: Arc<dyn GuardedFixture>,
+    transport: Arc<dyn GuardedFixture>,
 }
 
 impl fmt::Debug for GuardedLine {
@@ -21,10 +21,10 @@ impl fmt::Debug for GuardedLine {
 }
 
 impl GuardedLine {
-    /// Serves this store by this carrier.
+    /// Serves this store by this transport.
     #[must_use]
-    pub fn new(store: impl StoreFixture, carrier: impl GuardedFixture) -> Self {
-        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    pub fn new(store: impl StoreFixture, transport: impl GuardedFixture) -> Self {
+        Self { store: Arc::new(store), transport: Arc::new(transport) }
     }
 
     async fn open(&self, sight: &Sight) -> Served {
@@ -33,7 +33,7 @@ impl GuardedLine {
         // Few in memory, so that a replay reads the store.
         let hub = hub.fallback(Duration::from_millis(20)).ring(4, usize::MAX).start();
         let hub = hub.await.expect("a hub");
-        Served::begin(hub, self.carrier.transport(sight.clone()), Arc::new(guard)).await
+        Served::begin(hub, self.transport.transport(sight.clone()), Arc::new(guard)).await
     }
 }
 

@@ -14,32 +14,34 @@ use super::line::{Served, connect, expect_same};
 use crate::sample::{any_appends, any_item, of_type};
 use crate::{Guard, Run, StoreFixture, TransportFixture};
 
-/// A store, and several carriers that serve it.
-pub struct Carriers {
+/// A store, and several transports that serve it.
+pub struct Transports {
     store: Arc<dyn StoreFixture>,
-    carriers: Vec<Arc<dyn TransportFixture>>,
+    transports: Vec<Arc<dyn TransportFixture>>,
 }
 
-impl fmt::Debug for Carriers {
+impl fmt::Debug for Transports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carriers").field("carriers", &self.carriers.len()).finish_non_exhaustive()
+        f.debug_struct("Transports")
+            .field("transports", &self.transports.len())
+            .finish_non_exhaustive()
     }
 }
 
-impl Carriers {
-    /// Serves this store by these carriers, of which there have to be two at
+impl Transports {
+    /// Serves this store by these transports, of which there have to be two at
     /// least.
     #[must_use]
     pub fn new(
         store: impl StoreFixture,
-        carriers: impl IntoIterator<Item = Arc<dyn TransportFixture>>,
+        transports: impl IntoIterator<Item = Arc<dyn TransportFixture>>,
     ) -> Self {
-        Self { store: Arc::new(store), carriers: carriers.into_iter().collect() }
+        Self { store: Arc::new(store), transports: transports.into_iter().collect() }
     }
 
-    /// One hub, and a server of it for each carrier.
+    /// One hub, and a server of it for each transport.
     async fn open(&self, history: &[Append]) -> Vec<Served> {
-        assert!(self.carriers.len() > 1, "there are not two carriers to compare");
+        assert!(self.transports.len() > 1, "there are not two transports to compare");
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let guard: Arc<Guard> = Arc::new(guard);
         let hub = Hub::builder_of(store, Arc::new(LocalBus::new()))
@@ -52,19 +54,19 @@ impl Carriers {
             hub.append_all(append.clone()).await.expect("an append");
         }
         let mut served = Vec::new();
-        for carrier in &self.carriers {
-            let transport = carrier.transport();
+        for transport in &self.transports {
+            let transport = transport.transport();
             served.push(Served::begin(hub.clone(), transport, Arc::clone(&guard)).await);
         }
         served
     }
 }
 
-/// **Law T1,** of all carriers. For the same log, cursor and filter they deliver
+/// **Law T1,** of all transports. For the same log, cursor and filter they deliver
 /// the same events with the same cursors and the same bytes, in a replay and
 /// live.
-pub async fn all_carriers_deliver_the_same(carriers: &Carriers) {
-    let served = carriers.open(&forgeries()).await;
+pub async fn all_transports_deliver_the_same(transports: &Transports) {
+    let served = transports.open(&forgeries()).await;
     let log = served[0].log().await;
     for filter in [Filter::everything(), of_type("error"), of_type("Never")] {
         for place in [Cursor::START, log[log.len() / 2].cursor(), log[log.len() - 1].cursor()] {
@@ -72,7 +74,7 @@ pub async fn all_carriers_deliver_the_same(carriers: &Carriers) {
             for served in &served {
                 let mut client = served.follow(place, filter.clone()).await;
                 client.until_live().await;
-                clients.push((served.carrier.name(), client));
+                clients.push((served.transport.name(), client));
             }
             for append in forgeries().into_iter().step_by(5) {
                 served[0].append(append).await;
@@ -122,18 +124,18 @@ struct Journey {
     hops: Vec<Hop>,
 }
 
-/// One connection: by which carrier, how many frames are taken, and how much is
+/// One connection: by which transport, how many frames are taken, and how much is
 /// appended before the next.
 #[derive(Clone, Debug)]
 struct Hop {
-    carrier: prop::sample::Index,
+    transport: prop::sample::Index,
     frames: usize,
     appends: usize,
 }
 
 fn any_journey() -> impl Strategy<Value = Journey> {
     let hop = (any::<prop::sample::Index>(), 1..12_usize, 0..4_usize)
-        .prop_map(|(carrier, frames, appends)| Hop { carrier, frames, appends });
+        .prop_map(|(transport, frames, appends)| Hop { transport, frames, appends });
     let filter = prop_oneof![Just(FilterItem::new()), any_item()];
     (any_appends(1..8), filter, vec(hop, 2..8)).prop_map(|(history, filter, hops)| Journey {
         history,
@@ -142,24 +144,24 @@ fn any_journey() -> impl Strategy<Value = Journey> {
     })
 }
 
-/// **Law T13.** A client may change from any carrier to any other after any
+/// **Law T13.** A client may change from any transport to any other after any
 /// frame, with the cursor that it has: it gets every event once, in order.
-pub fn a_client_may_hop_between_carriers(run: &Run, carriers: &Carriers) {
+pub fn a_client_may_hop_between_transports(run: &Run, transports: &Transports) {
     run.cases(24, any_journey(), async |Journey { history, filter, hops }| {
-        let served = carriers.open(&history).await;
+        let served = transports.open(&history).await;
         let filter = Filter::from(filter);
         let (mut cursor, mut delivered) = (Cursor::START, Vec::<Event>::new());
         let mut way = Vec::new();
-        let last = Hop { carrier: hops[0].carrier, frames: usize::MAX, appends: 0 };
+        let last = Hop { transport: hops[0].transport, frames: usize::MAX, appends: 0 };
         for hop in hops.iter().chain([&last]) {
-            let served = hop.carrier.get(&served);
-            way.push(format!("{} for {} frames", served.carrier.name(), hop.frames));
+            let served = hop.transport.get(&served);
+            way.push(format!("{} for {} frames", served.transport.name(), hop.frames));
             let subscribe = Subscribe::new().after(cursor).filter(filter.clone());
-            let client = connect(&served.carrier, served.address, subscribe).await;
+            let client = connect(&served.transport, served.address, subscribe).await;
             let mut client = client.unwrap_or_else(|error| {
                 panic!(
-                    "{} refused a cursor of another carrier: {error}; {way:?}",
-                    served.carrier.name()
+                    "{} refused a cursor of another transport: {error}; {way:?}",
+                    served.transport.name()
                 )
             });
             while client.seen.len() < hop.frames

@@ -10,7 +10,7 @@ use crate::faults::{FaultyStore, HoldingProxy, Lie, LyingBus};
 use crate::subscription::Tuning;
 use crate::{Guard, ImpatientFixture, StoreFixture, sample, tasks};
 
-/// How often the carrier says that it lives, where that is looked at. Not less,
+/// How often the transport says that it lives, where that is looked at. Not less,
 /// so that nobody is taken for silent who only waits for a processor.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -23,10 +23,10 @@ const STALL: Duration = Duration::from_secs(2);
 /// The events that a hub keeps in memory here.
 const RING: usize = 8;
 
-/// A store, and a carrier that soon gives up on who is silent.
+/// A store, and a transport that soon gives up on who is silent.
 pub struct ImpatientLine {
     store: Arc<dyn StoreFixture>,
-    carrier: Arc<dyn ImpatientFixture>,
+    transport: Arc<dyn ImpatientFixture>,
 }
 
 impl fmt::Debug for ImpatientLine {
@@ -36,10 +36,10 @@ impl fmt::Debug for ImpatientLine {
 }
 
 impl ImpatientLine {
-    /// Serves this store by this carrier.
+    /// Serves this store by this transport.
     #[must_use]
-    pub fn new(store: impl StoreFixture, carrier: impl ImpatientFixture) -> Self {
-        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    pub fn new(store: impl StoreFixture, transport: impl ImpatientFixture) -> Self {
+        Self { store: Arc::new(store), transport: Arc::new(transport) }
     }
 
     async fn open(&self, heartbeat: Duration) -> (FaultyStore, Served) {
@@ -62,7 +62,7 @@ impl ImpatientLine {
     async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> Served {
         // Nothing is kept for others, so that what is held is held for somebody.
         let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
-        Served::begin(hub, self.carrier.transport(heartbeat, STALL), guard).await
+        Served::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
     served.delay(3).await;
     let lagging = line.lagging(&store).await;
     let proxy = HoldingProxy::start(lagging.address).await.expect("a proxy");
-    let client = connect(&lagging.carrier, proxy.address(), Subscribe::new()).await;
+    let client = connect(&lagging.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection");
     client.until_live().await;
     served.delay(5).await;
@@ -102,7 +102,7 @@ pub async fn a_silent_server_is_left(line: &ImpatientLine) {
     let (_, served) = line.open(HEARTBEAT).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
-    let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
+    let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection");
     client.until_live().await;
     proxy.hold();

@@ -12,7 +12,7 @@ pub async fn a_client_that_goes_away_leaves_nothing(line: &Line) {
     for _ in 0..3 {
         let mut clients = Vec::new();
         for number in 0..8 {
-            let client = connect(&served.carrier, served.address, Subscribe::new()).await;
+            let client = connect(&served.transport, served.address, Subscribe::new()).await;
             let mut client = client.expect("a connection");
             if number % 2 == 0 {
                 client.until_live().await;

@@ -18,11 +18,11 @@ use crate::faults::{FaultyStore, Lie, LyingBus};
 use crate::subscription::Tuning;
 use crate::{BusFixture, Guard, StoreFixture, TransportFixture, sample, tasks};
 
-/// A store, a bus and a carrier.
+/// A store, a bus and a transport.
 pub struct Line {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
-    carrier: Arc<dyn TransportFixture>,
+    transport: Arc<dyn TransportFixture>,
 }
 
 impl fmt::Debug for Line {
@@ -32,14 +32,14 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
-    /// Serves this store and this bus by this carrier.
+    /// Serves this store and this bus by this transport.
     #[must_use]
     pub fn new(
         store: impl StoreFixture,
         bus: impl BusFixture,
-        carrier: impl TransportFixture,
+        transport: impl TransportFixture,
     ) -> Self {
-        Self { store: Arc::new(store), bus: Arc::new(bus), carrier: Arc::new(carrier) }
+        Self { store: Arc::new(store), bus: Arc::new(bus), transport: Arc::new(transport) }
     }
 
     /// A fresh store with these events, served with a small ring.
@@ -89,7 +89,7 @@ impl Line {
             .page(8, 64 << 10)
             .checkpoint(5, Tuning::NEVER);
         let hub = hub.start().await.expect("a hub");
-        Served::begin(hub, self.carrier.transport(), guard).await
+        Served::begin(hub, self.transport.transport(), guard).await
     }
 }
 
@@ -97,7 +97,7 @@ impl Line {
 pub(super) struct Served {
     pub(super) hub: Hub,
     pub(super) store: Arc<dyn EventStore>,
-    pub(super) carrier: Arc<dyn Transport>,
+    pub(super) transport: Arc<dyn Transport>,
     pub(super) address: SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<Result<()>>,
@@ -112,17 +112,17 @@ impl Drop for Served {
 }
 
 impl Served {
-    /// Serves this hub by this carrier.
-    pub(super) async fn begin(hub: Hub, carrier: Arc<dyn Transport>, guard: Arc<Guard>) -> Self {
+    /// Serves this hub by this transport.
+    pub(super) async fn begin(hub: Hub, transport: Arc<dyn Transport>, guard: Arc<Guard>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let serving = {
-            let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
-            tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
+            let (transport, hub, stop) = (Arc::clone(&transport), hub.clone(), stop.clone());
+            tokio::spawn(async move { transport.serve(hub, listener, stop).await })
         };
         let store = Arc::clone(hub.store());
-        Self { hub, store, carrier, address, stop, serving, guard }
+        Self { hub, store, transport, address, stop, serving, guard }
     }
 
     /// Asks the server to end.
@@ -164,7 +164,7 @@ impl Served {
     /// One connection, from after this cursor.
     pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> Wire {
         let subscribe = Subscribe::new().after(after).filter(filter);
-        let connected = connect(&self.carrier, self.address, subscribe).await;
+        let connected = connect(&self.transport, self.address, subscribe).await;
         connected.unwrap_or_else(|error| {
             panic!("a client that resumes at {after}, which is of this log, was refused: {error}")
         })
@@ -173,12 +173,12 @@ impl Served {
 
 /// Opens one connection to whoever serves at this address.
 pub(super) async fn connect(
-    carrier: &Arc<dyn Transport>,
+    transport: &Arc<dyn Transport>,
     address: SocketAddr,
     subscribe: Subscribe,
 ) -> Result<Wire> {
     let endpoint = Endpoint::new(format!("http://{address}"));
-    let connecting = carrier.connect(&endpoint, subscribe);
+    let connecting = transport.connect(&endpoint, subscribe);
     let frames = tasks::soon("connecting takes for ever", connecting).await?;
     Ok(Wire { frames, seen: Vec::new() })
 }

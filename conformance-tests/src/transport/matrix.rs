@@ -8,7 +8,7 @@ use super::line::expect_same;
 use crate::sample::append;
 use crate::tasks;
 
-/// **Law A4,** seen through a carrier. Of racing appends that expect the same
+/// **Law A4,** seen through a transport. Of racing appends that expect the same
 /// version exactly one succeeds, and clients get the events of the winners, in
 /// order, and nothing of the losers.
 pub async fn one_writer_wins_and_is_seen(line: &Line) {

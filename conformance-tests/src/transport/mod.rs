@@ -25,7 +25,9 @@ pub use event_stream::{
 };
 pub use framing::{delivers_the_log_in_order, frames_come_in_order, no_payload_forges_a_frame};
 pub use guarded::{GuardedLine, a_replay_hides_what_live_hides};
-pub use hopping::{Carriers, a_client_may_hop_between_carriers, all_carriers_deliver_the_same};
+pub use hopping::{
+    Transports, a_client_may_hop_between_transports, all_transports_deliver_the_same,
+};
 pub use impatient::{
     ImpatientLine, a_client_that_never_reads_is_let_go, a_silent_server_is_left,
     heartbeats_move_nothing,

@@ -27,7 +27,7 @@ pub async fn a_proxy_that_holds_bytes_back_only_delays(line: &Line) {
     let served = line.open(&[]).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
-    let client = connect(&served.carrier, proxy.address(), Subscribe::new()).await;
+    let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection through a proxy");
     client.until_live().await;
 
@@ -43,7 +43,7 @@ pub async fn a_proxy_that_holds_bytes_back_only_delays(line: &Line) {
     let cursor = client.cursor().expect("a cursor");
     expect_whole(&served, &client.seen, cursor, "behind a proxy that held everything back").await;
 
-    let client = connect(&served.carrier, proxy.address(), Subscribe::new().after(cursor)).await;
+    let client = connect(&served.transport, proxy.address(), Subscribe::new().after(cursor)).await;
     let mut client = client.expect("a connection through a proxy");
     client.until_live().await;
     proxy.hold();

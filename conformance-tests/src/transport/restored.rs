@@ -10,10 +10,10 @@ use super::line::connect;
 use crate::sample::append;
 use crate::{ReplaceableFixture, TransportFixture};
 
-/// A store whose log can be replaced under it, and a carrier.
+/// A store whose log can be replaced under it, and a transport.
 pub struct ReplaceableLine {
     store: Arc<dyn ReplaceableFixture>,
-    carrier: Arc<dyn TransportFixture>,
+    transport: Arc<dyn TransportFixture>,
 }
 
 impl fmt::Debug for ReplaceableLine {
@@ -23,10 +23,10 @@ impl fmt::Debug for ReplaceableLine {
 }
 
 impl ReplaceableLine {
-    /// Serves this store by this carrier.
+    /// Serves this store by this transport.
     #[must_use]
-    pub fn new(store: impl ReplaceableFixture, carrier: impl TransportFixture) -> Self {
-        Self { store: Arc::new(store), carrier: Arc::new(carrier) }
+    pub fn new(store: impl ReplaceableFixture, transport: impl TransportFixture) -> Self {
+        Self { store: Arc::new(store), transport: Arc::new(transport) }
     }
 }
 
@@ -41,15 +41,15 @@ pub async fn a_running_server_tells_of_a_restore(line: &ReplaceableLine) {
     let hub = hub.await.expect("a hub");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let (carrier, stop) = (line.carrier.transport(), CancellationToken::new());
+    let (transport, stop) = (line.transport.transport(), CancellationToken::new());
     let serving = {
-        let (carrier, hub, stop) = (Arc::clone(&carrier), hub.clone(), stop.clone());
-        tokio::spawn(async move { carrier.serve(hub, listener, stop).await })
+        let (transport, hub, stop) = (Arc::clone(&transport), hub.clone(), stop.clone());
+        tokio::spawn(async move { transport.serve(hub, listener, stop).await })
     };
     hub.append_all(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
     backups.back_up().await.expect("a copy");
     hub.append_all(append("flight-UA1545", Expected::Exists, 4)).await.expect("an append");
-    let mut client = connect(&carrier, address, Subscribe::new()).await.expect("a connection");
+    let mut client = connect(&transport, address, Subscribe::new()).await.expect("a connection");
     client.until(7, "the log was not delivered").await;
     backups.restore().await.expect("the copy in place");
     client.until_the_end().await;
@@ -60,12 +60,12 @@ pub async fn a_running_server_tells_of_a_restore(line: &ReplaceableLine) {
         client.seen.last()
     );
     let old = client.cursor().expect("a cursor");
-    let refused = connect(&carrier, address, Subscribe::new().after(old)).await.err();
+    let refused = connect(&transport, address, Subscribe::new().after(old)).await.err();
     assert!(
         refused.is_some_and(|error| error.is_other_history()),
         "a cursor of events that are gone was served"
     );
-    let now = connect(&carrier, address, Subscribe::new().after(Cursor::START)).await;
+    let now = connect(&transport, address, Subscribe::new().after(Cursor::START)).await;
     let mut now = now.expect("a connection");
     now.until_live().await;
     assert_eq!(now.events().count(), 3, "the log as it is now is served");

@@ -59,7 +59,7 @@ async fn other_places(served: &Served, log: &[Event]) {
     ];
     for (place, wanted) in places {
         let subscribe = Subscribe::new().after(place).filter(departed.clone());
-        let client = connect(&served.carrier, served.address, subscribe).await;
+        let client = connect(&served.transport, served.address, subscribe).await;
         let mut client = client.unwrap_or_else(|error| panic!("{place:?} was refused: {error}"));
         client.until_live().await;
         let delivered: Vec<_> = client.events().collect();
@@ -78,7 +78,7 @@ async fn refuses(served: &Served, log: &[Event]) {
     ];
     for (cursor, kind, what) in cases {
         let subscribe = Subscribe::new().after(cursor);
-        let answer = connect(&served.carrier, served.address, subscribe).await;
+        let answer = connect(&served.transport, served.address, subscribe).await;
         let Some(error) = answer.err() else {
             panic!("a cursor of another history ({what}) was served and not refused")
         };
@@ -93,7 +93,7 @@ async fn hops(line: &Line, served: &Served) {
         served.delay(2).await;
         let newest = served.store.head().await.expect("a head");
         let subscribe = Subscribe::new().after(newest);
-        let answer = connect(&lagging.carrier, lagging.address, subscribe).await;
+        let answer = connect(&lagging.transport, lagging.address, subscribe).await;
         let mut client = answer.unwrap_or_else(|error| {
             panic!(
                 "a client was refused with the newest cursor of another server of the same log \

@@ -10,7 +10,7 @@ import { Ws } from '../lib/sockets.mjs';
 const MIB = 2 ** 20;
 
 // The configurations are those that the book shows.
-await scenario('every carrier and the appends of a page pass an nginx and a haproxy as the book has them', async (world) => {
+await scenario('every transport and the appends of a page pass an nginx and a haproxy as the book has them', async (world) => {
   // They say that they are proxies, which a program for its own machine refuses.
   const program = await (await server(world)).start('--open-to-everyone');
   const proxies = {

@@ -7,7 +7,7 @@ use downlink_conformance_tests::cross_process::{self, Processes};
 use downlink_conformance_tests::projection::{self, DurableProjections, Projections};
 use downlink_conformance_tests::subscription::{self, ReplaceableStage, Stage};
 use downlink_conformance_tests::transport::{
-    self, Carriers, GuardedLine, ImpatientLine, Line, ReplaceableLine,
+    self, GuardedLine, ImpatientLine, Line, ReplaceableLine, Transports,
 };
 use downlink_conformance_tests::{
     BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture,
@@ -15,8 +15,6 @@ use downlink_conformance_tests::{
 };
 
 use crate::bus::{BrokenBuses, BusBug};
-use crate::carrier::BrokenCarriers;
-use crate::carrier_bug::CarrierBug;
 use crate::driver_bug::DriverBug;
 use crate::drivers::BrokenDrivers;
 use crate::group::{BrokenGroup, GroupBug};
@@ -30,6 +28,8 @@ use crate::shared_fixture::shared;
 use crate::store_bug::Bug;
 use crate::store_fixture::Broken;
 use crate::transact::{BrokenApplications, TransactBug};
+use crate::transport::BrokenTransports;
+use crate::transport_bug::TransportBug;
 
 /// A broken implementation, the law that has to find it, and what it then says.
 pub(crate) struct Saboteur {
@@ -52,26 +52,26 @@ fn replaced(broken: Option<HubBug>) -> ReplaceableStage {
     ReplaceableStage::with_feeds(Broken(None), BrokenHubs(broken)).with_commits()
 }
 
-fn lines(broken: Option<CarrierBug>) -> Line {
-    Line::new(Broken(None), BrokenBuses(None), BrokenCarriers(broken))
+fn lines(broken: Option<TransportBug>) -> Line {
+    Line::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
 }
 
-fn replaceable_lines(broken: Option<CarrierBug>) -> ReplaceableLine {
-    ReplaceableLine::new(Broken(None), BrokenCarriers(broken))
+fn replaceable_lines(broken: Option<TransportBug>) -> ReplaceableLine {
+    ReplaceableLine::new(Broken(None), BrokenTransports(broken))
 }
 
-fn impatient(broken: Option<CarrierBug>) -> ImpatientLine {
-    ImpatientLine::new(Broken(None), BrokenCarriers(broken))
+fn impatient(broken: Option<TransportBug>) -> ImpatientLine {
+    ImpatientLine::new(Broken(None), BrokenTransports(broken))
 }
 
-fn guarded(broken: Option<CarrierBug>) -> GuardedLine {
-    GuardedLine::new(Broken(None), BrokenCarriers(broken))
+fn guarded(broken: Option<TransportBug>) -> GuardedLine {
+    GuardedLine::new(Broken(None), BrokenTransports(broken))
 }
 
-/// A carrier without a bug beside this one.
-fn side_by_side(broken: Option<CarrierBug>) -> Carriers {
-    let carrier = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenCarriers(bug)) };
-    Carriers::new(Broken(None), [carrier(None), carrier(broken)])
+/// A transport without a bug beside this one.
+fn side_by_side(broken: Option<TransportBug>) -> Transports {
+    let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
+    Transports::new(Broken(None), [transport(None), transport(broken)])
 }
 
 fn mangled(broken: Option<Mangle>) -> Line {
@@ -79,7 +79,7 @@ fn mangled(broken: Option<Mangle>) -> Line {
 }
 
 fn stores_on_lines(broken: Option<Bug>) -> Line {
-    Line::new(Broken(broken), BrokenBuses(None), BrokenCarriers(None))
+    Line::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
 }
 
 fn buses(broken: Option<BusBug>) -> BusStage {
@@ -329,7 +329,7 @@ saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
-saboteurs! { CARRIERS: Line = lines(CarrierBug), transport;
+saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
@@ -351,7 +351,7 @@ saboteurs! { CARRIERS: Line = lines(CarrierBug), transport;
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
-saboteurs! { IMPATIENT: ImpatientLine = impatient(CarrierBug), transport;
+saboteurs! { IMPATIENT: ImpatientLine = impatient(TransportBug), transport;
     MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
     GivesNoSignOfLife wire_law heartbeats_move_nothing "gives no sign of life"
     StaysWithTheSilent wire_law a_silent_server_is_left "stays with a server that is silent"
@@ -359,19 +359,19 @@ saboteurs! { IMPATIENT: ImpatientLine = impatient(CarrierBug), transport;
     WaitsForEverToWrite wire_law a_client_that_never_reads_is_let_go "is never let go"
 }
 
-saboteurs! { GUARDED: GuardedLine = guarded(CarrierBug), transport;
+saboteurs! { GUARDED: GuardedLine = guarded(TransportBug), transport;
     AsksForRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
     GuardsLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
 }
 
-saboteurs! { SIDE_BY_SIDE: Carriers = side_by_side(CarrierBug), transport;
-    OrdersMembersOtherwise wire_law all_carriers_deliver_the_same "deliver other bytes for the same event"
-    ResumesInclusively wire_law all_carriers_deliver_the_same "deliver other events"
-    ResumesInclusively wire_property a_client_may_hop_between_carriers "a gap or a repeat"
+saboteurs! { SIDE_BY_SIDE: Transports = side_by_side(TransportBug), transport;
+    OrdersMembersOtherwise wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
+    ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
+    ResumesInclusively wire_property a_client_may_hop_between_transports "a gap or a repeat"
 }
 
-saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(CarrierBug), transport;
+saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(TransportBug), transport;
     EndsWithoutReset wire_law a_running_server_tells_of_a_restore "was not told by `reset`"
 }
 
@@ -414,7 +414,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         PLACES,
         MODELS_IN_USE,
         DRIVERS,
-        CARRIERS,
+        TRANSPORTS,
         IMPATIENT,
         GUARDED,
         SIDE_BY_SIDE,

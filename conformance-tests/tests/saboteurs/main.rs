@@ -3,11 +3,6 @@
 //! same implementation keeps the law.
 
 mod bus;
-mod carrier;
-mod carrier_bug;
-mod carrier_client;
-mod carrier_run;
-mod carrier_text;
 mod driver_bug;
 mod drivers;
 mod group;
@@ -33,6 +28,11 @@ mod store_late;
 mod store_read;
 mod store_told;
 mod transact;
+mod transport;
+mod transport_bug;
+mod transport_client;
+mod transport_run;
+mod transport_text;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};

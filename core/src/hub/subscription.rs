@@ -245,7 +245,7 @@ impl Subscription {
         (!self.ended).then(|| Ok(self.take()))
     }
 
-    /// The next item, if it is in memory: what a carrier writes together with
+    /// The next item, if it is in memory: what a transport writes together with
     /// the item before it.
     pub fn try_next(&mut self) -> Option<Item> {
         while self.waiting.is_empty() && self.look_in_memory() {}

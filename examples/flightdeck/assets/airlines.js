@@ -1,4 +1,4 @@
-// The carriers of the year, by the name that people call them.
+// The transports of the year, by the name that people call them.
 
 export const airlines = {
   '9E': 'Endeavor Air', AA: 'American', AS: 'Alaska', B6: 'JetBlue', DL: 'Delta', EV: 'ExpressJet',

@@ -20,7 +20,7 @@ const LOGGED = 120;
 const RECALLED = 60;
 const DRAWN_EVERY = 250;
 // Besides server-sent events, which are what one gets without asking.
-const CARRIERS = ['websocket', 'long-poll'];
+const TRANSPORTS = ['websocket', 'long-poll'];
 // When the day rushes by, the board rests between its changes, so that one can read it.
 const rest = (speed) => (speed > 240 ? 1_800 : speed > 20 ? 900 : 0);
 
@@ -30,7 +30,7 @@ const choice = {
   airport: chosen.get('airport') ?? '',
   airline: chosen.get('airline') ?? '',
   type: chosen.get('type') ?? '',
-  carrier: CARRIERS.find((name) => name === chosen.get('carrier')) ?? '',
+  transport: TRANSPORTS.find((name) => name === chosen.get('transport')) ?? '',
   view: 'board',
 };
 
@@ -153,10 +153,10 @@ function followType() {
   }
 }
 
-/** Goes on over the carrier that was chosen, from where the page is. */
+/** Goes on over the transport that was chosen, from where the page is. */
 function carry() {
-  press('carriers', 'carrier', choice.carrier);
-  for (const one of [feed, typed]) one.carry(choice.carrier || 'sse');
+  press('transports', 'transport', choice.transport);
+  for (const one of [feed, typed]) one.carry(choice.transport || 'sse');
 }
 
 // Once, on becoming live: events name the minute, this names the moment.
@@ -243,7 +243,7 @@ function press(group, name, value) {
 function choose(change) {
   Object.assign(choice, change);
   const query = new URLSearchParams(
-    ['airport', 'airline', 'type', 'carrier'].filter((name) => choice[name]).map((name) => [name, choice[name]]));
+    ['airport', 'airline', 'type', 'transport'].filter((name) => choice[name]).map((name) => [name, choice[name]]));
   history.replaceState(null, '', query.size > 0 ? `?${query}` : location.pathname);
 }
 
@@ -275,10 +275,10 @@ element('views').addEventListener('click', ({ target }) => {
   board.toFirstPage();
   changed = true;
 });
-element('carriers').addEventListener('click', ({ target }) => {
+element('transports').addEventListener('click', ({ target }) => {
   const button = target.closest('button');
   if (!button) return;
-  choose({ carrier: button.dataset.carrier });
+  choose({ transport: button.dataset.transport });
   carry();
   say(`${button.textContent} carries the feed from here, after ${feed.cursor}.`);
 });
@@ -297,7 +297,7 @@ window.addEventListener('resize', fit);
 window.flightdeck = Object.freeze({
   get state() { return feed.state; },
   get cursor() { return feed.cursor; },
-  get carrier() { return feed.carrier; },
+  get transport() { return feed.transport; },
   get shown() { return { view: drawn.view, cursor: drawn.cursor }; },
   get since() { return since; },
   get flights() { return flights.all().map(({ history, ...flight }) => flight); },

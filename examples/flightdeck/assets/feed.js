@@ -1,6 +1,6 @@
 // One subscription to the feed, kept alive for as long as the page lives, whatever carries it.
 //
-// A carrier is a module with one function, which makes one connection:
+// A transport is a module with one function, which makes one connection:
 //
 //   open(path, filter, after, on)  after a cursor, or from a place such as `start`; gives a
 //                                  function that closes it
@@ -18,7 +18,7 @@ import { page } from './page.js';
 import * as sse from './sse.js';
 import * as websocket from './websocket.js';
 
-const CARRIERS = { sse, websocket, 'long-poll': longPoll };
+const TRANSPORTS = { sse, websocket, 'long-poll': longPoll };
 const ANOTHER_LOG = ['cursor-ahead', 'history-changed', 'cursor-expired'];
 const JITTER = { least: 1_000, most: 10_000 };
 
@@ -30,7 +30,7 @@ export class Feed {
   /** connecting, catching-up, live, behind, waiting, dropped or closed. */
   state = 'connecting';
   /** What carries it: sse, websocket or long-poll. */
-  carrier = 'sse';
+  transport = 'sse';
 
   #path;
   #on;
@@ -65,9 +65,9 @@ export class Feed {
     this.#restart('');
   }
 
-  /** Goes on over another carrier, at the same cursor. */
-  carry(carrier) {
-    this.carrier = carrier;
+  /** Goes on over another transport, at the same cursor. */
+  carry(transport) {
+    this.transport = transport;
     if (this.#filter) this.#open();
   }
 
@@ -90,7 +90,7 @@ export class Feed {
     // Whoever hung up does not want to hear of the old connection any more.
     const current = (heard) => (said) => isCurrent() && heard(said);
     this.#stillThere();
-    this.#close = CARRIERS[this.carrier].open(this.#path, this.#filter, this.cursor || this.#from, {
+    this.#close = TRANSPORTS[this.transport].open(this.#path, this.#filter, this.cursor || this.#from, {
       frame: current((frame) => this.#take(frame)),
       waits: current(() => this.#become('waiting', this.#goodbye('The connection broke; the browser tries again.'))),
       lost: current(() => this.#comeBack(this.#goodbye('The connection broke.'), this.#bye?.reconnect_after_ms)),

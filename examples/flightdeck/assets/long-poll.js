@@ -7,7 +7,7 @@ const LIMIT = 1_000;
 // As often as a stream gives a sign of life.
 const WAIT = 15;
 
-/** Begins to ask; `feed.js` says what a carrier does. */
+/** Begins to ask; `feed.js` says what a transport does. */
 export function open(path, filter, after, on) {
   const hungUp = new AbortController();
   poll(path, filter, after, on, hungUp.signal);

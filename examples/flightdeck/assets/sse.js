@@ -3,7 +3,7 @@
 
 const FRAMES = ['ready', 'live', 'behind', 'checkpoint', 'heartbeat', 'reset', 'problem', 'bye'];
 
-/** Opens a stream; `feed.js` says what a carrier does. */
+/** Opens a stream; `feed.js` says what a transport does. */
 export function open(path, filter, after, on) {
   const query = new URLSearchParams([...filter, ['after', after], ['heartbeat', 'event']]);
   const source = new EventSource(`${path}?${query}`);

@@ -3,7 +3,7 @@
 // Malformed, not authenticated, forbidden: what it was closed for does not pass.
 const isForGood = (code) => code >= 4400 && code < 4404;
 
-/** Opens a socket; `feed.js` says what a carrier does. */
+/** Opens a socket; `feed.js` says what a transport does. */
 export function open(path, filter, after, on) {
   const url = new URL(`${path}/ws`, document.baseURI);
   url.protocol = url.protocol.replace('http', 'ws');

@@ -1,11 +1,11 @@
 use crate::Result;
-use crate::server::Carrier;
+use crate::server::TransportKind;
 
 /// What is measured, and in the process of the clients, what is read.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     /// The first is what the others are compared with.
-    pub(crate) carriers: Vec<Carrier>,
+    pub(crate) transports: Vec<TransportKind>,
     pub(crate) connections: usize,
     /// Of one burst.
     pub(crate) events: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     /// Events under light load.
     pub(crate) light: usize,
-    pub(crate) read: Option<Carrier>,
+    pub(crate) read: Option<TransportKind>,
     pub(crate) address: String,
 }
 
@@ -30,18 +30,18 @@ impl Arguments {
         };
         let is_test = arguments.iter().any(|argument| argument == "--test");
         let or = |default, tested| if is_test { tested } else { default };
-        let carriers = match text("--carriers") {
-            Some(names) => names.split(',').map(Carrier::named).collect::<Result<_>>()?,
-            None => Carrier::ALL.to_vec(),
+        let transports = match text("--transports") {
+            Some(names) => names.split(',').map(TransportKind::named).collect::<Result<_>>()?,
+            None => TransportKind::ALL.to_vec(),
         };
         Ok(Self {
-            carriers,
+            transports,
             connections: number("--connections", or(1_000, 10))?,
             events: number("--events", or(2_000, 100))?,
             batch: number("--batch", 50)?.max(1),
             rounds: number("--rounds", or(10, 1))?,
             light: number("--light", or(100, 2))?,
-            read: text("--read").map(|name| Carrier::named(&name)).transpose()?,
+            read: text("--read").map(|name| TransportKind::named(&name)).transpose()?,
             address: text("--address").unwrap_or_default(),
         })
     }

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::server::Carrier;
+use crate::server::TransportKind;
 
-/// All clients of one carrier: a process.
+/// All clients of one transport: a process.
 pub(crate) struct Clients {
     process: Child,
     lines: mpsc::Receiver<String>,
@@ -25,13 +25,13 @@ pub(crate) struct Latencies {
 
 impl Clients {
     pub(crate) async fn start(
-        carrier: Carrier,
+        transport: TransportKind,
         address: SocketAddr,
         arguments: &Arguments,
     ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         for (name, value) in [
-            ("--read", carrier.name().to_owned()),
+            ("--read", transport.name().to_owned()),
             ("--address", address.to_string()),
             ("--connections", arguments.connections.to_string()),
             ("--events", arguments.events.to_string()),

@@ -40,8 +40,8 @@ const LIGHT: Duration = Duration::from_millis(50);
 fn main() -> Result<()> {
     raise_files()?;
     let arguments = Arguments::parse()?;
-    if let Some(carrier) = arguments.read {
-        return readers::run(carrier, &arguments);
+    if let Some(transport) = arguments.read {
+        return readers::run(transport, &arguments);
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -56,8 +56,8 @@ fn raise_files() -> Result<()> {
 
 async fn measure(arguments: &Arguments) -> Result<()> {
     let mut all = Vec::new();
-    for carrier in arguments.carriers.clone() {
-        all.push((Running::start(carrier, arguments).await?, Report::default()));
+    for transport in arguments.transports.clone() {
+        all.push((Running::start(transport, arguments).await?, Report::default()));
     }
     // In turn, since the machine's speed drifts.
     for _ in 0..arguments.rounds {

@@ -8,7 +8,7 @@ use tokio::task::LocalSet;
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::server::Carrier;
+use crate::server::TransportKind;
 
 /// Nanoseconds that two processes of one machine agree on.
 pub(crate) fn now() -> u64 {
@@ -18,13 +18,13 @@ pub(crate) fn now() -> u64 {
 
 /// The process of the clients: says `live`, then `round` after each burst that
 /// all of them have, and last the latencies under light load.
-pub(crate) fn run(carrier: Carrier, arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(transport: TransportKind, arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(LocalSet::new().run_until(read(carrier, arguments)))
+    runtime.block_on(LocalSet::new().run_until(read(transport, arguments)))
 }
 
 struct Readers {
-    carrier: Carrier,
+    transport: TransportKind,
     buffer: RefCell<Vec<u8>>,
     seen: Cell<usize>,
     round: Cell<usize>,
@@ -34,9 +34,9 @@ struct Readers {
     latencies: RefCell<Vec<u64>>,
 }
 
-async fn read(carrier: Carrier, arguments: &Arguments) -> Result<()> {
+async fn read(transport: TransportKind, arguments: &Arguments) -> Result<()> {
     let readers = Rc::new(Readers {
-        carrier,
+        transport,
         buffer: RefCell::new(vec![0; 256 << 10]),
         seen: Cell::new(0),
         round: Cell::new(0),
@@ -47,7 +47,7 @@ async fn read(carrier: Carrier, arguments: &Arguments) -> Result<()> {
     });
     let mut streams = Vec::new();
     for _ in 0..arguments.connections {
-        streams.push(open(carrier, &arguments.address).await?);
+        streams.push(open(transport, &arguments.address).await?);
     }
     println!("live");
     for stream in streams {
@@ -57,11 +57,11 @@ async fn read(carrier: Carrier, arguments: &Arguments) -> Result<()> {
     std::future::pending().await
 }
 
-async fn open(carrier: Carrier, address: &str) -> Result<TcpStream> {
+async fn open(transport: TransportKind, address: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(carrier.request().as_bytes()).await?;
+    stream.write_all(transport.request().as_bytes()).await?;
     let mut text = Vec::new();
-    while !carrier.is_live(&text) {
+    while !transport.is_live(&text) {
         if stream.read_buf(&mut text).await? == 0 {
             return Err(String::from_utf8_lossy(&text).into());
         }
@@ -75,10 +75,10 @@ impl Readers {
             stream.readable().await.expect("a socket");
             let mut buffer = self.buffer.borrow_mut();
             match stream.try_read(&mut buffer) {
-                Ok(0) => panic!("{} was closed", self.carrier.name()),
+                Ok(0) => panic!("{} was closed", self.transport.name()),
                 Ok(read) => self.look_at(&buffer[..read]),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => panic!("{}: {error}", self.carrier.name()),
+                Err(error) => panic!("{}: {error}", self.transport.name()),
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::arguments::Arguments;
 use crate::clients::Latencies;
 use crate::server::Running;
 
-/// What was measured of one carrier.
+/// What was measured of one transport.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) bursts: Vec<Burst>,
@@ -59,7 +59,7 @@ pub(crate) fn print(arguments: &Arguments, all: &[(Running, Report)]) {
         let Latencies { median, p99, longest } = report.latencies;
         println!(
             "{:<5} {:>13.0} {:>6.2}   {:>12.0} {:>6.2}   {median:>9.0?} {p99:>9.0?} {longest:>9.0?} {:>6.2}",
-            running.carrier.name(),
+            running.transport.name(),
             deliveries / time,
             first.median(|burst| burst.time) / time,
             cpu * 1e9 / deliveries,

@@ -12,7 +12,7 @@ use crate::{Result, raw};
 
 /// How the bytes get to the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum TransportKind {
     /// No protocol at all: what the others are compared with.
     Raw,
     Sse,
@@ -20,7 +20,7 @@ pub(crate) enum Carrier {
     WebSocket,
 }
 
-impl Carrier {
+impl TransportKind {
     pub(crate) const ALL: &[Self] = &[
         Self::Raw,
         Self::Sse,
@@ -38,8 +38,8 @@ impl Carrier {
     }
 
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let carrier = Self::ALL.iter().copied().find(|carrier| carrier.name() == name);
-        carrier.ok_or_else(|| format!("there is no carrier {name}").into())
+        let transport = Self::ALL.iter().copied().find(|transport| transport.name() == name);
+        transport.ok_or_else(|| format!("there is no transport {name}").into())
     }
 
     /// What a client sends to be served.
@@ -68,9 +68,9 @@ impl Carrier {
     }
 }
 
-/// A carrier that serves, with all its clients.
+/// A transport that serves, with all its clients.
 pub(crate) struct Running {
-    pub(crate) carrier: Carrier,
+    pub(crate) transport: TransportKind,
     pub(crate) clients: Clients,
     source: Source,
     _server: AbortOnDropHandle<()>,
@@ -82,10 +82,10 @@ enum Source {
 }
 
 impl Running {
-    pub(crate) async fn start(carrier: Carrier, arguments: &Arguments) -> Result<Self> {
+    pub(crate) async fn start(transport: TransportKind, arguments: &Arguments) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (source, server) = if carrier == Carrier::Raw {
+        let (source, server) = if transport == TransportKind::Raw {
             let log = raw::Log::default();
             (Source::Raw(log.clone()), tokio::spawn(raw::serve(listener, log)))
         } else {
@@ -95,8 +95,8 @@ impl Running {
             (Source::Hub(hub), tokio::spawn(async { serving.await.expect("it serves") }))
         };
         let server = AbortOnDropHandle::new(server);
-        let clients = Clients::start(carrier, address, arguments).await?;
-        Ok(Self { carrier, clients, source, _server: server })
+        let clients = Clients::start(transport, address, arguments).await?;
+        Ok(Self { transport, clients, source, _server: server })
     }
 
     pub(crate) async fn publish(&mut self, events: Vec<NewEvent>) -> Result<()> {

@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::Empty;
 use tokio::time::timeout;
 
-use super::carrier::Carrier;
 use super::connector::{Connector, Tcp, Wire};
 use super::event_stream::EventStream;
 use super::failure::Failure;
@@ -25,6 +24,7 @@ use super::long_poll;
 use super::pauses::Pauses;
 use super::request::{self, Target};
 use super::sse;
+use super::transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 use super::websocket;
 
@@ -61,7 +61,7 @@ impl Client {
             event_limit: EventStream::LIMIT,
             #[cfg(feature = "long-poll")]
             polls: long_poll::Polls::default(),
-            ladder: Carrier::Sse.into(),
+            ladder: TransportKind::Sse.into(),
             pauses: Pauses {
                 from: Duration::from_secs(1),
                 to: Duration::from_secs(10),
@@ -70,10 +70,10 @@ impl Client {
         }
     }
 
-    /// What carries the frames: one [`Carrier`], which is [`Carrier::Sse`] by
+    /// What carries the frames: one [`TransportKind`], which is [`TransportKind::Sse`] by
     /// default, or several, such as [`Ladder::best`].
-    pub fn with_carrier(mut self, carrier: impl Into<Ladder>) -> Self {
-        self.ladder = carrier.into();
+    pub fn with_transport(mut self, transport: impl Into<Ladder>) -> Self {
+        self.ladder = transport.into();
         self
     }
 
@@ -146,7 +146,7 @@ impl Client {
         self
     }
 
-    /// Opens one connection by the first carrier and yields its frames as they
+    /// Opens one connection by the first transport and yields its frames as they
     /// were sent, until it ends.
     ///
     /// With long-poll a connection is a row of polls: it ends with the first
@@ -178,10 +178,10 @@ impl Client {
     ///
     /// [`Invalid`](downlink::ErrorKind::Invalid) and
     /// [`TooLarge`](downlink::ErrorKind::TooLarge) if the URL or the filter cannot be
-    /// said by every carrier. No connection is opened yet.
+    /// said by every transport. No connection is opened yet.
     pub fn follow(&self, subscribe: Subscribe) -> Result<Follow> {
         self.target()?;
-        if self.ladder.carriers().any(Carrier::says_filters_in_the_url) {
+        if self.ladder.transports().any(TransportKind::says_filters_in_the_url) {
             request::filter_query(subscribe.wanted())?;
         }
         Ok(Follow::new(self.clone(), subscribe))
@@ -189,15 +189,17 @@ impl Client {
 
     pub(super) async fn open(
         &self,
-        carrier: Carrier,
+        transport: TransportKind,
         subscribe: &Subscribe,
     ) -> Result<Frames, Failure> {
-        match carrier {
+        match transport {
             #[cfg(feature = "websocket")]
-            Carrier::WebSocket => websocket::open(self, subscribe).await.map(Frames::WebSocket),
-            Carrier::Sse => sse::open(self, subscribe).await.map(Frames::Sse),
+            TransportKind::WebSocket => {
+                websocket::open(self, subscribe).await.map(Frames::WebSocket)
+            }
+            TransportKind::Sse => sse::open(self, subscribe).await.map(Frames::Sse),
             #[cfg(feature = "long-poll")]
-            Carrier::LongPoll => long_poll::open(self, subscribe).await.map(Frames::LongPoll),
+            TransportKind::LongPoll => long_poll::open(self, subscribe).await.map(Frames::LongPoll),
         }
     }
 
@@ -238,7 +240,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("endpoint", &self.endpoint)
-            .field("carriers", &self.ladder)
+            .field("transports", &self.ladder)
             .field("headers", &self.headers.keys())
             .finish_non_exhaustive()
     }

@@ -168,12 +168,12 @@ pub(super) async fn within<T>(
 ) -> Result<T, Failure> {
     match timeout(deadline, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(Failure::late(format!("no answer after {deadline:?}")).of_the_carrier()),
+        Err(_) => Err(Failure::late(format!("no answer after {deadline:?}")).of_the_transport()),
     }
 }
 
 fn broke(error: hyper::Error) -> Failure {
-    Failure::passing("the connection ended before the answer", error).of_the_carrier()
+    Failure::passing("the connection ended before the answer", error).of_the_transport()
 }
 
 impl fmt::Debug for Exchange {

@@ -12,9 +12,9 @@ pub(super) struct Failure {
     pub(super) error: Error,
     /// Whether the same request would be refused again.
     pub(super) is_permanent: bool,
-    /// Whether another carrier may do better: what failed is neither the
+    /// Whether another transport may do better: what failed is neither the
     /// network nor was it the server's own word.
-    pub(super) is_of_the_carrier: bool,
+    pub(super) is_of_the_transport: bool,
     /// How long the server wants to be left alone.
     pub(super) retry_after: Option<Duration>,
     /// What the server calls its refusal, if it is a feed's.
@@ -37,9 +37,9 @@ impl Failure {
         Self::of(Error::new(ErrorKind::Unavailable, message), false)
     }
 
-    /// Another carrier may do better.
-    pub(super) fn of_the_carrier(mut self) -> Self {
-        self.is_of_the_carrier = true;
+    /// Another transport may do better.
+    pub(super) fn of_the_transport(mut self) -> Self {
+        self.is_of_the_transport = true;
         self
     }
 
@@ -62,19 +62,19 @@ impl Failure {
         Self {
             error: parse::refusal(status, body),
             is_permanent,
-            // A feed that does not have the carrier, and whoever is not a feed.
-            is_of_the_carrier: code.is_none() || matches!(status.as_u16(), 404 | 405 | 426),
+            // A feed that does not have the transport, and whoever is not a feed.
+            is_of_the_transport: code.is_none() || matches!(status.as_u16(), 404 | 405 | 426),
             retry_after: seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs),
             code,
         }
     }
 
     fn elsewhere(message: String) -> Self {
-        Self::of(Error::new(ErrorKind::Invalid, message), true).of_the_carrier()
+        Self::of(Error::new(ErrorKind::Invalid, message), true).of_the_transport()
     }
 
     fn of(error: Error, is_permanent: bool) -> Self {
-        Self { error, is_permanent, is_of_the_carrier: false, retry_after: None, code: None }
+        Self { error, is_permanent, is_of_the_transport: false, retry_after: None, code: None }
     }
 }
 
@@ -122,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn another_carrier_may_do_better_unless_the_feed_itself_refuses() {
-        let of_the_carrier = |status: u16, body: &str| {
+    fn another_transport_may_do_better_unless_the_feed_itself_refuses() {
+        let of_the_transport = |status: u16, body: &str| {
             let answer = Response::builder().status(status).body(()).unwrap().into_parts().0;
-            Failure::refused(&answer, body.as_bytes(), "no page").is_of_the_carrier
+            Failure::refused(&answer, body.as_bytes(), "no page").is_of_the_transport
         };
         let problem = |code: &str| format!(r#"{{"code":"{code}","detail":"d","retryable":false}}"#);
         for status in [200, 204, 302, 400, 403, 404, 426, 500, 501, 502, 503] {
-            assert!(of_the_carrier(status, "<html>"), "{status}");
+            assert!(of_the_transport(status, "<html>"), "{status}");
         }
         for (status, code) in [(404, "not-found"), (426, "upgrade-required")] {
-            assert!(of_the_carrier(status, &problem(code)), "{code}");
+            assert!(of_the_transport(status, &problem(code)), "{code}");
         }
         for (status, code) in [(400, "bad-filter"), (410, "cursor-ahead"), (503, "draining")] {
-            assert!(!of_the_carrier(status, &problem(code)), "{code}");
+            assert!(!of_the_transport(status, &problem(code)), "{code}");
         }
     }
 }

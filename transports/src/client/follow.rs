@@ -15,7 +15,7 @@ use super::following::Following;
 /// Yields [`Frame::Event`], [`Frame::Checkpoint`], [`Frame::Live`] and
 /// [`Frame::Behind`]; `Live` and `Behind` may come again after a reconnect. Each
 /// event comes once and none is left out: after a connection ended, the next
-/// resumes after the last frame that was handed out, by whatever carrier.
+/// resumes after the last frame that was handed out, by whatever transport.
 ///
 /// # Keeping the place
 ///

@@ -5,12 +5,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::carrier::Carrier;
 use super::client::Client;
 use super::failure::Failure;
 use super::frames::Frames;
 use super::ladder::Rung;
 use super::pauses::Told;
+use super::transport_kind::TransportKind;
 use crate::wire::parse;
 
 /// Connections in a row that may bring nothing and end soon before the server's
@@ -38,11 +38,11 @@ struct Connection {
     began: Instant,
     has_brought: bool,
     is_ready: bool,
-    /// Until when it has to be ready, if there is another carrier.
+    /// Until when it has to be ready, if there is another transport.
     ready_by: Option<Instant>,
 }
 
-/// On the way to a better carrier.
+/// On the way to a better transport.
 enum Climb {
     /// There is none.
     No,
@@ -52,8 +52,8 @@ enum Climb {
     Looking(BoxFuture<'static, Option<Better>>),
 }
 
-/// A better carrier that is ready.
-type Better = (Carrier, Box<Connection>);
+/// A better transport that is ready.
+type Better = (TransportKind, Box<Connection>);
 
 enum Event {
     Frame(Option<Result<Frame>>),
@@ -137,7 +137,7 @@ impl Following {
                 self.end(Told::Nothing);
             }
             Event::LookUp => self.look_up(),
-            Event::Climbed(Some((carrier, connection))) => self.change(carrier, connection),
+            Event::Climbed(Some((transport, connection))) => self.change(transport, connection),
             Event::Climbed(None) => self.climb = Climb::At(self.rung.stays()),
         }
         Ok(None)
@@ -157,7 +157,7 @@ impl Following {
             sleep_until(due).await;
         }
         let ready_by = self.rung.ready_by();
-        match self.client.open(self.rung.carrier(), &self.resume()).await {
+        match self.client.open(self.rung.transport(), &self.resume()).await {
             Ok(frames) => self.connection = Some(Connection::new(frames, ready_by)),
             Err(failure) => return self.failed(failure),
         }
@@ -165,16 +165,16 @@ impl Following {
     }
 
     fn failed(&mut self, failure: Failure) -> Result<Option<Frame>> {
-        let Failure { error, is_permanent, is_of_the_carrier, retry_after, .. } = failure;
-        let carrier = self.rung.carrier();
-        if is_of_the_carrier && self.rung.falls(is_permanent) {
-            tracing::warn!(%error, %carrier, next = %self.rung.carrier(), "the carrier does not come through");
+        let Failure { error, is_permanent, is_of_the_transport, retry_after, .. } = failure;
+        let transport = self.rung.transport();
+        if is_of_the_transport && self.rung.falls(is_permanent) {
+            tracing::warn!(%error, %transport, next = %self.rung.transport(), "the transport does not come through");
             return Ok(None);
         }
         if is_permanent {
             return Err(error);
         }
-        tracing::warn!(%error, %carrier, "no feed for now");
+        tracing::warn!(%error, %transport, "no feed for now");
         self.vain += 1;
         self.pause(retry_after.map_or(Told::Nothing, Told::AtLeast));
         Ok(None)
@@ -249,13 +249,13 @@ impl Following {
     }
 
     /// Ends the connection, and says when the next is due, or takes the next
-    /// carrier.
+    /// transport.
     fn end(&mut self, told: Told) {
         let Some(connection) = self.connection.take() else { return };
-        let carrier = self.rung.carrier();
-        let is_of_the_carrier = !connection.is_ready && told == Told::Nothing;
-        if is_of_the_carrier && self.rung.falls(false) {
-            tracing::warn!(%carrier, next = %self.rung.carrier(), "the carrier does not become ready");
+        let transport = self.rung.transport();
+        let is_of_the_transport = !connection.is_ready && told == Told::Nothing;
+        if is_of_the_transport && self.rung.falls(false) {
+            tracing::warn!(%transport, next = %self.rung.transport(), "the transport does not become ready");
             return;
         }
         let lasted = connection.began.elapsed() >= self.client.pauses.to;
@@ -270,32 +270,36 @@ impl Following {
         self.due = Some(Instant::now() + pauses.next(told).max(untold));
     }
 
-    /// Looks for a better carrier beside the connection that there is.
+    /// Looks for a better transport beside the connection that there is.
     fn look_up(&mut self) {
         let (client, subscribe) = (self.client.clone(), self.resume());
         self.climb = Climb::Looking(look_up(client, self.rung.better(), subscribe).boxed());
     }
 
     /// What the better connection repeats is left out by its cursor.
-    fn change(&mut self, carrier: Carrier, connection: Box<Connection>) {
-        tracing::info!(from = %self.rung.carrier(), to = %carrier, "a better carrier comes through");
+    fn change(&mut self, transport: TransportKind, connection: Box<Connection>) {
+        tracing::info!(from = %self.rung.transport(), to = %transport, "a better transport comes through");
         self.climb = Climb::No;
-        self.rung.climbs_to(carrier);
+        self.rung.climbs_to(transport);
         self.connection = Some(connection);
         self.ready();
     }
 }
 
-/// The first of these carriers that becomes ready.
-async fn look_up(client: Client, carriers: Vec<Carrier>, subscribe: Subscribe) -> Option<Better> {
-    for carrier in carriers {
+/// The first of these transports that becomes ready.
+async fn look_up(
+    client: Client,
+    transports: Vec<TransportKind>,
+    subscribe: Subscribe,
+) -> Option<Better> {
+    for transport in transports {
         let ready_by = Instant::now() + client.ladder.ready_deadline();
-        let Ok(Ok(frames)) = timeout_at(ready_by, client.open(carrier, &subscribe)).await else {
+        let Ok(Ok(frames)) = timeout_at(ready_by, client.open(transport, &subscribe)).await else {
             continue;
         };
         let mut connection = Connection::new(frames, Some(ready_by));
         if let Some(Some(Ok(Frame::Ready { .. }))) = connection.next().await {
-            return Some((carrier, connection));
+            return Some((transport, connection));
         }
     }
     None

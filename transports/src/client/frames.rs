@@ -10,7 +10,7 @@ use super::websocket;
 
 /// The frames of one connection, as they were sent, whatever carries them.
 ///
-/// A carrier is a module with `async fn open(&Client, &Subscribe) ->
+/// A transport is a module with `async fn open(&Client, &Subscribe) ->
 /// Result<Frames, Failure>`, which returns once the server has taken the
 /// request, and a type `Frames` with `next` and `told` as they are here. It
 /// leaves a server that is silent by itself; it does not reconnect.

@@ -3,20 +3,20 @@ use std::time::Duration;
 use downlink::limits::MAX_WAIT;
 use tokio::time::Instant;
 
-use super::carrier::Carrier;
+use super::transport_kind::TransportKind;
 
 /// The longest time between two tries to climb, in those at first.
 const LONGEST_CLIMB: u32 = 12;
 
-/// Carriers to try, the best first.
+/// Transports to try, the best first.
 ///
-/// A follower falls to the next carrier when one does not come to
+/// A follower falls to the next transport when one does not come to
 /// [`Frame::Ready`](downlink::Frame::Ready) in time, as behind a proxy that
 /// strips `Upgrade` or holds streams back: at once if it is certain that it
 /// never will, and otherwise after a few tries. A server that cannot be reached
 /// or that refuses by itself is no reason to fall.
 ///
-/// From a lower carrier it climbs back: after a while it opens a better one
+/// From a lower transport it climbs back: after a while it opens a better one
 /// beside the connection that it has, and changes over once that one is ready,
 /// at the cursor where it is. Nothing is lost or repeated by a change.
 ///
@@ -27,22 +27,22 @@ const LONGEST_CLIMB: u32 = 12;
 /// use downlink_transports::client::{Client, Ladder};
 ///
 /// let feed = Endpoint::new("http://feed.example");
-/// let client = Client::new(feed).with_carrier(Ladder::best());
+/// let client = Client::new(feed).with_transport(Ladder::best());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Ladder {
-    carriers: Vec<Carrier>,
+    transports: Vec<TransportKind>,
     tries: u32,
     ready_deadline: Duration,
     climb_after: Duration,
 }
 
-impl From<Carrier> for Ladder {
-    /// This carrier alone.
-    fn from(carrier: Carrier) -> Self {
+impl From<TransportKind> for Ladder {
+    /// This transport alone.
+    fn from(transport: TransportKind) -> Self {
         Self {
-            carriers: vec![carrier],
+            transports: vec![transport],
             tries: 2,
             ready_deadline: Duration::from_secs(10),
             climb_after: Duration::from_mins(5),
@@ -51,30 +51,30 @@ impl From<Carrier> for Ladder {
 }
 
 impl Ladder {
-    /// Every carrier that this crate was built with: WebSocket, then
+    /// Every transport that this crate was built with: WebSocket, then
     /// server-sent events, then long-poll.
     pub fn best() -> Self {
         let all = [
             #[cfg(feature = "websocket")]
-            Carrier::WebSocket,
-            Carrier::Sse,
+            TransportKind::WebSocket,
+            TransportKind::Sse,
             #[cfg(feature = "long-poll")]
-            Carrier::LongPoll,
+            TransportKind::LongPoll,
         ];
         let mut ladder = Self::from(all[0]);
-        ladder.carriers = all.to_vec();
+        ladder.transports = all.to_vec();
         ladder
     }
 
-    /// Adds a carrier to fall to if all those before it do not come through.
-    pub fn or(mut self, carrier: Carrier) -> Self {
-        if !self.carriers.contains(&carrier) {
-            self.carriers.push(carrier);
+    /// Adds a transport to fall to if all those before it do not come through.
+    pub fn or(mut self, transport: TransportKind) -> Self {
+        if !self.transports.contains(&transport) {
+            self.transports.push(transport);
         }
         self
     }
 
-    /// How often in a row a carrier may fail to become ready before the next
+    /// How often in a row a transport may fail to become ready before the next
     /// one is taken: twice by default, at least once.
     pub fn with_tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);
@@ -88,7 +88,7 @@ impl Ladder {
         self
     }
 
-    /// How long to stay with a lower carrier before a better one is tried
+    /// How long to stay with a lower transport before a better one is tried
     /// again: five minutes by default, a month at most; up to twice that, at
     /// random, and twice as long after each try in vain, up to twelve times.
     pub fn with_climb_after(mut self, time: Duration) -> Self {
@@ -96,12 +96,12 @@ impl Ladder {
         self
     }
 
-    pub(super) fn first(&self) -> Carrier {
-        self.carriers[0]
+    pub(super) fn first(&self) -> TransportKind {
+        self.transports[0]
     }
 
-    pub(super) fn carriers(&self) -> impl Iterator<Item = Carrier> {
-        self.carriers.iter().copied()
+    pub(super) fn transports(&self) -> impl Iterator<Item = TransportKind> {
+        self.transports.iter().copied()
     }
 
     pub(super) fn ready_deadline(&self) -> Duration {
@@ -123,33 +123,33 @@ impl Rung {
         Self { ladder, place: 0, failures: 0, vain_climbs: 0 }
     }
 
-    pub(super) fn carrier(&self) -> Carrier {
-        self.ladder.carriers[self.place]
+    pub(super) fn transport(&self) -> TransportKind {
+        self.ladder.transports[self.place]
     }
 
     /// Until when a connection that begins now has to be ready; `None` if there
     /// is nothing to fall to.
     pub(super) fn ready_by(&self) -> Option<Instant> {
-        let is_last = self.place + 1 == self.ladder.carriers.len();
+        let is_last = self.place + 1 == self.ladder.transports.len();
         (!is_last).then(|| Instant::now() + self.ladder.ready_deadline)
     }
 
-    /// The carriers above.
-    pub(super) fn better(&self) -> Vec<Carrier> {
-        self.ladder.carriers[..self.place].to_vec()
+    /// The transports above.
+    pub(super) fn better(&self) -> Vec<TransportKind> {
+        self.ladder.transports[..self.place].to_vec()
     }
 
-    /// This connection became ready. Says when to look for a better carrier.
+    /// This connection became ready. Says when to look for a better transport.
     pub(super) fn holds(&mut self) -> Option<Instant> {
         self.failures = 0;
         (self.place > 0).then(|| Instant::now() + self.climb_pause())
     }
 
-    /// This carrier did not come through, and `never` will if that is certain.
+    /// This transport did not come through, and `never` will if that is certain.
     /// Whether there is another one now.
     pub(super) fn falls(&mut self, never: bool) -> bool {
         self.failures += 1;
-        let is_last = self.place + 1 == self.ladder.carriers.len();
+        let is_last = self.place + 1 == self.ladder.transports.len();
         if is_last || (!never && self.failures < self.ladder.tries) {
             return false;
         }
@@ -157,13 +157,14 @@ impl Rung {
         true
     }
 
-    /// A better carrier is ready.
-    pub(super) fn climbs_to(&mut self, carrier: Carrier) {
-        self.place = self.ladder.carriers().position(|known| known == carrier).unwrap_or_default();
+    /// A better transport is ready.
+    pub(super) fn climbs_to(&mut self, transport: TransportKind) {
+        self.place =
+            self.ladder.transports().position(|known| known == transport).unwrap_or_default();
         (self.failures, self.vain_climbs) = (0, 0);
     }
 
-    /// None of the better carriers came through. Says when to look again.
+    /// None of the better transports came through. Says when to look again.
     pub(super) fn stays(&mut self) -> Instant {
         self.vain_climbs += 1;
         Instant::now() + self.climb_pause()
@@ -181,16 +182,16 @@ mod tests {
     use super::*;
 
     fn ladder() -> Ladder {
-        Ladder::from(Carrier::Sse).or(Carrier::LongPoll)
+        Ladder::from(TransportKind::Sse).or(TransportKind::LongPoll)
     }
 
     #[test]
-    fn all_carriers_are_tried_the_best_first() {
-        let names: Vec<_> = Ladder::best().carriers().map(Carrier::name).collect();
+    fn all_transports_are_tried_the_best_first() {
+        let names: Vec<_> = Ladder::best().transports().map(TransportKind::name).collect();
         assert_eq!(names.last(), Some(&"long-poll"));
         let sse = names.iter().position(|name| *name == "sse");
         assert_eq!(sse, Some(names.len() - 2));
-        assert_eq!(ladder().or(Carrier::Sse), ladder());
+        assert_eq!(ladder().or(TransportKind::Sse), ladder());
     }
 
     #[tokio::test(start_paused = true)]
@@ -200,7 +201,7 @@ mod tests {
         assert!(!rung.falls(false));
         assert!(rung.holds().is_none(), "it came through in between");
         assert!(!rung.falls(false) && rung.falls(false));
-        assert_eq!(rung.carrier(), Carrier::LongPoll);
+        assert_eq!(rung.transport(), TransportKind::LongPoll);
         assert!(rung.ready_by().is_none() && !rung.falls(true), "there is nothing below");
         let mut rung = Rung::top_of(ladder());
         assert!(rung.falls(true));
@@ -216,8 +217,8 @@ mod tests {
         let later: Vec<_> = (0..40).map(|_| rung.stays() - now).collect();
         assert!((minute * 2..=minute * 4).contains(&later[0]));
         assert!(later[5..].iter().all(|pause| (minute * 12..=minute * 24).contains(pause)));
-        assert_eq!(rung.better(), [Carrier::Sse]);
-        rung.climbs_to(Carrier::Sse);
-        assert_eq!((rung.carrier(), rung.holds()), (Carrier::Sse, None));
+        assert_eq!(rung.better(), [TransportKind::Sse]);
+        rung.climbs_to(TransportKind::Sse);
+        assert_eq!((rung.transport(), rung.holds()), (TransportKind::Sse, None));
     }
 }

@@ -5,7 +5,7 @@
 //! cannot help. [`Client::connect`] is one connection, for tests and for those
 //! who reconnect in their own way.
 //!
-//! [`Client::with_carrier`] chooses what carries the frames, or lets the client
+//! [`Client::with_transport`] chooses what carries the frames, or lets the client
 //! find out what comes through, with [`Ladder::best`].
 //!
 //! HTTP/1.1 over TCP, without TLS: for services on one network, or behind a
@@ -30,7 +30,6 @@
 //! # Ok(()) }
 //! ```
 
-mod carrier;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod client;
 mod connector;
@@ -46,14 +45,15 @@ mod long_poll;
 mod pauses;
 mod request;
 mod sse;
+mod transport_kind;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-pub use carrier::Carrier;
 pub use client::Client;
 pub use connector::{Connector, Wire};
 pub use event_stream::{EventStream, StreamEvent};
 pub use follow::Follow;
 pub use ladder::Ladder;
+pub use transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 pub use websocket::{Channel, Socket};

@@ -1,4 +1,4 @@
-//! The carrier that comes through every proxy.
+//! The transport that comes through every proxy.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Carrier, Client};
+use crate::client::{Client, TransportKind};
 use crate::feed;
 use crate::serve::Server;
 
@@ -57,7 +57,7 @@ impl LongPoll {
     }
 
     fn client(self, endpoint: &Endpoint) -> Client {
-        let client = Client::new(endpoint.clone()).with_carrier(Carrier::LongPoll);
+        let client = Client::new(endpoint.clone()).with_transport(TransportKind::LongPoll);
         let client = self.wait.into_iter().fold(client, Client::with_wait);
         let client = self.page.into_iter().fold(client, Client::with_page);
         self.answer_deadline.into_iter().fold(client, Client::with_answer_deadline)

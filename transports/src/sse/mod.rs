@@ -1,4 +1,4 @@
-//! The carrier that browsers have built in.
+//! The transport that browsers have built in.
 
 use async_trait::async_trait;
 use downlink::{Endpoint, Frame, Hub, Result, Subscribe, Transport};

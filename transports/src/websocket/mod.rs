@@ -1,4 +1,4 @@
-//! The carrier that goes both ways.
+//! The transport that goes both ways.
 
 use async_trait::async_trait;
 use downlink::{Endpoint, Frame, Hub, Result, Subscribe, Transport};
@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Carrier, Client};
+use crate::client::{Client, TransportKind};
 use crate::feed;
 use crate::serve::Server;
 
@@ -41,7 +41,7 @@ impl Transport for WebSocket {
         endpoint: &Endpoint,
         subscribe: Subscribe,
     ) -> Result<BoxStream<'static, Result<Frame>>> {
-        let client = Client::new(endpoint.clone()).with_carrier(Carrier::WebSocket);
+        let client = Client::new(endpoint.clone()).with_transport(TransportKind::WebSocket);
         client.connect(subscribe).await
     }
 }

@@ -6,9 +6,9 @@ use downlink::Cursor;
 use super::Problem;
 use super::envelope::{put, put_text};
 
-/// A frame that is no event, to be rendered for a carrier.
+/// A frame that is no event, to be rendered for a transport.
 ///
-/// [`json`](Self::json) is the same on every carrier, but for the `sub` that a
+/// [`json`](Self::json) is the same on every transport, but for the `sub` that a
 /// WebSocket adds; [`sse`](Self::sse) puts it into a block.
 ///
 /// # Examples
@@ -61,7 +61,7 @@ impl Control<'_> {
         }
     }
 
-    /// The frame as JSON, with `sub` where a carrier has several subscriptions
+    /// The frame as JSON, with `sub` where a transport has several subscriptions
     /// and the frame belongs to one of them.
     #[must_use]
     pub fn json(&self, sub: Option<&str>) -> String {

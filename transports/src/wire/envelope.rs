@@ -16,7 +16,7 @@ const AFTER: &str = "\n\n";
 /// The event as one block of an SSE stream: `id: C`, `data: E` and a blank
 /// line.
 ///
-/// Rendered once for all subscribers of the process, whatever the carrier:
+/// Rendered once for all subscribers of the process, whatever the transport:
 /// [`envelope`] is a part of the same bytes.
 #[must_use]
 pub fn sse_block(event: &Event) -> Bytes {

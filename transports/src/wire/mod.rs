@@ -2,7 +2,7 @@
 //! and what stands in an answer.
 //!
 //! One cursor, one filter, one envelope and one shape of errors for all
-//! carriers. Nothing here waits, reads or knows a connection.
+//! transports. Nothing here waits, reads or knows a connection.
 
 mod after;
 mod append;

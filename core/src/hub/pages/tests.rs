@@ -290,7 +290,7 @@ async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
     for event in places.map(|place| &log[place]) {
         let subscribe = Subscribe::new().after(event.cursor());
         let mut subscription = hub.subscribe(subscribe).await.unwrap();
-        // As a carrier does that sends a heartbeat meanwhile.
+        // As a transport does that sends a heartbeat meanwhile.
         for _ in 0..3 {
             assert!(timeout(Duration::from_secs(15), subscription.next()).await.is_err());
         }

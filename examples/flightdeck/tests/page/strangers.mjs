@@ -24,8 +24,8 @@ await scenario("what is not FlightDeck's costs its page nothing else", async (wo
   const other = await (await server(world, file)).start();
   const context = await browser(world);
   const decks = [];
-  for (const carrier of ['', 'websocket', 'long-poll']) {
-    decks.push(await Flightdeck.visit(context, program.origin, `carrier=${carrier}`));
+  for (const transport of ['', 'websocket', 'long-poll']) {
+    decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
   }
   for (const deck of decks) await deck.advance(10);
   for (const stream of ['weather', 'flight-XX1', 'flight-UA1545']) await append(other, stream, strange);

@@ -49,7 +49,7 @@ impl End {
     fn into_failure(self) -> Failure {
         match self {
             Self::Away(failure) | Self::Refused(failure) => failure,
-            Self::Broke(error) => Failure::from(error).of_the_carrier(),
+            Self::Broke(error) => Failure::from(error).of_the_transport(),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn unsayable() -> Error {
 /// The frames of one subscription, as they were sent.
 #[derive(Debug)]
 pub(in crate::client) struct Frames {
-    /// Boxed, because it is kept beside smaller ones of other carriers.
+    /// Boxed, because it is kept beside smaller ones of other transports.
     link: Box<Link>,
     waiting: VecDeque<Frame>,
     is_over: bool,

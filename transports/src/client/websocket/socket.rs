@@ -58,7 +58,7 @@ pub struct Socket {
 
 impl Client {
     /// Opens a WebSocket for many subscriptions and for appends, whatever
-    /// [carrier](Self::with_carrier) is chosen for following.
+    /// [transport](Self::with_transport) is chosen for following.
     ///
     /// # Errors
     ///

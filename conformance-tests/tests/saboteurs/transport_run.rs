@@ -8,9 +8,9 @@ use tokio::sync::mpsc::{Sender, UnboundedSender, channel, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::carrier::Session;
-use crate::carrier_bug::CarrierBug;
-use crate::carrier_text::control;
+use crate::transport::Session;
+use crate::transport_bug::TransportBug;
+use crate::transport_text::control;
 
 /// How frames leave.
 enum Way {
@@ -24,9 +24,9 @@ enum Way {
 }
 
 impl Way {
-    fn new(bug: Option<CarrierBug>, mut to: OwnedWriteHalf, stall: Duration) -> Self {
+    fn new(bug: Option<TransportBug>, mut to: OwnedWriteHalf, stall: Duration) -> Self {
         match bug {
-            Some(CarrierBug::DropsWhatDoesNotFit) => {
+            Some(TransportBug::DropsWhatDoesNotFit) => {
                 let (queue, mut frames) = channel::<String>(16);
                 tokio::spawn(async move {
                     while let Some(text) = frames.recv().await {
@@ -36,7 +36,7 @@ impl Way {
                 });
                 Self::Dropping(queue)
             }
-            Some(CarrierBug::QueuesWithoutBound) => {
+            Some(TransportBug::QueuesWithoutBound) => {
                 let (queue, mut frames) = unbounded_channel::<(String, Option<Item>)>();
                 tokio::spawn(async move {
                     while let Some((text, _kept)) = frames.recv().await {
@@ -81,18 +81,18 @@ impl Session {
         shutdown: &CancellationToken,
     ) -> Option<()> {
         let (mut from, to) = socket.into_split();
-        let mut way = Way::new(self.bug(), to, self.carrier.stall);
+        let mut way = Way::new(self.bug(), to, self.transport.stall);
         let mut quiet_since = Instant::now();
         loop {
             let (text, item) = match self.wake(&mut from, quiet_since, shutdown).await {
                 Wake::Gone | Wake::Next(None) => return None,
-                Wake::Shutdown if self.carrier.is(CarrierBug::CutsAtShutdown) => {
+                Wake::Shutdown if self.transport.is(TransportBug::CutsAtShutdown) => {
                     return way.send("id: 00".to_owned(), None).await;
                 }
                 Wake::Shutdown => return Some(()),
                 Wake::Beat => (self.heartbeat(hub).await, None),
                 Wake::Next(Some(Ok(item))) => (self.text(item.clone()), Some(item)),
-                Wake::Next(Some(Err(_))) if self.carrier.is(CarrierBug::EndsWithoutReset) => {
+                Wake::Next(Some(Err(_))) if self.transport.is(TransportBug::EndsWithoutReset) => {
                     return Some(());
                 }
                 Wake::Next(Some(Err(_))) => {
@@ -110,9 +110,9 @@ impl Session {
         quiet_since: Instant,
         shutdown: &CancellationToken,
     ) -> Wake {
-        let looks = !self.carrier.is(CarrierBug::OverlooksTheEnd);
-        let ends = !self.carrier.is(CarrierBug::NeverEndsStreams);
-        let heartbeat = self.carrier.heartbeat;
+        let looks = !self.transport.is(TransportBug::OverlooksTheEnd);
+        let ends = !self.transport.is(TransportBug::NeverEndsStreams);
+        let heartbeat = self.transport.heartbeat;
         let mut nothing = [0];
         tokio::select! {
             _ = tokio::io::AsyncReadExt::read(from, &mut nothing), if looks => Wake::Gone,
@@ -124,7 +124,7 @@ impl Session {
 
     async fn heartbeat(&self, hub: &Hub) -> String {
         let head = hub.store().head().await.unwrap_or(hub.tip());
-        let id = self.carrier.is(CarrierBug::MovesTheCursorByHeartbeats).then_some(head);
+        let id = self.transport.is(TransportBug::MovesTheCursorByHeartbeats).then_some(head);
         control("heartbeat", id, head)
     }
 }

@@ -1,6 +1,6 @@
-/// What a broken carrier does wrong; one thing each.
+/// What a broken transport does wrong; one thing each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CarrierBug {
+pub(crate) enum TransportBug {
     WritesTheIdBeforeTheData,
     WritesTheIdOfTheFrameBefore,
     ResumesFromWhatItSent,

@@ -5,30 +5,30 @@ import { expect, scenario } from '../../../../conformance-tests/stock-clients/li
 
 const BUTTONS = { websocket: 'WebSocket', 'long-poll': 'Long-poll', sse: 'SSE' };
 
-await scenario('a page changes its carrier in mid-stream, and they all come back', async (world) => {
+await scenario('a page changes its transport in mid-stream, and they all come back', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
   const context = await browser(world);
   const deck = await Flightdeck.visit(context, program.origin);
   const opened = connections(deck.page);
-  const { carrier: first, since } = await deck.advance(50);
-  expect('the carrier at first', first, 'sse');
+  const { transport: first, since } = await deck.advance(50);
+  expect('the transport at first', first, 'sse');
 
-  for (const [carrier, name] of Object.entries(BUTTONS)) {
+  for (const [transport, name] of Object.entries(BUTTONS)) {
     await deck.page.getByRole('button', { name }).click();
-    await deck.until(`lives by ${carrier}`, (known) => known.carrier === carrier && known.state === 'live');
+    await deck.until(`lives by ${transport}`, (known) => known.transport === transport && known.state === 'live');
     opened.length = 0;
     await deck.page.getByRole('button', { name: 'Drop my connection' }).click();
     await deck.until('is cut off', ({ state }) => state === 'dropped');
     await deck.advance(50);
-    expect(`what a page opens that follows by ${carrier}`, [...new Set(opened)], [carrier]);
-    expect('the carrier in the URL', new URL(deck.page.url()).searchParams.get('carrier') ?? 'sse', carrier);
+    expect(`what a page opens that follows by ${transport}`, [...new Set(opened)], [transport]);
+    expect('the transport in the URL', new URL(deck.page.url()).searchParams.get('transport') ?? 'sse', transport);
   }
 
   // One page by each, through the death of their server.
   const decks = [deck];
-  for (const carrier of ['websocket', 'long-poll']) {
-    decks.push(await Flightdeck.visit(context, program.origin, `carrier=${carrier}`));
-    expect('the carrier that the URL names', (await decks.at(-1).read()).carrier, carrier);
+  for (const transport of ['websocket', 'long-poll']) {
+    decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
+    expect('the transport that the URL names', (await decks.at(-1).read()).transport, transport);
   }
   await all(decks, (page) => page.advance(50));
   await program.kill();
@@ -42,10 +42,10 @@ await scenario('a page changes its carrier in mid-stream, and they all come back
 
   const took = await program.interrupt();
   await all(decks, (page) => page.until('waits again', ({ state }) => state === 'waiting'));
-  return `${received} events by 3 carriers, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
+  return `${received} events by 3 transports, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
 });
 
-// The names of the carriers of what a page opens from now on.
+// The names of the transports of what a page opens from now on.
 function connections(page) {
   const opened = [];
   page.on('websocket', () => opened.push('websocket'));

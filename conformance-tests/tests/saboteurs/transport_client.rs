@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::carrier_bug::CarrierBug;
-use crate::carrier_text::unhex;
+use crate::transport_bug::TransportBug;
+use crate::transport_text::unhex;
 
 fn broken(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message)
@@ -22,7 +22,7 @@ fn broken(message: &str) -> Error {
 /// The frames of one connection, if it is not refused.
 pub(crate) async fn frames(
     socket: TcpStream,
-    bug: Option<CarrierBug>,
+    bug: Option<TransportBug>,
 ) -> Result<BoxStream<'static, Result<Frame>>> {
     let socket = BufReader::new(socket);
     let mut lines = Lines { socket, block: Block::default(), is_inside: false, beat: None, bug };
@@ -51,7 +51,7 @@ struct Lines {
     is_inside: bool,
     /// How often the server gives a sign of life.
     beat: Option<Duration>,
-    bug: Option<CarrierBug>,
+    bug: Option<TransportBug>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Lines {
     async fn line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
         let read = self.socket.read_until(b'\n', &mut line);
-        let read = match self.beat.filter(|_| self.bug != Some(CarrierBug::StaysWithTheSilent)) {
+        let read = match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithTheSilent)) {
             Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
             None => read.await,
         };
@@ -82,7 +82,7 @@ impl Lines {
         loop {
             let Some(line) = self.line().await? else {
                 let half = std::mem::take(&mut self.block);
-                if self.bug == Some(CarrierBug::TakesHalfAFrameForAWhole) && half.id.is_some() {
+                if self.bug == Some(TransportBug::TakesHalfAFrameForAWhole) && half.id.is_some() {
                     return Ok(half
                         .id
                         .and_then(|id| id.parse().ok())

@@ -1,4 +1,4 @@
-//! All carriers side by side, over the reference store.
+//! All transports side by side, over the reference store.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use local::Local;
 use long_poll_fixture::Polls;
 use memory::Memory;
 use sse_fixture::ServerSentEvents;
-use websocket_fixture::WebSocketCarrier;
+use websocket_fixture::WebSocketFixture;
 
-downlink_conformance_tests::carriers!(Memory, [ServerSentEvents, WebSocketCarrier, Polls]);
+downlink_conformance_tests::transports!(Memory, [ServerSentEvents, WebSocketFixture, Polls]);
 
 /// One session cut after each of its bytes, as many connections as there are.
-async fn cut_in_hard_payloads(carrier: impl TransportFixture) {
-    let line = Line::new(Memory, Local, carrier);
+async fn cut_in_hard_payloads(transport: impl TransportFixture) {
+    let line = Line::new(Memory, Local, transport);
     let cuts = resumes_after_a_cut_in_hard_payloads(&line);
     let cut = tokio::time::timeout(Duration::from_mins(15), cuts).await;
     let (bytes, frames) = cut.expect("the cuts take no longer than a quarter of an hour");
@@ -42,7 +42,7 @@ async fn sse_resumes_after_a_cut_in_hard_payloads() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "slow: 70,000 connections"]
 async fn websocket_resumes_after_a_cut_in_hard_payloads() {
-    cut_in_hard_payloads(WebSocketCarrier).await;
+    cut_in_hard_payloads(WebSocketFixture).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::fmt;
 /// change from one to another at any frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Carrier {
+pub enum TransportKind {
     /// One socket for both directions.
     #[cfg(feature = "websocket")]
     WebSocket,
@@ -18,8 +18,8 @@ pub enum Carrier {
     LongPoll,
 }
 
-impl Carrier {
-    /// The carrier's name, as in `sse`.
+impl TransportKind {
+    /// The transport's name, as in `sse`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Carrier {
     }
 }
 
-impl fmt::Display for Carrier {
+impl fmt::Display for TransportKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use downlink::{Cursor, Event, Tag};
 
-use crate::carrier_bug::CarrierBug;
+use crate::transport_bug::TransportBug;
 
 /// A frame that is no event.
 pub(crate) fn control(name: &str, id: Option<Cursor>, head: Cursor) -> String {
@@ -19,7 +19,7 @@ pub(crate) fn ready(cursor: Cursor, head: Cursor, heartbeat: Option<Duration>) -
 }
 
 /// The members of an event, as JSON on one line.
-pub(crate) fn envelope(event: &Event, bug: Option<CarrierBug>) -> String {
+pub(crate) fn envelope(event: &Event, bug: Option<TransportBug>) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let tags: Vec<_> = event.tags().iter().map(Tag::as_str).map(quoted).collect();
     let data = if event.content_type().is_json() {
@@ -29,7 +29,7 @@ pub(crate) fn envelope(event: &Event, bug: Option<CarrierBug>) -> String {
         format!("\"hex\":\"{}\",\"content_type\":{content_type}", hex(event.payload()))
     };
     let data = match bug {
-        Some(CarrierBug::OrdersMembersOtherwise) => format!("\"later\":1,{data}"),
+        Some(TransportBug::OrdersMembersOtherwise) => format!("\"later\":1,{data}"),
         _ => data,
     };
     format!(
@@ -45,12 +45,12 @@ pub(crate) fn envelope(event: &Event, bug: Option<CarrierBug>) -> String {
     )
 }
 
-fn embedded(payload: &Bytes, bug: Option<CarrierBug>) -> String {
+fn embedded(payload: &Bytes, bug: Option<TransportBug>) -> String {
     let json = one_line(payload, bug);
     let members = json.trim().strip_prefix('{').and_then(|json| json.strip_suffix('}'));
     match members {
         Some(members)
-            if bug == Some(CarrierBug::MixesPayloadAndEnvelope) && !members.is_empty() =>
+            if bug == Some(TransportBug::MixesPayloadAndEnvelope) && !members.is_empty() =>
         {
             format!("\"data\":{json},{members}")
         }
@@ -58,11 +58,11 @@ fn embedded(payload: &Bytes, bug: Option<CarrierBug>) -> String {
     }
 }
 
-fn one_line(json: &Bytes, bug: Option<CarrierBug>) -> String {
+fn one_line(json: &Bytes, bug: Option<TransportBug>) -> String {
     let text = String::from_utf8_lossy(json);
     match bug {
-        Some(CarrierBug::LeavesNewlinesAsTheyAre) => text.into_owned(),
-        Some(CarrierBug::DoublesLineBreaks) => text.replace(['\r', '\n'], "  "),
+        Some(TransportBug::LeavesNewlinesAsTheyAre) => text.into_owned(),
+        Some(TransportBug::DoublesLineBreaks) => text.replace(['\r', '\n'], "  "),
         _ => text.replace(['\r', '\n'], " "),
     }
 }

@@ -13,42 +13,42 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::carrier_bug::CarrierBug;
-use crate::carrier_client;
-use crate::carrier_text::{control, envelope, ready};
+use crate::transport_bug::TransportBug;
+use crate::transport_client;
+use crate::transport_text::{control, envelope, ready};
 
-/// Makes carriers with this bug, or without any.
-pub(crate) struct BrokenCarriers(pub(crate) Option<CarrierBug>);
+/// Makes transports with this bug, or without any.
+pub(crate) struct BrokenTransports(pub(crate) Option<TransportBug>);
 
-impl TransportFixture for BrokenCarriers {
+impl TransportFixture for BrokenTransports {
     fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(Carrier::new(self.0))
+        Arc::new(BrokenTransport::new(self.0))
     }
 }
 
-impl ImpatientFixture for BrokenCarriers {
+impl ImpatientFixture for BrokenTransports {
     fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport> {
-        let given = self.0 != Some(CarrierBug::GivesNoSignOfLife);
+        let given = self.0 != Some(TransportBug::GivesNoSignOfLife);
         let heartbeat = given.then_some(heartbeat);
-        let stall = if self.0 == Some(CarrierBug::WaitsForEverToWrite) { NEVER } else { stall };
-        Arc::new(Carrier { heartbeat, stall, ..Carrier::new(self.0) })
+        let stall = if self.0 == Some(TransportBug::WaitsForEverToWrite) { NEVER } else { stall };
+        Arc::new(BrokenTransport { heartbeat, stall, ..BrokenTransport::new(self.0) })
     }
 }
 
-impl GuardedFixture for BrokenCarriers {
+impl GuardedFixture for BrokenTransports {
     fn transport(&self, sight: Sight) -> Arc<dyn Transport> {
-        Arc::new(Carrier { sight, ..Carrier::new(self.0) })
+        Arc::new(BrokenTransport { sight, ..BrokenTransport::new(self.0) })
     }
 }
 
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A small carrier that is right, but for its bug: lines as server-sent events
+/// A small transport that is right, but for its bug: lines as server-sent events
 /// have them, without HTTP. What a client asks for is handed to the server by
 /// its number.
 #[derive(Clone, Debug)]
-pub(crate) struct Carrier {
-    bug: Option<CarrierBug>,
+pub(crate) struct BrokenTransport {
+    bug: Option<TransportBug>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) stall: Duration,
     sight: Sight,
@@ -62,13 +62,13 @@ struct Shared {
     rights: Option<Filter>,
 }
 
-impl Carrier {
-    fn new(bug: Option<CarrierBug>) -> Self {
+impl BrokenTransport {
+    fn new(bug: Option<TransportBug>) -> Self {
         let sight = Sight::new(Filter::everything());
         Self { bug, heartbeat: None, stall: NEVER, sight, shared: Arc::default() }
     }
 
-    pub(crate) fn is(&self, bug: CarrierBug) -> bool {
+    pub(crate) fn is(&self, bug: TransportBug) -> bool {
         self.bug == Some(bug)
     }
 
@@ -101,7 +101,7 @@ impl Carrier {
     /// What this connection may be shown.
     fn rights(&self) -> Filter {
         let now = self.sight.filter();
-        if self.is(CarrierBug::AsksForRightsOnce) {
+        if self.is(TransportBug::AsksForRightsOnce) {
             return self.shared().rights.get_or_insert(now).clone();
         }
         now
@@ -112,18 +112,18 @@ impl Carrier {
         let mut skip = 0;
         if let After::Cursor(cursor) = after {
             let ahead = cursor.position() > hub.tip().position();
-            if self.is(CarrierBug::ComparesWithAnOldHead) && ahead {
+            if self.is(TransportBug::ComparesWithAnOldHead) && ahead {
                 return Err(Error::cursor_ahead(cursor.position(), hub.tip()));
             }
             let begins = cursor.position() > Position::ZERO;
             match self.bug {
-                Some(CarrierBug::ResumesInclusively) if begins => {
+                Some(TransportBug::ResumesInclusively) if begins => {
                     after = before(hub, cursor).await?;
                 }
-                Some(CarrierBug::ResumesFromWhatItSent) => {
+                Some(TransportBug::ResumesFromWhatItSent) => {
                     after = After::Cursor(cursor.max(self.shared().sent.unwrap_or(cursor)));
                 }
-                Some(CarrierBug::CountsMatches) if begins => {
+                Some(TransportBug::CountsMatches) if begins => {
                     (after, skip) = (After::Start, cursor.position().get());
                 }
                 _ => {}
@@ -131,14 +131,14 @@ impl Carrier {
         }
         let rights = self.rights();
         let asked = match self.bug {
-            Some(CarrierBug::GuardsLiveOnly) => filter.clone(),
-            Some(CarrierBug::MergesRights) => Filter::everything(),
+            Some(TransportBug::GuardsLiveOnly) => filter.clone(),
+            Some(TransportBug::MergesRights) => Filter::everything(),
             _ => filter.clone().and(&rights)?,
         };
         let subscribe = Subscribe::new().after(after).filter(asked);
         let subscription = hub.subscribe(subscribe).await?;
         Ok(Session {
-            carrier: self.clone(),
+            transport: self.clone(),
             last: subscription.cursor(),
             subscription,
             matches: 0,
@@ -157,7 +157,7 @@ async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
 }
 
 pub(crate) struct Session {
-    pub(crate) carrier: Carrier,
+    pub(crate) transport: BrokenTransport,
     pub(crate) subscription: downlink::Subscription,
     last: Cursor,
     matches: u64,
@@ -168,15 +168,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn bug(&self) -> Option<CarrierBug> {
-        self.carrier.bug
+    pub(crate) fn bug(&self) -> Option<TransportBug> {
+        self.transport.bug
     }
 
     /// Whether the client gets to see this, of what the subscription has.
     fn shows(&self, event: &Event) -> bool {
-        match self.carrier.bug {
-            Some(CarrierBug::GuardsLiveOnly) => !self.is_live || self.rights.matches_event(event),
-            Some(CarrierBug::MergesRights) => {
+        match self.transport.bug {
+            Some(TransportBug::GuardsLiveOnly) => !self.is_live || self.rights.matches_event(event),
+            Some(TransportBug::MergesRights) => {
                 let asked = !self.filter.is_everything() && self.filter.matches_event(event);
                 asked || self.rights.matches_event(event)
             }
@@ -187,22 +187,22 @@ impl Session {
     async fn ready(&mut self, hub: &Hub) -> String {
         let (cursor, head) = (self.subscription.cursor(), self.subscription.head_at_open());
         let mut text = String::new();
-        if !self.carrier.is(CarrierBug::LeavesReadyOut) {
-            text += &ready(cursor, head, self.carrier.heartbeat);
+        if !self.transport.is(TransportBug::LeavesReadyOut) {
+            text += &ready(cursor, head, self.transport.heartbeat);
         }
-        if self.carrier.is(CarrierBug::GivesHeartbeatsAnId) {
+        if self.transport.is(TransportBug::GivesHeartbeatsAnId) {
             let head = hub.store().head().await.unwrap_or(head);
             text += &control("checkpoint", Some(head), head);
         }
-        if self.carrier.is(CarrierBug::SaysLiveAtOnce) {
+        if self.transport.is(TransportBug::SaysLiveAtOnce) {
             text += &control("live", Some(cursor), cursor);
         }
         text
     }
 
     pub(crate) fn text(&mut self, item: Item) -> String {
-        let early = self.carrier.is(CarrierBug::SaysLiveAtOnce);
-        let silent = self.carrier.is(CarrierBug::SendsNoCheckpoints);
+        let early = self.transport.is(TransportBug::SaysLiveAtOnce);
+        let silent = self.transport.is(TransportBug::SendsNoCheckpoints);
         self.is_live |= matches!(item, Item::Live { .. });
         match item {
             Item::Event(event) if !self.shows(&event) => String::new(),
@@ -221,15 +221,15 @@ impl Session {
             return String::new();
         }
         let cursor = event.cursor();
-        let data = envelope(event, self.carrier.bug);
-        let id = match self.carrier.bug {
-            Some(CarrierBug::WritesTheIdOfTheFrameBefore) => self.last,
-            Some(CarrierBug::CountsMatches) => counted(self.matches, event.id()),
+        let data = envelope(event, self.transport.bug);
+        let id = match self.transport.bug {
+            Some(TransportBug::WritesTheIdOfTheFrameBefore) => self.last,
+            Some(TransportBug::CountsMatches) => counted(self.matches, event.id()),
             _ => cursor,
         };
         self.last = cursor;
-        self.carrier.shared().sent = Some(cursor);
-        let early = if self.carrier.is(CarrierBug::WritesTheIdBeforeTheData) {
+        self.transport.shared().sent = Some(cursor);
+        let early = if self.transport.is(TransportBug::WritesTheIdBeforeTheData) {
             control("checkpoint", Some(id), id)
         } else {
             String::new()
@@ -243,7 +243,7 @@ fn counted(matches: u64, id: EventId) -> Cursor {
 }
 
 #[async_trait]
-impl Transport for Carrier {
+impl Transport for BrokenTransport {
     fn name(&self) -> &'static str {
         "lines"
     }
@@ -261,8 +261,8 @@ impl Transport for Carrier {
                 () = shutdown.cancelled() => break,
             };
             if let Ok((socket, _)) = accepted {
-                let (carrier, hub, shutdown) = (self.clone(), hub.clone(), shutdown.clone());
-                open.spawn(carrier.answer(hub, socket, shutdown));
+                let (transport, hub, shutdown) = (self.clone(), hub.clone(), shutdown.clone());
+                open.spawn(transport.answer(hub, socket, shutdown));
             }
         }
         open.close();
@@ -284,6 +284,6 @@ impl Transport for Carrier {
         let broken = |error| Error::with_source(ErrorKind::Unavailable, "no connection", error);
         let mut socket = TcpStream::connect(address).await.map_err(broken)?;
         socket.write_u32(number).await.map_err(broken)?;
-        carrier_client::frames(socket, self.bug).await
+        transport_client::frames(socket, self.bug).await
     }
 }
