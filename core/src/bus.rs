@@ -1,12 +1,16 @@
+//! The bus: wakes processes that follow the log.
+
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use futures::Stream;
 use futures::stream::{BoxStream, StreamExt};
 
-use crate::{Position, Result};
+use crate::error::Result;
+use crate::id::Position;
 
 /// Wakes whoever follows a log: "there may be something new".
 ///
@@ -60,6 +64,18 @@ pub trait Bus: fmt::Debug + Send + Sync + 'static {
     ///
     /// Has no effects.
     async fn listen(&self) -> Result<Listener>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<B: Bus + ?Sized> Bus for Arc<B> {
+    async fn publish(&self, hint: Hint) -> Result<()> {
+        (**self).publish(hint).await
+    }
+
+    async fn listen(&self) -> Result<Listener> {
+        (**self).listen().await
+    }
 }
 
 /// A wake-up, with the position that its sender says it reached.

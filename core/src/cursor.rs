@@ -1,7 +1,10 @@
+//! Resume tokens.
+
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, EventId, Position, Result};
+use crate::error::{Error, Result};
+use crate::id::{EventId, Position};
 
 /// A resume token: "I have handled everything up to and including here".
 ///
@@ -52,7 +55,7 @@ impl Cursor {
     /// Whether the event with this id is the one that the cursor was made of,
     /// but for a chance of one in 2³².
     #[must_use]
-    pub fn names(self, id: EventId) -> bool {
+    pub fn matches(self, id: EventId) -> bool {
         self.check == id.check()
     }
 }

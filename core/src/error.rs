@@ -1,8 +1,12 @@
+//! The error of every operation, and what a caller can do about it.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Cursor, Expected, Position, ProjectionId, StreamId, Version};
+use crate::cursor::Cursor;
+use crate::id::{Position, ProjectionId, StreamId, Version};
+use crate::store::Expected;
 
 /// The result of everything that Downlink does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,40 +1,32 @@
 #![doc = include_str!("../README.md")]
 
-mod bus;
+mod backoff;
+pub mod bus;
 pub mod commit;
-mod cursor;
-mod decider;
-mod error;
-mod event;
-mod filter;
-mod hub;
-mod id;
+pub mod cursor;
+pub mod decider;
+pub mod error;
+pub mod event;
+pub mod filter;
+pub mod hub;
+pub mod id;
 pub mod limits;
 pub mod memory;
-mod projection;
-mod store;
+pub mod projection;
+pub mod store;
 mod supervise;
 pub mod testing;
-mod transport;
+pub mod transport;
 
-pub use bus::{Bus, Hint, Listener};
+pub use bus::Bus;
 pub use cursor::Cursor;
-pub use decider::{
-    CommandId, Context, Decider, ExecuteError, Executed, Executor, MemorySnapshots, Schema,
-    Snapshot, SnapshotKey, SnapshotStore, Snapshots,
-};
-pub use error::{BoxError, Error, ErrorKind, FailedCheck, Result};
-pub use event::{ContentType, Event, IntoNewEvent, NewEvent, StoredParts, Timestamp};
-pub use filter::{Filter, FilterItem, FilterItemParts, Pattern};
-pub use hub::{After, Hub, HubBuilder, HubStats, Item, Subscribe, Subscription};
-pub use id::{EventId, EventType, Position, ProjectionId, StreamId, Tag, Version};
+pub use decider::{Decider, Executor, Schema};
+pub use error::{BoxError, Error, ErrorKind, Result};
+pub use event::{Event, NewEvent};
+pub use filter::{Filter, FilterItem};
+pub use hub::{After, Hub, Item, Subscribe, Subscription};
+pub use id::{EventId, EventType, Position, StreamId, Tag, Version};
 pub use memory::{LocalBus, MemoryStore};
-pub use projection::{
-    DeadLetter, FailurePolicy, Progress, Projection, ProjectionBuilder, ProjectionHandle,
-    ProjectionStore, Status, Step, Stepped,
-};
-pub use store::{
-    Append, Appended, Check, Direction, EventStore, EventStoreExt, Expected, Mark, Page, Read,
-    Scope, StreamSpan, Write, Written,
-};
-pub use transport::{Endpoint, Frame, Transport};
+pub use projection::{Projection, ProjectionHandle};
+pub use store::{Append, Check, EventStore, EventStoreExt, Expected, Read};
+pub use transport::Transport;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The future's output, or an error in place of its panic.
 pub(crate) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -1,4 +1,7 @@
+//! The contract of a transport, which carries the log over a network.
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +10,10 @@ use futures::stream::BoxStream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Cursor, Event, Hub, Result, Subscribe};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::event::Event;
+use crate::hub::{Hub, Subscribe};
 
 /// Carries a hub's log over a network, both ends of it.
 ///
@@ -100,6 +106,31 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         endpoint: &Endpoint,
         subscribe: Subscribe,
     ) -> Result<BoxStream<'static, Result<Frame>>>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    async fn serve(
+        &self,
+        hub: Hub,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<()> {
+        (**self).serve(hub, listener, shutdown).await
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        subscribe: Subscribe,
+    ) -> Result<BoxStream<'static, Result<Frame>>> {
+        (**self).connect(endpoint, subscribe).await
+    }
 }
 
 /// Where a feed is served: the URL of its router's root, such as

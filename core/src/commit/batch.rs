@@ -4,7 +4,9 @@ use super::room::Ticket;
 use super::scan::{self, Scan};
 use super::unseen::Unseen;
 use super::{Driver, Group, LogHead, Plan};
-use crate::{Append, Appended, Check, Error, ErrorKind, Result, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::store::{Append, Appended, Check};
 
 /// An append on its way through the writer.
 pub(super) struct Pending {

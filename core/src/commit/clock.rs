@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::Timestamp;
+use crate::event::Timestamp;
 use crate::supervise::logged;
 
 /// Clocks are corrected by less than this all the time.

@@ -6,7 +6,8 @@ use tokio::sync::Notify;
 
 use super::clock::Clock;
 use super::watch::{Watch, Watched};
-use crate::{Cursor, Event, Timestamp};
+use crate::cursor::Cursor;
+use crate::event::{Event, Timestamp};
 
 /// Transactions that a follower may be behind before it has to read the log.
 const MAX_COMMITS: usize = 1_024;
@@ -309,7 +310,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_behind_the_log_is_told_by_every_store() {
         let feed = CommitFeed::new();
-        let content = crate::NewEvent::with_json("FlightDeparted", "{}").unwrap();
+        let content = crate::NewEvent::json("FlightDeparted", "{}").unwrap();
         let stream = crate::StreamId::new("flight-UA1545").unwrap();
         let event = |recorded_at| {
             let (position, version) = (crate::Position::new(1).unwrap(), crate::Version::FIRST);

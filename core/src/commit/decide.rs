@@ -2,10 +2,11 @@ use std::collections::HashMap;
 use std::slice::Iter;
 
 use super::{BoundaryFact, Facts, LogHead, Plan, StreamHead};
-use crate::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventId, FailedCheck, NewEvent,
-    Position, Result, StreamId, Timestamp, Version, Write, Written,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, FailedCheck, Result};
+use crate::event::{Event, NewEvent, Timestamp};
+use crate::id::{EventId, Position, StreamId, Version};
+use crate::store::{Append, Appended, Check, Write, Written};
 
 /// The log as it would be after the appends decided so far.
 pub(super) struct Decision<'a> {

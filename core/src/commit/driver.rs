@@ -2,7 +2,8 @@ use std::future::Future;
 use std::time::Instant;
 
 use super::{Facts, LogHead, Needs, Plan};
-use crate::{Error, Page, Read, Result};
+use crate::error::{Error, Result};
+use crate::store::{Page, ReadLog};
 
 /// What a backend does for the engine: the steps of one transaction.
 ///
@@ -62,7 +63,7 @@ pub trait Driver: Send + Sized + 'static {
     ///
     /// As [`EventStore::read`](crate::EventStore::read). Any but `CursorAhead` and
     /// `HistoryChanged` discards the transaction.
-    fn read(&mut self, read: Read) -> impl Future<Output = Result<Page>> + Send;
+    fn read_log(&mut self, read: ReadLog) -> impl Future<Output = Result<Page>> + Send;
 
     /// Inserts the rows of a plan, which has some, and moves the ends of the
     /// streams and of the log.

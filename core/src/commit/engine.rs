@@ -8,8 +8,9 @@ use super::batch::{Batch, Pending, decide_and_insert};
 use super::queue::{Load, Next, Queue};
 use super::unseen::Unseen;
 use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
 use crate::supervise::{logged, unwound};
-use crate::{Cursor, Error, ErrorKind, Result};
 
 /// The appends of one group may have this many bytes before it is closed.
 const GROUP_BYTES: usize = 8 << 20;

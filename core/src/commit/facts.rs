@@ -1,6 +1,10 @@
 use std::collections::HashMap;
 
-use crate::{Cursor, Error, Event, EventId, Filter, Position, StreamId, Timestamp, Version};
+use crate::cursor::Cursor;
+use crate::error::Error;
+use crate::event::{Event, Timestamp};
+use crate::filter::Filter;
+use crate::id::{EventId, Position, StreamId, Version};
 
 /// What a group needs to know of the log. Each thing is named once.
 #[derive(Debug)]

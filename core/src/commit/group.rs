@@ -2,7 +2,8 @@ use std::collections::HashSet;
 
 use super::decide::Decision;
 use super::{Boundary, Facts, LogHead, Needs, Plan};
-use crate::{Append, Check, NewEvent, Timestamp};
+use crate::event::{NewEvent, Timestamp};
+use crate::store::{Append, Check};
 
 /// Appends that are decided together, in this order.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 
 use super::room::Ticket;
 use super::{Driver, Transacted, Transaction};
-use crate::{Appended, Result};
+use crate::error::Result;
+use crate::store::Appended;
 
 /// How a job wants its transaction to end, and what it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

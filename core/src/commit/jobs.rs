@@ -9,8 +9,10 @@ use super::job::AnyJob;
 use super::nested::Inside;
 use super::work::Work;
 use super::{CommitOutcome, Driver, Needs, Transaction};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::store::Appended;
 use crate::supervise::unwound;
-use crate::{Appended, Error, ErrorKind, Event, Result};
 
 impl<D: Driver> Engine<D> {
     /// Runs a job and answers it.

@@ -16,9 +16,10 @@
 //!
 //! ```
 //! use downlink::commit::{Facts, Group, LogHead};
-//! use downlink::{Append, Expected, NewEvent, Timestamp};
+//! use downlink::{Append, Expected, NewEvent};
+//! use downlink::event::Timestamp;
 //!
-//! let departed = || NewEvent::with_json("FlightDeparted", "{}");
+//! let departed = || NewEvent::json("FlightDeparted", "{}");
 //! let group = Group::new(vec![
 //!     Append::to("flight-UA1545", Expected::NoStream, [departed()?])?,
 //!     Append::to("flight-UA1545", Expected::NoStream, [departed()?])?,

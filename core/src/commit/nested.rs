@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 thread_local! {
     /// The writer whose job this thread polls just now; 0 for none.

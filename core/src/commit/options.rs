@@ -2,8 +2,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::Driver;
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_WAIT;
-use crate::{Error, ErrorKind, Result};
 
 /// How a [`Writer`](super::Writer) queues and groups.
 #[derive(Clone, Copy, Debug)]

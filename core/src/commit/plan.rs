@@ -1,5 +1,8 @@
 use crate::commit::LogHead;
-use crate::{Appended, Event, Position, Result, StreamId, Version};
+use crate::error::Result;
+use crate::event::Event;
+use crate::id::{Position, StreamId, Version};
+use crate::store::Appended;
 
 /// What to insert, and what to answer.
 #[derive(Debug)]

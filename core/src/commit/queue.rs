@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Driver;
 use super::batch::Pending;
 use super::job::AnyJob;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// No more than this is waited for without a timer.
 const CLOCK: Duration = Duration::from_millis(2);

@@ -1,5 +1,8 @@
 use super::{Boundary, BoundaryFact, Driver};
-use crate::{Append, Check, Cursor, EventStore, Filter, Read, Result};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::store::{Append, Check, EventStore, Read, ReadLog};
 
 /// How far a boundary was looked at before the append was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub(super) async fn scan(append: &Append, store: &dyn EventStore) -> Result<Vec<
 
 async fn scan_boundary(filter: &Filter, mut after: Cursor, store: &dyn EventStore) -> Result<Scan> {
     loop {
-        let page = match store.read(first_match(filter, after)).await {
+        let page = match store.read_log(first_match(filter, after)).await {
             Ok(page) => page,
             // The transaction looks again, and tells.
             Err(error) if error.is_other_history() => return Ok(Scan::NotYet),
@@ -59,7 +62,7 @@ pub(super) async fn answer<D: Driver>(
     };
     let mut read = first_match(boundary.filter, after);
     loop {
-        let page = match driver.read(read.clone()).await {
+        let page = match driver.read_log(read.clone()).await {
             Ok(page) => page,
             Err(error) if error.is_other_history() => return Ok(BoundaryFact::OtherHistory(error)),
             Err(error) => return Err(error),
@@ -70,12 +73,12 @@ pub(super) async fn answer<D: Driver>(
         if !page.more {
             return Ok(BoundaryFact::Clear);
         }
-        read = read.resume(page.scanned);
+        read = read.with_after(page.scanned);
     }
 }
 
 async fn is_current<D: Driver>(driver: &mut D, cursor: Cursor) -> Result<bool> {
-    match driver.read(Read::log().resume(cursor).limit(0)).await {
+    match driver.read_log(Read::log().with_after(cursor).with_limit(0)).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_other_history() => Ok(false),
         Err(error) => Err(error),
@@ -83,6 +86,6 @@ async fn is_current<D: Driver>(driver: &mut D, cursor: Cursor) -> Result<bool> {
 }
 
 /// The first event that matches after a cursor, and nothing else.
-fn first_match(filter: &Filter, after: Cursor) -> Read {
-    Read::log().resume(after).filter(filter.clone()).limit(1)
+fn first_match(filter: &Filter, after: Cursor) -> ReadLog {
+    Read::log().with_after(after).with_filter(filter.clone()).with_limit(1)
 }

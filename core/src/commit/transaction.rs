@@ -2,7 +2,8 @@ use super::batch::decide_and_insert;
 use super::unseen::Unseen;
 use super::work::Work;
 use super::{Driver, Group, Plan, WriterOptions};
-use crate::{Append, Appended, Error, Result};
+use crate::error::{Error, Result};
+use crate::store::{Append, Appended};
 
 /// The transaction of a job: the application's rows, and appends that are stored
 /// with them or not at all.

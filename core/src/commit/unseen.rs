@@ -1,5 +1,6 @@
 use super::{Boundary, BoundaryFact, Driver, Facts, Linger};
-use crate::{Cursor, Event};
+use crate::cursor::Cursor;
+use crate::event::Event;
 
 /// What the open transaction has inserted and its driver does not show before
 /// it commits.

@@ -1,5 +1,9 @@
 use super::{LogHead, Plan};
-use crate::{Append, Appended, Error, ErrorKind, Event, Position, Result, limits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::id::Position;
+use crate::limits;
+use crate::store::{Append, Appended};
 
 /// What a job has done within its transaction so far.
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
 use super::room::Room;
 use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
-use crate::{Append, Appended, Error, ErrorKind, EventStore, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Append, Appended, EventStore};
 
 /// The one writer of a store handle: group commit over a [`Driver`].
 ///

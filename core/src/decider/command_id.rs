@@ -3,14 +3,15 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::{EventId, Result};
+use crate::error::Result;
+use crate::id::EventId;
 
 /// The identity of a command, for ever: a UUID.
 ///
 /// A command that is given again with its id happens once; see
-/// [`Executor::execute_in`](crate::Executor::execute_in). Whether the command that
+/// [`Executor::execute_with`](crate::Executor::execute_with). Whether the command that
 /// comes is that command is told by a
-/// [fingerprint](crate::Context::with_fingerprint). The ids of its events
+/// [fingerprint](crate::decider::CommandContext::with_fingerprint). The ids of its events
 /// are [derived](Self::event_id) from it and keep its first 48 bits, which are
 /// the time in a version 7. Make ids version 7 for that reason, also in
 /// clients: others work as well, and cost the store more.
@@ -21,7 +22,8 @@ use crate::{EventId, Result};
 /// from the event's:
 ///
 /// ```
-/// use downlink::{CommandId, EventId};
+/// use downlink::EventId;
+/// use downlink::decider::CommandId;
 ///
 /// let landed = EventId::now();
 /// let clean = CommandId::from(landed).derive(b"clean the aircraft");

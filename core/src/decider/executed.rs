@@ -1,4 +1,5 @@
-use crate::{Cursor, Written};
+use crate::cursor::Cursor;
+use crate::store::Written;
 
 /// A command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 use futures::TryStreamExt;
 
 use super::loaded::Loaded;
-use super::retries::Retries;
+use super::retry_policy::Attempts;
 use super::snapshots::Kept;
-use super::{Context, Decider, ExecuteError, Executed, Executor};
-use crate::{
-    Appended, Error, ErrorKind, Event, EventId, Expected, NewEvent, Page, Read, Result, StreamId,
-    Version, Written,
-};
+use super::{CommandContext, Decider, ExecuteError, Executed, Executor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, NewEvent};
+use crate::id::{EventId, StreamId, Version};
+use crate::store::{Appended, Expected, Page, Read, ReadStream, Written};
 
 type Outcome<D> = Result<
     Executed<<D as Decider>::State, <D as Decider>::Event>,
@@ -17,9 +17,9 @@ type Outcome<D> = Result<
 /// One command on its way.
 pub(super) struct Execution<'a, D: Decider> {
     executor: &'a Executor<D>,
-    context: &'a Context,
+    context: &'a CommandContext,
     stream: StreamId,
-    retries: Retries,
+    attempts: Attempts,
 }
 
 /// What became of an append.
@@ -32,10 +32,14 @@ enum Offered {
 }
 
 impl<'a, D: Decider> Execution<'a, D> {
-    pub(super) fn new(executor: &'a Executor<D>, context: &'a Context, stream: StreamId) -> Self {
+    pub(super) fn new(
+        executor: &'a Executor<D>,
+        context: &'a CommandContext,
+        stream: StreamId,
+    ) -> Self {
         let stopped = executor.hub().stopped();
-        let retries = Retries::new(executor.patience(), context.command_id(), stopped);
-        Self { executor, context, stream, retries }
+        let attempts = Attempts::new(executor.retries(), context.command_id(), stopped);
+        Self { executor, context, stream, attempts }
     }
 
     pub(super) async fn run(mut self, command: &D::Command) -> Outcome<D> {
@@ -58,7 +62,7 @@ impl<'a, D: Decider> Execution<'a, D> {
                     loaded.repeats = Some(first);
                 }
                 Offered::Lost(conflict) => {
-                    self.retries.after(conflict).await?;
+                    self.attempts.after(conflict).await?;
                     loaded = self.catch_up(loaded).await?;
                 }
             }
@@ -80,7 +84,7 @@ impl<'a, D: Decider> Execution<'a, D> {
     }
 
     async fn is_of_this_stream(&mut self, kept: &Kept<D::State>) -> Result<bool> {
-        let page = self.read(self.from(kept.version).limit(1)).await?;
+        let page = self.read(self.from(kept.version).with_limit(1)).await?;
         let found = page.events.first().map(Event::id);
         if found != Some(kept.event) {
             tracing::warn!(stream = %self.stream, "a snapshot is of another history: it is not used");
@@ -114,7 +118,7 @@ impl<'a, D: Decider> Execution<'a, D> {
         let mut offered = Vec::with_capacity(events.len());
         for (id, event) in self.ids().zip(events) {
             state = decider.evolve(state, event);
-            let new = NewEvent::json(event)?.with_id(id);
+            let new = NewEvent::from_variant(event)?.with_id(id);
             let version = decider.schema().version(new.event_type().as_str());
             let mut new = new.with_metadata_json(self.context.metadata(version)?)?;
             for tag in decider.tags(&state, event)? {
@@ -127,7 +131,7 @@ impl<'a, D: Decider> Execution<'a, D> {
 
     async fn append(&mut self, expected: Expected, events: Vec<NewEvent>) -> Result<Offered> {
         loop {
-            let append = self.executor.hub().append(&self.stream, expected, events.clone());
+            let append = self.executor.hub().append_to(&self.stream, expected, events.clone());
             match append.await {
                 Ok(appended) if appended.duplicate => {
                     return Ok(Offered::Repeats(appended.writes[0].first));
@@ -139,7 +143,7 @@ impl<'a, D: Decider> Execution<'a, D> {
                 Err(error) if error.kind() == ErrorKind::IdReused => {
                     return self.find().await?.map(Offered::Repeats).ok_or(error);
                 }
-                Err(error) => self.retries.after(error).await?,
+                Err(error) => self.attempts.after(error).await?,
             }
         }
     }
@@ -189,13 +193,13 @@ impl<'a, D: Decider> Execution<'a, D> {
     async fn is_known(&mut self) -> Result<bool> {
         loop {
             let id = self.context.command_id().event_id(0);
-            let question = NewEvent::with_json("Question", "{}")?.with_id(id);
+            let question = NewEvent::json("Question", "{}")?.with_id(id);
             let expected = Expected::Exact(Version::MAX);
-            match self.executor.hub().append(&self.stream, expected, [question]).await {
+            match self.executor.hub().append_to(&self.stream, expected, [question]).await {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::IdReused => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Conflict => return Ok(false),
-                Err(error) => self.retries.after(error).await?,
+                Err(error) => self.attempts.after(error).await?,
             }
         }
     }
@@ -210,7 +214,7 @@ impl<'a, D: Decider> Execution<'a, D> {
                 return Ok(Some(event.version()));
             }
             match page.events.last() {
-                Some(event) if page.more => read = read.after_version(event.version()),
+                Some(event) if page.more => read = read.with_after(event.version()),
                 _ => return Ok(None),
             }
         }
@@ -237,7 +241,7 @@ impl<'a, D: Decider> Execution<'a, D> {
     }
 
     async fn stored(&self, first: Version) -> Result<Vec<Event>> {
-        let mut events = self.executor.hub().events(self.from(first));
+        let mut events = self.executor.hub().stream_events(self.from(first));
         let mut stored = Vec::new();
         for id in self.ids() {
             match events.try_next().await? {
@@ -248,20 +252,20 @@ impl<'a, D: Decider> Execution<'a, D> {
         Ok(stored)
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
+    async fn read(&mut self, read: ReadStream) -> Result<Page> {
         loop {
-            match self.executor.hub().read(read.clone()).await {
+            match self.executor.hub().read_stream(read.clone()).await {
                 Ok(page) => return Ok(page),
-                Err(error) => self.retries.after(error).await?,
+                Err(error) => self.attempts.after(error).await?,
             }
         }
     }
 
     /// The stream from this version on.
-    fn from(&self, version: Version) -> Read {
+    fn from(&self, version: Version) -> ReadStream {
         let read = Read::stream(self.stream.clone());
         match version.previous() {
-            Some(before) => read.after_version(before),
+            Some(before) => read.with_after(before),
             None => read,
         }
     }

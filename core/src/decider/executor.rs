@@ -6,10 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::execution::Execution;
-use super::retries::Patience;
+use super::retry_policy::RetryPolicy;
 use super::snapshots::Keeper;
-use super::{Context, Decider, ExecuteError, Executed, Snapshots};
-use crate::{Error, Hub, Result, StreamId};
+use super::{CommandContext, Decider, ExecuteError, Executed, Snapshots};
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::id::StreamId;
 
 /// Carries commands out: loads the stream, decides, and appends what was
 /// decided if nobody else was faster. If somebody was, it reads what they
@@ -24,7 +26,8 @@ use crate::{Error, Hub, Result, StreamId};
 /// # Examples
 ///
 /// ```
-/// # use downlink::{Context, CommandId, Decider, Executor, MemorySnapshots, Snapshots};
+/// # use downlink::{Decider, Executor};
+/// # use downlink::decider::{CommandContext, CommandId, MemorySnapshots, Snapshots};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Debug)]
 /// # struct Delays;
@@ -45,22 +48,22 @@ use crate::{Error, Hub, Result, StreamId};
 /// #     }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), downlink::ExecuteError<std::convert::Infallible>> {
+/// # async fn main() -> Result<(), downlink::decider::ExecuteError<std::convert::Infallible>> {
 /// let hub = downlink::memory::hub().await?;
 /// let executor = Executor::new(&hub, Delays)
 ///     .with_snapshots(Snapshots::new(MemorySnapshots::new(), "Delays", 1));
 ///
 /// // A client repeats its request, because the answer was lost.
 /// let id = CommandId::now();
-/// let first = executor.execute_in(&Context::of(id), "flight-UA1545", 20).await?;
-/// let again = executor.execute_in(&Context::of(id), "flight-UA1545", 20).await?;
+/// let first = executor.execute_with(&CommandContext::of(id), "flight-UA1545", 20).await?;
+/// let again = executor.execute_with(&CommandContext::of(id), "flight-UA1545", 20).await?;
 /// assert_eq!((again.state, again.cursor, again.duplicate), (20, first.cursor, true));
 /// # Ok(()) }
 /// ```
 pub struct Executor<D: Decider> {
     hub: Hub,
     decider: Arc<D>,
-    patience: Patience,
+    retries: RetryPolicy,
     snapshots: Option<Keeper<D::State>>,
 }
 
@@ -68,8 +71,8 @@ impl<D: Decider> Executor<D> {
     /// An executor of this decider's commands, which appends through this hub.
     #[must_use]
     pub fn new(hub: &Hub, decider: D) -> Self {
-        let patience = Patience { attempts: 20, deadline: Duration::from_secs(10) };
-        Self { hub: hub.clone(), decider: Arc::new(decider), patience, snapshots: None }
+        let retries = RetryPolicy { attempts: 20, deadline: Duration::from_secs(10) };
+        Self { hub: hub.clone(), decider: Arc::new(decider), retries, snapshots: None }
     }
 
     /// How often a command is tried, counting the first time, and for how long
@@ -81,8 +84,8 @@ impl<D: Decider> Executor<D> {
     /// became of an append. The pauses between them grow to half a second and
     /// are spread at random.
     #[must_use]
-    pub fn with_patience(mut self, attempts: u32, deadline: Duration) -> Self {
-        self.patience = Patience { attempts, deadline };
+    pub fn with_retries(mut self, attempts: u32, deadline: Duration) -> Self {
+        self.retries = RetryPolicy { attempts, deadline };
         self
     }
 
@@ -98,15 +101,15 @@ impl<D: Decider> Executor<D> {
     }
 
     /// Carries a command out that nobody can give again; otherwise as
-    /// [`execute_in`](Self::execute_in).
+    /// [`execute_with`](Self::execute_with).
     ///
     /// # Errors
     ///
-    /// As [`execute_in`](Self::execute_in).
+    /// As [`execute_with`](Self::execute_with).
     ///
     /// # Cancel safety
     ///
-    /// As [`execute_in`](Self::execute_in).
+    /// As [`execute_with`](Self::execute_with).
     pub async fn execute<S>(
         &self,
         stream: S,
@@ -116,7 +119,7 @@ impl<D: Decider> Executor<D> {
         S: TryInto<StreamId>,
         Error: From<S::Error>,
     {
-        self.execute_in(&Context::new(), stream, command).await
+        self.execute_with(&CommandContext::new(), stream, command).await
     }
 
     /// Carries a command out.
@@ -129,7 +132,7 @@ impl<D: Decider> Executor<D> {
     /// ids of its events, which are derived from the command's. The state is
     /// then the present one. Another command with that id is answered so, too,
     /// unless the context has a
-    /// [fingerprint](super::Context::with_fingerprint): then it is
+    /// [fingerprint](super::CommandContext::with_fingerprint): then it is
     /// [`IdReused`](crate::ErrorKind::IdReused).
     ///
     /// Only what was written is known again. A command that was refused, or
@@ -157,9 +160,9 @@ impl<D: Decider> Executor<D> {
     /// A dropped future leaves all events of the command stored or none, and if
     /// they are stored, subscribers are told. Giving the command again with the
     /// same id tells which.
-    pub async fn execute_in<S>(
+    pub async fn execute_with<S>(
         &self,
-        context: &Context,
+        context: &CommandContext,
         stream: S,
         command: D::Command,
     ) -> Result<Executed<D::State, D::Event>, ExecuteError<D::Error>>
@@ -183,8 +186,8 @@ impl<D: Decider> Executor<D> {
         &self.decider
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        self.patience
+    pub(super) fn retries(&self) -> RetryPolicy {
+        self.retries
     }
 
     pub(super) fn snapshots(&self) -> Option<&Keeper<D::State>> {
@@ -199,11 +202,11 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`Executor::execute_in`].
+    /// As [`Executor::execute_with`].
     ///
     /// # Cancel safety
     ///
-    /// As [`Executor::execute_in`].
+    /// As [`Executor::execute_with`].
     pub async fn execute<D, S>(
         &self,
         decider: &D,
@@ -224,7 +227,7 @@ impl<D: Decider> Clone for Executor<D> {
         Self {
             hub: self.hub.clone(),
             decider: Arc::clone(&self.decider),
-            patience: self.patience,
+            retries: self.retries,
             snapshots: self.snapshots.clone(),
         }
     }
@@ -234,7 +237,7 @@ impl<D: Decider> fmt::Debug for Executor<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Executor")
             .field("hub", &self.hub)
-            .field("patience", &self.patience)
+            .field("retries", &self.retries)
             .field("has_snapshots", &self.snapshots.is_some())
             .finish_non_exhaustive()
     }

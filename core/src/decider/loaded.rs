@@ -1,4 +1,8 @@
-use crate::{Cursor, Event, EventId, Expected, Result, Version};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::event::Event;
+use crate::id::{EventId, Version};
+use crate::store::Expected;
 
 use super::{Decider, ExecuteError};
 

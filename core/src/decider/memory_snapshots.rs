@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{Snapshot, SnapshotKey, SnapshotStore};
-use crate::Result;
+use crate::error::Result;
 
 /// Snapshots in memory, of a bounded number of streams.
 ///
@@ -72,7 +72,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{EventId, StreamId, Version};
+    use crate::id::{EventId, StreamId, Version};
 
     fn key(number: u32) -> SnapshotKey {
         let stream = StreamId::new(format!("flight-UA{number}")).unwrap();

@@ -1,22 +1,23 @@
 //! The typed side of commands: decide, append, and try again.
 
+mod command_context;
 mod command_id;
-mod context;
-mod contract;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod decider;
 mod execute_error;
 mod executed;
 mod execution;
 mod executor;
 mod loaded;
 mod memory_snapshots;
-mod retries;
+mod retry_policy;
 mod schema;
 mod snapshot;
 mod snapshots;
 
+pub use command_context::CommandContext;
 pub use command_id::CommandId;
-pub use context::Context;
-pub use contract::Decider;
+pub use decider::Decider;
 pub use execute_error::ExecuteError;
 pub use executed::Executed;
 pub use executor::Executor;

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::typed;
-use crate::{BoxError, Error, ErrorKind, Event, NewEvent, Result};
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::event::{Event, NewEvent, typed};
 
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 
@@ -31,7 +31,8 @@ type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 /// ```
 /// use downlink::{NewEvent, Schema};
 /// use serde::{Deserialize, Serialize};
-/// # use downlink::{Event, Position, Timestamp, Version};
+/// # use downlink::{Event, Position, Version};
+/// # use downlink::event::Timestamp;
 /// # fn stored(event: NewEvent) -> Event {
 /// #     let stream = "flight-UA1545".try_into().expect("a name");
 /// #     Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, event)
@@ -48,7 +49,7 @@ type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 ///     Ok(serde_json::json!({ "minutes": hours * 60 }))
 /// });
 ///
-/// let old = stored(NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#)?);
+/// let old = stored(NewEvent::json("FlightDelayed", r#"{"hours":2}"#)?);
 /// let expected = FlightEvent::FlightDelayed { minutes: 120 };
 /// assert_eq!(schema.decode(&old)?, Some(expected));
 ///
@@ -101,7 +102,7 @@ impl Schema {
     /// For what follows a log that others may write to and has to go on whatever
     /// they write: one event that is not as it should be costs no others. A
     /// projection does better to keep the default, with a
-    /// [policy](crate::FailurePolicy::skip) that sets such events aside; what
+    /// [policy](crate::projection::FailurePolicy::skip) that sets such events aside; what
     /// decides does, too, since it would decide as if they had not happened.
     #[must_use]
     pub fn ignoring_unreadable(mut self) -> Self {
@@ -120,9 +121,9 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// As [`NewEvent::json`].
+    /// As [`NewEvent::from_variant`].
     pub fn encode<E: Serialize + ?Sized>(&self, event: &E) -> Result<NewEvent> {
-        let event = NewEvent::json(event)?;
+        let event = NewEvent::from_variant(event)?;
         match self.version(event.event_type().as_str()) {
             1 => Ok(event),
             version => event.with_metadata(&Metadata { schema_version: version }),
@@ -228,7 +229,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{ContentType, Position, StreamId, Timestamp, Version};
+    use crate::event::{ContentType, Timestamp};
+    use crate::id::{Position, StreamId, Version};
 
     /// Version 1 had `hours`, version 2 `minutes`, version 3 says who decided.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -266,13 +268,13 @@ mod tests {
     }
 
     fn written(name: &str, version: u32, payload: &Value) -> Event {
-        let event = NewEvent::with_json(name, payload.to_string()).unwrap();
+        let event = NewEvent::json(name, payload.to_string()).unwrap();
         stored(event.with_metadata(&json!({"schema_version": version, "user": "tower"})).unwrap())
     }
 
     #[test]
     fn every_older_form_is_raised_step_by_step() {
-        let first = stored(NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#).unwrap());
+        let first = stored(NewEvent::json("FlightDelayed", r#"{"hours":2}"#).unwrap());
         let second = written("FlightDelayed", 2, &json!({"minutes": 20}));
         let third = written("FlightDelayed", 3, &json!({"minutes": 5, "by": "visitor"}));
         assert_eq!(schema().decode(&first).unwrap(), Some(delayed(120, "airline")));
@@ -307,7 +309,7 @@ mod tests {
     #[test]
     fn unknown_types_are_errors_unless_they_are_passed_over() {
         let png = ContentType::new("image/png").unwrap();
-        let photo = NewEvent::with_bytes("Photo", png, vec![0]).unwrap();
+        let photo = NewEvent::bytes("Photo", png, vec![0]).unwrap();
         for event in [stored(photo), written("GateTaken", 7, &json!({}))] {
             assert!(schema().decode::<FlightEvent>(&event).is_err());
             assert_eq!(schema().ignoring_unknown().decode::<FlightEvent>(&event).unwrap(), None);
@@ -324,7 +326,7 @@ mod tests {
             written("FlightDelayed", 3, &json!({"minutes": "soon"})),
             written("FlightDelayed", 1, &json!({"days": 1})),
             written("FlightDelayed", 4, &json!({"minutes": 5, "by": "visitor"})),
-            stored(NewEvent::with_bytes("FlightLanded", png, vec![0]).unwrap()),
+            stored(NewEvent::bytes("FlightLanded", png, vec![0]).unwrap()),
         ] {
             assert!(schema().decode::<FlightEvent>(&event).is_err());
             assert_eq!(tolerant.decode::<FlightEvent>(&event).unwrap(), None, "{event:?}");
@@ -337,7 +339,7 @@ mod tests {
 
     #[test]
     fn metadata_that_says_no_version_is_told() {
-        let event = NewEvent::with_json("FlightLanded", r#"{"gate":"B12"}"#).unwrap();
+        let event = NewEvent::json("FlightLanded", r#"{"gate":"B12"}"#).unwrap();
         let event = stored(event.with_metadata(&json!({"schema_version": "new"})).unwrap());
         assert_eq!(schema().decode::<FlightEvent>(&event).unwrap_err().kind(), ErrorKind::Corrupt);
     }

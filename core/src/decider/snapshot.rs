@@ -1,9 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{EventId, Result, StreamId, Version};
+use crate::error::Result;
+use crate::id::{EventId, StreamId, Version};
 
 /// Keeps states of streams, so that loading a long one need not begin at its
 /// first event.
@@ -37,12 +39,24 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync + 'static {
     async fn save(&self, key: &SnapshotKey, snapshot: Snapshot) -> Result<()>;
 }
 
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: SnapshotStore + ?Sized> SnapshotStore for Arc<S> {
+    async fn load(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
+        (**self).load(key).await
+    }
+
+    async fn save(&self, key: &SnapshotKey, snapshot: Snapshot) -> Result<()> {
+        (**self).save(key, snapshot).await
+    }
+}
+
 /// What a snapshot is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SnapshotKey {
     /// The stream.
     pub stream: StreamId,
-    /// Whose state of it; see [`Snapshots::new`](crate::Snapshots::new).
+    /// Whose state of it; see [`Snapshots::new`](crate::decider::Snapshots::new).
     pub name: String,
 }
 

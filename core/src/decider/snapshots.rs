@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Snapshot, SnapshotKey, SnapshotStore};
-use crate::{EventId, StreamId, Version};
+use crate::id::{EventId, StreamId, Version};
 
 /// Where an [`Executor`](crate::Executor) keeps snapshots, of what form they
 /// are, and how often it makes one.

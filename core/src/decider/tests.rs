@@ -11,10 +11,14 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{
-    Append, Appended, Cursor, Error, ErrorKind, EventId, EventStore, Expected, Hub, LocalBus,
-    MemoryStore, NewEvent, Page, Read, Result, StreamId, Tag, Version, memory,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::NewEvent;
+use crate::hub::Hub;
+use crate::id::{EventId, StreamId, Tag, Version};
+use crate::memory;
+use crate::memory::{LocalBus, MemoryStore};
+use crate::store::{Append, Appended, EventStore, Expected, Page, Read, ReadLog, ReadStream};
 
 const STREAM: &str = "flight-UA1545";
 
@@ -132,12 +136,13 @@ impl EventStore for Moody {
         }
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        let of_the_log = matches!(read.scope(), crate::Scope::Log { .. });
-        let page = self.log.read(read).await?;
-        // The hub's tail reads the log for itself.
-        let events = if of_the_log { 0 } else { page.events.len() };
-        self.read.fetch_add(events, Ordering::Relaxed);
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.log.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        let page = self.log.read_stream(read).await?;
+        self.read.fetch_add(page.events.len(), Ordering::Relaxed);
         Ok(page)
     }
 
@@ -172,7 +177,7 @@ async fn scheduled() -> Hub {
 }
 
 async fn all(hub: &Hub) -> Vec<crate::Event> {
-    hub.events(Read::log()).try_collect().await.unwrap()
+    hub.log_events(Read::log()).try_collect().await.unwrap()
 }
 
 fn snapshots(store: &MemorySnapshots) -> Snapshots {
@@ -187,9 +192,9 @@ fn key() -> SnapshotKey {
 async fn a_command_becomes_events_with_tags_and_causes() {
     let hub = scheduled().await;
     let first = all(&hub).await.remove(0);
-    let context = Context::new().caused_by(&first);
+    let context = CommandContext::new().caused_by(&first);
     let executor = Executor::new(&hub, Flights);
-    let done = executor.execute_in(&context, STREAM, Command::Delay(60)).await.unwrap();
+    let done = executor.execute_with(&context, STREAM, Command::Delay(60)).await.unwrap();
     assert_eq!(done.events, [delayed(60), FlightEvent::CrewChanged]);
     assert_eq!(done.state, Flight { scheduled: true, late: 60, changes: 1 });
     let written = done.written.unwrap();
@@ -263,7 +268,7 @@ async fn a_race_that_is_never_won_is_a_conflict() {
     let store = Moody::default();
     let hub = store.hub().await;
     store.next([Mood::Refuses(ErrorKind::Conflict); 3]);
-    let executor = Executor::new(&hub, Flights).with_patience(3, Duration::from_secs(10));
+    let executor = Executor::new(&hub, Flights).with_retries(3, Duration::from_secs(10));
     let lost = executor.execute(STREAM, Command::Schedule).await.unwrap_err();
     assert_eq!(lost.as_error().map(Error::kind), Some(ErrorKind::Conflict));
     assert!(lost.is_retryable());
@@ -298,8 +303,8 @@ async fn an_append_whose_answer_is_lost_happens_once() {
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_no_basis_for_a_decision() {
     let hub = scheduled().await;
-    let stranger = NewEvent::with_json("GateTaken", "{}").unwrap();
-    hub.append(STREAM, Expected::Any, [stranger]).await.unwrap();
+    let stranger = NewEvent::json("GateTaken", "{}").unwrap();
+    hub.append_to(STREAM, Expected::Any, [stranger]).await.unwrap();
     let error = hub.execute(&Flights, STREAM, Command::Delay(5)).await.unwrap_err();
     assert!(
         matches!(&error, ExecuteError::Undecodable(error) if error.kind() == ErrorKind::Corrupt)
@@ -318,10 +323,10 @@ async fn a_command_that_comes_again_has_its_first_outcome_for_ever() {
     for which in 0..2 {
         let hub = memory::hub().await.unwrap();
         let executor = &executors(&hub)[which];
-        let [schedule, delay, hold] = [(); 3].map(|()| Context::of(CommandId::now()));
-        executor.execute_in(&schedule, STREAM, Command::Schedule).await.unwrap();
-        let late = executor.execute_in(&delay, STREAM, Command::Delay(70)).await.unwrap();
-        executor.execute_in(&hold, STREAM, Command::Hold(80)).await.unwrap();
+        let [schedule, delay, hold] = [(); 3].map(|()| CommandContext::of(CommandId::now()));
+        executor.execute_with(&schedule, STREAM, Command::Schedule).await.unwrap();
+        let late = executor.execute_with(&delay, STREAM, Command::Delay(70)).await.unwrap();
+        executor.execute_with(&hold, STREAM, Command::Hold(80)).await.unwrap();
         executor.execute(STREAM, Command::Delay(LATEST - 80)).await.unwrap();
 
         // It would be refused, decided with one event less, and have nothing to do.
@@ -331,7 +336,7 @@ async fn a_command_that_comes_again_has_its_first_outcome_for_ever() {
             (hold, Command::Hold(80), vec![delayed(10)]),
         ];
         for (context, command, expected) in again {
-            let outcome = executor.execute_in(&context, STREAM, command).await.unwrap();
+            let outcome = executor.execute_with(&context, STREAM, command).await.unwrap();
             assert_eq!((&outcome.events, outcome.duplicate), (&expected, true), "{command:?}");
             assert_eq!(outcome.state.late, LATEST);
             if command == Command::Delay(70) {
@@ -347,13 +352,13 @@ async fn what_left_no_trace_is_decided_anew() {
     for which in 0..2 {
         let hub = memory::hub().await.unwrap();
         let executor = &executors(&hub)[which];
-        let context = Context::of(CommandId::now());
-        let delay = || executor.execute_in(&context, STREAM, Command::Delay(5));
+        let context = CommandContext::of(CommandId::now());
+        let delay = || executor.execute_with(&context, STREAM, Command::Delay(5));
         assert_eq!(delay().await.unwrap_err().as_refused(), Some(&Refused::NotOnTheBoard));
         executor.execute(STREAM, Command::Schedule).await.unwrap();
         executor.execute(STREAM, Command::Delay(LATEST)).await.unwrap();
         assert_eq!(delay().await.unwrap_err().as_refused(), Some(&Refused::TooLate));
-        let nothing = executor.execute_in(&context, STREAM, Command::Hold(5)).await.unwrap();
+        let nothing = executor.execute_with(&context, STREAM, Command::Hold(5)).await.unwrap();
         assert!(nothing.events.is_empty() && !nothing.duplicate);
     }
 }
@@ -361,12 +366,12 @@ async fn what_left_no_trace_is_decided_anew() {
 #[tokio::test]
 async fn an_id_belongs_to_one_stream() {
     let hub = scheduled().await;
-    let context = Context::of(CommandId::now());
+    let context = CommandContext::of(CommandId::now());
     let executor = Executor::new(&hub, Flights);
-    executor.execute_in(&context, STREAM, Command::Delay(5)).await.unwrap();
+    executor.execute_with(&context, STREAM, Command::Delay(5)).await.unwrap();
     executor.execute("flight-AA1141", Command::Schedule).await.unwrap();
     let error =
-        executor.execute_in(&context, "flight-AA1141", Command::Delay(7)).await.unwrap_err();
+        executor.execute_with(&context, "flight-AA1141", Command::Delay(7)).await.unwrap_err();
     assert_eq!(error.as_error().map(Error::kind), Some(ErrorKind::IdReused));
 }
 
@@ -380,12 +385,14 @@ async fn only_refusals_behind_a_snapshot_ask_the_store() {
         let _ = executor.execute(STREAM, Command::Schedule).await;
         executor.execute(STREAM, Command::Delay(1)).await.unwrap();
     }
-    let known = Context::of(CommandId::now());
-    for (executor, context, asked) in
-        [(&plain, &known, 0), (&with_snapshots, &Context::new(), 0), (&with_snapshots, &known, 1)]
-    {
+    let known = CommandContext::of(CommandId::now());
+    for (executor, context, asked) in [
+        (&plain, &known, 0),
+        (&with_snapshots, &CommandContext::new(), 0),
+        (&with_snapshots, &known, 1),
+    ] {
         store.appends.store(0, Ordering::Relaxed);
-        executor.execute_in(context, STREAM, Command::Schedule).await.unwrap_err();
+        executor.execute_with(context, STREAM, Command::Schedule).await.unwrap_err();
         assert_eq!(store.appends.load(Ordering::Relaxed), asked);
     }
 }
@@ -476,7 +483,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
-type Told = Result<(Vec<FlightEvent>, Flight, Option<crate::Written>, bool), Refused>;
+type Told = Result<(Vec<FlightEvent>, Flight, Option<crate::store::Written>, bool), Refused>;
 
 fn told(outcome: Result<Executed<Flight, FlightEvent>, ExecuteError<Refused>>) -> Told {
     match outcome {
@@ -501,9 +508,9 @@ proptest! {
                 .with_snapshots(snapshots(&kept).with_every(every));
             let mut last_spoilt = None;
             for ((id, command), spoilt) in commands {
-                let context = Context::of(ids[id]);
-                let expected = told(plain.execute_in(&context, STREAM, command).await);
-                let outcome = told(other.execute_in(&context, STREAM, command).await);
+                let context = CommandContext::of(ids[id]);
+                let expected = told(plain.execute_with(&context, STREAM, command).await);
+                let outcome = told(other.execute_with(&context, STREAM, command).await);
                 prop_assert_eq!(outcome, expected, "{:?}", command);
                 let good = kept.load(&key()).await.unwrap().filter(|kept| last_spoilt.as_ref() != Some(kept));
                 if let (Some(which), Some(good)) = (spoilt, good) {
@@ -533,7 +540,7 @@ proptest! {
             let executor = &executors(&hub)[usize::from(with_snapshots)];
             let ids = [(); 12].map(|()| CommandId::now());
             let race = commands.iter().map(async |(id, command)| {
-                let outcome = executor.execute_in(&Context::of(ids[*id]), STREAM, *command).await;
+                let outcome = executor.execute_with(&CommandContext::of(ids[*id]), STREAM, *command).await;
                 (*id, outcome)
             });
             let mut outcomes: HashMap<usize, Vec<FlightEvent>> = HashMap::new();

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, Result, limits};
+use crate::error::{Error, Result};
+use crate::limits;
 
 /// What the bytes of a payload are: `application/json` unless said otherwise.
 ///
@@ -73,7 +74,7 @@ impl fmt::Debug for ContentType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
 
     #[test]
     fn json_is_one_value_however_it_is_named() {

@@ -1,6 +1,7 @@
 use serde::de::IgnoredAny;
 
-use crate::{Error, ErrorKind, Result, limits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 
 /// Checks that every reader of JSON will accept these bytes: syntax, UTF-8, no
 /// byte order mark, nesting of at most 64, no lone surrogate escape, which many

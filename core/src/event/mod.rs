@@ -1,9 +1,10 @@
 //! Facts: as they are offered, and as they are stored.
 
 mod content_type;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod event;
 mod json;
 mod new_event;
-mod recorded;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shape;
@@ -11,7 +12,7 @@ mod timestamp;
 pub(crate) mod typed;
 
 pub use content_type::ContentType;
+pub use event::Event;
 pub use new_event::{NewEvent, StoredParts};
-pub use recorded::Event;
 pub use timestamp::Timestamp;
 pub use typed::IntoNewEvent;

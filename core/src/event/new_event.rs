@@ -5,7 +5,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{json, typed};
-use crate::{ContentType, Error, ErrorKind, EventId, EventType, Result, Tag, limits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::ContentType;
+use crate::id::{EventId, EventType, Tag};
+use crate::limits;
 
 /// A fact that is offered to a store: its id, type, payload, metadata and tags.
 ///
@@ -24,7 +27,7 @@ use crate::{ContentType, Error, ErrorKind, EventId, EventType, Result, Tag, limi
 ///     FlightDeparted { gate: String },
 /// }
 ///
-/// let event = NewEvent::json(&FlightEvent::FlightDeparted { gate: "C71".into() })?
+/// let event = NewEvent::from_variant(&FlightEvent::FlightDeparted { gate: "C71".into() })?
 ///     .with_tag("airport:EWR")?;
 /// assert_eq!(event.event_type().as_str(), "FlightDeparted");
 /// assert_eq!(&event.payload()[..], br#"{"gate":"C71"}"#);
@@ -65,17 +68,17 @@ impl NewEvent {
     ///
     /// A struct, a map, a text, a [`serde_json::Value`], an `Option` and an enum
     /// with another tag are no such variants, and a newtype around an enum is
-    /// none either: [`Event::decode`](crate::Event::decode) could not make them
-    /// again. Name the type of such an event with [`with_json`](Self::with_json).
+    /// none either: [`Event::decode_raw`](crate::Event::decode_raw) could not make them
+    /// again. Name the type of such an event with [`json`](Self::json).
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if `event` is no such variant or cannot be
     /// written as JSON; [`TooLarge`](ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
-    pub fn json<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
+    pub fn from_variant<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
         let (event_type, payload) = typed::encode(event)?;
-        Self::with_json(event_type, payload)
+        Self::json(event_type, payload)
     }
 
     /// An event with this type and these bytes of JSON, kept as they are.
@@ -87,7 +90,7 @@ impl NewEvent {
     /// no number beyond a double or of more than 1,000 characters);
     /// [`TooLarge`](ErrorKind::TooLarge) past a
     /// [limit](crate::limits).
-    pub fn with_json<T>(event_type: T, payload: impl Into<Bytes>) -> Result<Self>
+    pub fn json<T>(event_type: T, payload: impl Into<Bytes>) -> Result<Self>
     where
         T: TryInto<EventType>,
         Error: From<T::Error>,
@@ -99,12 +102,12 @@ impl NewEvent {
     }
 
     /// An event with a payload of any content type; JSON is checked as in
-    /// [`with_json`](Self::with_json).
+    /// [`json`](Self::json).
     ///
     /// # Errors
     ///
-    /// As [`with_json`](Self::with_json).
-    pub fn with_bytes<T>(
+    /// As [`json`](Self::json).
+    pub fn bytes<T>(
         event_type: T,
         content_type: ContentType,
         payload: impl Into<Bytes>,
@@ -114,7 +117,7 @@ impl NewEvent {
         Error: From<T::Error>,
     {
         if content_type.is_json() {
-            return Self::with_json(event_type, payload);
+            return Self::json(event_type, payload);
         }
         let payload = payload.into();
         check_size("the payload", payload.len(), "bytes", limits::MAX_PAYLOAD_BYTES)?;
@@ -165,7 +168,7 @@ impl NewEvent {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if it is not an object that every reader
-    /// of JSON accepts, as in [`with_json`](Self::with_json);
+    /// of JSON accepts, as in [`json`](Self::json);
     /// [`TooLarge`](ErrorKind::TooLarge) above 64 KiB.
     pub fn with_metadata<T: Serialize + ?Sized>(self, metadata: &T) -> Result<Self> {
         let bytes = serde_json::to_vec(metadata).map_err(|error| {

@@ -1,16 +1,17 @@
 //! Events for the tests of this crate.
 
-use crate::{ContentType, Event, NewEvent, Position, Timestamp, Version};
+use crate::event::{ContentType, Event, NewEvent, Timestamp};
+use crate::id::{Position, Version};
 
 /// A small event at this position.
 pub(crate) fn event(position: u64) -> Event {
-    at(position, NewEvent::with_json("FlightDelayed", "{}").expect("an event"))
+    at(position, NewEvent::json("FlightDelayed", "{}").expect("an event"))
 }
 
 /// An event at this position that has these bytes.
 pub(crate) fn event_of(position: u64, payload: Vec<u8>) -> Event {
     let binary = ContentType::new("application/octet-stream").expect("a content type");
-    at(position, NewEvent::with_bytes("Photo", binary, payload).expect("an event"))
+    at(position, NewEvent::bytes("Photo", binary, payload).expect("an event"))
 }
 
 fn at(position: u64, content: NewEvent) -> Event {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A moment, to the microsecond, from 1970 to 9999.
 ///
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// # Examples
 ///
 /// ```
-/// use downlink::Timestamp;
+/// use downlink::event::Timestamp;
 ///
 /// let time: Timestamp = "2026-11-23T10:17:00.000000Z".parse()?;
 /// assert_eq!(time.to_string(), "2026-11-23T10:17:00.000000Z");

@@ -13,10 +13,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::shape::Shape;
-use crate::{Error, ErrorKind, Event, EventType, NewEvent, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, NewEvent};
+use crate::id::EventType;
 
 /// What can be appended: a [`NewEvent`], or a variant of a serde enum, which
-/// becomes one by [`NewEvent::json`].
+/// becomes one by [`NewEvent::from_variant`].
 ///
 /// Everything that serialises can be written here, since Rust cannot tell an
 /// enum from a struct; what is no variant is refused when it is made an event.
@@ -25,7 +27,7 @@ pub trait IntoNewEvent {
     ///
     /// # Errors
     ///
-    /// As [`NewEvent::json`].
+    /// As [`NewEvent::from_variant`].
     fn into_new_event(self) -> Result<NewEvent>;
 }
 
@@ -37,7 +39,7 @@ impl IntoNewEvent for NewEvent {
 
 impl<T: Serialize> IntoNewEvent for T {
     fn into_new_event(self) -> Result<NewEvent> {
-        NewEvent::json(&self)
+        NewEvent::from_variant(&self)
     }
 }
 
@@ -68,7 +70,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)
 fn no_variant(what: &str) -> Error {
     Error::invalid(format!(
         "a typed event is a variant of a serde enum that is tagged externally (serde's default), \
-         and this is {what}: make it a variant, or name its type with NewEvent::with_json"
+         and this is {what}: make it a variant, or name its type with NewEvent::json"
     ))
 }
 
@@ -194,7 +196,8 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Position, StreamId, Timestamp, Version};
+    use crate::event::Timestamp;
+    use crate::id::{Position, StreamId, Version};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     enum FlightEvent {
@@ -226,10 +229,10 @@ mod tests {
             (FlightEvent::Rerouted("BDL".into(), 2), "Rerouted", r#"["BDL",2]"#),
         ];
         for (event, name, payload) in all {
-            let new = NewEvent::json(&event).unwrap();
+            let new = NewEvent::from_variant(&event).unwrap();
             assert_eq!(new.event_type().as_str(), name);
             assert_eq!(new.payload(), payload);
-            assert_eq!(stored(new).decode::<FlightEvent>().unwrap(), event);
+            assert_eq!(stored(new).decode_raw::<FlightEvent>().unwrap(), event);
         }
     }
 
@@ -241,17 +244,17 @@ mod tests {
         }
 
         for error in [
-            NewEvent::json(&7).unwrap_err(),
-            NewEvent::json(&[1, 2]).unwrap_err(),
-            NewEvent::json("delayed by 20 minutes").unwrap_err(),
-            NewEvent::json(&serde_json::json!({"minutes": 20})).unwrap_err(),
-            NewEvent::json(&serde_json::json!({})).unwrap_err(),
-            NewEvent::json(&FlightDeparted { gate: "C71" }).unwrap_err(),
+            NewEvent::from_variant(&7).unwrap_err(),
+            NewEvent::from_variant(&[1, 2]).unwrap_err(),
+            NewEvent::from_variant("delayed by 20 minutes").unwrap_err(),
+            NewEvent::from_variant(&serde_json::json!({"minutes": 20})).unwrap_err(),
+            NewEvent::from_variant(&serde_json::json!({})).unwrap_err(),
+            NewEvent::from_variant(&FlightDeparted { gate: "C71" }).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Invalid);
-            assert!(error.to_string().contains("NewEvent::with_json"), "{error}");
+            assert!(error.to_string().contains("NewEvent::json"), "{error}");
         }
-        let named = NewEvent::json(&FlightDeparted { gate: "C71" }).unwrap_err();
+        let named = NewEvent::from_variant(&FlightDeparted { gate: "C71" }).unwrap_err();
         assert!(named.to_string().contains("the struct 'FlightDeparted'"), "{named}");
     }
 
@@ -270,8 +273,8 @@ mod tests {
             ("FlightDelayed", r#"{"minutes":"soon"}"#),
             ("FlightDelayed", "[20,null]"),
         ] {
-            let event = stored(NewEvent::with_json(name, payload).unwrap());
-            let error = event.decode::<FlightEvent>().unwrap_err();
+            let event = stored(NewEvent::json(name, payload).unwrap());
+            let error = event.decode_raw::<FlightEvent>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert!(error.to_string().contains(name), "{error}");
         }

@@ -1,5 +1,8 @@
 use super::Pattern;
-use crate::{Error, EventType, NewEvent, Result, StreamId, Tag, limits};
+use crate::error::{Error, Result};
+use crate::event::NewEvent;
+use crate::id::{EventType, StreamId, Tag};
+use crate::limits;
 
 /// One alternative of a [`Filter`](crate::Filter): any of these streams **and**
 /// any of these types **and** none of those types **and** all of these tags.

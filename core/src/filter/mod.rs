@@ -8,7 +8,10 @@ use std::fmt;
 pub use item::{FilterItem, FilterItemParts};
 pub use pattern::Pattern;
 
-use crate::{Error, Event, NewEvent, Result, StreamId, limits};
+use crate::error::{Error, Result};
+use crate::event::{Event, NewEvent};
+use crate::id::StreamId;
+use crate::limits;
 
 /// Which events somebody wants, or may see: a conjunction of queries, each a
 /// disjunction of [`FilterItem`]s.
@@ -52,6 +55,36 @@ impl Filter {
     #[must_use]
     pub fn nothing() -> Self {
         Self { queries: vec![Vec::new()] }
+    }
+
+    /// The events of any of these types, which are literals; see
+    /// [`FilterItem::with_types`] for others.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one is not a valid [`EventType`](crate::EventType), or above
+    /// [64 types](limits::MAX_FILTER_VALUES).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use downlink::Filter;
+    ///
+    /// let filter = Filter::types(["FlightDelayed", "FlightDeparted"]);
+    /// assert!(!filter.is_everything());
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn types(types: impl IntoIterator<Item = &'static str>) -> Self {
+        let item = FilterItem::new().with_types(types);
+        item.unwrap_or_else(|error| panic!("{error}")).into()
+    }
+
+    /// The events of one stream.
+    #[must_use]
+    pub fn stream(stream: StreamId) -> Self {
+        let item = FilterItem::new().with_stream(&stream);
+        item.expect("one stream is within every limit").into()
     }
 
     /// The events that match at least one of the items: [none](Self::nothing) if

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, Result, limits};
+use crate::error::{Error, Result};
+use crate::limits;
 
 /// One value of a filter: a whole name, or the beginning of names.
 ///

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ErrorKind, Tag};
+use crate::error::ErrorKind;
+use crate::id::Tag;
 
 const NAMES: [&str; 6] = ["a", "A", "ab", "a%", "a_", "b"];
 
@@ -39,7 +40,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 fn any_event() -> impl Strategy<Value = (StreamId, NewEvent)> {
     let tags = prop::collection::vec(any_name(), 0..3);
     (any_name(), any_name(), tags).prop_map(|(stream, event_type, tags)| {
-        let event = NewEvent::with_json(event_type, "{}").unwrap();
+        let event = NewEvent::json(event_type, "{}").unwrap();
         let event = tags.into_iter().fold(event, |event, tag| event.with_tag(tag).unwrap());
         (stream.try_into().unwrap(), event)
     })
@@ -139,7 +140,7 @@ fn intersections_are_limited_however_they_are_nested() {
 fn an_empty_list_matches_nothing_and_never_everything() {
     let none: [&str; 0] = [];
     let (stream, event) =
-        ("a".try_into().unwrap(), NewEvent::with_json("b", "{}").unwrap().with_tag("ab").unwrap());
+        ("a".try_into().unwrap(), NewEvent::json("b", "{}").unwrap().with_tag("ab").unwrap());
     let a_type = FilterItem::new().with_type("b").unwrap();
     for nothing in [
         Filter::nothing(),

@@ -2,7 +2,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{Hint, Position};
+use crate::bus::Hint;
+use crate::id::Position;
 
 /// What other processes are to be told: the newest of what was stored, however
 /// much there was since they were last told.

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::shared::Shared;
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::store::{Append, Appended};
 use crate::supervise::unwound;
-use crate::{Append, Appended, BoxError, Error, ErrorKind, Result};
 
 /// Appends to a store that tells what it commits. The store owns the append once
 /// it is queued, so a caller that goes away takes nothing along.

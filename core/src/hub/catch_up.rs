@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use super::pages::{Pages, Reading};
+use super::cached_page::CachedPage;
+use super::page_cache::Reading;
+use super::page_read::read_page;
+use super::read_limiter::Priority;
 use super::shared::Shared;
 use super::stats::count;
-use super::stretch::Stretch;
-use super::turns::Need;
-use crate::{Cursor, Filter, Result};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::filter::Filter;
 
 /// If fewer than one event in so many matches, the store looks for the next
 /// ones: it may have an index.
@@ -40,21 +43,21 @@ impl CatchUp {
         filter: &Filter,
         after: Cursor,
         head: Cursor,
-    ) -> Result<Arc<Stretch>> {
+    ) -> Result<Arc<CachedPage>> {
         let pages_left = head.position().get().saturating_sub(after.position().get())
             / u64::try_from(shared.tuning.page_events).unwrap_or(u64::MAX);
         let all = Filter::everything();
         let wanted = if self.is_sparse && pages_left > NEAR_PAGES { filter } else { &all };
-        let stretch = match shared.pages.kept(wanted, after) {
-            Some(stretch) => {
+        let page = match shared.pages.get(wanted, after) {
+            Some(page) => {
                 self.reading = None;
                 count(&shared.counters.shared_pages);
-                stretch
+                page
             }
             None => self.read(shared, wanted, after).await?,
         };
-        self.is_sparse = is_sparse(&stretch, filter, wanted);
-        Ok(stretch)
+        self.is_sparse = is_sparse(&page, filter, wanted);
+        Ok(page)
     }
 
     async fn read(
@@ -62,25 +65,25 @@ impl CatchUp {
         shared: &Arc<Shared>,
         wanted: &Filter,
         after: Cursor,
-    ) -> Result<Arc<Stretch>> {
-        let need = if self.reads < SHORT_READS { Need::Short } else { Need::Long };
+    ) -> Result<Arc<CachedPage>> {
+        let priority = if self.reads < SHORT_READS { Priority::High } else { Priority::Low };
         let place = &mut self.reading;
         let read = || {
             let has_failed = |reading: &Reading| matches!(reading.peek(), Some(Err(_)));
             let reading = place.take().filter(|reading| !has_failed(reading));
-            let reading = reading.unwrap_or_else(|| Pages::reading(shared, wanted, after, need));
+            let reading = reading.unwrap_or_else(|| read_page(shared, wanted, after, priority));
             place.insert(reading).clone()
         };
-        let outcome = shared.until_it_works(read).await;
+        let outcome = shared.retry(read).await;
         self.reading = None;
         self.reads += 1;
         outcome
     }
 }
 
-/// Whether few of the events in a stretch match the filter.
-fn is_sparse(stretch: &Stretch, filter: &Filter, read: &Filter) -> bool {
-    let events = &stretch.events;
+/// Whether few of the events in a page match the filter.
+fn is_sparse(page: &CachedPage, filter: &Filter, read: &Filter) -> bool {
+    let events = &page.events;
     if filter.is_everything() {
         return false;
     }
@@ -88,6 +91,6 @@ fn is_sparse(stretch: &Stretch, filter: &Filter, read: &Filter) -> bool {
         let matching = events.iter().filter(|event| filter.matches_event(event)).count();
         return matching * SPARSE < events.len();
     }
-    let positions = stretch.to.position().get() - stretch.from.position().get();
+    let positions = page.to.position().get() - page.from.position().get();
     u64::try_from(events.len() * SPARSE).unwrap_or(u64::MAX) < positions
 }

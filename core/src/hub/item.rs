@@ -1,4 +1,5 @@
-use crate::{Cursor, Event};
+use crate::cursor::Cursor;
+use crate::event::Event;
 
 /// What a subscription yields.
 #[derive(Clone, Debug, PartialEq, Eq)]

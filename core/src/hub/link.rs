@@ -6,7 +6,9 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
 use super::{Subscribe, Subscription};
-use crate::{Cursor, Page, Read, Result};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::store::{Page, ReadLog};
 
 /// What a task holds that follows the log for as long as the hub runs: not the
 /// hub itself, so that dropping its last handle ends the task.
@@ -35,7 +37,7 @@ impl HubLink {
         Subscription::open(self.shared, subscribe).await
     }
 
-    pub(crate) fn tip(&self) -> Cursor {
+    pub(crate) fn cached_head(&self) -> Cursor {
         self.shared.tip()
     }
 
@@ -43,7 +45,7 @@ impl HubLink {
         self.shared.store.head().await
     }
 
-    pub(crate) async fn read(self, read: Read) -> Result<Page> {
-        self.shared.store.read(read).await
+    pub(crate) async fn read_log(self, read: ReadLog) -> Result<Page> {
+        self.shared.store.read_log(read).await
     }
 }

@@ -1,31 +1,31 @@
-//! Store, bus and tail: what an application holds.
+//! The hub: joins a store and a bus, and serves subscriptions.
 
 mod announcement;
 mod append;
-mod builder;
+mod bounds;
+mod cached_page;
 mod catch_up;
-mod handle;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod hub;
+mod hub_builder;
 mod item;
 mod link;
-mod pages;
-mod place;
+mod page_cache;
+mod page_read;
 mod publisher;
-mod retries;
+mod read_limiter;
 mod ring;
-mod run;
 mod shared;
+mod start_cursor;
 mod stats;
-mod stretch;
 mod subscribe;
 mod subscription;
 mod tail;
-mod turns;
 
-pub use builder::HubBuilder;
-pub use handle::Hub;
+pub use hub::Hub;
+pub use hub_builder::HubBuilder;
 pub use item::Item;
 pub(crate) use link::HubLink;
-pub(crate) use retries::Retries;
 pub use stats::HubStats;
 pub use subscribe::{After, Subscribe};
 pub use subscription::Subscription;

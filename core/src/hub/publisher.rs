@@ -5,8 +5,8 @@ use tracing::warn;
 
 use super::shared::Shared;
 use super::stats::count;
+use crate::bus::{Bus, Hint};
 use crate::supervise::{logged, unwound};
-use crate::{Bus, Hint};
 
 /// Tells the bus what was stored, however many appends there were in the
 /// meantime: what is announced while the bus takes a hint makes another one.

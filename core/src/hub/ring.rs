@@ -1,8 +1,9 @@
 use std::collections::VecDeque;
 
-use super::run::{Run, cost, run};
+use super::bounds::{Bounds, cost, take_within};
 use crate::commit::Commit;
-use crate::{Cursor, Event};
+use crate::cursor::Cursor;
+use crate::event::Event;
 
 /// The newest events of a log, bounded in count and bytes: everything in
 /// `(floor, tip]`.
@@ -72,12 +73,12 @@ impl Ring {
     }
 
     /// The [`run`] after `cursor`.
-    pub(super) fn after(&self, cursor: Cursor, bounds: Run) -> Window {
+    pub(super) fn after(&self, cursor: Cursor, bounds: Bounds) -> Window {
         if cursor.position() > self.tip().position() {
             return Window::Inside(Vec::new());
         }
         match self.place_after(cursor) {
-            Some(next) => Window::Inside(run(self.events.range(next..), bounds)),
+            Some(next) => Window::Inside(take_within(self.events.range(next..), bounds)),
             None => Window::Outside,
         }
     }
@@ -99,8 +100,8 @@ mod tests {
     use super::*;
     use crate::event::sample::event;
 
-    fn up_to(events: usize) -> Run {
-        Run { events, bytes: usize::MAX }
+    fn up_to(events: usize) -> Bounds {
+        Bounds { events, bytes: usize::MAX }
     }
 
     #[test]

@@ -7,14 +7,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::Retries;
 use super::announcement::Announcement;
-use super::pages::Pages;
+use super::bounds::Bounds;
+use super::page_cache::PageCache;
 use super::ring::{Ring, Window};
-use super::run::Run;
 use super::stats::{Counters, count};
+use crate::backoff::Backoff;
 use crate::commit::Commit;
-use crate::{Cursor, Error, ErrorKind, Event, EventStore, Result};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::store::EventStore;
 
 /// What the hub's tasks and subscriptions share. None of them holds the hub
 /// itself, so that dropping its last handle ends them.
@@ -37,7 +40,7 @@ pub(super) struct Shared {
     pub(super) settled: CancellationToken,
     /// Wakes subscriptions; written after the ring.
     pub(super) progress: watch::Sender<Progress>,
-    pub(super) pages: Pages,
+    pub(super) pages: PageCache,
     ring: RwLock<Ring>,
 }
 
@@ -53,7 +56,7 @@ pub(super) struct Progress {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tuning {
-    pub(super) fallback: Duration,
+    pub(super) poll_interval: Duration,
     pub(super) ring_events: usize,
     pub(super) ring_bytes: usize,
     pub(super) page_events: usize,
@@ -83,12 +86,12 @@ impl Shared {
             appends: TaskTracker::new(),
             settled: CancellationToken::new(),
             progress: watch::Sender::new(Progress { tip: head, history: 0, stopped: false }),
-            pages: Pages::new(tuning.page_reads, tuning.kept_bytes),
+            pages: PageCache::new(tuning.page_reads, tuning.kept_bytes),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
         }
     }
 
-    pub(super) fn window(&self, after: Cursor, bounds: Run) -> Window {
+    pub(super) fn window(&self, after: Cursor, bounds: Bounds) -> Window {
         // Whatever panicked, the ring is whole: its changes do not call foreign code.
         self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, bounds)
     }
@@ -130,11 +133,11 @@ impl Shared {
     }
 
     /// Repeats a read that fails for a passing reason, until the hub stops.
-    pub(super) async fn until_it_works<T, F>(&self, mut read: impl FnMut() -> F) -> Result<T>
+    pub(super) async fn retry<T, F>(&self, mut read: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let mut retries = Retries::up_to(self.tuning.fallback);
+        let mut backoff = Backoff::up_to(self.tuning.poll_interval);
         loop {
             let outcome = self.stop.run_until_cancelled(async { read().await });
             let Some(outcome) = outcome.await else {
@@ -144,7 +147,7 @@ impl Shared {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let Some(pause) = retries.after(&error) else { return Err(error) };
+            let Some(pause) = backoff.pause_after(&error) else { return Err(error) };
             count(&self.counters.failed_reads);
             warn!(%error, "a subscription could not read the log; it tries again");
             self.stop.run_until_cancelled(sleep(pause)).await;
@@ -158,7 +161,7 @@ impl Shared {
             progress.tip = head;
             progress.history += 1;
             // Before anybody sees the new history, so that nobody in it is served from the old one.
-            self.pages.forget();
+            self.pages.clear();
         });
     }
 }

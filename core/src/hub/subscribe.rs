@@ -1,4 +1,6 @@
-use crate::{Cursor, Filter, Position};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::id::Position;
 
 /// Where a subscription begins. Whatever is named is excluded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl From<Cursor> for After {
 /// use downlink::{After, FilterItem, Subscribe};
 ///
 /// let delays = FilterItem::new().with_type("FlightDelayed")?;
-/// let subscribe = Subscribe::new().after(After::Now).filter(delays.into());
+/// let subscribe = Subscribe::new().with_after(After::Now).with_filter(delays.into());
 /// # Ok::<(), downlink::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,26 +49,26 @@ impl Subscribe {
     }
 
     /// Where to begin: [`After::Start`] by default.
-    pub fn after(mut self, after: impl Into<After>) -> Self {
+    pub fn with_after(mut self, after: impl Into<After>) -> Self {
         self.after = after.into();
         self
     }
 
     /// Which events: all by default.
-    pub fn filter(mut self, filter: Filter) -> Self {
+    pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
     /// Where it begins.
     #[must_use]
-    pub fn begins_after(&self) -> After {
+    pub fn after(&self) -> After {
         self.after
     }
 
     /// Which events it wants.
     #[must_use]
-    pub fn wanted(&self) -> &Filter {
+    pub fn filter(&self) -> &Filter {
         &self.filter
     }
 }

@@ -8,19 +8,22 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::bounds::Bounds;
+use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
-use super::place;
 use super::ring::Window;
-use super::run::Run;
 use super::shared::{Progress, Shared};
+use super::start_cursor::start_cursor;
 use super::stats::count;
-use super::stretch::Stretch;
 use super::{Item, Subscribe};
-use crate::{Cursor, Error, ErrorKind, Event, Filter, Result};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::filter::Filter;
 
 /// Events that are looked at together, and that a subscription holds whose
 /// reader stands still.
-const RUN: Run = Run { events: 64, bytes: 128 << 10 };
+const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
@@ -86,7 +89,7 @@ pub struct Subscription {
     waiting: VecDeque<Item>,
     phase: Phase,
     /// What was read from the store and not looked at yet.
-    stretch: Option<Arc<Stretch>>,
+    page: Option<Arc<CachedPage>>,
     /// Boxed, because most subscriptions are among the newest events.
     catch_up: Option<Box<CatchUp>>,
     unreported: Unreported,
@@ -124,7 +127,7 @@ impl Subscription {
         // Registered before the log is read, so that nothing falls between.
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
-        let (cursor, head) = place::resolve(&shared, subscribe.after, &subscribe.filter).await?;
+        let (cursor, head) = start_cursor(&shared, subscribe.after, &subscribe.filter).await?;
         Ok(Self::new(shared, subscribe.filter, (progress, seen), (cursor, head)))
     }
 
@@ -159,7 +162,7 @@ impl Subscription {
             head,
             waiting: VecDeque::new(),
             phase: Phase::Beginning,
-            stretch: None,
+            page: None,
             catch_up: None,
             unreported: Unreported::default(),
             ended: false,
@@ -325,7 +328,7 @@ impl Subscription {
 
     async fn begin(&mut self) -> Result<()> {
         let shared = &self.shared;
-        let head = shared.until_it_works(|| shared.store.head()).await?;
+        let head = shared.retry(|| shared.store.head()).await?;
         self.phase = Phase::CatchingUp { head };
         if head.position() > self.seen.tip.position() {
             self.shared.nudge.notify_one();
@@ -347,7 +350,7 @@ impl Subscription {
     /// Takes a run from the ring. `false` if what comes next is not there.
     fn read_ring(&mut self) -> bool {
         if self.scanned != self.seen.tip {
-            let Window::Inside(events) = self.shared.window(self.scanned, RUN) else {
+            let Window::Inside(events) = self.shared.window(self.scanned, BATCH) else {
                 return false;
             };
             self.look_at_all(events);
@@ -360,8 +363,8 @@ impl Subscription {
 
     /// Takes a run of what was read from the store. `false` if nothing was.
     fn read_stretch(&mut self) -> bool {
-        let Some(stretch) = &self.stretch else { return false };
-        let events = stretch.after(self.scanned, RUN);
+        let Some(page) = &self.page else { return false };
+        let events = page.after(self.scanned, BATCH);
         if events.is_empty() {
             self.end_stretch();
         } else {
@@ -371,10 +374,10 @@ impl Subscription {
     }
 
     fn end_stretch(&mut self) {
-        let Some(stretch) = self.stretch.take() else { return };
-        self.scanned = stretch.to;
-        if stretch.events.is_empty() {
-            self.yields(Item::Checkpoint(stretch.to));
+        let Some(page) = self.page.take() else { return };
+        self.scanned = page.to;
+        if page.events.is_empty() {
+            self.yields(Item::Checkpoint(page.to));
         }
         self.live_if_there();
     }
@@ -425,7 +428,7 @@ impl Subscription {
     async fn fall_behind(&mut self) -> Result<()> {
         let shared = &self.shared;
         count(&shared.counters.fallen_behind);
-        let head = shared.until_it_works(|| shared.store.head()).await?;
+        let head = shared.retry(|| shared.store.head()).await?;
         self.phase = Phase::CatchingUp { head };
         self.yields(Item::Behind { cursor: self.scanned, head });
         Ok(())
@@ -440,13 +443,13 @@ impl Subscription {
             Phase::Beginning | Phase::Live => return self.fall_behind().await,
         };
         let catch_up = self.catch_up.get_or_insert_default();
-        let stretch = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
-        if stretch.to == self.scanned {
+        let page = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
+        if page.to == self.scanned {
             // The store has no more, and the ring is elsewhere: the tail has yet to see what happened.
             shared.nudge.notify_one();
             self.at_the_tip().await;
         } else {
-            self.stretch = Some(stretch);
+            self.page = Some(page);
         }
         Ok(())
     }

@@ -10,12 +10,12 @@ use tracing::{debug, error, warn};
 
 use super::shared::Shared;
 use super::stats::count;
+use crate::backoff::Backoff;
+use crate::bus::{Bus, Hint, Listener};
 use crate::commit::{CommitNotice, Commits};
+use crate::error::Result;
+use crate::store::Read;
 use crate::supervise::{logged, unwound};
-use crate::{Bus, Hint, Listener, Read, Result};
-
-/// After a failure the tail tries again this soon, and then less and less.
-const FIRST_RETRY: Duration = Duration::from_millis(10);
 
 /// Hints that are taken together. More than that, and a bus that never stops
 /// would keep the tail from reading.
@@ -31,8 +31,9 @@ const HINTS_AT_ONCE: usize = 1_024;
 /// Whatever wakes it is taken before it reads, so that what is committed later
 /// wakes it again: catch-up and live are the same loop.
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<Commits>) {
+    let backoff = Backoff::up_to(shared.tuning.poll_interval);
     let mut tail =
-        Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None };
+        Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None, backoff };
     let stop = shared.stop.clone();
     while let Err(panic) = unwound(stop.run_until_cancelled(tail.follow())).await {
         shared.counters.failed_read();
@@ -55,6 +56,7 @@ struct Tail {
     ear: Ear,
     /// The pause before the next try, after a failure.
     retry: Option<Duration>,
+    backoff: Backoff,
 }
 
 /// How the tail hears of other processes. Local delivery never waits for it.
@@ -120,8 +122,8 @@ impl Tail {
     async fn catch_up(&mut self) -> Result<()> {
         loop {
             count(&self.shared.counters.tail_reads);
-            let read = Read::log().resume(self.shared.tip()).live();
-            let page = self.shared.store.read(read).await?;
+            let read = Read::log().with_after(self.shared.tip()).live();
+            let page = self.shared.store.read_log(read).await?;
             if !page.events.is_empty() {
                 self.shared.extend(page.events);
             }
@@ -153,16 +155,16 @@ impl Tail {
 
     fn has_read(&mut self) {
         self.retry = None;
+        self.backoff.reset();
         self.shared.counters.tail_fails.store(false, Ordering::Relaxed);
     }
 
     fn back_off(&mut self) {
-        let next = self.retry.map_or(FIRST_RETRY, |pause| pause * 2);
-        self.retry = Some(next.min(self.shared.tuning.fallback));
+        self.retry = Some(self.backoff.pause());
     }
 
     fn pause(&self) -> Duration {
-        self.retry.unwrap_or(self.shared.tuning.fallback)
+        self.retry.unwrap_or(self.shared.tuning.poll_interval)
     }
 
     /// Takes what the store tells, until the log has to be read.

@@ -7,20 +7,25 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
 use super::*;
-use crate::{
-    Append, Appended, Bus, Cursor, Error, ErrorKind, EventId, EventStore, Expected, Filter,
-    FilterItem, Hint, Listener, LocalBus, MemoryStore, NewEvent, Page, Read, Result, memory,
-};
+use crate::bus::{Bus, Hint, Listener};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::NewEvent;
+use crate::filter::{Filter, FilterItem};
+use crate::id::EventId;
+use crate::memory;
+use crate::memory::{LocalBus, MemoryStore};
+use crate::store::{Append, Appended, EventStore, Expected, Page};
 
 mod faults;
 
 fn event(event_type: &str) -> NewEvent {
-    NewEvent::with_json(event_type, "{}").unwrap()
+    NewEvent::json(event_type, "{}").unwrap()
 }
 
 async fn append(hub: &Hub, count: usize) -> Cursor {
     let events: Vec<_> = (0..count).map(|_| event("FlightDelayed")).collect();
-    hub.append("flight-UA1545", Expected::Any, events).await.unwrap().cursor
+    hub.append_to("flight-UA1545", Expected::Any, events).await.unwrap().cursor
 }
 
 async fn next(subscription: &mut Subscription) -> Item {
@@ -56,7 +61,7 @@ async fn history_comes_first_then_live_then_what_happens() {
 #[tokio::test(start_paused = true)]
 async fn live_comes_also_when_nothing_is_pending() {
     let hub = memory::hub().await.unwrap();
-    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap();
     let live = Item::Live { cursor: Cursor::START, head: Cursor::START };
     assert_eq!(next(&mut subscription).await, live);
 }
@@ -69,7 +74,7 @@ async fn live_comes_while_the_log_moves() {
     for delivered in 1..=11 {
         // There is always something after what is taken.
         let newest = append(&hub, 1).await;
-        while hub.tip() != newest {
+        while hub.cached_head() != newest {
             tokio::task::yield_now().await;
         }
         match next(&mut subscription).await {
@@ -90,10 +95,10 @@ async fn a_reader_that_stands_still_holds_a_run_that_is_bounded_in_bytes() {
     let hub = memory::hub().await.unwrap();
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
-    let large = |n: usize| NewEvent::with_json("T", format!("\"{n}{}\"", "x".repeat(60_000)));
+    let large = |n: usize| NewEvent::json("T", format!("\"{n}{}\"", "x".repeat(60_000)));
     let events: Vec<_> = (0..40).map(|n| large(n).unwrap()).collect();
-    let head = hub.append("s", Expected::Any, events).await.unwrap().cursor;
-    while hub.tip() != head {
+    let head = hub.append_to("s", Expected::Any, events).await.unwrap().cursor;
+    while hub.cached_head() != head {
         tokio::task::yield_now().await;
     }
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
@@ -103,43 +108,46 @@ async fn a_reader_that_stands_still_holds_a_run_that_is_bounded_in_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tail_begins_in_memory_or_not_at_all() {
-    let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).ring(4, usize::MAX);
+    let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).with_ring(4, usize::MAX);
     let hub = hub.start().await.unwrap();
     let everything = Filter::everything;
     let mut cursors = vec![Cursor::START];
     for _ in 0..6 {
         cursors.push(append(&hub, 1).await);
     }
-    while Some(&hub.tip()) != cursors.last() {
+    while Some(&hub.cached_head()) != cursors.last() {
         tokio::task::yield_now().await;
     }
     for cursor in &cursors[..2] {
-        assert!(hub.tail(*cursor, everything()).is_none(), "{cursor} is no longer in memory");
+        assert!(
+            hub.subscribe_cached(*cursor, everything()).is_none(),
+            "{cursor} is no longer in memory"
+        );
     }
     let alien = Cursor::of(cursors[6].position(), EventId::from_bytes([7; 16]));
-    assert!(hub.tail(alien, everything()).is_none());
+    assert!(hub.subscribe_cached(alien, everything()).is_none());
     for (place, cursor) in cursors.iter().enumerate().skip(2) {
-        let mut tail = hub.tail(*cursor, everything()).unwrap();
+        let mut tail = hub.subscribe_cached(*cursor, everything()).unwrap();
         assert_eq!(std::iter::from_fn(|| tail.try_next()).count(), 6 - place);
     }
-    let mut tail = hub.tail(hub.tip(), everything()).unwrap();
+    let mut tail = hub.subscribe_cached(hub.cached_head(), everything()).unwrap();
     assert!(timeout(Duration::from_secs(9), tail.next()).await.is_err(), "it says no `Live`");
     let newest = append(&hub, 1).await;
     assert_eq!(next(&mut tail).await.cursor(), newest);
     drop(tail);
     assert_eq!(hub.stats().open_subscriptions, 0);
     hub.shutdown().await;
-    assert!(hub.tail(newest, everything()).is_none());
+    assert!(hub.subscribe_cached(newest, everything()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_n_are_matching_ones() {
     let hub = memory::hub().await.unwrap();
     for event_type in ["A", "B", "A", "B", "A", "B", "B"] {
-        hub.append("s", Expected::Any, [event(event_type)]).await.unwrap();
+        hub.append_to("s", Expected::Any, [event(event_type)]).await.unwrap();
     }
     let filter = || FilterItem::new().with_type("A").unwrap().into();
-    let subscribe = |count| Subscribe::new().after(After::Last(count)).filter(filter());
+    let subscribe = |count| Subscribe::new().with_after(After::Last(count)).with_filter(filter());
     for (count, expected) in [(0, &[][..]), (1, &[5]), (2, &[3, 5]), (9, &[1, 3, 5])] {
         let mut subscription = hub.subscribe(subscribe(count)).await.unwrap();
         assert_eq!(events_until_live(&mut subscription).await, expected, "last {count}");
@@ -150,15 +158,15 @@ async fn the_last_n_are_matching_ones() {
 #[tokio::test(start_paused = true)]
 async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
-        .ring(4, usize::MAX)
-        .page(3, usize::MAX)
+        .with_ring(4, usize::MAX)
+        .with_page(3, usize::MAX)
         .start()
         .await
         .unwrap();
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(events_until_live(&mut subscription).await.is_empty());
     let head = append(&hub, 20).await;
-    while hub.tip() != head {
+    while hub.cached_head() != head {
         tokio::task::yield_now().await;
     }
     assert!(matches!(next(&mut subscription).await, Item::Behind { cursor: Cursor::START, .. }));
@@ -171,7 +179,7 @@ async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
 async fn how_far_was_looked_is_known_unless_something_waits() {
     let hub = memory::hub().await.unwrap();
     let nothing = FilterItem::new().with_type("Never").unwrap();
-    let mut sparse = hub.subscribe(Subscribe::new().filter(nothing.into())).await.unwrap();
+    let mut sparse = hub.subscribe(Subscribe::new().with_filter(nothing.into())).await.unwrap();
     let mut all = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(matches!(next(&mut sparse).await, Item::Live { .. }));
     assert!(matches!(next(&mut all).await, Item::Live { .. }));
@@ -187,12 +195,13 @@ async fn how_far_was_looked_is_known_unless_something_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_sparse_filter_is_told_how_far_it_was_looked() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
-        .checkpoint(10, Duration::from_secs(10))
+        .with_checkpoint(10, Duration::from_secs(10))
         .start()
         .await
         .unwrap();
     let nothing = FilterItem::new().with_type("Never").unwrap();
-    let mut subscription = hub.subscribe(Subscribe::new().filter(nothing.into())).await.unwrap();
+    let mut subscription =
+        hub.subscribe(Subscribe::new().with_filter(nothing.into())).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
     let by_count = append(&hub, 10).await;
     assert_eq!(next(&mut subscription).await, Item::Checkpoint(by_count));
@@ -213,10 +222,10 @@ async fn a_replaced_log_ends_subscriptions_and_refuses_old_cursors() {
     let error = subscription.next().await.unwrap().unwrap_err();
     assert!(error.is_other_history(), "{error}");
     assert!(subscription.next().await.is_none());
-    let ahead = hub.subscribe(Subscribe::new().after(old)).await.unwrap_err();
+    let ahead = hub.subscribe(Subscribe::new().with_after(old)).await.unwrap_err();
     assert_eq!(ahead.kind(), ErrorKind::CursorAhead);
     append(&hub, 5).await;
-    let changed = hub.subscribe(Subscribe::new().after(old)).await.unwrap_err();
+    let changed = hub.subscribe(Subscribe::new().with_after(old)).await.unwrap_err();
     assert_eq!(changed.kind(), ErrorKind::HistoryChanged);
     let mut fresh = hub.subscribe(Subscribe::new()).await.unwrap();
     assert_eq!(events_until_live(&mut fresh).await, [1, 2, 3, 4, 5]);
@@ -228,7 +237,7 @@ async fn shutdown_ends_everything_also_by_dropping() {
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     hub.shutdown().await;
     assert!(subscription.next().await.is_none());
-    let refused = hub.append("s", Expected::Any, [event("A")]).await.unwrap_err();
+    let refused = hub.append_to("s", Expected::Any, [event("A")]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     assert_eq!(hub.subscribe(Subscribe::new()).await.unwrap_err().kind(), ErrorKind::Unavailable);
 
@@ -242,10 +251,10 @@ async fn shutdown_ends_everything_also_by_dropping() {
 #[tokio::test]
 async fn a_dropped_append_is_stored_and_told() {
     let hub = memory::hub().await.unwrap();
-    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
     // Polled once: the store has it.
-    drop(hub.append("s", Expected::Any, [event("A")]).now_or_never());
+    drop(hub.append_to("s", Expected::Any, [event("A")]).now_or_never());
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
 }
 
@@ -256,7 +265,7 @@ async fn waiting_items_are_taken_without_waiting() {
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
     assert_eq!(subscription.try_next(), None);
     let head = append(&hub, 100).await;
-    while hub.tip() != head {
+    while hub.cached_head() != head {
         tokio::task::yield_now().await;
     }
     let taken = std::iter::from_fn(|| subscription.try_next()).count();

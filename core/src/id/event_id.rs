@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::{Error, Result, Timestamp};
+use crate::error::{Error, Result};
+use crate::event::Timestamp;
 
 /// The identity of an event, for ever: a UUID.
 ///

@@ -1,4 +1,5 @@
-use crate::{Error, Result, limits};
+use crate::error::{Error, Result};
+use crate::limits;
 
 /// Checks what all names share: 1 to 255 bytes, no control characters, and
 /// neither `.` nor `..`, which URLs swallow.
@@ -40,6 +41,18 @@ macro_rules! name {
                 let name = name.as_ref();
                 super::name::check($what, name)?;
                 Ok(Self(name.into()))
+            }
+
+            #[doc = concat!("Makes a literal ", $what, ".")]
+            ///
+            /// # Panics
+            ///
+            /// Panics where [`new`](Self::new) returns an error. For text that is
+            /// not a literal, use [`new`](Self::new).
+            #[must_use]
+            #[track_caller]
+            pub fn from_static(name: &'static str) -> Self {
+                Self::new(name).unwrap_or_else(|error| panic!("{error}"))
             }
 
             /// The text.
@@ -117,7 +130,7 @@ pub(super) use name;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
 
     #[test]
     fn limits_hold_at_n_minus_one_n_and_n_plus_one() {

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Projection, Result};
+use crate::error::Result;
+use crate::projection::Projection;
 
 /// Which read model: the name of a projection and the version of its form.
 ///
@@ -12,7 +13,7 @@ use crate::{Projection, Result};
 /// # Examples
 ///
 /// ```
-/// use downlink::ProjectionId;
+/// use downlink::id::ProjectionId;
 ///
 /// let board = ProjectionId::new("board", 2)?;
 /// assert_eq!(board.to_string(), "board version 2");

@@ -17,3 +17,19 @@ super::name::name! {
     /// ```
     StreamId, "a stream id"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::StreamId;
+
+    #[test]
+    fn a_literal_is_checked() {
+        assert_eq!(StreamId::from_static("flight-UA1545"), StreamId::new("flight-UA1545").unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "is empty")]
+    fn a_literal_that_is_not_valid_panics() {
+        let _ = StreamId::from_static("");
+    }
+}

@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use futures::stream;
 use tokio::sync::watch;
 
-use crate::{Bus, Hint, Listener, Position, Result};
+use crate::bus::{Bus, Hint, Listener};
+use crate::error::Result;
+use crate::id::Position;
 
 /// The bus of one process: wakes the listeners of its clones.
 ///

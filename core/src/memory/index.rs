@@ -3,10 +3,11 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use crate::commit::{Facts, LogHead, Needs};
-use crate::{
-    Cursor, Direction, Error, Event, EventId, Mark, Page, Position, Read, Result, Scope, StreamId,
-    StreamSpan, Timestamp, Version,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::{Event, Timestamp};
+use crate::id::{EventId, Position, StreamId, Version};
+use crate::store::{Direction, Mark, Page, Read, ReadLog, ReadStream, StreamSpan};
 
 /// How many events one page looks at. A read with a rare filter comes back with
 /// what it has.
@@ -91,20 +92,39 @@ impl<At: Clone> LogIndex<At> {
         Ok(facts)
     }
 
-    /// Reads a page, as [`EventStore::read`](crate::EventStore::read) does.
+    /// Reads a page of the log, as
+    /// [`EventStore::read_log`](crate::EventStore::read_log) does.
     ///
     /// # Errors
     ///
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a mark that is not of
     /// this log, and those of `fetch`.
-    pub fn page(&self, read: &Read, fetch: impl Fn(Position, At) -> Result<Event>) -> Result<Page> {
+    pub fn log_page(
+        &self,
+        read: &ReadLog,
+        fetch: impl Fn(Position, At) -> Result<Event>,
+    ) -> Result<Page> {
+        self.snapshot(&fetch).log_page(read)
+    }
+
+    /// Reads a page of a stream, as
+    /// [`EventStore::read_stream`](crate::EventStore::read_stream) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fetch`.
+    pub fn stream_page(
+        &self,
+        read: &ReadStream,
+        fetch: impl Fn(Position, At) -> Result<Event>,
+    ) -> Result<Page> {
+        self.snapshot(&fetch).stream_page(read)
+    }
+
+    fn snapshot<'a, F>(&'a self, fetch: &'a F) -> Snapshot<'a, At, F> {
         let count = self.look_up(|entries| entries.rows.len());
-        let snapshot = Snapshot { index: self, count, fetch: &fetch };
-        match read.scope() {
-            Scope::Log { after } => snapshot.log_page(read, *after),
-            Scope::Stream { stream, after } => snapshot.stream_page(read, stream, *after),
-        }
+        Snapshot { index: self, count, fetch }
     }
 
     fn look_up<T>(&self, ask: impl FnOnce(&Entries<At>) -> T) -> T {
@@ -172,7 +192,8 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
         }
     }
 
-    fn log_page(&self, read: &Read, after: Option<Mark>) -> Result<Page> {
+    fn log_page(&self, read: &ReadLog) -> Result<Page> {
+        let after = read.after();
         after.map_or(Ok(()), |mark| self.verify(mark))?;
         let range = self.beside(read.direction(), after.map(Mark::position));
         // Where a page stands that looked at nothing.
@@ -200,7 +221,8 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
         }
     }
 
-    fn stream_page(&self, read: &Read, stream: &StreamId, after: Option<Version>) -> Result<Page> {
+    fn stream_page(&self, read: &ReadStream) -> Result<Page> {
+        let (stream, after) = (read.stream_id(), read.after());
         let (head, count) = (self.head(), self.stream_count(stream));
         let Some(version) = version(count) else {
             return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
@@ -226,15 +248,15 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
 
     /// Looks at the events of a range, in the direction of the read, until a bound
     /// of the page is reached.
-    fn look_at(
+    fn look_at<S>(
         &self,
-        read: &Read,
+        read: &Read<S>,
         range: Range<usize>,
         place_of: impl Fn(usize) -> usize,
     ) -> Result<Looked> {
         let (mut looked, mut bytes) = (Looked::default(), 0);
         for step in 0..range.len() {
-            looked.more = step == SCAN_BUDGET || looked.events.len() >= read.max_events();
+            looked.more = step == SCAN_BUDGET || looked.events.len() >= read.limit();
             if looked.more {
                 break;
             }
@@ -244,9 +266,9 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
             };
             let event = self.index.event(place_of(number), self.fetch)?;
             let place = (event.cursor(), event.version());
-            if read.wanted().matches_event(&event) {
+            if read.filter().matches_event(&event) {
                 bytes += event.size();
-                looked.more = bytes > read.byte_budget() && !looked.events.is_empty();
+                looked.more = bytes > read.max_bytes() && !looked.events.is_empty();
                 if looked.more {
                     break;
                 }
@@ -271,12 +293,13 @@ struct Looked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Filter, FilterItem, NewEvent};
+    use crate::event::NewEvent;
+    use crate::filter::{Filter, FilterItem};
 
     fn event(number: usize) -> Event {
         let number = u64::try_from(number).unwrap();
         let (position, version) = (Position::new(number).unwrap(), Version::new(number).unwrap());
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let content = NewEvent::json("FlightDelayed", "{}").unwrap();
         let stream = "flight-UA1545".try_into().unwrap();
         Event::new(position, stream, version, Timestamp::EPOCH, content)
     }
@@ -289,8 +312,17 @@ mod tests {
 
     #[test]
     fn a_page_is_of_one_moment() {
-        let stream = Read::stream("flight-UA1545".try_into().unwrap());
-        for read in [Read::log(), Read::log().backward(), stream.clone(), stream.backward()] {
+        type ReadPage = fn(&LogIndex<Event>, &dyn Fn(Position, Event) -> Result<Event>) -> Page;
+        fn stream() -> ReadStream {
+            Read::stream(StreamId::from_static("flight-UA1545"))
+        }
+        let reads: [ReadPage; 4] = [
+            |index, fetch| index.log_page(&Read::log(), fetch).unwrap(),
+            |index, fetch| index.log_page(&Read::log().backward(), fetch).unwrap(),
+            |index, fetch| index.stream_page(&stream(), fetch).unwrap(),
+            |index, fetch| index.stream_page(&stream().backward(), fetch).unwrap(),
+        ];
+        for read in reads {
             let index = index_of(10);
             // While an event is fetched, another one is added.
             let fetch = |_, found: Event| {
@@ -298,8 +330,8 @@ mod tests {
                 index.extend([(&next, next.clone())]);
                 Ok(found)
             };
-            let page = index.page(&read, fetch).unwrap();
-            assert_eq!((page.events.len(), page.head.position().get()), (10, 10), "{read:?}");
+            let page = read(&index, &fetch);
+            assert_eq!((page.events.len(), page.head.position().get()), (10, 10));
             assert!(!page.more && page.stream.is_none_or(|span| span.version.get() == 10));
             assert_eq!(index.head().cursor.position().get(), 20);
         }
@@ -309,11 +341,11 @@ mod tests {
     fn a_rare_filter_comes_back_with_what_it_has() {
         let index = index_of(SCAN_BUDGET + 1);
         let gates = FilterItem::new().with_stream_prefix("gate-").unwrap();
-        let read = Read::log().filter(Filter::any([gates]).unwrap());
-        let page = index.page(&read, |_, event| Ok(event)).unwrap();
+        let read = Read::log().with_filter(Filter::any([gates]).unwrap());
+        let page = index.log_page(&read, |_, event| Ok(event)).unwrap();
         assert!(page.events.is_empty() && page.more);
         assert_eq!(page.scanned, index.cursor(SCAN_BUDGET - 1));
-        let rest = index.page(&read.resume(page.scanned), |_, event| Ok(event)).unwrap();
+        let rest = index.log_page(&read.with_after(page.scanned), |_, event| Ok(event)).unwrap();
         assert!(!rest.more);
         assert_eq!(rest.scanned, rest.head);
     }
@@ -323,7 +355,7 @@ mod tests {
         let index = LogIndex::new();
         let events = [event(5), event(9)];
         index.extend(events.iter().map(|event| (event, event.clone())));
-        let page = |mark| index.page(&Read::log().resume(mark), |_, event| Ok(event));
+        let page = |mark| index.log_page(&Read::log().with_after(mark), |_, event| Ok(event));
         for position in [3, 7] {
             let error = page(event(position).cursor()).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::HistoryChanged, "{position}");

@@ -17,13 +17,14 @@ pub use projections::MemoryProjections;
 pub use store::MemoryStore;
 pub use transaction::MemoryTransaction;
 
-use crate::{Hub, Result};
+use crate::error::Result;
+use crate::hub::Hub;
 
 /// A hub over a new [`MemoryStore`] and a [`LocalBus`], for tests.
 ///
 /// # Errors
 ///
-/// As [`HubBuilder::start`](crate::HubBuilder::start).
+/// As [`HubBuilder::start`](crate::hub::HubBuilder::start).
 ///
 /// # Examples
 ///
@@ -33,8 +34,8 @@ use crate::{Hub, Result};
 /// use downlink::{Expected, NewEvent};
 ///
 /// let hub = downlink::memory::hub().await?;
-/// let landed = NewEvent::with_json("FlightLanded", "{}")?;
-/// hub.append("flight-UA1545", Expected::NoStream, [landed]).await?;
+/// let landed = NewEvent::json("FlightLanded", "{}")?;
+/// hub.append_to("flight-UA1545", Expected::NoStream, [landed]).await?;
 /// # Ok(()) }
 /// ```
 pub async fn hub() -> Result<Hub> {

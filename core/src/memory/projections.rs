@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{
-    Cursor, DeadLetter, Error, Position, Projection, ProjectionId, ProjectionStore, Result, Step,
-    Stepped, limits,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::id::{Position, ProjectionId};
+use crate::limits;
+use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, Stepped};
 
 /// Read models that are values of the type `S`, in memory.
 ///

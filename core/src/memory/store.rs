@@ -4,7 +4,11 @@ use async_trait::async_trait;
 
 use super::LogIndex;
 use crate::commit::{Boundary, BoundaryFact, CommitFeed, Commits, Group, Plan, refuse_nested};
-use crate::{Append, Appended, Cursor, Event, EventStore, Page, Position, Read, Result, Timestamp};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::event::{Event, Timestamp};
+use crate::id::Position;
+use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream};
 
 /// The reference store: a [`LogIndex`] that has the events themselves.
 ///
@@ -20,7 +24,7 @@ use crate::{Append, Appended, Cursor, Event, EventStore, Page, Position, Read, R
 /// use downlink::{EventStoreExt, Expected, MemoryStore, NewEvent};
 ///
 /// let store = MemoryStore::new();
-/// let departed = NewEvent::with_json("FlightDeparted", "{}")?;
+/// let departed = NewEvent::json("FlightDeparted", "{}")?;
 /// let appended = store.append_to("flight-UA1545", Expected::NoStream, [departed]).await?;
 /// assert_eq!(appended.writes[0].last.get(), 1);
 /// # Ok(()) }
@@ -80,8 +84,12 @@ impl EventStore for MemoryStore {
         plan.outcomes.pop().expect("one outcome for one append")
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        self.log.read().unwrap_or_else(PoisonError::into_inner).page(&read, fetch)
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.log.read().unwrap_or_else(PoisonError::into_inner).log_page(&read, fetch)
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.log.read().unwrap_or_else(PoisonError::into_inner).stream_page(&read, fetch)
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -111,13 +119,14 @@ pub(super) fn fetch(_: Position, event: Event) -> Result<Event> {
 }
 
 fn answer(log: &LogIndex<Event>, boundary: &Boundary<'_>) -> BoundaryFact {
-    let mut read = Read::log().resume(boundary.after).filter(boundary.filter.clone()).limit(1);
+    let mut read =
+        Read::log().with_after(boundary.after).with_filter(boundary.filter.clone()).with_limit(1);
     loop {
-        match log.page(&read, fetch) {
+        match log.log_page(&read, fetch) {
             Err(error) => return BoundaryFact::OtherHistory(error),
             Ok(page) if !page.events.is_empty() => return BoundaryFact::Found(page.scanned),
             Ok(page) if !page.more => return BoundaryFact::Clear,
-            Ok(page) => read = read.resume(page.scanned),
+            Ok(page) => read = read.with_after(page.scanned),
         }
     }
 }

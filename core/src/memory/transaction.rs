@@ -5,8 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use super::store::{decide, fetch};
 use super::{LogIndex, MemoryStore};
 use crate::commit::{Transacted, Work, inside};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 use crate::supervise::panicked;
-use crate::{Append, Appended, Cursor, Error, Event, Page, Read, Result};
 
 /// Appends that are stored together or not at all; see
 /// [`MemoryStore::transact`].
@@ -41,13 +44,22 @@ impl MemoryTransaction {
         self.work.take(plan)
     }
 
-    /// Reads the log as this transaction has it.
+    /// Reads the log as this transaction sees it.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::read`](crate::EventStore::read).
-    pub fn read(&self, read: &Read) -> Result<Page> {
-        self.log.page(read, fetch)
+    /// As [`EventStore::read_log`](crate::EventStore::read_log).
+    pub fn read_log(&self, read: &ReadLog) -> Result<Page> {
+        self.log.log_page(read, fetch)
+    }
+
+    /// Reads a stream as this transaction sees it.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::read_stream`](crate::EventStore::read_stream).
+    pub fn read_stream(&self, read: &ReadStream) -> Result<Page> {
+        self.log.stream_page(read, fetch)
     }
 
     /// The end of the log as this transaction has it.
@@ -87,8 +99,8 @@ impl MemoryStore {
     /// use downlink::{Append, Error, Expected, MemoryStore, NewEvent};
     ///
     /// let store = MemoryStore::new();
-    /// let landed = NewEvent::with_json("FlightLanded", "{}")?;
-    /// let taken = NewEvent::with_json("GateTaken", r#"{"flight":"UA1545"}"#)?;
+    /// let landed = NewEvent::json("FlightLanded", "{}")?;
+    /// let taken = NewEvent::json("GateTaken", r#"{"flight":"UA1545"}"#)?;
     /// let head = store.transact(|tx| {
     ///     tx.append(Append::to("flight-UA1545", Expected::Any, [landed])?)?;
     ///     tx.append(Append::to("gate-C71", Expected::Any, [taken])?)?;
@@ -182,10 +194,12 @@ mod tests {
 
     use super::*;
     use crate::commit::CommitNotice;
-    use crate::{ErrorKind, EventStore, Expected, NewEvent};
+    use crate::error::ErrorKind;
+    use crate::event::NewEvent;
+    use crate::store::{EventStore, Expected, Read};
 
     fn append(stream: &str, expected: Expected) -> Append {
-        Append::to(stream, expected, [NewEvent::with_json("A", "{}").unwrap()]).unwrap()
+        Append::to(stream, expected, [NewEvent::json("A", "{}").unwrap()]).unwrap()
     }
 
     fn position(cursor: Cursor) -> u64 {
@@ -213,7 +227,7 @@ mod tests {
             assert!(tx.append(twice.clone())?.duplicate);
             assert_eq!(position(store.head().now_or_never().unwrap()?), 1, "nothing is told yet");
             assert!(commits.try_next().is_none());
-            assert_eq!(tx.read(&Read::log())?.events.len(), 3);
+            assert_eq!(tx.read_log(&Read::log())?.events.len(), 3);
             Ok::<_, Error>(tx.head())
         });
         let Ok(Transacted::Committed(head)) = done.await else { panic!() };

@@ -1,6 +1,8 @@
 use std::error::Error as StdError;
 
-use crate::{Cursor, Event, EventId, Timestamp};
+use crate::cursor::Cursor;
+use crate::event::{Event, Timestamp};
+use crate::id::EventId;
 
 /// The bytes of an error that are kept.
 const MAX_ERROR_BYTES: usize = 4_096;
@@ -46,7 +48,7 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, ErrorKind};
+    use crate::error::{Error, ErrorKind};
 
     #[test]
     fn an_error_is_kept_with_its_causes_and_not_at_any_length() {

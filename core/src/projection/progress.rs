@@ -1,4 +1,5 @@
-use crate::{Cursor, Error};
+use crate::cursor::Cursor;
+use crate::error::Error;
 
 /// How far a projection has got, for log lines and progress bars.
 #[derive(Clone, Debug)]

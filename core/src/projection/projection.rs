@@ -1,8 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{BoxError, Event, Filter};
+use crate::error::BoxError;
+use crate::event::Event;
+use crate::filter::Filter;
 
 /// A read model: what the events of a log amount to, in a form that is quick
 /// to ask.
@@ -10,7 +13,7 @@ use crate::{BoxError, Event, Filter};
 /// An author writes [`prepare`](Self::prepare) and [`apply`](Self::apply) with
 /// the means of one driver, and nothing else. Which events were applied, in
 /// which transaction and how often is the business of the
-/// [`ProjectionStore`](crate::ProjectionStore); when, of
+/// [`ProjectionStore`](crate::projection::ProjectionStore); when, of
 /// [`Hub::project`](crate::Hub::project).
 ///
 /// # Versions
@@ -19,7 +22,7 @@ use crate::{BoxError, Event, Filter};
 /// and gives each version tables of its own (`board_2` beside `board_1`). The
 /// new version is built from the beginning of the log beside the old one, which
 /// goes on, and takes its place when it has caught up. A query asks
-/// [`ProjectionStore::live`](crate::ProjectionStore::live) which version to
+/// [`ProjectionStore::live`](crate::projection::ProjectionStore::live) which version to
 /// read.
 ///
 /// # What belongs into `apply`
@@ -27,11 +30,11 @@ use crate::{BoxError, Event, Filter};
 /// Writes to `tx`, and nothing that a rollback does not take back: the same
 /// events may come again after one. What should happen once because of an event
 /// (a mail, a call of another service) belongs into
-/// [`ProjectionBuilder::after`](crate::ProjectionBuilder::after).
+/// [`ProjectionBuilder::after`](crate::projection::ProjectionBuilder::after).
 #[async_trait]
 pub trait Projection: fmt::Debug + Send + Sync + 'static {
     /// What the read model is written in: the transaction of the driver. It is
-    /// begun and committed by the [`ProjectionStore`](crate::ProjectionStore).
+    /// begun and committed by the [`ProjectionStore`](crate::projection::ProjectionStore).
     type Tx: Send + 'static;
 
     /// The name under which the checkpoint is kept.
@@ -64,11 +67,37 @@ pub trait Projection: fmt::Debug + Send + Sync + 'static {
     ///
     /// Any: the transaction is rolled back, and the checkpoint stays before
     /// these events. They come again, fewer at a time, until it is known which
-    /// of them is guilty; then the [`FailurePolicy`](crate::FailurePolicy)
+    /// of them is guilty; then the [`FailurePolicy`](crate::projection::FailurePolicy)
     /// decides.
     ///
     /// # Panics
     ///
     /// May panic, which is an error.
     async fn apply(&self, events: &[Event], tx: &mut Self::Tx) -> Result<(), BoxError>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<P: Projection + ?Sized> Projection for Arc<P> {
+    type Tx = P::Tx;
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn version(&self) -> u32 {
+        (**self).version()
+    }
+
+    fn filter(&self) -> Filter {
+        (**self).filter()
+    }
+
+    async fn prepare(&self, tx: &mut P::Tx) -> Result<(), BoxError> {
+        (**self).prepare(tx).await
+    }
+
+    async fn apply(&self, events: &[Event], tx: &mut P::Tx) -> Result<(), BoxError> {
+        (**self).apply(events, tx).await
+    }
 }

@@ -3,12 +3,15 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
+use crate::cursor::Cursor;
+use crate::error::{BoxError, Error, Result};
+use crate::event::Event;
+use crate::projection::{DeadLetter, Projection};
 use crate::supervise::text_of;
-use crate::{BoxError, Cursor, DeadLetter, Error, Event, Projection, Result};
 
 /// Events for a read model, and how far the checkpoint moves with them.
 ///
-/// Exhaustive: a [`ProjectionStore`](crate::ProjectionStore) has to obey all of
+/// Exhaustive: a [`ProjectionStore`](crate::projection::ProjectionStore) has to obey all of
 /// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -40,7 +43,7 @@ impl Step {
     /// Up to where events count as announced after this step of the live version,
     /// if they did up to `announced` before. For backends.
     ///
-    /// A step that begins beyond leaves a gap to [`ProjectionStore::announce`](crate::ProjectionStore::announce).
+    /// A step that begins beyond leaves a gap to [`ProjectionStore::announce`](crate::projection::ProjectionStore::announce).
     #[must_use]
     pub fn announced_after(&self, announced: Cursor) -> Cursor {
         let has_gap = announced.position() < self.from.position();
@@ -124,7 +127,7 @@ pub enum Stepped {
         /// announced before, by whatever version of this name. If that is not
         /// before the step, those of its events that come later count as
         /// announced from now on; if it is before, none does until they are
-        /// [announced](crate::ProjectionStore::announce).
+        /// [announced](crate::projection::ProjectionStore::announce).
         unannounced_after: Option<Cursor>,
     },
     /// The checkpoint was not where the step begins: it is here. Nothing was
@@ -137,7 +140,7 @@ pub enum Stepped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
     use crate::event::sample::event;
 
     #[test]

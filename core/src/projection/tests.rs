@@ -7,10 +7,14 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
 use super::*;
+use crate::cursor::Cursor;
+use crate::error::{BoxError, ErrorKind};
+use crate::event::{Event, NewEvent};
+use crate::filter::{Filter, FilterItem};
+use crate::hub::Hub;
+use crate::id::Position;
 use crate::memory::{self, MemoryProjections};
-use crate::{
-    BoxError, Cursor, ErrorKind, Event, Expected, Filter, FilterItem, Hub, NewEvent, Position,
-};
+use crate::store::Expected;
 
 /// A board that counts, and fails while it is told to.
 #[derive(Clone, Debug)]
@@ -58,9 +62,8 @@ impl Projection for Board {
 type Models = MemoryProjections<usize>;
 
 async fn append(hub: &Hub, event_type: &str, count: usize) -> Cursor {
-    let events: Vec<_> =
-        (0..count).map(|_| NewEvent::with_json(event_type, "{}").unwrap()).collect();
-    hub.append("flight-UA1545", Expected::Any, events).await.unwrap().cursor
+    let events: Vec<_> = (0..count).map(|_| NewEvent::json(event_type, "{}").unwrap()).collect();
+    hub.append_to("flight-UA1545", Expected::Any, events).await.unwrap().cursor
 }
 
 fn count(models: &Models, handle: &ProjectionHandle) -> usize {
@@ -96,7 +99,7 @@ async fn a_paused_projection_waits_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_reset_of_a_projection_that_runs_builds_it_again() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let board = hub.project(Board::new(1), models.clone()).batch(10, 1 << 20).start().unwrap();
+    let board = hub.project(Board::new(1), models.clone()).with_batch(10, 1 << 20).start().unwrap();
     let cursor = append(&hub, "FlightDelayed", 100).await;
     board.wait_for(cursor).await.unwrap();
     board.reset().await.unwrap();
@@ -152,7 +155,7 @@ async fn what_comes_after_is_done_once_and_never_for_history() {
             told.lock().unwrap().extend(events.iter().map(Event::position));
             async { panic!("on purpose") }
         };
-        hub.project(Board::new(version), models.clone()).after(tell).start().unwrap()
+        hub.project(Board::new(version), models.clone()).on_applied(tell).start().unwrap()
     };
     let one = start(1);
     one.wait_live().await.unwrap();
@@ -244,7 +247,7 @@ async fn a_name_that_none_may_have_is_refused_at_the_start() {
 #[tokio::test(start_paused = true)]
 async fn changes_that_nobody_looks_at_are_told_as_one() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let board = hub.project(Board::new(1), models.clone()).batch(1, 1).start().unwrap();
+    let board = hub.project(Board::new(1), models.clone()).with_batch(1, 1).start().unwrap();
     let mut changes = board.changes();
     let cursor = append(&hub, "FlightDelayed", 50).await;
     board.wait_for(cursor).await.unwrap();
@@ -270,7 +273,7 @@ async fn what_happens_after_the_log_was_restored_is_told() {
     append(&hub, "FlightDelayed", 2).await;
     let backup = store.snapshot();
     let told = Arc::default();
-    let board = hub.project(Board::new(1), models).after(noted(&told)).start().unwrap();
+    let board = hub.project(Board::new(1), models).on_applied(noted(&told)).start().unwrap();
     board.wait_live().await.unwrap();
     let cursor = append(&hub, "FlightDelayed", 10).await;
     board.wait_for(cursor).await.unwrap();
@@ -296,7 +299,7 @@ async fn a_version_without_a_hook_leaves_nothing_to_the_next_one() {
     let two = hub.project(Board::new(2), models.clone()).start().unwrap();
     two.wait_live().await.unwrap();
     let told = Arc::default();
-    let three = hub.project(Board::new(3), models).after(noted(&told)).start().unwrap();
+    let three = hub.project(Board::new(3), models).on_applied(noted(&told)).start().unwrap();
     three.wait_live().await.unwrap();
     let cursor = append(&hub, "FlightDelayed", 1).await;
     three.wait_for(cursor).await.unwrap();
@@ -320,7 +323,7 @@ impl Panics {
 impl ProjectionStore for Panics {
     type Tx = usize;
 
-    async fn checkpoint(&self, id: &crate::ProjectionId) -> crate::Result<Cursor> {
+    async fn checkpoint(&self, id: &crate::id::ProjectionId) -> crate::Result<Cursor> {
         self.panic_if_told_to();
         self.0.checkpoint(id).await
     }
@@ -343,17 +346,17 @@ impl ProjectionStore for Panics {
         self.0.live(name).await
     }
 
-    async fn make_live(&self, id: &crate::ProjectionId) -> crate::Result<u32> {
+    async fn make_live(&self, id: &crate::id::ProjectionId) -> crate::Result<u32> {
         self.0.make_live(id).await
     }
 
-    async fn announced(&self, id: &crate::ProjectionId) -> crate::Result<Option<Cursor>> {
+    async fn announced(&self, id: &crate::id::ProjectionId) -> crate::Result<Option<Cursor>> {
         self.0.announced(id).await
     }
 
     async fn announce(
         &self,
-        id: &crate::ProjectionId,
+        id: &crate::id::ProjectionId,
         from: Cursor,
         to: Cursor,
     ) -> crate::Result<bool> {
@@ -362,7 +365,7 @@ impl ProjectionStore for Panics {
 
     async fn dead_letters(
         &self,
-        id: &crate::ProjectionId,
+        id: &crate::id::ProjectionId,
         after: Position,
         limit: usize,
     ) -> crate::Result<Vec<DeadLetter>> {
@@ -375,7 +378,7 @@ async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does
     let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let store = Arc::new(Panics(models.clone(), 2.into()));
-    let board = hub.project_of(Arc::new(Board::new(1)), Arc::clone(&store) as _);
+    let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();
     store.1.store(3, Ordering::SeqCst);
@@ -388,7 +391,7 @@ async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does
 async fn a_projection_obeys_while_its_store_panics() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let store = Arc::new(Panics(models.clone(), 0.into()));
-    let board = hub.project_of(Arc::new(Board::new(1)), Arc::clone(&store) as _);
+    let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();
     board.pause().await.unwrap();
@@ -415,15 +418,15 @@ async fn a_projection_obeys_while_its_store_panics() {
 async fn what_the_next_version_passed_over_is_not_told() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let told = Arc::default();
-    let one = hub.project(Board::new(1), models.clone()).after(noted(&told)).start().unwrap();
+    let one = hub.project(Board::new(1), models.clone()).on_applied(noted(&told)).start().unwrap();
     one.wait_live().await.unwrap();
     one.shutdown().await;
     append(&hub, "FlightDelayed", 3).await;
     let failing = Board::new(2);
     failing.fails.store(true, Ordering::Relaxed);
     let fails = Arc::clone(&failing.fails);
-    let two = hub.project(failing, models.clone()).policy(FailurePolicy::skip());
-    let two = two.after(noted(&told)).start().unwrap();
+    let two = hub.project(failing, models.clone()).with_policy(FailurePolicy::skip());
+    let two = two.on_applied(noted(&told)).start().unwrap();
     two.wait_live().await.unwrap();
     fails.store(false, Ordering::Relaxed);
     let cursor = append(&hub, "FlightDelayed", 1).await;

@@ -1,7 +1,13 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use crate::{Cursor, Error, Expected, Filter, NewEvent, Result, StreamId, limits};
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::NewEvent;
+use crate::filter::Filter;
+use crate::id::StreamId;
+use crate::limits;
+use crate::store::Expected;
 
 /// Events for one or more streams, stored all or not at all.
 ///
@@ -10,8 +16,8 @@ use crate::{Cursor, Error, Expected, Filter, NewEvent, Result, StreamId, limits}
 /// ```
 /// use downlink::{Append, Check, Expected, NewEvent};
 ///
-/// let landed = NewEvent::with_json("FlightLanded", r#"{"gate":"B12"}"#)?;
-/// let taken = NewEvent::with_json("GateTaken", r#"{"flight":"UA1545"}"#)?;
+/// let landed = NewEvent::json("FlightLanded", r#"{"gate":"B12"}"#)?;
+/// let taken = NewEvent::json("GateTaken", r#"{"flight":"UA1545"}"#)?;
 /// let append = Append::to("flight-UA1545", Expected::Exists, [landed])?
 ///     .and("gate-B12", Expected::Any, [taken])?
 ///     .with_check(Check::Stream("airport-IAH".try_into()?, Expected::NoStream));

@@ -1,4 +1,5 @@
-use crate::{Cursor, Position, StreamId, Version};
+use crate::cursor::Cursor;
+use crate::id::{Position, StreamId, Version};
 
 /// Where an append was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

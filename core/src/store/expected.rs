@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::Version;
+use crate::id::Version;
 
 /// What an append demands of a stream: optimistic concurrency.
 ///

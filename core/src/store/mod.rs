@@ -1,18 +1,21 @@
-//! The contract of a log, and what is said to one.
+//! The log: its contract, appends and reads.
 
 mod append;
 mod appended;
-mod contract;
+mod event_store;
+mod event_store_ext;
 mod expected;
-mod ext;
 mod page;
 mod read;
 
 pub use append::{Append, Check, Write};
 pub use appended::{Appended, Written};
-pub use contract::EventStore;
+pub use event_store::EventStore;
+pub use event_store_ext::EventStoreExt;
+pub(crate) use event_store_ext::to_append;
 pub use expected::Expected;
-pub use ext::EventStoreExt;
-pub(crate) use ext::to_append;
 pub use page::{Page, StreamSpan};
-pub use read::{Direction, Mark, Read, Scope};
+pub use read::{
+    DEFAULT_LIMIT, DEFAULT_MAX_BYTES, Direction, LogScope, Mark, Read, ReadLog, ReadStream,
+    StreamScope,
+};

@@ -1,4 +1,6 @@
-use crate::{Cursor, Event, Version};
+use crate::cursor::Cursor;
+use crate::event::Event;
+use crate::id::Version;
 
 /// Some events of a log, all from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,53 +1,58 @@
-use crate::{Cursor, Filter, Position, StreamId, Version, limits};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::id::{Position, StreamId, Version};
+use crate::limits;
 
-/// What to read of a log: which part, in which direction, how much, and which
-/// events of it.
+/// What to read: of the whole log ([`ReadLog`]) or of one stream
+/// ([`ReadStream`]), in which direction, how much, and which events.
 ///
 /// # Examples
 ///
 /// ```
-/// use downlink::{Position, Read};
+/// use downlink::store::Read;
+/// use downlink::{Cursor, StreamId};
 ///
-/// let next = Read::log().after(Position::ZERO).limit(500);
-/// let newest = Read::stream("flight-UA1545".try_into()?).backward().limit(1);
-/// # Ok::<(), downlink::Error>(())
+/// let next = Read::log().with_after(Cursor::START).with_limit(500);
+/// let newest = Read::stream(StreamId::from_static("flight-UA1545")).backward().with_limit(1);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Read {
-    scope: Scope,
+pub struct Read<S> {
+    scope: S,
     direction: Direction,
     limit: usize,
     max_bytes: usize,
     filter: Filter,
+}
+
+/// A read of all streams, in commit order.
+pub type ReadLog = Read<LogScope>;
+
+/// A read of one stream, in the order of its versions.
+pub type ReadStream = Read<StreamScope>;
+
+/// The scope of a [`ReadLog`].
+#[derive(Clone, Debug)]
+pub struct LogScope {
+    after: Option<Mark>,
     is_live: bool,
 }
 
-/// Which part of a log is read. Exhaustive: a backend has to obey all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All streams, in commit order.
-    Log {
-        /// Excluded: reading begins with the event next to it in the direction
-        /// of the read. `None` is the end where such a read begins.
-        after: Option<Mark>,
-    },
-    /// One stream, in the order of its versions.
-    Stream {
-        /// The stream.
-        stream: StreamId,
-        /// Excluded, as above.
-        after: Option<Version>,
-    },
+/// The scope of a [`ReadStream`].
+#[derive(Clone, Debug)]
+pub struct StreamScope {
+    stream: StreamId,
+    after: Option<Version>,
 }
 
-/// A place in the log. Exhaustive: a backend has to obey all of it.
+/// A place in the log. Exhaustive, since a backend has to support all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// A place that is trusted.
+    /// A position that is trusted: whether an event is there is not checked.
     Position(Position),
-    /// A place that is verified, in the same snapshot as the page: another
-    /// event there is `HistoryChanged`.
+    /// A cursor that is verified in the same snapshot as the page: if another
+    /// event is there, the read fails with
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged).
     Cursor(Cursor),
 }
 
@@ -62,7 +67,20 @@ impl Mark {
     }
 }
 
-/// The order in which events come. Exhaustive: a backend has to obey all of it.
+impl From<Position> for Mark {
+    fn from(position: Position) -> Self {
+        Self::Position(position)
+    }
+}
+
+impl From<Cursor> for Mark {
+    fn from(cursor: Cursor) -> Self {
+        Self::Cursor(cursor)
+    }
+}
+
+/// The order in which events are returned. Exhaustive, since a backend has to
+/// support both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Oldest first.
@@ -72,114 +90,110 @@ pub enum Direction {
     Backward,
 }
 
-impl Read {
-    /// The bytes of a page unless said otherwise: 1 MiB.
-    pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
+/// The events of a page by default.
+pub const DEFAULT_LIMIT: usize = 500;
 
-    /// The events of a page unless said otherwise.
-    pub const DEFAULT_LIMIT: usize = 500;
+/// The bytes of a page by default: 1 MiB.
+pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
 
-    /// The whole log, from its beginning.
+impl Read<LogScope> {
+    /// Reads the whole log, from its beginning.
     pub fn log() -> Self {
-        Self::of(Scope::Log { after: None })
+        Self::new(LogScope { after: None, is_live: false })
     }
 
-    /// One stream, from its first event.
+    /// Begins with the event next to this place, in the direction of the read.
+    /// A [`Cursor`] is verified, a [`Position`] is trusted: use a cursor for a
+    /// place that was stored or that came from a client.
+    pub fn with_after(mut self, mark: impl Into<Mark>) -> Self {
+        self.scope.after = Some(mark.into());
+        self
+    }
+
+    /// Marks the read as one that live delivery waits for, as the tail of a hub
+    /// does. A store that queues reads keeps a reader for these, so that they
+    /// don't wait behind others.
+    pub fn live(mut self) -> Self {
+        self.scope.is_live = true;
+        self
+    }
+
+    /// Where the read begins, excluded; `None` for the end of the log at which
+    /// a read in its direction begins.
+    #[must_use]
+    pub fn after(&self) -> Option<Mark> {
+        self.scope.after
+    }
+
+    /// Whether live delivery waits for it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.scope.is_live
+    }
+}
+
+impl Read<StreamScope> {
+    /// Reads one stream, from its first event.
     pub fn stream(stream: StreamId) -> Self {
-        Self::of(Scope::Stream { stream, after: None })
+        Self::new(StreamScope { stream, after: None })
     }
 
-    fn of(scope: Scope) -> Self {
+    /// Begins with the event next to this version, in the direction of the read.
+    pub fn with_after(mut self, version: Version) -> Self {
+        self.scope.after = Some(version);
+        self
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn stream_id(&self) -> &StreamId {
+        &self.scope.stream
+    }
+
+    /// Where the read begins, excluded; `None` for the end of the stream at
+    /// which a read in its direction begins.
+    #[must_use]
+    pub fn after(&self) -> Option<Version> {
+        self.scope.after
+    }
+}
+
+impl<S> Read<S> {
+    fn new(scope: S) -> Self {
         Self {
             scope,
             direction: Direction::Forward,
-            limit: Self::DEFAULT_LIMIT,
-            max_bytes: Self::DEFAULT_MAX_BYTES,
+            limit: DEFAULT_LIMIT,
+            max_bytes: DEFAULT_MAX_BYTES,
             filter: Filter::everything(),
-            is_live: false,
         }
     }
 
-    /// Begins next to this position, which is trusted; use
-    /// [`resume`](Self::resume) for one that somebody kept.
-    ///
-    /// # Panics
-    ///
-    /// Panics on a read of one stream.
-    pub fn after(self, position: Position) -> Self {
-        self.after_mark(Mark::Position(position))
-    }
-
-    /// Begins next to this cursor, which the store verifies.
-    ///
-    /// # Panics
-    ///
-    /// Panics on a read of one stream.
-    pub fn resume(self, cursor: Cursor) -> Self {
-        self.after_mark(Mark::Cursor(cursor))
-    }
-
-    fn after_mark(mut self, mark: Mark) -> Self {
-        match &mut self.scope {
-            Scope::Log { after } => *after = Some(mark),
-            Scope::Stream { .. } => {
-                panic!("a read of one stream begins after a version, not a position")
-            }
-        }
-        self
-    }
-
-    /// Begins next to this version of the stream.
-    ///
-    /// # Panics
-    ///
-    /// Panics on a read of the whole log.
-    pub fn after_version(mut self, version: Version) -> Self {
-        match &mut self.scope {
-            Scope::Stream { after, .. } => *after = Some(version),
-            Scope::Log { .. } => panic!("a read of the log begins after a position, not a version"),
-        }
-        self
-    }
-
-    /// Newest first.
+    /// Returns the newest events first. Oldest first by default.
     pub fn backward(mut self) -> Self {
         self.direction = Direction::Backward;
         self
     }
 
-    /// At most this many events: 500 by default, 1,000 at most. 0 reads none,
-    /// and still verifies the cursor and tells the head.
-    pub fn limit(mut self, events: usize) -> Self {
+    /// Returns at most this many events: [500](DEFAULT_LIMIT) by default,
+    /// [1,000](limits::MAX_PAGE_EVENTS) at most. With 0 the page is empty; the
+    /// cursor is still verified and the head returned.
+    pub fn with_limit(mut self, events: usize) -> Self {
         self.limit = events.min(limits::MAX_PAGE_EVENTS);
         self
     }
 
-    /// At most this many bytes of [`Event::size`](crate::Event::size), but at
-    /// least one event: 1 MiB by default.
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
+    /// Returns at most this many bytes of [`Event::size`](crate::Event::size), but
+    /// at least one event: [1 MiB](DEFAULT_MAX_BYTES) by default.
+    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Only events that match: all by default.
-    pub fn filter(mut self, filter: Filter) -> Self {
+    /// Returns only events that match: all by default.
+    pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
-    }
-
-    /// Live delivery waits for this read: the tail of a hub asks for it. A store
-    /// whose reads queue keeps a reader for such ones, so that they do not wait
-    /// behind others.
-    pub fn live(mut self) -> Self {
-        self.is_live = true;
-        self
-    }
-
-    /// Which part of the log. For backends, as the accessors below.
-    #[must_use]
-    pub fn scope(&self) -> &Scope {
-        &self.scope
     }
 
     /// The order of the events.
@@ -188,27 +202,21 @@ impl Read {
         self.direction
     }
 
-    /// The number of events that a page may have.
+    /// How many events a page may have.
     #[must_use]
-    pub fn max_events(&self) -> usize {
+    pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The bytes that a page may have, if it has more than one event.
+    /// How many bytes a page of more than one event may have.
     #[must_use]
-    pub fn byte_budget(&self) -> usize {
+    pub fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// Which events are wanted.
+    /// Which events are returned.
     #[must_use]
-    pub fn wanted(&self) -> &Filter {
+    pub fn filter(&self) -> &Filter {
         &self.filter
-    }
-
-    /// Whether live delivery waits for it.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.is_live
     }
 }

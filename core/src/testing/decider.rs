@@ -1,7 +1,9 @@
 use std::fmt::Debug;
 
 use super::text::{difference, lines};
-use crate::{Decider, Event, Position, StreamId, Timestamp, Version};
+use crate::decider::Decider;
+use crate::event::{Event, Timestamp};
+use crate::id::{Position, StreamId, Version};
 
 /// Begins a test of a decider; with no events it is about a new stream.
 ///

@@ -3,10 +3,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::{
-    BoxError, Error, Event, IntoNewEvent, Position, Projection, Result, StreamId, Timestamp,
-    Version,
-};
+use crate::error::{BoxError, Error, Result};
+use crate::event::{Event, IntoNewEvent, Timestamp};
+use crate::id::{Position, StreamId, Version};
+use crate::projection::Projection;
 
 /// Begins a test of a projection whose read model is a value in memory.
 ///
@@ -31,7 +31,7 @@ use crate::{
 /// #     }
 /// #     async fn apply(&self, events: &[Event], minutes: &mut u32) -> Result<(), BoxError> {
 /// #         for event in events {
-/// #             if let FlightEvent::FlightDelayed { minutes: more } = event.decode()? { *minutes += more; }
+/// #             if let FlightEvent::FlightDelayed { minutes: more } = event.decode_raw()? { *minutes += more; }
 /// #         }
 /// #         Ok(())
 /// #     }
@@ -162,7 +162,8 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{Filter, FilterItem, NewEvent};
+    use crate::event::NewEvent;
+    use crate::filter::{Filter, FilterItem};
 
     /// Counts delays, with one mistake or none.
     #[derive(Debug, Default)]
@@ -210,7 +211,7 @@ mod tests {
     }
 
     fn given(delays: Delays) -> Projected<Delays> {
-        let event = |name| NewEvent::with_json(name, "{}").unwrap();
+        let event = |name| NewEvent::json(name, "{}").unwrap();
         let [first, second] =
             [["FlightDelayed", "FlightDeparted"], ["FlightDelayed", "FlightDelayed"]];
         projection(delays)

@@ -9,7 +9,10 @@ use tokio::time::timeout;
 
 use super::scripted::{Script, Scripted};
 use crate::commit::{Commits, Writer, WriterOptions};
-use crate::{Append, Appended, Cursor, EventStore, Expected, NewEvent, Page, Read, Result};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::event::NewEvent;
+use crate::store::{Append, Appended, EventStore, Expected, Page, ReadLog, ReadStream};
 
 /// What has not come by then does not come.
 pub(super) async fn in_time<T>(test: impl Future<Output = T>) -> T {
@@ -77,7 +80,7 @@ impl<const BLOCKING: bool> Bench<BLOCKING> {
 
 /// An append of one event of this type, to a stream of that name.
 pub(super) fn one(event_type: &str) -> Append {
-    let event = NewEvent::with_json(event_type, "{}").unwrap();
+    let event = NewEvent::json(event_type, "{}").unwrap();
     Append::to(format!("stream-{event_type}"), Expected::Any, [event]).unwrap()
 }
 
@@ -91,8 +94,12 @@ impl EventStore for NeverRead {
         unreachable!("the writer does not append to the store that it writes for")
     }
 
-    async fn read(&self, _: Read) -> Result<Page> {
+    async fn read_log(&self, _: ReadLog) -> Result<Page> {
         panic!("the store was read for an append that has no place in the queue")
+    }
+
+    async fn read_stream(&self, _: ReadStream) -> Result<Page> {
+        unreachable!("the writer reads the log only")
     }
 
     async fn head(&self) -> Result<Cursor> {

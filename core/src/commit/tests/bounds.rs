@@ -9,7 +9,11 @@ use super::over_both_drivers;
 use super::scripted::Scripted;
 use crate::commit::WriterOptions;
 use crate::commit::queue::Queue;
-use crate::{Append, Check, Cursor, ErrorKind, Expected, Filter, NewEvent};
+use crate::cursor::Cursor;
+use crate::error::ErrorKind;
+use crate::event::NewEvent;
+use crate::filter::Filter;
+use crate::store::{Append, Check, Expected};
 
 over_both_drivers! {
     the_queue_is_bounded_in_entries
@@ -42,7 +46,7 @@ async fn the_queue_is_bounded_in_bytes<const BLOCKING: bool>() {
     let first = bench.hold().await;
     let large = |bytes: usize| {
         let payload = format!("\"{}\"", "x".repeat(bytes));
-        let event = NewEvent::with_json("PictureTaken", payload).unwrap();
+        let event = NewEvent::json("PictureTaken", payload).unwrap();
         Append::to("flight-UA1545", Expected::Any, [event]).unwrap()
     };
     let fits = bench.offer(large(3_000));

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::bench::{Bench, in_time, one};
 use super::scripted::{Fault, Step};
-use crate::ErrorKind;
 use crate::commit::{Ending, WriterOptions};
+use crate::error::ErrorKind;
 
 async fn bench() -> Bench<false> {
     Bench::with(WriterOptions::new().with_step_deadline(Duration::from_secs(1))).await

@@ -1,7 +1,9 @@
 use super::bench::{Bench, one};
 use super::over_both_drivers;
 use super::scripted::{Fault, Step};
-use crate::{Append, ErrorKind, Expected, NewEvent};
+use crate::error::ErrorKind;
+use crate::event::NewEvent;
+use crate::store::{Append, Expected};
 
 over_both_drivers! {
     one_guilty_append_of_64_fails_alone_and_in_few_transactions
@@ -107,13 +109,13 @@ async fn a_refusal_needs_no_certain_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     bench.offer(one("A")).await.unwrap();
     bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }]);
-    let event = NewEvent::with_json("A", "{}").unwrap();
+    let event = NewEvent::json("A", "{}").unwrap();
     let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
     let error = bench.offer(refused).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(bench.script.state().begun, 2, "a refusal is not tried again");
     bench.script.faults(Step::Commit, [Fault::Panics { stored: false }]);
-    let event = NewEvent::with_json("A", "{}").unwrap();
+    let event = NewEvent::json("A", "{}").unwrap();
     let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
     assert_eq!(bench.offer(refused).await.unwrap_err().kind(), ErrorKind::Conflict);
     bench.offer(one("B")).await.expect("the writer to go on");

@@ -5,7 +5,7 @@ use super::bench::{Bench, one};
 use super::over_both_drivers;
 use super::scripted::{Fault, Step};
 use crate::commit::Ending;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 over_both_drivers! {
     a_job_ends_as_it_says

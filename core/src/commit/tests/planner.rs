@@ -3,10 +3,12 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use crate::commit::*;
-use crate::{
-    Append, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, Filter, FilterItem,
-    NewEvent, Position, StreamId, Timestamp, Version,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, NewEvent, Timestamp};
+use crate::filter::{Filter, FilterItem};
+use crate::id::{EventId, Position, StreamId, Version};
+use crate::store::{Append, Check, Expected};
 
 /// What an append may say, from a world of three streams and eight ids.
 #[derive(Clone, Debug)]
@@ -89,9 +91,7 @@ impl Offer {
 }
 
 fn event(id: u8, content: u8) -> NewEvent {
-    NewEvent::with_json(format!("Type{content}"), "{}")
-        .unwrap()
-        .with_id(EventId::from_bytes([id; 16]))
+    NewEvent::json(format!("Type{content}"), "{}").unwrap().with_id(EventId::from_bytes([id; 16]))
 }
 
 /// A log as plainly as it can be said, one append at a time.
@@ -138,7 +138,7 @@ impl Model {
         Ok(false)
     }
 
-    fn is_stored(&self, write: &crate::Write) -> bool {
+    fn is_stored(&self, write: &crate::store::Write) -> bool {
         let stored: Option<Vec<&Event>> =
             write.events.iter().map(|event| self.find(event.id())).collect();
         let Some(stored) = stored else { return false };

@@ -3,8 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::commit::{CommitOutcome, Driver, Facts, Linger, LogHead, Needs, Plan, Upkeep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
 use crate::memory::LogIndex;
-use crate::{Error, ErrorKind, Event, Page, Read, Result};
+use crate::store::{Page, ReadLog};
 
 /// A step of a transaction at which something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,13 +206,13 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         Ok(facts)
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
+    async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
         let index = LogIndex::new();
         let open = self.open.as_ref().expect("`begin` comes first");
         let inserted = if BLOCKING { &open.events[..] } else { &[] };
         let state = self.script.state();
         index.extend(state.events.iter().chain(inserted).map(|event| (event, event.clone())));
-        index.page(&read, |_, event| Ok(event))
+        index.log_page(&read, |_, event| Ok(event))
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {

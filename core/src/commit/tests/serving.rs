@@ -4,7 +4,7 @@ use super::bench::{Bench, one};
 use super::over_both_drivers;
 use super::scripted::{Script, Scripted};
 use crate::commit::{Writer, WriterOptions};
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 over_both_drivers! {
     what_waits_is_served_after_close_and_later_calls_are_refused

@@ -7,7 +7,9 @@ use super::bench::{Bench, one};
 use super::over_both_drivers;
 use super::scripted::{Fault, State, Step};
 use crate::commit::{CommitNotice, Commits};
-use crate::{Cursor, Event, NewEvent, Position, Timestamp, Version};
+use crate::cursor::Cursor;
+use crate::event::{Event, NewEvent, Timestamp};
+use crate::id::{Position, Version};
 
 over_both_drivers! {
     what_is_stored_is_told_before_it_is_answered
@@ -113,7 +115,7 @@ async fn a_clock_that_was_set_back_turns_no_times_round<const BLOCKING: bool>() 
     let bench = Bench::<BLOCKING>::start().await;
     // Of a log that was written while the clock was years ahead.
     let ahead = Timestamp::from_micros(Timestamp::now().as_micros() * 2);
-    let content = NewEvent::with_json("FlightScheduled", "{}").unwrap();
+    let content = NewEvent::json("FlightScheduled", "{}").unwrap();
     let stream = "flight-UA1545".try_into().unwrap();
     let first = Position::ZERO.next();
     bench.script.state().events.push(Event::new(first, stream, Version::FIRST, ahead, content));

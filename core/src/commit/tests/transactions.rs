@@ -9,10 +9,12 @@ use super::bench::{Bench, NeverRead, in_time, one};
 use super::over_both_drivers;
 use super::scripted::{Fault, Scripted, Step};
 use crate::commit::{CommitNotice, Ending, Transacted, Transaction, Writer, WriterOptions};
-use crate::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, Event, Expected, Filter, NewEvent, Result,
-    limits,
-};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, NewEvent};
+use crate::filter::Filter;
+use crate::limits;
+use crate::store::{Append, Appended, Check, Expected};
 
 over_both_drivers! {
     rows_and_events_are_stored_together
@@ -74,7 +76,7 @@ async fn nothing_is_left<const BLOCKING: bool>(bench: &Bench<BLOCKING>) {
 }
 
 fn to(stream: &str, expected: Expected) -> Append {
-    Append::to(stream, expected, [NewEvent::with_json("A", "{}").unwrap()]).unwrap()
+    Append::to(stream, expected, [NewEvent::json("A", "{}").unwrap()]).unwrap()
 }
 
 async fn rows_and_events_are_stored_together<const BLOCKING: bool>() {
@@ -230,7 +232,7 @@ async fn the_bytes_of_a_transaction_are_bounded<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let payload = format!("\"{}\"", "x".repeat(limits::MAX_PAYLOAD_BYTES - 1_000));
     let large = |events: usize| {
-        let event = |_| NewEvent::with_json("PictureTaken", payload.clone()).unwrap();
+        let event = |_| NewEvent::json("PictureTaken", payload.clone()).unwrap();
         Append::to("s", Expected::Any, (0..events).map(event).collect::<Vec<_>>()).unwrap()
     };
     let most = limits::MAX_APPEND_BYTES / limits::MAX_PAYLOAD_BYTES;

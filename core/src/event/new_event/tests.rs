@@ -1,13 +1,13 @@
 use super::*;
 
 fn event() -> NewEvent {
-    NewEvent::with_json("FlightDeparted", "{}").unwrap()
+    NewEvent::json("FlightDeparted", "{}").unwrap()
 }
 
 #[test]
 fn payloads_are_limited_at_n_minus_one_n_and_n_plus_one() {
     let binary = ContentType::new("application/octet-stream").unwrap();
-    let of = |n| NewEvent::with_bytes("Photo", binary.clone(), vec![0; n]).map(|_| ());
+    let of = |n| NewEvent::bytes("Photo", binary.clone(), vec![0; n]).map(|_| ());
     assert!(of(limits::MAX_PAYLOAD_BYTES - 1).is_ok());
     assert!(of(limits::MAX_PAYLOAD_BYTES).is_ok());
     assert_eq!(of(limits::MAX_PAYLOAD_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
@@ -48,17 +48,18 @@ fn what_is_too_large_says_of_what_and_names_the_limit() {
 
 #[test]
 fn json_that_is_none_is_refused_when_the_event_is_made() {
-    assert_eq!(NewEvent::with_json("X", "{").unwrap_err().kind(), ErrorKind::Invalid);
-    let labelled = NewEvent::with_bytes("X", ContentType::JSON, "{");
+    assert_eq!(NewEvent::json("X", "{").unwrap_err().kind(), ErrorKind::Invalid);
+    let labelled = NewEvent::bytes("X", ContentType::JSON, "{");
     assert_eq!(labelled.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test]
 async fn a_retry_has_the_same_bytes_and_json_that_is_serialised_anew_has_others() {
-    use crate::{EventStoreExt, Expected, MemoryStore};
+    use crate::memory::MemoryStore;
+    use crate::store::{EventStoreExt, Expected};
 
     let store = MemoryStore::new();
-    let of = |payload: &'static str| NewEvent::with_json("FlightDelayed", payload).unwrap();
+    let of = |payload: &'static str| NewEvent::json("FlightDelayed", payload).unwrap();
     let first = of(r#"{"minutes":20,"reason":"fog"}"#);
     store.append_to("s", Expected::Any, [first.clone()]).await.unwrap();
     assert!(store.append_to("s", Expected::Any, [first.clone()]).await.unwrap().duplicate);

@@ -1,6 +1,7 @@
 //! Stores, buses and logs that fail, panic or wait.
 
 use super::*;
+use crate::store::{ReadLog, ReadStream};
 
 /// A bus that takes nothing, or a store that fails when told to.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ struct Faulty {
 }
 
 #[async_trait]
-impl Bus for Arc<Faulty> {
+impl Bus for Faulty {
     async fn publish(&self, _: Hint) -> Result<()> {
         self.published.fetch_add(1, Ordering::Relaxed);
         let panics = self.publish_panics.swap(false, Ordering::Relaxed);
@@ -36,7 +37,7 @@ impl Bus for Arc<Faulty> {
 }
 
 #[async_trait]
-impl EventStore for Arc<Faulty> {
+impl EventStore for Faulty {
     async fn append(&self, append: Append) -> Result<Appended> {
         let appended = self.store.append(append).await;
         let panics = self.append_panics.swap(false, Ordering::Relaxed);
@@ -44,13 +45,17 @@ impl EventStore for Arc<Faulty> {
         appended
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         let panics = read.is_live() && self.reads_panic.swap(false, Ordering::Relaxed);
         assert!(!panics, "this read panics, on purpose");
         if self.reads_fail.swap(false, Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Backend, "this read failed"));
         }
-        self.store.read(read).await
+        self.store.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.store.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -99,14 +104,14 @@ async fn a_panic_under_the_tail_costs_only_time() {
 async fn an_append_that_panics_may_be_stored_and_is_told() {
     let store = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&store), LocalBus::new())
-        .fallback(Duration::from_hours(24))
+        .with_poll_interval(Duration::from_hours(24))
         .start()
         .await
         .unwrap();
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
     store.append_panics.store(true, Ordering::Relaxed);
-    let error = hub.append("s", Expected::Any, [event("A")]).await.unwrap_err();
+    let error = hub.append_to("s", Expected::Any, [event("A")]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
 }
@@ -174,13 +179,13 @@ async fn a_bus_that_panics_when_listened_to_or_is_deaf_delays_nothing() {
 #[tokio::test(start_paused = true)]
 async fn who_passes_the_head_and_has_more_to_read_has_not_fallen_behind() {
     let store = MemoryStore::new();
-    let hub = Hub::builder(store.clone(), LocalBus::new()).ring(4, usize::MAX);
-    let hub = hub.page(3, usize::MAX).start().await.unwrap();
+    let hub = Hub::builder(store.clone(), LocalBus::new()).with_ring(4, usize::MAX);
+    let hub = hub.with_page(3, usize::MAX).start().await.unwrap();
     append(&hub, 10).await;
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
     let newest = append(&hub, 20).await;
-    while hub.tip() != newest {
+    while hub.cached_head() != newest {
         tokio::task::yield_now().await;
     }
     let rest: Vec<_> = events_until_live(&mut subscription).await;
@@ -192,7 +197,7 @@ async fn who_passes_the_head_and_has_more_to_read_has_not_fallen_behind() {
     }
     assert_eq!(hub.stats().fallen_behind, 0);
     let newest = append(&hub, 20).await;
-    while hub.tip() != newest {
+    while hub.cached_head() != newest {
         tokio::task::yield_now().await;
     }
     assert!(matches!(next(&mut subscription).await, Item::Behind { .. }));
@@ -203,7 +208,7 @@ async fn a_hub_whose_tail_cannot_read_says_so() {
     let store = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&store), LocalBus::new()).start().await.unwrap();
     append(&hub, 1).await;
-    while hub.tip() == Cursor::START {
+    while hub.cached_head() == Cursor::START {
         tokio::task::yield_now().await;
     }
     assert!(hub.is_following());
@@ -223,14 +228,18 @@ async fn a_hub_whose_tail_cannot_read_says_so() {
 struct Held(MemoryStore, tokio::sync::Semaphore);
 
 #[async_trait]
-impl EventStore for Arc<Held> {
+impl EventStore for Held {
     async fn append(&self, append: Append) -> Result<Appended> {
         let _passed = self.1.acquire().await.unwrap();
         self.0.append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        self.0.read(read).await
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.0.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.0.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -249,7 +258,7 @@ async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
     let hub = Hub::builder(Arc::clone(&store), Arc::clone(&bus)).start().await.unwrap();
     let appending = tokio::spawn({
         let hub = hub.clone();
-        async move { hub.append("s", Expected::Any, [event("A")]).await }
+        async move { hub.append_to("s", Expected::Any, [event("A")]).await }
     });
     tokio::time::sleep(Duration::from_millis(1)).await;
     let mut shutdown = Box::pin(hub.shutdown());
@@ -266,22 +275,23 @@ async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
 async fn a_hub_takes_every_duration() {
     for extreme in [Duration::MAX, Duration::ZERO] {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
-            .fallback(extreme)
-            .checkpoint(1_000, extreme)
-            .publish_deadline(extreme)
+            .with_poll_interval(extreme)
+            .with_checkpoint(1_000, extreme)
+            .with_publish_deadline(extreme)
             .start()
             .await
             .unwrap();
         let other = FilterItem::new().with_type("Other").unwrap();
-        let mut subscription = hub.subscribe(Subscribe::new().filter(other.into())).await.unwrap();
+        let mut subscription =
+            hub.subscribe(Subscribe::new().with_filter(other.into())).await.unwrap();
         let following = tokio::spawn(async move {
             while let Some(item) = subscription.next().await {
                 item.unwrap();
             }
         });
         for _ in 0..3 {
-            let departed = NewEvent::with_json("FlightDeparted", "{}").unwrap();
-            hub.append("flight-UA1545", Expected::Any, [departed]).await.unwrap();
+            let departed = NewEvent::json("FlightDeparted", "{}").unwrap();
+            hub.append_to("flight-UA1545", Expected::Any, [departed]).await.unwrap();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(!following.is_finished(), "{extreme:?}");

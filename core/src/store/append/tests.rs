@@ -1,8 +1,8 @@
 use super::*;
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 
 fn events(count: usize) -> Vec<NewEvent> {
-    (0..count).map(|_| NewEvent::with_json("FlightDelayed", "{}").unwrap()).collect()
+    (0..count).map(|_| NewEvent::json("FlightDelayed", "{}").unwrap()).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "every test makes the append it asks about")]

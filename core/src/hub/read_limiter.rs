@@ -4,28 +4,28 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// came. A part of them is kept for those who need little, so that they do not
 /// wait for replays.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct ReadLimiter {
     all: Semaphore,
     long: Semaphore,
 }
 
 /// How much somebody is going to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum Priority {
     /// A little, as after a reconnect.
-    Short,
+    High,
     /// Perhaps the whole log.
-    Long,
+    Low,
 }
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct ReadPermit<'a> {
     _any: SemaphorePermit<'a>,
     _long: Option<SemaphorePermit<'a>>,
 }
 
-impl Turns {
+impl ReadLimiter {
     pub(super) fn new(count: usize) -> Self {
         let count = count.clamp(2, Semaphore::MAX_PERMITS);
         let kept = (count / 4).max(1);
@@ -33,13 +33,13 @@ impl Turns {
     }
 
     /// Waits for a turn. Who drops the future loses the place in the queue.
-    pub(super) async fn next(&self, need: Need) -> Turn<'_> {
+    pub(super) async fn acquire(&self, priority: Priority) -> ReadPermit<'_> {
         let open = "the semaphores are never closed";
-        let long = match need {
-            Need::Short => None,
-            Need::Long => Some(self.long.acquire().await.expect(open)),
+        let long = match priority {
+            Priority::High => None,
+            Priority::Low => Some(self.long.acquire().await.expect(open)),
         };
-        Turn { _any: self.all.acquire().await.expect(open), _long: long }
+        ReadPermit { _any: self.all.acquire().await.expect(open), _long: long }
     }
 }
 
@@ -51,12 +51,13 @@ mod tests {
 
     #[test]
     fn long_reads_leave_room_for_short_ones() {
-        let turns = Turns::new(4);
-        let long: Vec<_> = (0..3).map(|_| turns.next(Need::Long).now_or_never().unwrap()).collect();
-        let mut waiting = Box::pin(turns.next(Need::Long));
+        let limiter = ReadLimiter::new(4);
+        let long: Vec<_> =
+            (0..3).map(|_| limiter.acquire(Priority::Low).now_or_never().unwrap()).collect();
+        let mut waiting = Box::pin(limiter.acquire(Priority::Low));
         assert!(waiting.as_mut().now_or_never().is_none());
-        let short = turns.next(Need::Short).now_or_never().expect("a place is kept");
-        assert!(turns.next(Need::Short).now_or_never().is_none());
+        let short = limiter.acquire(Priority::High).now_or_never().expect("a place is kept");
+        assert!(limiter.acquire(Priority::High).now_or_never().is_none());
         drop(short);
         assert!(waiting.as_mut().now_or_never().is_none(), "the place that is kept is taken");
         drop(long);
@@ -65,9 +66,9 @@ mod tests {
 
     #[test]
     fn even_one_reader_leaves_room() {
-        let turns = Turns::new(0);
-        let _long = turns.next(Need::Long).now_or_never().unwrap();
-        assert!(turns.next(Need::Long).now_or_never().is_none());
-        assert!(turns.next(Need::Short).now_or_never().is_some());
+        let limiter = ReadLimiter::new(0);
+        let _long = limiter.acquire(Priority::Low).now_or_never().unwrap();
+        assert!(limiter.acquire(Priority::Low).now_or_never().is_none());
+        assert!(limiter.acquire(Priority::High).now_or_never().is_some());
     }
 }

@@ -1,13 +1,13 @@
 /// Finds the event because of which a batch fails: halves what is tried until
 /// one is left, and keeps what goes well on the way.
 #[derive(Debug, Default)]
-pub(super) struct Narrowing {
+pub(super) struct Bisect {
     /// So many of the events that are left, from the first, are known to fail
     /// together; none if nothing has failed.
     suspects: usize,
 }
 
-impl Narrowing {
+impl Bisect {
     /// How many of the events that are left to try next.
     pub(super) fn next(&self, left: usize) -> usize {
         match self.suspects {
@@ -37,15 +37,15 @@ mod tests {
     proptest! {
         #[test]
         fn finds_every_guilty_event_in_few_tries(guilty in prop::collection::vec(any::<bool>(), 1..300)) {
-            let (mut narrowing, mut place, mut found, mut tries) = (Narrowing::default(), 0, vec![], 0);
+            let (mut bisect, mut place, mut found, mut tries) = (Bisect::default(), 0, vec![], 0);
             while place < guilty.len() {
-                let tried = narrowing.next(guilty.len() - place);
+                let tried = bisect.next(guilty.len() - place);
                 prop_assert!(tried >= 1 && place + tried <= guilty.len());
                 tries += 1;
                 if !guilty[place..place + tried].contains(&true) {
-                    narrowing.applied(tried);
+                    bisect.applied(tried);
                     place += tried;
-                } else if narrowing.failed(tried) {
+                } else if bisect.failed(tried) {
                     found.push(place);
                     place += 1;
                 }

@@ -1,30 +1,32 @@
 use tracing::warn;
 
+use super::Runner;
 use super::batch::Batch;
-use super::interruption::{Interruption, Outcome};
-use super::narrowing::Narrowing;
-use super::policy::LONGEST_PAUSE;
-use super::task::Task;
-use super::{Status, Step, Stepped};
-use crate::{BoxError, DeadLetter, Error, ErrorKind, Event};
+use super::bisect::Bisect;
+use super::command::{Interruption, Outcome};
+use crate::backoff::Backoff;
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::event::Event;
+use crate::projection::failure_policy::LONGEST_PAUSE;
+use crate::projection::{DeadLetter, Status, Step, Stepped};
 
-impl Task {
+impl<Tx: Send + 'static> Runner<Tx> {
     /// Writes a batch, in one transaction unless something in it fails.
     pub(super) async fn write(&mut self, batch: Batch) -> Outcome<()> {
         let Batch { mut events, to, .. } = batch;
-        let mut narrowing = Narrowing::default();
+        let mut bisect = Bisect::default();
         while self.checkpoint() != to {
-            let tried = narrowing.next(events.len());
+            let tried = bisect.next(events.len());
             let part = events[..tried].to_vec();
             let end = part.last().filter(|_| tried < events.len()).map_or(to, Event::cursor);
             match self.step(Step::new(self.checkpoint(), end, part)).await? {
                 Ok(()) => {
-                    narrowing.applied(tried);
+                    bisect.applied(tried);
                     events.drain(..tried);
                 }
                 Err(error) if events.is_empty() => return Err(self.gives_up(None, error)),
                 Err(error) => {
-                    if narrowing.failed(tried) {
+                    if bisect.failed(tried) {
                         let guilty = events.remove(0);
                         self.handle(guilty, error).await?;
                     }
@@ -36,12 +38,11 @@ impl Task {
 
     /// Does what the policy wants with an event that fails alone.
     async fn handle(&mut self, guilty: Event, mut error: BoxError) -> Outcome<()> {
-        let mut pause = self.policy.pause();
+        let mut backoff = Backoff::new(self.policy.pause(), LONGEST_PAUSE);
         for _ in 0..self.policy.retries() {
-            let before = self.tell(Status::Retrying(self.failure(Some(&guilty), error)));
-            self.wait(pause).await?;
-            self.tell(before);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            let before = self.set_status(Status::Retrying(self.failure(Some(&guilty), error)));
+            self.wait(backoff.pause()).await?;
+            self.set_status(before);
             let alone = Step::new(self.checkpoint(), guilty.cursor(), vec![guilty.clone()]);
             match self.step(alone).await? {
                 Ok(()) => return Ok(()),
@@ -51,7 +52,7 @@ impl Task {
         if !self.policy.skips() {
             return Err(self.gives_up(Some(&guilty), error));
         }
-        warn!(projection = %self.target.id(), event = %guilty.cursor(), %error, "a projection passes over an event");
+        warn!(projection = %self.id, event = %guilty.cursor(), %error, "a projection passes over an event");
         let skip = Step::skip(self.checkpoint(), DeadLetter::new(&guilty, &*error));
         match self.step(skip).await? {
             Ok(()) => {
@@ -67,12 +68,12 @@ impl Task {
     }
 
     fn failure(&self, guilty: Option<&Event>, error: BoxError) -> Error {
-        let id = self.target.id();
+        let id = &self.id;
         let Some(event) = guilty else { return Error::projection_failed(id, error) };
         let (cursor, event_type) = (event.cursor(), event.event_type());
         let message = format!(
-            "projection {id} cannot apply the event {cursor} of type '{event_type}': mend it and resume, \
-             or pass over such events by its policy"
+            "projection {id} cannot apply the event {cursor} of type '{event_type}': fix it and resume, \
+             or skip such events by its policy"
         );
         Error::with_source(ErrorKind::Backend, message, error)
     }
@@ -80,10 +81,10 @@ impl Task {
     /// Makes a step from where it is. The inner error is the projection's own.
     pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
         let (from, to, count) = (step.from, step.to, step.events.len());
-        let events = if self.after.is_some() { step.events.clone() } else { Vec::new() };
-        match self.try_on(move |target| target.step(step.clone())).await? {
+        let events = if self.on_applied.is_some() { step.events.clone() } else { Vec::new() };
+        match self.retry(move |runner| runner.store.step(&runner.projection, step.clone())).await? {
             Stepped::Failed(error) => Ok(Err(error)),
-            Stepped::Lost(_) => Err(Interruption::Elsewhere),
+            Stepped::Lost(_) => Err(Interruption::Restart),
             Stepped::Applied { unannounced_after } => {
                 self.progress.send_modify(|progress| {
                     progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
@@ -98,8 +99,8 @@ impl Task {
                         self.announce(events.into_iter().filter(is_new).collect()).await;
                     }
                     // Another version has taken its place.
-                    None if self.live() == Some(self.target.id().version()) => {
-                        self.ask_what_is_live().await?;
+                    None if self.live() == Some(self.id.version()) => {
+                        self.read_live_version().await?;
                     }
                     None => {}
                 }

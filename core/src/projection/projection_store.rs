@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Cursor, DeadLetter, Position, Projection, ProjectionId, Result, Step, Stepped};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::id::{Position, ProjectionId};
+use crate::projection::{DeadLetter, Projection, Step, Stepped};
 
 /// Keeps read models, and for each the checkpoint up to which it was made.
 ///
@@ -153,4 +156,51 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> Result<Vec<DeadLetter>>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
+    type Tx = S::Tx;
+
+    async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
+        (**self).checkpoint(id).await
+    }
+
+    async fn step(
+        &self,
+        projection: &Arc<dyn Projection<Tx = S::Tx>>,
+        step: Step,
+    ) -> Result<Stepped> {
+        (**self).step(projection, step).await
+    }
+
+    async fn reset(&self, projection: &Arc<dyn Projection<Tx = S::Tx>>) -> Result<()> {
+        (**self).reset(projection).await
+    }
+
+    async fn live(&self, name: &str) -> Result<Option<u32>> {
+        (**self).live(name).await
+    }
+
+    async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        (**self).make_live(id).await
+    }
+
+    async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
+        (**self).announced(id).await
+    }
+
+    async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        (**self).announce(id, from, to).await
+    }
+
+    async fn dead_letters(
+        &self,
+        id: &ProjectionId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        (**self).dead_letters(id, after, limit).await
+    }
 }

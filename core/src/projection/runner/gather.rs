@@ -1,24 +1,11 @@
 use tokio::task::consume_budget;
 
-use super::batch::Batch;
-use super::interruption::{Interruption, Outcome};
-use super::task::Task;
-use crate::{Item, Subscription};
+use super::Runner;
+use super::batch::{Batch, Reach};
+use super::command::{Interruption, Outcome};
+use crate::hub::{Item, Subscription};
 
-/// How near the end of the log a projection is. `Live` tells only that it has
-/// passed the end that the log had when the subscription was opened, which a
-/// rebuild may take hours for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// It reads what was there before.
-    Behind,
-    /// It has passed the end that was there when it began.
-    Live,
-    /// It has had everything that there was.
-    AtHead,
-}
-
-impl Task {
+impl<Tx: Send + 'static> Runner<Tx> {
     /// Takes what waits; while the end of the log is far, waits until a batch
     /// is full.
     pub(super) async fn gather(
@@ -61,7 +48,7 @@ impl Task {
                         self.notice(&item, reach);
                         batch.push(item);
                     }
-                    Some(Err(error)) if error.is_other_history() => return Err(Interruption::Elsewhere),
+                    Some(Err(error)) if error.is_other_history() => return Err(Interruption::Restart),
                     Some(Err(error)) => return Err(Interruption::Failed(error)),
                 },
                 () = batch.until_due() => {}
@@ -74,7 +61,7 @@ impl Task {
             Item::Live { .. } => *reach = Reach::Live,
             Item::Behind { .. } => {
                 *reach = Reach::Behind;
-                self.tell_behind();
+                self.set_behind();
             }
             Item::Event(_) | Item::Checkpoint(_) => {}
         }

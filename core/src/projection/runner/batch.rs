@@ -2,17 +2,32 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Cursor, Event, Item};
+use crate::cursor::Cursor;
+use crate::event::Event;
+use crate::hub::Item;
 
 /// What waits no longer than this is written, also if the batch is not full:
 /// a checkpoint without events, or events while the end of the log is far.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
+
+/// How near the end of the log a projection is. `Live` means only that it has
+/// passed the end that the log had when the subscription was opened, which in a
+/// rebuild may have been hours ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It reads history.
+    Behind,
+    /// It has passed the end that the log had when it began.
+    Live,
+    /// It has received everything in the log.
+    AtHead,
+}
 
 /// How large a batch may become.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) events: usize,
-    pub(super) bytes: usize,
+pub(crate) struct Bounds {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What is written next, in one transaction.
@@ -55,13 +70,13 @@ impl Batch {
 
     /// Whether it has waited long enough.
     pub(super) fn is_due(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= PATIENCE)
+        self.since.is_some_and(|since| since.elapsed() >= MAX_DELAY)
     }
 
     /// Waits until it is due: for ever if there is nothing to write.
     pub(super) async fn until_due(&self) {
         match self.since {
-            Some(since) => sleep_until(since + PATIENCE).await,
+            Some(since) => sleep_until(since + MAX_DELAY).await,
             None => std::future::pending().await,
         }
     }

@@ -1,17 +1,24 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, Wish};
-use super::target::Target;
+use super::runner::{Command, CommandRequest};
 use super::{Progress, Status};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hub::HubLink;
-use crate::{Cursor, DeadLetter, Error, ErrorKind, Position, ProjectionId, Result};
+use crate::id::{Position, ProjectionId};
+use crate::projection::DeadLetter;
 
-/// A projection that runs.
+/// Reads the dead letters of one projection, whatever its transactions are.
+pub(super) type ReadDeadLetters =
+    Arc<dyn Fn(Position, usize) -> BoxFuture<'static, Result<Vec<DeadLetter>>> + Send + Sync>;
+
+/// A running projection.
 ///
 /// # Contract
 ///
@@ -49,10 +56,11 @@ use crate::{Cursor, DeadLetter, Error, ErrorKind, Position, ProjectionId, Result
 #[derive(Clone)]
 #[must_use = "the projection ends when its last handle is dropped"]
 pub struct ProjectionHandle {
-    pub(super) target: Arc<dyn Target>,
+    pub(super) id: ProjectionId,
+    pub(super) dead_letters: ReadDeadLetters,
     pub(super) hub: HubLink,
     pub(super) stop: CancellationToken,
-    pub(super) orders: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<CommandRequest>,
     pub(super) progress: watch::Receiver<Progress>,
 }
 
@@ -60,13 +68,13 @@ impl ProjectionHandle {
     /// Which read model it makes.
     #[must_use]
     pub fn id(&self) -> &ProjectionId {
-        self.target.id()
+        &self.id
     }
 
     /// How far it has got, without any work.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress { head: self.hub.tip(), ..self.progress.borrow().clone() }
+        Progress { head: self.hub.cached_head(), ..self.progress.borrow().clone() }
     }
 
     /// How far it has got, now and whenever that changes, until it has ended.
@@ -77,7 +85,7 @@ impl ProjectionHandle {
         progress.mark_changed();
         let next = |(mut progress, hub): (watch::Receiver<Progress>, HubLink)| async move {
             progress.changed().await.ok()?;
-            let now = Progress { head: hub.tip(), ..progress.borrow_and_update().clone() };
+            let now = Progress { head: hub.cached_head(), ..progress.borrow_and_update().clone() };
             Some((now, (progress, hub)))
         };
         stream::unfold((progress, hub), next).boxed()
@@ -120,7 +128,7 @@ impl ProjectionHandle {
     /// use downlink::Expected;
     /// use tokio::time::timeout;
     ///
-    /// let appended = hub.append("flight-UA1545", Expected::Exists, [departed]).await?;
+    /// let appended = hub.append_to("flight-UA1545", Expected::Exists, [departed]).await?;
     /// match timeout(Duration::from_secs(2), board.wait_for(appended.cursor)).await {
     ///     Ok(outcome) => outcome?,
     ///     Err(_) => println!("the board shows it a little later"),
@@ -158,7 +166,7 @@ impl ProjectionHandle {
     ///
     /// It may be paused all the same.
     pub async fn pause(&self) -> Result<()> {
-        self.order(Wish::Pause).await
+        self.send(Command::Pause).await
     }
 
     /// Goes on after a pause, or tries again after it has stopped.
@@ -171,7 +179,7 @@ impl ProjectionHandle {
     ///
     /// It may go on all the same.
     pub async fn resume(&self) -> Result<()> {
-        self.order(Wish::Resume).await
+        self.send(Command::Resume).await
     }
 
     /// Empties the read model, forgets its dead letters, and builds it again
@@ -182,18 +190,18 @@ impl ProjectionHandle {
     ///
     /// # Errors
     ///
-    /// As [`ProjectionStore::reset`](crate::ProjectionStore::reset);
+    /// As [`ProjectionStore::reset`](crate::projection::ProjectionStore::reset);
     /// [`Unavailable`](ErrorKind::Unavailable) if the projection has ended.
     ///
     /// # Cancel safety
     ///
     /// It may be reset all the same.
     pub async fn reset(&self) -> Result<()> {
-        self.order(Wish::Reset).await
+        self.send(Command::Reset).await
     }
 
     /// The events that were passed over; see
-    /// [`ProjectionStore::dead_letters`](crate::ProjectionStore::dead_letters).
+    /// [`ProjectionStore::dead_letters`](crate::projection::ProjectionStore::dead_letters).
     ///
     /// # Errors
     ///
@@ -203,7 +211,7 @@ impl ProjectionHandle {
     ///
     /// Has no effects.
     pub async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>> {
-        self.target.dead_letters(after, limit).await
+        (self.dead_letters)(after, limit).await
     }
 
     /// Ends the projection, for all clones of the handle, and waits for that.
@@ -237,9 +245,9 @@ impl ProjectionHandle {
         }
     }
 
-    async fn order(&self, wish: Wish) -> Result<()> {
+    async fn send(&self, command: Command) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        self.orders.send(Command { wish, answer }).await.map_err(|_| self.ended())?;
+        self.commands.send(CommandRequest { command, answer }).await.map_err(|_| self.ended())?;
         answered.await.map_err(|_| self.ended())?
     }
 

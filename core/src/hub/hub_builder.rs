@@ -5,8 +5,10 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::{Shared, Tuning};
 use super::{Hub, publisher, tail};
+use crate::bus::Bus;
+use crate::error::Result;
 use crate::limits::MAX_WAIT;
-use crate::{Bus, EventStore, Result};
+use crate::store::EventStore;
 
 /// Sets a [`Hub`] up and starts it.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub struct HubBuilder {
 impl HubBuilder {
     pub(super) fn new(store: Arc<dyn EventStore>, bus: Arc<dyn Bus>) -> Self {
         let tuning = Tuning {
-            fallback: Duration::from_secs(1),
+            poll_interval: Duration::from_secs(1),
             ring_events: 16_384,
             ring_bytes: 64 << 20,
             page_events: 256,
@@ -37,14 +39,14 @@ impl HubBuilder {
     /// How long the tail waits for a hint before it looks by itself: one
     /// second by default, a millisecond at least and a day at most. The longest
     /// delay that a silent bus can cause.
-    pub fn fallback(mut self, interval: Duration) -> Self {
-        self.tuning.fallback = interval.clamp(Duration::from_millis(1), MAX_WAIT);
+    pub fn with_poll_interval(mut self, interval: Duration) -> Self {
+        self.tuning.poll_interval = interval.clamp(Duration::from_millis(1), MAX_WAIT);
         self
     }
 
     /// The newest events that are kept in memory, in count and in bytes: 16,384
     /// and 64 MiB by default. Subscribers within them never touch the store.
-    pub fn ring(mut self, events: usize, bytes: usize) -> Self {
+    pub fn with_ring(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.ring_events, self.tuning.ring_bytes) = (events, bytes);
         self
     }
@@ -56,8 +58,8 @@ impl HubBuilder {
     ///
     /// A page is read and rendered once for all who want it at the same time,
     /// also if they begin at other places in it, and once for those who come later
-    /// while it is [kept](Self::kept_pages).
-    pub fn page(mut self, events: usize, bytes: usize) -> Self {
+    /// while it is [kept](Self::with_kept_pages).
+    pub fn with_page(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
         self
     }
@@ -66,14 +68,14 @@ impl HubBuilder {
     /// 2 at least. Who comes next waits for a turn, in order; a quarter is kept
     /// for subscriptions that have read little so far, as after a reconnect, so
     /// that they do not wait behind replays.
-    pub fn page_reads(mut self, at_a_time: usize) -> Self {
+    pub fn with_page_reads(mut self, at_a_time: usize) -> Self {
         self.tuning.page_reads = at_a_time;
         self
     }
 
     /// The memory for pages that somebody else may want soon, in bytes: 16 MiB
     /// by default. With 0 a page is shared only while it is read.
-    pub fn kept_pages(mut self, bytes: usize) -> Self {
+    pub fn with_kept_pages(mut self, bytes: usize) -> Self {
         self.tuning.kept_bytes = bytes;
         self
     }
@@ -81,7 +83,7 @@ impl HubBuilder {
     /// When a subscription to which nothing matched tells how far it looked:
     /// after 1,000 events or 10 seconds by default, one event and a millisecond at
     /// least and a day at most.
-    pub fn checkpoint(mut self, events: usize, interval: Duration) -> Self {
+    pub fn with_checkpoint(mut self, events: usize, interval: Duration) -> Self {
         (self.tuning.checkpoint_events, self.tuning.checkpoint_interval) =
             (events.max(1), interval.clamp(Duration::from_millis(1), MAX_WAIT));
         self
@@ -89,7 +91,7 @@ impl HubBuilder {
 
     /// How long the bus may take to accept a hint: five seconds by default, a day
     /// at most.
-    pub fn publish_deadline(mut self, deadline: Duration) -> Self {
+    pub fn with_publish_deadline(mut self, deadline: Duration) -> Self {
         self.tuning.publish_deadline = deadline.min(MAX_WAIT);
         self
     }

@@ -1,3 +1,13 @@
+//! The task of a projection: reads the log in batches, applies them, and keeps
+//! the progress that the handle shows.
+
+mod announce;
+mod apply;
+mod batch;
+mod bisect;
+mod command;
+mod gather;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,28 +19,33 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::batch::Bounds;
-use super::command::{Command, Wish};
-use super::gathering::Reach;
-use super::interruption::{Interruption, Outcome};
-use super::target::Target;
-use super::{FailurePolicy, Progress, Status, Step};
-use crate::hub::{HubLink, Retries};
+pub(super) use self::batch::Bounds;
+use self::batch::Reach;
+pub(super) use self::command::{Command, CommandRequest, QUEUE};
+use self::command::{Interruption, Outcome};
+use super::{FailurePolicy, Progress, Projection, ProjectionStore, Status, Step};
+use crate::backoff::Backoff;
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::hub::{HubLink, Subscribe, Subscription};
+use crate::id::ProjectionId;
 use crate::supervise::{logged, unwound};
-use crate::{Cursor, Error, Event, Subscribe, Subscription};
 
-/// What is done once for each event of a live read model.
-pub(super) type After = Box<dyn Fn(Vec<Event>) -> BoxFuture<'static, ()> + Send + Sync>;
+/// What the application does once for each event of a live read model.
+pub(super) type OnApplied = Box<dyn Fn(Vec<Event>) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// The one task of a projection: nobody else moves its checkpoint in this
-/// process, so nothing of what it tells has to be taken back.
-pub(super) struct Task {
-    pub(super) target: Arc<dyn Target>,
+/// Drives one projection. Nothing else in this process moves its checkpoint, so
+/// the progress that it reports never has to be taken back.
+pub(super) struct Runner<Tx> {
+    pub(super) id: ProjectionId,
+    pub(super) projection: Arc<dyn Projection<Tx = Tx>>,
+    pub(super) store: Arc<dyn ProjectionStore<Tx = Tx>>,
     pub(super) hub: HubLink,
     pub(super) policy: FailurePolicy,
     pub(super) bounds: Bounds,
-    pub(super) after: Option<After>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) on_applied: Option<OnApplied>,
+    pub(super) commands: mpsc::Receiver<CommandRequest>,
     pub(super) progress: watch::Sender<Progress>,
     /// Cancelled when the projection or its hub is shut down.
     pub(super) stop: CancellationToken,
@@ -39,43 +54,42 @@ pub(super) struct Task {
     pub(super) is_built: bool,
 }
 
-/// Begins again no later after a panic.
+/// The longest pause after a panic.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the hub is shut down or the last handle is gone.
-pub(super) async fn run(mut task: Task) {
-    let stop = task.stop.clone();
-    stop.run_until_cancelled(task.serve()).await;
-    task.tell(Status::Ended);
+pub(super) async fn run<Tx: Send + 'static>(mut runner: Runner<Tx>) {
+    let stop = runner.stop.clone();
+    stop.run_until_cancelled(runner.serve()).await;
+    runner.set_status(Status::Ended);
 }
 
-impl Task {
+impl<Tx: Send + 'static> Runner<Tx> {
     async fn serve(&mut self) {
-        let mut retries = Retries::up_to(LONGEST_PAUSE);
+        let mut backoff = Backoff::up_to(LONGEST_PAUSE);
         let mut interruption = self.until_interrupted().await;
         loop {
             match interruption {
-                Interruption::Elsewhere => {}
+                Interruption::Restart => {}
                 Interruption::End => return,
                 Interruption::Panicked(error) => {
-                    let pause = retries.after(&error).unwrap_or(LONGEST_PAUSE);
-                    self.tell(Status::Retrying(error));
+                    let pause = backoff.pause_after(&error).unwrap_or(LONGEST_PAUSE);
+                    self.set_status(Status::Retrying(error));
                     if let Err(again) = self.wait(pause).await {
                         interruption = again;
                         continue;
                     }
                 }
                 Interruption::Failed(error) => {
-                    let id = self.target.id();
-                    logged(|| warn!(projection = %id, %error, "a projection has stopped"));
-                    self.tell(Status::Stopped(error));
+                    logged(|| warn!(projection = %self.id, %error, "a projection has stopped"));
+                    self.set_status(Status::Stopped(error));
                     if self.idle(false).await.is_none() {
                         return;
                     }
                 }
-                Interruption::Command(command) => {
-                    let pauses = command.wish == Wish::Pause;
-                    self.obey(command).await;
+                Interruption::Command(request) => {
+                    let pauses = request.command == Command::Pause;
+                    self.execute(request).await;
                     if pauses && self.idle(true).await.is_none() {
                         return;
                     }
@@ -91,65 +105,65 @@ impl Task {
         match unwound(self.follow()).await {
             Ok(Err(interruption)) => interruption,
             Err(panic) => {
-                let id = self.target.id();
+                let id = &self.id;
                 logged(
-                    || error!(projection = %id, error = %panic, "a projection panicked; it goes on"),
+                    || error!(projection = %id, error = %panic, "a projection panicked and starts again"),
                 );
                 Interruption::Panicked(panic)
             }
         }
     }
 
-    /// Waits until somebody lets it go on; `None` if nobody can any more.
+    /// Waits for the command to continue; `None` if there is no handle left.
     async fn idle(&mut self, mut is_paused: bool) -> Option<()> {
         loop {
-            let command = self.commands.recv().await?;
-            let wish = command.wish;
-            is_paused |= wish == Wish::Pause;
-            self.obey(command).await;
-            if wish == Wish::Resume || (wish == Wish::Reset && !is_paused) {
+            let request = self.commands.recv().await?;
+            let command = request.command;
+            is_paused |= command == Command::Pause;
+            self.execute(request).await;
+            if command == Command::Resume || (command == Command::Reset && !is_paused) {
                 return Some(());
             }
         }
     }
 
-    /// Whoever gets the answer finds what was wished: nobody who waits after a
-    /// resume is told why it had stopped.
-    async fn obey(&mut self, Command { wish, answer }: Command) {
-        let outcome = match wish {
-            Wish::Pause => {
-                self.tell(Status::Paused);
+    /// The status changes before the answer is sent: a caller that waits after
+    /// [`Command::Resume`] does not see why the projection had stopped.
+    async fn execute(&mut self, CommandRequest { command, answer }: CommandRequest) {
+        let outcome = match command {
+            Command::Pause => {
+                self.set_status(Status::Paused);
                 Ok(())
             }
-            Wish::Resume => {
-                self.tell_behind();
+            Command::Resume => {
+                self.set_behind();
                 Ok(())
             }
-            Wish::Reset => self.reset().await,
+            Command::Reset => self.reset().await,
         };
-        // Nobody may be waiting any more.
+        // The caller may have gone away.
         let _ = answer.send(outcome);
     }
 
-    async fn reset(&mut self) -> crate::Result<()> {
-        unwound(async { self.target.reset().await }).await.flatten()?;
+    async fn reset(&mut self) -> Result<()> {
+        unwound(async { self.store.reset(&self.projection).await }).await.flatten()?;
         self.is_built = false;
         self.is_at(Cursor::START, Cursor::START);
         let is_paused = matches!(self.progress.borrow().status, Status::Paused);
         if !is_paused {
-            self.tell_behind();
+            self.set_behind();
         }
         Ok(())
     }
 
     /// Goes from the stored checkpoint to the end of the log, and on with it.
     async fn follow(&mut self) -> Outcome<Infallible> {
-        let checkpoint = self.try_on(|target| target.checkpoint()).await?;
-        self.ask_what_is_live().await?;
-        let is_in_use = self.live() >= Some(self.target.id().version());
+        let checkpoint = self.retry(|runner| runner.store.checkpoint(&runner.id)).await?;
+        self.read_live_version().await?;
+        let is_in_use = self.live() >= Some(self.id.version());
         self.is_built = checkpoint != Cursor::START && (self.is_built || is_in_use);
         self.is_at(checkpoint, checkpoint);
-        self.tell_behind();
+        self.set_behind();
         self.announce_missing().await?;
         if checkpoint == Cursor::START {
             // Queries find its tables also if nothing ever happens.
@@ -169,12 +183,13 @@ impl Task {
     }
 
     async fn subscribe(&mut self, checkpoint: Cursor) -> Outcome<Subscription> {
-        let subscribe = Subscribe::new().after(checkpoint).filter(self.target.filter());
+        let subscribe =
+            Subscribe::new().with_after(checkpoint).with_filter(self.projection.filter());
         let hub = self.hub.clone();
-        let opened = self.try_on(move |_| hub.clone().subscribe(subscribe.clone()).boxed()).await;
+        let opened = self.retry(move |_| hub.clone().subscribe(subscribe.clone()).boxed()).await;
         opened.map_err(|interruption| match interruption {
             Interruption::Failed(error) if error.is_other_history() => {
-                let id = self.target.id();
+                let id = &self.id;
                 let message = format!(
                     "the checkpoint {checkpoint} of projection {id} is not of this log: reset the projection"
                 );
@@ -185,52 +200,51 @@ impl Task {
     }
 
     async fn reached_the_head(&mut self) -> Outcome<()> {
-        if self.live() < Some(self.target.id().version()) {
-            let live = self.try_on(|target| target.make_live()).await?;
+        if self.live() < Some(self.id.version()) {
+            let live = self.retry(|runner| runner.store.make_live(&runner.id)).await?;
             self.progress.send_modify(|progress| progress.live = Some(live));
-            info!(projection = %self.target.id(), live, "a read model is complete");
+            info!(projection = %self.id, live, "a read model is complete");
             self.announce_missing().await?;
         }
         self.is_built = true;
-        self.tell(Status::CaughtUp);
+        self.set_status(Status::CaughtUp);
         Ok(())
     }
 
-    pub(super) async fn ask_what_is_live(&mut self) -> Outcome<()> {
-        let live = self.try_on(|target| target.live()).await?;
+    async fn read_live_version(&mut self) -> Outcome<()> {
+        let live = self.retry(|runner| runner.store.live(runner.id.name())).await?;
         self.progress.send_modify(|progress| progress.live = live);
         Ok(())
     }
 
-    /// Repeats what fails for a passing reason, until a command comes.
-    pub(super) async fn try_on<T>(
+    /// Repeats what fails with a transient error, until a command is received.
+    async fn retry<T>(
         &mut self,
-        mut attempt: impl FnMut(&dyn Target) -> BoxFuture<'_, crate::Result<T>> + Send,
+        mut attempt: impl FnMut(&Self) -> BoxFuture<'_, Result<T>> + Send,
     ) -> Outcome<T> {
-        let mut retries = Retries::new();
-        let mut was_telling = None;
+        let mut backoff = Backoff::up_to(LONGEST_PAUSE);
+        let mut status_before = None;
         loop {
-            let error = match attempt(&*self.target).await {
+            let error = match attempt(self).await {
                 Ok(value) => {
-                    if let Some(status) = was_telling {
-                        self.tell(status);
+                    if let Some(status) = status_before {
+                        self.set_status(status);
                     }
                     return Ok(value);
                 }
                 Err(error) => error,
             };
-            let Some(pause) = retries.after(&error) else {
+            let Some(pause) = backoff.pause_after(&error) else {
                 return Err(Interruption::Failed(error));
             };
-            let id = self.target.id();
-            logged(|| warn!(projection = %id, %error, "a projection tries again"));
-            let before = self.tell(Status::Retrying(error));
-            was_telling.get_or_insert(before);
+            logged(|| warn!(projection = %self.id, %error, "a projection tries again"));
+            let before = self.set_status(Status::Retrying(error));
+            status_before.get_or_insert(before);
             self.wait(pause).await?;
         }
     }
 
-    pub(super) async fn wait(&mut self, pause: Duration) -> Outcome<()> {
+    async fn wait(&mut self, pause: Duration) -> Outcome<()> {
         tokio::select! {
             command = self.commands.recv() => {
                 Err(command.map_or(Interruption::End, Interruption::Command))
@@ -240,15 +254,15 @@ impl Task {
     }
 
     /// The version that queries read, as far as it is known.
-    pub(super) fn live(&self) -> Option<u32> {
+    fn live(&self) -> Option<u32> {
         self.progress.borrow().live
     }
 
-    pub(super) fn checkpoint(&self) -> Cursor {
+    fn checkpoint(&self) -> Cursor {
         self.progress.borrow().checkpoint
     }
 
-    pub(super) fn is_at(&self, checkpoint: Cursor, position: Cursor) {
+    fn is_at(&self, checkpoint: Cursor, position: Cursor) {
         self.progress.send_if_modified(|progress| {
             let is_new = (progress.checkpoint, progress.position) != (checkpoint, position);
             (progress.checkpoint, progress.position) = (checkpoint, position);
@@ -256,12 +270,12 @@ impl Task {
         });
     }
 
-    pub(super) fn tell_behind(&self) {
-        self.tell(if self.is_built { Status::CatchingUp } else { Status::Rebuilding });
+    fn set_behind(&self) {
+        self.set_status(if self.is_built { Status::CatchingUp } else { Status::Rebuilding });
     }
 
-    /// Tells what it is doing, and returns what it told before.
-    pub(super) fn tell(&self, status: Status) -> Status {
+    /// Sets the status and returns the one before.
+    fn set_status(&self, status: Status) -> Status {
         let mut before = status;
         self.progress.send_modify(|progress| std::mem::swap(&mut progress.status, &mut before));
         before

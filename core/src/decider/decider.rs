@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Schema;
-use crate::{Result, Tag};
+use crate::error::Result;
+use crate::id::Tag;
 
 static AS_WRITTEN: Schema = Schema::new();
 
@@ -76,7 +77,7 @@ static AS_WRITTEN: Schema = Schema::new();
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), downlink::ExecuteError<NotOnTheBoard>> {
+/// # async fn main() -> Result<(), downlink::decider::ExecuteError<NotOnTheBoard>> {
 /// let hub = downlink::memory::hub().await?;
 /// hub.execute(&Flights, "flight-UA1545", Command::Schedule).await?;
 /// let departed = hub.execute(&Flights, "flight-UA1545", Command::Depart).await?;
@@ -92,7 +93,7 @@ pub trait Decider: Send + Sync {
     type Command: Send + Sync;
 
     /// What can happen: a serde enum that is tagged externally, as in
-    /// [`NewEvent::json`](crate::NewEvent::json).
+    /// [`NewEvent::from_variant`](crate::NewEvent::from_variant).
     type Event: Serialize + DeserializeOwned + Send + Sync;
 
     /// Why something does not happen.

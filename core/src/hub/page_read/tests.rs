@@ -9,12 +9,15 @@ use proptest::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::state::OVERHEAD;
 use super::*;
-use crate::hub::run::cost;
-use crate::{
-    After, Append, Appended, Event, EventStore, EventStoreExt, Expected, FilterItem, Hub,
-    HubBuilder, Item, LocalBus, MemoryStore, NewEvent, Page, Subscribe, Subscription,
+use crate::event::{Event, NewEvent};
+use crate::filter::FilterItem;
+use crate::hub::bounds::cost;
+use crate::hub::page_cache::OVERHEAD;
+use crate::hub::{After, Hub, HubBuilder, Item, Subscribe, Subscription};
+use crate::memory::{LocalBus, MemoryStore};
+use crate::store::{
+    Append, Appended, DEFAULT_LIMIT, EventStore, EventStoreExt, Expected, Page, ReadLog, ReadStream,
 };
 
 const PAGE: usize = 100;
@@ -45,7 +48,7 @@ impl Counting {
 
     /// Appends behind the hub's back.
     async fn put(&self, count: usize, event_type: impl Fn(usize) -> &'static str) {
-        let event = |n| NewEvent::with_json(event_type(n), "{}").unwrap();
+        let event = |n| NewEvent::json(event_type(n), "{}").unwrap();
         for batch in (0..count).collect::<Vec<_>>().chunks(1_000) {
             let events: Vec<_> = batch.iter().map(|n| event(*n)).collect();
             self.log.append_to("flight-UA1545", Expected::Any, events).await.unwrap();
@@ -54,8 +57,8 @@ impl Counting {
 
     fn hub(&self) -> HubBuilder {
         Hub::builder(self.clone(), LocalBus::new())
-            .page(PAGE, usize::MAX)
-            .fallback(Duration::from_hours(1))
+            .with_page(PAGE, usize::MAX)
+            .with_poll_interval(Duration::from_hours(1))
     }
 
     fn reads(&self) -> (usize, usize) {
@@ -69,16 +72,20 @@ impl EventStore for Counting {
         self.log.append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        let gate = match read.max_events() {
-            Read::DEFAULT_LIMIT => &self.tail,
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        let gate = match read.limit() {
+            DEFAULT_LIMIT => &self.tail,
             PAGE => &self.gate,
-            _ => return self.log.read(read).await,
+            _ => return self.log.read_log(read).await,
         };
-        let counter = if read.wanted().is_everything() { &self.all } else { &self.filtered };
-        counter.fetch_add(usize::from(read.max_events() == PAGE), Ordering::SeqCst);
+        let counter = if read.filter().is_everything() { &self.all } else { &self.filtered };
+        counter.fetch_add(usize::from(read.limit() == PAGE), Ordering::SeqCst);
         let _passed = gate.acquire().await.unwrap();
-        self.log.read(read).await
+        self.log.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.log.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -91,7 +98,7 @@ impl EventStore for Counting {
 }
 
 async fn log_of(store: &Counting) -> Vec<Event> {
-    store.log.events(Read::log()).try_collect().await.unwrap()
+    store.log.log_events(Read::log()).try_collect().await.unwrap()
 }
 
 fn only(event_type: &str) -> Filter {
@@ -148,7 +155,7 @@ async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
     let log = log_of(&store).await;
     let subscribe = |n: usize| {
         let filter = [Filter::everything(), only("FlightDelayed"), only("FlightDeparted")];
-        Subscribe::new().after(log[n % 50].cursor()).filter(filter[n % 3].clone())
+        Subscribe::new().with_after(log[n % 50].cursor()).with_filter(filter[n % 3].clone())
     };
     let everybody = crowd(&hub, subscribe, 300).await;
     let (all, filtered) = store.reads();
@@ -156,7 +163,7 @@ async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
     for (n, events) in everybody.iter().enumerate() {
         let wanted = subscribe(n);
         let expected =
-            log[n % 50 + 1..].iter().filter(|event| wanted.wanted().matches_event(event));
+            log[n % 50 + 1..].iter().filter(|event| wanted.filter().matches_event(event));
         assert!(events.iter().eq(expected), "subscriber {n}");
     }
 }
@@ -171,7 +178,7 @@ async fn reconnects_at_many_places_share_the_pages_that_they_are_in() {
         let store = Counting::with(1_000).await;
         let hub = store.hub().start().await.unwrap();
         let log = log_of(&store).await;
-        let subscribe = |n| Subscribe::new().after(log[place_of(n)].cursor());
+        let subscribe = |n| Subscribe::new().with_after(log[place_of(n)].cursor());
         let everybody = crowd(&hub, subscribe, places.len()).await;
         // Six pages, and a few that begin elsewhere.
         let (all, filtered) = store.reads();
@@ -187,8 +194,8 @@ async fn reconnects_at_many_places_share_the_pages_that_they_are_in() {
 async fn a_page_that_ends_too_early_for_a_neighbour_is_no_obstacle() {
     let store = Counting::with(1_000).await;
     let log = log_of(&store).await;
-    let hub = store.hub().page(PAGE, 10 * log[0].size()).start().await.unwrap();
-    let subscribe = |n: usize| Subscribe::new().after(log[900 - 7 * n].cursor());
+    let hub = store.hub().with_page(PAGE, 10 * log[0].size()).start().await.unwrap();
+    let subscribe = |n: usize| Subscribe::new().with_after(log[900 - 7 * n].cursor());
     for (n, events) in crowd(&hub, subscribe, 50).await.iter().enumerate() {
         assert_eq!(events[..], log[900 - 7 * n + 1..], "subscriber {n}");
     }
@@ -201,7 +208,8 @@ async fn what_is_rare_is_left_to_the_store_and_shared_too() {
     let store = Counting::new();
     store.put(20_000, |n| if n % 1_000 == 0 { "FlightDiverted" } else { "FlightDelayed" }).await;
     let hub = store.hub().start().await.unwrap();
-    let everybody = crowd(&hub, |_| Subscribe::new().filter(only("FlightDiverted")), 100).await;
+    let everybody =
+        crowd(&hub, |_| Subscribe::new().with_filter(only("FlightDiverted")), 100).await;
     assert!(everybody.iter().all(|events| events.len() == 20));
     let (all, filtered) = store.reads();
     // The store looks at 10,000 events a page.
@@ -211,17 +219,18 @@ async fn what_is_rare_is_left_to_the_store_and_shared_too() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_later_finds_what_is_kept_and_no_more_is_kept_than_allowed() {
     let store = Counting::with(1_000).await;
-    let one_page = PAGE * cost(&store.log.read(Read::log()).await.unwrap().events[0]) + OVERHEAD;
-    let hub = store.hub().kept_pages(5 * one_page).start().await.unwrap();
+    let one_page =
+        PAGE * cost(&store.log.read_log(Read::log()).await.unwrap().events[0]) + OVERHEAD;
+    let hub = store.hub().with_kept_pages(5 * one_page).start().await.unwrap();
     crowd(&hub, |_| Subscribe::new(), 1).await;
     assert_eq!(store.reads().0, 10);
-    let near_the_end = hub.read(Read::log().backward().limit(450)).await.unwrap().events;
+    let near_the_end = hub.read_log(Read::log().backward().with_limit(450)).await.unwrap().events;
     let after = near_the_end.last().unwrap().cursor();
-    crowd(&hub, |_| Subscribe::new().after(after), 1).await;
+    crowd(&hub, |_| Subscribe::new().with_after(after), 1).await;
     assert_eq!(store.reads().0, 10, "the newest five pages were kept");
     crowd(&hub, |_| Subscribe::new(), 1).await;
     assert!(store.reads().0 > 10, "the oldest were not");
-    let none = store.hub().kept_pages(0).start().await.unwrap();
+    let none = store.hub().with_kept_pages(0).start().await.unwrap();
     crowd(&none, |_| Subscribe::new(), 1).await;
     let before = store.reads().0;
     crowd(&none, |_| Subscribe::new(), 1).await;
@@ -245,7 +254,7 @@ async fn what_is_kept_never_hides_another_log() {
     if let Err(error) = until_live(&mut early).await {
         assert!(error.is_other_history(), "{error}");
     }
-    hub.append("s", Expected::Any, [NewEvent::with_json("Wakes", "{}").unwrap()]).await.unwrap();
+    hub.append_to("s", Expected::Any, [NewEvent::json("Wakes", "{}").unwrap()]).await.unwrap();
     for mut told in [stays, early] {
         while let Some(item) = told.next().await {
             let Err(error) = item else { continue };
@@ -282,13 +291,13 @@ async fn what_the_tail_does_not_vouch_for_is_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     let log = log_of(&store).await;
     let mut waiting = Vec::new();
     let places = [0, PAGE, 2 * PAGE, 3 * PAGE];
     for event in places.map(|place| &log[place]) {
-        let subscribe = Subscribe::new().after(event.cursor());
+        let subscribe = Subscribe::new().with_after(event.cursor());
         let mut subscription = hub.subscribe(subscribe).await.unwrap();
         // As a transport does that sends a heartbeat meanwhile.
         for _ in 0..3 {
@@ -307,7 +316,7 @@ async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_read_that_nobody_waits_for_gives_its_turn_back() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     for n in 1..=3 {
         let mut gone = hub.subscribe(Subscribe::new()).await.unwrap();
@@ -323,12 +332,12 @@ async fn a_read_that_nobody_waits_for_gives_its_turn_back() {
 #[tokio::test(start_paused = true)]
 async fn a_replay_does_not_keep_who_needs_little_from_reading() {
     let store = Counting::with(3_000).await;
-    let hub = store.hub().page_reads(4).kept_pages(0).start().await.unwrap();
+    let hub = store.hub().with_page_reads(4).with_kept_pages(0).start().await.unwrap();
     let log = log_of(&store).await;
     let mut replays = Vec::new();
     for place in 0..8 {
         let after = log[place * PAGE].cursor();
-        let mut replay = hub.subscribe(Subscribe::new().after(after)).await.unwrap();
+        let mut replay = hub.subscribe(Subscribe::new().with_after(after)).await.unwrap();
         for _ in 0..5 * PAGE {
             next(&mut replay).await.unwrap();
         }
@@ -339,8 +348,8 @@ async fn a_replay_does_not_keep_who_needs_little_from_reading() {
     for replay in &mut replays {
         assert!(timeout(Duration::from_secs(1), replay.next()).await.is_err());
     }
-    assert_eq!(store.reads().0, before + 3, "three of four turns are for replays");
-    let mut little = hub.subscribe(Subscribe::new().after(log[2_900].cursor())).await.unwrap();
+    assert_eq!(store.reads().0, before + 3, "three of four limiter are for replays");
+    let mut little = hub.subscribe(Subscribe::new().with_after(log[2_900].cursor())).await.unwrap();
     assert!(timeout(Duration::from_secs(1), little.next()).await.is_err());
     assert_eq!(store.reads().0, before + 4, "the fourth is for who needs little");
 }
@@ -366,17 +375,17 @@ proptest! {
             let store = Counting::new();
             let (before, during) = types.split_at(types.len() / 2);
             store.put(before.len(), |n| ["A", "B"][usize::from(before[n] == "B")]).await;
-            let builder = store.hub().ring(ring, usize::MAX).page(page, usize::MAX);
-            let hub = builder.kept_pages(kept).start().await.unwrap();
+            let builder = store.hub().with_ring(ring, usize::MAX).with_page(page, usize::MAX);
+            let hub = builder.with_kept_pages(kept).start().await.unwrap();
             let follow = async |(begin, filter): &(usize, Filter)| {
                 let log = log_of(&store).await;
                 let begin = begin % (log.len() + 1);
                 let after = begin.checked_sub(1).map_or(After::Start, |n| log[n].cursor().into());
-                let subscribe = Subscribe::new().after(after).filter(filter.clone());
+                let subscribe = Subscribe::new().with_after(after).with_filter(filter.clone());
                 let mut subscription = hub.subscribe(subscribe).await.unwrap();
                 let mut events = Vec::new();
                 let wanted = types[begin..].iter().filter(|event_type| {
-                    let event = NewEvent::with_json(**event_type, "{}").unwrap();
+                    let event = NewEvent::json(**event_type, "{}").unwrap();
                     filter.matches(&"flight-UA1545".try_into().unwrap(), &event)
                 });
                 let wanted = wanted.count();
@@ -390,8 +399,8 @@ proptest! {
             };
             let append = async {
                 for event_type in during {
-                    let event = NewEvent::with_json(*event_type, "{}").unwrap();
-                    hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+                    let event = NewEvent::json(*event_type, "{}").unwrap();
+                    hub.append_to("flight-UA1545", Expected::Any, [event]).await.unwrap();
                 }
             };
             let (followed, ()) = futures::join!(join_all(followers.iter().map(follow)), append);

@@ -4,33 +4,36 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandId;
+use crate::backoff::Backoff;
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_WAIT;
-use crate::{Error, ErrorKind, Result};
 
-/// The upper bound of the first pause; that of each later one is twice as long.
+/// The upper bound of the first pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a command is tried, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     pub(super) attempts: u32,
     pub(super) deadline: Duration,
 }
 
 /// The attempts of one execution.
-pub(super) struct Retries {
-    patience: Patience,
+pub(super) struct Attempts {
+    policy: RetryPolicy,
+    backoff: Backoff,
     until: Instant,
     tried: u32,
     command: CommandId,
     stopped: CancellationToken,
 }
 
-impl Retries {
-    pub(super) fn new(patience: Patience, command: CommandId, stopped: CancellationToken) -> Self {
-        let until = Instant::now() + patience.deadline.min(MAX_WAIT);
-        Self { patience, until, tried: 1, command, stopped }
+impl Attempts {
+    pub(super) fn new(policy: RetryPolicy, command: CommandId, stopped: CancellationToken) -> Self {
+        let until = Instant::now() + policy.deadline.min(MAX_WAIT);
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { policy, backoff, until, tried: 1, command, stopped }
     }
 
     /// Waits until it is time for the next attempt, if there is to be one.
@@ -41,7 +44,7 @@ impl Retries {
     pub(super) async fn after(&mut self, error: Error) -> Result<()> {
         let pause = self.pause();
         if !may_pass(&error)
-            || self.tried >= self.patience.attempts
+            || self.tried >= self.policy.attempts
             || Instant::now() + pause > self.until
         {
             return Err(error);
@@ -50,14 +53,14 @@ impl Retries {
         self.stopped.run_until_cancelled(sleep(pause)).await.ok_or(error)
     }
 
-    /// Drawn from the command's id, which is random enough to spread those who
-    /// race and needs no generator.
-    fn pause(&self) -> Duration {
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (self.tried - 1).min(16));
+    /// The next pause of the back-off, shortened at random. The randomness comes
+    /// from the command's id, so that callers that race are spread without a
+    /// generator.
+    fn pause(&mut self) -> Duration {
         let draw = self.command.derive(b"pause").event_id(self.tried);
         let [.., a, b] = *draw.as_bytes();
         let share = f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX);
-        doubled.min(LONGEST_PAUSE).mul_f64(share)
+        self.backoff.pause().mul_f64(share)
     }
 }
 
@@ -77,9 +80,9 @@ fn may_pass(error: &Error) -> bool {
 mod tests {
     use super::*;
 
-    fn retries(attempts: u32, deadline: Duration) -> Retries {
-        let patience = Patience { attempts, deadline };
-        Retries::new(patience, CommandId::now(), CancellationToken::new())
+    fn retries(attempts: u32, deadline: Duration) -> Attempts {
+        let policy = RetryPolicy { attempts, deadline };
+        Attempts::new(policy, CommandId::now(), CancellationToken::new())
     }
 
     fn error(kind: ErrorKind) -> Error {
@@ -134,7 +137,11 @@ mod tests {
     fn pauses_are_spread_and_bounded() {
         let mut pauses = Vec::new();
         for tried in 1..40 {
-            let retries = Retries { tried, ..retries(u32::MAX, Duration::ZERO) };
+            let mut retries = retries(u32::MAX, Duration::ZERO);
+            retries.tried = tried;
+            for _ in 1..tried {
+                retries.backoff.pause();
+            }
             pauses.push(retries.pause());
         }
         assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE));

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::typed;
-use crate::{
-    ContentType, Cursor, EventId, EventType, NewEvent, Position, Result, StreamId, Tag, Timestamp,
-    Version,
-};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::event::{ContentType, NewEvent, Timestamp};
+use crate::id::{EventId, EventType, Position, StreamId, Tag, Version};
 
 /// A fact as it was stored: immutable, with its place in its stream and in the
 /// log.
@@ -72,7 +72,7 @@ impl Event {
     ///
     /// So when a clock was ahead once, each later event has the time of the event
     /// that was recorded then, until the clock has caught up. The store warns of
-    /// that once, and [`HubStats::clock_behind`](crate::HubStats::clock_behind)
+    /// that once, and [`HubStats::clock_behind`](crate::hub::HubStats::clock_behind)
     /// tells it.
     #[must_use]
     pub fn recorded_at(&self) -> Timestamp {
@@ -121,13 +121,18 @@ impl Event {
         self.inner.content.tags()
     }
 
-    /// The event as a variant of a serde enum, as [`NewEvent::json`] wrote it.
+    /// Decodes the payload as stored, as a variant of a serde enum that
+    /// [`NewEvent::from_variant`] wrote.
+    ///
+    /// Upcasts are not applied: if the form of an event has ever changed, use
+    /// [`Schema::decode`](crate::Schema::decode), which returns the newest form of
+    /// every event.
     ///
     /// # Errors
     ///
     /// [`Corrupt`](crate::ErrorKind::Corrupt) if the type is none of the enum's
     /// or the payload is not what the variant needs.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+    pub fn decode_raw<T: DeserializeOwned>(&self) -> Result<T> {
         typed::decode(self, self.payload())
     }
 
@@ -186,7 +191,7 @@ mod tests {
 
     #[test]
     fn is_rendered_once() {
-        let content = NewEvent::with_json("FlightLanded", "{}").unwrap();
+        let content = NewEvent::json("FlightLanded", "{}").unwrap();
         let stream = StreamId::new("flight-UA1545").unwrap();
         let event =
             Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, content);

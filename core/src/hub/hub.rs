@@ -9,10 +9,14 @@ use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
 use super::{HubBuilder, HubLink, HubStats, Subscribe, Subscription, append};
-use crate::store::to_append;
-use crate::{
-    Append, Appended, Bus, Cursor, Error, Event, EventStore, EventStoreExt, Expected, Filter,
-    IntoNewEvent, Page, Projection, ProjectionBuilder, ProjectionStore, Read, Result, StreamId,
+use crate::bus::Bus;
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::{Event, IntoNewEvent};
+use crate::filter::Filter;
+use crate::id::StreamId;
+use crate::store::{
+    Append, Appended, EventStore, EventStoreExt, Expected, Page, ReadLog, ReadStream, to_append,
 };
 
 /// A store, a bus and a tail: what an application holds.
@@ -35,8 +39,8 @@ use crate::{
 /// use downlink::{Expected, Hub, Item, LocalBus, MemoryStore, NewEvent, Subscribe};
 ///
 /// let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await?;
-/// let departed = NewEvent::with_json("FlightDeparted", "{}")?;
-/// hub.append("flight-UA1545", Expected::NoStream, [departed]).await?;
+/// let departed = NewEvent::json("FlightDeparted", "{}")?;
+/// hub.append_to("flight-UA1545", Expected::NoStream, [departed]).await?;
 ///
 /// let mut subscription = hub.subscribe(Subscribe::new()).await?;
 /// let Some(Item::Event(event)) = subscription.next().await.transpose()? else { panic!() };
@@ -60,15 +64,16 @@ impl Drop for Inner {
 }
 
 impl Hub {
-    /// Begins to set a hub up.
+    /// Configures a hub over this store and this bus. If they are chosen at run
+    /// time, pass an `Arc<dyn EventStore>` and an `Arc<dyn Bus>`.
     pub fn builder(store: impl EventStore, bus: impl Bus) -> HubBuilder {
-        Self::builder_of(Arc::new(store), Arc::new(bus))
+        HubBuilder::new(Arc::new(store), Arc::new(bus))
     }
 
-    /// Begins to set a hub up over a store and a bus that are chosen at run
-    /// time.
-    pub fn builder_of(store: Arc<dyn EventStore>, bus: Arc<dyn Bus>) -> HubBuilder {
-        HubBuilder::new(store, bus)
+    /// What a task of the hub holds.
+    pub(crate) fn link(&self) -> HubLink {
+        let Inner { shared, tasks } = &*self.inner;
+        HubLink::new(Arc::clone(shared), tasks.clone())
     }
 
     pub(super) fn new(shared: Arc<Shared>, tasks: TaskTracker) -> Self {
@@ -88,15 +93,20 @@ impl Hub {
     /// # Cancel safety
     ///
     /// A dropped future leaves all events stored or none, and if they are
-    /// stored, subscribers are told.
-    pub async fn append<S, E>(&self, stream: S, expected: Expected, events: E) -> Result<Appended>
+    /// stored, subscribers receive them.
+    pub async fn append_to<S, E>(
+        &self,
+        stream: S,
+        expected: Expected,
+        events: E,
+    ) -> Result<Appended>
     where
         S: TryInto<StreamId>,
         Error: From<S::Error>,
         E: IntoIterator<Item: IntoNewEvent>,
     {
         let append = to_append(stream, expected, events)?;
-        self.append_all(append).await
+        self.append(append).await
     }
 
     /// Stores an append of several streams, with checks, and then wakes
@@ -109,8 +119,8 @@ impl Hub {
     ///
     /// # Cancel safety
     ///
-    /// As [`append`](Self::append).
-    pub async fn append_all(&self, append: Append) -> Result<Appended> {
+    /// As [`append_to`](Self::append_to).
+    pub async fn append(&self, append: Append) -> Result<Appended> {
         let shared = &self.inner.shared;
         if shared.is_told {
             append::told_by_the_store(shared, append).await
@@ -145,7 +155,7 @@ impl Hub {
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a place that is not of
     /// this log, decided against a head read after the call;
     /// [`Invalid`](crate::ErrorKind::Invalid) for more than the last 1,000; those of
-    /// [`EventStore::read`]; [`Unavailable`](crate::ErrorKind::Unavailable) after a
+    /// [`EventStore::read_log`]; [`Unavailable`](crate::ErrorKind::Unavailable) after a
     /// shutdown.
     ///
     /// # Cancel safety
@@ -153,79 +163,6 @@ impl Hub {
     /// Has no effects.
     pub async fn subscribe(&self, subscribe: Subscribe) -> Result<Subscription> {
         Subscription::open(Arc::clone(&self.inner.shared), subscribe).await
-    }
-
-    /// Begins to set a projection up: a read model that is made of this log
-    /// and kept in `store`.
-    ///
-    /// # Examples
-    ///
-    /// Counts delays, in memory; over SQLite only `Tx` and what `apply` writes
-    /// are other ones.
-    ///
-    /// ```
-    /// use downlink::memory::MemoryProjections;
-    /// use downlink::{BoxError, Event, Expected, Filter, FilterItem, NewEvent, Projection};
-    ///
-    /// #[derive(Debug)]
-    /// struct Delays(Filter);
-    ///
-    /// #[async_trait::async_trait]
-    /// impl Projection for Delays {
-    ///     type Tx = u64;
-    ///
-    ///     fn name(&self) -> &str {
-    ///         "delays"
-    ///     }
-    ///
-    ///     fn version(&self) -> u32 {
-    ///         1
-    ///     }
-    ///
-    ///     fn filter(&self) -> Filter {
-    ///         self.0.clone()
-    ///     }
-    ///
-    ///     async fn prepare(&self, count: &mut u64) -> Result<(), BoxError> {
-    ///         *count = 0;
-    ///         Ok(())
-    ///     }
-    ///
-    ///     async fn apply(&self, events: &[Event], count: &mut u64) -> Result<(), BoxError> {
-    ///         *count += u64::try_from(events.len())?;
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> downlink::Result<()> {
-    /// let hub = downlink::memory::hub().await?;
-    /// let models = MemoryProjections::new();
-    /// let filter = FilterItem::new().with_type("FlightDelayed")?.into();
-    /// let delays = hub.project(Delays(filter), models.clone()).start()?;
-    ///
-    /// let delayed = NewEvent::with_json("FlightDelayed", r#"{"minutes":20}"#)?;
-    /// let appended = hub.append("flight-UA1545", Expected::Any, [delayed]).await?;
-    /// delays.wait_for(appended.cursor).await?;
-    /// assert_eq!(models.state(delays.id()).as_deref(), Some(&1));
-    /// # Ok(()) }
-    /// ```
-    pub fn project<P, S>(&self, projection: P, store: S) -> ProjectionBuilder
-    where
-        P: Projection,
-        S: ProjectionStore<Tx = P::Tx>,
-    {
-        self.project_of(Arc::new(projection), Arc::new(store))
-    }
-
-    /// Begins to set up a projection whose store is chosen at run time.
-    pub fn project_of<Tx: Send + 'static>(
-        &self,
-        projection: Arc<dyn Projection<Tx = Tx>>,
-        store: Arc<dyn ProjectionStore<Tx = Tx>>,
-    ) -> ProjectionBuilder {
-        let Inner { shared, tasks } = &*self.inner;
-        ProjectionBuilder::new(HubLink::new(Arc::clone(shared), tasks.clone()), projection, store)
     }
 
     /// Follows the log from a cursor that is among the newest events in memory,
@@ -238,27 +175,48 @@ impl Hub {
     /// are sent: a log that was replaced a moment ago ends it with
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged).
     #[must_use]
-    pub fn tail(&self, after: Cursor, filter: Filter) -> Option<Subscription> {
+    pub fn subscribe_cached(&self, after: Cursor, filter: Filter) -> Option<Subscription> {
         Subscription::at_the_tail(Arc::clone(&self.inner.shared), after, filter)
     }
 
-    /// Reads a page; see [`EventStore::read`].
+    /// Reads a page of the log; see [`EventStore::read_log`].
     ///
     /// # Errors
     ///
-    /// As [`EventStore::read`].
+    /// As [`EventStore::read_log`].
     ///
     /// # Cancel safety
     ///
     /// Has no effects.
-    pub async fn read(&self, read: Read) -> Result<Page> {
-        self.inner.shared.store.read(read).await
+    pub async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.inner.shared.store.read_log(read).await
     }
 
-    /// All events of a read, page after page; see [`EventStoreExt::events`].
+    /// Reads a page of one stream; see [`EventStore::read_stream`].
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::read_stream`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.inner.shared.store.read_stream(read).await
+    }
+
+    /// All events of a read of the log, page after page; see
+    /// [`EventStoreExt::log_events`].
     #[must_use]
-    pub fn events(&self, read: Read) -> BoxStream<'_, Result<Event>> {
-        self.inner.shared.store.events(read)
+    pub fn log_events(&self, read: ReadLog) -> BoxStream<'_, Result<Event>> {
+        self.inner.shared.store.log_events(read)
+    }
+
+    /// All events of a read of one stream, page after page; see
+    /// [`EventStoreExt::stream_events`].
+    #[must_use]
+    pub fn stream_events(&self, read: ReadStream) -> BoxStream<'_, Result<Event>> {
+        self.inner.shared.store.stream_events(read)
     }
 
     /// Folds a stream into a state; see [`EventStoreExt::load`].
@@ -293,10 +251,10 @@ impl Hub {
         self.inner.shared.store.head().await
     }
 
-    /// The end of the log as far as the tail has read: without any work, and
-    /// perhaps a moment old.
+    /// The end of the log as far as the hub has read it: costs nothing, and may
+    /// be a moment old.
     #[must_use]
-    pub fn tip(&self) -> Cursor {
+    pub fn cached_head(&self) -> Cursor {
         self.inner.shared.tip()
     }
 
@@ -337,7 +295,7 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
             .field("store", &self.inner.shared.store)
-            .field("tip", &self.tip())
+            .field("cached_head", &self.cached_head())
             .finish_non_exhaustive()
     }
 }

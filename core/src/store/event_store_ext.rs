@@ -2,10 +2,10 @@ use std::future::Future;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{
-    Append, Appended, Error, Event, EventStore, Expected, IntoNewEvent, NewEvent, Read, Result,
-    Scope, StreamId,
-};
+use crate::error::{Error, Result};
+use crate::event::{Event, IntoNewEvent, NewEvent};
+use crate::id::StreamId;
+use crate::store::{Append, Appended, EventStore, Expected, Page, Read, ReadLog, ReadStream};
 
 /// Conveniences on top of any [`EventStore`], also behind `dyn`.
 pub trait EventStoreExt: EventStore {
@@ -14,7 +14,7 @@ pub trait EventStoreExt: EventStore {
     /// # Errors
     ///
     /// As [`EventStore::append`], and those of the stream's name and of
-    /// [`NewEvent::json`].
+    /// [`NewEvent::from_variant`].
     ///
     /// # Cancel safety
     ///
@@ -39,7 +39,7 @@ pub trait EventStoreExt: EventStore {
     ///
     /// # Errors
     ///
-    /// As [`EventStore::read`], and what `fold` returns.
+    /// As [`EventStore::read_stream`], and what `fold` returns.
     ///
     /// # Cancel safety
     ///
@@ -60,7 +60,7 @@ pub trait EventStoreExt: EventStore {
         async move {
             let stream = stream?;
             let (mut state, mut last) = (initial, None);
-            let mut events = self.events(Read::stream(stream));
+            let mut events = self.stream_events(Read::stream(stream));
             while let Some(event) = events.next().await {
                 let event = event?;
                 state = fold(state, &event)?;
@@ -70,16 +70,28 @@ pub trait EventStoreExt: EventStore {
         }
     }
 
-    /// All events of a read, page after page; its limit is the size of a page.
-    /// Ends at the head that the last page sees.
-    fn events(&self, read: Read) -> BoxStream<'_, Result<Event>> {
-        let pages = stream::try_unfold(Some(read), move |read| async move {
-            let Some(read) = read else { return Ok::<_, Error>(None) };
-            let page = self.read(read.clone()).await?;
-            let next = (page.more && read.max_events() > 0).then(|| continue_after(read, &page));
-            Ok(Some((stream::iter(page.events.into_iter().map(Ok)), next)))
-        });
-        futures::TryStreamExt::try_flatten(pages).boxed()
+    /// All events of a read of the log, page after page; its limit is the size of
+    /// a page. Ends at the head that the last page returns.
+    fn log_events(&self, read: ReadLog) -> BoxStream<'_, Result<Event>> {
+        pages(read, move |read| async move {
+            let page = self.read_log(read.clone()).await?;
+            let next = is_more(&page, &read).then(|| read.with_after(page.scanned));
+            Ok((page.events, next))
+        })
+    }
+
+    /// All events of a read of one stream, page after page; its limit is the size
+    /// of a page. Ends with the version that the last page returns.
+    fn stream_events(&self, read: ReadStream) -> BoxStream<'_, Result<Event>> {
+        pages(read, move |read| async move {
+            let page = self.read_stream(read.clone()).await?;
+            let scanned = page.stream.and_then(|span| span.scanned);
+            let next = is_more(&page, &read).then(|| match scanned {
+                Some(version) => read.with_after(version),
+                None => read,
+            });
+            Ok((page.events, next))
+        })
     }
 }
 
@@ -97,10 +109,25 @@ where
     Append::to(stream, expected, events)
 }
 
-fn continue_after(read: Read, page: &crate::Page) -> Read {
-    match (read.scope(), page.stream.and_then(|span| span.scanned)) {
-        (Scope::Stream { .. }, Some(version)) => read.after_version(version),
-        (Scope::Stream { .. }, None) => read,
-        (Scope::Log { .. }, _) => read.resume(page.scanned),
-    }
+fn pages<'a, R, F>(
+    read: R,
+    mut next_page: impl FnMut(R) -> F + Send + 'a,
+) -> BoxStream<'a, Result<Event>>
+where
+    R: Send + 'a,
+    F: Future<Output = Result<(Vec<Event>, Option<R>)>> + Send + 'a,
+{
+    let pages = stream::try_unfold(Some(read), move |read| {
+        let page = read.map(&mut next_page);
+        async move {
+            let Some(page) = page else { return Ok::<_, Error>(None) };
+            let (events, next) = page.await?;
+            Ok(Some((stream::iter(events.into_iter().map(Ok)), next)))
+        }
+    });
+    futures::TryStreamExt::try_flatten(pages).boxed()
+}
+
+fn is_more<S>(page: &Page, read: &Read<S>) -> bool {
+    page.more && read.limit() > 0
 }

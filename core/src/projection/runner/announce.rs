@@ -3,12 +3,16 @@
 use futures::FutureExt;
 use tracing::{error, warn};
 
-use super::interruption::{Interruption, Outcome};
-use super::task::Task;
+use super::Runner;
+use super::command::{Interruption, Outcome};
+use crate::cursor::Cursor;
+use crate::event::Event;
+use crate::limits;
+use crate::projection::DeadLetter;
+use crate::store::{Page, Read, ReadLog};
 use crate::supervise::{logged, unwound};
-use crate::{Cursor, DeadLetter, Event, Page, Read, limits};
 
-impl Task {
+impl<Tx: Send + 'static> Runner<Tx> {
     /// Announces what is in the read model and was not announced: by a version
     /// before that this one has taken the place of, or because the program ended.
     ///
@@ -16,7 +20,7 @@ impl Task {
     /// after a restore, everything that the log has now counts as announced:
     /// what of it was, only the lost log could tell.
     pub(super) async fn announce_missing(&mut self) -> Outcome<()> {
-        while let Some(announced) = self.try_on(|target| target.announced()).await? {
+        while let Some(announced) = self.retry(|runner| runner.store.announced(&runner.id)).await? {
             if !self.is_of_this_log(announced).await? {
                 return self.begin_after_the_head(announced).await;
             }
@@ -27,7 +31,7 @@ impl Task {
                 return Ok(());
             }
             let (to, events) = self.missing(announced, checkpoint).await?;
-            if self.try_on(move |target| target.announce(announced, to)).await? {
+            if self.retry(move |runner| runner.store.announce(&runner.id, announced, to)).await? {
                 self.announce(events).await;
             }
         }
@@ -35,7 +39,7 @@ impl Task {
     }
 
     async fn is_of_this_log(&mut self, cursor: Cursor) -> Outcome<bool> {
-        match self.read(Read::log().resume(cursor).limit(0)).await {
+        match self.read(Read::log().with_after(cursor).with_limit(0)).await {
             Ok(_) => Ok(true),
             Err(Interruption::Failed(error)) if error.is_other_history() => Ok(false),
             Err(other) => Err(other),
@@ -45,14 +49,16 @@ impl Task {
     /// What of the read model comes next, and up to where that is. What it passed
     /// over is not in it.
     async fn missing(&mut self, after: Cursor, to: Cursor) -> Outcome<(Cursor, Vec<Event>)> {
-        if self.after.is_none() {
+        if self.on_applied.is_none() {
             return Ok((to, Vec::new()));
         }
-        let read = Read::log().resume(after).filter(self.target.filter());
-        let page = read.limit(self.bounds.events).max_bytes(self.bounds.bytes);
+        let read = Read::log().with_after(after).with_filter(self.projection.filter());
+        let page = read.with_limit(self.bounds.events).with_max_bytes(self.bounds.bytes);
         let page = self.read(page).await?;
         let passed_over = self
-            .try_on(|target| target.dead_letters(after.position(), limits::MAX_PAGE_EVENTS))
+            .retry(|runner| {
+                runner.store.dead_letters(&runner.id, after.position(), limits::MAX_PAGE_EVENTS)
+            })
             .await?;
         let is_in_the_model = |event: &Event| {
             let is_cursor = |letter: &DeadLetter| letter.cursor == event.cursor();
@@ -63,25 +69,25 @@ impl Task {
         Ok((if reaches { to } else { page.scanned }, events))
     }
 
-    async fn read(&mut self, read: Read) -> Outcome<Page> {
+    async fn read(&mut self, read: ReadLog) -> Outcome<Page> {
         let hub = self.hub.clone();
-        self.try_on(move |_| hub.clone().read(read.clone()).boxed()).await
+        self.retry(move |_| hub.clone().read_log(read.clone()).boxed()).await
     }
 
     async fn begin_after_the_head(&mut self, announced: Cursor) -> Outcome<()> {
         let hub = self.hub.clone();
-        let head = self.try_on(move |_| hub.clone().head().boxed()).await?;
-        let id = self.target.id();
+        let head = self.retry(move |_| hub.clone().head().boxed()).await?;
+        let id = &self.id;
         logged(|| error!(projection = %id, %announced, %head, "the log is another one"));
-        self.try_on(move |target| target.announce(announced, head)).await?;
+        self.retry(move |runner| runner.store.announce(&runner.id, announced, head)).await?;
         Ok(())
     }
 
     pub(super) async fn announce(&self, events: Vec<Event>) {
-        if let Some(after) = self.after.as_ref().filter(|_| !events.is_empty())
+        if let Some(after) = self.on_applied.as_ref().filter(|_| !events.is_empty())
             && let Err(error) = unwound(async { after(events).await }).await
         {
-            let id = self.target.id();
+            let id = &self.id;
             logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
         }
     }

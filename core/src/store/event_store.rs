@@ -1,9 +1,12 @@
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::commit::Commits;
-use crate::{Append, Appended, Cursor, Page, Read, Result};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 
 /// A durable, append-only log of events, divided into streams.
 ///
@@ -164,17 +167,25 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// - [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): repeat it with the same ids.
     async fn append(&self, append: Append) -> Result<Appended>;
 
-    /// Reads a page.
+    /// Reads a page of the log.
     ///
     /// # Errors
     ///
-    /// - [`CursorAhead`](crate::ErrorKind::CursorAhead) if a read of the log begins after a
+    /// - [`CursorAhead`](crate::ErrorKind::CursorAhead) if the read begins after a
     ///   position above the head;
-    /// - [`HistoryChanged`](crate::ErrorKind::HistoryChanged) if it resumes from a cursor whose
-    ///   position has another event, or none;
+    /// - [`HistoryChanged`](crate::ErrorKind::HistoryChanged) if it begins after a cursor
+    ///   whose position has another event, or none;
     /// - [`Unavailable`](crate::ErrorKind::Unavailable), [`Corrupt`](crate::ErrorKind::Corrupt)
     ///   and [`Backend`](crate::ErrorKind::Backend).
-    async fn read(&self, read: Read) -> Result<Page>;
+    async fn read_log(&self, read: ReadLog) -> Result<Page>;
+
+    /// Reads a page of one stream. The page of a stream without events is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Corrupt`](crate::ErrorKind::Corrupt)
+    /// and [`Backend`](crate::ErrorKind::Backend).
+    async fn read_stream(&self, read: ReadStream) -> Result<Page>;
 
     /// The end of the log: the highest position such that nothing can still
     /// appear at or below it. [`Cursor::START`] for an empty log.
@@ -184,11 +195,35 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Backend`](crate::ErrorKind::Backend).
     async fn head(&self) -> Result<Cursor>;
 
-    /// What this handle's own writer commits from now on, so that the hubs of
-    /// the process need not read it back. `None` if the store does not tell:
-    /// then hubs read the log after each append. A store that is built on
-    /// [`Writer`](crate::commit::Writer) returns
+    /// Subscribes to what this handle's own writer commits from now on, so that
+    /// the hubs of the process need not read it back. `None` if the store does
+    /// not report its commits: hubs then read the log after each append. A store
+    /// that is built on [`Writer`](crate::commit::Writer) returns
     /// [`Writer::commits`](crate::commit::Writer::commits); a wrapper returns what
-    /// the store inside returns, unless it changes events.
+    /// the inner store returns, unless it changes events.
     fn commits(&self) -> Option<Commits>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: EventStore + ?Sized> EventStore for Arc<S> {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        (**self).append(append).await
+    }
+
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        (**self).read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        (**self).read_stream(read).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        (**self).head().await
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        (**self).commits()
+    }
 }

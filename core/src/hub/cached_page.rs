@@ -1,16 +1,18 @@
-use super::run::{Run, run};
-use crate::{Cursor, Event, Page};
+use super::bounds::{Bounds, take_within};
+use crate::cursor::Cursor;
+use crate::event::Event;
+use crate::store::Page;
 
 /// A part of the log that was read from the store: everything that matches a
 /// filter in `(from, to]`.
 #[derive(Clone, Debug)]
-pub(super) struct Stretch {
+pub(super) struct CachedPage {
     pub(super) from: Cursor,
     pub(super) events: Vec<Event>,
     pub(super) to: Cursor,
 }
 
-impl Stretch {
+impl CachedPage {
     pub(super) fn new(from: Cursor, page: Page) -> Self {
         Self { from, events: page.events, to: page.scanned }
     }
@@ -25,8 +27,8 @@ impl Stretch {
     }
 
     /// The [`run`] after `cursor`.
-    pub(super) fn after(&self, cursor: Cursor, bounds: Run) -> Vec<Event> {
-        run(self.events[self.count_up_to(cursor)..].iter(), bounds)
+    pub(super) fn after(&self, cursor: Cursor, bounds: Bounds) -> Vec<Event> {
+        take_within(self.events[self.count_up_to(cursor)..].iter(), bounds)
     }
 
     /// What of it is at or below `tip`, a place in the same log; `None` if
@@ -51,25 +53,25 @@ mod tests {
     fn vouches_for_its_beginning_and_its_events_and_nothing_else() {
         let (log, other) = ((1..=6).map(|n| event(n * 10)).collect::<Vec<_>>(), event(30));
         let (from, to) = (log[0].cursor(), log[5].cursor());
-        let stretch = Stretch { from, events: log[1..4].to_vec(), to };
-        assert!(stretch.holds(from) && stretch.holds(log[3].cursor()));
-        let bounds = Run { events: 9, bytes: usize::MAX };
-        assert_eq!(stretch.after(log[2].cursor(), bounds), [log[3].clone()]);
-        assert_eq!(stretch.after(log[3].cursor(), bounds), []);
+        let page = CachedPage { from, events: log[1..4].to_vec(), to };
+        assert!(page.holds(from) && page.holds(log[3].cursor()));
+        let bounds = Bounds { events: 9, bytes: usize::MAX };
+        assert_eq!(page.after(log[2].cursor(), bounds), [log[3].clone()]);
+        assert_eq!(page.after(log[3].cursor(), bounds), []);
         // Between events nobody knows what the cursor names, and at the end nothing is left.
         for unknown in [other.cursor(), log[4].cursor(), to, event(5).cursor()] {
-            assert!(!stretch.holds(unknown), "{unknown}");
+            assert!(!page.holds(unknown), "{unknown}");
         }
     }
 
     #[test]
     fn ends_at_the_tip() {
         let log: Vec<_> = (1..=4).map(event).collect();
-        let stretch =
-            Stretch { from: log[0].cursor(), events: log[1..].to_vec(), to: log[3].cursor() };
-        let part = stretch.up_to(log[2].cursor()).unwrap();
+        let page =
+            CachedPage { from: log[0].cursor(), events: log[1..].to_vec(), to: log[3].cursor() };
+        let part = page.up_to(log[2].cursor()).unwrap();
         assert_eq!((part.events, part.to), (log[1..3].to_vec(), log[2].cursor()));
-        assert_eq!(stretch.up_to(event(9).cursor()).unwrap().to, log[3].cursor());
-        assert!(stretch.up_to(log[0].cursor()).is_none());
+        assert_eq!(page.up_to(event(9).cursor()).unwrap().to, log[3].cursor());
+        assert!(page.up_to(log[0].cursor()).is_none());
     }
 }

@@ -3,7 +3,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::CommandId;
-use crate::{Error, ErrorKind, Event, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
 
 /// What a command belongs to: its id, the conversation that it is part of,
 /// what caused it, and what else its events should tell.
@@ -16,22 +17,22 @@ use crate::{Error, ErrorKind, Event, Result};
 /// | `command_id` | the command that made the event happen |
 /// | `correlation_id` | the conversation: the same from its first command to its last event |
 /// | `causation_id` | the event, or the request, that made somebody give the command; absent if nobody said |
-/// | `command_fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](Context::with_fingerprint); absent if it was not given |
+/// | `command_fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](CommandContext::with_fingerprint); absent if it was not given |
 /// | others | the application's own |
 ///
 /// # Examples
 ///
 /// ```
-/// use downlink::{CommandId, Context};
+/// use downlink::decider::{CommandContext, CommandId};
 ///
 /// // From a request that may be repeated: the client made the id.
 /// let id: CommandId = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11".parse()?;
-/// let context = Context::of(id).with_metadata(&serde_json::json!({"user": "tower"}))?;
+/// let context = CommandContext::of(id).with_metadata(&serde_json::json!({"user": "tower"}))?;
 /// assert_eq!(context.command_id(), id);
 /// # Ok::<(), downlink::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Context {
+pub struct CommandContext {
     command: CommandId,
     can_come_again: bool,
     correlation: Uuid,
@@ -59,7 +60,7 @@ struct Written<'a> {
 const RESERVED: [&str; 5] =
     ["schema_version", "command_id", "correlation_id", "causation_id", "command_fingerprint"];
 
-impl Context {
+impl CommandContext {
     /// A new command, which nobody can give again: its id is made here.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two of them differ")]
@@ -222,10 +223,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{NewEvent, Position, StreamId, Timestamp, Version};
+    use crate::event::{NewEvent, Timestamp};
+    use crate::id::{Position, StreamId, Version};
 
     fn stored(metadata: &[u8]) -> Event {
-        let event = NewEvent::with_json("FlightLanded", "{}").unwrap();
+        let event = NewEvent::json("FlightLanded", "{}").unwrap();
         let event = event.with_metadata_json(metadata.to_vec()).unwrap();
         let stream = StreamId::new("flight-UA1545").unwrap();
         Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, event)
@@ -237,20 +239,20 @@ mod tests {
 
     #[test]
     fn a_conversation_goes_on_from_event_to_command() {
-        let first = Context::new();
+        let first = CommandContext::new();
         let event = stored(&first.metadata(1).unwrap());
-        let second = Context::new().caused_by(&event);
+        let second = CommandContext::new().caused_by(&event);
         assert_eq!(second.correlation_id(), Uuid::from(first.command_id()));
         assert_eq!(second.causation_id(), Some(event.id().into()));
 
         let stranger = stored(br#"{"correlation_id":7}"#);
-        let third = Context::new().caused_by(&stranger);
+        let third = CommandContext::new().caused_by(&stranger);
         assert_eq!(third.correlation_id(), Uuid::from(stranger.id()));
     }
 
     #[test]
     fn metadata_has_every_member_and_none_twice() {
-        let context = Context::new().with_metadata(&json!({"user": "tower"})).unwrap();
+        let context = CommandContext::new().with_metadata(&json!({"user": "tower"})).unwrap();
         let id = context.command_id().to_string();
         let expected = json!({"command_id": id, "correlation_id": id, "user": "tower"});
         assert_eq!(parsed(&context.metadata(1).unwrap()), expected);
@@ -264,13 +266,16 @@ mod tests {
     #[test]
     fn a_fingerprint_tells_commands_of_one_id_apart() {
         let id = CommandId::now();
-        let first = Context::of(id).with_fingerprint("delay by 20");
+        let first = CommandContext::of(id).with_fingerprint("delay by 20");
         let event = stored(&first.metadata(1).unwrap());
         assert!(first.check_same(&event).is_ok());
-        assert!(Context::of(id).check_same(&event).is_ok(), "without one the id alone counts");
-        let other = Context::of(id).with_fingerprint("delay by 30").check_same(&event);
+        assert!(
+            CommandContext::of(id).check_same(&event).is_ok(),
+            "without one the id alone counts"
+        );
+        let other = CommandContext::of(id).with_fingerprint("delay by 30").check_same(&event);
         assert_eq!(other.unwrap_err().kind(), ErrorKind::IdReused);
-        let older = stored(&Context::of(id).metadata(1).unwrap());
+        let older = stored(&CommandContext::of(id).metadata(1).unwrap());
         assert!(first.check_same(&older).is_ok());
     }
 
@@ -279,9 +284,9 @@ mod tests {
         for name in RESERVED {
             let mut members = Map::new();
             members.insert(name.to_owned(), json!(1));
-            let error = Context::new().with_metadata(&members).unwrap_err();
+            let error = CommandContext::new().with_metadata(&members).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
-        assert!(Context::new().with_metadata(&[1]).is_err());
+        assert!(CommandContext::new().with_metadata(&[1]).is_err());
     }
 }

@@ -1,26 +1,29 @@
-//! Where a subscription begins.
-
-use super::After;
 use super::shared::Shared;
-use crate::{Cursor, Error, Event, Filter, Read, Result, limits};
+use super::subscribe::After;
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::filter::Filter;
+use crate::limits;
+use crate::store::Read;
 
 /// The cursor to begin after, and the head of the same snapshot or a later one.
-pub(super) async fn resolve(
+pub(super) async fn start_cursor(
     shared: &Shared,
     after: After,
     filter: &Filter,
 ) -> Result<(Cursor, Cursor)> {
     let nothing = match after {
-        After::Start => Read::log().resume(Cursor::START),
-        After::Cursor(cursor) => Read::log().resume(cursor),
-        After::Position(position) => Read::log().after(position),
+        After::Start => Read::log().with_after(Cursor::START),
+        After::Cursor(cursor) => Read::log().with_after(cursor),
+        After::Position(position) => Read::log().with_after(position),
         After::Now => {
             let head = shared.store.head().await?;
             return Ok((head, head));
         }
         After::Last(count) => return before_the_last(shared, count, filter).await,
     };
-    let page = shared.store.read(nothing.limit(0)).await?;
+    let page = shared.store.read_log(nothing.with_limit(0)).await?;
     Ok((page.scanned, page.head))
 }
 
@@ -37,17 +40,18 @@ async fn before_the_last(
     }
     let head = shared.store.head().await?;
     let (mut oldest, mut missing) = (None, count);
-    let mut read = Read::log().backward().filter(filter.clone());
+    let mut read = Read::log().backward().with_filter(filter.clone());
     while missing > 0 {
-        let page = shared.store.read(read.clone().limit(missing)).await?;
+        let page = shared.store.read_log(read.clone().with_limit(missing)).await?;
         missing -= page.events.len();
         oldest = page.events.last().map(Event::position).or(oldest);
         if !page.more {
             break;
         }
-        read = read.after(page.scanned.position());
+        read = read.with_after(page.scanned.position());
     }
     let Some(oldest) = oldest else { return Ok((head, head)) };
-    let before = shared.store.read(Read::log().backward().after(oldest).limit(1)).await?;
+    let before =
+        shared.store.read_log(Read::log().backward().with_after(oldest).with_limit(1)).await?;
     Ok((before.events.first().map_or(Cursor::START, Event::cursor), head))
 }

@@ -13,7 +13,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// ```
 /// use std::time::Duration;
 ///
-/// use downlink::FailurePolicy;
+/// use downlink::projection::FailurePolicy;
 ///
 /// let patient = FailurePolicy::skip().with_retries(3, Duration::from_millis(200));
 /// # let _ = patient;
@@ -33,7 +33,7 @@ impl FailurePolicy {
         Self { retries: 0, pause: Duration::ZERO, skips: false }
     }
 
-    /// The event is stored as a [`DeadLetter`](crate::DeadLetter) in the same
+    /// The event is stored as a [`DeadLetter`](crate::projection::DeadLetter) in the same
     /// transaction as the checkpoint, and the projection goes on.
     pub const fn skip() -> Self {
         Self { retries: 0, pause: Duration::ZERO, skips: true }
