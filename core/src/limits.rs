@@ -49,4 +49,4 @@ pub const MAX_PAGE_EVENTS: usize = 1_000;
 
 /// The longest time that an option takes: a day. A longer one ("never") is taken
 /// as this, so that it can be added to a moment.
-pub const MAX_WAIT: Duration = Duration::from_hours(24);
+pub const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

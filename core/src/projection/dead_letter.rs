@@ -41,7 +41,8 @@ impl DeadLetter {
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let mut text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+    let end = (0..=MAX_ERROR_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
     text
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// Retries of a guilty event come no later after each other.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What happens to an event that a projection cannot apply.
 ///
