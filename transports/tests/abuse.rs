@@ -27,7 +27,7 @@ struct Scene {
 impl Scene {
     async fn start(set_up: impl FnOnce(Server) -> Server) -> Self {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
-        let feed = Feed::new(&hub).open_to_everyone().with_append();
+        let feed = Feed::new(&hub).with_public_access().with_append();
         let server = set_up(Server::new(feed.router()));
         let (listener, address) = listener().await;
         let serving = server.clone().serve(listener, CancellationToken::new());
@@ -67,8 +67,8 @@ impl Scene {
 }
 
 /// So many followers that never read, beside one that does.
-async fn followers_that_never_read_are_cut(count: u64) {
-    let scene = Scene::start(|server| server.with_write_stall(SHORT)).await;
+async fn followers_that_never_read_are_disconnected(count: u64) {
+    let scene = Scene::start(|server| server.with_write_stall_timeout(SHORT)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
     let mut deaf = Vec::new();
@@ -82,7 +82,9 @@ async fn followers_that_never_read_are_cut(count: u64) {
         scene.append(&payload).await;
         reader.until("\"tags\":[]}\n\n").await;
     }
-    scene.until("the deaf to be cut", |stats| stats.stalled == count && stats.open == 1).await;
+    scene
+        .until("the deaf to be cut", |stats| stats.stalled_writes == count && stats.open == 1)
+        .await;
     soon("their subscriptions to end", async {
         while scene.hub.stats().open_subscriptions > 1 {
             tokio::task::yield_now().await;
@@ -95,17 +97,17 @@ async fn followers_that_never_read_are_cut(count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_followers_that_never_read_hurt_nobody() {
-    followers_that_never_read_are_cut(50).await;
+async fn fifty_followers_that_never_read_do_not_affect_others() {
+    followers_that_never_read_are_disconnected(50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: part of the long tests"]
-async fn five_hundred_followers_that_never_read_hurt_nobody() {
+async fn five_hundred_followers_that_never_read_do_not_affect_others() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    followers_that_never_read_are_cut(500).await;
+    followers_that_never_read_are_disconnected(500).await;
 }
 
 #[tokio::test]
@@ -119,22 +121,22 @@ async fn half_sent_heads_are_closed_and_counted() {
     for raw in &mut half {
         raw.rest().await;
     }
-    scene.until("the silent", |stats| stats.silent == 20 && stats.open == 0).await;
+    scene.until("the silent", |stats| stats.header_timeouts == 20 && stats.open == 0).await;
 }
 
 #[tokio::test]
-async fn a_body_that_comes_to_a_halt_is_refused_and_counted() {
-    let scene = Scene::start(|server| server.with_read_stall(SHORT)).await;
+async fn a_stalled_body_is_refused_and_counted() {
+    let scene = Scene::start(|server| server.with_read_stall_timeout(SHORT)).await;
     let head = "POST /streams/s HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\
                 Content-Length: 30\n\n{\"type\":";
     let answer = scene.send(head).await.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    assert_eq!(scene.server.stats().halted_bodies, 1);
+    assert_eq!(scene.server.stats().stalled_bodies, 1);
 }
 
 #[tokio::test]
-async fn heads_without_end_are_refused_before_they_are_large() {
+async fn endless_heads_are_refused() {
     let scene = Scene::start(|server| server).await;
     let line = format!("X-Junk: {}\r\n", "x".repeat(1_000));
     let mut raw = scene.send("GET /feed HTTP/1.1\nHost: localhost\n").await;
@@ -151,7 +153,7 @@ async fn heads_without_end_are_refused_before_they_are_large() {
 }
 
 #[tokio::test]
-async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
+async fn connections_beyond_the_limit_are_refused_or_dropped() {
     let scene = Scene::start(|server| server.with_max_connections(10)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
@@ -171,7 +173,7 @@ async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_have_everything() {
+async fn the_limit_per_client_holds() {
     let scene = Scene::start(|server| server.with_max_per_client(3)).await;
     let mut streams = Vec::new();
     for _ in 0..3 {
@@ -197,7 +199,7 @@ async fn ask(proxy: &mut Raw, client: &str) -> String {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
+async fn requests_through_a_trusted_proxy_count_by_client() {
     let proxies = TrustedProxies::by_x_forwarded_for(["127.0.0.1"]);
     let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(2);
     let scene = Scene::start(set_up).await;
@@ -225,7 +227,7 @@ async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
 }
 
 #[tokio::test]
-async fn nobody_is_believed_to_be_a_proxy_by_itself() {
+async fn an_unlisted_proxy_is_not_trusted() {
     let proxies = TrustedProxies::by_x_forwarded_for(["10.0.0.0/8"]);
     let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(1);
     let scene = Scene::start(set_up).await;

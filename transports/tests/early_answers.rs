@@ -45,7 +45,7 @@ impl Scene {
     /// A feed that takes appends, and routes of its own.
     async fn start(set_up: impl FnOnce(Server) -> Server) -> Self {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
-        let feed = Feed::new(&hub).open_to_everyone().with_append();
+        let feed = Feed::new(&hub).with_public_access().with_append();
         let router = feed.router().route("/ping", get(async || "pong")).route("/large", get(large));
         let server = set_up(Server::new(router));
         let (listener, address) = listener().await;
@@ -225,7 +225,7 @@ async fn a_connection_is_kept_after_a_body_that_was_left_too() {
 
 #[tokio::test]
 async fn a_sender_that_waits_for_leave_is_not_made_to_send() {
-    let scene = Scene::start(|server| server.with_linger(NEVER)).await;
+    let scene = Scene::start(|server| server.with_linger_timeout(NEVER)).await;
     let expects = format!("{JSON}Expect: 100-continue\nContent-Length: {MIB}\n\n");
     let answer = scene.send(&head("POST /feed", &expects)).await.rest().await;
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
@@ -241,7 +241,7 @@ async fn a_sender_that_waited_for_leave_in_vain_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_is_discarded_is_told_before_it_was_sent() {
-    let scene = Scene::start(|server| server.with_linger(NEVER)).await;
+    let scene = Scene::start(|server| server.with_linger_timeout(NEVER)).await;
     let endless = format!("{JSON}Content-Length: {}\n\n", 100 * MIB);
     let mut raw = scene.send(&head("POST /feed", &endless)).await;
     let answer = raw.rest().await;
@@ -251,7 +251,8 @@ async fn more_than_is_discarded_is_told_before_it_was_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_sends_for_ever_is_cut() {
-    let scene = Scene::start(|server| server.with_linger(NEVER).with_linger_bytes(1 << 20)).await;
+    let scene =
+        Scene::start(|server| server.with_linger_timeout(NEVER).with_linger_bytes(1 << 20)).await;
     let chunk = "Transfer-Encoding: chunked\n\n7fffffff\n";
     for (count, head) in [
         head("POST /feed", chunk),
@@ -272,7 +273,7 @@ async fn a_peer_that_sends_for_ever_is_cut() {
 
 #[tokio::test]
 async fn a_peer_that_stops_sending_is_cut() {
-    let scene = Scene::start(|server| server.with_linger(SHORT)).await;
+    let scene = Scene::start(|server| server.with_linger_timeout(SHORT)).await;
     let length = format!("Content-Length: {MIB}\n\n");
     let expects = format!("Expect: 100-continue\n{length}");
     let mut raws = Vec::new();
@@ -287,7 +288,8 @@ async fn a_peer_that_stops_sending_is_cut() {
 
 #[tokio::test]
 async fn a_peer_that_lingers_has_its_place_until_it_closes() {
-    let scene = Scene::start(|server| server.with_linger(NEVER).with_max_connections(1)).await;
+    let scene =
+        Scene::start(|server| server.with_linger_timeout(NEVER).with_max_connections(1)).await;
     let mut lingering = scene.send("no header\n\n").await;
     lingering.rest().await;
     assert_eq!(scene.ask("GET /ping HTTP/1.1\nHost: localhost\n\n", b"").await.unwrap(), "503");
@@ -299,7 +301,7 @@ async fn a_peer_that_lingers_has_its_place_until_it_closes() {
 
 #[tokio::test]
 async fn a_connection_whose_request_was_read_does_not_linger() {
-    let scene = Scene::start(|server| server.with_linger(NEVER)).await;
+    let scene = Scene::start(|server| server.with_linger_timeout(NEVER)).await;
     let event = r#"{"type":"FlightDelayed","data":1}"#;
     let with = |body: &str| format!("{JSON}Connection: close\nContent-Length: {}\n\n", body.len());
     for (head, body) in [
@@ -316,7 +318,7 @@ async fn a_connection_whose_request_was_read_does_not_linger() {
 
 #[tokio::test]
 async fn a_drain_does_not_wait_for_the_silent() {
-    let set_up = |server: Server| server.with_linger(NEVER).with_drain_deadline(NEVER);
+    let set_up = |server: Server| server.with_linger_timeout(NEVER).with_drain_deadline(NEVER);
     let scene = Scene::start(set_up).await;
     let mut lingering = scene.send("no header\n\n").await;
     lingering.rest().await;
@@ -328,7 +330,7 @@ async fn a_drain_does_not_wait_for_the_silent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_waits_for_no_sender_beyond_its_deadline() {
-    let set_up = |server: Server| server.with_linger(NEVER).with_linger_bytes(u64::MAX);
+    let set_up = |server: Server| server.with_linger_timeout(NEVER).with_linger_bytes(u64::MAX);
     let scene = Scene::start(|server| set_up(server).with_drain_deadline(SHORT)).await;
     let chunk = "Transfer-Encoding: chunked\n\n7fffffff\n";
     let mut senders = Vec::new();

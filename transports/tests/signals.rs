@@ -41,5 +41,5 @@ async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
     kill_process(getpid(), Signal::INT).unwrap();
     soon("the end", serving).await.unwrap().unwrap();
     open.rest().await;
-    assert_eq!((watched.stats().cut, watched.stats().open), (1, 0));
+    assert_eq!((watched.stats().aborted, watched.stats().open), (1, 0));
 }

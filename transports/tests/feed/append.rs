@@ -19,7 +19,7 @@ fn event(id: &str, data: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_tells_where_it_was_stored() {
+async fn an_append_returns_where_it_was_stored() {
     let hub = hub().await;
     let app = App::new(&hub);
     let answer = app.post("/streams/flight-1?expected=none", event(ID, "1")).await;
@@ -44,7 +44,7 @@ async fn an_append_tells_where_it_was_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_is_a_duplicate_whatever_it_expects() {
+async fn a_repeated_append_is_a_duplicate_regardless_of_expected() {
     let hub = hub().await;
     let app = App::new(&hub);
     let first = app.post("/streams/s", event(ID, "1")).await.json();
@@ -119,7 +119,7 @@ async fn bad_bodies_are_problems_and_write_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_hold() {
+async fn the_limits_of_an_append_hold() {
     let hub = hub().await;
     let app = App::new(&hub);
     let payload = |bytes: usize| format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(bytes - 2));
@@ -144,7 +144,7 @@ async fn limits_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_may_be_slow_and_not_come_to_a_halt() {
+async fn a_slow_body_is_read_and_a_stalled_one_is_refused() {
     let hub = hub().await;
     let app = App::new(&hub);
     let pieces = [r#"{"type":"T","#, r#""data""#, ":1}"];
@@ -163,7 +163,7 @@ async fn a_body_may_be_slow_and_not_come_to_a_halt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_are_labelled() {
+async fn the_content_type_must_be_json() {
     let hub = hub().await;
     let app = App::new(&hub);
     let with = |content_type: Option<&str>| -> Request<Body> {
@@ -221,7 +221,7 @@ async fn every_failure_of_a_store_has_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn appending_is_off_unless_it_is_turned_on() {
+async fn appends_are_disabled_by_default() {
     let hub = hub().await;
     let app = App::of(Feed::new(&hub));
     let answer = app.post("/streams/s", event(ID, "1")).await;
@@ -239,9 +239,9 @@ async fn own_only(parts: &Parts) -> Result<Rights, Refusal> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_writes_what_he_may_not_see() {
+async fn rights_restrict_appends() {
     let hub = hub().await;
-    let app = App::of(Feed::new(&hub).authorize(own_only).with_append());
+    let app = App::of(Feed::new(&hub).with_authorizer(own_only).with_append());
     assert_eq!(app.post("/streams/own", event(ID, "1")).await.status, 201);
     app.post("/streams/other", event(ID, "1")).await.problem(403, "forbidden");
     let reader = post("/streams/own").header("x-reader", "1").body(Body::from(event(ID, "1")));

@@ -17,7 +17,7 @@ fn texts(cursors: &[downlink::Cursor]) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_is_that_of_the_contract() {
+async fn a_page_follows_the_wire_contract() {
     let hub = hub().await;
     let cursors = put_many(&hub, 5).await;
     let app = App::new(&hub);
@@ -51,7 +51,7 @@ async fn the_cursor_moves_when_nothing_matches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_begin_where_they_are_told_to() {
+async fn a_page_begins_after_the_requested_place() {
     let hub = hub().await;
     let cursors = put_many(&hub, 5).await;
     let app = App::new(&hub);
@@ -97,12 +97,12 @@ async fn bad_parameters_are_problems() {
         let names = [&format!("'{name}'"), "after, lastEventId", "limit"];
         assert!(names.iter().all(|name| detail.as_str().unwrap().contains(*name)), "{detail}");
     }
-    let own = App::of(Feed::new(&hub).allow_parameter("tenant"));
+    let own = App::of(Feed::new(&hub).with_parameter("tenant"));
     assert_eq!(own.get("/feed?tenant=1&tenant=2").await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_has_at_most_a_mebibyte_but_for_one_larger_event() {
+async fn a_page_has_at_most_a_mebibyte_or_one_larger_event() {
     let hub = hub().await;
     let large =
         |bytes: usize| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
@@ -187,7 +187,7 @@ async fn a_poll_answers_when_the_server_drains() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_takes_what_waits_up_to_its_limit() {
+async fn a_poll_returns_available_events_up_to_its_limit() {
     let hub = hub().await;
     let app = App::new(&hub);
     let events: Vec<_> = (0..5).map(|_| NewEvent::with_json("T", "{}").unwrap()).collect();
@@ -214,7 +214,7 @@ async fn a_poll_that_reaches_its_limit_at_the_head_has_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
+async fn polls_that_wait_at_the_end_of_the_log_do_not_read_the_store() {
     const POLLS: usize = 200;
     let store = Failing::default();
     let hub = Hub::builder(store.clone(), LocalBus::new());
@@ -243,7 +243,7 @@ async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_waits_is_told_of_another_history() {
+async fn a_waiting_poll_returns_history_changed() {
     let store = Failing::default();
     let hub = store.hub().await;
     let backup = store.backup();
@@ -262,14 +262,14 @@ async fn a_poll_that_waits_is_told_of_another_history() {
 
 async fn flights_for_nine_seconds(_: &Parts) -> Result<Rights, Refusal> {
     let flights = FilterItem::new().with_stream_prefix("flight-").unwrap();
-    Ok(Rights::to(flights.into()).lasting(Duration::from_secs(9)))
+    Ok(Rights::to(flights.into()).with_lifetime(Duration::from_secs(9)))
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_bound_pages_and_waits() {
+async fn rights_restrict_pages_and_waits() {
     let hub = hub().await;
     put(&hub, "secret", "T").await;
-    let app = App::of(Feed::new(&hub).authorize(flights_for_nine_seconds));
+    let app = App::of(Feed::new(&hub).with_authorizer(flights_for_nine_seconds));
     let start = Instant::now();
     let page = app.get("/feed?wait=30&stream=secret").await;
     assert_eq!((page.cursors().len(), start.elapsed().as_secs()), (0, 9));
@@ -298,7 +298,7 @@ async fn every_failure_of_a_store_has_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cursor_ahead_is_decided_against_the_store_and_not_the_tail() {
+async fn cursor_ahead_is_decided_by_the_store_not_by_the_cache() {
     let store = MemoryStore::new();
     let fallback = Duration::from_hours(1);
     let late =

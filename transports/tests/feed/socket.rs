@@ -63,7 +63,7 @@ async fn a_stream_arrives_as_it_happens() {
 }
 
 #[tokio::test]
-async fn heads_and_options_leave_the_connection_in_order() {
+async fn head_and_options_keep_the_connection_usable() {
     let hub = hub().await;
     put(&hub, "flight-1", "FlightDeparted").await;
     let (address, _server) = serve(&hub).await;
@@ -91,7 +91,7 @@ async fn heads_and_options_leave_the_connection_in_order() {
 }
 
 #[tokio::test]
-async fn an_append_that_announces_too_much_is_refused_before_it_is_sent() {
+async fn a_declared_length_over_the_limit_is_refused_before_the_body_is_sent() {
     let hub = hub().await;
     let (address, _server) = serve(&hub).await;
     let request = "POST /api/streams/s HTTP/1.1\n$\nContent-Type: application/json\n\

@@ -64,7 +64,7 @@ async fn the_url_opens_the_first_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_parameters_there_is_no_subscription_yet() {
+async fn a_url_without_parameters_opens_no_subscription() {
     let hub = hub().await;
     put(&hub, "s", "T").await;
     let mut peer = open(&hub, "/feed/ws").await;
@@ -149,7 +149,7 @@ async fn nothing_follows_an_unsubscribe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_in_use_and_the_thirty_third_are_problems() {
+async fn duplicate_labels_and_a_33rd_subscription_are_problems() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
@@ -193,7 +193,7 @@ async fn refused_resumes_are_problems_of_their_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_is_one_message_within_its_bounds() {
+async fn available_events_are_batched_into_messages() {
     let hub = hub().await;
     let small = put_many(&hub, 100).await;
     for bytes in [10_000, 10_000, 40_000, 1_000] {
@@ -217,7 +217,7 @@ async fn a_run_is_one_message_within_its_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn appends_are_answered_as_posts_are() {
+async fn an_append_is_answered_like_a_post() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let id = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11";
@@ -254,7 +254,7 @@ async fn appends_are_answered_as_posts_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn appends_are_off_unless_they_are_turned_on() {
+async fn appends_are_disabled_by_default() {
     let hub = hub().await;
     let mut peer = Peer::open(&Feed::new(&hub).router(), "/feed/ws").await;
     peer.say(&append("a1", "s", &json!("any"), &json!(1))).await;
@@ -297,7 +297,7 @@ impl EventStore for Gated {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_under_way_stops_neither_events_nor_pings() {
+async fn a_pending_append_blocks_neither_events_nor_pings() {
     let (hub, permits) = Gated::hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
@@ -339,7 +339,7 @@ async fn appends_are_stored_in_the_order_in_which_they_were_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn problems_leave_the_socket_open_until_there_are_sixteen_in_a_row() {
+async fn sixteen_bad_messages_in_a_row_close_the_socket() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let bad = [
@@ -365,7 +365,7 @@ async fn problems_leave_the_socket_open_until_there_are_sixteen_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_may_come_in_pieces() {
+async fn messages_may_be_fragmented() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let text = r#"{"frame":"ping","req":"p1"}"#.as_bytes();
@@ -384,7 +384,7 @@ async fn messages_may_come_in_pieces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_text_within_the_limits_is_closed_with_its_code() {
+async fn invalid_messages_close_the_socket_with_their_code() {
     let hub = hub().await;
     let long = vec![b'x'; (256 << 10) + 1];
     let half = vec![b'x'; 200 << 10];
@@ -415,7 +415,7 @@ async fn what_is_no_text_within_the_limits_is_closed_with_its_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_goodbye_is_answered_alike() {
+async fn a_close_frame_is_answered_with_its_code() {
     let hub = hub().await;
     for code in [1000, 1001, 4000] {
         let mut peer = open(&hub, "/feed/ws?after=now").await;
@@ -431,7 +431,7 @@ async fn who_says_goodbye_is_answered_alike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_starves_beside_a_subscription_that_always_has_something() {
+async fn a_busy_subscription_does_not_starve_others() {
     let hub = hub().await;
     put_many(&hub, 5_000).await;
     let mut peer = Peer::open_with(&router(&hub), "/feed/ws?after=start", 1 << 14).await;
@@ -463,7 +463,7 @@ async fn nobody_starves_beside_a_subscription_that_always_has_something() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_history_is_told_once_and_ends_the_subscription() {
+async fn another_history_resets_the_subscription() {
     let store = Failing::default();
     let hub = store.hub().await;
     put_many(&hub, 2).await;
@@ -498,7 +498,7 @@ async fn a_log_that_cannot_be_read_ends_the_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disconnect_frees_everything() {
+async fn a_disconnect_ends_all_subscriptions() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;

@@ -31,7 +31,7 @@ async fn gone(hub: &Hub) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_socket_says_that_it_lives_and_ends_when_nobody_answers() {
+async fn an_idle_socket_sends_heartbeats_and_ends_without_an_answer() {
     let hub = hub().await;
     let cursor = put(&hub, "s", "T").await;
     let mut peer = live(&Feed::new(&hub).router()).await;
@@ -60,7 +60,7 @@ async fn a_silent_socket_says_that_it_lives_and_ends_when_nobody_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_socket_that_has_something_to_say_needs_no_heartbeat() {
+async fn events_postpone_the_heartbeat() {
     let hub = hub().await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     for _ in 0..20 {
@@ -72,7 +72,7 @@ async fn a_socket_that_has_something_to_say_needs_no_heartbeat() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_socket_is_rotated() {
+async fn an_old_socket_ends_with_rotate() {
     let hub = hub().await;
     let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(BEAT);
     let mut peer = live(&feed.router()).await;
@@ -85,7 +85,7 @@ async fn an_old_socket_is_rotated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_every_socket_with_its_own_delay() {
+async fn a_drain_ends_sockets_with_different_delays() {
     let hub = hub().await;
     let shutdown = CancellationToken::new();
     let router = Feed::new(&hub).with_shutdown(shutdown.clone()).router();
@@ -120,7 +120,7 @@ async fn a_hub_that_is_shut_down_ends_every_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_appended_is_answered_before_the_end() {
+async fn pending_appends_are_answered_before_the_close() {
     let (hub, permits) = Gated::hub().await;
     let shutdown = CancellationToken::new();
     let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
@@ -142,7 +142,7 @@ async fn what_was_appended_is_answered_before_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_without_an_answer_does_not_hold_the_end_up() {
+async fn an_unanswered_append_does_not_delay_the_close() {
     let (hub, _permits) = Gated::hub().await;
     let shutdown = CancellationToken::new();
     let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
@@ -160,7 +160,7 @@ async fn an_append_without_an_answer_does_not_hold_the_end_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_agrees_to_the_end_is_dropped() {
+async fn a_client_that_does_not_close_is_dropped() {
     let hub = hub().await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     hub.shutdown().await;
@@ -172,7 +172,7 @@ async fn who_never_agrees_to_the_end_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_reads_is_dropped_without_a_word() {
+async fn a_client_that_never_reads_is_dropped_without_a_close_frame() {
     let hub = hub().await;
     put_many(&hub, 2_000).await;
     let router = Feed::new(&hub).router();
@@ -189,7 +189,7 @@ async fn who_never_reads_is_dropped_without_a_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_reads_slowly_but_steadily_is_served() {
+async fn a_client_that_reads_slowly_but_steadily_is_served() {
     let hub = hub().await;
     let cursors = put_many(&hub, 200).await;
     let mut peer =
@@ -213,11 +213,11 @@ fn authorized(hub: &Hub) -> (Router, Say) {
         let answer = said.lock().unwrap().clone();
         async move { answer }
     };
-    (Feed::new(hub).with_append().authorize(authorize).router(), say)
+    (Feed::new(hub).with_append().with_authorizer(authorize).router(), say)
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_are_found_out_for_every_subscription() {
+async fn rights_are_evaluated_for_every_command() {
     let hub = hub().await;
     put(&hub, "mine", "T").await;
     put(&hub, "theirs", "T").await;
@@ -246,7 +246,7 @@ async fn rights_are_found_out_for_every_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_see_nothing_any_more_is_sent_away() {
+async fn a_client_that_lost_all_rights_is_disconnected() {
     let hub = hub().await;
     let cases = [
         (Refusal::unauthenticated("the session has ended"), "unauthenticated", Some(4401)),
@@ -270,14 +270,14 @@ async fn who_may_see_nothing_any_more_is_sent_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_rights_is_the_end_of_the_socket() {
+async fn a_socket_ends_with_its_rights() {
     let hub = hub().await;
     let (router, say) = authorized(&hub);
-    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(9)));
+    *say.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(9)));
     let mut peer = live(&router).await;
     let began = Instant::now();
     // Those of a later subscription may end earlier.
-    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(5)));
+    *say.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(5)));
     peer.subscribe("s1", "now", json!({})).await;
     peer.expect("ready").await;
     peer.expect("live").await;
