@@ -119,10 +119,8 @@ mod tests {
             Ok::<_, BoxError>(Frame::data(Bytes::from(vec![0; bytes])))
         });
         let mut stalls = 0;
-        let body =
-            StallTimeout::new(StreamBody::new(Box::pin(chunks)), DEFAULT_STALL_TIMEOUT, || {
-                stalls += 1
-            });
+        let body = StreamBody::new(Box::pin(chunks));
+        let body = StallTimeout::new(body, DEFAULT_STALL_TIMEOUT, || stalls += 1);
         let read = body.collect().await.map(|body| body.to_bytes().len());
         assert_eq!(stalls, usize::from(read.is_err()));
         read

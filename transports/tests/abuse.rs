@@ -1,5 +1,5 @@
-//! A server under peers that mean it no good: whoever behaves is served, and
-//! what the others cost is bounded and counted.
+//! A server with misbehaving peers: other clients are served, and the cost of the
+//! misbehaving ones is limited and counted.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -55,7 +55,7 @@ impl Scene {
         self.send(request).await.rest().await
     }
 
-    /// Waits for what has to be counted.
+    /// Waits until the counters are as expected.
     async fn until(&self, what: &str, is_so: impl Fn(ServerStats) -> bool) {
         soon(what, async {
             while !is_so(self.server.stats()) {
@@ -66,24 +66,26 @@ impl Scene {
     }
 }
 
-/// So many followers that never read, beside one that does.
+/// Opens `count` followers that never read, and one that does.
 async fn followers_that_never_read_are_disconnected(count: u64) {
     let scene = Scene::start(|server| server.with_write_stall_timeout(SHORT)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
-    let mut deaf = Vec::new();
+    let mut stalled = Vec::new();
     for _ in 0..count {
-        deaf.push(scene.follow().await);
+        stalled.push(scene.follow().await);
     }
     scene.until("every follower", |stats| stats.open == count + 1).await;
-    // More than the kernel takes for one that does not read.
+    // More than the kernel buffers for a peer that does not read.
     let payload = format!("\"{}\"", "x".repeat(100_000));
     for _ in 0..60 {
         scene.append(&payload).await;
         reader.until("\"tags\":[]}\n\n").await;
     }
     scene
-        .until("the deaf to be cut", |stats| stats.stalled_writes == count && stats.open == 1)
+        .until("the stalled followers to be disconnected", |stats| {
+            stats.stalled_writes == count && stats.open == 1
+        })
         .await;
     soon("their subscriptions to end", async {
         while scene.hub.stats().open_subscriptions > 1 {
@@ -121,7 +123,11 @@ async fn half_sent_heads_are_closed_and_counted() {
     for raw in &mut half {
         raw.rest().await;
     }
-    scene.until("the silent", |stats| stats.header_timeouts == 20 && stats.open == 0).await;
+    scene
+        .until("the half-sent heads to time out", |stats| {
+            stats.header_timeouts == 20 && stats.open == 0
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -161,7 +167,7 @@ async fn connections_beyond_the_limit_are_refused_or_dropped() {
     for _ in 0..300 {
         flood.push(Raw::connect(scene.address).await);
     }
-    scene.until("all of them", |stats| stats.accepted == 301).await;
+    scene.until("all connections", |stats| stats.accepted == 301).await;
     let stats = scene.server.stats();
     assert!(stats.open <= 10 + 64, "{stats:?}");
     assert_eq!(stats.refused + stats.dropped, 300 - 9, "{stats:?}");
@@ -184,14 +190,17 @@ async fn the_limit_per_client_holds() {
     let refused = scene.page().await;
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
     assert!(refused.contains("retry-after:") && refused.contains(r#""code":"limit""#), "{refused}");
-    let told = scene.follow().await.rest().await;
-    assert!(told.starts_with("HTTP/1.1 200") && told.contains(r#""reason":"limit""#), "{told}");
+    let refused = scene.follow().await.rest().await;
+    assert!(
+        refused.starts_with("HTTP/1.1 200") && refused.contains(r#""reason":"limit""#),
+        "{refused}"
+    );
     assert_eq!(scene.server.stats().limited, 2);
     streams.pop();
-    soon("a place", async { while !scene.page().await.starts_with("HTTP/1.1 200") {} }).await;
+    soon("a free place", async { while !scene.page().await.starts_with("HTTP/1.1 200") {} }).await;
 }
 
-/// A connection of a proxy, on which clients ask.
+/// Sends a request with this client header on a connection of a proxy.
 async fn ask(proxy: &mut Raw, client: &str) -> String {
     let request = format!("HEAD /feed HTTP/1.1\r\nHost: localhost\r\n{client}\r\n\r\n");
     proxy.send(&request).await;
@@ -211,7 +220,7 @@ async fn requests_through_a_trusted_proxy_count_by_client() {
         stream.until("event: feed.live\n").await;
         streams.push(stream);
     }
-    // One connection of the proxy for everybody: whoever is refused does not cost it.
+    // All clients share a connection of the proxy, and a refusal does not close it.
     let mut proxy = Raw::connect(scene.address).await;
     let refused = ask(&mut proxy, "X-Forwarded-For: 192.0.2.2, 192.0.2.1").await;
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
@@ -220,7 +229,7 @@ async fn requests_through_a_trusted_proxy_count_by_client() {
         assert!(other.starts_with("HTTP/1.1 200"), "{other}");
     }
     drop(streams.pop());
-    soon("a place", async {
+    soon("a free place", async {
         while !ask(&mut proxy, "X-Forwarded-For: 192.0.2.1").await.starts_with("HTTP/1.1 200") {}
     })
     .await;

@@ -1,4 +1,4 @@
-//! The accept loop, over real sockets and with a router of its own.
+//! The server, over real sockets and with a small router.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -42,7 +42,7 @@ impl Running {
     }
 }
 
-/// Says hello, and then goodbye when the server drains.
+/// Sends `hello`, and `bye` when the server drains.
 async fn stream(Extension(connection): Extension<Connection>) -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     let bye = stream::once(async move {
@@ -56,7 +56,8 @@ async fn state(Extension(connection): Extension<Connection>) -> &'static str {
     if connection.drain.is_cancelled() { "draining" } else { "open" }
 }
 
-async fn deaf() -> Response {
+/// Sends `hello`, and does not end when the server drains.
+async fn endless() -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     Response::new(Body::from_stream(hello.chain(stream::pending())))
 }
@@ -66,7 +67,7 @@ fn router() -> Router {
         .route("/ping", get(async || "pong"))
         .route("/stream", get(stream))
         .route("/state", get(state))
-        .route("/deaf", get(deaf))
+        .route("/endless", get(endless))
 }
 
 async fn open(address: SocketAddr, path: &str) -> Raw {
@@ -149,7 +150,7 @@ async fn connections_beyond_the_limit_are_refused() {
     assert!(answer.contains("event: feed.bye\n"), "{answer}");
 
     drop(first);
-    soon("a place for the next", async {
+    soon("a free place", async {
         while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
     })
     .await;
@@ -180,15 +181,15 @@ async fn idle_connections_do_not_delay_the_drain() {
     let began = Instant::now();
     server.shutdown.cancel();
     server.ended().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "it waited for the deadline");
+    assert!(began.elapsed() < Duration::from_secs(5), "it waited until the deadline");
 }
 
 #[tokio::test]
 async fn streams_that_do_not_end_are_closed_at_the_drain_deadline() {
     let server = Running::start(Server::new(router()).with_drain_deadline(SHORT)).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.shutdown.cancel();
-    deaf.rest().await;
+    endless.rest().await;
     server.ended().await;
 }
 
@@ -198,10 +199,10 @@ async fn force_ends_the_drain() {
     let never = Duration::from_hours(1);
     let server = Server::new(router()).with_drain_deadline(never).with_force(force.clone());
     let server = Running::start(server).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.shutdown.cancel();
     force.cancel();
-    deaf.rest().await;
+    endless.rest().await;
     server.ended().await;
 }
 
@@ -209,7 +210,7 @@ async fn force_ends_the_drain() {
 async fn a_connection_during_the_drain_gets_one_response() {
     let never = Duration::from_hours(1);
     let server = Running::start(Server::new(router()).with_drain_deadline(never)).await;
-    let _deaf = open(server.address, "/deaf").await;
+    let _endless = open(server.address, "/endless").await;
     let mut open = open(server.address, "/stream").await;
     server.shutdown.cancel();
     open.rest().await;
@@ -224,14 +225,14 @@ async fn silent_connections_beyond_the_limit_do_not_block_others() {
     let server = Server::new(router()).with_max_connections(1);
     let server = Running::start(server.with_header_timeout(Duration::from_hours(1))).await;
     let first = open(server.address, "/stream").await;
-    let mut crowd = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..100 {
-        crowd.push(Raw::connect(server.address).await);
+        silent.push(Raw::connect(server.address).await);
     }
-    // Connections are accepted in their order: whoever was turned away came after the crowd.
+    // Connections are accepted in order: once this is refused, the silent ones were accepted.
     ping(server.address).await;
     drop(first);
-    soon("a place for the next", async {
+    soon("a free place", async {
         while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
     })
     .await;
@@ -256,19 +257,19 @@ async fn a_request_that_cannot_be_parsed_gets_a_problem() {
 #[tokio::test]
 async fn dropping_the_server_closes_every_connection() {
     let server = Running::start(Server::new(router())).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.task.abort();
-    deaf.rest().await;
+    endless.rest().await;
 }
 
 #[tokio::test]
 async fn a_listener_that_others_can_reach_needs_an_access() {
     let shutdown = CancellationToken::new();
     shutdown.cancel();
-    let serve = async |exposure, address| {
+    let serve = async |access, address| {
         let listener = TcpListener::bind(address).await.unwrap();
-        let server = Server::new(router()).with_access(exposure);
-        soon("an answer", server.serve(listener, shutdown.clone())).await
+        let server = Server::new(router()).with_access(access);
+        soon("the server", server.serve(listener, shutdown.clone())).await
     };
     let error = serve(Access::LocalOnly, "0.0.0.0:0").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -282,9 +283,9 @@ async fn a_listener_that_others_can_reach_needs_an_access() {
 
 #[tokio::test]
 async fn requests_carry_their_connection() {
-    let who = async |Extension(connection): Extension<Connection>| connection.peer.to_string();
-    let server = Running::start(Server::new(Router::new().route("/who", get(who)))).await;
-    let mut raw = Raw::get(server.address, "/who").await;
+    let peer = async |Extension(connection): Extension<Connection>| connection.peer.to_string();
+    let server = Running::start(Server::new(Router::new().route("/peer", get(peer)))).await;
+    let mut raw = Raw::get(server.address, "/peer").await;
     let me = raw.0.local_addr().unwrap().to_string();
     raw.until(&me).await;
 }

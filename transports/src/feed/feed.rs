@@ -76,8 +76,8 @@ impl Feed {
         }
     }
 
-    /// Accepts appends at `POST /streams/{stream}` and on WebSockets. Off by
-    /// default: an application usually has its own commands and appends itself.
+    /// Accepts appends at `POST /streams/{stream}` and over WebSocket. Off
+    /// by default: an application usually has its own commands and appends itself.
     pub fn with_append(mut self) -> Self {
         self.append = true;
         self

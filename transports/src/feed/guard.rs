@@ -38,8 +38,8 @@ pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
 fn host_not_allowed(what: &str, feed: &Feed) -> Problem {
     let how = match feed.access() {
         Access::LocalOnly => {
-            "only programs on the same machine have access, unless the program that serves this feed calls \
-             Feed::with_authorizer(..) or Feed::with_public_access()"
+            "only programs on the same machine have access, unless the program that serves this \
+             feed calls Feed::with_authorizer(..) or Feed::with_public_access()"
         }
         _ => "the program that serves this feed lists its hosts with Feed::with_hosts(..)",
     };
@@ -75,8 +75,8 @@ fn peer(parts: &Parts) -> Option<SocketAddr> {
     connection.or_else(|| Some(parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0))
 }
 
-/// Refuses requests that a page of another site may have sent, if they are not
-/// safe (appends and WebSockets) or authenticated by a cookie.
+/// Refuses requests of pages of other sites, if they are not safe (an append or a
+/// WebSocket) or may be authenticated by a cookie.
 pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<(), Problem> {
     let by_cookie = feed.authorizer.is_some()
         && parts.headers.contains_key(COOKIE)

@@ -88,8 +88,8 @@ impl Rights {
     pub(super) fn restrict(&self, wanted: Filter) -> Result<Filter, Problem> {
         // A filter from the wire is one query, so it is the rights that are too large.
         wanted.and(&self.filter).map_err(|error| {
-            tracing::error!(%error, "the rights have too many queries to be combined with a client's filter");
-            Problem::new(Code::Internal, "the server cannot determine what you may see: see its log")
+            tracing::error!(%error, "the rights have too many queries for a client's filter");
+            Problem::new(Code::Internal, "the server cannot apply your rights: see its log")
         })
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn accept(
             AcceptError::OneConnection => {}
             AcceptError::Temporary => {
                 count(&counters.failed_accepts);
-                tracing::warn!(%error, ?pause, "cannot accept a connection: is the limit of open files too low?");
+                tracing::warn!(%error, ?pause, "cannot accept: is the limit of open files too low?");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -89,7 +89,7 @@ pub(super) fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Re
 pub(super) fn abort_on_close(stream: &TcpStream, permit: &ConnectionPermit) {
     permit.count_stalled_write();
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-        tracing::debug!(%error, "the kernel keeps the buffer of a stalled socket until its own timeout");
+        tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel's timeout");
     }
 }
 

@@ -159,7 +159,7 @@ impl Connections {
     fn refuse(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, limit: LimitReached) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             count(&self.counters.dropped);
-            tracing::debug!(%peer, "too many connections are being refused: this one is closed without a response");
+            tracing::debug!(%peer, "too many connections: this one is closed without a response");
             return;
         };
         count(match limit {

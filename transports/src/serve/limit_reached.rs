@@ -53,7 +53,7 @@ impl LimitReached {
     fn detail(self) -> &'static str {
         match self {
             Self::Connections => {
-                "the server has reached its limit of connections: retry after the time in Retry-After"
+                "the server has too many connections: retry after the time in Retry-After"
             }
             Self::PerClient => {
                 "your address has too many connections or requests open: close some, or retry after the \

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// use downlink_transports::serve::Server;
 ///
 /// let server = Server::new(axum::Router::new());
-/// let watched = server.clone();
-/// // `server.serve(..)` runs in a task; a program exports as its recorder wants it.
-/// let stats = watched.stats();
+/// let handle = server.clone();
+/// // `server.serve(..)` runs in a task, and the program exports the counters.
+/// let stats = handle.stats();
 /// assert_eq!((stats.open, stats.stalled_writes), (0, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

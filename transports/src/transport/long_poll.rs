@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, TransportKind};
+use crate::feed;
+use crate::serve::serve;
 
 /// Long-polling, which works through every proxy: pages that the [`Client`]
 /// requests one after the other.
@@ -72,7 +74,7 @@ impl Transport for LongPoll {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        super::serve(&hub, listener, shutdown).await
+        serve(listener, feed::router(&hub), shutdown).await
     }
 
     async fn connect(

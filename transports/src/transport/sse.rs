@@ -5,6 +5,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::feed;
+use crate::serve::serve;
 
 /// Server-sent events, which browsers support natively: one streaming request
 /// of the [`Client`] per subscription.
@@ -29,7 +31,7 @@ impl Transport for Sse {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        super::serve(&hub, listener, shutdown).await
+        serve(listener, feed::router(&hub), shutdown).await
     }
 
     async fn connect(

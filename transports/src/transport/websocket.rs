@@ -5,6 +5,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, TransportKind};
+use crate::feed;
+use crate::serve::serve;
 
 /// WebSocket, the bidirectional transport: one socket of the [`Client`] per
 /// subscription.
@@ -35,7 +37,7 @@ impl Transport for WebSocket {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        super::serve(&hub, listener, shutdown).await
+        serve(listener, feed::router(&hub), shutdown).await
     }
 
     async fn connect(

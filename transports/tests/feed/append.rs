@@ -134,7 +134,7 @@ async fn the_limits_of_an_append_hold() {
     assert_eq!(app.post("/streams/u", body(16 << 20)).await.status, 201);
     let problem = app.post("/streams/u", body((16 << 20) + 1)).await.problem(413, "too-large");
     assert_eq!(problem["limit"], 16 << 20);
-    // Of unknown length, so that the limit is met while reading.
+    // The length is unknown, so the limit is reached while reading.
     let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
     let endless = Body::from_stream(futures::stream::iter(chunks));
     app.post("/streams/u", endless).await.problem(413, "too-large");
@@ -147,16 +147,16 @@ async fn the_limits_of_an_append_hold() {
 async fn a_slow_body_is_read_and_a_stalled_one_is_refused() {
     let hub = hub().await;
     let app = App::new(&hub);
-    let pieces = [r#"{"type":"T","#, r#""data""#, ":1}"];
-    let slow = futures::stream::iter(pieces).then(async |piece| {
+    let chunks = [r#"{"type":"T","#, r#""data""#, ":1}"];
+    let slow = futures::stream::iter(chunks).then(async |chunk| {
         tokio::time::sleep(Duration::from_secs(19)).await;
-        Ok::<_, std::io::Error>(piece)
+        Ok::<_, std::io::Error>(chunk)
     });
     assert_eq!(app.post("/streams/s", Body::from_stream(slow)).await.status, 201);
     let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
-    let halted = begun.chain(futures::stream::pending());
+    let stalled = begun.chain(futures::stream::pending());
     let start = Instant::now();
-    let answer = app.post("/streams/s", Body::from_stream(halted)).await;
+    let answer = app.post("/streams/s", Body::from_stream(stalled)).await;
     assert_eq!(start.elapsed().as_secs(), 20);
     answer.problem(408, "request-timeout");
     assert_eq!(answer.header("connection"), "close");

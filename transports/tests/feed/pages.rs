@@ -1,4 +1,4 @@
-//! `GET /feed` of whoever does not want a stream.
+//! `GET /feed` without a stream: pages and long-polls.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn a_page_begins_after_the_requested_place() {
     }
     let header = empty(get("/feed?after=start").header("last-event-id", cursors[3].to_string()));
     assert_eq!(app.ask(header).await.cursors(), texts(&cursors[4..]));
-    // The header decides, and what stands in the URL is not even read.
+    // The header takes precedence, and the URL's parameter is not even parsed.
     for ignored in ["after=%ff", "after=garbage", "lastEventId=%ff"] {
         let header =
             get(&format!("/feed?{ignored}")).header("last-event-id", cursors[3].to_string());
@@ -160,7 +160,7 @@ async fn a_poll_ends_without_events_after_its_time() {
     let (answer, hidden) =
         tokio::join!(app.get("/feed?wait=20&type=None&after=now"), put(&hub, "s", "T"));
     assert_eq!((start.elapsed().as_secs(), answer.cursors().len()), (20, 0));
-    // Nothing matched, and yet the next poll need not look at it again.
+    // Nothing matched, but the next poll does not have to read it again.
     assert_eq!(answer.header("feed-cursor"), hidden.to_string());
     assert_eq!(answer.json()["more"], false);
     let start = Instant::now();
@@ -227,7 +227,7 @@ async fn polls_that_wait_at_the_end_of_the_log_do_not_read_the_store() {
     let uri = format!("/feed?wait=50&after={first}");
     let polls = futures::future::join_all((0..POLLS).map(|_| app.get(&uri)));
     let appended = async {
-        // Each poll has been polled once by now, in the order of the tasks.
+        // Each poll future has been polled at least once by now.
         while hub.stats().open_subscriptions < u64::try_from(POLLS).unwrap() {
             tokio::task::yield_now().await;
         }
@@ -235,9 +235,9 @@ async fn polls_that_wait_at_the_end_of_the_log_do_not_read_the_store() {
         (waiting, put(&hub, "s", "T").await)
     };
     let (answers, (waiting, second)) = tokio::join!(polls, appended);
-    assert_eq!(waiting, 0, "calls of the store by {POLLS} polls");
+    assert_eq!(waiting, 0, "{POLLS} waiting polls called the store");
     assert!(answers.iter().all(|answer| answer.cursors() == texts(&[second])));
-    // The append, and the tail, which may be woken by the append and by the bus.
+    // The append, and the hub's reads, which the append and the bus may both wake.
     let all = store.calls() - before;
     assert!(all <= 6, "{all} calls of the store for {POLLS} polls and an append");
 }

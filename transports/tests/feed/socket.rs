@@ -1,5 +1,4 @@
-//! The same over a real socket, under a plain `axum::serve`: what a server
-//! makes of the router's answers.
+//! The router's responses over a real connection, under a plain `axum::serve`.
 
 use std::net::SocketAddr;
 
@@ -55,7 +54,7 @@ async fn a_stream_arrives_as_it_happens() {
         socket.read_line(&mut seen).await.unwrap();
     }
     hub.shutdown().await;
-    // The last chunk: the body ends, and the connection is good for the next request.
+    // After the last chunk the body has ended and the connection can be reused.
     while !seen.ends_with("\n0\r\n\r\n") {
         assert_ne!(socket.read_line(&mut seen).await.unwrap(), 0, "{seen}");
     }

@@ -1,5 +1,5 @@
-//! `GET /feed/ws`: who gets a socket, over HTTP within the process and over
-//! real connections under both servers.
+//! `GET /feed/ws`: the upgrade, within the process and over real connections under
+//! both servers.
 
 use std::net::SocketAddr;
 
@@ -12,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::peer::{Heard, Peer, WANTED, refused};
+use crate::peer::{Peer, Received, UPGRADE_HEADERS, refused};
 use crate::support::{hub, put, put_many};
 
-/// The headers of a browser, some of them replaced, and left out where empty.
+/// The headers of a browser, with some replaced, or removed if the value is empty.
 fn with<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let is_changed = |name: &str| changed.iter().any(|(changed, _)| *changed == name);
-    let kept = WANTED.into_iter().filter(|(name, _)| !is_changed(name));
+    let kept = UPGRADE_HEADERS.into_iter().filter(|(name, _)| !is_changed(name));
     kept.chain(changed.iter().copied()).filter(|(_, value)| !value.is_empty()).collect()
 }
 
@@ -157,7 +157,7 @@ async fn a_bad_url_is_refused_before_the_upgrade() {
     let header = [("Last-Event-ID", "garbage")];
     problem(&router, "/feed/ws?after=start", &header, 400, "bad-cursor").await;
     let mut peer = Peer::open(&router, "/feed/ws?tenant=7").await;
-    peer.say(r#"{"frame":"ping","req":"no-subscription"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"no-subscription"}"#).await;
     peer.expect("pong").await;
     let mut peer = Peer::open(&router, "/feed/ws?tenant=7&after=1&stream=flight-1").await;
     peer.expect("ready").await;
@@ -177,7 +177,7 @@ async fn an_unauthorized_upgrade_gets_an_error_status() {
     assert!(head.contains("www-authenticate: bearer"), "{head}");
     problem(&router, "/feed/ws", &[("Authorization", "Bearer bad")], 403, "forbidden").await;
     accepted(&router, &[("Authorization", "Bearer good")]).await;
-    // A browser sends a cookie by itself, so what asks has to be known.
+    // A browser adds cookies on its own, so the origin must be known.
     problem(&router, "/feed/ws", &[("Cookie", "s=1")], 403, "origin-not-allowed").await;
 }
 
@@ -230,10 +230,10 @@ async fn serve_drains_sockets() {
     assert_eq!(peer.cursors("0", 1).await, [cursor.to_string()]);
     shutdown.cancel();
     assert_eq!(peer.expect("bye").await["reason"], "draining");
-    assert_eq!(peer.heard().await, Heard::Close(4503));
-    assert!(!server.is_finished(), "a server ends when its sockets have");
+    assert_eq!(peer.receive().await, Received::Close(4503));
+    assert!(!server.is_finished(), "the server ends after its sockets");
     peer.close(4503).await;
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     drop(peer);
     server.await.unwrap().unwrap();
 }

@@ -1,4 +1,4 @@
-//! `GET /feed/ws`: what ends a socket by itself, and when.
+//! `GET /feed/ws`: how and when the server ends a socket.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::{Heard, Peer};
+use crate::peer::{Peer, Received};
 use crate::support::{Failing, hub, put, put_many};
 use crate::websocket::Gated;
 
-const BEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 async fn live(router: &Router) -> Peer {
     let mut peer = Peer::open(router, "/feed/ws?after=now").await;
@@ -24,7 +24,7 @@ async fn live(router: &Router) -> Peer {
     peer
 }
 
-async fn gone(hub: &Hub) {
+async fn all_closed(hub: &Hub) {
     while hub.stats().open_subscriptions > 0 {
         tokio::task::yield_now().await;
     }
@@ -36,27 +36,27 @@ async fn an_idle_socket_sends_heartbeats_and_ends_without_an_answer() {
     let cursor = put(&hub, "s", "T").await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     let began = Instant::now();
-    // Answered, twice: by a pong, and by any other sign of life.
+    // Answered twice: with a pong, and with another message.
     for beat in 1..=2 {
         let heartbeat = peer.text().await;
         assert_eq!(heartbeat, format!(r#"{{"frame":"heartbeat","head":"{cursor}"}}"#));
-        assert_eq!(peer.heard().await, Heard::Ping);
+        assert_eq!(peer.receive().await, Received::Ping);
         assert_eq!(began.elapsed().as_secs(), 15 * beat);
         if beat == 1 {
             peer.pong().await;
         } else {
-            peer.say(r#"{"frame":"unsubscribe","sub":"9"}"#).await;
+            peer.send(r#"{"frame":"unsubscribe","sub":"9"}"#).await;
             peer.problem("bad-parameter").await;
         }
     }
     let answered = Instant::now();
     for _ in 0..2 {
         peer.expect("heartbeat").await;
-        assert_eq!(peer.heard().await, Heard::Ping);
+        assert_eq!(peer.receive().await, Received::Ping);
     }
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     assert_eq!(answered.elapsed().as_secs(), 45);
-    gone(&hub).await;
+    all_closed(&hub).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,7 +64,7 @@ async fn events_postpone_the_heartbeat() {
     let hub = hub().await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     for _ in 0..20 {
-        advance(BEAT * 9 / 10).await;
+        advance(HEARTBEAT * 9 / 10).await;
         put(&hub, "s", "T").await;
         peer.expect("events").await;
     }
@@ -74,7 +74,7 @@ async fn events_postpone_the_heartbeat() {
 #[tokio::test(start_paused = true)]
 async fn an_old_socket_ends_with_rotate() {
     let hub = hub().await;
-    let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(BEAT);
+    let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(HEARTBEAT);
     let mut peer = live(&feed.router()).await;
     let began = Instant::now();
     let bye = peer.expect("bye").await;
@@ -104,7 +104,7 @@ async fn a_drain_ends_sockets_with_different_delays() {
     }
     assert!(delays.iter().all(|delay| (250..=5_000).contains(delay)), "{delays:?}");
     delays.dedup();
-    assert!(delays.len() > 1, "everybody comes back at once");
+    assert!(delays.len() > 1, "all clients reconnect at the same time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,9 +128,9 @@ async fn pending_appends_are_answered_before_the_close() {
     let events = json!([{"type": "T", "data": 1}]);
     for req in ["a1", "a2"] {
         let append = json!({"frame": "append", "req": req, "stream": "s", "events": events});
-        peer.say(&append.to_string()).await;
+        peer.send(&append.to_string()).await;
     }
-    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"last"}"#).await;
     peer.expect("pong").await;
     shutdown.cancel();
     tokio::task::yield_now().await;
@@ -149,8 +149,8 @@ async fn an_unanswered_append_does_not_delay_the_close() {
     let mut peer = live(&feed.router()).await;
     let events = json!([{"type": "T", "data": 1}]);
     let append = json!({"frame": "append", "req": "a1", "stream": "s", "events": events});
-    peer.say(&append.to_string()).await;
-    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.send(&append.to_string()).await;
+    peer.send(r#"{"frame":"ping","req":"last"}"#).await;
     peer.expect("pong").await;
     shutdown.cancel();
     let began = Instant::now();
@@ -165,9 +165,9 @@ async fn a_client_that_does_not_close_is_dropped() {
     let mut peer = live(&Feed::new(&hub).router()).await;
     hub.shutdown().await;
     peer.expect("bye").await;
-    assert_eq!(peer.heard().await, Heard::Close(4503));
+    assert_eq!(peer.receive().await, Received::Close(4503));
     let began = Instant::now();
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
@@ -184,7 +184,9 @@ async fn a_client_that_never_reads_is_dropped_without_a_close_frame() {
     }
     assert!((20..=22).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     put(&hub, "s", "T").await;
-    while !matches!(other.heard().await, Heard::Text(text) if text.contains(r#""stream":"s""#)) {}
+    while !matches!(other.receive().await, Received::Text(text) if text.contains(r#""stream":"s""#))
+    {
+    }
     drop(peer);
 }
 
@@ -202,18 +204,18 @@ async fn a_client_that_reads_slowly_but_steadily_is_served() {
     }
 }
 
-/// What an application says of everybody at the moment.
-type Say = Arc<Mutex<Result<Rights, Refusal>>>;
+/// What the application's authorizer currently returns for every request.
+type Decision = Arc<Mutex<Result<Rights, Refusal>>>;
 
-fn authorized(hub: &Hub) -> (Router, Say) {
-    let say: Say = Arc::new(Mutex::new(Ok(Rights::everything())));
-    let said = Arc::clone(&say);
-    let authorize = move |parts: &Parts| {
+fn authorized(hub: &Hub) -> (Router, Decision) {
+    let decision: Decision = Arc::new(Mutex::new(Ok(Rights::everything())));
+    let current = Arc::clone(&decision);
+    let authorizer = move |parts: &Parts| {
         assert_eq!(parts.headers["host"], "localhost");
-        let answer = said.lock().unwrap().clone();
+        let answer = current.lock().unwrap().clone();
         async move { answer }
     };
-    (Feed::new(hub).with_append().with_authorizer(authorize).router(), say)
+    (Feed::new(hub).with_append().with_authorizer(authorizer).router(), decision)
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,14 +223,14 @@ async fn rights_are_evaluated_for_every_command() {
     let hub = hub().await;
     put(&hub, "mine", "T").await;
     put(&hub, "theirs", "T").await;
-    let (router, say) = authorized(&hub);
+    let (router, decision) = authorized(&hub);
     let mut peer = Peer::open(&router, "/feed/ws").await;
     peer.subscribe("a", "start", json!({})).await;
     peer.expect("ready").await;
     assert_eq!(peer.expect("events").await["events"].as_array().unwrap().len(), 2);
     peer.expect("live").await;
     let mine = downlink::FilterItem::new().with_stream("mine").unwrap();
-    *say.lock().unwrap() = Ok(Rights::to(mine.into()));
+    *decision.lock().unwrap() = Ok(Rights::to(mine.into()));
     peer.subscribe("b", "start", json!({})).await;
     peer.expect("ready").await;
     let events = peer.expect("events").await;
@@ -239,9 +241,9 @@ async fn rights_are_evaluated_for_every_command() {
         json!({"frame": "append", "req": "a1", "stream": stream, "events": [{"type": "T", "data": 1}]})
             .to_string()
     };
-    peer.say(&append("theirs")).await;
+    peer.send(&append("theirs")).await;
     assert_eq!(peer.problem("forbidden").await["req"], "a1");
-    peer.say(&append("mine")).await;
+    peer.send(&append("mine")).await;
     while peer.text().await.contains(r#""frame":"events""#) {}
 }
 
@@ -251,19 +253,19 @@ async fn a_client_that_lost_all_rights_is_disconnected() {
     let cases = [
         (Refusal::unauthenticated("the session has ended"), "unauthenticated", Some(4401)),
         (Refusal::forbidden("you have been banned"), "forbidden", Some(4403)),
-        (Refusal::limited("not so often", BEAT), "limit", None),
+        (Refusal::limited("not so often", HEARTBEAT), "limit", None),
         (Refusal::unavailable("the directory is down"), "unavailable", None),
     ];
     for (refusal, code, close) in cases {
-        let (router, say) = authorized(&hub);
+        let (router, decision) = authorized(&hub);
         let mut peer = live(&router).await;
-        *say.lock().unwrap() = Err(refusal);
+        *decision.lock().unwrap() = Err(refusal);
         peer.subscribe("s1", "now", json!({})).await;
         assert_eq!(peer.problem(code).await["sub"], "s1");
         if let Some(close) = close {
             peer.expect_close(close).await;
         } else {
-            peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+            peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
             peer.expect("pong").await;
         }
     }
@@ -272,12 +274,12 @@ async fn a_client_that_lost_all_rights_is_disconnected() {
 #[tokio::test(start_paused = true)]
 async fn a_socket_ends_with_its_rights() {
     let hub = hub().await;
-    let (router, say) = authorized(&hub);
-    *say.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(9)));
+    let (router, decision) = authorized(&hub);
+    *decision.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(9)));
     let mut peer = live(&router).await;
     let began = Instant::now();
-    // Those of a later subscription may end earlier.
-    *say.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(5)));
+    // The rights of a later subscription may end earlier.
+    *decision.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(5)));
     peer.subscribe("s1", "now", json!({})).await;
     peer.expect("ready").await;
     peer.expect("live").await;

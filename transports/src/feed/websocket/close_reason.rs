@@ -9,7 +9,7 @@ use crate::wire::Code;
 
 /// Why, and so how, a socket is closed.
 pub(super) enum CloseReason {
-    /// The client is gone: no close frame is sent.
+    /// The client is gone or does not respond: no close frame is sent.
     ConnectionLost,
     /// The client has sent a close frame.
     ByClient,
