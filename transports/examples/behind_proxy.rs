@@ -1,5 +1,4 @@
-//! A feed behind a proxy: under which name it answers, whom it believes, and
-//! how much one client may have open.
+//! A feed behind a proxy: its host, its trusted proxy, and a limit per client.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example behind_proxy
@@ -17,7 +16,7 @@ use tokio::net::TcpListener;
 async fn main() -> downlink::Result<()> {
     let hub = downlink::memory::hub().await?;
     // ANCHOR: serve
-    // An application that has users calls `with_authorizer` instead.
+    // An application with users calls `with_authorizer` instead.
     let feed = Feed::new(&hub).with_public_access().with_hosts(["flights.example"]);
     let access = feed.access();
     let app = Router::new().nest("/api", feed.router());

@@ -12,7 +12,7 @@ use super::feed_cursor::FeedCursor;
 use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
-use crate::stall_timeout::{DEFAULT_STALL_TIMEOUT, StallTimeout, Stalled};
+use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
 use crate::wire::{self, Code, Problem, Query};
 
 /// The limit of one append applies to its body.
@@ -84,8 +84,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     if declared > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    let mut body =
-        Limited::new(StallTimeout::new(body, DEFAULT_STALL_TIMEOUT, || ()), MAX_BODY_BYTES);
+    let mut body = Limited::new(StallTimeout::new(body, STALL_DEADLINE, || ()), MAX_BODY_BYTES);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         match frame {
@@ -98,7 +97,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 fn read_failed(error: &(dyn std::error::Error + 'static)) -> Problem {
-    match Stalled::find_in(error) {
+    match Stalled::find(error) {
         Some(stalled) => Problem::new(Code::RequestTimeout, stalled.to_string()),
         None => Problem::new(Code::Invalid, "the body ended early: send all of it"),
     }

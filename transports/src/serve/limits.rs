@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::discard::DiscardLimits;
 use super::proxies::TrustedProxies;
-use crate::stall_timeout::DEFAULT_STALL_TIMEOUT;
+use crate::stall_timeout::STALL_DEADLINE;
 
 /// The limits of a [`Server`](super::server::Server).
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Default for Limits {
             max_per_client: None,
             trusted_proxies: None,
             header_timeout: Duration::from_secs(10),
-            read_stall_timeout: DEFAULT_STALL_TIMEOUT,
+            read_stall_timeout: STALL_DEADLINE,
             write_stall_timeout: Duration::from_secs(20),
             linger: DiscardLimits { bytes: 64 << 20, timeout: Duration::from_secs(5) },
             drain_deadline: Duration::from_secs(10),
