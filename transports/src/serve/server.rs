@@ -33,11 +33,11 @@ use crate::access::Access;
 /// is not valid HTTP. The server then closes its half, and continues to read until
 /// the client has closed the other.
 ///
-/// Both have limits, [`with_linger_bytes`](Self::with_linger_bytes) and
+/// In both cases discarding has limits,
+/// [`with_linger_bytes`](Self::with_linger_bytes) and
 /// [`with_linger_timeout`](Self::with_linger_timeout), beyond which the connection
-/// is closed; it counts as open until then. While the server drains, it waits for
-/// the next byte for one second instead of five, and never beyond the deadline of
-/// the drain.
+/// is closed; it counts as open until then. While the server drains, it waits at
+/// most a second for the next byte, and never beyond the deadline of the drain.
 ///
 /// # Drain
 ///
