@@ -4,7 +4,7 @@
 use axum::Router;
 use downlink_conformance_tests::black_box::{self, Report};
 use downlink_transports::feed::Feed;
-use downlink_transports::ops;
+use downlink_transports::health;
 use downlink_transports::serve::Server;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ fn wrong(report: &Report) -> Vec<String> {
 #[tokio::test]
 async fn the_feed_is_as_the_contract_says() {
     let hub = downlink::memory::hub().await.unwrap();
-    let router = Feed::new(&hub).with_append().router().merge(ops::router(&hub));
+    let router = Feed::new(&hub).with_append().router().merge(health::router(&hub));
     let report = check(router, "").await.unwrap();
     assert_eq!(wrong(&report), [""; 0]);
     assert!(report.is_good());

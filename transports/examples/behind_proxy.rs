@@ -1,5 +1,4 @@
-//! A feed behind a proxy: under which name it answers, whom it believes, and
-//! how much one client may have open.
+//! A feed behind a proxy: its host, its trusted proxy, and a limit per client.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example behind_proxy
@@ -17,14 +16,14 @@ use tokio::net::TcpListener;
 async fn main() -> downlink::Result<()> {
     let hub = downlink::memory::hub().await?;
     // ANCHOR: serve
-    // An application that has users calls `authorize` instead.
-    let feed = Feed::new(&hub).open_to_everyone().with_hosts(["flights.example"]);
-    let exposure = feed.exposure();
+    // An application with users calls `with_authorizer` instead.
+    let feed = Feed::new(&hub).with_public_access().with_hosts(["flights.example"]);
+    let access = feed.access();
     let app = Router::new().nest("/api", feed.router());
 
     let listener = TcpListener::bind("127.0.0.1:3000").await.expect("the port is free");
     Server::new(app)
-        .with_exposure(exposure)
+        .with_access(access)
         .with_trusted_proxies(TrustedProxies::by_x_forwarded_for(["127.0.0.1"]))
         .with_max_per_client(100)
         .serve(listener, shutdown_signal()?)

@@ -1,5 +1,5 @@
-//! Measures how soon a server ends with many clients of all transports open, and
-//! proves that each of them goes on in the next process without a gap.
+//! Measures how long a server takes to end with many clients of all transports, and
+//! verifies that each of them continues with the next process without a gap.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -21,8 +21,7 @@ use tokio::task::JoinSet;
 const TRANSPORTS: [TransportKind; 3] =
     [TransportKind::Sse, TransportKind::WebSocket, TransportKind::LongPoll];
 
-/// Events that are appended by each of two processes, before and during the
-/// drain of the first.
+/// How many events are appended to each of the two processes.
 const EVENTS: usize = 200;
 
 fn main() -> Result<()> {
@@ -57,8 +56,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         server.append(&leg.to_string())?;
     }
     let (time, status) = server.interrupt()?;
-    println!("{count} clients of three transports: from SIGINT to the end {time:.2?} ({status})");
-    println!("  events that they had by then: {}", seen.load(Ordering::Relaxed));
+    println!("{count} clients of three transports: from SIGINT to the end: {time:.2?} ({status})");
+    println!("  events received by then: {}", seen.load(Ordering::Relaxed));
 
     let began = Instant::now();
     let next = start(&authority)?;
@@ -68,13 +67,16 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     while let Some(client) = clients.join_next().await {
         client??;
     }
-    println!("  all of them had everything, in order and once, after {:.2?}", began.elapsed());
+    println!(
+        "  all of them received every event, once and in order, after {:.2?}",
+        began.elapsed()
+    );
     drop(next);
     Ok(std::fs::remove_dir_all(folder)?)
 }
 
-/// Follows through the end of one server and the start of the next, and fails
-/// if anything is missing, comes twice or in another order.
+/// Follows through the end of one server and the start of the next. Fails if an
+/// event is missing, repeated or out of order.
 async fn follow(client: Client, ready: Arc<AtomicUsize>, seen: Arc<AtomicUsize>) -> Result<()> {
     let mut frames = client.follow(Subscribe::new().after(After::Start))?;
     let mut next = 0;
@@ -85,7 +87,7 @@ async fn follow(client: Client, ready: Arc<AtomicUsize>, seen: Arc<AtomicUsize>)
             Frame::Event { event, .. } => {
                 let leg: usize = std::str::from_utf8(event.payload())?.parse()?;
                 if leg != next {
-                    return Err(format!("event {leg} came where {next} was expected").into());
+                    return Err(format!("received event {leg} instead of {next}").into());
                 }
                 next += 1;
                 seen.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +106,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !is_so() {
         if Instant::now() > deadline {
-            return Err(format!("waited in vain for {what}").into());
+            return Err(format!("timed out waiting for {what}").into());
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

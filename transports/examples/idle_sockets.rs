@@ -1,5 +1,5 @@
-//! Measures, from another process, what sockets cost a server that have nothing
-//! to say, and how soon it ends with all of them open.
+//! Measures, from another process, the cost of idle sockets, and how long the server
+//! takes to end with all of them open.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -28,18 +28,18 @@ fn main() -> Result<()> {
     let began = Instant::now();
     let sockets = (0..count).map(|_| open(&server)).collect::<Result<Vec<_>>>()?;
     println!("{count} sockets opened one after another in {:.2?}", began.elapsed());
-    println!("resident before: {} KiB", before >> 10);
-    println!("resident with all of them: {}", server.growth(before, count)?);
+    println!("resident memory before: {} KiB", before >> 10);
+    println!("resident memory with all of them: {}", server.growth(before, count)?);
     std::thread::sleep(Duration::from_secs(16));
-    println!("resident after a heartbeat: {}", server.growth(before, count)?);
+    println!("resident memory after a heartbeat: {}", server.growth(before, count)?);
 
-    let told = std::thread::spawn(move || {
-        sockets.into_iter().chain([first]).filter_map(|socket| agrees(socket).ok()).count()
+    let closing = std::thread::spawn(move || {
+        sockets.into_iter().chain([first]).filter_map(|socket| close(socket).ok()).count()
     });
     let (time, status) = server.interrupt()?;
     println!("from SIGINT to the end of the process: {time:.2?} ({status})");
-    let told = told.join().map_err(|_| "the reader failed")?;
-    println!("sockets that were told: {told} of {}", count + 1);
+    let closed = closing.join().map_err(|_| "the reader failed")?;
+    println!("sockets that received bye: {closed} of {}", count + 1);
     Ok(())
 }
 
@@ -59,8 +59,8 @@ fn open(server: &Server) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for the goodbye, agrees to it, and waits for the end.
-fn agrees(mut stream: TcpStream) -> Result<()> {
+/// Waits for `bye`, answers the close, and waits for the end.
+fn close(mut stream: TcpStream) -> Result<()> {
     read_until(&mut stream, b"{\"frame\":\"bye\",\"reason\":\"draining\"")?;
     stream.write_all(&CLOSE)?;
     stream.read_to_end(&mut Vec::new())?;

@@ -1,5 +1,5 @@
-//! Measures, from another process, what streams cost a server that have nothing
-//! to say, and how soon it ends with all of them open.
+//! Measures, from another process, the cost of idle streams, and how long the server
+//! takes to end with all of them open.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -25,19 +25,19 @@ fn main() -> Result<()> {
     let began = Instant::now();
     let streams = (0..count).map(|_| server.open()).collect::<Result<Vec<_>>>()?;
     println!("{count} streams opened one after another in {:.2?}", began.elapsed());
-    println!("resident before: {} KiB", before >> 10);
-    println!("resident with all of them: {}", server.growth(before, count)?);
+    println!("resident memory before: {} KiB", before >> 10);
+    println!("resident memory with all of them: {}", server.growth(before, count)?);
     std::thread::sleep(Duration::from_secs(16));
-    println!("resident after a heartbeat: {}", server.growth(before, count)?);
+    println!("resident memory after a heartbeat: {}", server.growth(before, count)?);
 
     let (time, status) = server.interrupt()?;
     println!("from SIGINT to the end of the process: {time:.2?} ({status})");
-    let told = streams.into_iter().chain([first]).filter_map(|stream| said_goodbye(stream).ok());
-    println!("streams that were told: {} of {}", told.filter(|told| *told).count(), count + 1);
+    let ended = streams.into_iter().chain([first]).filter_map(|stream| ends_with_bye(stream).ok());
+    println!("streams that received bye: {} of {}", ended.filter(|bye| *bye).count(), count + 1);
     Ok(())
 }
 
-fn said_goodbye(mut stream: TcpStream) -> Result<bool> {
+fn ends_with_bye(mut stream: TcpStream) -> Result<bool> {
     let mut rest = String::new();
     stream.read_to_string(&mut rest)?;
     Ok(rest.contains("event: feed.bye\n") && rest.ends_with("0\r\n\r\n"))

@@ -2,20 +2,20 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio_util::sync::CancellationToken;
 
-/// What [`serve`](crate::serve) knows of a request's connection, among the
-/// request's extensions.
+/// A request extension that describes the connection the request came on.
 ///
-/// The feed reads it: while it is open to this machine only, the peer has to be
-/// on this machine, and open streams end in good order once `drain` is
-/// cancelled. Under another server the feed does without; see
+/// [`serve`](crate::serve) adds it to every request, and the feed reads it: a
+/// feed with [`LocalOnly`](crate::Access::LocalOnly) access requires a peer on
+/// this machine, and open streams end with `bye` once `drain` is cancelled.
+/// Other servers do not add it; see
 /// [`Feed::with_shutdown`](crate::feed::Feed::with_shutdown).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The other end.
+    /// The address of the other end of the connection.
     pub peer: SocketAddr,
-    /// Who asks: the peer, or whom a
-    /// [trusted proxy](crate::serve::TrustedProxies) names.
+    /// The client's address: the peer's, or the one that a
+    /// [trusted proxy](crate::serve::TrustedProxies) reports.
     pub client: IpAddr,
     /// Cancelled when the server begins to drain: finish what is open, begin
     /// nothing new.
@@ -23,7 +23,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection without a proxy.
+    /// A direct connection, without a proxy.
     #[must_use]
     pub fn new(peer: SocketAddr, drain: CancellationToken) -> Self {
         Self { peer, client: peer.ip().to_canonical(), drain }

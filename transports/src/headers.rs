@@ -1,7 +1,9 @@
-//! The headers that every answer has, whoever gives it.
+//! The response headers that every route sets, and what `Accept` asks for.
 
+use http::Method;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
@@ -9,8 +11,12 @@ pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Sets what every answer has; a stricter `Cache-Control` stays.
-pub(crate) fn fix(headers: &mut HeaderMap) {
+/// Sent by clients that can read the status of a response. A browser's
+/// `EventSource` gives up for good on any status but 200.
+const FEED_CLIENT: HeaderName = HeaderName::from_static("feed-client");
+
+/// Sets the headers that every response has; a stricter `Cache-Control` stays.
+pub(crate) fn set_common(headers: &mut HeaderMap) {
     let fixed = HeaderValue::from_static;
     headers.entry(CACHE_CONTROL).or_insert(fixed("no-store"));
     headers.insert(VARY, fixed("Accept, Origin, Authorization, Cookie"));
@@ -18,10 +24,56 @@ pub(crate) fn fix(headers: &mut HeaderMap) {
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed("same-origin"));
 }
 
-/// Sets what an SSE stream has besides, so that nothing on its way holds it back.
-pub(crate) fn event_stream(headers: &mut HeaderMap) {
+/// Sets the headers of an SSE stream, which also keep proxies from buffering it.
+pub(crate) fn set_event_stream(headers: &mut HeaderMap) {
     let fixed = HeaderValue::from_static;
     headers.insert(CONTENT_TYPE, fixed("text/event-stream"));
     headers.insert(CACHE_CONTROL, fixed("no-store, no-transform"));
     headers.insert(X_ACCEL_BUFFERING, fixed("no"));
+}
+
+/// Whether the request is that of an `EventSource`, which does not survive an
+/// error status.
+pub(crate) fn is_event_source(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET && accepts_event_stream(headers) && !headers.contains_key(FEED_CLIENT)
+}
+
+/// Whether `Accept` names `text/event-stream`.
+pub(crate) fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named =
+            parts.next().is_some_and(|name| name.eq_ignore_ascii_case("text/event-stream"));
+        is_named && !parts.any(is_zero_weight)
+    })
+}
+
+/// Whether this parameter of a media range is a weight of zero.
+fn is_zero_weight(parameter: &str) -> bool {
+    let Some((name, weight)) = parameter.split_once('=') else { return false };
+    let is_zero = weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0);
+    name.trim().eq_ignore_ascii_case("q") && is_zero
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_named_event_stream_is_accepted() {
+        let accepts = |accept: &'static str| {
+            let headers = [(ACCEPT, HeaderValue::from_static(accept))];
+            accepts_event_stream(&headers.into_iter().collect())
+        };
+        assert!(accepts("text/event-stream"));
+        assert!(accepts("application/json, Text/Event-Stream;q=0.5"));
+        assert!(accepts("text/event-stream; charset=utf-8"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("text/*"));
+        assert!(!accepts("text/event-stream;q=0"));
+        assert!(!accepts("text/event-stream; q=0.000, text/html"));
+        assert!(!accepts("text/event-streams"));
+        assert!(!accepts_event_stream(&HeaderMap::new()));
+    }
 }

@@ -1,27 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 #[cfg(feature = "client")]
 pub mod client;
 mod connection;
-mod exposure;
 pub mod feed;
 mod headers;
-#[cfg(all(feature = "client", feature = "long-poll"))]
-mod long_poll;
-pub mod ops;
+pub mod health;
 pub mod serve;
+mod stall_timeout;
 #[cfg(feature = "client")]
-mod sse;
-mod steady;
-#[cfg(all(feature = "client", feature = "websocket"))]
-mod websocket;
+mod transport;
 pub mod wire;
 
+pub use access::Access;
 pub use connection::Connection;
-pub use exposure::Exposure;
 #[cfg(all(feature = "client", feature = "long-poll"))]
-pub use long_poll::LongPoll;
+pub use transport::LongPoll;
 #[cfg(feature = "client")]
-pub use sse::Sse;
+pub use transport::Sse;
 #[cfg(all(feature = "client", feature = "websocket"))]
-pub use websocket::WebSocket;
+pub use transport::WebSocket;

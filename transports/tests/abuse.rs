@@ -1,5 +1,5 @@
-//! A server under peers that mean it no good: whoever behaves is served, and
-//! what the others cost is bounded and counted.
+//! A server with misbehaving peers: other clients are served, and the cost of the
+//! misbehaving ones is limited and counted.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -27,7 +27,7 @@ struct Scene {
 impl Scene {
     async fn start(set_up: impl FnOnce(Server) -> Server) -> Self {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
-        let feed = Feed::new(&hub).open_to_everyone().with_append();
+        let feed = Feed::new(&hub).with_public_access().with_append();
         let server = set_up(Server::new(feed.router()));
         let (listener, address) = listener().await;
         let serving = server.clone().serve(listener, CancellationToken::new());
@@ -55,7 +55,7 @@ impl Scene {
         self.send(request).await.rest().await
     }
 
-    /// Waits for what has to be counted.
+    /// Waits until the counters are as expected.
     async fn until(&self, what: &str, is_so: impl Fn(ServerStats) -> bool) {
         soon(what, async {
             while !is_so(self.server.stats()) {
@@ -66,23 +66,27 @@ impl Scene {
     }
 }
 
-/// So many followers that never read, beside one that does.
-async fn followers_that_never_read_are_cut(count: u64) {
-    let scene = Scene::start(|server| server.with_write_stall(SHORT)).await;
+/// Opens `count` followers that never read, and one that does.
+async fn followers_that_never_read_are_disconnected(count: u64) {
+    let scene = Scene::start(|server| server.with_write_stall_timeout(SHORT)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
-    let mut deaf = Vec::new();
+    let mut stalled = Vec::new();
     for _ in 0..count {
-        deaf.push(scene.follow().await);
+        stalled.push(scene.follow().await);
     }
     scene.until("every follower", |stats| stats.open == count + 1).await;
-    // More than the kernel takes for one that does not read.
+    // More than the kernel buffers for a peer that does not read.
     let payload = format!("\"{}\"", "x".repeat(100_000));
     for _ in 0..60 {
         scene.append(&payload).await;
         reader.until("\"tags\":[]}\n\n").await;
     }
-    scene.until("the deaf to be cut", |stats| stats.stalled == count && stats.open == 1).await;
+    scene
+        .until("the stalled followers to be disconnected", |stats| {
+            stats.stalled_writes == count && stats.open == 1
+        })
+        .await;
     soon("their subscriptions to end", async {
         while scene.hub.stats().open_subscriptions > 1 {
             tokio::task::yield_now().await;
@@ -95,17 +99,17 @@ async fn followers_that_never_read_are_cut(count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_followers_that_never_read_hurt_nobody() {
-    followers_that_never_read_are_cut(50).await;
+async fn fifty_followers_that_never_read_do_not_affect_others() {
+    followers_that_never_read_are_disconnected(50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: part of the long tests"]
-async fn five_hundred_followers_that_never_read_hurt_nobody() {
+async fn five_hundred_followers_that_never_read_do_not_affect_others() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    followers_that_never_read_are_cut(500).await;
+    followers_that_never_read_are_disconnected(500).await;
 }
 
 #[tokio::test]
@@ -119,22 +123,26 @@ async fn half_sent_heads_are_closed_and_counted() {
     for raw in &mut half {
         raw.rest().await;
     }
-    scene.until("the silent", |stats| stats.silent == 20 && stats.open == 0).await;
+    scene
+        .until("the half-sent heads to time out", |stats| {
+            stats.header_timeouts == 20 && stats.open == 0
+        })
+        .await;
 }
 
 #[tokio::test]
-async fn a_body_that_comes_to_a_halt_is_refused_and_counted() {
-    let scene = Scene::start(|server| server.with_read_stall(SHORT)).await;
+async fn a_stalled_body_is_refused_and_counted() {
+    let scene = Scene::start(|server| server.with_read_stall_timeout(SHORT)).await;
     let head = "POST /streams/s HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\
                 Content-Length: 30\n\n{\"type\":";
     let answer = scene.send(head).await.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    assert_eq!(scene.server.stats().halted_bodies, 1);
+    assert_eq!(scene.server.stats().stalled_bodies, 1);
 }
 
 #[tokio::test]
-async fn heads_without_end_are_refused_before_they_are_large() {
+async fn endless_heads_are_refused() {
     let scene = Scene::start(|server| server).await;
     let line = format!("X-Junk: {}\r\n", "x".repeat(1_000));
     let mut raw = scene.send("GET /feed HTTP/1.1\nHost: localhost\n").await;
@@ -151,7 +159,7 @@ async fn heads_without_end_are_refused_before_they_are_large() {
 }
 
 #[tokio::test]
-async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
+async fn connections_beyond_the_limit_are_refused_or_dropped() {
     let scene = Scene::start(|server| server.with_max_connections(10)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
@@ -159,7 +167,7 @@ async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
     for _ in 0..300 {
         flood.push(Raw::connect(scene.address).await);
     }
-    scene.until("all of them", |stats| stats.accepted == 301).await;
+    scene.until("all connections", |stats| stats.accepted == 301).await;
     let stats = scene.server.stats();
     assert!(stats.open <= 10 + 64, "{stats:?}");
     assert_eq!(stats.refused + stats.dropped, 300 - 9, "{stats:?}");
@@ -171,7 +179,7 @@ async fn a_flood_of_connections_is_answered_or_closed_and_passes() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_have_everything() {
+async fn the_limit_per_client_holds() {
     let scene = Scene::start(|server| server.with_max_per_client(3)).await;
     let mut streams = Vec::new();
     for _ in 0..3 {
@@ -182,14 +190,17 @@ async fn one_client_cannot_have_everything() {
     let refused = scene.page().await;
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
     assert!(refused.contains("retry-after:") && refused.contains(r#""code":"limit""#), "{refused}");
-    let told = scene.follow().await.rest().await;
-    assert!(told.starts_with("HTTP/1.1 200") && told.contains(r#""reason":"limit""#), "{told}");
+    let refused = scene.follow().await.rest().await;
+    assert!(
+        refused.starts_with("HTTP/1.1 200") && refused.contains(r#""reason":"limit""#),
+        "{refused}"
+    );
     assert_eq!(scene.server.stats().limited, 2);
     streams.pop();
-    soon("a place", async { while !scene.page().await.starts_with("HTTP/1.1 200") {} }).await;
+    soon("a free place", async { while !scene.page().await.starts_with("HTTP/1.1 200") {} }).await;
 }
 
-/// A connection of a proxy, on which clients ask.
+/// Sends a request with this client header on a connection of a proxy.
 async fn ask(proxy: &mut Raw, client: &str) -> String {
     let request = format!("HEAD /feed HTTP/1.1\r\nHost: localhost\r\n{client}\r\n\r\n");
     proxy.send(&request).await;
@@ -197,7 +208,7 @@ async fn ask(proxy: &mut Raw, client: &str) -> String {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
+async fn requests_through_a_trusted_proxy_count_by_client() {
     let proxies = TrustedProxies::by_x_forwarded_for(["127.0.0.1"]);
     let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(2);
     let scene = Scene::start(set_up).await;
@@ -209,7 +220,7 @@ async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
         stream.until("event: feed.live\n").await;
         streams.push(stream);
     }
-    // One connection of the proxy for everybody: whoever is refused does not cost it.
+    // All clients share a connection of the proxy, and a refusal does not close it.
     let mut proxy = Raw::connect(scene.address).await;
     let refused = ask(&mut proxy, "X-Forwarded-For: 192.0.2.2, 192.0.2.1").await;
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
@@ -218,14 +229,14 @@ async fn behind_a_trusted_proxy_it_is_the_client_that_counts() {
         assert!(other.starts_with("HTTP/1.1 200"), "{other}");
     }
     drop(streams.pop());
-    soon("a place", async {
+    soon("a free place", async {
         while !ask(&mut proxy, "X-Forwarded-For: 192.0.2.1").await.starts_with("HTTP/1.1 200") {}
     })
     .await;
 }
 
 #[tokio::test]
-async fn nobody_is_believed_to_be_a_proxy_by_itself() {
+async fn an_unlisted_proxy_is_not_trusted() {
     let proxies = TrustedProxies::by_x_forwarded_for(["10.0.0.0/8"]);
     let set_up = |server: Server| server.with_trusted_proxies(proxies).with_max_per_client(1);
     let scene = Scene::start(set_up).await;

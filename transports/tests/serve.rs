@@ -1,4 +1,4 @@
-//! The accept loop, over real sockets and with a router of its own.
+//! The server, over real sockets and with a small router.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::get;
 use downlink::ErrorKind;
 use downlink_transports::serve::Server;
-use downlink_transports::{Connection, Exposure};
+use downlink_transports::{Access, Connection};
 use futures::{StreamExt, stream};
 use support::{Raw, listener, soon};
 use tokio::net::TcpListener;
@@ -42,7 +42,7 @@ impl Running {
     }
 }
 
-/// Says hello, and then goodbye when the server drains.
+/// Sends `hello`, and `bye` when the server drains.
 async fn stream(Extension(connection): Extension<Connection>) -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     let bye = stream::once(async move {
@@ -56,7 +56,8 @@ async fn state(Extension(connection): Extension<Connection>) -> &'static str {
     if connection.drain.is_cancelled() { "draining" } else { "open" }
 }
 
-async fn deaf() -> Response {
+/// Sends `hello`, and does not end when the server drains.
+async fn endless() -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     Response::new(Body::from_stream(hello.chain(stream::pending())))
 }
@@ -66,7 +67,7 @@ fn router() -> Router {
         .route("/ping", get(async || "pong"))
         .route("/stream", get(stream))
         .route("/state", get(state))
-        .route("/deaf", get(deaf))
+        .route("/endless", get(endless))
 }
 
 async fn open(address: SocketAddr, path: &str) -> Raw {
@@ -106,7 +107,7 @@ async fn a_stream_outlives_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_reads_is_cut_while_others_are_served() {
+async fn a_peer_that_never_reads_is_disconnected_while_others_are_served() {
     let gone = CancellationToken::new();
     let token = gone.clone();
     let flood = async move || {
@@ -118,7 +119,7 @@ async fn a_peer_that_never_reads_is_cut_while_others_are_served() {
         Response::new(Body::from_stream(body))
     };
     let router = router().route("/flood", get(flood));
-    let server = Running::start(Server::new(router).with_write_stall(SHORT)).await;
+    let server = Running::start(Server::new(router).with_write_stall_timeout(SHORT)).await;
     let mut other = open(server.address, "/stream").await;
     let stalled = Raw::get(server.address, "/flood").await;
     stalled.0.readable().await.unwrap();
@@ -130,7 +131,7 @@ async fn a_peer_that_never_reads_is_cut_while_others_are_served() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_told_to_come_again() {
+async fn connections_beyond_the_limit_are_refused() {
     let server = Running::start(Server::new(router()).with_max_connections(2)).await;
     let first = open(server.address, "/stream").await;
     let _second = open(server.address, "/stream").await;
@@ -149,14 +150,14 @@ async fn connections_beyond_the_limit_are_told_to_come_again() {
     assert!(answer.contains("event: feed.bye\n"), "{answer}");
 
     drop(first);
-    soon("a place for the next", async {
+    soon("a free place", async {
         while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_open_streams_say_goodbye_and_the_server_ends() {
+async fn a_drain_ends_many_open_streams() {
     let server = Running::start(Server::new(router())).await;
     let mut streams = Vec::new();
     for _ in 0..200 {
@@ -172,7 +173,7 @@ async fn many_open_streams_say_goodbye_and_the_server_ends() {
 }
 
 #[tokio::test]
-async fn idle_connections_do_not_hold_the_drain_up() {
+async fn idle_connections_do_not_delay_the_drain() {
     let server = Running::start(Server::new(router())).await;
     let _silent = Raw::connect(server.address).await;
     let mut idle = Raw::get(server.address, "/ping").await;
@@ -180,36 +181,36 @@ async fn idle_connections_do_not_hold_the_drain_up() {
     let began = Instant::now();
     server.shutdown.cancel();
     server.ended().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "it waited for the deadline");
+    assert!(began.elapsed() < Duration::from_secs(5), "it waited until the deadline");
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_cut_at_the_deadline() {
+async fn streams_that_do_not_end_are_closed_at_the_drain_deadline() {
     let server = Running::start(Server::new(router()).with_drain_deadline(SHORT)).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.shutdown.cancel();
-    deaf.rest().await;
+    endless.rest().await;
     server.ended().await;
 }
 
 #[tokio::test]
-async fn a_second_wish_ends_the_drain() {
+async fn force_ends_the_drain() {
     let force = CancellationToken::new();
     let never = Duration::from_hours(1);
     let server = Server::new(router()).with_drain_deadline(never).with_force(force.clone());
     let server = Running::start(server).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.shutdown.cancel();
     force.cancel();
-    deaf.rest().await;
+    endless.rest().await;
     server.ended().await;
 }
 
 #[tokio::test]
-async fn whoever_comes_during_the_drain_gets_one_answer() {
+async fn a_connection_during_the_drain_gets_one_response() {
     let never = Duration::from_hours(1);
     let server = Running::start(Server::new(router()).with_drain_deadline(never)).await;
-    let _deaf = open(server.address, "/deaf").await;
+    let _endless = open(server.address, "/endless").await;
     let mut open = open(server.address, "/stream").await;
     server.shutdown.cancel();
     open.rest().await;
@@ -220,25 +221,25 @@ async fn whoever_comes_during_the_drain_gets_one_answer() {
 }
 
 #[tokio::test]
-async fn a_silent_crowd_keeps_nobody_out() {
+async fn silent_connections_beyond_the_limit_do_not_block_others() {
     let server = Server::new(router()).with_max_connections(1);
     let server = Running::start(server.with_header_timeout(Duration::from_hours(1))).await;
     let first = open(server.address, "/stream").await;
-    let mut crowd = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..100 {
-        crowd.push(Raw::connect(server.address).await);
+        silent.push(Raw::connect(server.address).await);
     }
-    // Connections are accepted in their order: whoever was turned away came after the crowd.
+    // Connections are accepted in order: once this is refused, the silent ones were accepted.
     ping(server.address).await;
     drop(first);
-    soon("a place for the next", async {
+    soon("a free place", async {
         while !ping(server.address).await.starts_with("HTTP/1.1 200") {}
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_told_why() {
+async fn a_request_that_cannot_be_parsed_gets_a_problem() {
     let server = Running::start(Server::new(router())).await;
     for (head, status) in [
         (format!("Last-Event-ID: {}", "0".repeat(60_000)), "HTTP/1.1 431"),
@@ -256,35 +257,35 @@ async fn what_is_no_request_is_told_why() {
 #[tokio::test]
 async fn dropping_the_server_closes_every_connection() {
     let server = Running::start(Server::new(router())).await;
-    let mut deaf = open(server.address, "/deaf").await;
+    let mut endless = open(server.address, "/endless").await;
     server.task.abort();
-    deaf.rest().await;
+    endless.rest().await;
 }
 
 #[tokio::test]
-async fn a_listener_that_others_can_reach_needs_an_exposure() {
+async fn a_listener_that_others_can_reach_needs_an_access() {
     let shutdown = CancellationToken::new();
     shutdown.cancel();
-    let serve = async |exposure, address| {
+    let serve = async |access, address| {
         let listener = TcpListener::bind(address).await.unwrap();
-        let server = Server::new(router()).with_exposure(exposure);
-        soon("an answer", server.serve(listener, shutdown.clone())).await
+        let server = Server::new(router()).with_access(access);
+        soon("the server", server.serve(listener, shutdown.clone())).await
     };
-    let error = serve(Exposure::LocalOnly, "0.0.0.0:0").await.unwrap_err();
+    let error = serve(Access::LocalOnly, "0.0.0.0:0").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    for call in [".authorize(", ".open_to_everyone()", ".with_exposure("] {
+    for call in [".with_authorizer(", ".with_public_access()", ".with_access("] {
         assert!(error.to_string().contains(call), "{error}");
     }
-    serve(Exposure::Everyone, "0.0.0.0:0").await.unwrap();
-    serve(Exposure::Authorized, "0.0.0.0:0").await.unwrap();
-    serve(Exposure::LocalOnly, "127.0.0.1:0").await.unwrap();
+    serve(Access::Public, "0.0.0.0:0").await.unwrap();
+    serve(Access::Authorized, "0.0.0.0:0").await.unwrap();
+    serve(Access::LocalOnly, "127.0.0.1:0").await.unwrap();
 }
 
 #[tokio::test]
-async fn requests_know_their_connection() {
-    let who = async |Extension(connection): Extension<Connection>| connection.peer.to_string();
-    let server = Running::start(Server::new(Router::new().route("/who", get(who)))).await;
-    let mut raw = Raw::get(server.address, "/who").await;
+async fn requests_carry_their_connection() {
+    let peer = async |Extension(connection): Extension<Connection>| connection.peer.to_string();
+    let server = Running::start(Server::new(Router::new().route("/peer", get(peer)))).await;
+    let mut raw = Raw::get(server.address, "/peer").await;
     let me = raw.0.local_addr().unwrap().to_string();
     raw.until(&me).await;
 }

@@ -1,5 +1,5 @@
-//! Signals, as an operator sends them: a program of its own, since they reach
-//! the whole process.
+//! Shutdown by signals, in a test program of its own because signals reach the
+//! whole process.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
@@ -17,8 +17,8 @@ use futures::{StreamExt, stream};
 use rustix::process::{Signal, getpid, kill_process};
 use support::{Raw, listener, soon};
 
-/// Never ends, whatever it is told.
-async fn deaf() -> Response {
+/// Sends `hello`, and does not end when the server drains.
+async fn endless() -> Response {
     let hello = stream::iter([Ok::<_, Infallible>(Bytes::from("hello\n"))]);
     Response::new(Body::from_stream(hello.chain(stream::pending())))
 }
@@ -26,13 +26,13 @@ async fn deaf() -> Response {
 #[tokio::test]
 async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
     let signals = Signals::listen().unwrap();
-    let server = Server::new(Router::new().route("/deaf", get(deaf)))
+    let server = Server::new(Router::new().route("/endless", get(endless)))
         .with_drain_deadline(Duration::from_hours(1))
         .with_force(signals.force.clone());
-    let watched = server.clone();
+    let handle = server.clone();
     let (listener, address) = listener().await;
     let serving = tokio::spawn(server.serve(listener, signals.drain.clone()));
-    let mut open = Raw::get(address, "/deaf").await;
+    let mut open = Raw::get(address, "/endless").await;
     open.until("hello\n").await;
 
     kill_process(getpid(), Signal::TERM).unwrap();
@@ -41,5 +41,5 @@ async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
     kill_process(getpid(), Signal::INT).unwrap();
     soon("the end", serving).await.unwrap().unwrap();
     open.rest().await;
-    assert_eq!((watched.stats().cut, watched.stats().open), (1, 0));
+    assert_eq!((handle.stats().aborted, handle.stats().open), (1, 0));
 }

@@ -13,7 +13,7 @@ use downlink::{
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::feed::Feed;
 use downlink_transports::serve::Server;
-use downlink_transports::{Sse, ops};
+use downlink_transports::{Sse, health};
 use futures::{StreamExt, TryStreamExt};
 use support::{Raw, listener, soon};
 use tokio::net::{TcpListener, TcpSocket};
@@ -29,7 +29,7 @@ async fn append(hub: &Hub, leg: u32) {
 
 fn serve(hub: &Hub, listener: TcpListener) -> (CancellationToken, JoinHandle<()>) {
     let shutdown = CancellationToken::new();
-    let router = Feed::new(hub).router().merge(ops::router(hub));
+    let router = Feed::new(hub).router().merge(health::router(hub));
     let serving = Server::new(router).serve(listener, shutdown.clone());
     (shutdown, tokio::spawn(async { serving.await.unwrap() }))
 }
@@ -198,7 +198,8 @@ async fn a_reader_that_stops_is_cut_and_resumes_exactly_while_others_are_served(
     let count = 40;
     let (listener, address) = listener().await;
     let shutdown = CancellationToken::new();
-    let server = Server::new(Feed::new(&hub).router()).with_write_stall(Duration::from_millis(300));
+    let server =
+        Server::new(Feed::new(&hub).router()).with_write_stall_timeout(Duration::from_millis(300));
     let _server = tokio::spawn(server.serve(listener, shutdown.clone()));
     let mut other = client(address).follow(Subscribe::new().after(After::Now)).unwrap();
     let ready = soon("live", other.next()).await.unwrap().unwrap();

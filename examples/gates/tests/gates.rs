@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use downlink::{BoxError, EventId, EventStore, Hub, LocalBus, Read};
 use downlink_rusqlite::{Options, RusqliteStore};
-use downlink_transports::ops;
+use downlink_transports::health;
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 
@@ -56,7 +56,7 @@ async fn a_server_whose_transaction_blocks_is_not_ready() {
     let options = Options::new().with_transaction_deadline(Duration::from_millis(20));
     let store = options.open(folder.path().join("gates.db")).await.unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
-    let app = ops::router(&hub);
+    let app = health::router(&hub);
     assert_eq!(ask(&app, "GET", "/health/ready").await.0, StatusCode::OK);
     let (lets_go, blocks) = mpsc::channel::<()>();
     let blocking = tokio::spawn(async move {

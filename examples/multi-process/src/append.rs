@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use downlink::{Error, ErrorKind, EventStoreExt, Expected, NewEvent, Result};
 use downlink_rusqlite::RusqliteStore;
-use downlink_transports::serve::survive_file_size_limit;
+use downlink_transports::serve::ignore_sigxfsz;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Append;
@@ -20,7 +20,7 @@ pub(crate) enum FlightEvent {
 
 /// Appends departures. It knows nothing of those who follow: no hub, no bus.
 pub(crate) async fn run(options: &Append) -> Result<()> {
-    survive_file_size_limit()?;
+    ignore_sigxfsz()?;
     let store = downlink_rusqlite::open(&options.db).await?;
     let outcome = tokio::select! {
         outcome = depart(&store, options) => outcome,

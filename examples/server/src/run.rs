@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Error, ErrorKind, Hub, Result};
-use downlink_transports::feed::Feed;
-use downlink_transports::ops;
+use downlink_transports::feed::{self, Feed};
+use downlink_transports::health;
 use downlink_transports::serve::{Server, Signals};
 use terminal::say;
 use tokio::net::TcpListener;
@@ -31,9 +31,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let log = Log::open(&args).await?;
 
     let feed = feed(&log.hub, &args);
-    let exposure = feed.exposure();
+    let access = feed.access();
     let server = Server::new(router(feed, &log.hub))
-        .with_exposure(exposure)
+        .with_access(access)
         .with_max_connections(args.max_connections)
         .with_force(signals.force);
     greet(address, &log, &args);
@@ -45,11 +45,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 fn feed(hub: &Hub, args: &Args) -> Feed {
     let feed = Feed::new(hub);
     let feed = if args.allow_append { feed.with_append() } else { feed };
-    if args.open_to_everyone { feed.open_to_everyone() } else { feed }
+    if args.open_to_everyone { feed.with_public_access() } else { feed }
 }
 
 fn router(feed: Feed, hub: &Hub) -> Router {
-    feed.router().merge(ops::router(hub)).route("/", ops::get(async || INDEX))
+    feed.router().merge(health::router(hub)).route("/", feed::get(async || INDEX))
 }
 
 async fn bind(args: &Args) -> Result<TcpListener> {

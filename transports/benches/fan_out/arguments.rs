@@ -1,18 +1,18 @@
 use crate::Result;
 use crate::server::TransportKind;
 
-/// What is measured, and in the process of the clients, what is read.
+/// The command line of the benchmark, and of the process of the clients.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// The first is what the others are compared with.
+    /// The first is the baseline for the others.
     pub(crate) transports: Vec<TransportKind>,
     pub(crate) connections: usize,
-    /// Of one burst.
+    /// The events of one burst.
     pub(crate) events: usize,
-    /// Events of one append in a burst.
+    /// The events of one append in a burst.
     pub(crate) batch: usize,
     pub(crate) rounds: usize,
-    /// Events under light load.
+    /// The events under light load.
     pub(crate) light: usize,
     pub(crate) read: Option<TransportKind>,
     pub(crate) address: String,

@@ -9,13 +9,13 @@ use crate::Result;
 use crate::arguments::Arguments;
 use crate::server::TransportKind;
 
-/// All clients of one transport: a process.
+/// The process of all clients of one transport.
 pub(crate) struct Clients {
     process: Child,
     lines: mpsc::Receiver<String>,
 }
 
-/// From the append to the client.
+/// The latencies from the append to the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latencies {
     pub(crate) median: Duration,
@@ -57,7 +57,7 @@ impl Clients {
         self.expect("round").await
     }
 
-    /// Waits until every client has every event, and tells how long it took.
+    /// Waits until every client has every event, and returns their latencies.
     pub(crate) async fn latencies(&mut self) -> Result<Latencies> {
         let line = self.line().await?;
         let mut numbers = line.split(' ').map(|number| number.parse().map(Duration::from_nanos));
@@ -78,7 +78,7 @@ impl Clients {
 
 impl Drop for Clients {
     fn drop(&mut self) {
-        // Ended already, or ended now: either is fine.
+        // An error means that the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,9 +1,9 @@
-//! One log to a thousand clients over real sockets, beside raw TCP that writes
-//! the same bytes, in one run, since a figure of its own says most about the
-//! machine.
+//! Sends one log to a thousand clients over real sockets. Raw TCP that writes the
+//! same bytes is measured in the same run for comparison, because absolute figures
+//! depend mostly on the machine.
 //!
-//! The clients are another process that counts what it reads and looks at
-//! nothing else, the same for everybody.
+//! The clients are another process, the same for every transport, that only counts
+//! what it reads.
 //!
 //! ```console
 //! $ cargo bench -p downlink-transports --bench fan_out
@@ -29,7 +29,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The allocator of the example server, for everything that is compared.
+/// The allocator of the example server, for all measurements.
 #[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -59,7 +59,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     for transport in arguments.transports.clone() {
         all.push((Running::start(transport, arguments).await?, Report::default()));
     }
-    // In turn, since the machine's speed drifts.
+    // The transports take turns, because the speed of the machine drifts.
     for _ in 0..arguments.rounds {
         for (running, report) in &mut all {
             report.bursts.push(burst(running, arguments).await?);
@@ -73,8 +73,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// As many events as fast as they can be appended; how long until the last
-/// client has the last one, and what it cost the server.
+/// Appends events as fast as possible. Measures the time until the last client has
+/// the last event, and the CPU time of the server.
 async fn burst(running: &mut Running, arguments: &Arguments) -> Result<report::Burst> {
     let (cpu, began) = (report::cpu_time(), Instant::now());
     let mut left = arguments.events;
@@ -97,11 +97,11 @@ async fn light(running: &mut Running, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// An event that says when it was made. Its one `#` is what clients count.
+/// An event with the time at which it was created. Clients count its one `#`.
 fn event() -> NewEvent {
     let payload = format!(
         r##"{{"at":"#{:019}","flight":"UA1545","origin":"EWR","destination":"IAH","gate":"C71","minutes":20}}"##,
         readers::now()
     );
-    NewEvent::with_json("FlightDelayed", payload).expect("an event")
+    NewEvent::with_json("FlightDelayed", payload).expect("a valid event")
 }

@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// As much leaves at a time as from the feed.
-const RUN_FRAMES: usize = 64;
-const RUN_BYTES: usize = 16 << 10;
+/// The same batch size as in the feed.
+const BATCH_FRAMES: usize = 64;
+const BATCH_BYTES: usize = 16 << 10;
 
-/// Rendered events, all of them.
+/// All rendered events.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     events: Arc<RwLock<Vec<Bytes>>>,
@@ -37,8 +37,8 @@ impl Log {
     fn run(&self, from: usize) -> VecDeque<Bytes> {
         let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = 0;
-        let run = events[from..].iter().take(RUN_FRAMES).take_while(|event| {
-            let fits = bytes < RUN_BYTES;
+        let run = events[from..].iter().take(BATCH_FRAMES).take_while(|event| {
+            let fits = bytes < BATCH_BYTES;
             bytes += event.len();
             fits
         });
@@ -46,7 +46,7 @@ impl Log {
     }
 }
 
-/// One task per connection, which writes whatever waits in one call.
+/// One task per connection, which writes all available events in one call.
 pub(crate) async fn serve(listener: TcpListener, log: Log) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -56,7 +56,7 @@ pub(crate) async fn serve(listener: TcpListener, log: Log) {
     }
 }
 
-/// Ends with its client.
+/// Ends when its client disconnects.
 async fn follow(mut stream: TcpStream, log: Log) -> std::io::Result<()> {
     stream.read_u8().await?;
     let mut count = log.count.subscribe();

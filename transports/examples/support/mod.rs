@@ -1,5 +1,5 @@
-//! What the measuring programs share: the example server as a process of its
-//! own, seen from outside.
+//! Helpers of the measuring programs, which run the example server as a separate
+//! process.
 #![allow(dead_code, reason = "each program uses a part")]
 
 use std::error::Error;
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit}
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What was asked for: the path of the server, after options with a number each.
+/// The command line: options with a number each, and the path of the server.
 pub(crate) struct Arguments {
     options: Vec<String>,
     pub(crate) server: String,
@@ -38,7 +38,7 @@ impl Arguments {
     }
 }
 
-/// Every connection takes a file.
+/// Raises the limit of open files, because every connection takes one.
 pub(crate) fn raise_files() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -62,7 +62,7 @@ impl Server {
         Ok(Self { process, authority })
     }
 
-    /// The resident memory in bytes, as the system counts it.
+    /// The resident memory in bytes, as the system reports it.
     pub(crate) fn resident(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -70,14 +70,14 @@ impl Server {
         Ok(kilobytes << 10)
     }
 
-    /// What `count` of something have added to the memory.
+    /// The memory now, and what each of `count` connections has added.
     pub(crate) fn growth(&self, before: u64, count: usize) -> Result<String> {
         let now = self.resident()?;
         let each = now.saturating_sub(before) / u64::try_from(count)?.max(1);
         Ok(format!("{} KiB, {each} bytes each", now >> 10))
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGINT, and waits until the process has ended.
     pub(crate) fn interrupt(&mut self) -> Result<(Duration, ExitStatus)> {
         let began = Instant::now();
         kill_process(Pid::from_child(&self.process), Signal::INT)?;
@@ -87,13 +87,13 @@ impl Server {
 
     /// Opens a stream and reads it until it is live.
     pub(crate) fn open(&self) -> Result<TcpStream> {
-        let mut stream = self.ask("/feed?after=now")?;
+        let mut stream = self.request("/feed?after=now")?;
         read_until(&mut stream, b"feed.live\n")?;
         Ok(stream)
     }
 
-    /// Asks for a stream and does not read it.
-    pub(crate) fn ask(&self, target: &str) -> Result<TcpStream> {
+    /// Requests a stream and does not read it.
+    pub(crate) fn request(&self, target: &str) -> Result<TcpStream> {
         let authority = &self.authority;
         let mut stream = TcpStream::connect(authority)?;
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
@@ -116,27 +116,27 @@ impl Server {
             body.len()
         );
         stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        if answer.starts_with("HTTP/1.1 201") { Ok(()) } else { Err(answer.into()) }
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        if response.starts_with("HTTP/1.1 201") { Ok(()) } else { Err(response.into()) }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended, unless something went wrong.
+        // Usually it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Reads until these bytes were read.
+/// Reads until these bytes have been received.
 pub(crate) fn read_until(stream: &mut TcpStream, end: &[u8]) -> Result<()> {
-    let (mut text, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    let (mut text, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
     loop {
-        match stream.read(&mut piece)? {
+        match stream.read(&mut chunk)? {
             0 => return Err(String::from_utf8_lossy(&text).into()),
-            read => text.extend_from_slice(&piece[..read]),
+            read => text.extend_from_slice(&chunk[..read]),
         }
         if text.windows(end.len()).any(|part| part == end) {
             return Ok(());

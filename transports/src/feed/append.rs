@@ -7,17 +7,18 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::Feed;
-use super::headers::{FeedCursor, json};
+use super::feed::Feed;
+use super::feed_cursor::FeedCursor;
+use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
-use crate::steady::{HALT, Halted, Steady};
+use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
 use crate::wire::{self, Code, Problem, Query};
 
-/// The bytes of a body: what one append may have in all.
+/// The limit of one append applies to its body.
 const MAX_BODY_BYTES: usize = limits::MAX_APPEND_BYTES;
 
-/// `POST /streams/{stream}`: an append.
+/// Answers `POST /streams/{stream}`: appends.
 pub(super) async fn answer(
     feed: &Feed,
     parts: &Parts,
@@ -34,8 +35,8 @@ pub(super) async fn answer(
     Ok((FeedCursor(appended.cursor), json(status, body)).into_response())
 }
 
-/// Appends what these rights allow, and says what was stored as the contract
-/// has it.
+/// Appends if these rights allow it, and returns what was stored, also as the
+/// JSON of the wire contract.
 pub(super) async fn append(
     feed: &Feed,
     rights: &Rights,
@@ -50,16 +51,16 @@ pub(super) async fn append(
     Ok((appended, json))
 }
 
-/// The refusal of every append by a feed that takes none.
+/// The problem of a feed without [`Feed::with_append`].
 pub(super) fn disabled() -> Problem {
-    let detail = "this feed takes no appends: the program that serves this feed has to allow them \
+    let detail = "this feed does not accept appends: enable them in the program that serves it \
                   (Feed::with_append; for the example server, --allow-append)";
     Problem::new(Code::AppendDisabled, detail)
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH) {
-        let detail = "say what you expect of the stream with '?expected=' instead";
+        let detail = "preconditions are not supported: use the parameter 'expected' instead";
         return Err(Problem::new(Code::UnsupportedPrecondition, detail));
     }
     let mut content_types = headers.get_all(CONTENT_TYPE).iter();
@@ -72,37 +73,38 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let encoding = headers.get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        let detail = "send the body as it is, without 'Content-Encoding'";
+        let detail = "send the body without 'Content-Encoding'";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     Ok(())
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > MAX_BODY_BYTES {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    let mut body = Limited::new(Steady::new(body, HALT, || ()), MAX_BODY_BYTES);
+    let mut body = Limited::new(StallTimeout::new(body, STALL_DEADLINE, || ()), MAX_BODY_BYTES);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) => whole.extend(frame.into_data()),
             Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(error) => return Err(broken(&*error)),
+            Err(error) => return Err(read_failed(&*error)),
         }
     }
     Ok(whole.freeze())
 }
 
-fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
-    match Halted::behind(error) {
-        Some(halted) => Problem::new(Code::RequestTimeout, halted.to_string()),
-        None => Problem::new(Code::Invalid, "the body broke off: send it whole"),
+fn read_failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    match Stalled::find(error) {
+        Some(stalled) => Problem::new(Code::RequestTimeout, stalled.to_string()),
+        None => Problem::new(Code::Invalid, "the body ended early: send all of it"),
     }
 }
 
 fn too_large() -> Problem {
-    let detail = format!("the body has more than {MAX_BODY_BYTES} bytes: send it in parts");
+    let detail =
+        format!("the body has more than {MAX_BODY_BYTES} bytes: split it into several appends");
     Problem::new(Code::TooLarge, detail).with_limit(MAX_BODY_BYTES)
 }

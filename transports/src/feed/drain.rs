@@ -1,10 +1,11 @@
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
-use super::Feed;
-use crate::Connection;
+use super::feed::Feed;
+use crate::connection::Connection;
 
-/// When to stop: what the server says, what the application says, or both.
+/// The shutdown signals of the server and of the application, either of which
+/// ends a stream.
 #[derive(Debug)]
 pub(super) struct Drain {
     server: Option<CancellationToken>,
@@ -28,7 +29,7 @@ impl Drain {
     pub(super) async fn begins(&self) {
         match (&self.server, &self.application) {
             (Some(token), None) | (None, Some(token)) => token.cancelled().await,
-            // Boxed, because every waiting stream keeps the place of both.
+            // Boxed, because every idle stream holds this future.
             (Some(server), Some(application)) => {
                 Box::pin(server.run_until_cancelled(application.cancelled())).await;
             }

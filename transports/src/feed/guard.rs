@@ -5,47 +5,48 @@ use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, ORIGIN, VIA};
 use http::request::Parts;
 
-use super::Feed;
+use super::feed::Feed;
 use super::hosts::{Authority, Origin};
+use crate::access::Access;
+use crate::connection::Connection;
 use crate::wire::{Code, Problem};
-use crate::{Connection, Exposure};
 
-/// Refuses requests under a foreign name, and while the feed is open to this
-/// machine only, those from other machines.
+/// Refuses requests for another host and, while only this machine has access,
+/// requests from other machines.
 pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
     if !parts.headers.contains_key(HOST) && parts.uri.authority().is_none() {
-        let detail = "the request has no 'Host': send the name under which this feed is served";
+        let detail = "the request has no 'Host': send the host that serves this feed";
         return Err(Problem::new(Code::HostNotAllowed, detail));
     }
     if !host(parts).is_some_and(|host| feed.hosts.allow(&host)) {
-        return Err(refused("the request is for another host", feed));
+        return Err(host_not_allowed("the request is for another host", feed));
     }
-    if feed.exposure() != Exposure::LocalOnly {
+    if feed.access() != Access::LocalOnly {
         return Ok(());
     }
-    if parts.headers.keys().any(tells_of_a_proxy) {
-        return Err(refused("the request came through a proxy", feed));
+    if parts.headers.keys().any(is_proxy_header) {
+        return Err(host_not_allowed("the request came through a proxy", feed));
     }
     match peer(parts) {
         Some(peer) if !peer.ip().to_canonical().is_loopback() => {
-            Err(refused("the request came from another machine", feed))
+            Err(host_not_allowed("the request came from another machine", feed))
         }
         _ => Ok(()),
     }
 }
 
-fn refused(what: &str, feed: &Feed) -> Problem {
-    let how = match feed.exposure() {
-        Exposure::LocalOnly => {
-            "this feed is open to its own machine only, until the program that serves it calls \
-             Feed::authorize(..) or Feed::open_to_everyone()"
+fn host_not_allowed(what: &str, feed: &Feed) -> Problem {
+    let how = match feed.access() {
+        Access::LocalOnly => {
+            "only programs on the same machine have access, unless the program that serves this \
+             feed calls Feed::with_authorizer(..) or Feed::with_public_access()"
         }
         _ => "the program that serves this feed lists its hosts with Feed::with_hosts(..)",
     };
     Problem::new(Code::HostNotAllowed, format!("{what}: {how}"))
 }
 
-/// What was asked for; `None` if that is not said, or said twice.
+/// The host of the request; `None` if it is missing or ambiguous.
 fn host(parts: &Parts) -> Option<Authority> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let header = match (hosts.next(), hosts.next()) {
@@ -62,7 +63,7 @@ fn host(parts: &Parts) -> Option<Authority> {
     }
 }
 
-fn tells_of_a_proxy(name: &HeaderName) -> bool {
+fn is_proxy_header(name: &HeaderName) -> bool {
     name == FORWARDED
         || name == VIA
         || name == "x-real-ip"
@@ -74,10 +75,10 @@ fn peer(parts: &Parts) -> Option<SocketAddr> {
     connection.or_else(|| Some(parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0))
 }
 
-/// Refuses what a page of another site may have caused: whatever is not safe,
-/// as appends and sockets are, and what a cookie authenticates.
+/// Refuses requests of pages of other sites, if they are not safe (an append or a
+/// WebSocket) or may be authenticated by a cookie.
 pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<(), Problem> {
-    let by_cookie = feed.authorize.is_some()
+    let by_cookie = feed.authorizer.is_some()
         && parts.headers.contains_key(COOKIE)
         && !parts.headers.contains_key(AUTHORIZATION);
     if is_safe && !by_cookie {
@@ -87,32 +88,34 @@ pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<
     let mut origins = parts.headers.get_all(ORIGIN).iter().peekable();
     if origins.peek().is_none() {
         return match site {
-            Some(b"cross-site") => Err(foreign("a page of another site asks")),
+            Some(b"cross-site") => Err(cross_site("the request is from a page of another site")),
             Some(b"same-origin" | b"none") => Ok(()),
-            _ if by_cookie => Err(foreign("a cookie authenticates, and no 'Origin' says who asks")),
+            _ if by_cookie => {
+                Err(cross_site("a cookie authenticates the request, and it has no 'Origin'"))
+            }
             _ => Ok(()),
         };
     }
-    let cross_site = site == Some(b"cross-site");
+    let is_cross_site = site == Some(b"cross-site");
     let own = host(parts);
     let trusted = |origin: Origin| {
         feed.origins.iter().any(|listed| listed.is_same(&origin))
-            || (!cross_site && own.as_ref().is_some_and(|host| origin.is_of(host)))
+            || (!is_cross_site && own.as_ref().is_some_and(|host| origin.is_of(host)))
     };
     let all_trusted =
         origins.all(|origin| origin.to_str().ok().and_then(Origin::parse).is_some_and(trusted));
-    if all_trusted { Ok(()) } else { Err(foreign("a page of another site asks")) }
+    if all_trusted { Ok(()) } else { Err(cross_site("the request is from a page of another site")) }
 }
 
-fn foreign(what: &str) -> Problem {
+fn cross_site(what: &str) -> Problem {
     let detail = format!(
-        "{what}: only this host's own pages may, and the origins that the program lists with \
-         Feed::with_origins(..)"
+        "{what}: only this host's own pages are allowed, and the origins that the program lists \
+         with Feed::with_origins(..)"
     );
     Problem::new(Code::OriginNotAllowed, detail)
 }
 
-/// The listed origin that asks, if one does.
+/// The `Origin` of the request, if it is listed.
 pub(super) fn listed_origin<'a>(feed: &Feed, parts: &'a Parts) -> Option<&'a http::HeaderValue> {
     let text = parts.headers.get(ORIGIN)?;
     let origin = text.to_str().ok().and_then(Origin::parse)?;

@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A host and perhaps a port, as they stand in `Host` and after the scheme of
-/// an `Origin`: lower case, without user and path.
+/// A host and an optional port, as in `Host` and after the scheme of an `Origin`:
+/// lower case, without user and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     host: String,
@@ -9,7 +9,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// `None` for what no browser sends.
+    /// `None` for anything that browsers do not send.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.rsplit_once(':') {
             Some((_, port)) if port.contains(']') => (text, None),
@@ -18,7 +18,7 @@ impl Authority {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (text, None),
         };
-        // A dot at the end says that the name is complete, and names the same.
+        // A trailing dot marks the name as complete; it is the same name.
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let is_literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_host = match is_literal {
@@ -28,7 +28,7 @@ impl Authority {
         is_host.then_some(Self { host, port })
     }
 
-    /// Whether this is a name of the machine itself, whatever a resolver says:
+    /// Whether this is a name of the machine itself, independent of any resolver:
     /// `localhost`, `*.localhost`, `127.0.0.0/8`, `[::1]`.
     fn is_local(&self) -> bool {
         let host = self.host.as_str();
@@ -38,7 +38,7 @@ impl Authority {
             || host == "[::1]"
     }
 
-    /// Whether both mean the same, the port of `scheme` standing for none.
+    /// Whether both are the same, with the default port of `scheme`.
     fn is_same(&self, other: &Self, scheme: &str) -> bool {
         let default = if scheme == "https" { 443 } else { 80 };
         self.host == other.host && self.port.unwrap_or(default) == other.port.unwrap_or(default)
@@ -49,7 +49,7 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
 }
 
-/// One entry of the host list: a host, `*.` before one, and perhaps a port.
+/// One entry of the host list: a host or `*.host`, and an optional port.
 #[derive(Clone, Debug)]
 pub(super) struct HostRule {
     authority: Authority,
@@ -57,7 +57,7 @@ pub(super) struct HostRule {
 }
 
 impl HostRule {
-    /// `None` for what is no host.
+    /// `None` if this is not a valid host.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (text, with_subdomains) = match text.strip_prefix("*.") {
             Some(rest) => (rest, true),
@@ -77,28 +77,26 @@ impl HostRule {
     }
 }
 
-/// Under which names a feed answers.
+/// The hosts that a feed accepts.
 ///
-/// A page of `evil.test` whose name was bound anew to this machine's address
-/// sends `evil.test` as host and as origin; only a list tells it from a friend.
+/// After DNS rebinding, a page of `evil.test` reaches this machine with
+/// `evil.test` as host and as origin; only a list of hosts can refuse it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts {
     pub(super) rules: Vec<HostRule>,
-    /// Whether the names of the machine itself are on the list, and nothing is
-    /// allowed that is not.
+    /// Whether local names are allowed too, and an empty list does not mean every
+    /// host.
     pub(super) local: bool,
 }
 
 impl Hosts {
     pub(super) fn allow(&self, host: &Authority) -> bool {
-        let everybody = self.rules.is_empty() && !self.local;
-        everybody
-            || (self.local && host.is_local())
-            || self.rules.iter().any(|rule| rule.allows(host))
+        let all = self.rules.is_empty() && !self.local;
+        all || (self.local && host.is_local()) || self.rules.iter().any(|rule| rule.allows(host))
     }
 }
 
-/// An origin as browsers send it: a scheme, a host and perhaps a port.
+/// An origin as browsers send it: a scheme, a host and an optional port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     scheme: String,
@@ -106,7 +104,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// `None` for `null` and everything else that is no origin.
+    /// `None` for `null` and everything else that is not a valid origin.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = !scheme.is_empty()
@@ -115,7 +113,7 @@ impl Origin {
         is_scheme.then(|| Self { scheme: scheme.to_ascii_lowercase(), authority })
     }
 
-    /// Whether this is a page of the host that was asked.
+    /// Whether this is the origin of the requested host.
     pub(super) fn is_of(&self, host: &Authority) -> bool {
         self.authority.is_same(host, &self.scheme)
     }
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_knows_its_own_names() {
+    fn local_names_are_recognized() {
         let local = Hosts { rules: Vec::new(), local: true };
         for good in [
             "localhost",
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_name_hosts_and_perhaps_ports() {
+    fn rules_have_hosts_and_optional_ports() {
         let rules = ["feed.example", "*.apps.example", "admin.example:8443"];
         let rules = rules.iter().filter_map(|rule| HostRule::parse(rule)).collect();
         let hosts = Hosts { rules, local: false };
@@ -195,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_of_a_host_by_name_and_port() {
+    fn an_origin_matches_a_host_by_name_and_port() {
         let is_of = |origin: &str, host: &str| {
             Origin::parse(origin).zip(Authority::parse(host)).is_some_and(|(o, h)| o.is_of(&h))
         };

@@ -1,33 +1,40 @@
-//! The feed over HTTP: streams, pages and appends, as the wire contract has
-//! them.
+//! The feed over HTTP: the streams, pages and appends of the wire contract.
 //!
-//! [`router`] serves a hub with the defaults; [`Feed`] sets up the rest.
+//! [`router`] serves a hub with the defaults; [`Feed`] has the options.
 
 mod append;
-mod builder;
+mod authorize;
 mod drain;
-mod ending;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod feed;
+mod feed_cursor;
+mod get;
 mod guard;
-mod headers;
 mod hosts;
 mod page;
+mod reconnect;
+mod refusal;
+mod response;
 mod rights;
-mod route;
-pub(crate) mod sse;
+mod router;
+mod sse;
 mod stream;
+mod stream_deadline;
 #[cfg(feature = "websocket")]
 mod websocket;
 
 use axum::Router;
 use downlink::Hub;
 
-pub use builder::Feed;
-pub use headers::FeedCursor;
-pub use rights::{Authorize, AuthorizeFn, Refusal, Rights};
-pub(crate) use sse::is_asked_for;
+pub use authorize::{Authorize, AuthorizeFn};
+pub use feed::Feed;
+pub use feed_cursor::FeedCursor;
+pub use get::get;
+pub use refusal::Refusal;
+pub use rights::Rights;
 
-/// The routes of a feed with the defaults: read-only, and for programs on this
-/// machine. See [`Feed`] for everything else.
+/// The routes of a feed with the defaults: read-only, for programs on this
+/// machine only. See [`Feed`] for the options.
 ///
 /// # Examples
 ///

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use downlink::{After, Cursor, Filter, Item, Page, Read, Subscribe, Subscription};
-use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::Feed;
 use super::drain::Drain;
-use super::headers::{FeedCursor, json};
+use super::feed::Feed;
+use super::feed_cursor::FeedCursor;
+use super::response::{close_connection, json};
 use super::rights::Rights;
 use crate::wire::{self, Envelopes, Problem, Query};
 
@@ -26,7 +26,7 @@ const PARAMETERS: [&str; 10] = [
     "limit",
 ];
 
-/// `GET /feed` of whoever does not want a stream: a page, or with `wait` a
+/// Answers `GET /feed` without a stream: with a page, or with `wait` as a
 /// long-poll.
 pub(super) async fn answer(
     feed: &Feed,
@@ -37,35 +37,33 @@ pub(super) async fn answer(
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let (limit, wait) = (query.limit()?, Duration::from_secs(query.wait()?));
     let after = wire::resume(&parts.headers, &query)?;
-    let filter = rights.bound(wire::filter_of_query(&query)?)?;
-    let poll = Poll { feed, filter, limit };
+    let filter = rights.restrict(wire::filter_of_query(&query)?)?;
+    let query = PageQuery { feed, filter, limit };
     let waits = !wait.is_zero() && parts.method != Method::HEAD;
     let found = if waits {
         let end = Instant::now() + wait;
         let end = rights.ends().map_or(end, |rights| rights.min(end));
-        poll.wait(after, end, drain).await?
+        query.wait(after, end, drain).await?
     } else {
-        poll.first(after).await?
+        query.first(after).await?
     };
     let body = found.events.feed_page(found.cursor, found.head, found.more);
-    let response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
-    Ok(if drain.has_begun() { closing(response) } else { response })
+    let mut response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
+    if drain.has_begun() {
+        close_connection(&mut response);
+    }
+    Ok(response)
 }
 
-fn closing(mut response: Response) -> Response {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// A run of events, and where it ends.
-struct Found {
+/// The events of a page, and the cursor after them.
+struct FoundPage {
     events: Envelopes,
     cursor: Cursor,
     head: Cursor,
     more: bool,
 }
 
-impl Found {
+impl FoundPage {
     fn of(page: &Page) -> Self {
         let events = Envelopes::of(&page.events);
         let cut_at = events.last().filter(|_| events.overflown());
@@ -82,15 +80,15 @@ impl Found {
     }
 }
 
-struct Poll<'a> {
+struct PageQuery<'a> {
     feed: &'a Feed,
     filter: Filter,
     limit: usize,
 }
 
-impl Poll<'_> {
-    /// What is there already.
-    async fn first(&self, after: After) -> Result<Found, Problem> {
+impl PageQuery<'_> {
+    /// Reads the page that is available now.
+    async fn first(&self, after: After) -> Result<FoundPage, Problem> {
         let read = match after {
             After::Start => Read::log().resume(Cursor::START),
             After::Cursor(cursor) => Read::log().resume(cursor),
@@ -102,9 +100,9 @@ impl Poll<'_> {
         self.read(read).await
     }
 
-    async fn read(&self, read: Read) -> Result<Found, Problem> {
+    async fn read(&self, read: Read) -> Result<FoundPage, Problem> {
         let read = read.filter(self.filter.clone()).limit(self.limit);
-        Ok(Found::of(&self.feed.hub.read(read).await?))
+        Ok(FoundPage::of(&self.feed.hub.read(read).await?))
     }
 
     async fn subscribe(&self, after: After) -> Result<Subscription, Problem> {
@@ -112,17 +110,17 @@ impl Poll<'_> {
         Ok(self.feed.hub.subscribe(subscribe).await?)
     }
 
-    /// The first run of events, or nothing at the end of the time or the server.
+    /// Waits for the first events; returns an empty page at `end` or at a drain.
     ///
-    /// Whoever waits at the tail costs the store nothing: the tail reads once
-    /// for all of them.
-    async fn wait(&self, after: After, end: Instant, drain: &Drain) -> Result<Found, Problem> {
+    /// Polls that wait at the end of the log don't read the store: the hub reads
+    /// once for all of them.
+    async fn wait(&self, after: After, end: Instant, drain: &Drain) -> Result<FoundPage, Problem> {
         let at_the_tail = match after {
             After::Cursor(cursor) => self.tail(cursor),
             _ => None,
         };
         if let Some(subscription) = at_the_tail {
-            return self.until(subscription, end, drain).await;
+            return self.wait_on(subscription, end, drain).await;
         }
         let mut found = self.first(after).await?;
         while found.is_empty() && found.more && Instant::now() < end {
@@ -135,19 +133,19 @@ impl Poll<'_> {
             Some(subscription) => subscription,
             None => self.subscribe(After::Cursor(found.cursor)).await?,
         };
-        self.until(subscription, end, drain).await
+        self.wait_on(subscription, end, drain).await
     }
 
     fn tail(&self, after: Cursor) -> Option<Subscription> {
         self.feed.hub.tail(after, self.filter.clone())
     }
 
-    async fn until(
+    async fn wait_on(
         &self,
         mut subscription: Subscription,
         end: Instant,
         drain: &Drain,
-    ) -> Result<Found, Problem> {
+    ) -> Result<FoundPage, Problem> {
         let waited = tokio::select! {
             biased;
             () = drain.begins() => None,
@@ -157,7 +155,11 @@ impl Poll<'_> {
         Ok(self.collect(first, &mut subscription))
     }
 
-    fn collect(&self, first: Option<downlink::Event>, subscription: &mut Subscription) -> Found {
+    fn collect(
+        &self,
+        first: Option<downlink::Event>,
+        subscription: &mut Subscription,
+    ) -> FoundPage {
         let mut events = Envelopes::default();
         let mut cursor = subscription.cursor();
         let mut is_cut = false;
@@ -176,11 +178,11 @@ impl Poll<'_> {
             cursor = subscription.scanned().unwrap_or(cursor);
         }
         let head = subscription.tip().max(cursor);
-        Found { events, cursor, head, more: is_cut || cursor < head }
+        FoundPage { events, cursor, head, more: is_cut || cursor < head }
     }
 }
 
-/// The next event that matches; `None` if the hub was shut down.
+/// Returns the next event that matches; `None` if the hub was shut down.
 async fn first_event(subscription: &mut Subscription) -> Result<Option<downlink::Event>, Problem> {
     while let Some(item) = subscription.next().await {
         if let Item::Event(event) = item? {

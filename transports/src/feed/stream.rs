@@ -4,14 +4,15 @@ use http::StatusCode;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::Feed;
-use super::headers::{FeedCursor, json};
+use super::feed::Feed;
+use super::feed_cursor::FeedCursor;
+use super::response::json;
 use super::rights::Rights;
 use crate::wire::{Code, Envelopes, Problem, Query};
 
 const PARAMETERS: [&str; 3] = ["from_version", "limit", "direction"];
 
-/// `GET /streams/{stream}`: a page of one stream.
+/// Answers `GET /streams/{stream}` with a page of one stream.
 pub(super) async fn answer(
     feed: &Feed,
     parts: &Parts,
@@ -21,7 +22,7 @@ pub(super) async fn answer(
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let direction = direction(&query)?;
     let read = Read::stream(stream.clone()).limit(query.limit()?).filter(rights.filter().clone());
-    let read = begin(read, from_version(&query)?, direction);
+    let read = read_from(read, from_version(&query)?, direction);
     let (page, span) = first_visible(feed, read).await?.ok_or_else(|| not_found(&stream))?;
     if page.events.is_empty() && !rights.is_everything() {
         let any = Read::stream(stream.clone()).limit(1).filter(rights.filter().clone());
@@ -44,9 +45,9 @@ fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan
     }
 }
 
-/// The first page that has an event, or the last; `None` if there is no such
-/// stream. What rights hide is read over, so that no client waits on a page
-/// that never has anything.
+/// Reads up to the first page that has an event, or the last page; `None` if
+/// there is no such stream. Pages of events that the rights hide are skipped, so
+/// that a client does not get empty pages.
 async fn first_visible(feed: &Feed, mut read: Read) -> Result<Option<(Page, StreamSpan)>, Problem> {
     loop {
         let page = feed.hub.read(read.clone()).await?;
@@ -60,7 +61,7 @@ async fn first_visible(feed: &Feed, mut read: Read) -> Result<Option<(Page, Stre
     }
 }
 
-/// The stream that the path names: its last segment.
+/// The stream of the path: its last segment.
 pub(super) fn name(parts: &Parts) -> Result<StreamId, Problem> {
     let segment = parts.uri.path().rsplit('/').next().unwrap_or_default();
     let bad = |detail: String| Problem::new(Code::BadStream, detail).with_parameter("stream");
@@ -87,7 +88,7 @@ fn direction(query: &Query) -> Result<Direction, Problem> {
 
 fn from_version(query: &Query) -> Result<Option<Version>, Problem> {
     let Some(number) = query.number("from_version")? else { return Ok(None) };
-    // What is above the highest is as far past the end as that is.
+    // Anything above the highest version is past the end, like the highest itself.
     let version = Version::new(number.min(Version::MAX.get())).ok_or_else(|| {
         let detail = "'from_version' is 0: versions count from 1";
         Problem::new(Code::BadParameter, detail).with_parameter("from_version")
@@ -95,8 +96,8 @@ fn from_version(query: &Query) -> Result<Option<Version>, Problem> {
     Ok(Some(version))
 }
 
-/// Begins a read at a version, which is included.
-fn begin(read: Read, from: Option<Version>, direction: Direction) -> Read {
+/// Sets the first version of a read, which is included.
+fn read_from(read: Read, from: Option<Version>, direction: Direction) -> Read {
     match (direction, from) {
         (Direction::Forward, from) => {
             let before = from.and_then(Version::previous);

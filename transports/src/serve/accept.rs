@@ -6,22 +6,22 @@ use downlink::{Error, ErrorKind, Result};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::slot::Slot;
+use super::connection_permit::ConnectionPermit;
 use super::stats::{Counters, count};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What one socket may buffer towards its peer, in bytes. The kernel's own
-/// choice grows to megabytes for a peer that does not read.
+/// The send buffer of a socket, in bytes. The kernel's default grows to megabytes
+/// for a peer that does not read.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// Accepts the next connection. Waits out errors such as a full table of file
-/// descriptors, with pauses that grow to a second.
+/// Accepts the next connection. Retries temporary errors, such as a full table of
+/// file descriptors, with pauses that grow to a second.
 ///
 /// # Errors
 ///
-/// [`Unavailable`](ErrorKind::Unavailable) if the listener does not listen.
+/// [`Unavailable`](ErrorKind::Unavailable) if the listener is not listening.
 ///
 /// # Cancel safety
 ///
@@ -36,16 +36,16 @@ pub(super) async fn accept(
             Ok(accepted) => return Ok(accepted),
             Err(error) => error,
         };
-        match weigh(&error) {
-            Weight::OneConnection => {}
-            Weight::Passing => {
+        match classify(&error) {
+            AcceptError::OneConnection => {}
+            AcceptError::Temporary => {
                 count(&counters.failed_accepts);
                 tracing::warn!(%error, ?pause, "cannot accept: is the limit of open files too low?");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Weight::Final => {
-                let message = "the listener accepts no connections";
+            AcceptError::Fatal => {
+                let message = "the listener does not accept connections";
                 return Err(Error::with_source(ErrorKind::Unavailable, message, error));
             }
         }
@@ -53,43 +53,43 @@ pub(super) async fn accept(
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Weight {
-    /// A peer went away before it was accepted.
+enum AcceptError {
+    /// A peer disconnected before it was accepted.
     OneConnection,
     /// Descriptors or memory are short, or the network is down.
-    Passing,
-    /// This is no listening socket.
-    Final,
+    Temporary,
+    /// This is not a listening socket.
+    Fatal,
 }
 
-fn weigh(error: &io::Error) -> Weight {
+fn classify(error: &io::Error) -> AcceptError {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput};
     match error.kind() {
-        ConnectionAborted | ConnectionReset | Interrupted => Weight::OneConnection,
-        InvalidInput => Weight::Final,
-        _ => Weight::Passing,
+        ConnectionAborted | ConnectionReset | Interrupted => AcceptError::OneConnection,
+        InvalidInput => AcceptError::Fatal,
+        _ => AcceptError::Temporary,
     }
 }
 
 /// Sets the options of an accepted socket: no delay, a small send buffer, and
-/// the same patience for what the kernel has buffered as for a write.
-pub(super) fn tune(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+/// the timeout of a write also for what the kernel has buffered.
+pub(super) fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    // Without it a peer that vanished holds its connection for a quarter of an hour.
+    // Otherwise a peer that vanished would keep its connection for about 15 minutes.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(patience))?;
+    socket.set_tcp_user_timeout(Some(write_timeout))?;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = patience;
+    let _ = write_timeout;
     Ok(())
 }
 
-/// Makes the next close of this socket discard what the peer has not read.
-pub(super) fn abort_on_close(stream: &TcpStream, slot: &Slot) {
-    slot.stalled();
+/// Makes closing this socket discard what the peer has not read.
+pub(super) fn abort_on_close(stream: &TcpStream, permit: &ConnectionPermit) {
+    permit.count_stalled_write();
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-        tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel gives up");
+        tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel's timeout");
     }
 }
 
@@ -99,14 +99,14 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn errors_are_weighed() {
-        let weight = |errno| weigh(&io::Error::from_raw_os_error(errno));
+    fn errors_are_classified() {
+        let class = |errno| classify(&io::Error::from_raw_os_error(errno));
         // EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO.
         for errno in [24, 23, 105, 12, 71] {
-            assert_eq!(weight(errno), Weight::Passing, "{errno}");
+            assert_eq!(class(errno), AcceptError::Temporary, "{errno}");
         }
         let (econnaborted, einval) = (103, 22);
-        assert_eq!(weight(econnaborted), Weight::OneConnection);
-        assert_eq!(weight(einval), Weight::Final);
+        assert_eq!(class(econnaborted), AcceptError::OneConnection);
+        assert_eq!(class(einval), AcceptError::Fatal);
     }
 }

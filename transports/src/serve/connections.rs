@@ -18,136 +18,137 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept;
-use super::bodies::Bodies;
-use super::clients::{Clients, Place};
-use super::discard::{Discard, Discarded};
-use super::fate::Phase;
+use super::body_progress::BodyState;
+use super::client_limiter::{ClientLimiter, ClientPermit};
+use super::connection_permit::ConnectionPermit;
+use super::connection_service::{ConnectionService, ProxiedClients};
+use super::discard::{DiscardLimits, DiscardOutcome};
+use super::limit_reached::{self, LimitReached};
 use super::limits::Limits;
-use super::linger;
+use super::lingering_close;
 use super::proxies::TrustedProxies;
-use super::refusal::{self, Why};
-use super::requests::{Proxied, Requests};
-use super::slot::Slot;
-use super::socket::Socket;
+use super::request_bodies::RequestBodies;
 use super::stats::{Counters, count};
-use crate::Connection;
+use super::timed_socket::TimedSocket;
+use crate::connection::Connection;
 
-/// The head of a request, and what is read or written at a time, in bytes.
-/// A filter of 8 KiB fits beside the headers of a browser, also when every
-/// byte of it is percent-encoded. The buffers begin smaller and grow to it.
-const BUFFER: usize = 48 << 10;
+/// The limit of a request's head, and of hyper's buffers, in bytes. A filter of 8
+/// KiB fits next to the headers of a browser, even if all of it is
+/// percent-encoded. The buffers begin smaller and grow to this size.
+const MAX_BUFFER: usize = 48 << 10;
 
-/// How many connections beyond the limit are told so at a time. More than that
-/// are closed: nobody may keep the next one from being accepted.
-const REFUSALS: usize = 64;
+/// How many connections beyond the limit get a response at a time. More are
+/// closed, so that they cannot keep the next one from being accepted.
+const MAX_REFUSALS: usize = 64;
 
-/// How long a connection that gets one answer has to say what it wants.
-const ONE_ANSWER: Duration = Duration::from_secs(1);
+/// How long a connection that gets only one response has to send its request.
+const SINGLE_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// All connections of one server, and what they share.
+/// The connections of one server, and the state they share.
 pub(super) struct Connections {
     router: Router,
     http: http1::Builder,
-    /// For connections that get one answer: beyond a limit, and during the
-    /// drain.
-    once: http1::Builder,
-    read_stall: Duration,
-    write_stall: Duration,
-    discard: Discard,
-    slots: Arc<Semaphore>,
+    /// For connections that get only one response: those beyond a limit, and those
+    /// accepted during the drain.
+    http_once: http1::Builder,
+    read_stall_timeout: Duration,
+    write_stall_timeout: Duration,
+    discard_limits: DiscardLimits,
+    permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    clients: Option<Arc<Clients>>,
+    client_limiter: Option<Arc<ClientLimiter>>,
     proxies: Option<Arc<TrustedProxies>>,
     pub(super) counters: Arc<Counters>,
     pub(super) open: TaskTracker,
-    /// Connections that came during the drain, which does not wait for them.
+    /// Connections accepted during the drain, which does not wait for them.
     late: TaskTracker,
-    /// Cancelled to let everything end in good order.
+    /// Cancelled to end everything gracefully.
     pub(super) drain: CancellationToken,
-    /// Cancelled to end at once what drains.
-    pub(super) cut: CancellationToken,
+    /// Cancelled to close at once what still drains.
+    pub(super) abort: CancellationToken,
 }
 
-/// A connection that was let in.
+/// A connection within the limits.
 struct Admitted {
     permit: OwnedSemaphorePermit,
-    place: Option<Place>,
-    proxied: Option<Box<Proxied>>,
+    client: Option<ClientPermit>,
+    proxied: Option<Box<ProxiedClients>>,
 }
 
 impl Connections {
     pub(super) fn new(router: Router, limits: Limits, counters: Arc<Counters>) -> Self {
         let timeout = limits.header_timeout;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(BUFFER);
-        let mut once = http.clone();
-        once.keep_alive(false).header_read_timeout(timeout.min(ONE_ANSWER));
+        http.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(MAX_BUFFER);
+        let mut http_once = http.clone();
+        http_once.keep_alive(false).header_read_timeout(timeout.min(SINGLE_REQUEST_TIMEOUT));
         Self {
             router,
             http,
-            once,
-            read_stall: limits.read_stall,
-            write_stall: limits.write_stall,
-            discard: limits.discard,
-            slots: Arc::new(Semaphore::new(limits.connections)),
-            refusals: Arc::new(Semaphore::new(REFUSALS)),
-            clients: limits.per_client.map(|limit| Arc::new(Clients::new(limit))),
-            proxies: limits.proxies.map(Arc::new),
+            http_once,
+            read_stall_timeout: limits.read_stall_timeout,
+            write_stall_timeout: limits.write_stall_timeout,
+            discard_limits: limits.linger,
+            permits: Arc::new(Semaphore::new(limits.max_connections)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            client_limiter: limits.max_per_client.map(|limit| Arc::new(ClientLimiter::new(limit))),
+            proxies: limits.trusted_proxies.map(Arc::new),
             counters,
             open: TaskTracker::new(),
             late: TaskTracker::new(),
             drain: CancellationToken::new(),
-            cut: CancellationToken::new(),
+            abort: CancellationToken::new(),
         }
     }
 
-    /// Serves an accepted connection in a task of its own, or tells it to come
-    /// again.
+    /// Serves an accepted connection in its own task, or refuses it if a limit is
+    /// reached.
     pub(super) fn spawn(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         count(&self.counters.accepted);
-        if let Err(error) = accept::tune(&stream, self.write_stall) {
-            tracing::debug!(%peer, %error, "the connection was gone before it was served");
+        if let Err(error) = accept::set_options(&stream, self.write_stall_timeout) {
+            tracing::debug!(%peer, %error, "the connection ended before it was served");
             return;
         }
         match self.admit(peer) {
             Ok(admitted) => self.serve(stream, peer, admitted),
-            Err(why) => self.refuse(stream, peer, why),
+            Err(limit) => self.refuse(stream, peer, limit),
         }
     }
 
-    fn admit(&self, peer: SocketAddr) -> Result<Admitted, Why> {
+    fn admit(&self, peer: SocketAddr) -> Result<Admitted, LimitReached> {
         let trusted = self.proxies.as_ref().filter(|proxies| proxies.trust(peer.ip()));
         let proxied = trusted.map(|proxies| {
-            let (proxies, clients) = (Arc::clone(proxies), self.clients.clone());
-            Box::new(Proxied { proxies, clients, upgraded: Arc::default() })
+            let (proxies, limiter) = (Arc::clone(proxies), self.client_limiter.clone());
+            Box::new(ProxiedClients { proxies, limiter, upgraded: Arc::default() })
         });
-        let place = match &self.clients {
-            Some(clients) if proxied.is_none() => {
-                Some(clients.admit(peer.ip()).ok_or(Why::Client)?)
+        let client = match &self.client_limiter {
+            Some(limiter) if proxied.is_none() => {
+                Some(limiter.acquire(peer.ip()).ok_or(LimitReached::PerClient)?)
             }
             _ => None,
         };
-        let permit = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Why::All)?;
-        Ok(Admitted { permit, place, proxied })
+        let permit =
+            Arc::clone(&self.permits).try_acquire_owned().map_err(|_| LimitReached::Connections)?;
+        Ok(Admitted { permit, client, proxied })
     }
 
     fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, admitted: Admitted) {
-        let Admitted { permit, place, proxied } = admitted;
+        let Admitted { permit, client, proxied } = admitted;
         let is_late = self.drain.is_cancelled();
         let upgraded = proxied.as_ref().map(|proxied| Arc::clone(&proxied.upgraded));
-        let socket = self.socket(stream, permit, (place, upgraded), is_late);
-        // One of its own, so that connections do not meet at one lock with every event.
+        let socket = self.socket(stream, permit, (client, upgraded), is_late);
+        // A child token, so that connections do not contend for one lock at every event.
         let drain = self.drain.child_token();
-        let bodies = Bodies::new(self.discard, drain.clone());
-        let requests = Requests {
+        let bodies = RequestBodies::new(self.discard_limits, drain.clone());
+        let service = ConnectionService {
             router: self.router.clone(),
             bodies: Arc::clone(&bodies),
             connection: Connection::new(peer, drain.clone()),
             counters: Arc::clone(&self.counters),
-            read_stall: self.read_stall,
+            read_stall_timeout: self.read_stall_timeout,
             proxied,
         };
-        let service = service_fn(move |request| requests.answer(request));
+        let service = service_fn(move |request| service.call(request));
         if is_late {
             self.drive_once(socket, peer, bodies, service);
         } else {
@@ -155,46 +156,48 @@ impl Connections {
         }
     }
 
-    fn refuse(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, why: Why) {
+    fn refuse(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, limit: LimitReached) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             count(&self.counters.dropped);
-            tracing::debug!(%peer, "far beyond the limit of connections: this one is closed");
+            tracing::debug!(%peer, "too many connections: this one is closed without a response");
             return;
         };
-        count(match why {
-            Why::All => &self.counters.refused,
-            Why::Client => &self.counters.limited,
+        count(match limit {
+            LimitReached::Connections => &self.counters.refused,
+            LimitReached::PerClient => &self.counters.limited,
         });
-        tracing::debug!(%peer, ?why, "at a limit: this connection is told to come again");
+        tracing::debug!(%peer, ?limit, "a limit is reached: this connection is refused");
         let socket = self.socket(stream, permit, (None, None), self.drain.is_cancelled());
-        // Its permit is one of a few, and another waits for it.
-        let silence = self.discard.silence.min(ONE_ANSWER);
-        let bodies = Bodies::new(Discard { silence, ..self.discard }, self.drain.child_token());
-        let watched = Arc::clone(&bodies);
-        let answer = move |request: Request<Incoming>| {
-            let (request, _) = watched.watch(request);
-            ready(Ok::<_, Infallible>(refusal::last_answer(&request, why)))
+        // A short time, because there are few permits for refusals.
+        let timeout = self.discard_limits.timeout.min(SINGLE_REQUEST_TIMEOUT);
+        let limits = DiscardLimits { timeout, ..self.discard_limits };
+        let bodies = RequestBodies::new(limits, self.drain.child_token());
+        let tracker = Arc::clone(&bodies);
+        let respond = move |request: Request<Incoming>| {
+            let (request, _) = tracker.track(request);
+            ready(Ok::<_, Infallible>(limit_reached::closing_response(&request, limit)))
         };
-        self.drive_once(socket, peer, bodies, service_fn(answer));
+        self.drive_once(socket, peer, bodies, service_fn(respond));
     }
 
     fn socket(
         &self,
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
-        places: (Option<Place>, Option<Arc<OnceLock<Place>>>),
+        clients: (Option<ClientPermit>, Option<Arc<OnceLock<ClientPermit>>>),
         is_late: bool,
-    ) -> Socket<TcpStream, Slot> {
+    ) -> TimedSocket<TcpStream, ConnectionPermit> {
         let tracker = if is_late { &self.late } else { &self.open };
-        let slot = Slot::new(permit, tracker.token(), places, Arc::clone(&self.counters));
-        Socket::new(stream, self.write_stall, accept::abort_on_close, slot)
+        let counters = Arc::clone(&self.counters);
+        let permit = ConnectionPermit::new(permit, tracker.token(), clients, counters);
+        TimedSocket::new(stream, self.write_stall_timeout, accept::abort_on_close, permit)
     }
 
     fn drive<S>(
         self: &Arc<Self>,
-        socket: Socket<TcpStream, Slot>,
+        socket: TimedSocket<TcpStream, ConnectionPermit>,
         peer: SocketAddr,
-        bodies: Arc<Bodies>,
+        bodies: Arc<RequestBodies>,
         drain: CancellationToken,
         service: S,
     ) where
@@ -204,14 +207,14 @@ impl Connections {
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let mut connection = connection.with_upgrades();
         let shared = Arc::clone(self);
-        // In one block and never moved, because there are thousands of them.
+        // One block, so that the connection is not moved into another future and stored twice.
         self.open.spawn(async move {
             let mut ended = drain.run_until_cancelled(&mut connection).await;
             if ended.is_none() {
                 Pin::new(&mut connection).graceful_shutdown();
-                ended = shared.cut.run_until_cancelled(&mut connection).await;
+                ended = shared.abort.run_until_cancelled(&mut connection).await;
             }
-            // There are no parts of a connection that was upgraded.
+            // A connection that was upgraded has no parts.
             if let (Some(ended), Some(parts)) = (&ended, connection.into_parts()) {
                 let has_more = !parts.read_buf.is_empty();
                 let socket = parts.io.into_inner();
@@ -221,22 +224,22 @@ impl Connections {
         });
     }
 
-    /// Answers one request.
+    /// Serves one request, and closes the connection.
     fn drive_once<S>(
         self: &Arc<Self>,
-        socket: Socket<TcpStream, Slot>,
+        socket: TimedSocket<TcpStream, ConnectionPermit>,
         peer: SocketAddr,
-        bodies: Arc<Bodies>,
+        bodies: Arc<RequestBodies>,
         service: S,
     ) where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
-        let mut connection = self.once.serve_connection(TokioIo::new(socket), service);
+        let mut connection = self.http_once.serve_connection(TokioIo::new(socket), service);
         let shared = Arc::clone(self);
-        // Not tracked beyond its socket's token: the drain does not wait for who comes late.
+        // Not tracked beyond its socket's token: the drain does not wait for late connections.
         self.late.spawn(async move {
-            let ended = shared.cut.run_until_cancelled(&mut connection).await;
+            let ended = shared.abort.run_until_cancelled(&mut connection).await;
             if let Some(ended) = &ended {
                 let parts = connection.into_parts();
                 let has_more = !parts.read_buf.is_empty();
@@ -246,46 +249,46 @@ impl Connections {
         });
     }
 
-    /// Closes a socket with which HTTP is done, and lingers if its peer may be
-    /// sending and not have read its answer. `has_more` says whether more was
-    /// read than was used.
+    /// Closes a socket after its last response, with a lingering close if the peer
+    /// may still be sending. `has_more` is whether bytes were read that belong to
+    /// no request.
     async fn close(
         &self,
-        socket: Socket<TcpStream, Slot>,
-        bodies: &Bodies,
+        socket: TimedSocket<TcpStream, ConnectionPermit>,
+        bodies: &RequestBodies,
         ended: &hyper::Result<()>,
         has_more: bool,
     ) {
-        let phase = bodies.end().await;
+        let state = bodies.last_state().await;
         let may_be_sending = match ended {
             Ok(()) => {
-                let is_owed = matches!(phase, Phase::Left | Phase::Handled);
-                has_more || is_owed || linger::has_unread(socket.get_ref())
+                let is_incomplete = matches!(state, BodyState::Abandoned | BodyState::InHandler);
+                has_more || is_incomplete || lingering_close::has_unread(socket.get_ref())
             }
             Err(error) => error.is_parse(),
         };
-        let discarded = if phase == Phase::GivenUp {
-            Some(Discarded::UpToTheBounds)
+        let outcome = if state == BodyState::OverLimit {
+            Some(DiscardOutcome::LimitReached)
         } else if may_be_sending {
-            self.cut.run_until_cancelled(bodies.linger(socket)).await
+            self.abort.run_until_cancelled(bodies.lingering_close(socket)).await
         } else {
-            Some(Discarded::All)
+            Some(DiscardOutcome::All)
         };
-        match discarded {
-            Some(Discarded::All) => {}
-            Some(Discarded::UpToTheBounds) => count(&self.counters.still_sending),
-            None => count(&self.counters.cut),
+        match outcome {
+            Some(DiscardOutcome::All) => {}
+            Some(DiscardOutcome::LimitReached) => count(&self.counters.still_sending),
+            None => count(&self.counters.aborted),
         }
     }
 
-    /// Takes note of how a connection ended; `None` if it was cut.
+    /// Counts how a connection ended; `None` if it was closed by the drain.
     fn ended(&self, peer: SocketAddr, ended: Option<hyper::Result<()>>) {
         match ended {
-            None => count(&self.counters.cut),
+            None => count(&self.counters.aborted),
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 if error.is_timeout() {
-                    count(&self.counters.silent);
+                    count(&self.counters.header_timeouts);
                 }
                 tracing::debug!(%peer, %error, "a connection ended early");
             }

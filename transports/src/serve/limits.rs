@@ -1,32 +1,32 @@
 use std::time::Duration;
 
-use super::discard::Discard;
+use super::discard::DiscardLimits;
 use super::proxies::TrustedProxies;
-use crate::steady::HALT;
+use crate::stall_timeout::STALL_DEADLINE;
 
-/// What a server lets its peers have.
+/// The limits of a [`Server`](super::server::Server).
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    pub(super) connections: usize,
-    pub(super) per_client: Option<usize>,
-    pub(super) proxies: Option<TrustedProxies>,
+    pub(super) max_connections: usize,
+    pub(super) max_per_client: Option<usize>,
+    pub(super) trusted_proxies: Option<TrustedProxies>,
     pub(super) header_timeout: Duration,
-    pub(super) read_stall: Duration,
-    pub(super) write_stall: Duration,
-    pub(super) discard: Discard,
+    pub(super) read_stall_timeout: Duration,
+    pub(super) write_stall_timeout: Duration,
+    pub(super) linger: DiscardLimits,
     pub(super) drain_deadline: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 10_000,
-            per_client: None,
-            proxies: None,
+            max_connections: 10_000,
+            max_per_client: None,
+            trusted_proxies: None,
             header_timeout: Duration::from_secs(10),
-            read_stall: HALT,
-            write_stall: Duration::from_secs(20),
-            discard: Discard { bytes: 64 << 20, silence: Duration::from_secs(5) },
+            read_stall_timeout: STALL_DEADLINE,
+            write_stall_timeout: Duration::from_secs(20),
+            linger: DiscardLimits { bytes: 64 << 20, timeout: Duration::from_secs(5) },
             drain_deadline: Duration::from_secs(10),
         }
     }

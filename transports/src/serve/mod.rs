@@ -1,18 +1,18 @@
-//! An HTTP/1.1 server made for streams without end.
+//! An HTTP/1.1 server for streams without an end.
 //!
 //! `axum::serve` keeps a half-sent request open for ever, and its graceful
-//! shutdown never ends while one quiet stream is open. This one has a deadline
-//! for headers, cuts peers that have stopped reading, bounds its connections,
-//! and drains: it tells every open body to say goodbye, and ends.
+//! shutdown does not finish while an idle stream is open. This server has a timeout
+//! for headers, disconnects peers that have stopped reading, limits connections,
+//! and drains: it makes open streams end with `bye`, and returns.
 //!
-//! | | default |
+//! | limit | default |
 //! |---|---|
-//! | listens | on loopback addresses, unless told otherwise by [`Server::with_exposure`] |
-//! | connections | 10,000; the next 64 are told to come again, and more are closed |
-//! | of one client | no limit: see [`Server::with_max_per_client`] |
-//! | the header of a request, and the pause between two requests | 10 seconds |
-//! | the body of a request | no halt of 20 seconds; a minute in all, and a second more for every 16 KiB |
-//! | what a peer still sends after its answer | 64 MiB are read and discarded, with no silence of 5 seconds and within 30 |
+//! | listens on | loopback addresses only; see [`Server::with_access`] |
+//! | connections | 10,000; the next 64 are refused with a response, and more are closed |
+//! | connections of one client | no limit; see [`Server::with_max_per_client`] |
+//! | the head of a request, and the time between two requests | 10 seconds |
+//! | the body of a request | 20 seconds without progress; a minute in total, plus a second for every 16 KiB |
+//! | what a peer still sends after its response | 64 MiB are read and discarded, up to 5 seconds without a byte, within 30 seconds |
 //! | a write without progress | 20 seconds |
 //! | drain | 10 seconds |
 //!
@@ -28,23 +28,23 @@
 //! ```
 
 mod accept;
-mod bodies;
-mod clients;
+mod body_progress;
+mod client_limiter;
+mod connection_permit;
+mod connection_service;
 mod connections;
 mod discard;
-mod fate;
+mod limit_reached;
 mod limits;
-mod linger;
+mod lingering_close;
+mod parse_error;
 mod proxies;
-mod refusal;
-mod requests;
+mod request_bodies;
 mod server;
 mod signals;
-mod slot;
-mod socket;
 mod stats;
-mod unreadable;
-mod watched;
+mod timed_socket;
+mod tracked_body;
 
 use axum::Router;
 use downlink::Result;
@@ -53,11 +53,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use proxies::TrustedProxies;
 pub use server::Server;
-pub use signals::{Signals, shutdown_signal, survive_file_size_limit};
+pub use signals::{Signals, ignore_sigxfsz, shutdown_signal};
 pub use stats::ServerStats;
 
 /// Serves a router on a loopback listener until `shutdown`, and drains; see
-/// [`Server`] for everything that can be set.
+/// [`Server`] for the options.
 ///
 /// # Errors
 ///

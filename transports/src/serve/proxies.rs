@@ -3,13 +3,13 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderName;
 use http::header::{FORWARDED, HeaderMap};
 
-/// The proxies before a server that are believed when they say who asks.
+/// The proxies in front of a server that are trusted to report the client's
+/// address.
 ///
-/// A proxy adds the address of its own peer at the end of a header. Read from
-/// there, the first address that is not a proxy of the list is the client;
-/// whatever stands before it anybody may have written. The header that is read
-/// has to be the one that the proxies write, because they hand on any other as
-/// it came.
+/// A proxy appends the address of its own peer to a header. Read from the end, the
+/// first address that is not a listed proxy is the client; the ones before it may
+/// be forged. The header must be the one that the proxies write, because they
+/// forward any other unchanged.
 ///
 /// # Examples
 ///
@@ -27,21 +27,21 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Proxies that write `X-Forwarded-For`, as most do: their addresses, or
-    /// networks of them.
+    /// Proxies that write `X-Forwarded-For`, as most do, by their addresses or
+    /// networks.
     ///
     /// # Panics
     ///
-    /// Panics if one is no address and no network.
+    /// Panics if one is neither an address nor a network.
     pub fn by_x_forwarded_for<T: AsRef<str>>(networks: impl IntoIterator<Item = T>) -> Self {
         Self::by(HeaderName::from_static("x-forwarded-for"), networks)
     }
 
-    /// Proxies that write `Forwarded` (RFC 7239).
+    /// Proxies that write `Forwarded` (RFC 7239), by their addresses or networks.
     ///
     /// # Panics
     ///
-    /// Panics if one is no address and no network.
+    /// Panics if one is neither an address nor a network.
     pub fn by_forwarded<T: AsRef<str>>(networks: impl IntoIterator<Item = T>) -> Self {
         Self::by(FORWARDED, networks)
     }
@@ -50,23 +50,23 @@ impl TrustedProxies {
         let network = |text: T| {
             let text = text.as_ref();
             Network::parse(text).unwrap_or_else(|| {
-                panic!("{text:?} is no address and no network: name one like '10.0.0.0/8'")
+                panic!("{text:?} is neither an address nor a network: use a form like '10.0.0.0/8'")
             })
         };
         Self { networks: networks.into_iter().map(network).collect(), header }
     }
 
-    /// Whether this is the address of such a proxy.
+    /// Whether this is the address of a trusted proxy.
     pub(super) fn trust(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address.to_canonical()))
     }
 
-    /// Who asks, by way of a proxy that is trusted.
+    /// The address of the client of a request that came through a trusted proxy.
     pub(super) fn client(&self, proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = proxy;
         for line in headers.get_all(&self.header).iter().rev() {
             for element in line.to_str().unwrap_or_default().rsplit(',') {
-                // Who does not say anything understandable is known by the proxy that asked.
+                // If an address is missing or malformed, the proxy before it counts as the client.
                 let Some(address) = self.address(element.trim()) else { return client };
                 client = address;
                 if !self.trust(address) {
@@ -95,7 +95,7 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
-/// All addresses that begin with the same bits.
+/// All addresses with the same prefix.
 #[derive(Clone, Copy, Debug)]
 struct Network {
     address: IpAddr,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_that_is_no_proxy() {
+    fn the_client_is_the_last_address_that_is_not_a_proxy() {
         let proxies = TrustedProxies::by_x_forwarded_for(["10.0.0.0/8", "2001:db8::/32"]);
         for (lines, expected) in [
             (&["192.0.2.7"][..], "192.0.2.7"),
@@ -156,7 +156,7 @@ mod tests {
             (&["2001:bad::7"], "2001:bad::7"),
             (&["[2001:bad::7]:443"], "2001:bad::7"),
             (&["::ffff:192.0.2.7"], "192.0.2.7"),
-            // What stands before it is what the client says of itself.
+            // Addresses before it are sent by the client and may be forged.
             (&["127.0.0.1, 192.0.2.7"], "192.0.2.7"),
             (&["127.0.0.1", "evil, 192.0.2.7 , 10.9.9.9", "2001:db8::9"], "192.0.2.7"),
             (&["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_understood() {
+    fn forwarded_is_parsed() {
         let proxies = TrustedProxies::by_forwarded([PROXY]);
         for (lines, expected) in [
             (&["for=192.0.2.7;proto=https"][..], "192.0.2.7"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_addresses_with_the_same_beginning() {
+    fn a_network_contains_addresses_with_its_prefix() {
         let holds = |network: &str, address: &str| {
             Network::parse(network)
                 .is_some_and(|network| network.contains(address.parse().unwrap()))

@@ -8,57 +8,59 @@ use downlink::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::accept;
 use super::connections::Connections;
 use super::limits::Limits;
-use super::stats::Counters;
-use super::{ServerStats, TrustedProxies, accept};
-use crate::Exposure;
+use super::proxies::TrustedProxies;
+use super::stats::{Counters, ServerStats};
+use crate::access::Access;
 
-/// Serves a router, with limits for everything that a peer could hold on to.
+/// Serves a router, with limits on everything that a peer can occupy.
 ///
-/// Every request carries the [`Connection`](crate::Connection) that it came on
-/// and axum's `ConnectInfo` in its extensions. Upgraded connections count as
-/// open, for the limit and for the drain, until their socket is dropped.
+/// Every request has [`Connection`](crate::Connection) and axum's `ConnectInfo`
+/// among its extensions. Upgraded connections count as open, for the limit and for
+/// the drain, until their socket is dropped.
 ///
-/// # Answers before the end of a request
+/// # Responses before the end of a request
 ///
-/// A request can be answered before its body was read: it is forbidden, say, or
-/// too large. Many clients write all of it before they read anything, and a
-/// connection that is closed meanwhile is reset, at which they lose the answer.
-/// So what they still send is read and discarded, and the connection is kept
-/// for the next request. The answer says `Connection: close` if the client
-/// waits to be told to send (`Expect: 100-continue`), if the body came to a
-/// halt, or if it announces more bytes than are discarded; and the connection
-/// ends after what is no HTTP. Then the server closes its half, and goes on
-/// reading until the client has closed the other.
+/// A request can be answered before its body was read, for example because it is
+/// forbidden or too large. Many clients write the whole request before they read
+/// anything; if the connection is closed meanwhile, it is reset, and they lose the
+/// response. So the server reads and discards what they still send, and keeps the
+/// connection for the next request. If the client waits for `100 Continue`, if the
+/// body stalled, or if its declared length is over the limit of discarding, the
+/// response has `Connection: close`. The connection also ends after a request that
+/// is not valid HTTP. The server then closes its half, and continues to read until
+/// the client has closed the other.
 ///
-/// Both have bounds, [`with_linger_bytes`](Self::with_linger_bytes) and
-/// [`with_linger`](Self::with_linger), beyond which the connection is cut, and
-/// it counts as open until then. A server that drains waits for a second, not
-/// five, for the next byte, and for none beyond its deadline.
+/// In both cases discarding has limits,
+/// [`with_linger_bytes`](Self::with_linger_bytes) and
+/// [`with_linger_timeout`](Self::with_linger_timeout), beyond which the connection
+/// is closed; it counts as open until then. While the server drains, it waits at
+/// most a second for the next byte, and never beyond the deadline of the drain.
 ///
 /// # Drain
 ///
 /// At `shutdown` idle connections are closed, and
-/// [`Connection::drain`](crate::Connection) is cancelled, at which the bodies
-/// of a feed say goodbye and end. Whoever connects meanwhile gets one answer,
-/// which from a feed is to come again. When everything has ended the listener
-/// is closed; what is still open after the deadline is cut.
+/// [`Connection::drain`](crate::Connection) is cancelled, at which the streams of a
+/// feed end with `bye`. A client that connects during the drain gets one response,
+/// which for a feed is to retry later. When everything has ended, the listener is
+/// closed; what is still open at the deadline is closed too.
 ///
 /// # Clones
 ///
-/// A clone is set up the same, and shares the [counters](Self::stats).
+/// A clone has the same options and shares the [counters](Self::stats).
 ///
 /// # Examples
 ///
 /// ```no_run
 /// # async fn run(router: axum::Router, listener: tokio::net::TcpListener) -> downlink::Result<()> {
-/// use downlink_transports::Exposure;
+/// use downlink_transports::Access;
 /// use downlink_transports::serve::{Server, Signals};
 ///
 /// let signals = Signals::listen()?;
 /// Server::new(router)
-///     .with_exposure(Exposure::Everyone)
+///     .with_access(Access::Public)
 ///     .with_force(signals.force)
 ///     .serve(listener, signals.drain)
 ///     .await
@@ -68,7 +70,7 @@ use crate::Exposure;
 #[must_use]
 pub struct Server {
     router: Router,
-    exposure: Exposure,
+    access: Access,
     limits: Limits,
     counters: Arc<Counters>,
     force: CancellationToken,
@@ -79,89 +81,89 @@ impl Server {
     pub fn new(router: Router) -> Self {
         Self {
             router,
-            exposure: Exposure::LocalOnly,
+            access: Access::LocalOnly,
             limits: Limits::default(),
             counters: Arc::default(),
             force: CancellationToken::new(),
         }
     }
 
-    /// Whom the router is meant for: [`Exposure::LocalOnly`] by default, and
-    /// then a listener that others can reach is refused.
-    pub fn with_exposure(mut self, exposure: Exposure) -> Self {
-        self.exposure = exposure;
+    /// Who has access to the router: [`Access::LocalOnly`] by default, with which
+    /// [`serve`](Self::serve) refuses a listener that other machines can reach.
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
         self
     }
 
     /// How many connections are served at a time: 10,000 by default.
     ///
-    /// The next 64 are told to come again (503 with `Retry-After`, or for an
-    /// `EventSource`, which does not survive that, a stream that says so and
-    /// ends) and have a second to ask; more are closed at once.
-    /// Every connection takes a file descriptor: see `ulimit -n`.
+    /// The next 64 have a second to send a request and are refused, with 503 and
+    /// `Retry-After`, or for an `EventSource`, which does not survive an error
+    /// status, with a stream that ends. More are closed at once. Every connection
+    /// takes a file descriptor: see `ulimit -n`.
     pub fn with_max_connections(mut self, limit: usize) -> Self {
-        self.limits.connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self.limits.max_connections = limit.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
         self
     }
 
-    /// How much one client may have open at a time: no limit by default,
-    /// because a proxy that the server is not told of is one client.
+    /// How many connections or requests one client may have open at a time: no limit
+    /// by default, because an unknown proxy counts as one client.
     ///
-    /// For peers that connect directly connections are counted, and for clients
-    /// behind [trusted proxies](Self::with_trusted_proxies) requests, open
-    /// streams included. A client is an IPv4 address or the network of 64 bits
-    /// of an IPv6 address. Whoever is beyond the limit is told so (429 with
-    /// `Retry-After`, or a stream that says so and ends).
+    /// Connections are counted for peers that connect directly, and requests,
+    /// including open streams, for clients behind
+    /// [trusted proxies](Self::with_trusted_proxies). A client is an IPv4 address or
+    /// the /64 network of an IPv6 address. Beyond the limit a client is refused, with
+    /// 429 and `Retry-After`, or for an `EventSource` with a stream that ends.
     pub fn with_max_per_client(mut self, limit: usize) -> Self {
-        self.limits.per_client = Some(limit.max(1));
+        self.limits.max_per_client = Some(limit.max(1));
         self
     }
 
-    /// The proxies that are believed when they say who asks: none by default.
+    /// The proxies that are trusted to report the client's address: none by default.
     pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.limits.proxies = Some(proxies);
+        self.limits.trusted_proxies = Some(proxies);
         self
     }
 
     /// How long a peer may take to send the head of a request, and may be idle
-    /// between two: 10 seconds by default, a day at most.
+    /// between two requests: 10 seconds by default, a day at most.
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.limits.header_timeout = timeout.min(MAX_WAIT);
         self
     }
 
-    /// How long the body of a request may come to a halt, before reading it
-    /// fails: 20 seconds by default, a day at most. Three times as long may be waited for the
-    /// whole of it, and a second longer for every 16 KiB.
-    pub fn with_read_stall(mut self, limit: Duration) -> Self {
-        self.limits.read_stall = limit.min(MAX_WAIT);
+    /// How long reading the body of a request may make no progress before it fails:
+    /// 20 seconds by default, a day at most. The whole body may take three times as
+    /// long, plus a second for every 16 KiB.
+    pub fn with_read_stall_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.read_stall_timeout = timeout.min(MAX_WAIT);
         self
     }
 
-    /// How long a peer may be silent that has its answer and has not sent its
-    /// request whole: 5 seconds by default, a day at most. Six times as long may be waited for
-    /// all of it.
+    /// How long to wait for the next byte of a request that was answered before its
+    /// end: 5 seconds by default, a day at most. All of it may take six times as
+    /// long.
     ///
-    /// See [Answers before the end of a request](#answers-before-the-end-of-a-request).
-    pub fn with_linger(mut self, silence: Duration) -> Self {
-        self.limits.discard.silence = silence.min(MAX_WAIT);
+    /// See [Responses before the end of a request](#responses-before-the-end-of-a-request).
+    pub fn with_linger_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.linger.timeout = timeout.min(MAX_WAIT);
         self
     }
 
-    /// How many bytes are read, only to be discarded, of a peer that has its
-    /// answer and has not sent its request whole: 64 MiB by default. A peer
-    /// that sends more is cut.
+    /// How many bytes are read and discarded of a request that was answered before
+    /// its end: 64 MiB by default. A peer that sends more is disconnected.
     ///
-    /// See [Answers before the end of a request](#answers-before-the-end-of-a-request).
+    /// See [Responses before the end of a request](#responses-before-the-end-of-a-request).
     pub fn with_linger_bytes(mut self, limit: u64) -> Self {
-        self.limits.discard.bytes = limit;
+        self.limits.linger.bytes = limit;
         self
     }
 
-    /// How long a write may make no progress before the connection is cut: 20
-    /// seconds by default, a day at most. A peer that reads slowly but steadily is never cut.
-    pub fn with_write_stall(mut self, limit: Duration) -> Self {
-        self.limits.write_stall = limit.min(MAX_WAIT);
+    /// How long a write may make no progress before the connection is closed: 20
+    /// seconds by default, a day at most. A peer that reads slowly but steadily is
+    /// never disconnected.
+    pub fn with_write_stall_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_stall_timeout = timeout.min(MAX_WAIT);
         self
     }
 
@@ -178,8 +180,8 @@ impl Server {
         self
     }
 
-    /// What happened to the connections since the server was made. Ask a clone:
-    /// [`serve`](Self::serve) takes the server.
+    /// The counters of the connections since the server was created. Call it on a
+    /// clone, because [`serve`](Self::serve) takes the server.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
         self.counters.read()
@@ -189,51 +191,51 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if others than this machine can reach
-    /// the listener and the exposure does not say that they may;
+    /// [`Invalid`](ErrorKind::Invalid) if other machines can reach the listener and
+    /// the access is [`LocalOnly`](Access::LocalOnly);
     /// [`Unavailable`](ErrorKind::Unavailable) if the listener fails.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes every connection at once, except upgraded
-    /// ones, which belong to whoever upgraded them.
+    /// Dropping the future closes every connection at once, except upgraded ones,
+    /// which belong to the code that upgraded them.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
         let address = listener.local_addr().map_err(|error| {
             Error::with_source(ErrorKind::Unavailable, "the listener has no address", error)
         })?;
-        self.check_exposure(address)?;
+        self.check_access(address)?;
         let deadline = self.limits.drain_deadline;
         let connections = Arc::new(Connections::new(self.router, self.limits, self.counters));
-        let _guard = CutWhenDropped(Arc::clone(&connections));
+        let _guard = AbortOnDrop(Arc::clone(&connections));
         tracing::info!(%address, "serving");
         let accepting = accept_all(&connections, &listener);
         let ended = shutdown.run_until_cancelled(accepting).await.unwrap_or(Ok(()));
         connections.drain.cancel();
         tokio::select! {
             () = drain(&connections, deadline, &self.force) => ended,
-            // Ends only with a listener that failed, and then nobody is left to be told.
+            // Ends only if the listener fails, after which no client can connect.
             failed = accept_all(&connections, &listener), if ended.is_ok() => failed,
         }
     }
 
-    fn check_exposure(&self, address: SocketAddr) -> Result<()> {
-        if address.ip().to_canonical().is_loopback() || self.exposure != Exposure::LocalOnly {
+    fn check_access(&self, address: SocketAddr) -> Result<()> {
+        if address.ip().to_canonical().is_loopback() || self.access != Access::LocalOnly {
             return Ok(());
         }
         let message = format!(
-            "{address} can be reached from other machines, and nothing says who may read: listen on \
-             127.0.0.1, or give the feed `.authorize(..)` or `.open_to_everyone()` and the server \
-             `.with_exposure(feed.exposure())`"
+            "{address} can be reached from other machines, which have no access: listen on 127.0.0.1, \
+             or call `.with_authorizer(..)` or `.with_public_access()` on the feed and \
+             `.with_access(feed.access())` on the server"
         );
         Err(Error::new(ErrorKind::Invalid, message))
     }
 }
 
-struct CutWhenDropped(Arc<Connections>);
+struct AbortOnDrop(Arc<Connections>);
 
-impl Drop for CutWhenDropped {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.cut.cancel();
+        self.0.abort.cancel();
         self.0.drain.cancel();
     }
 }
@@ -253,9 +255,9 @@ async fn drain(connections: &Connections, deadline: Duration, force: &Cancellati
         () = force.cancelled() => {}
         () = tokio::time::sleep(deadline) => {}
     }
-    tracing::warn!(open = connections.open.len(), "cut what has not ended");
-    connections.cut.cancel();
-    // Sockets that were upgraded are not ours to end.
+    tracing::warn!(open = connections.open.len(), "closing the connections that have not ended");
+    connections.abort.cancel();
+    // Upgraded sockets are not closed by the server.
     let _ = tokio::time::timeout(Duration::from_secs(1), connections.open.wait()).await;
 }
 
@@ -264,16 +266,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_can_be_added_to_a_moment() {
+    fn every_timeout_can_be_added_to_an_instant() {
         let server = Server::new(Router::new())
             .with_header_timeout(Duration::MAX)
-            .with_read_stall(Duration::MAX)
-            .with_linger(Duration::MAX)
-            .with_write_stall(Duration::MAX)
+            .with_read_stall_timeout(Duration::MAX)
+            .with_linger_timeout(Duration::MAX)
+            .with_write_stall_timeout(Duration::MAX)
             .with_drain_deadline(Duration::MAX);
-        let Limits { header_timeout, read_stall, discard, write_stall, drain_deadline, .. } =
-            server.limits;
-        for limit in [header_timeout, read_stall, discard.silence, write_stall, drain_deadline] {
+        let Limits {
+            header_timeout,
+            read_stall_timeout,
+            linger,
+            write_stall_timeout,
+            drain_deadline,
+            ..
+        } = server.limits;
+        for limit in [
+            header_timeout,
+            read_stall_timeout,
+            linger.timeout,
+            write_stall_timeout,
+            drain_deadline,
+        ] {
             assert_eq!(limit, MAX_WAIT);
         }
     }

@@ -1,50 +1,48 @@
 use downlink::{Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
-/// The operator's wish to end, as signals bring it: Ctrl-C, and SIGTERM where
-/// there is one.
+/// Shutdown requests by signal: Ctrl-C, and SIGTERM on Unix.
 ///
-/// Clones share.
+/// Clones share the tokens.
 #[derive(Clone, Debug)]
 pub struct Signals {
-    /// Cancelled by the first signal: drain.
+    /// Cancelled by the first signal, to drain.
     pub drain: CancellationToken,
-    /// Cancelled by the second: do not wait any longer. For
+    /// Cancelled by the second signal, to end the drain at once. For
     /// [`Server::with_force`](super::Server::with_force).
     pub force: CancellationToken,
 }
 
 impl Signals {
-    /// Begins to listen, in a task that ends with the second signal. From then
-    /// on signals have no other effect on the process. It also calls
-    /// [`survive_file_size_limit`], so that a limit of the system ends no server.
+    /// Starts a task that listens until the second signal. From then on these
+    /// signals have no other effect on the process. Also calls [`ignore_sigxfsz`],
+    /// so that a file size limit does not end the server.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) if the system does not let it
-    /// listen.
+    /// [`Unavailable`](ErrorKind::Unavailable) if the system refuses.
     ///
     /// # Panics
     ///
     /// Panics outside a Tokio runtime.
     pub fn listen() -> Result<Self> {
-        survive_file_size_limit()?;
-        let mut source = Source::new().map_err(refused)?;
+        ignore_sigxfsz()?;
+        let mut source = Source::new().map_err(unavailable)?;
         let signals = Self { drain: CancellationToken::new(), force: CancellationToken::new() };
-        let told = signals.clone();
+        let tokens = signals.clone();
         tokio::spawn(async move {
             source.next().await;
-            tracing::info!("draining; a second signal ends it at once");
-            told.drain.cancel();
+            tracing::info!("draining; a second signal ends the drain at once");
+            tokens.drain.cancel();
             source.next().await;
-            told.force.cancel();
+            tokens.force.cancel();
         });
         Ok(signals)
     }
 }
 
-/// A token that the first Ctrl-C or SIGTERM cancels. To force a drain by a
-/// second signal, take [`Signals::listen`].
+/// Returns a token that the first Ctrl-C or SIGTERM cancels. To end the drain with
+/// a second signal, use [`Signals::listen`].
 ///
 /// # Errors
 ///
@@ -57,12 +55,12 @@ pub fn shutdown_signal() -> Result<CancellationToken> {
     Signals::listen().map(|signals| signals.drain)
 }
 
-/// Has a write past the limit of file sizes (`ulimit -f`) fail, as one to a full
-/// disk does, for as long as the process lives. By default the system ends the
-/// process by a signal, SIGXFSZ. For programs that store something and do not
-/// [listen for signals](Signals::listen), which includes this.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail like a write to a
+/// full disk, for the lifetime of the process. By default the signal SIGXFSZ ends
+/// the process. Programs that store something need this, unless they call
+/// [`Signals::listen`], which includes it.
 ///
-/// Does nothing where there is no such signal.
+/// Does nothing on systems without this signal.
 ///
 /// # Errors
 ///
@@ -71,17 +69,17 @@ pub fn shutdown_signal() -> Result<CancellationToken> {
 /// # Panics
 ///
 /// Panics outside a Tokio runtime.
-pub fn survive_file_size_limit() -> Result<()> {
+pub fn ignore_sigxfsz() -> Result<()> {
     #[cfg(unix)]
     if let Some(number) = SIGXFSZ {
         let kind = tokio::signal::unix::SignalKind::from_raw(number);
         // A signal with a handler does not end the process, and the handler stays.
-        drop(tokio::signal::unix::signal(kind).map_err(refused)?);
+        drop(tokio::signal::unix::signal(kind).map_err(unavailable)?);
     }
     Ok(())
 }
 
-/// Its number, where it is known.
+/// The number of the signal on systems where it is known.
 #[cfg(unix)]
 const SIGXFSZ: Option<i32> = if cfg!(any(
     target_arch = "mips",
@@ -104,7 +102,7 @@ const SIGXFSZ: Option<i32> = if cfg!(any(
     None
 };
 
-fn refused(error: std::io::Error) -> Error {
+fn unavailable(error: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, "cannot listen for signals", error)
 }
 

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to the connections of a server since it was made, to be
-/// exported as one likes.
+/// Counters of a server's connections since the server was created, for export as
+/// metrics.
 ///
 /// # Examples
 ///
@@ -9,44 +9,44 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// use downlink_transports::serve::Server;
 ///
 /// let server = Server::new(axum::Router::new());
-/// let watched = server.clone();
-/// // `server.serve(..)` runs in a task; a program exports as its recorder wants it.
-/// let stats = watched.stats();
-/// assert_eq!((stats.open, stats.stalled), (0, 0));
+/// let handle = server.clone();
+/// // `server.serve(..)` runs in a task, and the program exports the counters.
+/// let stats = handle.stats();
+/// assert_eq!((stats.open, stats.stalled_writes), (0, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
-    /// Connections that are open now, those included that are told to come
-    /// again.
+    /// Connections that are open now, including those that are being refused.
     pub open: u64,
-    /// Connections that were accepted, whatever became of them.
+    /// Connections that were accepted, including those refused or dropped later.
     pub accepted: u64,
-    /// Times that the system could not accept one: mostly the limit of open
+    /// Failed attempts to accept a connection, mostly because of the limit of open
     /// files.
     pub failed_accepts: u64,
-    /// Connections at the limit of all, which were told to come again.
+    /// Connections beyond the limit of the server, which were refused with a
+    /// response.
     pub refused: u64,
-    /// Connections, and requests through a trusted proxy, of clients that had
-    /// too much open.
+    /// Connections, and requests through a trusted proxy, beyond the limit of their
+    /// client.
     pub limited: u64,
-    /// Connections that were closed without an answer, because too many were
-    /// being refused already.
+    /// Connections that were closed without a response, because too many were being
+    /// refused at the time.
     pub dropped: u64,
-    /// Connections that did not send the head of a request in time, or no
-    /// further one.
-    pub silent: u64,
-    /// Requests whose body came to a halt.
-    pub halted_bodies: u64,
-    /// Connections that were closed although their peer, which had its answer,
-    /// might still be sending: it sent more, or for longer, than
+    /// Connections that were closed because they did not send the head of a first or
+    /// further request in time.
+    pub header_timeouts: u64,
+    /// Requests whose body stalled.
+    pub stalled_bodies: u64,
+    /// Connections that were closed although their peer, which had its response,
+    /// may still have been sending: it sent more, or for longer, than
     /// [`with_linger_bytes`](super::Server::with_linger_bytes) and
-    /// [`with_linger`](super::Server::with_linger) allow.
+    /// [`with_linger_timeout`](super::Server::with_linger_timeout) allow.
     pub still_sending: u64,
-    /// Connections that were cut because their peer had stopped reading.
-    pub stalled: u64,
-    /// Connections that were cut at the end of the drain.
-    pub cut: u64,
+    /// Connections that were closed because their peer had stopped reading.
+    pub stalled_writes: u64,
+    /// Connections that were still open at the end of the drain, and were closed.
+    pub aborted: u64,
 }
 
 /// The counters behind [`ServerStats`].
@@ -58,11 +58,11 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
     pub(super) limited: AtomicU64,
     pub(super) dropped: AtomicU64,
-    pub(super) silent: AtomicU64,
-    pub(super) halted_bodies: AtomicU64,
+    pub(super) header_timeouts: AtomicU64,
+    pub(super) stalled_bodies: AtomicU64,
     pub(super) still_sending: AtomicU64,
-    pub(super) stalled: AtomicU64,
-    pub(super) cut: AtomicU64,
+    pub(super) stalled_writes: AtomicU64,
+    pub(super) aborted: AtomicU64,
 }
 
 impl Counters {
@@ -75,16 +75,15 @@ impl Counters {
             refused: read(&self.refused),
             limited: read(&self.limited),
             dropped: read(&self.dropped),
-            silent: read(&self.silent),
-            halted_bodies: read(&self.halted_bodies),
+            header_timeouts: read(&self.header_timeouts),
+            stalled_bodies: read(&self.stalled_bodies),
             still_sending: read(&self.still_sending),
-            stalled: read(&self.stalled),
-            cut: read(&self.cut),
+            stalled_writes: read(&self.stalled_writes),
+            aborted: read(&self.aborted),
         }
     }
 }
 
-/// Counts one more.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -19,7 +19,7 @@ fn event(id: &str, data: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_tells_where_it_was_stored() {
+async fn an_append_returns_where_it_was_stored() {
     let hub = hub().await;
     let app = App::new(&hub);
     let answer = app.post("/streams/flight-1?expected=none", event(ID, "1")).await;
@@ -44,7 +44,7 @@ async fn an_append_tells_where_it_was_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_is_a_duplicate_whatever_it_expects() {
+async fn a_repeated_append_is_a_duplicate_regardless_of_expected() {
     let hub = hub().await;
     let app = App::new(&hub);
     let first = app.post("/streams/s", event(ID, "1")).await.json();
@@ -119,7 +119,7 @@ async fn bad_bodies_are_problems_and_write_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_hold() {
+async fn the_limits_of_an_append_hold() {
     let hub = hub().await;
     let app = App::new(&hub);
     let payload = |bytes: usize| format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(bytes - 2));
@@ -134,7 +134,7 @@ async fn limits_hold() {
     assert_eq!(app.post("/streams/u", body(16 << 20)).await.status, 201);
     let problem = app.post("/streams/u", body((16 << 20) + 1)).await.problem(413, "too-large");
     assert_eq!(problem["limit"], 16 << 20);
-    // Of unknown length, so that the limit is met while reading.
+    // The length is unknown, so the limit is reached while reading.
     let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
     let endless = Body::from_stream(futures::stream::iter(chunks));
     app.post("/streams/u", endless).await.problem(413, "too-large");
@@ -144,26 +144,26 @@ async fn limits_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_may_be_slow_and_not_come_to_a_halt() {
+async fn a_slow_body_is_read_and_a_stalled_one_is_refused() {
     let hub = hub().await;
     let app = App::new(&hub);
-    let pieces = [r#"{"type":"T","#, r#""data""#, ":1}"];
-    let slow = futures::stream::iter(pieces).then(async |piece| {
+    let chunks = [r#"{"type":"T","#, r#""data""#, ":1}"];
+    let slow = futures::stream::iter(chunks).then(async |chunk| {
         tokio::time::sleep(Duration::from_secs(19)).await;
-        Ok::<_, std::io::Error>(piece)
+        Ok::<_, std::io::Error>(chunk)
     });
     assert_eq!(app.post("/streams/s", Body::from_stream(slow)).await.status, 201);
     let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
-    let halted = begun.chain(futures::stream::pending());
+    let stalled = begun.chain(futures::stream::pending());
     let start = Instant::now();
-    let answer = app.post("/streams/s", Body::from_stream(halted)).await;
+    let answer = app.post("/streams/s", Body::from_stream(stalled)).await;
     assert_eq!(start.elapsed().as_secs(), 20);
     answer.problem(408, "request-timeout");
     assert_eq!(answer.header("connection"), "close");
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_are_labelled() {
+async fn the_content_type_must_be_json() {
     let hub = hub().await;
     let app = App::new(&hub);
     let with = |content_type: Option<&str>| -> Request<Body> {
@@ -221,7 +221,7 @@ async fn every_failure_of_a_store_has_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn appending_is_off_unless_it_is_turned_on() {
+async fn appends_are_disabled_by_default() {
     let hub = hub().await;
     let app = App::of(Feed::new(&hub));
     let answer = app.post("/streams/s", event(ID, "1")).await;
@@ -239,9 +239,9 @@ async fn own_only(parts: &Parts) -> Result<Rights, Refusal> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_writes_what_he_may_not_see() {
+async fn rights_restrict_appends() {
     let hub = hub().await;
-    let app = App::of(Feed::new(&hub).authorize(own_only).with_append());
+    let app = App::of(Feed::new(&hub).with_authorizer(own_only).with_append());
     assert_eq!(app.post("/streams/own", event(ID, "1")).await.status, 201);
     app.post("/streams/other", event(ID, "1")).await.problem(403, "forbidden");
     let reader = post("/streams/own").header("x-reader", "1").body(Body::from(event(ID, "1")));

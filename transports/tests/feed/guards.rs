@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::ConnectInfo;
 use downlink_transports::feed::{Feed, Refusal, Rights};
-use downlink_transports::{Connection, Exposure, feed};
+use downlink_transports::{Access, Connection, feed};
 use http::request::Parts;
 use http::{Method, Request};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ fn of_host(host: &str) -> http::request::Builder {
 }
 
 #[tokio::test]
-async fn a_feed_is_for_its_own_machine_unless_it_is_opened() {
+async fn a_feed_is_local_by_default() {
     let hub = hub().await;
     let app = App::new(&hub);
     for host in
@@ -52,7 +52,7 @@ async fn a_feed_is_for_its_own_machine_unless_it_is_opened() {
 }
 
 #[tokio::test]
-async fn proxies_and_other_machines_are_told_what_to_call() {
+async fn the_refusal_of_other_machines_names_the_call_to_make() {
     let hub = hub().await;
     let app = App::new(&hub);
     for name in [
@@ -65,7 +65,7 @@ async fn proxies_and_other_machines_are_told_what_to_call() {
     ] {
         let answer = app.ask(empty(get("/feed").header(name, "1.2.3.4"))).await;
         let problem = answer.problem(403, "host-not-allowed");
-        assert!(problem["detail"].as_str().unwrap().contains("open_to_everyone"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("with_public_access"), "{problem}");
     }
     let from = |peer: &str| {
         let peer: SocketAddr = peer.parse().unwrap();
@@ -82,7 +82,9 @@ async fn proxies_and_other_machines_are_told_what_to_call() {
     let (by_serve, by_axum) = from("192.168.0.7:9");
     app.ask(empty(by_serve)).await.problem(403, "host-not-allowed");
     app.ask(empty(by_axum)).await.problem(403, "host-not-allowed");
-    for opened in [Feed::new(&hub).open_to_everyone(), Feed::new(&hub).authorize(everything)] {
+    for opened in
+        [Feed::new(&hub).with_public_access(), Feed::new(&hub).with_authorizer(everything)]
+    {
         let app = App::of(opened);
         let request = from("192.168.0.7:9").0.header("x-forwarded-for", "1.2.3.4");
         assert_eq!(app.ask(empty(request)).await.status, 200);
@@ -91,10 +93,11 @@ async fn proxies_and_other_machines_are_told_what_to_call() {
 }
 
 #[tokio::test]
-async fn the_host_list_bounds_what_is_open() {
+async fn a_host_list_restricts_a_public_feed() {
     let hub = hub().await;
-    let app =
-        App::of(Feed::new(&hub).open_to_everyone().with_hosts(["feed.example", "*.apps.example"]));
+    let app = App::of(
+        Feed::new(&hub).with_public_access().with_hosts(["feed.example", "*.apps.example"]),
+    );
     assert_eq!(app.ask(empty(of_host("feed.example:8080"))).await.status, 200);
     assert_eq!(app.ask(empty(of_host("a.apps.example"))).await.status, 200);
     app.ask(empty(of_host("localhost"))).await.problem(403, "host-not-allowed");
@@ -105,16 +108,16 @@ async fn the_host_list_bounds_what_is_open() {
 }
 
 #[tokio::test]
-async fn the_exposure_is_what_was_called() {
+async fn the_access_follows_from_the_options() {
     let hub = hub().await;
-    assert_eq!(Feed::new(&hub).exposure(), Exposure::LocalOnly);
-    assert_eq!(Feed::new(&hub).open_to_everyone().exposure(), Exposure::Everyone);
-    assert_eq!(Feed::new(&hub).authorize(everything).exposure(), Exposure::Authorized);
-    let both = Feed::new(&hub).open_to_everyone().authorize(everything);
-    assert_eq!(both.exposure(), Exposure::Authorized);
+    assert_eq!(Feed::new(&hub).access(), Access::LocalOnly);
+    assert_eq!(Feed::new(&hub).with_public_access().access(), Access::Public);
+    assert_eq!(Feed::new(&hub).with_authorizer(everything).access(), Access::Authorized);
+    let both = Feed::new(&hub).with_public_access().with_authorizer(everything);
+    assert_eq!(both.access(), Access::Authorized);
     // A closure that takes what it needs from the request first.
     let token = String::from("let-me-in");
-    let closure = Feed::new(&hub).authorize(move |parts: &Parts| {
+    let closure = Feed::new(&hub).with_authorizer(move |parts: &Parts| {
         let known = parts.headers.get("authorization").is_some_and(|sent| *sent == token);
         async move {
             if known {
@@ -170,7 +173,7 @@ async fn appends_come_from_own_pages_and_listed_origins() {
 #[tokio::test]
 async fn a_get_is_checked_when_a_cookie_authenticates() {
     let hub = hub().await;
-    let app = App::of(Feed::new(&hub).authorize(everything));
+    let app = App::of(Feed::new(&hub).with_authorizer(everything));
     let ask = |headers: Vec<(&'static str, &'static str)>| {
         let builder = headers
             .into_iter()
@@ -191,7 +194,7 @@ async fn a_get_is_checked_when_a_cookie_authenticates() {
 }
 
 #[tokio::test]
-async fn cors_is_off_unless_it_is_turned_on() {
+async fn cors_is_off_by_default() {
     let hub = hub().await;
     let origins = ["https://app.example"];
     let off = App::of(Feed::new(&hub).with_origins(origins));
@@ -223,7 +226,7 @@ async fn cors_is_off_unless_it_is_turned_on() {
 }
 
 #[tokio::test]
-async fn methods_are_answered_by_the_router_itself() {
+async fn methods_and_options_are_answered_before_authorization() {
     let hub = hub().await;
     let app = App::new(&hub);
     for (path, allow) in
@@ -239,10 +242,9 @@ async fn methods_are_answered_by_the_router_itself() {
         }
     }
     app.ask(empty(post("/feed"))).await.problem(405, "method-not-allowed");
-    let refusing =
-        App::of(Feed::new(&hub).authorize(|_: &Parts| async {
-            Err(Refusal::unauthenticated("nobody is known here"))
-        }));
+    let refusing = App::of(Feed::new(&hub).with_authorizer(|_: &Parts| async {
+        Err(Refusal::unauthenticated("nobody is known here"))
+    }));
     assert_eq!(refusing.ask(empty(request(Method::OPTIONS, "/feed"))).await.status, 204);
     refusing.ask(empty(request(Method::PUT, "/feed"))).await.problem(405, "method-not-allowed");
     refusing.get("/feed?nonsense=1").await.problem(401, "unauthenticated");
@@ -251,7 +253,7 @@ async fn methods_are_answered_by_the_router_itself() {
 }
 
 #[tokio::test]
-async fn unknown_paths_are_problems_wherever_the_router_is_nested() {
+async fn unknown_paths_are_problems_in_nested_routers_too() {
     let hub = hub().await;
     let outer = Router::new()
         .nest("/api", feed::router(&hub))
@@ -277,7 +279,7 @@ async fn unknown_paths_are_problems_wherever_the_router_is_nested() {
 }
 
 #[tokio::test]
-async fn routes_of_the_application_are_guarded_alike() {
+async fn guard_checks_routes_of_the_application() {
     let hub = hub().await;
     let feed = Feed::new(&hub);
     let route = axum::routing::any(async || "done");

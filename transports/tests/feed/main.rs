@@ -1,7 +1,6 @@
-//! The feed's router from outside, over the memory store: every answer of the
-//! wire contract that it can give.
+//! The feed's router over the memory store: every response of the wire contract.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "panics are failures")]
 
 mod append;
 mod guards;

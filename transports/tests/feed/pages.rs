@@ -1,4 +1,4 @@
-//! `GET /feed` of whoever does not want a stream.
+//! `GET /feed` without a stream: pages and long-polls.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn texts(cursors: &[downlink::Cursor]) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_is_that_of_the_contract() {
+async fn a_page_follows_the_wire_contract() {
     let hub = hub().await;
     let cursors = put_many(&hub, 5).await;
     let app = App::new(&hub);
@@ -51,7 +51,7 @@ async fn the_cursor_moves_when_nothing_matches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_begin_where_they_are_told_to() {
+async fn a_page_begins_after_the_requested_place() {
     let hub = hub().await;
     let cursors = put_many(&hub, 5).await;
     let app = App::new(&hub);
@@ -70,7 +70,7 @@ async fn pages_begin_where_they_are_told_to() {
     }
     let header = empty(get("/feed?after=start").header("last-event-id", cursors[3].to_string()));
     assert_eq!(app.ask(header).await.cursors(), texts(&cursors[4..]));
-    // The header decides, and what stands in the URL is not even read.
+    // The header takes precedence, and the URL's parameter is not even parsed.
     for ignored in ["after=%ff", "after=garbage", "lastEventId=%ff"] {
         let header =
             get(&format!("/feed?{ignored}")).header("last-event-id", cursors[3].to_string());
@@ -97,12 +97,12 @@ async fn bad_parameters_are_problems() {
         let names = [&format!("'{name}'"), "after, lastEventId", "limit"];
         assert!(names.iter().all(|name| detail.as_str().unwrap().contains(*name)), "{detail}");
     }
-    let own = App::of(Feed::new(&hub).allow_parameter("tenant"));
+    let own = App::of(Feed::new(&hub).with_parameter("tenant"));
     assert_eq!(own.get("/feed?tenant=1&tenant=2").await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_has_at_most_a_mebibyte_but_for_one_larger_event() {
+async fn a_page_has_at_most_a_mebibyte_or_one_larger_event() {
     let hub = hub().await;
     let large =
         |bytes: usize| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
@@ -160,7 +160,7 @@ async fn a_poll_ends_without_events_after_its_time() {
     let (answer, hidden) =
         tokio::join!(app.get("/feed?wait=20&type=None&after=now"), put(&hub, "s", "T"));
     assert_eq!((start.elapsed().as_secs(), answer.cursors().len()), (20, 0));
-    // Nothing matched, and yet the next poll need not look at it again.
+    // Nothing matched, but the next poll does not have to read it again.
     assert_eq!(answer.header("feed-cursor"), hidden.to_string());
     assert_eq!(answer.json()["more"], false);
     let start = Instant::now();
@@ -187,7 +187,7 @@ async fn a_poll_answers_when_the_server_drains() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_takes_what_waits_up_to_its_limit() {
+async fn a_poll_returns_available_events_up_to_its_limit() {
     let hub = hub().await;
     let app = App::new(&hub);
     let events: Vec<_> = (0..5).map(|_| NewEvent::with_json("T", "{}").unwrap()).collect();
@@ -214,7 +214,7 @@ async fn a_poll_that_reaches_its_limit_at_the_head_has_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
+async fn polls_that_wait_at_the_end_of_the_log_do_not_read_the_store() {
     const POLLS: usize = 200;
     let store = Failing::default();
     let hub = Hub::builder(store.clone(), LocalBus::new());
@@ -227,7 +227,7 @@ async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
     let uri = format!("/feed?wait=50&after={first}");
     let polls = futures::future::join_all((0..POLLS).map(|_| app.get(&uri)));
     let appended = async {
-        // Each poll has been polled once by now, in the order of the tasks.
+        // Each poll future has been polled at least once by now.
         while hub.stats().open_subscriptions < u64::try_from(POLLS).unwrap() {
             tokio::task::yield_now().await;
         }
@@ -235,15 +235,15 @@ async fn polls_that_wait_at_the_tail_cost_the_store_nothing() {
         (waiting, put(&hub, "s", "T").await)
     };
     let (answers, (waiting, second)) = tokio::join!(polls, appended);
-    assert_eq!(waiting, 0, "calls of the store by {POLLS} polls");
+    assert_eq!(waiting, 0, "{POLLS} waiting polls called the store");
     assert!(answers.iter().all(|answer| answer.cursors() == texts(&[second])));
-    // The append, and the tail, which may be woken by the append and by the bus.
+    // The append, and the hub's reads, which the append and the bus may both wake.
     let all = store.calls() - before;
     assert!(all <= 6, "{all} calls of the store for {POLLS} polls and an append");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_waits_is_told_of_another_history() {
+async fn a_waiting_poll_returns_history_changed() {
     let store = Failing::default();
     let hub = store.hub().await;
     let backup = store.backup();
@@ -262,14 +262,14 @@ async fn a_poll_that_waits_is_told_of_another_history() {
 
 async fn flights_for_nine_seconds(_: &Parts) -> Result<Rights, Refusal> {
     let flights = FilterItem::new().with_stream_prefix("flight-").unwrap();
-    Ok(Rights::to(flights.into()).lasting(Duration::from_secs(9)))
+    Ok(Rights::to(flights.into()).with_lifetime(Duration::from_secs(9)))
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_bound_pages_and_waits() {
+async fn rights_restrict_pages_and_waits() {
     let hub = hub().await;
     put(&hub, "secret", "T").await;
-    let app = App::of(Feed::new(&hub).authorize(flights_for_nine_seconds));
+    let app = App::of(Feed::new(&hub).with_authorizer(flights_for_nine_seconds));
     let start = Instant::now();
     let page = app.get("/feed?wait=30&stream=secret").await;
     assert_eq!((page.cursors().len(), start.elapsed().as_secs()), (0, 9));
@@ -298,7 +298,7 @@ async fn every_failure_of_a_store_has_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cursor_ahead_is_decided_against_the_store_and_not_the_tail() {
+async fn cursor_ahead_is_decided_by_the_store_not_by_the_cache() {
     let store = MemoryStore::new();
     let fallback = Duration::from_hours(1);
     let late =

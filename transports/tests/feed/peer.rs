@@ -1,4 +1,4 @@
-//! The other end of a WebSocket, which sees and says every byte.
+//! A WebSocket client that reads and writes raw bytes.
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tower::ServiceExt;
 
-/// The key of RFC 6455's example, and the answer to it.
+/// The key in the example of RFC 6455, and the value that accepts it.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -20,9 +20,9 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// What came.
+/// What was received.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     Text(String),
     Ping,
     Pong(Vec<u8>),
@@ -35,8 +35,8 @@ pub(crate) struct Peer<T = DuplexStream> {
     io: T,
 }
 
-/// A connection within the process, where time may stand still; it holds so
-/// many bytes that nobody has read.
+/// A connection within the process, so that time can be paused. It buffers this
+/// many unread bytes.
 fn connect(router: Router, buffer: usize) -> DuplexStream {
     let (ours, theirs) = duplex(buffer);
     let service = service_fn(move |request| router.clone().oneshot(request));
@@ -45,8 +45,8 @@ fn connect(router: Router, buffer: usize) -> DuplexStream {
     ours
 }
 
-/// What a browser sends that wants a socket.
-pub(crate) const WANTED: [(&str, &str); 5] = [
+/// The headers of a browser's upgrade request.
+pub(crate) const UPGRADE_HEADERS: [(&str, &str); 5] = [
     ("Host", "localhost"),
     ("Connection", "keep-alive, Upgrade"),
     ("Upgrade", "websocket"),
@@ -72,8 +72,8 @@ async fn ask<T: AsyncRead + AsyncWrite + Unpin>(
     head
 }
 
-/// Asks without becoming a socket; tells the head of the answer, in lower case,
-/// and its body.
+/// Sends a request that must not be upgraded. Returns the head of the response, in
+/// lower case, and the body.
 pub(crate) async fn refused(
     router: &Router,
     method: &str,
@@ -91,10 +91,10 @@ pub(crate) async fn refused(
 }
 
 impl Peer {
-    /// Opens a socket within the process, over a connection that holds so many
+    /// Opens a socket within the process, over a connection that buffers this many
     /// bytes.
     pub(crate) async fn open_with(router: &Router, uri: &str, buffer: usize) -> Self {
-        Self::upgrade(connect(router.clone(), buffer), uri, &WANTED).await.0
+        Self::upgrade(connect(router.clone(), buffer), uri, &UPGRADE_HEADERS).await.0
     }
 
     pub(crate) async fn open(router: &Router, uri: &str) -> Self {
@@ -103,7 +103,7 @@ impl Peer {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
-    /// Asks for a socket on an open connection; panics if it is refused.
+    /// Upgrades an open connection; panics if that is refused.
     pub(crate) async fn upgrade(mut io: T, uri: &str, headers: &[(&str, &str)]) -> (Self, String) {
         let head = ask(&mut io, "GET", uri, headers).await.to_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{head}");
@@ -111,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         (Self { io }, head)
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub(crate) async fn raw(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.unwrap();
     }
@@ -122,7 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         self.raw(&frame(first, payload)).await;
     }
 
-    pub(crate) async fn say(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.frame(true, TEXT, text.as_bytes()).await;
     }
 
@@ -140,20 +140,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
 
     pub(crate) async fn subscribe(&mut self, sub: &str, after: &str, filter: Value) {
         let frame = json!({"frame": "subscribe", "sub": sub, "after": after, "filter": filter});
-        self.say(&frame.to_string()).await;
+        self.send(&frame.to_string()).await;
     }
 
-    /// The next frame. Frames of servers are whole and not masked.
-    pub(crate) async fn heard(&mut self) -> Heard {
-        let Ok(first) = self.io.read_u8().await else { return Heard::End };
-        assert_eq!(first & 0xf0, FIN, "a frame is not whole: {first:#x}");
+    /// Receives the next frame. Frames of servers are final and not masked.
+    pub(crate) async fn receive(&mut self) -> Received {
+        let Ok(first) = self.io.read_u8().await else { return Received::End };
+        assert_eq!(first & 0xf0, FIN, "a frame is not final: {first:#x}");
         let payload = self.payload().await;
         match first & 0x0f {
-            TEXT => Heard::Text(String::from_utf8(payload).unwrap()),
-            CLOSE => Heard::Close(u16::from_be_bytes([payload[0], payload[1]])),
-            PING => Heard::Ping,
-            PONG => Heard::Pong(payload),
-            opcode => panic!("no frame that a feed sends: {opcode}"),
+            TEXT => Received::Text(String::from_utf8(payload).unwrap()),
+            CLOSE => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
+            PING => Received::Ping,
+            PONG => Received::Pong(payload),
+            opcode => panic!("a feed never sends this opcode: {opcode}"),
         }
     }
 
@@ -168,15 +168,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         payload
     }
 
-    /// The next text message.
+    /// Receives a text message.
     pub(crate) async fn text(&mut self) -> String {
-        match self.heard().await {
-            Heard::Text(text) => text,
-            other => panic!("{other:?} instead of a text"),
+        match self.receive().await {
+            Received::Text(text) => text,
+            other => panic!("{other:?} instead of a text message"),
         }
     }
 
-    /// The next text message, which has to be this frame.
+    /// Receives a text message, which must be this frame.
     pub(crate) async fn expect(&mut self, frame: &str) -> Value {
         let text = self.text().await;
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -184,7 +184,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         value
     }
 
-    /// The next text message, which has to be a problem of this code.
+    /// Receives a text message, which must be a problem with this code.
     pub(crate) async fn problem(&mut self, code: &str) -> Value {
         let frame = self.expect("problem").await;
         let problem = &frame["problem"];
@@ -195,8 +195,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         frame
     }
 
-    /// The cursors of so many events of a subscription, in however many
-    /// messages.
+    /// Receives `count` events of a subscription, in any number of messages, and
+    /// returns their cursors.
     pub(crate) async fn cursors(&mut self, sub: &str, count: usize) -> Vec<String> {
         let mut cursors = Vec::new();
         while cursors.len() < count {
@@ -208,11 +208,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         cursors
     }
 
-    /// Expects this close frame, agrees, and expects the end.
+    /// Expects this close frame, answers it, and expects the end.
     pub(crate) async fn expect_close(&mut self, code: u16) {
-        assert_eq!(self.heard().await, Heard::Close(code));
+        assert_eq!(self.receive().await, Received::Close(code));
         self.close(code).await;
-        assert_eq!(self.heard().await, Heard::End);
+        assert_eq!(self.receive().await, Received::End);
     }
 }
 

@@ -1,5 +1,4 @@
-//! The same over a real socket, under a plain `axum::serve`: what a server
-//! makes of the router's answers.
+//! The router's responses over a real connection, under a plain `axum::serve`.
 
 use std::net::SocketAddr;
 
@@ -55,7 +54,7 @@ async fn a_stream_arrives_as_it_happens() {
         socket.read_line(&mut seen).await.unwrap();
     }
     hub.shutdown().await;
-    // The last chunk: the body ends, and the connection is good for the next request.
+    // After the last chunk the body has ended and the connection can be reused.
     while !seen.ends_with("\n0\r\n\r\n") {
         assert_ne!(socket.read_line(&mut seen).await.unwrap(), 0, "{seen}");
     }
@@ -63,7 +62,7 @@ async fn a_stream_arrives_as_it_happens() {
 }
 
 #[tokio::test]
-async fn heads_and_options_leave_the_connection_in_order() {
+async fn head_and_options_keep_the_connection_usable() {
     let hub = hub().await;
     put(&hub, "flight-1", "FlightDeparted").await;
     let (address, _server) = serve(&hub).await;
@@ -91,7 +90,7 @@ async fn heads_and_options_leave_the_connection_in_order() {
 }
 
 #[tokio::test]
-async fn an_append_that_announces_too_much_is_refused_before_it_is_sent() {
+async fn a_declared_length_over_the_limit_is_refused_before_the_body_is_sent() {
     let hub = hub().await;
     let (address, _server) = serve(&hub).await;
     let request = "POST /api/streams/s HTTP/1.1\n$\nContent-Type: application/json\n\

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{App, Block, Failing, Frames, empty, hub, put, put_many, request, sse};
 
 #[tokio::test(start_paused = true)]
-async fn frames_come_in_the_order_of_the_contract() {
+async fn frames_follow_the_order_of_the_wire_contract() {
     let hub = hub().await;
     let cursors = put_many(&hub, 3).await;
     let app = App::new(&hub);
@@ -44,7 +44,7 @@ async fn frames_come_in_the_order_of_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn live_comes_also_when_nothing_is_there() {
+async fn live_is_sent_on_an_empty_log_too() {
     let hub = hub().await;
     let mut frames = App::new(&hub).open("/feed").await;
     frames.opened().await;
@@ -70,7 +70,7 @@ async fn the_envelope_is_the_same_bytes_as_on_a_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resumes_after_every_kind_of_place() {
+async fn a_stream_resumes_after_every_kind_of_position() {
     let hub = hub().await;
     let cursors = put_many(&hub, 5).await;
     let app = App::new(&hub);
@@ -103,7 +103,7 @@ async fn resumes_after_every_kind_of_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn filters_act_on_the_server() {
+async fn filters_are_applied() {
     let hub = hub().await;
     let cursors = put_many(&hub, 4).await;
     let landed = put(&hub, "gate-1", "FlightLanded").await;
@@ -127,7 +127,7 @@ async fn filters_act_on_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_resumes_are_statuses_for_everybody() {
+async fn refused_resumes_are_error_statuses_for_every_client() {
     let hub = hub().await;
     let cursors = put_many(&hub, 3).await;
     let app = App::new(&hub);
@@ -171,7 +171,7 @@ async fn refused_resumes_are_statuses_for_everybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_parameters_are_statuses() {
+async fn bad_parameters_are_error_statuses() {
     let hub = hub().await;
     let app = App::new(&hub);
     let bad = |query: String| {
@@ -194,7 +194,7 @@ async fn bad_parameters_are_statuses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_leaves_in_runs() {
+async fn available_events_are_sent_in_batches() {
     let hub = hub().await;
     put_many(&hub, 200).await;
     let app = App::new(&hub);
@@ -211,7 +211,7 @@ async fn what_waits_leaves_in_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_stream_says_that_it_lives() {
+async fn an_idle_stream_sends_heartbeats() {
     let hub = hub().await;
     let cursor = put(&hub, "s", "T").await;
     let app = App::of(Feed::new(&hub).with_heartbeat(Duration::from_secs(2)));
@@ -233,7 +233,7 @@ async fn a_quiet_stream_says_that_it_lives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_puts_the_heartbeat_off() {
+async fn an_event_postpones_the_heartbeat() {
     let hub = hub().await;
     let app = App::of(Feed::new(&hub).with_heartbeat(Duration::from_secs(10)));
     let mut frames = app.open("/feed?after=now").await;
@@ -277,7 +277,7 @@ async fn a_busy_stream_rotates_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_says_goodbye_and_ends() {
+async fn a_drain_ends_a_stream_with_bye() {
     let hub = hub().await;
     let token = CancellationToken::new();
     let app = App::of(Feed::new(&hub).with_shutdown(token.clone()));
@@ -293,7 +293,7 @@ async fn a_drain_says_goodbye_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_draining_server_begins_nothing() {
+async fn a_draining_feed_refuses_requests() {
     let hub = hub().await;
     let token = CancellationToken::new();
     token.cancel();
@@ -329,7 +329,7 @@ async fn a_hub_that_was_shut_down_ends_its_streams() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_log_under_an_open_stream_is_a_reset() {
+async fn another_log_resets_an_open_stream() {
     let store = Failing::default();
     let hub = store.hub().await;
     put_many(&hub, 3).await;
@@ -357,7 +357,7 @@ async fn another_log_under_an_open_stream_is_a_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_log_is_noticed_by_who_reads_history_too() {
+async fn another_log_resets_a_stream_that_reads_history() {
     let store = Failing::default();
     let builder = Hub::builder(store.clone(), LocalBus::new()).ring(1, usize::MAX).page(1, 1);
     let hub = builder.fallback(Duration::from_hours(1)).start().await.unwrap();
@@ -376,7 +376,7 @@ async fn another_log_is_noticed_by_who_reads_history_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_cannot_be_read_is_told_and_ends() {
+async fn a_log_that_cannot_be_read_ends_the_stream_with_a_problem() {
     let store = Failing::default();
     let hub = store.hub().await;
     put_many(&hub, 3).await;
@@ -394,7 +394,7 @@ async fn a_log_that_cannot_be_read_is_told_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unavailable_store_is_soft_for_browsers_and_a_status_for_others() {
+async fn an_unavailable_store_is_a_stream_for_browsers_and_a_status_for_others() {
     let store = Failing::default();
     let hub = store.hub().await;
     let app = App::new(&hub);
@@ -415,7 +415,9 @@ async fn an_unavailable_store_is_soft_for_browsers_and_a_status_for_others() {
 async fn by_token(parts: &Parts) -> Result<Rights, Refusal> {
     let flights = FilterItem::new().with_stream_prefix("flight-").unwrap();
     match parts.headers.get("authorization").map(http::HeaderValue::as_bytes) {
-        Some(b"Bearer flights") => Ok(Rights::to(flights.into()).lasting(Duration::from_mins(1))),
+        Some(b"Bearer flights") => {
+            Ok(Rights::to(flights.into()).with_lifetime(Duration::from_mins(1)))
+        }
         Some(b"Bearer busy") => {
             Err(Refusal::limited("too many streams are open", Duration::from_secs(7)))
         }
@@ -425,11 +427,11 @@ async fn by_token(parts: &Parts) -> Result<Rights, Refusal> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_hide_and_end() {
+async fn rights_hide_events_and_expire() {
     let hub = hub().await;
     put(&hub, "secret", "T").await;
     let seen = put(&hub, "flight-1", "T").await;
-    let app = App::of(Feed::new(&hub).authorize(by_token));
+    let app = App::of(Feed::new(&hub).with_authorizer(by_token));
     let as_flights = |uri: &str| empty(sse(uri).header("authorization", "Bearer flights"));
     let mut frames = Frames::of(app.send(as_flights("/feed?stream=secret&stream_prefix=f")).await);
     frames.opened().await;
@@ -466,7 +468,7 @@ async fn head_has_the_headers_and_no_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_goes_away_frees_its_subscription() {
+async fn a_disconnect_ends_the_subscription() {
     let hub = hub().await;
     let mut frames = App::new(&hub).open("/feed").await;
     frames.opened().await;

@@ -21,7 +21,7 @@ fn versions(page: &Value) -> Vec<u64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_a_stream_is_that_of_the_contract() {
+async fn a_page_of_a_stream_follows_the_wire_contract() {
     let hub = with_stream(3).await;
     let other = put(&hub, "flight-2", "T").await;
     let answer = App::new(&hub).get("/streams/flight-1").await;
@@ -33,7 +33,7 @@ async fn a_page_of_a_stream_is_that_of_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_begin_at_a_version_and_go_either_way() {
+async fn a_page_of_a_stream_begins_at_a_version_in_either_direction() {
     let hub = with_stream(5).await;
     let app = App::new(&hub);
     let max = u64::MAX / 2;
@@ -84,7 +84,7 @@ async fn bad_requests_are_problems() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_are_decoded_from_the_path() {
+async fn stream_names_are_percent_decoded() {
     let hub = hub().await;
     for (name, path) in [
         ("flight/UA 1545", "flight%2FUA%201545"),
@@ -108,9 +108,9 @@ async fn one_type(parts: &Parts) -> Result<Rights, Refusal> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_hide_events_and_whole_streams_and_never_stall_a_page() {
+async fn rights_hide_events_and_whole_streams() {
     let hub = with_stream(6).await;
-    let app = App::of(Feed::new(&hub).authorize(one_type));
+    let app = App::of(Feed::new(&hub).with_authorizer(one_type));
     let get = |uri: &str, token: &'static str| {
         let request = crate::support::get(uri).header("authorization", token);
         app.ask(crate::support::empty(request))
@@ -126,7 +126,7 @@ async fn rights_hide_events_and_whole_streams_and_never_stall_a_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_a_page_has_no_gap() {
+async fn following_after_a_page_has_no_gap() {
     let hub = with_stream(3).await;
     let app = App::new(&hub);
     let cursor = app.get("/streams/flight-1").await.header("feed-cursor").to_owned();

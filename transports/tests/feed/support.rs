@@ -21,7 +21,7 @@ pub(crate) async fn hub() -> Hub {
     downlink::memory::hub().await.unwrap()
 }
 
-/// Appends one event and tells its cursor.
+/// Appends one event and returns its cursor.
 pub(crate) async fn put(hub: &Hub, stream: &str, event_type: &str) -> Cursor {
     let event = NewEvent::with_json(event_type, r#"{"gate":"C71"}"#).unwrap();
     hub.append(stream, Expected::Any, [event]).await.unwrap().cursor
@@ -36,7 +36,7 @@ pub(crate) async fn put_many(hub: &Hub, count: usize) -> Vec<Cursor> {
     cursors
 }
 
-/// A router that takes everything, asked as its own machine asks it.
+/// A router that accepts appends, with requests from the same machine.
 pub(crate) struct App {
     router: Router,
 }
@@ -116,7 +116,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Checks that this is a problem of the contract's shape, and tells it.
+    /// Checks that this is a problem as in the wire contract, and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         let problem = self.json();
@@ -133,7 +133,7 @@ impl Answer {
         problem
     }
 
-    /// The streams of a page's events, in their order.
+    /// The cursors of a page's events, in order.
     pub(crate) fn cursors(&self) -> Vec<String> {
         let page = self.json();
         let events = page["events"].as_array().unwrap();
@@ -145,7 +145,7 @@ impl Answer {
 pub(crate) struct Frames {
     chunks: axum::body::BodyDataStream,
     text: String,
-    /// The chunks that came, in bytes and in blocks.
+    /// The sizes of the received chunks, in bytes and in blocks.
     pub(crate) sizes: Vec<(usize, usize)>,
 }
 
@@ -171,7 +171,7 @@ impl Block {
                     assert!(block.data.replace(value.to_owned()).is_none(), "two data lines");
                 }
                 _ if line.starts_with(':') => block.comment = true,
-                _ => panic!("no line of SSE: {line:?}"),
+                _ => panic!("not a line of SSE: {line:?}"),
             }
         }
         block
@@ -228,7 +228,7 @@ impl Frames {
         self.expect("ready").await
     }
 
-    /// The names and ids of everything up to the end of the stream.
+    /// All blocks up to the end of the stream.
     pub(crate) async fn rest(&mut self) -> Vec<Block> {
         let mut blocks = Vec::new();
         while let Some(block) = self.next().await {
@@ -238,7 +238,7 @@ impl Frames {
     }
 }
 
-/// A store that fails as it is told to.
+/// A store whose calls fail with the kinds that are set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failing {
     inner: MemoryStore,
@@ -260,7 +260,7 @@ impl Failing {
         *self.read.lock().unwrap() = Some(kind);
     }
 
-    /// How often it was called.
+    /// The number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
-//! `GET /feed/ws`: who gets a socket, over HTTP within the process and over
-//! real connections under both servers.
+//! `GET /feed/ws`: the upgrade, within the process and over real connections under
+//! both servers.
 
 use std::net::SocketAddr;
 
@@ -12,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::peer::{Heard, Peer, WANTED, refused};
+use crate::peer::{Peer, Received, UPGRADE_HEADERS, refused};
 use crate::support::{hub, put, put_many};
 
-/// The headers of a browser, some of them replaced, and left out where empty.
+/// The headers of a browser, with some replaced, or removed if the value is empty.
 fn with<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let is_changed = |name: &str| changed.iter().any(|(changed, _)| *changed == name);
-    let kept = WANTED.into_iter().filter(|(name, _)| !is_changed(name));
+    let kept = UPGRADE_HEADERS.into_iter().filter(|(name, _)| !is_changed(name));
     kept.chain(changed.iter().copied()).filter(|(_, value)| !value.is_empty()).collect()
 }
 
@@ -50,7 +50,7 @@ async fn accepted(router: &Router, changed: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn what_does_not_ask_for_a_socket_is_told_how_to() {
+async fn a_request_that_is_not_an_upgrade_gets_a_problem() {
     let hub = hub().await;
     let router = Feed::new(&hub).router();
     for changed in [
@@ -78,7 +78,7 @@ async fn what_does_not_ask_for_a_socket_is_told_how_to() {
 }
 
 #[tokio::test]
-async fn methods_are_those_of_a_feed() {
+async fn methods_of_the_socket_path_are_checked() {
     let hub = hub().await;
     let router = Feed::new(&hub).with_append().router();
     let (head, body) = refused(&router, "HEAD", "/feed/ws", &with(&[])).await;
@@ -90,7 +90,7 @@ async fn methods_are_those_of_a_feed() {
 }
 
 #[tokio::test]
-async fn exactly_the_subprotocol_that_was_offered_comes_back() {
+async fn the_offered_subprotocol_is_returned() {
     let hub = hub().await;
     let router = Feed::new(&hub).router();
     let protocol = |value| [("Sec-WebSocket-Protocol", value)];
@@ -111,7 +111,7 @@ async fn exactly_the_subprotocol_that_was_offered_comes_back() {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_get_no_socket() {
+async fn pages_of_other_sites_cannot_open_a_socket() {
     let hub = hub().await;
     let router = Feed::new(&hub).with_origins(["https://app.example"]).router();
     for origin in ["http://localhost", "http://localhost:80", "https://app.example"] {
@@ -138,10 +138,10 @@ async fn pages_of_other_sites_get_no_socket() {
 }
 
 #[tokio::test]
-async fn what_the_url_says_wrongly_is_refused_before_there_is_a_socket() {
+async fn a_bad_url_is_refused_before_the_upgrade() {
     let hub = hub().await;
     put_many(&hub, 3).await;
-    let router = Feed::new(&hub).allow_parameter("tenant").router();
+    let router = Feed::new(&hub).with_parameter("tenant").router();
     for (query, status, code) in [
         ("strem=x", 400, "unknown-parameter"),
         ("limit=1", 400, "unknown-parameter"),
@@ -157,7 +157,7 @@ async fn what_the_url_says_wrongly_is_refused_before_there_is_a_socket() {
     let header = [("Last-Event-ID", "garbage")];
     problem(&router, "/feed/ws?after=start", &header, 400, "bad-cursor").await;
     let mut peer = Peer::open(&router, "/feed/ws?tenant=7").await;
-    peer.say(r#"{"frame":"ping","req":"no-subscription"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"no-subscription"}"#).await;
     peer.expect("pong").await;
     let mut peer = Peer::open(&router, "/feed/ws?tenant=7&after=1&stream=flight-1").await;
     peer.expect("ready").await;
@@ -165,24 +165,24 @@ async fn what_the_url_says_wrongly_is_refused_before_there_is_a_socket() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_gets_a_status() {
+async fn an_unauthorized_upgrade_gets_an_error_status() {
     let hub = hub().await;
     let by_token = async |parts: &Parts| match parts.headers.get("authorization") {
         Some(token) if token == "Bearer good" => Ok(Rights::everything()),
         Some(_) => Err(Refusal::forbidden("this token is for something else")),
         None => Err(Refusal::unauthenticated("send the bearer token")),
     };
-    let router = Feed::new(&hub).authorize(by_token).router();
+    let router = Feed::new(&hub).with_authorizer(by_token).router();
     let (head, _) = problem(&router, "/feed/ws", &[], 401, "unauthenticated").await;
     assert!(head.contains("www-authenticate: bearer"), "{head}");
     problem(&router, "/feed/ws", &[("Authorization", "Bearer bad")], 403, "forbidden").await;
     accepted(&router, &[("Authorization", "Bearer good")]).await;
-    // A browser sends a cookie by itself, so what asks has to be known.
+    // A browser adds cookies on its own, so the origin must be known.
     problem(&router, "/feed/ws", &[("Cookie", "s=1")], 403, "origin-not-allowed").await;
 }
 
 #[tokio::test]
-async fn a_draining_server_begins_no_socket() {
+async fn a_draining_feed_refuses_upgrades() {
     let hub = hub().await;
     let shutdown = CancellationToken::new();
     shutdown.cancel();
@@ -198,7 +198,7 @@ async fn dial(address: SocketAddr, uri: &str) -> Peer<TcpStream> {
 }
 
 #[tokio::test]
-async fn a_socket_opens_under_axums_server_and_nested() {
+async fn a_socket_opens_under_axum_serve() {
     let hub = hub().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -216,7 +216,7 @@ async fn a_socket_opens_under_axums_server_and_nested() {
 }
 
 #[tokio::test]
-async fn a_socket_opens_under_our_server_which_drains_it() {
+async fn serve_drains_sockets() {
     let hub = hub().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -230,10 +230,10 @@ async fn a_socket_opens_under_our_server_which_drains_it() {
     assert_eq!(peer.cursors("0", 1).await, [cursor.to_string()]);
     shutdown.cancel();
     assert_eq!(peer.expect("bye").await["reason"], "draining");
-    assert_eq!(peer.heard().await, Heard::Close(4503));
-    assert!(!server.is_finished(), "a server ends when its sockets have");
+    assert_eq!(peer.receive().await, Received::Close(4503));
+    assert!(!server.is_finished(), "the server ends after its sockets");
     peer.close(4503).await;
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     drop(peer);
     server.await.unwrap().unwrap();
 }

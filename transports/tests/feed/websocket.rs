@@ -1,4 +1,4 @@
-//! `GET /feed/ws`: what happens on a socket.
+//! `GET /feed/ws`: commands and frames on an open socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::peer::{BINARY, CONTINUATION, Heard, Peer, TEXT, cursor, frame};
+use crate::peer::{BINARY, CONTINUATION, Peer, Received, TEXT, cursor, frame};
 use crate::support::{App, Failing, hub, put, put_many};
 
 const START: &str = "0000000000000000-00000000";
@@ -64,11 +64,11 @@ async fn the_url_opens_the_first_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_parameters_there_is_no_subscription_yet() {
+async fn a_url_without_parameters_opens_no_subscription() {
     let hub = hub().await;
     put(&hub, "s", "T").await;
     let mut peer = open(&hub, "/feed/ws").await;
-    peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
     assert_eq!(peer.text().await, r#"{"frame":"pong","req":"p1"}"#);
     peer.subscribe("0", "start", json!({})).await;
     assert_eq!(peer.expect("ready").await["sub"], "0");
@@ -128,18 +128,18 @@ async fn nothing_follows_an_unsubscribe() {
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
     peer.expect("live").await;
-    peer.say(r#"{"frame":"unsubscribe","sub":"0"}"#).await;
+    peer.send(r#"{"frame":"unsubscribe","sub":"0"}"#).await;
     assert_eq!(peer.text().await, r#"{"frame":"unsubscribed","sub":"0"}"#);
     put(&hub, "s", "T").await;
-    peer.say(r#"{"frame":"unsubscribe","sub":"0"}"#).await;
+    peer.send(r#"{"frame":"unsubscribe","sub":"0"}"#).await;
     let problem = peer.problem("bad-parameter").await;
     assert_eq!((&problem["sub"], &problem["problem"]["parameter"]), (&json!("0"), &json!("sub")));
-    // Its name is free again, and so is one that was still being opened.
+    // The label is free again, also after unsubscribing while it was being opened.
     peer.subscribe("0", "now", json!({})).await;
     peer.expect("ready").await;
     peer.expect("live").await;
     peer.subscribe("1", "start", json!({})).await;
-    peer.say(r#"{"frame":"unsubscribe","sub":"1"}"#).await;
+    peer.send(r#"{"frame":"unsubscribe","sub":"1"}"#).await;
     let mut frames = vec![peer.expect("ready").await];
     while frames.last().unwrap()["frame"] != "unsubscribed" {
         frames.push(serde_json::from_str(&peer.text().await).unwrap());
@@ -149,7 +149,7 @@ async fn nothing_follows_an_unsubscribe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_in_use_and_the_thirty_third_are_problems() {
+async fn duplicate_labels_and_a_33rd_subscription_are_problems() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
@@ -164,7 +164,7 @@ async fn a_name_in_use_and_the_thirty_third_are_problems() {
     peer.subscribe("s32", "now", json!({})).await;
     let problem = peer.problem("limit").await;
     assert_eq!((&problem["sub"], &problem["problem"]["limit"]), (&json!("s32"), &json!(32)));
-    peer.say(r#"{"frame":"unsubscribe","sub":"s7"}"#).await;
+    peer.send(r#"{"frame":"unsubscribe","sub":"s7"}"#).await;
     peer.expect("unsubscribed").await;
     peer.subscribe("s32", "now", json!({})).await;
     peer.expect("ready").await;
@@ -193,7 +193,7 @@ async fn refused_resumes_are_problems_of_their_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_is_one_message_within_its_bounds() {
+async fn available_events_are_batched_into_messages() {
     let hub = hub().await;
     let small = put_many(&hub, 100).await;
     for bytes in [10_000, 10_000, 40_000, 1_000] {
@@ -213,18 +213,18 @@ async fn a_run_is_one_message_within_its_bounds() {
     }
     assert_eq!(cursors.len(), 104);
     assert_eq!(cursors[..100], texts(&small));
-    assert!(counts.len() < 20, "one message for hardly more than one event: {counts:?}");
+    assert!(counts.len() < 20, "hardly more than one event per message: {counts:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn appends_are_answered_as_posts_are() {
+async fn an_append_is_answered_like_a_post() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let id = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11";
     let event = json!([{"id": id, "type": "T", "data": {"a": 1}}]);
     let frame =
         json!({"frame": "append", "req": "a1", "stream": "s", "expected": "none", "events": event});
-    peer.say(&frame.to_string()).await;
+    peer.send(&frame.to_string()).await;
     let cursor = {
         let text = peer.text().await;
         let appended: Value = serde_json::from_str(&text).unwrap();
@@ -237,10 +237,10 @@ async fn appends_are_answered_as_posts_are() {
         );
         cursor
     };
-    peer.say(&frame.to_string()).await;
+    peer.send(&frame.to_string()).await;
     let again = peer.expect("appended").await;
     assert_eq!((&again["duplicate"], &again["cursor"]), (&json!(true), &json!(cursor)));
-    peer.say(&append("a2", "s", &json!(7), &json!(1))).await;
+    peer.send(&append("a2", "s", &json!(7), &json!(1))).await;
     let conflict = peer.problem("version-conflict").await;
     assert_eq!(conflict["req"], "a2");
     let failed = json!([{"stream": "s", "expected": 7, "actual": 1}]);
@@ -249,15 +249,15 @@ async fn appends_are_answered_as_posts_are() {
     let mut problem = post.problem(409, "version-conflict");
     problem.as_object_mut().unwrap().remove("status");
     assert_eq!(conflict["problem"], problem);
-    peer.say(r#"{"frame":"append","req":"a3","stream":"s","events":[]}"#).await;
+    peer.send(r#"{"frame":"append","req":"a3","stream":"s","events":[]}"#).await;
     assert_eq!(peer.problem("bad-event").await["req"], "a3");
 }
 
 #[tokio::test(start_paused = true)]
-async fn appends_are_off_unless_they_are_turned_on() {
+async fn appends_are_disabled_by_default() {
     let hub = hub().await;
     let mut peer = Peer::open(&Feed::new(&hub).router(), "/feed/ws").await;
-    peer.say(&append("a1", "s", &json!("any"), &json!(1))).await;
+    peer.send(&append("a1", "s", &json!("any"), &json!(1))).await;
     assert_eq!(peer.problem("append-disabled").await["req"], "a1");
 }
 
@@ -297,16 +297,16 @@ impl EventStore for Gated {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_under_way_stops_neither_events_nor_pings() {
+async fn a_pending_append_blocks_neither_events_nor_pings() {
     let (hub, permits) = Gated::hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
     peer.expect("live").await;
-    peer.say(&append("slow", "s", &json!("any"), &json!(1))).await;
-    peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    peer.send(&append("slow", "s", &json!("any"), &json!(1))).await;
+    peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
     assert_eq!(peer.text().await, r#"{"frame":"pong","req":"p1"}"#);
     peer.ping(b"hello").await;
-    assert_eq!(peer.heard().await, Heard::Pong(b"hello".to_vec()));
+    assert_eq!(peer.receive().await, Received::Pong(b"hello".to_vec()));
     peer.subscribe("s1", "now", json!({})).await;
     peer.expect("ready").await;
     peer.expect("live").await;
@@ -325,9 +325,9 @@ async fn appends_are_stored_in_the_order_in_which_they_were_sent() {
     let (hub, permits) = Gated::hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     for n in 0..16 {
-        peer.say(&append(&format!("a{n}"), "s", &json!(n), &json!(n))).await;
+        peer.send(&append(&format!("a{n}"), "s", &json!(n), &json!(n))).await;
     }
-    peer.say(&append("a16", "s", &json!("any"), &json!(16))).await;
+    peer.send(&append("a16", "s", &json!("any"), &json!(16))).await;
     let refused = peer.problem("limit").await;
     assert_eq!((&refused["req"], &refused["problem"]["limit"]), (&json!("a16"), &json!(16)));
     permits.add_permits(100);
@@ -339,7 +339,7 @@ async fn appends_are_stored_in_the_order_in_which_they_were_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn problems_leave_the_socket_open_until_there_are_sixteen_in_a_row() {
+async fn sixteen_bad_messages_in_a_row_close_the_socket() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let bad = [
@@ -352,26 +352,26 @@ async fn problems_leave_the_socket_open_until_there_are_sixteen_in_a_row() {
         (r#"{"frame":"subscribe","sub":"s","filter":{"any":[]}}"#, "bad-filter"),
     ];
     for (message, code) in bad.iter().cycle().take(15) {
-        peer.say(message).await;
+        peer.send(message).await;
         peer.problem(code).await;
     }
-    peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
     peer.expect("pong").await;
     for (message, code) in bad.iter().cycle().take(16) {
-        peer.say(message).await;
+        peer.send(message).await;
         peer.problem(code).await;
     }
     peer.expect_close(4400).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_may_come_in_pieces() {
+async fn messages_may_be_fragmented() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws").await;
     let text = r#"{"frame":"ping","req":"p1"}"#.as_bytes();
     peer.frame(false, TEXT, &text[..5]).await;
     peer.ping(b"between").await;
-    assert_eq!(peer.heard().await, Heard::Pong(b"between".to_vec()));
+    assert_eq!(peer.receive().await, Received::Pong(b"between".to_vec()));
     peer.frame(false, CONTINUATION, &text[5..9]).await;
     peer.frame(true, CONTINUATION, &text[9..]).await;
     peer.expect("pong").await;
@@ -384,61 +384,61 @@ async fn messages_may_come_in_pieces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_text_within_the_limits_is_closed_with_its_code() {
+async fn invalid_messages_close_the_socket_with_their_code() {
     let hub = hub().await;
     let long = vec![b'x'; (256 << 10) + 1];
     let half = vec![b'x'; 200 << 10];
     let fin = 0x80;
     for (name, bytes, code) in [
         ("binary", frame(fin | BINARY, b"x"), 1003),
-        ("no UTF-8", frame(fin | TEXT, b"\xff"), 1007),
+        ("not UTF-8", frame(fin | TEXT, b"\xff"), 1007),
         ("too long", frame(fin | TEXT, &long), 1009),
         ("too long in two", [frame(TEXT, &half), frame(fin, &half)].concat(), 1009),
         ("unmasked", vec![fin | TEXT, 1, b'x'], 1002),
         ("reserved bits", frame(fin | 0x40 | TEXT, b"x"), 1002),
         ("reserved opcode", frame(fin | 3, b"x"), 1002),
-        ("continues nothing", frame(fin, b"x"), 1002),
-        ("a ping in pieces", frame(9, b"x"), 1002),
+        ("a continuation of nothing", frame(fin, b"x"), 1002),
+        ("a fragmented ping", frame(9, b"x"), 1002),
         ("a long ping", frame(fin | 9, &[0; 126]), 1002),
         ("two beginnings", [frame(TEXT, b"x"), frame(TEXT, b"x")].concat(), 1002),
     ] {
         let mut peer = open(&hub, "/feed/ws").await;
         peer.raw(&bytes).await;
-        assert_eq!(peer.heard().await, Heard::Close(code), "{name}");
-        assert_eq!(peer.heard().await, Heard::End, "{name}");
+        assert_eq!(peer.receive().await, Received::Close(code), "{name}");
+        assert_eq!(peer.receive().await, Received::End, "{name}");
     }
-    // The longest that is read.
+    // The longest message that is accepted.
     let mut peer = open(&hub, "/feed/ws").await;
     let ping = r#"{"frame":"ping","req":"p1"}"#;
-    peer.say(&format!("{ping}{}", " ".repeat((256 << 10) - ping.len()))).await;
+    peer.send(&format!("{ping}{}", " ".repeat((256 << 10) - ping.len()))).await;
     peer.expect("pong").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_goodbye_is_answered_alike() {
+async fn a_close_frame_is_answered_with_its_code() {
     let hub = hub().await;
     for code in [1000, 1001, 4000] {
         let mut peer = open(&hub, "/feed/ws?after=now").await;
         peer.expect("ready").await;
         peer.expect("live").await;
         peer.close(code).await;
-        assert_eq!(peer.heard().await, Heard::Close(code));
-        assert_eq!(peer.heard().await, Heard::End);
+        assert_eq!(peer.receive().await, Received::Close(code));
+        assert_eq!(peer.receive().await, Received::End);
     }
     let mut peer = open(&hub, "/feed/ws").await;
     peer.close(1005).await;
-    assert_eq!(peer.heard().await, Heard::Close(1002));
+    assert_eq!(peer.receive().await, Received::Close(1002));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_starves_beside_a_subscription_that_always_has_something() {
+async fn a_busy_subscription_does_not_starve_others() {
     let hub = hub().await;
     put_many(&hub, 5_000).await;
     let mut peer = Peer::open_with(&router(&hub), "/feed/ws?after=start", 1 << 14).await;
     peer.expect("ready").await;
     peer.subscribe("b", "now", json!({})).await;
     let mut caught_up = 0;
-    // Long before the first has caught up, the second is opened and live.
+    // The second subscription is live long before the first has caught up.
     loop {
         let frame: Value = serde_json::from_str(&peer.text().await).unwrap();
         match (frame["frame"].as_str().unwrap(), frame["sub"].as_str().unwrap()) {
@@ -463,7 +463,7 @@ async fn nobody_starves_beside_a_subscription_that_always_has_something() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_history_is_told_once_and_ends_the_subscription() {
+async fn another_history_resets_the_subscription() {
     let store = Failing::default();
     let hub = store.hub().await;
     put_many(&hub, 2).await;
@@ -493,12 +493,12 @@ async fn a_log_that_cannot_be_read_ends_the_socket() {
     store.fail_read(ErrorKind::Corrupt);
     peer.subscribe("s1", "start", json!({})).await;
     assert_eq!(peer.problem("corrupt").await["sub"], "s1");
-    peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
     peer.expect("pong").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disconnect_frees_everything() {
+async fn a_disconnect_ends_all_subscriptions() {
     let hub = hub().await;
     let mut peer = open(&hub, "/feed/ws?after=now").await;
     peer.expect("ready").await;
@@ -510,7 +510,7 @@ async fn a_disconnect_frees_everything() {
             tokio::task::yield_now().await;
         }
     };
-    // No timer has to fire for it.
+    // This does not wait for a timer.
     let began = Instant::now();
     timeout(Duration::from_hours(1), freed).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1));

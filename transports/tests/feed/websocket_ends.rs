@@ -1,4 +1,4 @@
-//! `GET /feed/ws`: what ends a socket by itself, and when.
+//! `GET /feed/ws`: how and when the server ends a socket.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::{Heard, Peer};
+use crate::peer::{Peer, Received};
 use crate::support::{Failing, hub, put, put_many};
 use crate::websocket::Gated;
 
-const BEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 async fn live(router: &Router) -> Peer {
     let mut peer = Peer::open(router, "/feed/ws?after=now").await;
@@ -24,47 +24,47 @@ async fn live(router: &Router) -> Peer {
     peer
 }
 
-async fn gone(hub: &Hub) {
+async fn all_closed(hub: &Hub) {
     while hub.stats().open_subscriptions > 0 {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_socket_says_that_it_lives_and_ends_when_nobody_answers() {
+async fn an_idle_socket_sends_heartbeats_and_ends_without_an_answer() {
     let hub = hub().await;
     let cursor = put(&hub, "s", "T").await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     let began = Instant::now();
-    // Answered, twice: by a pong, and by any other sign of life.
+    // Answered twice: with a pong, and with another message.
     for beat in 1..=2 {
         let heartbeat = peer.text().await;
         assert_eq!(heartbeat, format!(r#"{{"frame":"heartbeat","head":"{cursor}"}}"#));
-        assert_eq!(peer.heard().await, Heard::Ping);
+        assert_eq!(peer.receive().await, Received::Ping);
         assert_eq!(began.elapsed().as_secs(), 15 * beat);
         if beat == 1 {
             peer.pong().await;
         } else {
-            peer.say(r#"{"frame":"unsubscribe","sub":"9"}"#).await;
+            peer.send(r#"{"frame":"unsubscribe","sub":"9"}"#).await;
             peer.problem("bad-parameter").await;
         }
     }
     let answered = Instant::now();
     for _ in 0..2 {
         peer.expect("heartbeat").await;
-        assert_eq!(peer.heard().await, Heard::Ping);
+        assert_eq!(peer.receive().await, Received::Ping);
     }
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     assert_eq!(answered.elapsed().as_secs(), 45);
-    gone(&hub).await;
+    all_closed(&hub).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_socket_that_has_something_to_say_needs_no_heartbeat() {
+async fn events_postpone_the_heartbeat() {
     let hub = hub().await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     for _ in 0..20 {
-        advance(BEAT * 9 / 10).await;
+        advance(HEARTBEAT * 9 / 10).await;
         put(&hub, "s", "T").await;
         peer.expect("events").await;
     }
@@ -72,9 +72,9 @@ async fn a_socket_that_has_something_to_say_needs_no_heartbeat() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_socket_is_rotated() {
+async fn an_old_socket_ends_with_rotate() {
     let hub = hub().await;
-    let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(BEAT);
+    let feed = Feed::new(&hub).with_rotation(Duration::from_secs(10)).with_heartbeat(HEARTBEAT);
     let mut peer = live(&feed.router()).await;
     let began = Instant::now();
     let bye = peer.expect("bye").await;
@@ -85,7 +85,7 @@ async fn an_old_socket_is_rotated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_every_socket_with_its_own_delay() {
+async fn a_drain_ends_sockets_with_different_delays() {
     let hub = hub().await;
     let shutdown = CancellationToken::new();
     let router = Feed::new(&hub).with_shutdown(shutdown.clone()).router();
@@ -104,7 +104,7 @@ async fn a_drain_ends_every_socket_with_its_own_delay() {
     }
     assert!(delays.iter().all(|delay| (250..=5_000).contains(delay)), "{delays:?}");
     delays.dedup();
-    assert!(delays.len() > 1, "everybody comes back at once");
+    assert!(delays.len() > 1, "all clients reconnect at the same time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +120,7 @@ async fn a_hub_that_is_shut_down_ends_every_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_appended_is_answered_before_the_end() {
+async fn pending_appends_are_answered_before_the_close() {
     let (hub, permits) = Gated::hub().await;
     let shutdown = CancellationToken::new();
     let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
@@ -128,9 +128,9 @@ async fn what_was_appended_is_answered_before_the_end() {
     let events = json!([{"type": "T", "data": 1}]);
     for req in ["a1", "a2"] {
         let append = json!({"frame": "append", "req": req, "stream": "s", "events": events});
-        peer.say(&append.to_string()).await;
+        peer.send(&append.to_string()).await;
     }
-    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.send(r#"{"frame":"ping","req":"last"}"#).await;
     peer.expect("pong").await;
     shutdown.cancel();
     tokio::task::yield_now().await;
@@ -142,15 +142,15 @@ async fn what_was_appended_is_answered_before_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_without_an_answer_does_not_hold_the_end_up() {
+async fn an_unanswered_append_does_not_delay_the_close() {
     let (hub, _permits) = Gated::hub().await;
     let shutdown = CancellationToken::new();
     let feed = Feed::new(&hub).with_append().with_shutdown(shutdown.clone());
     let mut peer = live(&feed.router()).await;
     let events = json!([{"type": "T", "data": 1}]);
     let append = json!({"frame": "append", "req": "a1", "stream": "s", "events": events});
-    peer.say(&append.to_string()).await;
-    peer.say(r#"{"frame":"ping","req":"last"}"#).await;
+    peer.send(&append.to_string()).await;
+    peer.send(r#"{"frame":"ping","req":"last"}"#).await;
     peer.expect("pong").await;
     shutdown.cancel();
     let began = Instant::now();
@@ -160,19 +160,19 @@ async fn an_append_without_an_answer_does_not_hold_the_end_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_agrees_to_the_end_is_dropped() {
+async fn a_client_that_does_not_close_is_dropped() {
     let hub = hub().await;
     let mut peer = live(&Feed::new(&hub).router()).await;
     hub.shutdown().await;
     peer.expect("bye").await;
-    assert_eq!(peer.heard().await, Heard::Close(4503));
+    assert_eq!(peer.receive().await, Received::Close(4503));
     let began = Instant::now();
-    assert_eq!(peer.heard().await, Heard::End);
+    assert_eq!(peer.receive().await, Received::End);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_reads_is_dropped_without_a_word() {
+async fn a_client_that_never_reads_is_dropped_without_a_close_frame() {
     let hub = hub().await;
     put_many(&hub, 2_000).await;
     let router = Feed::new(&hub).router();
@@ -184,12 +184,14 @@ async fn who_never_reads_is_dropped_without_a_word() {
     }
     assert!((20..=22).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     put(&hub, "s", "T").await;
-    while !matches!(other.heard().await, Heard::Text(text) if text.contains(r#""stream":"s""#)) {}
+    while !matches!(other.receive().await, Received::Text(text) if text.contains(r#""stream":"s""#))
+    {
+    }
     drop(peer);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_reads_slowly_but_steadily_is_served() {
+async fn a_client_that_reads_slowly_but_steadily_is_served() {
     let hub = hub().await;
     let cursors = put_many(&hub, 200).await;
     let mut peer =
@@ -202,33 +204,33 @@ async fn who_reads_slowly_but_steadily_is_served() {
     }
 }
 
-/// What an application says of everybody at the moment.
-type Say = Arc<Mutex<Result<Rights, Refusal>>>;
+/// What the application's authorizer currently returns for every request.
+type Decision = Arc<Mutex<Result<Rights, Refusal>>>;
 
-fn authorized(hub: &Hub) -> (Router, Say) {
-    let say: Say = Arc::new(Mutex::new(Ok(Rights::everything())));
-    let said = Arc::clone(&say);
-    let authorize = move |parts: &Parts| {
+fn authorized(hub: &Hub) -> (Router, Decision) {
+    let decision: Decision = Arc::new(Mutex::new(Ok(Rights::everything())));
+    let current = Arc::clone(&decision);
+    let authorizer = move |parts: &Parts| {
         assert_eq!(parts.headers["host"], "localhost");
-        let answer = said.lock().unwrap().clone();
+        let answer = current.lock().unwrap().clone();
         async move { answer }
     };
-    (Feed::new(hub).with_append().authorize(authorize).router(), say)
+    (Feed::new(hub).with_append().with_authorizer(authorizer).router(), decision)
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_are_found_out_for_every_subscription() {
+async fn rights_are_evaluated_for_every_command() {
     let hub = hub().await;
     put(&hub, "mine", "T").await;
     put(&hub, "theirs", "T").await;
-    let (router, say) = authorized(&hub);
+    let (router, decision) = authorized(&hub);
     let mut peer = Peer::open(&router, "/feed/ws").await;
     peer.subscribe("a", "start", json!({})).await;
     peer.expect("ready").await;
     assert_eq!(peer.expect("events").await["events"].as_array().unwrap().len(), 2);
     peer.expect("live").await;
     let mine = downlink::FilterItem::new().with_stream("mine").unwrap();
-    *say.lock().unwrap() = Ok(Rights::to(mine.into()));
+    *decision.lock().unwrap() = Ok(Rights::to(mine.into()));
     peer.subscribe("b", "start", json!({})).await;
     peer.expect("ready").await;
     let events = peer.expect("events").await;
@@ -239,45 +241,45 @@ async fn rights_are_found_out_for_every_subscription() {
         json!({"frame": "append", "req": "a1", "stream": stream, "events": [{"type": "T", "data": 1}]})
             .to_string()
     };
-    peer.say(&append("theirs")).await;
+    peer.send(&append("theirs")).await;
     assert_eq!(peer.problem("forbidden").await["req"], "a1");
-    peer.say(&append("mine")).await;
+    peer.send(&append("mine")).await;
     while peer.text().await.contains(r#""frame":"events""#) {}
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_see_nothing_any_more_is_sent_away() {
+async fn a_client_that_lost_all_rights_is_disconnected() {
     let hub = hub().await;
     let cases = [
         (Refusal::unauthenticated("the session has ended"), "unauthenticated", Some(4401)),
         (Refusal::forbidden("you have been banned"), "forbidden", Some(4403)),
-        (Refusal::limited("not so often", BEAT), "limit", None),
+        (Refusal::limited("not so often", HEARTBEAT), "limit", None),
         (Refusal::unavailable("the directory is down"), "unavailable", None),
     ];
     for (refusal, code, close) in cases {
-        let (router, say) = authorized(&hub);
+        let (router, decision) = authorized(&hub);
         let mut peer = live(&router).await;
-        *say.lock().unwrap() = Err(refusal);
+        *decision.lock().unwrap() = Err(refusal);
         peer.subscribe("s1", "now", json!({})).await;
         assert_eq!(peer.problem(code).await["sub"], "s1");
         if let Some(close) = close {
             peer.expect_close(close).await;
         } else {
-            peer.say(r#"{"frame":"ping","req":"p1"}"#).await;
+            peer.send(r#"{"frame":"ping","req":"p1"}"#).await;
             peer.expect("pong").await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_rights_is_the_end_of_the_socket() {
+async fn a_socket_ends_with_its_rights() {
     let hub = hub().await;
-    let (router, say) = authorized(&hub);
-    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(9)));
+    let (router, decision) = authorized(&hub);
+    *decision.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(9)));
     let mut peer = live(&router).await;
     let began = Instant::now();
-    // Those of a later subscription may end earlier.
-    *say.lock().unwrap() = Ok(Rights::everything().lasting(Duration::from_secs(5)));
+    // The rights of a later subscription may end earlier.
+    *decision.lock().unwrap() = Ok(Rights::everything().with_lifetime(Duration::from_secs(5)));
     peer.subscribe("s1", "now", json!({})).await;
     peer.expect("ready").await;
     peer.expect("live").await;

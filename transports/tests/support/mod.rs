@@ -1,4 +1,4 @@
-//! What the tests over real sockets share.
+//! Helpers of the tests over real sockets.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Waits for what has to happen, and names it if it does not.
+/// Waits for a future, and panics with `what` if it takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let deadline = Duration::from_secs(30);
-    tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+    tokio::time::timeout(deadline, future)
+        .await
+        .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
 pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
@@ -23,7 +25,7 @@ pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A client that sees every byte.
+/// A client that reads and writes raw bytes.
 pub(crate) struct Raw(pub(crate) TcpStream);
 
 impl Raw {
@@ -44,7 +46,7 @@ impl Raw {
     /// Reads until `end` was read.
     pub(crate) async fn until(&mut self, end: &str) -> String {
         let mut text = Vec::new();
-        soon(&format!("{end:?} in the answer"), async {
+        soon(&format!("{end:?} in the response"), async {
             while !text.ends_with(end.as_bytes()) {
                 text.push(self.0.read_u8().await.unwrap_or_else(|error| {
                     panic!("{error} instead of {end:?} after {:?}", String::from_utf8_lossy(&text))
@@ -55,17 +57,17 @@ impl Raw {
         String::from_utf8(text).unwrap()
     }
 
-    /// Reads one answer, which says its length.
+    /// Reads one response, which must have a `Content-Length`.
     pub(crate) async fn answer(&mut self) -> String {
         let head = self.until("\r\n\r\n").await;
         let length = head.split("content-length: ").nth(1);
         let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
-        let mut body = vec![0; length.expect("an answer that says its length")];
-        soon("the body of the answer", self.0.read_exact(&mut body)).await.unwrap();
+        let mut body = vec![0; length.expect("a response with a Content-Length")];
+        soon("the body of the response", self.0.read_exact(&mut body)).await.unwrap();
         head + &String::from_utf8(body).unwrap()
     }
 
-    /// Reads until the server closes, in whatever way.
+    /// Reads until the server closes or resets the connection.
     pub(crate) async fn rest(&mut self) -> String {
         let mut text = Vec::new();
         let _ = soon("the end of the connection", self.0.read_to_end(&mut text)).await;

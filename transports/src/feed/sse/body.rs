@@ -10,36 +10,39 @@ use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
-use crate::feed::Feed;
 use crate::feed::drain::Drain;
-use crate::feed::ending::{End, reconnect_after};
+use crate::feed::feed::Feed;
+use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
+use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{self, Code, Control, Problem};
 
-/// What leaves together: at most so many frames, and no more once there are so
-/// many bytes. One write an event would be twenty times slower.
-const RUN_FRAMES: usize = 64;
-const RUN_BYTES: usize = 16 << 10;
+/// The limits of a batch, which is written at once: a batch has at most this many
+/// frames, and ends when it has this many bytes. One write per event would be
+/// twenty times slower.
+const BATCH_FRAMES: usize = 64;
+const BATCH_BYTES: usize = 16 << 10;
 
-/// From so many bytes on, an event is sent as it was rendered for everybody;
-/// smaller ones are copied into one piece, which is less work than a list.
+/// Events of at least this many bytes are sent from the buffer that all
+/// subscribers share. Smaller ones are copied into one buffer, which is cheaper
+/// than a list of buffers.
 const LARGE: usize = 4 << 10;
 
 /// The body of an open SSE stream.
 ///
-/// Kept small, because there are thousands: it holds no buffer while it waits,
-/// and one timer for everything.
-pub(super) struct Stream {
+/// Kept small, because there are thousands of them: it holds no buffer while it
+/// waits, and one timer for everything.
+pub(super) struct SseBody {
     subscription: Subscription,
     heartbeat: Duration,
-    beats_are_events: bool,
+    heartbeat_events: bool,
     is_open: bool,
-    /// What leaves next.
-    held: Option<Bytes>,
-    quiet_since: Instant,
-    end: End,
-    /// Fires when there may be something to do besides the subscription. Moved
-    /// on when it fires, not when something is sent.
+    /// A large event that is sent next.
+    held_back: Option<Bytes>,
+    idle_since: Instant,
+    deadline: StreamDeadline,
+    /// Fires when a heartbeat or the end may be due. Reset when it fires, not when
+    /// something is sent.
     timer: Pin<Box<Sleep>>,
     drain: Drain,
 }
@@ -51,12 +54,12 @@ enum Chunk {
 
 enum Wake {
     Item(Item),
-    Beat,
+    Heartbeat,
     End(&'static str),
     Failed(Error),
 }
 
-impl Stream {
+impl SseBody {
     pub(super) fn new(
         subscription: Subscription,
         feed: &Feed,
@@ -64,22 +67,22 @@ impl Stream {
         drain: Drain,
     ) -> Self {
         let now = Instant::now();
-        let end = End::of(feed.rotation, rights, now);
+        let deadline = StreamDeadline::new(feed.rotation, rights, now);
         Self {
             subscription,
             heartbeat: feed.heartbeat,
-            beats_are_events: false,
+            heartbeat_events: false,
             is_open: false,
-            held: None,
-            quiet_since: now,
-            end,
-            timer: Box::pin(sleep_until(end.at.min(now + feed.heartbeat))),
+            held_back: None,
+            idle_since: now,
+            deadline,
+            timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat))),
             drain,
         }
     }
 
-    pub(super) fn with_beats_as_events(mut self, yes: bool) -> Self {
-        self.beats_are_events = yes;
+    pub(super) fn with_heartbeat_events(mut self, yes: bool) -> Self {
+        self.heartbeat_events = yes;
         self
     }
 
@@ -95,20 +98,20 @@ impl Stream {
     }
 
     async fn next(&mut self) -> Chunk {
-        let chunk = if let Some(held) = self.held.take() {
-            held
+        let chunk = if let Some(event) = self.held_back.take() {
+            event
         } else if self.is_open {
             match self.wake().await {
-                Wake::Item(item) => self.run(&item),
-                Wake::Beat => self.beat(),
-                Wake::End(reason) => return Chunk::Last(goodbye(reason)),
+                Wake::Item(item) => self.batch(&item),
+                Wake::Heartbeat => self.heartbeat(),
+                Wake::End(reason) => return Chunk::Last(bye(reason)),
                 Wake::Failed(error) => return Chunk::Last(self.failure(error).await),
             }
         } else {
             self.is_open = true;
             self.opening()
         };
-        self.quiet_since = Instant::now();
+        self.idle_since = Instant::now();
         Chunk::More(chunk)
     }
 
@@ -118,15 +121,15 @@ impl Stream {
                 return Wake::End("draining");
             }
             let now = Instant::now();
-            if now >= self.end.at {
-                return Wake::End(self.end.reason);
+            if now >= self.deadline.at {
+                return Wake::End(self.deadline.reason);
             }
-            let beat_at = self.quiet_since + self.heartbeat;
+            let heartbeat_at = self.idle_since + self.heartbeat;
             if self.timer.is_elapsed() {
-                if now >= beat_at {
-                    return Wake::Beat;
+                if now >= heartbeat_at {
+                    return Wake::Heartbeat;
                 }
-                self.timer.as_mut().reset(beat_at.min(self.end.at));
+                self.timer.as_mut().reset(heartbeat_at.min(self.deadline.at));
             }
             tokio::select! {
                 biased;
@@ -137,7 +140,7 @@ impl Stream {
         }
     }
 
-    /// A comment at once, so that proxies pass the stream on, and `ready`.
+    /// A comment, at which proxies forward the response headers, and `ready`.
     fn opening(&self) -> Bytes {
         let ready = Control::Ready {
             cursor: self.subscription.cursor(),
@@ -148,38 +151,38 @@ impl Stream {
         [&b":\n\n"[..], &ready.sse(Some(retry))].concat().into()
     }
 
-    /// This item and what waits behind it.
-    fn run(&mut self, first: &Item) -> Bytes {
+    /// This item, and the next ones if they are available already.
+    fn batch(&mut self, first: &Item) -> Bytes {
         let first = render(first);
         if first.len() >= LARGE {
             return first;
         }
-        let Some(second) = self.small() else { return first };
-        let mut run = BytesMut::with_capacity(RUN_BYTES.min(2 * first.len() + 1_024));
-        run.extend_from_slice(&first);
-        run.extend_from_slice(&second);
-        for _ in 2..RUN_FRAMES {
-            if run.len() >= RUN_BYTES {
+        let Some(second) = self.next_small() else { return first };
+        let mut batch = BytesMut::with_capacity(BATCH_BYTES.min(2 * first.len() + 1_024));
+        batch.extend_from_slice(&first);
+        batch.extend_from_slice(&second);
+        for _ in 2..BATCH_FRAMES {
+            if batch.len() >= BATCH_BYTES {
                 break;
             }
-            let Some(next) = self.small() else { break };
-            run.extend_from_slice(&next);
+            let Some(next) = self.next_small() else { break };
+            batch.extend_from_slice(&next);
         }
-        run.freeze()
+        batch.freeze()
     }
 
-    /// What waits next, if it is small; otherwise it is held.
-    fn small(&mut self) -> Option<Bytes> {
+    /// The next available item if it is small; a large one is held back.
+    fn next_small(&mut self) -> Option<Bytes> {
         let next = render(&self.subscription.try_next()?);
         if next.len() < LARGE {
             return Some(next);
         }
-        self.held = Some(next);
+        self.held_back = Some(next);
         None
     }
 
-    fn beat(&self) -> Bytes {
-        if self.beats_are_events {
+    fn heartbeat(&self) -> Bytes {
+        if self.heartbeat_events {
             Control::Heartbeat { head: self.subscription.tip() }.sse(None)
         } else {
             Bytes::from_static(b":\n\n")
@@ -188,14 +191,14 @@ impl Stream {
 
     async fn failure(&self, error: Error) -> Bytes {
         if error.is_other_history() {
-            // The tail may not have noticed yet, so its head may be the old log's.
+            // The cached head may still be that of the old log.
             let head = self.subscription.head().await.unwrap_or_else(|_| self.subscription.tip());
             let reason = Code::from(error.kind()).as_str();
             return Control::Reset { reason, head }.sse(None);
         }
         warn!(%error, "a stream ended because the log cannot be read");
         let problem = Problem::from(error);
-        let bye = goodbye(problem.code().as_str());
+        let bye = bye(problem.code().as_str());
         [Control::Problem(&problem).sse(None), bye].concat().into()
     }
 }
@@ -215,13 +218,13 @@ fn render(item: &Item) -> Bytes {
         Item::Event(ref event) => wire::sse_block(event),
         Item::Live { cursor, head } => Control::Live { cursor, head }.sse(None),
         Item::Behind { cursor, head } => Control::Behind { cursor, head }.sse(None),
-        // Whatever else there will be, it moves the cursor.
+        // Item is non-exhaustive: any other kind moves the cursor.
         _ => Control::Checkpoint { cursor: item.cursor() }.sse(None),
     }
 }
 
-/// The end, and when to come back.
-fn goodbye(reason: &str) -> Bytes {
+/// The last frame: why the stream ends, and when to reconnect.
+fn bye(reason: &str) -> Bytes {
     Control::Bye { reason, reconnect_after: reconnect_after(reason) }.sse(None)
 }
 
@@ -232,23 +235,23 @@ mod tests {
 
     use super::*;
 
-    async fn open(hub: &Hub) -> Stream {
+    async fn open(hub: &Hub) -> SseBody {
         let feed = Feed::new(hub);
         let (parts, ()) = Request::new(()).into_parts();
         let subscription = hub.subscribe(Subscribe::new()).await.unwrap();
-        Stream::new(subscription, &feed, &Rights::everything(), Drain::of(&feed, &parts))
+        SseBody::new(subscription, &feed, &Rights::everything(), Drain::of(&feed, &parts))
     }
 
     #[tokio::test]
     async fn an_idle_stream_is_small() {
         let mut stream = open(&downlink::memory::hub().await.unwrap()).await;
-        // The body, the future within it and the timer: what is allocated for as long as it is open.
-        let bytes = size_of::<Stream>() + size_of_val(&stream.next()) + size_of::<Sleep>();
+        // The body, its future and the timer: what is allocated while the stream is open.
+        let bytes = size_of::<SseBody>() + size_of_val(&stream.next()) + size_of::<Sleep>();
         assert!(bytes <= 2_048, "{bytes}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn large_events_are_not_copied_and_small_ones_leave_together() {
+    async fn large_events_are_not_copied_and_small_ones_are_batched() {
         let hub = downlink::memory::hub().await.unwrap();
         let sizes = [1, 1, LARGE, 1, 1, 1, LARGE, LARGE, 1];
         let event = |size| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(size))).unwrap();
@@ -260,10 +263,10 @@ mod tests {
             log.push(wire::sse_block(&event));
         }
         let Chunk::More(_opening) = stream.next().await else { panic!() };
-        for run in [0..2, 2..3, 3..6, 6..7, 7..8, 8..9] {
+        for batch in [0..2, 2..3, 3..6, 6..7, 7..8, 8..9] {
             let Chunk::More(chunk) = stream.next().await else { panic!() };
-            let expected = &log[run];
-            // `live` leaves with what was delivered before it.
+            let expected = &log[batch];
+            // `live` is in the batch of the events before it.
             let events = &chunk[..chunk.len().min(expected.iter().map(Bytes::len).sum())];
             assert_eq!(events, expected.concat());
             if expected[0].len() >= LARGE {

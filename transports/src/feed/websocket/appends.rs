@@ -5,23 +5,23 @@ use std::task::{Context, Poll, ready};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::caller::Denied;
+use super::socket_client::CommandError;
 use crate::wire::Label;
 
-/// The appends of one socket that have no answer yet.
+/// The appends of one socket that have not been answered yet.
 ///
-/// One is under way at a time, so that they are stored in the order in which
-/// they were sent.
+/// They run one at a time, so that they are stored in the order in which they
+/// were sent.
 #[derive(Default)]
 pub(super) struct Appends {
-    waiting: VecDeque<(Label, BoxFuture<'static, Stored>)>,
+    waiting: VecDeque<(Label, BoxFuture<'static, AppendResult>)>,
 }
 
-/// What the contract says of what was stored, or why nothing was.
-pub(super) type Stored = Result<String, Denied>;
+/// The answer to an append as JSON, or why nothing was stored.
+pub(super) type AppendResult = Result<String, CommandError>;
 
 impl Appends {
-    /// What may wait at a time. Each is at most one message in memory.
+    /// How many appends may wait. Each is at most one message in memory.
     pub(super) const LIMIT: usize = 16;
 
     pub(super) fn is_full(&self) -> bool {
@@ -35,16 +35,16 @@ impl Appends {
     pub(super) fn push(
         &mut self,
         req: Label,
-        append: impl Future<Output = Stored> + Send + 'static,
+        append: impl Future<Output = AppendResult> + Send + 'static,
     ) {
         self.waiting.push_back((req, append.boxed()));
     }
 
-    /// The next that has its answer.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Label, Stored)> {
+    /// Polls for the next result.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Label, AppendResult)> {
         let Some((_, append)) = self.waiting.front_mut() else { return Poll::Pending };
-        let stored = ready!(append.poll_unpin(cx));
-        let (req, _) = self.waiting.pop_front().expect("the first was just looked at");
-        Poll::Ready((req, stored))
+        let result = ready!(append.poll_unpin(cx));
+        let (req, _) = self.waiting.pop_front().expect("the first append was just polled");
+        Poll::Ready((req, result))
     }
 }

@@ -1,13 +1,13 @@
-//! The WebSocket endpoint: who gets a socket, and what happens on it.
+//! The WebSocket endpoint.
 
 mod appends;
-mod caller;
-mod ending;
-mod flow;
+mod batch_writer;
+mod close_reason;
+mod frame_buffer;
 mod handshake;
-mod outlet;
-mod run;
+mod multiplexer;
 mod session;
+mod socket_client;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -17,18 +17,19 @@ use downlink::{After, Subscribe};
 use http::request::Parts;
 use hyper_util::rt::TokioIo;
 
-use self::caller::{Caller, Opened};
 use self::handshake::Handshake;
 use self::session::Session;
+use self::socket_client::{OpenedSubscription, SocketClient};
 use super::drain::Drain;
+use super::feed::Feed;
 use super::rights::Rights;
-use super::{Feed, sse};
+use super::sse;
 use crate::wire::{self, Label, Problem, Query};
 
-/// The subscription that the URL asks for.
-const OF_THE_URL: &str = "0";
+/// The label of the subscription in the URL.
+const URL_LABEL: &str = "0";
 
-/// `GET /feed/ws`: a socket, or the reason why there is none.
+/// Answers `GET /feed/ws`: upgrades to a WebSocket.
 pub(super) async fn answer(
     feed: &Arc<Feed>,
     parts: &Parts,
@@ -36,31 +37,31 @@ pub(super) async fn answer(
     drain: Drain,
 ) -> Result<Response, Problem> {
     let handshake = Handshake::of(parts)?;
-    let first = first(feed, parts, rights).await?;
-    let (caller, rights) = (Caller::new(feed, parts), rights.clone());
+    let subscription = url_subscription(feed, parts, rights).await?;
+    let (client, rights) = (SocketClient::new(feed, parts), rights.clone());
     let response = handshake.response();
     tokio::spawn(async move {
         match handshake.upgraded().await {
             Ok(io) => {
-                let mut session = Session::new(TokioIo::new(io), caller, &rights, drain).await;
-                if let Some((sub, opened)) = first {
-                    session.begin(sub, opened);
+                let mut session = Session::new(TokioIo::new(io), client, &rights, drain).await;
+                if let Some((sub, opened)) = subscription {
+                    session.subscribe(sub, opened);
                 }
                 session.run().await;
             }
-            Err(error) => tracing::debug!(%error, "the client left before it had its socket"),
+            Err(error) => tracing::debug!(%error, "the client disconnected before the upgrade"),
         }
     });
     Ok(response)
 }
 
-/// The subscription that the request asks for, by any parameter or by
-/// `Last-Event-ID`.
-async fn first(
+/// The subscription of the URL's parameters or of `Last-Event-ID`, if there are
+/// any.
+async fn url_subscription(
     feed: &Feed,
     parts: &Parts,
     rights: &Rights,
-) -> Result<Option<(Label, Opened)>, Problem> {
+) -> Result<Option<(Label, OpenedSubscription)>, Problem> {
     let query = Query::parse(parts.uri.query(), &sse::PARAMETERS, &feed.parameters)?;
     query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
@@ -68,8 +69,8 @@ async fn first(
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }
-    let subscribe = Subscribe::new().after(after).filter(rights.bound(filter)?);
+    let subscribe = Subscribe::new().after(after).filter(rights.restrict(filter)?);
     let subscription = Box::new(feed.hub.subscribe(subscribe).await?);
-    let sub = Label::new(OF_THE_URL).expect("a digit is a label");
-    Ok(Some((sub, Opened { subscription, rights: rights.clone() })))
+    let sub = Label::new(URL_LABEL).expect("a digit is a valid label");
+    Ok(Some((sub, OpenedSubscription { subscription, rights: rights.clone() })))
 }

@@ -10,88 +10,89 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::appends::{Appends, Stored};
-use super::caller::{Caller, Denied, Opened};
-use super::ending::{Ending, PATIENCE, close_frame};
-use super::flow::{Flow, Happened};
-use super::run::Run;
-use super::subscriptions::{Seat, Step, Subscriptions};
+use super::appends::{AppendResult, Appends};
+use super::batch_writer::BatchWriter;
+use super::close_reason::{CLOSE_TIMEOUT, CloseReason, close_frame};
+use super::multiplexer::{Multiplexer, SocketEvent};
+use super::socket_client::{CommandError, OpenedSubscription, SocketClient};
+use super::subscriptions::{ActiveSubscription, SubscriptionUpdate, Subscriptions};
 use crate::feed::append;
 use crate::feed::drain::Drain;
-use crate::feed::ending::{End, reconnect_after};
+use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
+use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{Addressee, Code, Command, Control, Label, Problem, Refused, Reply};
 
-/// How long the other end may take nothing of what waits for it.
-const STALL: Duration = Duration::from_secs(20);
+/// How long the client may read nothing while frames are buffered for it.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How many pings in a row may stay without any sign of life.
-const UNANSWERED_PINGS: u8 = 2;
+/// How many pings in a row may be sent without anything received.
+const MAX_UNANSWERED_PINGS: u8 = 2;
 
-/// How many messages in a row may be refused as they stand.
-const BAD_MESSAGES: u8 = 16;
+/// How many messages in a row may be refused with a permanent problem.
+const MAX_BAD_MESSAGES: u8 = 16;
 
-/// One socket from its beginning to its end, in one task.
+/// One socket from upgrade to close, in one task.
 ///
-/// Kept small, because there are thousands: it holds no buffer while it waits,
+/// Kept small, because there are thousands of them: it holds no buffer while it waits,
 /// and one timer for everything.
 pub(super) struct Session<T> {
-    caller: Caller,
-    flow: Flow<T>,
+    client: SocketClient,
+    mux: Multiplexer<T>,
     drain: Drain,
     stopped: CancellationToken,
-    end: End,
-    quiet_since: Instant,
+    deadline: StreamDeadline,
+    idle_since: Instant,
     unanswered_pings: u8,
     bad_messages: u8,
-    /// Fires when there may be something to do besides the flow. Moved on when
-    /// it fires, not when something is said.
+    /// Fires when a heartbeat, a stall or the end may be due. Reset when it fires,
+    /// not when something is sent.
     timer: Pin<Box<Sleep>>,
 }
 
 enum Wake {
-    Happened(Happened),
-    Beat,
+    Event(SocketEvent),
+    Heartbeat,
     Stalled,
     End(&'static str),
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
-    pub(super) async fn new(io: T, caller: Caller, rights: &Rights, drain: Drain) -> Self {
-        let (now, feed) = (Instant::now(), caller.feed());
-        let end = End::of(feed.rotation, rights, now);
+    pub(super) async fn new(io: T, client: SocketClient, rights: &Rights, drain: Drain) -> Self {
+        let (now, feed) = (Instant::now(), client.feed());
+        let deadline = StreamDeadline::new(feed.rotation, rights, now);
         Self {
             stopped: feed.hub.stopped(),
-            end,
-            quiet_since: now,
+            deadline,
+            idle_since: now,
             unanswered_pings: 0,
             bad_messages: 0,
-            timer: Box::pin(sleep_until(end.at.min(now + feed.heartbeat.min(STALL)))),
-            flow: Flow::new(io).await,
-            caller,
+            timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat.min(STALL_TIMEOUT)))),
+            mux: Multiplexer::new(io).await,
+            client,
             drain,
         }
     }
 
     /// Adds a subscription that was opened before the socket was.
-    pub(super) fn begin(&mut self, sub: Label, opened: Opened) {
-        self.flow.subscriptions.open(sub, async { Ok(opened) });
+    pub(super) fn subscribe(&mut self, sub: Label, opened: OpenedSubscription) {
+        self.mux.subscriptions.open(sub, async { Ok(opened) });
     }
 
     pub(super) async fn run(&mut self) {
-        let ending = loop {
-            let ending = match self.wake().await {
-                Wake::Happened(happened) => self.handle(happened),
-                Wake::Beat => self.beat(),
-                Wake::Stalled => Some(Ending::Bare),
-                Wake::End(reason) => Some(Ending::planned(reason)),
+        let reason = loop {
+            let reason = match self.wake().await {
+                Wake::Event(event) => self.handle(event),
+                Wake::Heartbeat => self.heartbeat(),
+                Wake::Stalled => Some(CloseReason::ConnectionLost),
+                Wake::End(reason) => Some(CloseReason::graceful(reason)),
             };
-            if let Some(ending) = ending {
-                break ending;
+            if let Some(reason) = reason {
+                break reason;
             }
         };
-        // Boxed, because a socket does it once.
-        self.close(ending).boxed().await;
+        // Boxed, because it is done once and would enlarge every socket.
+        self.close(reason).boxed().await;
     }
 
     async fn wake(&mut self) -> Wake {
@@ -100,25 +101,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 return Wake::End(Code::Draining.as_str());
             }
             let now = Instant::now();
-            if now >= self.end.at {
-                return Wake::End(self.end.reason);
+            if now >= self.deadline.at {
+                return Wake::End(self.deadline.reason);
             }
-            let stalled_at = self.flow.out().blocked_since().map(|since| since + STALL);
+            let stalled_at = self.mux.buffer().blocked_since().map(|since| since + STALL_TIMEOUT);
             if stalled_at.is_some_and(|at| now >= at) {
                 return Wake::Stalled;
             }
             if self.timer.is_elapsed() {
-                let beat_at = self.quiet_since + self.caller.feed().heartbeat;
-                if stalled_at.is_none() && now >= beat_at {
-                    return Wake::Beat;
+                let heartbeat_at = self.idle_since + self.client.feed().heartbeat;
+                if stalled_at.is_none() && now >= heartbeat_at {
+                    return Wake::Heartbeat;
                 }
-                // No later than a stall that begins now could end.
-                let next = stalled_at.unwrap_or_else(|| beat_at.min(now + STALL));
-                self.timer.as_mut().reset(next.min(self.end.at));
+                // A stall that begins now must be detected in time.
+                let next = stalled_at.unwrap_or_else(|| heartbeat_at.min(now + STALL_TIMEOUT));
+                self.timer.as_mut().reset(next.min(self.deadline.at));
             }
             tokio::select! {
                 biased;
-                happened = poll_fn(|cx| self.flow.poll(cx)) => return Wake::Happened(happened),
+                event = poll_fn(|cx| self.mux.poll(cx)) => return Wake::Event(event),
                 () = self.drain.begins() => {}
                 () = self.stopped.cancelled() => {}
                 () = self.timer.as_mut() => {}
@@ -126,207 +127,229 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
     }
 
-    fn handle(&mut self, happened: Happened) -> Option<Ending> {
-        match happened {
-            Happened::Said(message) => self.take(message),
-            Happened::Broke(error) => Some(Ending::of(&error)),
-            Happened::Turn(seat, step) => self.turn(seat, step),
-            Happened::Stored(req, stored) => self.answer(req, stored),
+    fn handle(&mut self, event: SocketEvent) -> Option<CloseReason> {
+        match event {
+            SocketEvent::Message(message) => self.handle_message(message),
+            SocketEvent::Error(error) => Some(CloseReason::from_error(&error)),
+            SocketEvent::Subscription(active, update) => self.handle_update(active, update),
+            SocketEvent::Append(req, result) => self.answer_append(req, result),
         }
     }
 
-    fn say(&mut self, frame: &str) {
-        self.flow.out().text(frame);
-        self.quiet_since = Instant::now();
+    fn send(&mut self, frame: &str) {
+        self.mux.buffer().push_text(frame);
+        self.idle_since = Instant::now();
     }
 
-    fn say_problem(&mut self, to: Option<&Addressee>, problem: &Problem) {
-        self.say(&Reply::Problem { to, problem }.json());
+    fn send_problem(&mut self, to: Option<&Addressee>, problem: &Problem) {
+        self.send(&Reply::Problem { to, problem }.json());
     }
 
-    /// Says that the server lives, and wants to know whether the other end does.
-    fn beat(&mut self) -> Option<Ending> {
-        if self.flow.out().heard() {
+    /// Sends a heartbeat and a ping, unless the client has not answered the last
+    /// ones.
+    fn heartbeat(&mut self) -> Option<CloseReason> {
+        if self.mux.buffer().take_received() {
             self.unanswered_pings = 0;
         }
-        if self.unanswered_pings == UNANSWERED_PINGS {
-            debug!("a socket ends because nobody answers");
-            return Some(Ending::Bare);
+        if self.unanswered_pings == MAX_UNANSWERED_PINGS {
+            debug!("a socket ends because the client does not answer pings");
+            return Some(CloseReason::ConnectionLost);
         }
         self.unanswered_pings += 1;
-        let head = self.caller.feed().hub.tip();
-        self.say(&Control::Heartbeat { head }.json(None));
-        self.flow.out().ping();
+        let head = self.client.feed().hub.tip();
+        self.send(&Control::Heartbeat { head }.json(None));
+        self.mux.buffer().push_ping();
         None
     }
 
-    fn take(&mut self, message: Message) -> Option<Ending> {
+    fn handle_message(&mut self, message: Message) -> Option<CloseReason> {
         match message {
-            Message::Text(text) => self.obey(&text),
-            Message::Binary(_) => Some(Ending::refused(1003, "commands are text messages")),
-            Message::Close(_) => Some(Ending::Agreed),
+            Message::Text(text) => self.handle_text(&text),
+            Message::Binary(_) => {
+                Some(CloseReason::refused(1003, "a command must be a text message"))
+            }
+            Message::Close(_) => Some(CloseReason::ByClient),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => None,
         }
     }
 
-    fn obey(&mut self, text: &str) -> Option<Ending> {
+    fn handle_text(&mut self, text: &str) -> Option<CloseReason> {
         let refused = match Command::parse(text) {
-            Ok(command) => self.command(command).err(),
+            Ok(command) => self.handle_command(command).err(),
             Err(refused) => Some(refused),
         };
         let Some(Refused { to, problem }) = refused else {
             self.bad_messages = 0;
             return None;
         };
-        self.say_problem(to.as_ref(), &problem);
+        self.send_problem(to.as_ref(), &problem);
         if problem.is_retryable() {
             return None;
         }
         self.bad_messages += 1;
         let reason = "too many messages in a row were refused";
-        (self.bad_messages == BAD_MESSAGES).then(|| Ending::refused(4400, reason))
+        (self.bad_messages == MAX_BAD_MESSAGES).then(|| CloseReason::refused(4400, reason))
     }
 
-    fn command(&mut self, command: Command) -> Result<(), Refused> {
+    fn handle_command(&mut self, command: Command) -> Result<(), Refused> {
         match command {
             Command::Subscribe { sub, after, filter } => {
                 if let Err(problem) = self.check_new(&sub) {
                     return Err(Refused { to: Some(Addressee::Sub(sub)), problem });
                 }
-                let opening = self.caller.clone().subscribe(after, filter);
-                self.flow.subscriptions.open(sub, opening);
+                let opening = self.client.clone().subscribe(after, filter);
+                self.mux.subscriptions.open(sub, opening);
             }
             Command::Unsubscribe { sub } => {
-                if !self.flow.subscriptions.remove(&sub) {
+                if !self.mux.subscriptions.remove(&sub) {
                     let problem = bad_sub(&format!("there is no subscription '{sub}'"));
                     return Err(Refused { to: Some(Addressee::Sub(sub)), problem });
                 }
-                self.say(&Reply::Unsubscribed { sub: &sub }.json());
+                self.send(&Reply::Unsubscribed { sub: &sub }.json());
             }
             Command::Append { req, stream, expected, events } => {
                 if let Err(problem) = self.check_append() {
                     return Err(Refused { to: Some(Addressee::Req(req)), problem });
                 }
-                let append = self.caller.clone().append(stream, expected, events);
-                self.flow.appends.push(req, append);
+                let append = self.client.clone().append(stream, expected, events);
+                self.mux.appends.push(req, append);
             }
-            Command::Ping { req } => self.say(&Reply::Pong { req: &req }.json()),
+            Command::Ping { req } => self.send(&Reply::Pong { req: &req }.json()),
         }
         Ok(())
     }
 
     fn check_new(&self, sub: &Label) -> Result<(), Problem> {
-        if self.flow.subscriptions.contains(sub) {
-            let what = format!("subscription '{sub}' is open: unsubscribe first, or take another");
+        if self.mux.subscriptions.contains(sub) {
+            let what =
+                format!("subscription '{sub}' is open: unsubscribe first, or use another label");
             return Err(bad_sub(&what));
         }
-        if self.flow.subscriptions.is_full() {
+        if self.mux.subscriptions.is_full() {
             let limit = Subscriptions::LIMIT;
-            let detail = format!("a socket has at most {limit} subscriptions: end one first");
+            let detail =
+                format!("a socket has at most {limit} subscriptions: unsubscribe from one first");
             return Err(Problem::new(Code::Limit, detail).with_limit(limit));
         }
         Ok(())
     }
 
     fn check_append(&self) -> Result<(), Problem> {
-        if !self.caller.feed().append {
+        if !self.client.feed().append {
             return Err(append::disabled());
         }
-        if self.flow.appends.is_full() {
+        if self.mux.appends.is_full() {
             let limit = Appends::LIMIT;
-            let detail = format!("{limit} appends of this socket have no answer yet: await one");
+            let detail = format!(
+                "{limit} appends of this socket are not answered yet: wait for an answer first"
+            );
             return Err(Problem::new(Code::Limit, detail).with_limit(limit));
         }
         Ok(())
     }
 
-    fn turn(&mut self, seat: Seat, step: Step) -> Option<Ending> {
-        match step {
-            Step::Item(subscription, first) => self.run_of(seat, subscription, &first),
-            Step::Opened(Ok(opened)) => self.opened(seat, opened),
-            Step::Opened(Err(denied)) => return self.denied(&Addressee::Sub(seat.sub), &denied),
-            Step::Reset { code, head } => {
-                let reset = Control::Reset { reason: code.as_str(), head };
-                self.say(&reset.json(Some(seat.sub.as_str())));
+    fn handle_update(
+        &mut self,
+        active: ActiveSubscription,
+        update: SubscriptionUpdate,
+    ) -> Option<CloseReason> {
+        match update {
+            SubscriptionUpdate::Item(subscription, first) => {
+                self.send_items(active, subscription, &first);
             }
-            Step::Failed(error) => return Some(self.failed(seat.sub, error)),
-            Step::Stopped => return Some(Ending::planned(Code::Draining.as_str())),
+            SubscriptionUpdate::Opened(Ok(opened)) => self.opened(active, opened),
+            SubscriptionUpdate::Opened(Err(error)) => {
+                return self.command_failed(&Addressee::Sub(active.sub), &error);
+            }
+            SubscriptionUpdate::Reset { code, head } => {
+                let reset = Control::Reset { reason: code.as_str(), head };
+                self.send(&reset.json(Some(active.sub.as_str())));
+            }
+            SubscriptionUpdate::Failed(error) => return Some(self.read_failed(active.sub, error)),
+            SubscriptionUpdate::Stopped => {
+                return Some(CloseReason::graceful(Code::Draining.as_str()));
+            }
         }
         None
     }
 
-    fn opened(&mut self, seat: Seat, opened: Opened) {
-        let Opened { subscription, rights } = opened;
-        self.end = self.end.within(&rights);
-        if self.end.at < self.timer.deadline() {
-            self.timer.as_mut().reset(self.end.at);
+    fn opened(&mut self, active: ActiveSubscription, opened: OpenedSubscription) {
+        let OpenedSubscription { subscription, rights } = opened;
+        self.deadline = self.deadline.min_with_rights(&rights);
+        if self.deadline.at < self.timer.deadline() {
+            self.timer.as_mut().reset(self.deadline.at);
         }
         let ready = Control::Ready {
             cursor: subscription.cursor(),
             head: subscription.head_at_open(),
-            heartbeat: self.caller.feed().heartbeat,
+            heartbeat: self.client.feed().heartbeat,
         };
-        self.say(&ready.json(Some(seat.sub.as_str())));
-        self.flow.subscriptions.wait(seat, subscription);
+        self.send(&ready.json(Some(active.sub.as_str())));
+        self.mux.subscriptions.put_back(active, subscription);
     }
 
-    fn run_of(&mut self, seat: Seat, mut subscription: Box<Subscription>, first: &Item) {
-        Run::new(&seat.sub, self.flow.out()).of(first, &mut subscription);
-        self.quiet_since = Instant::now();
-        self.flow.subscriptions.wait(seat, subscription);
+    fn send_items(
+        &mut self,
+        active: ActiveSubscription,
+        mut subscription: Box<Subscription>,
+        first: &Item,
+    ) {
+        BatchWriter::new(&active.sub, self.mux.buffer()).write(first, &mut subscription);
+        self.idle_since = Instant::now();
+        self.mux.subscriptions.put_back(active, subscription);
     }
 
-    fn failed(&mut self, sub: Label, error: Error) -> Ending {
+    fn read_failed(&mut self, sub: Label, error: Error) -> CloseReason {
         warn!(%error, "a socket ends because the log cannot be read");
         let problem = Problem::from(error);
-        self.say_problem(Some(&Addressee::Sub(sub)), &problem);
-        Ending::planned(problem.code().as_str())
+        self.send_problem(Some(&Addressee::Sub(sub)), &problem);
+        CloseReason::graceful(problem.code().as_str())
     }
 
-    fn answer(&mut self, req: Label, stored: Stored) -> Option<Ending> {
-        match stored {
+    fn answer_append(&mut self, req: Label, result: AppendResult) -> Option<CloseReason> {
+        match result {
             Ok(appended) => {
-                self.say(&Reply::Appended { req: &req, appended: &appended }.json());
+                self.send(&Reply::Appended { req: &req, appended: &appended }.json());
                 None
             }
-            Err(denied) => self.denied(&Addressee::Req(req), &denied),
+            Err(error) => self.command_failed(&Addressee::Req(req), &error),
         }
     }
 
-    fn denied(&mut self, to: &Addressee, denied: &Denied) -> Option<Ending> {
-        self.say_problem(Some(to), &denied.problem);
-        denied.is_final.then(|| Ending::denied(denied.problem.code()))
+    fn command_failed(&mut self, to: &Addressee, error: &CommandError) -> Option<CloseReason> {
+        self.send_problem(Some(to), &error.problem);
+        error.ends_socket.then(|| CloseReason::unauthorized(error.problem.code()))
     }
 
-    async fn close(&mut self, ending: Ending) {
-        let frame = match ending {
-            Ending::Bare => return,
-            Ending::Agreed => None,
-            Ending::Refused(frame) => Some(frame),
-            Ending::Planned { reason, code } => {
+    async fn close(&mut self, reason: CloseReason) {
+        let frame = match reason {
+            CloseReason::ConnectionLost => return,
+            CloseReason::ByClient => None,
+            CloseReason::Refused(frame) => Some(frame),
+            CloseReason::Graceful { reason, code } => {
                 self.finish_appends().await;
                 let bye = Control::Bye { reason, reconnect_after: reconnect_after(reason) };
-                self.say(&bye.json(None));
+                self.send(&bye.json(None));
                 Some(close_frame(code, reason))
             }
         };
-        match timeout(PATIENCE, self.flow.close(frame)).await {
+        match timeout(CLOSE_TIMEOUT, self.mux.close(frame)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "a socket broke while it was closed"),
-            Err(_) => debug!("a socket was dropped because the other end does not close it"),
+            Ok(Err(error)) => debug!(%error, "a socket failed while it was being closed"),
+            Err(_) => debug!("a socket was dropped because the client does not close it"),
         }
     }
 
-    /// Answers every append that was taken.
+    /// Answers every append that was accepted.
     async fn finish_appends(&mut self) {
         let all = async {
-            while !self.flow.appends.is_empty() {
-                let (req, stored) = poll_fn(|cx| self.flow.appends.poll(cx)).await;
-                self.answer(req, stored);
+            while !self.mux.appends.is_empty() {
+                let (req, result) = poll_fn(|cx| self.mux.appends.poll(cx)).await;
+                self.answer_append(req, result);
             }
         };
-        if timeout(PATIENCE, all).await.is_err() {
-            debug!("a socket ends before its appends have their answers");
+        if timeout(CLOSE_TIMEOUT, all).await.is_err() {
+            debug!("a socket ends before its appends are answered");
         }
     }
 }
@@ -343,7 +366,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::feed::Feed;
+    use crate::feed::feed::Feed;
 
     #[tokio::test]
     async fn an_idle_socket_is_small() {
@@ -351,12 +374,12 @@ mod tests {
         let feed = Arc::new(Feed::new(&hub));
         let (parts, ()) = Request::new(()).into_parts();
         let (io, _other) = tokio::io::duplex(64);
-        let (caller, drain) = (Caller::new(&feed, &parts), Drain::of(&feed, &parts));
-        let mut session = Session::new(io, caller, &Rights::everything(), drain).await;
+        let (client, drain) = (SocketClient::new(&feed, &parts), Drain::of(&feed, &parts));
+        let mut session = Session::new(io, client, &Rights::everything(), drain).await;
         let subscription = Box::new(hub.subscribe(Subscribe::new()).await.unwrap());
         let subscription = size_of_val(&*subscription) + Subscriptions::size_of_next(subscription);
-        // The session and its future, the timer, and a subscription with what it waits for: what is
-        // allocated for as long as it is open, besides the buffer that is read into.
+        // The session, its future and timer, and a subscription with its future: what is allocated
+        // while the socket is open, in addition to the read buffer.
         let bytes = size_of_val(&session) + size_of_val(&session.run()) + size_of::<Sleep>();
         assert!(bytes + subscription <= 2_048, "{bytes} and {subscription}");
     }

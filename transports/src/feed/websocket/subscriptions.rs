@@ -5,30 +5,30 @@ use std::task::{Context, Poll};
 use downlink::{Cursor, Error, Item, Subscription};
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::caller::{Denied, Opened};
+use super::socket_client::{CommandError, OpenedSubscription};
 use crate::wire::{Code, Label};
 
-/// The subscriptions of one socket, each of which waits for itself.
+/// The subscriptions of one socket.
 ///
-/// They come to their turns in the order in which they had their last, so none
-/// starves beside others that always have something; and none begins anew with
-/// what it waits for because another had a turn.
+/// Each has a pending future for its next update, which is kept while others
+/// are handled. The subscription that was handled last is polled last, so that
+/// busy subscriptions do not starve others.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    seats: VecDeque<Seat>,
+    active: VecDeque<ActiveSubscription>,
 }
 
-/// One subscription, and its name.
-pub(super) struct Seat {
+/// One subscription, with its label and the future of its next update.
+pub(super) struct ActiveSubscription {
     pub(super) sub: Label,
-    next: ReusableBoxFuture<'static, Step>,
+    next: ReusableBoxFuture<'static, SubscriptionUpdate>,
 }
 
-/// What a subscription has waited for.
-pub(super) enum Step {
-    Opened(Result<Opened, Denied>),
+/// What happened to a subscription.
+pub(super) enum SubscriptionUpdate {
+    Opened(Result<OpenedSubscription, CommandError>),
     Item(Box<Subscription>, Item),
-    /// The log became another one.
+    /// The log was replaced by another one.
     Reset {
         code: Code,
         head: Cursor,
@@ -40,70 +40,77 @@ pub(super) enum Step {
 }
 
 impl Subscriptions {
-    /// What one socket may have.
+    /// How many subscriptions one socket may have.
     pub(super) const LIMIT: usize = 32;
 
     pub(super) fn is_full(&self) -> bool {
-        self.seats.len() >= Self::LIMIT
+        self.active.len() >= Self::LIMIT
     }
 
     pub(super) fn contains(&self, sub: &Label) -> bool {
-        self.seats.iter().any(|seat| seat.sub == *sub)
+        self.active.iter().any(|active| active.sub == *sub)
     }
 
-    /// Adds one that has yet to be opened.
+    /// Adds a subscription that is still being opened.
     pub(super) fn open(
         &mut self,
         sub: Label,
-        opening: impl Future<Output = Result<Opened, Denied>> + Send + 'static,
+        opening: impl Future<Output = Result<OpenedSubscription, CommandError>> + Send + 'static,
     ) {
-        let next = ReusableBoxFuture::new(async { Step::Opened(opening.await) });
-        self.seats.push_back(Seat { sub, next });
+        let next = ReusableBoxFuture::new(async { SubscriptionUpdate::Opened(opening.await) });
+        self.active.push_back(ActiveSubscription { sub, next });
     }
 
-    /// Lets a subscription that had its turn wait for the next.
-    pub(super) fn wait(&mut self, mut seat: Seat, subscription: Box<Subscription>) {
-        seat.next.set(next(subscription));
-        self.seats.push_back(seat);
+    /// Puts a subscription back after an update was handled.
+    pub(super) fn put_back(
+        &mut self,
+        mut active: ActiveSubscription,
+        subscription: Box<Subscription>,
+    ) {
+        active.next.set(next(subscription));
+        self.active.push_back(active);
     }
 
-    /// Ends one, whatever it waits for. `false` if there is none.
+    /// Ends a subscription. Returns `false` if there is none of this label.
     pub(super) fn remove(&mut self, sub: &Label) -> bool {
-        let before = self.seats.len();
-        self.seats.retain(|seat| seat.sub != *sub);
-        self.seats.len() < before
+        let before = self.active.len();
+        self.active.retain(|active| active.sub != *sub);
+        self.active.len() < before
     }
 
-    /// The next whose turn it is; it has left, until it [waits](Self::wait)
-    /// again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Seat, Step)> {
-        for place in 0..self.seats.len() {
-            if let Poll::Ready(step) = self.seats[place].next.poll(cx) {
-                let seat = self.seats.remove(place).expect("the place was just looked at");
-                return Poll::Ready((seat, step));
+    /// Polls for the next update, and removes its subscription until it is
+    /// [put back](Self::put_back).
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(ActiveSubscription, SubscriptionUpdate)> {
+        for index in 0..self.active.len() {
+            if let Poll::Ready(update) = self.active[index].next.poll(cx) {
+                let active = self.active.remove(index).expect("the index was just polled");
+                return Poll::Ready((active, update));
             }
         }
         Poll::Pending
     }
 }
 
-async fn next(mut subscription: Box<Subscription>) -> Step {
+async fn next(mut subscription: Box<Subscription>) -> SubscriptionUpdate {
     match subscription.next().await {
-        Some(Ok(item)) => Step::Item(subscription, item),
+        Some(Ok(item)) => SubscriptionUpdate::Item(subscription, item),
         Some(Err(error)) if error.is_other_history() => {
-            // The tail may not have noticed yet, so its head may be the old log's.
+            // The cached head may still be that of the old log.
             let head = subscription.head().await.unwrap_or_else(|_| subscription.tip());
-            Step::Reset { code: error.kind().into(), head }
+            SubscriptionUpdate::Reset { code: error.kind().into(), head }
         }
-        Some(Err(error)) => Step::Failed(error),
-        None => Step::Stopped,
+        Some(Err(error)) => SubscriptionUpdate::Failed(error),
+        None => SubscriptionUpdate::Stopped,
     }
 }
 
 #[cfg(test)]
 impl Subscriptions {
-    /// What a subscription takes that waits for its turn, besides itself.
+    /// The size of a waiting subscription, without the subscription itself.
     pub(super) fn size_of_next(subscription: Box<Subscription>) -> usize {
-        size_of_val(&next(subscription)) + size_of::<Seat>()
+        size_of_val(&next(subscription)) + size_of::<ActiveSubscription>()
     }
 }

@@ -1,0 +1,197 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::Hub;
+use http::request::Parts;
+use tokio_util::sync::CancellationToken;
+
+use super::authorize::Authorize;
+use super::hosts::{HostRule, Hosts, Origin};
+use super::rights::Rights;
+use crate::access::Access;
+use crate::wire::Problem;
+
+/// Serves a hub over HTTP: the routes of the wire contract, with access control.
+///
+/// # Access
+///
+/// By default, only programs on this machine have access. A request must have a
+/// local name in `Host`, must come from a loopback address if the address is
+/// known, and must not have the headers that proxies add. (A proxy that adds
+/// none, such as a bare `proxy_pass`, cannot be detected.) Call
+/// [`with_authorizer`](Self::with_authorizer) or
+/// [`with_public_access`](Self::with_public_access) to open the feed.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> downlink::Result<()> {
+/// use downlink_transports::feed::{Feed, Refusal, Rights};
+/// use http::request::Parts;
+///
+/// async fn authorize(parts: &Parts) -> Result<Rights, Refusal> {
+///     match parts.headers.get("authorization") {
+///         Some(token) if token == "Bearer let-me-in" => Ok(Rights::everything()),
+///         _ => Err(Refusal::unauthenticated("send the bearer token")),
+///     }
+/// }
+///
+/// let hub = downlink::memory::hub().await?;
+/// let feed = Feed::new(&hub).with_authorizer(authorize).with_append().router();
+/// let app: axum::Router = axum::Router::new().nest("/api", feed);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Feed {
+    pub(super) hub: Hub,
+    pub(super) append: bool,
+    public: bool,
+    pub(super) authorizer: Option<Arc<dyn Authorize>>,
+    pub(super) parameters: Vec<String>,
+    pub(super) hosts: Hosts,
+    pub(super) origins: Vec<Origin>,
+    pub(super) cors: bool,
+    pub(super) heartbeat: Duration,
+    pub(super) rotation: Duration,
+    pub(super) shutdown: Option<CancellationToken>,
+}
+
+impl Feed {
+    /// A feed of this hub: read-only, for programs on this machine only.
+    pub fn new(hub: &Hub) -> Self {
+        Self {
+            hub: hub.clone(),
+            append: false,
+            public: false,
+            authorizer: None,
+            parameters: Vec::new(),
+            hosts: Hosts::default(),
+            origins: Vec::new(),
+            cors: false,
+            heartbeat: Duration::from_secs(15),
+            rotation: Duration::from_mins(10),
+            shutdown: None,
+        }
+    }
+
+    /// Accepts appends at `POST /streams/{stream}` and over WebSocket. Off
+    /// by default: an application usually has its own commands and appends itself.
+    pub fn with_append(mut self) -> Self {
+        self.append = true;
+        self
+    }
+
+    /// Opens the feed to every client that can connect, under any `Host` unless
+    /// [`with_hosts`](Self::with_hosts) lists some. By default, only programs on
+    /// this machine have access.
+    pub fn with_public_access(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// Decides for every request what it may see. Opens the feed to other
+    /// machines, under any `Host` unless [`with_hosts`](Self::with_hosts) lists
+    /// some. By default, every request may see everything.
+    ///
+    /// A request with a `Cookie` and no `Authorization` counts as authenticated
+    /// by the cookie: it must come from the feed's own pages or a listed origin.
+    pub fn with_authorizer(mut self, authorizer: impl Authorize) -> Self {
+        self.authorizer = Some(Arc::new(authorizer));
+        self
+    }
+
+    /// Accepts a query parameter of the application's own, for the
+    /// [authorizer](Self::with_authorizer) to read. By default, unknown parameters
+    /// are refused, because a typo must not mean "everything".
+    pub fn with_parameter(mut self, name: impl Into<String>) -> Self {
+        self.parameters.push(name.into());
+        self
+    }
+
+    /// Accepts requests for these hosts only: `feed.example`, `*.feed.example`,
+    /// each with a port if only that port is meant. While only this machine has
+    /// access, local names are accepted too, and are the default.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one is not a valid host.
+    pub fn with_hosts<T: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        for host in hosts {
+            let host = host.as_ref();
+            let rule = HostRule::parse(host);
+            self.hosts.rules.push(rule.unwrap_or_else(|| panic!("{host:?} is not a valid host")));
+        }
+        self
+    }
+
+    /// Trusts the pages of these origins, such as `https://app.example`, in
+    /// addition to those of the feed's own host. None by default.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one is not a valid origin.
+    pub fn with_origins<T: AsRef<str>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        for origin in origins {
+            let text = origin.as_ref();
+            let origin = Origin::parse(text);
+            self.origins.push(origin.unwrap_or_else(|| {
+                panic!("{text:?} is not a valid origin: use a form like 'https://app.example'")
+            }));
+        }
+        self
+    }
+
+    /// Sends CORS headers that let pages of the listed
+    /// [origins](Self::with_origins) read responses, with credentials. Off by
+    /// default, because an application may have its own CORS layer.
+    pub fn with_cors(mut self) -> Self {
+        self.cors = true;
+        self
+    }
+
+    /// How long a stream may be idle before it sends a heartbeat: 15 seconds by
+    /// default, between 10 milliseconds and an hour.
+    pub fn with_heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval.clamp(Duration::from_millis(10), Duration::from_hours(1));
+        self
+    }
+
+    /// How long a stream stays open before its client is told to reconnect, plus
+    /// or minus a fifth: ten minutes by default, 30 days at most.
+    pub fn with_rotation(mut self, age: Duration) -> Self {
+        self.rotation = age.min(Duration::from_hours(30 * 24));
+        self
+    }
+
+    /// Ends every open stream with `bye` once this is cancelled, and begins no
+    /// new one. Under [`serve`](crate::serve) that happens without it.
+    pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
+        self.shutdown = Some(shutdown);
+        self
+    }
+
+    /// Who has access to the feed.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        match (&self.authorizer, self.public) {
+            (Some(_), _) => Access::Authorized,
+            (None, true) => Access::Public,
+            (None, false) => Access::LocalOnly,
+        }
+    }
+
+    /// What this request may see now.
+    pub(super) async fn rights(&self, parts: &Parts) -> Result<Rights, Problem> {
+        match &self.authorizer {
+            Some(authorizer) => authorizer.authorize(parts).await?.check_not_ended(),
+            None => Ok(Rights::everything()),
+        }
+    }
+
+    pub(super) fn into_shared(mut self) -> Arc<Self> {
+        self.hosts.local = self.access() == Access::LocalOnly;
+        Arc::new(self)
+    }
+}

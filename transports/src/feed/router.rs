@@ -1,0 +1,180 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::header::{ALLOW, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::drain::Drain;
+use super::feed::Feed;
+#[cfg(feature = "websocket")]
+use super::websocket;
+use super::{append, guard, page, response, sse, stream};
+use crate::headers::accepts_event_stream;
+use crate::wire::{Code, Problem};
+
+impl Feed {
+    /// The routes of the feed, to be served alone or nested in another router.
+    ///
+    /// The router has its own fallback, so nest it: merging it with another
+    /// router that has one panics, as in axum.
+    #[must_use = "a router does nothing until it is served"]
+    pub fn router(self) -> Router {
+        router(&self.into_shared())
+    }
+
+    /// Puts the feed's checks of hosts and origins before routes of the
+    /// application's own, such as those that take commands: a page of another
+    /// site reaches them no more than the feed. Asks neither
+    /// [`with_authorizer`](Self::with_authorizer) nor the hub.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use axum::routing::post;
+    /// use downlink_transports::feed::Feed;
+    ///
+    /// let feed = Feed::new(&downlink::memory::hub().await?);
+    /// let commands = axum::Router::new().route("/depart", post(async || "departed"));
+    /// let app: axum::Router = feed.guard(commands).nest("/api", feed.router());
+    /// # Ok(()) }
+    /// ```
+    #[must_use = "the checks are in the router that is returned"]
+    pub fn guard(&self, router: Router) -> Router {
+        let feed = self.clone().into_shared();
+        router.layer(middleware::from_fn(move |request, next| {
+            guarded(Arc::clone(&feed), request, next)
+        }))
+    }
+}
+
+/// A path that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Feed,
+    #[cfg(feature = "websocket")]
+    Socket,
+    Stream,
+}
+
+/// The paths that are served, for the problem of any other path.
+const PATHS: &str = if cfg!(feature = "websocket") {
+    "/feed, /feed/ws and /streams/{stream}"
+} else {
+    "/feed and /streams/{stream}"
+};
+
+fn router(feed: &Arc<Feed>) -> Router {
+    let to = |route: Option<Route>| {
+        let feed = Arc::clone(feed);
+        move |request: Request| answer(feed, route, request)
+    };
+    let router = Router::new()
+        .route("/feed", any(to(Some(Route::Feed))))
+        .route("/streams/{stream}", any(to(Some(Route::Stream))));
+    #[cfg(feature = "websocket")]
+    let router = router.route("/feed/ws", any(to(Some(Route::Socket))));
+    router.fallback(to(None))
+}
+
+async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let response = match dispatch(&feed, route, &parts, body).await {
+        Ok(response) => response,
+        Err(problem) if route == Some(Route::Feed) && sse::needs_stream(&parts, &problem) => {
+            sse::bye_only(&problem)
+        }
+        Err(problem) => problem.into_response(),
+    };
+    response::finish(&feed, &parts, response)
+}
+
+/// Checks a request to one of the application's own routes.
+async fn guarded(feed: Arc<Feed>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let is_safe = parts.method.is_safe();
+    let checked =
+        guard::check_host(&feed, &parts).and_then(|()| guard::check_origin(&feed, &parts, is_safe));
+    match checked {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => response::finish(&feed, &parts, problem.into_response()),
+    }
+}
+
+async fn dispatch(
+    feed: &Arc<Feed>,
+    route: Option<Route>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    guard::check_host(feed, parts)?;
+    let Some(route) = route else {
+        let detail = format!("this path does not exist: the paths are {PATHS}");
+        return Err(Problem::new(Code::NotFound, detail));
+    };
+    let allow = route.allow(feed);
+    if parts.method == Method::OPTIONS {
+        let allow = [(ALLOW, HeaderValue::from_static(allow))];
+        return Ok((StatusCode::NO_CONTENT, allow).into_response());
+    }
+    route.check_method(&parts.method, allow)?;
+    guard::check_origin(feed, parts, route.is_safe(&parts.method))?;
+    let drain = Drain::of(feed, parts);
+    if drain.has_begun() {
+        return Err(Problem::new(
+            Code::Draining,
+            "the server is shutting down: repeat the request later",
+        ));
+    }
+    let rights = feed.rights(parts).await?;
+    match route {
+        Route::Feed if accepts_event_stream(&parts.headers) => {
+            sse::answer(feed, parts, &rights, drain).await
+        }
+        Route::Feed => page::answer(feed, parts, &rights, &drain).await,
+        #[cfg(feature = "websocket")]
+        Route::Socket => websocket::answer(feed, parts, &rights, drain).await,
+        Route::Stream if parts.method == Method::POST => {
+            append::answer(feed, parts, &rights, body).await
+        }
+        Route::Stream => stream::answer(feed, parts, &rights).await,
+    }
+}
+
+impl Route {
+    /// Whether a page of another site may send it. The page cannot read the
+    /// response, except through a WebSocket.
+    fn is_safe(self, method: &Method) -> bool {
+        #[cfg(feature = "websocket")]
+        if self == Self::Socket {
+            return false;
+        }
+        method.is_safe()
+    }
+
+    fn allow(self, feed: &Feed) -> &'static str {
+        match self {
+            Self::Stream if feed.append => "GET, HEAD, POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    fn check_method(self, method: &Method, allow: &'static str) -> Result<(), Problem> {
+        if allow.split(", ").any(|allowed| allowed == method.as_str()) {
+            return Ok(());
+        }
+        let problem = if self == Self::Stream && method == Method::POST {
+            append::disabled()
+        } else {
+            Problem::new(Code::MethodNotAllowed, format!("the methods of this path are {allow}"))
+        };
+        Err(problem.with_allow(allow))
+    }
+}

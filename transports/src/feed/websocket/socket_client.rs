@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
+use http::request::Parts;
+use http::{HeaderValue, Request};
+use hyper::upgrade::OnUpgrade;
+
+use crate::feed::append;
+use crate::feed::feed::Feed;
+use crate::feed::rights::Rights;
+use crate::wire::{Code, Problem};
+
+/// The client of a socket. Its rights are determined anew for every command.
+#[derive(Clone)]
+pub(super) struct SocketClient {
+    feed: Arc<Feed>,
+    /// What the authorizer decides by; `None` without an authorizer.
+    request: Option<Arc<Parts>>,
+}
+
+/// A subscription, and the rights with which it was opened.
+pub(super) struct OpenedSubscription {
+    /// Boxed, because it is moved for every item.
+    pub(super) subscription: Box<Subscription>,
+    pub(super) rights: Rights,
+}
+
+/// Why a command failed.
+pub(super) struct CommandError {
+    pub(super) problem: Problem,
+    /// Whether the client has lost all rights, which ends the socket.
+    pub(super) ends_socket: bool,
+}
+
+impl SocketClient {
+    pub(super) fn new(feed: &Arc<Feed>, parts: &Parts) -> Self {
+        let request = feed.authorizer.as_ref().map(|_| Arc::new(detached(parts)));
+        Self { feed: Arc::clone(feed), request }
+    }
+
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    async fn rights(&self) -> Result<Rights, CommandError> {
+        let Some(request) = &self.request else { return Ok(Rights::everything()) };
+        self.feed.rights(request).await.map_err(|problem| {
+            let ends_socket = matches!(problem.code(), Code::Unauthenticated | Code::Forbidden);
+            CommandError { problem, ends_socket }
+        })
+    }
+
+    pub(super) async fn subscribe(
+        self,
+        after: After,
+        filter: Filter,
+    ) -> Result<OpenedSubscription, CommandError> {
+        let rights = self.rights().await?;
+        let subscribe = Subscribe::new().after(after).filter(rights.restrict(filter)?);
+        let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
+        Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
+    }
+
+    /// Appends, and returns what was stored as the JSON of the wire contract.
+    pub(super) async fn append(
+        self,
+        stream: StreamId,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<String, CommandError> {
+        let rights = self.rights().await?;
+        let appended = append::append(&self.feed, &rights, stream, expected, events).await;
+        Ok(appended.map(|(_, json)| json)?)
+    }
+}
+
+impl From<Problem> for CommandError {
+    fn from(problem: Problem) -> Self {
+        Self { problem, ends_socket: false }
+    }
+}
+
+/// A copy that keeps nothing else alive. The strings of a request are slices of
+/// its read buffer, and its extensions hold the connection to upgrade.
+fn detached(parts: &Parts) -> Parts {
+    let uri = parts.uri.to_string();
+    let request = Request::builder().method(&parts.method).version(parts.version).uri(uri);
+    let (mut copy, ()) = request.body(()).expect("the parts of a valid request").into_parts();
+    let headers = parts.headers.iter();
+    copy.headers = headers.map(|(name, value)| (name.clone(), owned(value))).collect();
+    copy.extensions = parts.extensions.clone();
+    copy.extensions.remove::<OnUpgrade>();
+    copy
+}
+
+fn owned(value: &HeaderValue) -> HeaderValue {
+    let mut copy = HeaderValue::from_bytes(value.as_bytes()).expect("a valid header value");
+    copy.set_sensitive(value.is_sensitive());
+    copy
+}

@@ -1,0 +1,47 @@
+//! Closes a connection whose peer may still be sending.
+//!
+//! Closing a socket with unread bytes resets the connection, and the peer may
+//! lose its response to the reset. So only the write half is closed first, and
+//! the socket once the peer has closed its half or has reached the limits.
+
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::discard::{DiscardLimits, DiscardOutcome};
+
+/// How many bytes are read at a time.
+const SCRATCH: usize = 16 << 10;
+
+/// Closes the write half, and reads until the peer has closed the other.
+pub(super) async fn lingering_close<T>(
+    mut socket: T,
+    limits: DiscardLimits,
+    drain: &CancellationToken,
+) -> DiscardOutcome
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    if socket.shutdown().await.is_err() {
+        return DiscardOutcome::All;
+    }
+    let mut scratch = vec![0; SCRATCH];
+    let next = |cx: &mut Context<'_>| {
+        let mut buf = ReadBuf::new(&mut scratch);
+        let read = ready!(Pin::new(&mut socket).poll_read(cx, &mut buf));
+        let filled = buf.filled().len();
+        Poll::Ready((read.is_ok() && filled > 0).then_some(filled))
+    };
+    limits.run(drain, next).await
+}
+
+/// Whether the kernel has received bytes that have not been read.
+pub(super) fn has_unread(stream: &TcpStream) -> bool {
+    let mut first = [MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut first).is_ok_and(|read| read > 0)
+}
