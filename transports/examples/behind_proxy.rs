@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The proxy listens on port 8080 of the same machine; its configuration is in
-//! the book, in the chapter "Behind a proxy".
+//! the book, in the chapter "Running behind a proxy".
 
 use axum::Router;
 use downlink_transports::feed::Feed;
