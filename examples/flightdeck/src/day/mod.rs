@@ -92,7 +92,7 @@ fn destination<'a>(airports: &'a Airports, row: &Row) -> Result<&'a Airport, Bad
     airports.get(&row.dest).ok_or_else(|| BadDay::Airport(row.dest.clone()))
 }
 
-/// Gives every flight a name of its own, also where a transport uses a number twice.
+/// Gives every flight a name of its own, also where a carrier uses a number twice.
 #[derive(Debug, Default)]
 struct Names {
     used: HashMap<(String, u16), u8>,
@@ -100,9 +100,9 @@ struct Names {
 
 impl Names {
     fn next(&mut self, row: &Row) -> Result<FlightId, NotAFlight> {
-        let nth = self.used.entry((row.transport.clone(), row.flight)).or_default();
+        let nth = self.used.entry((row.carrier.clone(), row.flight)).or_default();
         *nth = nth.saturating_add(1);
-        FlightId::new(&row.transport, row.flight, row.date, *nth)
+        FlightId::new(&row.carrier, row.flight, row.date, *nth)
     }
 }
 

@@ -61,12 +61,12 @@ impl FlightPlan {
     fn appear(&mut self, row: &Row, to: &Airport, before: u32) {
         let timetable = Timetable {
             flight: self.flight.clone(),
-            airline: row.transport.clone(),
+            airline: row.carrier.clone(),
             from: row.origin.clone(),
             to: row.dest.clone(),
             city: to.city.clone(),
             aircraft: row.tailnum.clone(),
-            gate: Gate::assigned(&row.origin, &row.transport, self.flight.as_str()),
+            gate: Gate::assigned(&row.origin, &row.carrier, self.flight.as_str()),
             departs: row.scheduled(),
             arrives: row.due(to),
         };
@@ -109,8 +109,8 @@ impl FlightPlan {
     }
 
     fn change_gate(&mut self, row: &Row) {
-        let assigned = Gate::assigned(&row.origin, &row.transport, self.flight.as_str());
-        let gate = assigned.moved(&row.origin, &row.transport);
+        let assigned = Gate::assigned(&row.origin, &row.carrier, self.flight.as_str());
+        let gate = assigned.moved(&row.origin, &row.carrier);
         let at = row.scheduled().minus(GATE_ANNOUNCED);
         self.push(at, Action::ChangeGate { gate, by: Party::Airline });
     }

@@ -26,7 +26,7 @@ pub(super) struct Row {
     #[serde(deserialize_with = "recorded")]
     arr_time: Option<Hmm>,
     sched_arr_time: Hmm,
-    pub(super) transport: String,
+    pub(super) carrier: String,
     pub(super) flight: u16,
     #[serde(deserialize_with = "recorded")]
     pub(super) tailnum: Option<String>,
@@ -46,7 +46,7 @@ const COLUMNS: [&str; 14] = [
     "dep_delay",
     "arr_time",
     "sched_arr_time",
-    "transport",
+    "carrier",
     "flight",
     "tailnum",
     "origin",

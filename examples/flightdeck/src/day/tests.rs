@@ -6,7 +6,7 @@ use super::*;
 use crate::flight::{Action, Flights};
 
 const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
-    arr_delay,transport,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+    arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 const AIRPORTS: &str =
     "code,city,utc_offset,summer_time\nIAH,Houston IAH,-6,yes\nHNL,Honolulu,-10,no\n";
 

@@ -75,7 +75,7 @@ mod tests {
 
     const RECORDED: &str = include_str!("../../data/flights-2013-01-01.csv");
     const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
-        arr_delay,transport,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+        arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 
     fn read(lines: &str) -> Result<Year, BadDay> {
         Year::read(format!("{HEADER}\n{lines}").as_bytes())
@@ -137,7 +137,7 @@ mod tests {
         let flight = "517,515,2,830,819,11,UA,1545,NA,EWR,IAH,227,1400,5,15,x\n";
         assert!(told(&format!("2013,2,29,{flight}")).contains("2013-02-29"));
         assert!(told(&format!("2014,1,1,{flight}")).contains("2014-01-01"));
-        let error = Year::read("transport,flight\nUA,1545\n".as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("sched_dep_time") && !error.contains("transport"), "{error}");
+        let error = Year::read("carrier,flight\nUA,1545\n".as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("sched_dep_time") && !error.contains("carrier"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use crate::Date;
 /// The name of a flight: `UA1545` on 1 January, and `UA1545-0102` on the 2nd.
 ///
 /// Month and day are named on all days but the one that is replayed, since a
-/// number flies every day. A transport that uses a number again in the day gets
+/// number flies every day. A carrier that uses a number again in the day gets
 /// `UA1545-2`, or `UA1545-0102-2`, for the second flight, so that every flight
 /// has a stream of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +19,11 @@ pub struct FlightId(String);
 const MAX_BYTES: usize = 14;
 
 impl FlightId {
-    /// The `nth` flight, counted from 1, of a transport's number on a day of 2013.
+    /// The `nth` flight, counted from 1, of a carrier's number on a day of 2013.
     ///
     /// # Errors
     ///
-    /// [`NotAFlight`] if the transport or the number is not as airlines have them.
+    /// [`NotAFlight`] if the carrier or the number is not as airlines have them.
     pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, NotAFlight> {
         let day = match date {
             Date::NEW_YEAR => String::new(),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn transports_with_digits_are_transports() {
+    fn carriers_with_digits_are_carriers() {
         assert_eq!(FlightId::new("9E", 3325, Date::NEW_YEAR, 1).unwrap().as_str(), "9E3325");
         assert_eq!("B6725".parse::<FlightId>().unwrap().as_str(), "B6725");
     }

@@ -8,7 +8,7 @@ use crate::ClockTime;
 pub struct Timetable {
     /// The name of the flight.
     pub flight: FlightId,
-    /// The transport's two letters, `UA`.
+    /// The carrier's two letters, `UA`.
     pub airline: String,
     /// The airport it leaves: `EWR`, `JFK` or `LGA`.
     pub from: String,
