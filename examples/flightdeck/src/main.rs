@@ -7,11 +7,11 @@ use clap::Parser;
 use downlink_transports::serve::Signals;
 use flightdeck::load::{self, LoadOptions, Progress};
 use flightdeck::{Command, Feed, FeedOptions, FlightDeck, Options};
-use terminal::say;
+use terminal::outln;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    terminal::log();
+    terminal::init_log();
     let options = Options::parse();
     let done = match &options.command {
         Some(Command::Load(options)) => load(options).await,
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
         None => show(&options).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        terminal::complain_of("flightdeck", &*error);
+        terminal::print_error("flightdeck", &*error);
         ExitCode::FAILURE
     })
 }
@@ -29,17 +29,17 @@ async fn show(options: &Options) -> Result<(), Box<dyn StdError>> {
     let replay = flight_deck.replay().clone();
     greet(&flight_deck, options);
     flight_deck.run().await?;
-    say!("The clock stopped at {}.", replay.status().clock.short());
+    outln!("The clock stopped at {}.", replay.status().clock.short());
     Ok(())
 }
 
 async fn feed(options: &FeedOptions) -> Result<(), Box<dyn StdError>> {
     let feed = Feed::start(options, Signals::listen()?).await?;
     let replay = feed.replay().clone();
-    say!("The day goes into {}.", options.db.display());
-    say!("See it by: flightdeck --no-replay --db {}", options.db.display());
+    outln!("The day goes into {}.", options.db.display());
+    outln!("See it by: flightdeck --no-replay --db {}", options.db.display());
     feed.run().await;
-    say!("The clock stopped at {}.", replay.status().clock.short());
+    outln!("The clock stopped at {}.", replay.status().clock.short());
     Ok(())
 }
 
@@ -52,27 +52,27 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, Box<dyn StdError>> {
         loaded = load::load(options, Progress::on_stderr(), &drain) => loaded?,
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
-    say!("{loaded}");
-    say!("{} is at {}", options.db.display(), loaded.cursor);
+    outln!("{loaded}");
+    outln!("{} is at {}", options.db.display(), loaded.cursor);
     if !loaded.complete {
-        say!("Stopped: the same command goes on from here.");
+        outln!("Stopped: the same command goes on from here.");
         return Ok(INTERRUPTED.into());
     }
     let rebuilt = tokio::select! {
         rebuilt = load::rebuild(options, Progress::on_stderr(), &drain) => rebuilt?,
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
-    say!("{rebuilt}");
-    say!("See it by: flightdeck --no-replay --db {}", options.db.display());
+    outln!("{rebuilt}");
+    outln!("See it by: flightdeck --no-replay --db {}", options.db.display());
     Ok(if rebuilt.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() })
 }
 
 fn greet(flight_deck: &FlightDeck, options: &Options) {
     let url = format!("http://{}", flight_deck.address());
     let feed = format!("{url}/api/feed?after=start&tag=airport:EWR");
-    say!("FlightDeck  {url}/");
-    say!("log         {}", options.db.display());
-    say!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
+    outln!("FlightDeck  {url}/");
+    outln!("log         {}", options.db.display());
+    outln!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
     let then = if options.no_replay {
         "What others append is shown: flightdeck feed replays the day into the same file."
     } else if flight_deck.replay().status().finished {
@@ -80,5 +80,5 @@ fn greet(flight_deck: &FlightDeck, options: &Options) {
     } else {
         "Ctrl-C ends it; start it again, and the day goes on where it was."
     };
-    say!("            {then}");
+    outln!("            {then}");
 }

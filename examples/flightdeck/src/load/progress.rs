@@ -2,7 +2,7 @@ use std::io::IsTerminal;
 use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use terminal::complain;
+use terminal::errln;
 
 use super::loaded::per_second;
 
@@ -58,7 +58,7 @@ impl Progress {
     pub(super) fn prepare(&self, what: String) {
         match &self.shown {
             Shown::Bar(bar) => bar.set_message(what),
-            Shown::Lines => complain!("{what}"),
+            Shown::Lines => errln!("{what}"),
             Shown::Nothing => {}
         }
     }
@@ -86,7 +86,7 @@ impl Progress {
                 bar.set_message(self.message());
             }
             Shown::Lines if self.tenths() > before => {
-                complain!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
+                errln!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
             }
             Shown::Lines | Shown::Nothing => {}
         }

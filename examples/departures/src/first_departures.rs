@@ -4,7 +4,7 @@ use downlink::{CommandId, Context, Cursor, EventId, ExecuteError, Executor, Time
 
 use crate::flight::{Command, Flights, Refused};
 
-/// The flights: from where, to where, and by how many minutes late.
+/// The flights: name, origin, destination and delay in minutes.
 pub const FLIGHTS: [(&str, &str, &str, u32); 6] = [
     ("UA1545", "EWR", "IAH", 2),
     ("UA1714", "LGA", "IAH", 4),
@@ -14,31 +14,31 @@ pub const FLIGHTS: [(&str, &str, &str, u32); 6] = [
     ("UA1696", "EWR", "ORD", 0),
 ];
 
-/// Lets all of them leave, and returns the place in the log behind the last.
-/// Nothing happens twice, however often this is called.
+/// Lets all of them depart, and returns the cursor of the last departure. Calling it
+/// again changes nothing: commands are recognised by their ids.
 ///
 /// # Errors
 ///
-/// What a command was answered.
+/// Those of [`Executor::execute_in`].
 ///
 /// # Cancel safety
 ///
-/// Dropped half-way, some have left; called again, the others do.
+/// If the future is dropped, some flights have departed; call it again for the rest.
 // ANCHOR: give
-pub async fn depart(flights: &Executor<Flights>) -> Result<Cursor, ExecuteError<Refused>> {
+pub async fn depart_all(flights: &Executor<Flights>) -> Result<Cursor, ExecuteError<Refused>> {
     let mut last = Cursor::START;
     for (flight, from, to, late) in FLIGHTS {
         let schedule = Command::Schedule { from: from.into(), to: to.into() };
-        give(flights, flight, "schedule", schedule).await?;
+        execute(flights, flight, "schedule", schedule).await?;
         if late > 0 {
-            give(flights, flight, "delay", Command::Delay { minutes: late }).await?;
+            execute(flights, flight, "delay", Command::Delay { minutes: late }).await?;
         }
-        last = last.max(give(flights, flight, "depart", Command::Depart).await?);
+        last = last.max(execute(flights, flight, "depart", Command::Depart).await?);
     }
     Ok(last)
 }
 
-async fn give(
+async fn execute(
     flights: &Executor<Flights>,
     flight: &str,
     step: &str,

@@ -3,34 +3,34 @@ use axum::response::{IntoResponse, Response};
 use downlink::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// Why a request was not granted.
+/// Why a gate was not assigned.
 #[derive(Debug)]
-pub enum Refused {
-    /// The table has said no.
+pub enum GateError {
+    /// SQLite rejected the row.
     Sql(rusqlite::Error),
-    /// The store has.
+    /// The store failed or refused the event.
     Store(Error),
 }
 
-impl From<rusqlite::Error> for Refused {
+impl From<rusqlite::Error> for GateError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<Error> for Refused {
+impl From<Error> for GateError {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for GateError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Sql(error)
                 if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
             {
-                return (StatusCode::CONFLICT, "the gate is taken").into_response();
+                return (StatusCode::CONFLICT, "the gate is occupied").into_response();
             }
             Self::Store(error) => match error.kind() {
                 ErrorKind::Invalid => StatusCode::BAD_REQUEST,
@@ -42,10 +42,10 @@ impl IntoResponse for Refused {
             },
             Self::Sql(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let why = match self {
+        let message = match self {
             Self::Store(error) => error.to_string(),
             Self::Sql(error) => error.to_string(),
         };
-        (status, why).into_response()
+        (status, message).into_response()
     }
 }

@@ -2,9 +2,9 @@ import { browser } from '../../../../conformance-tests/stock-clients/lib/browser
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 import { chat, Visitor } from './lib/chat.mjs';
 
-// What anybody can append who can reach the feed: types that the page does not know, and payloads
-// that the types which it knows do not have.
-const strange = [
+// What any client can append: types that the page does not know, and invalid payloads of types that
+// it knows.
+const foreign = [
   { type: 'WeatherReported', data: {} },
   ...['RoomOpened', 'PersonJoined', 'PersonLeft', 'MessagePosted'].flatMap((type) => [
     { type, data: null },
@@ -15,7 +15,7 @@ const strange = [
   ]),
 ];
 
-await scenario('what strangers append costs a page nothing else', async (world) => {
+await scenario('what foreignrs append costs a page nothing else', async (world) => {
   const program = await (await chat(world)).start();
   const context = await browser(world);
   const ada = await Visitor.visit(context, program.origin, 'Ada');
@@ -24,24 +24,24 @@ await scenario('what strangers append costs a page nothing else', async (world) 
 
   const posted = (person, name, text) => ({ type: 'MessagePosted', data: { person, name, text } });
   const between = posted('0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11', 'Bob', 'between');
-  // One append is one frame: what follows the bad ones in it is shown, too.
-  await append(program, 'room-tower', [...strange, between]);
+  // One append is one frame: a good event after the bad ones is shown, too.
+  await append(program, 'room-tower', [...foreign, between]);
   await ada.say('after');
-  await ada.until('shows what follows', async () => (await ada.messages()).at(-1) === 'Ada: after');
-  expect("Ada's list has what stands in the same frame", (await ada.messages()).includes('Bob: between'), true);
+  await ada.until('shows the next message', async () => (await ada.messages()).at(-1) === 'Ada: after');
+  expect("Ada's page has the good event of the same frame", (await ada.messages()).includes('Bob: between'), true);
   await ada.sees(['Ada']);
 
-  // The same for a page, and a program, that begin with it.
+  // The same for a new page and a restarted program.
   await program.interrupt();
   await program.start();
   const eve = await Visitor.visit(context, program.origin, 'Eve');
-  await eve.until('shows what follows', async () => (await eve.messages()).at(-1) === 'Ada: after');
+  await eve.until('shows the next message', async () => (await eve.messages()).at(-1) === 'Ada: after');
   await eve.enter('Ramp');
   await eve.say('still here');
   await eve.shows(['Eve: still here']);
   const { gaps, repeats } = await ada.read();
   expect('gaps and repeats', [gaps, repeats], [0, 0]);
-  return `${strange.length} events that are not the chat's`;
+  return `${foreign.length} foreign events`;
 });
 
 async function append(program, stream, events) {

@@ -1,35 +1,35 @@
-// The panel that tells how this page hangs on the server.
+// The panel with the state of the page's connection.
 
 const names = {
   connecting: 'Connecting',
   'catching-up': 'Catching up',
   live: 'Live',
   waiting: 'Waiting to reconnect',
-  dropped: 'Cut off by you',
+  disconnected: 'Disconnected by you',
   closed: 'Closed',
 };
 
 const element = (id) => document.getElementById(id);
 
-export class Link {
-  #why = '';
+export class ConnectionPanel {
+  #detail = '';
   #until = 0;
-  #away = null;
+  #before = null;
 
-  /** Shows a state of the socket; `until` is when it will try again. */
+  /** Shows a state of the socket; `until` is the time of the next attempt. */
   state(name, detail, until, { received, gaps, repeats }) {
     const chip = element('state');
     chip.dataset.state = name;
     chip.textContent = names[name];
-    this.#why = detail;
+    this.#detail = detail;
     this.#until = until;
-    if (['waiting', 'dropped', 'closed'].includes(name)) this.#away ??= { since: performance.now(), received, gaps, repeats };
-    if (name === 'live' && this.#away) {
-      const seconds = ((performance.now() - this.#away.since) / 1_000).toFixed(1);
-      const caughtUp = received - this.#away.received;
-      element('back').textContent = `Away for ${seconds} s, then ${caughtUp} events caught up: ` +
-        `${gaps - this.#away.gaps} missed, ${repeats - this.#away.repeats} twice.`;
-      this.#away = null;
+    if (['waiting', 'disconnected', 'closed'].includes(name)) this.#before ??= { since: performance.now(), received, gaps, repeats };
+    if (name === 'live' && this.#before) {
+      const seconds = ((performance.now() - this.#before.since) / 1_000).toFixed(1);
+      const caughtUp = received - this.#before.received;
+      element('resumed').textContent = `Resumed after ${seconds} s: ${caughtUp} events received, ` +
+        `${gaps - this.#before.gaps} missed, ${repeats - this.#before.repeats} repeated.`;
+      this.#before = null;
     }
   }
 
@@ -42,6 +42,6 @@ export class Link {
     element('checked').classList.toggle('broken', room.gaps + room.repeats > 0);
     element('cursor').textContent = cursor || '–';
     const seconds = Math.ceil((this.#until - performance.now()) / 1_000);
-    element('detail').textContent = seconds > 0 ? `${this.#why} Back in ${seconds} s.` : this.#why;
+    element('detail').textContent = seconds > 0 ? `${this.#detail} Reconnecting in ${seconds} s.` : this.#detail;
   }
 }

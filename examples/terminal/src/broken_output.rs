@@ -1,8 +1,8 @@
-//! Runs programs whose output goes nowhere, for their tests.
+//! Tests programs whose output cannot be written.
 //!
-//! Every program is run twice with all that it can log: with its output on a full
-//! disk, and with its output in a pipe whose reader is gone.
-#![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
+//! Each program runs twice, with the most verbose log: with its output on a full
+//! disk, and in a pipe whose reader is closed.
+#![expect(clippy::missing_panics_doc, reason = "a failing test panics")]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The outputs that nothing can be written to, as far as the system has them.
-fn outputs() -> Vec<(&'static str, Stdio, Stdio)> {
+/// The broken outputs that the system offers.
+fn broken_outputs() -> Vec<(&'static str, Stdio, Stdio)> {
     let mut outputs = Vec::new();
     let full = || File::options().write(true).open("/dev/full").ok();
     if let (Some(out), Some(error)) = (full(), full()) {
@@ -31,50 +31,51 @@ fn start(mut command: Command, out: Stdio, error: Stdio) -> Child {
     command.spawn().expect("the program starts")
 }
 
-/// Fails unless the server of this command, which listens at the address that it
-/// is given, answers a GET of `path` with 200, and goes on.
-pub fn serves(command: impl Fn(SocketAddr) -> Command, path: &str) {
-    for (output, out, error) in outputs() {
-        let address = free();
-        let mut server = Ended(start(command(address), out, error));
+/// Fails unless the server answers GET requests for `path` with 200 and keeps
+/// running. The command gets the address to listen on.
+pub fn assert_serves(command: impl Fn(SocketAddr) -> Command, path: &str) {
+    for (output, out, error) in broken_outputs() {
+        let address = free_address();
+        let mut server = Guard(start(command(address), out, error));
         for _ in 0..3 {
-            let answer = server.ask(address, path);
+            let answer = server.get(address, path);
             assert!(answer.starts_with("HTTP/1.1 200"), "with {output}: {answer}");
         }
         let ended = server.0.try_wait().expect("the state of the program");
-        assert!(ended.is_none(), "with {output} it has ended: {ended:?}");
+        assert!(ended.is_none(), "with {output} the server ended: {ended:?}");
     }
 }
 
-/// Fails unless the program of this command ends by itself, with this code.
-pub fn runs(command: impl Fn() -> Command, code: i32) {
-    for (output, out, error) in outputs() {
-        let mut program = Ended(start(command(), out, error));
-        let ended = program.0.wait().expect("the end of the program");
+/// Fails unless the program exits with this code.
+pub fn assert_exits(command: impl Fn() -> Command, code: i32) {
+    for (output, out, error) in broken_outputs() {
+        let mut program = Guard(start(command(), out, error));
+        let ended = program.0.wait().expect("the exit status");
         assert_eq!(ended.code(), Some(code), "with {output}: {ended}");
     }
 }
 
-/// An address that was free a moment ago: the program cannot tell its own.
-fn free() -> SocketAddr {
+/// An address with a port that was free a moment ago: the program cannot print the
+/// one it gets for port 0.
+fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address")
 }
 
-/// A program that ends with the test at the latest.
-struct Ended(Child);
+/// Kills the program when dropped.
+struct Guard(Child);
 
-impl Ended {
-    /// Asks until there is an answer.
-    fn ask(&mut self, address: SocketAddr, path: &str) -> String {
+impl Guard {
+    /// Repeats a GET request until it is answered.
+    fn get(&mut self, address: SocketAddr, path: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
             match get(address, path) {
                 Ok(answer) if !answer.is_empty() => return answer,
-                outcome => assert!(Instant::now() < deadline, "no answer: {outcome:?}"),
+                outcome => assert!(Instant::now() < deadline, "no response: {outcome:?}"),
             }
             let ended = self.0.try_wait().expect("the state of the program");
-            assert!(ended.is_none(), "it has ended: {ended:?}");
+            assert!(ended.is_none(), "the server ended: {ended:?}");
             thread::sleep(PAUSE);
         }
     }
@@ -89,9 +90,9 @@ fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-impl Drop for Ended {
+impl Drop for Guard {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

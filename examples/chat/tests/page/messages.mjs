@@ -2,7 +2,7 @@ import { browser } from '../../../../conformance-tests/stock-clients/lib/browser
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 import { chat, Visitor } from './lib/chat.mjs';
 
-await scenario('two people talk, in two tabs', async (world) => {
+await scenario('two people chat, in two tabs', async (world) => {
   const program = await (await chat(world)).start();
   const context = await browser(world);
   const ada = await Visitor.visit(context, program.origin, 'Ada');
@@ -26,8 +26,8 @@ await scenario('two people talk, in two tabs', async (world) => {
   await ada.enter('Ramp');
   await ada.shows(['Bob: fuel is on its way']);
 
-  await ada.page.getByLabel('Its name').fill('Hangar 7');
-  await ada.page.getByRole('button', { name: 'Open', exact: true }).click();
+  await ada.page.getByLabel('Room name').fill('Hangar 7');
+  await ada.page.getByRole('button', { name: 'Create', exact: true }).click();
   await ada.page.getByRole('heading', { name: 'Hangar 7' }).waitFor();
   await bob.enter('Hangar 7');
   await bob.sees(['Ada', 'Bob']);
@@ -36,5 +36,5 @@ await scenario('two people talk, in two tabs', async (world) => {
 
   const { sent, acknowledged, gaps, repeats } = await ada.read();
   expect("Ada's messages and their acknowledgements", [sent, acknowledged, gaps, repeats], [1, 1, 0, 0]);
-  return 'messages, rooms, and who is there';
+  return 'messages, rooms and people';
 });
