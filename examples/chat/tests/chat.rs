@@ -163,9 +163,9 @@ async fn messages_reach_the_others_in_the_room() {
     chat.stop().await;
 }
 
-/// Events that are none of the chat's: a type that it does not know, payloads
-/// that its types do not have, and a member in a stream that is no room.
-async fn write_what_is_not_ours(db: &std::path::Path) {
+/// Appends foreign events: an unknown type, invalid payloads of known types, and a
+/// person in a stream that is not a room.
+async fn append_foreign_events(db: &std::path::Path) {
     let store = downlink_rusqlite::open(db).await.unwrap();
     let binary = ContentType::new("application/octet-stream").unwrap();
     let person = json!({"person": ADA, "name": "Ada"}).to_string();
@@ -188,7 +188,7 @@ async fn write_what_is_not_ours(db: &std::path::Path) {
 async fn what_is_not_of_the_chat_costs_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("chat.db");
-    write_what_is_not_ours(&db).await;
+    append_foreign_events(&db).await;
     let chat = Running::start(&folder).await;
     chat.here(BOB, "Bob", "room-ramp").await;
     chat.here(ADA, "Ada", "room-tower").await;
@@ -196,7 +196,7 @@ async fn what_is_not_of_the_chat_costs_nothing_else() {
     assert_eq!(chat.people().await, there);
     chat.stop().await;
 
-    write_what_is_not_ours(&db).await;
+    append_foreign_events(&db).await;
     let chat = Running::start(&folder).await;
     assert_eq!(chat.people().await, there, "who was there is known from before and behind it");
     let socket = chat.socket().await;
