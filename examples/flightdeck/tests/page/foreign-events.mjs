@@ -5,10 +5,10 @@ import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-cli
 import { flightdeck, server } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-// What another program may append to the same log: types that the page does not know, and payloads
-// that the types which it knows do not have.
+// What another program can append to the same log: types that the page does not know, and invalid
+// payloads of types that it knows.
 const tags = ['airport:EWR', 'airline:UA', 'dest:IAH'];
-const strange = [
+const foreign = [
   { type: 'WeatherReported', data: {}, tags },
   ...['FlightScheduled', 'FlightDelayed', 'FlightLanded', 'ReplayPaused', 'ReplaySpeedChanged'].flatMap((type) => [
     { type, data: null, tags },
@@ -18,7 +18,7 @@ const strange = [
   ]),
 ];
 
-await scenario("what is not FlightDeck's costs its page nothing else", async (world) => {
+await scenario('foreign events do not affect the page', async (world) => {
   const file = join(world.folder, 'log.db');
   const program = await (await flightdeck(world, file)).start('--speed', '60');
   const other = await (await server(world, file)).start();
@@ -28,18 +28,18 @@ await scenario("what is not FlightDeck's costs its page nothing else", async (wo
     decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
   }
   for (const deck of decks) await deck.advance(10);
-  for (const stream of ['weather', 'flight-XX1', 'flight-UA1545']) await append(other, stream, strange);
+  for (const stream of ['weather', 'flight-XX1', 'flight-UA1545']) await append(other, stream, foreign);
   for (const deck of decks) await deck.advance(10);
   await other.interrupt();
 
-  // The same for a page, and a program, that begin with it.
+  // The same for a new page and a restarted program.
   await program.interrupt();
   await program.start('--speed', '60');
   decks.push(await Flightdeck.visit(context, program.origin));
   for (const deck of decks) await deck.advance(10);
   await pauseReplay(program);
   for (const deck of decks) await deck.check(program);
-  return `${3 * strange.length} events that are not FlightDeck's`;
+  return `${3 * foreign.length} foreign events`;
 });
 
 async function append(program, stream, events) {

@@ -1,8 +1,8 @@
-// Checks what the feed promises, event by event: nothing missing, nothing twice.
+// Checks that the feed has no gaps and no repeats.
 
-const KEPT = 20_000;
+const MAX_IDS = 20_000;
 
-export class Ledger {
+export class FeedCheck {
   received = 0;
   gaps = 0;
   repeats = 0;
@@ -12,27 +12,26 @@ export class Ledger {
   #versions = new Map();
   #cursor = '';
 
-  /** Forgets where the streams are, for a page that begins again. The counts stay. */
+  /** Clears the versions, for a page that starts again. The counts stay. */
   restart() {
     this.#versions.clear();
     this.#cursor = '';
   }
 
-  /** The page has loaded these flights as they are at a cursor: the feed has to go on from there. */
+  /** Sets the versions of loaded flights: the feed has to continue from this cursor. */
   load(flights, cursor) {
     for (const { id, version } of flights) this.#versions.set(`flight-${id}`, version);
     this.#cursor = cursor;
   }
 
-  /** Takes note of one event. */
+  /** Checks one event. */
   check({ cursor, id, stream, version }) {
     this.received += 1;
     this.ids.push(id);
-    if (this.ids.length > KEPT * 1.1) this.ids.splice(0, this.ids.length - KEPT);
-    // Cursors sort as text. Versions count 1, 2, 3 … in every stream, since all events of
-    // a stream carry the same tags and so pass the same filter. A flight that was not loaded
-    // begins; of the replay, and of streams that are not FlightDeck's, the page does not know
-    // where they are.
+    if (this.ids.length > MAX_IDS * 1.1) this.ids.splice(0, this.ids.length - MAX_IDS);
+    // Cursors are ordered as text. Versions count 1, 2, 3 … in every stream, since all events of a
+    // stream have the same tags and pass the same filter. A flight that was not loaded starts at 1;
+    // the version of the replay, and of streams that are not FlightDeck's, is unknown at first.
     const unknown = stream.startsWith('flight-') ? 1 : version;
     const expected = this.#versions.has(stream) ? this.#versions.get(stream) + 1 : unknown;
     if (cursor <= this.#cursor || version < expected) this.repeats += 1;

@@ -9,13 +9,13 @@ let ticker = 0;
 
 /** A line of tiles that shows a text. */
 export class Flaps {
-  /** The element that holds the tiles. What it says has to be said elsewhere for screen readers. */
+  /** The element with the tiles. It is hidden from screen readers, which need a label elsewhere. */
   element = document.createElement('span');
 
   #tiles;
   #text = '';
 
-  /** @param steps how many letters a tile shows at most on its way to another */
+  /** @param steps the maximum number of letters a tile shows on its way to another */
   constructor(length, className = '', steps = 5) {
     this.element.className = `flaps ${className}`;
     this.element.setAttribute('aria-hidden', 'true');
@@ -47,13 +47,13 @@ class Tile {
     const from = this.#coming.at(-1) ?? this.#shown;
     if (letter === from && this.#coming.length === 0) return;
     if (still.matches || document.hidden) return this.#jump(letter);
-    // The further right, the later: a change runs along the line.
-    this.#coming = [...Array(index >> 2).fill(null), ...way(this.#shown, letter, this.#steps)];
+    // Tiles further right turn later.
+    this.#coming = [...Array(index >> 2).fill(null), ...path(this.#shown, letter, this.#steps)];
     turning.add(this);
     ticker ||= setInterval(tick, STEP_MS);
   }
 
-  /** One step; false when there is nothing more to turn to. */
+  /** Turns one step. Returns false after the last. */
   step() {
     const letter = this.#coming.shift();
     if (letter) this.#fall(letter);
@@ -63,7 +63,7 @@ class Tile {
   #fall(letter) {
     this.element.dataset.old = this.#shown;
     this.element.textContent = this.#shown = letter;
-    // Two animations of the same look: changing from one to the other starts it again.
+    // Two identical animations: switching between them restarts the animation.
     this.#even = !this.#even;
     this.element.className = this.#even ? 'fall-a' : 'fall-b';
   }
@@ -76,12 +76,12 @@ class Tile {
   }
 }
 
-/** The letters between two, as the drum turns, but never more than a few of them. */
-function way(from, to, most) {
+/** The letters on the way from one letter to another, at most `max` of them. */
+function path(from, to, max) {
   const start = Math.max(0, DRUM.indexOf(from));
   const end = Math.max(0, DRUM.indexOf(to));
   const turns = (end - start + DRUM.length) % DRUM.length;
-  const steps = Math.min(turns, most);
+  const steps = Math.min(turns, max);
   const letters = Array.from({ length: steps }, (_, step) =>
     DRUM[(start + Math.round((turns * (step + 1)) / steps)) % DRUM.length]);
   return [...letters.slice(0, -1), to];

@@ -1,4 +1,4 @@
-// A flight in detail, and the three things that a visitor can do to it.
+// The dialog with the details of a flight and its three commands.
 
 import { short } from './flights.js';
 import { summary } from './log.js';
@@ -7,22 +7,22 @@ import { isReadable } from './readable.js';
 
 const element = (id) => document.getElementById(id);
 
-// What each button sends, and what is said when it was done.
+// The request of each button, and the message after it succeeded.
 const actions = {
   delay: (reason) => [{ minutes: Number(element('minutes').value), reason }, 'delayed'],
   gate: () => [{ gate: element('gate').value.trim().toUpperCase() }, 'moved to another gate'],
   cancel: (reason) => [{ reason }, 'cancelled'],
 };
 
-export class Desk {
+export class FlightDialog {
   #flight = null;
-  #dialog = element('desk');
+  #dialog = element('dialog');
   #done;
 
-  /** @param done called with what was done and the cursor that the server answered */
+  /** @param done called with a message and the cursor in the server's response */
   constructor(done) {
     this.#done = done;
-    element('desk-form').addEventListener('submit', (event) => {
+    element('dialog-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit(event.submitter.value);
     });
@@ -31,31 +31,31 @@ export class Desk {
 
   open(flight) {
     this.#flight = flight;
-    this.#recall(flight);
-    element('desk-answer').textContent = '';
+    this.#loadHistory(flight);
+    element('dialog-answer').textContent = '';
     element('reason').value = '';
     element('gate').value = flight.gate ?? '';
     this.draw();
     this.#dialog.showModal();
   }
 
-  /** Shows the flight as it is now: it goes on while somebody looks at it. */
+  /** Updates the dialog with the flight's current state. */
   draw() {
     const flight = this.#flight;
     if (!flight) return;
     const stream = `api/streams/flight-${flight.id}`;
-    element('desk-title').textContent = `${flight.id} to ${flight.city}`;
-    element('desk-facts').textContent =
+    element('dialog-title').textContent = `${flight.id} to ${flight.city}`;
+    element('dialog-facts').textContent =
       `From ${flight.from}${flight.gate ? `, gate ${flight.gate},` : ''} at ${short(flight.scheduled)}, to ${flight.to} by ${short(flight.arrives)} ` +
       `New York time${flight.aircraft ? `, aircraft ${flight.aircraft}` : ''}.`;
-    element('desk-history').replaceChildren(...flight.history.map(entry));
-    element('desk-form').hidden = !['scheduled', 'boarding', 'delayed'].includes(flight.status);
-    element('desk-stream').textContent = stream;
-    element('desk-stream').href = stream;
+    element('dialog-history').replaceChildren(...flight.history.map(entry));
+    element('dialog-form').hidden = !['scheduled', 'boarding', 'delayed'].includes(flight.status);
+    element('dialog-stream').textContent = stream;
+    element('dialog-stream').href = stream;
   }
 
-  // What happened before the page was loaded is in the flight's stream.
-  async #recall(flight) {
+  // Events from before the page was loaded are in the flight's stream.
+  async #loadHistory(flight) {
     const first = flight.history[0]?.version ?? flight.version + 1;
     if (first === 1) return;
     const page = await fetch(`api/streams/flight-${flight.id}?limit=1000`).then((answer) => answer.json()).catch(() => null);
@@ -69,7 +69,7 @@ export class Desk {
     const [body, done] = actions[action](element('reason').value);
     const { cursor, refusal } = await post(`api/flights/${flight.id}/${action}`, body);
     if (refusal !== undefined) {
-      element('desk-answer').textContent = `${flight.id}: ${refusal}`;
+      element('dialog-answer').textContent = `${flight.id}: ${refusal}`;
       return;
     }
     if (this.#flight === flight) this.#dialog.close();

@@ -3,7 +3,7 @@ import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-cli
 import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-await scenario('what a visitor does to a flight is on the board of every page', async (world) => {
+await scenario('a user's commands are shown on the board of every page', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
   const context = await browser(world);
   const visitor = await Flightdeck.visit(context, program.origin);
@@ -18,13 +18,13 @@ await scenario('what a visitor does to a flight is on the board of every page', 
   await open(visitor.page, flight);
   await visitor.page.getByLabel('Minutes').fill('10');
   await visitor.page.getByLabel('Reason').fill('<b>fog</b> & snow');
-  await visitor.page.screenshot({ path: `${world.folder}/desk.png` });
+  await visitor.page.screenshot({ path: `${world.folder}/flight-dialog.png` });
   await visitor.page.getByRole('button', { name: 'Delay', exact: true }).click();
   for (const deck of [visitor, other]) {
-    await stands(deck, flight, 'Delayed');
+    await showsStatus(deck, flight, 'Delayed');
     await deck.page.locator('#log').getByText(`${flight} 10 min later`).getByText('by a visitor: <b>fog</b> & snow').waitFor();
   }
-  await visitor.page.getByText(/On the feed \d+ ms after the answer|The feed was faster/).waitFor();
+  await visitor.page.getByText(/The event arrived (\d+ ms after|before) the response/).waitFor();
 
   await open(visitor.page, flight);
   await visitor.page.getByLabel('Gate', { exact: true }).fill('q99');
@@ -36,11 +36,11 @@ await scenario('what a visitor does to a flight is on the board of every page', 
 
   await open(visitor.page, flight);
   await visitor.page.getByRole('button', { name: 'Cancel this flight' }).click();
-  for (const deck of [visitor, other]) await stands(deck, flight, 'Cancelled');
+  for (const deck of [visitor, other]) await showsStatus(deck, flight, 'Cancelled');
   await visitor.check(program);
   await other.check(program);
   expect("the flight's newest events", (await types(program, flight)).slice(-3), ['FlightDelayed', 'GateChanged', 'FlightCancelled']);
-  return `${flight}: a delay, another gate and a cancellation, on 2 pages`;
+  return `${flight}: a delay, a change of gate and a cancellation, on 2 pages`;
 });
 
 async function open(page, flight) {
@@ -48,8 +48,8 @@ async function open(page, flight) {
   await page.getByRole('heading', { name: flight }).waitFor();
 }
 
-// Under the heading of that status: on the board a flight may be pages away.
-async function stands(deck, flight, status) {
+// Selects the view of that status: on the board, the flight may be on another page.
+async function showsStatus(deck, flight, status) {
   await deck.page.locator('#views').getByRole('button', { name: status }).click();
   await deck.shows(status.toLowerCase());
   await deck.page.locator(`#rows button[aria-label^="${flight} "][aria-label*="${status}"]`).waitFor();
