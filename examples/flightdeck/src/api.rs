@@ -11,25 +11,25 @@ use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
 
-use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, NotAFlight, Party};
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
+use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, InvalidFlightId, Party};
+use crate::read_models::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, ReadModels, RowFilter};
 use crate::replay::{Control, Replay, Status};
-use crate::views::{Answer, BOARD, Model, PUNCTUALITY, ROUTES, Views, Wanted};
 
 /// What the routes work with.
 #[derive(Clone, Debug)]
-struct Desk {
+struct ApiState {
     flights: Executor<Flights>,
     replay: Replay,
-    views: Views,
+    read_models: ReadModels,
 }
 
 /// The feed, and beside it what a visitor can ask and do: everything under
 /// `/api`.
 // ANCHOR: router
-pub(crate) fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
+pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
     let feed = Feed::new(hub);
-    let desk = Desk { flights: Executor::new(hub, Flights), replay, views };
+    let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
     let own = Router::new()
         .route("/board", only("GET, HEAD", get(board)))
         .route("/punctuality", only("GET, HEAD", get(punctuality)))
@@ -39,13 +39,13 @@ pub(crate) fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
         .route("/flights/{flight}/gate", only("POST", post(change_gate)))
         .route("/flights/{flight}/cancel", only("POST", post(cancel)))
         .layer(map_response(not_stored))
-        .with_state(desk);
+        .with_state(state);
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
 
 /// A path with these methods, and a sentence for whoever comes with another.
-fn only(methods: &'static str, routes: MethodRouter<Desk>) -> MethodRouter<Desk> {
+fn only(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     routes.fallback(async move || {
         let problem =
             Problem::new(Code::MethodNotAllowed, format!("the methods here are {methods}"));
@@ -58,39 +58,45 @@ async fn not_stored(mut response: Response) -> Response {
     response
 }
 
-async fn board(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&BOARD, wanted).await
+async fn board(
+    State(state): State<ApiState>,
+    filter: Asked,
+) -> Result<impl IntoResponse, ApiError> {
+    state.answer(&BOARD, filter).await
 }
 
 async fn punctuality(
-    State(desk): State<Desk>,
-    wanted: Asked,
-) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&PUNCTUALITY, wanted).await
+    State(state): State<ApiState>,
+    filter: Asked,
+) -> Result<impl IntoResponse, ApiError> {
+    state.answer(&PUNCTUALITY, filter).await
 }
 
-async fn routes(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&ROUTES, wanted).await
+async fn routes(
+    State(state): State<ApiState>,
+    filter: Asked,
+) -> Result<impl IntoResponse, ApiError> {
+    state.answer(&ROUTES, filter).await
 }
 
-async fn status(State(desk): State<Desk>) -> Json<Status> {
-    Json(desk.replay.status())
+async fn status(State(state): State<ApiState>) -> Json<Status> {
+    Json(state.replay.status())
 }
 
 async fn control(
-    State(desk): State<Desk>,
-    wish: Body<Control>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(Object(wish)) = wish?;
-    let done = desk.replay.wish(wish).await?;
-    Ok((FeedCursor(done.cursor), Json(desk.replay.status())))
+    State(state): State<ApiState>,
+    control: Body<Control>,
+) -> Result<impl IntoResponse, ApiError> {
+    let Json(Object(control)) = control?;
+    let done = state.replay.control(control).await?;
+    Ok((FeedCursor(done.cursor), Json(state.replay.status())))
 }
 
 /// A body, which is one JSON object.
 type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
 /// What a query asks for.
-type Asked = Result<Query<Wanted>, QueryRejection>;
+type Asked = Result<Query<RowFilter>, QueryRejection>;
 
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
@@ -117,43 +123,43 @@ struct Cancel {
 }
 
 async fn delay(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<Delay>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Delay { minutes, reason })) = body?;
-    desk.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
+    state.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
 }
 
 async fn change_gate(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<ChangeGate>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(ChangeGate { gate })) = body?;
-    desk.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
+    state.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
 async fn cancel(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<Cancel>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Cancel { reason })) = body?;
-    desk.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
+    state.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
-impl Desk {
+impl ApiState {
     /// Rows, and the cursor after which the feed goes on from them.
     async fn answer(
         &self,
         model: &'static Model,
-        wanted: Asked,
-    ) -> Result<(FeedCursor, Json<Answer>), Refusal> {
-        let answer = self.views.ask(model, wanted?.0).await?;
+        filter: Asked,
+    ) -> Result<(FeedCursor, Json<QueryResult>), ApiError> {
+        let answer = self.read_models.query(model, filter?.0).await?;
         Ok((FeedCursor(answer.cursor), Json(answer)))
     }
 
@@ -164,7 +170,7 @@ impl Desk {
         flight: &str,
         headers: &HeaderMap,
         action: Action,
-    ) -> Result<impl IntoResponse + use<>, Refusal> {
+    ) -> Result<impl IntoResponse + use<>, ApiError> {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
         let context = context(headers, &action)?;
         let command = FlightCommand { at: self.replay.status().clock, action };
@@ -175,18 +181,18 @@ impl Desk {
 
 /// A request that comes again, because its answer was lost, is recognised by its
 /// `Idempotency-Key`. Another command with the same key is refused.
-fn context(headers: &HeaderMap, action: &Action) -> Result<Context, Refusal> {
+fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
     let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
     let key = key.ok_or_else(|| {
         let detail =
             "an Idempotency-Key is a UUID, best of version 7: make a new one for every command";
-        Refusal::Problem(Problem::new(Code::Invalid, detail))
+        ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
     let said = serde_json::to_vec(action).expect("an action has no keys but names");
     Ok(Context::of(key).with_fingerprint(said))
 }
 
-fn unknown(error: &NotAFlight) -> Refusal {
-    Refusal::Problem(Problem::new(Code::NotFound, error.to_string()))
+fn unknown(error: &InvalidFlightId) -> ApiError {
+    ApiError::Problem(Problem::new(Code::NotFound, error.to_string()))
 }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Date;
+use crate::date::Date;
 
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
@@ -84,21 +84,21 @@ impl fmt::Display for ClockTime {
 
 /// A text that is not a time of this clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotATime(String);
+pub struct InvalidTime(String);
 
-impl fmt::Display for NotATime {
+impl fmt::Display for InvalidTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}' is not a time such as 2013-01-01T05:15", self.0)
     }
 }
 
-impl std::error::Error for NotATime {}
+impl std::error::Error for InvalidTime {}
 
 impl FromStr for ClockTime {
-    type Err = NotATime;
+    type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Self, NotATime> {
-        parse(text).ok_or_else(|| NotATime(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        parse(text).ok_or_else(|| InvalidTime(text.to_owned()))
     }
 }
 

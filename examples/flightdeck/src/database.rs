@@ -5,9 +5,9 @@ use downlink::{Bus, EventStore, FailurePolicy, Hub, ProjectionBuilder, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
-use crate::Driver;
-use crate::views::{
-    Answer, Model, ThroughRusqlite, ThroughSqlx, Wanted, through_rusqlite, through_sqlx,
+use crate::driver::Driver;
+use crate::read_models::{
+    Model, QueryResult, RowFilter, ThroughRusqlite, ThroughSqlx, through_rusqlite, through_sqlx,
 };
 
 /// A log in a SQLite file, open through the driver that somebody chose, and the
@@ -84,10 +84,14 @@ impl Database {
     }
 
     /// Reads a model and its checkpoint, both of one moment.
-    pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
+    pub(crate) async fn query(
+        &self,
+        model: &'static Model,
+        filter: RowFilter,
+    ) -> Result<QueryResult> {
         match self {
-            Self::Rusqlite(store, _) => through_rusqlite::ask(store, model, wanted).await,
-            Self::Sqlx(store, _) => through_sqlx::ask(store, model, wanted).await,
+            Self::Rusqlite(store, _) => through_rusqlite::query(store, model, filter).await,
+            Self::Sqlx(store, _) => through_sqlx::query(store, model, filter).await,
         }
     }
 

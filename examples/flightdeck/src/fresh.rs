@@ -2,25 +2,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::CannotStart;
+use crate::start_error::StartError;
 
 /// Deletes a log and what SQLite keeps beside it, if there is one.
 ///
 /// # Errors
 ///
-/// [`CannotStart::NotALog`] if the file is something else; then nothing is
+/// [`StartError::NotALog`] if the file is something else; then nothing is
 /// deleted.
-pub(crate) async fn delete(path: &Path) -> Result<(), CannotStart> {
+pub(crate) async fn delete(path: &Path) -> Result<(), StartError> {
     let file = match path.canonicalize() {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(CannotStart::Delete(path.into(), error)),
+        Err(error) => return Err(StartError::Delete(path.into(), error)),
     };
     // Opening is the test: it succeeds with logs only.
     let log = downlink_rusqlite::open(&file).await;
-    log.map_err(|error| CannotStart::NotALog(path.into(), error))?.close().await;
+    log.map_err(|error| StartError::NotALog(path.into(), error))?.close().await;
     for end in ["", "-wal", "-shm", "-gate", "-turn"] {
-        remove(&beside(&file, end)).map_err(|error| CannotStart::Delete(path.into(), error))?;
+        remove(&beside(&file, end)).map_err(|error| StartError::Delete(path.into(), error))?;
     }
     Ok(())
 }
@@ -59,8 +59,8 @@ mod tests {
         let path = folder.path().join("thesis.txt");
         fs::write(&path, "three years of work").unwrap();
         let refused = delete(&path).await.unwrap_err();
-        assert!(matches!(refused, CannotStart::NotALog(..)), "{refused}");
+        assert!(matches!(refused, StartError::NotALog(..)), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three years of work");
-        assert!(matches!(delete(folder.path()).await, Err(CannotStart::NotALog(..))));
+        assert!(matches!(delete(folder.path()).await, Err(StartError::NotALog(..))));
     }
 }

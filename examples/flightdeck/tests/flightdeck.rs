@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use downlink::{Cursor, Event, FilterItem, Subscribe};
 use flightdeck::replay::Speed;
-use flightdeck::{CannotStart, Driver};
+use flightdeck::{Driver, StartError};
 use running::{Feeder, Log, Running, anywhere, next_event, next_events};
 
 /// Fails unless nothing is missing from these events and nothing comes twice.
@@ -333,13 +333,13 @@ async fn what_cannot_start_says_what_to_do() {
 
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let exposed = Running::start(&log.options(everywhere)).await.err();
-    assert!(matches!(exposed, Some(CannotStart::Exposed(_))));
+    assert!(matches!(exposed, Some(StartError::Exposed(_))));
 
     std::fs::write(second.path(), "no log at all, but somebody's notes").unwrap();
     let refused = Running::start(&second.options(anywhere())).await.err().expect("no log");
     assert!(refused.to_string().contains("--db"), "{refused}");
     options.listen = anywhere();
     let kept = Running::start(&options).await.err().expect("no log");
-    assert!(matches!(kept, CannotStart::NotALog(..)), "{kept}");
+    assert!(matches!(kept, StartError::NotALog(..)), "{kept}");
     assert!(second.path().exists());
 }

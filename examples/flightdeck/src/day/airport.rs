@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::Date;
+use crate::date::Date;
 
 /// The hours from UTC of New York's clocks in January.
 const NEW_YORK: i32 = -5;

@@ -1,7 +1,7 @@
 use super::OPENING;
 use super::airport::Airport;
 use super::row::Row;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::flight::{Action, FlightCommand, FlightId, Gate, Party, Timetable};
 
 /// How long before departure a flight comes onto the board.

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::BadDay;
+use super::FlightDataError;
 use super::airport::Airport;
-use crate::{ClockTime, Date};
+use crate::clock_time::ClockTime;
+use crate::date::Date;
 
 /// One line of the file, as it was published; see the README beside the data.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,23 +58,23 @@ const COLUMNS: [&str; 14] = [
 /// Reads the flights of a file, one by one.
 pub(super) fn read(
     csv: impl io::Read,
-) -> Result<impl Iterator<Item = Result<Row, BadDay>>, BadDay> {
+) -> Result<impl Iterator<Item = Result<Row, FlightDataError>>, FlightDataError> {
     let mut reader = csv::Reader::from_reader(csv);
-    let found = reader.headers().map_err(BadDay::File)?;
+    let found = reader.headers().map_err(FlightDataError::File)?;
     let is_missing = |column: &&str| !found.iter().any(|found| found == *column);
     let missing: Vec<_> = COLUMNS.into_iter().filter(is_missing).collect();
     if !missing.is_empty() {
-        return Err(BadDay::Columns(missing));
+        return Err(FlightDataError::Columns(missing));
     }
-    Ok(reader.into_deserialize().map(|row| row.map_err(BadDay::File).and_then(Row::dated)))
+    Ok(reader.into_deserialize().map(|row| row.map_err(FlightDataError::File).and_then(Row::dated)))
 }
 
 impl Row {
-    fn dated(self) -> Result<Self, BadDay> {
+    fn dated(self) -> Result<Self, FlightDataError> {
         let Self { year, month, day, .. } = self;
         let of_the_year = Date::new(year, month, day).filter(|_| year == 2013);
-        let date =
-            of_the_year.ok_or_else(|| BadDay::Date(format!("{year}-{month:02}-{day:02}")))?;
+        let date = of_the_year
+            .ok_or_else(|| FlightDataError::Date(format!("{year}-{month:02}-{day:02}")))?;
         Ok(Self { date, ..self })
     }
 

@@ -10,7 +10,7 @@ const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,
 const AIRPORTS: &str =
     "code,city,utc_offset,summer_time\nIAH,Houston IAH,-6,yes\nHNL,Honolulu,-10,no\n";
 
-fn read(lines: &str) -> Result<Day, BadDay> {
+fn read(lines: &str) -> Result<Day, FlightDataError> {
     Day::read(&format!("{HEADER}\n{lines}"), AIRPORTS)
 }
 

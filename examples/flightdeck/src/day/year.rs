@@ -3,8 +3,9 @@ use std::io;
 
 use super::airport::{self, Airports};
 use super::row::{self, Row};
-use super::{AIRPORTS, BadDay, Day, OPENING};
-use crate::{ClockTime, Date};
+use super::{AIRPORTS, Day, FlightDataError, OPENING};
+use crate::clock_time::ClockTime;
+use crate::date::Date;
 
 /// Nobody's year has more flights; a file that has is something else.
 const MAX_FLIGHTS: usize = 2_000_000;
@@ -26,23 +27,23 @@ impl Year {
     ///
     /// # Errors
     ///
-    /// [`BadDay`], which names the line.
+    /// [`FlightDataError`], which names the line.
     ///
     /// # Panics
     ///
     /// Never with the list of airports beside this source; a test reads it.
-    pub fn read(csv: impl io::Read) -> Result<Self, BadDay> {
+    pub fn read(csv: impl io::Read) -> Result<Self, FlightDataError> {
         let airports = airport::read(AIRPORTS).expect("the list that is built in is well-formed");
         let mut year = Self { days: BTreeMap::new(), airports, flights: 0 };
         for row in row::read(csv)? {
             let row = row?;
             year.flights += 1;
             if year.flights > MAX_FLIGHTS {
-                return Err(BadDay::TooLarge(MAX_FLIGHTS));
+                return Err(FlightDataError::TooLarge(MAX_FLIGHTS));
             }
             year.days.entry(row.date).or_default().push(row);
         }
-        if year.flights == 0 { Err(BadDay::Empty) } else { Ok(year) }
+        if year.flights == 0 { Err(FlightDataError::Empty) } else { Ok(year) }
     }
 
     /// The flights of all days, also of those that were taken.
@@ -60,7 +61,7 @@ impl Year {
 }
 
 impl Iterator for Year {
-    type Item = Result<Day, BadDay>;
+    type Item = Result<Day, FlightDataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (_, rows) = self.days.pop_first()?;
@@ -77,7 +78,7 @@ mod tests {
     const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
         arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 
-    fn read(lines: &str) -> Result<Year, BadDay> {
+    fn read(lines: &str) -> Result<Year, FlightDataError> {
         Year::read(format!("{HEADER}\n{lines}").as_bytes())
     }
 

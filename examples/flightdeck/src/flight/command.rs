@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Gate, Party, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// What somebody wants to happen to a flight, and when by the replay's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// What happened to a flight.
 ///

@@ -19,7 +19,7 @@ pub static SCHEMA: LazyLock<Schema> =
 
 /// The same for what follows the log and has to go on: what is not of this
 /// program, or cannot be read, is passed over.
-pub static FOLLOWED: LazyLock<Schema> =
+pub static LENIENT_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| SCHEMA.clone().ignoring_unknown().ignoring_unreadable());
 
 fn with_gate(mut payload: Value) -> Result<Value, BoxError> {

@@ -103,9 +103,9 @@ impl From<Gate> for String {
 
 /// A text that cannot name a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAGate(String);
+pub struct InvalidGate(String);
 
-impl fmt::Display for NotAGate {
+impl fmt::Display for InvalidGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text: String = self.0.chars().take(32).collect();
         write!(
@@ -115,20 +115,20 @@ impl fmt::Display for NotAGate {
     }
 }
 
-impl std::error::Error for NotAGate {}
+impl std::error::Error for InvalidGate {}
 
 impl TryFrom<String> for Gate {
-    type Error = NotAGate;
+    type Error = InvalidGate;
 
-    fn try_from(text: String) -> Result<Self, NotAGate> {
-        if is_gate(text.as_bytes()) { Ok(Self(text)) } else { Err(NotAGate(text)) }
+    fn try_from(text: String) -> Result<Self, InvalidGate> {
+        if is_gate(text.as_bytes()) { Ok(Self(text)) } else { Err(InvalidGate(text)) }
     }
 }
 
 impl FromStr for Gate {
-    type Err = NotAGate;
+    type Err = InvalidGate;
 
-    fn from_str(text: &str) -> Result<Self, NotAGate> {
+    fn from_str(text: &str) -> Result<Self, InvalidGate> {
         text.to_owned().try_into()
     }
 }

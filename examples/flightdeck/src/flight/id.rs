@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Date;
+use crate::date::Date;
 
 /// The name of a flight: `UA1545` on 1 January, and `UA1545-0102` on the 2nd.
 ///
@@ -23,8 +23,8 @@ impl FlightId {
     ///
     /// # Errors
     ///
-    /// [`NotAFlight`] if the carrier or the number is not as airlines have them.
-    pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, NotAFlight> {
+    /// [`InvalidFlightId`] if the carrier or the number is not as airlines have them.
+    pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, InvalidFlightId> {
         let day = match date {
             Date::NEW_YEAR => String::new(),
             date => {
@@ -63,29 +63,29 @@ impl From<FlightId> for String {
 
 /// A text that cannot name a flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAFlight(String);
+pub struct InvalidFlightId(String);
 
-impl fmt::Display for NotAFlight {
+impl fmt::Display for InvalidFlightId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text: String = self.0.chars().take(32).collect();
         write!(f, "'{text}' is not a flight: name one as the board does, for example UA1545")
     }
 }
 
-impl std::error::Error for NotAFlight {}
+impl std::error::Error for InvalidFlightId {}
 
 impl TryFrom<String> for FlightId {
-    type Error = NotAFlight;
+    type Error = InvalidFlightId;
 
-    fn try_from(text: String) -> Result<Self, NotAFlight> {
-        if is_flight(&text) { Ok(Self(text)) } else { Err(NotAFlight(text)) }
+    fn try_from(text: String) -> Result<Self, InvalidFlightId> {
+        if is_flight(&text) { Ok(Self(text)) } else { Err(InvalidFlightId(text)) }
     }
 }
 
 impl FromStr for FlightId {
-    type Err = NotAFlight;
+    type Err = InvalidFlightId;
 
-    fn from_str(text: &str) -> Result<Self, NotAFlight> {
+    fn from_str(text: &str) -> Result<Self, InvalidFlightId> {
         text.to_owned().try_into()
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// Why a command was not carried out, in a sentence that helps whoever gave it.
 ///

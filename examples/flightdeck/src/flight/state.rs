@@ -1,5 +1,5 @@
 use super::{Action, FlightCommand, FlightEvent, Gate, Party, Refused, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// The most minutes that one delay can be.
 pub const MAX_DELAY: u32 = 720;

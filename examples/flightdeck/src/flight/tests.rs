@@ -2,7 +2,7 @@ use downlink::testing::{self, Case};
 use downlink::{Event, NewEvent, Position, StreamId, Timestamp, Version};
 
 use super::*;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 const SCHEDULED: ClockTime = ClockTime::new(3, 15);
 const DEPARTURE: ClockTime = ClockTime::new(5, 15);

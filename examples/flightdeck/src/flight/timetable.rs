@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FlightId, Gate};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// What is known of a flight before anything happens: the line on the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,25 +11,25 @@
 //! Then the read models are made of it, as they are whenever the program runs.
 
 mod appender;
-mod cutter;
-mod happening;
-mod known;
-mod loaded;
-mod not_loaded;
+mod batcher;
+mod existing;
+mod load;
+mod load_error;
+mod load_report;
 mod options;
+mod planned_event;
 mod progress;
 mod rebuild;
-mod rebuilt;
+mod rebuild_report;
 mod source;
-mod task;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
-pub use loaded::Loaded;
-pub use not_loaded::NotLoaded;
+pub use load::load;
+pub use load_error::LoadError;
+pub use load_report::LoadReport;
 pub use options::LoadOptions;
 pub use progress::Progress;
 pub use rebuild::rebuild;
-pub use rebuilt::Rebuilt;
-pub use task::load;
+pub use rebuild_report::RebuildReport;

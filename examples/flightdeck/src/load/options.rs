@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::Driver;
+use crate::driver::Driver;
 
 /// Loads a year of flights into a log, as fast as the log takes it.
 ///

@@ -4,7 +4,7 @@ use std::time::Instant;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use terminal::errln;
 
-use super::loaded::per_second;
+use super::load_report::per_second;
 
 const STYLE: &str = "{bar:40} {percent:>3}% of {human_len} {prefix}, {msg}";
 
@@ -12,7 +12,7 @@ const STYLE: &str = "{bar:40} {percent:>3}% of {human_len} {prefix}, {msg}";
 /// files, or nothing.
 #[derive(Debug)]
 pub struct Progress {
-    shown: Shown,
+    output: Output,
     /// What is counted.
     unit: &'static str,
     all: u64,
@@ -22,7 +22,7 @@ pub struct Progress {
 }
 
 #[derive(Debug)]
-enum Shown {
+enum Output {
     Bar(ProgressBar),
     Lines,
     Nothing,
@@ -38,28 +38,28 @@ impl Progress {
     #[must_use]
     pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::of(Shown::Lines);
+            return Self::of(Output::Lines);
         }
         let style = ProgressStyle::with_template(STYLE).expect("the template to be well-formed");
-        Self::of(Shown::Bar(ProgressBar::no_length().with_style(style)))
+        Self::of(Output::Bar(ProgressBar::no_length().with_style(style)))
     }
 
     /// Tells nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self::of(Shown::Nothing)
+        Self::of(Output::Nothing)
     }
 
-    fn of(shown: Shown) -> Self {
-        Self { shown, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
+    fn of(output: Output) -> Self {
+        Self { output, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
     }
 
     /// What happens before anything can be counted.
     pub(super) fn prepare(&self, what: String) {
-        match &self.shown {
-            Shown::Bar(bar) => bar.set_message(what),
-            Shown::Lines => errln!("{what}"),
-            Shown::Nothing => {}
+        match &self.output {
+            Output::Bar(bar) => bar.set_message(what),
+            Output::Lines => errln!("{what}"),
+            Output::Nothing => {}
         }
     }
 
@@ -67,7 +67,7 @@ impl Progress {
     /// finished already.
     pub(super) fn begin(&mut self, unit: &'static str, all: u64, finished: u64) {
         (self.unit, self.all, self.finished, self.began) = (unit, all, finished, Instant::now());
-        if let Shown::Bar(bar) = &self.shown {
+        if let Output::Bar(bar) = &self.output {
             bar.set_prefix(unit);
             bar.set_length(all);
             bar.set_position(finished);
@@ -80,21 +80,21 @@ impl Progress {
         let before = self.tenths();
         self.events += events;
         self.finished += finished;
-        match &self.shown {
-            Shown::Bar(bar) => {
+        match &self.output {
+            Output::Bar(bar) => {
                 bar.set_position(self.finished);
                 bar.set_message(self.message());
             }
-            Shown::Lines if self.tenths() > before => {
+            Output::Lines if self.tenths() > before => {
                 errln!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
             }
-            Shown::Lines | Shown::Nothing => {}
+            Output::Lines | Output::Nothing => {}
         }
     }
 
     /// Nothing more is to come.
     pub(super) fn end(&self) {
-        if let Shown::Bar(bar) = &self.shown {
+        if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
     }

@@ -2,8 +2,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::pace::since_midnight;
-use crate::ClockTime;
+use super::replay_clock::since_midnight;
+use crate::clock_time::ClockTime;
 use crate::day::{Day, OPENING};
 use crate::flight::{FlightCommand, FlightId};
 
@@ -14,17 +14,17 @@ use crate::flight::{FlightCommand, FlightId};
 /// at the same time.
 #[derive(Debug)]
 pub struct Agenda {
-    flights: Vec<Waiting>,
+    flights: Vec<PendingFlight>,
     due: BinaryHeap<Reverse<(Duration, usize)>>,
 }
 
 /// A flight and what is still to happen to it.
 #[derive(Debug)]
-struct Waiting {
+struct PendingFlight {
     flight: FlightId,
     commands: VecDeque<(u16, FlightCommand)>,
-    /// How many minutes behind its plan it is, because somebody held it.
-    behind: u32,
+    /// How many minutes delay its plan it is, because somebody held it.
+    delay: u32,
     /// The second within the minute at which its things happen, so that the
     /// flights of one minute do not all move at once.
     second: u64,
@@ -48,19 +48,19 @@ impl Agenda {
     pub fn new(day: &Day, done: impl Fn(&FlightId, u16) -> Option<ClockTime>) -> Self {
         let mut agenda = Self { flights: Vec::new(), due: BinaryHeap::new() };
         for plan in day.flights() {
-            let mut waiting = Waiting {
+            let mut flight = PendingFlight {
                 flight: plan.flight.clone(),
                 commands: VecDeque::new(),
-                behind: 0,
+                delay: 0,
                 second: second_of(&plan.flight),
             };
             for (number, command) in (0..).zip(&plan.commands) {
                 match done(&plan.flight, number) {
-                    Some(at) => waiting.behind = at.since(command.at),
-                    None => waiting.commands.push_back((number, command.clone())),
+                    Some(at) => flight.delay = at.since(command.at),
+                    None => flight.commands.push_back((number, command.clone())),
                 }
             }
-            agenda.flights.push(waiting);
+            agenda.flights.push(flight);
             agenda.queue(agenda.flights.len() - 1);
         }
         agenda
@@ -77,14 +77,14 @@ impl Agenda {
     /// flight.
     ///
     /// Each of them has to be given back, to [`done`](Self::done),
-    /// [`again`](Self::again) or [`postpone`](Self::postpone).
+    /// [`retry`](Self::retry) or [`postpone`](Self::postpone).
     pub fn take(&mut self, now: Duration) -> Vec<Due> {
         let mut taken = Vec::new();
         while let Some(index) = self.pop(now) {
-            let waiting = &mut self.flights[index];
-            if let Some((number, mut command)) = waiting.commands.pop_front() {
-                command.at = command.at.plus(waiting.behind);
-                taken.push(Due { flight: waiting.flight.clone(), number, command, index });
+            let flight = &mut self.flights[index];
+            if let Some((number, mut command)) = flight.commands.pop_front() {
+                command.at = command.at.plus(flight.delay);
+                taken.push(Due { flight: flight.flight.clone(), number, command, index });
             }
         }
         taken
@@ -96,10 +96,10 @@ impl Agenda {
     }
 
     /// The command has to be given again, since nobody knows what became of it.
-    pub fn again(&mut self, due: Due) {
-        let waiting = &mut self.flights[due.index];
-        let at = due.command.at.minus(waiting.behind);
-        waiting.commands.push_front((due.number, FlightCommand { at, ..due.command }));
+    pub fn retry(&mut self, due: Due) {
+        let flight = &mut self.flights[due.index];
+        let at = due.command.at.minus(flight.delay);
+        flight.commands.push_front((due.number, FlightCommand { at, ..due.command }));
         self.queue(due.index);
     }
 
@@ -108,8 +108,8 @@ impl Agenda {
     pub fn postpone(&mut self, due: Due, until: ClockTime) {
         let late = until.since(due.command.at).max(1);
         let at = due.command.at.plus(late);
-        self.flights[due.index].behind += late;
-        self.again(Due { command: FlightCommand { at, ..due.command }, ..due });
+        self.flights[due.index].delay += late;
+        self.retry(Due { command: FlightCommand { at, ..due.command }, ..due });
     }
 
     fn pop(&mut self, now: Duration) -> Option<usize> {
@@ -121,11 +121,11 @@ impl Agenda {
     }
 
     fn queue(&mut self, index: usize) {
-        let waiting = &self.flights[index];
-        if let Some((_, command)) = waiting.commands.front() {
-            let at = command.at.plus(waiting.behind);
+        let flight = &self.flights[index];
+        if let Some((_, command)) = flight.commands.front() {
+            let at = command.at.plus(flight.delay);
             // The board is full when the hall opens.
-            let second = if at == OPENING { 0 } else { waiting.second };
+            let second = if at == OPENING { 0 } else { flight.second };
             self.due.push(Reverse((since_midnight(at) + Duration::from_secs(second), index)));
         }
     }

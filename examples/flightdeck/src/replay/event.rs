@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Speed;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// What happened to the replay, in a stream of its own, `replay`.
 ///

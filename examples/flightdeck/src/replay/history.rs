@@ -4,9 +4,9 @@ use downlink::{CommandId, Event, EventId, Hub, Read, Result};
 use futures::TryStreamExt;
 
 use super::REPLAY;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::day::OPENING;
-use crate::flight::{FOLLOWED, FlightEvent, FlightId};
+use crate::flight::{FlightEvent, FlightId, LENIENT_SCHEMA};
 
 /// How many events are looked at for one of a flight.
 const NEWEST: usize = 64;
@@ -30,7 +30,7 @@ impl History {
         if event.stream().as_str() == REPLAY {
             return Ok(self);
         }
-        if let Some(event_of_flight) = FOLLOWED.decode::<FlightEvent>(event)? {
+        if let Some(event_of_flight) = LENIENT_SCHEMA.decode::<FlightEvent>(event)? {
             let at = event_of_flight.at();
             self.clock = self.clock.max(at);
             self.done.insert(event.id(), at);
@@ -55,7 +55,7 @@ impl History {
 /// # Panics
 ///
 /// Panics if no replay has begun.
-pub(super) async fn run(hub: &Hub) -> Result<EventId> {
+pub(super) async fn run_id(hub: &Hub) -> Result<EventId> {
     let read = Read::stream(REPLAY.try_into()?).limit(1);
     let first = hub.read(read).await?.events.pop();
     Ok(first.expect("a start was noted, or the day was over").id())
@@ -65,7 +65,7 @@ pub(super) async fn run(hub: &Hub) -> Result<EventId> {
 pub(super) async fn newest_minute(hub: &Hub) -> Result<ClockTime> {
     let newest = hub.read(Read::log().backward().limit(NEWEST)).await?.events;
     let mut of_flights = newest.iter().filter(|event| event.stream().as_str() != REPLAY);
-    let read = |event: &Event| FOLLOWED.decode::<FlightEvent>(event).transpose();
+    let read = |event: &Event| LENIENT_SCHEMA.decode::<FlightEvent>(event).transpose();
     let newest = of_flights.find_map(read).transpose()?;
     Ok(newest.map_or(OPENING, |event| event.at()))
 }

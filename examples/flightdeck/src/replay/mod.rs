@@ -5,11 +5,11 @@
 
 mod agenda;
 mod event;
-mod handle;
 mod history;
-mod pace;
-mod replays;
-mod seen;
+mod replay;
+mod replay_clock;
+mod replay_decider;
+mod snapshot;
 mod speed;
 mod state;
 mod task;
@@ -18,10 +18,10 @@ mod tests;
 
 pub use agenda::{Agenda, Due};
 pub use event::ReplayEvent;
-pub use handle::{Answer, Replay, Status};
-pub use pace::Pace;
-pub use replays::Replays;
-pub use speed::{NotASpeed, Speed};
+pub use replay::{ControlResult, Replay, Status};
+pub use replay_clock::ReplayClock;
+pub use replay_decider::ReplayDecider;
+pub use speed::{InvalidSpeed, Speed};
 pub use state::{Control, DayIsOver, ReplayAction, ReplayCommand, ReplayState};
 
 /// The stream of the replay itself.

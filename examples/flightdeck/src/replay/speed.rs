@@ -39,9 +39,9 @@ impl Default for Speed {
 
 /// A number that is not a speed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NotASpeed;
+pub struct InvalidSpeed;
 
-impl fmt::Display for NotASpeed {
+impl fmt::Display for InvalidSpeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (least, most) = (Speed::SLOWEST, Speed::FASTEST);
         write!(
@@ -51,14 +51,14 @@ impl fmt::Display for NotASpeed {
     }
 }
 
-impl std::error::Error for NotASpeed {}
+impl std::error::Error for InvalidSpeed {}
 
 impl TryFrom<f64> for Speed {
-    type Error = NotASpeed;
+    type Error = InvalidSpeed;
 
-    fn try_from(factor: f64) -> Result<Self, NotASpeed> {
+    fn try_from(factor: f64) -> Result<Self, InvalidSpeed> {
         let speed = Self(factor);
-        (Self::SLOWEST..=Self::FASTEST).contains(&speed).then_some(speed).ok_or(NotASpeed)
+        (Self::SLOWEST..=Self::FASTEST).contains(&speed).then_some(speed).ok_or(InvalidSpeed)
     }
 }
 
@@ -69,10 +69,10 @@ impl From<Speed> for f64 {
 }
 
 impl FromStr for Speed {
-    type Err = NotASpeed;
+    type Err = InvalidSpeed;
 
-    fn from_str(text: &str) -> Result<Self, NotASpeed> {
-        text.parse::<f64>().map_err(|_| NotASpeed)?.try_into()
+    fn from_str(text: &str) -> Result<Self, InvalidSpeed> {
+        text.parse::<f64>().map_err(|_| InvalidSpeed)?.try_into()
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     fn only_speeds_are_speeds() {
         assert_eq!("3600".parse(), Ok(Speed::FASTEST));
         for text in ["", "0", "0.9", "3601", "-60", "NaN", "inf", "fast"] {
-            assert_eq!(text.parse::<Speed>(), Err(NotASpeed), "'{text}' was taken");
+            assert_eq!(text.parse::<Speed>(), Err(InvalidSpeed), "'{text}' was taken");
         }
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{ReplayEvent, Speed};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::day::OPENING;
 
 /// The replay as its events tell it.
@@ -129,14 +129,14 @@ impl ReplayState {
                 let (speed, paused) = (speed.unwrap_or(self.speed), self.paused);
                 Ok(vec![ReplayEvent::ReplayStarted { clock, speed, paused }])
             }
-            ReplayAction::Control(wish) => Ok(self.fulfil(clock, wish)),
+            ReplayAction::Control(control) => Ok(self.control_events(clock, control)),
             ReplayAction::Stop => Ok(vec![ReplayEvent::ReplayStopped { clock }]),
             ReplayAction::Finish => Ok(vec![ReplayEvent::ReplayFinished { clock }]),
         }
     }
 
-    /// Whether the clock stands still, for whatever reason.
-    pub(super) fn stands(&self) -> bool {
+    /// Whether the clock is_stopped still, for whatever reason.
+    pub(super) fn is_stopped(&self) -> bool {
         self.paused || self.finished || !self.running
     }
 
@@ -145,11 +145,11 @@ impl ReplayState {
         Self { clock: self.clock.max(clock), ..self }
     }
 
-    /// What a wish makes happen; nothing if the replay is already as it should be.
-    fn fulfil(&self, clock: ClockTime, wish: Control) -> Vec<ReplayEvent> {
-        let speed = wish.speed.filter(|speed| *speed != self.speed);
+    /// What a control makes happen; nothing if the replay is already as it should be.
+    fn control_events(&self, clock: ClockTime, control: Control) -> Vec<ReplayEvent> {
+        let speed = control.speed.filter(|speed| *speed != self.speed);
         let speed = speed.map(|speed| ReplayEvent::ReplaySpeedChanged { clock, speed });
-        let paused = wish.paused.filter(|paused| *paused != self.paused);
+        let paused = control.paused.filter(|paused| *paused != self.paused);
         let paused = paused.map(|paused| {
             if paused {
                 ReplayEvent::ReplayPaused { clock }
@@ -170,8 +170,8 @@ mod tests {
     use super::*;
     use crate::day::Day;
     use crate::flight::Action;
-    use crate::replay::Replays;
-    use crate::replay::replays::EVERYBODY;
+    use crate::replay::ReplayDecider;
+    use crate::replay::replay_decider::ALL_TAGS;
 
     const NOON: ClockTime = ClockTime::new(12, 0);
 
@@ -180,8 +180,8 @@ mod tests {
         ReplayCommand { clock: NOON, action }
     }
 
-    fn new() -> Case<Replays> {
-        testing::decider(Replays)
+    fn new() -> Case<ReplayDecider> {
+        testing::decider(ReplayDecider)
     }
 
     #[test]
@@ -228,6 +228,6 @@ mod tests {
             other => panic!("{other:?}"),
         });
         let tags: BTreeSet<_> = tags.filter(|tag| !tag.starts_with("dest:")).collect();
-        assert_eq!(tags, EVERYBODY.map(str::to_owned).into());
+        assert_eq!(tags, ALL_TAGS.map(str::to_owned).into());
     }
 }

@@ -89,7 +89,7 @@ async fn a_paused_replay_stays_paused_over_a_restart() {
     let running = Running::start(&hub).await;
     events(&hub, 60).await;
     let pause = Control { paused: Some(true), speed: None };
-    running.replay.wish(pause).await.unwrap();
+    running.replay.control(pause).await.unwrap();
     let status = running.replay.status();
     assert!(status.paused);
     running.end().await;
@@ -98,7 +98,7 @@ async fn a_paused_replay_stays_paused_over_a_restart() {
     let running = Running::start(&hub).await;
     assert_eq!(running.replay.status(), status);
     let resume = Control { paused: Some(false), speed: None };
-    running.replay.wish(resume).await.unwrap();
+    running.replay.control(resume).await.unwrap();
     let page = hub.read(Read::log().after(head.position())).await.unwrap();
     let types: Vec<_> = page.events.iter().map(|event| event.event_type().as_str()).collect();
     assert_eq!(types[..2], ["ReplayStarted", "ReplayResumed"]);
@@ -112,7 +112,7 @@ async fn a_wish_after_the_end_is_answered() {
     let replay = running.replay.clone();
     running.end().await;
     hub.shutdown().await;
-    let answer = replay.wish(Control { paused: Some(true), speed: None }).await;
+    let answer = replay.control(Control { paused: Some(true), speed: None }).await;
     assert!(matches!(answer, Err(ExecuteError::Store(_))), "{answer:?}");
 }
 
@@ -125,8 +125,8 @@ async fn whoever_follows_has_the_same_clock_and_the_same_buttons() {
     let (follower, following) = Replay::follow(&hub, stop.clone()).await.unwrap();
     assert!(follower.status().running);
     let pause = Control { paused: Some(true), speed: None };
-    let done = follower.wish(pause).await.unwrap();
-    running.replay.wait_until_obeyed(done.cursor).await;
+    let done = follower.control(pause).await.unwrap();
+    running.replay.wait_until_applied(done.cursor).await;
     assert_eq!(running.replay.status(), follower.status());
 
     let head = hub.head().await.unwrap();
@@ -134,7 +134,7 @@ async fn whoever_follows_has_the_same_clock_and_the_same_buttons() {
     let after = hub.read(Read::log().after(head.position())).await.unwrap().events;
     let types: Vec<_> = after.iter().map(|event| event.event_type().as_str()).collect();
     assert_eq!(types, ["ReplayStopped"], "something happened although the replay was paused");
-    seen::wait_for(&follower.seen(), after[0].cursor()).await;
+    snapshot::wait_for(&follower.snapshot(), after[0].cursor()).await;
     assert!(!follower.status().running);
     stop.cancel();
     following.await.unwrap();

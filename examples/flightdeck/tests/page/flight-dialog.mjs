@@ -3,7 +3,7 @@ import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-cli
 import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-await scenario('a user's commands are shown on the board of every page', async (world) => {
+await scenario('a visitor changes a flight, and every page shows it', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
   const context = await browser(world);
   const visitor = await Flightdeck.visit(context, program.origin);

@@ -12,7 +12,7 @@ use downlink::{
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
-use flightdeck::{CannotStart, Driver, FlightDeck, Options};
+use flightdeck::{Driver, FlightDeck, Options, StartError};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -85,7 +85,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(options: &Options) -> Result<Self, CannotStart> {
+    pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
         let flight_deck = FlightDeck::start(options, signals.clone()).await?;
         let address = flight_deck.address();

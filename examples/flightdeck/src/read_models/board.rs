@@ -1,10 +1,10 @@
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 use super::model::{Model, Value, Write};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::flight::{FlightEvent, Timetable};
 
 /// A flight is taken off the board by the next one that comes onto it so long
-/// after the last thing that happened to it.
+/// after the last thing that decoded to it.
 const KEPT: u32 = 24 * 60;
 
 /// The flights as the page shows them: a row for each.
@@ -54,9 +54,9 @@ const DEPART: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'd
 const DIVERT: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'diverted', diverted = 1 WHERE flight = ?1";
 const LAND: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'landed', landed = ?3 WHERE flight = ?1";
 
-fn writes(happened: &Happened<'_>) -> Vec<Write> {
-    let at = happened.event.at();
-    let place = || (happened.flight.into(), Value::Number(happened.version), Value::from(&at));
+fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
+    let at = decoded.event.at();
+    let place = || (decoded.flight.into(), Value::Number(decoded.version), Value::from(&at));
     let set = |sql, value: Value| {
         let (flight, version, at) = place();
         vec![Write::new(sql, [flight, version, at, value])]
@@ -65,9 +65,9 @@ fn writes(happened: &Happened<'_>) -> Vec<Write> {
         let (flight, version, at) = place();
         vec![Write::new(sql, [flight, version, at])]
     };
-    match &happened.event {
+    match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
-            vec![Write::new(TAKE_OFF, [(&at.minus(KEPT)).into()]), add(happened, timetable, at)]
+            vec![Write::new(TAKE_OFF, [(&at.minus(KEPT)).into()]), add(decoded, timetable, at)]
         }
         FlightEvent::BoardingStarted { .. } => set(SET_STATUS, "boarding".into()),
         FlightEvent::FlightDelayed { departs, .. } => set(DELAY, departs.into()),
@@ -79,16 +79,16 @@ fn writes(happened: &Happened<'_>) -> Vec<Write> {
     }
 }
 
-fn add(happened: &Happened<'_>, timetable: &Timetable, at: ClockTime) -> Write {
+fn add(decoded: &DecodedEvent<'_>, timetable: &Timetable, at: ClockTime) -> Write {
     let aircraft = timetable.aircraft.as_deref().map_or(Value::Nothing, Value::from);
     Write::new(
         ADD,
         [
-            happened.flight.into(),
-            Value::Number(happened.version),
-            happened.airline.into(),
-            happened.airport.into(),
-            happened.to.into(),
+            decoded.flight.into(),
+            Value::Number(decoded.version),
+            decoded.airline.into(),
+            decoded.airport.into(),
+            decoded.to.into(),
             timetable.city.as_str().into(),
             aircraft,
             (&timetable.gate).into(),

@@ -4,9 +4,9 @@ use downlink_rusqlite::{RusqliteStore, Tx};
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
 
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 use super::model::{Model, Value};
-use super::{Answer, Wanted};
+use super::{QueryResult, RowFilter};
 
 /// A model that rusqlite writes and reads.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ impl Projection for ThroughRusqlite {
 
     async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
         for event in events {
-            let Some(happened) = Happened::read(event)? else { continue };
-            for write in (self.0.writes)(&happened) {
+            let Some(decoded) = DecodedEvent::read(event)? else { continue };
+            for write in (self.0.writes)(&decoded) {
                 let values = params_from_iter(write.values.into_iter().map(SqlValue::from));
                 tx.prepare_cached(write.sql)?.execute(values)?;
             }
@@ -57,18 +57,18 @@ impl From<Value> for SqlValue {
     }
 }
 
-/// The rows of a model that are wanted, and up to which event they are made.
-pub(crate) async fn ask(
+/// The rows of a model that are filter, and up to which event they are made.
+pub(crate) async fn query(
     store: &RusqliteStore,
     model: &'static Model,
-    wanted: Wanted,
-) -> Result<Answer> {
+    filter: RowFilter,
+) -> Result<QueryResult> {
     let (rows, cursor) = store
         .query(model.name, move |tx| {
             model.check(tx.version())?;
             let mut query = tx.prepare_cached(model.query)?;
-            Ok(query.query_row((wanted.airport, wanted.airline), |row| row.get(0))?)
+            Ok(query.query_row((filter.airport, filter.airline), |row| row.get(0))?)
         })
         .await?;
-    Answer::new(rows, cursor)
+    QueryResult::new(rows, cursor)
 }

@@ -4,39 +4,39 @@ use std::time::Duration;
 use downlink::{Error, ErrorKind, Hub, ProjectionHandle, Result};
 use tokio::time::timeout;
 
-use super::{Answer, BOARD, Model, PUNCTUALITY, ROUTES, Wanted};
-use crate::Database;
+use super::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, RowFilter};
+use crate::database::Database;
 
 /// How long a program that starts waits for its read models.
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// All models, as this process keeps and reads them.
 ///
 /// Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Views {
+pub(crate) struct ReadModels {
     database: Database,
-    kept: Arc<[ProjectionHandle; 3]>,
+    projections: Arc<[ProjectionHandle; 3]>,
 }
 
-impl Views {
+impl ReadModels {
     /// Begins to keep the models up to date, until the hub ends.
     pub(crate) fn start(hub: &Hub, database: &Database) -> Result<Self> {
         let keep = |model| database.project(hub, model).start();
-        let kept = [keep(&BOARD)?, keep(&PUNCTUALITY)?, keep(&ROUTES)?];
-        Ok(Self { database: database.clone(), kept: kept.into() })
+        let projections = [keep(&BOARD)?, keep(&PUNCTUALITY)?, keep(&ROUTES)?];
+        Ok(Self { database: database.clone(), projections: projections.into() })
     }
 
     /// The projections, to see how far they are.
-    pub(crate) fn kept(&self) -> &[ProjectionHandle] {
-        &self.kept[..]
+    pub(crate) fn projections(&self) -> &[ProjectionHandle] {
+        &self.projections[..]
     }
 
     /// Waits until all models are complete, or for a few seconds: those of a
     /// long log are made while the program runs already.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        for projection in self.kept() {
-            match timeout(PATIENCE, projection.wait_live()).await {
+    pub(crate) async fn wait_live(&self) -> Result<()> {
+        for projection in self.projections() {
+            match timeout(MAX_WAIT, projection.wait_live()).await {
                 Ok(live) => live?,
                 Err(_) => return Ok(()),
             }
@@ -45,14 +45,19 @@ impl Views {
     }
 
     /// What a model has, and up to which event.
-    pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
+    pub(crate) async fn query(
+        &self,
+        model: &'static Model,
+        filter: RowFilter,
+    ) -> Result<QueryResult> {
         self.is_complete(model)?;
-        self.database.ask(model, wanted).await
+        self.database.query(model, filter).await
     }
 
     fn is_complete(&self, model: &Model) -> Result<()> {
-        let mut kept = self.kept().iter().filter(|projection| projection.id().name() == model.name);
-        if kept.any(|projection| projection.progress().live >= Some(model.version)) {
+        let mut projections =
+            self.projections().iter().filter(|projection| projection.id().name() == model.name);
+        if projections.any(|projection| projection.progress().live >= Some(model.version)) {
             return Ok(());
         }
         let message = format!("the read model '{}' is still being made: ask again", model.name);

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use zip::result::ZipError;
 
-use crate::day::BadDay;
+use crate::day::FlightDataError;
 
 /// Why a year is not loaded, or not to its end, and what to do.
 ///
 /// What was stored stays, and the same load goes on there.
 #[derive(Debug)]
-pub enum NotLoaded {
+pub enum LoadError {
     /// The file of flights cannot be read.
     Open(PathBuf, io::Error),
     /// The file of flights is a zip file, and a damaged one.
@@ -20,14 +20,14 @@ pub enum NotLoaded {
     /// these are in it.
     NoFlights(PathBuf, Vec<String>),
     /// The file is no file of flights.
-    Flights(PathBuf, BadDay),
+    Flights(PathBuf, FlightDataError),
     /// The log cannot be opened, read or written.
     Log(PathBuf, downlink::Error),
     /// The log has something else in it.
-    SomethingElse(PathBuf, String),
+    OtherEvents(PathBuf, String),
 }
 
-impl fmt::Display for NotLoaded {
+impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open(path, error) if error.kind() == io::ErrorKind::NotFound => write!(
@@ -51,7 +51,7 @@ impl fmt::Display for NotLoaded {
             Self::Log(path, _) => {
                 write!(f, "cannot use {} as the log: choose another file with --db", path.display())
             }
-            Self::SomethingElse(path, event) => write!(
+            Self::OtherEvents(path, event) => write!(
                 f,
                 "{} has something else in it than these flights, first {event}: choose another file with --db, \
                  or say --append to add them to it",
@@ -72,14 +72,14 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-impl StdError for NotLoaded {
+impl StdError for LoadError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Open(_, error) => Some(error),
             Self::Zip(_, error) => Some(error),
             Self::Flights(_, error) => Some(error),
             Self::Log(_, error) => Some(error),
-            Self::NoFlights(..) | Self::SomethingElse(..) => None,
+            Self::NoFlights(..) | Self::OtherEvents(..) => None,
         }
     }
 }

@@ -1,20 +1,20 @@
 use std::time::{Duration, Instant};
 
 use super::Speed;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 /// The clock of the replay: what it shows at which moment.
 ///
 /// Pure: it is told the moments, and reads no clock itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct ReplayClock {
     shown: Duration,
     at: Instant,
     speed: Speed,
     stopped: bool,
 }
 
-impl Pace {
+impl ReplayClock {
     /// A clock that shows `clock` at the moment `at`.
     #[must_use]
     pub fn new(clock: ClockTime, at: Instant, speed: Speed, stopped: bool) -> Self {
@@ -65,34 +65,34 @@ mod tests {
     #[test]
     fn the_clock_follows_its_speed() {
         let start = Instant::now();
-        let pace = Pace::new(OPENING, start, Speed::default(), false);
-        assert_eq!(pace.minute(start + Duration::from_secs(30)), ClockTime::new(5, 15));
+        let clock = ReplayClock::new(OPENING, start, Speed::default(), false);
+        assert_eq!(clock.minute(start + Duration::from_secs(30)), ClockTime::new(5, 15));
     }
 
     #[test]
     fn a_change_of_speed_does_not_move_the_clock() {
         let start = Instant::now();
         let change = start + Duration::from_secs(30);
-        let pace = Pace::new(OPENING, start, Speed::default(), false);
-        let faster = pace.changed(change, Speed::FASTEST, false);
-        assert_eq!(faster.shown(change), pace.shown(change));
+        let clock = ReplayClock::new(OPENING, start, Speed::default(), false);
+        let faster = clock.changed(change, Speed::FASTEST, false);
+        assert_eq!(faster.shown(change), clock.shown(change));
         assert_eq!(faster.minute(change + Duration::from_secs(1)), ClockTime::new(6, 15));
     }
 
     #[test]
     fn a_stopped_clock_shows_the_same_and_waits_for_ever() {
         let start = Instant::now();
-        let pace = Pace::new(OPENING, start, Speed::default(), true);
-        assert_eq!(pace.minute(start + Duration::from_hours(1)), OPENING);
-        assert_eq!(pace.wait(since_midnight(ClockTime::new(5, 0)), start), None);
+        let clock = ReplayClock::new(OPENING, start, Speed::default(), true);
+        assert_eq!(clock.minute(start + Duration::from_hours(1)), OPENING);
+        assert_eq!(clock.wait(since_midnight(ClockTime::new(5, 0)), start), None);
     }
 
     #[test]
     fn what_is_due_is_waited_for_no_longer() {
         let start = Instant::now();
-        let pace = Pace::new(OPENING, start, Speed::default(), false);
+        let clock = ReplayClock::new(OPENING, start, Speed::default(), false);
         let due = since_midnight(ClockTime::new(4, 46));
-        assert_eq!(pace.wait(due, start), Some(Duration::from_secs(1)));
-        assert_eq!(pace.wait(due, start + Duration::from_secs(5)), Some(Duration::ZERO));
+        assert_eq!(clock.wait(due, start), Some(Duration::from_secs(1)));
+        assert_eq!(clock.wait(due, start + Duration::from_secs(5)), Some(Duration::ZERO));
     }
 }

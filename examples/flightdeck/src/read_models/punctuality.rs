@@ -1,4 +1,4 @@
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 use super::model::{Model, Write};
 use crate::flight::FlightEvent;
 
@@ -53,11 +53,11 @@ const CANCEL: &str = "INSERT INTO punctuality_1 (airline, airport, cancelled) VA
 const DIVERT: &str = "INSERT INTO punctuality_1 (airline, airport, diverted) VALUES (?1, ?2, 1)
     ON CONFLICT (airline, airport) DO UPDATE SET diverted = diverted + 1";
 
-fn writes(happened: &Happened<'_>) -> Vec<Write> {
-    let Happened { flight, airline, airport, .. } = *happened;
+fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
+    let DecodedEvent { flight, airline, airport, .. } = *decoded;
     let count = |sql| Write::new(sql, [airline.into(), airport.into()]);
     let leave = || Write::new(LEAVE, [flight.into()]);
-    match &happened.event {
+    match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             vec![Write::new(WAIT, [flight.into(), timetable.departs.minute().into()])]
         }

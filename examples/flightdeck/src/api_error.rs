@@ -9,14 +9,14 @@ use serde_json::json;
 /// An answer that says no: `application/problem+json`, with a sentence that
 /// helps in `detail`.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum ApiError {
     /// The rules of the game forbid it: 409, and repeating does not help.
     Rules(String),
     /// It was asked the wrong way, or the log does not work.
     Problem(Problem),
 }
 
-impl<R: ToString> From<ExecuteError<R>> for Refusal {
+impl<R: ToString> From<ExecuteError<R>> for ApiError {
     fn from(error: ExecuteError<R>) -> Self {
         match error {
             ExecuteError::Refused(refused) => Self::Rules(refused.to_string()),
@@ -25,13 +25,13 @@ impl<R: ToString> From<ExecuteError<R>> for Refusal {
     }
 }
 
-impl From<downlink::Error> for Refusal {
+impl From<downlink::Error> for ApiError {
     fn from(error: downlink::Error) -> Self {
         Self::Problem(error.into())
     }
 }
 
-impl From<JsonRejection> for Refusal {
+impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         let code = match rejection.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
@@ -42,13 +42,13 @@ impl From<JsonRejection> for Refusal {
     }
 }
 
-impl From<QueryRejection> for Refusal {
+impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
         Self::Problem(Problem::new(Code::Invalid, rejection.body_text()))
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),

@@ -2,13 +2,15 @@ use downlink::Hub;
 use downlink_transports::serve::Signals;
 use tokio::task::JoinHandle;
 
+use crate::database::Database;
 use crate::day::Day;
+use crate::options::ReplayOptions;
 use crate::replay::Replay;
-use crate::{CannotStart, Database, FeedOptions};
+use crate::start_error::StartError;
 
-/// The replay alone: it appends the day to a log, and other processes show it.
+/// The replay without a server: it appends to a log that another process serves.
 #[derive(Debug)]
-pub struct Feed {
+pub struct Replayer {
     database: Database,
     hub: Hub,
     replay: Replay,
@@ -16,18 +18,18 @@ pub struct Feed {
     signals: Signals,
 }
 
-impl Feed {
-    /// Opens the log and lets the day begin, or go on.
+impl Replayer {
+    /// Opens the log and starts or resumes the replay.
     ///
     /// # Errors
     ///
-    /// [`CannotStart`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it may have made the file of the log.
-    pub async fn start(options: &FeedOptions, signals: Signals) -> Result<Self, CannotStart> {
-        let failed = |error| CannotStart::Log(options.db.clone(), error);
+    /// If the future is dropped, the file of the log may have been created.
+    pub async fn start(options: &ReplayOptions, signals: Signals) -> Result<Self, StartError> {
+        let failed = |error| StartError::Log(options.db.clone(), error);
         let database = Database::open(options.store, &options.db).await.map_err(failed)?;
         let hub = database.hub().await.map_err(failed)?;
         let stop = signals.drain.clone();
@@ -42,12 +44,12 @@ impl Feed {
         &self.replay
     }
 
-    /// Feeds until the first signal or the end of the day, and closes the log.
+    /// Runs until the first signal or the end of the day, and closes the log.
     pub async fn run(self) {
         let Signals { drain, .. } = self.signals;
         drain.run_until_cancelled(self.replay.finished()).await;
         drain.cancel();
-        // A replay that panicked has said so; what counts now is to close the log.
+        // A panic in the replay was already reported; close the log in any case.
         let _ = self.replaying.await;
         self.hub.shutdown().await;
         self.database.close().await;

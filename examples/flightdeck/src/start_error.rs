@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Why FlightDeck does not start, and what to do.
 #[derive(Debug)]
-pub enum CannotStart {
+pub enum StartError {
     /// The address is taken, or not this machine's.
     Listen(SocketAddr, io::Error),
     /// Other machines could reach the address.
@@ -19,7 +19,7 @@ pub enum CannotStart {
     Delete(PathBuf, io::Error),
 }
 
-impl fmt::Display for CannotStart {
+impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
@@ -49,7 +49,7 @@ impl fmt::Display for CannotStart {
     }
 }
 
-impl StdError for CannotStart {
+impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Listen(_, error) | Self::Delete(_, error) => Some(error),

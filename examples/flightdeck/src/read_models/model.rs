@@ -1,6 +1,6 @@
 use downlink::{Error, ErrorKind, Filter, FilterItem, Result};
 
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 
 /// A read model in SQL. A new form gets the next version, and tables with it
 /// in their names.
@@ -11,7 +11,7 @@ pub(crate) struct Model {
     /// Statements that drop what an earlier run has left and make empty tables.
     pub(super) prepare: &'static [&'static str],
     /// What an event changes.
-    pub(super) writes: fn(&Happened<'_>) -> Vec<Write>,
+    pub(super) writes: fn(&DecodedEvent<'_>) -> Vec<Write>,
     /// A query with one row: the rows of the model as a JSON array.
     /// `?1` and `?2` are an airport and an airline, or NULL for all.
     pub(crate) query: &'static str,

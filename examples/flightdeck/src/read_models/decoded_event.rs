@@ -8,7 +8,7 @@ static KNOWN: LazyLock<Schema> = LazyLock::new(|| SCHEMA.clone().ignoring_unknow
 
 /// Something that happened to a flight.
 #[derive(Debug)]
-pub(super) struct Happened<'a> {
+pub(super) struct DecodedEvent<'a> {
     /// The flight's name, `UA1545`.
     pub(super) flight: &'a str,
     /// The place in the flight's stream.
@@ -20,7 +20,7 @@ pub(super) struct Happened<'a> {
     pub(super) event: FlightEvent,
 }
 
-impl<'a> Happened<'a> {
+impl<'a> DecodedEvent<'a> {
     /// Reads an event; `None` if it is of a kind that this program does not know.
     /// One of a known kind that cannot be read is set aside as a dead letter.
     pub(super) fn read(event: &'a Event) -> Result<Option<Self>, BoxError> {

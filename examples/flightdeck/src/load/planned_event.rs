@@ -1,6 +1,6 @@
 use downlink::{EventId, Expected, NewEvent, Result, StreamId, Tag, Timestamp, Version};
 
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::flight::{FlightEvent, FlightId, SCHEMA};
 
 /// Midnight of 1 January 2013 in New York, taken as if it were Greenwich.
@@ -9,7 +9,7 @@ const MICROS_OF_A_MINUTE: u64 = 60_000_000;
 
 /// Something that happened to a flight, before it is stored.
 #[derive(Clone, Debug)]
-pub(super) struct Happening {
+pub(super) struct PlannedEvent {
     pub(super) flight: FlightId,
     pub(super) stream: StreamId,
     /// The event's place in the stream.
@@ -20,7 +20,7 @@ pub(super) struct Happening {
     pub(super) is_last: bool,
 }
 
-impl Happening {
+impl PlannedEvent {
     /// The same in every load of the year, and rising with time.
     pub(super) fn id(&self) -> EventId {
         let name = format!("{} {}", self.stream, self.version);

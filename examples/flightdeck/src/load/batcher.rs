@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use downlink::{Append, Check, Expected, Result, StreamId, Version, Write, limits};
 
-use super::happening::Happening;
+use super::planned_event::PlannedEvent;
 
 /// Cuts what happens into appends, in its order.
 ///
@@ -10,7 +10,7 @@ use super::happening::Happening;
 /// not see to that, a check on the event that was last does. So whatever becomes
 /// of an append, the log has no gap.
 #[derive(Debug, Default)]
-pub(super) struct Cutter {
+pub(super) struct Batcher {
     append: Append,
     streams: HashSet<StreamId>,
     events: usize,
@@ -29,32 +29,32 @@ pub(super) struct Batch {
     pub(super) finished: u64,
 }
 
-impl Cutter {
+impl Batcher {
     /// Goes on after this event, which is stored.
     pub(super) fn after(last: Option<(StreamId, Version)>) -> Self {
         Self { before: last, ..Self::default() }
     }
 
     /// Adds what happened next; returns the batch that has no room for it.
-    pub(super) fn push(&mut self, happening: &Happening) -> Result<Option<Batch>> {
-        let full = if self.has_room(happening) { None } else { self.cut() };
-        let event = happening.encode()?;
+    pub(super) fn push(&mut self, planned: &PlannedEvent) -> Result<Option<Batch>> {
+        let full = if self.has_room(planned) { None } else { self.finish() };
+        let event = planned.encode()?;
         match self.append.writes.last_mut() {
-            Some(write) if write.stream == happening.stream => write.events.push(event),
+            Some(write) if write.stream == planned.stream => write.events.push(event),
             _ => {
-                self.streams.insert(happening.stream.clone());
-                let (stream, expected) = (happening.stream.clone(), happening.expected());
+                self.streams.insert(planned.stream.clone());
+                let (stream, expected) = (planned.stream.clone(), planned.expected());
                 self.append.writes.push(Write { stream, expected, events: vec![event] });
             }
         }
         self.events += 1;
-        self.finished += u64::from(happening.is_last);
-        self.last = Some((happening.stream.clone(), happening.version));
+        self.finished += u64::from(planned.is_last);
+        self.last = Some((planned.stream.clone(), planned.version));
         Ok(full)
     }
 
     /// What was added since the last batch, if anything was.
-    pub(super) fn cut(&mut self) -> Option<Batch> {
+    pub(super) fn finish(&mut self) -> Option<Batch> {
         let last = self.last.take()?;
         let Self { mut append, streams, finished, before, .. } =
             std::mem::replace(self, Self::after(Some(last)));
@@ -67,9 +67,9 @@ impl Cutter {
     }
 
     /// A stream stands in an append once, its events one after the other.
-    fn has_room(&self, happening: &Happening) -> bool {
-        let is_last = self.last.as_ref().is_some_and(|(stream, _)| *stream == happening.stream);
+    fn has_room(&self, planned: &PlannedEvent) -> bool {
+        let is_last = self.last.as_ref().is_some_and(|(stream, _)| *stream == planned.stream);
         self.events < limits::MAX_EVENTS_PER_APPEND
-            && (is_last || !self.streams.contains(&happening.stream))
+            && (is_last || !self.streams.contains(&planned.stream))
     }
 }

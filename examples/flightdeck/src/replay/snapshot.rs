@@ -4,23 +4,24 @@ use downlink::{Cursor, Event, Hub, Item, Result, Subscription};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::replays::SCHEMA;
-use super::{Pace, ReplayEvent, ReplayState};
+use super::replay_decider::SCHEMA;
+use super::{ReplayClock, ReplayEvent, ReplayState};
 
 /// What a process knows of the replay at any moment, whoever runs it.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) pace: Pace,
+pub(super) struct Snapshot {
+    pub(super) clock: ReplayClock,
     pub(super) state: ReplayState,
     /// Everything up to here is in it.
     pub(super) cursor: Cursor,
 }
 
-impl Seen {
+impl Snapshot {
     /// The replay as its events tell it, with the clock going on from `state`'s.
     pub(super) fn new(state: ReplayState, cursor: Cursor) -> Self {
-        let pace = Pace::new(state.clock(), Instant::now(), state.speed(), state.stands());
-        Self { pace, state, cursor }
+        let clock =
+            ReplayClock::new(state.clock(), Instant::now(), state.speed(), state.is_stopped());
+        Self { clock, state, cursor }
     }
 
     fn take(&mut self, event: &Event) -> Result<()> {
@@ -29,10 +30,10 @@ impl Seen {
         self.state = self.state.clone().after(&event);
         let (now, state) = (Instant::now(), &self.state);
         // An event names the minute only: the seconds that this clock has are kept.
-        self.pace = if self.pace.minute(now) == state.clock() {
-            self.pace.changed(now, state.speed(), state.stands())
+        self.clock = if self.clock.minute(now) == state.clock() {
+            self.clock.changed(now, state.speed(), state.is_stopped())
         } else {
-            Pace::new(state.clock(), now, state.speed(), state.stands())
+            ReplayClock::new(state.clock(), now, state.speed(), state.is_stopped())
         };
         Ok(())
     }
@@ -41,14 +42,14 @@ impl Seen {
 /// Keeps what is known up to date, until it is told to stop or the hub ends.
 pub(super) async fn follow(
     mut replay: Subscription,
-    seen: watch::Sender<Seen>,
+    snapshot: watch::Sender<Snapshot>,
     stop: CancellationToken,
 ) {
     while let Some(Some(item)) = stop.run_until_cancelled(replay.next()).await {
         let taken = item.and_then(|item| match item {
             Item::Event(event) => {
                 let mut taken = Ok(());
-                seen.send_modify(|seen| taken = seen.take(&event));
+                snapshot.send_modify(|snapshot| taken = snapshot.take(&event));
                 taken
             }
             _ => Ok(()),
@@ -61,13 +62,14 @@ pub(super) async fn follow(
 }
 
 /// Waits until what is known includes an event, for as long as anybody follows.
-pub(super) async fn wait_for(seen: &watch::Receiver<Seen>, cursor: Cursor) {
+pub(super) async fn wait_for(snapshot: &watch::Receiver<Snapshot>, cursor: Cursor) {
     // Nobody follows any more only when the program ends.
-    let _ = seen.clone().wait_for(|seen| seen.cursor.position() >= cursor.position()).await;
+    let _ =
+        snapshot.clone().wait_for(|snapshot| snapshot.cursor.position() >= cursor.position()).await;
 }
 
 /// What a process that does not run the replay knows when it begins to follow.
-pub(super) async fn look(hub: &Hub) -> Result<Seen> {
+pub(super) async fn look(hub: &Hub) -> Result<Snapshot> {
     let cursor = hub.head().await?;
     let fold = |state: ReplayState, event: &Event| match SCHEMA.decode(event)? {
         Some(event) => Ok(state.after(&event)),
@@ -75,5 +77,5 @@ pub(super) async fn look(hub: &Hub) -> Result<Seen> {
     };
     let (state, _) = hub.load(super::REPLAY, ReplayState::default(), fold).await?;
     let newest = super::history::newest_minute(hub).await?;
-    Ok(Seen::new(state.at_least(newest), cursor))
+    Ok(Snapshot::new(state.at_least(newest), cursor))
 }

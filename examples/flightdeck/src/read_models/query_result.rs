@@ -5,20 +5,20 @@ use serde_json::value::RawValue;
 /// What of a model somebody wants to see; all of it if nothing is said.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct RowFilter {
     pub(crate) airport: Option<String>,
     pub(crate) airline: Option<String>,
 }
 
 /// Rows of a model, and the cursor up to which events are in them.
 #[derive(Debug, Serialize)]
-pub(crate) struct Answer {
+pub(crate) struct QueryResult {
     #[serde(serialize_with = "as_text")]
     pub(crate) cursor: Cursor,
     pub(crate) rows: Box<RawValue>,
 }
 
-impl Answer {
+impl QueryResult {
     pub(super) fn new(rows: String, cursor: Cursor) -> Result<Self> {
         let corrupt =
             |error| Error::with_source(ErrorKind::Corrupt, "the rows are not JSON", error);

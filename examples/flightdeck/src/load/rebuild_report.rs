@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 
-use super::loaded::per_second;
+use super::load_report::per_second;
 
 /// What became of the read models after a load.
 #[derive(Clone, Copy, Debug)]
-pub struct Rebuilt {
+pub struct RebuildReport {
     /// The events that each of them was given.
     pub events: u64,
     /// How many read models there are.
@@ -19,7 +19,7 @@ pub struct Rebuilt {
     pub complete: bool,
 }
 
-impl Rebuilt {
+impl RebuildReport {
     /// The events that went into all read models in a second, on average.
     #[must_use]
     pub fn per_second(&self) -> u64 {
@@ -28,7 +28,7 @@ impl Rebuilt {
 }
 
 /// As in `3 read models made of 1,315,482 events in 21.0 s, 62,642 events/s`.
-impl fmt::Display for Rebuilt {
+impl fmt::Display for RebuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (events, speed) = (HumanCount(self.events), HumanCount(self.per_second()));
         let (models, seconds) = (self.models, self.took.as_secs_f64());

@@ -6,13 +6,13 @@ use indicatif::HumanCount;
 
 /// What a load did.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadReport {
     /// The flights of the file whose last event is in the log.
     pub flights: u64,
     /// The events that this load stored.
     pub stored: u64,
     /// The events that were there before.
-    pub known: u64,
+    pub existing: u64,
     /// Whoever has followed the log up to here has seen all of them.
     pub cursor: Cursor,
     /// How long it took to store them; reading the file is not counted.
@@ -22,7 +22,7 @@ pub struct Loaded {
     pub complete: bool,
 }
 
-impl Loaded {
+impl LoadReport {
     /// The events that were stored in a second, on average.
     #[must_use]
     pub fn per_second(&self) -> u64 {
@@ -36,14 +36,14 @@ pub(super) fn per_second(events: u64, took: Duration) -> u64 {
 }
 
 /// As in `1,307,480 events of 336,776 flights loaded in 9.0 s, 145,275 events/s`.
-impl fmt::Display for Loaded {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { flights, stored, known, took, .. } = self;
+        let Self { flights, stored, existing, took, .. } = self;
         let (flights, stored) = (HumanCount(*flights), HumanCount(*stored));
         let speed = HumanCount(self.per_second());
         write!(f, "{stored} events loaded in {:.1} s, {speed} events/s; ", took.as_secs_f64())?;
-        if *known > 0 {
-            write!(f, "{} were there before; ", HumanCount(*known))?;
+        if *existing > 0 {
+            write!(f, "{} were there before; ", HumanCount(*existing))?;
         }
         write!(f, "{flights} flights are complete")
     }

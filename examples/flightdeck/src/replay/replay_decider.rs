@@ -6,7 +6,7 @@ use super::{DayIsOver, ReplayCommand, ReplayEvent, ReplayState};
 
 /// The airports and airlines of the day: everything that happens to the replay
 /// concerns all of them, so a page that follows one still hears of it.
-pub(super) const EVERYBODY: [&str; 17] = [
+pub(super) const ALL_TAGS: [&str; 17] = [
     "airport:EWR",
     "airport:JFK",
     "airport:LGA",
@@ -34,9 +34,9 @@ pub(super) static SCHEMA: LazyLock<Schema> =
 /// The rules of the replay, as Downlink's executor wants them; the replay
 /// itself decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Replays;
+pub struct ReplayDecider;
 
-impl Decider for Replays {
+impl Decider for ReplayDecider {
     type State = ReplayState;
     type Command = ReplayCommand;
     type Event = ReplayEvent;
@@ -59,7 +59,7 @@ impl Decider for Replays {
     }
 
     fn tags(&self, _: &ReplayState, _: &ReplayEvent) -> Result<Vec<Tag>> {
-        EVERYBODY.into_iter().map(Tag::new).collect()
+        ALL_TAGS.into_iter().map(Tag::new).collect()
     }
 
     fn schema(&self) -> &Schema {

@@ -3,9 +3,9 @@ use downlink::{BoxError, Event, Filter, Projection, Result};
 use downlink_sqlx::{SqlxStore, Tx};
 use futures::FutureExt;
 
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 use super::model::{Model, Value};
-use super::{Answer, Wanted};
+use super::{QueryResult, RowFilter};
 
 /// A model that sqlx writes and reads.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Projection for ThroughSqlx {
 
     async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
         for event in events {
-            let Some(happened) = Happened::read(event)? else { continue };
-            for write in (self.0.writes)(&happened) {
+            let Some(decoded) = DecodedEvent::read(event)? else { continue };
+            for write in (self.0.writes)(&decoded) {
                 let query = write.values.into_iter().fold(
                     sqlx::query(write.sql),
                     |query, value| match value {
@@ -53,21 +53,21 @@ impl Projection for ThroughSqlx {
     }
 }
 
-/// The rows of a model that are wanted, and up to which event they are made.
-pub(crate) async fn ask(
+/// The rows of a model that are filter, and up to which event they are made.
+pub(crate) async fn query(
     store: &SqlxStore,
     model: &'static Model,
-    wanted: Wanted,
-) -> Result<Answer> {
+    filter: RowFilter,
+) -> Result<QueryResult> {
     let (rows, cursor) = store
         .query(model.name, move |mut tx| {
             async move {
                 model.check(tx.version())?;
                 let query = sqlx::query_scalar(model.query);
-                Ok(query.bind(wanted.airport).bind(wanted.airline).fetch_one(&mut *tx).await?)
+                Ok(query.bind(filter.airport).bind(filter.airline).fetch_one(&mut *tx).await?)
             }
             .boxed()
         })
         .await?;
-    Answer::new(rows, cursor)
+    QueryResult::new(rows, cursor)
 }

@@ -1,4 +1,4 @@
-use super::happened::Happened;
+use super::decoded_event::DecodedEvent;
 use super::model::{Model, Write};
 use crate::flight::FlightEvent;
 
@@ -35,9 +35,9 @@ const KNOW: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed
 const COUNT: &str = "UPDATE routes_1 SET departed = departed + 1
     WHERE airport = ?1 AND dest = ?2 AND airline = ?3";
 
-fn writes(happened: &Happened<'_>) -> Vec<Write> {
-    let Happened { airport, to, airline, .. } = *happened;
-    match &happened.event {
+fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
+    let DecodedEvent { airport, to, airline, .. } = *decoded;
+    match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             let city = timetable.city.as_str().into();
             vec![Write::new(KNOW, [airport.into(), to.into(), airline.into(), city])]

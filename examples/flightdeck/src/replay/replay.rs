@@ -9,13 +9,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::history::{self, History};
-use super::seen::{self, Seen};
+use super::snapshot::{self, Snapshot};
 use super::task::Task;
 use super::{
-    Control, DayIsOver, REPLAY, ReplayAction, ReplayCommand, ReplayEvent, ReplayState, Replays,
-    Speed,
+    Control, DayIsOver, REPLAY, ReplayAction, ReplayCommand, ReplayDecider, ReplayEvent,
+    ReplayState, Speed,
 };
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::day::Day;
 
 /// The replay of a day: its clock, and its buttons.
@@ -26,10 +26,10 @@ use crate::day::Day;
 /// Clones are the same replay.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    executor: Executor<Replays>,
-    seen: watch::Receiver<Seen>,
-    /// Up to where the task that runs it here has obeyed.
-    obeyed: watch::Receiver<Cursor>,
+    executor: Executor<ReplayDecider>,
+    snapshot: watch::Receiver<Snapshot>,
+    /// Up to where the task that runs it here has applied.
+    applied: watch::Receiver<Cursor>,
 }
 
 /// What the replay is doing, as `GET /replay` tells it.
@@ -47,8 +47,8 @@ pub struct Status {
     pub finished: bool,
 }
 
-/// A wish that came true, or did not.
-pub type Answer = Result<Executed<ReplayState, ReplayEvent>, ExecuteError<DayIsOver>>;
+/// A control that came true, or did not.
+pub type ControlResult = Result<Executed<ReplayState, ReplayEvent>, ExecuteError<DayIsOver>>;
 
 impl Replay {
     /// Starts the replay of a day, or goes on with it where the log says that
@@ -72,11 +72,11 @@ impl Replay {
     ) -> Result<(Self, JoinHandle<()>)> {
         let history = History::read(hub).await?;
         let begun = begin(hub, &history, speed).await?;
-        let run = history::run(hub).await?;
+        let run = history::run_id(hub).await?;
         let (mut replay, following) = Self::from(hub, begun, stop.clone()).await?;
-        let (obeys, obeyed) = watch::channel(Cursor::START);
-        replay.obeyed = obeyed;
-        let task = Task::new(hub, day, &history, run, (replay.seen.clone(), obeys));
+        let (applies, applied) = watch::channel(Cursor::START);
+        replay.applied = applied;
+        let task = Task::new(hub, day, &history, run, (replay.snapshot.clone(), applies));
         let replaying = tokio::spawn(async move {
             task.run(stop).await;
             // It ends by the same token, and a panic in it was told.
@@ -95,33 +95,33 @@ impl Replay {
     ///
     /// Has no effects.
     pub async fn follow(hub: &Hub, stop: CancellationToken) -> Result<(Self, JoinHandle<()>)> {
-        Self::from(hub, seen::look(hub).await?, stop).await
+        Self::from(hub, snapshot::look(hub).await?, stop).await
     }
 
     async fn from(
         hub: &Hub,
-        known: Seen,
+        known: Snapshot,
         stop: CancellationToken,
     ) -> Result<(Self, JoinHandle<()>)> {
         let events: Filter = FilterItem::new().with_stream(REPLAY)?.into();
         let subscribe = Subscribe::new().after(known.cursor).filter(events);
         let subscription = hub.subscribe(subscribe).await?;
-        let (told, seen) = watch::channel(known);
-        let following = tokio::spawn(seen::follow(subscription, told, stop));
-        // Nobody obeys here, so nobody is waited for.
-        let (_, obeyed) = watch::channel(Cursor::START);
-        Ok((Self { executor: Executor::new(hub, Replays), seen, obeyed }, following))
+        let (told, snapshot) = watch::channel(known);
+        let following = tokio::spawn(snapshot::follow(subscription, told, stop));
+        // Nobody applies here, so nobody is waited for.
+        let (_, applied) = watch::channel(Cursor::START);
+        Ok((Self { executor: Executor::new(hub, ReplayDecider), snapshot, applied }, following))
     }
 
     /// What the replay is doing at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
-        let Seen { pace, state, .. } = &*self.seen.borrow();
+        let Snapshot { clock, state, .. } = &*self.snapshot.borrow();
         Status {
             running: state.running(),
             paused: state.paused(),
             speed: state.speed(),
-            clock: pace.minute(Instant::now()),
+            clock: clock.minute(Instant::now()),
             finished: state.finished(),
         }
     }
@@ -133,12 +133,12 @@ impl Replay {
     /// Has no effects.
     pub async fn finished(&self) {
         // Nobody follows any more only when the program ends.
-        let _ = self.seen.clone().wait_for(|seen| seen.state.finished()).await;
+        let _ = self.snapshot.clone().wait_for(|snapshot| snapshot.state.finished()).await;
     }
 
     #[cfg(test)]
-    pub(super) fn seen(&self) -> watch::Receiver<Seen> {
-        self.seen.clone()
+    pub(super) fn snapshot(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.clone()
     }
 
     /// Pauses the replay, lets it go on, or changes its speed. When this
@@ -151,33 +151,33 @@ impl Replay {
     ///
     /// # Cancel safety
     ///
-    /// The wish may be fulfilled all the same.
-    pub async fn wish(&self, control: Control) -> Answer {
+    /// The control may be fulfilled all the same.
+    pub async fn control(&self, control: Control) -> ControlResult {
         let action = ReplayAction::Control(control);
         let command = ReplayCommand { clock: self.status().clock, action };
         let done = self.executor.execute(REPLAY, command).await?;
         if done.written.is_some() {
-            seen::wait_for(&self.seen, done.cursor).await;
-            self.wait_until_obeyed(done.cursor).await;
+            snapshot::wait_for(&self.snapshot, done.cursor).await;
+            self.wait_until_applied(done.cursor).await;
         }
         Ok(done)
     }
 
-    pub(super) async fn wait_until_obeyed(&self, cursor: Cursor) {
-        let has_obeyed = |obeyed: &Cursor| obeyed.position() >= cursor.position();
+    pub(super) async fn wait_until_applied(&self, cursor: Cursor) {
+        let is_applied = |applied: &Cursor| applied.position() >= cursor.position();
         // The task ends only when the program does.
-        let _ = self.obeyed.clone().wait_for(has_obeyed).await;
+        let _ = self.applied.clone().wait_for(is_applied).await;
     }
 }
 
 /// Notes the start in the log, unless the day is over.
-async fn begin(hub: &Hub, history: &History, speed: Option<Speed>) -> Result<Seen> {
-    let Seen { state, cursor, .. } = seen::look(hub).await?;
+async fn begin(hub: &Hub, history: &History, speed: Option<Speed>) -> Result<Snapshot> {
+    let Snapshot { state, cursor, .. } = snapshot::look(hub).await?;
     let clock = state.clock().max(history.clock());
     let command = ReplayCommand { clock, action: ReplayAction::Start { speed } };
-    match hub.execute(&Replays, REPLAY, command).await {
-        Ok(done) => Ok(Seen::new(done.state, done.cursor)),
-        Err(ExecuteError::Refused(DayIsOver)) => Ok(Seen::new(state, cursor)),
+    match hub.execute(&ReplayDecider, REPLAY, command).await {
+        Ok(done) => Ok(Snapshot::new(done.state, done.cursor)),
+        Err(ExecuteError::Refused(DayIsOver)) => Ok(Snapshot::new(state, cursor)),
         Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => Err(error),
     }
 }

@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
+use crate::database::Database;
 use crate::day::Day;
+use crate::driver::Driver;
 use crate::flight::{FlightCommand, FlightId, Flights};
-use crate::{Database, Driver};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const DRIVERS: [Driver; 2] = [Driver::Rusqlite, Driver::Sqlx];
@@ -19,7 +20,7 @@ const DRIVERS: [Driver; 2] = [Driver::Rusqlite, Driver::Sqlx];
 struct Fixture {
     database: Database,
     hub: Hub,
-    views: Views,
+    read_models: ReadModels,
     _folder: TempDir,
 }
 
@@ -29,8 +30,8 @@ impl Fixture {
         let path: PathBuf = folder.path().join("flightdeck.db");
         let database = Database::open(driver, &path).await.unwrap();
         let hub = database.hub().await.unwrap();
-        let views = Views::start(&hub, &database).unwrap();
-        Self { database, hub, views, _folder: folder }
+        let read_models = ReadModels::start(&hub, &database).unwrap();
+        Self { database, hub, read_models, _folder: folder }
     }
 
     /// Gives the commands of these flights, the earliest first.
@@ -48,13 +49,13 @@ impl Fixture {
     }
 
     /// What a model has, once it has everything.
-    async fn ask(&self, model: &'static Model, wanted: Wanted) -> Value {
+    async fn query(&self, model: &'static Model, filter: RowFilter) -> Value {
         let head = self.hub.head().await.unwrap();
-        for projection in self.views.kept() {
+        for projection in self.read_models.projections() {
             timeout(DEADLINE, projection.wait_for(head)).await.unwrap().unwrap();
         }
-        self.views.settle().await.unwrap();
-        let answer = self.views.ask(model, wanted).await.unwrap();
+        self.read_models.wait_live().await.unwrap();
+        let answer = self.read_models.query(model, filter).await.unwrap();
         serde_json::from_str(answer.rows.get()).unwrap()
     }
 
@@ -64,12 +65,12 @@ impl Fixture {
     }
 }
 
-fn all() -> Wanted {
-    Wanted::default()
+fn all() -> RowFilter {
+    RowFilter::default()
 }
 
-fn of(airport: &str) -> Wanted {
-    Wanted { airport: Some(airport.into()), airline: None }
+fn of(airport: &str) -> RowFilter {
+    RowFilter { airport: Some(airport.into()), airline: None }
 }
 
 fn rows(answer: &Value) -> &Vec<Value> {
@@ -84,8 +85,8 @@ async fn both_drivers_make_the_same_of_the_same_day() {
         fixture.fly(60).await;
         let mut answer = Vec::new();
         for model in [&BOARD, &PUNCTUALITY, &ROUTES] {
-            answer.push(fixture.ask(model, all()).await);
-            answer.push(fixture.ask(model, of("JFK")).await);
+            answer.push(fixture.query(model, all()).await);
+            answer.push(fixture.query(model, of("JFK")).await);
         }
         answers.push(answer);
         fixture.end().await;
@@ -105,7 +106,7 @@ async fn both_drivers_make_the_same_of_the_same_day() {
 async fn a_row_is_what_happened_to_the_flight() {
     let fixture = Fixture::new(Driver::Rusqlite).await;
     fixture.fly(1).await;
-    let board = fixture.ask(&BOARD, all()).await;
+    let board = fixture.query(&BOARD, all()).await;
     let row = &rows(&board)[0];
     for (name, value) in [
         ("id", json!("UA1545")),
@@ -119,7 +120,7 @@ async fn a_row_is_what_happened_to_the_flight() {
     ] {
         assert_eq!(row[name], value, "{name}");
     }
-    let punctuality = fixture.ask(&PUNCTUALITY, all()).await;
+    let punctuality = fixture.query(&PUNCTUALITY, all()).await;
     let expected = json!([{
         "airline": "UA", "departed": 1, "onTime": 1, "minutesLate": 2, "cancelled": 0, "diverted": 0
     }]);
@@ -136,12 +137,12 @@ fn versions(log: &[Event]) -> BTreeMap<String, u64> {
 async fn an_answer_is_exactly_what_its_cursor_says() {
     for driver in DRIVERS {
         let fixture = Fixture::new(driver).await;
-        fixture.views.settle().await.unwrap();
-        let (views, flying) = (fixture.views.clone(), fixture.fly(40));
+        fixture.read_models.wait_live().await.unwrap();
+        let (read_models, flying) = (fixture.read_models.clone(), fixture.fly(40));
         let asking = async {
             let mut answers = Vec::new();
             for _ in 0..20 {
-                answers.push(views.ask(&BOARD, all()).await.unwrap());
+                answers.push(read_models.query(&BOARD, all()).await.unwrap());
             }
             answers
         };
