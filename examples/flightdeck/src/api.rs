@@ -16,7 +16,7 @@ use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, InvalidFligh
 use crate::read_models::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, ReadModels, RowFilter};
 use crate::replay::{Control, Replay, Status};
 
-/// What the routes work with.
+/// The state of the routes.
 #[derive(Clone, Debug)]
 struct ApiState {
     flights: Executor<Flights>,
@@ -24,59 +24,58 @@ struct ApiState {
     read_models: ReadModels,
 }
 
-/// The feed, and beside it what a visitor can ask and do: everything under
-/// `/api`.
+/// Everything under `/api`: the feed, the queries and the commands.
 // ANCHOR: router
 pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
     let feed = Feed::new(hub);
     let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
     let own = Router::new()
-        .route("/board", only("GET, HEAD", get(board)))
-        .route("/punctuality", only("GET, HEAD", get(punctuality)))
-        .route("/routes", only("GET, HEAD", get(routes)))
-        .route("/replay", only("GET, HEAD, POST", get(status).post(control)))
-        .route("/flights/{flight}/delay", only("POST", post(delay)))
-        .route("/flights/{flight}/gate", only("POST", post(change_gate)))
-        .route("/flights/{flight}/cancel", only("POST", post(cancel)))
-        .layer(map_response(not_stored))
+        .route("/board", with_methods("GET, HEAD", get(board)))
+        .route("/punctuality", with_methods("GET, HEAD", get(punctuality)))
+        .route("/routes", with_methods("GET, HEAD", get(routes)))
+        .route("/replay", with_methods("GET, HEAD, POST", get(status).post(control)))
+        .route("/flights/{flight}/delay", with_methods("POST", post(delay)))
+        .route("/flights/{flight}/gate", with_methods("POST", post(change_gate)))
+        .route("/flights/{flight}/cancel", with_methods("POST", post(cancel)))
+        .layer(map_response(no_store))
         .with_state(state);
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
 
-/// A path with these methods, and a sentence for whoever comes with another.
-fn only(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
+/// Answers other methods with 405 and a problem document.
+fn with_methods(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     routes.fallback(async move || {
         let problem =
-            Problem::new(Code::MethodNotAllowed, format!("the methods here are {methods}"));
+            Problem::new(Code::MethodNotAllowed, format!("the allowed methods are {methods}"));
         ([(ALLOW, methods)], problem)
     })
 }
 
-async fn not_stored(mut response: Response) -> Response {
+async fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 async fn board(
     State(state): State<ApiState>,
-    filter: Asked,
+    filter: FilterQuery,
 ) -> Result<impl IntoResponse, ApiError> {
-    state.answer(&BOARD, filter).await
+    state.query(&BOARD, filter).await
 }
 
 async fn punctuality(
     State(state): State<ApiState>,
-    filter: Asked,
+    filter: FilterQuery,
 ) -> Result<impl IntoResponse, ApiError> {
-    state.answer(&PUNCTUALITY, filter).await
+    state.query(&PUNCTUALITY, filter).await
 }
 
 async fn routes(
     State(state): State<ApiState>,
-    filter: Asked,
+    filter: FilterQuery,
 ) -> Result<impl IntoResponse, ApiError> {
-    state.answer(&ROUTES, filter).await
+    state.query(&ROUTES, filter).await
 }
 
 async fn status(State(state): State<ApiState>) -> Json<Status> {
@@ -85,18 +84,18 @@ async fn status(State(state): State<ApiState>) -> Json<Status> {
 
 async fn control(
     State(state): State<ApiState>,
-    control: Body<Control>,
+    body: Body<Control>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let Json(Object(control)) = control?;
+    let Json(Object(control)) = body?;
     let done = state.replay.control(control).await?;
     Ok((FeedCursor(done.cursor), Json(state.replay.status())))
 }
 
-/// A body, which is one JSON object.
+/// A request body that is a JSON object.
 type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
-/// What a query asks for.
-type Asked = Result<Query<RowFilter>, QueryRejection>;
+/// The parameters of a query.
+type FilterQuery = Result<Query<RowFilter>, QueryRejection>;
 
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
@@ -129,7 +128,7 @@ async fn delay(
     body: Body<Delay>,
 ) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Delay { minutes, reason })) = body?;
-    state.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
 }
 
 async fn change_gate(
@@ -139,7 +138,7 @@ async fn change_gate(
     body: Body<ChangeGate>,
 ) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(ChangeGate { gate })) = body?;
-    state.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
 async fn cancel(
@@ -149,23 +148,23 @@ async fn cancel(
     body: Body<Cancel>,
 ) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Cancel { reason })) = body?;
-    state.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
 impl ApiState {
-    /// Rows, and the cursor after which the feed goes on from them.
-    async fn answer(
+    /// Returns rows, and the cursor from which to follow the feed.
+    async fn query(
         &self,
         model: &'static Model,
-        filter: Asked,
+        filter: FilterQuery,
     ) -> Result<(FeedCursor, Json<QueryResult>), ApiError> {
         let answer = self.read_models.query(model, filter?.0).await?;
         Ok((FeedCursor(answer.cursor), Json(answer)))
     }
 
-    /// Gives a visitor's command, at the minute that the clock shows. The
-    /// answer is what happened, and the cursor by which a page recognises it.
-    async fn act(
+    /// Executes a visitor's command at the current minute of the replay. Returns the
+    /// events, and the cursor by which a page recognises them.
+    async fn execute(
         &self,
         flight: &str,
         headers: &HeaderMap,
@@ -179,18 +178,18 @@ impl ApiState {
     }
 }
 
-/// A request that comes again, because its answer was lost, is recognised by its
-/// `Idempotency-Key`. Another command with the same key is refused.
+/// Recognises a repeated request by its `Idempotency-Key`. Another command with the same
+/// key is refused.
 fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
     let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
     let key = key.ok_or_else(|| {
         let detail =
-            "an Idempotency-Key is a UUID, best of version 7: make a new one for every command";
+            "an Idempotency-Key must be a UUID, preferably of version 7: create a new one for every command";
         ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
-    let said = serde_json::to_vec(action).expect("an action has no keys but names");
-    Ok(Context::of(key).with_fingerprint(said))
+    let fingerprint = serde_json::to_vec(action).expect("an action is valid JSON");
+    Ok(Context::of(key).with_fingerprint(fingerprint))
 }
 
 fn unknown(error: &InvalidFlightId) -> ApiError {

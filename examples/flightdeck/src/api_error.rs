@@ -6,20 +6,19 @@ use downlink::ExecuteError;
 use downlink_transports::wire::{Code, Problem};
 use serde_json::json;
 
-/// An answer that says no: `application/problem+json`, with a sentence that
-/// helps in `detail`.
+/// An error response: `application/problem+json`, whose `detail` says what to do.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The rules of the game forbid it: 409, and repeating does not help.
-    Rules(String),
-    /// It was asked the wrong way, or the log does not work.
+    /// The command was refused: 409, not retryable.
+    Refused(String),
+    /// The request was invalid, or the log failed.
     Problem(Problem),
 }
 
 impl<R: ToString> From<ExecuteError<R>> for ApiError {
     fn from(error: ExecuteError<R>) -> Self {
         match error {
-            ExecuteError::Refused(refused) => Self::Rules(refused.to_string()),
+            ExecuteError::Refused(refused) => Self::Refused(refused.to_string()),
             ExecuteError::Store(error) | ExecuteError::Undecodable(error) => error.into(),
         }
     }
@@ -52,7 +51,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),
-            Self::Rules(detail) => {
+            Self::Refused(detail) => {
                 let body = json!({
                     "type": "urn:flightdeck:problem:refused",
                     "title": "Refused",

@@ -4,16 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why FlightDeck does not start, and what to do.
+/// Why FlightDeck cannot start. The message says what to do.
 #[derive(Debug)]
 pub enum StartError {
-    /// The address is taken, or not this machine's.
+    /// The address is in use, or not an address of this machine.
     Listen(SocketAddr, io::Error),
-    /// Other machines could reach the address.
+    /// Other machines can reach the address.
     Exposed(SocketAddr),
     /// The log cannot be opened, read or written.
     Log(PathBuf, downlink::Error),
-    /// The file that should be deleted is no log.
+    /// The file to delete is not a log.
     NotALog(PathBuf, downlink::Error),
     /// The log cannot be deleted.
     Delete(PathBuf, io::Error),
@@ -24,23 +24,23 @@ impl fmt::Display for StartError {
         match self {
             Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
-                "{address} is taken, perhaps by another FlightDeck: choose another address with --listen, \
-                 or let the system choose one with --listen 127.0.0.1:0"
+                "{address} is already in use, perhaps by another FlightDeck: choose another address with \
+                 --listen, or any free port with --listen 127.0.0.1:0"
             ),
             Self::Listen(address, _) => {
                 write!(f, "cannot listen on {address}: choose another address with --listen")
             }
             Self::Exposed(address) => write!(
                 f,
-                "other machines could reach {address}, and whoever sees the board may cancel flights: \
-                 choose an address of this machine only with --listen, such as 127.0.0.1:3000"
+                "other machines can reach {address}, and FlightDeck has no authentication: choose a \
+                 loopback address with --listen, such as 127.0.0.1:3000"
             ),
             Self::Log(path, _) => {
                 write!(f, "cannot use {} as the log: choose another file with --db", path.display())
             }
             Self::NotALog(path, _) => write!(
                 f,
-                "{} is not deleted, because it is no log of Downlink's: choose another file with --db, \
+                "{} was not deleted, because it is not a Downlink log: choose another file with --db, \
                  or delete it yourself",
                 path.display()
             ),

@@ -1,4 +1,4 @@
-//! What a flight is: its events, its commands, and the decisions between them.
+//! Flights: events, commands and decisions.
 
 mod command;
 mod event;

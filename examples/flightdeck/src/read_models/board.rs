@@ -3,11 +3,11 @@ use super::model::{Model, Value, Write};
 use crate::clock_time::ClockTime;
 use crate::flight::{FlightEvent, Timetable};
 
-/// A flight is taken off the board by the next one that comes onto it so long
-/// after the last thing that decoded to it.
-const KEPT: u32 = 24 * 60;
+/// A flight whose last event is this many minutes old is deleted when another one is
+/// scheduled.
+const RETENTION: u32 = 24 * 60;
 
-/// The flights as the page shows them: a row for each.
+/// The board: a row for each flight.
 pub(crate) static BOARD: Model = Model {
     name: "board",
     version: 1,
@@ -45,7 +45,7 @@ pub(crate) static BOARD: Model = Model {
 const ADD: &str = "INSERT OR REPLACE INTO board_1
     (flight, version, airline, airport, dest, city, aircraft, gate, scheduled, arrives, departs, status, changed)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, 'scheduled', ?11)";
-const TAKE_OFF: &str = "DELETE FROM board_1 WHERE changed < ?1";
+const DELETE_OLD: &str = "DELETE FROM board_1 WHERE changed < ?1";
 const SET_STATUS: &str =
     "UPDATE board_1 SET version = ?2, changed = ?3, status = ?4 WHERE flight = ?1";
 const DELAY: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'delayed', departs = ?4 WHERE flight = ?1";
@@ -67,7 +67,10 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     };
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
-            vec![Write::new(TAKE_OFF, [(&at.minus(KEPT)).into()]), add(decoded, timetable, at)]
+            vec![
+                Write::new(DELETE_OLD, [(&at.minus(RETENTION)).into()]),
+                add(decoded, timetable, at),
+            ]
         }
         FlightEvent::BoardingStarted { .. } => set(SET_STATUS, "boarding".into()),
         FlightEvent::FlightDelayed { departs, .. } => set(DELAY, departs.into()),

@@ -6,24 +6,24 @@ use crate::flight::{FlightEvent, SCHEMA};
 
 static KNOWN: LazyLock<Schema> = LazyLock::new(|| SCHEMA.clone().ignoring_unknown());
 
-/// Something that happened to a flight.
+/// An event of a flight with its tags.
 #[derive(Debug)]
 pub(super) struct DecodedEvent<'a> {
     /// The flight's name, `UA1545`.
     pub(super) flight: &'a str,
-    /// The place in the flight's stream.
+    /// The version in the flight's stream.
     pub(super) version: i64,
     pub(super) airport: &'a str,
     pub(super) airline: &'a str,
-    /// Where the flight goes.
+    /// The destination.
     pub(super) to: &'a str,
     pub(super) event: FlightEvent,
 }
 
 impl<'a> DecodedEvent<'a> {
-    /// Reads an event; `None` if it is of a kind that this program does not know.
-    /// One of a known kind that cannot be read is set aside as a dead letter.
-    pub(super) fn read(event: &'a Event) -> Result<Option<Self>, BoxError> {
+    /// Decodes an event; `None` if its type is unknown. An event of a known type that
+    /// cannot be decoded is an error, and becomes a dead letter.
+    pub(super) fn decode(event: &'a Event) -> Result<Option<Self>, BoxError> {
         let Some(decoded) = KNOWN.decode(event)? else { return Ok(None) };
         let flight = event.stream().as_str();
         Ok(Some(Self {
@@ -39,5 +39,5 @@ impl<'a> DecodedEvent<'a> {
 
 fn tag<'a>(event: &'a Event, prefix: &str) -> Result<&'a str, BoxError> {
     let mut tags = event.tags().iter().filter_map(|tag| tag.as_str().strip_prefix(prefix));
-    tags.next().ok_or_else(|| format!("an event of a flight without the tag '{prefix}'").into())
+    tags.next().ok_or_else(|| format!("the event has no tag that starts with '{prefix}'").into())
 }

@@ -1,8 +1,8 @@
-//! What is asked of the log: the board, punctuality and the busiest routes.
+//! The read models: the board, punctuality and the busiest routes.
 //!
-//! Each is a [`Model`]: tables beside the log, and what events change in them, as
-//! SQL that both drivers run. An answer is read together with the checkpoint of
-//! its tables, so whoever follows the log from there misses nothing.
+//! Each is a [`Model`]: tables in the file of the log, and SQL statements for events,
+//! which both drivers run. Rows are read together with the cursor of their tables, so a
+//! client that follows the log from that cursor misses nothing.
 
 mod board;
 mod decoded_event;

@@ -2,18 +2,18 @@ use downlink::{Error, ErrorKind, Filter, FilterItem, Result};
 
 use super::decoded_event::DecodedEvent;
 
-/// A read model in SQL. A new form gets the next version, and tables with it
+/// A read model in SQL. A changed model gets a new version, and tables with the version
 /// in their names.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) name: &'static str,
     pub(crate) version: u32,
-    /// Statements that drop what an earlier run has left and make empty tables.
+    /// Statements that drop existing tables and create empty ones.
     pub(super) prepare: &'static [&'static str],
-    /// What an event changes.
+    /// The statements for an event.
     pub(super) writes: fn(&DecodedEvent<'_>) -> Vec<Write>,
-    /// A query with one row: the rows of the model as a JSON array.
-    /// `?1` and `?2` are an airport and an airline, or NULL for all.
+    /// A query that returns the rows of the model as one JSON array. `?1` and `?2` are an
+    /// airport and an airline, or NULL for all.
     pub(crate) query: &'static str,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Write {
     pub(super) values: Vec<Value>,
 }
 
-/// What a parameter can be.
+/// The value of a parameter.
 #[derive(Debug)]
 pub(super) enum Value {
     Text(String),
@@ -35,18 +35,18 @@ pub(super) enum Value {
 impl Model {
     /// The events of flights.
     pub(super) fn filter() -> Filter {
-        FilterItem::new().with_stream_prefix("flight-").expect("a prefix that is a name").into()
+        FilterItem::new().with_stream_prefix("flight-").expect("a valid prefix").into()
     }
 
-    /// Refuses to read this model while another version of it is the live one.
+    /// Fails if another version of this model is live.
     pub(super) fn check(&self, live: u32) -> Result<()> {
         if live == self.version {
             return Ok(());
         }
         let Self { name, version, .. } = self;
         let message = format!(
-            "the read model '{name}' has version {live} and this program reads {version}: \
-             ask one of that release"
+            "the read model '{name}' has version {live}, but this program needs version {version}: \
+             use the matching release"
         );
         Err(Error::new(ErrorKind::Unavailable, message))
     }

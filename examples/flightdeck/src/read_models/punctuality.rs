@@ -2,8 +2,7 @@ use super::decoded_event::DecodedEvent;
 use super::model::{Model, Write};
 use crate::flight::FlightEvent;
 
-/// How the airlines keep to their timetables: on time is who leaves less than
-/// fifteen minutes late.
+/// Punctuality by airline: a departure less than fifteen minutes late is on time.
 pub(crate) static PUNCTUALITY: Model = Model {
     name: "punctuality",
     version: 1,
@@ -20,7 +19,7 @@ pub(crate) static PUNCTUALITY: Model = Model {
             diverted INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (airline, airport)
         ) STRICT, WITHOUT ROWID",
-        // Who has not left yet, and when they should; in minutes.
+        // Flights that have not departed, and their scheduled departure in minutes.
         "CREATE TABLE punctuality_1_waiting (
             flight TEXT PRIMARY KEY,
             scheduled INTEGER NOT NULL

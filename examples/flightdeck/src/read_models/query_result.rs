@@ -2,7 +2,7 @@ use downlink::{Cursor, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What of a model somebody wants to see; all of it if nothing is said.
+/// Selects rows of a model; all if empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RowFilter {
@@ -10,7 +10,7 @@ pub(crate) struct RowFilter {
     pub(crate) airline: Option<String>,
 }
 
-/// Rows of a model, and the cursor up to which events are in them.
+/// Rows of a model, and the cursor of the last event in them.
 #[derive(Debug, Serialize)]
 pub(crate) struct QueryResult {
     #[serde(serialize_with = "as_text")]
@@ -20,8 +20,9 @@ pub(crate) struct QueryResult {
 
 impl QueryResult {
     pub(super) fn new(rows: String, cursor: Cursor) -> Result<Self> {
-        let corrupt =
-            |error| Error::with_source(ErrorKind::Corrupt, "the rows are not JSON", error);
+        let corrupt = |error| {
+            Error::with_source(ErrorKind::Corrupt, "the read model returned invalid JSON", error)
+        };
         Ok(Self { cursor, rows: RawValue::from_string(rows).map_err(corrupt)? })
     }
 }

@@ -7,12 +7,12 @@ use tokio::time::timeout;
 use super::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, RowFilter};
 use crate::database::Database;
 
-/// How long a program that starts waits for its read models.
+/// How long the program waits for its read models when it starts.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// All models, as this process keeps and reads them.
+/// The read models of this process.
 ///
-/// Clones are the same.
+/// Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadModels {
     database: Database,
@@ -20,20 +20,20 @@ pub(crate) struct ReadModels {
 }
 
 impl ReadModels {
-    /// Begins to keep the models up to date, until the hub ends.
+    /// Starts the projections. They run until the hub ends.
     pub(crate) fn start(hub: &Hub, database: &Database) -> Result<Self> {
-        let keep = |model| database.project(hub, model).start();
-        let projections = [keep(&BOARD)?, keep(&PUNCTUALITY)?, keep(&ROUTES)?];
+        let start = |model| database.project(hub, model).start();
+        let projections = [start(&BOARD)?, start(&PUNCTUALITY)?, start(&ROUTES)?];
         Ok(Self { database: database.clone(), projections: projections.into() })
     }
 
-    /// The projections, to see how far they are.
+    /// The projections, to observe their progress.
     pub(crate) fn projections(&self) -> &[ProjectionHandle] {
         &self.projections[..]
     }
 
-    /// Waits until all models are complete, or for a few seconds: those of a
-    /// long log are made while the program runs already.
+    /// Waits until all models are live, but only for a few seconds: with a long log, the
+    /// program starts before they are.
     pub(crate) async fn wait_live(&self) -> Result<()> {
         for projection in self.projections() {
             match timeout(MAX_WAIT, projection.wait_live()).await {
@@ -44,23 +44,24 @@ impl ReadModels {
         Ok(())
     }
 
-    /// What a model has, and up to which event.
+    /// Reads rows of a model, and their cursor.
     pub(crate) async fn query(
         &self,
         model: &'static Model,
         filter: RowFilter,
     ) -> Result<QueryResult> {
-        self.is_complete(model)?;
+        self.check_live(model)?;
         self.database.query(model, filter).await
     }
 
-    fn is_complete(&self, model: &Model) -> Result<()> {
+    fn check_live(&self, model: &Model) -> Result<()> {
         let mut projections =
             self.projections().iter().filter(|projection| projection.id().name() == model.name);
         if projections.any(|projection| projection.progress().live >= Some(model.version)) {
             return Ok(());
         }
-        let message = format!("the read model '{}' is still being made: ask again", model.name);
+        let message =
+            format!("the read model '{}' is still being built: try again later", model.name);
         Err(Error::new(ErrorKind::Unavailable, message))
     }
 }

@@ -2,7 +2,7 @@ use super::decoded_event::DecodedEvent;
 use super::model::{Model, Write};
 use crate::flight::FlightEvent;
 
-/// Where most flights go: how many have left for each destination.
+/// The busiest routes: the departures for each destination.
 pub(crate) static ROUTES: Model = Model {
     name: "routes",
     version: 1,
@@ -30,7 +30,7 @@ pub(crate) static ROUTES: Model = Model {
         )",
 };
 
-const KNOW: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)
+const ADD_ROUTE: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)
     VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT DO NOTHING";
 const COUNT: &str = "UPDATE routes_1 SET departed = departed + 1
     WHERE airport = ?1 AND dest = ?2 AND airline = ?3";
@@ -40,7 +40,7 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             let city = timetable.city.as_str().into();
-            vec![Write::new(KNOW, [airport.into(), to.into(), airline.into(), city])]
+            vec![Write::new(ADD_ROUTE, [airport.into(), to.into(), airline.into(), city])]
         }
         FlightEvent::FlightDeparted { .. } => {
             vec![Write::new(COUNT, [airport.into(), to.into(), airline.into()])]

@@ -34,7 +34,7 @@ impl Fixture {
         Self { database, hub, read_models, _folder: folder }
     }
 
-    /// Gives the commands of these flights, the earliest first.
+    /// Executes the commands of the first flights, ordered by time.
     async fn fly(&self, flights: usize) {
         let day = Day::recorded();
         let commands = |plan: &crate::day::FlightPlan| -> Vec<(FlightId, FlightCommand)> {
@@ -48,7 +48,7 @@ impl Fixture {
         }
     }
 
-    /// What a model has, once it has everything.
+    /// Reads a model, once it has all events.
     async fn query(&self, model: &'static Model, filter: RowFilter) -> Value {
         let head = self.hub.head().await.unwrap();
         for projection in self.read_models.projections() {
@@ -78,7 +78,7 @@ fn rows(answer: &Value) -> &Vec<Value> {
 }
 
 #[tokio::test]
-async fn both_drivers_make_the_same_of_the_same_day() {
+async fn both_drivers_build_the_same_models() {
     let mut answers = Vec::new();
     for driver in DRIVERS {
         let fixture = Fixture::new(driver).await;
@@ -97,13 +97,13 @@ async fn both_drivers_make_the_same_of_the_same_day() {
     assert!(rows(board_of_jfk).iter().all(|flight| flight["from"] == "JFK"));
     let departed: u64 =
         rows(punctuality).iter().map(|airline| airline["departed"].as_u64().unwrap()).sum();
-    assert_eq!(departed, 60, "all of the first flights have left");
+    assert_eq!(departed, 60, "all of the first flights must have departed");
     assert!(rows(routes).len() == 10);
     assert!(rows(routes).is_sorted_by(|a, b| a["departed"].as_u64() >= b["departed"].as_u64()));
 }
 
 #[tokio::test]
-async fn a_row_is_what_happened_to_the_flight() {
+async fn a_row_has_the_state_of_the_flight() {
     let fixture = Fixture::new(Driver::Rusqlite).await;
     fixture.fly(1).await;
     let board = fixture.query(&BOARD, all()).await;
@@ -128,13 +128,13 @@ async fn a_row_is_what_happened_to_the_flight() {
     fixture.end().await;
 }
 
-/// The flights of the log up to a position, with their versions.
+/// The flights in these events, with their versions.
 fn versions(log: &[Event]) -> BTreeMap<String, u64> {
     log.iter().map(|event| (event.stream().to_string(), event.version().get())).collect()
 }
 
 #[tokio::test]
-async fn an_answer_is_exactly_what_its_cursor_says() {
+async fn rows_have_exactly_the_events_up_to_their_cursor() {
     for driver in DRIVERS {
         let fixture = Fixture::new(driver).await;
         fixture.read_models.wait_live().await.unwrap();

@@ -8,7 +8,7 @@ use super::decoded_event::DecodedEvent;
 use super::model::{Model, Value};
 use super::{QueryResult, RowFilter};
 
-/// A model that rusqlite writes and reads.
+/// A read model through rusqlite.
 #[derive(Debug)]
 pub(crate) struct ThroughRusqlite(pub(crate) &'static Model);
 
@@ -37,7 +37,7 @@ impl Projection for ThroughRusqlite {
 
     async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
         for event in events {
-            let Some(decoded) = DecodedEvent::read(event)? else { continue };
+            let Some(decoded) = DecodedEvent::decode(event)? else { continue };
             for write in (self.0.writes)(&decoded) {
                 let values = params_from_iter(write.values.into_iter().map(SqlValue::from));
                 tx.prepare_cached(write.sql)?.execute(values)?;
@@ -57,7 +57,7 @@ impl From<Value> for SqlValue {
     }
 }
 
-/// The rows of a model that are filter, and up to which event they are made.
+/// Reads the selected rows of a model, and their cursor.
 pub(crate) async fn query(
     store: &RusqliteStore,
     model: &'static Model,

@@ -7,7 +7,7 @@ use super::decoded_event::DecodedEvent;
 use super::model::{Model, Value};
 use super::{QueryResult, RowFilter};
 
-/// A model that sqlx writes and reads.
+/// A read model through sqlx.
 #[derive(Debug)]
 pub(crate) struct ThroughSqlx(pub(crate) &'static Model);
 
@@ -36,7 +36,7 @@ impl Projection for ThroughSqlx {
 
     async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
         for event in events {
-            let Some(decoded) = DecodedEvent::read(event)? else { continue };
+            let Some(decoded) = DecodedEvent::decode(event)? else { continue };
             for write in (self.0.writes)(&decoded) {
                 let query = write.values.into_iter().fold(
                     sqlx::query(write.sql),
@@ -53,7 +53,7 @@ impl Projection for ThroughSqlx {
     }
 }
 
-/// The rows of a model that are filter, and up to which event they are made.
+/// Reads the selected rows of a model, and their cursor.
 pub(crate) async fn query(
     store: &SqlxStore,
     model: &'static Model,
