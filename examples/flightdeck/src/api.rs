@@ -188,7 +188,7 @@ fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
             "an Idempotency-Key must be a UUID, preferably of version 7: create a new one for every command";
         ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
-    let fingerprint = serde_json::to_vec(action).expect("an action is valid JSON");
+    let fingerprint = serde_json::to_vec(action).expect("an action can be serialised");
     Ok(Context::of(key).with_fingerprint(fingerprint))
 }
 

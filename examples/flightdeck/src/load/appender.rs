@@ -6,15 +6,14 @@ use futures::{Stream, StreamExt};
 use super::Progress;
 use super::batcher::Batch;
 
-/// The appends that are on their way at once; the store commits what comes
-/// together in one transaction.
+/// The number of concurrent appends; the store commits them in groups.
 const MAX_CONCURRENT: usize = 64;
-/// How often an append is repeated because the log was busy or did not answer.
+/// The number of retries of an append after a transient error.
 const MAX_RETRIES: u32 = 6;
-/// The pause before the first repetition; each later one is twice as long.
+/// The pause before the first retry; it doubles with each retry.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What was appended.
+/// The result of all appends.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) stored: u64,
@@ -23,7 +22,7 @@ pub(super) struct Tally {
     pub(super) cursor: Option<Cursor>,
 }
 
-/// Appends one batch after the other until there are no more.
+/// Appends all batches of the stream.
 pub(super) async fn append(
     store: &dyn EventStore,
     batches: impl Stream<Item = Batch>,
@@ -47,8 +46,8 @@ pub(super) async fn append(
     Ok(tally)
 }
 
-/// A conflict may come from an append that overtook the one before it. That one
-/// is settled by now, so the same append can be stored.
+/// A conflict can occur if an append overtook the previous one. The previous one is stored
+/// by now, so the same append can succeed.
 fn is_retryable(kind: ErrorKind) -> bool {
     kind == ErrorKind::Conflict || is_transient(kind)
 }
@@ -57,8 +56,7 @@ fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Busy | ErrorKind::Overloaded | ErrorKind::OutcomeUnknown)
 }
 
-/// Appends again and again while that may help: the ids make sure that it is
-/// stored once.
+/// Retries an append. Its event ids ensure that it is stored once.
 async fn retry(store: &dyn EventStore, append: Append) -> Result<Appended> {
     let mut pause = PAUSE;
     for _ in 0..MAX_RETRIES {

@@ -4,38 +4,38 @@ use downlink::{Append, Check, Expected, Result, StreamId, Version, Write, limits
 
 use super::planned_event::PlannedEvent;
 
-/// Cuts what happens into appends, in its order.
+/// Groups events into appends, in order.
 ///
-/// Every append is stored only after the one before it: where its own writes do
-/// not see to that, a check on the event that was last does. So whatever becomes
-/// of an append, the log has no gap.
+/// Every append can only be stored after the previous one: if its own writes do not
+/// ensure that, a check on the last event of the previous one does. So the log has no
+/// gap, even if an append fails.
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
     append: Append,
     streams: HashSet<StreamId>,
     events: usize,
     finished: u64,
-    /// The last event of the append before this one.
+    /// The last event of the previous append.
     before: Option<(StreamId, Version)>,
-    /// The last event of this one.
+    /// The last event of this append.
     last: Option<(StreamId, Version)>,
 }
 
-/// Events that are stored together.
+/// An append and its number of completed flights.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
     pub(super) append: Append,
-    /// The flights that are complete with it.
+    /// The flights that it completes.
     pub(super) finished: u64,
 }
 
 impl Batcher {
-    /// Goes on after this event, which is stored.
+    /// Continues after this event, which is stored.
     pub(super) fn after(last: Option<(StreamId, Version)>) -> Self {
         Self { before: last, ..Self::default() }
     }
 
-    /// Adds what happened next; returns the batch that has no room for it.
+    /// Adds the next event. Returns the current batch if it has no room for the event.
     pub(super) fn push(&mut self, planned: &PlannedEvent) -> Result<Option<Batch>> {
         let full = if self.has_room(planned) { None } else { self.finish() };
         let event = planned.encode()?;
@@ -53,7 +53,7 @@ impl Batcher {
         Ok(full)
     }
 
-    /// What was added since the last batch, if anything was.
+    /// Returns the current batch, unless it is empty.
     pub(super) fn finish(&mut self) -> Option<Batch> {
         let last = self.last.take()?;
         let Self { mut append, streams, finished, before, .. } =
@@ -66,7 +66,7 @@ impl Batcher {
         Some(Batch { append, finished })
     }
 
-    /// A stream stands in an append once, its events one after the other.
+    /// An append contains a stream only once, with consecutive events.
     fn has_room(&self, planned: &PlannedEvent) -> bool {
         let is_last = self.last.as_ref().is_some_and(|(stream, _)| *stream == planned.stream);
         self.events < limits::MAX_EVENTS_PER_APPEND

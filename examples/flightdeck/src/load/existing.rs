@@ -10,17 +10,17 @@ use super::timeline::Timeline;
 use super::{LoadError, LoadOptions};
 use crate::day::FlightDataError;
 
-/// What of the year is in the log already.
+/// The part of the year that is already in the log.
 #[derive(Debug)]
 pub(super) struct Existing {
     pub(super) events: u64,
-    /// The flights that are complete.
+    /// The completed flights.
     pub(super) finished: u64,
     pub(super) last: Option<(StreamId, Version)>,
     pub(super) cursor: Cursor,
 }
 
-/// Reads the log, and is_transient over the events of the year with which it begins.
+/// Reads the log, and skips the events of the year that it begins with.
 pub(super) async fn skip_existing(
     timeline: &mut Peekable<Timeline>,
     store: &dyn EventStore,
@@ -33,14 +33,14 @@ pub(super) async fn skip_existing(
         && !stop.is_cancelled()
     {
         let stored = stored.map_err(|error| LoadError::Log(options.db.clone(), error))?;
-        match timeline.next_if(|next| is(next, &stored)) {
+        match timeline.next_if(|next| is_same(next, &stored)) {
             Some(Ok(planned)) => {
                 existing.events += 1;
                 existing.finished += u64::from(planned.is_last);
                 existing.last = Some((planned.stream, planned.version));
                 existing.cursor = stored.cursor();
             }
-            // Behind the whole year there may be anything.
+            // After the whole year, any events are allowed.
             _ if options.append || timeline.peek().is_none() => break,
             _ => return Err(other_events(&options.db, &stored)),
         }
@@ -48,7 +48,7 @@ pub(super) async fn skip_existing(
     Ok(existing)
 }
 
-fn is(next: &Result<PlannedEvent, FlightDataError>, stored: &Event) -> bool {
+fn is_same(next: &Result<PlannedEvent, FlightDataError>, stored: &Event) -> bool {
     next.as_ref().is_ok_and(|planned| planned.id() == stored.id())
 }
 

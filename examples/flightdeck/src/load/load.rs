@@ -18,20 +18,20 @@ use super::{LoadError, LoadOptions, LoadReport, Progress, source};
 use crate::database::Database;
 use crate::day::FlightDataError;
 
-/// The batches that wait to be appended.
+/// The capacity of the queue of batches.
 const QUEUE_LEN: usize = 64;
 
-/// Loads all flights of a file into a log; see [`LoadOptions`]. Ends early, and
-/// tells so, when `stop` is cancelled.
+/// Loads all flights of a file into a log; see [`LoadOptions`]. Ends early if `stop` is
+/// cancelled, with an incomplete report.
 ///
 /// # Errors
 ///
-/// [`LoadError`], which says what to do. What was stored stays.
+/// [`LoadError`], whose message says what to do. Stored events stay.
 ///
 /// # Cancel safety
 ///
-/// Dropped half-way, it has stored the first part of the year; the same load
-/// goes on there.
+/// If the future is dropped, a prefix of the year is stored; the same load resumes after
+/// it.
 pub async fn load(
     options: &LoadOptions,
     mut progress: Progress,
@@ -64,15 +64,15 @@ impl Load {
         flights: u64,
         progress: &mut Progress,
     ) -> Result<LoadReport, LoadError> {
-        progress.prepare(format!("looking at what {} has", self.options.db.display()));
+        progress.prepare(format!("reading {}", self.options.db.display()));
         let (timeline, existing) = self.skip_existing(timeline).await?;
         progress.begin("flights", flights, existing.finished);
         let began = Instant::now();
-        let (offered, batches) = mpsc::channel(QUEUE_LEN);
+        let (sender, batches) = mpsc::channel(QUEUE_LEN);
         let produced = spawn_blocking({
             let load = self.clone();
             let last = existing.last.clone();
-            move || load.produce(timeline, last, &offered)
+            move || load.produce(timeline, last, &sender)
         });
         let tally = appender::append(&*self.store, received(batches), progress).await;
         let tally = tally.map_err(|error| LoadError::Log(self.options.db, error))?;
@@ -93,12 +93,12 @@ impl Load {
         .await
     }
 
-    /// Offers batches until the year is over or nobody takes them any more.
+    /// Sends batches until the year is over or the receiver is dropped.
     fn produce(
         &self,
         timeline: Peekable<Timeline>,
         last: Option<(StreamId, Version)>,
-        offered: &mpsc::Sender<Batch>,
+        sender: &mpsc::Sender<Batch>,
     ) -> Result<(), LoadError> {
         let failed = |error| LoadError::Flights(self.options.file.clone(), error);
         let mut batcher = Batcher::after(last);
@@ -107,13 +107,13 @@ impl Load {
             let full = batcher.push(&planned);
             let full =
                 full.map_err(|error| failed(FlightDataError::Event(planned.flight, error)))?;
-            let is_taken = full.is_none_or(|batch| offered.blocking_send(batch).is_ok());
+            let is_taken = full.is_none_or(|batch| sender.blocking_send(batch).is_ok());
             if self.stop.is_cancelled() || !is_taken {
                 return Ok(());
             }
         }
-        // Whoever does not take it has a reason of their own to tell.
-        let _ = batcher.finish().map(|batch| offered.blocking_send(batch));
+        // If the receiver is dropped, its error is returned.
+        let _ = batcher.finish().map(|batch| sender.blocking_send(batch));
         Ok(())
     }
 }
@@ -134,7 +134,7 @@ fn sum_up(existing: &Existing, tally: &Tally, took: Duration, flights: u64) -> L
     }
 }
 
-/// What a task on a thread of its own came to; its panic is ours.
+/// The outcome of a blocking task; its panic is resumed here.
 async fn outcome<T>(task: JoinHandle<Result<T, LoadError>>) -> Result<T, LoadError> {
     task.await.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()))
 }

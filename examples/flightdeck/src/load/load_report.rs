@@ -4,26 +4,26 @@ use std::time::Duration;
 use downlink::Cursor;
 use indicatif::HumanCount;
 
-/// What a load did.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
-    /// The flights of the file whose last event is in the log.
+    /// The flights of the file that are completely in the log.
     pub flights: u64,
     /// The events that this load stored.
     pub stored: u64,
-    /// The events that were there before.
+    /// The events that were already in the log.
     pub existing: u64,
-    /// Whoever has followed the log up to here has seen all of them.
+    /// The cursor of the last event of the file.
     pub cursor: Cursor,
-    /// How long it took to store them; reading the file is not counted.
+    /// The time for storing them, without reading the file.
     pub took: Duration,
-    /// Whether the file was loaded to its end. Otherwise the load was stopped,
-    /// and goes on when it is repeated.
+    /// Whether the whole file was loaded. Otherwise the load was stopped, and resumes when
+    /// it is repeated.
     pub complete: bool,
 }
 
 impl LoadReport {
-    /// The events that were stored in a second, on average.
+    /// The average number of events stored per second.
     #[must_use]
     pub fn per_second(&self) -> u64 {
         per_second(self.stored, self.took)
@@ -43,7 +43,7 @@ impl fmt::Display for LoadReport {
         let speed = HumanCount(self.per_second());
         write!(f, "{stored} events loaded in {:.1} s, {speed} events/s; ", took.as_secs_f64())?;
         if *existing > 0 {
-            write!(f, "{} were there before; ", HumanCount(*existing))?;
+            write!(f, "{} were already in the log; ", HumanCount(*existing))?;
         }
         write!(f, "{flights} flights are complete")
     }

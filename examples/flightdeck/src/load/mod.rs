@@ -1,14 +1,13 @@
-//! The year again: all flights of a file as the events that the replay makes of
-//! a day's, in the order of time, as fast as the log takes them.
+//! Loads a file of flights: the events that the replay would make, in chronological
+//! order, as fast as possible.
 //!
-//! Reading, deciding and encoding happen on one thread, and what it makes waits
-//! in a short queue. An append has as many events as fit: a stream can stand in
-//! it once, so it ends where a flight comes a second time. Several appends are
-//! on their way at once, each on the condition that the one before it is stored,
-//! so the log has the first events of the year at every moment, and a load that
-//! was broken off is resumed by repeating it.
+//! One thread reads, decides and encodes, and puts batches into a short queue. An append
+//! has as many events as possible: it can contain a stream only once, so it ends where a
+//! flight occurs again. Several appends run concurrently, each on the condition that the
+//! previous one is stored. So the log always has a prefix of the year, and an interrupted
+//! load resumes when it is repeated.
 //!
-//! Then the read models are made of it, as they are whenever the program runs.
+//! Then the read models are built, by the same projections that the server runs.
 
 mod appender;
 mod batcher;

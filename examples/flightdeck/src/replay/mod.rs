@@ -1,7 +1,7 @@
-//! The day again: its clock, its agenda, and the task that gives its commands.
+//! The replay of the day: its clock, its agenda, and the task that executes commands.
 //!
-//! What the replay does is told by its stream. Whoever pauses it appends an event,
-//! and whoever runs it follows them, so that the two may be different processes.
+//! The state of the replay is a stream. A pause appends an event to it, and the task
+//! follows it, so that the two can be in different processes.
 
 mod agenda;
 mod event;
@@ -24,5 +24,5 @@ pub use replay_decider::ReplayDecider;
 pub use speed::{InvalidSpeed, Speed};
 pub use state::{Control, DayIsOver, ReplayAction, ReplayCommand, ReplayState};
 
-/// The stream of the replay itself.
+/// The stream of the replay.
 pub const REPLAY: &str = "replay";

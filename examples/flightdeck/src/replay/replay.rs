@@ -18,44 +18,43 @@ use super::{
 use crate::clock_time::ClockTime;
 use crate::day::Day;
 
-/// The replay of a day: its clock, and its buttons.
+/// A handle to the replay of a day, which runs in this process or in another one.
 ///
-/// The replay is its stream. Whoever runs it does as the events say, and so do
-/// those who only follow it, in this process or in another one.
+/// The state of the replay is a stream, which the running replay and all handles follow.
 ///
-/// Clones are the same replay.
+/// Clones share the replay.
 #[derive(Clone, Debug)]
 pub struct Replay {
     executor: Executor<ReplayDecider>,
     snapshot: watch::Receiver<Snapshot>,
-    /// Up to where the task that runs it here has applied.
+    /// The cursor up to which the task in this process has applied the stream.
     applied: watch::Receiver<Cursor>,
 }
 
-/// What the replay is doing, as `GET /replay` tells it.
+/// The state of the replay, as `GET /replay` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Status {
     /// Whether a program runs it.
     pub running: bool,
-    /// Whether somebody stopped the clock.
+    /// Whether it is paused.
     pub paused: bool,
-    /// How fast the day goes by.
+    /// The speed.
     pub speed: Speed,
-    /// What the clock shows.
+    /// The time of the clock.
     pub clock: ClockTime,
     /// Whether the last flight has landed.
     pub finished: bool,
 }
 
-/// A control that came true, or did not.
+/// The outcome of a control command.
 pub type ControlResult = Result<Executed<ReplayState, ReplayEvent>, ExecuteError<DayIsOver>>;
 
 impl Replay {
-    /// Starts the replay of a day, or goes on with it where the log says that
-    /// it is. It ends when `stop` is cancelled, and the task returned with it.
+    /// Starts the replay of a day, or resumes it from the log. It runs in the returned task,
+    /// until `stop` is cancelled.
     ///
-    /// Two programs may run the same day: their commands have the same ids, so
-    /// everything happens once.
+    /// Two programs can replay the same day: their commands have the same ids, so each is
+    /// executed once.
     ///
     /// # Errors
     ///
@@ -63,7 +62,7 @@ impl Replay {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it may have noted a start in the log and not started.
+    /// If the future is dropped, the log may have a start without a running replay.
     pub async fn start(
         hub: &Hub,
         day: &Day,
@@ -79,13 +78,13 @@ impl Replay {
         let task = Task::new(hub, day, &history, run, (replay.snapshot.clone(), applies));
         let replaying = tokio::spawn(async move {
             task.run(stop).await;
-            // It ends by the same token, and a panic in it was told.
+            // It ends with the same token, and a panic in it was already reported.
             let _ = following.await;
         });
         Ok((replay, replaying))
     }
 
-    /// Follows the replay that another program runs. It ends as above.
+    /// Follows a replay that another program runs, until `stop` is cancelled.
     ///
     /// # Errors
     ///
@@ -93,9 +92,9 @@ impl Replay {
     ///
     /// # Cancel safety
     ///
-    /// Has no effects.
+    /// Has no side effects.
     pub async fn follow(hub: &Hub, stop: CancellationToken) -> Result<(Self, JoinHandle<()>)> {
-        Self::from(hub, snapshot::look(hub).await?, stop).await
+        Self::from(hub, snapshot::load(hub).await?, stop).await
     }
 
     async fn from(
@@ -108,12 +107,12 @@ impl Replay {
         let subscription = hub.subscribe(subscribe).await?;
         let (told, snapshot) = watch::channel(known);
         let following = tokio::spawn(snapshot::follow(subscription, told, stop));
-        // Nobody applies here, so nobody is waited for.
+        // No task runs in this process, so there is nothing to wait for.
         let (_, applied) = watch::channel(Cursor::START);
         Ok((Self { executor: Executor::new(hub, ReplayDecider), snapshot, applied }, following))
     }
 
-    /// What the replay is doing at this moment.
+    /// The current state of the replay.
     #[must_use]
     pub fn status(&self) -> Status {
         let Snapshot { clock, state, .. } = &*self.snapshot.borrow();
@@ -126,13 +125,13 @@ impl Replay {
         }
     }
 
-    /// Waits for the end of the day.
+    /// Waits until the day is over.
     ///
     /// # Cancel safety
     ///
-    /// Has no effects.
+    /// Has no side effects.
     pub async fn finished(&self) {
-        // Nobody follows any more only when the program ends.
+        // The sender is only dropped when the program ends.
         let _ = self.snapshot.clone().wait_for(|snapshot| snapshot.state.finished()).await;
     }
 
@@ -141,9 +140,8 @@ impl Replay {
         self.snapshot.clone()
     }
 
-    /// Pauses the replay, lets it go on, or changes its speed. When this
-    /// returns, the status has it and, if the replay runs in this process,
-    /// nothing is under way any more that was begun before.
+    /// Pauses the replay, resumes it, or changes its speed. When this returns, the status
+    /// has changed. If the replay runs in this process, all earlier commands are finished.
     ///
     /// # Errors
     ///
@@ -151,7 +149,7 @@ impl Replay {
     ///
     /// # Cancel safety
     ///
-    /// The control may be fulfilled all the same.
+    /// If the future is dropped, the replay may or may not change.
     pub async fn control(&self, control: Control) -> ControlResult {
         let action = ReplayAction::Control(control);
         let command = ReplayCommand { clock: self.status().clock, action };
@@ -165,14 +163,14 @@ impl Replay {
 
     pub(super) async fn wait_until_applied(&self, cursor: Cursor) {
         let is_applied = |applied: &Cursor| applied.position() >= cursor.position();
-        // The task ends only when the program does.
+        // The task only ends when the program does.
         let _ = self.applied.clone().wait_for(is_applied).await;
     }
 }
 
-/// Notes the start in the log, unless the day is over.
+/// Appends the start to the log, unless the day is over.
 async fn begin(hub: &Hub, history: &History, speed: Option<Speed>) -> Result<Snapshot> {
-    let Snapshot { state, cursor, .. } = snapshot::look(hub).await?;
+    let Snapshot { state, cursor, .. } = snapshot::load(hub).await?;
     let clock = state.clock().max(history.clock());
     let command = ReplayCommand { clock, action: ReplayAction::Start { speed } };
     match hub.execute(&ReplayDecider, REPLAY, command).await {

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use super::Speed;
 use crate::clock_time::ClockTime;
 
-/// The clock of the replay: what it shows at which moment.
+/// The clock of the replay: calculates its time at any instant.
 ///
-/// Pure: it is told the moments, and reads no clock itself.
+/// Pure: it does not read the system's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayClock {
     shown: Duration,
@@ -15,7 +15,7 @@ pub struct ReplayClock {
 }
 
 impl ReplayClock {
-    /// A clock that shows `clock` at the moment `at`.
+    /// A clock that shows `clock` at the instant `at`.
     #[must_use]
     pub fn new(clock: ClockTime, at: Instant, speed: Speed, stopped: bool) -> Self {
         Self { shown: since_midnight(clock), at, speed, stopped }
@@ -44,14 +44,14 @@ impl ReplayClock {
         (!self.stopped).then(|| self.speed.in_reality(left))
     }
 
-    /// The same clock from `moment` on, stopped or going, at another speed.
+    /// The same clock with another speed and state from `moment` on.
     #[must_use]
     pub fn changed(&self, moment: Instant, speed: Speed, stopped: bool) -> Self {
         Self { shown: self.shown(moment), at: moment, speed, stopped }
     }
 }
 
-/// The time since midnight at which a clock begins to show this minute.
+/// The time from midnight until this minute.
 pub(super) fn since_midnight(time: ClockTime) -> Duration {
     Duration::from_secs(u64::from(time.minute()) * 60)
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_clock_shows_the_same_and_waits_for_ever() {
+    fn a_stopped_clock_does_not_move() {
         let start = Instant::now();
         let clock = ReplayClock::new(OPENING, start, Speed::default(), true);
         assert_eq!(clock.minute(start + Duration::from_hours(1)), OPENING);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_waited_for_no_longer() {
+    fn there_is_no_wait_for_what_is_due() {
         let start = Instant::now();
         let clock = ReplayClock::new(OPENING, start, Speed::default(), false);
         let due = since_midnight(ClockTime::new(4, 46));

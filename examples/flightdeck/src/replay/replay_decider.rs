@@ -4,8 +4,8 @@ use downlink::{Decider, Result, Schema, Tag};
 
 use super::{DayIsOver, ReplayCommand, ReplayEvent, ReplayState};
 
-/// The airports and airlines of the day: everything that happens to the replay
-/// concerns all of them, so a page that follows one still hears of it.
+/// The tags of all airports and airlines of the day. Events of the replay have all of them,
+/// so that a page that follows one airport receives them.
 pub(super) const ALL_TAGS: [&str; 17] = [
     "airport:EWR",
     "airport:JFK",
@@ -26,13 +26,12 @@ pub(super) const ALL_TAGS: [&str; 17] = [
     "airline:WN",
 ];
 
-/// How the events of the replay are read. One that cannot be read costs a wish for
-/// the clock, and a replay that would not start any more costs the day.
+/// The schema of replay events. It skips invalid events, so that one of them cannot keep
+/// the replay from starting.
 pub(super) static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new().ignoring_unknown().ignoring_unreadable());
 
-/// The rules of the replay, as Downlink's executor wants them; the replay
-/// itself decides.
+/// The decider of the replay. Its rules are in [`ReplayState`].
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayDecider;
 

@@ -7,29 +7,29 @@ use tokio_util::sync::CancellationToken;
 use super::replay_decider::SCHEMA;
 use super::{ReplayClock, ReplayEvent, ReplayState};
 
-/// What a process knows of the replay at any moment, whoever runs it.
+/// The state of the replay, as known to this process.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) clock: ReplayClock,
     pub(super) state: ReplayState,
-    /// Everything up to here is in it.
+    /// The cursor of the last event in it.
     pub(super) cursor: Cursor,
 }
 
 impl Snapshot {
-    /// The replay as its events tell it, with the clock going on from `state`'s.
+    /// A snapshot with this state, whose clock continues from now.
     pub(super) fn new(state: ReplayState, cursor: Cursor) -> Self {
         let clock =
             ReplayClock::new(state.clock(), Instant::now(), state.speed(), state.is_stopped());
         Self { clock, state, cursor }
     }
 
-    fn take(&mut self, event: &Event) -> Result<()> {
+    fn apply(&mut self, event: &Event) -> Result<()> {
         self.cursor = event.cursor();
         let Some(event) = SCHEMA.decode::<ReplayEvent>(event)? else { return Ok(()) };
         self.state = self.state.clone().after(&event);
         let (now, state) = (Instant::now(), &self.state);
-        // An event names the minute only: the seconds that this clock has are kept.
+        // Events have no seconds: keep the clock's own within the same minute.
         self.clock = if self.clock.minute(now) == state.clock() {
             self.clock.changed(now, state.speed(), state.is_stopped())
         } else {
@@ -39,37 +39,37 @@ impl Snapshot {
     }
 }
 
-/// Keeps what is known up to date, until it is told to stop or the hub ends.
+/// Updates the snapshot from the stream, until `stop` is cancelled or the hub ends.
 pub(super) async fn follow(
     mut replay: Subscription,
     snapshot: watch::Sender<Snapshot>,
     stop: CancellationToken,
 ) {
     while let Some(Some(item)) = stop.run_until_cancelled(replay.next()).await {
-        let taken = item.and_then(|item| match item {
+        let outcome = item.and_then(|item| match item {
             Item::Event(event) => {
-                let mut taken = Ok(());
-                snapshot.send_modify(|snapshot| taken = snapshot.take(&event));
-                taken
+                let mut applied = Ok(());
+                snapshot.send_modify(|snapshot| applied = snapshot.apply(&event));
+                applied
             }
             _ => Ok(()),
         });
-        if let Err(error) = taken {
-            tracing::warn!(%error, "the replay is not followed any more: restart the program");
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "cannot follow the replay any more: restart the program");
             return;
         }
     }
 }
 
-/// Waits until what is known includes an event, for as long as anybody follows.
+/// Waits until the snapshot includes the event with this cursor.
 pub(super) async fn wait_for(snapshot: &watch::Receiver<Snapshot>, cursor: Cursor) {
-    // Nobody follows any more only when the program ends.
+    // The sender is only dropped when the program ends.
     let _ =
         snapshot.clone().wait_for(|snapshot| snapshot.cursor.position() >= cursor.position()).await;
 }
 
-/// What a process that does not run the replay knows when it begins to follow.
-pub(super) async fn look(hub: &Hub) -> Result<Snapshot> {
+/// Reads the state of the replay from the log.
+pub(super) async fn load(hub: &Hub) -> Result<Snapshot> {
     let cursor = hub.head().await?;
     let fold = |state: ReplayState, event: &Event| match SCHEMA.decode(event)? {
         Some(event) => Ok(state.after(&event)),

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How fast the day goes by: 60 is a minute of the day in every second.
+/// The speed of the replay: 60 is a minute of the day per second.
 ///
-/// Between 1, as it was, and 3600, an hour in every second.
+/// Between 1, real time, and 3600, an hour per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Speed(f64);
 
 impl Speed {
-    /// As the day was.
+    /// Real time.
     pub const SLOWEST: Self = Self(1.0);
-    /// An hour in every second.
+    /// An hour per second.
     pub const FASTEST: Self = Self(3600.0);
 
-    /// How much of the day goes by in this time.
+    /// The time of the day that passes in this real time.
     #[must_use]
     pub fn of_the_day(self, real: Duration) -> Duration {
         real.mul_f64(self.0)
     }
 
-    /// How long this much of the day takes.
+    /// The real time in which this time of the day passes.
     #[must_use]
     pub fn in_reality(self, day: Duration) -> Duration {
         day.div_f64(self.0)
@@ -31,13 +31,13 @@ impl Speed {
 }
 
 impl Default for Speed {
-    /// A minute in every second.
+    /// A minute per second.
     fn default() -> Self {
         Self(60.0)
     }
 }
 
-/// A number that is not a speed.
+/// The error of a number that is out of range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InvalidSpeed;
 
@@ -46,7 +46,7 @@ impl fmt::Display for InvalidSpeed {
         let (least, most) = (Speed::SLOWEST, Speed::FASTEST);
         write!(
             f,
-            "a speed is a number from {least} (as the day was) to {most} (an hour in every second)"
+            "a speed must be a number from {least} (real time) to {most} (an hour per second)"
         )
     }
 }
@@ -87,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_speeds_are_speeds() {
+    fn speeds_out_of_range_are_refused() {
         assert_eq!("3600".parse(), Ok(Speed::FASTEST));
         for text in ["", "0", "0.9", "3601", "-60", "NaN", "inf", "fast"] {
-            assert_eq!(text.parse::<Speed>(), Err(InvalidSpeed), "'{text}' was taken");
+            assert_eq!(text.parse::<Speed>(), Err(InvalidSpeed), "'{text}' was accepted");
         }
     }
 
     #[test]
-    fn a_minute_goes_by_in_a_second() {
+    fn the_default_is_a_minute_per_second() {
         let second = Duration::from_secs(1);
         assert_eq!(Speed::default().of_the_day(second), Duration::from_mins(1));
         assert_eq!(Speed::default().in_reality(Duration::from_mins(1)), second);

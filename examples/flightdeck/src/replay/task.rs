@@ -11,14 +11,12 @@ use super::{Agenda, Due, REPLAY, ReplayAction, ReplayCommand, ReplayDecider};
 use crate::day::Day;
 use crate::flight::{Flights, Refused};
 
-/// The commands that are carried out at the same time; the log commits what
-/// comes together in one transaction.
+/// The number of concurrent commands; the log commits them in groups.
 const MAX_CONCURRENT: usize = 64;
-/// The pause after the log refused to work.
+/// The pause after an error of the log.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Gives the day's commands when their time has come, by the clock that the
-/// replay's events tell.
+/// Executes the day's commands when they are due by the replay's clock.
 pub(super) struct Task {
     flights: Executor<Flights>,
     replay: Executor<ReplayDecider>,
@@ -29,7 +27,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// A task that goes on where the log says that the replay is.
+    /// A task that resumes the replay from its history.
     pub(super) fn new(
         hub: &Hub,
         day: &Day,
@@ -42,10 +40,10 @@ impl Task {
         Self { flights, replay, agenda, run, snapshot, applies }
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until `stop` is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while stop.run_until_cancelled(self.tick()).await.is_some() {}
-        // So that the next program does not go back to the last event. Without it, it does.
+        // With it, the next program resumes at this time and not at the last event.
         let _ = self.command(ReplayAction::Stop).await;
     }
 
@@ -64,7 +62,7 @@ impl Task {
             }
         };
         tokio::select! {
-            // Nobody follows the replay any more: the program ends.
+            // The sender is only dropped when the program ends.
             changed = self.snapshot.changed() => if changed.is_err() { std::future::pending().await },
             () = is_due => self.step().await,
         }
@@ -97,13 +95,13 @@ impl Task {
             Ok(()) => self.agenda.done(&due),
             Err(ExecuteError::Refused(refused)) => match refused.not_before() {
                 Some(until) => self.agenda.postpone(due, until),
-                // A person was faster: the flight goes its own way now.
+                // A visitor has changed the flight: this command is not possible any more.
                 None => self.agenda.done(&due),
             },
             Err(ExecuteError::Undecodable(error)) => {
-                // No later try will read it, and the other flights go on.
+                // A retry cannot succeed; the other flights continue.
                 let flight = &due.flight;
-                tracing::warn!(%flight, %error, "the flight cannot be read: its command is dropped");
+                tracing::warn!(%flight, %error, "cannot decode the flight: its command is dropped");
                 self.agenda.done(&due);
             }
             Err(ExecuteError::Store(error)) => {
@@ -114,12 +112,12 @@ impl Task {
         None
     }
 
-    /// Gives a command to the replay itself, and waits until it is applied here.
+    /// Executes a command of the replay itself, and waits until the snapshot includes it.
     async fn command(&self, action: ReplayAction) -> downlink::Result<()> {
         let clock = self.snapshot.borrow().clock.minute(Instant::now());
         match self.replay.execute(REPLAY, ReplayCommand { clock, action }).await {
             Ok(done) => snapshot::wait_for(&self.snapshot, done.cursor).await,
-            // The day is over: somebody else has noted it.
+            // The day is over: another program has finished it.
             Err(ExecuteError::Refused(_)) => {}
             Err(ExecuteError::Store(error) | ExecuteError::Undecodable(error)) => {
                 return Err(error);
@@ -128,7 +126,7 @@ impl Task {
         Ok(())
     }
 
-    /// Tells of a log that does not work, and gives it time.
+    /// Logs an error of the log, and waits.
     async fn report(&self, failed: Option<Error>) {
         if let Some(error) = failed {
             tracing::warn!(%error, kind = ?error.kind(), "the replay waits for the log");
