@@ -185,7 +185,7 @@ async fn append_foreign_events(db: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_chat_costs_nothing_else() {
+async fn foreign_events_do_not_affect_the_chat() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("chat.db");
     append_foreign_events(&db).await;
@@ -198,7 +198,11 @@ async fn what_is_not_of_the_chat_costs_nothing_else() {
 
     append_foreign_events(&db).await;
     let chat = Running::start(&folder).await;
-    assert_eq!(chat.people().await, there, "who was there is known from before and behind it");
+    assert_eq!(
+        chat.people().await,
+        there,
+        "events before and after the foreign ones must be applied"
+    );
     let socket = chat.socket().await;
     let said = socket.append("room-tower", Expected::Exists, [message("still here")]).await;
     let mut tower = socket.subscribe(of_room("room-tower")).await.unwrap();
@@ -207,7 +211,7 @@ async fn what_is_not_of_the_chat_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn rooms_are_opened_by_command_and_told_by_the_feed() {
+async fn opening_a_room_is_a_command_with_an_event() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;

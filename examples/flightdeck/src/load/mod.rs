@@ -12,6 +12,7 @@
 mod appender;
 mod batcher;
 mod existing;
+#[expect(clippy::module_inception, reason = "the main function, in a file of its name")]
 mod load;
 mod load_error;
 mod load_report;

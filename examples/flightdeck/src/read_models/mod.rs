@@ -9,6 +9,7 @@ mod decoded_event;
 mod model;
 mod punctuality;
 mod query_result;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod read_models;
 mod routes;
 #[cfg(test)]

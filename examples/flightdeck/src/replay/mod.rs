@@ -6,6 +6,7 @@
 mod agenda;
 mod event;
 mod history;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod replay;
 mod replay_clock;
 mod replay_decider;

@@ -105,8 +105,8 @@ impl Replay {
         let events: Filter = FilterItem::new().with_stream(REPLAY)?.into();
         let subscribe = Subscribe::new().after(known.cursor).filter(events);
         let subscription = hub.subscribe(subscribe).await?;
-        let (told, snapshot) = watch::channel(known);
-        let following = tokio::spawn(snapshot::follow(subscription, told, stop));
+        let (sender, snapshot) = watch::channel(known);
+        let following = tokio::spawn(snapshot::follow(subscription, sender, stop));
         // No task runs in this process, so there is nothing to wait for.
         let (_, applied) = watch::channel(Cursor::START);
         Ok((Self { executor: Executor::new(hub, ReplayDecider), snapshot, applied }, following))

@@ -41,7 +41,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits until the log has this many events.
 async fn events(hub: &Hub, count: usize) {
-    timeout(DEADLINE, has(hub, count)).await.expect("the replay to go on");
+    timeout(DEADLINE, has(hub, count)).await.expect("the replay to continue");
 }
 
 async fn has(hub: &Hub, count: usize) {
