@@ -91,12 +91,12 @@ fn event_of(event: &Event) -> FlightEvent {
 
 fn batches(csv: &str) -> Vec<Batch> {
     let mut batcher = Batcher::default();
-    let mut batches = Vec::new();
+    let mut all = Vec::new();
     for planned in Timeline::new(Year::read(csv.as_bytes()).unwrap()) {
-        batches.extend(batcher.push(&planned.unwrap()).unwrap());
+        all.extend(batcher.push(&planned.unwrap()).unwrap());
     }
-    batches.extend(batcher.finish());
-    batches
+    all.extend(batcher.finish());
+    all
 }
 
 #[tokio::test]

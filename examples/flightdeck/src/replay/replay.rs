@@ -73,9 +73,9 @@ impl Replay {
         let begun = begin(hub, &history, speed).await?;
         let run = history::run_id(hub).await?;
         let (mut replay, following) = Self::from(hub, begun, stop.clone()).await?;
-        let (applies, applied) = watch::channel(Cursor::START);
+        let (sender, applied) = watch::channel(Cursor::START);
         replay.applied = applied;
-        let task = Task::new(hub, day, &history, run, (replay.snapshot.clone(), applies));
+        let task = Task::new(hub, day, &history, run, (replay.snapshot.clone(), sender));
         let replaying = tokio::spawn(async move {
             task.run(stop).await;
             // It ends with the same token, and a panic in it was already reported.

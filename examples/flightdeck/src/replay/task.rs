@@ -23,7 +23,7 @@ pub(super) struct Task {
     agenda: Agenda,
     run: EventId,
     snapshot: watch::Receiver<Snapshot>,
-    applies: watch::Sender<Cursor>,
+    applied: watch::Sender<Cursor>,
 }
 
 impl Task {
@@ -33,11 +33,11 @@ impl Task {
         day: &Day,
         history: &History,
         run: EventId,
-        (snapshot, applies): (watch::Receiver<Snapshot>, watch::Sender<Cursor>),
+        (snapshot, applied): (watch::Receiver<Snapshot>, watch::Sender<Cursor>),
     ) -> Self {
         let agenda = Agenda::new(day, |flight, number| history.done(id_of(run, flight, number)));
         let (flights, replay) = (Executor::new(hub, Flights), Executor::new(hub, ReplayDecider));
-        Self { flights, replay, agenda, run, snapshot, applies }
+        Self { flights, replay, agenda, run, snapshot, applied }
     }
 
     /// Runs until `stop` is cancelled.
@@ -49,7 +49,7 @@ impl Task {
 
     async fn tick(&mut self) {
         let Snapshot { clock, state, cursor } = self.snapshot.borrow_and_update().clone();
-        self.applies.send_replace(cursor);
+        self.applied.send_replace(cursor);
         let wait = match self.agenda.next() {
             _ if state.finished() => None,
             None => Some(Duration::ZERO),
