@@ -1,7 +1,7 @@
-// Who is there: a list that was loaded, and the comings and goings since.
+// Who is present: a loaded list, and the events since.
 
 const element = (id) => document.getElementById(id);
-const EVERY_MS = 20_000;
+const HEARTBEAT_MS = 20_000;
 const RETRY_MS = 1_000;
 
 export class People {
@@ -13,15 +13,15 @@ export class People {
   constructor(me, rooms) {
     this.#me = me;
     this.#rooms = rooms;
-    setInterval(() => this.#say(), EVERY_MS);
-    // Whoever closes the page says so; whoever cannot is missed after a while.
+    setInterval(() => this.sendHeartbeat(), HEARTBEAT_MS);
+    // A page that cannot send this is removed by the server after a timeout.
     addEventListener('pagehide', () => {
       const gone = new Blob([JSON.stringify({ person: this.#me.person })], { type: 'application/json' });
       navigator.sendBeacon('/api/gone', gone);
     });
   }
 
-  /** Loads who is there, and gives the cursor after which events go on from that. */
+  /** Loads who is present, and returns the cursor to follow events from. */
   async load() {
     const answer = await fetch('/api/people').catch(() => null);
     if (!answer?.ok) {
@@ -34,30 +34,26 @@ export class People {
     return answer.headers.get('Feed-Cursor');
   }
 
-  /** Somebody came in or left. */
-  heard({ type, stream, data }) {
+  /** A person joined or left. */
+  apply({ type, stream, data }) {
     if (typeof data?.person !== 'string') return;
     if (type === 'PersonJoined') this.#here.set(data.person, { name: data.name, room: stream });
     if (type === 'PersonLeft') this.#here.delete(data.person);
     this.draw();
   }
 
-  /** The visitor is in this room now. */
+  /** The user has entered this room. */
   enter(room) {
     this.#room = room;
-    this.#say();
+    this.sendHeartbeat();
     this.draw();
   }
 
-  renamed() {
-    this.#say();
-  }
-
-  async #say() {
+  async sendHeartbeat() {
     if (!this.#room || !this.#me.name) return;
     const { person, name } = this.#me;
     const body = JSON.stringify({ person, name, room: this.#room });
-    // The next one is soon; a server that is away hears of it then.
+    // If it fails, the next one follows soon.
     await fetch('/api/here', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }).catch(() => {});
   }
 

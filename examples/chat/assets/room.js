@@ -1,4 +1,4 @@
-// The room that is open: what was said, and by whom. The texts are those of strangers.
+// The open room and its messages. All texts are untrusted.
 
 const element = (id) => document.getElementById(id);
 const MOST_LINES = 500;
@@ -17,7 +17,7 @@ export class Room {
     this.#me = me;
   }
 
-  /** Another room: what was shown goes. Messages that wait for their answer belong to it. */
+  /** Opens another room and clears the messages, also the pending ones. */
   enter(name) {
     element('room').textContent = name;
     element('messages').replaceChildren();
@@ -26,8 +26,8 @@ export class Room {
     this.#pending.clear();
   }
 
-  /** An event of this room, which has to be the next one. */
-  heard({ id, version, type, time, data }) {
+  /** Shows an event of this room, and checks that it is the next one. */
+  apply({ id, version, type, time, data }) {
     this.received += 1;
     if (this.#version && version <= this.#version) {
       this.repeats += 1;
@@ -38,35 +38,35 @@ export class Room {
     this.ids.push(id);
     const when = new Date(time);
     if (type === 'MessagePosted') this.#message(data ?? {}, when);
-    if (type === 'PersonJoined') this.#note(`${text(data?.name)} came in`, when);
+    if (type === 'PersonJoined') this.#note(`${text(data?.name)} joined`, when);
     if (type === 'PersonLeft') this.#note(`${text(data?.name)} left`, when);
-    if (type === 'RoomOpened') this.#note('The room was opened', when);
+    if (type === 'RoomOpened') this.#note('Room created', when);
   }
 
-  /** Shows a message before it is stored. Gives what to do with its answer. */
-  sending(words) {
+  /** Shows a message before it is stored. Returns callbacks for its outcome. */
+  showPending(words) {
     const line = this.#line({ person: this.#me.person, name: this.#me.name, text: words }, new Date());
     line.classList.add('pending');
     this.#append(line);
     return {
       stored: () => line.classList.remove('pending'),
-      // The event itself takes its place.
-      heard: () => line.remove(),
-      refused: (why) => {
+      // Its event has arrived and replaces it.
+      arrived: () => line.remove(),
+      refused: (reason) => {
         line.classList.replace('pending', 'refused');
-        line.querySelector('.by').dataset.why = why;
+        line.querySelector('.by').dataset.reason = reason;
       },
     };
   }
 
-  /** This message will come as an event with this id. */
-  expect(id, sending) {
-    this.#pending.set(id, sending);
+  /** The pending message will arrive as an event with this id. */
+  expect(id, line) {
+    this.#pending.set(id, line);
   }
 
   #message(data, when) {
     const id = this.ids.at(-1);
-    this.#pending.get(id)?.heard();
+    this.#pending.get(id)?.arrived();
     this.#pending.delete(id);
     this.#append(this.#line(data, when));
   }
@@ -100,7 +100,7 @@ export class Room {
   }
 }
 
-// Anybody may have appended anything.
+// Any client can append anything.
 const text = (value) => (typeof value === 'string' ? value : '?');
 
 function clock(when) {

@@ -1,4 +1,4 @@
-// The list of rooms, and how much was said in those that are not open.
+// The list of rooms, with the number of unread messages of each.
 
 const element = (id) => document.getElementById(id);
 
@@ -8,19 +8,19 @@ export class Rooms {
   #open = '';
   #enter;
 
-  /** @param enter called with the room that the visitor chooses */
+  /** @param enter called with the room that the user selects */
   constructor(enter) {
     this.#enter = enter;
   }
 
   /** A room was opened. */
-  opened({ stream, data }) {
+  add({ stream, data }) {
     this.#names.set(stream, typeof data?.name === 'string' ? data.name : stream);
     this.draw();
   }
 
-  /** Something was said, in whatever room. */
-  said({ stream }) {
+  /** A message was posted in some room. */
+  countUnread({ stream }) {
     if (stream === this.#open) return;
     this.#unread.set(stream, (this.#unread.get(stream) ?? 0) + 1);
     this.draw();

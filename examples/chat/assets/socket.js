@@ -1,12 +1,12 @@
-// One WebSocket to the feed for all that the page wants of it: subscriptions, each with its
-// own cursor, and appends, each with its acknowledgement. It comes back by itself.
+// One WebSocket to the feed: subscriptions, each with its own cursor, and appends, each with its
+// acknowledgement. It reconnects by itself.
 
-const JITTER = { least: 1_000, most: 10_000 };
-// What the server takes before it has answered one.
-const APPENDS = 16;
+const RECONNECT_MS = { min: 1_000, max: 10_000 };
+// The number of appends that the server accepts before it has answered one.
+const MAX_APPENDS = 16;
 
 export class Socket {
-  /** connecting, catching-up, live, waiting, dropped or closed. */
+  /** connecting, catching-up, live, waiting, disconnected or closed. */
   state = 'connecting';
   sent = 0;
   acknowledged = 0;
@@ -20,7 +20,7 @@ export class Socket {
   #labels = 0;
   #timer = 0;
   #watchdog = 0;
-  #patience = 40_000;
+  #timeout = 40_000;
   #bye = null;
 
   /**
@@ -42,27 +42,27 @@ export class Socket {
   }
 
   /**
-   * Follows events: from `after`, a cursor or a place such as `start`, and after a reconnect
-   * from where it is. `caughtUp` is called whenever it has everything. Gives a function that
-   * ends it.
+   * Subscribes to events after `after`, a cursor or a keyword such as `start`; a reconnect
+   * resumes at the last cursor. `caughtUp` is called whenever the subscription becomes live.
+   * Returns a function that ends it.
    */
-  subscribe(after, filter, heard, caughtUp = () => {}) {
-    const subscription = { cursor: '', after, filter, heard, caughtUp, live: false };
+  subscribe(after, filter, handle, caughtUp = () => {}) {
+    const subscription = { cursor: '', after, filter, handle, caughtUp, live: false };
     const label = this.#label();
     this.#subscriptions.set(label, subscription);
-    if (this.#open) this.#ask(label, subscription);
-    this.#settle();
+    if (this.#open) this.#sendSubscribe(label, subscription);
+    this.#updateState();
     return () => {
       this.#subscriptions.delete(label);
-      if (this.#open) this.#say({ frame: 'unsubscribe', sub: label });
-      this.#settle();
+      if (this.#open) this.#send({ frame: 'unsubscribe', sub: label });
+      this.#updateState();
     };
   }
 
   // ANCHOR: append
   /**
-   * Appends an event to a stream, and resolves with the acknowledgement. An append whose answer
-   * was lost with its connection is sent again on the next, with the same id: it happens once.
+   * Appends an event to a stream, and resolves with the acknowledgement. If the connection is
+   * lost before that, the append is sent again with the same id, and is stored once.
    */
   append(stream, event) {
     return new Promise((resolve, reject) => {
@@ -75,75 +75,75 @@ export class Socket {
 
   #sendAppends() {
     if (!this.#open) return;
-    for (const append of this.#appends.slice(0, APPENDS)) {
+    for (const append of this.#appends.slice(0, MAX_APPENDS)) {
       if (append.req) continue;
       append.req = this.#label();
       this.sent += 1;
       const { req, stream, events } = append;
-      this.#say({ frame: 'append', req, stream, expected: 'any', events });
+      this.#send({ frame: 'append', req, stream, expected: 'any', events });
     }
   }
 
-  #answered(req, settle) {
-    const place = this.#appends.findIndex((append) => append.req === req);
-    if (place < 0) return;
-    const [append] = this.#appends.splice(place, 1);
+  #complete(req, settle) {
+    const index = this.#appends.findIndex((append) => append.req === req);
+    if (index < 0) return;
+    const [append] = this.#appends.splice(index, 1);
     settle(append);
     this.#sendAppends();
   }
   // ANCHOR_END: append
 
-  /** Cuts the connection and comes back by itself, as after a tunnel. */
-  drop(milliseconds) {
-    this.#hangUp();
-    this.#wait('dropped', 'You cut the connection. The others go on without this page.', milliseconds);
+  /** Disconnects, and reconnects after this time. */
+  disconnect(milliseconds) {
+    this.#disconnect();
+    this.#reconnectAfter('disconnected', 'You disconnected this page.', milliseconds);
   }
 
   #connect() {
-    this.#hangUp();
-    this.#become('connecting', '');
+    this.#disconnect();
+    this.#setState('connecting', '');
     const url = new URL(`${this.#path}/ws`, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     const socket = new WebSocket(url, 'feed.v1.json');
     this.#socket = socket;
-    // Whoever hung up does not want to hear of the old connection any more.
-    const hear = (name, heard) =>
+    // Ignores events of a connection that was closed or replaced.
+    const on = (name, listener) =>
       socket.addEventListener(name, (event) => {
-        if (this.#socket === socket) heard(event);
+        if (this.#socket === socket) listener(event);
       });
-    hear('open', () => {
+    on('open', () => {
       this.#open = true;
       this.#bye = null;
-      this.#stillThere();
-      for (const [label, subscription] of this.#subscriptions) this.#ask(label, subscription);
+      this.#resetWatchdog();
+      for (const [label, subscription] of this.#subscriptions) this.#sendSubscribe(label, subscription);
       for (const append of this.#appends) append.req = '';
       this.#sendAppends();
-      this.#settle();
+      this.#updateState();
     });
-    hear('message', ({ data }) => {
-      this.#stillThere();
-      this.#heard(JSON.parse(data));
+    on('message', ({ data }) => {
+      this.#resetWatchdog();
+      this.#receive(JSON.parse(data));
     });
-    hear('close', ({ code, reason }) => {
+    on('close', ({ code, reason }) => {
       const opened = this.#open;
-      this.#hangUp();
+      this.#disconnect();
       if (opened) this.#ended(code, reason);
       else this.#refused();
     });
   }
 
-  #ask(label, subscription) {
+  #sendSubscribe(label, subscription) {
     const { cursor, after, filter } = subscription;
     subscription.live = false;
-    this.#say({ frame: 'subscribe', sub: label, after: cursor || after, filter });
+    this.#send({ frame: 'subscribe', sub: label, after: cursor || after, filter });
   }
 
-  #heard(frame) {
+  #receive(frame) {
     const subscription = this.#subscriptions.get(frame.sub);
     switch (frame.frame) {
       case 'appended':
         this.acknowledged += 1;
-        return this.#answered(frame.req, ({ resolve }) => resolve(frame));
+        return this.#complete(frame.req, ({ resolve }) => resolve(frame));
       case 'problem':
         return this.#problem(frame);
       case 'bye':
@@ -152,12 +152,12 @@ export class Socket {
       case 'reset':
         return this.#on.restart(frame.reason);
     }
-    // What is still on its way for one that has ended is nobody's.
+    // The subscription may have ended meanwhile.
     if (!subscription) return;
-    if (frame.frame === 'ready') this.#patience = frame.heartbeat_ms * 2.5;
+    if (frame.frame === 'ready') this.#timeout = frame.heartbeat_ms * 2.5;
     for (const envelope of frame.events ?? []) {
       subscription.cursor = envelope.cursor;
-      hear(envelope, subscription.heard);
+      dispatch(envelope, subscription.handle);
     }
     if (frame.cursor) subscription.cursor = frame.cursor;
     if (frame.frame === 'behind') subscription.live = false;
@@ -165,65 +165,65 @@ export class Socket {
       subscription.live = true;
       subscription.caughtUp();
     }
-    this.#settle();
+    this.#updateState();
   }
 
   #problem({ sub, req, problem }) {
-    if (req) return this.#answered(req, ({ reject }) => reject(new Error(problem.detail)));
-    // The log is another one than the cursor's: forget everything, begin again.
+    if (req) return this.#complete(req, ({ reject }) => reject(new Error(problem.detail)));
+    // The cursor does not belong to this log: start again.
     if (sub && ['cursor-ahead', 'history-changed', 'cursor-expired'].includes(problem.code)) {
       return this.#on.restart(problem.code);
     }
     if (problem.retryable) return;
-    this.#hangUp();
-    this.#become('closed', problem.detail);
+    this.#disconnect();
+    this.#setState('closed', problem.detail);
   }
 
-  // Live is who has everything that there is.
-  #settle() {
+  // The socket is live if all subscriptions are.
+  #updateState() {
     if (!this.#open) return;
     const live = [...this.#subscriptions.values()].every((subscription) => subscription.live);
-    this.#become(live ? 'live' : 'catching-up', '');
+    this.#setState(live ? 'live' : 'catching-up', '');
   }
 
   // ANCHOR: ended
-  // A socket that was open has ended. The code says whether to come back.
+  // An open socket was closed. The code says whether to reconnect.
   #ended(code, reason) {
     if (code >= 4400 && code <= 4403) {
-      return this.#become('closed', `The server ended the connection for good: ${reason} (${code}).`);
+      return this.#setState('closed', `The server closed the connection: ${reason} (${code}).`);
     }
-    const why = this.#bye ? `The server ended the connection (${this.#bye.reason}).` : 'The connection broke.';
-    this.#wait('waiting', why, this.#bye?.reconnect_after_ms ?? jitter());
+    const why = this.#bye ? `The server closed the connection (${this.#bye.reason}).` : 'The connection was lost.';
+    this.#reconnectAfter('waiting', why, this.#bye?.reconnect_after_ms ?? jitter());
   }
 
-  // A socket that never opened: the browser keeps the reason to itself. So ask the same feed for
-  // a page, and do what the answer says.
+  // A socket that never opened: the browser does not expose the reason. Request a page of the same
+  // feed, and act on the response.
   async #refused() {
-    const ask = { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(10_000) };
-    const { status, detail } = await fetch(`${this.#path}?limit=1`, ask)
+    const request = { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(10_000) };
+    const { status, detail } = await fetch(`${this.#path}?limit=1`, request)
       .then(async (answer) => ({ ...(await answer.json()), status: answer.status }))
-      .catch(() => ({ status: 0, detail: 'The server cannot be reached.' }));
-    if (this.#socket || this.state === 'dropped') return; // the page went on meanwhile
-    if (status >= 400 && status < 500 && status !== 429) return this.#become('closed', detail);
-    this.#wait('waiting', detail ?? 'The server refused the connection for a moment.', jitter());
+      .catch(() => ({ status: 0, detail: 'Cannot reach the server.' }));
+    if (this.#socket || this.state === 'disconnected') return; // the state changed meanwhile
+    if (status >= 400 && status < 500 && status !== 429) return this.#setState('closed', detail);
+    this.#reconnectAfter('waiting', detail ?? 'The server refused the connection.', jitter());
   }
   // ANCHOR_END: ended
 
-  #wait(state, detail, milliseconds) {
-    this.#become(state, detail, performance.now() + milliseconds);
+  #reconnectAfter(state, detail, milliseconds) {
+    this.#setState(state, detail, performance.now() + milliseconds);
     this.#timer = setTimeout(() => this.#connect(), milliseconds);
   }
 
-  // A connection can die without a word. Heartbeats come in time, or it is dead.
-  #stillThere() {
+  // A connection can break without an error. Without a heartbeat in time, it counts as lost.
+  #resetWatchdog() {
     clearTimeout(this.#watchdog);
     this.#watchdog = setTimeout(() => {
-      this.#hangUp();
-      this.#wait('waiting', 'The connection went silent.', JITTER.least);
-    }, this.#patience);
+      this.#disconnect();
+      this.#reconnectAfter('waiting', 'No heartbeat from the server.', RECONNECT_MS.min);
+    }, this.#timeout);
   }
 
-  #hangUp() {
+  #disconnect() {
     clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
     const socket = this.#socket;
@@ -233,7 +233,7 @@ export class Socket {
     for (const subscription of this.#subscriptions.values()) subscription.live = false;
   }
 
-  #say(frame) {
+  #send(frame) {
     this.#socket.send(JSON.stringify(frame));
   }
 
@@ -242,24 +242,24 @@ export class Socket {
     return `l${this.#labels}`;
   }
 
-  #become(state, detail, until = 0) {
+  #setState(state, detail, until = 0) {
     this.state = state;
     this.#on.state(state, detail, until);
   }
 }
 
-// Anybody may have appended anything. What cannot be shown costs nothing of what follows.
-function hear(envelope, heard) {
+// Any client can append anything. An event that cannot be shown does not affect the others.
+function dispatch(envelope, handle) {
   try {
-    heard(envelope);
+    handle(envelope);
   } catch (error) {
-    console.warn('an event is passed over', envelope, error);
+    console.warn('skipping an event', envelope, error);
   }
 }
 
-const jitter = () => JITTER.least + Math.random() * (JITTER.most - JITTER.least);
+const jitter = () => RECONNECT_MS.min + Math.random() * (RECONNECT_MS.max - RECONNECT_MS.min);
 
-/** A UUID of version 7: ids rise with time. */
+/** A UUID of version 7: ids are ordered by time. */
 export function uuid7() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Date.now();

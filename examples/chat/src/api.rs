@@ -12,43 +12,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Attendance, Here, Name, PersonId, Rooms};
 
-/// What the routes work with.
+/// The state of the routes.
 #[derive(Clone, Debug)]
-struct Desk {
+struct ApiState {
     rooms: Rooms,
     attendance: Attendance,
 }
 
-/// The feed, which takes messages, and beside it the commands: everything under
-/// `/api`.
+/// Everything under `/api`: the feed, which accepts messages, and the commands.
 // ANCHOR: router
 pub(crate) fn router(hub: &Hub, rooms: Rooms, attendance: Attendance) -> Router {
     let feed = Feed::new(hub).with_append();
     let own = Router::new()
-        .route("/rooms", only("POST", post(open_room)))
-        .route("/people", only("GET, HEAD", get(people)))
-        .route("/here", only("POST", post(here)))
-        .route("/gone", only("POST", post(gone)))
-        .with_state(Desk { rooms, attendance });
+        .route("/rooms", with_methods("POST", post(open_room)))
+        .route("/people", with_methods("GET, HEAD", get(people)))
+        .route("/here", with_methods("POST", post(here)))
+        .route("/gone", with_methods("POST", post(gone)))
+        .with_state(ApiState { rooms, attendance });
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
 
-/// A path with these methods, and a sentence for whoever comes with another.
-fn only(methods: &'static str, routes: MethodRouter<Desk>) -> MethodRouter<Desk> {
+/// Answers other methods with 405 and a problem document.
+fn with_methods(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     routes.fallback(async move || {
         let problem =
-            Problem::new(Code::MethodNotAllowed, format!("the methods here are {methods}"));
+            Problem::new(Code::MethodNotAllowed, format!("the allowed methods are {methods}"));
         ([(ALLOW, methods)], problem)
     })
 }
 
-/// A body, which is one JSON object.
-type Asked<T> = Result<Json<Object<T>>, JsonRejection>;
+/// A request body that is a JSON object.
+type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
-fn read<T>(asked: Asked<T>) -> Result<T, Problem> {
-    let told = |rejection: JsonRejection| Problem::new(Code::Invalid, rejection.body_text());
-    asked.map(|Json(Object(asked))| asked).map_err(told)
+fn read<T>(body: Body<T>) -> Result<T, Problem> {
+    let invalid = |rejection: JsonRejection| Problem::new(Code::Invalid, rejection.body_text());
+    body.map(|Json(Object(value))| value).map_err(invalid)
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,31 +57,34 @@ struct OpenRoom {
 }
 
 async fn open_room(
-    State(desk): State<Desk>,
-    asked: Asked<OpenRoom>,
+    State(state): State<ApiState>,
+    body: Body<OpenRoom>,
 ) -> Result<impl IntoResponse, Problem> {
-    let OpenRoom { name } = read(asked)?;
-    let Some((room, cursor)) = desk.rooms.open(name.clone()).await? else {
-        let detail = format!("there is a room '{name}' already, or one that is written alike");
+    let OpenRoom { name } = read(body)?;
+    let Some((room, cursor)) = state.rooms.open(name.clone()).await? else {
+        let detail = format!("a room named '{name}', or with a similar name, exists already");
         return Err(Problem::new(Code::VersionConflict, detail));
     };
     let body = Json(serde_json::json!({ "room": room, "cursor": cursor.to_string() }));
     Ok((StatusCode::CREATED, FeedCursor(cursor), body))
 }
 
-/// Who is there, as of the `Feed-Cursor`: events after it go on from that.
-async fn people(State(desk): State<Desk>) -> impl IntoResponse {
-    let (people, cursor) = desk.attendance.list().await;
+/// Who is present, as of the `Feed-Cursor`: follow the feed from that cursor.
+async fn people(State(state): State<ApiState>) -> impl IntoResponse {
+    let (people, cursor) = state.attendance.list().await;
     (FeedCursor(cursor), Json(serde_json::json!({ "people": people })))
 }
 
-async fn here(State(desk): State<Desk>, asked: Asked<Here>) -> Result<impl IntoResponse, Problem> {
-    let here = read(asked)?;
-    let known = desk.attendance.here(here).await.map_err(|error| match error.kind() {
+async fn here(
+    State(state): State<ApiState>,
+    body: Body<Here>,
+) -> Result<impl IntoResponse, Problem> {
+    let here = read(body)?;
+    let cursor = state.attendance.here(here).await.map_err(|error| match error.kind() {
         ErrorKind::Conflict => Problem::new(Code::NotFound, "there is no such room: open it first"),
         _ => error.into(),
     });
-    known.map(done)
+    cursor.map(done)
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,9 +93,12 @@ struct Gone {
     person: PersonId,
 }
 
-async fn gone(State(desk): State<Desk>, asked: Asked<Gone>) -> Result<impl IntoResponse, Problem> {
-    let Gone { person } = read(asked)?;
-    Ok(done(desk.attendance.gone(person).await?))
+async fn gone(
+    State(state): State<ApiState>,
+    body: Body<Gone>,
+) -> Result<impl IntoResponse, Problem> {
+    let Gone { person } = read(body)?;
+    Ok(done(state.attendance.gone(person).await?))
 }
 
 #[derive(Debug, Serialize)]

@@ -5,7 +5,7 @@ use axum::http::header::{
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-/// Nothing but this server's own files, and no frame of others around them.
+/// Only this server's own files, and no embedding in pages of other sites.
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -14,20 +14,20 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Every file of the page, built into the program: its path, type and text.
+/// The files of the page, built into the program: path, type and content.
 const FILES: [(&str, &str, &str); 9] = [
     ("/", HTML, include_str!("../assets/index.html")),
     ("/style.css", CSS, include_str!("../assets/style.css")),
     ("/favicon.svg", SVG, include_str!("../assets/favicon.svg")),
     ("/app.js", JS, include_str!("../assets/app.js")),
-    ("/link.js", JS, include_str!("../assets/link.js")),
+    ("/connection-panel.js", JS, include_str!("../assets/connection-panel.js")),
     ("/people.js", JS, include_str!("../assets/people.js")),
     ("/room.js", JS, include_str!("../assets/room.js")),
     ("/rooms.js", JS, include_str!("../assets/rooms.js")),
     ("/socket.js", JS, include_str!("../assets/socket.js")),
 ];
 
-/// The page: no build step, no Node, no other host.
+/// Serves the page. It needs no build step, no Node and no other host.
 pub(crate) fn router() -> Router {
     FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
         router.route(path, get(async move || file(kind, text)))
@@ -37,7 +37,7 @@ pub(crate) fn router() -> Router {
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, kind),
-        // A new build is a new page, at the next look.
+        // The browser revalidates, so that it loads a new build at once.
         (CACHE_CONTROL, "no-cache"),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_built_in() {
+    fn every_file_in_the_folder_is_built_in() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         let files: BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
@@ -62,11 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_no_other_host() {
+    fn the_page_refers_to_no_other_host() {
         for (path, _, text) in FILES {
             let elsewhere =
                 text.matches("://").count() - text.matches("http://www.w3.org/2000/svg").count();
-            assert_eq!(elsewhere, 0, "{path} names another host");
+            assert_eq!(elsewhere, 0, "{path} refers to another host");
         }
     }
 }

@@ -12,20 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ChatEvent, Name, RoomId};
 
-/// How long somebody is there without having said so again: browsers let a page
-/// that nobody looks at say so once a minute.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// After this long without a heartbeat a person has left. Browsers allow a page in the
+/// background one timer a minute.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How often those are looked for who have gone without a word.
-const ROUND: Duration = Duration::from_secs(5);
+/// The interval between checks for timeouts.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Who is in which room.
+/// Tracks who is in which room.
 ///
-/// Pages say every now and then that they are there. Only what changes is in the
-/// log: somebody came in, somebody left. So a page knows who is there by the
-/// events alone, and a server that starts anew knows it from the log.
+/// Pages send heartbeats. Only changes are in the log: a person joined, a person
+/// left. So a page can tell from the events alone who is present, and a server that
+/// restarts can tell it from the log.
 ///
-/// Cheap to clone; clones share the same rooms.
+/// Cheap to clone; clones share their state.
 #[derive(Clone, Debug)]
 pub struct Attendance {
     hub: Hub,
@@ -35,7 +35,7 @@ pub struct Attendance {
 #[derive(Debug)]
 struct People {
     here: HashMap<PersonId, Presence>,
-    /// All of it is what the log says up to here.
+    /// The cursor of the last event that is in `here`.
     cursor: Cursor,
 }
 
@@ -43,29 +43,29 @@ struct People {
 struct Presence {
     name: Name,
     room: RoomId,
-    heard: Instant,
+    last_seen: Instant,
 }
 
-/// Somebody says where he is.
+/// A heartbeat: a person is in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Here {
-    /// Who.
+    /// The person.
     pub person: PersonId,
-    /// By which name.
+    /// The person's name.
     pub name: Name,
-    /// In which room.
+    /// The room.
     pub room: RoomId,
 }
 
-/// Somebody, as long as he has the page open: a UUID that the page makes.
+/// A person who has the page open: a UUID that the page generates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PersonId(EventId);
 
 impl Attendance {
-    /// Whoever was there according to the log has a while to say that he still
-    /// is.
+    /// Reads from the log who is present. Each of them has until the timeout to send a
+    /// heartbeat.
     ///
     /// # Errors
     ///
@@ -80,16 +80,16 @@ impl Attendance {
                 break;
             }
             let room = RoomId::try_from(event.stream().to_string());
-            match (ChatEvent::read(&event)?, room) {
+            match (ChatEvent::decode(&event)?, room) {
                 (Some(ChatEvent::PersonJoined { person, name }), Ok(room)) => {
-                    here.insert(person, Presence { name, room, heard: now });
+                    here.insert(person, Presence { name, room, last_seen: now });
                 }
                 (Some(ChatEvent::PersonLeft { person, .. }), Ok(_)) => {
                     here.remove(&person);
                 }
                 (_, Err(error)) => {
                     let stream = event.stream();
-                    tracing::warn!(%stream, %error, "a member who is in no room is passed over");
+                    tracing::warn!(%stream, %error, "skipping an event about a person in a stream that is not a room");
                 }
                 _ => {}
             }
@@ -98,7 +98,7 @@ impl Attendance {
         Ok(Self { hub: hub.clone(), people: Arc::new(Mutex::new(People { here, cursor })) })
     }
 
-    /// Who is there, and the cursor after which events go on from that.
+    /// Returns who is present, and the cursor from which to follow the events.
     pub async fn list(&self) -> (Vec<Here>, Cursor) {
         let people = self.people.lock().await;
         let here = people.here.iter().map(|(&person, presence)| Here {
@@ -109,8 +109,8 @@ impl Attendance {
         (here.collect(), people.cursor)
     }
 
-    /// Somebody is there. Says so to everybody if that is news, and gives the
-    /// cursor of it.
+    /// Handles a heartbeat. Appends events if it changes who is where, and returns the
+    /// cursor.
     ///
     /// # Errors
     ///
@@ -122,17 +122,17 @@ impl Attendance {
             && presence.room == room
             && presence.name == name
         {
-            presence.heard = Instant::now();
+            presence.last_seen = Instant::now();
             return Ok(people.cursor);
         }
         self.leave(&mut people, person).await?;
         let joined = [ChatEvent::PersonJoined { person, name: name.clone() }];
         people.cursor = self.hub.append(room.stream(), Expected::Exists, joined).await?.cursor;
-        people.here.insert(person, Presence { name, room, heard: Instant::now() });
+        people.here.insert(person, Presence { name, room, last_seen: Instant::now() });
         Ok(people.cursor)
     }
 
-    /// Somebody has left.
+    /// Handles that a person has left.
     ///
     /// # Errors
     ///
@@ -153,19 +153,20 @@ impl Attendance {
         Ok(())
     }
 
-    /// Sees to it that those leave who are gone without a word, until `stop`.
+    /// Removes people whose heartbeats have timed out, until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut rounds = interval(ROUND);
-        while stop.run_until_cancelled(rounds.tick()).await.is_some() {
-            if let Err(error) = self.look_round().await {
-                tracing::warn!(%error, "nobody knows who has left; it is tried again");
+        let mut checks = interval(CHECK_INTERVAL);
+        while stop.run_until_cancelled(checks.tick()).await.is_some() {
+            if let Err(error) = self.remove_silent().await {
+                tracing::warn!(%error, "cannot record who has left; retrying");
             }
         }
     }
 
-    async fn look_round(&self) -> Result<()> {
+    async fn remove_silent(&self) -> Result<()> {
         let mut people = self.people.lock().await;
-        let silent = people.here.iter().filter(|(_, presence)| presence.heard.elapsed() > PATIENCE);
+        let silent =
+            people.here.iter().filter(|(_, presence)| presence.last_seen.elapsed() > TIMEOUT);
         let silent: Vec<_> = silent.map(|(&person, _)| person).collect();
         for person in silent {
             self.leave(&mut people, person).await?;
@@ -178,7 +179,9 @@ impl TryFrom<String> for PersonId {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        text.parse().map(Self).map_err(|_| Error::new(ErrorKind::Invalid, "a person is a UUID"))
+        text.parse()
+            .map(Self)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "a person id must be a UUID"))
     }
 }
 
@@ -207,8 +210,8 @@ mod tests {
         }
     }
 
-    /// What the log says of comings and goings.
-    async fn told(hub: &Hub) -> Vec<String> {
+    /// The joins and leaves in the log.
+    async fn log_of(hub: &Hub) -> Vec<String> {
         let filter = ChatEvent::filter(["PersonJoined", "PersonLeft"]).unwrap();
         let events: Vec<_> = hub.events(Read::log().filter(filter)).try_collect().await.unwrap();
         let line = |event: &downlink::Event| match event.decode::<ChatEvent>().unwrap() {
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_changes_is_in_the_log() {
+    async fn only_changes_are_in_the_log() {
         let hub = downlink::memory::hub().await.unwrap();
         Rooms::start(&hub).await.unwrap();
         let attendance = Attendance::start(&hub).await.unwrap();
@@ -237,30 +240,30 @@ mod tests {
             "Ada into room-ramp",
             "Ada out of room-ramp",
         ];
-        assert_eq!(told(&hub).await, expected);
+        assert_eq!(log_of(&hub).await, expected);
         let nowhere = attendance.here(here(1, "Ada", "room-nowhere")).await.unwrap_err();
         assert_eq!(nowhere.kind(), ErrorKind::Conflict);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_silent_for_long_has_left() {
+    async fn a_person_without_heartbeats_has_left() {
         let hub = downlink::memory::hub().await.unwrap();
         Rooms::start(&hub).await.unwrap();
         let attendance = Attendance::start(&hub).await.unwrap();
         attendance.here(here(1, "Ada", "room-tower")).await.unwrap();
         attendance.here(here(2, "Bob", "room-tower")).await.unwrap();
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(TIMEOUT).await;
         attendance.here(here(2, "Bob", "room-tower")).await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        attendance.look_round().await.unwrap();
+        attendance.remove_silent().await.unwrap();
         let (people, cursor) = attendance.list().await;
         assert_eq!(people, [here(2, "Bob", "room-tower")]);
         assert_eq!(cursor, hub.head().await.unwrap());
-        // A server that starts anew knows it from the log, and looks again later.
-        let again = Attendance::start(&hub).await.unwrap();
-        assert_eq!(again.list().await.0, people);
-        tokio::time::advance(PATIENCE + ROUND).await;
-        again.look_round().await.unwrap();
-        assert_eq!(again.list().await.0, []);
+        // A server that restarts reads it from the log, and checks again later.
+        let restarted = Attendance::start(&hub).await.unwrap();
+        assert_eq!(restarted.list().await.0, people);
+        tokio::time::advance(TIMEOUT + CHECK_INTERVAL).await;
+        restarted.remove_silent().await.unwrap();
+        assert_eq!(restarted.list().await.0, []);
     }
 }

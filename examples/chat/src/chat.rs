@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::{Attendance, Options, Rooms, api, assets};
 
-/// The whole example: a log, who is there, and the server of the page.
+/// The program: a log, the people who are present, and the server of the page.
 #[derive(Debug)]
 pub struct Chat {
     listener: TcpListener,
@@ -25,17 +25,16 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Opens the log. Nobody is served before [`run`](Self::run).
+    /// Opens the log. Requests are served once [`run`](Self::run) is called.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if other machines could reach the
-    /// address, [`Unavailable`](ErrorKind::Unavailable) if it is taken; those of
-    /// the store.
+    /// [`Invalid`](ErrorKind::Invalid) if other machines can reach the address,
+    /// [`Unavailable`](ErrorKind::Unavailable) if it is in use; those of the store.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it may have made the file of the log.
+    /// If the future is dropped, the file of the log may exist.
     pub async fn start(options: &Options, signals: Signals) -> Result<Self> {
         let (listener, address) = listen(options.listen).await?;
         let store = downlink_rusqlite::open(&options.db).await?;
@@ -46,14 +45,13 @@ impl Chat {
         Ok(Self { listener, address, store, hub, rooms, attendance, watching, signals })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until the first signal, says goodbye to every page, and closes
-    /// the log.
+    /// Serves until the first signal, drains the connections, and closes the log.
     ///
     /// # Errors
     ///
@@ -64,7 +62,7 @@ impl Chat {
         let server = Server::new(router).with_force(force);
         let outcome = server.serve(self.listener, drain.clone()).await;
         drain.cancel();
-        // It only waits for the drain; whatever else has happened was said.
+        // It ends with the drain; a panic in it was already reported.
         let _ = self.watching.await;
         self.hub.shutdown().await;
         self.store.close().await;
@@ -73,24 +71,25 @@ impl Chat {
 }
 
 fn router(hub: &Hub, rooms: Rooms, attendance: Attendance) -> Router {
-    assets::router().nest("/api", api::router(hub, rooms, attendance)).fallback(nothing)
+    assets::router().nest("/api", api::router(hub, rooms, attendance)).fallback(not_found)
 }
 
-async fn nothing() -> Problem {
-    Problem::new(Code::NotFound, "nothing is here: the page is at / and the feed at /api/feed")
+async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "not found: the page is at / and the feed at /api/feed")
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     if !address.ip().is_loopback() {
         let message = format!(
-            "{address} can be reached from other machines, and anybody may write here: listen on \
-             127.0.0.1"
+            "{address} can be reached from other machines, and this server has no authentication: \
+             listen on 127.0.0.1"
         );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     let failed = |error: io::Error| {
-        let message =
-            format!("cannot listen on {address}: name another address, as in --listen 127.0.0.1:0");
+        let message = format!(
+            "cannot listen on {address}: choose another address, such as --listen 127.0.0.1:0"
+        );
         Error::with_source(ErrorKind::Unavailable, message, error)
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;

@@ -5,53 +5,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, PersonId};
 
-/// What happens in a room. The names are the types in the log.
+/// The events of a room. The variants' names are the event types.
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChatEvent {
-    /// The room was opened; first of every room.
+    /// The room was opened; the first event of every room.
     RoomOpened {
-        /// What it is called.
+        /// The room's name.
         name: Name,
     },
-    /// Somebody came in.
+    /// A person joined the room.
     PersonJoined {
-        /// Who.
+        /// The person.
         person: PersonId,
-        /// By which name.
+        /// The person's name.
         name: Name,
     },
-    /// Somebody left, or was not heard of for a while.
+    /// A person left the room, or their heartbeats timed out.
     PersonLeft {
-        /// Who.
+        /// The person.
         person: PersonId,
-        /// By which name.
+        /// The person's name.
         name: Name,
     },
-    /// Somebody said something. The page appends it by itself, so whoever reads
-    /// it has to take it for what it is: a text that a stranger wrote.
+    /// A person posted a message. Pages append it themselves, so readers must treat it
+    /// as untrusted input.
     MessagePosted {
-        /// Who.
+        /// The person.
         person: PersonId,
-        /// By which name.
+        /// The person's name.
         name: Name,
-        /// What.
+        /// The message.
         text: String,
     },
 }
 // ANCHOR_END: events
 
-/// The log is open to every page: what is not of this program costs nothing else.
+/// Every page can append to the log, so unknown and invalid events are skipped.
 static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new().ignoring_unknown().ignoring_unreadable());
 
 impl ChatEvent {
-    /// An event of the log, if it is one of these.
-    pub(crate) fn read(event: &Event) -> Result<Option<Self>> {
+    /// Decodes an event, if it is one of these.
+    pub(crate) fn decode(event: &Event) -> Result<Option<Self>> {
         SCHEMA.decode(event)
     }
 
-    /// Events of these types.
+    /// A filter for events of these types.
     pub(crate) fn filter<const N: usize>(types: [&str; N]) -> Result<Filter> {
         Ok(FilterItem::new().with_types(types)?.into())
     }

@@ -1,14 +1,12 @@
-//! Crew Chat: the rooms of an airport's crew, as a program that shows what a
-//! socket of the feed is good for.
+//! Crew Chat: chat rooms for the crew of an airport, over one WebSocket per page.
 //!
-//! A room is a stream, and what happens in it are its events. The page has one
-//! WebSocket for everything: it follows the room that is open, the list of
-//! rooms, who is where, and what is said elsewhere, and it appends messages
-//! through the same socket, each of which has its acknowledgement. What has to
-//! be decided by the server is a command: [`Rooms`] opens rooms, [`Attendance`]
-//! knows who is there.
+//! A room is a stream. A page has one WebSocket for everything: it subscribes to the
+//! open room, the list of rooms, the people in the rooms and the messages in other
+//! rooms, and it appends messages through the same socket and gets an acknowledgement
+//! for each. What the server decides is a command: [`Rooms`] opens rooms,
+//! [`Attendance`] tracks who is present.
 //!
-//! The README says what to try.
+//! The README has a tour.
 
 mod api;
 mod assets;
@@ -22,6 +20,6 @@ mod rooms;
 pub use attendance::{Attendance, Here, PersonId};
 pub use chat::Chat;
 pub use event::ChatEvent;
-pub use name::{BadName, Name};
+pub use name::{InvalidName, Name};
 pub use options::Options;
 pub use rooms::{RoomId, Rooms};

@@ -1,29 +1,23 @@
-//! Crew Chat: rooms over one WebSocket, on an event log.
+//! Crew Chat: chat rooms over one WebSocket, on an event log.
 
-use std::error::Error as StdError;
 use std::process::ExitCode;
 
 use chat::{Chat, Options};
 use clap::Parser;
+use downlink::BoxError;
 use downlink_transports::serve::Signals;
-use terminal::say;
+use terminal::outln;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    terminal::log();
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::complain_of("chat", &*error);
-            ExitCode::FAILURE
-        }
-    }
+    terminal::init_log();
+    terminal::exit_code("chat", run(&Options::parse()).await)
 }
 
-async fn run(options: &Options) -> Result<(), Box<dyn StdError>> {
+async fn run(options: &Options) -> Result<(), BoxError> {
     let chat = Chat::start(options, Signals::listen()?).await?;
-    say!("Crew Chat  http://{}/", chat.address());
-    say!("log        {}", options.db.display());
-    say!("           Open it twice. Ctrl-C ends it; start it again, and nothing is missing.");
+    outln!("Crew Chat  http://{}/", chat.address());
+    outln!("log        {}", options.db.display());
+    outln!("           Open the page in two tabs. Press Ctrl-C to stop.");
     Ok(chat.run().await?)
 }

@@ -5,31 +5,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ChatEvent, Name};
 
-/// The rooms that are there from the beginning.
-const FIRST: [&str; 4] = ["Tower", "Gate C71", "Ramp", "Lounge"];
+/// The rooms that exist from the start.
+const INITIAL_ROOMS: [&str; 4] = ["Tower", "Gate C71", "Ramp", "Lounge"];
 
-/// Opens rooms. A room is a stream, and exists once it has an event.
+/// Opens rooms. A room is a stream, and exists if it has an event.
 #[derive(Clone, Debug)]
 pub struct Rooms {
     hub: Hub,
 }
 
 impl Rooms {
-    /// Of this hub's log, with those that are always there.
+    /// The rooms in this hub's log. Opens the initial rooms if they do not exist.
     ///
     /// # Errors
     ///
     /// Those of the store.
     pub async fn start(hub: &Hub) -> Result<Self> {
         let rooms = Self { hub: hub.clone() };
-        for name in FIRST {
+        for name in INITIAL_ROOMS {
             rooms.open(Name::try_from(name.to_owned())?).await?;
         }
         Ok(rooms)
     }
 
-    /// Opens a room. `None` if there is one of this name, or of one that is
-    /// written alike.
+    /// Opens a room. Returns `None` if there is one with this name, or a similar one that
+    /// has the same [`RoomId`].
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl TryFrom<String> for RoomId {
 
     fn try_from(text: String) -> Result<Self> {
         if text.strip_prefix(Self::PREFIX).is_none_or(str::is_empty) {
-            let message = "a room has a letter or a digit in its name";
+            let message = "the name of a room must contain a letter or a digit";
             return Err(downlink::Error::new(ErrorKind::Invalid, message));
         }
         StreamId::new(text).map(Self)
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_written_alike_are_one_room() {
+    fn similar_names_are_one_room() {
         assert_eq!(id("Gate C71").unwrap(), "room-gate-c71");
         assert_eq!(id("  gate…C71! ").unwrap(), "room-gate-c71");
         assert_eq!(id("Café").unwrap(), "room-café");

@@ -1,4 +1,4 @@
-//! Crew Chat from outside: what its page does, over real sockets.
+//! Tests Crew Chat over real sockets, with the requests of its page.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 use std::net::SocketAddr;
@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 const ADA: &str = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11";
 const BOB: &str = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e12";
 
-/// Waits for what has to happen, and names it if it does not.
+/// Waits for an event, and names it if it does not happen.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let deadline = Duration::from_secs(30);
-    tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+    tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
 struct Running {
@@ -46,8 +46,8 @@ impl Running {
         Self { address, signals, task: tokio::spawn(chat.run()) }
     }
 
-    /// Ends it as Ctrl-C does.
-    async fn end(self) {
+    /// Stops it as Ctrl-C does.
+    async fn stop(self) {
         self.signals.drain.cancel();
         soon("the end of the program", self.task).await.unwrap().unwrap();
     }
@@ -141,7 +141,7 @@ async fn next_text(channel: &mut Channel) -> String {
 }
 
 #[tokio::test]
-async fn what_one_says_the_others_in_the_room_hear() {
+async fn messages_reach_the_others_in_the_room() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     let (ada, bob) = (chat.socket().await, chat.socket().await);
@@ -160,12 +160,12 @@ async fn what_one_says_the_others_in_the_room_hear() {
     }
     ada.append("room-ramp", Expected::Exists, [message("elsewhere")]).await.unwrap();
     assert_eq!(next_text(&mut ramp).await, "elsewhere");
-    chat.end().await;
+    chat.stop().await;
 }
 
-/// Events that are none of the chat's: a type that it does not know, payloads
-/// that its types do not have, and a member in a stream that is no room.
-async fn write_what_is_not_ours(db: &std::path::Path) {
+/// Appends foreign events: an unknown type, invalid payloads of known types, and a
+/// person in a stream that is not a room.
+async fn append_foreign_events(db: &std::path::Path) {
     let store = downlink_rusqlite::open(db).await.unwrap();
     let binary = ContentType::new("application/octet-stream").unwrap();
     let person = json!({"person": ADA, "name": "Ada"}).to_string();
@@ -185,29 +185,33 @@ async fn write_what_is_not_ours(db: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_chat_costs_nothing_else() {
+async fn foreign_events_do_not_affect_the_chat() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("chat.db");
-    write_what_is_not_ours(&db).await;
+    append_foreign_events(&db).await;
     let chat = Running::start(&folder).await;
     chat.here(BOB, "Bob", "room-ramp").await;
     chat.here(ADA, "Ada", "room-tower").await;
     let there = [("Ada".into(), "room-tower".into()), ("Bob".into(), "room-ramp".into())];
     assert_eq!(chat.people().await, there);
-    chat.end().await;
+    chat.stop().await;
 
-    write_what_is_not_ours(&db).await;
+    append_foreign_events(&db).await;
     let chat = Running::start(&folder).await;
-    assert_eq!(chat.people().await, there, "who was there is known from before and behind it");
+    assert_eq!(
+        chat.people().await,
+        there,
+        "events before and after the foreign ones must be applied"
+    );
     let socket = chat.socket().await;
     let said = socket.append("room-tower", Expected::Exists, [message("still here")]).await;
     let mut tower = socket.subscribe(of_room("room-tower")).await.unwrap();
     while next_event(&mut tower).await.id() != said.as_ref().unwrap().ids[0] {}
-    chat.end().await;
+    chat.stop().await;
 }
 
 #[tokio::test]
-async fn rooms_are_opened_by_command_and_told_by_the_feed() {
+async fn opening_a_room_is_a_command_with_an_event() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;
@@ -219,7 +223,7 @@ async fn rooms_are_opened_by_command_and_told_by_the_feed() {
     let opened = chat.post("/api/rooms", &json!({"name": "Hangar 7"})).await;
     assert_eq!((opened.status(), opened.json()["room"].as_str()), ("201", Some("room-hangar-7")));
     let event = next_event(&mut rooms).await;
-    assert_eq!(event.cursor(), opened.cursor(), "the answer names the event that the feed brings");
+    assert_eq!(event.cursor(), opened.cursor(), "the response must have the cursor of the event");
     for (body, status) in [
         (json!({"name": "hangar 7"}), "409"),
         (json!({"name": "!!!"}), "400"),
@@ -231,19 +235,19 @@ async fn rooms_are_opened_by_command_and_told_by_the_feed() {
         assert_eq!(refused.status(), status, "{body}");
         assert!(refused.json()["detail"].as_str().unwrap().len() > 10, "{refused:?}");
     }
-    chat.end().await;
+    chat.stop().await;
 }
 
 #[tokio::test]
-async fn everybody_knows_who_is_where() {
+async fn pages_see_who_is_where() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     chat.here(ADA, "Ada", "room-tower").await;
     let list = chat.ask("GET", "/api/people", "", "").await;
     let socket = chat.socket().await;
-    let comings = FilterItem::new().with_type_prefix("Person").unwrap();
-    let subscribe = Subscribe::new().after(list.cursor()).filter(comings.into());
-    let mut comings = socket.subscribe(subscribe).await.unwrap();
+    let joins_and_leaves = FilterItem::new().with_type_prefix("Person").unwrap();
+    let subscribe = Subscribe::new().after(list.cursor()).filter(joins_and_leaves.into());
+    let mut joins_and_leaves = socket.subscribe(subscribe).await.unwrap();
     chat.here(BOB, "Bob", "room-tower").await;
     chat.here(ADA, "Ada", "room-tower").await;
     chat.here(ADA, "Ada", "room-ramp").await;
@@ -252,22 +256,22 @@ async fn everybody_knows_who_is_where() {
         ("PersonLeft", "room-tower"),
         ("PersonJoined", "room-ramp"),
     ] {
-        let event = next_event(&mut comings).await;
+        let event = next_event(&mut joins_and_leaves).await;
         assert_eq!((event.event_type().as_str(), event.stream().as_str()), (kind, room));
     }
     let nowhere = json!({"person": BOB, "name": "Bob", "room": "room-nowhere"});
     assert_eq!(chat.post("/api/here", &nowhere).await.status(), "404");
     assert_eq!(chat.post("/api/gone", &json!({"person": BOB})).await.status(), "200");
     assert_eq!(chat.people().await, [("Ada".to_owned(), "room-ramp".to_owned())]);
-    chat.end().await;
-    // A new process knows it from the log.
+    chat.stop().await;
+    // A new process reads it from the log.
     let chat = Running::start(&folder).await;
     assert_eq!(chat.people().await, [("Ada".to_owned(), "room-ramp".to_owned())]);
-    chat.end().await;
+    chat.stop().await;
 }
 
 #[tokio::test]
-async fn a_restart_loses_and_repeats_nothing() {
+async fn a_restart_loses_and_repeats_no_message() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;
@@ -276,23 +280,23 @@ async fn a_restart_loses_and_repeats_nothing() {
     let receipt = socket.append("room-lounge", Expected::Any, [first.clone()]).await.unwrap();
     assert_eq!(next_text(&mut room).await, "one");
     let cursor = room.cursor().unwrap();
-    chat.end().await;
+    chat.stop().await;
     let last = soon("a goodbye", room.collect::<Vec<_>>()).await;
     assert!(matches!(last.last(), Some(Ok(Frame::Bye { .. }))), "{last:?}");
 
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;
     let mut room = socket.subscribe(of_room("room-lounge").after(cursor)).await.unwrap();
-    // As a page does whose answer was lost: the same message once more.
+    // A page that got no answer sends the same message again.
     let again = socket.append("room-lounge", Expected::Any, [first]).await.unwrap();
     assert!(again.duplicate && again.cursor == receipt.cursor);
     socket.append("room-lounge", Expected::Any, [message("two")]).await.unwrap();
     assert_eq!(next_text(&mut room).await, "two", "a message came twice");
-    chat.end().await;
+    chat.stop().await;
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_get_nothing() {
+async fn pages_of_other_sites_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let chat = Running::start(&folder).await;
     let evil = "Origin: http://evil.test\r\nContent-Type: application/json\r\n";
@@ -303,5 +307,5 @@ async fn pages_of_other_sites_get_nothing() {
     let page = chat.ask("GET", "/", "", "").await;
     assert!(page.head.contains("content-security-policy: default-src 'self'"), "{page:?}");
     assert_eq!(chat.ask("GET", "/nothing", "", "").await.status(), "404");
-    chat.end().await;
+    chat.stop().await;
 }

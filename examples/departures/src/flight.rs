@@ -1,5 +1,4 @@
-//! What can happen to a flight, what can be asked of it, and the rules between
-//! the two.
+//! The events and commands of a flight, and the decider between them.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -11,58 +10,58 @@ use serde::{Deserialize, Serialize};
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FlightEvent {
-    /// It came onto the board.
+    /// It was put on the board.
     FlightScheduled {
-        /// The airport it leaves.
+        /// The origin.
         from: String,
-        /// The airport it goes to.
+        /// The destination.
         to: String,
     },
-    /// It will leave later than was said before.
+    /// Its departure was moved to a later time.
     FlightDelayed {
-        /// By how much.
+        /// The additional delay.
         minutes: u32,
     },
-    /// It left.
+    /// It departed.
     FlightDeparted {
-        /// The airport it left.
+        /// The origin.
         from: String,
-        /// By how many minutes it was late.
+        /// Its delay in minutes.
         late: u32,
     },
 }
 // ANCHOR_END: events
 
-/// What can be asked of a flight.
+/// The commands of a flight.
 // ANCHOR: commands
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Put it on the board.
     Schedule {
-        /// The airport it leaves.
+        /// The origin.
         from: String,
-        /// The airport it goes to.
+        /// The destination.
         to: String,
     },
-    /// Let it leave later.
+    /// Move its departure to a later time.
     Delay {
-        /// By how much.
+        /// The additional delay.
         minutes: u32,
     },
-    /// Let it leave.
+    /// Let it depart.
     Depart,
 }
 
-/// Why something does not happen.
+/// Why a command was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Refused {
     /// There is no such flight.
     NotOnTheBoard,
-    /// There is one already.
+    /// The flight was scheduled before.
     AlreadyOnTheBoard,
-    /// It would be later than half a day.
+    /// Its delay would exceed twelve hours.
     TooLate,
-    /// It has left.
+    /// It has departed.
     Departed,
 }
 // ANCHOR_END: commands
@@ -73,38 +72,38 @@ impl fmt::Display for Refused {
             Self::NotOnTheBoard => "this flight is not on the board: schedule it first",
             Self::AlreadyOnTheBoard => "this flight is on the board already",
             Self::TooLate => "it would be more than twelve hours late: cancel it instead",
-            Self::Departed => "it has left: a flight in the air cannot wait",
+            Self::Departed => "it has departed: a flight in the air cannot be delayed",
         })
     }
 }
 
 impl std::error::Error for Refused {}
 
-/// What the events of a flight amount to, as far as the rules need it.
+/// The state of a flight, as far as decisions need it.
 // ANCHOR: state
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Flight {
-    /// Nobody has scheduled it.
+    /// It is not scheduled yet.
     #[default]
     Unknown,
     /// It is at its gate.
     Waiting {
-        /// The airport it leaves.
+        /// The origin.
         from: String,
-        /// By how many minutes it will be late.
+        /// Its delay in minutes.
         late: u32,
     },
-    /// It has left.
+    /// It has departed.
     Departed,
 }
 // ANCHOR_END: state
 
-/// The rules of flights.
+/// The decider of flights.
 #[derive(Clone, Copy, Debug)]
 pub struct Flights;
 
-/// The latest that a flight can be, in minutes.
-const LATEST: u32 = 12 * 60;
+/// The longest delay, in minutes.
+const MAX_DELAY: u32 = 12 * 60;
 
 // ANCHOR: decider
 impl Decider for Flights {
@@ -125,7 +124,7 @@ impl Decider for Flights {
             (Flight::Unknown, _) => return Err(Refused::NotOnTheBoard),
             (_, Command::Schedule { .. }) => return Err(Refused::AlreadyOnTheBoard),
             (Flight::Waiting { late, .. }, Command::Delay { minutes })
-                if late.saturating_add(*minutes) > LATEST =>
+                if late.saturating_add(*minutes) > MAX_DELAY =>
             {
                 return Err(Refused::TooLate);
             }
@@ -136,7 +135,7 @@ impl Decider for Flights {
                 FlightEvent::FlightDeparted { from: from.clone(), late: *late }
             }
             (Flight::Departed, Command::Delay { .. }) => return Err(Refused::Departed),
-            // It is as it should be already.
+            // Nothing to do.
             (Flight::Departed, Command::Depart) => return Ok(Vec::new()),
         };
         Ok(vec![event])
@@ -173,7 +172,7 @@ impl Decider for Flights {
 }
 
 // ANCHOR: schema
-/// In version 1 of `FlightDelayed` there were hours.
+/// Version 1 of `FlightDelayed` had hours instead of minutes.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new().with_upcast("FlightDelayed", |old| {
         let hours = old["hours"].as_u64().ok_or("a delay without hours")?;

@@ -1,34 +1,49 @@
-//! Lets the first flights of 1 January 2013 leave, and asks a table about them.
+//! Lets the first flights of 1 January 2013 depart, and queries a table of them.
 
-use std::env;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use clap::Parser;
 use departures::flight::Flights;
-use departures::{morning, through_rusqlite, version_2};
+use departures::{first_departures, through_rusqlite, version_2};
 use downlink::{BoxError, Executor, FailurePolicy, Hub, LocalBus};
 use downlink_rusqlite::RusqliteStore;
-use terminal::say;
+use downlink_transports::serve::ignore_sigxfsz;
+use terminal::outln;
+
+/// Lets the first flights of 1 January 2013 depart, and queries a table of them.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The file of the log, created if it does not exist
+    #[arg(default_value = "first-flights.db")]
+    file: PathBuf,
+}
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let path = env::args_os().nth(1).map_or_else(|| "first-flights.db".into(), PathBuf::from);
+async fn main() -> ExitCode {
+    terminal::exit_code("departures", run(&Args::parse()).await)
+}
+
+async fn run(Args { file }: &Args) -> Result<(), BoxError> {
+    ignore_sigxfsz()?;
     // ANCHOR: open
-    let store = downlink_rusqlite::open(&path).await?;
+    let store = downlink_rusqlite::open(file).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
     // ANCHOR_END: open
 
     // ANCHOR: start
     let board = hub.project(through_rusqlite::ByAirport, store.clone());
-    // An event that cannot be applied is set aside, and costs no others.
+    // An event that cannot be applied is set aside; the others are applied.
     let board = board.policy(FailurePolicy::skip()).start()?;
     // ANCHOR_END: start
 
     // ANCHOR: wait
-    let departed = morning::depart(&Executor::new(&hub, Flights)).await?;
+    let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await?;
     board.wait_live().await?;
     board.wait_for(departed).await?;
     // ANCHOR_END: wait
-    show(&store).await?;
+    print(&store).await?;
 
     // ANCHOR: version_2
     let next = hub.project(version_2::ByAirport, store.clone());
@@ -36,26 +51,26 @@ async fn main() -> Result<(), BoxError> {
     next.wait_live().await?;
     board.shutdown().await;
     // ANCHOR_END: version_2
-    show_more(&store).await?;
+    print_version_2(&store).await?;
 
     hub.shutdown().await;
     store.close().await;
     Ok(())
 }
 
-async fn show(store: &RusqliteStore) -> Result<(), BoxError> {
+async fn print(store: &RusqliteStore) -> Result<(), BoxError> {
     let (rows, _) = through_rusqlite::departed(store).await?;
     for (airport, departed) in rows {
-        say!("{airport} {departed:3} departed");
+        outln!("{airport} {departed:3} departed");
     }
     Ok(())
 }
 
-async fn show_more(store: &RusqliteStore) -> Result<(), BoxError> {
-    say!("and what version 2 of the same table knows besides:");
+async fn print_version_2(store: &RusqliteStore) -> Result<(), BoxError> {
+    outln!("version 2 of the same table also has the delays:");
     let (rows, _) = version_2::departed(store).await?;
     for (airport, departed, late) in rows {
-        say!("{airport} {departed:3} departed, {late:3} minutes late in all");
+        outln!("{airport} {departed:3} departed, {late:3} minutes late in total");
     }
     Ok(())
 }

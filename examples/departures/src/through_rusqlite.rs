@@ -6,7 +6,7 @@ use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
 
-/// How many flights have left each airport.
+/// Counts the departures of each airport.
 // ANCHOR: projection
 #[derive(Debug)]
 pub struct ByAirport;
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a name that is valid").into()
+        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
     }
 
     async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
@@ -50,7 +50,7 @@ impl Projection for ByAirport {
 }
 // ANCHOR_END: projection
 
-/// The table, and up to where it is made.
+/// The rows of the table, and the cursor of the last event in them.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ impl Projection for ByAirport {
 ///
 /// # Cancel safety
 ///
-/// Has no effects.
+/// Has no side effects.
 // ANCHOR: query
 pub async fn departed(store: &RusqliteStore) -> Result<(Vec<(String, u32)>, Cursor)> {
     store

@@ -7,7 +7,7 @@ use futures::FutureExt;
 
 use crate::flight::FlightEvent;
 
-/// How many flights have left each airport.
+/// Counts the departures of each airport.
 #[derive(Debug)]
 pub struct ByAirport;
 
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a name that is valid").into()
+        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
     }
 
     // ANCHOR: apply
@@ -49,7 +49,7 @@ impl Projection for ByAirport {
     // ANCHOR_END: apply
 }
 
-/// The table, and up to where it is made.
+/// The rows of the table, and the cursor of the last event in them.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ impl Projection for ByAirport {
 ///
 /// # Cancel safety
 ///
-/// Has no effects.
+/// Has no side effects.
 // ANCHOR: query
 pub async fn departed(store: &SqlxStore) -> Result<(Vec<(String, u32)>, Cursor)> {
     store

@@ -1,4 +1,4 @@
-//! The same table in another form: it also knows how late flights were.
+//! Version 2 of the table, which also has delays.
 
 use async_trait::async_trait;
 use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
@@ -6,7 +6,7 @@ use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
 
-/// How many flights have left each airport, and how late.
+/// Counts the departures of each airport and sums up their delays.
 // ANCHOR: projection
 #[derive(Debug)]
 pub struct ByAirport;
@@ -25,7 +25,7 @@ impl Projection for ByAirport {
     // ANCHOR_END: projection
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a name that is valid").into()
+        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
     }
 
     async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
@@ -54,8 +54,8 @@ impl Projection for ByAirport {
     }
 }
 
-/// The table: airport, departures, and the minutes that they were late in all;
-/// and up to where it is made. Version 1 does not know the minutes.
+/// The rows of the table (airport, departures, total delay in minutes), and the cursor of
+/// the last event in them. The delay is 0 while version 1 is live.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ impl Projection for ByAirport {
 ///
 /// # Cancel safety
 ///
-/// Has no effects.
+/// Has no side effects.
 // ANCHOR: query
 pub async fn departed(store: &RusqliteStore) -> Result<(Vec<(String, u32, u32)>, Cursor)> {
     store

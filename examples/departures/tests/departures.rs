@@ -1,4 +1,4 @@
-//! The tutorial, run.
+//! Runs the tutorial.
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use departures::flight::{Command, FlightEvent, Flights};
 use departures::through_rusqlite::{self, ByAirport};
-use departures::{morning, through_sqlx, version_2};
+use departures::{first_departures, through_sqlx, version_2};
 use downlink::{
     BoxError, ExecuteError, Executor, Expected, FailurePolicy, Hub, LocalBus, NewEvent, Position,
     ProjectionStore,
@@ -15,16 +15,16 @@ use downlink_rusqlite::{BackupProgress, RusqliteStore};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// What the first flights come to.
+/// The departures by airport.
 fn expected() -> Vec<(String, u32)> {
     ["EWR", "JFK", "LGA"].map(|airport| (airport.to_owned(), 2)).into()
 }
 
-struct Desk {
+struct Fixture {
     folder: TempDir,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
@@ -48,28 +48,51 @@ fn run(path: &Path) -> String {
 }
 
 #[test]
-fn it_prints_what_the_book_shows_however_often_it_runs() {
-    let desk = Desk::new();
-    let shown = include_str!("output.txt");
-    assert_eq!(run(&desk.path()), shown);
-    assert_eq!(run(&desk.path()), shown);
-    assert!(include_str!("../README.md").contains(shown), "the README shows something else");
+fn every_run_prints_the_output_in_the_book() {
+    let fixture = Fixture::new();
+    let expected = include_str!("output.txt");
+    assert_eq!(run(&fixture.path()), expected);
+    assert_eq!(run(&fixture.path()), expected);
+    assert!(include_str!("../README.md").contains(expected), "the README has other output");
+}
+
+#[test]
+fn help_does_not_create_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut program = Process::new(env!("CARGO_BIN_EXE_departures"));
+    let output = program.arg("--help").current_dir(&folder).output().expect("the program runs");
+    assert!(output.status.success() && !output.stdout.is_empty());
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_size_limit_is_an_error() {
+    let fixture = Fixture::new();
+    let limited = r#"ulimit -f 8; exec "$0" "$1""#;
+    let mut program = Process::new("sh");
+    program.args(["-c", limited, env!("CARGO_BIN_EXE_departures")]).arg(fixture.path());
+    let output = program.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(1), "it was killed: {}", output.status);
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("departures: "));
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_program_costs_nothing_else() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
+async fn foreign_events_do_not_affect_the_table() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
     for event in [
         NewEvent::with_json("WeatherReported", "{}"),
         NewEvent::with_json("FlightDeparted", r#"{"gate":7}"#),
         NewEvent::with_json("FlightDeparted", "[]"),
     ] {
-        hub.append("flight-XX1", Expected::Any, [event.expect("valid JSON")]).await.expect("room");
+        hub.append("flight-XX1", Expected::Any, [event.expect("valid JSON")])
+            .await
+            .expect("an append");
     }
     hub.shutdown().await;
     store.close().await;
-    assert_eq!(run(&desk.path()), include_str!("output.txt"));
+    assert_eq!(run(&fixture.path()), include_str!("output.txt"));
 }
 
 // ANCHOR: sql
@@ -93,13 +116,13 @@ async fn departures_are_in_the_table() -> Result<(), BoxError> {
 // ANCHOR_END: sql
 
 #[tokio::test]
-async fn both_drivers_make_the_same_table() {
-    let desk = Desk::new();
-    let path = desk.path();
+async fn both_drivers_build_the_same_table() {
+    let fixture = Fixture::new();
+    let path = fixture.path();
     let store = downlink_sqlx::open(&path).await.unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let board = hub.project(through_sqlx::ByAirport, store.clone()).start().unwrap();
-    let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();
     board.wait_live().await.unwrap();
 
@@ -109,33 +132,33 @@ async fn both_drivers_make_the_same_table() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_answer() {
-    let desk = Desk::new();
-    let (_, hub) = desk.open().await;
+async fn a_refusal_has_a_message() {
+    let fixture = Fixture::new();
+    let (_, hub) = fixture.open().await;
     // ANCHOR: refused
     let answer = match hub.execute(&Flights, "flight-MQ3944", Command::Depart).await {
         Ok(done) => format!("departed, at {}", done.cursor),
         Err(ExecuteError::Refused(refused)) => format!("no: {refused}"),
         Err(ExecuteError::Store(error)) => format!("not now: {error}"),
-        Err(ExecuteError::Undecodable(error)) => format!("somebody should look: {error}"),
+        Err(ExecuteError::Undecodable(error)) => format!("the stream cannot be decoded: {error}"),
     };
     // ANCHOR_END: refused
     assert_eq!(answer, "no: this flight is not on the board: schedule it first");
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_passed_over() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
+async fn an_event_that_cannot_be_decoded_is_skipped() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
     // ANCHOR: skip
-    let patient = FailurePolicy::skip().with_retries(3, Duration::from_millis(20));
-    let board = hub.project(ByAirport, store.clone()).policy(patient).start().unwrap();
+    let policy = FailurePolicy::skip().with_retries(3, Duration::from_millis(20));
+    let board = hub.project(ByAirport, store.clone()).policy(policy).start().unwrap();
     // ANCHOR_END: skip
     // ANCHOR: unreadable
     let unreadable = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#).unwrap();
     hub.append("flight-AA301", Expected::Any, [unreadable]).await.unwrap();
     // ANCHOR_END: unreadable
-    let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();
     board.wait_live().await.unwrap();
     assert_eq!(through_rusqlite::departed(&store).await.unwrap(), (expected(), departed));
@@ -143,7 +166,7 @@ async fn an_event_that_cannot_be_read_is_passed_over() {
     // ANCHOR: dead_letters
     let letters = board.dead_letters(Position::ZERO, 100).await.unwrap();
     for letter in &letters {
-        println!("{} was passed over: {}", letter.cursor, letter.error);
+        println!("{} was skipped: {}", letter.cursor, letter.error);
     }
     // ANCHOR_END: dead_letters
     assert_eq!(letters.len(), 1);
@@ -151,11 +174,11 @@ async fn an_event_that_cannot_be_read_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_second_version_takes_over_when_it_is_complete() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
+async fn a_second_version_goes_live_when_it_is_complete() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
     let board = hub.project(ByAirport, store.clone()).start().unwrap();
-    let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();
     board.wait_live().await.unwrap();
     assert_eq!(store.live("by_airport").await.unwrap(), Some(1));
@@ -171,19 +194,19 @@ async fn a_second_version_takes_over_when_it_is_complete() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_table_is_told_to_others_once() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
-    let (told, mut heard) = mpsc::channel(16);
+async fn side_effects_run_once_per_event() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
+    let (sender, mut receiver) = mpsc::channel(16);
     // ANCHOR: after
     let board = hub
         .project(ByAirport, store.clone())
         .after(move |events| {
-            let told = told.clone();
+            let sender = sender.clone();
             async move {
                 for event in events {
-                    // A mail, a call of another service. Here it is a channel.
-                    let _ = told.send(event.stream().clone()).await;
+                    // Send a mail or call another service; here, a channel.
+                    let _ = sender.send(event.stream().clone()).await;
                 }
             }
         })
@@ -191,9 +214,9 @@ async fn what_is_in_the_table_is_told_to_others_once() {
         .unwrap();
     // ANCHOR_END: after
     board.wait_live().await.unwrap();
-    morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
-    for (flight, ..) in morning::FLIGHTS {
-        assert_eq!(heard.recv().await.unwrap().as_str(), format!("flight-{flight}"));
+    first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
+    for (flight, ..) in first_departures::FLIGHTS {
+        assert_eq!(receiver.recv().await.unwrap().as_str(), format!("flight-{flight}"));
     }
 
     // ANCHOR: reset
@@ -201,19 +224,19 @@ async fn what_is_in_the_table_is_told_to_others_once() {
     board.wait_for(hub.head().await.unwrap()).await.unwrap();
     // ANCHOR_END: reset
     board.shutdown().await;
-    assert_eq!(heard.recv().await, None, "what was told is not told again");
+    assert_eq!(receiver.recv().await, None, "a rebuild does not repeat side effects");
 }
 
 #[tokio::test]
-async fn a_backup_is_a_log_with_its_tables() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
+async fn a_backup_has_the_log_and_its_tables() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
     let board = hub.project(ByAirport, store.clone()).start().unwrap();
-    let departed = morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
+    let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_live().await.unwrap();
     board.wait_for(departed).await.unwrap();
 
-    let path = desk.folder.path().join("flights-monday.db");
+    let path = fixture.folder.path().join("flights-monday.db");
     // ANCHOR: backup
     let backup = store.backup(&path).await.unwrap();
     println!("{} events, up to {}", backup.report.events, backup.report.head);
@@ -231,15 +254,15 @@ async fn a_backup_is_a_log_with_its_tables() {
 }
 
 #[tokio::test]
-async fn a_backup_tells_how_far_it_is() {
-    let desk = Desk::new();
-    let (store, hub) = desk.open().await;
-    morning::depart(&Executor::new(&hub, Flights)).await.unwrap();
-    let path = desk.folder.path().join("flights-monday.db");
+async fn a_backup_reports_its_progress() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
+    first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
+    let path = fixture.folder.path().join("flights-monday.db");
     // ANCHOR: progress
     let percent = |done: u64, total: u64| done * 100 / total.max(1);
-    let tell = move |at: BackupProgress| println!("{} %", percent(at.done, at.total));
-    store.backup_with(&path, tell).await.unwrap();
+    let report = move |at: BackupProgress| println!("{} %", percent(at.done, at.total));
+    store.backup_with(&path, report).await.unwrap();
     // ANCHOR_END: progress
     assert!(path.exists());
 }

@@ -1,4 +1,4 @@
-//! The rules of flights, without a log.
+//! The decider of flights, tested without a log.
 
 use departures::flight::{Command, Flight, FlightEvent, Flights, Refused, SCHEMA};
 use downlink::testing::{self, Case};
@@ -11,7 +11,7 @@ fn scheduled() -> Case<Flights> {
 
 // ANCHOR: given_when_then
 #[test]
-fn a_flight_leaves_as_late_as_it_was_delayed() {
+fn delays_add_up() {
     let waiting = Flight::Waiting { from: "EWR".into(), late: 22 };
     scheduled()
         .given([FlightEvent::FlightDelayed { minutes: 20 }])
@@ -21,7 +21,7 @@ fn a_flight_leaves_as_late_as_it_was_delayed() {
 }
 
 #[test]
-fn a_flight_that_is_half_a_day_late_does_not_wait_longer() {
+fn a_delay_of_more_than_twelve_hours_is_refused() {
     scheduled()
         .given([FlightEvent::FlightDelayed { minutes: 720 }])
         .when(Command::Delay { minutes: 133 })
@@ -31,13 +31,13 @@ fn a_flight_that_is_half_a_day_late_does_not_wait_longer() {
 
 // ANCHOR: given_command
 #[test]
-fn a_flight_leaves_once() {
+fn a_flight_departs_once() {
     scheduled().given_command(&Command::Depart).when(Command::Depart).then_nothing();
 }
 // ANCHOR_END: given_command
 
 #[test]
-fn commands_need_a_flight_that_is_there_to_obey() {
+fn commands_are_refused_in_the_wrong_state() {
     let unknown = || testing::decider(Flights);
     unknown().when(Command::Depart).then_refused(&Refused::NotOnTheBoard);
     let schedule = Command::Schedule { from: "EWR".into(), to: "IAH".into() };
@@ -47,7 +47,7 @@ fn commands_need_a_flight_that_is_there_to_obey() {
 }
 
 #[test]
-fn every_event_is_found_by_its_airport() {
+fn every_event_has_its_airport_as_a_tag() {
     let departed = FlightEvent::FlightDeparted { from: "EWR".into(), late: 0 };
     let waiting = Flight::Waiting { from: "EWR".into(), late: 20 };
     for (flight, event) in
@@ -59,7 +59,7 @@ fn every_event_is_found_by_its_airport() {
 }
 
 #[test]
-fn delays_of_the_first_release_are_still_read() {
+fn version_1_of_a_delay_is_upcast() {
     let old = NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#).unwrap();
     let stream = "flight-UA1545".try_into().unwrap();
     let old = Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, old);
@@ -67,9 +67,9 @@ fn delays_of_the_first_release_are_still_read() {
     assert_eq!(read, Some(FlightEvent::FlightDelayed { minutes: 120 }));
 }
 
-/// What the book shows is what is printed.
+/// The book shows this message.
 #[test]
-fn a_failure_shows_both_sides() {
+fn a_failure_shows_the_expected_and_the_actual_events() {
     let failing = || {
         // ANCHOR: fails
         scheduled()

@@ -1,4 +1,4 @@
-//! A projection whose read model is a value, without a log.
+//! A projection into a value in memory, tested without a log.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a name that is valid").into()
+        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
     }
 
     async fn prepare(&self, departed: &mut Self::Tx) -> Result<(), BoxError> {

@@ -1,4 +1,4 @@
-// The transports of the year, by the name that people call them.
+// The airlines of 2013 by their common names.
 
 export const airlines = {
   '9E': 'Endeavor Air', AA: 'American', AS: 'Alaska', B6: 'JetBlue', DL: 'Delta', EV: 'ExpressJet',

@@ -1,28 +1,28 @@
-// FlightDeck: puts the parts of the page together.
+// The main module of FlightDeck's page.
 
 import { airlines } from './airlines.js';
 import { Board } from './board.js';
 import { Clock } from './clock.js';
+import { ConnectionPanel } from './connection-panel.js';
 import { Controls } from './controls.js';
-import { Desk } from './desk.js';
+import { FeedCheck } from './feed-check.js';
 import { Feed } from './feed.js';
+import { FlightDialog } from './flight-dialog.js';
 import { Flights } from './flights.js';
-import { Ledger } from './ledger.js';
-import { Link } from './link.js';
 import { Log } from './log.js';
-import { Numbers } from './numbers.js';
-import { page } from './page.js';
+import { fetchPage } from './page.js';
 import { isReadable } from './readable.js';
+import { Statistics } from './statistics.js';
 
 const FEED = 'api/feed';
-const DROPPED_FOR = 3_000;
-const LOGGED = 120;
-const RECALLED = 60;
-const DRAWN_EVERY = 250;
-// Besides server-sent events, which are what one gets without asking.
+const DISCONNECT_MS = 3_000;
+const LOG_LINES = 120;
+const RECENT_EVENTS = 60;
+const DRAW_MS = 250;
+// In addition to server-sent events, the default.
 const TRANSPORTS = ['websocket', 'long-poll'];
-// When the day rushes by, the board rests between its changes, so that one can read it.
-const rest = (speed) => (speed > 240 ? 1_800 : speed > 20 ? 900 : 0);
+// At high speed the board changes less often, so that it can be read.
+const redrawPause = (speed) => (speed > 240 ? 1_800 : speed > 20 ? 900 : 0);
 
 const element = (id) => document.getElementById(id);
 const chosen = new URLSearchParams(location.search);
@@ -34,54 +34,54 @@ const choice = {
   view: 'board',
 };
 
-const ledger = new Ledger();
+const feedCheck = new FeedCheck();
 const flights = new Flights();
 const clock = new Clock();
-const link = new Link(ledger);
-const numbers = new Numbers();
+const panel = new ConnectionPanel(feedCheck);
+const statistics = new Statistics();
 const log = new Log(element('log'));
-const desk = new Desk(accepted);
-const controls = new Controls(clock, say);
+const dialog = new FlightDialog(commandAccepted);
+const controls = new Controls(clock, showToast);
 const board = new Board(
   element('rows'),
   { previous: element('previous'), next: element('next'), text: element('page') },
-  (id) => desk.open(flights.get(id)),
+  (id) => dialog.open(flights.get(id)),
 );
 
 let newest = [];
 let since = '';
-let awaited = [];
+let pending = [];
 let changed = true;
 let drawn = { at: 0, for: '', view: '', cursor: '' };
 
-// What the board shows is loaded once, and follows this feed from the cursor of what was
-// loaded; both filtered by airport and airline.
+// The board is loaded once, and then follows this feed from the cursor of the loaded state. Both
+// are filtered by airport and airline.
 const feed = new Feed(FEED, {
   event(envelope) {
-    ledger.check(envelope);
-    if (!isReadable(envelope)) return arrived();
+    feedCheck.check(envelope);
+    if (!isReadable(envelope)) return eventsArrived();
     clock.apply(envelope);
     flights.apply(envelope);
-    numbers.note(envelope);
+    statistics.note(envelope);
     newest.push(envelope);
-    if (newest.length > 2 * LOGGED) newest = newest.slice(-LOGGED);
+    if (newest.length > 2 * LOG_LINES) newest = newest.slice(-LOG_LINES);
     if (!choice.type) log.add(envelope);
-    arrived();
+    eventsArrived();
   },
-  moved(frame) {
-    link.head(frame.head);
-    arrived();
+  progress(frame) {
+    panel.head(frame.head);
+    eventsArrived();
   },
   state(name, detail, until) {
-    link.state(name, detail, until);
+    panel.state(name, detail, until);
     clock.live(name === 'live');
-    if (name === 'live') askForTheClock();
+    if (name === 'live') loadClock();
     changed = true;
   },
-  restart(why) {
-    if (why) warn(`The log was replaced: the one that this page followed is gone (${why}). The board starts again from the beginning.`);
-    ledger.restart();
-    link.restart();
+  restart(reason) {
+    if (reason) showBanner(`The log was replaced (${reason}). The board was reloaded.`);
+    feedCheck.restart();
+    panel.restart();
     flights.clear();
     clock.restart();
     newest = [];
@@ -91,55 +91,55 @@ const feed = new Feed(FEED, {
   },
 }, load);
 
-/** Loads the board, and gives the cursor up to which events are in it. */
+/** Loads the board, and returns the cursor of the last event in it. */
 async function load() {
-  const answer = await fetch(`api/board?${wanted()}`);
+  const answer = await fetch(`api/board?${query()}`);
   if (!answer.ok) throw new Error(answer.statusText);
   const cursor = answer.headers.get('Feed-Cursor');
   const { rows } = await answer.json();
   flights.load(rows);
-  ledger.load(rows, cursor);
-  link.loaded(rows.length);
+  feedCheck.load(rows, cursor);
+  panel.loaded(rows.length);
   since = cursor;
   changed = true;
-  recall(cursor);
+  loadRecentEvents(cursor);
   return cursor;
 }
 
-// The log begins with what happened last before that.
-async function recall(cursor) {
-  const recalled = await page(FEED, [...tags(), ['after', `last:${RECALLED}`]]).catch(() => null);
+// The event log begins with the newest events before that cursor.
+async function loadRecentEvents(cursor) {
+  const recent = await fetchPage(FEED, [...tags(), ['after', `last:${RECENT_EVENTS}`]]).catch(() => null);
   if (since !== cursor) return;
-  const before = (recalled?.events ?? []).filter((envelope) => envelope.cursor <= cursor && isReadable(envelope));
+  const before = (recent?.events ?? []).filter((envelope) => envelope.cursor <= cursor && isReadable(envelope));
   newest.unshift(...before);
   if (choice.type) return;
   log.clear();
-  newest.slice(-LOGGED).forEach((envelope) => log.add(envelope));
+  newest.slice(-LOG_LINES).forEach((envelope) => log.add(envelope));
 }
 
-// A log of one type has a feed of its own: the newest hundred, and what comes.
+// A log of one event type has its own feed: the newest hundred events, and new ones.
 const typed = new Feed(FEED, {
   event: (envelope) => isReadable(envelope) && log.add(envelope),
-  moved() {},
+  progress() {},
   state() {},
   restart: () => log.clear(),
 }, 'last:100');
 
-/** The filter that the server applies: it sends this page nothing else. */
+/** The filter of the feed. */
 function tags() {
   const { airport, airline } = choice;
   return [airport && ['tag', `airport:${airport}`], airline && ['tag', `airline:${airline}`]].filter(Boolean);
 }
 
-/** The same filter for queries. */
-function wanted() {
+/** The same filter for queries of read models. */
+function query() {
   const { airport, airline } = choice;
   return new URLSearchParams(Object.entries({ airport, airline }).filter(([, value]) => value));
 }
 
 function follow() {
   board.toFirstPage();
-  numbers.follow(wanted());
+  statistics.follow(query());
   feed.follow(tags());
   followType();
 }
@@ -149,53 +149,53 @@ function followType() {
   if (choice.type) typed.follow([...tags(), choice.type.split('=')]);
   else {
     typed.close();
-    newest.slice(-LOGGED).forEach((envelope) => log.add(envelope));
+    newest.slice(-LOG_LINES).forEach((envelope) => log.add(envelope));
   }
 }
 
-/** Goes on over the transport that was chosen, from where the page is. */
-function carry() {
-  press('transports', 'transport', choice.transport);
-  for (const one of [feed, typed]) one.carry(choice.transport || 'sse');
+/** Switches to the selected transport, at the current cursor. */
+function switchTransport() {
+  setPressed('transports', 'transport', choice.transport);
+  for (const one of [feed, typed]) one.switchTransport(choice.transport || 'sse');
 }
 
-// Once, on becoming live: events name the minute, this names the moment.
-async function askForTheClock() {
+// Once, when live: events have minutes, this has the exact time.
+async function loadClock() {
   try {
     const replay = await (await fetch('api/replay')).json();
     if (feed.state === 'live') clock.set(replay);
   } catch {
-    // The events alone are good enough.
+    // The events alone are sufficient.
   }
 }
 
-/** A command was carried out; say so, and again when its event is here. */
-function accepted(what, cursor) {
-  awaited.push({ what, cursor, since: performance.now() });
-  say(`${what}. Accepted as ${cursor}.`);
-  arrived();
+/** Reports that a command was executed, and waits for its event. */
+function commandAccepted(what, cursor) {
+  pending.push({ what, cursor, since: performance.now() });
+  showToast(`${what}; the cursor is ${cursor}.`);
+  eventsArrived();
 }
 
-function arrived() {
+function eventsArrived() {
   changed = true;
-  const here = awaited.filter(({ cursor }) => cursor <= feed.cursor);
-  if (here.length === 0) return;
-  awaited = awaited.filter((one) => !here.includes(one));
-  drawn.at = 0; // whoever did something wants to see it
-  const { what, since } = here.at(-1);
+  const arrived = pending.filter(({ cursor }) => cursor <= feed.cursor);
+  if (arrived.length === 0) return;
+  pending = pending.filter((one) => !arrived.includes(one));
+  drawn.at = 0; // show the effect of the user's command at once
+  const { what, since } = arrived.at(-1);
   const waited = Math.round(performance.now() - since);
-  say(waited < 5 ? `${what}. The feed was faster than the answer.` : `${what}. On the feed ${waited} ms after the answer.`);
+  showToast(waited < 5 ? `${what}. The event arrived before the response.` : `${what}. The event arrived ${waited} ms after the response.`);
 }
 
-let silence = 0;
-function say(text) {
+let toastTimer = 0;
+function showToast(text) {
   element('toast').textContent = text;
   element('toast').classList.add('shown');
-  clearTimeout(silence);
-  silence = setTimeout(() => element('toast').classList.remove('shown'), 5_000);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => element('toast').classList.remove('shown'), 5_000);
 }
 
-function warn(text) {
+function showBanner(text) {
   element('banner-text').textContent = text;
   element('banner').hidden = false;
   fit();
@@ -203,14 +203,14 @@ function warn(text) {
 
 function draw() {
   controls.draw();
-  link.draw(feed.cursor);
+  panel.draw(feed.cursor);
   log.draw();
-  numbers.draw();
+  statistics.draw();
   if (!changed && !clock.running()) return;
   changed = false;
   const now = clock.now();
   drawBoard(now);
-  desk.draw();
+  dialog.draw();
   const counts = flights.counts(now);
   for (const button of element('views').children) {
     button.lastElementChild.textContent = counts[button.dataset.view];
@@ -219,13 +219,13 @@ function draw() {
 
 function drawBoard(now) {
   const wanted = JSON.stringify([choice, board.page]);
-  const soon = drawn.at + (clock.running() ? rest(clock.speed) : 0);
+  const soon = drawn.at + (clock.running() ? redrawPause(clock.speed) : 0);
   if (wanted === drawn.for && performance.now() < soon) return void (changed = true);
   drawn = { at: performance.now(), for: wanted, view: choice.view, cursor: feed.cursor };
   board.show(flights.view(choice.view, now), choice.view);
 }
 
-// As many rows as the window has room for: the board is seen whole.
+// As many rows as fit into the window.
 function fit() {
   const phone = window.matchMedia('(max-width: 40rem)').matches;
   const height = element('rows').firstElementChild?.offsetHeight || 36;
@@ -234,7 +234,7 @@ function fit() {
   changed = true;
 }
 
-function press(group, name, value) {
+function setPressed(group, name, value) {
   for (const button of element(group).children) {
     button.setAttribute('aria-pressed', String(button.dataset[name] === value));
   }
@@ -250,13 +250,13 @@ function choose(change) {
 element('airline').append(...Object.entries(airlines).map(([code, name]) => new Option(`${code} ${name}`, code)));
 element('airline').value = choice.airline;
 element('type').value = choice.type;
-press('airports', 'airport', choice.airport);
+setPressed('airports', 'airport', choice.airport);
 
 element('airports').addEventListener('click', ({ target }) => {
   const button = target.closest('button');
   if (!button) return;
   choose({ airport: button.dataset.airport });
-  press('airports', 'airport', choice.airport);
+  setPressed('airports', 'airport', choice.airport);
   follow();
 });
 element('airline').addEventListener('change', ({ target }) => {
@@ -271,7 +271,7 @@ element('views').addEventListener('click', ({ target }) => {
   const button = target.closest('button');
   if (!button) return;
   choice.view = button.dataset.view;
-  press('views', 'view', choice.view);
+  setPressed('views', 'view', choice.view);
   board.toFirstPage();
   changed = true;
 });
@@ -279,21 +279,21 @@ element('transports').addEventListener('click', ({ target }) => {
   const button = target.closest('button');
   if (!button) return;
   choose({ transport: button.dataset.transport });
-  carry();
-  say(`${button.textContent} carries the feed from here, after ${feed.cursor}.`);
+  switchTransport();
+  showToast(`Switched to ${button.textContent} after cursor ${feed.cursor}.`);
 });
-element('drop').addEventListener('click', () => {
-  feed.drop(DROPPED_FOR);
-  if (choice.type) typed.drop(DROPPED_FOR);
+element('disconnect').addEventListener('click', () => {
+  feed.disconnect(DISCONNECT_MS);
+  if (choice.type) typed.disconnect(DISCONNECT_MS);
 });
 element('banner-close').addEventListener('click', () => {
   element('banner').hidden = true;
   fit();
 });
-board.onturn = () => (changed = true);
+board.onpage = () => (changed = true);
 window.addEventListener('resize', fit);
 
-/** For tests and the curious: what this page knows, to look at. */
+/** The state of the page, for tests and for the browser's console. */
 window.flightdeck = Object.freeze({
   get state() { return feed.state; },
   get cursor() { return feed.cursor; },
@@ -301,14 +301,14 @@ window.flightdeck = Object.freeze({
   get shown() { return { view: drawn.view, cursor: drawn.cursor }; },
   get since() { return since; },
   get flights() { return flights.all().map(({ history, ...flight }) => flight); },
-  get received() { return ledger.received; },
-  get gaps() { return ledger.gaps; },
-  get repeats() { return ledger.repeats; },
-  get ids() { return [...ledger.ids]; },
+  get received() { return feedCheck.received; },
+  get gaps() { return feedCheck.gaps; },
+  get repeats() { return feedCheck.repeats; },
+  get ids() { return [...feedCheck.ids]; },
 });
 
 board.resize(8);
 fit();
-carry();
+switchTransport();
 follow();
-setInterval(draw, DRAWN_EVERY);
+setInterval(draw, DRAW_MS);

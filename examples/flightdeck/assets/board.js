@@ -1,6 +1,6 @@
-// The board: a few rows of flaps, a page of flights at a time.
+// The board: a page of flights, as rows of split-flap tiles.
 
-import { Flaps } from './flap.js';
+import { Flaps } from './flaps.js';
 import { short } from './flights.js';
 
 const words = {
@@ -14,7 +14,7 @@ const words = {
 };
 
 const empty = {
-  board: 'No departures', boarding: 'Nobody boards', delayed: 'No delays', air: 'Nobody in the air',
+  board: 'No departures', boarding: 'None boarding', delayed: 'No delays', air: 'None in the air',
   landed: 'None landed yet', diverted: 'None diverted', cancelled: 'None cancelled',
 };
 
@@ -26,41 +26,41 @@ export class Board {
   #page = 0;
   #pages = 1;
 
-  /** @param choose called with the id of the flight whose row was pressed */
+  /** @param choose called with the id of the flight whose row was clicked */
   constructor(list, pager, choose) {
     this.#list = list;
     this.#pager = pager;
     this.#choose = choose;
-    pager.previous.addEventListener('click', () => this.turn(-1));
-    pager.next.addEventListener('click', () => this.turn(1));
+    pager.previous.addEventListener('click', () => this.changePage(-1));
+    pager.next.addEventListener('click', () => this.changePage(1));
     list.addEventListener('keydown', (event) => this.#key(event));
   }
 
-  /** Called when a person leafs through the pages, so that the rows are shown anew. */
-  onturn = () => {};
+  /** Called when the user changes the page, so that the rows are redrawn. */
+  onpage = () => {};
 
-  /** The page that is shown, counted from 0. */
+  /** The current page, counted from 0. */
   get page() {
     return this.#page;
   }
 
-  /** Shows so many rows; a page of the board. */
+  /** Sets the number of rows. */
   resize(count) {
     if (count === this.#rows.length) return;
     this.#rows = Array.from({ length: count }, () => new Row((flight) => this.#choose(flight)));
     this.#list.replaceChildren(...this.#rows.map((row) => row.element));
   }
 
-  turn(by) {
+  changePage(by) {
     this.#page = Math.min(Math.max(0, this.#page + by), this.#pages - 1);
-    this.onturn();
+    this.onpage();
   }
 
   toFirstPage() {
     this.#page = 0;
   }
 
-  /** Puts these flights on the board. */
+  /** Shows these flights. */
   show(flights, view) {
     const size = this.#rows.length;
     this.#pages = Math.max(1, Math.ceil(flights.length / size));
@@ -68,15 +68,15 @@ export class Board {
     const focused = this.#rows.find((row) => row.element.contains(document.activeElement))?.flight;
     const shown = flights.slice(this.#page * size, (this.#page + 1) * size);
     this.#rows.forEach((row, index) => row.show(shown[index]));
-    if (flights.length === 0) this.#rows[0]?.say(empty[view]);
-    this.#keepFocus(focused);
+    if (flights.length === 0) this.#rows[0]?.showText(empty[view]);
+    this.#restoreFocus(focused);
     this.#pager.text.textContent = `${this.#page + 1} / ${this.#pages}`;
     this.#pager.previous.disabled = this.#page === 0;
     this.#pager.next.disabled = this.#page === this.#pages - 1;
   }
 
-  // Rows move under the hand: whoever works with the keyboard stays with their flight.
-  #keepFocus(flight) {
+  // Flights move between rows; the focus stays on the flight.
+  #restoreFocus(flight) {
     if (flight) this.#rows.find((row) => row.flight === flight)?.focus();
   }
 
@@ -85,8 +85,8 @@ export class Board {
     const go = {
       ArrowDown: () => this.#rows[index + 1]?.focus(),
       ArrowUp: () => this.#rows[index - 1]?.focus(),
-      PageDown: () => this.turn(1),
-      PageUp: () => this.turn(-1),
+      PageDown: () => this.changePage(1),
+      PageUp: () => this.changePage(-1),
       Home: () => this.#rows[0]?.focus(),
     }[event.key];
     if (!go) return;
@@ -138,22 +138,22 @@ class Row {
     this.#cells.expected.show(expected(flight));
     this.#cells.status.show(flight ? words[flight.status] : '');
     this.element.ariaHidden = flight ? null : 'true';
-    this.#button.ariaLabel = flight ? said(flight) : null;
+    this.#button.ariaLabel = flight ? label(flight) : null;
   }
 
-  say(text) {
+  showText(text) {
     this.#cells.city.show(text);
   }
 }
 
-// The second time on the board: the landing, or the departure where it is not the planned one.
+// The second time on the board: the landing, or the departure if it is not the scheduled one.
 function expected(flight) {
   if (!flight || flight.status === 'cancelled') return '';
   if (flight.landed) return short(flight.landed);
   return flight.departs === flight.scheduled && flight.status !== 'departed' ? '' : short(flight.departs);
 }
 
-function said(flight) {
+function label(flight) {
   const later = expected(flight);
   return `${flight.id} from ${flight.from} to ${flight.city}, ${short(flight.scheduled)}, ` +
     `${words[flight.status]}${later ? ` ${later}` : ''}${flight.gate ? `, gate ${flight.gate}` : ''}`;

@@ -1,7 +1,6 @@
-// The clock of the replay, as far as this page can know it.
+// The clock of the replay.
 //
-// Events say what it shows and how fast it goes. Between them the page counts on by
-// itself, but only while it is live: what it cannot hear, it does not claim.
+// Events have its time and its speed. Between events the page extrapolates, but only while it is live.
 
 import { minutes } from './flights.js';
 
@@ -9,27 +8,27 @@ export class Clock {
   speed = 60;
   paused = false;
   finished = false;
-  /** Whether some program replays the day. */
-  turning = true;
+  /** Whether a program replays the day. */
+  replaying = true;
 
   #shown = minutes('2013-01-01T04:45');
   #since = 0;
   #live = false;
 
-  /** What the clock shows, in minutes since midnight. */
+  /** The time of the clock, in minutes since midnight. */
   now() {
     if (!this.running()) return this.#shown;
     return this.#shown + ((performance.now() - this.#since) / 60_000) * this.speed;
   }
 
   running() {
-    return this.#live && this.turning && !this.paused && !this.finished;
+    return this.#live && this.replaying && !this.paused && !this.finished;
   }
 
-  /** Takes what the server says the clock shows at this moment. */
+  /** Sets the clock to a state from the server. */
   set({ clock, speed, paused, finished, running }) {
-    this.#stand(minutes(clock));
-    if (running !== undefined) this.turning = running;
+    this.#setShown(minutes(clock));
+    if (running !== undefined) this.replaying = running;
     if (speed !== undefined) this.speed = speed;
     if (paused !== undefined) this.paused = paused;
     if (finished !== undefined) this.finished = finished;
@@ -42,24 +41,24 @@ export class Clock {
     if (type === 'ReplayResumed') this.set({ ...data, paused: false });
     if (type === 'ReplaySpeedChanged') this.set(data);
     if (type === 'ReplayFinished') this.set({ ...data, finished: true });
-    // Something happened at this minute, so it is at least that late.
-    if (data.at && minutes(data.at) > this.now()) this.#stand(minutes(data.at));
+    // An event at this minute: the clock shows at least that.
+    if (data.at && minutes(data.at) > this.now()) this.#setShown(minutes(data.at));
   }
 
-  /** Whether this page hears events as they happen. */
+  /** Sets whether this page receives events live. */
   live(live) {
-    this.#stand(this.now());
+    this.#setShown(this.now());
     this.#live = live;
   }
 
   restart() {
-    this.#stand(minutes('2013-01-01T04:45'));
+    this.#setShown(minutes('2013-01-01T04:45'));
   }
 
-  #stand(minute) {
-    // Replay events name the minute only: never go back by the seconds they leave out.
-    const here = this.now();
-    this.#shown = Math.floor(here) === minute ? here : minute;
+  #setShown(minute) {
+    // Events have no seconds: keep the clock's own within the same minute.
+    const now = this.now();
+    this.#shown = Math.floor(now) === minute ? now : minute;
     this.#since = performance.now();
   }
 }

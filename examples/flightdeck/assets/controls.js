@@ -1,13 +1,13 @@
-// The clock, and the controls of the replay.
+// The clock and the controls of the replay.
 
-import { Flaps } from './flap.js';
+import { Flaps } from './flaps.js';
 import { hhmm } from './flights.js';
 import { post } from './post.js';
 
 const element = (id) => document.getElementById(id);
 const days = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
 
-// The slider is logarithmic: every step is the same factor, from 1 to 3600.
+// The slider is logarithmic, from 1 to 3600.
 const toSpeed = (value) => {
   const speed = 3600 ** (value / 100);
   return speed < 10 ? Math.round(speed * 10) / 10 : Math.round(speed);
@@ -16,22 +16,22 @@ const toValue = (speed) => Math.round((Math.log(speed) / Math.log(3600)) * 100);
 
 export class Controls {
   #clock;
-  #say;
+  #showMessage;
   #flaps = new Flaps(5, '', 1);
   #sliding = false;
 
-  /** @param say called with a sentence when the server refuses something */
-  constructor(clock, say) {
+  /** @param showMessage called with a message if the server refuses a command */
+  constructor(clock, showMessage) {
     this.#clock = clock;
-    this.#say = say;
+    this.#showMessage = showMessage;
     element('clock').append(this.#flaps.element);
-    element('pause').addEventListener('click', () => this.#wish({ paused: !clock.paused }));
+    element('pause').addEventListener('click', () => this.#send({ paused: !clock.paused }));
     element('speed').addEventListener('input', () => {
       this.#sliding = true;
       this.#showSpeed(toSpeed(element('speed').value));
     });
     element('speed').addEventListener('change', async () => {
-      await this.#wish({ speed: toSpeed(element('speed').value) });
+      await this.#send({ speed: toSpeed(element('speed').value) });
       this.#sliding = false;
     });
   }
@@ -42,7 +42,7 @@ export class Controls {
     this.#flaps.show(hhmm(now));
     element('clock-text').textContent = `The clock shows ${hhmm(now)}`;
     element('date').textContent = days.format(Date.UTC(2013, 0, 1, 0, now)).replace(',', '');
-    element('pause').textContent = finished ? 'Day over' : paused ? 'Resume' : 'Pause';
+    element('pause').textContent = finished ? 'Finished' : paused ? 'Resume' : 'Pause';
     element('pause').disabled = element('speed').disabled = finished;
     element('pause').setAttribute('aria-pressed', String(paused));
     if (this.#sliding) return;
@@ -52,11 +52,11 @@ export class Controls {
 
   #showSpeed(speed) {
     element('speed-text').textContent = `${speed}×`;
-    element('speed').setAttribute('aria-valuetext', `${speed} times as fast as the day was`);
+    element('speed').setAttribute('aria-valuetext', `${speed} times real time`);
   }
 
-  async #wish(wish) {
-    const { refusal } = await post('api/replay', wish);
-    if (refusal !== undefined) this.#say(refusal);
+  async #send(control) {
+    const { refusal } = await post('api/replay', control);
+    if (refusal !== undefined) this.#showMessage(refusal);
   }
 }

@@ -1,35 +1,35 @@
-// One subscription to the feed, kept alive for as long as the page lives, whatever carries it.
+// One subscription to the feed, which reconnects for as long as the page is open, over any transport.
 //
-// A transport is a module with one function, which makes one connection:
+// A transport is a module with one function, which opens one connection:
 //
-//   open(path, filter, after, on)  after a cursor, or from a place such as `start`; gives a
-//                                  function that closes it
-//   on.frame(frame)                a frame of the wire contract; events come as `events`
-//   on.waits()                     it broke, and comes back by itself
-//   on.lost()                      it broke or ended, and is over
-//   on.refused(problem)            it is over, and the server said why
-//   on.closed()                    it is over, and whoever knows why keeps it to himself
+//   open(path, filter, after, on)  `after` is a cursor or a keyword such as `start`; returns a
+//                                  function that closes the connection
+//   on.frame(frame)                a frame of the wire contract; events arrive as `events`
+//   on.reconnecting()              the connection was lost, and the browser reconnects
+//   on.lost()                      the connection was lost or ended
+//   on.refused(problem)            the server refused or closed it, with a reason
+//   on.closed()                    it was closed, and the browser does not expose the reason
 //
-// The rest is the same for all of them and is written here: keeping the cursor, telling the
-// states apart, noticing a connection that is silent for too long, and coming back.
+// This module has what all transports need: it keeps the cursor, tracks the state, notices a
+// connection without heartbeats, and reconnects.
 
 import * as longPoll from './long-poll.js';
-import { page } from './page.js';
+import { fetchPage } from './page.js';
 import * as sse from './sse.js';
 import * as websocket from './websocket.js';
 
 const TRANSPORTS = { sse, websocket, 'long-poll': longPoll };
-const ANOTHER_LOG = ['cursor-ahead', 'history-changed', 'cursor-expired'];
-const JITTER = { least: 1_000, most: 10_000 };
+const LOG_REPLACED = ['cursor-ahead', 'history-changed', 'cursor-expired'];
+const RECONNECT_MS = { min: 1_000, max: 10_000 };
 
-const between = (least, most) => least + Math.random() * (most - least);
+const randomBetween = (min, max) => min + Math.random() * (max - min);
 
 export class Feed {
-  /** "Handled up to and including": where this subscription goes on. Opaque. */
+  /** The last cursor that was handled: a reconnect resumes after it. Opaque. */
   cursor = '';
-  /** connecting, catching-up, live, behind, waiting, dropped or closed. */
+  /** connecting, catching-up, live, behind, waiting, disconnected or closed. */
   state = 'connecting';
-  /** What carries it: sse, websocket or long-poll. */
+  /** sse, websocket or long-poll. */
   transport = 'sse';
 
   #path;
@@ -41,16 +41,16 @@ export class Feed {
   #attempt = null;
   #timer = 0;
   #watchdog = 0;
-  #patience = 40_000;
+  #timeout = 40_000;
   #bye = null;
 
   /**
    * @param path the feed's URL without parameters
-   * @param on   callbacks: event(envelope), state(name, detail, until), moved(frame),
-   *             restart(why)
-   * @param begin where to begin when there is no cursor yet: a place such as `start`, or a
-   *             function that loads the present state under this filter and gives the cursor
-   *             that it is of, so that the feed goes on from there without a gap
+   * @param on   callbacks: event(envelope), state(name, detail, until), progress(frame),
+   *             restart(reason)
+   * @param begin where to begin without a cursor: a keyword such as `start`, or a function that
+   *             loads the current state for this filter and returns its cursor, from which the
+   *             feed continues without a gap
    */
   constructor(path, on, begin = 'start') {
     this.#path = path;
@@ -59,161 +59,160 @@ export class Feed {
     this.#load = typeof begin === 'string' ? null : begin;
   }
 
-  /** Begins anew, with the events that this filter (pairs of name and value) lets through. */
+  /** Starts again with this filter, pairs of name and value. */
   follow(filter) {
     this.#filter = filter;
     this.#restart('');
   }
 
-  /** Goes on over another transport, at the same cursor. */
-  carry(transport) {
+  /** Switches to another transport, at the same cursor. */
+  switchTransport(transport) {
     this.transport = transport;
     if (this.#filter) this.#open();
   }
 
-  /** Cuts the connection and comes back by itself, as after a tunnel. */
-  drop(milliseconds) {
-    this.#reconnect('dropped', 'You cut the connection. The day goes on without this page.', milliseconds);
+  /** Disconnects, and reconnects after this time. */
+  disconnect(milliseconds) {
+    this.#reconnect('disconnected', 'You disconnected this page.', milliseconds);
   }
 
   /** Ends the subscription. */
   close() {
     this.#filter = null;
-    this.#hangUp();
-    this.#become('closed', 'Ended by this page.');
+    this.#disconnect();
+    this.#setState('closed', 'Closed by this page.');
   }
 
   async #open() {
-    const isCurrent = this.#begin();
-    this.#become('connecting', '');
+    const isCurrent = this.#beginAttempt();
+    this.#setState('connecting', '');
     if (this.#load && !this.cursor && !(await this.#loaded(isCurrent))) return;
-    // Whoever hung up does not want to hear of the old connection any more.
-    const current = (heard) => (said) => isCurrent() && heard(said);
-    this.#stillThere();
+    // Ignores callbacks of a connection that was closed or replaced.
+    const current = (callback) => (argument) => isCurrent() && callback(argument);
+    this.#resetWatchdog();
     this.#close = TRANSPORTS[this.transport].open(this.#path, this.#filter, this.cursor || this.#from, {
-      frame: current((frame) => this.#take(frame)),
-      waits: current(() => this.#become('waiting', this.#goodbye('The connection broke; the browser tries again.'))),
-      lost: current(() => this.#comeBack(this.#goodbye('The connection broke.'), this.#bye?.reconnect_after_ms)),
+      frame: current((frame) => this.#receive(frame)),
+      reconnecting: current(() => this.#setState('waiting', this.#reasonOr('The connection was lost; the browser reconnects.'))),
+      lost: current(() => this.#reconnectLater(this.#reasonOr('The connection was lost.'), this.#bye?.reconnect_after_ms)),
       refused: current((problem) => this.#refused(problem)),
       closed: current(() => this.#closed()),
     });
   }
 
-  // Ends what was going on. Gives whether what begins now is still what goes on.
-  #begin() {
-    this.#hangUp();
+  // Ends the current attempt, and begins another. Returns a function that tests whether it is current.
+  #beginAttempt() {
+    this.#disconnect();
     const attempt = (this.#attempt = Symbol('attempt'));
     return () => attempt === this.#attempt;
   }
 
-  // Loads the present state. False if the page did something else meanwhile, or has to wait.
+  // Loads the current state. Returns false if it failed, or another attempt has begun meanwhile.
   async #loaded(isCurrent) {
     const cursor = await this.#load(this.#filter).catch(() => '');
     if (!isCurrent()) return false;
     this.cursor = cursor;
-    if (!cursor) this.#comeBack('The board cannot be loaded; the page tries again.');
+    if (!cursor) this.#reconnectLater('The board cannot be loaded.');
     return cursor !== '';
   }
 
-  #take(frame) {
-    this.#stillThere();
+  #receive(frame) {
+    this.#resetWatchdog();
     if (frame.cursor) this.cursor = frame.cursor;
-    this.#heard[frame.frame]?.(frame);
+    this.#handlers[frame.frame]?.(frame);
   }
 
-  #heard = {
+  #handlers = {
     events: ({ events }) => {
       for (const envelope of events) {
         this.cursor = envelope.cursor;
-        this.#hear(envelope);
+        this.#dispatch(envelope);
       }
     },
     ready: (ready) => {
-      this.#patience = ready.heartbeat_ms * 2.5;
-      this.#stillThere();
+      this.#timeout = ready.heartbeat_ms * 2.5;
+      this.#resetWatchdog();
       this.#bye = null;
-      this.#become('catching-up', '');
-      this.#on.moved(ready);
+      this.#setState('catching-up', '');
+      this.#on.progress(ready);
     },
     live: (live) => {
-      this.#become('live', '');
-      this.#on.moved(live);
+      this.#setState('live', '');
+      this.#on.progress(live);
     },
     behind: (behind) => {
-      this.#become('behind', 'Events come faster than this page takes them; it reads them from the store.');
-      this.#on.moved(behind);
+      this.#setState('behind', 'This page is slower than the feed; the server reads its events from the store.');
+      this.#on.progress(behind);
     },
-    checkpoint: (checkpoint) => this.#on.moved(checkpoint),
-    heartbeat: (heartbeat) => this.#on.moved(heartbeat),
+    checkpoint: (checkpoint) => this.#on.progress(checkpoint),
+    heartbeat: (heartbeat) => this.#on.progress(heartbeat),
     reset: ({ reason }) => this.#restart(reason),
     problem: ({ problem }) => this.#refused(problem),
     bye: (bye) => (this.#bye = bye),
   };
 
-  // One event that the page stumbles over costs none of the others.
-  #hear(envelope) {
+  // An event that the page cannot show does not affect the others.
+  #dispatch(envelope) {
     try {
       this.#on.event(envelope);
     } catch (error) {
-      console.warn('an event is passed over', envelope, error);
+      console.warn('skipping an event', envelope, error);
     }
   }
 
-  #goodbye(otherwise) {
-    return this.#bye ? `The server ended the connection (${this.#bye.reason}).` : otherwise;
+  #reasonOr(otherwise) {
+    return this.#bye ? `The server closed the connection (${this.#bye.reason}).` : otherwise;
   }
 
   // ANCHOR: closed
-  // The duty of a page whose EventSource is CLOSED. The browser got an answer that is no
-  // event stream, will never try again, and keeps the reason to itself; so it does with a
-  // WebSocket that was refused. So ask the feed for a page of JSON after the last cursor,
-  // and do what the answer says.
+  // What a page has to do if its EventSource is CLOSED. The browser received a response that is not
+  // an event stream, does not reconnect, and does not expose the reason; the same applies to a
+  // refused WebSocket. Request a page of JSON after the last cursor, and act on the response.
   async #closed() {
-    const isCurrent = this.#begin();
-    this.#become('closed', 'The server refused the stream; asking why …');
-    const ask = [...this.#filter, ['after', this.cursor || this.#from], ['limit', 1]];
-    const answer = await page(this.#path, ask, AbortSignal.timeout(10_000))
+    const isCurrent = this.#beginAttempt();
+    this.#setState('closed', 'The server refused the stream; requesting the reason …');
+    const parameters = [...this.#filter, ['after', this.cursor || this.#from], ['limit', 1]];
+    const response = await fetchPage(this.#path, parameters, AbortSignal.timeout(10_000))
       .catch(() => ({ detail: 'The server cannot be reached.' }));
-    if (isCurrent()) this.#refused(answer); // or else the page went on meanwhile
+    if (isCurrent()) this.#refused(response); // unless another attempt has begun meanwhile
   }
 
   #refused({ code, detail, retryable, wait }) {
-    // The log is another one than the cursor's: forget everything, begin again.
-    if (ANOTHER_LOG.includes(code) && this.cursor) return this.#restart(code);
-    this.#hangUp();
-    // Any other refusal is for good: only a person, or a new version of this page, can help.
-    if (retryable === false) return this.#become('closed', detail);
-    // Away, overloaded, or well again: come back, but not all pages at the same moment. What
-    // everybody is told by `Retry-After` is lengthened for that.
-    this.#comeBack(detail ?? 'The server refused the stream for a moment.', wait && between(wait, wait * 1.5));
+    // The cursor does not belong to this log: start again.
+    if (LOG_REPLACED.includes(code) && this.cursor) return this.#restart(code);
+    this.#disconnect();
+    // A refusal that is not retryable: only the user, or a new version of the page, can help.
+    if (retryable === false) return this.#setState('closed', detail);
+    // Unreachable, overloaded or recovered: reconnect, but not all pages at once. All get the same
+    // `Retry-After`, so lengthen it by a random time.
+    this.#reconnectLater(detail ?? 'The server refused the stream.', wait && randomBetween(wait, wait * 1.5));
   }
 
-  #comeBack(detail, pause) {
-    this.#reconnect('waiting', detail, pause || between(JITTER.least, JITTER.most));
+  #reconnectLater(detail, pause) {
+    this.#reconnect('waiting', detail, pause || randomBetween(RECONNECT_MS.min, RECONNECT_MS.max));
   }
   // ANCHOR_END: closed
 
-  // The log was replaced, or the filter changed: what this page knows is worth nothing.
-  #restart(why) {
-    this.#hangUp();
+  // The log was replaced or the filter changed: the state of the page is no longer valid.
+  #restart(reason) {
+    this.#disconnect();
     this.cursor = '';
-    this.#on.restart(why);
+    this.#on.restart(reason);
     this.#open();
   }
 
   #reconnect(state, detail, milliseconds) {
-    this.#hangUp();
-    this.#become(state, detail, performance.now() + milliseconds);
+    this.#disconnect();
+    this.#setState(state, detail, performance.now() + milliseconds);
     this.#timer = setTimeout(() => this.#open(), milliseconds);
   }
 
-  // A connection can die without a word. Heartbeats come in time, or it is dead.
-  #stillThere() {
+  // A connection can break without an error. Without a heartbeat in time, it counts as lost.
+  #resetWatchdog() {
     clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => this.#comeBack('The connection went silent.'), this.#patience);
+    this.#watchdog = setTimeout(() => this.#reconnectLater('No heartbeat from the server.'), this.#timeout);
   }
 
-  #hangUp() {
+  #disconnect() {
     this.#attempt = null;
     clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
@@ -221,7 +220,7 @@ export class Feed {
     this.#close = null;
   }
 
-  #become(state, detail, until = 0) {
+  #setState(state, detail, until = 0) {
     this.state = state;
     this.#on.state(state, detail, until);
   }

@@ -1,4 +1,4 @@
-// The flights as their events tell them: the same fold as on the server, for the board.
+// The flights, folded from their events as on the server.
 
 const NEW_YEAR = Date.UTC(2013, 0, 1);
 
@@ -26,10 +26,10 @@ const evolve = {
   FlightDiverted: () => ({ status: 'diverted' }),
 };
 
-/** How many departed flights the board shows. */
-const SEEN_LEAVING = 4;
+/** The number of departed flights on the board. */
+const MAX_DEPARTED = 4;
 
-/** How each view picks its flights and what it sorts them by. */
+/** The filter and the sort key of each view. */
 const views = {
   board: { has: onTheBoard, by: (flight) => minutes(flight.departs) },
   boarding: { has: (flight) => flight.status === 'boarding', by: (flight) => minutes(flight.departs) },
@@ -40,7 +40,7 @@ const views = {
   cancelled: { has: (flight) => flight.status === 'cancelled', by: (flight) => -minutes(flight.changed) },
 };
 
-// A departed flight stays for a moment, so that one sees it go; a cancelled one longer.
+// A departed flight stays on the board for five minutes, a cancelled one for an hour.
 function onTheBoard(flight, clock) {
   const ago = clock - minutes(flight.changed);
   if (flight.status === 'departed') return ago < 5;
@@ -48,10 +48,10 @@ function onTheBoard(flight, clock) {
   return ['scheduled', 'boarding', 'delayed'].includes(flight.status);
 }
 
-// In the rush the board is for those who still want to leave.
-function withoutTheGone(flights) {
-  const gone = flights.filter((flight) => flight.status === 'departed').slice(0, -SEEN_LEAVING);
-  return flights.filter((flight) => !gone.includes(flight));
+// Limits the number of departed flights.
+function limitDeparted(flights) {
+  const hidden = flights.filter((flight) => flight.status === 'departed').slice(0, -MAX_DEPARTED);
+  return flights.filter((flight) => !hidden.includes(flight));
 }
 
 export class Flights {
@@ -61,12 +61,12 @@ export class Flights {
     this.#flights.clear();
   }
 
-  /** Takes the flights as the server has them: the same fold, of the events up to a cursor. */
+  /** Sets the flights to rows of the server's board. */
   load(rows) {
     for (const row of rows) this.#flights.set(row.id, { ...row, history: [] });
   }
 
-  /** All flights, for tests and the curious. */
+  /** All flights, for tests. */
   all() {
     return [...this.#flights.values()];
   }
@@ -92,16 +92,16 @@ export class Flights {
     flight.history.push({ version, type, data });
   }
 
-  /** The flights of a view, in its order. */
+  /** The flights of a view, sorted. */
   view(name, clock) {
     const { has, by } = views[name];
     const flights = [...this.#flights.values()]
       .filter((flight) => has(flight, clock))
       .sort((a, b) => by(a) - by(b) || (a.id < b.id ? -1 : 1));
-    return name === 'board' ? withoutTheGone(flights) : flights;
+    return name === 'board' ? limitDeparted(flights) : flights;
   }
 
-  /** How many flights each view has. */
+  /** The number of flights in each view. */
   counts(clock) {
     return Object.fromEntries(Object.keys(views).map((name) => [name, this.view(name, clock).length]));
   }

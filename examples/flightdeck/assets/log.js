@@ -1,10 +1,10 @@
-// The event log of the page: what came over the wire, the newest on top.
+// The event log of the page, newest first.
 
 import { short } from './flights.js';
 
-const KEPT = 120;
+const MAX_LINES = 120;
 
-const tell = {
+const summaries = {
   FlightScheduled: (data) => `${data.from} to ${data.city} at ${short(data.departs)}`,
   BoardingStarted: () => 'boarding',
   FlightDelayed: (data) => `${data.minutes} min later, ${short(data.departs)}${because(data)}`,
@@ -12,22 +12,22 @@ const tell = {
   FlightDeparted: () => 'in the air',
   FlightLanded: () => 'landed',
   FlightCancelled: (data) => `cancelled${because(data)}`,
-  FlightDiverted: () => 'on its way elsewhere',
-  ReplayStarted: (data) => `the day runs at ${data.speed}×${data.paused ? ', paused' : ''}`,
-  ReplayStopped: () => 'the program was ended',
-  ReplayPaused: () => 'the clock stands still',
-  ReplayResumed: () => 'the clock goes on',
+  FlightDiverted: () => 'diverted',
+  ReplayStarted: (data) => `started at ${data.speed}×${data.paused ? ', paused' : ''}`,
+  ReplayStopped: () => 'stopped',
+  ReplayPaused: () => 'paused',
+  ReplayResumed: () => 'resumed',
   ReplaySpeedChanged: (data) => `now at ${data.speed}×`,
-  ReplayFinished: () => 'the day is over',
+  ReplayFinished: () => 'finished',
 };
 
 const titles = { BoardingStarted: 'Boarding', GateChanged: 'Gate' };
 
-/** The event type in one word. */
+/** The event type as one word. */
 export const title = (type) => titles[type] ?? type.replace(/^(Flight|Replay)/, '');
 
-/** What happened, as a sentence begins. */
-export const summary = ({ type, data }) => tell[type]?.(data) ?? type;
+/** A summary of the event. */
+export const summary = ({ type, data }) => summaries[type]?.(data) ?? type;
 
 function because({ by, reason }) {
   return `${by === 'visitor' ? ', by a visitor' : ''}${reason ? `: ${reason}` : ''}`;
@@ -35,29 +35,29 @@ function because({ by, reason }) {
 
 export class Log {
   #list;
-  #coming = [];
+  #pending = [];
 
   constructor(list) {
     this.#list = list;
   }
 
   clear() {
-    this.#coming = [];
+    this.#pending = [];
     this.#list.replaceChildren();
   }
 
   add(envelope) {
-    this.#coming.push(envelope);
-    if (this.#coming.length > KEPT * 2) this.#coming.splice(0, KEPT);
+    this.#pending.push(envelope);
+    if (this.#pending.length > MAX_LINES * 2) this.#pending.splice(0, MAX_LINES);
   }
 
-  /** Puts what has come into the page; as often as the page is drawn, not as events come. */
+  /** Shows the added events. Called when the page is drawn, not for each event. */
   draw() {
-    if (this.#coming.length === 0) return;
-    const lines = this.#coming.slice(-KEPT).reverse().map(line);
-    this.#coming = [];
+    if (this.#pending.length === 0) return;
+    const lines = this.#pending.slice(-MAX_LINES).reverse().map(line);
+    this.#pending = [];
     this.#list.prepend(...lines);
-    while (this.#list.childElementCount > KEPT) this.#list.lastElementChild.remove();
+    while (this.#list.childElementCount > MAX_LINES) this.#list.lastElementChild.remove();
   }
 }
 
@@ -72,7 +72,7 @@ function line(envelope) {
   );
   entry.dataset.type = type;
   entry.append(head);
-  // The envelope as it came, once somebody wants to see it.
+  // The raw envelope is added when the entry is opened first.
   entry.addEventListener('toggle', () => {
     if (entry.childElementCount > 1) return;
     const raw = document.createElement('pre');

@@ -1,30 +1,30 @@
-// Long-polling: pages, asked for one after the other, of which the server holds the next back
-// until there is something. Comes through every proxy.
+// Long-polling: requests one page after another; the server delays its response until there are
+// events. Works with every proxy.
 
-import { page } from './page.js';
+import { fetchPage } from './page.js';
 
 const LIMIT = 1_000;
-// As often as a stream gives a sign of life.
+// In seconds; the heartbeat interval of a stream.
 const WAIT = 15;
 
-/** Begins to ask; `feed.js` says what a transport does. */
+/** Starts polling; see `feed.js`. */
 export function open(path, filter, after, on) {
-  const hungUp = new AbortController();
-  poll(path, filter, after, on, hungUp.signal);
-  return () => hungUp.abort();
+  const aborter = new AbortController();
+  poll(path, filter, after, on, aborter.signal);
+  return () => aborter.abort();
 }
 
-// The pages as the frames that a stream would have had.
+// Turns pages into the frames of a stream.
 async function poll(path, filter, after, on, signal) {
-  // The first answer comes at once, and says that there is a server.
+  // The first request does not wait, to show that the server is reachable.
   for (let wait = 0, live = false; !signal.aborted; wait = WAIT) {
     const parameters = [...filter, ['after', after], ['limit', LIMIT], ['wait', wait]];
-    const answer = await page(path, parameters, signal).catch(() => null);
+    const response = await fetchPage(path, parameters, signal).catch(() => null);
     if (signal.aborted) return;
-    if (!answer) return void on.lost();
-    if (!answer.ok) return void on.refused(answer);
+    if (!response) return void on.lost();
+    if (!response.ok) return void on.refused(response);
 
-    const { events, cursor, head, more } = answer;
+    const { events, cursor, head, more } = response;
     if (wait === 0) on.frame({ frame: 'ready', head, heartbeat_ms: WAIT * 1_000 });
     on.frame({ frame: 'events', events });
     on.frame({ frame: live || more ? 'checkpoint' : 'live', cursor, head });

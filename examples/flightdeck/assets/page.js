@@ -1,17 +1,17 @@
-// One page of the feed, as JSON.
+// Requests one page of the feed as JSON.
 
 // ANCHOR: page
 /**
- * Gives the page, or the problem that the server has with it: its `code`, its `detail` and
- * whether it is `retryable`. `wait` is for how many milliseconds it wants to be left alone.
+ * Returns the page, or the problem with its `code`, its `detail` and whether it is `retryable`.
+ * `wait` is the server's `Retry-After` in milliseconds.
  *
- * Fails if there is no answer, or one that is not of this server but of a proxy.
+ * Fails if there is no response, or if it is not JSON, such as that of a proxy.
  */
-export async function page(path, parameters, signal) {
-  // Past the cache: Chromium lets those who ask for the same URL wait for each other there.
+export async function fetchPage(path, parameters, signal) {
+  // Bypasses the cache, where Chromium serialises requests for the same URL.
   const asJson = { headers: { Accept: 'application/json' }, cache: 'no-store', signal };
-  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`, asJson);
-  const wait = Number(answer.headers.get('Retry-After')) * 1_000;
-  return { ...(await answer.json()), ok: answer.ok, wait };
+  const response = await fetch(`${path}?${new URLSearchParams(parameters)}`, asJson);
+  const wait = Number(response.headers.get('Retry-After')) * 1_000;
+  return { ...(await response.json()), ok: response.ok, wait };
 }
 // ANCHOR_END: page

@@ -1,13 +1,11 @@
-// Commands to the server, and what it answers.
+// Sends commands to the server.
 
 const RETRY_MS = 500;
 
 /**
- * Sends a command. Gives the cursor of what it wrote, or the sentence by which it was
- * refused: `{ cursor }` or `{ refusal }`.
+ * Sends a command. Returns `{ cursor }` of its event, or `{ refusal }` with a message.
  *
- * A command whose answer was lost is sent once more with the same key, by which the server
- * knows it: it happens once.
+ * If the response is lost, the command is sent again with the same key, and is executed once.
  */
 export async function post(path, body) {
   const request = {
@@ -16,18 +14,18 @@ export async function post(path, body) {
     body: JSON.stringify(body),
   };
   try {
-    const answer = await fetch(path, request).catch(async () => {
+    const response = await fetch(path, request).catch(async () => {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       return fetch(path, request);
     });
-    if (answer.ok) return { cursor: answer.headers.get('Feed-Cursor') ?? '' };
-    return { refusal: (await answer.json()).detail };
+    if (response.ok) return { cursor: response.headers.get('Feed-Cursor') ?? '' };
+    return { refusal: (await response.json()).detail };
   } catch {
-    return { refusal: 'The server cannot be reached; nothing was done, or nobody knows. Try again.' };
+    return { refusal: 'The server cannot be reached. The command may have been executed; try again.' };
   }
 }
 
-/** A UUID of version 7: the ids that the server derives from it rise with time. */
+/** A UUID of version 7: the ids that the server derives from it are ordered by time. */
 function uuid7() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Date.now();

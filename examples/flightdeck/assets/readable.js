@@ -1,14 +1,14 @@
-// Which events this page can show. Anybody who can write to the log may have put anything into
-// it: what is not FlightDeck's is passed over, and costs nothing of what follows.
+// Checks which events this page can show. Other programs may have appended anything to the log:
+// foreign events are skipped.
 
 const text = (value) => typeof value === 'string';
 const number = (value) => typeof value === 'number';
 const time = (value) => text(value) && /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(value);
 
-// What the page takes from each type.
+// The fields that the page uses, for each type.
 const at = { at: time };
 const clock = { clock: time };
-const takes = {
+const fields = {
   FlightScheduled: { at: time, airline: text, from: text, to: text, city: text, gate: text, departs: time, arrives: time },
   BoardingStarted: at,
   FlightDelayed: { at: time, minutes: number, departs: time },
@@ -25,13 +25,13 @@ const takes = {
   ReplayFinished: clock,
 };
 
-/** Whether this page can show the event; says so if not. */
+/** Whether this page can show the event. Logs a warning if not. */
 export function isReadable(envelope) {
   const { type, data } = envelope;
   // Flights before version 2 have no gate of their own.
-  const members = Object.hasOwn(takes, type) ? Object.entries(takes[type]) : null;
+  const members = Object.hasOwn(fields, type) ? Object.entries(fields[type]) : null;
   const fits = ([name, is]) => is(data?.[name]) || (name === 'gate' && type === 'FlightScheduled' && data?.gate === undefined);
   if (members?.every(fits)) return true;
-  console.warn('an event is passed over', envelope);
+  console.warn('skipping an event', envelope);
   return false;
 }

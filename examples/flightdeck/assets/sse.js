@@ -1,9 +1,9 @@
-// Server-sent events, by the browser's own EventSource: it reconnects by itself, and sends the
-// last id that it has seen.
+// Server-sent events, with the browser's EventSource: it reconnects by itself, and sends the last id
+// that it has received.
 
 const FRAMES = ['ready', 'live', 'behind', 'checkpoint', 'heartbeat', 'reset', 'problem', 'bye'];
 
-/** Opens a stream; `feed.js` says what a transport does. */
+/** Opens a stream; see `feed.js`. */
 export function open(path, filter, after, on) {
   const query = new URLSearchParams([...filter, ['after', after], ['heartbeat', 'event']]);
   const source = new EventSource(`${path}?${query}`);
@@ -11,6 +11,6 @@ export function open(path, filter, after, on) {
   for (const name of FRAMES) {
     source.addEventListener(`feed.${name}`, ({ data }) => on.frame(JSON.parse(data)));
   }
-  source.onerror = () => (source.readyState === EventSource.CLOSED ? on.closed() : on.waits());
+  source.onerror = () => (source.readyState === EventSource.CLOSED ? on.closed() : on.reconnecting());
   return () => source.close();
 }

@@ -11,86 +11,91 @@ use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
 
-use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, NotAFlight, Party};
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
+use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, InvalidFlightId, Party};
+use crate::read_models::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, ReadModels, RowFilter};
 use crate::replay::{Control, Replay, Status};
-use crate::views::{Answer, BOARD, Model, PUNCTUALITY, ROUTES, Views, Wanted};
 
-/// What the routes work with.
+/// The state of the routes.
 #[derive(Clone, Debug)]
-struct Desk {
+struct ApiState {
     flights: Executor<Flights>,
     replay: Replay,
-    views: Views,
+    read_models: ReadModels,
 }
 
-/// The feed, and beside it what a visitor can ask and do: everything under
-/// `/api`.
+/// Everything under `/api`: the feed, the queries and the commands.
 // ANCHOR: router
-pub(crate) fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
+pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
     let feed = Feed::new(hub);
-    let desk = Desk { flights: Executor::new(hub, Flights), replay, views };
+    let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
     let own = Router::new()
-        .route("/board", only("GET, HEAD", get(board)))
-        .route("/punctuality", only("GET, HEAD", get(punctuality)))
-        .route("/routes", only("GET, HEAD", get(routes)))
-        .route("/replay", only("GET, HEAD, POST", get(status).post(control)))
-        .route("/flights/{flight}/delay", only("POST", post(delay)))
-        .route("/flights/{flight}/gate", only("POST", post(change_gate)))
-        .route("/flights/{flight}/cancel", only("POST", post(cancel)))
-        .layer(map_response(not_stored))
-        .with_state(desk);
+        .route("/board", with_methods("GET, HEAD", get(board)))
+        .route("/punctuality", with_methods("GET, HEAD", get(punctuality)))
+        .route("/routes", with_methods("GET, HEAD", get(routes)))
+        .route("/replay", with_methods("GET, HEAD, POST", get(status).post(control)))
+        .route("/flights/{flight}/delay", with_methods("POST", post(delay)))
+        .route("/flights/{flight}/gate", with_methods("POST", post(change_gate)))
+        .route("/flights/{flight}/cancel", with_methods("POST", post(cancel)))
+        .layer(map_response(no_store))
+        .with_state(state);
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
 
-/// A path with these methods, and a sentence for whoever comes with another.
-fn only(methods: &'static str, routes: MethodRouter<Desk>) -> MethodRouter<Desk> {
+/// Answers other methods with 405 and a problem document.
+fn with_methods(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     routes.fallback(async move || {
         let problem =
-            Problem::new(Code::MethodNotAllowed, format!("the methods here are {methods}"));
+            Problem::new(Code::MethodNotAllowed, format!("the allowed methods are {methods}"));
         ([(ALLOW, methods)], problem)
     })
 }
 
-async fn not_stored(mut response: Response) -> Response {
+async fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-async fn board(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&BOARD, wanted).await
+async fn board(
+    State(state): State<ApiState>,
+    filter: FilterQuery,
+) -> Result<impl IntoResponse, ApiError> {
+    state.query(&BOARD, filter).await
 }
 
 async fn punctuality(
-    State(desk): State<Desk>,
-    wanted: Asked,
-) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&PUNCTUALITY, wanted).await
+    State(state): State<ApiState>,
+    filter: FilterQuery,
+) -> Result<impl IntoResponse, ApiError> {
+    state.query(&PUNCTUALITY, filter).await
 }
 
-async fn routes(State(desk): State<Desk>, wanted: Asked) -> Result<impl IntoResponse, Refusal> {
-    desk.answer(&ROUTES, wanted).await
+async fn routes(
+    State(state): State<ApiState>,
+    filter: FilterQuery,
+) -> Result<impl IntoResponse, ApiError> {
+    state.query(&ROUTES, filter).await
 }
 
-async fn status(State(desk): State<Desk>) -> Json<Status> {
-    Json(desk.replay.status())
+async fn status(State(state): State<ApiState>) -> Json<Status> {
+    Json(state.replay.status())
 }
 
 async fn control(
-    State(desk): State<Desk>,
-    wish: Body<Control>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(Object(wish)) = wish?;
-    let done = desk.replay.wish(wish).await?;
-    Ok((FeedCursor(done.cursor), Json(desk.replay.status())))
+    State(state): State<ApiState>,
+    body: Body<Control>,
+) -> Result<impl IntoResponse, ApiError> {
+    let Json(Object(control)) = body?;
+    let done = state.replay.control(control).await?;
+    Ok((FeedCursor(done.cursor), Json(state.replay.status())))
 }
 
-/// A body, which is one JSON object.
+/// A request body that is a JSON object.
 type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
-/// What a query asks for.
-type Asked = Result<Query<Wanted>, QueryRejection>;
+/// The parameters of a query.
+type FilterQuery = Result<Query<RowFilter>, QueryRejection>;
 
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
@@ -117,54 +122,54 @@ struct Cancel {
 }
 
 async fn delay(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<Delay>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Delay { minutes, reason })) = body?;
-    desk.act(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
 }
 
 async fn change_gate(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<ChangeGate>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(ChangeGate { gate })) = body?;
-    desk.act(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
 async fn cancel(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(flight): Path<String>,
     headers: HeaderMap,
     body: Body<Cancel>,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<impl IntoResponse, ApiError> {
     let Json(Object(Cancel { reason })) = body?;
-    desk.act(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
+    state.execute(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
-impl Desk {
-    /// Rows, and the cursor after which the feed goes on from them.
-    async fn answer(
+impl ApiState {
+    /// Returns rows, and the cursor from which to follow the feed.
+    async fn query(
         &self,
         model: &'static Model,
-        wanted: Asked,
-    ) -> Result<(FeedCursor, Json<Answer>), Refusal> {
-        let answer = self.views.ask(model, wanted?.0).await?;
+        filter: FilterQuery,
+    ) -> Result<(FeedCursor, Json<QueryResult>), ApiError> {
+        let answer = self.read_models.query(model, filter?.0).await?;
         Ok((FeedCursor(answer.cursor), Json(answer)))
     }
 
-    /// Gives a visitor's command, at the minute that the clock shows. The
-    /// answer is what happened, and the cursor by which a page recognises it.
-    async fn act(
+    /// Executes a visitor's command at the current minute of the replay. Returns the
+    /// events, and the cursor by which a page recognises them.
+    async fn execute(
         &self,
         flight: &str,
         headers: &HeaderMap,
         action: Action,
-    ) -> Result<impl IntoResponse + use<>, Refusal> {
+    ) -> Result<impl IntoResponse + use<>, ApiError> {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
         let context = context(headers, &action)?;
         let command = FlightCommand { at: self.replay.status().clock, action };
@@ -173,20 +178,20 @@ impl Desk {
     }
 }
 
-/// A request that comes again, because its answer was lost, is recognised by its
-/// `Idempotency-Key`. Another command with the same key is refused.
-fn context(headers: &HeaderMap, action: &Action) -> Result<Context, Refusal> {
+/// Recognises a repeated request by its `Idempotency-Key`. Another command with the same
+/// key is refused.
+fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
     let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
     let key = key.ok_or_else(|| {
         let detail =
-            "an Idempotency-Key is a UUID, best of version 7: make a new one for every command";
-        Refusal::Problem(Problem::new(Code::Invalid, detail))
+            "an Idempotency-Key must be a UUID, preferably of version 7: create a new one for every command";
+        ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
-    let said = serde_json::to_vec(action).expect("an action has no keys but names");
-    Ok(Context::of(key).with_fingerprint(said))
+    let fingerprint = serde_json::to_vec(action).expect("an action can be serialised");
+    Ok(Context::of(key).with_fingerprint(fingerprint))
 }
 
-fn unknown(error: &NotAFlight) -> Refusal {
-    Refusal::Problem(Problem::new(Code::NotFound, error.to_string()))
+fn unknown(error: &InvalidFlightId) -> ApiError {
+    ApiError::Problem(Problem::new(Code::NotFound, error.to_string()))
 }

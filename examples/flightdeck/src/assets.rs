@@ -5,7 +5,7 @@ use axum::http::header::{
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-/// Nothing but this server's own files, and no frame of others around them.
+/// Only this server's own files, and no embedding in pages of other sites.
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -14,7 +14,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Every file of the page, built into the program: its path, type and text.
+/// The files of the page, built into the program: path, type and content.
 const FILES: [(&str, &str, &str); 22] = [
     ("/", HTML, include_str!("../assets/index.html")),
     ("/style.css", CSS, include_str!("../assets/style.css")),
@@ -23,24 +23,24 @@ const FILES: [(&str, &str, &str); 22] = [
     ("/app.js", JS, include_str!("../assets/app.js")),
     ("/board.js", JS, include_str!("../assets/board.js")),
     ("/clock.js", JS, include_str!("../assets/clock.js")),
+    ("/connection-panel.js", JS, include_str!("../assets/connection-panel.js")),
     ("/controls.js", JS, include_str!("../assets/controls.js")),
-    ("/desk.js", JS, include_str!("../assets/desk.js")),
+    ("/feed-check.js", JS, include_str!("../assets/feed-check.js")),
     ("/feed.js", JS, include_str!("../assets/feed.js")),
-    ("/flap.js", JS, include_str!("../assets/flap.js")),
+    ("/flaps.js", JS, include_str!("../assets/flaps.js")),
+    ("/flight-dialog.js", JS, include_str!("../assets/flight-dialog.js")),
     ("/flights.js", JS, include_str!("../assets/flights.js")),
-    ("/ledger.js", JS, include_str!("../assets/ledger.js")),
-    ("/link.js", JS, include_str!("../assets/link.js")),
     ("/log.js", JS, include_str!("../assets/log.js")),
     ("/long-poll.js", JS, include_str!("../assets/long-poll.js")),
-    ("/numbers.js", JS, include_str!("../assets/numbers.js")),
     ("/page.js", JS, include_str!("../assets/page.js")),
     ("/post.js", JS, include_str!("../assets/post.js")),
     ("/readable.js", JS, include_str!("../assets/readable.js")),
     ("/sse.js", JS, include_str!("../assets/sse.js")),
+    ("/statistics.js", JS, include_str!("../assets/statistics.js")),
     ("/websocket.js", JS, include_str!("../assets/websocket.js")),
 ];
 
-/// The page: no build step, no Node, no other host.
+/// Serves the page. It needs no build step, no Node and no other host.
 pub(crate) fn router() -> Router {
     FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
         router.route(path, get(async move || file(kind, text)))
@@ -50,7 +50,7 @@ pub(crate) fn router() -> Router {
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, kind),
-        // A new build is a new page, at the next look.
+        // The browser revalidates, so that it loads a new build at once.
         (CACHE_CONTROL, "no-cache"),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_built_in() {
+    fn every_file_in_the_folder_is_built_in() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         let files: BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
@@ -75,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_no_other_host() {
+    fn the_page_refers_to_no_other_host() {
         for (path, _, text) in FILES {
             let elsewhere =
                 text.matches("://").count() - text.matches("http://www.w3.org/2000/svg").count();
-            assert_eq!(elsewhere, 0, "{path} names another host");
+            assert_eq!(elsewhere, 0, "{path} refers to another host");
         }
     }
 }

@@ -3,22 +3,21 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Date;
+use crate::date::Date;
 
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
-/// A minute on New York's clocks, counted from midnight of 1 January 2013.
+/// A minute in New York's local time, counted from midnight of 1 January 2013.
 ///
-/// Written and read as `2013-01-01T05:15`, without a zone: everything on the
-/// board is the time of the hall that the board hangs in. It ends with the
-/// January after that year; later times are taken as its last minute.
+/// Formatted and parsed as `2013-01-01T05:15`, without a time zone. The last value is
+/// the last minute of January 2014; later times are clamped to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClockTime {
     minute: u32,
 }
 
 impl ClockTime {
-    /// The last minute of this clock.
+    /// The last minute.
     pub const LAST: Self = Self { minute: (Date::LAST.days() + 1) * MINUTES_OF_A_DAY - 1 };
 
     /// The time of this many minutes after midnight of 1 January.
@@ -33,7 +32,7 @@ impl ClockTime {
         Self::from_minute(hour * 60 + minute)
     }
 
-    /// This minute of another day, counted from its midnight.
+    /// The same time of day on this date.
     #[must_use]
     pub const fn on(self, date: Date) -> Self {
         self.plus(date.days() * MINUTES_OF_A_DAY)
@@ -45,31 +44,31 @@ impl ClockTime {
         self.minute
     }
 
-    /// The time so many minutes later.
+    /// The time this many minutes later.
     #[must_use]
     pub const fn plus(self, minutes: u32) -> Self {
         Self::from_minute(self.minute.saturating_add(minutes))
     }
 
-    /// The time so many minutes earlier, but not before midnight of 1 January.
+    /// The time this many minutes earlier, but not before midnight of 1 January.
     #[must_use]
     pub const fn minus(self, minutes: u32) -> Self {
         Self::from_minute(self.minute.saturating_sub(minutes))
     }
 
-    /// The time so many minutes later, or earlier if there are fewer than none.
+    /// The time this many minutes later, or earlier if the number is negative.
     #[must_use]
     pub const fn shifted(self, minutes: i32) -> Self {
         Self::from_minute(self.minute.saturating_add_signed(minutes))
     }
 
-    /// The minutes from `earlier` to this time; zero if it is not earlier.
+    /// The minutes from `earlier` to this time; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u32 {
         self.minute.saturating_sub(earlier.minute)
     }
 
-    /// The hour and minute alone, `05:15`, as people say it.
+    /// The hour and minute only, such as `05:15`.
     #[must_use]
     pub fn short(self) -> String {
         format!("{:02}:{:02}", self.minute / 60 % 24, self.minute % 60)
@@ -82,23 +81,23 @@ impl fmt::Display for ClockTime {
     }
 }
 
-/// A text that is not a time of this clock.
+/// The error of a text that is not a valid time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotATime(String);
+pub struct InvalidTime(String);
 
-impl fmt::Display for NotATime {
+impl fmt::Display for InvalidTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}' is not a time such as 2013-01-01T05:15", self.0)
     }
 }
 
-impl std::error::Error for NotATime {}
+impl std::error::Error for InvalidTime {}
 
 impl FromStr for ClockTime {
-    type Err = NotATime;
+    type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Self, NotATime> {
-        parse(text).ok_or_else(|| NotATime(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        parse(text).ok_or_else(|| InvalidTime(text.to_owned()))
     }
 }
 
@@ -112,7 +111,7 @@ fn parse(text: &str) -> Option<ClockTime> {
     Some(time.on(date))
 }
 
-/// A number of exactly so many digits.
+/// Parses a number with exactly this many digits, up to `most`.
 fn number(text: &str, digits: usize, most: u32) -> Option<u32> {
     let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| text.parse().ok())??;
@@ -136,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_back_is_the_same_minute() {
+    fn formatting_and_parsing_round_trip() {
         for minute in (0..=ClockTime::LAST.minute()).step_by(7) {
             let time = ClockTime::from_minute(minute);
             assert_eq!(time.to_string().parse(), Ok(time));
@@ -144,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn midnight_begins_the_next_day() {
+    fn a_day_starts_at_midnight() {
         assert_eq!(ClockTime::new(23, 59).plus(1).to_string(), "2013-01-02T00:00");
         assert_eq!(ClockTime::new(24, 0).short(), "00:00");
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_texts_are_refused() {
         for text in [
             "",
             "05:15",
@@ -162,12 +161,12 @@ mod tests {
             "2014-02-01T05:15",
             "2013-01-01T+5:15",
         ] {
-            assert!(text.parse::<ClockTime>().is_err(), "'{text}' was read");
+            assert!(text.parse::<ClockTime>().is_err(), "'{text}' was accepted");
         }
     }
 
     #[test]
-    fn the_clock_neither_overflows_nor_goes_below_zero() {
+    fn times_are_clamped() {
         assert_eq!(ClockTime::LAST.plus(u32::MAX), ClockTime::LAST);
         assert_eq!(ClockTime::new(0, 1).minus(2), ClockTime::default());
         assert_eq!(ClockTime::new(0, 1).shifted(-2), ClockTime::default());

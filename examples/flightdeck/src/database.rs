@@ -5,15 +5,15 @@ use downlink::{Bus, EventStore, FailurePolicy, Hub, ProjectionBuilder, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
-use crate::Driver;
-use crate::views::{
-    Answer, Model, ThroughRusqlite, ThroughSqlx, Wanted, through_rusqlite, through_sqlx,
+use crate::driver::Driver;
+use crate::read_models::{
+    Model, QueryResult, RowFilter, ThroughRusqlite, ThroughSqlx, through_rusqlite, through_sqlx,
 };
 
-/// A log in a SQLite file, open through the driver that somebody chose, and the
-/// bus that tells of what other processes append to it.
+/// A log in a SQLite file, opened with the selected driver, and the bus that reports
+/// appends of other processes.
 ///
-/// Clones are the same.
+/// Clones share the store and the bus.
 #[derive(Clone, Debug)]
 pub enum Database {
     /// Through rusqlite.
@@ -23,15 +23,15 @@ pub enum Database {
 }
 
 impl Database {
-    /// Opens the log in this file, or makes an empty one.
+    /// Opens the log in this file, or creates an empty one.
     ///
     /// # Errors
     ///
-    /// Those of the store's own `open`, and of the bus's.
+    /// Those of `open` of the store and of the bus.
     ///
     /// # Cancel safety
     ///
-    /// An empty log may have been made.
+    /// If the future is dropped, an empty log may have been created.
     pub async fn open(driver: Driver, path: &Path) -> Result<Self> {
         Ok(match driver {
             Driver::Rusqlite => {
@@ -54,7 +54,7 @@ impl Database {
         }
     }
 
-    /// A hub that hears of what other processes append, too.
+    /// Starts a hub that also receives the events of other processes.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Database {
     ///
     /// # Cancel safety
     ///
-    /// Nothing runs until this has returned.
+    /// If the future is dropped, nothing keeps running.
     // ANCHOR: hub
     pub async fn hub(&self) -> Result<Hub> {
         let bus: Arc<dyn Bus> = match self {
@@ -73,8 +73,8 @@ impl Database {
     }
     // ANCHOR_END: hub
 
-    /// Begins to keep a model up to date, in the file of the log. An event that
-    /// cannot be applied is set aside, and the others are shown.
+    /// A projection of a read model into the file of the log. An event that cannot be
+    /// applied is set aside; the others are applied.
     pub(crate) fn project(&self, hub: &Hub, model: &'static Model) -> ProjectionBuilder {
         let projection = match self {
             Self::Rusqlite(store, _) => hub.project(ThroughRusqlite(model), store.clone()),
@@ -83,22 +83,26 @@ impl Database {
         projection.policy(FailurePolicy::skip())
     }
 
-    /// Reads a model and its checkpoint, both of one moment.
-    pub(crate) async fn ask(&self, model: &'static Model, wanted: Wanted) -> Result<Answer> {
+    /// Reads a model and its cursor from one snapshot.
+    pub(crate) async fn query(
+        &self,
+        model: &'static Model,
+        filter: RowFilter,
+    ) -> Result<QueryResult> {
         match self {
-            Self::Rusqlite(store, _) => through_rusqlite::ask(store, model, wanted).await,
-            Self::Sqlx(store, _) => through_sqlx::ask(store, model, wanted).await,
+            Self::Rusqlite(store, _) => through_rusqlite::query(store, model, filter).await,
+            Self::Sqlx(store, _) => through_sqlx::query(store, model, filter).await,
         }
     }
 
-    /// Stores what waits and closes the file.
+    /// Stores the queued events and closes the file.
     ///
     /// # Cancel safety
     ///
-    /// The file is closed also if the future is dropped.
+    /// The file is also closed if the future is dropped.
     pub async fn close(&self) {
         match self {
-            // The store last: the one that closes the file tidies up behind it.
+            // The store last: closing the last handle of the file cleans up.
             Self::Rusqlite(store, bus) => {
                 bus.close().await;
                 store.close().await;

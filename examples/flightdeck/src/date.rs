@@ -2,11 +2,10 @@ use std::fmt;
 
 const DAYS_OF_A_YEAR: u32 = 365;
 
-/// The days before each month, in a year that is no leap year; there is none
-/// among those that this calendar knows.
+/// The days before each month. This calendar has no leap year.
 const BEFORE: [u32; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
 
-/// A day on the calendar of 2013, or of the January after it.
+/// A day of 2013 or January 2014.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date {
     /// Days after 1 January 2013.
@@ -14,14 +13,14 @@ pub struct Date {
 }
 
 impl Date {
-    /// 1 January 2013, the day that is replayed.
+    /// 1 January 2013, the replayed day.
     pub const NEW_YEAR: Self = Self { day: 0 };
 
     /// 31 January 2014.
     pub const LAST: Self = Self { day: DAYS_OF_A_YEAR + 30 };
 
-    /// The day of this year, month and day of the month, all as people count
-    /// them; `None` if there is none, or not on this calendar.
+    /// The date with this year, month and day of the month, the latter two counted from 1;
+    /// `None` if it does not exist or is out of range.
     #[must_use]
     pub fn new(year: u32, month: u32, day: u32) -> Option<Self> {
         let month = usize::try_from(month).ok()?.checked_sub(1)?;
@@ -33,8 +32,7 @@ impl Date {
         (date <= Self::LAST).then_some(date)
     }
 
-    /// The day this many days after 1 January 2013; later ones than
-    /// [`LAST`](Self::LAST) are taken as that.
+    /// The day this many days after 1 January 2013, clamped to [`LAST`](Self::LAST).
     #[must_use]
     pub const fn from_days(days: u32) -> Self {
         if days > Self::LAST.day { Self::LAST } else { Self { day: days } }
@@ -56,17 +54,16 @@ impl Date {
     ///
     /// # Panics
     ///
-    /// Never: every day is in some month; a test goes through all of them.
+    /// Never: every day is in a month, and a test checks all days.
     #[must_use]
     pub fn month_and_day(self) -> (u32, u32) {
         let day = self.day % DAYS_OF_A_YEAR;
         let months = (1..).zip(BEFORE).take_while(|(_, before)| *before <= day);
-        let (month, before) = months.last().expect("no day before the first of January");
+        let (month, before) = months.last().expect("every day is in a month");
         (month, day - before + 1)
     }
 
-    /// Whether clocks are an hour ahead in New York, and wherever else they
-    /// are changed in the United States.
+    /// Whether daylight saving time is in effect in the United States.
     #[must_use]
     pub fn is_in_summer_time(self) -> bool {
         // From 10 March to 2 November 2013.
@@ -87,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_day_is_its_year_month_and_day() {
+    fn every_day_round_trips() {
         for days in 0..=Date::LAST.days() {
             let date = Date::from_days(days);
             let (month, day) = date.month_and_day();
@@ -98,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn other_days_are_not_on_the_calendar() {
+    fn invalid_dates_are_refused() {
         let others = [
             (2012, 12, 31),
             (2013, 2, 29),
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_are_changed_on_two_sundays() {
+    fn daylight_saving_time_starts_and_ends_on_a_sunday() {
         let summer = |month, day| Date::new(2013, month, day).unwrap().is_in_summer_time();
         assert!(!summer(3, 9) && summer(3, 10) && summer(11, 2) && !summer(11, 3));
     }

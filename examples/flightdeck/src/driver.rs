@@ -1,6 +1,6 @@
 use clap::ValueEnum;
 
-/// The ways to a SQLite file. Both write the same file.
+/// The driver of the SQLite file. Both use the same file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
     /// Through rusqlite.

@@ -7,54 +7,56 @@ use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::database::Database;
 use crate::day::Day;
+use crate::options::Options;
+use crate::read_models::ReadModels;
 use crate::replay::Replay;
-use crate::views::Views;
-use crate::{CannotStart, Database, Options, api, assets, fresh};
+use crate::start_error::StartError;
+use crate::{api, assets, fresh};
 
-/// The whole example: a log, the replay that writes to it, what is made of it to
-/// be asked, and the server that shows it.
+/// The program: a log, the replay that appends to it, the read models, and the server.
 #[derive(Debug)]
 pub struct FlightDeck {
     listener: TcpListener,
     address: SocketAddr,
-    opened: Opened,
+    parts: Parts,
     signals: Signals,
 }
 
-/// What is open while the program runs.
+/// The parts that are open while the program runs.
 #[derive(Debug)]
-struct Opened {
+struct Parts {
     database: Database,
     hub: Hub,
-    views: Views,
+    read_models: ReadModels,
     replay: Replay,
     replaying: JoinHandle<()>,
 }
 
 impl FlightDeck {
-    /// Opens the log and lets the day begin, or go on. Nobody is served before
-    /// [`run`](Self::run).
+    /// Opens the log and starts or resumes the replay. Requests are served once
+    /// [`run`](Self::run) is called.
     ///
     /// # Errors
     ///
-    /// [`CannotStart`], which says what to do.
+    /// [`StartError`], whose message says what to do.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it may have deleted or made the file of the log.
-    pub async fn start(options: &Options, signals: Signals) -> Result<Self, CannotStart> {
-        // First the address: whoever has it may be using the log, too.
+    /// If the future is dropped, the file of the log may have been deleted or created.
+    pub async fn start(options: &Options, signals: Signals) -> Result<Self, StartError> {
+        // The address first: a program that listens on it may also use the log.
         let (listener, address) = listen(options.listen).await?;
         if options.fresh {
             fresh::delete(&options.db).await?;
         }
-        let opened = open(options, &signals).await;
-        let opened = opened.map_err(|error| CannotStart::Log(options.db.clone(), error))?;
-        Ok(Self { listener, address, opened, signals })
+        let parts = open(options, &signals).await;
+        let parts = parts.map_err(|error| StartError::Log(options.db.clone(), error))?;
+        Ok(Self { listener, address, parts, signals })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -63,23 +65,22 @@ impl FlightDeck {
     /// The replay.
     #[must_use]
     pub fn replay(&self) -> &Replay {
-        &self.opened.replay
+        &self.parts.replay
     }
 
-    /// Serves until the first signal, says goodbye to every page, and closes
-    /// the log.
+    /// Serves until the first signal, drains the connections, and closes the log.
     ///
     /// # Errors
     ///
     /// Those of [`Server::serve`].
     pub async fn run(self) -> Result<()> {
         let Signals { drain, force } = self.signals;
-        let Opened { database, hub, views, replay, replaying } = self.opened;
-        let router = router(&hub, replay, views);
+        let Parts { database, hub, read_models, replay, replaying } = self.parts;
+        let router = router(&hub, replay, read_models);
         let outcome =
             Server::new(router).with_force(force).serve(self.listener, drain.clone()).await;
         drain.cancel();
-        // A replay that panicked has said so; what counts now is to close the log.
+        // A panic in the replay was already reported; close the log in any case.
         let _ = replaying.await;
         hub.shutdown().await;
         database.close().await;
@@ -88,34 +89,34 @@ impl FlightDeck {
 }
 
 // ANCHOR: open
-async fn open(options: &Options, signals: &Signals) -> Result<Opened> {
+async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
     let database = Database::open(options.store, &options.db).await?;
     let hub = database.hub().await?;
-    let views = Views::start(&hub, &database)?;
+    let read_models = ReadModels::start(&hub, &database)?;
     let stop = signals.drain.clone();
     let (replay, replaying) = if options.no_replay {
         Replay::follow(&hub, stop).await?
     } else {
         Replay::start(&hub, &Day::recorded(), options.speed, stop).await?
     };
-    views.settle().await?;
-    Ok(Opened { database, hub, views, replay, replaying })
+    read_models.wait_live().await?;
+    Ok(Parts { database, hub, read_models, replay, replaying })
 }
 
-fn router(hub: &Hub, replay: Replay, views: Views) -> Router {
-    assets::router().nest("/api", api::router(hub, replay, views)).fallback(nothing)
+fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
+    assets::router().nest("/api", api::router(hub, replay, read_models)).fallback(not_found)
 }
 // ANCHOR_END: open
 
-async fn nothing() -> Problem {
-    Problem::new(Code::NotFound, "nothing is here: the board is at / and the feed at /api/feed")
+async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "not found: the board is at / and the feed at /api/feed")
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CannotStart> {
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     if !address.ip().is_loopback() {
-        return Err(CannotStart::Exposed(address));
+        return Err(StartError::Exposed(address));
     }
-    let failed = |error| CannotStart::Listen(address, error);
+    let failed = |error| StartError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

@@ -2,32 +2,32 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::CannotStart;
+use crate::start_error::StartError;
 
-/// Deletes a log and what SQLite keeps beside it, if there is one.
+/// Deletes a log and its sidecar files, if they exist.
 ///
 /// # Errors
 ///
-/// [`CannotStart::NotALog`] if the file is something else; then nothing is
-/// deleted.
-pub(crate) async fn delete(path: &Path) -> Result<(), CannotStart> {
+/// [`StartError::NotALog`] if the file is not a log; then nothing is deleted.
+pub(crate) async fn delete(path: &Path) -> Result<(), StartError> {
     let file = match path.canonicalize() {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(CannotStart::Delete(path.into(), error)),
+        Err(error) => return Err(StartError::Delete(path.into(), error)),
     };
-    // Opening is the test: it succeeds with logs only.
+    // Opening succeeds only if the file is a log.
     let log = downlink_rusqlite::open(&file).await;
-    log.map_err(|error| CannotStart::NotALog(path.into(), error))?.close().await;
-    for end in ["", "-wal", "-shm", "-gate", "-turn"] {
-        remove(&beside(&file, end)).map_err(|error| CannotStart::Delete(path.into(), error))?;
+    log.map_err(|error| StartError::NotALog(path.into(), error))?.close().await;
+    for suffix in ["", "-wal", "-shm", "-gate", "-turn"] {
+        remove(&with_suffix(&file, suffix))
+            .map_err(|error| StartError::Delete(path.into(), error))?;
     }
     Ok(())
 }
 
-fn beside(file: &Path, end: &str) -> PathBuf {
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(end);
+    name.push(suffix);
     name.into()
 }
 
@@ -47,20 +47,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flightdeck.db");
         downlink_rusqlite::open(&path).await.unwrap().close().await;
-        fs::write(beside(&path, "-wal"), "").unwrap();
+        fs::write(with_suffix(&path, "-wal"), "").unwrap();
         delete(&path).await.unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         delete(&path).await.expect("nothing to delete");
     }
 
     #[tokio::test]
-    async fn anything_else_stays() {
+    async fn other_files_are_not_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("thesis.txt");
         fs::write(&path, "three years of work").unwrap();
         let refused = delete(&path).await.unwrap_err();
-        assert!(matches!(refused, CannotStart::NotALog(..)), "{refused}");
+        assert!(matches!(refused, StartError::NotALog(..)), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three years of work");
-        assert!(matches!(delete(folder.path()).await, Err(CannotStart::NotALog(..))));
+        assert!(matches!(delete(folder.path()).await, Err(StartError::NotALog(..))));
     }
 }

@@ -1,37 +1,35 @@
-//! FlightDeck: the departures board of New York's three airports on 1 January
-//! 2013, as a program that shows what Downlink is for.
+//! FlightDeck: the departures board of New York's three airports on 1 January 2013.
 //!
-//! The records of the day become commands. A [`downlink::Executor`] carries them
-//! out: it loads a flight's stream, lets [`flight::Flights`] decide, and appends
-//! the outcome if nobody was faster. Everything that follows the log, every page
-//! that is open above all, is told by that alone.
+//! The records of the day become commands. A [`downlink::Executor`] executes them: it
+//! loads a flight's stream, lets [`flight::Flights`] decide, and appends the events if
+//! the stream has not changed meanwhile. Pages and read models follow the log.
 //!
-//! Start reading at [`flight`], which knows nothing of logs, then at [`replay`].
-//! The README says what to try.
+//! Start reading at [`flight`], which does not depend on a log, then at [`replay`].
+//! The README has a tour.
 
 mod api;
+mod api_error;
 mod assets;
-mod cannot_start;
 mod clock_time;
 mod database;
 mod date;
 pub mod day;
 mod driver;
-mod feed;
 pub mod flight;
 mod flight_deck;
 mod fresh;
 pub mod load;
 mod options;
-mod refusal;
+mod read_models;
 pub mod replay;
-mod views;
+mod replayer;
+mod start_error;
 
-pub use cannot_start::CannotStart;
-pub use clock_time::{ClockTime, NotATime};
+pub use clock_time::{ClockTime, InvalidTime};
 pub use database::Database;
 pub use date::Date;
 pub use driver::Driver;
-pub use feed::Feed;
 pub use flight_deck::FlightDeck;
-pub use options::{Command, FeedOptions, Options};
+pub use options::{Command, Options, ReplayOptions};
+pub use replayer::Replayer;
+pub use start_error::StartError;

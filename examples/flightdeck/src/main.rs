@@ -1,84 +1,84 @@
 //! FlightDeck: a departures board that follows an event log.
 
-use std::error::Error as StdError;
 use std::process::ExitCode;
 
 use clap::Parser;
+use downlink::BoxError;
 use downlink_transports::serve::Signals;
 use flightdeck::load::{self, LoadOptions, Progress};
-use flightdeck::{Command, Feed, FeedOptions, FlightDeck, Options};
-use terminal::say;
+use flightdeck::{Command, FlightDeck, Options, ReplayOptions, Replayer};
+use terminal::outln;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    terminal::log();
+    terminal::init_log();
     let options = Options::parse();
-    let done = match &options.command {
+    let outcome = match &options.command {
         Some(Command::Load(options)) => load(options).await,
-        Some(Command::Feed(options)) => feed(options).await.map(|()| ExitCode::SUCCESS),
-        None => show(&options).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Replay(options)) => replay(options).await.map(|()| ExitCode::SUCCESS),
+        None => serve(&options).await.map(|()| ExitCode::SUCCESS),
     };
-    done.unwrap_or_else(|error| {
-        terminal::complain_of("flightdeck", &*error);
+    outcome.unwrap_or_else(|error| {
+        terminal::print_error("flightdeck", &*error);
         ExitCode::FAILURE
     })
 }
 
-async fn show(options: &Options) -> Result<(), Box<dyn StdError>> {
+async fn serve(options: &Options) -> Result<(), BoxError> {
     let flight_deck = FlightDeck::start(options, Signals::listen()?).await?;
     let replay = flight_deck.replay().clone();
-    greet(&flight_deck, options);
+    print_usage(&flight_deck, options);
     flight_deck.run().await?;
-    say!("The clock stopped at {}.", replay.status().clock.short());
+    outln!("The replay stopped at {}.", replay.status().clock.short());
     Ok(())
 }
 
-async fn feed(options: &FeedOptions) -> Result<(), Box<dyn StdError>> {
-    let feed = Feed::start(options, Signals::listen()?).await?;
-    let replay = feed.replay().clone();
-    say!("The day goes into {}.", options.db.display());
-    say!("See it by: flightdeck --no-replay --db {}", options.db.display());
-    feed.run().await;
-    say!("The clock stopped at {}.", replay.status().clock.short());
+async fn replay(options: &ReplayOptions) -> Result<(), BoxError> {
+    let replayer = Replayer::start(options, Signals::listen()?).await?;
+    let replay = replayer.replay().clone();
+    outln!("Replaying the day into {}.", options.db.display());
+    outln!("To serve it, run: flightdeck --no-replay --db {}", options.db.display());
+    replayer.run().await;
+    outln!("The replay stopped at {}.", replay.status().clock.short());
     Ok(())
 }
 
-/// What a program that Ctrl-C has ended answers.
+/// The exit code of a program that was stopped with Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-async fn load(options: &LoadOptions) -> Result<ExitCode, Box<dyn StdError>> {
+async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
     let Signals { drain, force } = Signals::listen()?;
     let loaded = tokio::select! {
         loaded = load::load(options, Progress::on_stderr(), &drain) => loaded?,
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
-    say!("{loaded}");
-    say!("{} is at {}", options.db.display(), loaded.cursor);
+    outln!("{loaded}");
+    outln!("The head of {} is {}.", options.db.display(), loaded.cursor);
     if !loaded.complete {
-        say!("Stopped: the same command goes on from here.");
+        outln!("Stopped. Run the same command to resume.");
         return Ok(INTERRUPTED.into());
     }
     let rebuilt = tokio::select! {
         rebuilt = load::rebuild(options, Progress::on_stderr(), &drain) => rebuilt?,
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
-    say!("{rebuilt}");
-    say!("See it by: flightdeck --no-replay --db {}", options.db.display());
+    outln!("{rebuilt}");
+    outln!("To serve it, run: flightdeck --no-replay --db {}", options.db.display());
     Ok(if rebuilt.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() })
 }
 
-fn greet(flight_deck: &FlightDeck, options: &Options) {
+fn print_usage(flight_deck: &FlightDeck, options: &Options) {
     let url = format!("http://{}", flight_deck.address());
     let feed = format!("{url}/api/feed?after=start&tag=airport:EWR");
-    say!("FlightDeck  {url}/");
-    say!("log         {}", options.db.display());
-    say!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
-    let then = if options.no_replay {
-        "What others append is shown: flightdeck feed replays the day into the same file."
+    outln!("FlightDeck  {url}/");
+    outln!("log         {}", options.db.display());
+    outln!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
+    let hint = if options.no_replay {
+        "To replay the day into the same file, run: flightdeck replay"
     } else if flight_deck.replay().status().finished {
-        "The day in this log is over: --fresh begins it anew."
+        "The day in this log is over. Use --fresh to start it again."
     } else {
-        "Ctrl-C ends it; start it again, and the day goes on where it was."
+        "Press Ctrl-C to stop. The next start resumes the day."
     };
-    say!("            {then}");
+    outln!("            {hint}");
 }

@@ -3,71 +3,69 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::Driver;
+use crate::driver::Driver;
 use crate::load::LoadOptions;
 use crate::replay::Speed;
 
-/// The departures of New York's three airports on 1 January 2013, replayed as
-/// events and followed live by every page that is open.
+/// Replays the departures of New York's three airports on 1 January 2013 as events,
+/// and serves a live departures board.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flightdeck", version, args_conflicts_with_subcommands = true)]
 pub struct Options {
-    /// What to do instead of replaying the day.
+    /// What to do instead.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The file that holds the log. It is made if there is none; if there is
-    /// one, the day goes on where it was.
+    /// The file of the log, created if it does not exist. If it does, the replay resumes.
     #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
     pub db: PathBuf,
 
-    /// The driver to reach it through.
+    /// The driver for the file.
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
     pub store: Driver,
 
-    /// The address to listen on. Port 0 takes any that is free.
+    /// The loopback address to listen on. Port 0 picks a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
-    /// How fast the day goes by, from 1 (as it was) to 3600 (an hour in every
-    /// second): 60 in a new log, and otherwise as it was when the program ended.
+    /// The speed of the replay, from 1 (real time) to 3600 (an hour per second). The
+    /// default is 60 in a new log, and otherwise the speed before the last stop.
     #[arg(long, value_name = "FACTOR")]
     pub speed: Option<Speed>,
 
-    /// Show the log, and let the day to others: to `flightdeck feed` in another
-    /// process, or to nobody if the log is a loaded one.
+    /// Serve the log without replaying the day: for a replay in another process, or for
+    /// a log that was loaded.
     #[arg(long, conflicts_with = "speed")]
     pub no_replay: bool,
 
-    /// Begin the day anew: delete the file of the log first.
+    /// Delete the file of the log first, and start the day again.
     #[arg(long)]
     pub fresh: bool,
 }
 
-/// What FlightDeck does instead of replaying the day.
+/// What FlightDeck does instead of serving the board.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Load a year of flights into a log, as fast as the log takes it.
+    /// Load a year of flights into a log, as fast as possible.
     Load(LoadOptions),
-    /// Replay the day into a log that another FlightDeck shows.
-    Feed(FeedOptions),
+    /// Replay the day into a log that another process serves.
+    Replay(ReplayOptions),
 }
 
-/// Replays the day into a log that another FlightDeck shows, which was started
-/// with `--no-replay`. Whoever looks at its page has the buttons for this
-/// replay, too.
+/// Replays the day into a log that another process serves, which was started with
+/// `--no-replay`. The buttons of its page control this replay.
 #[derive(Clone, Debug, Args)]
-pub struct FeedOptions {
-    /// The file that holds the log. It is made if there is none.
+pub struct ReplayOptions {
+    /// The file of the log, created if it does not exist.
     #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
     pub db: PathBuf,
 
-    /// The driver to reach it through.
+    /// The driver for the file.
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
     pub store: Driver,
 
-    /// How fast the day goes by, from 1 to 3600: 60 in a new log, and otherwise
-    /// as it was when the program ended.
+    /// The speed of the replay, from 1 to 3600. The default is 60 in a new log, and
+    /// otherwise the speed before the last stop.
     #[arg(long, value_name = "FACTOR")]
     pub speed: Option<Speed>,
 }
@@ -79,12 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_command_line_is_valid() {
         Options::command().debug_assert();
     }
 
     #[test]
-    fn nothing_has_to_be_said() {
+    fn every_option_has_a_default() {
         let options = Options::parse_from(["flightdeck"]);
         assert_eq!(options.db.to_str(), Some("flightdeck.db"));
         assert_eq!(options.listen.to_string(), "127.0.0.1:3000");

@@ -1,4 +1,4 @@
-//! The program as a visitor meets it: over a real socket, on a real file.
+//! Tests the program over real sockets, on a real file.
 
 mod running;
 
@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 
 use downlink::{Cursor, Event, FilterItem, Subscribe};
 use flightdeck::replay::Speed;
-use flightdeck::{CannotStart, Driver};
-use running::{Feeder, Log, Running, anywhere, next_event, next_events};
+use flightdeck::{Driver, StartError};
+use running::{Log, ReplayProcess, Running, anywhere, next_event, next_events};
 
-/// Fails unless nothing is missing from these events and nothing comes twice.
+/// Fails if events are missing or repeated.
 fn check_order(events: &[Event]) {
     let mut versions: HashMap<_, u64> = HashMap::new();
     for event in events {
@@ -26,7 +26,7 @@ fn tagged(tag: &str) -> Subscribe {
 }
 
 #[tokio::test]
-async fn the_feed_brings_the_day_in_order() {
+async fn the_feed_has_the_day_in_order() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let events = next_events(&mut deck.follow(Subscribe::new()), 300).await;
@@ -37,7 +37,7 @@ async fn the_feed_brings_the_day_in_order() {
 }
 
 #[tokio::test]
-async fn a_page_that_follows_one_airport_hears_of_the_replay_too() {
+async fn a_page_that_follows_one_airport_receives_the_events_of_the_replay() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let events = next_events(&mut deck.follow(tagged("airport:LGA")), 50).await;
@@ -50,7 +50,7 @@ async fn a_page_that_follows_one_airport_hears_of_the_replay_too() {
 }
 
 #[tokio::test]
-async fn a_feed_goes_on_through_a_restart_without_gap_or_repeat() {
+async fn a_feed_resumes_after_a_restart_without_gap_or_repeat() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let address = deck.address;
@@ -67,14 +67,14 @@ async fn a_feed_goes_on_through_a_restart_without_gap_or_repeat() {
 }
 
 #[tokio::test]
-async fn a_visitor_delays_a_flight_and_every_page_hears_of_it() {
+async fn a_delay_by_a_visitor_is_in_the_feed() {
     let log = Log::new();
     let mut options = log.options(anywhere());
     options.speed = Some(Speed::SLOWEST);
     let deck = Running::start(&options).await.unwrap();
     let scheduled = FilterItem::new().with_type("FlightScheduled").unwrap();
     let mut feed = deck.follow(Subscribe::new().filter(scheduled.into()));
-    // Four flights are on the board when the hall opens.
+    // Four flights are on the board at the start.
     let first = next_events(&mut feed, 4).await;
     assert!(first.iter().any(|event| event.stream().as_str() == "flight-UA1545"));
 
@@ -91,7 +91,7 @@ async fn a_visitor_delays_a_flight_and_every_page_hears_of_it() {
 }
 
 #[tokio::test]
-async fn a_board_and_the_feed_from_its_cursor_are_the_whole_day() {
+async fn the_feed_continues_from_the_cursor_of_the_board() {
     for driver in [Driver::Rusqlite, Driver::Sqlx] {
         let log = Log::new();
         let mut options = log.options(anywhere());
@@ -125,7 +125,7 @@ async fn a_board_and_the_feed_from_its_cursor_are_the_whole_day() {
 }
 
 #[tokio::test]
-async fn a_query_says_what_it_does_not_understand() {
+async fn unknown_query_parameters_are_refused() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     for path in ["/api/board", "/api/punctuality?airline=UA", "/api/routes?airport=EWR"] {
@@ -140,7 +140,7 @@ async fn a_query_says_what_it_does_not_understand() {
 }
 
 #[tokio::test]
-async fn a_command_that_comes_again_is_answered_as_the_first_time() {
+async fn a_repeated_command_has_the_same_response() {
     let log = Log::new();
     let mut options = log.options(anywhere());
     options.speed = Some(Speed::SLOWEST);
@@ -150,12 +150,12 @@ async fn a_command_that_comes_again_is_answered_as_the_first_time() {
     let key = [("idempotency-key", "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11")];
     let first = deck.post_with(&key, path, body).await;
     assert_eq!(first.status(), 200, "{}", first.body);
-    // A new command is refused: it is that gate already.
+    // A new command is refused: the flight already has that gate.
     assert_eq!(deck.post(path, body).await.status(), 409);
     let again = deck.post_with(&key, path, body).await;
     assert_eq!((again.status(), &again.body), (200, &first.body));
     assert_eq!(again.header("feed-cursor"), first.header("feed-cursor"));
-    // Another command with that key is none that was done, nor is it done.
+    // Another command with that key is refused and not executed.
     let rows = deck.get("/api/board").await.json()["rows"].clone();
     let flights = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap());
     let other_flight = flights.map(str::to_owned).find(|id| id != "UA1545").unwrap();
@@ -168,21 +168,25 @@ async fn a_command_that_comes_again_is_answered_as_the_first_time() {
         assert_eq!(other.status(), 422, "{path} {body}: {}", other.body);
         assert_eq!(other.json()["code"], "id-reused");
     }
-    assert_eq!(deck.post_with(&key, path, body).await.body, first.body, "it still is that one");
+    assert_eq!(
+        deck.post_with(&key, path, body).await.body,
+        first.body,
+        "the key must still belong to the first command"
+    );
     let bad = deck.post_with(&[("idempotency-key", "again")], path, body).await;
     assert_eq!(bad.status(), 400, "{}", bad.body);
     deck.end().await;
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_day_costs_nothing_else() {
+async fn foreign_events_do_not_affect_the_replay() {
     for store in [Driver::Rusqlite, Driver::Sqlx] {
         let log = Log::new();
         let mut options = log.options(anywhere());
         options.store = store;
-        // In a log that is new, and in one that has a part of the day.
+        // In a new log, and in one with a part of the day.
         for _ in 0..2 {
-            log.write_what_is_not_ours().await;
+            log.append_foreign_events().await;
             let deck = Running::start(&options).await.unwrap();
             let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
             let from = deck.get("/api/board").await;
@@ -192,7 +196,11 @@ async fn what_is_not_of_the_day_costs_nothing_else() {
             let rows = deck.get("/api/punctuality").await.json()["rows"].clone();
             assert!(rows.is_array(), "{rows}");
             for event in &gone {
-                assert_ne!(event.stream().as_str(), "flight-UA1714", "it cannot be decided upon");
+                assert_ne!(
+                    event.stream().as_str(),
+                    "flight-UA1714",
+                    "a flight with foreign events cannot depart"
+                );
             }
             let paused = deck.post("/api/replay", r#"{"paused":true}"#).await;
             assert_eq!(paused.json()["paused"], true, "{}", paused.body);
@@ -204,23 +212,23 @@ async fn what_is_not_of_the_day_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn one_process_feeds_and_another_one_shows() {
+async fn one_process_replays_and_another_one_serves() {
     let log = Log::new();
     let mut options = log.options(anywhere());
     options.speed = None;
     options.no_replay = true;
     let deck = Running::start(&options).await.unwrap();
     let mut follow = deck.follow(Subscribe::new());
-    let mut feeder = Feeder::start(&log.path());
+    let mut replayer = ReplayProcess::start(&log.path());
     let events = next_events(&mut follow, 150).await;
     check_order(&events);
     let status = deck.get("/api/replay").await.json();
     assert_eq!((&status["running"], &status["speed"]), (&true.into(), &3600.0.into()));
 
-    // The buttons are on this side, and the clock on the other one.
+    // The request goes to this process, and the replay runs in the other one.
     let paused = deck.post("/api/replay", r#"{"paused":true}"#).await;
     assert_eq!(paused.json()["paused"], true, "{}", paused.body);
-    feeder.end().await;
+    replayer.end().await;
     let stopped = FilterItem::new().with_type("ReplayStopped").unwrap();
     let cursor: Cursor = paused.header("feed-cursor").unwrap().parse().unwrap();
     let stopped = Subscribe::new().after(cursor).filter(stopped.into());
@@ -229,7 +237,7 @@ async fn one_process_feeds_and_another_one_shows() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_problem_with_a_sentence_that_helps() {
+async fn a_refusal_is_a_problem_document_with_a_detail() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
@@ -260,7 +268,7 @@ async fn a_refusal_is_a_problem_with_a_sentence_that_helps() {
 }
 
 #[tokio::test]
-async fn the_replay_is_paused_and_hurried_by_its_route() {
+async fn the_replay_is_controlled_by_its_route() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let answer = deck.post("/api/replay", r#"{"paused":true,"speed":10}"#).await;
@@ -274,7 +282,7 @@ async fn the_replay_is_paused_and_hurried_by_its_route() {
 }
 
 #[tokio::test]
-async fn commands_come_from_its_own_page_only() {
+async fn commands_of_other_sites_are_refused() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let own = deck.address.to_string();
@@ -290,7 +298,7 @@ async fn commands_come_from_its_own_page_only() {
 }
 
 #[tokio::test]
-async fn the_page_and_its_parts_are_built_in() {
+async fn the_page_is_served() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let page = deck.get("/").await;
@@ -305,7 +313,7 @@ async fn the_page_and_its_parts_are_built_in() {
 }
 
 #[tokio::test]
-async fn fresh_begins_another_log() {
+async fn fresh_creates_another_log() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let before = next_events(&mut deck.follow(Subscribe::new()), 60).await;
@@ -320,7 +328,7 @@ async fn fresh_begins_another_log() {
 }
 
 #[tokio::test]
-async fn what_cannot_start_says_what_to_do() {
+async fn start_errors_say_what_to_do() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let second = Log::new();
@@ -328,18 +336,18 @@ async fn what_cannot_start_says_what_to_do() {
     options.fresh = true;
     let taken = Running::start(&options).await.err().expect("a taken port");
     assert!(taken.to_string().contains("--listen"), "{taken}");
-    assert!(!second.path().exists(), "a log was made for a program that does not start");
+    assert!(!second.path().exists(), "a log was created for a program that does not start");
     deck.end().await;
 
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let exposed = Running::start(&log.options(everywhere)).await.err();
-    assert!(matches!(exposed, Some(CannotStart::Exposed(_))));
+    assert!(matches!(exposed, Some(StartError::Exposed(_))));
 
-    std::fs::write(second.path(), "no log at all, but somebody's notes").unwrap();
+    std::fs::write(second.path(), "notes, not a log").unwrap();
     let refused = Running::start(&second.options(anywhere())).await.err().expect("no log");
     assert!(refused.to_string().contains("--db"), "{refused}");
     options.listen = anywhere();
     let kept = Running::start(&options).await.err().expect("no log");
-    assert!(matches!(kept, CannotStart::NotALog(..)), "{kept}");
+    assert!(matches!(kept, StartError::NotALog(..)), "{kept}");
     assert!(second.path().exists());
 }

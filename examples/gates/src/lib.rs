@@ -1,10 +1,10 @@
-//! A table of the application, and the events about it, stored together.
+//! A table of the application and the events about it, in one transaction.
 //!
-//! The table `gates` says which flight stands where, and SQL keeps a gate from
-//! being taken twice. Clients that follow the log hear of it. Neither is ever true
-//! without the other.
+//! The table `gates` has the flight at each gate, and its primary key keeps a gate
+//! from being occupied twice. Clients follow the log. A row and its event are stored
+//! together or not at all.
 
-mod refused;
+mod gate_error;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use downlink::{Append, BoxError, EventId, Expected, NewEvent};
 use downlink_rusqlite::{Options, RusqliteStore};
 use serde::{Deserialize, Serialize};
 
-pub use refused::Refused;
+pub use gate_error::GateError;
 
 #[derive(Debug, Serialize, Deserialize)]
 enum GateEvent {
@@ -25,8 +25,7 @@ enum GateEvent {
 }
 
 // ANCHOR: open
-/// Opens the log in the database of the application, which may have tables
-/// already.
+/// Opens the log in the application's database, which may have tables already.
 ///
 /// # Errors
 ///
@@ -43,7 +42,7 @@ pub async fn open(path: impl AsRef<Path>) -> downlink::Result<RusqliteStore> {
 // ANCHOR_END: open
 
 // ANCHOR: prepare
-/// Makes the table.
+/// Creates the table.
 ///
 /// # Errors
 ///
@@ -54,17 +53,17 @@ pub async fn prepare(store: &RusqliteStore) -> Result<(), BoxError> {
 }
 // ANCHOR_END: prepare
 
-/// `PUT /gates/{gate}/{flight}/{id}` takes a gate.
+/// `PUT /gates/{gate}/{flight}/{id}` assigns a gate to a flight.
 pub fn router(store: &RusqliteStore) -> Router {
     Router::new().route("/gates/{gate}/{flight}/{id}", put(take)).with_state(store.clone())
 }
 
 // ANCHOR: take
-/// The client has chosen the id, so it may ask again if it has no answer.
+/// The client chooses the id, so it can repeat a request that was not answered.
 async fn take(
     State(store): State<RusqliteStore>,
     Segments((gate, flight, id)): Segments<(String, String, String)>,
-) -> Result<String, Refused> {
+) -> Result<String, GateError> {
     let id: EventId = id.parse()?;
     let taken = NewEvent::json(&GateEvent::GateTaken { gate: gate.clone() })?.with_id(id);
     let append = Append::to(format!("flight-{flight}"), Expected::Any, [taken])?;
@@ -72,7 +71,7 @@ async fn take(
     let transacted = store.transact(move |tx| {
         let appended = tx.append(append)?;
         tx.rows()?.execute("INSERT INTO gates VALUES (?1, ?2)", (gate, flight))?;
-        Ok::<_, Refused>(appended)
+        Ok::<_, GateError>(appended)
     });
     match transacted.await? {
         Transacted::Committed(appended) | Transacted::Duplicate(appended) => {

@@ -13,19 +13,19 @@ const FLIGHTS: [&str; 4] = ["flight-UA1545", "flight-AA1141", "flight-DL461", "f
 pub(crate) enum FlightEvent {
     FlightDeparted {
         gate: String,
-        /// The process that appended this, to tell several apart.
+        /// The id of the process that appended this.
         process: u32,
     },
 }
 
-/// Appends departures. It knows nothing of those who follow: no hub, no bus.
+/// Appends departures, without a hub or a bus.
 pub(crate) async fn run(options: &Append) -> Result<()> {
     ignore_sigxfsz()?;
     let store = downlink_rusqlite::open(&options.db).await?;
     let outcome = tokio::select! {
         outcome = depart(&store, options) => outcome,
-        ended = tokio::signal::ctrl_c() => ended.map_err(|error| {
-            Error::with_source(ErrorKind::Unavailable, "Ctrl-C cannot be listened to", error)
+        signal = tokio::signal::ctrl_c() => signal.map_err(|error| {
+            Error::with_source(ErrorKind::Unavailable, "cannot listen for Ctrl-C", error)
         }),
     };
     store.close().await;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// One process appends and another serves: the page is live across both.
+/// One process appends events, another serves them; both share a SQLite file.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -13,13 +13,13 @@ pub(crate) struct Args {
     pub(crate) both: Serve,
 }
 
-/// What a process does; without one of these it serves, and starts another
-/// process that appends.
+/// The role of a process. Without one it serves, and starts another process that
+/// appends.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
-    /// Serve a page that shows every event as it happens
+    /// Serve a page that shows events as they are appended
     Serve(Serve),
-    /// Append flights that depart, until Ctrl-C
+    /// Append departures until Ctrl-C
     Append(Append),
 }
 
@@ -29,13 +29,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", default_value = "departures.db")]
     pub(crate) db: PathBuf,
 
-    /// Where to listen; port 0 takes any that is free
+    /// The address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) listen: String,
 
-    /// How often to look without having been woken
+    /// How often to read the log if the bus reports nothing
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub(crate) fallback: u64,
+    pub(crate) poll_interval: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,11 +44,11 @@ pub(crate) struct Append {
     #[arg(long, value_name = "FILE", default_value = "departures.db")]
     pub(crate) db: PathBuf,
 
-    /// How many departures; without a number, until Ctrl-C
+    /// The number of departures [default: until Ctrl-C]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
 
-    /// The pause between two of them
+    /// The pause between two departures
     #[arg(long, value_name = "MS", default_value_t = 500)]
     pub(crate) every: u64,
 }

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use downlink::{Error, ErrorKind, Result};
-use terminal::complain;
 use tokio::process::{Child, Command};
 
 use self::args::{Args, Role, Serve};
@@ -21,28 +20,22 @@ async fn main() -> ExitCode {
         Some(Role::Append(options)) => append::run(&options).await,
         None => run_both(&both).await,
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain!("multi-process: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    terminal::exit_code("multi-process", outcome)
 }
 
-/// Serves here, and appends in a process of its own, which ends with this one.
+/// Serves in this process, and appends in a child process that ends with it.
 async fn run_both(options: &Serve) -> Result<()> {
-    let _appending = start_appending(options)?;
+    let _appender = start_appender(options)?;
     serve::run(options).await
 }
 
-fn start_appending(options: &Serve) -> Result<Child> {
+fn start_appender(options: &Serve) -> Result<Child> {
     let program = std::env::current_exe();
     let started = program.and_then(|program| {
         Command::new(program).arg("append").arg("--db").arg(&options.db).kill_on_drop(true).spawn()
     });
     started.map_err(|error| {
-        let message = "the process that appends cannot be started: run `multi-process append`";
+        let message = "cannot start the process that appends: run `multi-process append` yourself";
         Error::with_source(ErrorKind::Unavailable, message, error)
     })
 }

@@ -4,7 +4,7 @@ use axum::{Router, response::Html, routing::get};
 use downlink::{Error, ErrorKind, Hub, Result};
 use downlink_rusqlite::RusqliteBus;
 use downlink_transports::{feed, serve};
-use terminal::say;
+use terminal::outln;
 use tokio::net::TcpListener;
 
 use crate::args::Serve;
@@ -13,16 +13,16 @@ use crate::args::Serve;
 pub(crate) async fn run(options: &Serve) -> Result<()> {
     // ANCHOR: open
     let store = downlink_rusqlite::open(&options.db).await?;
-    // Wakes the hub when another process has appended.
+    // Wakes the hub after another process has appended.
     let bus = RusqliteBus::open(&options.db).await?;
-    let fallback = Duration::from_secs(options.fallback);
-    let hub = Hub::builder(store.clone(), bus.clone()).fallback(fallback).start().await?;
+    let poll_interval = Duration::from_secs(options.poll_interval);
+    let hub = Hub::builder(store.clone(), bus.clone()).fallback(poll_interval).start().await?;
     // ANCHOR_END: open
 
     let page = get(Html(include_str!("page.html")));
     let app = Router::new().nest("/api", feed::router(&hub)).route("/", page);
     let listener = bind(&options.listen).await?;
-    greet(&listener, options);
+    print_usage(&listener, options);
     let outcome = serve::serve(listener, app, serve::shutdown_signal()?).await;
     hub.shutdown().await;
     bus.close().await;
@@ -32,17 +32,17 @@ pub(crate) async fn run(options: &Serve) -> Result<()> {
 
 async fn bind(address: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("cannot listen on {address}: name another address with --listen");
+        let message = format!("cannot listen on {address}: choose another address with --listen");
         Error::with_source(ErrorKind::Unavailable, message, error)
     })
 }
 
-fn greet(listener: &TcpListener, options: &Serve) {
+fn print_usage(listener: &TcpListener, options: &Serve) {
     let Ok(address) = listener.local_addr() else { return };
     let text = format!(
         "page    http://{address}/\n\
-         append  multi-process append --db {} --every 20\n        Ctrl-C ends it",
+         append  multi-process append --db {} --every 20\n        press Ctrl-C to stop",
         options.db.display()
     );
-    say!("{text}");
+    outln!("{text}");
 }

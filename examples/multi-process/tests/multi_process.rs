@@ -1,4 +1,4 @@
-//! The program from outside: processes that share a file and nothing else.
+//! Tests the program from outside: processes that share only a file.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_multi-process");
 const DEADLINE: Duration = Duration::from_mins(1);
-/// So long that only the bus can have woken the server.
+/// A poll interval so long that only the bus can have woken the server.
 const NEVER: &str = "86400";
 
 struct Program {
@@ -32,7 +32,7 @@ impl Program {
         Self { process, out }
     }
 
-    /// Follows what it serves from the start.
+    /// Follows its feed from the start.
     fn follow(&mut self) -> Follow {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
@@ -45,8 +45,8 @@ impl Program {
         kill_process(Pid::from_child(&self.process), Signal::INT).unwrap();
     }
 
-    /// Waits until it has ended, and says whether it ended well.
-    fn ended(mut self) -> bool {
+    /// Waits for its end, and returns whether it succeeded.
+    fn wait(mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < DEADLINE {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -54,7 +54,7 @@ impl Program {
             }
             std::thread::yield_now();
         }
-        panic!("the program has not ended")
+        panic!("the program did not end")
     }
 }
 
@@ -69,7 +69,7 @@ impl Drop for Program {
 async fn live(follow: &mut Follow) {
     let live =
         async { while !matches!(follow.next().await.unwrap().unwrap(), Frame::Live { .. }) {} };
-    tokio::time::timeout(DEADLINE, live).await.expect("the feed to be live");
+    tokio::time::timeout(DEADLINE, live).await.expect("the feed to become live");
 }
 
 async fn departures(follow: &mut Follow, count: usize) -> Vec<Event> {
@@ -86,9 +86,9 @@ async fn departures(follow: &mut Follow, count: usize) -> Vec<Event> {
 }
 
 #[tokio::test]
-async fn what_other_processes_append_is_served_at_once() {
+async fn events_of_other_processes_are_served_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--fallback", NEVER];
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--poll-interval", NEVER];
     let mut server = Program::start(&folder, &serve);
     let mut follow = server.follow();
     live(&mut follow).await;
@@ -96,12 +96,12 @@ async fn what_other_processes_append_is_served_at_once() {
     let appenders = [Program::start(&folder, &append), Program::start(&folder, &append)];
     let events = departures(&mut follow, 50).await;
     let ids: HashSet<_> = events.iter().map(Event::id).collect();
-    assert_eq!(ids.len(), 50, "every departure once");
+    assert_eq!(ids.len(), 50, "every departure must arrive once");
     let payloads: HashSet<_> = events.iter().map(process_of).collect();
-    assert_eq!(payloads.len(), 2, "of both processes");
-    assert!(appenders.into_iter().all(Program::ended));
+    assert_eq!(payloads.len(), 2, "both processes must have appended");
+    assert!(appenders.into_iter().all(Program::wait));
     server.interrupt();
-    assert!(server.ended(), "Ctrl-C ends the server well");
+    assert!(server.wait(), "the server must end successfully on Ctrl-C");
 }
 
 fn process_of(event: &Event) -> String {
@@ -110,15 +110,15 @@ fn process_of(event: &Event) -> String {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_both() {
+async fn ctrl_c_ends_both_processes() {
     let folder = tempfile::tempdir().unwrap();
-    let both = ["--listen", "127.0.0.1:0", "--fallback", NEVER];
+    let both = ["--listen", "127.0.0.1:0", "--poll-interval", NEVER];
     let mut program = Program::start(&folder, &both);
     let mut follow = program.follow();
     departures(&mut follow, 3).await;
     program.interrupt();
-    // Both have the pipe; it ends with the last of them.
+    // Both processes have the pipe open; it closes with the last of them.
     let mut rest = String::new();
     program.out.read_to_string(&mut rest).unwrap();
-    assert!(program.ended(), "Ctrl-C ends the program well");
+    assert!(program.wait(), "the program must end successfully on Ctrl-C");
 }

@@ -5,16 +5,16 @@ use downlink::{Error, ErrorKind, Event, Page, Read, Result};
 
 use crate::log::Log;
 
-/// The steps of a transaction. Queue, groups, conflicts, duplicates and retries
-/// are the business of the `Writer`, which calls these from one thread.
+/// The steps of a transaction. The `Writer` calls them from one thread, and handles
+/// the queue, groups, conflicts, duplicates and retries.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) log: Arc<Log>,
-    /// Where the next record goes.
+    /// The offset of the next record.
     pub(crate) end: u64,
-    /// What the open transaction will store.
+    /// The events of the open transaction.
     pub(crate) rows: Vec<Event>,
-    /// Whether a write failed and could not be taken back.
+    /// Whether a write failed and could not be undone.
     pub(crate) is_broken: bool,
 }
 
@@ -24,12 +24,12 @@ impl commit::Driver for Driver {
 
     const BLOCKING: bool = true;
 
-    /// So that nothing is looked up after an `insert` of the same transaction.
+    /// With this, nothing is looked up after an `insert` of the same transaction.
     const LINGER: Linger = Linger::BeforeBegin;
 
     async fn begin(&mut self, _: Instant) -> Result<LogHead> {
         if self.is_broken {
-            let message = "the file could not be brought into a known state: open it again";
+            let message = "a failed write could not be undone: open the log again";
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         Ok(self.log.index.head())
@@ -53,10 +53,10 @@ impl commit::Driver for Driver {
     }
 
     async fn tx(&mut self) -> Result<&mut Infallible> {
-        Err(Error::new(ErrorKind::Invalid, "this log keeps no read models"))
+        Err(Error::new(ErrorKind::Invalid, "this store does not support read models"))
     }
 
-    /// No job writes to this log past the writer.
+    /// Only the writer changes this log.
     async fn check(&mut self, _: LogHead) -> Result<()> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(not(unix))]
-compile_error!("this example reads and writes with `FileExt`, which only Unix has");
+compile_error!("this example needs `std::os::unix::fs::FileExt`");
 
 mod driver;
 mod log;

@@ -1,13 +1,24 @@
-//! Opens a log, appends what a few flights do, and prints what a subscription
+//! Opens a log, appends events of two flights, and prints what a subscription
 //! receives. Run it twice: the second run begins with the events of the first.
 
-use std::env;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use clap::Parser;
 use downlink::{BoxError, Expected, Hub, Item, LocalBus, Subscribe};
+use downlink_transports::serve::ignore_sigxfsz;
 use own_backend::FileStore;
 use serde::{Deserialize, Serialize};
-use terminal::say;
+use terminal::outln;
+
+/// Appends events of two flights to a log, and prints the log.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The file of the log, created if it does not exist
+    #[arg(default_value = "flights.log")]
+    file: PathBuf,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 enum FlightEvent {
@@ -16,10 +27,15 @@ enum FlightEvent {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    terminal::log();
-    let path = env::args_os().nth(1).map_or_else(|| "flights.log".into(), PathBuf::from);
-    let store = FileStore::open(&path).await?;
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    terminal::init_log();
+    terminal::exit_code("own-backend", run(&args).await)
+}
+
+async fn run(Args { file }: &Args) -> Result<(), BoxError> {
+    ignore_sigxfsz()?;
+    let store = FileStore::open(file).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
 
     for (flight, to, gate) in [("UA1545", "IAH", "C71"), ("AA1141", "MIA", "D3")] {
@@ -34,9 +50,9 @@ async fn main() -> Result<(), BoxError> {
             Item::Event(event) => {
                 let (cursor, stream, version) = (event.cursor(), event.stream(), event.version());
                 match event.decode::<FlightEvent>() {
-                    Ok(event) => say!("{cursor} {stream} {version} {event:?}"),
-                    // Of another program, or of another version: the others are told all the same.
-                    Err(error) => say!("{cursor} {stream} {version} cannot be read: {error}"),
+                    Ok(event) => outln!("{cursor} {stream} {version} {event:?}"),
+                    // Of another program or version; the other events are still printed.
+                    Err(error) => outln!("{cursor} {stream} {version} cannot be decoded: {error}"),
                 }
             }
             Item::Live { .. } => break,

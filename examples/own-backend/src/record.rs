@@ -9,11 +9,11 @@ use downlink::Event;
 
 use crate::row;
 
-/// How a record begins. The length of its body follows, a checksum, the body.
+/// The first bytes of a record. The length of its body, a checksum and the body follow.
 const MAGIC: [u8; 4] = *b"dlog";
-pub(crate) const HEADER: usize = 12;
+pub(crate) const HEADER_LEN: usize = 12;
 
-/// Where a row is in the file, and what it has to sum up to.
+/// The place of a row in the file, and its checksum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) offset: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Span {
     pub(crate) checksum: u32,
 }
 
-/// The record that stores these events at this offset.
+/// Encodes events as a record for this offset.
 pub(crate) fn encode(events: &[Event], offset: u64) -> Bytes {
     let body = row::pack(events.iter().map(row::encode));
     let len = u32::try_from(body.len()).expect("the writer closes a group long before 4 GiB");
@@ -29,7 +29,7 @@ pub(crate) fn encode(events: &[Event], offset: u64) -> Bytes {
     [&MAGIC[..], &len.to_le_bytes(), &checksum, &body].concat().into()
 }
 
-/// The offset is in it, so that a log inside a payload is not taken for records.
+/// Covers the offset, so that a copy of a log inside a payload is not read as records.
 fn checksum(offset: u64, body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&offset.to_le_bytes());
@@ -37,9 +37,9 @@ fn checksum(offset: u64, body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The body of the record at `offset`, if there is a whole and sound one.
+/// The body of the record at `offset`, if there is a complete and undamaged one.
 pub(crate) fn read(file: &File, offset: u64, end: u64) -> Result<Option<Bytes>> {
-    let (mut header, body_at) = ([0; HEADER], after(offset, HEADER));
+    let (mut header, body_at) = ([0; HEADER_LEN], add_len(offset, HEADER_LEN));
     if body_at > end {
         return Ok(None);
     }
@@ -56,16 +56,16 @@ pub(crate) fn read(file: &File, offset: u64, end: u64) -> Result<Option<Bytes>> 
 
 /// The rows of a body, and where they are.
 pub(crate) fn rows(offset: u64, body: Bytes) -> Option<Vec<(Span, Bytes)>> {
-    let mut end = after(offset, HEADER);
+    let mut end = add_len(offset, HEADER_LEN);
     let rows = row::unpack(body)?.into_iter().map(|row| {
-        let offset = after(end, size_of::<u32>());
-        end = after(offset, row.len());
+        let offset = add_len(end, size_of::<u32>());
+        end = add_len(offset, row.len());
         (Span { offset, len: row.len(), checksum: crc32fast::hash(&row) }, row)
     });
     Some(rows.collect())
 }
 
-/// Whether a sound record begins after `offset`.
+/// Whether an undamaged record begins after `offset`.
 pub(crate) fn is_followed(mut file: &File, offset: u64, end: u64) -> Result<bool> {
     file.seek(SeekFrom::Start(offset + 1))?;
     let mut last_four = 0_u32;
@@ -78,13 +78,13 @@ pub(crate) fn is_followed(mut file: &File, offset: u64, end: u64) -> Result<bool
     Ok(false)
 }
 
-/// Whether a file begins like a log, as far as it goes.
+/// Whether a file begins like a log, or is a prefix of one.
 pub(crate) fn is_log(file: &File) -> Result<bool> {
     let mut start = [0; MAGIC.len()];
     let len = file.read_at(&mut start, 0)?;
     Ok(MAGIC.starts_with(&start[..len]))
 }
 
-pub(crate) fn after(offset: u64, bytes: usize) -> u64 {
+pub(crate) fn add_len(offset: u64, bytes: usize) -> u64 {
     offset + u64::try_from(bytes).expect("a length fits 64 bits")
 }

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 use downlink::{ContentType, Event, EventId, NewEvent, Position, StoredParts, Timestamp, Version};
 
-/// An event without its position, which follows from the order of the rows.
+/// Encodes an event without its position, which follows from the order of the rows.
 pub(crate) fn encode(event: &Event) -> Vec<u8> {
     let (id, content) = (event.id(), event.content());
     let version = event.version().get().to_le_bytes();
@@ -15,7 +15,7 @@ pub(crate) fn encode(event: &Event) -> Vec<u8> {
     pack(parts.into_iter().chain(names.map(str::as_bytes)))
 }
 
-/// The event that [`encode`] made this of, or `None` if it did not.
+/// Decodes what [`encode`] returned, or returns `None` if the row is something else.
 pub(crate) fn decode(position: Position, row: Bytes) -> Option<Event> {
     let fields = unpack(row)?;
     let [id, version, recorded_at, metadata, payload, names @ ..] = &fields[..] else {
@@ -36,7 +36,7 @@ pub(crate) fn decode(position: Position, row: Bytes) -> Option<Event> {
     Some(Event::new(position, stream, Version::new(number(version)?)?, recorded_at, content))
 }
 
-/// Fields in a row, and rows in a record: each behind its length.
+/// Packs the fields of a row, or the rows of a record, each with its length before it.
 pub(crate) fn pack(fields: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for field in fields {

@@ -6,7 +6,7 @@ use downlink::{Append, Appended, Cursor, Error, ErrorKind, EventStore, Page, Rea
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::driver::Driver;
-use crate::log::{Log, failed};
+use crate::log::{Log, io_error};
 
 /// A log in one append-only file. Clones share it.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the log in this file, or makes an empty one. Waits until no other
+    /// Opens the log in this file, or creates an empty one. Waits until no other
     /// handle, of this process or another, has it open.
     ///
     /// # Errors
@@ -26,25 +26,27 @@ impl FileStore {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future leaves nothing open; a thread that waits for another
-    /// handle ends after that is closed.
+    /// If the future is dropped, nothing stays open. A thread that waits for another
+    /// handle ends when that handle is closed.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let (opened, log) = oneshot::channel();
         // Runs on the thread of the writer, which may wait for the disk.
         let open = async move {
-            let (log, end) = Log::open(&path).map_err(failed)?;
+            let (log, end) = Log::open(&path).map_err(io_error)?;
             let log = Arc::new(log);
-            // Without a receiver the caller has gone away.
+            // Without a receiver, the future of the caller was dropped.
             let _ = opened.send(Arc::clone(&log));
             Ok(Driver { log, end, rows: Vec::new(), is_broken: false })
         };
         let writer = Arc::new(Writer::start(open, WriterOptions::new()).await?);
-        let log = log.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the writer ended"))?;
+        let log = log.await.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "the writer ended before the log was open")
+        })?;
         Ok(Self { log, writer })
     }
 
-    /// Lets no more appends in, and returns when those that wait are stored.
+    /// Refuses further appends, and returns when the queued ones are stored.
     ///
     /// # Cancel safety
     ///
@@ -63,7 +65,7 @@ impl EventStore for FileStore {
     async fn read(&self, read: Read) -> Result<Page> {
         let log = Arc::clone(&self.log);
         let page = move || log.index.page(&read, |position, span| log.fetch(position, span));
-        let failed = |error| Error::with_source(ErrorKind::Backend, "a read did not end", error);
+        let failed = |error| Error::with_source(ErrorKind::Backend, "a read was aborted", error);
         spawn_blocking(page).await.map_err(failed)?
     }
 

@@ -1,4 +1,4 @@
-//! The store keeps the laws of the framework: three lines, and how to open it.
+//! Runs the conformance suite on the store: a fixture and three lines.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use own_backend::FileStore;
 use tempfile::TempDir;
 
 // ANCHOR: fixture
-/// Opens logs in files of folders that go with the test.
+/// Opens logs in temporary folders.
 struct OwnBackend;
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl BusFixture for OwnBackend {
 
 fn folder() -> Result<(TempDir, PathBuf)> {
     let folder = tempfile::tempdir().map_err(|error| {
-        Error::with_source(ErrorKind::Backend, "there is no folder for the log", error)
+        Error::with_source(ErrorKind::Backend, "cannot create a folder for the log", error)
     })?;
     let file = folder.path().join("flights.log");
     Ok((folder, file))

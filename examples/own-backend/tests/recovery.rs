@@ -1,5 +1,4 @@
-//! What a crash or a damaged disk leaves of the file, and what the store makes
-//! of it.
+//! Recovery of files that a crash or a disk has damaged.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 use std::fs;
@@ -20,7 +19,7 @@ async fn append(store: &FileStore, numbers: &[usize]) {
     store.append_to("flight-UA1545", Expected::Any, events).await.unwrap();
 }
 
-/// The payloads in the log, in their order.
+/// The payloads in the log, in order.
 async fn delays(store: &FileStore) -> Vec<String> {
     let events: Vec<_> = store.events(Read::log()).try_collect().await.unwrap();
     events.iter().map(|event| String::from_utf8_lossy(event.payload()).into_owned()).collect()
@@ -33,7 +32,7 @@ fn of(numbers: &[usize]) -> Vec<String> {
 struct Log {
     path: PathBuf,
     _folder: TempDir,
-    /// The file, and where the last of its two records begins.
+    /// The content of the file, and the offset of the second of its two records.
     bytes: Vec<u8>,
     last: usize,
 }
@@ -59,8 +58,8 @@ impl Log {
     }
 }
 
-/// Opens what is left of the log, and goes on with it.
-async fn goes_on_with(path: &Path, bytes: &[u8], kept: &[usize], what: &str) {
+/// Opens what is left of the log, and appends to it.
+async fn assert_recovers(path: &Path, bytes: &[u8], kept: &[usize], what: &str) {
     fs::write(path, bytes).unwrap();
     let store = FileStore::open(path).await.unwrap();
     assert_eq!(delays(&store).await, of(kept), "{what}");
@@ -74,31 +73,31 @@ async fn goes_on_with(path: &Path, bytes: &[u8], kept: &[usize], what: &str) {
 }
 
 #[tokio::test]
-async fn a_torn_tail_is_cut_wherever_it_was_torn() {
+async fn an_incomplete_record_is_truncated_wherever_it_ends() {
     let log = Log::of_two_transactions().await;
     for len in log.last..log.bytes.len() {
         let what = format!("{len} of {} bytes", log.bytes.len());
-        goes_on_with(&log.path, &log.bytes[..len], &[1, 2], &what).await;
+        assert_recovers(&log.path, &log.bytes[..len], &[1, 2], &what).await;
     }
     for len in 0..log.last {
-        goes_on_with(&log.path, &log.bytes[..len], &[], &format!("{len} bytes")).await;
+        assert_recovers(&log.path, &log.bytes[..len], &[], &format!("{len} bytes")).await;
     }
 }
 
 #[tokio::test]
-async fn a_tail_whose_bytes_are_wrong_is_cut() {
+async fn a_damaged_last_record_is_truncated() {
     let log = Log::of_two_transactions().await;
     for place in log.last..log.bytes.len() {
         let what = format!("byte {place} of {}", log.bytes.len());
-        goes_on_with(&log.path, &log.with_flipped(place), &[1, 2], &what).await;
+        assert_recovers(&log.path, &log.with_flipped(place), &[1, 2], &what).await;
     }
-    // Room that the file system gave, and nothing that was written to it.
+    // Space that the file system allocated, without data.
     let zeros = [&log.bytes[..], &[0; 5_000]].concat();
-    goes_on_with(&log.path, &zeros, &[1, 2, 3, 4], "zeros").await;
+    assert_recovers(&log.path, &zeros, &[1, 2, 3, 4], "zeros").await;
 }
 
 #[tokio::test]
-async fn damage_in_the_middle_is_told_and_nothing_is_cut() {
+async fn damage_in_the_middle_is_an_error_and_the_file_is_unchanged() {
     let log = Log::of_two_transactions().await;
     for place in 0..log.last {
         let damaged = log.with_flipped(place);
@@ -110,7 +109,7 @@ async fn damage_in_the_middle_is_told_and_nothing_is_cut() {
 }
 
 #[tokio::test]
-async fn damage_under_a_running_store_is_told_to_the_reader() {
+async fn damage_while_the_store_is_open_is_a_read_error() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
     fs::write(&log.path, log.with_flipped(log.bytes.len() - 1)).unwrap();
@@ -120,7 +119,7 @@ async fn damage_under_a_running_store_is_told_to_the_reader() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_kind_is_left_alone() {
+async fn a_file_that_is_not_a_log_is_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     fs::write(&path, "gate C71").unwrap();
@@ -129,7 +128,7 @@ async fn a_file_of_another_kind_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_log_inside_a_payload_is_no_record() {
+async fn a_log_inside_a_payload_is_not_read_as_records() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
     let binary = downlink::ContentType::new("application/octet-stream").unwrap();
@@ -137,12 +136,13 @@ async fn a_log_inside_a_payload_is_no_record() {
     store.append_to("copies", Expected::NoStream, [copy]).await.unwrap();
     store.close().await;
     drop(store);
-    let torn = fs::read(&log.path).unwrap();
-    goes_on_with(&log.path, &torn[..torn.len() - 1], &[1, 2, 3, 4], "a torn copy").await;
+    let content = fs::read(&log.path).unwrap();
+    assert_recovers(&log.path, &content[..content.len() - 1], &[1, 2, 3, 4], "an incomplete copy")
+        .await;
 }
 
 #[tokio::test]
-async fn one_handle_at_a_time_has_the_file() {
+async fn one_handle_at_a_time_has_the_file_open() {
     let log = Log::of_two_transactions().await;
     let first = FileStore::open(&log.path).await.unwrap();
     let mut second = Box::pin(FileStore::open(&log.path));
@@ -152,26 +152,25 @@ async fn one_handle_at_a_time_has_the_file() {
     assert_eq!(delays(&second.await.unwrap()).await, of(&[1, 2, 3, 4, 5]));
 }
 
-/// Says to the program of this test that it may not write large files.
+/// Set in the child process that has a file size limit.
 const LIMITED: &str = "OWN_BACKEND_IS_LIMITED";
 
-/// A write that ends half-way, since the process may not write larger files,
-/// leaves the file as it was, and the store goes on.
+/// A write that fails half-way, here because of a file size limit, leaves the file
+/// unchanged, and the store keeps working.
 #[test]
-fn a_write_that_fails_is_taken_back() {
+fn a_failed_write_is_undone() {
     if std::env::var_os(LIMITED).is_some() {
-        return tokio::runtime::Runtime::new().unwrap().block_on(fills_up_what_it_may());
+        return tokio::runtime::Runtime::new().unwrap().block_on(fill_the_file());
     }
     let this = std::env::current_exe().unwrap();
-    let limited =
-        r#"trap "" XFSZ; ulimit -f 32; exec "$0" --exact a_write_that_fails_is_taken_back"#;
+    let limited = r#"trap "" XFSZ; ulimit -f 32; exec "$0" --exact a_failed_write_is_undone"#;
     let output =
         Command::new("sh").args(["-c", limited]).arg(this).env(LIMITED, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-async fn fills_up_what_it_may() {
+async fn fill_the_file() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
     let text = format!("\"{}\"", "x".repeat(5_000));
@@ -184,7 +183,7 @@ async fn fills_up_what_it_may() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-    assert!(stored > 4, "some fit");
+    assert!(stored > 4, "some events must fit");
     append(&store, &[5]).await;
     assert_eq!(delays(&store).await.len(), stored + 1);
     store.close().await;
@@ -192,5 +191,18 @@ async fn fills_up_what_it_may() {
     let len = fs::metadata(&log.path).unwrap().len();
     let store = FileStore::open(&log.path).await.unwrap();
     assert_eq!(delays(&store).await.len(), stored + 1);
-    assert_eq!(fs::metadata(&log.path).unwrap().len(), len, "nothing was left to cut off");
+    assert_eq!(
+        fs::metadata(&log.path).unwrap().len(),
+        len,
+        "the file must end with a complete record"
+    );
+}
+
+#[test]
+fn help_does_not_create_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_own-backend"));
+    let output = program.arg("--help").current_dir(&folder).output().unwrap();
+    assert!(output.status.success() && !output.stdout.is_empty());
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }

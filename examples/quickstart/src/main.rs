@@ -1,7 +1,8 @@
-//! Stores an event, follows the log, and pushes it to whoever asks.
+//! Stores two events, follows the log, and pushes it to every client.
 
 // ANCHOR: all
-use std::io::{Write, stdout};
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
 
 use axum::{Router, response::Html, routing::get};
 use downlink::{Expected, Hub, Item, LocalBus, Subscribe};
@@ -17,7 +18,13 @@ enum FlightEvent {
 // ANCHOR_END: events
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    let Err(error) = run().await else { return ExitCode::SUCCESS };
+    let _ = writeln!(stderr(), "quickstart: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     // ANCHOR: open
     let store = downlink_rusqlite::open("flights.db").await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
@@ -35,7 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         while let Some(Ok(item)) = flights.next().await {
             let Item::Event(event) = item else { continue };
             let (cursor, stream) = (event.cursor(), event.stream());
-            // `println!` would panic where the output is not read, as behind `| head`.
+            // `println!` would panic if the output were closed, as behind `| head`.
             let _ = writeln!(stdout(), "{cursor} {stream} {:?}", event.decode::<FlightEvent>());
         }
     });

@@ -4,36 +4,35 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
-/// Serves an event log over HTTP: read it, follow it, append to it.
+/// Serves an event log over HTTP: clients read it, follow it and append to it.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 takes any that is free
+    /// The address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) listen: String,
 
-    /// Where the log is: `memory`, `rusqlite:FILE` or `sqlx:FILE`
+    /// The store of the log: `memory`, `rusqlite:FILE` or `sqlx:FILE`
     #[arg(long, value_name = "STORE", default_value = "memory", value_parser = store_parser())]
     pub(crate) store: StoreChoice,
 
-    /// What wakes those who follow: appends through this server, or those of
-    /// other processes on the same file, too
+    /// Which appends wake the clients that follow the log
     #[arg(long, value_enum, default_value_t = BusChoice::Local)]
     pub(crate) bus: BusChoice,
 
-    /// Take appends at `POST /streams/{stream}`
+    /// Accept appends at `POST /streams/{stream}`
     #[arg(long)]
     pub(crate) allow_append: bool,
 
-    /// What an acknowledged append survives, in a file
-    #[arg(long, value_enum, default_value_t = Survives::Full)]
-    pub(crate) durability: Survives,
+    /// What an acknowledged append in a file survives
+    #[arg(long, value_enum, default_value_t = DurabilityChoice::Full)]
+    pub(crate) durability: DurabilityChoice,
 
-    /// How many connections are served at a time
+    /// The maximum number of open connections
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one())]
     pub(crate) max_connections: usize,
 
-    /// Let everyone who can connect read, and append if that is allowed
+    /// Serve clients of other machines, without authentication
     #[arg(long)]
     pub(crate) open_to_everyone: bool,
 }
@@ -49,7 +48,7 @@ pub(crate) enum StoreChoice {
     Sqlx(PathBuf),
 }
 
-/// A path need not be UTF-8, so the choice is parsed as the system gives it.
+/// Parses an `OsString`, since a path need not be UTF-8.
 fn store_parser() -> impl TypedValueParser<Value = StoreChoice> {
     OsStringValueParser::new().try_map(|text: OsString| StoreChoice::parse(&text))
 }
@@ -59,20 +58,20 @@ impl StoreChoice {
         if text == "memory" {
             return Ok(Self::Memory);
         }
-        if let Some(file) = after(text, "rusqlite:") {
+        if let Some(file) = strip_prefix(text, "rusqlite:") {
             return Ok(Self::Rusqlite(file));
         }
-        if let Some(file) = after(text, "sqlx:") {
+        if let Some(file) = strip_prefix(text, "sqlx:") {
             return Ok(Self::Sqlx(file));
         }
         let forms = "`memory`, `rusqlite:FILE` or `sqlx:FILE`";
-        Err(format!("give {forms}, as in `rusqlite:flights.db`"))
+        Err(format!("use {forms}, for example `rusqlite:flights.db`"))
     }
 }
 
-/// The file that follows a prefix.
+/// The file name after a prefix.
 #[cfg(unix)]
-fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
+fn strip_prefix(text: &OsStr, prefix: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
 
     let file = text.as_bytes().strip_prefix(prefix.as_bytes())?;
@@ -80,7 +79,7 @@ fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
 }
 
 #[cfg(not(unix))]
-fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
+fn strip_prefix(text: &OsStr, prefix: &str) -> Option<PathBuf> {
     let file = text.to_str()?.strip_prefix(prefix)?;
     (!file.is_empty()).then(|| file.into())
 }
@@ -89,15 +88,15 @@ fn after(text: &OsStr, prefix: &str) -> Option<PathBuf> {
 pub(crate) enum BusChoice {
     /// Appends through this server
     Local,
-    /// Those of other processes on the same file, too
+    /// Also appends of other processes to the same file
     Sqlite,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Survives {
-    /// A power cut, too
+pub(crate) enum DurabilityChoice {
+    /// Crashes and power cuts
     Full,
-    /// A crash of the process; a power cut may take the newest
+    /// Crashes of the process; a power cut may lose the newest events
     Normal,
 }
 
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn stores_are_named_by_their_forms() {
+    fn stores_are_parsed() {
         assert_eq!(parse("memory"), Ok(StoreChoice::Memory));
         let file = StoreChoice::Rusqlite("C:\\flights.db".into());
         assert_eq!(parse("rusqlite:C:\\flights.db"), Ok(file));

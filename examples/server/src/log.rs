@@ -4,17 +4,17 @@ use downlink::{Error, ErrorKind, Hub, LocalBus, MemoryStore, Result};
 use downlink_rusqlite::{BusOptions, Durability, RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
-use crate::args::{Args, BusChoice, StoreChoice, Survives};
+use crate::args::{Args, BusChoice, DurabilityChoice, StoreChoice};
 
-/// A hub over the chosen store, woken by the chosen bus.
+/// A hub with the chosen store and bus.
 pub(crate) struct Log {
     pub(crate) hub: Hub,
     pub(crate) description: String,
-    file: File,
+    file: LogFile,
 }
 
-/// What is closed when the hub has ended.
-enum File {
+/// What to close after the hub.
+enum LogFile {
     None,
     Rusqlite(RusqliteStore, RusqliteBus),
     Sqlx(SqlxStore, SqlxBus),
@@ -31,12 +31,12 @@ impl Log {
 
     async fn in_memory(args: &Args) -> Result<Self> {
         if args.bus == BusChoice::Sqlite {
-            let message = "--bus sqlite is for a log in a file: add --store rusqlite:FILE";
+            let message = "--bus sqlite needs a log in a file: add --store rusqlite:FILE";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await?;
-        let description = "memory (gone when the server ends)".to_owned();
-        Ok(Self { hub, description, file: File::None })
+        let description = "in memory (lost when the server stops)".to_owned();
+        Ok(Self { hub, description, file: LogFile::None })
     }
 
     async fn through_rusqlite(path: &Path, args: &Args) -> Result<Self> {
@@ -45,7 +45,7 @@ impl Log {
         let bus = RusqliteBus::open_with(path, bus_options(args)).await?;
         let hub = Hub::builder(store.clone(), bus.clone()).start().await?;
         let description = path.display().to_string();
-        Ok(Self { hub, description, file: File::Rusqlite(store, bus) })
+        Ok(Self { hub, description, file: LogFile::Rusqlite(store, bus) })
     }
 
     async fn through_sqlx(path: &Path, args: &Args) -> Result<Self> {
@@ -54,19 +54,19 @@ impl Log {
         let bus = SqlxBus::open_with(path, bus_options(args)).await?;
         let hub = Hub::builder(store.clone(), bus.clone()).start().await?;
         let description = path.display().to_string();
-        Ok(Self { hub, description, file: File::Sqlx(store, bus) })
+        Ok(Self { hub, description, file: LogFile::Sqlx(store, bus) })
     }
 
-    /// Lets appends under way end, and leaves the file in order.
+    /// Waits for running appends, and closes the file.
     pub(crate) async fn close(self) {
         self.hub.shutdown().await;
         match self.file {
-            File::None => {}
-            File::Rusqlite(store, bus) => {
+            LogFile::None => {}
+            LogFile::Rusqlite(store, bus) => {
                 bus.close().await;
                 store.close().await;
             }
-            File::Sqlx(store, bus) => {
+            LogFile::Sqlx(store, bus) => {
                 bus.close().await;
                 store.close().await;
             }
@@ -76,8 +76,8 @@ impl Log {
 
 fn durability(args: &Args) -> Durability {
     match args.durability {
-        Survives::Full => Durability::Full,
-        Survives::Normal => Durability::Normal,
+        DurabilityChoice::Full => Durability::Full,
+        DurabilityChoice::Normal => Durability::Normal,
     }
 }
 

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
-mod files;
+mod file_limit;
 mod log;
 mod run;
 
@@ -10,11 +10,11 @@ use std::iter::successors;
 use std::process::ExitCode;
 
 use clap::Parser;
-use terminal::complain;
+use terminal::errln;
 
 use self::args::Args;
 
-/// What thousands of idle streams cost is mostly how their memory is packed.
+/// The memory of thousands of idle streams depends mostly on the allocator.
 #[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -22,23 +22,23 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    terminal::log();
+    terminal::init_log();
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain!("server: {}", chain(&error));
+            errln!("server: {}", chain(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The error and its causes, clause by clause, without those that say nothing
-/// new: drivers repeat each other.
+/// The error and its causes in one line, without repeated clauses: drivers repeat
+/// each other's messages.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     for cause in successors(error.source(), |&cause| cause.source()) {
         for clause in cause.to_string().split(": ") {
-            if adds(clause, &text) {
+            if is_new(clause, &text) {
                 text = format!("{text}: {clause}");
             }
         }
@@ -46,9 +46,9 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn adds(clause: &str, text: &str) -> bool {
+fn is_new(clause: &str, text: &str) -> bool {
     let words = |text| str::split(text, [' ', ':', ',']);
-    !words(clause).all(|word| words(text).any(|said| said == word))
+    !words(clause).all(|word| words(text).any(|known| known == word))
 }
 
 #[cfg(test)]
@@ -58,19 +58,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_said_twice() {
+    fn repeated_clauses_are_left_out() {
         let chain_of = |messages: [&str; 3]| {
             let [first, second, third] = messages;
             let error = downlink::Error::with_source(ErrorKind::Backend, second, third);
             chain(&downlink::Error::with_source(ErrorKind::Backend, first, error))
         };
-        let said = chain_of([
+        let text = chain_of([
             "x.db: the file is not a SQLite database",
             "file is not a database",
             "Error code 26: file is not a database",
         ]);
-        assert_eq!(said, "x.db: the file is not a SQLite database: Error code 26");
-        let said = chain_of(["cannot listen", "denied", "denied by a rule"]);
-        assert_eq!(said, "cannot listen: denied: denied by a rule");
+        assert_eq!(text, "x.db: the file is not a SQLite database: Error code 26");
+        let text = chain_of(["cannot listen", "denied", "denied by a rule"]);
+        assert_eq!(text, "cannot listen: denied: denied by a rule");
     }
 }

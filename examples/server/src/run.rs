@@ -7,25 +7,27 @@ use downlink::{Error, ErrorKind, Hub, Result};
 use downlink_transports::feed::{self, Feed};
 use downlink_transports::health;
 use downlink_transports::serve::{Server, Signals};
-use terminal::say;
+use terminal::outln;
 use tokio::net::TcpListener;
 
 use crate::args::Args;
-use crate::files;
+use crate::file_limit;
 use crate::log::Log;
 
-const INDEX: &str = "a log of events\n\n\
-    GET  /feed              a page; with `Accept: text/event-stream` a stream without end\n\
-    GET  /feed/ws           a WebSocket, for many subscriptions and for appends\n\
+const INDEX: &str = "an event log\n\n\
+    GET  /feed              a page; with `Accept: text/event-stream` a live stream\n\
+    GET  /feed/ws           a WebSocket, for subscriptions and appends\n\
     GET  /streams/{stream}  a page of one stream\n\
-    POST /streams/{stream}  append, if it is allowed\n\
+    POST /streams/{stream}  append, if --allow-append is set\n\
     GET  /health/live       GET /health/ready       GET /openapi.json\n";
 
-/// Serves until a signal, and drains; a second signal ends the drain.
+/// Serves until a signal, then drains the connections; a second signal ends the drain.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    files::raise_limit(args.max_connections);
+    file_limit::raise(args.max_connections);
     let listener = bind(&args).await?;
-    let address = listener.local_addr().map_err(|error| failed("no address", error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| failed("cannot get the address of the listener", error))?;
     check_exposure(&args, address)?;
     let signals = Signals::listen()?;
     let log = Log::open(&args).await?;
@@ -36,7 +38,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .with_access(access)
         .with_max_connections(args.max_connections)
         .with_force(signals.force);
-    greet(address, &log, &args);
+    print_usage(address, &log, &args);
     let outcome = server.serve(listener, signals.drain).await;
     log.close().await;
     outcome
@@ -56,15 +58,17 @@ async fn bind(args: &Args) -> Result<TcpListener> {
     let listen = &args.listen;
     TcpListener::bind(listen).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let advice = "name another with --listen, as in `--listen 127.0.0.1:0` for any port";
-            failed(format!("{listen} is taken: {advice}"), error)
+            let advice = "choose another address with --listen, such as 127.0.0.1:0 for any port";
+            failed(format!("{listen} is already in use: {advice}"), error)
         }
-        io::ErrorKind::InvalidInput => {
-            failed(format!("--listen {listen} is no address: give one like 127.0.0.1:3000"), error)
-        }
-        _ => {
-            failed(format!("cannot listen on {listen}: name another address with --listen"), error)
-        }
+        io::ErrorKind::InvalidInput => failed(
+            format!("--listen {listen} is not an address: use one such as 127.0.0.1:3000"),
+            error,
+        ),
+        _ => failed(
+            format!("cannot listen on {listen}: choose another address with --listen"),
+            error,
+        ),
     })
 }
 
@@ -73,13 +77,13 @@ fn check_exposure(args: &Args, address: SocketAddr) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{address} can be reached from other machines: add --open-to-everyone if all of them may \
-         read the log, or listen on 127.0.0.1"
+        "{address} can be reached from other machines: listen on 127.0.0.1, or add \
+         --open-to-everyone if they may read the log"
     );
     Err(Error::new(ErrorKind::Invalid, message))
 }
 
-fn greet(address: SocketAddr, log: &Log, args: &Args) {
+fn print_usage(address: SocketAddr, log: &Log, args: &Args) {
     let append = format!(
         "        curl -H 'Content-Type: application/json' -d '{{\"type\":\"FlightDeparted\",\"data\":{{}}}}' \
          'http://{address}/streams/flight-UA1545'\n"
@@ -88,11 +92,11 @@ fn greet(address: SocketAddr, log: &Log, args: &Args) {
         "server  http://{address}/\n\
          log     {}\n\
          try     curl -N -H 'Accept: text/event-stream' 'http://{address}/feed'\n\
-         {}        Ctrl-C ends it",
+         {}        press Ctrl-C to stop",
         log.description,
         if args.allow_append { &*append } else { "" },
     );
-    say!("{text}");
+    outln!("{text}");
 }
 
 fn failed(message: impl Display, error: io::Error) -> Error {

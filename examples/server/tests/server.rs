@@ -1,5 +1,4 @@
-//! The program from outside: started, appended to, followed, stopped, started
-//! again.
+//! Tests the program from outside: appends, subscriptions, stops and restarts.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
@@ -83,8 +82,8 @@ impl Server {
         kill_process(Pid::from_child(&self.process), Signal::INT).unwrap();
     }
 
-    /// Waits until it has ended, and says whether it ended well.
-    fn ended(mut self) -> bool {
+    /// Waits for its end, and returns whether it succeeded.
+    fn wait(mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < DEADLINE {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -92,7 +91,7 @@ impl Server {
             }
             std::thread::yield_now();
         }
-        panic!("the server has not ended")
+        panic!("the server did not end")
     }
 }
 
@@ -125,7 +124,7 @@ async fn next_leg(follow: &mut Follow) -> String {
 }
 
 #[tokio::test]
-async fn followers_go_on_after_a_stop_and_after_a_kill() {
+async fn subscriptions_continue_after_a_stop_and_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("rusqlite:{}", folder.path().join("flights.db").display());
     let mut server =
@@ -140,7 +139,7 @@ async fn followers_go_on_after_a_stop_and_after_a_kill() {
             drop(server);
         } else {
             server.interrupt();
-            assert!(server.ended());
+            assert!(server.wait());
         }
         server = Server::start(&["--listen", &authority, "--store", &store, "--allow-append"]);
     }
@@ -167,13 +166,13 @@ async fn two_servers_share_a_file_through_two_drivers() {
     }
     for server in servers {
         server.interrupt();
-        assert!(server.ended());
+        assert!(server.wait());
     }
 }
 
 #[test]
-fn an_interrupt_ends_a_thousand_streams_in_good_order() {
-    rlimit();
+fn an_interrupt_ends_a_thousand_streams_with_a_goodbye() {
+    raise_file_limit();
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     let mut streams: Vec<_> = (0..1_000).map(|_| server.stream()).collect();
     for stream in &mut streams {
@@ -185,11 +184,11 @@ fn an_interrupt_ends_a_thousand_streams_in_good_order() {
         stream.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("event: feed.bye\n") && rest.ends_with("0\r\n\r\n"), "{rest:?}");
     }
-    assert!(server.ended());
+    assert!(server.wait());
 }
 
 #[test]
-fn a_full_table_of_files_passes() {
+fn a_server_recovers_from_too_many_open_files() {
     let mut command = Command::new("sh");
     command.args(["-c", r#"ulimit -n 40 && exec "$0" --listen 127.0.0.1:0"#, PROGRAM]);
     command.stderr(Stdio::null());
@@ -200,7 +199,7 @@ fn a_full_table_of_files_passes() {
 }
 
 #[test]
-fn appends_are_refused_unless_they_are_allowed() {
+fn appends_are_refused_unless_allowed() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     let answer = server.append(0);
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
@@ -208,7 +207,7 @@ fn appends_are_refused_unless_they_are_allowed() {
 }
 
 #[test]
-fn the_index_answers_as_the_feed_does() {
+fn the_index_has_the_headers_of_the_feed() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     let ask = |method| {
         let request = format!("{method} / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
@@ -227,10 +226,10 @@ fn the_index_answers_as_the_feed_does() {
 }
 
 #[test]
-fn mistakes_are_told_with_what_to_do() {
+fn errors_say_what_to_do() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
-    let taken = fails(&["--listen", &server.authority]);
-    assert!(taken.contains("is taken") && taken.contains("--listen"), "{taken}");
+    let in_use = fails(&["--listen", &server.authority]);
+    assert!(in_use.contains("already in use") && in_use.contains("--listen"), "{in_use}");
     let store = fails(&["--store", "postgres:flights"]);
     assert!(store.contains("memory") && store.contains("rusqlite:FILE"), "{store}");
     let bus = fails(&["--bus", "sqlite", "--listen", "127.0.0.1:0"]);
@@ -243,22 +242,22 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(folder.contains("/nowhere"), "{folder}");
     let none = fails(&["--max-connections", "0"]);
     assert!(none.contains("--max-connections") && none.contains("1.."), "{none}");
-    let taken = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let serve = |path: &Path| {
         fails(&["--store", &format!("rusqlite:{}", path.display()), "--listen", "127.0.0.1:0"])
     };
-    assert!(serve(taken.path()).contains("is a folder: name a file in it"));
-    let text = taken.path().join("flights.txt");
+    assert!(serve(folder.path()).contains("is a folder: name a file in it"));
+    let text = folder.path().join("flights.txt");
     std::fs::write(&text, "no database ".repeat(100)).unwrap();
     let other = serve(&text);
     assert!(other.contains("name another, or move this one away"), "{other}");
     assert!(other.matches("not a").count() == 1, "{other}");
 }
 
-/// A limit of the system is reached, and raised.
+/// Reaches a file size limit, then raises it.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_limit_of_file_sizes_is_a_full_disk_and_ends_no_server() {
+fn a_file_size_limit_is_reported_as_a_full_disk() {
     use rustix::process::{Resource, Rlimit, prlimit};
 
     for driver in ["rusqlite", "sqlx"] {
@@ -270,9 +269,9 @@ fn a_limit_of_file_sizes_is_a_full_disk_and_ends_no_server() {
         let server = Server::run(limited);
         let large = "x".repeat(200_000);
         let full = (0..40).map(|_| server.append_data(&large)).find(|answer| !is_stored(answer));
-        let full = full.expect("a limit of one or two MiB is reached");
+        let full = full.expect("the limit of one or two MiB to be reached");
         assert!(full.starts_with("HTTP/1.1 507 "), "{driver}: {full}");
-        // It goes on, and answers the same as long as there is no room.
+        // It keeps running, and answers the same while there is no space.
         assert!(server.get("/health/live").starts_with("HTTP/1.1 200 "));
         assert!(server.get("/feed").starts_with("HTTP/1.1 200 "));
         assert!(server.append_data(&large).starts_with("HTTP/1.1 507 "));
@@ -284,7 +283,7 @@ fn a_limit_of_file_sizes_is_a_full_disk_and_ends_no_server() {
     }
 }
 
-/// File systems of Linux take any bytes as a name.
+/// On Linux, a file name can be any bytes.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_name_of_a_file_need_not_be_utf_8() {
@@ -303,10 +302,10 @@ fn the_name_of_a_file_need_not_be_utf_8() {
     let server = Server::run(named("rusqlite"));
     assert!(is_stored(&server.append(1)));
     assert!(path.exists());
-    // The driver takes text only, and says so.
+    // The driver accepts UTF-8 only, and says so.
     let refused = named("sqlx").output().unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && told.contains("UTF-8"), "{told}");
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && message.contains("UTF-8"), "{message}");
 }
 
 fn is_stored(answer: &str) -> bool {
@@ -328,7 +327,7 @@ fn read_until(stream: &mut TcpStream, end: &str) {
     }
 }
 
-fn rlimit() {
+fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

@@ -1,62 +1,77 @@
-//! What a program says on its terminal, whether anybody listens or not.
+//! Terminal output that cannot end a program.
 //!
-//! `println!`, `eprintln!` and a log that is written to standard error panic when
-//! the output is a pipe that was closed, as behind `| head -1`, or a disk that is
-//! full. A server must not end for that: here, what cannot be written is lost.
+//! `println!`, `eprintln!` and a log that is written to standard error panic if
+//! the output is a closed pipe, as behind `| head -1`, or a full disk. A server
+//! must not end because of that: here, what cannot be written is dropped.
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
 #[cfg(unix)]
-pub mod unheard;
+pub mod broken_output;
 
-/// Writes a line to standard output, if that is possible. Takes what `println!`
-/// takes.
+/// `println!` that ignores errors.
 #[macro_export]
-macro_rules! say {
+macro_rules! outln {
     ($($argument:tt)*) => {
         $crate::write_line(::std::io::stdout(), ::std::format_args!($($argument)*))
     };
 }
 
-/// Writes a line to standard error, if that is possible. Takes what `eprintln!`
-/// takes.
+/// `eprintln!` that ignores errors.
 #[macro_export]
-macro_rules! complain {
+macro_rules! errln {
     ($($argument:tt)*) => {
         $crate::write_line(::std::io::stderr(), ::std::format_args!($($argument)*))
     };
 }
 
-/// Writes a line, if that is possible; see [`say!`] and [`complain!`].
+/// Writes a line and ignores errors; see [`outln!`] and [`errln!`].
 pub fn write_line(mut to: impl Write, line: fmt::Arguments<'_>) {
-    // As one piece, so that lines of several threads do not mix.
+    // In one piece, so that lines of several threads do not mix.
     let _ = to.write_all(format!("{line}\n").as_bytes());
 }
 
-/// Tells on standard error why the program ends: the error, and what caused it.
-pub fn complain_of(program: &str, error: &dyn Error) {
-    complain!("{program}: {error}");
+/// Prints an error and its causes to standard error.
+pub fn print_error(program: &str, error: &dyn Error) {
+    errln!("{program}: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        complain!("  because: {error}");
+        errln!("  caused by: {error}");
         cause = error.source();
     }
 }
 
-/// Writes the program's log to standard error: warnings, unless `RUST_LOG` says
-/// otherwise.
+/// The exit code of a program with this outcome. Prints the error if it failed:
+/// an error that `main` returns is printed in its `Debug` form.
+#[must_use]
+pub fn exit_code<E>(program: &str, outcome: Result<(), E>) -> ExitCode
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(program, &*error.into());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the program's log to standard error: warnings, or what `RUST_LOG`
+/// selects.
 ///
 /// # Panics
 ///
 /// Panics if the program has a log already.
-pub fn log() {
+pub fn init_log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // Otherwise it complains, by `eprintln!`, of what it could not write.
+    // Otherwise it reports failed writes with `eprintln!`, which panics.
     log.log_internal_errors(false).init();
 }
 
@@ -77,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_written_in_one_piece_or_lost() {
+    fn a_line_is_written_in_one_piece_or_dropped() {
         let mut written = Vec::new();
         write_line(&mut written, format_args!("{} {}", "FlightDeck", 7));
         assert_eq!(written, b"FlightDeck 7\n");
-        write_line(Full, format_args!("lost"));
+        write_line(Full, format_args!("dropped"));
     }
 }

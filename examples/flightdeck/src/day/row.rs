@@ -5,17 +5,18 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::BadDay;
+use super::FlightDataError;
 use super::airport::Airport;
-use crate::{ClockTime, Date};
+use crate::clock_time::ClockTime;
+use crate::date::Date;
 
-/// One line of the file, as it was published; see the README beside the data.
+/// A line of the file as published; see the README in the data folder.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Row {
     year: u32,
     month: u32,
     day: u32,
-    /// The day of the timetable: the three above, once they are known to be one.
+    /// The scheduled date: the three fields above, once validated.
     #[serde(skip)]
     pub(super) date: Date,
     #[serde(deserialize_with = "recorded")]
@@ -26,7 +27,7 @@ pub(super) struct Row {
     #[serde(deserialize_with = "recorded")]
     arr_time: Option<Hmm>,
     sched_arr_time: Hmm,
-    pub(super) transport: String,
+    pub(super) carrier: String,
     pub(super) flight: u16,
     #[serde(deserialize_with = "recorded")]
     pub(super) tailnum: Option<String>,
@@ -36,7 +37,7 @@ pub(super) struct Row {
     air_time: Option<u32>,
 }
 
-/// The columns that are read. The file has more.
+/// The required columns. The file has more.
 const COLUMNS: [&str; 14] = [
     "year",
     "month",
@@ -46,7 +47,7 @@ const COLUMNS: [&str; 14] = [
     "dep_delay",
     "arr_time",
     "sched_arr_time",
-    "transport",
+    "carrier",
     "flight",
     "tailnum",
     "origin",
@@ -57,60 +58,63 @@ const COLUMNS: [&str; 14] = [
 /// Reads the flights of a file, one by one.
 pub(super) fn read(
     csv: impl io::Read,
-) -> Result<impl Iterator<Item = Result<Row, BadDay>>, BadDay> {
+) -> Result<impl Iterator<Item = Result<Row, FlightDataError>>, FlightDataError> {
     let mut reader = csv::Reader::from_reader(csv);
-    let found = reader.headers().map_err(BadDay::File)?;
+    let found = reader.headers().map_err(FlightDataError::File)?;
     let is_missing = |column: &&str| !found.iter().any(|found| found == *column);
     let missing: Vec<_> = COLUMNS.into_iter().filter(is_missing).collect();
     if !missing.is_empty() {
-        return Err(BadDay::Columns(missing));
+        return Err(FlightDataError::Columns(missing));
     }
-    Ok(reader.into_deserialize().map(|row| row.map_err(BadDay::File).and_then(Row::dated)))
+    Ok(reader
+        .into_deserialize()
+        .map(|row| row.map_err(FlightDataError::File).and_then(Row::with_date)))
 }
 
 impl Row {
-    fn dated(self) -> Result<Self, BadDay> {
+    fn with_date(self) -> Result<Self, FlightDataError> {
         let Self { year, month, day, .. } = self;
-        let of_the_year = Date::new(year, month, day).filter(|_| year == 2013);
+        let date = Date::new(year, month, day).filter(|_| year == 2013);
         let date =
-            of_the_year.ok_or_else(|| BadDay::Date(format!("{year}-{month:02}-{day:02}")))?;
+            date.ok_or_else(|| FlightDataError::Date(format!("{year}-{month:02}-{day:02}")))?;
         Ok(Self { date, ..self })
     }
 
-    /// When the flight was to leave.
+    /// The scheduled departure.
     pub(super) fn scheduled(&self) -> ClockTime {
         ClockTime::from_minute(self.sched_dep_time.0).on(self.date)
     }
 
-    /// When it was to arrive at `to`.
+    /// The scheduled arrival at `to`.
     pub(super) fn due(&self, to: &Airport) -> ClockTime {
         first_after(self.scheduled(), self.sched_arr_time, to.hours_ahead(self.date))
     }
 
-    /// When it left; `None` if it was cancelled.
+    /// The departure; `None` if the flight was cancelled.
     ///
-    /// The delay decides, not the time of day: one flight left 14 hours late.
+    /// Calculated from the delay and not from the time of day: one flight departed 14
+    /// hours late.
     pub(super) fn departed(&self) -> Option<ClockTime> {
         self.dep_time.and(self.dep_delay).map(|delay| self.scheduled().shifted(delay))
     }
 
-    /// When it arrived at its destination; `None` if it never did, or did not leave.
+    /// The arrival at its destination; `None` if it did not depart, or never arrived.
     pub(super) fn landed(&self, to: &Airport) -> Option<ClockTime> {
         let hours = to.hours_ahead(self.date);
         self.arr_time.map(|time| first_after(self.departed().unwrap_or_default(), time, hours))
     }
 
-    /// Whether it went elsewhere on the way.
+    /// Whether it was diverted.
     pub(super) fn diverted(&self) -> bool {
         self.dep_time.is_some() && (self.air_time.is_none() || self.arr_time.is_none())
     }
 }
 
-/// The first minute after `departure` at which a clock that is `hours` ahead
-/// shows `time`.
+/// The first minute after `departure` at which it is `time` in a place whose local time
+/// is `hours` ahead.
 fn first_after(departure: ClockTime, time: Hmm, hours: i32) -> ClockTime {
     const DAY: u32 = 24 * 60;
-    // Two days more, so that the subtraction stays above zero.
+    // Two extra days, so that the subtraction stays positive.
     let here = (time.0 + 2 * DAY).saturating_add_signed(-hours * 60);
     let flying = (here % DAY + DAY - departure.minute() % DAY) % DAY;
     departure.plus(if flying == 0 { DAY } else { flying })
@@ -143,7 +147,7 @@ impl TryFrom<String> for Hmm {
     }
 }
 
-/// A field, or `None` where the file says `NA`.
+/// A field, or `None` for `NA`.
 fn recorded<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -6,11 +6,11 @@ use super::*;
 use crate::flight::{Action, Flights};
 
 const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
-    arr_delay,transport,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+    arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 const AIRPORTS: &str =
     "code,city,utc_offset,summer_time\nIAH,Houston IAH,-6,yes\nHNL,Honolulu,-10,no\n";
 
-fn read(lines: &str) -> Result<Day, BadDay> {
+fn read(lines: &str) -> Result<Day, FlightDataError> {
     Day::read(&format!("{HEADER}\n{lines}"), AIRPORTS)
 }
 
@@ -44,11 +44,11 @@ fn all_flights_of_the_day_are_read() {
     let day = Day::recorded();
     assert_eq!(day.flights().len(), 842);
     let names: HashSet<_> = day.flights().iter().map(|plan| &plan.flight).collect();
-    assert_eq!(names.len(), 842, "two flights share a stream");
+    assert_eq!(names.len(), 842, "two flights have the same stream");
 }
 
 #[test]
-fn arrivals_are_told_in_new_yorks_time() {
+fn arrivals_are_in_new_york_time() {
     let day = Day::recorded();
     let expected =
         [("04:45", "schedule"), ("04:47", "board"), ("05:17", "depart"), ("09:30", "land")];
@@ -56,7 +56,7 @@ fn arrivals_are_told_in_new_yorks_time() {
 }
 
 #[test]
-fn every_flight_is_as_long_as_its_record() {
+fn flight_times_are_plausible() {
     let day = Day::recorded();
     for plan in day.flights() {
         let at = |wanted| plan.commands.iter().find(|c| name(&c.action) == wanted).map(|c| c.at);
@@ -67,7 +67,7 @@ fn every_flight_is_as_long_as_its_record() {
 }
 
 #[test]
-fn a_long_delay_is_admitted_bit_by_bit() {
+fn a_long_delay_is_announced_in_steps() {
     let day = Day::recorded();
     let delays = times(plan(&day, "EV4644")).into_iter().filter(|(_, name)| *name == "delay");
     let expected = [("16:00", "delay"), ("17:10", "delay"), ("18:10", "delay"), ("19:10", "delay")];
@@ -75,7 +75,7 @@ fn a_long_delay_is_admitted_bit_by_bit() {
 }
 
 #[test]
-fn a_flight_that_is_an_hour_late_gives_up_its_gate() {
+fn a_flight_that_is_an_hour_late_changes_its_gate() {
     let day = Day::recorded();
     let late = times(plan(&day, "EV4644"));
     assert_eq!(late[1..3], owned(&[("16:00", "delay"), ("16:10", "move")]));
@@ -91,18 +91,18 @@ fn a_flight_that_is_an_hour_late_gives_up_its_gate() {
 }
 
 #[test]
-fn the_delay_says_on_which_day_a_flight_left() {
+fn the_delay_determines_the_day_of_departure() {
     let day = Day::recorded();
     let departure = plan(&day, "MQ3944").commands.iter().find(|c| c.action == Action::Depart);
     assert_eq!(departure.map(|c| c.at.to_string()).as_deref(), Some("2013-01-02T08:48"));
 }
 
 #[test]
-fn flights_land_past_midnight() {
+fn flights_can_land_after_midnight() {
     let day =
         read("2013,1,1,2209,2155,14,2400,2337,23,B6,1109,N216JB,JFK,IAH,86,427,21,55,x\n").unwrap();
     let landing = day.flights()[0].commands.last().unwrap();
-    // Midnight in Houston is one o'clock in New York.
+    // Midnight in Houston is 01:00 in New York.
     assert_eq!(landing.at.to_string(), "2013-01-02T01:00");
 }
 
@@ -117,11 +117,11 @@ fn na_in_air_time_is_a_diversion() {
     let day = Day::recorded();
     let end = |flight| times(plan(&day, flight)).split_off(3).into_iter().map(|(_, name)| name);
     assert!(end("EV4204").eq(["depart", "divert"]), "it never reached Oklahoma City");
-    assert!(end("MQ4525").eq(["divert", "land"]), "it reached Northwest Arkansas after all");
+    assert!(end("MQ4525").eq(["divert", "land"]), "it reached Northwest Arkansas later");
 }
 
 #[test]
-fn a_number_used_twice_names_two_flights() {
+fn a_repeated_flight_number_has_two_names() {
     let line = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,x\n";
     let day = read(&line.repeat(2)).unwrap();
     let names: Vec<_> = day.flights().iter().map(|plan| plan.flight.as_str()).collect();
@@ -129,7 +129,7 @@ fn a_number_used_twice_names_two_flights() {
 }
 
 #[test]
-fn a_bad_file_says_what_is_wrong_with_it() {
+fn errors_name_the_line_and_the_value() {
     let unknown = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,XXX,227,1400,5,15,x\n";
     assert!(read(unknown).unwrap_err().to_string().contains("'XXX'"));
     let time = "2013,1,1,517,575,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,x\n";
@@ -138,7 +138,7 @@ fn a_bad_file_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn every_command_of_the_day_is_allowed() {
+fn every_command_of_the_day_is_accepted() {
     for plan in Day::recorded().flights() {
         assert!(plan.commands.is_sorted_by_key(|command| command.at), "{}", plan.flight);
         let _ = plan.commands.iter().fold(testing::decider(Flights), testing::Case::given_command);

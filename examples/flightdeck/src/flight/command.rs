@@ -1,51 +1,51 @@
 use serde::Serialize;
 
 use super::{Gate, Party, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// What somebody wants to happen to a flight, and when by the replay's clock.
+/// A command for a flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlightCommand {
-    /// The minute at which it is asked for.
+    /// When it is given, by the replay's clock.
     pub at: ClockTime,
-    /// What is asked for.
+    /// The action.
     pub action: Action,
 }
 
-/// What can be asked of a flight.
+/// The actions of commands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Action {
     /// Put it on the board.
     Schedule(Timetable),
-    /// Call the passengers.
+    /// Start boarding.
     Board,
-    /// Let it leave later.
+    /// Move the departure to a later time.
     Delay {
-        /// By how much, from the time of departure that is on the board.
+        /// The additional delay, from the announced departure.
         minutes: u32,
-        /// Why, in a few words.
+        /// The reason, in a few words.
         reason: Option<String>,
-        /// Who asks.
+        /// Who decided it.
         by: Party,
     },
-    /// Board it elsewhere.
+    /// Board at another gate.
     ChangeGate {
-        /// Where.
+        /// The new gate.
         gate: Gate,
-        /// Who asks.
+        /// Who decided it.
         by: Party,
     },
-    /// Let it leave.
+    /// Depart.
     Depart,
-    /// Let it arrive.
+    /// Land.
     Land,
-    /// Let it go elsewhere.
+    /// Divert it to another airport.
     Divert,
-    /// Take it off.
+    /// Cancel it.
     Cancel {
-        /// Why, in a few words.
+        /// The reason, in a few words.
         reason: Option<String>,
-        /// Who asks.
+        /// Who decided it.
         by: Party,
     },
 }

@@ -1,53 +1,52 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// What happened to a flight.
+/// The events of a flight.
 ///
-/// The names of the variants are the event types on the wire, their fields the
-/// payload.
+/// The variants' names are the event types, their fields the payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlightEvent {
-    /// The flight came onto the board.
+    /// The flight was put on the board.
     FlightScheduled {
-        /// When, by the replay's clock; so in every event.
+        /// When, by the replay's clock, as in all events.
         at: ClockTime,
         /// The line on the board.
         #[serde(flatten)]
         timetable: Timetable,
     },
-    /// Passengers are called to the gate.
+    /// Boarding started.
     BoardingStarted {
         /// When.
         at: ClockTime,
     },
-    /// The flight will leave later than was said before.
+    /// The departure was moved to a later time.
     FlightDelayed {
         /// When this was announced.
         at: ClockTime,
-        /// How much later.
+        /// The additional delay.
         minutes: u32,
         /// The new time of departure.
         departs: ClockTime,
-        /// Why, if somebody said.
+        /// The reason, if given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// Who decided it.
         by: Party,
     },
-    /// The flight is boarded elsewhere than was said before.
+    /// The gate was changed.
     GateChanged {
         /// When this was announced.
         at: ClockTime,
         /// The new gate.
         gate: Gate,
-        /// The gate before.
+        /// The previous gate.
         before: Gate,
         /// Who decided it.
         by: Party,
     },
-    /// The flight left the gate.
+    /// The flight departed.
     FlightDeparted {
         /// When.
         at: ClockTime,
@@ -57,17 +56,17 @@ pub enum FlightEvent {
         /// When.
         at: ClockTime,
     },
-    /// The flight will not leave.
+    /// The flight was cancelled.
     FlightCancelled {
         /// When this was announced.
         at: ClockTime,
-        /// Why, if somebody said.
+        /// The reason, if given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// Who decided it.
         by: Party,
     },
-    /// The flight went to another airport than its destination.
+    /// The flight was diverted to another airport.
     FlightDiverted {
         /// When.
         at: ClockTime,
@@ -91,13 +90,13 @@ impl FlightEvent {
     }
 }
 
-/// Who decided something: the records of the day, or a person at the page.
+/// Who decided something: the airline in the records, or a visitor of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Party {
     /// The airline, on 1 January 2013.
     Airline,
-    /// Somebody who looks at the board now.
+    /// A visitor of the page.
     Visitor,
 }
 

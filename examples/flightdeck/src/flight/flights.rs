@@ -5,25 +5,22 @@ use serde_json::Value;
 
 use super::{Flight, FlightCommand, FlightEvent, Gate, Refused};
 
-/// The rules of flights, as Downlink's executor wants them; the flight itself
-/// decides.
+/// The decider of flights. Its rules are in [`Flight`].
 #[derive(Clone, Copy, Debug)]
 pub struct Flights;
 
-/// How the events of flights are read, also by whoever does not decide.
+/// The schema of flight events.
 ///
-/// In version 1 of `FlightScheduled` there was no gate: it is the one that the
-/// rule assigns.
+/// Version 1 of `FlightScheduled` had no gate: the upcast assigns one by rule.
 pub static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::new().with_upcast("FlightScheduled", with_gate));
 
-/// The same for what follows the log and has to go on: what is not of this
-/// program, or cannot be read, is passed over.
-pub static FOLLOWED: LazyLock<Schema> =
+/// The same schema for readers that skip unknown and invalid events.
+pub static LENIENT_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| SCHEMA.clone().ignoring_unknown().ignoring_unreadable());
 
 fn with_gate(mut payload: Value) -> Result<Value, BoxError> {
-    let text = |name| payload[name].as_str().ok_or(format!("a flight without '{name}'"));
+    let text = |name| payload[name].as_str().ok_or(format!("the flight has no '{name}'"));
     let gate = Gate::assigned(text("from")?, text("airline")?, text("flight")?);
     payload["gate"] = gate.as_str().into();
     Ok(payload)
@@ -51,8 +48,7 @@ impl Decider for Flights {
         flight.after(event)
     }
 
-    /// Airport, airline and destination, by which all events of a flight are
-    /// found.
+    /// Tags every event of a flight with its airport, airline and destination.
     fn tags(&self, flight: &Flight, _: &FlightEvent) -> downlink::Result<Vec<Tag>> {
         let tags = flight.timetable().map(super::Timetable::tags).unwrap_or_default();
         tags.iter().map(Tag::new).collect()

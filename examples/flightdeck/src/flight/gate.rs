@@ -3,15 +3,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a flight is boarded: the letter of a pier and a number, `C71`.
+/// A gate: the letter of a pier and a number, such as `C71`.
 ///
-/// Gates are not in the records, so they are [assigned](Self::assigned) by a
-/// rule.
+/// Gates are not in the records, so they are [assigned](Self::assigned) by a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Gate(String);
 
-/// The gates of some airlines at an airport.
+/// The gates of a group of airlines at an airport.
 struct Pier {
     airport: &'static str,
     airlines: &'static [&'static str],
@@ -19,7 +18,7 @@ struct Pier {
     gates: (u32, u32),
 }
 
-/// Who boarded where, roughly as in 2013.
+/// The piers of the airlines, roughly as in 2013.
 const PIERS: [Pier; 12] = [
     pier("EWR", &["UA"], 'C', (70, 128)),
     pier("EWR", &["EV"], 'A', (10, 28)),
@@ -35,11 +34,11 @@ const PIERS: [Pier; 12] = [
     pier("LGA", &["US"], 'E', (15, 33)),
 ];
 
-/// The gates of everybody else.
+/// The gates of all other airlines.
 const OTHERS: Pier = pier("", &[], 'A', (1, 9));
 
-/// How far a flight goes that gives up its gate.
-const MOVES_BY: u32 = 3;
+/// The distance to the new gate after a change.
+const MOVE_DISTANCE: u32 = 3;
 
 const fn pier(
     airport: &'static str,
@@ -51,8 +50,8 @@ const fn pier(
 }
 
 impl Gate {
-    /// The gate that a flight has unless somebody changes it: its airline has
-    /// a pier at the airport, and the flight's name decides on the number.
+    /// The initial gate of a flight: its airline has a pier at the airport, and the
+    /// flight's name determines the number.
     #[must_use]
     pub fn assigned(airport: &str, airline: &str, flight: &str) -> Self {
         let pier = Pier::of(airport, airline);
@@ -60,17 +59,16 @@ impl Gate {
         pier.gate(name)
     }
 
-    /// The gate that a flight moves to if it gives up this one: another of the
-    /// same pier.
+    /// The gate that a flight at this gate changes to: another of the same pier.
     #[must_use]
     pub fn moved(&self, airport: &str, airline: &str) -> Self {
         let pier = Pier::of(airport, airline);
         let number: u32 =
             self.0.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0);
-        pier.gate((number + MOVES_BY).saturating_sub(pier.gates.0))
+        pier.gate((number + MOVE_DISTANCE).saturating_sub(pier.gates.0))
     }
 
-    /// The gate as people say it.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -101,34 +99,34 @@ impl From<Gate> for String {
     }
 }
 
-/// A text that cannot name a gate.
+/// The error of a text that is not a valid gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAGate(String);
+pub struct InvalidGate(String);
 
-impl fmt::Display for NotAGate {
+impl fmt::Display for InvalidGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text: String = self.0.chars().take(32).collect();
         write!(
             f,
-            "'{text}' is not a gate: name one by a letter and up to three digits, for example C71"
+            "'{text}' is not a valid gate: use a letter and up to three digits, for example C71"
         )
     }
 }
 
-impl std::error::Error for NotAGate {}
+impl std::error::Error for InvalidGate {}
 
 impl TryFrom<String> for Gate {
-    type Error = NotAGate;
+    type Error = InvalidGate;
 
-    fn try_from(text: String) -> Result<Self, NotAGate> {
-        if is_gate(text.as_bytes()) { Ok(Self(text)) } else { Err(NotAGate(text)) }
+    fn try_from(text: String) -> Result<Self, InvalidGate> {
+        if is_gate(text.as_bytes()) { Ok(Self(text)) } else { Err(InvalidGate(text)) }
     }
 }
 
 impl FromStr for Gate {
-    type Err = NotAGate;
+    type Err = InvalidGate;
 
-    fn from_str(text: &str) -> Result<Self, NotAGate> {
+    fn from_str(text: &str) -> Result<Self, InvalidGate> {
         text.to_owned().try_into()
     }
 }
@@ -145,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_airline_keeps_to_its_pier() {
+    fn gates_are_on_the_pier_of_the_airline() {
         assert_eq!(Gate::assigned("EWR", "UA", "UA1545"), Gate::assigned("EWR", "UA", "UA1545"));
         for number in 0..1_000 {
             let gate = Gate::assigned("EWR", "UA", &format!("UA{number}"));
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_gate_that_is_one() {
+    fn every_airline_has_a_valid_gate() {
         for airport in ["EWR", "JFK", "LGA", "???"] {
             for airline in ["UA", "DL", "HA", "OO", ""] {
                 let gate = Gate::assigned(airport, airline, "XX1");
@@ -170,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_texts_are_refused() {
         for text in ["", "C", "71", "c71", "C7100", "CC1", "C7a", "C 7", "Ç71"] {
-            assert!(text.parse::<Gate>().is_err(), "'{text}' was taken");
+            assert!(text.parse::<Gate>().is_err(), "'{text}' was accepted");
         }
     }
 }

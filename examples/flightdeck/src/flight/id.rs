@@ -3,14 +3,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Date;
+use crate::date::Date;
 
 /// The name of a flight: `UA1545` on 1 January, and `UA1545-0102` on the 2nd.
 ///
-/// Month and day are named on all days but the one that is replayed, since a
-/// number flies every day. A transport that uses a number again in the day gets
-/// `UA1545-2`, or `UA1545-0102-2`, for the second flight, so that every flight
-/// has a stream of its own.
+/// The name contains month and day on all days except the replayed one, since a number
+/// is used every day. If a carrier uses a number twice a day, the second flight is
+/// `UA1545-2` or `UA1545-0102-2`, so that every flight has its own stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FlightId(String);
@@ -19,12 +18,12 @@ pub struct FlightId(String);
 const MAX_BYTES: usize = 14;
 
 impl FlightId {
-    /// The `nth` flight, counted from 1, of a transport's number on a day of 2013.
+    /// The `nth` flight, counted from 1, of a carrier's number on a day of 2013.
     ///
     /// # Errors
     ///
-    /// [`NotAFlight`] if the transport or the number is not as airlines have them.
-    pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, NotAFlight> {
+    /// [`InvalidFlightId`] if the carrier or the number is invalid.
+    pub fn new(airline: &str, number: u16, date: Date, nth: u8) -> Result<Self, InvalidFlightId> {
         let day = match date {
             Date::NEW_YEAR => String::new(),
             date => {
@@ -42,7 +41,7 @@ impl FlightId {
         &self.0
     }
 
-    /// The stream that holds this flight's events: `flight-UA1545`.
+    /// The stream of this flight: `flight-UA1545`.
     #[must_use]
     pub fn stream(&self) -> String {
         format!("flight-{}", self.0)
@@ -61,31 +60,31 @@ impl From<FlightId> for String {
     }
 }
 
-/// A text that cannot name a flight.
+/// The error of a text that is not a valid flight name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAFlight(String);
+pub struct InvalidFlightId(String);
 
-impl fmt::Display for NotAFlight {
+impl fmt::Display for InvalidFlightId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text: String = self.0.chars().take(32).collect();
-        write!(f, "'{text}' is not a flight: name one as the board does, for example UA1545")
+        write!(f, "'{text}' is not a valid flight: use a name from the board, for example UA1545")
     }
 }
 
-impl std::error::Error for NotAFlight {}
+impl std::error::Error for InvalidFlightId {}
 
 impl TryFrom<String> for FlightId {
-    type Error = NotAFlight;
+    type Error = InvalidFlightId;
 
-    fn try_from(text: String) -> Result<Self, NotAFlight> {
-        if is_flight(&text) { Ok(Self(text)) } else { Err(NotAFlight(text)) }
+    fn try_from(text: String) -> Result<Self, InvalidFlightId> {
+        if is_flight(&text) { Ok(Self(text)) } else { Err(InvalidFlightId(text)) }
     }
 }
 
 impl FromStr for FlightId {
-    type Err = NotAFlight;
+    type Err = InvalidFlightId;
 
-    fn from_str(text: &str) -> Result<Self, NotAFlight> {
+    fn from_str(text: &str) -> Result<Self, InvalidFlightId> {
         text.to_owned().try_into()
     }
 }
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_flight_has_a_stream_of_its_own() {
+    fn every_flight_has_its_own_stream() {
         let stream = |date, nth| FlightId::new("UA", 1545, date, nth).unwrap().stream();
         let tomorrow = Date::from_days(1);
         assert_eq!(stream(Date::NEW_YEAR, 1), "flight-UA1545");
@@ -122,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn transports_with_digits_are_transports() {
+    fn carriers_can_have_digits() {
         assert_eq!(FlightId::new("9E", 3325, Date::NEW_YEAR, 1).unwrap().as_str(), "9E3325");
         assert_eq!("B6725".parse::<FlightId>().unwrap().as_str(), "B6725");
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_texts_are_refused() {
         for text in [
             "",
             "U",
@@ -144,7 +143,7 @@ mod tests {
             "UA1545/..",
             "ÜA1",
         ] {
-            assert!(text.parse::<FlightId>().is_err(), "'{text}' was taken");
+            assert!(text.parse::<FlightId>().is_err(), "'{text}' was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a flight is: its events, its commands, and the decisions between them.
+//! Flights: events, commands and decisions.
 
 mod command;
 mod event;
@@ -13,9 +13,9 @@ mod timetable;
 
 pub use command::{Action, FlightCommand};
 pub use event::{FlightEvent, Party};
-pub use flights::{FOLLOWED, Flights, SCHEMA};
-pub use gate::{Gate, NotAGate};
-pub use id::{FlightId, NotAFlight};
+pub use flights::{Flights, LENIENT_SCHEMA, SCHEMA};
+pub use gate::{Gate, InvalidGate};
+pub use id::{FlightId, InvalidFlightId};
 pub use refused::Refused;
 pub use state::{Flight, MAX_DELAY};
 pub use timetable::Timetable;

@@ -1,71 +1,71 @@
 use std::fmt;
 
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// Why a command was not carried out, in a sentence that helps whoever gave it.
+/// Why a command was refused. The message says what to do.
 ///
-/// Nothing was written. [`not_before`](Self::not_before) tells a command that
-/// came too early from one that will never do.
+/// No event was stored. If the command only came too early,
+/// [`not_before`](Self::not_before) returns when to repeat it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// There is no such flight, or not yet.
+    /// The flight is not scheduled, or not yet.
     NotOnTheBoard,
-    /// It was scheduled before.
+    /// The flight was already scheduled.
     AlreadyOnTheBoard,
-    /// Its passengers were called before.
+    /// Boarding has already started.
     AlreadyBoarding,
-    /// Boarding begins an hour before departure at the earliest.
+    /// Boarding cannot start more than an hour before departure.
     TooEarlyToBoard {
-        /// When it may begin.
+        /// When it can start.
         from: ClockTime,
     },
-    /// It was held back by a person.
+    /// A visitor has delayed it.
     Held {
-        /// When it may leave.
+        /// When it can depart.
         until: ClockTime,
     },
-    /// Nobody has boarded yet.
+    /// Boarding has not started.
     NotBoarded,
-    /// It has not left.
+    /// It has not departed.
     NotDeparted,
-    /// It has left.
+    /// It has departed.
     Departed {
         /// When.
         at: ClockTime,
     },
-    /// It was sent elsewhere before.
+    /// It was already diverted.
     AlreadyDiverted,
-    /// Its journey is over.
+    /// It has landed.
     Landed {
         /// When.
         at: ClockTime,
     },
-    /// It was taken off.
+    /// It was cancelled.
     Cancelled {
         /// When.
         at: ClockTime,
     },
-    /// The minutes of a delay are out of bounds.
+    /// The delay is out of range.
     DelayOutOfRange {
-        /// The most that one delay can be.
+        /// The maximum.
         most: u32,
     },
-    /// All delays by persons together would hold the flight for more than a day.
+    /// The delays by visitors would exceed a day.
     HeldTooLong {
-        /// The minutes that are left.
+        /// The remaining minutes.
         left: u32,
     },
-    /// It is boarded there already.
+    /// It already has that gate.
     AtThatGate,
-    /// The reason is too long for a board.
+    /// The reason is too long.
     ReasonTooLong {
-        /// The most characters it can have.
+        /// The maximum number of characters.
         most: usize,
     },
 }
 
 impl Refused {
-    /// The time from which the same command may succeed, if it only came early.
+    /// When the same command can succeed, if it only came too early.
     #[must_use]
     pub fn not_before(&self) -> Option<ClockTime> {
         match self {
@@ -79,43 +79,47 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOnTheBoard => f.write_str(
-                "this flight is not on the board: flights appear two hours before they leave",
+                "this flight is not on the board: flights appear two hours before departure",
             ),
-            Self::AlreadyOnTheBoard => f.write_str("this flight is on the board already"),
-            Self::AlreadyBoarding => f.write_str("its passengers are boarding already"),
+            Self::AlreadyOnTheBoard => f.write_str("this flight is already on the board"),
+            Self::AlreadyBoarding => f.write_str("boarding has already started"),
             Self::TooEarlyToBoard { from } => {
-                write!(f, "it is too early: boarding can begin at {}", from.short())
+                write!(f, "it is too early: boarding can start at {}", from.short())
             }
             Self::Held { until } => {
-                write!(f, "a visitor holds it back until {}: it cannot leave before", until.short())
+                write!(
+                    f,
+                    "a visitor has delayed it until {}: it cannot depart before",
+                    until.short()
+                )
             }
-            Self::NotBoarded => f.write_str("nobody has boarded yet: start boarding first"),
-            Self::NotDeparted => f.write_str("it has not left yet"),
+            Self::NotBoarded => f.write_str("boarding has not started: start boarding first"),
+            Self::NotDeparted => f.write_str("it has not departed yet"),
             Self::Departed { at } => write!(
                 f,
-                "it left at {}: a flight in the air can neither wait nor be cancelled",
+                "it departed at {}: a flight in the air cannot be delayed or cancelled",
                 at.short()
             ),
-            Self::AlreadyDiverted => f.write_str("it was diverted already"),
+            Self::AlreadyDiverted => f.write_str("it was already diverted"),
             Self::Landed { at } => {
-                write!(f, "it landed at {}: nothing more can happen to it", at.short())
+                write!(f, "it landed at {}: no more commands are possible", at.short())
             }
             Self::Cancelled { at } => {
-                write!(f, "it was cancelled at {}: nothing more can happen to it", at.short())
+                write!(f, "it was cancelled at {}: no more commands are possible", at.short())
             }
             Self::DelayOutOfRange { most } => {
-                write!(f, "a delay is between 1 and {most} minutes: choose a number within that")
+                write!(f, "a delay must be between 1 and {most} minutes")
             }
             Self::HeldTooLong { left: 0 } => {
-                f.write_str("visitors have held it back for a whole day: cancel it instead")
+                f.write_str("visitors have delayed it by a whole day: cancel it instead")
             }
             Self::HeldTooLong { left } => write!(
                 f,
-                "visitors cannot hold a flight for more than a day: at most {left} minutes are left"
+                "visitors cannot delay a flight by more than a day: {left} minutes remain"
             ),
-            Self::AtThatGate => f.write_str("that is its gate already: choose another"),
+            Self::AtThatGate => f.write_str("it already has that gate: choose another"),
             Self::ReasonTooLong { most } => {
-                write!(f, "the reason has to fit on the board: {most} characters at most")
+                write!(f, "the reason is too long: use at most {most} characters")
             }
         }
     }

@@ -1,20 +1,20 @@
 use super::{Action, FlightCommand, FlightEvent, Gate, Party, Refused, Timetable};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// The most minutes that one delay can be.
+/// The longest single delay, in minutes.
 pub const MAX_DELAY: u32 = 720;
 
-/// The most minutes that visitors together can hold a flight.
+/// The longest total delay by visitors, in minutes.
 const MAX_HOLD: u32 = 24 * 60;
 
-/// How long before departure boarding can begin, and how long it usually takes.
+/// How long before departure boarding can start, and how long it usually takes, in minutes.
 const EARLIEST_BOARDING: u32 = 60;
 const USUAL_BOARDING: u32 = 30;
 
-/// The characters that a reason can have.
+/// The maximum length of a reason, in characters.
 const MAX_REASON: usize = 80;
 
-/// A flight as its events tell it: what decisions rest on.
+/// The state of a flight, folded from its events.
 ///
 /// The default is a flight without events, which is not on the board.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum Phase {
 }
 
 impl Flight {
-    /// What a command makes happen to this flight.
+    /// Decides a command.
     pub(super) fn decide(&self, command: &FlightCommand) -> Result<FlightEvent, Refused> {
         let at = command.at;
         match &command.action {
@@ -56,7 +56,7 @@ impl Flight {
         }
     }
 
-    /// This flight after something happened to it.
+    /// The state after an event.
     #[must_use]
     pub(super) fn after(mut self, event: &FlightEvent) -> Self {
         match event {
@@ -88,13 +88,13 @@ impl Flight {
         self.timetable.as_ref()
     }
 
-    /// Where it is boarded; `None` before the flight was scheduled.
+    /// The gate; `None` before the flight was scheduled.
     #[must_use]
     pub fn gate(&self) -> Option<&Gate> {
         self.gate.as_ref()
     }
 
-    /// The time of departure that was announced last.
+    /// The last announced departure.
     #[must_use]
     pub fn departs(&self) -> ClockTime {
         self.departs
@@ -108,7 +108,7 @@ impl Flight {
     }
 
     fn board(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
-        self.still_here()?;
+        self.check_not_departed()?;
         if self.phase == Phase::Boarding {
             return Err(Refused::AlreadyBoarding);
         }
@@ -125,21 +125,21 @@ impl Flight {
         reason: Option<&str>,
         by: Party,
     ) -> Result<FlightEvent, Refused> {
-        self.still_here()?;
+        self.check_not_departed()?;
         if !(1..=MAX_DELAY).contains(&minutes) {
             return Err(Refused::DelayOutOfRange { most: MAX_DELAY });
         }
-        // A flight that is late already is delayed from now on, not from the past.
+        // If the announced departure has passed, the delay counts from now.
         let departs = self.departs.max(at).plus(minutes);
         let left = MAX_HOLD.saturating_sub(self.held);
         if by == Party::Visitor && departs.since(self.departs) > left {
             return Err(Refused::HeldTooLong { left });
         }
-        Ok(FlightEvent::FlightDelayed { at, minutes, departs, reason: short(reason)?, by })
+        Ok(FlightEvent::FlightDelayed { at, minutes, departs, reason: trimmed(reason)?, by })
     }
 
     fn change_gate(&self, at: ClockTime, gate: &Gate, by: Party) -> Result<FlightEvent, Refused> {
-        self.still_here()?;
+        self.check_not_departed()?;
         match &self.gate {
             Some(before) if before != gate => {
                 let (gate, before) = (gate.clone(), before.clone());
@@ -150,7 +150,7 @@ impl Flight {
     }
 
     fn depart(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
-        self.still_here()?;
+        self.check_not_departed()?;
         if self.held > 0 && at < self.departs {
             return Err(Refused::Held { until: self.departs });
         }
@@ -161,12 +161,12 @@ impl Flight {
     }
 
     fn land(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
-        self.in_the_air()?;
+        self.check_in_the_air()?;
         Ok(FlightEvent::FlightLanded { at })
     }
 
     fn divert(&self, at: ClockTime) -> Result<FlightEvent, Refused> {
-        self.in_the_air()?;
+        self.check_in_the_air()?;
         match self.phase {
             Phase::Diverted => Err(Refused::AlreadyDiverted),
             _ => Ok(FlightEvent::FlightDiverted { at }),
@@ -179,11 +179,11 @@ impl Flight {
         reason: Option<&str>,
         by: Party,
     ) -> Result<FlightEvent, Refused> {
-        self.still_here()?;
-        Ok(FlightEvent::FlightCancelled { at, reason: short(reason)?, by })
+        self.check_not_departed()?;
+        Ok(FlightEvent::FlightCancelled { at, reason: trimmed(reason)?, by })
     }
 
-    fn still_here(&self) -> Result<(), Refused> {
+    fn check_not_departed(&self) -> Result<(), Refused> {
         match self.phase {
             Phase::Unknown => Err(Refused::NotOnTheBoard),
             Phase::Waiting | Phase::Boarding => Ok(()),
@@ -194,17 +194,17 @@ impl Flight {
         }
     }
 
-    fn in_the_air(&self) -> Result<(), Refused> {
+    fn check_in_the_air(&self) -> Result<(), Refused> {
         match self.phase {
             Phase::Departed(_) | Phase::Diverted => Ok(()),
             Phase::Waiting | Phase::Boarding => Err(Refused::NotDeparted),
-            _ => self.still_here(),
+            _ => self.check_not_departed(),
         }
     }
 }
 
-/// The reason without white space around it; nothing if nothing is left.
-fn short(reason: Option<&str>) -> Result<Option<String>, Refused> {
+/// Trims the reason; `None` if it is empty.
+fn trimmed(reason: Option<&str>) -> Result<Option<String>, Refused> {
     let Some(reason) = reason else { return Ok(None) };
     let reason = reason.trim();
     if reason.chars().count() > MAX_REASON {

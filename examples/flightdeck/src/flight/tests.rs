@@ -2,7 +2,7 @@ use downlink::testing::{self, Case};
 use downlink::{Event, NewEvent, Position, StreamId, Timestamp, Version};
 
 use super::*;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
 const SCHEDULED: ClockTime = ClockTime::new(3, 15);
 const DEPARTURE: ClockTime = ClockTime::new(5, 15);
@@ -91,7 +91,7 @@ fn a_flight_boards_departs_and_lands() {
 }
 
 #[test]
-fn nobody_leaves_without_boarding() {
+fn a_flight_cannot_depart_without_boarding() {
     scheduled().when(at(DEPARTURE, Action::Depart)).then_refused(&Refused::NotBoarded);
 }
 
@@ -120,7 +120,7 @@ fn delayed(at: ClockTime, minutes: u32, departs: ClockTime, by: Party) -> Flight
 }
 
 #[test]
-fn a_visitor_holds_a_flight_but_an_airline_may_be_early() {
+fn a_flight_can_depart_early_unless_a_visitor_delayed_it() {
     let until = ClockTime::new(5, 45);
     let late = |by| {
         scheduled()
@@ -139,7 +139,7 @@ fn a_visitor_holds_a_flight_but_an_airline_may_be_early() {
 }
 
 #[test]
-fn boarding_waits_for_a_flight_that_is_hours_late() {
+fn boarding_of_a_late_flight_starts_later() {
     let refused = Refused::TooEarlyToBoard { from: ClockTime::new(7, 45) };
     assert_eq!(refused.not_before(), Some(ClockTime::new(7, 45)));
     scheduled()
@@ -149,7 +149,7 @@ fn boarding_waits_for_a_flight_that_is_hours_late() {
 }
 
 #[test]
-fn delays_have_bounds() {
+fn delays_are_limited() {
     for minutes in [0, MAX_DELAY + 1] {
         scheduled()
             .when(at(SCHEDULED, delay(minutes, Party::Visitor)))
@@ -164,7 +164,7 @@ fn delays_have_bounds() {
 }
 
 #[test]
-fn a_gate_changes_until_the_flight_leaves_it() {
+fn a_gate_can_change_until_departure() {
     let now = ClockTime::new(4, 50);
     let changed = |to, from| FlightEvent::GateChanged {
         at: now,
@@ -182,7 +182,7 @@ fn a_gate_changes_until_the_flight_leaves_it() {
 }
 
 #[test]
-fn a_flight_in_the_air_can_neither_wait_nor_be_cancelled() {
+fn a_flight_in_the_air_cannot_be_delayed_or_cancelled() {
     for action in [cancel(), delay(5, Party::Visitor), Action::Depart, Action::Board] {
         departed().when(at(DEPARTED, action)).then_refused(&Refused::Departed { at: DEPARTED });
     }
@@ -211,7 +211,7 @@ fn a_diverted_flight_may_still_reach_its_destination() {
 }
 
 #[test]
-fn reasons_are_trimmed_and_short() {
+fn reasons_are_trimmed_and_limited() {
     let cancel = |text: &str| Action::Cancel { reason: Some(text.into()), by: Party::Visitor };
     for (said, reason) in [("  snow  ", Some("snow")), ("   ", None)] {
         let reason = reason.map(str::to_owned);
@@ -228,19 +228,19 @@ fn reasons_are_trimmed_and_short() {
 }
 
 #[test]
-fn every_event_of_a_flight_is_found_by_airport_airline_and_destination() {
+fn events_are_tagged_with_airport_airline_and_destination() {
     assert_eq!(timetable().tags(), ["airport:EWR", "airline:UA", "dest:IAH"]);
 }
 
 #[test]
-fn a_flight_that_was_scheduled_before_there_were_gates_has_one() {
+fn version_1_of_flight_scheduled_gets_a_gate() {
     let payload = r#"{"at":"2013-01-01T03:15","flight":"UA1545","airline":"UA","from":"EWR","to":"IAH",
         "city":"Houston IAH","departs":"2013-01-01T05:15","arrives":"2013-01-01T09:19"}"#;
     let old = NewEvent::with_json("FlightScheduled", payload).unwrap();
     let stream = StreamId::new("flight-UA1545").unwrap();
     let old = Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, old);
     let Some(FlightEvent::FlightScheduled { timetable, .. }) = SCHEMA.decode(&old).unwrap() else {
-        panic!("it was read as something else");
+        panic!("it was decoded as another event");
     };
     assert_eq!(timetable.gate, Gate::assigned("EWR", "UA", "UA1545"));
 }

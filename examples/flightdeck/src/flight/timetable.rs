@@ -1,35 +1,35 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FlightId, Gate};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// What is known of a flight before anything happens: the line on the board.
+/// The timetable entry of a flight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timetable {
     /// The name of the flight.
     pub flight: FlightId,
-    /// The transport's two letters, `UA`.
+    /// The carrier's two letters, `UA`.
     pub airline: String,
-    /// The airport it leaves: `EWR`, `JFK` or `LGA`.
+    /// The origin: `EWR`, `JFK` or `LGA`.
     pub from: String,
-    /// The airport it goes to, `IAH`.
+    /// The destination, `IAH`.
     pub to: String,
-    /// That airport's name on the board, `Houston IAH`.
+    /// The destination's name on the board, `Houston IAH`.
     pub city: String,
-    /// The aircraft's registration, where it was recorded.
+    /// The aircraft's registration, if recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aircraft: Option<String>,
-    /// Where it is to be boarded.
+    /// The initial gate.
     pub gate: Gate,
-    /// When it is to leave.
+    /// The scheduled departure.
     pub departs: ClockTime,
-    /// When it is to arrive, by New York's clocks.
+    /// The scheduled arrival, in New York's local time.
     pub arrives: ClockTime,
 }
 
 impl Timetable {
-    /// The words by which all events of the flight are found: its airport, its
-    /// airline and its destination, as in `airport:EWR`.
+    /// The tags of all events of the flight: airport, airline and destination, as in
+    /// `airport:EWR`.
     #[must_use]
     pub fn tags(&self) -> [String; 3] {
         [

@@ -4,26 +4,25 @@ use downlink::{Append, Appended, Cursor, ErrorKind, EventStore, Result};
 use futures::{Stream, StreamExt};
 
 use super::Progress;
-use super::cutter::Batch;
+use super::batcher::Batch;
 
-/// The appends that are on their way at once; the store commits what comes
-/// together in one transaction.
-const AT_ONCE: usize = 64;
-/// How often an append is repeated because the log was busy or did not answer.
-const REPEATS: u32 = 6;
-/// The pause before the first repetition; each later one is twice as long.
+/// The number of concurrent appends; the store commits them in groups.
+const MAX_CONCURRENT: usize = 64;
+/// The number of retries of an append after a transient error.
+const MAX_RETRIES: u32 = 6;
+/// The pause before the first retry; it doubles with each retry.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What was appended.
+/// The result of all appends.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) stored: u64,
-    pub(super) known: u64,
+    pub(super) existing: u64,
     pub(super) finished: u64,
     pub(super) cursor: Option<Cursor>,
 }
 
-/// Appends one batch after the other until there are no more.
+/// Appends all batches of the stream.
 pub(super) async fn append(
     store: &dyn EventStore,
     batches: impl Stream<Item = Batch>,
@@ -31,15 +30,15 @@ pub(super) async fn append(
 ) -> Result<Tally> {
     let mut tally = Tally::default();
     let offer = async |batch: Batch| (store.append(batch.append.clone()).await, batch);
-    let mut offered = std::pin::pin!(batches.map(offer).buffered(AT_ONCE));
+    let mut offered = std::pin::pin!(batches.map(offer).buffered(MAX_CONCURRENT));
     while let Some((outcome, batch)) = offered.next().await {
         let Batch { append, finished } = batch;
         let events = u64::try_from(append.events().count()).unwrap_or(u64::MAX);
         let appended = match outcome {
-            Err(error) if is_worth_repeating(error.kind()) => settle(store, append).await,
+            Err(error) if is_retryable(error.kind()) => retry(store, append).await,
             outcome => outcome,
         }?;
-        *if appended.duplicate { &mut tally.known } else { &mut tally.stored } += events;
+        *if appended.duplicate { &mut tally.existing } else { &mut tally.stored } += events;
         tally.finished += finished;
         tally.cursor = Some(appended.cursor);
         progress.advance(events, finished);
@@ -47,23 +46,22 @@ pub(super) async fn append(
     Ok(tally)
 }
 
-/// A conflict may come from an append that overtook the one before it. That one
-/// is settled by now, so the same append can be stored.
-fn is_worth_repeating(kind: ErrorKind) -> bool {
-    kind == ErrorKind::Conflict || passes(kind)
+/// A conflict can occur if an append overtook the previous one. The previous one is stored
+/// by now, so the same append can succeed.
+fn is_retryable(kind: ErrorKind) -> bool {
+    kind == ErrorKind::Conflict || is_transient(kind)
 }
 
-fn passes(kind: ErrorKind) -> bool {
+fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Busy | ErrorKind::Overloaded | ErrorKind::OutcomeUnknown)
 }
 
-/// Appends again and again while that may help: the ids make sure that it is
-/// stored once.
-async fn settle(store: &dyn EventStore, append: Append) -> Result<Appended> {
+/// Retries an append. Its event ids ensure that it is stored once.
+async fn retry(store: &dyn EventStore, append: Append) -> Result<Appended> {
     let mut pause = PAUSE;
-    for _ in 0..REPEATS {
+    for _ in 0..MAX_RETRIES {
         match store.append(append.clone()).await {
-            Err(error) if passes(error.kind()) => tokio::time::sleep(pause).await,
+            Err(error) if is_transient(error.kind()) => tokio::time::sleep(pause).await,
             outcome => return outcome,
         }
         pause *= 2;

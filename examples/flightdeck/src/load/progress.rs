@@ -2,18 +2,17 @@ use std::io::IsTerminal;
 use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use terminal::complain;
+use terminal::errln;
 
-use super::loaded::per_second;
+use super::load_report::per_second;
 
 const STYLE: &str = "{bar:40} {percent:>3}% of {human_len} {prefix}, {msg}";
 
-/// How somebody who waits is told how far it is: a bar for people, lines for
-/// files, or nothing.
+/// Reports progress: with a bar, with lines, or not at all.
 #[derive(Debug)]
 pub struct Progress {
-    shown: Shown,
-    /// What is counted.
+    output: Output,
+    /// What is counted, in plural.
     unit: &'static str,
     all: u64,
     finished: u64,
@@ -22,79 +21,77 @@ pub struct Progress {
 }
 
 #[derive(Debug)]
-enum Shown {
+enum Output {
     Bar(ProgressBar),
     Lines,
     Nothing,
 }
 
 impl Progress {
-    /// Tells on standard error: a bar if that is a terminal, otherwise a line
-    /// for every tenth.
+    /// Reports to standard error: with a bar if it is a terminal, otherwise with a line for
+    /// every tenth.
     ///
     /// # Panics
     ///
-    /// Never: the template of the bar is built in.
+    /// Never: the template of the bar is valid.
     #[must_use]
     pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::of(Shown::Lines);
+            return Self::of(Output::Lines);
         }
-        let style = ProgressStyle::with_template(STYLE).expect("the template to be well-formed");
-        Self::of(Shown::Bar(ProgressBar::no_length().with_style(style)))
+        let style = ProgressStyle::with_template(STYLE).expect("the template is valid");
+        Self::of(Output::Bar(ProgressBar::no_length().with_style(style)))
     }
 
-    /// Tells nothing.
+    /// Reports nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self::of(Shown::Nothing)
+        Self::of(Output::Nothing)
     }
 
-    fn of(shown: Shown) -> Self {
-        Self { shown, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
+    fn of(output: Output) -> Self {
+        Self { output, unit: "", all: 0, finished: 0, events: 0, began: Instant::now() }
     }
 
-    /// What happens before anything can be counted.
+    /// Reports a step before counting starts.
     pub(super) fn prepare(&self, what: String) {
-        match &self.shown {
-            Shown::Bar(bar) => bar.set_message(what),
-            Shown::Lines => complain!("{what}"),
-            Shown::Nothing => {}
+        match &self.output {
+            Output::Bar(bar) => bar.set_message(what),
+            Output::Lines => errln!("{what}"),
+            Output::Nothing => {}
         }
     }
 
-    /// From now on there are so many of these to go through, of which some are
-    /// finished already.
+    /// Starts counting `all` units, of which some are already finished.
     pub(super) fn begin(&mut self, unit: &'static str, all: u64, finished: u64) {
         (self.unit, self.all, self.finished, self.began) = (unit, all, finished, Instant::now());
-        if let Shown::Bar(bar) = &self.shown {
+        if let Output::Bar(bar) = &self.output {
             bar.set_prefix(unit);
             bar.set_length(all);
             bar.set_position(finished);
         }
     }
 
-    /// So many more events are done with, and so many more of what is counted
-    /// finished.
+    /// Adds processed events and finished units.
     pub(super) fn advance(&mut self, events: u64, finished: u64) {
         let before = self.tenths();
         self.events += events;
         self.finished += finished;
-        match &self.shown {
-            Shown::Bar(bar) => {
+        match &self.output {
+            Output::Bar(bar) => {
                 bar.set_position(self.finished);
                 bar.set_message(self.message());
             }
-            Shown::Lines if self.tenths() > before => {
-                complain!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
+            Output::Lines if self.tenths() > before => {
+                errln!("{:3}% of the {}, {}", self.tenths() * 10, self.unit, self.message());
             }
-            Shown::Lines | Shown::Nothing => {}
+            Output::Lines | Output::Nothing => {}
         }
     }
 
-    /// Nothing more is to come.
+    /// Ends the report.
     pub(super) fn end(&self) {
-        if let Shown::Bar(bar) = &self.shown {
+        if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
     }

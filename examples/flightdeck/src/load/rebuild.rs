@@ -4,76 +4,83 @@ use downlink::{ProjectionHandle, Result, Status};
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::{LoadOptions, NotLoaded, Progress, Rebuilt};
-use crate::Database;
-use crate::views::Views;
+use super::{LoadError, LoadOptions, Progress, RebuildReport};
+use crate::database::Database;
+use crate::read_models::ReadModels;
 
-/// Makes the read models of a log that was loaded, as far as they are not made
-/// yet. Ends early, and tells so, when `stop` is cancelled.
+/// Builds the read models of a loaded log, as far as they are incomplete. Ends early if
+/// `stop` is cancelled, with an incomplete report.
 ///
 /// # Errors
 ///
-/// [`NotLoaded::Log`] if the log cannot be read or the models not be written.
+/// [`LoadError::Log`] if the log cannot be read or the models cannot be written.
 ///
 /// # Cancel safety
 ///
-/// Dropped half-way, the models have the first part of the log; they are
-/// completed when FlightDeck shows it.
+/// If the future is dropped, the models have a prefix of the log. FlightDeck completes them
+/// when it serves the log.
 pub async fn rebuild(
     options: &LoadOptions,
     mut progress: Progress,
     stop: &CancellationToken,
-) -> Result<Rebuilt, NotLoaded> {
-    let failed = |error| NotLoaded::Log(options.db.clone(), error);
+) -> Result<RebuildReport, LoadError> {
+    let failed = |error| LoadError::Log(options.db.clone(), error);
     let database = Database::open(options.store, &options.db).await.map_err(failed)?;
     let hub = database.hub().await.map_err(failed)?;
-    let views = Views::start(&hub, &database).map_err(failed)?;
-    let rebuilt = follow(views.kept(), &mut progress, stop).await;
+    let read_models = ReadModels::start(&hub, &database).map_err(failed)?;
+    let rebuilt = follow(read_models.projections(), &mut progress, stop).await;
     progress.end();
     hub.shutdown().await;
     database.close().await;
     rebuilt.map_err(failed)
 }
 
-/// Waits until all projections have the whole log, and tells how far the
-/// slowest of them is.
+/// Waits until all projections have the whole log, and reports the progress of the
+/// slowest.
 async fn follow(
-    kept: &[ProjectionHandle],
+    projections: &[ProjectionHandle],
     progress: &mut Progress,
     stop: &CancellationToken,
-) -> Result<Rebuilt> {
+) -> Result<RebuildReport> {
     let began = Instant::now();
-    let head = kept.iter().map(|projection| projection.progress().head.position()).max();
+    let head = projections.iter().map(|projection| projection.progress().head.position()).max();
     progress.begin("events", head.unwrap_or_default().get(), 0);
-    let mut changes = stream::select_all(kept.iter().map(ProjectionHandle::changes));
-    let mut made = Made::default();
+    let mut changes = stream::select_all(projections.iter().map(ProjectionHandle::changes));
+    let mut slowest = Slowest::default();
     while let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await {
         if let Status::Stopped(error) = change.status {
             return Err(error);
         }
-        let before = std::mem::replace(&mut made, Made::of(kept));
-        progress
-            .advance(made.events - before.events, made.position.saturating_sub(before.position));
-        if made.everything {
+        let before = std::mem::replace(&mut slowest, Slowest::of(projections));
+        progress.advance(
+            slowest.events - before.events,
+            slowest.position.saturating_sub(before.position),
+        );
+        if slowest.is_complete {
             break;
         }
     }
-    let Made { events, everything, .. } = made;
-    Ok(Rebuilt { events, models: kept.len(), took: began.elapsed(), complete: everything })
+    let Slowest { events, is_complete, .. } = slowest;
+    Ok(RebuildReport {
+        events,
+        models: projections.len(),
+        took: began.elapsed(),
+        complete: is_complete,
+    })
 }
 
-/// How far the slowest projection is.
+/// The progress of the slowest projection.
 #[derive(Default)]
-struct Made {
-    /// The events that it was given.
+struct Slowest {
+    /// The events that it has applied.
     events: u64,
     position: u64,
-    everything: bool,
+    is_complete: bool,
 }
 
-impl Made {
-    fn of(kept: &[ProjectionHandle]) -> Self {
-        let all: Vec<_> = kept.iter().map(ProjectionHandle::progress).collect();
+impl Slowest {
+    fn of(projections: &[ProjectionHandle]) -> Self {
+        let all: Vec<_> = projections.iter().map(ProjectionHandle::progress).collect();
         Self {
             events: all.iter().map(|progress| progress.applied).min().unwrap_or_default(),
             position: all
@@ -81,7 +88,7 @@ impl Made {
                 .map(|progress| progress.position.position().get())
                 .min()
                 .unwrap_or_default(),
-            everything: all.iter().all(downlink::Progress::is_caught_up),
+            is_complete: all.iter().all(downlink::Progress::is_caught_up),
         }
     }
 }

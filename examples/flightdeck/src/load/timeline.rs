@@ -3,28 +3,27 @@ use std::vec;
 
 use downlink::{Decider, StreamId, Version};
 
-use super::happening::Happening;
-use crate::ClockTime;
-use crate::day::{BadDay, Day, FlightPlan, Year};
+use super::planned_event::PlannedEvent;
+use crate::clock_time::ClockTime;
+use crate::day::{Day, FlightDataError, FlightPlan, Year};
 use crate::flight::{Flight, FlightCommand, FlightId, Flights};
 
-/// Everything that happens in a year, in the order of time: an iterator.
+/// An iterator over all events of a year, in chronological order.
 ///
-/// Within a minute flights come in the order of the file. Only flights to which
-/// something may happen at the present minute are worked on, two days' of them
-/// at most times.
+/// Within a minute, flights have the order of the file. Only active flights are in memory,
+/// usually those of two days.
 #[derive(Debug)]
 pub(super) struct Timeline {
     year: Year,
-    /// By when something happens to them next, and by their place in the year.
-    journeys: BTreeMap<(ClockTime, u64), Journey>,
+    /// The active flights by the time of their next command and their index in the year.
+    active: BTreeMap<(ClockTime, u64), ActiveFlight>,
     flights: u64,
-    ready: VecDeque<Happening>,
+    ready: VecDeque<PlannedEvent>,
 }
 
-/// A flight and what is still to happen to it.
+/// A flight and its remaining commands.
 #[derive(Debug)]
-struct Journey {
+struct ActiveFlight {
     flight: FlightId,
     stream: StreamId,
     state: Flight,
@@ -34,22 +33,22 @@ struct Journey {
 
 impl Timeline {
     pub(super) fn new(year: Year) -> Self {
-        Self { year, journeys: BTreeMap::new(), flights: 0, ready: VecDeque::new() }
+        Self { year, active: BTreeMap::new(), flights: 0, ready: VecDeque::new() }
     }
 
-    /// Decides on the next command of the year, if there is one left.
-    fn step(&mut self) -> Result<bool, BadDay> {
+    /// Decides the next command of the year, if there is one.
+    fn step(&mut self) -> Result<bool, FlightDataError> {
         self.begin_days()?;
-        let Some(((_, place), mut journey)) = self.journeys.pop_first() else { return Ok(false) };
-        journey.step(&mut self.ready)?;
-        self.go_on(place, journey);
+        let Some(((_, index), mut flight)) = self.active.pop_first() else { return Ok(false) };
+        flight.step(&mut self.ready)?;
+        self.queue(index, flight);
         Ok(true)
     }
 
-    /// Takes in every day in which something may be next.
-    fn begin_days(&mut self) -> Result<(), BadDay> {
+    /// Adds the flights of every day whose first command can be next.
+    fn begin_days(&mut self) -> Result<(), FlightDataError> {
         while let Some(opening) = self.year.next_opening()
-            && self.journeys.first_key_value().is_none_or(|((next, _), _)| opening <= *next)
+            && self.active.first_key_value().is_none_or(|((next, _), _)| opening <= *next)
         {
             if let Some(day) = self.year.next().transpose()? {
                 self.begin(day)?;
@@ -58,24 +57,24 @@ impl Timeline {
         Ok(())
     }
 
-    fn begin(&mut self, day: Day) -> Result<(), BadDay> {
+    fn begin(&mut self, day: Day) -> Result<(), FlightDataError> {
         for plan in day.into_flights() {
-            let journey = Journey::of(plan)?;
-            self.go_on(self.flights, journey);
+            let flight = ActiveFlight::of(plan)?;
+            self.queue(self.flights, flight);
             self.flights += 1;
         }
         Ok(())
     }
 
-    fn go_on(&mut self, place: u64, journey: Journey) {
-        if let Some(next) = journey.commands.as_slice().first() {
-            self.journeys.insert((next.at, place), journey);
+    fn queue(&mut self, index: u64, flight: ActiveFlight) {
+        if let Some(next) = flight.commands.as_slice().first() {
+            self.active.insert((next.at, index), flight);
         }
     }
 }
 
 impl Iterator for Timeline {
-    type Item = Result<Happening, BadDay>;
+    type Item = Result<PlannedEvent, FlightDataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.ready.is_empty() {
@@ -89,28 +88,29 @@ impl Iterator for Timeline {
     }
 }
 
-impl Journey {
-    fn of(plan: FlightPlan) -> Result<Self, BadDay> {
+impl ActiveFlight {
+    fn of(plan: FlightPlan) -> Result<Self, FlightDataError> {
         let FlightPlan { flight, commands } = plan;
         let stream = StreamId::new(flight.stream());
-        let stream = stream.map_err(|error| BadDay::Event(flight.clone(), error))?;
+        let stream = stream.map_err(|error| FlightDataError::Event(flight.clone(), error))?;
         let (state, commands) = (Flights.initial(), commands.into_iter());
         Ok(Self { flight, stream, state, last: None, commands })
     }
 
-    fn step(&mut self, ready: &mut VecDeque<Happening>) -> Result<(), BadDay> {
+    fn step(&mut self, ready: &mut VecDeque<PlannedEvent>) -> Result<(), FlightDataError> {
         let Some(command) = self.commands.next() else { return Ok(()) };
         let events = Flights.decide(&self.state, &command);
-        let events = events.map_err(|refused| BadDay::Refused(self.flight.clone(), refused))?;
+        let events =
+            events.map_err(|refused| FlightDataError::Refused(self.flight.clone(), refused))?;
         for event in events {
             self.state = Flights.evolve(std::mem::take(&mut self.state), &event);
             let tags = Flights.tags(&self.state, &event);
-            let tags = tags.map_err(|error| BadDay::Event(self.flight.clone(), error))?;
+            let tags = tags.map_err(|error| FlightDataError::Event(self.flight.clone(), error))?;
             let version = Version::following(self.last);
             self.last = Some(version);
             let is_last = self.commands.as_slice().is_empty();
             let (flight, stream) = (self.flight.clone(), self.stream.clone());
-            ready.push_back(Happening { flight, stream, version, event, tags, is_last });
+            ready.push_back(PlannedEvent { flight, stream, version, event, tags, is_last });
         }
         Ok(())
     }

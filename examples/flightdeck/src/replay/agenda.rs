@@ -2,40 +2,39 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::pace::since_midnight;
-use crate::ClockTime;
+use super::replay_clock::since_midnight;
+use crate::clock_time::ClockTime;
 use crate::day::{Day, OPENING};
 use crate::flight::{FlightCommand, FlightId};
 
-/// What is still to happen in the day, the next thing first.
+/// The remaining commands of the day, ordered by time.
 ///
-/// A flight's commands come one after the other: the next is given only when
-/// the one before is [`done`](Self::done), however many flights are worked on
-/// at the same time.
+/// A flight's commands are executed one at a time: the next is taken only when the
+/// previous one is [`done`](Self::done).
 #[derive(Debug)]
 pub struct Agenda {
-    flights: Vec<Waiting>,
+    flights: Vec<PendingFlight>,
     due: BinaryHeap<Reverse<(Duration, usize)>>,
 }
 
-/// A flight and what is still to happen to it.
+/// A flight and its remaining commands.
 #[derive(Debug)]
-struct Waiting {
+struct PendingFlight {
     flight: FlightId,
     commands: VecDeque<(u16, FlightCommand)>,
-    /// How many minutes behind its plan it is, because somebody held it.
-    behind: u32,
-    /// The second within the minute at which its things happen, so that the
-    /// flights of one minute do not all move at once.
+    /// The minutes by which visitors have delayed it.
+    delay: u32,
+    /// The second of the minute at which its commands are due, so that flights with the
+    /// same minute do not all change at once.
     second: u64,
 }
 
-/// A command whose time has come.
+/// A command that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// The flight that it is for.
+    /// The flight.
     pub flight: FlightId,
-    /// Which of the flight's commands it is, counted from 0: the same in every run.
+    /// The number of the command, counted from 0 for each flight: the same in every run.
     pub number: u16,
     /// The command.
     pub command: FlightCommand,
@@ -43,73 +42,71 @@ pub struct Due {
 }
 
 impl Agenda {
-    /// The agenda of a day, or of what is left of it: `done` tells when a
-    /// flight's command of this number was carried out, if it was.
+    /// The agenda of a day. `done` returns when a flight's command with this number was
+    /// executed, if it was.
     pub fn new(day: &Day, done: impl Fn(&FlightId, u16) -> Option<ClockTime>) -> Self {
         let mut agenda = Self { flights: Vec::new(), due: BinaryHeap::new() };
         for plan in day.flights() {
-            let mut waiting = Waiting {
+            let mut flight = PendingFlight {
                 flight: plan.flight.clone(),
                 commands: VecDeque::new(),
-                behind: 0,
+                delay: 0,
                 second: second_of(&plan.flight),
             };
             for (number, command) in (0..).zip(&plan.commands) {
                 match done(&plan.flight, number) {
-                    Some(at) => waiting.behind = at.since(command.at),
-                    None => waiting.commands.push_back((number, command.clone())),
+                    Some(at) => flight.delay = at.since(command.at),
+                    None => flight.commands.push_back((number, command.clone())),
                 }
             }
-            agenda.flights.push(waiting);
+            agenda.flights.push(flight);
             agenda.queue(agenda.flights.len() - 1);
         }
         agenda
     }
 
-    /// When the next thing is due, as time since midnight; `None` when the day
-    /// is over.
+    /// When the next command is due, as time since midnight; `None` if the day is over.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
         self.due.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// Takes out what is due when the clock shows `now`, at most one command a
-    /// flight.
+    /// Takes the commands that are due at `now`, at most one per flight.
     ///
-    /// Each of them has to be given back, to [`done`](Self::done),
-    /// [`again`](Self::again) or [`postpone`](Self::postpone).
+    /// Each of them has to be passed to [`done`](Self::done),
+    /// [`retry`](Self::retry) or [`postpone`](Self::postpone).
     pub fn take(&mut self, now: Duration) -> Vec<Due> {
         let mut taken = Vec::new();
         while let Some(index) = self.pop(now) {
-            let waiting = &mut self.flights[index];
-            if let Some((number, mut command)) = waiting.commands.pop_front() {
-                command.at = command.at.plus(waiting.behind);
-                taken.push(Due { flight: waiting.flight.clone(), number, command, index });
+            let flight = &mut self.flights[index];
+            if let Some((number, mut command)) = flight.commands.pop_front() {
+                command.at = command.at.plus(flight.delay);
+                taken.push(Due { flight: flight.flight.clone(), number, command, index });
             }
         }
         taken
     }
 
-    /// The command was carried out, or will never be: on to the flight's next.
+    /// The command was executed, or never will be: continues with the flight's next one.
     pub fn done(&mut self, due: &Due) {
         self.queue(due.index);
     }
 
-    /// The command has to be given again, since nobody knows what became of it.
-    pub fn again(&mut self, due: Due) {
-        let waiting = &mut self.flights[due.index];
-        let at = due.command.at.minus(waiting.behind);
-        waiting.commands.push_front((due.number, FlightCommand { at, ..due.command }));
+    /// The outcome of the command is unknown: it is due again.
+    pub fn retry(&mut self, due: Due) {
+        let flight = &mut self.flights[due.index];
+        let at = due.command.at.minus(flight.delay);
+        flight.commands.push_front((due.number, FlightCommand { at, ..due.command }));
         self.queue(due.index);
     }
 
-    /// The command came too early: it, and all that follows it, comes later by
-    /// as much as it takes to give it at `until`.
+    /// The command came too early: postpones it to `until`, and the flight's later commands
+    /// by the same time.
     pub fn postpone(&mut self, due: Due, until: ClockTime) {
         let late = until.since(due.command.at).max(1);
         let at = due.command.at.plus(late);
-        self.flights[due.index].behind += late;
-        self.again(Due { command: FlightCommand { at, ..due.command }, ..due });
+        self.flights[due.index].delay += late;
+        self.retry(Due { command: FlightCommand { at, ..due.command }, ..due });
     }
 
     fn pop(&mut self, now: Duration) -> Option<usize> {
@@ -121,17 +118,17 @@ impl Agenda {
     }
 
     fn queue(&mut self, index: usize) {
-        let waiting = &self.flights[index];
-        if let Some((_, command)) = waiting.commands.front() {
-            let at = command.at.plus(waiting.behind);
-            // The board is full when the hall opens.
-            let second = if at == OPENING { 0 } else { waiting.second };
+        let flight = &self.flights[index];
+        if let Some((_, command)) = flight.commands.front() {
+            let at = command.at.plus(flight.delay);
+            // The first flights are on the board at the start.
+            let second = if at == OPENING { 0 } else { flight.second };
             self.due.push(Reverse((since_midnight(at) + Duration::from_secs(second), index)));
         }
     }
 }
 
-/// A second between 0 and 59, always the same one for a flight.
+/// A second between 0 and 59 that depends on the flight's name.
 fn second_of(flight: &FlightId) -> u64 {
     flight.as_str().bytes().fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % 60)
 }
@@ -159,15 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn the_day_comes_in_the_order_of_its_minutes() {
+    fn commands_are_ordered_by_time() {
         let all = run(Agenda::new(&Day::recorded(), nothing));
         let planned: usize = Day::recorded().flights().iter().map(|plan| plan.commands.len()).sum();
         assert_eq!(all.len(), planned);
-        assert!(all.is_sorted_by_key(|due| due.command.at), "a minute came after a later one");
+        assert!(all.is_sorted_by_key(|due| due.command.at), "the commands are not ordered");
     }
 
     #[test]
-    fn a_flight_is_not_asked_twice_at_once() {
+    fn a_flight_has_one_command_at_a_time() {
         let mut agenda = Agenda::new(&Day::recorded(), nothing);
         let first = agenda.take(WHOLE_DAY);
         assert_eq!(first.len(), 842);
@@ -178,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flight_that_is_held_is_late_from_then_on() {
+    fn a_postponed_command_delays_the_later_ones() {
         let mut agenda = Agenda::new(&Day::recorded(), nothing);
         let boarding = loop {
             let now = agenda.next().expect("a flight that boards");
@@ -199,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_before_is_not_done_again() {
+    fn executed_commands_are_left_out() {
         let day = Day::recorded();
         let all = run(Agenda::new(&day, nothing));
         let (before, after) = all.split_at(1_000);

@@ -1,48 +1,47 @@
 use serde::{Deserialize, Serialize};
 
 use super::Speed;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 
-/// What happened to the replay, in a stream of its own, `replay`.
+/// The events of the replay, in the stream `replay`.
 ///
-/// A page follows it as it follows the flights, so every page shows the same
-/// clock and nobody has to ask for it again and again.
+/// Pages follow it like the flights, so all pages show the same clock without polling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReplayEvent {
-    /// A program began to replay the day, or went on with it.
+    /// A program started or resumed the replay.
     ReplayStarted {
-        /// Where in the day.
+        /// The time of the clock.
         clock: ClockTime,
-        /// How fast.
+        /// The speed.
         speed: Speed,
-        /// Whether it waits for somebody to resume it.
+        /// Whether it is paused.
         paused: bool,
     },
-    /// The program was ended in good order; the next one starts from here.
+    /// The program was stopped; the next one starts from here.
     ReplayStopped {
-        /// What the clock showed.
+        /// The time of the clock.
         clock: ClockTime,
     },
-    /// Somebody stopped the clock.
+    /// A visitor paused the clock.
     ReplayPaused {
-        /// What it showed.
+        /// The time of the clock.
         clock: ClockTime,
     },
-    /// Somebody let the clock go on.
+    /// A visitor resumed the clock.
     ReplayResumed {
-        /// What it showed.
+        /// The time of the clock.
         clock: ClockTime,
     },
-    /// Somebody changed the speed.
+    /// A visitor changed the speed.
     ReplaySpeedChanged {
-        /// What the clock showed.
+        /// The time of the clock.
         clock: ClockTime,
         /// The new speed.
         speed: Speed,
     },
     /// The last flight of the day has landed.
     ReplayFinished {
-        /// When.
+        /// The time of the clock.
         clock: ClockTime,
     },
 }

@@ -4,15 +4,14 @@ use downlink::{CommandId, Event, EventId, Hub, Read, Result};
 use futures::TryStreamExt;
 
 use super::REPLAY;
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::day::OPENING;
-use crate::flight::{FOLLOWED, FlightEvent, FlightId};
+use crate::flight::{FlightEvent, FlightId, LENIENT_SCHEMA};
 
-/// How many events are looked at for one of a flight.
+/// How many of the newest events are searched for a flight's event.
 const NEWEST: usize = 64;
 
-/// What the log says of the day before this start: where it was, and which of
-/// its commands were carried out.
+/// The state of the replay before this start: its clock, and the executed commands.
 #[derive(Debug)]
 pub(super) struct History {
     clock: ClockTime,
@@ -20,7 +19,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Reads the whole log once. A day has a few thousand events.
+    /// Reads the whole log. A day has a few thousand events.
     pub(super) async fn read(hub: &Hub) -> Result<Self> {
         let empty = Self { clock: OPENING, done: HashMap::new() };
         hub.events(Read::log()).try_fold(empty, async |history, event| history.after(&event)).await
@@ -30,7 +29,7 @@ impl History {
         if event.stream().as_str() == REPLAY {
             return Ok(self);
         }
-        if let Some(event_of_flight) = FOLLOWED.decode::<FlightEvent>(event)? {
+        if let Some(event_of_flight) = LENIENT_SCHEMA.decode::<FlightEvent>(event)? {
             let at = event_of_flight.at();
             self.clock = self.clock.max(at);
             self.done.insert(event.id(), at);
@@ -38,44 +37,42 @@ impl History {
         Ok(self)
     }
 
-    /// The latest minute at which something happened to a flight.
+    /// The minute of the latest event of a flight.
     pub(super) fn clock(&self) -> ClockTime {
         self.clock
     }
 
-    /// When a command was carried out, if it was.
+    /// When a command was executed, if it was.
     pub(super) fn done(&self, command: CommandId) -> Option<ClockTime> {
         self.done.get(&command.event_id(0)).copied()
     }
 }
 
-/// The name of this log's replay, from which its commands have their ids: the
-/// first event of it, whoever has begun it.
+/// The id of the replay's first event, from which the ids of its commands are derived.
 ///
 /// # Panics
 ///
-/// Panics if no replay has begun.
-pub(super) async fn run(hub: &Hub) -> Result<EventId> {
+/// Panics if the replay has no event.
+pub(super) async fn run_id(hub: &Hub) -> Result<EventId> {
     let read = Read::stream(REPLAY.try_into()?).limit(1);
     let first = hub.read(read).await?.events.pop();
-    Ok(first.expect("a start was noted, or the day was over").id())
+    Ok(first.expect("the replay has an event").id())
 }
 
-/// The minute of the newest event of a flight, if it is among the newest events.
+/// The minute of the latest event of a flight, if it is among the newest events.
 pub(super) async fn newest_minute(hub: &Hub) -> Result<ClockTime> {
     let newest = hub.read(Read::log().backward().limit(NEWEST)).await?.events;
     let mut of_flights = newest.iter().filter(|event| event.stream().as_str() != REPLAY);
-    let read = |event: &Event| FOLLOWED.decode::<FlightEvent>(event).transpose();
+    let read = |event: &Event| LENIENT_SCHEMA.decode::<FlightEvent>(event).transpose();
     let newest = of_flights.find_map(read).transpose()?;
     Ok(newest.map_or(OPENING, |event| event.at()))
 }
 
-/// The id of a flight's command of this number, the same in every run of the
-/// program over one log: what was carried out once is recognised by it.
+/// The id of a flight's command with this number. It is the same in every run of the program
+/// on the same log, so executed commands are recognised.
 ///
-/// It is derived from `run`, the first event of the replay. So the ids of a log
-/// that begins anew are other ones, and a page that still follows the old log
-/// notices.
+/// It is derived from `run`, the id of the replay's first event. So a new log has other
+/// ids, and a page that follows the old log notices.
 pub(super) fn id_of(run: EventId, flight: &FlightId, number: u16) -> CommandId {
     CommandId::from(run).derive(format!("{flight}/{number}").as_bytes())
 }
@@ -88,7 +85,7 @@ mod tests {
     use crate::day::Day;
 
     #[test]
-    fn every_command_of_every_run_has_an_id_of_its_own() {
+    fn the_ids_of_commands_are_unique() {
         let day = Day::recorded();
         let mut ids = HashSet::new();
         let mut commands = 0;

@@ -1,15 +1,16 @@
-//! The day again: its clock, its agenda, and the task that gives its commands.
+//! The replay of the day: its clock, its agenda, and the task that executes commands.
 //!
-//! What the replay does is told by its stream. Whoever pauses it appends an event,
-//! and whoever runs it follows them, so that the two may be different processes.
+//! The state of the replay is a stream. A pause appends an event to it, and the task
+//! follows it, so that the two can be in different processes.
 
 mod agenda;
 mod event;
-mod handle;
 mod history;
-mod pace;
-mod replays;
-mod seen;
+#[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
+mod replay;
+mod replay_clock;
+mod replay_decider;
+mod snapshot;
 mod speed;
 mod state;
 mod task;
@@ -18,11 +19,11 @@ mod tests;
 
 pub use agenda::{Agenda, Due};
 pub use event::ReplayEvent;
-pub use handle::{Answer, Replay, Status};
-pub use pace::Pace;
-pub use replays::Replays;
-pub use speed::{NotASpeed, Speed};
+pub use replay::{ControlResult, Replay, Status};
+pub use replay_clock::ReplayClock;
+pub use replay_decider::ReplayDecider;
+pub use speed::{InvalidSpeed, Speed};
 pub use state::{Control, DayIsOver, ReplayAction, ReplayCommand, ReplayState};
 
-/// The stream of the replay itself.
+/// The stream of the replay.
 pub const REPLAY: &str = "replay";

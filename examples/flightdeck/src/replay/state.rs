@@ -3,12 +3,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{ReplayEvent, Speed};
-use crate::ClockTime;
+use crate::clock_time::ClockTime;
 use crate::day::OPENING;
 
-/// The replay as its events tell it.
+/// The state of the replay, folded from its events.
 ///
-/// The default is the hall before it opens: no program has started the day yet.
+/// The default is a replay that no program has started yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplayState {
     clock: ClockTime,
@@ -18,50 +18,50 @@ pub struct ReplayState {
     finished: bool,
 }
 
-/// What is asked of the replay, and what its clock shows then.
+/// A command for the replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReplayCommand {
-    /// The minute that the clock shows.
+    /// The time of the clock.
     pub clock: ClockTime,
-    /// What is asked for.
+    /// The action.
     pub action: ReplayAction,
 }
 
-/// What can be asked of the replay.
+/// The actions of commands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplayAction {
-    /// Begin, or go on after the program was started again.
+    /// Start, or resume after a restart of the program.
     Start {
-        /// How fast, if it should not stay as it was.
+        /// The speed; `None` keeps the current one.
         speed: Option<Speed>,
     },
-    /// Do as a person wishes.
+    /// Change it as a visitor requests.
     Control(Control),
     /// Stop, because the program ends.
     Stop,
-    /// End, after the last flight.
+    /// Finish, after the last flight.
     Finish,
 }
 
-/// What somebody wants of the replay; what is left out stays as it is.
+/// The changes that a visitor requests; `None` leaves a setting unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// Whether it should stop.
+    /// Whether to pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
-    /// How fast it should go.
+    /// The speed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<Speed>,
 }
 
-/// The day is over: there is nothing to pause, to resume or to hurry.
+/// The day is over, so the replay cannot change any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayIsOver;
 
 impl fmt::Display for DayIsOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the day is over: start the program with --fresh to see it again")
+        f.write_str("the day is over: start the program with --fresh to replay it again")
     }
 }
 
@@ -75,13 +75,13 @@ impl Default for ReplayState {
 }
 
 impl ReplayState {
-    /// What the clock showed at the last event.
+    /// The time of the clock at the last event.
     #[must_use]
     pub fn clock(&self) -> ClockTime {
         self.clock
     }
 
-    /// How fast the day goes by.
+    /// The speed.
     #[must_use]
     pub fn speed(&self) -> Speed {
         self.speed
@@ -93,7 +93,7 @@ impl ReplayState {
         self.running
     }
 
-    /// Whether somebody stopped the clock.
+    /// Whether it is paused.
     #[must_use]
     pub fn paused(&self) -> bool {
         self.paused
@@ -105,7 +105,7 @@ impl ReplayState {
         self.finished
     }
 
-    /// This replay after something happened to it.
+    /// The state after an event.
     #[must_use]
     pub(super) fn after(self, event: &ReplayEvent) -> Self {
         match *event {
@@ -120,7 +120,7 @@ impl ReplayState {
         }
     }
 
-    /// What a command makes happen to this replay.
+    /// Decides a command.
     pub(super) fn decide(&self, command: ReplayCommand) -> Result<Vec<ReplayEvent>, DayIsOver> {
         let ReplayCommand { clock, action } = command;
         match action {
@@ -129,27 +129,27 @@ impl ReplayState {
                 let (speed, paused) = (speed.unwrap_or(self.speed), self.paused);
                 Ok(vec![ReplayEvent::ReplayStarted { clock, speed, paused }])
             }
-            ReplayAction::Control(wish) => Ok(self.fulfil(clock, wish)),
+            ReplayAction::Control(control) => Ok(self.control_events(clock, control)),
             ReplayAction::Stop => Ok(vec![ReplayEvent::ReplayStopped { clock }]),
             ReplayAction::Finish => Ok(vec![ReplayEvent::ReplayFinished { clock }]),
         }
     }
 
-    /// Whether the clock stands still, for whatever reason.
-    pub(super) fn stands(&self) -> bool {
+    /// Whether the clock does not move.
+    pub(super) fn is_stopped(&self) -> bool {
         self.paused || self.finished || !self.running
     }
 
-    /// The replay with its clock at this minute, unless that is later already.
+    /// The state with its clock at this minute or later.
     pub(super) fn at_least(self, clock: ClockTime) -> Self {
         Self { clock: self.clock.max(clock), ..self }
     }
 
-    /// What a wish makes happen; nothing if the replay is already as it should be.
-    fn fulfil(&self, clock: ClockTime, wish: Control) -> Vec<ReplayEvent> {
-        let speed = wish.speed.filter(|speed| *speed != self.speed);
+    /// The events of a control command; none if it changes nothing.
+    fn control_events(&self, clock: ClockTime, control: Control) -> Vec<ReplayEvent> {
+        let speed = control.speed.filter(|speed| *speed != self.speed);
         let speed = speed.map(|speed| ReplayEvent::ReplaySpeedChanged { clock, speed });
-        let paused = wish.paused.filter(|paused| *paused != self.paused);
+        let paused = control.paused.filter(|paused| *paused != self.paused);
         let paused = paused.map(|paused| {
             if paused {
                 ReplayEvent::ReplayPaused { clock }
@@ -170,8 +170,8 @@ mod tests {
     use super::*;
     use crate::day::Day;
     use crate::flight::Action;
-    use crate::replay::Replays;
-    use crate::replay::replays::EVERYBODY;
+    use crate::replay::ReplayDecider;
+    use crate::replay::replay_decider::ALL_TAGS;
 
     const NOON: ClockTime = ClockTime::new(12, 0);
 
@@ -180,12 +180,12 @@ mod tests {
         ReplayCommand { clock: NOON, action }
     }
 
-    fn new() -> Case<Replays> {
-        testing::decider(Replays)
+    fn new() -> Case<ReplayDecider> {
+        testing::decider(ReplayDecider)
     }
 
     #[test]
-    fn pausing_and_resuming_are_events() {
+    fn pause_and_resume_make_events() {
         new()
             .when(control(true, None))
             .then([ReplayEvent::ReplayPaused { clock: NOON }])
@@ -197,22 +197,22 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_that_is_fulfilled_is_no_event() {
+    fn a_control_without_a_change_makes_no_event() {
         let fastest = control(true, Some(Speed::FASTEST));
         new().given_command(&fastest).when(fastest).then_nothing();
         new().given_command(&fastest).when(control(None, None)).then_nothing();
     }
 
     #[test]
-    fn nothing_is_possible_after_the_last_flight() {
+    fn every_command_is_refused_after_the_last_flight() {
         let over = new().given([ReplayEvent::ReplayFinished { clock: NOON }]);
         over.when(control(true, None)).then_refused(&DayIsOver);
     }
 
     #[test]
-    fn a_restart_keeps_the_pace_unless_told_otherwise() {
-        for (wished, speed) in [(None, Speed::FASTEST), (Some(Speed::SLOWEST), Speed::SLOWEST)] {
-            let action = ReplayAction::Start { speed: wished };
+    fn a_restart_keeps_the_speed_by_default() {
+        for (requested, speed) in [(None, Speed::FASTEST), (Some(Speed::SLOWEST), Speed::SLOWEST)] {
+            let action = ReplayAction::Start { speed: requested };
             new()
                 .given_command(&control(true, Some(Speed::FASTEST)))
                 .when(ReplayCommand { clock: NOON, action })
@@ -221,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_everybody_of_the_day() {
+    fn all_tags_are_those_of_the_day() {
         let day = Day::recorded();
         let tags = day.flights().iter().flat_map(|plan| match &plan.commands[0].action {
             Action::Schedule(timetable) => timetable.tags(),
             other => panic!("{other:?}"),
         });
         let tags: BTreeSet<_> = tags.filter(|tag| !tag.starts_with("dest:")).collect();
-        assert_eq!(tags, EVERYBODY.map(str::to_owned).into());
+        assert_eq!(tags, ALL_TAGS.map(str::to_owned).into());
     }
 }

@@ -14,7 +14,7 @@ async fn hub() -> Hub {
     Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap()
 }
 
-/// A replay that runs, and how to end it.
+/// A running replay.
 struct Running {
     replay: Replay,
     task: JoinHandle<()>,
@@ -36,12 +36,12 @@ impl Running {
     }
 }
 
-/// After this long a test hangs.
+/// A test that takes longer hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Waits until the log has so many events.
+/// Waits until the log has this many events.
 async fn events(hub: &Hub, count: usize) {
-    timeout(DEADLINE, has(hub, count)).await.expect("the replay to go on");
+    timeout(DEADLINE, has(hub, count)).await.expect("the replay to continue");
 }
 
 async fn has(hub: &Hub, count: usize) {
@@ -54,7 +54,7 @@ async fn has(hub: &Hub, count: usize) {
 }
 
 #[tokio::test]
-async fn the_replay_fills_the_board_and_goes_on() {
+async fn the_replay_fills_the_board() {
     let hub = hub().await;
     let running = Running::start(&hub).await;
     events(&hub, 200).await;
@@ -63,7 +63,7 @@ async fn the_replay_fills_the_board_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_restart_goes_on_and_repeats_nothing() {
+async fn a_restart_resumes_and_repeats_nothing() {
     let hub = hub().await;
     for count in [150, 400, 650] {
         let running = Running::start(&hub).await;
@@ -84,12 +84,12 @@ async fn a_restart_goes_on_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn a_paused_replay_stays_paused_over_a_restart() {
+async fn a_paused_replay_stays_paused_after_a_restart() {
     let hub = hub().await;
     let running = Running::start(&hub).await;
     events(&hub, 60).await;
     let pause = Control { paused: Some(true), speed: None };
-    running.replay.wish(pause).await.unwrap();
+    running.replay.control(pause).await.unwrap();
     let status = running.replay.status();
     assert!(status.paused);
     running.end().await;
@@ -98,7 +98,7 @@ async fn a_paused_replay_stays_paused_over_a_restart() {
     let running = Running::start(&hub).await;
     assert_eq!(running.replay.status(), status);
     let resume = Control { paused: Some(false), speed: None };
-    running.replay.wish(resume).await.unwrap();
+    running.replay.control(resume).await.unwrap();
     let page = hub.read(Read::log().after(head.position())).await.unwrap();
     let types: Vec<_> = page.events.iter().map(|event| event.event_type().as_str()).collect();
     assert_eq!(types[..2], ["ReplayStarted", "ReplayResumed"]);
@@ -106,18 +106,18 @@ async fn a_paused_replay_stays_paused_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_wish_after_the_end_is_answered() {
+async fn a_control_after_shutdown_fails() {
     let hub = hub().await;
     let running = Running::start(&hub).await;
     let replay = running.replay.clone();
     running.end().await;
     hub.shutdown().await;
-    let answer = replay.wish(Control { paused: Some(true), speed: None }).await;
+    let answer = replay.control(Control { paused: Some(true), speed: None }).await;
     assert!(matches!(answer, Err(ExecuteError::Store(_))), "{answer:?}");
 }
 
 #[tokio::test]
-async fn whoever_follows_has_the_same_clock_and_the_same_buttons() {
+async fn a_follower_has_the_same_clock_and_can_control_it() {
     let hub = hub().await;
     let running = Running::start(&hub).await;
     events(&hub, 60).await;
@@ -125,23 +125,23 @@ async fn whoever_follows_has_the_same_clock_and_the_same_buttons() {
     let (follower, following) = Replay::follow(&hub, stop.clone()).await.unwrap();
     assert!(follower.status().running);
     let pause = Control { paused: Some(true), speed: None };
-    let done = follower.wish(pause).await.unwrap();
-    running.replay.wait_until_obeyed(done.cursor).await;
+    let done = follower.control(pause).await.unwrap();
+    running.replay.wait_until_applied(done.cursor).await;
     assert_eq!(running.replay.status(), follower.status());
 
     let head = hub.head().await.unwrap();
     running.end().await;
     let after = hub.read(Read::log().after(head.position())).await.unwrap().events;
     let types: Vec<_> = after.iter().map(|event| event.event_type().as_str()).collect();
-    assert_eq!(types, ["ReplayStopped"], "something happened although the replay was paused");
-    seen::wait_for(&follower.seen(), after[0].cursor()).await;
+    assert_eq!(types, ["ReplayStopped"], "there are events although the replay was paused");
+    snapshot::wait_for(&follower.snapshot(), after[0].cursor()).await;
     assert!(!follower.status().running);
     stop.cancel();
     following.await.unwrap();
 }
 
 #[tokio::test]
-async fn two_that_run_the_same_day_make_everything_happen_once() {
+async fn two_replays_of_the_same_day_execute_every_command_once() {
     let hub = hub().await;
     let (one, other) = (Running::start(&hub).await, Running::start(&hub).await);
     events(&hub, 500).await;

@@ -3,16 +3,16 @@ import { Flightdeck } from '../../../../conformance-tests/stock-clients/lib/flig
 import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario, until } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-await scenario('the board moves, filters, pauses and goes on', async (world) => {
+await scenario('the board moves, filters, pauses and resumes', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
   const deck = await Flightdeck.visit(await browser(world), program.origin);
   const { page } = deck;
   const { received } = await deck.advance(100);
   await until('the board is full', async () => (await rows(page)).length >= 8);
 
-  await numbers(page, /^\d+ % of \d+$/);
+  await statistics(page, /^\d+ % of \d+$/);
   await page.getByRole('button', { name: 'Routes' }).click();
-  await numbers(page, /^\d+$/);
+  await statistics(page, /^\d+$/);
 
   await page.getByRole('button', { name: 'JFK Kennedy' }).click();
   await shows(page, 'flights from JFK', (row) => / from JFK /.test(row));
@@ -41,15 +41,15 @@ await scenario('the board moves, filters, pauses and goes on', async (world) => 
   return `${received} events for a full board, gaps 0, repeats 0`;
 });
 
-// Waits until the panel has lines, and each ends as it should.
-function numbers(page, end) {
-  return until('the panel has numbers', async () => {
-    const ends = await page.locator('#numbers li > :last-child').allTextContents();
+// Waits until the panel has lines whose last columns match.
+function statistics(page, end) {
+  return until('the panel has statistics', async () => {
+    const ends = await page.locator('#statistics li > :last-child').allTextContents();
     return ends.length > 0 && ends.every((text) => end.test(text));
   });
 }
 
-// What the rows say to somebody who cannot see them.
+// The labels of the rows.
 function rows(page) {
   return page.locator('#rows button:enabled').evaluateAll((buttons) => buttons.map((row) => row.getAttribute('aria-label')));
 }

@@ -5,7 +5,7 @@ import { expect, scenario } from '../../../../conformance-tests/stock-clients/li
 
 const BUTTONS = { websocket: 'WebSocket', 'long-poll': 'Long-poll', sse: 'SSE' };
 
-await scenario('a page changes its transport in mid-stream, and they all come back', async (world) => {
+await scenario('a page switches its transport, and every transport reconnects', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
   const context = await browser(world);
   const deck = await Flightdeck.visit(context, program.origin);
@@ -15,16 +15,16 @@ await scenario('a page changes its transport in mid-stream, and they all come ba
 
   for (const [transport, name] of Object.entries(BUTTONS)) {
     await deck.page.getByRole('button', { name }).click();
-    await deck.until(`lives by ${transport}`, (known) => known.transport === transport && known.state === 'live');
+    await deck.until(`is live over ${transport}`, (known) => known.transport === transport && known.state === 'live');
     opened.length = 0;
-    await deck.page.getByRole('button', { name: 'Drop my connection' }).click();
-    await deck.until('is cut off', ({ state }) => state === 'dropped');
+    await deck.page.getByRole('button', { name: 'Disconnect' }).click();
+    await deck.until('is disconnected', ({ state }) => state === 'disconnected');
     await deck.advance(50);
-    expect(`what a page opens that follows by ${transport}`, [...new Set(opened)], [transport]);
+    expect(`the connections of a page that uses ${transport}`, [...new Set(opened)], [transport]);
     expect('the transport in the URL', new URL(deck.page.url()).searchParams.get('transport') ?? 'sse', transport);
   }
 
-  // One page by each, through the death of their server.
+  // One page for each, while their server is killed.
   const decks = [deck];
   for (const transport of ['websocket', 'long-poll']) {
     decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
@@ -38,14 +38,14 @@ await scenario('a page changes its transport in mid-stream, and they all come ba
   await pauseReplay(program);
   await all(decks, async (page) => expect('events received twice', await page.check(program), 0));
   const { received, since: still } = await deck.read();
-  expect('the cursor up to which the page was loaded, once', still, since);
+  expect('the cursor of the loaded board, which is loaded once', still, since);
 
   const took = await program.interrupt();
   await all(decks, (page) => page.until('waits again', ({ state }) => state === 'waiting'));
-  return `${received} events by 3 transports, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
+  return `${received} events over 3 transports, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
 });
 
-// The names of the transports of what a page opens from now on.
+// Collects the transports of the connections that a page opens from now on.
 function connections(page) {
   const opened = [];
   page.on('websocket', () => opened.push('websocket'));

@@ -1,5 +1,5 @@
-//! A FlightDeck that runs in a test, and somebody who talks to it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! Runs FlightDeck in a test, and sends requests to it.
+#![expect(clippy::unwrap_used, reason = "panics are failures")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use downlink::{
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
-use flightdeck::{CannotStart, Driver, FlightDeck, Options};
+use flightdeck::{Driver, FlightDeck, Options, StartError};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,10 +21,10 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// After this long a test hangs.
+/// A test that takes longer hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A folder with a log, which outlives the programs that use it.
+/// A temporary folder with a log.
 pub(crate) struct Log {
     folder: TempDir,
 }
@@ -38,9 +38,9 @@ impl Log {
         self.folder.path().join("flightdeck.db")
     }
 
-    /// Events that are none of FlightDeck's: a type that it does not know, and
-    /// payloads that its types do not have, in streams of its own and of others.
-    pub(crate) async fn write_what_is_not_ours(&self) {
+    /// Appends foreign events: an unknown type, and invalid payloads of known types, in
+    /// FlightDeck's streams and in others.
+    pub(crate) async fn append_foreign_events(&self) {
         let store = downlink_rusqlite::open(self.path()).await.unwrap();
         let binary = ContentType::new("application/octet-stream").unwrap();
         for stream in ["replay", "flight-XX1", "flight-UA1714", "weather"] {
@@ -58,7 +58,7 @@ impl Log {
         store.close().await;
     }
 
-    /// What a person would write to start on this log, at full speed.
+    /// Options for this log, with full speed.
     pub(crate) fn options(&self, listen: SocketAddr) -> Options {
         Options {
             db: self.path(),
@@ -72,12 +72,12 @@ impl Log {
     }
 }
 
-/// Any port of this machine that is free.
+/// A loopback address with any free port.
 pub(crate) fn anywhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A program that runs.
+/// A running FlightDeck.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     signals: Signals,
@@ -85,21 +85,21 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(options: &Options) -> Result<Self, CannotStart> {
+    pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
         let flight_deck = FlightDeck::start(options, signals.clone()).await?;
         let address = flight_deck.address();
         Ok(Self { address, signals, task: tokio::spawn(flight_deck.run()) })
     }
 
-    /// Ends it as Ctrl-C does.
+    /// Stops it as Ctrl-C does.
     pub(crate) async fn end(self) {
         self.signals.drain.cancel();
         let ended = tokio::time::timeout(DEADLINE, self.task).await;
         ended.expect("the program to end").unwrap().unwrap();
     }
 
-    /// Follows the feed, through restarts if it has to.
+    /// Follows the feed, and reconnects after restarts.
     pub(crate) fn follow(&self, subscribe: Subscribe) -> Follow {
         let pause = Duration::from_millis(10)..=Duration::from_millis(20);
         let endpoint = Endpoint::new(format!("http://{}/api", self.address));
@@ -117,7 +117,7 @@ impl Running {
         self.post_from(&self.address.to_string(), None, path, body).await
     }
 
-    /// Posts under this name, from a page of this origin.
+    /// Posts with this `Host` and `Origin`.
     pub(crate) async fn post_from(
         &self,
         host: &str,
@@ -129,7 +129,7 @@ impl Running {
         self.send(host, &origin, path, body).await
     }
 
-    /// Posts with more headers.
+    /// Posts with additional headers.
     pub(crate) async fn post_with(
         &self,
         headers: &[(&str, &str)],
@@ -162,30 +162,30 @@ impl Running {
     }
 }
 
-/// `flightdeck feed` in a process of its own.
-pub(crate) struct Feeder {
+/// `flightdeck replay` in a separate process.
+pub(crate) struct ReplayProcess {
     child: Child,
 }
 
-impl Feeder {
+impl ReplayProcess {
     pub(crate) fn start(db: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flightdeck"));
-        command.args(["feed", "--speed", "3600", "--db"]).arg(db);
+        command.args(["replay", "--speed", "3600", "--db"]).arg(db);
         let child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         Self { child }
     }
 
-    /// Ends it as Ctrl-C does.
+    /// Stops it as Ctrl-C does.
     pub(crate) async fn end(&mut self) {
         let id = self.child.id().expect("a process that runs").to_string();
         let sent = Command::new("kill").args(["-INT", &id]).status().await.unwrap();
         assert!(sent.success());
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
-        assert!(ended.expect("the feeder to end").unwrap().success());
+        assert!(ended.expect("the process to end").unwrap().success());
     }
 }
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     head: String,
@@ -220,7 +220,7 @@ pub(crate) async fn next_event(follow: &mut Follow) -> Event {
     tokio::time::timeout(DEADLINE, event).await.expect("an event in time")
 }
 
-/// The next so many events of a feed.
+/// The next `count` events of a feed.
 pub(crate) async fn next_events(follow: &mut Follow, count: usize) -> Vec<Event> {
     let mut events = Vec::with_capacity(count);
     while events.len() < count {

@@ -18,15 +18,15 @@ use crate::raw::{Linked, Random, event, stream};
 use crate::server::{WARM_UP_BYTES, WARM_UP_EVENTS};
 use crate::subject::Store;
 
-/// Streams that appenders choose from.
+/// The number of streams that appenders choose from.
 const STREAMS: u64 = 1_000;
 
-/// Rows with as many bytes as the events that warm up a server.
+/// As many bytes as the events that warm up a server.
 const WARM_UP_ROWS: u64 = 100_000;
 
-/// Appends in this process, for as many seconds as each line of the input says,
-/// and prints a line about it. Each measurement is a process of its own, so that
-/// one build can start another.
+/// Reads a number of seconds from each line of the input, appends for that time, and
+/// prints a line of results. Each measurement is a separate process, so that one build
+/// can measure another.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Appenders {
     #[arg(long)]
@@ -35,10 +35,10 @@ pub(crate) struct Appenders {
     store: Store,
     #[arg(long)]
     file: PathBuf,
-    /// How many append at a time
+    /// The number of concurrent appenders
     #[arg(long)]
     count: usize,
-    /// Give the write-ahead log its full size first
+    /// Grow the write-ahead log to its full size first
     #[arg(long)]
     warm_up: bool,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Appenders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Through {
     Store,
-    /// A hub that one subscriber follows.
+    /// A hub with one subscriber.
     Hub,
     /// Transactions of `count` rows on a plain connection.
     Loop,
@@ -62,7 +62,7 @@ impl fmt::Display for Through {
     }
 }
 
-/// What was done, as one process prints it and another parses it.
+/// The results, as one process prints them and another parses them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Appends {
     events: u64,
@@ -90,7 +90,7 @@ impl Appenders {
             let store = Arc::clone(&store);
             async move { store.append(append).await }
         };
-        self.answer(append, || 0).await
+        self.measure(append, || 0).await
     }
 
     async fn through_hub(&self) -> Result<()> {
@@ -103,7 +103,7 @@ impl Appenders {
             let hub = hub.clone();
             async move { hub.append_all(append).await }
         };
-        self.answer(append, || store.reads()).await
+        self.measure(append, || store.reads()).await
     }
 
     async fn through_loop(&self) -> Result<()> {
@@ -123,7 +123,7 @@ impl Appenders {
         Ok(())
     }
 
-    async fn answer<A, F>(&self, append: A, reads: impl Fn() -> u64) -> Result<()>
+    async fn measure<A, F>(&self, append: A, reads: impl Fn() -> u64) -> Result<()>
     where
         A: Fn(Append) -> F + Clone + Send + 'static,
         F: Future<Output = downlink::Result<Appended>> + Send,
@@ -144,7 +144,7 @@ impl Appenders {
     }
 }
 
-/// Appends from `count` tasks, one event after the other in each.
+/// Appends from `count` tasks; each appends one event at a time.
 async fn appenders<A, F>(count: usize, time: Duration, append: &A) -> Result<u64>
 where
     A: Fn(Append) -> F + Clone + Send + 'static,
@@ -184,12 +184,12 @@ impl Appends {
         self.seconds += other.seconds;
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     pub(crate) fn per_second(self) -> f64 {
         self.events as f64 / self.seconds
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     pub(crate) fn reads_per_append(self) -> f64 {
         self.reads as f64 / self.events as f64
     }
@@ -207,7 +207,8 @@ impl FromStr for Appends {
 
     fn from_str(line: &str) -> Result<Self> {
         let mut words = line.split_whitespace();
-        let mut next = || words.next().ok_or_else(|| format!("three numbers, not {line:?}"));
+        let mut next =
+            || words.next().ok_or_else(|| format!("expected three numbers, got {line:?}"));
         Ok(Self { events: next()?.parse()?, reads: next()?.parse()?, seconds: next()?.parse()? })
     }
 }
@@ -219,7 +220,7 @@ async fn open(store: Store, file: &Path) -> Result<Arc<dyn EventStore>> {
     })
 }
 
-/// As the example server has it.
+/// The bus of the example server.
 async fn open_bus(store: Store, file: &Path) -> Result<Arc<dyn Bus>> {
     let options = BusOptions::new().without_polling();
     Ok(match store {

@@ -9,27 +9,27 @@ use crate::Result;
 use crate::appenders::Appenders;
 use crate::subject::Store;
 
-/// The names under which a build is kept.
+/// The file names of a kept build.
 const SERVER: &str = "server";
 const BENCHMARK: &str = "append_path";
 
-/// Measures appends in process, over HTTP and up to a follower by SSE
+/// Measures appends in process, over HTTP and up to a subscriber over SSE
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// The example server that is measured as `now`
+    /// The example server to measure as `now`
     #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_server"))]
     server: PathBuf,
 
-    /// What `--keep` has kept of an earlier build, measured as `before`
+    /// An earlier build, copied by `--keep`, to measure as `before`
     #[arg(long, value_name = "FOLDER")]
     before: Option<PathBuf>,
 
-    /// Copy the server and this program to a folder for `--before`, and measure nothing
+    /// Copy the server and this program to a folder for `--before`, without measuring
     #[arg(long, value_name = "FOLDER")]
     pub(crate) keep: Option<PathBuf>,
 
-    /// Where `durable-streams-server` is, if it is not in the `PATH`
+    /// The path of `durable-streams-server`, if it is not in the `PATH`
     #[arg(long, value_name = "PROGRAM")]
     durable_streams: Option<PathBuf>,
 
@@ -37,31 +37,31 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "rusqlite,sqlx")]
     pub(crate) stores: Vec<Store>,
 
-    /// How often everything is measured
+    /// The number of rounds
     #[arg(long, value_name = "N", default_value_t = 9)]
     rounds: u32,
 
-    /// How long one measurement takes
+    /// The time of one measurement
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     seconds: f64,
 
-    /// Leave out appends in process
+    /// Skip appends in process
     #[arg(long)]
     pub(crate) only_http: bool,
 
-    /// Where the logs are written for the time of the measurement
+    /// The folder for the logs during the measurement
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub(crate) folder: PathBuf,
 
-    /// Write every round's figures to a file, too
+    /// Also write the figures of every round to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Show in one short round that it works
+    /// Run one short round, as a test
     #[arg(long)]
     test: bool,
 
-    /// What cargo adds
+    /// Added by cargo
     #[arg(long, hide = true)]
     bench: bool,
 
@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Append in this process and print one line: what the measurement starts for each round
+    /// Append in this process and print the results: started by the benchmark
     #[command(hide = true)]
     Appenders(Appenders),
 }
@@ -93,7 +93,7 @@ impl Arguments {
         Ok(Duration::try_from_secs_f64(seconds)?)
     }
 
-    /// Whether the write-ahead logs get their full size first.
+    /// Whether to grow the write-ahead logs to their full size first.
     pub(crate) fn warms_up(&self) -> bool {
         !self.test
     }
@@ -107,7 +107,7 @@ impl Arguments {
         Some(Programs { server: folder.join(SERVER), benchmark: folder.join(BENCHMARK) })
     }
 
-    /// The given program, or else one in the `PATH`.
+    /// The given program, or the one in the `PATH`.
     pub(crate) fn durable_streams(&self) -> Option<PathBuf> {
         self.durable_streams.clone().or_else(|| {
             let folders = env::var_os("PATH")?;

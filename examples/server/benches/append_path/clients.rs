@@ -8,13 +8,13 @@ use crate::connection::Connection;
 use crate::server::{Server, stream};
 use crate::times::Times;
 
-/// Clients that each append one event after the other.
+/// Clients that append one event at a time each.
 #[derive(Debug)]
 pub(crate) struct Clients {
     connections: Vec<Connection>,
-    /// From a request to its answer.
+    /// From a request to its response.
     pub(crate) latencies: Times,
-    /// How long they have appended in all.
+    /// The total time of appending.
     time: Duration,
 }
 

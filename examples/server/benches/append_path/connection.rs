@@ -9,16 +9,15 @@ use crate::server::{Protocol, Server};
 
 const DATA: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","delay":2}"#;
 
-/// A keep-alive connection that costs a client as little as possible: it
-/// writes a request in one piece, and reads no more of the answer than its
-/// status and its length.
+/// A keep-alive connection that needs little CPU: it writes a request in one piece, and
+/// parses only the status and the length of the response.
 #[derive(Debug)]
 pub(crate) struct Connection {
     authority: String,
     protocol: Protocol,
     stream: TcpStream,
     request: Vec<u8>,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 impl Connection {
@@ -26,7 +25,7 @@ impl Connection {
         let (authority, protocol) = (server.authority.clone(), server.protocol);
         let stream = TcpStream::connect(&authority).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { authority, protocol, stream, request: Vec::new(), answer: Vec::new() })
+        Ok(Self { authority, protocol, stream, request: Vec::new(), response: Vec::new() })
     }
 
     /// Appends one small event.
@@ -45,8 +44,7 @@ impl Connection {
         self.send("POST", stream, &body).await
     }
 
-    /// Sends a request about a stream; an answer that is not a success is an
-    /// error.
+    /// Sends a request for a stream. A response without a success status is an error.
     pub(crate) async fn send(&mut self, method: &str, stream: &str, body: &str) -> Result<()> {
         self.request.clear();
         write!(
@@ -58,28 +56,28 @@ impl Connection {
             body.len()
         )?;
         self.stream.write_all(&self.request).await?;
-        self.answer.clear();
-        while !is_whole(&self.answer)? {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                return Err("the server has closed the connection".into());
+        self.response.clear();
+        while !is_complete(&self.response)? {
+            if self.stream.read_buf(&mut self.response).await? == 0 {
+                return Err("the server closed the connection".into());
             }
         }
-        if self.answer.starts_with(b"HTTP/1.1 2") {
+        if self.response.starts_with(b"HTTP/1.1 2") {
             return Ok(());
         }
-        Err(String::from_utf8_lossy(&self.answer).into())
+        Err(String::from_utf8_lossy(&self.response).into())
     }
 }
 
-/// Whether this is all of an answer.
-fn is_whole(answer: &[u8]) -> Result<bool> {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+/// Whether the response is complete.
+fn is_complete(response: &[u8]) -> Result<bool> {
+    let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Ok(false);
     };
-    let head = std::str::from_utf8(&answer[..end])?;
+    let head = std::str::from_utf8(&response[..end])?;
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     let length = fields
         .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .find_map(|(_, value)| value.trim().parse::<usize>().ok());
-    Ok(answer.len() >= end + 4 + length.unwrap_or_default())
+    Ok(response.len() >= end + 4 + length.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
 
-/// A store that counts how often its log is read.
+/// A store that counts reads of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct CountingStore {
     store: Arc<dyn EventStore>,

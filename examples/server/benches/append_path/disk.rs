@@ -8,11 +8,11 @@ use crate::times::Times;
 
 const BLOCK: usize = 4_096;
 
-/// As many blocks as a write-ahead log has between two checkpoints.
+/// The number of blocks of a write-ahead log between two checkpoints.
 const BLOCKS: usize = 4_096;
 
-/// What an fdatasync of 4 KiB takes in a file like a write-ahead log: written
-/// before, and overwritten from its start to its end, again and again.
+/// Measures an fdatasync of 4 KiB in a file that is used like a write-ahead log: written
+/// once, then overwritten from start to end repeatedly.
 #[derive(Debug)]
 pub(crate) struct Disk {
     file: File,

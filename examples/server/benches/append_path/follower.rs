@@ -9,18 +9,18 @@ use crate::connection::Connection;
 use crate::server::{Server, stream};
 use crate::times::Times;
 
-/// A client that appends one event at a time, and waits until it has the answer
-/// and a second connection has received the event over SSE.
+/// A client that appends one event at a time, and waits for the response and until a
+/// second connection has received the event over SSE.
 #[derive(Debug)]
 pub(crate) struct Follower {
     appender: Connection,
     events: EventStream,
-    /// From the request to the answer.
-    pub(crate) to_answer: Times,
+    /// From the request to the response.
+    pub(crate) to_response: Times,
     /// From the request to the event.
     pub(crate) to_event: Times,
-    /// From the answer to the event.
-    pub(crate) after_answer: Times,
+    /// From the response to the event.
+    pub(crate) after_response: Times,
 }
 
 #[derive(Debug)]
@@ -34,9 +34,9 @@ impl Follower {
         Ok(Self {
             appender: Connection::open(server).await?,
             events: EventStream::open(server, &stream(0)).await?,
-            to_answer: Times::default(),
+            to_response: Times::default(),
             to_event: Times::default(),
-            after_answer: Times::default(),
+            after_response: Times::default(),
         })
     }
 
@@ -53,13 +53,13 @@ impl Follower {
         let text = id.to_string();
         let sent = Instant::now();
         let append = self.appender.append(stream, id);
-        let answer = async { append.await.map(|()| sent.elapsed()) };
+        let response = async { append.await.map(|()| sent.elapsed()) };
         let read = self.events.read_until(text.as_bytes());
         let event = async { read.await.map(|at| at.duration_since(sent)) };
-        let (answered, received) = tokio::try_join!(answer, event)?;
-        self.to_answer.add(answered);
+        let (responded, received) = tokio::try_join!(response, event)?;
+        self.to_response.add(responded);
         self.to_event.add(received);
-        self.after_answer.add_difference(received, answered);
+        self.after_response.add_difference(received, responded);
         Ok(())
     }
 }
@@ -79,7 +79,7 @@ impl EventStream {
         Ok(events)
     }
 
-    /// Reads until this part has arrived, and returns when that was.
+    /// Reads until this part has arrived, and returns the time of its arrival.
     async fn read_until(&mut self, part: &[u8]) -> Result<Instant> {
         self.text.clear();
         loop {

@@ -1,39 +1,37 @@
-//! Measures appends in process, over HTTP, and from there to a follower over
-//! SSE, beside an earlier build and beside Durable Streams. All of them take short
-//! turns, since the disk's speed drifts.
+//! Measures appends in process, over HTTP, and from there to a subscriber over SSE,
+//! and compares them with an earlier build and with Durable Streams. All take short
+//! turns, because the speed of the disk drifts.
 //!
 //! ```console
 //! $ cargo bench -p server --bench append_path
 //! $ cargo bench -p server --bench append_path -- --stores rusqlite --rounds 3
 //! ```
 //!
-//! Keep a build, change something, and compare:
+//! To compare with an earlier build, keep that build:
 //!
 //! ```console
 //! $ cargo bench -p server --bench append_path -- --keep /tmp/before
 //! $ cargo bench -p server --bench append_path -- --before /tmp/before --json after.json
 //! ```
 //!
-//! Each append waits for several threads to wake up, so on a machine that does
-//! other work the figures are mostly about that. On Linux, a kept build can run
-//! with real-time priority:
+//! Each append waits for several threads to wake up, so on a busy machine the
+//! figures mostly measure the scheduler. On Linux, a kept build can run with
+//! real-time priority:
 //!
 //! ```console
 //! $ sudo chrt -f 1 /tmp/before/append_path --seconds 0.6
 //! ```
 //!
 //! `cargo install durable-streams` installs `durable-streams-server`, which is
-//! measured if it is in the `PATH`. Its appends are durable in the same sense:
-//! an fdatasync, shared by the appends that arrive together, precedes the answer.
+//! measured if it is in the `PATH`. Its appends are durable in the same sense: an
+//! fdatasync, shared by concurrent appends, precedes the response.
 //!
-//! Each server is a process of its own on a fresh file. It is warmed up until
-//! its write-ahead log is overwritten rather than extended, and killed after the
-//! measurement.
+//! Each server is a separate process with a new file. It is warmed up until its
+//! write-ahead log is overwritten and not extended, and killed after the measurement.
 //!
-//! The table has the median of the rounds, the least and the most. A ratio is
-//! the median of the ratios within each round: to the earlier build, and to the
-//! peer, which is Durable Streams over HTTP and a plain loop of transactions in
-//! process.
+//! The table has the median, minimum and maximum of the rounds. A ratio is the median
+//! of the ratios within each round: to the earlier build, and to the baseline, which
+//! is Durable Streams over HTTP and a plain loop of transactions in process.
 
 mod appender_process;
 mod appenders;
@@ -44,7 +42,7 @@ mod counting_store;
 mod disk;
 mod follower;
 #[path = "../../../../backends/rusqlite/benches/raw/mod.rs"]
-#[allow(dead_code, reason = "the benchmark of the store needs the rest")]
+#[allow(dead_code, reason = "the rest is for the benchmark of the store")]
 mod raw;
 mod results;
 mod rounds;
@@ -62,7 +60,7 @@ use rounds::Rounds;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The allocator of the example server, for everything that is compared.
+/// The allocator of the example server, so that all measurements use the same.
 #[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -75,7 +73,7 @@ fn main() -> Result<()> {
     if let Some(folder) = &arguments.keep {
         return arguments.keep_in(folder);
     }
-    // One thread, so that the clients leave the processors to the server.
+    // One thread, which leaves the other processors to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(Rounds::new(&arguments)?.run())?;
     table::print(&results);

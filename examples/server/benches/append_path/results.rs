@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::subject::Subject;
 
-/// What was measured, in the order in which it was first recorded.
+/// The measured series, in the order of their first record.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) series: Vec<Series>,
@@ -10,12 +10,12 @@ pub(crate) struct Results {
     pub(crate) notes: Vec<String>,
 }
 
-/// One figure of one subject in each round.
+/// One metric of one subject, for each round.
 #[derive(Debug)]
 pub(crate) struct Series {
-    /// What was done.
+    /// The measured operation.
     pub(crate) measure: String,
-    /// What was measured of it, with its unit.
+    /// The metric, with its unit.
     pub(crate) metric: &'static str,
     pub(crate) subject: Subject,
     pub(crate) values: Vec<f64>,
@@ -39,7 +39,7 @@ impl Results {
         self.series.push(Series { measure, metric, subject, values });
     }
 
-    /// The same figure of another subject.
+    /// The same metric of another subject.
     pub(crate) fn same_of(&self, series: &Series, subject: Subject) -> Option<&Series> {
         self.series.iter().find(|other| {
             other.measure == series.measure
@@ -79,7 +79,7 @@ impl Series {
         self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// The median of what this was of the other in the same round.
+    /// The median of the ratios to the other in the same round.
     pub(crate) fn ratio(&self, other: &Self) -> f64 {
         median(self.values.iter().zip(&other.values).map(|(one, other)| one / other).collect())
     }

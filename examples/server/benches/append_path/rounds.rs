@@ -18,14 +18,14 @@ use crate::server::Server;
 use crate::subject::{Build, Store, Subject};
 use crate::times::{Times, micros};
 
-/// Clients or appenders at a time.
+/// Numbers of concurrent clients or appenders.
 const ONE: usize = 1;
 const MANY: usize = 64;
 
-/// The turns in which a measurement of one round is made; an even number.
+/// The number of slices of a measurement in one round; even.
 const SLICES: u32 = 10;
 
-/// What a measurement may take longer than asked for.
+/// The additional time that a measurement may take.
 const GRACE: Duration = Duration::from_mins(1);
 
 /// All measurements.
@@ -62,7 +62,7 @@ impl<'a> Rounds<'a> {
     pub(crate) async fn run(mut self) -> Result<Results> {
         self.note_what_is_missing();
         for round in 1..=self.arguments.rounds() {
-            self.tell(&format!("round {round} of {}", self.arguments.rounds()));
+            self.print_progress(&format!("round {round} of {}", self.arguments.rounds()));
             self.measure_servers().await?;
             if self.arguments.only_http {
                 continue;
@@ -83,7 +83,7 @@ impl<'a> Rounds<'a> {
         note(self.before.is_none(), "before: not measured, see --before");
         note(
             self.durable_streams.is_none(),
-            "durable-streams: not installed; `cargo install durable-streams`, or see --durable-streams",
+            "durable-streams: not installed; run `cargo install durable-streams`, or see --durable-streams",
         );
         note(!cfg!(target_os = "linux"), "CPU time: not measured on this system");
     }
@@ -141,7 +141,7 @@ impl<'a> Rounds<'a> {
             servers.into_iter().zip(many).zip(one.into_iter().zip(events))
         {
             server.stop().await?;
-            self.tell(&format!(
+            self.print_progress(&format!(
                 "{subject}: 64 clients {:.0}/s, 1 client p50 {:.0} us, event p50 {event:.0} us",
                 many.per_second(),
                 one.latencies.percentile(50)?,
@@ -178,7 +178,7 @@ impl<'a> Rounds<'a> {
         Ok(all)
     }
 
-    /// Returns how soon an event arrived at each follower.
+    /// Returns the median time from request to event for each server.
     async fn measure_followers(
         &mut self,
         servers: &[(Subject, Server)],
@@ -194,14 +194,14 @@ impl<'a> Rounds<'a> {
         let mut events = Vec::new();
         for (((subject, _), follower), alone) in servers.iter().zip(&all).zip(alone) {
             let mut record = |metric, value| self.results.record(measure, metric, *subject, value);
-            let (answer, event) =
-                (follower.to_answer.percentile(50)?, follower.to_event.percentile(50)?);
-            record("request to answer p50, us", answer);
-            record("request to answer p99, us", follower.to_answer.percentile(99)?);
+            let (response, event) =
+                (follower.to_response.percentile(50)?, follower.to_event.percentile(50)?);
+            record("request to response p50, us", response);
+            record("request to response p99, us", follower.to_response.percentile(99)?);
             record("request to event p50, us", event);
             record("request to event p99, us", follower.to_event.percentile(99)?);
-            record("answer to event p50, us", follower.after_answer.percentile(50)?);
-            record("answer to event p99, us", follower.after_answer.percentile(99)?);
+            record("response to event p50, us", follower.after_response.percentile(50)?);
+            record("response to event p99, us", follower.after_response.percentile(99)?);
             record("event p50 above append alone, us", event - alone.latencies.percentile(50)?);
             events.push(event);
         }
@@ -220,15 +220,15 @@ impl<'a> Rounds<'a> {
         for (_, _, process) in &mut all {
             timeout(self.time + GRACE, process.append(self.time / 4)).await??;
         }
-        let who = if count == ONE { "1 appender" } else { "64 appenders" };
+        let appenders = if count == ONE { "1 appender" } else { "64 appenders" };
         let append = async |(_, _, process): &mut (_, _, AppenderProcess), time| {
             let appends = process.append(time).await?;
             process.appends.add(appends);
             Ok(())
         };
-        self.in_slices(&format!("In process, {who}"), &mut all, append).await?;
+        self.in_slices(&format!("In process, {appenders}"), &mut all, append).await?;
         for (subject, through, process) in all {
-            self.record_appends(who, subject, through, process.appends);
+            self.record_appends(appenders, subject, through, process.appends);
             process.stop().await?;
         }
         Ok(())
@@ -254,20 +254,26 @@ impl<'a> Rounds<'a> {
         AppenderProcess::start(command, self.folder.path())
     }
 
-    fn record_appends(&mut self, who: &str, subject: Subject, through: Through, appends: Appends) {
+    fn record_appends(
+        &mut self,
+        appenders: &str,
+        subject: Subject,
+        through: Through,
+        appends: Appends,
+    ) {
         let through_hub = if through == Through::Hub { ", hub with a subscriber" } else { "" };
-        let measure = format!("In process, {who}{through_hub}");
+        let measure = format!("In process, {appenders}{through_hub}");
         self.results.record(&measure, "events/s", subject, appends.per_second());
         if through == Through::Hub {
             let reads = appends.reads_per_append();
             self.results.record(&measure, "reads of the log per append", subject, reads);
         }
-        self.tell(&format!("{subject}: {measure} {:.0}/s", appends.per_second()));
+        self.print_progress(&format!("{subject}: {measure} {:.0}/s", appends.per_second()));
     }
 
-    /// Measures all of them in short turns, there and back, and the disk after
-    /// each, so that its drift hits all alike. Returns the time of an fdatasync
-    /// in microseconds.
+    /// Measures all in short turns, forwards and backwards, and the disk after each, so
+    /// that its drift affects all equally. Returns the time of an fdatasync in
+    /// microseconds.
     async fn in_slices<T>(
         &mut self,
         measure: &str,
@@ -287,8 +293,8 @@ impl<'a> Rounds<'a> {
         Ok(fdatasync)
     }
 
-    /// On standard error, where progress does not mix with the table.
-    fn tell(&self, what: &str) {
+    /// Prints to standard error, so that progress does not mix with the table.
+    fn print_progress(&self, what: &str) {
         eprintln!("{:>5.0} s  {what}", self.began.elapsed().as_secs_f64());
     }
 }

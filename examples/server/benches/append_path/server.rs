@@ -13,23 +13,23 @@ use crate::Result;
 use crate::connection::Connection;
 use crate::subject::Store;
 
-/// The streams that are appended to.
+/// The number of streams.
 const STREAMS: u64 = 64;
 
-/// Together more than the write-ahead log has between two checkpoints.
+/// Together larger than the write-ahead log between two checkpoints.
 pub(crate) const WARM_UP_EVENTS: u64 = 100;
 pub(crate) const WARM_UP_BYTES: usize = 250_000;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A server as a process of its own, on a fresh folder. Killed when dropped.
+/// A server in a separate process with a new folder. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
     /// Host and port.
     pub(crate) authority: String,
     pub(crate) protocol: Protocol,
-    // Kept open, so that the server does not fail when it prints.
+    // Kept open, so that the server can print.
     _output: BufReader<ChildStdout>,
     _folder: TempDir,
 }
@@ -42,7 +42,7 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// The path of the streams.
+    /// The path prefix of the streams.
     pub(crate) fn streams(self) -> &'static str {
         match self {
             Self::Downlink => "/streams/",
@@ -50,7 +50,7 @@ impl Protocol {
         }
     }
 
-    /// The path that follows a stream from now on. Downlink follows all streams.
+    /// The path that subscribes to new events of a stream; with Downlink, of all streams.
     pub(crate) fn follow(self, stream: &str) -> String {
         match self {
             Self::Downlink => "/feed?after=now".to_owned(),
@@ -58,7 +58,7 @@ impl Protocol {
         }
     }
 
-    /// What says that the follower has caught up.
+    /// What the server sends once a subscriber has caught up.
     pub(crate) fn live(self) -> &'static [u8] {
         match self {
             Self::Downlink => b"\"frame\":\"live\"",
@@ -68,8 +68,7 @@ impl Protocol {
 }
 
 impl Server {
-    /// Starts the example server on a fresh file, with appends as durable as
-    /// they can be.
+    /// Starts the example server with a new file and full durability.
     pub(crate) async fn start(program: &Path, store: Store, parent: &Path) -> Result<Self> {
         let folder = tempfile::tempdir_in(parent)?;
         let file = folder.path().join("log.db");
@@ -81,7 +80,7 @@ impl Server {
 
     pub(crate) async fn start_durable_streams(program: &Path, parent: &Path) -> Result<Self> {
         let folder = tempfile::tempdir_in(parent)?;
-        // It does not print the port that it got for 0.
+        // It does not print the port that it gets for 0.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(program);
         command.args(["--durability", "wal", "--host", "127.0.0.1"]);
@@ -99,17 +98,18 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let cannot_start = |error| format!("cannot start {}: {error}", name.display());
         let mut process = command.spawn().map_err(cannot_start)?;
-        let mut output = BufReader::new(process.stdout.take().ok_or("no output")?);
+        let mut output =
+            BufReader::new(process.stdout.take().ok_or("the server has no standard output")?);
         let mut line = String::new();
         timeout(DEADLINE, output.read_line(&mut line)).await??;
-        let (_, rest) = line.split_once("http://").ok_or("no URL in the first line")?;
+        let (_, rest) =
+            line.split_once("http://").ok_or("the server printed no URL in its first line")?;
         let authority = rest.split(['/', ' ', '\n']).next().unwrap_or_default().to_owned();
         Ok(Self { process, authority, protocol, _output: output, _folder: folder })
     }
 
-    /// Appends until the write-ahead log has its full size, so that it is
-    /// overwritten from now on: while a file grows, an fdatasync has to write
-    /// the file's metadata, too.
+    /// Appends until the write-ahead log has its full size and is overwritten from then
+    /// on: while a file grows, an fdatasync also writes the file's metadata.
     pub(crate) async fn warm_up(&self) -> Result<()> {
         let mut connection = Connection::open(self).await?;
         let data = format!("\"{}\"", "x".repeat(WARM_UP_BYTES));
@@ -119,14 +119,14 @@ impl Server {
         Ok(())
     }
 
-    /// The CPU time of the process so far, where the system tells.
+    /// The CPU time of the process so far, if the system reports it.
     pub(crate) fn cpu_time(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()?)).ok()?;
-        // The name in parentheses may have spaces in it.
+        // The name in parentheses can contain spaces.
         let (_, fields) = text.rsplit_once(')')?;
         let mut fields = fields.split_whitespace().skip(11).map(str::parse::<u64>);
         let ticks = fields.next()?.ok()? + fields.next()?.ok()?;
-        // In hundredths of a second, whatever the frequency of the kernel's clock.
+        // Always hundredths of a second, whatever the kernel's tick rate.
         Some(Duration::from_millis(ticks * 10))
     }
 

@@ -2,14 +2,14 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-/// A program whose appends are measured.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Ours(Build, Store),
     DurableStreams,
-    /// Transactions on a plain connection and the same tables.
+    /// Transactions on a plain connection with the same tables.
     PlainLoop,
-    /// An fdatasync of its own, beside what the others do.
+    /// A separate fdatasync.
     Disk,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Store {
 }
 
 impl Subject {
-    /// The same of the earlier build.
+    /// The same subject of the earlier build.
     pub(crate) fn before(self) -> Option<Self> {
         match self {
             Self::Ours(Build::Now, store) => Some(Self::Ours(Build::Before, store)),

@@ -1,8 +1,8 @@
 use crate::results::{Results, Series};
 use crate::subject::Subject;
 
-/// Prints the median of all rounds, the least and the most, and the ratios to
-/// the earlier build and to the peer.
+/// Prints the median, minimum and maximum of all rounds, and the ratios to the earlier
+/// build and to the baseline.
 pub(crate) fn print(results: &Results) {
     let (mut measure, mut metric) = ("", "");
     for series in in_groups(results) {
@@ -11,13 +11,13 @@ pub(crate) fn print(results: &Results) {
             println!("\n{measure}");
             println!(
                 "  {:<34} {:<18} {:>9}   {:>9} .. {:<9} {:>9} {:>11}",
-                "", "", "median", "least", "most", "of before", "of the peer"
+                "", "", "median", "min", "max", "to before", "to baseline"
             );
         }
         let label = if series.metric == metric { "" } else { series.metric };
         metric = series.metric;
         let ratio = |other: Option<&Series>| {
-            // A difference may be zero or less, and has no ratio.
+            // A difference can be zero or negative, and then has no ratio.
             let other = other.filter(|other| other.min() > 0.0);
             other.map_or_else(String::new, |other| format!("{:.2}", series.ratio(other)))
         };
@@ -28,7 +28,7 @@ pub(crate) fn print(results: &Results) {
             number(series.min()),
             number(series.max()),
             ratio(series.subject.before().and_then(|before| results.same_of(series, before))),
-            ratio(peer(results, series)),
+            ratio(baseline(results, series)),
         );
     }
     println!();
@@ -37,7 +37,7 @@ pub(crate) fn print(results: &Results) {
     }
 }
 
-/// What belongs together, one after the other.
+/// The series, grouped by measure and metric.
 fn in_groups(results: &Results) -> Vec<&Series> {
     let group = |series: &Series| {
         let first =
@@ -50,9 +50,9 @@ fn in_groups(results: &Results) -> Vec<&Series> {
     all
 }
 
-fn peer<'a>(results: &'a Results, series: &Series) -> Option<&'a Series> {
-    let peers = [Subject::DurableStreams, Subject::PlainLoop].into_iter();
-    let mut same = peers.filter_map(|peer| results.same_of(series, peer));
+fn baseline<'a>(results: &'a Results, series: &Series) -> Option<&'a Series> {
+    let baselines = [Subject::DurableStreams, Subject::PlainLoop].into_iter();
+    let mut same = baselines.filter_map(|baseline| results.same_of(series, baseline));
     same.next().filter(|_| series.subject.is_ours())
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// How long each of many repetitions took, in microseconds.
+/// Durations of repetitions, in microseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times(Vec<f64>);
 
@@ -11,8 +11,7 @@ impl Times {
         self.0.push(micros(time));
     }
 
-    /// Adds how much later `time` is than `than`, which is less than zero if it
-    /// is earlier.
+    /// Adds `time` minus `than`, which can be negative.
     pub(crate) fn add_difference(&mut self, time: Duration, than: Duration) {
         self.0.push(micros(time) - micros(than));
     }
@@ -25,16 +24,17 @@ impl Times {
         float(self.0.len())
     }
 
-    /// The time that this percentage of the repetitions stayed within.
+    /// The given percentile.
     pub(crate) fn percentile(&self, percent: usize) -> Result<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let last = sorted.len().checked_sub(1).ok_or("nothing was measured in this time")?;
+        let last =
+            sorted.len().checked_sub(1).ok_or("nothing was measured: choose a longer --seconds")?;
         Ok(sorted[(sorted.len() * percent / 100).min(last)])
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
 pub(crate) fn float(number: usize) -> f64 {
     number as f64
 }

@@ -1,38 +1,38 @@
-// Crew Chat's page, as a visitor has it open.
+// Drives Crew Chat's page.
 
 import { join } from 'node:path';
 
 import { freePort, Program } from '../../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { until } from '../../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-/** Crew Chat over a file. */
+/** Crew Chat with a log in a file. */
 export async function chat(world) {
   const file = join(world.folder, 'chat.db');
   return new Program('chat', world, await freePort(), ['--db', file], '/api/feed');
 }
 
 export class Visitor {
-  /** Opens the page and comes in under this name. */
+  /** Opens the page and joins with this name. */
   static async visit(context, origin, name) {
     const visitor = new Visitor();
     visitor.name = name;
     visitor.page = await context.newPage();
     await visitor.page.goto(`${origin}/`);
     await visitor.page.getByLabel('Your name').fill(name);
-    await visitor.page.getByRole('button', { name: 'Come in' }).click();
+    await visitor.page.getByRole('button', { name: 'Join' }).click();
     await visitor.until('is live', ({ state, room }) => state === 'live' && room);
     return visitor;
   }
 
-  /** What the page knows. */
+  /** The state of the page. */
   read() {
     return this.page.evaluate(() => ({ ...window.chat }));
   }
 
   until(what, condition) {
     return until(`${this.name}'s page ${what}`, async () => {
-      const known = await this.read();
-      return condition(known) && known;
+      const state = await this.read();
+      return condition(state) && state;
     });
   }
 
@@ -46,7 +46,7 @@ export class Visitor {
     await this.page.getByRole('heading', { name: room, exact: true }).waitFor();
   }
 
-  /** The messages as they are shown, each as `name: words`. */
+  /** The displayed messages, each as `name: words`. */
   messages() {
     return this.page.locator('#messages .message:not(.pending)').evaluateAll((lines) =>
       lines.map((line) => `${line.querySelector('.by').firstChild.textContent}: ${line.querySelector('.words').textContent}`));

@@ -1,0 +1,47 @@
+// The panel with the state of the page's connection.
+
+const names = {
+  connecting: 'Connecting',
+  'catching-up': 'Catching up',
+  live: 'Live',
+  waiting: 'Waiting to reconnect',
+  disconnected: 'Disconnected by you',
+  closed: 'Closed',
+};
+
+const element = (id) => document.getElementById(id);
+
+export class ConnectionPanel {
+  #detail = '';
+  #until = 0;
+  #before = null;
+
+  /** Shows a state of the socket; `until` is the time of the next attempt. */
+  state(name, detail, until, { received, gaps, repeats }) {
+    const chip = element('state');
+    chip.dataset.state = name;
+    chip.textContent = names[name];
+    this.#detail = detail;
+    this.#until = until;
+    if (['waiting', 'disconnected', 'closed'].includes(name)) this.#before ??= { since: performance.now(), received, gaps, repeats };
+    if (name === 'live' && this.#before) {
+      const seconds = ((performance.now() - this.#before.since) / 1_000).toFixed(1);
+      const caughtUp = received - this.#before.received;
+      element('resumed').textContent = `Resumed after ${seconds} s: ${caughtUp} events received, ` +
+        `${gaps - this.#before.gaps} missed, ${repeats - this.#before.repeats} repeated.`;
+      this.#before = null;
+    }
+  }
+
+  draw(socket, room, cursor) {
+    element('subscriptions').textContent = socket.subscriptions;
+    element('received').textContent = room.received.toLocaleString('en');
+    element('sent').textContent = socket.sent.toLocaleString('en');
+    element('acknowledged').textContent = socket.acknowledged.toLocaleString('en');
+    element('checked').textContent = `gaps ${room.gaps} · repeats ${room.repeats}`;
+    element('checked').classList.toggle('broken', room.gaps + room.repeats > 0);
+    element('cursor').textContent = cursor || '–';
+    const seconds = Math.ceil((this.#until - performance.now()) / 1_000);
+    element('detail').textContent = seconds > 0 ? `${this.#detail} Reconnecting in ${seconds} s.` : this.#detail;
+  }
+}

@@ -1,0 +1,74 @@
+use super::decoded_event::DecodedEvent;
+use super::model::{Model, Write};
+use crate::flight::FlightEvent;
+
+/// Punctuality by airline: a departure less than fifteen minutes late is on time.
+pub(crate) static PUNCTUALITY: Model = Model {
+    name: "punctuality",
+    version: 1,
+    prepare: &[
+        "DROP TABLE IF EXISTS punctuality_1",
+        "DROP TABLE IF EXISTS punctuality_1_waiting",
+        "CREATE TABLE punctuality_1 (
+            airline TEXT NOT NULL,
+            airport TEXT NOT NULL,
+            departed INTEGER NOT NULL DEFAULT 0,
+            on_time INTEGER NOT NULL DEFAULT 0,
+            minutes_late INTEGER NOT NULL DEFAULT 0,
+            cancelled INTEGER NOT NULL DEFAULT 0,
+            diverted INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (airline, airport)
+        ) STRICT, WITHOUT ROWID",
+        // Flights that have not departed, and their scheduled departure in minutes.
+        "CREATE TABLE punctuality_1_waiting (
+            flight TEXT PRIMARY KEY,
+            scheduled INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID",
+    ],
+    writes,
+    query: "SELECT json_group_array(json_object(
+            'airline', airline, 'departed', departed, 'onTime', on_time,
+            'minutesLate', minutes_late, 'cancelled', cancelled, 'diverted', diverted
+        ) ORDER BY departed DESC, airline) FROM (
+            SELECT airline, sum(departed) AS departed, sum(on_time) AS on_time,
+                sum(minutes_late) AS minutes_late, sum(cancelled) AS cancelled,
+                sum(diverted) AS diverted
+            FROM punctuality_1
+            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
+            GROUP BY airline
+        )",
+};
+
+const WAIT: &str =
+    "INSERT OR REPLACE INTO punctuality_1_waiting (flight, scheduled) VALUES (?1, ?2)";
+const LEAVE: &str = "DELETE FROM punctuality_1_waiting WHERE flight = ?1";
+const DEPART: &str = "INSERT INTO punctuality_1 (airline, airport, departed, on_time, minutes_late)
+    SELECT ?1, ?2, 1, ?4 - scheduled < 15, max(0, ?4 - scheduled)
+    FROM punctuality_1_waiting WHERE flight = ?3
+    ON CONFLICT (airline, airport) DO UPDATE SET departed = departed + 1,
+        on_time = on_time + excluded.on_time, minutes_late = minutes_late + excluded.minutes_late";
+const CANCEL: &str = "INSERT INTO punctuality_1 (airline, airport, cancelled) VALUES (?1, ?2, 1)
+    ON CONFLICT (airline, airport) DO UPDATE SET cancelled = cancelled + 1";
+const DIVERT: &str = "INSERT INTO punctuality_1 (airline, airport, diverted) VALUES (?1, ?2, 1)
+    ON CONFLICT (airline, airport) DO UPDATE SET diverted = diverted + 1";
+
+fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
+    let DecodedEvent { flight, airline, airport, .. } = *decoded;
+    let count = |sql| Write::new(sql, [airline.into(), airport.into()]);
+    let leave = || Write::new(LEAVE, [flight.into()]);
+    match &decoded.event {
+        FlightEvent::FlightScheduled { timetable, .. } => {
+            vec![Write::new(WAIT, [flight.into(), timetable.departs.minute().into()])]
+        }
+        FlightEvent::FlightDeparted { at } => {
+            let values = [airline.into(), airport.into(), flight.into(), at.minute().into()];
+            vec![Write::new(DEPART, values), leave()]
+        }
+        FlightEvent::FlightCancelled { .. } => vec![count(CANCEL), leave()],
+        FlightEvent::FlightDiverted { .. } => vec![count(DIVERT)],
+        FlightEvent::BoardingStarted { .. }
+        | FlightEvent::FlightDelayed { .. }
+        | FlightEvent::GateChanged { .. }
+        | FlightEvent::FlightLanded { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,55 @@
+use super::decoded_event::DecodedEvent;
+use super::model::{Model, Write};
+use crate::flight::FlightEvent;
+
+/// The busiest routes: the departures for each destination.
+pub(crate) static ROUTES: Model = Model {
+    name: "routes",
+    version: 1,
+    prepare: &[
+        "DROP TABLE IF EXISTS routes_1",
+        "CREATE TABLE routes_1 (
+            airport TEXT NOT NULL,
+            dest TEXT NOT NULL,
+            airline TEXT NOT NULL,
+            city TEXT NOT NULL,
+            departed INTEGER NOT NULL,
+            PRIMARY KEY (airport, dest, airline)
+        ) STRICT, WITHOUT ROWID",
+    ],
+    writes,
+    query: "SELECT json_group_array(json_object(
+            'from', airport, 'to', dest, 'city', city, 'departed', departed
+        ) ORDER BY departed DESC, airport, dest) FROM (
+            SELECT airport, dest, max(city) AS city, sum(departed) AS departed
+            FROM routes_1
+            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
+            GROUP BY airport, dest
+            ORDER BY sum(departed) DESC, airport, dest
+            LIMIT 10
+        )",
+};
+
+const ADD_ROUTE: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)
+    VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT DO NOTHING";
+const COUNT: &str = "UPDATE routes_1 SET departed = departed + 1
+    WHERE airport = ?1 AND dest = ?2 AND airline = ?3";
+
+fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
+    let DecodedEvent { airport, to, airline, .. } = *decoded;
+    match &decoded.event {
+        FlightEvent::FlightScheduled { timetable, .. } => {
+            let city = timetable.city.as_str().into();
+            vec![Write::new(ADD_ROUTE, [airport.into(), to.into(), airline.into(), city])]
+        }
+        FlightEvent::FlightDeparted { .. } => {
+            vec![Write::new(COUNT, [airport.into(), to.into(), airline.into()])]
+        }
+        FlightEvent::BoardingStarted { .. }
+        | FlightEvent::FlightDelayed { .. }
+        | FlightEvent::GateChanged { .. }
+        | FlightEvent::FlightLanded { .. }
+        | FlightEvent::FlightCancelled { .. }
+        | FlightEvent::FlightDiverted { .. } => Vec::new(),
+    }
+}
