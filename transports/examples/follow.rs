@@ -7,14 +7,14 @@
 use std::io::{Write, stdout};
 
 use downlink::{Endpoint, FilterItem, Frame, Result, Subscribe};
-use downlink_transports::client::{Client, Ladder};
+use downlink_transports::client::{Client, Fallback};
 use futures::TryStreamExt;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let base = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:3000".to_owned());
     // ANCHOR: follow
-    let client = Client::new(Endpoint::new(base)).with_transport(Ladder::best());
+    let client = Client::new(Endpoint::new(base)).with_transport(Fallback::all());
     let departures = FilterItem::new().with_type("FlightDeparted")?;
     let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {

@@ -12,7 +12,7 @@ pub mod ops;
 pub mod serve;
 #[cfg(feature = "client")]
 mod sse;
-mod steady;
+mod stall_timeout;
 #[cfg(all(feature = "client", feature = "websocket"))]
 mod websocket;
 pub mod wire;

@@ -11,7 +11,7 @@ use downlink::{
     Position, StreamId, Subscribe, Timestamp, Version,
 };
 use downlink_transports::client::{Client, Follow};
-use downlink_transports::wire::{Control, sse_block};
+use downlink_transports::wire::{frame_block, sse_block};
 use futures::StreamExt;
 use support::{Raw, listener, soon};
 use tokio::net::TcpListener;
@@ -45,17 +45,18 @@ fn ready(n: u8) -> String {
 }
 
 fn ready_with(n: u8, heartbeat: Duration) -> String {
-    text(&Control::Ready { cursor: cursor(n), head: cursor(9), heartbeat }.sse(None))
+    let heartbeat = Some(heartbeat);
+    text(&frame_block(&Frame::Ready { cursor: cursor(n), head: cursor(9), heartbeat }, None))
 }
 
 fn live(n: u8) -> String {
-    text(&Control::Live { cursor: cursor(n), head: cursor(n) }.sse(None))
+    text(&frame_block(&Frame::Live { cursor: cursor(n), head: cursor(n) }, None))
 }
 
 fn client(address: SocketAddr) -> Client {
     Client::new(Endpoint::new(format!("http://{address}/api/")))
-        .with_reconnect(PAUSE..=PAUSE * 2)
-        .with_longest_pause(PAUSE * 4)
+        .with_reconnect_delay(PAUSE..=PAUSE * 2)
+        .with_max_server_delay(PAUSE * 4)
 }
 
 fn follow(address: SocketAddr) -> Follow {
@@ -255,7 +256,8 @@ async fn another_history_in_mid_stream_ends_it() {
     {
         let (listener, address) = listener().await;
         let mut follow = follow(address);
-        let reset = text(&Control::Reset { reason, head: cursor(1) }.sse(None));
+        let reset =
+            text(&frame_block(&Frame::Reset { reason: reason.into(), head: cursor(1) }, None));
         let body = [HEAD, &ready(0), &reset].concat();
         let (got, _) = tokio::join!(error(&mut follow), answer(&listener, &body));
         assert_eq!(got, kind);

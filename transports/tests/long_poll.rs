@@ -105,7 +105,7 @@ async fn polls_are_the_frames_of_a_stream() {
     let head = put(&hub, 5).await;
     let served = serve(&hub).await;
     let client =
-        Client::new(served.endpoint()).with_transport(TransportKind::LongPoll).with_page(2);
+        Client::new(served.endpoint()).with_transport(TransportKind::LongPoll).with_page_limit(2);
     let mut frames = client.connect(Subscribe::new()).await.unwrap();
     let mut next = async || soon("a frame", frames.next()).await.unwrap().unwrap();
     let ready = Frame::Ready { cursor: Cursor::START, head, heartbeat: None };
@@ -166,8 +166,8 @@ async fn a_server_that_closes_after_each_answer_is_followed_all_the_same() {
     });
     let client = Client::new(Endpoint::new(format!("http://{address}/api")))
         .with_transport(TransportKind::LongPoll)
-        .with_page(1)
-        .with_reconnect(Duration::from_mins(5)..=Duration::from_mins(5));
+        .with_page_limit(1)
+        .with_reconnect_delay(Duration::from_mins(5)..=Duration::from_mins(5));
     let mut follow = client.follow(Subscribe::new()).unwrap();
     for version in 1..=6 {
         loop {

@@ -12,9 +12,9 @@ use downlink::{
     Cursor, Endpoint, Error, ErrorKind, Event, Expected, Frame, Hub, LocalBus, MemoryStore,
     NewEvent, Subscribe,
 };
-use downlink_transports::client::{Client, Connector, Follow, Ladder, TransportKind, Wire};
+use downlink_transports::client::{Client, Connector, Fallback, Follow, IoStream, TransportKind};
 use downlink_transports::feed::Feed;
-use downlink_transports::wire::{Control, sse_block};
+use downlink_transports::wire::{frame_block, sse_block};
 use futures::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -56,7 +56,7 @@ impl Scripted {
 
 #[async_trait]
 impl Connector for Scripted {
-    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn IoStream>> {
         let (near, far) = duplex(64 << 10);
         tokio::spawn(self.clone().serve(far));
         Ok(Box::new(near))
@@ -96,8 +96,9 @@ fn problem(status: &str, code: &str) -> String {
 
 fn ready() -> String {
     let start = Cursor::START;
-    let ready = Control::Ready { cursor: start, head: start, heartbeat: Duration::from_secs(15) };
-    String::from_utf8(ready.sse(None).to_vec()).unwrap()
+    let heartbeat = Some(Duration::from_secs(15));
+    let ready = Frame::Ready { cursor: start, head: start, heartbeat };
+    String::from_utf8(frame_block(&ready, None).to_vec()).unwrap()
 }
 
 fn page(events: &str, more: bool) -> String {
@@ -121,7 +122,10 @@ fn envelope() -> String {
 }
 
 /// How often a follower asks in ten minutes, and with what it ended.
-async fn ten_minutes(script: Scripted, transport: impl Into<Ladder>) -> (usize, Option<ErrorKind>) {
+async fn ten_minutes(
+    script: Scripted,
+    transport: impl Into<Fallback>,
+) -> (usize, Option<ErrorKind>) {
     let mut follow =
         client(script.clone()).with_transport(transport).follow(Subscribe::new()).unwrap();
     let ended = timeout(10 * MINUTE, async {
@@ -254,7 +258,7 @@ async fn no_answer_makes_polls_loop_hot() {
 async fn no_answer_makes_a_ladder_loop_hot() {
     let scripts = passing().into_iter().chain(for_good()).chain(pages());
     for (what, script) in scripts {
-        let (requests, _) = ten_minutes(script, Ladder::best()).await;
+        let (requests, _) = ten_minutes(script, Fallback::all()).await;
         assert!((1..=630).contains(&requests), "{requests} requests in ten minutes: {what}");
     }
 }
@@ -328,7 +332,7 @@ async fn read_answer(wire: &mut DuplexStream) -> io::Result<Vec<u8>> {
 
 #[async_trait]
 impl Connector for Proxy {
-    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn IoStream>> {
         let (near, far) = duplex(64 << 10);
         tokio::spawn(self.clone().pass(far));
         Ok(Box::new(near))
@@ -341,8 +345,8 @@ async fn hub() -> Hub {
     Hub::builder(MemoryStore::new(), LocalBus::new()).fallback(never).start().await.unwrap()
 }
 
-fn ladder() -> Ladder {
-    Ladder::from(TransportKind::Sse).or(TransportKind::LongPoll)
+fn ladder() -> Fallback {
+    Fallback::from(TransportKind::Sse).or(TransportKind::LongPoll)
 }
 
 async fn put(hub: &Hub, count: usize) {
@@ -404,7 +408,7 @@ async fn a_proxy_that_strips_upgrade_costs_one_try() {
     let hub = hub().await;
     put(&hub, 3).await;
     let proxy = Proxy::new(&hub, false);
-    let client = client(proxy.clone()).with_transport(Ladder::best());
+    let client = client(proxy.clone()).with_transport(Fallback::all());
     let mut follow = client.follow(Subscribe::new()).unwrap();
     take(&mut follow, &mut 0, 3).await;
     assert_eq!(proxy.asked(), ["socket", "sse"]);
@@ -416,7 +420,7 @@ async fn a_server_that_is_away_or_refuses_by_itself_is_no_reason_to_fall() {
     struct Away(AtomicUsize, Proxy);
     #[async_trait]
     impl Connector for Away {
-        async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
+        async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn IoStream>> {
             if self.0.fetch_add(1, Ordering::SeqCst) < 10 {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -443,7 +447,7 @@ async fn the_cursor_is_that_of_what_was_handed_out_on_every_transport() {
     let hub = hub().await;
     put(&hub, 30).await;
     for transport in [TransportKind::Sse, TransportKind::LongPoll] {
-        let client = client(Proxy::new(&hub, false)).with_transport(transport).with_page(7);
+        let client = client(Proxy::new(&hub, false)).with_transport(transport).with_page_limit(7);
         let mut follow = client.follow(Subscribe::new()).unwrap();
         assert_eq!(follow.cursor(), None);
         for _ in 0..35 {

@@ -36,8 +36,8 @@ fn serve(hub: &Hub, listener: TcpListener) -> (CancellationToken, JoinHandle<()>
 
 fn client(address: SocketAddr) -> Client {
     Client::new(Endpoint::new(format!("http://{address}")))
-        .with_reconnect(PAUSE..=PAUSE * 2)
-        .with_longest_pause(PAUSE * 4)
+        .with_reconnect_delay(PAUSE..=PAUSE * 2)
+        .with_max_server_delay(PAUSE * 4)
 }
 
 /// The port again, as a process that starts anew takes it.

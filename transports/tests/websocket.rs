@@ -11,7 +11,7 @@ use downlink::{
     Hub, NewEvent, Subscribe, Transport, Version,
 };
 use downlink_transports::WebSocket;
-use downlink_transports::client::{Channel, Client, Socket, TransportKind};
+use downlink_transports::client::{Client, Socket, SocketSubscription, TransportKind};
 use downlink_transports::feed::Feed;
 use downlink_transports::serve::Server;
 use futures::StreamExt;
@@ -56,17 +56,17 @@ async fn appending() -> Running {
     Running::start(|hub| Feed::new(hub).with_append()).await
 }
 
-async fn next(channel: &mut Channel) -> Frame {
+async fn next(channel: &mut SocketSubscription) -> Frame {
     soon("a frame", channel.next()).await.expect("a frame").expect("no error")
 }
 
-async fn last_error(channel: &mut Channel) -> Error {
+async fn last_error(channel: &mut SocketSubscription) -> Error {
     let error = soon("an error", channel.next()).await.unwrap().unwrap_err();
     assert!(soon("the end", channel.next()).await.is_none(), "nothing follows an error");
     error
 }
 
-async fn until_live(channel: &mut Channel) -> usize {
+async fn until_live(channel: &mut SocketSubscription) -> usize {
     let mut events = 0;
     loop {
         match next(channel).await {

@@ -11,7 +11,7 @@ use super::Feed;
 use super::headers::{FeedCursor, json};
 use super::rights::Rights;
 use super::stream::name;
-use crate::steady::{HALT, Halted, Steady};
+use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
 use crate::wire::{self, Code, Problem, Query};
 
 /// The bytes of a body: what one append may have in all.
@@ -83,7 +83,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     if announced > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    let mut body = Limited::new(Steady::new(body, HALT, || ()), MAX_BODY_BYTES);
+    let mut body = Limited::new(StallTimeout::new(body, STALL_DEADLINE, || ()), MAX_BODY_BYTES);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         match frame {
@@ -96,8 +96,8 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
-    match Halted::behind(error) {
-        Some(halted) => Problem::new(Code::RequestTimeout, halted.to_string()),
+    match Stalled::find(error) {
+        Some(stalled) => Problem::new(Code::RequestTimeout, stalled.to_string()),
         None => Problem::new(Code::Invalid, "the body broke off: send it whole"),
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::discard::Discard;
 use super::proxies::TrustedProxies;
-use crate::steady::HALT;
+use crate::stall_timeout::STALL_DEADLINE;
 
 /// What a server lets its peers have.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Default for Limits {
             per_client: None,
             proxies: None,
             header_timeout: Duration::from_secs(10),
-            read_stall: HALT,
+            read_stall: STALL_DEADLINE,
             write_stall: Duration::from_secs(20),
             discard: Discard { bytes: 64 << 20, silence: Duration::from_secs(5) },
             drain_deadline: Duration::from_secs(10),

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use downlink::Frame;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request};
 
 use crate::feed::is_asked_for;
 use crate::headers;
-use crate::wire::{Code, Control, Problem};
+use crate::wire::{self, Code, Problem};
 
 /// Why somebody is told to come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub(super) fn last_answer<B>(request: &Request<B>, why: Why) -> Response {
 pub(super) fn answer<B>(request: &Request<B>, why: Why) -> Response {
     let pause = Duration::from_millis(rand::random_range(2_000..10_000));
     let mut answer = if is_event_source(request) {
-        let bye = Control::Bye { reason: why.code().as_str(), reconnect_after: pause };
-        let mut answer = bye.sse(None).into_response();
+        let bye = Frame::Bye { reason: why.code().to_string(), reconnect_after: pause };
+        let mut answer = wire::frame_block(&bye, None).into_response();
         headers::event_stream(answer.headers_mut());
         answer
     } else {

@@ -26,7 +26,7 @@ use super::refusal::{self, Why};
 use super::stats::{Counters, count};
 use super::watched::Watched;
 use crate::Connection;
-use crate::steady::Steady;
+use crate::stall_timeout::StallTimeout;
 
 /// What answers the requests of one connection.
 pub(super) struct Requests {
@@ -85,7 +85,7 @@ impl Requests {
             }
             count(&counters.halted_bodies);
         };
-        let steady = |body| Steady::new(body, self.read_stall, on_halt);
+        let steady = |body| StallTimeout::new(body, self.read_stall, on_halt);
         // Boxed, because its place is kept for as long as the body lasts.
         let answer = Box::pin(self.router.clone().call(request.map(steady)));
         match (place, &self.proxied) {

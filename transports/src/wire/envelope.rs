@@ -5,6 +5,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use downlink::{Cursor, Event, NewEvent};
 
+#[cfg(feature = "client")]
+mod parse;
+
+#[cfg(feature = "client")]
+pub use parse::parse_envelope;
+
 /// The name under which an event remembers what is rendered here.
 const FORMAT: &str = "feed.v1";
 

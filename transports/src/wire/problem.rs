@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::{Error, ErrorKind, Expected, FailedCheck, Version};
+use downlink::{Error, ErrorKind, Expected, FailedCheck, Frame, Version};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,
@@ -11,6 +11,14 @@ use http::{HeaderMap, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Code;
+
+#[cfg(feature = "client")]
+mod parse;
+
+#[cfg(feature = "client")]
+pub(super) use parse::ProblemMembers;
+#[cfg(feature = "client")]
+pub use parse::{parse_problem_code, parse_refusal, problem_error};
 
 /// A detail is never longer than this: it may quote what somebody sent.
 const MAX_DETAIL_BYTES: usize = 1_000;
@@ -143,6 +151,17 @@ impl Problem {
     #[must_use]
     pub fn to_frame_json(&self) -> String {
         json(&Document { problem: self, with_status: false })
+    }
+
+    /// The problem as a frame.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        Frame::Problem {
+            code: self.code().as_str().to_owned(),
+            detail: self.detail().to_owned(),
+            retryable: self.is_retryable(),
+            json: self.to_frame_json().into(),
+        }
     }
 
     fn set_headers(&self, headers: &mut HeaderMap) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use downlink::{Error, Item, Subscription};
+use downlink::{Error, Frame, Item, Subscription};
 use futures::stream;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -14,7 +14,7 @@ use crate::feed::Feed;
 use crate::feed::drain::Drain;
 use crate::feed::ending::{End, reconnect_after};
 use crate::feed::rights::Rights;
-use crate::wire::{self, Code, Control, Problem};
+use crate::wire::{self, Code, Problem};
 
 /// What leaves together: at most so many frames, and no more once there are so
 /// many bytes. One write an event would be twenty times slower.
@@ -139,13 +139,13 @@ impl Stream {
 
     /// A comment at once, so that proxies pass the stream on, and `ready`.
     fn opening(&self) -> Bytes {
-        let ready = Control::Ready {
+        let ready = Frame::Ready {
             cursor: self.subscription.cursor(),
             head: self.subscription.head_at_open(),
-            heartbeat: self.heartbeat,
+            heartbeat: Some(self.heartbeat),
         };
         let retry = Duration::from_millis(rand::rng().random_range(1_000..=4_000));
-        [&b":\n\n"[..], &ready.sse(Some(retry))].concat().into()
+        [&b":\n\n"[..], &wire::frame_block(&ready, Some(retry))].concat().into()
     }
 
     /// This item and what waits behind it.
@@ -180,7 +180,7 @@ impl Stream {
 
     fn beat(&self) -> Bytes {
         if self.beats_are_events {
-            Control::Heartbeat { head: self.subscription.tip() }.sse(None)
+            wire::frame_block(&Frame::Heartbeat { head: self.subscription.tip() }, None)
         } else {
             Bytes::from_static(b":\n\n")
         }
@@ -190,13 +190,13 @@ impl Stream {
         if error.is_other_history() {
             // The tail may not have noticed yet, so its head may be the old log's.
             let head = self.subscription.head().await.unwrap_or_else(|_| self.subscription.tip());
-            let reason = Code::from(error.kind()).as_str();
-            return Control::Reset { reason, head }.sse(None);
+            let reason = Code::from(error.kind()).to_string();
+            return wire::frame_block(&Frame::Reset { reason, head }, None);
         }
         warn!(%error, "a stream ended because the log cannot be read");
         let problem = Problem::from(error);
         let bye = goodbye(problem.code().as_str());
-        [Control::Problem(&problem).sse(None), bye].concat().into()
+        [wire::frame_block(&problem.to_frame(), None), bye].concat().into()
     }
 }
 
@@ -213,16 +213,17 @@ impl Wake {
 fn render(item: &Item) -> Bytes {
     match *item {
         Item::Event(ref event) => wire::sse_block(event),
-        Item::Live { cursor, head } => Control::Live { cursor, head }.sse(None),
-        Item::Behind { cursor, head } => Control::Behind { cursor, head }.sse(None),
+        Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),
+        Item::Behind { cursor, head } => wire::frame_block(&Frame::Behind { cursor, head }, None),
         // Whatever else there will be, it moves the cursor.
-        _ => Control::Checkpoint { cursor: item.cursor() }.sse(None),
+        _ => wire::frame_block(&Frame::Checkpoint { cursor: item.cursor() }, None),
     }
 }
 
 /// The end, and when to come back.
 fn goodbye(reason: &str) -> Bytes {
-    Control::Bye { reason, reconnect_after: reconnect_after(reason) }.sse(None)
+    let reconnect_after = reconnect_after(reason);
+    wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use downlink::{After, Cursor, Filter, Read, Subscribe};
+use downlink::{After, Cursor, Filter, Frame, Read, Subscribe};
 use http::Method;
 use http::header::{ACCEPT, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -16,7 +16,7 @@ use super::drain::Drain;
 use super::ending::spread;
 use super::rights::Rights;
 use super::{Feed, headers};
-use crate::wire::{self, Code, Control, Problem, Query};
+use crate::wire::{self, Code, Problem, Query};
 
 pub(super) const PARAMETERS: [&str; 9] = [
     "after",
@@ -104,8 +104,8 @@ pub(super) fn answers_softly(parts: &Parts, problem: &Problem) -> bool {
 pub(super) fn farewell(problem: &Problem) -> Response {
     let base = problem.retry_after().unwrap_or(Duration::from_secs(5));
     let reconnect_after = spread(base, base + base + Duration::from_secs(1));
-    let bye = Control::Bye { reason: problem.code().as_str(), reconnect_after };
-    let mut response = event_stream(Body::from(bye.sse(None)));
+    let bye = Frame::Bye { reason: problem.code().to_string(), reconnect_after };
+    let mut response = event_stream(Body::from(wire::frame_block(&bye, None)));
     if problem.code() == Code::Draining {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

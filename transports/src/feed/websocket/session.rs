@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use downlink::{Error, Item, Subscription};
+use downlink::{Error, Frame, Item, Subscription};
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -20,7 +20,7 @@ use crate::feed::append;
 use crate::feed::drain::Drain;
 use crate::feed::ending::{End, reconnect_after};
 use crate::feed::rights::Rights;
-use crate::wire::{Addressee, Code, Command, Control, Label, Problem, Refused, Reply};
+use crate::wire::{Addressee, Code, Command, Label, Problem, Refused, Reply, frame_json};
 
 /// How long the other end may take nothing of what waits for it.
 const STALL: Duration = Duration::from_secs(20);
@@ -155,7 +155,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
         self.unanswered_pings += 1;
         let head = self.caller.feed().hub.tip();
-        self.say(&Control::Heartbeat { head }.json(None));
+        self.say(&frame_json(&Frame::Heartbeat { head }, None));
         self.flow.out().ping();
         None
     }
@@ -246,8 +246,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             Step::Opened(Ok(opened)) => self.opened(seat, opened),
             Step::Opened(Err(denied)) => return self.denied(&Addressee::Sub(seat.sub), &denied),
             Step::Reset { code, head } => {
-                let reset = Control::Reset { reason: code.as_str(), head };
-                self.say(&reset.json(Some(seat.sub.as_str())));
+                let reset = Frame::Reset { reason: code.to_string(), head };
+                self.say(&frame_json(&reset, Some(seat.sub.as_str())));
             }
             Step::Failed(error) => return Some(self.failed(seat.sub, error)),
             Step::Stopped => return Some(Ending::planned(Code::Draining.as_str())),
@@ -261,12 +261,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if self.end.at < self.timer.deadline() {
             self.timer.as_mut().reset(self.end.at);
         }
-        let ready = Control::Ready {
+        let ready = Frame::Ready {
             cursor: subscription.cursor(),
             head: subscription.head_at_open(),
-            heartbeat: self.caller.feed().heartbeat,
+            heartbeat: Some(self.caller.feed().heartbeat),
         };
-        self.say(&ready.json(Some(seat.sub.as_str())));
+        self.say(&frame_json(&ready, Some(seat.sub.as_str())));
         self.flow.subscriptions.wait(seat, subscription);
     }
 
@@ -305,8 +305,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             Ending::Refused(frame) => Some(frame),
             Ending::Planned { reason, code } => {
                 self.finish_appends().await;
-                let bye = Control::Bye { reason, reconnect_after: reconnect_after(reason) };
-                self.say(&bye.json(None));
+                let reconnect_after = reconnect_after(reason);
+                let bye = Frame::Bye { reason: reason.to_owned(), reconnect_after };
+                self.say(&frame_json(&bye, None));
                 Some(close_frame(code, reason))
             }
         };

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Addressee, Label};
-use crate::wire::object::{self, Object};
-use crate::wire::parse::{self, Text};
-use crate::wire::parse_expected;
+use crate::wire::object::{Object, Text};
+use crate::wire::problem::ProblemMembers;
+use crate::wire::{Code, parse_envelope, parse_expected, parse_frame, problem_error};
 
 /// What a feed says in one message of a WebSocket.
 #[derive(Clone, Debug)]
@@ -86,11 +86,11 @@ impl Message {
                 Self::Appended { req, receipt: read::<Appended<'_>>(text)?.receipt()? }
             }
             ("problem", Some(Addressee::Req(req))) => {
-                Self::Refused { req, error: read::<Refusal>(text)?.error()? }
+                Self::Refused { req, error: read::<Refusal<'_>>(text)?.error()? }
             }
             ("pong", Some(Addressee::Req(req))) => Self::Pong { req },
             (_, to) => {
-                let Some(frame) = parse::frame(text.as_bytes())? else { return Ok(None) };
+                let Some(frame) = parse_frame(text.as_bytes())? else { return Ok(None) };
                 let sub = match to {
                     Some(Addressee::Sub(sub)) => Some(sub),
                     _ => None,
@@ -123,7 +123,7 @@ impl Head<'_> {
     /// in memory.
     fn envelopes(&self) -> Result<Vec<Frame>> {
         let copy = |raw: &&RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
-        self.events.iter().map(copy).map(parse::envelope).collect()
+        self.events.iter().map(copy).map(parse_envelope).collect()
     }
 }
 
@@ -154,19 +154,9 @@ impl Appended<'_> {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
-    problem: Object<Problem>,
-}
-
-#[derive(Deserialize)]
-struct Problem {
-    code: String,
-    #[serde(default)]
-    detail: String,
-    #[serde(default)]
-    retryable: bool,
-    #[serde(default)]
-    failed: Vec<Object<Failed>>,
+struct Refusal<'a> {
+    #[serde(borrow)]
+    problem: &'a RawValue,
 }
 
 /// A check that failed; one of another kind has none of these members.
@@ -184,15 +174,19 @@ enum Wanted {
     Version(u64),
 }
 
-impl Refusal {
-    fn error(self) -> Result<Error> {
-        let Object(Problem { code, detail, retryable, failed }) = self.problem;
+impl Refusal<'_> {
+    fn error(&self) -> Result<Error> {
+        let problem: ProblemMembers<'_> = read(self.problem.get())?;
+        let failed: Vec<Object<Failed>> = match problem.failed {
+            Some(failed) => read_any(failed.get())?,
+            None => Vec::new(),
+        };
         let failed = failed.into_iter().filter_map(|Object(failed)| failed.check());
         let failed: Vec<_> = failed.collect::<Result<_>>()?;
-        if code == "version-conflict" && !failed.is_empty() {
+        if problem.code == Code::VersionConflict.as_str() && !failed.is_empty() {
             return Ok(Error::conflict(failed));
         }
-        Ok(parse::problem(&code, &detail, retryable))
+        Ok(problem_error(&problem.code, &problem.detail, problem.retryable))
     }
 }
 
@@ -212,8 +206,13 @@ impl Failed {
     }
 }
 
+/// Reads an object.
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
-    object::from_slice(text.as_bytes()).map_err(|error| {
+    read_any::<Object<T>>(text).map(|Object(members)| members)
+}
+
+fn read_any<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| {
         let message = format!("a message from the feed cannot be read: {error}");
         Error::with_source(ErrorKind::Corrupt, message, error)
     })
@@ -228,7 +227,7 @@ mod tests {
     use downlink::{Event, NewEvent, Position, Timestamp};
 
     use super::*;
-    use crate::wire::{self, Control, Reply};
+    use crate::wire::{self, Reply};
 
     fn label(text: &str) -> Label {
         Label::new(text).unwrap()
@@ -263,10 +262,10 @@ mod tests {
     #[test]
     fn frames_belong_to_a_subscription_or_to_all() {
         let cursor = event(1).cursor();
-        let checkpoint = Control::Checkpoint { cursor };
         let frames = vec![Frame::Checkpoint { cursor }];
         for to in [Some("s1"), None] {
-            let Message::Frames { sub, frames: got } = parse(&checkpoint.json(to)) else {
+            let Message::Frames { sub, frames: got } = parse(&wire::frame_json(&frames[0], to))
+            else {
                 panic!("no frames")
             };
             assert_eq!((sub, got), (to.and_then(Label::new), frames.clone()));
