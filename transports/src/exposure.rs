@@ -1,12 +1,12 @@
-/// Who may reach a feed, as it was built.
+/// Which clients a feed serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exposure {
     /// Programs on this machine only: neither
     /// [`authorize`](crate::feed::Feed::authorize) nor
     /// [`open_to_everyone`](crate::feed::Feed::open_to_everyone) was called.
     LocalOnly,
-    /// Whoever the application lets in, request by request.
+    /// Clients that the application authorizes, request by request.
     Authorized,
-    /// Everyone who can connect, by the application's explicit wish.
+    /// All clients that can connect, because the application asked for it.
     Everyone,
 }

@@ -1,4 +1,4 @@
-//! The headers that every answer has, whoever gives it.
+//! The headers of every answer.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -9,7 +9,7 @@ pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Sets what every answer has; a stricter `Cache-Control` stays.
+/// Sets the headers of every answer, and keeps an existing `Cache-Control`.
 pub(crate) fn fix(headers: &mut HeaderMap) {
     let fixed = HeaderValue::from_static;
     headers.entry(CACHE_CONTROL).or_insert(fixed("no-store"));
@@ -18,7 +18,7 @@ pub(crate) fn fix(headers: &mut HeaderMap) {
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed("same-origin"));
 }
 
-/// Sets what an SSE stream has besides, so that nothing on its way holds it back.
+/// Sets the further headers of an SSE stream, so that proxies do not buffer it.
 pub(crate) fn event_stream(headers: &mut HeaderMap) {
     let fixed = HeaderValue::from_static;
     headers.insert(CONTENT_TYPE, fixed("text/event-stream"));

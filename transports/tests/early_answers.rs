@@ -1,5 +1,5 @@
-//! Answers that are given before their request was read reach clients that
-//! write everything before they read anything, and what that costs is bounded.
+//! Answers that are sent before the request was read reach clients that write
+//! everything before they read anything, at a bounded cost.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -25,8 +25,8 @@ const MIB: usize = 1 << 20;
 const SHORT: Duration = Duration::from_millis(200);
 const NEVER: Duration = Duration::from_hours(1);
 
-/// How often each request is sent: without a lingering close one in two was
-/// without its answer.
+/// How often each request is sent: without a lingering close half of the answers
+/// were lost.
 const TIMES: usize = 5;
 
 const JSON: &str = "Content-Type: application/json\n";
@@ -42,7 +42,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A feed that takes appends, and routes of its own.
+    /// Starts a server with a feed that takes appends, and two more routes.
     async fn start(set_up: impl FnOnce(Server) -> Server) -> Self {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
         let feed = Feed::new(&hub).open_to_everyone().with_append();
@@ -54,7 +54,7 @@ impl Scene {
         Self { server, address, shutdown, task }
     }
 
-    /// Begins a request.
+    /// Sends the head of a request.
     async fn send(&self, head: &str) -> Raw {
         let mut raw = Raw::connect(self.address).await;
         raw.send(&head.replace('\n', "\r\n")).await;
@@ -87,7 +87,7 @@ impl Scene {
         }
     }
 
-    /// Waits for what has to be counted.
+    /// Waits until the statistics are as expected.
     async fn until(&self, what: &str, is_so: impl Fn(ServerStats) -> bool) {
         let counted = async {
             while !is_so(self.server.stats()) {
@@ -102,7 +102,7 @@ impl Scene {
     }
 }
 
-/// An answer that no socket buffers.
+/// An answer that does not fit into socket buffers.
 async fn large() -> Response {
     let chunk = Bytes::from(vec![b'x'; MIB]);
     Response::new(Body::from_stream(stream::repeat(Ok::<_, Infallible>(chunk)).take(32)))
@@ -117,10 +117,10 @@ fn head(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\nHost: localhost\n{headers}")
 }
 
-/// Writes until the server has had enough.
-async fn send_for_ever(raw: &mut Raw) {
+/// Writes until the server disconnects.
+async fn send_forever(raw: &mut Raw) {
     let junk = vec![b'x'; 0x10000];
-    soon("a cut", async { while raw.0.write_all(&junk).await.is_ok() {} }).await;
+    soon("a disconnect", async { while raw.0.write_all(&junk).await.is_ok() {} }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn every_refusal_reaches_a_sender_of_a_large_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_is_told_so_whatever_follows() {
+async fn an_invalid_request_is_answered_whatever_follows() {
     let scene = Scene::start(|server| server).await;
     let too_large = format!("Last-Event-ID: {}\n", "0".repeat(60_000));
     scene.expect(431, &head("POST /streams/s", &too_large), 3 * MIB).await;
@@ -148,7 +148,7 @@ async fn what_is_no_request_is_told_so_whatever_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_body_is_told_so_whatever_follows() {
+async fn a_broken_body_is_answered_whatever_follows() {
     let scene = Scene::start(|server| server).await;
     for head in [head("POST /streams/s", JSON), head("POST /feed", JSON)] {
         let head = format!("{head}Transfer-Encoding: chunked\n\nno length\n");
@@ -160,7 +160,7 @@ async fn a_broken_body_is_told_so_whatever_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_beyond_a_limit_is_told_to_come_again() {
+async fn a_sender_beyond_a_limit_is_answered() {
     let scene = Scene::start(|server| server.with_max_connections(1)).await;
     let mut first = Raw::get(scene.address, "/ping").await;
     first.until("pong").await;
@@ -173,9 +173,9 @@ async fn a_sender_beyond_a_limit_is_told_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_is_told_that_the_server_drains() {
+async fn a_sender_is_answered_during_a_drain() {
     let scene = Scene::start(|server| server.with_drain_deadline(NEVER)).await;
-    // A body that is waited for holds the drain up.
+    // A body that the server waits for delays the drain.
     let expects = format!("{JSON}Expect: 100-continue\nContent-Length: 3\n\n");
     let mut held = scene.send(&head("POST /streams/s", &expects)).await;
     held.until("100 Continue\r\n\r\n").await;
@@ -187,7 +187,7 @@ async fn a_sender_is_told_that_the_server_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_with_the_last_request_does_not_cost_its_answer() {
+async fn bytes_after_the_last_request_do_not_lose_its_answer() {
     let scene = Scene::start(|server| server).await;
     for _ in 0..TIMES {
         let head = head("GET /ping", "Connection: close\n\nGET /ping");
@@ -202,7 +202,7 @@ async fn a_large_answer_does_not_wait_for_a_reader_that_is_still_writing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_kept_after_a_body_that_was_left_too() {
+async fn a_connection_is_kept_after_a_discarded_body() {
     let scene = Scene::start(|server| server.with_max_connections(1)).await;
     let mut raw = Raw::connect(scene.address).await;
     let event = r#"{"type":"FlightDelayed","data":1}"#;
@@ -224,7 +224,7 @@ async fn a_connection_is_kept_after_a_body_that_was_left_too() {
 }
 
 #[tokio::test]
-async fn a_sender_that_waits_for_leave_is_not_made_to_send() {
+async fn a_refusal_replaces_100_continue() {
     let scene = Scene::start(|server| server.with_linger(NEVER)).await;
     let expects = format!("{JSON}Expect: 100-continue\nContent-Length: {MIB}\n\n");
     let answer = scene.send(&head("POST /feed", &expects)).await.rest().await;
@@ -233,14 +233,14 @@ async fn a_sender_that_waits_for_leave_is_not_made_to_send() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_that_waited_for_leave_in_vain_is_told() {
+async fn a_sender_that_ignores_a_missing_100_continue_is_answered() {
     let scene = Scene::start(|server| server).await;
     let expects = format!("{JSON}Expect: 100-continue\n");
     scene.expect(405, &head("POST /feed", &expects), 3 * MIB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_is_discarded_is_told_before_it_was_sent() {
+async fn a_body_beyond_the_discard_limit_is_answered_before_it_is_sent() {
     let scene = Scene::start(|server| server.with_linger(NEVER)).await;
     let endless = format!("{JSON}Content-Length: {}\n\n", 100 * MIB);
     let mut raw = scene.send(&head("POST /feed", &endless)).await;
@@ -250,7 +250,7 @@ async fn more_than_is_discarded_is_told_before_it_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_sends_for_ever_is_cut() {
+async fn a_peer_that_sends_forever_is_disconnected() {
     let scene = Scene::start(|server| server.with_linger(NEVER).with_linger_bytes(1 << 20)).await;
     let chunk = "Transfer-Encoding: chunked\n\n7fffffff\n";
     for (count, head) in [
@@ -264,14 +264,14 @@ async fn a_peer_that_sends_for_ever_is_cut() {
     .enumerate()
     {
         let mut raw = scene.send(&head).await;
-        send_for_ever(&mut raw).await;
+        send_forever(&mut raw).await;
         let cut = |stats: ServerStats| stats.still_sending == 1 + count as u64 && stats.open == 0;
         scene.until(&format!("a cut after {head}"), cut).await;
     }
 }
 
 #[tokio::test]
-async fn a_peer_that_stops_sending_is_cut() {
+async fn a_peer_that_stops_sending_is_disconnected() {
     let scene = Scene::start(|server| server.with_linger(SHORT)).await;
     let length = format!("Content-Length: {MIB}\n\n");
     let expects = format!("Expect: 100-continue\n{length}");
@@ -282,17 +282,21 @@ async fn a_peer_that_stops_sending_is_cut() {
         raw.rest().await;
         raws.push(raw);
     }
-    scene.until("the silent to be cut", |stats| stats.still_sending == 3 && stats.open == 0).await;
+    scene
+        .until("the silent peers to be disconnected", |stats| {
+            stats.still_sending == 3 && stats.open == 0
+        })
+        .await;
 }
 
 #[tokio::test]
-async fn a_peer_that_lingers_has_its_place_until_it_closes() {
+async fn a_lingering_connection_counts_until_it_is_closed() {
     let scene = Scene::start(|server| server.with_linger(NEVER).with_max_connections(1)).await;
     let mut lingering = scene.send("no header\n\n").await;
     lingering.rest().await;
     assert_eq!(scene.ask("GET /ping HTTP/1.1\nHost: localhost\n\n", b"").await.unwrap(), "503");
     drop(lingering);
-    scene.until("the place", |stats| stats.open == 0).await;
+    scene.until("the connection to be closed", |stats| stats.open == 0).await;
     assert_eq!(scene.ask("GET /ping HTTP/1.1\nHost: localhost\n\n", b"").await.unwrap(), "200");
     assert_eq!(scene.server.stats().still_sending, 0);
 }
@@ -310,12 +314,12 @@ async fn a_connection_whose_request_was_read_does_not_linger() {
         let mut raw = scene.send(&head).await;
         raw.send(body).await;
         raw.rest().await;
-        scene.until("the place of one that is not closed", |stats| stats.open == 0).await;
+        scene.until("the connection to be closed", |stats| stats.open == 0).await;
     }
 }
 
 #[tokio::test]
-async fn a_drain_does_not_wait_for_the_silent() {
+async fn a_drain_does_not_wait_for_silent_peers() {
     let set_up = |server: Server| server.with_linger(NEVER).with_drain_deadline(NEVER);
     let scene = Scene::start(set_up).await;
     let mut lingering = scene.send("no header\n\n").await;
@@ -327,7 +331,7 @@ async fn a_drain_does_not_wait_for_the_silent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drain_waits_for_no_sender_beyond_its_deadline() {
+async fn a_drain_waits_for_senders_until_its_deadline() {
     let set_up = |server: Server| server.with_linger(NEVER).with_linger_bytes(u64::MAX);
     let scene = Scene::start(|server| set_up(server).with_drain_deadline(SHORT)).await;
     let chunk = "Transfer-Encoding: chunked\n\n7fffffff\n";
@@ -335,7 +339,7 @@ async fn a_drain_waits_for_no_sender_beyond_its_deadline() {
     for head in [head("POST /feed", chunk), head("POST /feed", "no header\n\n")] {
         let mut raw = scene.send(&head).await;
         raw.0.readable().await.unwrap();
-        senders.push(tokio::spawn(async move { send_for_ever(&mut raw).await }));
+        senders.push(tokio::spawn(async move { send_forever(&mut raw).await }));
     }
     scene.shutdown.cancel();
     scene.ended().await;

@@ -90,7 +90,7 @@ codes! {
         "unsupported-media-type", "Unsupported media type", 415, Invalid, false;
     /// The event id already belongs to another event.
     IdReused: "id-reused", "Event id reused", 422, IdReused, false;
-    /// The path takes WebSockets only, and the request does not ask for one.
+    /// The path takes a WebSocket only, and the request does not ask for one.
     UpgradeRequired: "upgrade-required", "Upgrade required", 426, Invalid, false;
     /// The client sends too many requests, or asks for too much at a time.
     Limit: "limit", "Limit reached", 429, Overloaded, true;

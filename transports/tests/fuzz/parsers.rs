@@ -1,4 +1,4 @@
-//! What each parser has to keep for any bytes at all.
+//! The invariants of each parser for arbitrary bytes.
 #![allow(unreachable_pub, reason = "the library of `fuzz/`, too")]
 
 use std::borrow::Cow;
@@ -52,7 +52,7 @@ pub fn filter(bytes: &[u8]) {
 
 pub fn frame(bytes: &[u8]) {
     if let Ok(Some(Frame::Event { .. })) = wire::parse_frame(bytes) {
-        panic!("an event is no control frame");
+        panic!("an event is not a control frame");
     }
 }
 
@@ -96,7 +96,7 @@ pub fn stream(bytes: &[u8]) {
 pub fn command(bytes: &[u8]) {
     let Ok(command) = wire::Command::parse(&text(bytes)) else { return };
     if let Some(json) = command.json() {
-        let again = wire::Command::parse(&json).expect("what is written is read");
+        let again = wire::Command::parse(&json).expect("a rendered command can be parsed");
         assert_eq!(again.json(), Some(json));
     }
 }

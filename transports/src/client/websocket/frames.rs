@@ -90,7 +90,7 @@ impl Frames {
     fn inspect(&mut self, frame: Frame) -> Frame {
         match frame {
             Frame::Ready { heartbeat: Some(heartbeat), .. } => {
-                self.connection.expect_every(heartbeat)
+                self.connection.expect_every(heartbeat);
             }
             // The server leaves the socket open, but sends nothing more.
             Frame::Reset { .. } => self.has_ended = true,

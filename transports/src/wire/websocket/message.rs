@@ -12,44 +12,44 @@ use crate::wire::object::{Object, Text};
 use crate::wire::problem::ProblemMembers;
 use crate::wire::{Code, parse_envelope, parse_expected, parse_frame, problem_error};
 
-/// What a feed says in one message of a WebSocket.
+/// A message of a feed on a WebSocket.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Message {
     /// Frames of one subscription, or of the whole socket.
     Frames {
-        /// `None` for those of the whole socket.
+        /// The subscription; `None` for the whole socket.
         sub: Option<Label>,
-        /// In their order.
+        /// The frames, in order.
         frames: Vec<Frame>,
     },
-    /// The subscription has ended as its client wished.
+    /// The client closed the subscription.
     Unsubscribed {
-        /// Which.
+        /// The subscription.
         sub: Label,
     },
     /// An append was stored.
     Appended {
-        /// Of which request.
+        /// The request.
         req: Label,
-        /// What was stored.
+        /// The receipt.
         receipt: Receipt,
     },
     /// An append was refused.
     Refused {
-        /// Of which request.
+        /// The request.
         req: Label,
-        /// Why, with every check that failed.
+        /// The reason, with every failed check.
         error: Error,
     },
     /// The answer to a ping.
     Pong {
-        /// Of which request.
+        /// The request.
         req: Label,
     },
 }
 
-/// What an append has stored.
+/// The result of an append that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -59,22 +59,20 @@ pub struct Receipt {
     pub first: Version,
     /// The version of the last event.
     pub last: Version,
-    /// The events' ids, in their order.
+    /// The ids of the events, in order.
     pub ids: Vec<EventId>,
-    /// The token of the last event: who has handled it has handled this
-    /// append.
+    /// The cursor of the last event.
     pub cursor: Cursor,
-    /// Whether it had been stored before, by an append with the same ids.
+    /// Whether an earlier append with the same ids had stored the events.
     pub duplicate: bool,
 }
 
 impl Message {
-    /// Reads a text message; `None` for a frame that this version does not
-    /// know.
+    /// Parses a text message; `None` for a frame that this version does not know.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if it is none.
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is not a message of a feed.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let head: Head<'_> = read(text)?;
         Ok(Some(match (&*head.frame, head.addressee()?) {
@@ -113,14 +111,15 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn addressee(&self) -> Result<Option<Addressee>> {
-        let label = |text: &String| Label::new(&**text).ok_or_else(|| corrupt("no label"));
+        let label =
+            |text: &String| Label::new(&**text).ok_or_else(|| corrupt("a label is not valid"));
         let sub = self.sub.as_ref().map(label).transpose()?;
         let req = self.req.as_ref().map(label).transpose()?;
         Ok(sub.map(Addressee::Sub).or(req.map(Addressee::Req)))
     }
 
-    /// Each a copy of its own, so that one event does not keep a whole message
-    /// in memory.
+    /// Copies each envelope, so that one event does not keep a whole message in
+    /// memory.
     fn envelopes(&self) -> Result<Vec<Frame>> {
         let copy = |raw: &&RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
         self.events.iter().map(copy).map(parse_envelope).collect()
@@ -159,17 +158,17 @@ struct Refusal<'a> {
     problem: &'a RawValue,
 }
 
-/// A check that failed; one of another kind has none of these members.
+/// A failed check of a stream. Other checks lack these members.
 #[derive(Deserialize)]
 struct Failed {
     stream: Option<String>,
-    expected: Option<Wanted>,
+    expected: Option<WireExpected>,
     actual: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Wanted {
+enum WireExpected {
     Word(String),
     Version(u64),
 }
@@ -194,15 +193,17 @@ impl Failed {
     fn check(self) -> Option<Result<FailedCheck>> {
         let (stream, expected, actual) = (self.stream?, self.expected?, self.actual?);
         let expected = match expected {
-            Wanted::Word(word) => parse_expected(&word),
-            Wanted::Version(version) => parse_expected(&version.to_string()),
+            WireExpected::Word(word) => parse_expected(&word),
+            WireExpected::Version(version) => parse_expected(&version.to_string()),
         };
-        Some(expected.map_err(|_| corrupt("a failed check has no expectation")).and_then(
-            |expected: Expected| {
-                let stream = StreamId::new(stream)?;
-                Ok(FailedCheck::Stream { stream, expected, actual: Version::new(actual) })
-            },
-        ))
+        Some(
+            expected.map_err(|_| corrupt("a failed check has no valid expected version")).and_then(
+                |expected: Expected| {
+                    let stream = StreamId::new(stream)?;
+                    Ok(FailedCheck::Stream { stream, expected, actual: Version::new(actual) })
+                },
+            ),
+        )
     }
 }
 
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_those_that_were_sent_byte_for_byte() {
+    fn events_are_read_byte_for_byte() {
         let envelopes = [1, 2].map(|n| wire::envelope(&event(n)));
         let text: Vec<_> = wire::events_parts(&label("s1"), envelopes.iter().cloned()).collect();
         let text = String::from_utf8(text.concat()).unwrap();
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_belong_to_a_subscription_or_to_all() {
+    fn frames_belong_to_a_subscription_or_to_the_socket() {
         let cursor = event(1).cursor();
         let frames = vec![Frame::Checkpoint { cursor }];
         for to in [Some("s1"), None] {
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_says_what_was_stored() {
+    fn a_receipt_is_read() {
         let text = r#"{"frame":"appended","req":"a1","stream":"s","first_version":8,"last_version":9,"ids":["0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11"],"cursor":"000000000001a2f0-9c41d07e","duplicate":true,"more":1}"#;
         let Message::Appended { req, receipt } = parse(text) else { panic!("no receipt") };
         assert_eq!((req, receipt.stream.as_str()), (label("a1"), "s"));
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_append_says_every_check_that_failed() {
+    fn a_refused_append_has_every_failed_check() {
         let stream = StreamId::new("s").unwrap();
         for expected in [Expected::NoStream, Expected::Exists, Expected::Exact(Version::FIRST)] {
             let actual = Version::new(7);
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_corrupt() {
+    fn anything_else_is_corrupt() {
         for bad in [
             "",
             "[]",
