@@ -1,5 +1,5 @@
-//! A feed behind a proxy: under which name it answers, whom it believes, and
-//! how much one client may have open.
+//! A feed behind a proxy: its host name, its trusted proxy, and the limit of
+//! connections per client.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example behind_proxy
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 async fn main() -> downlink::Result<()> {
     let hub = downlink::memory::hub().await?;
     // ANCHOR: serve
-    // An application that has users calls `authorize` instead.
+    // An application with users calls `authorize` instead.
     let feed = Feed::new(&hub).open_to_everyone().with_hosts(["flights.example"]);
     let exposure = feed.exposure();
     let app = Router::new().nest("/api", feed.router());

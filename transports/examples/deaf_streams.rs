@@ -1,5 +1,5 @@
-//! Measures, from another process, what clients cost a server that ask for
-//! everything and never read, and whether others notice.
+//! Measures, from another process, how much clients that subscribe to everything
+//! and never read cost a server, and whether they affect other clients.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use support::{Arguments, Result, Server, raise_files, read_until};
 
-/// More than a connection and the kernel hold for one that does not read.
+/// More bytes than the server and the kernel buffer for a client that does not read.
 const BURST: usize = 4_000_000;
 
-/// As long as the server waits for a write, and the time that it takes to begin.
+/// How long the server waits for a write, plus the time for the stall to begin.
 const STALL: Duration = Duration::from_secs(25);
 
 fn main() -> Result<()> {
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Appends one event after the other, and how long each took to its reader.
+/// Appends one event after the other, and measures how long each takes to a reader.
 fn burst(server: &Server, reader: &mut TcpStream, bytes: usize) -> Result<Vec<Duration>> {
     let data = format!("\"{}\"", "x".repeat(bytes));
     let one = || {
@@ -65,7 +65,7 @@ fn tell(mut times: Vec<Duration>) {
     println!("  median {:.0?}, p99 {:.0?}, longest {:.0?}", at(50), at(99), at(100));
 }
 
-/// Whether nothing more can be sent.
+/// Whether the connection no longer accepts data.
 fn is_cut(stream: &TcpStream) -> bool {
     stream.take_error().is_ok_and(|error| error.is_some())
 }

@@ -1,5 +1,5 @@
-//! Measures how soon a server ends with many clients of all transports open, and
-//! proves that each of them goes on in the next process without a gap.
+//! Measures how fast a server shuts down with many connected clients of all
+//! transports, and checks that each continues with the next process without a gap.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 const TRANSPORTS: [TransportKind; 3] =
     [TransportKind::Sse, TransportKind::WebSocket, TransportKind::LongPoll];
 
-/// Events that are appended by each of two processes, before and during the
-/// drain of the first.
+/// How many events each of the two processes appends, before and during the drain
+/// of the first.
 const EVENTS: usize = 200;
 
 fn main() -> Result<()> {
@@ -73,8 +73,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     Ok(std::fs::remove_dir_all(folder)?)
 }
 
-/// Follows through the end of one server and the start of the next, and fails
-/// if anything is missing, comes twice or in another order.
+/// Follows the feed across the restart of the server, and fails if an event is
+/// missing, repeated or out of order.
 async fn follow(client: Client, ready: Arc<AtomicUsize>, seen: Arc<AtomicUsize>) -> Result<()> {
     let mut frames = client.follow(Subscribe::new().after(After::Start))?;
     let mut next = 0;

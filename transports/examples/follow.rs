@@ -1,4 +1,4 @@
-//! Follows a feed by whatever transport comes through.
+//! Follows a feed over the first transport that works.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example follow -- http://127.0.0.1:3000/api
@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let departures = FilterItem::new().with_type("FlightDeparted")?;
     let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {
-        // `println!` would panic where the output is not read, as behind `| head`.
+        // `println!` would panic if the output is closed, as with `| head`.
         let written = match frame {
             Frame::Event { event, .. } => {
                 writeln!(stdout(), "{} {}", event.stream(), event.version())

@@ -1,5 +1,5 @@
-//! Measures, from another process, what sockets cost a server that have nothing
-//! to say, and how soon it ends with all of them open.
+//! Measures, from another process, how much idle sockets cost a server, and how
+//! fast it shuts down with all of them open.
 //!
 //! ```console
 //! $ cargo build --release -p server
@@ -59,7 +59,7 @@ fn open(server: &Server) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for the goodbye, agrees to it, and waits for the end.
+/// Waits for the close frame, answers it, and waits for the end.
 fn agrees(mut stream: TcpStream) -> Result<()> {
     read_until(&mut stream, b"{\"frame\":\"bye\",\"reason\":\"draining\"")?;
     stream.write_all(&CLOSE)?;

@@ -1,5 +1,5 @@
-//! Measures, from another process, what streams cost a server that have nothing
-//! to say, and how soon it ends with all of them open.
+//! Measures, from another process, how much idle streams cost a server, and how
+//! fast it shuts down with all of them open.
 //!
 //! ```console
 //! $ cargo build --release -p server

@@ -1,4 +1,4 @@
-//! A feed under axum's own server, which ends in good order.
+//! A feed under axum's own server, with a graceful shutdown.
 //!
 //! ```console
 //! $ cargo run -p downlink-transports --example under_axum
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = downlink::memory::hub().await?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     // ANCHOR: serve
-    // Cancelled by Ctrl-C: the streams say goodbye and end, and so can the server.
+    // Cancelled by Ctrl-C: the streams send `bye` and end, so that the server can end.
     let shutdown = shutdown_signal()?;
     let feed = Feed::new(&hub).with_shutdown(shutdown.clone());
     let app = Router::new().nest("/api", feed.router());

@@ -1,13 +1,13 @@
 use crate::Result;
 use crate::server::TransportKind;
 
-/// What is measured, and in the process of the clients, what is read.
+/// The arguments: what is measured, and in the clients' process what is read.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// The first is what the others are compared with.
+    /// The others are compared with the first.
     pub(crate) transports: Vec<TransportKind>,
     pub(crate) connections: usize,
-    /// Of one burst.
+    /// Events of one burst.
     pub(crate) events: usize,
     /// Events of one append in a burst.
     pub(crate) batch: usize,

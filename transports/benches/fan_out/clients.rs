@@ -15,7 +15,7 @@ pub(crate) struct Clients {
     lines: mpsc::Receiver<String>,
 }
 
-/// From the append to the client.
+/// The time from the append to the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latencies {
     pub(crate) median: Duration,
@@ -57,7 +57,7 @@ impl Clients {
         self.expect("round").await
     }
 
-    /// Waits until every client has every event, and tells how long it took.
+    /// Waits until every client has every event, and returns how long it took.
     pub(crate) async fn latencies(&mut self) -> Result<Latencies> {
         let line = self.line().await?;
         let mut numbers = line.split(' ').map(|number| number.parse().map(Duration::from_nanos));

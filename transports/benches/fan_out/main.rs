@@ -1,9 +1,9 @@
-//! One log to a thousand clients over real sockets, beside raw TCP that writes
-//! the same bytes, in one run, since a figure of its own says most about the
-//! machine.
+//! Fan-out of one log to a thousand clients over real sockets, compared with raw
+//! TCP that writes the same bytes in the same run, because an absolute figure
+//! depends on the machine.
 //!
-//! The clients are another process that counts what it reads and looks at
-//! nothing else, the same for everybody.
+//! The clients run in another process, which only counts what it reads, in the
+//! same way for all transports.
 //!
 //! ```console
 //! $ cargo bench -p downlink-transports --bench fan_out
@@ -59,7 +59,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     for transport in arguments.transports.clone() {
         all.push((Running::start(transport, arguments).await?, Report::default()));
     }
-    // In turn, since the machine's speed drifts.
+    // In turn, because the machine's speed drifts.
     for _ in 0..arguments.rounds {
         for (running, report) in &mut all {
             report.bursts.push(burst(running, arguments).await?);
@@ -73,8 +73,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// As many events as fast as they can be appended; how long until the last
-/// client has the last one, and what it cost the server.
+/// Appends a burst as fast as possible; measures when the last client has the last
+/// event, and the cost for the server.
 async fn burst(running: &mut Running, arguments: &Arguments) -> Result<report::Burst> {
     let (cpu, began) = (report::cpu_time(), Instant::now());
     let mut left = arguments.events;
@@ -97,7 +97,7 @@ async fn light(running: &mut Running, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// An event that says when it was made. Its one `#` is what clients count.
+/// An event with its time of creation. Clients count its single `#`.
 fn event() -> NewEvent {
     let payload = format!(
         r##"{{"at":"#{:019}","flight":"UA1545","origin":"EWR","destination":"IAH","gate":"C71","minutes":20}}"##,

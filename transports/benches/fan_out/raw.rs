@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// As much leaves at a time as from the feed.
+/// The same write size as the feed.
 const RUN_FRAMES: usize = 64;
 const RUN_BYTES: usize = 16 << 10;
 
@@ -46,7 +46,7 @@ impl Log {
     }
 }
 
-/// One task per connection, which writes whatever waits in one call.
+/// One task per connection, which writes everything that is pending in one call.
 pub(crate) async fn serve(listener: TcpListener, log: Log) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");

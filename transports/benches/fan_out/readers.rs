@@ -10,14 +10,14 @@ use crate::Result;
 use crate::arguments::Arguments;
 use crate::server::TransportKind;
 
-/// Nanoseconds that two processes of one machine agree on.
+/// A clock in nanoseconds that two processes of one machine share.
 pub(crate) fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The process of the clients: says `live`, then `round` after each burst that
-/// all of them have, and last the latencies under light load.
+/// The clients' process: prints `live`, then `round` after each burst that all
+/// clients have, and finally the latencies under light load.
 pub(crate) fn run(transport: TransportKind, arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(LocalSet::new().run_until(read(transport, arguments)))

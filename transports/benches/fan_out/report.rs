@@ -5,23 +5,23 @@ use crate::arguments::Arguments;
 use crate::clients::Latencies;
 use crate::server::Running;
 
-/// What was measured of one transport.
+/// The measurements of one transport.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) bursts: Vec<Burst>,
     pub(crate) latencies: Latencies,
 }
 
-/// What one burst took.
+/// The cost of one burst.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Burst {
     pub(crate) time: Duration,
-    /// Of the server's process.
+    /// CPU time of the server's process.
     pub(crate) cpu: Duration,
 }
 
 impl Report {
-    /// The burst in the middle, by time and by work.
+    /// The median burst, by time and by CPU time.
     fn median(&self, of: fn(&Burst) -> Duration) -> f64 {
         let mut all: Vec<_> = self.bursts.iter().map(of).collect();
         all.sort_unstable();
@@ -29,7 +29,7 @@ impl Report {
     }
 }
 
-/// What this process has worked until now; zero where the system does not say.
+/// The CPU time of this process; zero if the system does not report it.
 pub(crate) fn cpu_time() -> Duration {
     let Ok(threads) = fs::read_dir("/proc/self/task") else { return Duration::ZERO };
     let thread = |path: std::path::PathBuf| {

@@ -10,10 +10,10 @@ use crate::arguments::Arguments;
 use crate::clients::Clients;
 use crate::{Result, raw};
 
-/// How the bytes get to the clients.
+/// How the bytes reach the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransportKind {
-    /// No protocol at all: what the others are compared with.
+    /// No protocol: the baseline.
     Raw,
     Sse,
     #[cfg(feature = "websocket")]
@@ -42,7 +42,7 @@ impl TransportKind {
         transport.ok_or_else(|| format!("there is no transport {name}").into())
     }
 
-    /// What a client sends to be served.
+    /// The request of a client.
     pub(crate) fn request(self) -> &'static str {
         match self {
             Self::Raw => "\n",
@@ -58,7 +58,7 @@ impl TransportKind {
         }
     }
 
-    /// What says that whatever is appended from now on will come.
+    /// The text after which all further events will be delivered.
     pub(crate) fn is_live(self, text: &[u8]) -> bool {
         let sign: &[u8] = match self {
             Self::Raw => b"live\n",
@@ -68,7 +68,7 @@ impl TransportKind {
     }
 }
 
-/// A transport that serves, with all its clients.
+/// A running server of one transport, with all its clients.
 pub(crate) struct Running {
     pub(crate) transport: TransportKind,
     pub(crate) clients: Clients,
@@ -104,7 +104,7 @@ impl Running {
             Source::Raw(log) => {
                 let (log, blocks) =
                     (log.clone(), events.into_iter().map(block).collect::<Vec<_>>());
-                // In a task of its own, as an append is, so that others get their turn.
+                // In a separate task, like an append, so that other tasks can run.
                 tokio::spawn(async move { log.publish(blocks) }).await?;
             }
             Source::Hub(hub) => {
@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-/// The bytes that the feed sends of an event.
+/// The bytes that the feed sends for an event.
 fn block(content: NewEvent) -> bytes::Bytes {
     let stream = "flight-UA1545".try_into().expect("a name");
     let position = Position::ZERO.next();

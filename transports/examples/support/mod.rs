@@ -1,5 +1,4 @@
-//! What the measuring programs share: the example server as a process of its
-//! own, seen from outside.
+//! Shared by the measuring programs: the example server as a separate process.
 #![allow(dead_code, reason = "each program uses a part")]
 
 use std::error::Error;
@@ -14,7 +13,7 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit}
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What was asked for: the path of the server, after options with a number each.
+/// The arguments: options with a number each, and then the path of the server.
 pub(crate) struct Arguments {
     options: Vec<String>,
     pub(crate) server: String,
@@ -38,7 +37,7 @@ impl Arguments {
     }
 }
 
-/// Every connection takes a file.
+/// Every connection takes a file descriptor.
 pub(crate) fn raise_files() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -70,14 +69,14 @@ impl Server {
         Ok(kilobytes << 10)
     }
 
-    /// What `count` of something have added to the memory.
+    /// How much memory `count` connections have added.
     pub(crate) fn growth(&self, before: u64, count: usize) -> Result<String> {
         let now = self.resident()?;
         let each = now.saturating_sub(before) / u64::try_from(count)?.max(1);
         Ok(format!("{} KiB, {each} bytes each", now >> 10))
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Terminates it, and waits for the end.
     pub(crate) fn interrupt(&mut self) -> Result<(Duration, ExitStatus)> {
         let began = Instant::now();
         kill_process(Pid::from_child(&self.process), Signal::INT)?;
@@ -92,7 +91,7 @@ impl Server {
         Ok(stream)
     }
 
-    /// Asks for a stream and does not read it.
+    /// Opens a stream and does not read it.
     pub(crate) fn ask(&self, target: &str) -> Result<TcpStream> {
         let authority = &self.authority;
         let mut stream = TcpStream::connect(authority)?;
