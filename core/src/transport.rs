@@ -154,77 +154,81 @@ impl Endpoint {
     }
 }
 
-/// What a client receives.
+/// One frame of a feed: an event, or news about the subscription or the
+/// connection.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Frame {
-    /// The subscription stands at `cursor`; first of all frames.
+    /// The subscription is open. The first frame.
     Ready {
-        /// Where it resumed.
+        /// The cursor after which the subscription resumes.
         cursor: Cursor,
-        /// The end of the log when it was opened.
+        /// The end of the log when the subscription was opened.
         head: Cursor,
-        /// How often the server says that it lives, if it does.
+        /// How often the server sends a heartbeat, if it does.
         heartbeat: Option<Duration>,
     },
-    /// An event that matches.
+    /// An event that matches the filter.
     Event {
         /// The event, read from its envelope.
         event: Event,
         /// The envelope, byte for byte.
         envelope: Bytes,
     },
-    /// The log was looked through up to here, and nothing matched.
+    /// The log was scanned up to this cursor, and nothing matched.
     Checkpoint {
-        /// How far.
+        /// The end of the scan.
         cursor: Cursor,
     },
     /// Everything up to a head read after [`Ready`](Self::Ready) was delivered.
     Live {
-        /// Where the subscription is.
+        /// The subscription's cursor.
         cursor: Cursor,
         /// The end of the log.
         head: Cursor,
     },
-    /// The subscription fell out of the ring and reads from the store again.
+    /// The subscription fell behind the cached tail and reads from the store again.
     Behind {
-        /// Where the subscription is.
+        /// The subscription's cursor.
         cursor: Cursor,
         /// The end of the log.
         head: Cursor,
     },
-    /// The log became another one; nothing follows.
+    /// The log was replaced by another one. The last frame.
     Reset {
         /// `history-changed` or `cursor-ahead`.
         reason: String,
-        /// The end of the log as it is now.
+        /// The end of the new log.
         head: Cursor,
     },
-    /// The server lives.
+    /// The server is alive.
     Heartbeat {
         /// The end of the log.
         head: Cursor,
     },
     /// The server ends the connection.
     Bye {
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: String,
-        /// How long to wait before the next.
+        /// How long to wait before reconnecting.
         reconnect_after: Duration,
     },
-    /// Something went wrong; the connection ends if it carries nothing else.
+    /// Something went wrong. The connection ends if it carries nothing else.
     Problem {
         /// The code, as in `bad-filter`.
         code: String,
-        /// What to do.
+        /// What happened, and what to do.
         detail: String,
-        /// Whether a repetition may succeed.
+        /// Whether the same request may succeed later.
         retryable: bool,
+        /// The whole problem document as JSON, byte for byte.
+        json: Bytes,
     },
 }
 
 impl Frame {
-    /// Where to resume after this frame; `None` if it does not move the cursor.
+    /// The cursor to resume after this frame; `None` if the frame does not move
+    /// it.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         match self {

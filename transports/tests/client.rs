@@ -1,4 +1,4 @@
-//! The client against servers that say exactly what a test wants.
+//! The client against scripted servers.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -11,7 +11,7 @@ use downlink::{
     Position, StreamId, Subscribe, Timestamp, Version,
 };
 use downlink_transports::client::{Client, Follow};
-use downlink_transports::wire::{Control, sse_block};
+use downlink_transports::wire::{frame_block, sse_block};
 use futures::StreamExt;
 use support::{Raw, listener, soon};
 use tokio::net::TcpListener;
@@ -45,33 +45,34 @@ fn ready(n: u8) -> String {
 }
 
 fn ready_with(n: u8, heartbeat: Duration) -> String {
-    text(&Control::Ready { cursor: cursor(n), head: cursor(9), heartbeat }.sse(None))
+    let heartbeat = Some(heartbeat);
+    text(&frame_block(&Frame::Ready { cursor: cursor(n), head: cursor(9), heartbeat }, None))
 }
 
 fn live(n: u8) -> String {
-    text(&Control::Live { cursor: cursor(n), head: cursor(n) }.sse(None))
+    text(&frame_block(&Frame::Live { cursor: cursor(n), head: cursor(n) }, None))
 }
 
 fn client(address: SocketAddr) -> Client {
     Client::new(Endpoint::new(format!("http://{address}/api/")))
-        .with_reconnect(PAUSE..=PAUSE * 2)
-        .with_longest_pause(PAUSE * 4)
+        .with_reconnect_delay(PAUSE..=PAUSE * 2)
+        .with_max_server_delay(PAUSE * 4)
 }
 
 fn follow(address: SocketAddr) -> Follow {
     client(address).follow(Subscribe::new()).unwrap()
 }
 
-/// Takes the next request, answers with this, and closes.
+/// Answers the next request with this, and closes the connection.
 async fn answer(listener: &TcpListener, answer: &str) -> String {
     let (mut raw, request) = hold(listener, answer).await;
-    // Closes in good order, so that what was written is read before the end.
+    // A graceful close, so that the client can read the whole answer.
     tokio::io::AsyncWriteExt::shutdown(&mut raw.0).await.unwrap();
     raw.rest().await;
     request
 }
 
-/// Takes the next request, answers with this, and leaves the connection open.
+/// Answers the next request with this, and leaves the connection open.
 async fn hold(listener: &TcpListener, answer: &str) -> (Raw, String) {
     let mut raw = Raw(soon("a request", listener.accept()).await.unwrap().0);
     let request = raw.until("\r\n\r\n").await;
@@ -97,7 +98,7 @@ async fn error(follow: &mut Follow) -> ErrorKind {
 }
 
 #[tokio::test]
-async fn the_request_says_what_is_wanted() {
+async fn the_request_has_the_filter_and_the_cursor() {
     let (listener, address) = listener().await;
     let filter = FilterItem::new().with_stream_prefix("flight ").unwrap();
     let subscribe = Subscribe::new().filter(filter.into());
@@ -189,7 +190,7 @@ async fn following_resumes_after_the_last_whole_frame_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn a_beginning_at_now_is_held_from_the_first_ready() {
+async fn after_now_resumes_from_the_first_ready() {
     let (listener, address) = listener().await;
     let mut follow = client(address).follow(Subscribe::new().after(After::Now)).unwrap();
     let server = async {
@@ -206,7 +207,7 @@ async fn a_beginning_at_now_is_held_from_the_first_ready() {
 }
 
 #[tokio::test]
-async fn passing_refusals_are_repeated() {
+async fn temporary_refusals_are_retried() {
     let (listener, address) = listener().await;
     let mut follow = follow(address);
     let server = async {
@@ -227,7 +228,7 @@ async fn passing_refusals_are_repeated() {
 }
 
 #[tokio::test]
-async fn permanent_refusals_end_it_with_their_reason() {
+async fn permanent_refusals_end_following() {
     for (status, code, kind) in [
         ("400 Bad Request", "bad-filter", ErrorKind::Invalid),
         ("401 Unauthorized", "unauthenticated", ErrorKind::Invalid),
@@ -249,13 +250,14 @@ async fn permanent_refusals_end_it_with_their_reason() {
 }
 
 #[tokio::test]
-async fn another_history_in_mid_stream_ends_it() {
+async fn a_reset_ends_following() {
     for (reason, kind) in
         [("history-changed", ErrorKind::HistoryChanged), ("cursor-ahead", ErrorKind::CursorAhead)]
     {
         let (listener, address) = listener().await;
         let mut follow = follow(address);
-        let reset = text(&Control::Reset { reason, head: cursor(1) }.sse(None));
+        let reset =
+            text(&frame_block(&Frame::Reset { reason: reason.into(), head: cursor(1) }, None));
         let body = [HEAD, &ready(0), &reset].concat();
         let (got, _) = tokio::join!(error(&mut follow), answer(&listener, &body));
         assert_eq!(got, kind);
@@ -263,7 +265,7 @@ async fn another_history_in_mid_stream_ends_it() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_feed_end_it() {
+async fn corrupt_bytes_end_following() {
     let forged = block(1).replace(&format!("id: {}", cursor(1)), &format!("id: {}", cursor(2)));
     for body in ["data: {}\n\n", &forged, "event: feed.live\ndata: no\n\n"] {
         let (listener, address) = listener().await;
@@ -275,7 +277,7 @@ async fn bytes_that_are_no_feed_end_it() {
 }
 
 #[tokio::test]
-async fn an_event_above_the_limit_ends_it() {
+async fn an_event_above_the_limit_ends_following() {
     let (listener, address) = listener().await;
     let mut follow = client(address).with_event_limit(100).follow(Subscribe::new()).unwrap();
     let body = [HEAD, &block(1)].concat();
@@ -284,7 +286,7 @@ async fn an_event_above_the_limit_ends_it() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_left_after_two_heartbeats() {
+async fn a_silent_server_is_disconnected_after_two_heartbeats() {
     let (listener, address) = listener().await;
     let mut follow = follow(address);
     let server = async {
@@ -298,7 +300,7 @@ async fn a_silent_server_is_left_after_two_heartbeats() {
 }
 
 #[tokio::test]
-async fn no_answer_makes_it_loop_hot() {
+async fn no_answer_puts_it_into_a_busy_loop() {
     let now = "retry: 0\nevent: feed.bye\ndata: {\"frame\":\"bye\",\"reason\":\"x\",\"reconnect_after_ms\":0}\n\n";
     let at_once = "HTTP/1.1 503 No\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
     for body in ["", HEAD, &[HEAD, now].concat(), &[HEAD, "retry: 0\n\n"].concat(), at_once] {
@@ -316,13 +318,13 @@ async fn no_answer_makes_it_loop_hot() {
             elapsed = connections => elapsed,
             frame = follow.next() => panic!("{frame:?}"),
         };
-        // Five pauses; a clock may tick a little early.
+        // Five delays; a timer may fire a little early.
         assert!(elapsed >= PAUSE * 4, "5 reconnects in {elapsed:?} to {body:?}");
     }
 }
 
 #[tokio::test]
-async fn deadlines_hold_for_the_answer() {
+async fn the_answer_has_a_deadline() {
     let (listener, address) = listener().await;
     let client = client(address).with_answer_deadline(PAUSE);
     let (failed, _held) =
@@ -331,12 +333,12 @@ async fn deadlines_hold_for_the_answer() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_said_is_refused_before_anything_is_sent() {
-    let nowhere = Client::new(Endpoint::new("https://feed.example"));
-    assert_eq!(nowhere.follow(Subscribe::new()).unwrap_err().kind(), ErrorKind::Invalid);
+async fn unsupported_urls_and_filters_are_refused_before_connecting() {
+    let https = Client::new(Endpoint::new("https://feed.example"));
+    assert_eq!(https.follow(Subscribe::new()).unwrap_err().kind(), ErrorKind::Invalid);
     let items =
         [FilterItem::new().with_type("A").unwrap(), FilterItem::new().with_tag("b").unwrap()];
     let alternatives = Subscribe::new().filter(downlink::Filter::any(items).unwrap());
-    let somewhere = Client::new(Endpoint::new("http://127.0.0.1:1"));
-    assert_eq!(somewhere.follow(alternatives).unwrap_err().kind(), ErrorKind::Invalid);
+    let sse = Client::new(Endpoint::new("http://127.0.0.1:1"));
+    assert_eq!(sse.follow(alternatives).unwrap_err().kind(), ErrorKind::Invalid);
 }

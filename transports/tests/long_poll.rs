@@ -1,4 +1,4 @@
-//! Long-poll over real sockets: both ends of it, and what a poll holds.
+//! Long-poll end to end over real sockets.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -33,10 +33,10 @@ async fn serve(hub: &Hub) -> Served {
 }
 
 impl Served {
-    /// Waits until so many polls wait.
+    /// Waits until this many polls are waiting.
     async fn waiting(&self, polls: u64) {
         let hub = &self.hub;
-        soon(&format!("{polls} polls that wait"), async {
+        soon(&format!("{polls} waiting polls"), async {
             while hub.stats().open_subscriptions != polls {
                 tokio::task::yield_now().await;
             }
@@ -60,7 +60,7 @@ async fn put(hub: &Hub, count: usize) -> Cursor {
 }
 
 #[tokio::test]
-async fn whoever_leaves_a_poll_takes_everything_along() {
+async fn a_client_that_disconnects_leaves_no_subscription() {
     let hub = hub().await;
     let served = serve(&hub).await;
     for _ in 0..3 {
@@ -100,12 +100,12 @@ async fn a_drain_answers_polls_that_wait_and_closes_their_connections() {
 }
 
 #[tokio::test]
-async fn polls_are_the_frames_of_a_stream() {
+async fn pages_become_the_frames_of_a_stream() {
     let hub = hub().await;
     let head = put(&hub, 5).await;
     let served = serve(&hub).await;
     let client =
-        Client::new(served.endpoint()).with_transport(TransportKind::LongPoll).with_page(2);
+        Client::new(served.endpoint()).with_transport(TransportKind::LongPoll).with_page_limit(2);
     let mut frames = client.connect(Subscribe::new()).await.unwrap();
     let mut next = async || soon("a frame", frames.next()).await.unwrap().unwrap();
     let ready = Frame::Ready { cursor: Cursor::START, head, heartbeat: None };
@@ -120,7 +120,7 @@ async fn polls_are_the_frames_of_a_stream() {
 }
 
 #[tokio::test]
-async fn a_session_begins_where_it_is_told_to() {
+async fn polling_starts_where_it_is_told_to() {
     let hub = hub().await;
     let head = put(&hub, 5).await;
     let served = serve(&hub).await;
@@ -145,13 +145,13 @@ async fn a_session_begins_where_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_after_each_answer_is_followed_all_the_same() {
+async fn a_server_may_close_the_connection_after_each_answer() {
     let hub = hub().await;
     put(&hub, 3).await;
     let served = serve(&hub).await;
     let (listener, address) = listener().await;
     let target = served.address;
-    // An old proxy: one request for each connection.
+    // An old proxy: one request per connection.
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -166,12 +166,12 @@ async fn a_server_that_closes_after_each_answer_is_followed_all_the_same() {
     });
     let client = Client::new(Endpoint::new(format!("http://{address}/api")))
         .with_transport(TransportKind::LongPoll)
-        .with_page(1)
-        .with_reconnect(Duration::from_mins(5)..=Duration::from_mins(5));
+        .with_page_limit(1)
+        .with_reconnect_delay(Duration::from_mins(5)..=Duration::from_mins(5));
     let mut follow = client.follow(Subscribe::new()).unwrap();
     for version in 1..=6 {
         loop {
-            let frame = soon("an event without a pause between", follow.next()).await;
+            let frame = soon("an event without a delay", follow.next()).await;
             match frame.unwrap().unwrap() {
                 Frame::Event { event, .. } => {
                     assert_eq!(event.version().get(), version);

@@ -1,5 +1,5 @@
-//! The client without sockets, on a clock that jumps: how often it asks, and
-//! which transport it takes.
+//! The client on a paused clock, without sockets: how often it sends requests, and
+//! which transport it uses.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 use std::io;
@@ -12,9 +12,9 @@ use downlink::{
     Cursor, Endpoint, Error, ErrorKind, Event, Expected, Frame, Hub, LocalBus, MemoryStore,
     NewEvent, Subscribe,
 };
-use downlink_transports::client::{Client, Connector, Follow, Ladder, TransportKind, Wire};
+use downlink_transports::client::{Client, Connector, Fallback, Follow, IoStream, TransportKind};
 use downlink_transports::feed::Feed;
-use downlink_transports::wire::{Control, sse_block};
+use downlink_transports::wire::{frame_block, sse_block};
 use futures::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -24,7 +24,8 @@ use tower::ServiceExt;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-const FAR_TOO_MANY: usize = 10_000;
+/// Beyond this a loop is a busy loop.
+const MAX_REQUESTS: usize = 10_000;
 
 fn client(connector: impl Connector) -> Client {
     Client::new(Endpoint::new("http://localhost")).with_connector(connector)
@@ -39,14 +40,14 @@ struct Scripted {
 }
 
 impl Scripted {
-    async fn serve(self, mut wire: DuplexStream) -> io::Result<()> {
+    async fn serve(self, mut io: DuplexStream) -> io::Result<()> {
         loop {
-            read_head(&mut wire).await?;
-            if self.requests.fetch_add(1, Ordering::SeqCst) > FAR_TOO_MANY {
-                // So that a hot loop comes to an end.
+            read_head(&mut io).await?;
+            if self.requests.fetch_add(1, Ordering::SeqCst) > MAX_REQUESTS {
+                // Ends a busy loop.
                 std::future::pending::<()>().await;
             }
-            wire.write_all(self.answer.as_bytes()).await?;
+            io.write_all(self.answer.as_bytes()).await?;
             if self.closes {
                 return Ok(());
             }
@@ -56,7 +57,7 @@ impl Scripted {
 
 #[async_trait]
 impl Connector for Scripted {
-    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn IoStream>> {
         let (near, far) = duplex(64 << 10);
         tokio::spawn(self.clone().serve(far));
         Ok(Box::new(near))
@@ -67,10 +68,10 @@ fn script(answer: impl Into<String>, closes: bool) -> Scripted {
     Scripted { answer: answer.into(), closes, requests: Arc::default() }
 }
 
-async fn read_head(wire: &mut DuplexStream) -> io::Result<String> {
+async fn read_head(io: &mut DuplexStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(wire.read_u8().await?);
+        head.push(io.read_u8().await?);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -96,8 +97,9 @@ fn problem(status: &str, code: &str) -> String {
 
 fn ready() -> String {
     let start = Cursor::START;
-    let ready = Control::Ready { cursor: start, head: start, heartbeat: Duration::from_secs(15) };
-    String::from_utf8(ready.sse(None).to_vec()).unwrap()
+    let heartbeat = Some(Duration::from_secs(15));
+    let ready = Frame::Ready { cursor: start, head: start, heartbeat };
+    String::from_utf8(frame_block(&ready, None).to_vec()).unwrap()
 }
 
 fn page(events: &str, more: bool) -> String {
@@ -120,8 +122,11 @@ fn envelope() -> String {
     block.split("data: ").nth(1).unwrap().trim().to_owned()
 }
 
-/// How often a follower asks in ten minutes, and with what it ended.
-async fn ten_minutes(script: Scripted, transport: impl Into<Ladder>) -> (usize, Option<ErrorKind>) {
+/// How many requests a follower sends in ten minutes, and the error that ended it.
+async fn ten_minutes(
+    script: Scripted,
+    transport: impl Into<Fallback>,
+) -> (usize, Option<ErrorKind>) {
     let mut follow =
         client(script.clone()).with_transport(transport).follow(Subscribe::new()).unwrap();
     let ended = timeout(10 * MINUTE, async {
@@ -137,15 +142,15 @@ async fn ten_minutes(script: Scripted, transport: impl Into<Ladder>) -> (usize, 
     (script.requests.load(Ordering::SeqCst), ended)
 }
 
-/// What passes is asked for again, each time after a pause of a second at
-/// least, but for the first few.
-fn passing() -> Vec<(&'static str, Scripted)> {
+/// Answers after which the client retries, after a delay of at least a second
+/// except for the first few.
+fn temporary() -> Vec<(&'static str, Scripted)> {
     let bye =
         "event: feed.bye\ndata: {\"frame\":\"bye\",\"reason\":\"x\",\"reconnect_after_ms\":0}\n\n";
     vec![
         ("no answer at all", script("", true)),
         ("half a status line", script("HTTP/1.1 2", true)),
-        ("nonsense", script("220 smtp.example ESMTP\r\n", true)),
+        ("not HTTP", script("220 smtp.example ESMTP\r\n", true)),
         ("429 without Retry-After", script(status("429 Too Many Requests"), true)),
         ("429 that keeps the connection", script(status("429 Too Many Requests"), false)),
         (
@@ -173,17 +178,18 @@ fn passing() -> Vec<(&'static str, Scripted)> {
     ]
 }
 
-fn for_good() -> Vec<(&'static str, Scripted)> {
+/// Answers that end the client.
+fn permanent() -> Vec<(&'static str, Scripted)> {
     vec![
         (
-            "200 of another kind",
+            "200 with HTML",
             script(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
                 false,
             ),
         ),
         ("204", script("HTTP/1.1 204 No Content\r\n\r\n", false)),
-        ("301 without a place", script(status("301 Moved"), false)),
+        ("301 without Location", script(status("301 Moved"), false)),
         (
             "302",
             script(
@@ -196,7 +202,7 @@ fn for_good() -> Vec<(&'static str, Scripted)> {
         ("403", script(problem("403 Forbidden", "forbidden"), false)),
         ("404", script(status("404 Not Found"), false)),
         ("410", script(problem("410 Gone", "cursor-ahead"), false)),
-        ("410 that says nothing", script(status("410 Gone"), false)),
+        ("410 without a body", script(status("410 Gone"), false)),
     ]
 }
 
@@ -211,8 +217,8 @@ fn pages() -> Vec<(&'static str, Scripted)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_that_passes_makes_a_stream_loop_hot() {
-    for (what, script) in passing() {
+async fn no_temporary_answer_puts_a_stream_into_a_busy_loop() {
+    for (what, script) in temporary() {
         let (requests, ended) = ten_minutes(script, TransportKind::Sse).await;
         assert_eq!(ended, None, "{what}");
         assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
@@ -220,9 +226,9 @@ async fn no_answer_that_passes_makes_a_stream_loop_hot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_that_stays_is_asked_for_twice() {
+async fn a_permanent_refusal_is_not_retried() {
     for transport in [TransportKind::Sse, TransportKind::LongPoll] {
-        for (what, script) in for_good() {
+        for (what, script) in permanent() {
             let (requests, ended) = ten_minutes(script, transport).await;
             assert!(ended.is_some() && requests == 1, "{requests} requests by {transport}: {what}");
         }
@@ -236,35 +242,35 @@ async fn no_answer_that_stays_is_asked_for_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_makes_polls_loop_hot() {
+async fn no_answer_puts_polls_into_a_busy_loop() {
     for (what, script) in pages() {
         let (requests, ended) = ten_minutes(script, TransportKind::LongPoll).await;
         assert_eq!(ended, None, "{what}");
         assert!((30..=610).contains(&requests), "{requests} requests in ten minutes: {what}");
     }
-    for (what, script) in passing() {
+    for (what, script) in temporary() {
         let (requests, ended) = ten_minutes(script, TransportKind::LongPoll).await;
-        // What is a stream is no page, for good.
+        // A stream is not a page, which is permanent.
         assert!(ended.is_none_or(|_| requests == 1), "{requests} requests: {what}");
         assert!(requests <= 610, "{requests} requests in ten minutes: {what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_makes_a_ladder_loop_hot() {
-    let scripts = passing().into_iter().chain(for_good()).chain(pages());
+async fn no_answer_puts_a_fallback_into_a_busy_loop() {
+    let scripts = temporary().into_iter().chain(permanent()).chain(pages());
     for (what, script) in scripts {
-        let (requests, _) = ten_minutes(script, Ladder::best()).await;
+        let (requests, _) = ten_minutes(script, Fallback::all()).await;
         assert!((1..=630).contains(&requests), "{requests} requests in ten minutes: {what}");
     }
 }
 
-/// A real feed, behind somebody who strips `Upgrade` and may hold streams back.
+/// A real feed behind a proxy that strips `Upgrade` and may hold streams back.
 #[derive(Clone, Debug)]
 struct Proxy {
     hub: Hub,
     holds_streams: Arc<AtomicBool>,
-    /// What was asked for: `socket`, `sse`, `poll`.
+    /// The requests: `socket`, `sse` or `poll`.
     asked: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -296,13 +302,13 @@ impl Proxy {
                 (head.contains("accept: text/event-stream"), head.contains("upgrade: websocket"));
             let what = if is_socket { "socket" } else { ["poll", "sse"][usize::from(is_stream)] };
             self.asked.lock().unwrap().push(what);
-            // As every proxy does that nobody has told otherwise.
+            // As proxies do by default.
             let head = head.replace("upgrade: websocket\r\n", "");
             let head = head.replace("connection: Upgrade\r\n", "");
             near.write_all(head.as_bytes()).await?;
             if is_stream {
                 if self.holds_streams.load(Ordering::SeqCst) {
-                    // Takes everything and passes nothing on, until the client leaves.
+                    // Forwards nothing until the client disconnects.
                     return client.read_u8().await.map(drop);
                 }
                 tokio::io::copy_bidirectional(&mut client, &mut near).await?;
@@ -317,32 +323,32 @@ impl Proxy {
     }
 }
 
-async fn read_answer(wire: &mut DuplexStream) -> io::Result<Vec<u8>> {
-    let head = read_head(wire).await?;
+async fn read_answer(io: &mut DuplexStream) -> io::Result<Vec<u8>> {
+    let head = read_head(io).await?;
     let length = head.split("content-length: ").nth(1).unwrap();
     let length = length.split("\r\n").next().unwrap().parse().unwrap();
     let mut body = vec![0; length];
-    wire.read_exact(&mut body).await?;
+    io.read_exact(&mut body).await?;
     Ok([head.as_bytes(), &body].concat())
 }
 
 #[async_trait]
 impl Connector for Proxy {
-    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn Wire>> {
+    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn IoStream>> {
         let (near, far) = duplex(64 << 10);
         tokio::spawn(self.clone().pass(far));
         Ok(Box::new(near))
     }
 }
 
-/// A hub that does not look by itself, so that hours pass at once.
+/// A hub that does not poll its store, so that the paused clock can jump by hours.
 async fn hub() -> Hub {
     let never = Duration::from_hours(24 * 365);
     Hub::builder(MemoryStore::new(), LocalBus::new()).fallback(never).start().await.unwrap()
 }
 
-fn ladder() -> Ladder {
-    Ladder::from(TransportKind::Sse).or(TransportKind::LongPoll)
+fn sse_or_long_poll() -> Fallback {
+    Fallback::from(TransportKind::Sse).or(TransportKind::LongPoll)
 }
 
 async fn put(hub: &Hub, count: usize) {
@@ -352,7 +358,7 @@ async fn put(hub: &Hub, count: usize) {
     }
 }
 
-/// Takes events until this version came, each once and in order.
+/// Takes events up to this version, each once and in order.
 async fn take(follow: &mut Follow, last: &mut u64, until: u64) {
     while *last < until {
         let next = timeout(60 * 24 * MINUTE, follow.next()).await.expect("a frame within a day");
@@ -364,17 +370,17 @@ async fn take(follow: &mut Follow, last: &mut u64, until: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ladder_falls_where_streams_are_held_back_and_climbs_when_they_are_not() {
+async fn it_falls_back_if_streams_are_held_back_and_upgrades_when_they_are_not() {
     let hub = hub().await;
     put(&hub, 10).await;
     let proxy = Proxy::new(&hub, true);
     let mut follow =
-        client(proxy.clone()).with_transport(ladder()).follow(Subscribe::new()).unwrap();
+        client(proxy.clone()).with_transport(sse_or_long_poll()).follow(Subscribe::new()).unwrap();
     let mut last = 0;
     take(&mut follow, &mut last, 10).await;
-    assert_eq!(proxy.asked()[..3], ["sse", "sse", "poll"], "it fell after two tries");
+    assert_eq!(proxy.asked()[..3], ["sse", "sse", "poll"], "it fell back after two attempts");
 
-    // While it looks up in vain, it goes on below.
+    // While its upgrades fail, it continues with long-poll.
     let began = Instant::now();
     while began.elapsed() < 60 * MINUTE {
         let before = last;
@@ -383,40 +389,40 @@ async fn a_ladder_falls_where_streams_are_held_back_and_climbs_when_they_are_not
         let idle = timeout(MINUTE, take(&mut follow, &mut last, before + 2)).await;
         assert!(idle.is_err());
     }
-    let vain = proxy.asked().iter().filter(|asked| **asked == "sse").count() - 2;
-    assert!((2..=6).contains(&vain), "{vain} tries to climb in an hour");
+    let failed = proxy.asked().iter().filter(|asked| **asked == "sse").count() - 2;
+    assert!((2..=6).contains(&failed), "{failed} attempts to upgrade in an hour");
 
     proxy.hold(false);
     let (held, until) = (proxy.asked().len(), last + 5);
     while !proxy.asked()[held..].contains(&"sse") {
         let idle = timeout(5 * MINUTE, take(&mut follow, &mut last, until)).await;
-        assert!(idle.is_err() && began.elapsed() < 600 * MINUTE, "it never climbed");
+        assert!(idle.is_err() && began.elapsed() < 600 * MINUTE, "it never upgraded");
     }
     put(&hub, 5).await;
     take(&mut follow, &mut last, until).await;
     let idle = timeout(5 * MINUTE, take(&mut follow, &mut last, until + 1)).await;
-    assert!(idle.is_err() && proxy.asked().last() == Some(&"sse"), "it polls although it climbed");
+    assert!(idle.is_err() && proxy.asked().last() == Some(&"sse"), "it polls after the upgrade");
 }
 
 #[cfg(feature = "websocket")]
 #[tokio::test(start_paused = true)]
-async fn a_proxy_that_strips_upgrade_costs_one_try() {
+async fn a_proxy_that_strips_upgrade_costs_one_request() {
     let hub = hub().await;
     put(&hub, 3).await;
     let proxy = Proxy::new(&hub, false);
-    let client = client(proxy.clone()).with_transport(Ladder::best());
+    let client = client(proxy.clone()).with_transport(Fallback::all());
     let mut follow = client.follow(Subscribe::new()).unwrap();
     take(&mut follow, &mut 0, 3).await;
     assert_eq!(proxy.asked(), ["socket", "sse"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_away_or_refuses_by_itself_is_no_reason_to_fall() {
+async fn it_does_not_fall_back_if_the_server_is_unreachable_or_refuses() {
     #[derive(Debug)]
-    struct Away(AtomicUsize, Proxy);
+    struct Unreachable(AtomicUsize, Proxy);
     #[async_trait]
-    impl Connector for Away {
-        async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
+    impl Connector for Unreachable {
+        async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn IoStream>> {
             if self.0.fetch_add(1, Ordering::SeqCst) < 10 {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -426,24 +432,27 @@ async fn a_server_that_is_away_or_refuses_by_itself_is_no_reason_to_fall() {
     let hub = hub().await;
     put(&hub, 1).await;
     let proxy = Proxy::new(&hub, false);
-    let away = Away(AtomicUsize::new(0), proxy.clone());
-    let mut follow = client(away).with_transport(ladder()).follow(Subscribe::new()).unwrap();
+    let unreachable = Unreachable(AtomicUsize::new(0), proxy.clone());
+    let mut follow =
+        client(unreachable).with_transport(sse_or_long_poll()).follow(Subscribe::new()).unwrap();
     take(&mut follow, &mut 0, 1).await;
     assert_eq!(proxy.asked(), ["sse"]);
 
     let draining = script(problem("503 No", "draining"), true);
-    let mut follow =
-        client(draining.clone()).with_transport(ladder()).follow(Subscribe::new()).unwrap();
+    let mut follow = client(draining.clone())
+        .with_transport(sse_or_long_poll())
+        .follow(Subscribe::new())
+        .unwrap();
     assert!(timeout(10 * MINUTE, follow.next()).await.is_err());
     assert!(draining.requests.load(Ordering::SeqCst) > 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cursor_is_that_of_what_was_handed_out_on_every_transport() {
+async fn the_cursor_belongs_to_the_last_frame_on_every_transport() {
     let hub = hub().await;
     put(&hub, 30).await;
     for transport in [TransportKind::Sse, TransportKind::LongPoll] {
-        let client = client(Proxy::new(&hub, false)).with_transport(transport).with_page(7);
+        let client = client(Proxy::new(&hub, false)).with_transport(transport).with_page_limit(7);
         let mut follow = client.follow(Subscribe::new()).unwrap();
         assert_eq!(follow.cursor(), None);
         for _ in 0..35 {
@@ -461,7 +470,7 @@ async fn the_cursor_is_that_of_what_was_handed_out_on_every_transport() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_of_a_connector_are_told() {
+async fn a_connector_error_is_unavailable() {
     let refused = |error: &Error| error.kind() == ErrorKind::Unavailable;
     let connect = client(Scripted::default()).connect(Subscribe::new()).await;
     assert!(connect.err().is_some_and(|error| refused(&error)));

@@ -1,4 +1,4 @@
-//! Both ends of the transport: the feed under the server, and the client.
+//! SSE end to end: the feed on the server, and the client.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -36,11 +36,11 @@ fn serve(hub: &Hub, listener: TcpListener) -> (CancellationToken, JoinHandle<()>
 
 fn client(address: SocketAddr) -> Client {
     Client::new(Endpoint::new(format!("http://{address}")))
-        .with_reconnect(PAUSE..=PAUSE * 2)
-        .with_longest_pause(PAUSE * 4)
+        .with_reconnect_delay(PAUSE..=PAUSE * 2)
+        .with_max_server_delay(PAUSE * 4)
 }
 
-/// The port again, as a process that starts anew takes it.
+/// Binds the port again, as a restarted process does.
 fn rebind(address: SocketAddr) -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -66,7 +66,7 @@ fn expected(legs: std::ops::Range<u32>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_transport_carries_both_ways() {
+async fn the_transport_serves_and_connects() {
     let hub = downlink::memory::hub().await.unwrap();
     for leg in 0..3 {
         append(&hub, leg).await;
@@ -100,7 +100,7 @@ async fn the_transport_carries_both_ways() {
 }
 
 #[tokio::test]
-async fn refused_resumes_are_errors_of_their_kind() {
+async fn refused_resumes_have_the_kind_of_their_code() {
     let (full, other) =
         (downlink::memory::hub().await.unwrap(), downlink::memory::hub().await.unwrap());
     append(&full, 0).await;
@@ -135,7 +135,7 @@ async fn filters_reach_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn following_goes_on_after_the_server_was_killed_and_started_again() {
+async fn following_continues_after_a_restart_of_the_server() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await.unwrap();
     let (listener, address) = listener().await;
     let (_, server) = serve(&hub, listener);
@@ -158,14 +158,14 @@ async fn following_goes_on_after_the_server_was_killed_and_started_again() {
         let (shutdown, server) = serve(&hub, rebind(address));
         append(&hub, first + 1).await;
         assert_eq!(legs(&mut follow, 2).await, expected(first..first + 2));
-        // Drained: every stream says goodbye.
+        // Drained: every stream ends with `bye`.
         shutdown.cancel();
         soon("the drain", server).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hundreds_of_streams_drain_in_a_moment_and_each_is_told() {
+async fn hundreds_of_streams_drain_quickly_and_with_bye() {
     let hub = downlink::memory::hub().await.unwrap();
     append(&hub, 0).await;
     let (listener, address) = listener().await;
@@ -192,7 +192,7 @@ async fn hundreds_of_streams_drain_in_a_moment_and_each_is_told() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_is_cut_and_resumes_exactly_while_others_are_served() {
+async fn a_stalled_reader_is_disconnected_and_resumes_exactly_while_others_are_served() {
     let hub = downlink::memory::hub().await.unwrap();
     let payload = format!("\"{}\"", "x".repeat(500_000));
     let count = 40;
@@ -211,7 +211,7 @@ async fn a_reader_that_stops_is_cut_and_resumes_exactly_while_others_are_served(
         let event = NewEvent::with_json("Photo", payload.clone()).unwrap();
         hub.append("gate-C71", Expected::Any, [event]).await.unwrap();
     }
-    // Others are served meanwhile, and the stalled one is cut.
+    // Other clients are served in the meantime, and the stalled one is disconnected.
     let mut count_of_other = 0;
     soon("the events of the other", async {
         while count_of_other < count {
@@ -220,7 +220,7 @@ async fn a_reader_that_stops_is_cut_and_resumes_exactly_while_others_are_served(
         }
     })
     .await;
-    soon("the stalled stream to be cut", async {
+    soon("the stalled stream to be disconnected", async {
         while connections(&hub) > 1 {
             tokio::task::yield_now().await;
         }
@@ -232,19 +232,19 @@ async fn a_reader_that_stops_is_cut_and_resumes_exactly_while_others_are_served(
         seen += usize::from(matches!(frame, Frame::Event { .. }));
         last = frame.cursor().unwrap_or(last);
     }
-    assert!(seen < count, "it was never cut");
+    assert!(seen < count, "it was never disconnected");
     let mut resumed = client(address).follow(Subscribe::new().after(last)).unwrap();
     assert_eq!(legs(&mut resumed, count - seen).await.len() + seen, count);
     shutdown.cancel();
 }
 
-/// How many subscriptions are open.
+/// The number of open subscriptions.
 fn connections(hub: &Hub) -> u64 {
     hub.stats().open_subscriptions
 }
 
 #[tokio::test]
-async fn health_is_told() {
+async fn health_routes_are_served() {
     let hub = downlink::memory::hub().await.unwrap();
     let (listener, address) = listener().await;
     let _server = serve(&hub, listener);

@@ -1,4 +1,4 @@
-//! Both ends of a socket: the feed under the server, and the client.
+//! WebSocket end to end: the feed on the server, and the client.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod support;
@@ -11,7 +11,7 @@ use downlink::{
     Hub, NewEvent, Subscribe, Transport, Version,
 };
 use downlink_transports::WebSocket;
-use downlink_transports::client::{Channel, Client, Socket, TransportKind};
+use downlink_transports::client::{Client, Socket, SocketSubscription, TransportKind};
 use downlink_transports::feed::Feed;
 use downlink_transports::serve::Server;
 use futures::StreamExt;
@@ -56,20 +56,20 @@ async fn appending() -> Running {
     Running::start(|hub| Feed::new(hub).with_append()).await
 }
 
-async fn next(channel: &mut Channel) -> Frame {
-    soon("a frame", channel.next()).await.expect("a frame").expect("no error")
+async fn next(subscription: &mut SocketSubscription) -> Frame {
+    soon("a frame", subscription.next()).await.expect("a frame").expect("no error")
 }
 
-async fn last_error(channel: &mut Channel) -> Error {
-    let error = soon("an error", channel.next()).await.unwrap().unwrap_err();
-    assert!(soon("the end", channel.next()).await.is_none(), "nothing follows an error");
+async fn last_error(subscription: &mut SocketSubscription) -> Error {
+    let error = soon("an error", subscription.next()).await.unwrap().unwrap_err();
+    assert!(soon("the end", subscription.next()).await.is_none(), "nothing follows an error");
     error
 }
 
-async fn until_live(channel: &mut Channel) -> usize {
+async fn until_live(subscription: &mut SocketSubscription) -> usize {
     let mut events = 0;
     loop {
-        match next(channel).await {
+        match next(subscription).await {
             Frame::Live { .. } => return events,
             Frame::Event { .. } => events += 1,
             Frame::Ready { .. } | Frame::Checkpoint { .. } | Frame::Behind { .. } => {}
@@ -79,7 +79,7 @@ async fn until_live(channel: &mut Channel) -> usize {
 }
 
 #[tokio::test]
-async fn the_transport_carries_both_ways() {
+async fn the_transport_serves_and_connects() {
     let hub = downlink::memory::hub().await.unwrap();
     let event = || NewEvent::with_json("FlightDeparted", "{}").unwrap();
     hub.append("flight-UA1545", Expected::Any, [event(), event()]).await.unwrap();
@@ -100,17 +100,17 @@ async fn the_transport_carries_both_ways() {
     assert!(matches!(next().await, Some(Frame::Event { .. })));
     shutdown.cancel();
     assert!(matches!(next().await, Some(Frame::Bye { .. })));
-    assert!(next().await.is_none(), "the end is in good order");
+    assert!(next().await.is_none(), "the stream ends without an error");
     soon("the end of the server", server).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn refusals_are_errors_of_their_kind() {
+async fn refusals_have_the_kind_of_their_code() {
     let running = appending().await;
     running.put("s", 3).await;
     let other = "0000000000000003-00000001".parse::<Cursor>().unwrap();
     let ahead = "0000000000000009-00000001".parse::<Cursor>().unwrap();
-    // By the URL, and by a frame where a URL cannot say the filter.
+    // By URL, and by a frame for a filter that a URL cannot express.
     let items = ["a", "b"].map(|tag| FilterItem::new().with_tag(tag).unwrap());
     for filter in [Filter::everything(), Filter::any(items).unwrap()] {
         for (cursor, kind) in [(other, ErrorKind::HistoryChanged), (ahead, ErrorKind::CursorAhead)]
@@ -122,13 +122,13 @@ async fn refusals_are_errors_of_their_kind() {
             assert_eq!(refused.unwrap_err().kind(), kind);
         }
     }
-    let nobody = Client::new(Endpoint::new("http://127.0.0.1:1"));
-    let refused = nobody.socket().await.unwrap_err();
+    let unreachable = Client::new(Endpoint::new("http://127.0.0.1:1"));
+    let refused = unreachable.socket().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
-async fn alternatives_can_be_said() {
+async fn filters_with_alternatives_work() {
     let running = appending().await;
     for stream in ["a", "b", "c"] {
         running.put(stream, 1).await;
@@ -167,11 +167,11 @@ async fn one_socket_has_many_subscriptions() {
     assert_eq!(until_live(&mut last).await, 1);
     assert_eq!(until_live(&mut gates).await, 0);
     running.put("gate-C71", 1).await;
-    for channel in [&mut all, &mut last, &mut gates] {
-        let Frame::Event { event, .. } = next(channel).await else { panic!("no event") };
+    for subscription in [&mut all, &mut last, &mut gates] {
+        let Frame::Event { event, .. } = next(subscription).await else { panic!("no event") };
         assert_eq!(event.stream().as_str(), "gate-C71");
     }
-    // One that is dropped is taken back, and its place at the server is free.
+    // A dropped subscription is closed, and no longer counts at the server.
     drop(all);
     soon("fewer subscriptions", async {
         while running.hub.stats().open_subscriptions > 2 {
@@ -199,7 +199,7 @@ async fn appends_have_receipts_or_typed_errors() {
     let once_more = socket.append("t", Expected::Any, [event()]).await.unwrap();
     assert_eq!(once_more.first, Version::FIRST);
     let stored = running.hub.events(downlink::Read::log()).next().await.unwrap().unwrap();
-    assert_eq!(stored.payload(), "{\"minutes\":\n20}", "the bytes are those that were sent");
+    assert_eq!(stored.payload(), "{\"minutes\":\n20}", "the stored bytes differ from those sent");
 
     let conflict = socket.append("s", Expected::NoStream, [event()]).await.unwrap_err();
     let (expected, actual) = (Expected::NoStream, Version::new(2));
@@ -217,7 +217,7 @@ async fn appends_have_receipts_or_typed_errors() {
 }
 
 #[tokio::test]
-async fn more_appends_than_a_server_takes_at_a_time_wait() {
+async fn appends_beyond_the_limit_of_the_server_wait() {
     let running = appending().await;
     let socket = running.socket().await;
     let appends = (0..100).map(|n| {
@@ -227,11 +227,11 @@ async fn more_appends_than_a_server_takes_at_a_time_wait() {
     let receipts = soon("the receipts", futures::future::join_all(appends)).await;
     let versions: Vec<_> =
         receipts.into_iter().map(|receipt| receipt.unwrap().first.get()).collect();
-    assert_eq!(versions, (1..=100).collect::<Vec<_>>(), "they were not stored in their order");
+    assert_eq!(versions, (1..=100).collect::<Vec<_>>(), "the appends were not stored in order");
 }
 
 #[tokio::test]
-async fn who_does_not_read_holds_nobody_up_and_loses_nothing() {
+async fn a_subscriber_that_does_not_read_delays_no_other_and_loses_nothing() {
     let running = appending().await;
     let socket = running.socket().await;
     let mut slow = socket.subscribe(Subscribe::new()).await.unwrap();
@@ -240,7 +240,7 @@ async fn who_does_not_read_holds_nobody_up_and_loses_nothing() {
     for _ in 0..10 {
         running.put("s", 500).await;
     }
-    // All of it, appends and pings come through beside a subscriber who takes nothing.
+    // Another subscription, appends and pings work while one subscriber reads nothing.
     let mut seen = 0;
     while seen < 5_000 {
         seen += usize::from(matches!(next(&mut quick).await, Frame::Event { .. }));
@@ -248,7 +248,7 @@ async fn who_does_not_read_holds_nobody_up_and_loses_nothing() {
     socket.ping().await.unwrap();
     let event = NewEvent::with_json("Last", "{}").unwrap();
     let receipt = soon("an append", socket.append("s", Expected::Any, [event])).await.unwrap();
-    // The slow one was taken back meanwhile.
+    // The slow subscription was closed in the meantime.
     soon("fewer subscriptions", async {
         while running.hub.stats().open_subscriptions > 1 {
             socket.ping().await.unwrap();
@@ -267,7 +267,7 @@ async fn who_does_not_read_holds_nobody_up_and_loses_nothing() {
         }
     }
     assert_eq!(versions, (1..=5_001).collect::<Vec<_>>());
-    assert!(was_behind, "it was not told that it fell behind");
+    assert!(was_behind, "it did not receive `Behind`");
     assert_eq!(slow.cursor(), Some(receipt.cursor));
     let next_one = running.put("s", 1).await;
     let mut frame = next(&mut slow).await;
@@ -279,20 +279,20 @@ async fn who_does_not_read_holds_nobody_up_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_every_channel_with_its_reason() {
+async fn a_drain_ends_every_subscription_with_bye() {
     let running = appending().await;
     let socket = running.socket().await;
-    let mut channels = [
+    let mut subscriptions = [
         socket.subscribe(Subscribe::new()).await.unwrap(),
         socket.subscribe(Subscribe::new()).await.unwrap(),
     ];
-    for channel in &mut channels {
-        until_live(channel).await;
+    for subscription in &mut subscriptions {
+        until_live(subscription).await;
     }
     running.shutdown.cancel();
-    for channel in &mut channels {
-        assert!(matches!(next(channel).await, Frame::Bye { .. }));
-        assert!(soon("the end", channel.next()).await.is_none());
+    for subscription in &mut subscriptions {
+        assert!(matches!(next(subscription).await, Frame::Bye { .. }));
+        assert!(soon("the end", subscription.next()).await.is_none());
     }
     soon("the end of the server", running.task).await.unwrap();
     assert_eq!(socket.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -301,7 +301,7 @@ async fn a_drain_ends_every_channel_with_its_reason() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let error = socket.subscribe(Subscribe::new()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    // Closing what has ended is no error.
+    // A socket that has ended can be closed.
     soon("nothing", socket.close()).await;
 }
 
@@ -309,16 +309,16 @@ async fn a_drain_ends_every_channel_with_its_reason() {
 async fn a_socket_is_closed_by_its_owner() {
     let running = appending().await;
     let socket = running.socket().await;
-    let mut channel = socket.subscribe(Subscribe::new()).await.unwrap();
-    until_live(&mut channel).await;
+    let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();
+    until_live(&mut subscription).await;
     soon("the close", socket.close()).await;
-    assert!(soon("the end", channel.next()).await.is_none());
-    // Or by being dropped, with everything that was opened on it.
+    assert!(soon("the end", subscription.next()).await.is_none());
+    // It is closed, too, when it and its subscriptions are dropped.
     let socket = running.socket().await;
-    let channel = socket.subscribe(Subscribe::new()).await.unwrap();
+    let subscription = socket.subscribe(Subscribe::new()).await.unwrap();
     drop(socket);
     running.put("s", 1).await;
-    drop(channel);
+    drop(subscription);
     soon("the end of the socket", async {
         while running.hub.stats().open_subscriptions > 0 {
             tokio::task::yield_now().await;
@@ -330,7 +330,7 @@ async fn a_socket_is_closed_by_its_owner() {
 }
 
 #[tokio::test]
-async fn a_reset_is_the_last_of_its_channel_alone() {
+async fn a_reset_ends_only_its_subscription() {
     let store = downlink::MemoryStore::new();
     let hub = Hub::builder(store.clone(), downlink::LocalBus::new()).start().await.unwrap();
     let (listener, address) = listener().await;
@@ -341,18 +341,18 @@ async fn a_reset_is_the_last_of_its_channel_alone() {
     let backup = store.snapshot();
     hub.append("s", Expected::Any, [event(2)]).await.unwrap();
     let socket = Client::new(Endpoint::new(format!("http://{address}"))).socket().await.unwrap();
-    let mut channel = socket.subscribe(Subscribe::new()).await.unwrap();
-    assert_eq!(until_live(&mut channel).await, 2);
+    let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();
+    assert_eq!(until_live(&mut subscription).await, 2);
     store.restore(&backup);
     hub.append("s", Expected::Any, [event(3)]).await.unwrap();
-    assert!(matches!(next(&mut channel).await, Frame::Reset { .. }));
-    assert!(soon("the end", channel.next()).await.is_none());
-    let mut channel = socket.subscribe(Subscribe::new()).await.unwrap();
-    assert_eq!(until_live(&mut channel).await, 2);
+    assert!(matches!(next(&mut subscription).await, Frame::Reset { .. }));
+    assert!(soon("the end", subscription.next()).await.is_none());
+    let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();
+    assert_eq!(until_live(&mut subscription).await, 2);
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_an_error_of_everything_on_it() {
+async fn a_broken_connection_is_an_error_of_every_subscription() {
     let (listener, address) = listener().await;
     let running = appending().await;
     let upstream = running.address;
@@ -365,14 +365,14 @@ async fn a_broken_connection_is_an_error_of_everything_on_it() {
         cut_now.run_until_cancelled(both).await;
     });
     let socket = Client::new(Endpoint::new(format!("http://{address}"))).socket().await.unwrap();
-    let mut channel = socket.subscribe(Subscribe::new()).await.unwrap();
-    until_live(&mut channel).await;
+    let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();
+    until_live(&mut subscription).await;
     cut.cancel();
-    assert_eq!(last_error(&mut channel).await.kind(), ErrorKind::Unavailable);
+    assert_eq!(last_error(&mut subscription).await.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
-async fn a_silent_server_is_left_after_two_heartbeats() {
+async fn a_silent_server_is_disconnected_after_two_heartbeats() {
     let (listener, address) = listener().await;
     let running =
         Running::start(|hub| Feed::new(hub).with_heartbeat(Duration::from_millis(50))).await;
@@ -380,7 +380,7 @@ async fn a_silent_server_is_left_after_two_heartbeats() {
     tokio::spawn(async move {
         let (mut ours, _) = listener.accept().await.unwrap();
         let mut theirs = tokio::net::TcpStream::connect(upstream).await.unwrap();
-        // Passes the handshake and the first frames on, and then holds everything back.
+        // Forwards the handshake and the first frames, and then nothing more.
         let (mut from_client, mut to_client) = ours.split();
         let (mut from_server, mut to_server) = theirs.split();
         let forth = tokio::io::copy(&mut from_client, &mut to_server);
@@ -406,6 +406,6 @@ async fn a_silent_server_is_left_after_two_heartbeats() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("no sign of life"), "{error}");
+    assert!(error.to_string().contains("was silent"), "{error}");
     assert!(frames.next().await.is_none());
 }

@@ -9,7 +9,7 @@ use downlink::{
     Append, ContentType, Cursor, Endpoint, Event, EventStore, Expected, FilterItem, Frame,
     NewEvent, Subscribe,
 };
-use downlink_transports::client::{Channel, Client, Socket};
+use downlink_transports::client::{Client, Socket, SocketSubscription};
 use downlink_transports::serve::Signals;
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn message(text: &str) -> NewEvent {
     NewEvent::with_json("MessagePosted", data.to_string()).unwrap()
 }
 
-async fn next_event(channel: &mut Channel) -> Event {
+async fn next_event(channel: &mut SocketSubscription) -> Event {
     loop {
         let frame = soon("an event", channel.next()).await.unwrap().unwrap();
         if let Frame::Event { event, .. } = frame {
@@ -131,7 +131,7 @@ async fn next_event(channel: &mut Channel) -> Event {
     }
 }
 
-async fn next_text(channel: &mut Channel) -> String {
+async fn next_text(channel: &mut SocketSubscription) -> String {
     loop {
         let event = next_event(channel).await;
         if let ChatEvent::MessagePosted { text, .. } = event.decode().unwrap() {

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use downlink::{BoxError, EventId, EventStore, Hub, LocalBus, Read};
 use downlink_rusqlite::{Options, RusqliteStore};
-use downlink_transports::ops;
+use downlink_transports::health;
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 

@@ -106,8 +106,8 @@ impl Drop for Server {
 fn follow(server: &Server) -> Follow {
     let pause = Duration::from_millis(20);
     Client::new(Endpoint::new(format!("http://{}", server.authority)))
-        .with_reconnect(pause..=pause * 2)
-        .with_longest_pause(pause * 4)
+        .with_reconnect_delay(pause..=pause * 2)
+        .with_max_server_delay(pause * 4)
         .follow(Subscribe::new())
         .unwrap()
 }

@@ -5,48 +5,44 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// Opens the connections of a [`Client`](super::Client): plain TCP unless told
-/// otherwise.
+/// Opens the connections of a [`Client`](super::Client), by default plain TCP.
 ///
-/// Implement it to add what the client leaves out: TLS, a socket of the file
-/// system, a proxy of one's own.
+/// Implement it to add TLS, Unix domain sockets or a proxy.
 #[async_trait]
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Opens a connection to this host, which is a name or an address, as the
-    /// endpoint has it.
+    /// Opens a connection to this host, which is a name or an address as in the
+    /// endpoint.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the connection from coming about: the client tries again
-    /// later.
+    /// Any error: the client retries later.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped at the client's deadline.
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>>;
+    /// The client drops the future at its deadline.
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn IoStream>>;
 }
 
-/// A connection: bytes in order, both ways. Whatever reads and writes them is
-/// one.
-pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A bidirectional byte stream: any type that can be read and written.
+pub trait IoStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> IoStream for T {}
 
-impl fmt::Debug for dyn Wire {
+impl fmt::Debug for dyn IoStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
+        f.write_str("IoStream")
     }
 }
 
-/// What connects unless told otherwise.
+/// The default connector.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tcp;
 
 #[async_trait]
 impl Connector for Tcp {
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn IoStream>> {
         let stream = TcpStream::connect((host, port)).await?;
-        // Only latency is lost without it.
+        // A failure costs latency only.
         let _ = stream.set_nodelay(true);
         Ok(Box::new(stream))
     }

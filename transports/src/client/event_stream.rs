@@ -3,10 +3,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use downlink::{Error, ErrorKind, Result};
 
-/// Reads an event stream (`text/event-stream`) piece by piece, by the rules of
-/// the [HTML standard], with a limit for what it holds.
+/// An incremental parser of event streams (`text/event-stream`), by the rules of
+/// the [HTML standard], with a size limit.
 ///
-/// No I/O: whatever the pieces are, the events are the same.
+/// It does no I/O. The events do not depend on how the stream is cut into pieces.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct StreamEvent {
     pub last_event_id: String,
 }
 
-/// How much of a byte order mark was seen.
+/// How much of a byte order mark was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     Mark(usize),
@@ -57,17 +57,17 @@ enum Start {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl EventStream {
-    /// The longest event that is read unless told otherwise, in bytes: 4 MiB,
-    /// which holds every event that a store takes.
+    /// The default size limit of an event, in bytes: 4 MiB, more than any store
+    /// accepts.
     pub const LIMIT: usize = 4 << 20;
 
-    /// A stream at its first byte.
+    /// Creates a parser with the default limit.
     #[must_use]
     pub fn new() -> Self {
         Self::with_limit(Self::LIMIT)
     }
 
-    /// A stream whose events, and lines, have at most so many bytes.
+    /// Creates a parser that limits lines and events to this many bytes.
     #[must_use]
     pub fn with_limit(limit: usize) -> Self {
         Self {
@@ -83,13 +83,13 @@ impl EventStream {
         }
     }
 
-    /// The next event, taken from the front of `piece`; `None` once all of it
+    /// Reads the next event from the front of `piece`; `None` once the whole piece
     /// was read.
     ///
     /// # Errors
     ///
     /// [`TooLarge`](ErrorKind::TooLarge) if a line or an event is longer than
-    /// the limit. Nothing sensible follows.
+    /// the limit. The parser cannot be used after an error.
     pub fn next(&mut self, piece: &mut &[u8]) -> Result<Option<StreamEvent>> {
         self.skip_byte_order_mark(piece);
         while !piece.is_empty() {
@@ -115,13 +115,13 @@ impl EventStream {
         Ok(None)
     }
 
-    /// Whether the stream would lose something by ending here.
+    /// Whether the stream would lose data if it ended here.
     #[must_use]
     pub fn is_inside_an_event(&self) -> bool {
         self.block_is_open || !self.line.is_empty()
     }
 
-    /// The pause before a reconnect that the stream asked for last.
+    /// The delay before a reconnect that the stream asked for last.
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
         self.retry
@@ -151,7 +151,7 @@ impl EventStream {
             return Ok(());
         }
         let message = format!(
-            "an event of the stream is longer than {} bytes: raise the limit of the client",
+            "an event of the stream is longer than {} bytes: raise the client's event limit",
             self.limit
         );
         Err(Error::new(ErrorKind::TooLarge, message))
@@ -210,8 +210,8 @@ fn milliseconds(digits: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(text.parse().unwrap_or(u64::MAX)))
 }
 
-/// The standard decodes the stream before it looks at it; what is no UTF-8
-/// becomes replacement characters.
+/// The standard decodes the stream before it is parsed: invalid UTF-8 becomes
+/// replacement characters.
 fn utf8(bytes: Vec<u8>) -> Bytes {
     match String::from_utf8(bytes) {
         Ok(text) => text.into(),

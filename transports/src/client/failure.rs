@@ -4,26 +4,26 @@ use downlink::{Error, ErrorKind};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::response::Parts;
 
-use crate::wire::parse;
+use crate::wire::{parse_problem_code, parse_refusal};
 
-/// Why a connection did not come about.
+/// Why a connection could not be opened.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
     /// Whether the same request would be refused again.
     pub(super) is_permanent: bool,
-    /// Whether another transport may do better: what failed is neither the
-    /// network nor was it the server's own word.
-    pub(super) is_of_the_transport: bool,
-    /// How long the server wants to be left alone.
+    /// Whether another transport may work: neither the network failed, nor did
+    /// the feed itself refuse.
+    pub(super) may_fall_back: bool,
+    /// How long the server asks to wait before the next request.
     pub(super) retry_after: Option<Duration>,
-    /// What the server calls its refusal, if it is a feed's.
-    #[cfg_attr(not(feature = "long-poll"), allow(dead_code, reason = "polls tell it"))]
+    /// The code of the refusal, if it comes from a feed.
+    #[cfg_attr(not(feature = "long-poll"), allow(dead_code, reason = "only long-poll reads it"))]
     pub(super) code: Option<String>,
 }
 
 impl Failure {
-    pub(super) fn passing(
+    pub(super) fn unavailable_with_source(
         message: impl Into<String>,
         source: impl Into<downlink::BoxError>,
     ) -> Self {
@@ -32,55 +32,53 @@ impl Failure {
         Self::of(Error::with_source(ErrorKind::Unavailable, message, source), false)
     }
 
-    /// Something that did not come in time.
-    pub(super) fn late(message: impl Into<String>) -> Self {
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::of(Error::new(ErrorKind::Unavailable, message), false)
     }
 
-    /// Another transport may do better.
-    pub(super) fn of_the_transport(mut self) -> Self {
-        self.is_of_the_transport = true;
+    /// Marks that another transport may work.
+    pub(super) fn allow_fallback(mut self) -> Self {
+        self.may_fall_back = true;
         self
     }
 
-    /// An answer that is not what was asked for: `what` says so of one that
-    /// succeeded.
-    pub(super) fn refused(answer: &Parts, body: &[u8], what: &str) -> Self {
+    /// Makes a failure of an answer other than the expected one. `what` describes
+    /// an answer with a successful status, as in "not a page".
+    pub(super) fn from_answer(answer: &Parts, body: &[u8], what: &str) -> Self {
         let status = answer.status;
         if status.is_redirection() {
             let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("?");
-            return Self::elsewhere(format!("the feed is elsewhere: take the URL {to}"));
+            return Self::wrong_url(format!("the feed was moved: use the URL {to}"));
         }
         if status.is_success() || status.is_informational() {
-            return Self::elsewhere(format!(
-                "the answer ({status}) is {what}: is there a feed router at this URL?"
+            return Self::wrong_url(format!(
+                "the answer ({status}) is {what}: check that a feed is served at this URL"
             ));
         }
-        let code = parse::problem_code(body);
+        let code = parse_problem_code(body);
         let is_permanent = status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429);
         let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Self {
-            error: parse::refusal(status, body),
+            error: parse_refusal(status, body),
             is_permanent,
-            // A feed that does not have the transport, and whoever is not a feed.
-            is_of_the_transport: code.is_none() || matches!(status.as_u16(), 404 | 405 | 426),
+            // The feed does not have this transport, or the answer is not from a feed.
+            may_fall_back: code.is_none() || matches!(status.as_u16(), 404 | 405 | 426),
             retry_after: seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs),
             code,
         }
     }
 
-    fn elsewhere(message: String) -> Self {
-        Self::of(Error::new(ErrorKind::Invalid, message), true).of_the_transport()
+    fn wrong_url(message: String) -> Self {
+        Self::of(Error::new(ErrorKind::Invalid, message), true).allow_fallback()
     }
 
     fn of(error: Error, is_permanent: bool) -> Self {
-        Self { error, is_permanent, is_of_the_transport: false, retry_after: None, code: None }
+        Self { error, is_permanent, may_fall_back: false, retry_after: None, code: None }
     }
 }
 
 impl From<Error> for Failure {
-    /// An error of this end, which a repetition does not change; or one that
-    /// says itself that it passes.
+    /// A failure that is permanent unless the error is retryable.
     fn from(error: Error) -> Self {
         let is_permanent = !error.is_retryable();
         Self::of(error, is_permanent)
@@ -98,11 +96,11 @@ mod tests {
         for (name, value) in headers {
             answer = answer.header(*name, *value);
         }
-        Failure::refused(&answer.body(()).unwrap().into_parts().0, b"", "no event stream")
+        Failure::from_answer(&answer.body(()).unwrap().into_parts().0, b"", "not an event stream")
     }
 
     #[test]
-    fn permanent_refusals_are_those_that_a_repetition_does_not_change() {
+    fn statuses_tell_permanent_from_temporary_refusals() {
         for status in [200, 204, 301, 308, 400, 401, 403, 404, 405, 410, 415, 431] {
             assert!(refused(status, &[]).is_permanent, "{status}");
         }
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_says_how_long_to_wait() {
+    fn retry_after_and_location_are_read() {
         let wait = |value| refused(503, &[("retry-after", value)]).retry_after;
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("Wed, 21 Oct 2026 07:28:00 GMT"), None);
@@ -122,20 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn another_transport_may_do_better_unless_the_feed_itself_refuses() {
-        let of_the_transport = |status: u16, body: &str| {
+    fn it_may_fall_back_unless_the_feed_itself_refuses() {
+        let may_fall_back = |status: u16, body: &str| {
             let answer = Response::builder().status(status).body(()).unwrap().into_parts().0;
-            Failure::refused(&answer, body.as_bytes(), "no page").is_of_the_transport
+            Failure::from_answer(&answer, body.as_bytes(), "not a page").may_fall_back
         };
         let problem = |code: &str| format!(r#"{{"code":"{code}","detail":"d","retryable":false}}"#);
         for status in [200, 204, 302, 400, 403, 404, 426, 500, 501, 502, 503] {
-            assert!(of_the_transport(status, "<html>"), "{status}");
+            assert!(may_fall_back(status, "<html>"), "{status}");
         }
         for (status, code) in [(404, "not-found"), (426, "upgrade-required")] {
-            assert!(of_the_transport(status, &problem(code)), "{code}");
+            assert!(may_fall_back(status, &problem(code)), "{code}");
         }
         for (status, code) in [(400, "bad-filter"), (410, "cursor-ahead"), (503, "draining")] {
-            assert!(!of_the_transport(status, &problem(code)), "{code}");
+            assert!(!may_fall_back(status, &problem(code)), "{code}");
         }
     }
 }

@@ -2,30 +2,27 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use downlink::{Cursor, Frame, Result, Subscribe};
+use downlink::{Cursor, Frame, Result};
 use futures::stream::{BoxStream, FusedStream};
 use futures::{Stream, StreamExt};
 
-use super::client::Client;
-use super::following::Following;
+use super::reconnector::Reconnector;
 
-/// A feed without end: events, and where the subscription is, through as many
-/// connections as it takes.
+/// A stream of a feed's frames that reconnects by itself and does not end.
 ///
 /// Yields [`Frame::Event`], [`Frame::Checkpoint`], [`Frame::Live`] and
 /// [`Frame::Behind`]; `Live` and `Behind` may come again after a reconnect. Each
-/// event comes once and none is left out: after a connection ended, the next
-/// resumes after the last frame that was handed out, by whatever transport.
+/// event comes exactly once: when a connection ends, the next one resumes after
+/// the last frame that was handed out, on whichever transport.
 ///
-/// # Keeping the place
+/// # Storing the cursor
 ///
-/// Within one process there is nothing to do. To go on after a restart, handle
-/// a frame first and then store where it ends, which is
-/// [`Frame::cursor`] of that frame, or [`cursor`](Self::cursor) as long as no
-/// other frame was taken; with what the frame changed in one transaction, if it
-/// must not be handled twice. Begin there again with
-/// [`Subscribe::after`]. A cursor that was stored *before* its frame was
-/// handled loses that frame in a crash.
+/// Within one process there is nothing to do. To continue after a restart, handle
+/// a frame first and then store its cursor: [`Frame::cursor`], or
+/// [`cursor`](Self::cursor) as long as no other frame was taken. If a frame must
+/// not be handled twice, store the cursor in the same transaction as the frame's
+/// changes. Resume with [`Subscribe::after`]. If a cursor is stored *before* its
+/// frame was handled, a crash loses that frame.
 ///
 /// ```no_run
 /// # async fn run(client: downlink_transports::client::Client) -> downlink::Result<()> {
@@ -46,38 +43,38 @@ use super::following::Following;
 ///
 /// # Reconnects
 ///
-/// Before each there is a pause: what the server asked for, or else a random
-/// one, see [`Client::with_reconnect`]. What a server asks for counts less once
-/// three connections in a row brought nothing and ended soon. A server that
-/// cannot be reached is tried for ever, with a line in the log each time; set a
-/// deadline around it if you need one.
+/// Each reconnect is delayed by what the server asks for, or else by a random
+/// time, see [`Client::with_reconnect_delay`](super::Client::with_reconnect_delay). After
+/// three connections in a row that delivered nothing and ended soon, a server can
+/// no longer shorten the delay. A server that cannot be reached is retried
+/// forever, and each attempt is logged; set a timeout around the stream if you
+/// need one.
 ///
 /// # Errors
 ///
-/// The stream ends after its first error, which is one that a repetition cannot
-/// mend: [`CursorAhead`](downlink::ErrorKind::CursorAhead) and
-/// [`HistoryChanged`](downlink::ErrorKind::HistoryChanged) if the log is another one now,
-/// [`Invalid`](downlink::ErrorKind::Invalid) for a request that is refused,
-/// [`Corrupt`](downlink::ErrorKind::Corrupt) and [`TooLarge`](downlink::ErrorKind::TooLarge) for
-/// bytes that cannot be read.
+/// The stream ends after its first error, which retrying cannot fix:
+/// [`CursorAhead`](downlink::ErrorKind::CursorAhead) and
+/// [`HistoryChanged`](downlink::ErrorKind::HistoryChanged) if the log was replaced by another
+/// one, [`Invalid`](downlink::ErrorKind::Invalid) if the request is refused,
+/// [`Corrupt`](downlink::ErrorKind::Corrupt) and [`TooLarge`](downlink::ErrorKind::TooLarge) if
+/// the bytes cannot be read.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Follow {
-    /// `None` once it is over, so that the connection is closed then.
+    /// `None` after the end, so that the connection is closed then.
     frames: Option<BoxStream<'static, Result<Frame>>>,
     cursor: Option<Cursor>,
 }
 
 impl Follow {
-    pub(super) fn new(client: Client, subscribe: Subscribe) -> Self {
-        let following = Following::new(client, subscribe);
-        let frames = futures::stream::unfold(following, |mut following| async {
-            following.next().await.map(|frame| (frame, following))
+    pub(super) fn new(reconnector: Reconnector) -> Self {
+        let frames = futures::stream::unfold(reconnector, |mut reconnector| async {
+            reconnector.next().await.map(|frame| (frame, reconnector))
         });
         Self { frames: Some(frames.boxed()), cursor: None }
     }
 
-    /// Where to resume after the last frame that was handed out; `None` before
-    /// the first.
+    /// The cursor to resume after the last frame that was handed out; `None`
+    /// before the first.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor

@@ -1,19 +1,22 @@
-use downlink::{Frame, Result};
+use downlink::{Frame, Result, Subscribe};
 use futures::Stream;
 
+use super::connect_options::ConnectOptions;
+use super::failure::Failure;
 #[cfg(feature = "long-poll")]
 use super::long_poll;
-use super::pauses::Told;
+use super::reconnect_delay::ServerDelay;
 use super::sse;
+use super::transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 use super::websocket;
 
-/// The frames of one connection, as they were sent, whatever carries them.
+/// The frames of one connection, as they were sent, over any transport.
 ///
-/// A transport is a module with `async fn open(&Client, &Subscribe) ->
-/// Result<Frames, Failure>`, which returns once the server has taken the
-/// request, and a type `Frames` with `next` and `told` as they are here. It
-/// leaves a server that is silent by itself; it does not reconnect.
+/// A transport is a module with `async fn open(&ConnectOptions, &Subscribe) ->
+/// Result<Frames, Failure>`, which returns once the server has accepted the
+/// request, and a type `Frames` with `next` and `server_delay` as here. It ends
+/// the connection to a silent server; it does not reconnect.
 #[derive(Debug)]
 pub(super) enum Frames {
     Sse(sse::Frames),
@@ -24,8 +27,26 @@ pub(super) enum Frames {
 }
 
 impl Frames {
-    /// The next frame; `None` if the connection ended between two. After `None`
-    /// or an error there is none.
+    pub(super) async fn open(
+        transport: TransportKind,
+        options: &ConnectOptions,
+        subscribe: &Subscribe,
+    ) -> Result<Self, Failure> {
+        match transport {
+            #[cfg(feature = "websocket")]
+            TransportKind::WebSocket => {
+                websocket::open(options, subscribe).await.map(Self::WebSocket)
+            }
+            TransportKind::Sse => sse::open(options, subscribe).await.map(Self::Sse),
+            #[cfg(feature = "long-poll")]
+            TransportKind::LongPoll => {
+                long_poll::open(options, subscribe).await.map(Self::LongPoll)
+            }
+        }
+    }
+
+    /// The next frame; `None` if the connection ended between two frames.
+    /// Nothing follows `None` or an error.
     ///
     /// # Cancel safety
     ///
@@ -40,14 +61,15 @@ impl Frames {
         }
     }
 
-    /// What the server said about the next connection, beside its frames.
-    pub(super) fn told(&self) -> Told {
+    /// The delay before the next connection that the server asked for outside of
+    /// its frames.
+    pub(super) fn server_delay(&self) -> ServerDelay {
         match self {
-            Self::Sse(frames) => frames.told(),
+            Self::Sse(frames) => frames.server_delay(),
             #[cfg(feature = "websocket")]
-            Self::WebSocket(frames) => frames.told(),
+            Self::WebSocket(_) => ServerDelay::Unspecified,
             #[cfg(feature = "long-poll")]
-            Self::LongPoll(frames) => frames.told(),
+            Self::LongPoll(frames) => frames.server_delay(),
         }
     }
 

@@ -1,15 +1,15 @@
-//! A client for feeds: one connection at a time, or one that never ends.
+//! A client for feeds.
 //!
-//! [`Client::follow`] is what a program wants: it reconnects by itself, resumes
-//! after the last frame that it has handed out, and ends only when repeating
-//! cannot help. [`Client::connect`] is one connection, for tests and for those
-//! who reconnect in their own way.
+//! Most programs use [`Client::follow`]: it reconnects by itself, resumes after
+//! the last frame that it has handed out, and ends only when retrying cannot
+//! help. [`Client::connect`] opens a single connection, for tests and for programs
+//! with their own way to reconnect.
 //!
-//! [`Client::with_transport`] chooses what carries the frames, or lets the client
-//! find out what comes through, with [`Ladder::best`].
+//! [`Client::with_transport`] sets the transport, or with [`Fallback::all`] lets the
+//! client find one that works.
 //!
-//! HTTP/1.1 over TCP, without TLS: for services on one network, or behind a
-//! local proxy that adds it, or with a [`Connector`] of your own.
+//! The client speaks HTTP/1.1 over TCP, without TLS. Use it within a network,
+//! behind a local proxy that adds TLS, or with your own [`Connector`].
 //!
 //! # Examples
 //!
@@ -32,17 +32,18 @@
 
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod client;
+mod connect_options;
 mod connector;
 mod event_stream;
-mod exchange;
 mod failure;
+mod fallback;
 mod follow;
-mod following;
 mod frames;
-mod ladder;
+mod http_connection;
 #[cfg(feature = "long-poll")]
 mod long_poll;
-mod pauses;
+mod reconnect_delay;
+mod reconnector;
 mod request;
 mod sse;
 mod transport_kind;
@@ -50,10 +51,10 @@ mod transport_kind;
 mod websocket;
 
 pub use client::Client;
-pub use connector::{Connector, Wire};
+pub use connector::{Connector, IoStream};
 pub use event_stream::{EventStream, StreamEvent};
+pub use fallback::Fallback;
 pub use follow::Follow;
-pub use ladder::Ladder;
 pub use transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
-pub use websocket::{Channel, Socket};
+pub use websocket::{Socket, SocketSubscription};

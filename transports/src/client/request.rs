@@ -9,9 +9,9 @@ use crate::wire;
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The longest query of a filter, in bytes.
-const LONGEST_QUERY: usize = 8 << 10;
+const MAX_QUERY_BYTES: usize = 8 << 10;
 
-/// Where a feed is, and what to say to it.
+/// The parts of an endpoint's URL.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) host: String,
@@ -21,7 +21,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The parts of the endpoint's URL; a `plain` connection has no TLS.
+    /// Parses the endpoint's URL. `https` is refused if the connection `is_plain`
+    /// TCP.
     pub(super) fn parse(endpoint: &Endpoint, is_plain: bool) -> Result<Self> {
         let url = endpoint.as_str();
         let uri: Uri = url.parse().map_err(|error| {
@@ -31,13 +32,13 @@ impl Target {
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
         let port = match uri.scheme_str() {
             Some("http") => Some(80),
-            // Whoever brings a connector of his own may have brought TLS.
+            // Another connector may add TLS.
             Some("https") if !is_plain => Some(443),
             _ => None,
         };
         let (Some(port), Some(authority), None) = (port, authority, uri.query()) else {
             return Err(invalid(format!(
-                "'{url}' is not served by this client: give a URL like http://127.0.0.1:3000/api, \
+                "this client does not support '{url}': give a URL like http://127.0.0.1:3000/api, \
                  without TLS (unless `Client::with_connector` adds it), user name or query"
             )));
         };
@@ -49,7 +50,7 @@ impl Target {
         })
     }
 
-    /// The path of a route, with those of these parameters that are not empty.
+    /// The path of a route with these parameters; empty ones are left out.
     pub(super) fn path(&self, route: &str, parameters: &[String]) -> String {
         let mut path = format!("{}{route}", self.path);
         let given = parameters.iter().filter(|parameter| !parameter.is_empty());
@@ -62,9 +63,9 @@ impl Target {
     }
 }
 
-/// How a request says where to begin: a cursor in the header, which the server
-/// holds above all, and anything else in the query.
-pub(super) fn beginning(after: After) -> (Option<HeaderValue>, String) {
+/// Encodes where a request begins: a cursor as a header, which takes precedence
+/// on the server, and anything else as a parameter.
+pub(super) fn encode_after(after: After) -> (Option<HeaderValue>, String) {
     match after {
         After::Start => (None, String::new()),
         After::Cursor(cursor) => (Some(header(cursor)), String::new()),
@@ -76,31 +77,31 @@ fn header(cursor: Cursor) -> HeaderValue {
     HeaderValue::try_from(cursor.to_string()).expect("a cursor is hex digits and a hyphen")
 }
 
-/// The filter as a query.
+/// Encodes the filter as a query string.
 ///
 /// # Errors
 ///
-/// [`Invalid`](ErrorKind::Invalid) if it has alternatives that the parameters
-/// cannot say, [`TooLarge`](ErrorKind::TooLarge) above 8 KiB.
+/// [`Invalid`](ErrorKind::Invalid) if it has alternatives that parameters cannot
+/// express, [`TooLarge`](ErrorKind::TooLarge) above 8 KiB.
 pub(super) fn filter_query(filter: &Filter) -> Result<String> {
     if filter.is_nothing() {
         return Err(invalid(
-            "the filter matches nothing, since a list of it is empty: name something",
+            "the filter matches nothing, because one of its lists is empty: add a value to it",
         ));
     }
-    let item = conjunction(filter)?;
+    let item = merge_queries(filter)?;
     let query = wire::filter_to_query(&item.into()).ok_or_else(no_alternatives)?;
-    if query.len() > LONGEST_QUERY {
+    if query.len() > MAX_QUERY_BYTES {
         let message =
-            format!("the filter has more than {LONGEST_QUERY} bytes in a URL: shorten it");
+            format!("the filter takes more than {MAX_QUERY_BYTES} bytes in a URL: shorten it");
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     Ok(query)
 }
 
-/// All queries of the filter as one item, which is what the parameters of a URL
-/// can say.
-fn conjunction(filter: &Filter) -> Result<FilterItem> {
+/// Merges all queries of the filter into one item, which is what the parameters
+/// of a URL can express.
+fn merge_queries(filter: &Filter) -> Result<FilterItem> {
     let mut all = FilterItem::new();
     for query in filter.queries() {
         let [item] = query.as_slice() else { return Err(no_alternatives()) };
@@ -123,7 +124,7 @@ fn conjunction(filter: &Filter) -> Result<FilterItem> {
     Ok(all)
 }
 
-/// What `by` adds to a group that has these patterns.
+/// The patterns that `by` adds to a group.
 fn restriction<'a>(group: &[Pattern], by: &'a [Pattern], what: &str) -> Result<&'a [Pattern]> {
     if group.is_empty() {
         return Ok(by);
@@ -132,12 +133,12 @@ fn restriction<'a>(group: &[Pattern], by: &'a [Pattern], what: &str) -> Result<&
         return Ok(&[]);
     }
     Err(invalid(format!(
-        "two restrictions of the {what} cannot be said in a URL: name those that match both"
+        "a URL cannot express two restrictions of the {what}: name the {what} that match both"
     )))
 }
 
 fn no_alternatives() -> Error {
-    invalid("a filter of alternatives cannot be said in a URL: follow once for each of them")
+    invalid("a URL cannot express a filter with alternatives: follow each of them separately")
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         let target = Target::parse(&Endpoint::new("http://[::1]:3000/api/"), true).unwrap();
         assert_eq!((&*target.host, target.port, &*target.authority), ("::1", 3000, "[::1]:3000"));
         let path = |parameters: [&str; 2]| target.path("/feed", &parameters.map(Into::into));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_this_client_cannot_serve_are_refused() {
+    fn unsupported_urls_are_refused() {
         for bad in
             ["", "127.0.0.1:3000", "https://x", "http://", "http://u:p@x", "http://x/?a=b", "/x"]
         {
@@ -179,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_a_header_or_a_parameter() {
+    fn a_start_is_a_header_or_a_parameter() {
         let position = Position::new(7).unwrap();
-        assert_eq!(beginning(After::Start), (None, String::new()));
-        assert_eq!(beginning(After::Last(3)), (None, "after=last:3".into()));
-        assert_eq!(beginning(After::Position(position)), (None, "after=7".into()));
+        assert_eq!(encode_after(After::Start), (None, String::new()));
+        assert_eq!(encode_after(After::Last(3)), (None, "after=last:3".into()));
+        assert_eq!(encode_after(After::Position(position)), (None, "after=7".into()));
         let start = HeaderValue::from_static("0000000000000000-00000000");
-        assert_eq!(beginning(After::Cursor(Cursor::START)), (Some(start), String::new()));
+        assert_eq!(encode_after(After::Cursor(Cursor::START)), (Some(start), String::new()));
     }
 
     #[test]
-    fn a_filter_is_said_in_parameters() {
+    fn a_filter_becomes_parameters() {
         let filter = item().with_stream("flight UA&1545").unwrap();
         let filter = filter.with_stream_prefix("gate-").unwrap().with_type_prefix("Fl").unwrap();
         let filter = filter.without_type("FlightLanded").unwrap().with_tag("airport:EWR").unwrap();
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn conjunctions_of_different_groups_are_said_exactly() {
+    fn restrictions_of_different_groups_are_merged() {
         let streams = Filter::from(item().with_stream("a").unwrap().with_tag("x").unwrap());
         let types = Filter::from(item().with_type("T").unwrap().with_tag("y").unwrap());
         let both = streams.clone().and(&types).unwrap();
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_matches_nothing_is_refused_and_never_left_out() {
+    fn a_filter_that_matches_nothing_is_refused() {
         let error = filter_query(&Filter::nothing()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains("matches nothing"), "{error}");

@@ -1,4 +1,4 @@
-//! Frames out of an event stream.
+//! Reads frames from an SSE stream.
 
 use std::time::Duration;
 
@@ -7,33 +7,36 @@ use downlink::{Error, ErrorKind, Frame, Result, Subscribe};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use tokio::time::timeout;
 
-use super::client::Client;
+use super::connect_options::ConnectOptions;
 use super::event_stream::{EventStream, StreamEvent};
-use super::exchange::{Exchange, within};
 use super::failure::Failure;
-use super::pauses::Told;
+use super::http_connection::{HttpConnection, within};
+use super::reconnect_delay::ServerDelay;
 use super::request::{self, LAST_EVENT_ID};
-use crate::wire::parse;
+use crate::wire::{parse_envelope, parse_frame};
 
-/// How often a feed gives a sign of life before it says how often.
-const UNTOLD_HEARTBEAT: Duration = Duration::from_secs(15);
+/// The interval of heartbeats until the server announces its own.
+const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
-pub(super) async fn open(client: &Client, subscribe: &Subscribe) -> Result<Frames, Failure> {
-    let target = client.target()?;
+pub(super) async fn open(
+    options: &ConnectOptions,
+    subscribe: &Subscribe,
+) -> Result<Frames, Failure> {
+    let target = options.target()?;
     let filter = request::filter_query(subscribe.wanted())?;
-    let (cursor, after) = request::beginning(subscribe.begins_after());
-    let mut request = client.request(&target, &target.path("/feed", &[filter, after]))?;
+    let (cursor, after) = request::encode_after(subscribe.begins_after());
+    let mut request = options.request(&target, &target.path("/feed", &[filter, after]))?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     if let Some(cursor) = cursor {
         request.headers_mut().insert(LAST_EVENT_ID, cursor);
     }
-    let mut exchange = Exchange::over(client.dial(&target).await?).await?;
-    let parts = within(client.answer_deadline, exchange.ask(request)).await?;
+    let mut connection = HttpConnection::handshake(options.connect(&target).await?).await?;
+    let parts = within(options.answer_deadline, connection.send(request)).await?;
     if is_event_stream(&parts) {
-        return Ok(Frames::new(exchange, client.event_limit));
+        return Ok(Frames::new(connection, options.event_limit));
     }
-    let why = exchange.explanation(client.answer_deadline).await;
-    Err(Failure::refused(&parts, &why, "no event stream"))
+    let body = connection.refusal_body(options.answer_deadline).await;
+    Err(Failure::from_answer(&parts, &body, "not an event stream"))
 }
 
 fn is_event_stream(answer: &http::response::Parts) -> bool {
@@ -45,34 +48,35 @@ fn is_event_stream(answer: &http::response::Parts) -> bool {
 /// The frames of one stream, as they were sent.
 #[derive(Debug)]
 pub(super) struct Frames {
-    exchange: Exchange,
+    connection: HttpConnection,
     stream: EventStream,
-    piece: Bytes,
+    /// What was received and not parsed yet.
+    chunk: Bytes,
     heartbeat: Option<Duration>,
-    is_over: bool,
+    has_ended: bool,
 }
 
 impl Frames {
-    fn new(exchange: Exchange, event_limit: usize) -> Self {
+    fn new(connection: HttpConnection, event_limit: usize) -> Self {
         Self {
-            exchange,
+            connection,
             stream: EventStream::with_limit(event_limit),
-            piece: Bytes::new(),
-            heartbeat: Some(UNTOLD_HEARTBEAT),
-            is_over: false,
+            chunk: Bytes::new(),
+            heartbeat: Some(DEFAULT_HEARTBEAT),
+            has_ended: false,
         }
     }
 
-    pub(super) fn told(&self) -> Told {
-        self.stream.retry().map_or(Told::Nothing, Told::This)
+    pub(super) fn server_delay(&self) -> ServerDelay {
+        self.stream.retry().map_or(ServerDelay::Unspecified, ServerDelay::Exactly)
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<Frame>> {
-        if self.is_over {
+        if self.has_ended {
             return None;
         }
         let next = self.try_next().await.transpose();
-        self.is_over = !matches!(next, Some(Ok(_)));
+        self.has_ended = !matches!(next, Some(Ok(_)));
         if let Some(Ok(Frame::Ready { heartbeat, .. })) = &next {
             self.heartbeat = *heartbeat;
         }
@@ -82,14 +86,14 @@ impl Frames {
     async fn try_next(&mut self) -> Result<Option<Frame>> {
         loop {
             while let Some(event) = self.parse()? {
-                if let Some(frame) = read(event)? {
+                if let Some(frame) = frame_of(event)? {
                     return Ok(Some(frame));
                 }
             }
-            match self.chunk().await? {
-                Some(chunk) => self.piece = chunk,
+            match self.read().await? {
+                Some(chunk) => self.chunk = chunk,
                 None if self.stream.is_inside_an_event() => {
-                    return Err(ended("the connection ended inside a frame"));
+                    return Err(unavailable("the connection ended inside a frame"));
                 }
                 None => return Ok(None),
             }
@@ -97,33 +101,33 @@ impl Frames {
     }
 
     fn parse(&mut self) -> Result<Option<StreamEvent>> {
-        let mut rest = &self.piece[..];
+        let mut rest = &self.chunk[..];
         let event = self.stream.next(&mut rest);
-        let read = self.piece.len() - rest.len();
-        self.piece.advance(read);
+        let read = self.chunk.len() - rest.len();
+        self.chunk.advance(read);
         event
     }
 
-    async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = self.exchange.chunk();
+    async fn read(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.connection.chunk();
         match self.heartbeat {
-            // Two heartbeats missed, and half of one for the way.
+            // Two missed heartbeats, and half of one for the network.
             Some(heartbeat) => timeout(heartbeat * 5 / 2, chunk)
                 .await
-                .map_err(|_| ended("the server gave no sign of life for two heartbeats"))?,
+                .map_err(|_| unavailable("the server was silent for two heartbeats"))?,
             None => chunk.await,
         }
     }
 }
 
-fn ended(message: &str) -> Error {
+fn unavailable(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-fn read(event: StreamEvent) -> Result<Option<Frame>> {
+fn frame_of(event: StreamEvent) -> Result<Option<Frame>> {
     let frame = match &*event.event {
-        "" => Some(parse::envelope(event.data)?),
-        name if name.starts_with("feed.") => parse::frame(&event.data)?,
+        "" => Some(parse_envelope(event.data)?),
+        name if name.starts_with("feed.") => parse_frame(&event.data)?,
         _ => None,
     };
     if let Some(cursor) = frame.as_ref().and_then(Frame::cursor)

@@ -1,19 +1,19 @@
 use std::fmt;
 
-/// What brings the frames of a feed.
+/// A transport of a feed.
 ///
-/// All of them bring the same frames, with the same cursors: a client may
-/// change from one to another at any frame.
+/// All transports deliver the same frames with the same cursors: a client may
+/// switch from one to another at any frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// One socket for both directions.
+    /// WebSocket: one socket for both directions.
     #[cfg(feature = "websocket")]
     WebSocket,
-    /// Server-sent events: one answer without end.
+    /// Server-sent events: one response without end.
     Sse,
-    /// Pages, asked for one after the other, of which the server holds the next
-    /// back until there is something. Comes through every proxy.
+    /// Long-poll: one page per request, and the server delays the answer until
+    /// there is an event. Works through every proxy.
     #[cfg(feature = "long-poll")]
     LongPoll,
 }
@@ -31,8 +31,8 @@ impl TransportKind {
         }
     }
 
-    /// Whether a filter has to be said in a URL, which has no alternatives.
-    pub(super) fn says_filters_in_the_url(self) -> bool {
+    /// Whether the filter has to be in the URL, which cannot express alternatives.
+    pub(super) fn needs_filter_in_url(self) -> bool {
         match self {
             #[cfg(feature = "websocket")]
             Self::WebSocket => false,

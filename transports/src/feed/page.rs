@@ -66,7 +66,7 @@ struct FoundPage {
 impl FoundPage {
     fn of(page: &Page) -> Self {
         let events = Envelopes::of(&page.events);
-        let cut_at = events.last().filter(|_| events.overflown());
+        let cut_at = events.last().filter(|_| events.is_full());
         Self {
             cursor: cut_at.unwrap_or(page.scanned),
             head: page.head,

@@ -34,7 +34,7 @@ pub(super) async fn answer(
 
 fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan) -> Response {
     let events = Envelopes::of(&page.events);
-    let more = page.more || events.overflown();
+    let more = page.more || events.is_full();
     let whole = !more && direction == Direction::Forward;
     let cursor = whole.then_some(page.head);
     let body = events.stream_page(stream, span.version, cursor, more);

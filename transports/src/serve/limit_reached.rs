@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use downlink::Frame;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
 use crate::headers::{is_event_source, set_common, set_event_stream};
-use crate::wire::{Code, Control, Problem};
+use crate::wire::{self, Code, Problem};
 
 /// The limit for which a connection or request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub(super) fn closing_response<B>(request: &Request<B>, limit: LimitReached) -> 
 pub(super) fn response<B>(request: &Request<B>, limit: LimitReached) -> Response {
     let pause = Duration::from_millis(rand::random_range(2_000..10_000));
     let mut response = if is_feed_of_event_source(request) {
-        let bye = Control::Bye { reason: limit.code().as_str(), reconnect_after: pause };
-        let mut response = bye.sse(None).into_response();
+        let bye = Frame::Bye { reason: limit.code().to_string(), reconnect_after: pause };
+        let mut response = wire::frame_block(&bye, None).into_response();
         set_event_stream(response.headers_mut());
         response
     } else {

@@ -35,14 +35,14 @@ impl LongPoll {
         Self::default()
     }
 
-    /// How long a poll waits; see [`Client::with_wait`].
-    pub fn with_wait(mut self, wait: Duration) -> Self {
+    /// How long a poll waits; see [`Client::with_poll_wait`].
+    pub fn with_poll_wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self
     }
 
-    /// How many events a poll requests; see [`Client::with_page`].
-    pub fn with_page(mut self, events: usize) -> Self {
+    /// How many events a poll requests; see [`Client::with_page_limit`].
+    pub fn with_page_limit(mut self, events: usize) -> Self {
         self.page = Some(events);
         self
     }
@@ -56,8 +56,8 @@ impl LongPoll {
 
     fn client(self, endpoint: &Endpoint) -> Client {
         let client = Client::new(endpoint.clone()).with_transport(TransportKind::LongPoll);
-        let client = self.wait.into_iter().fold(client, Client::with_wait);
-        let client = self.page.into_iter().fold(client, Client::with_page);
+        let client = self.wait.into_iter().fold(client, Client::with_poll_wait);
+        let client = self.page.into_iter().fold(client, Client::with_page_limit);
         self.answer_deadline.into_iter().fold(client, Client::with_answer_deadline)
     }
 }

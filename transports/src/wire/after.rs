@@ -4,21 +4,21 @@ use http::HeaderMap;
 use super::query::decimal;
 use super::{Code, Problem, Query};
 
-/// The header in which a browser repeats the last id that it saw.
+/// The header in which a browser sends the last id that it received.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// No text that says where to begin is longer.
+/// The longest valid value, in bytes.
 const MAX_BYTES: usize = 64;
 
-/// Where a request wants to begin: the first present of the header
+/// Returns where a request begins: at the first present of the header
 /// `Last-Event-ID`, the parameter `lastEventId` and the parameter `after`.
 ///
-/// The header wins because a browser that reconnects repeats the original URL.
-/// What decides is never passed over for being malformed.
+/// The header takes precedence because a browser repeats the original URL when it
+/// reconnects. A malformed value is refused, and never skipped for the next one.
 ///
 /// # Errors
 ///
-/// [`BadCursor`](Code::BadCursor) if the one that decides is malformed, if any
+/// [`BadCursor`](Code::BadCursor) if the first present value is malformed, if any
 /// is given twice, or if `after` is empty.
 pub fn resume(headers: &HeaderMap, query: &Query) -> Result<After, Problem> {
     let header = header(headers)?;
@@ -51,20 +51,19 @@ fn cursor(parameter: &str, text: &str) -> Result<Cursor, Problem> {
         Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| text.parse().ok());
     cursor.ok_or_else(|| {
         let detail = format!(
-            "'{parameter}' is no cursor, which is 16 lower-case hex digits, '-' and 8 more: \
-             send back one that the server gave, unchanged"
+            "'{parameter}' is not a cursor (16 lower-case hex digits, '-' and 8 more): send a \
+             cursor from the server, unchanged"
         );
         bad(parameter, detail)
     })
 }
 
-/// Reads what `after` says: a cursor, `start`, `now`, `last:<n>`, or a position
-/// in decimal digits.
+/// Parses `after`: a cursor, `start`, `now`, `last:<n>`, or a position in decimal
+/// digits.
 ///
 /// # Errors
 ///
-/// [`BadCursor`](Code::BadCursor) for anything else, and for more than the last
-/// 1,000.
+/// [`BadCursor`](Code::BadCursor) for anything else, and for `last` above 1,000.
 pub fn parse_after(text: &str) -> Result<After, Problem> {
     let known = match text {
         _ if text.len() > MAX_BYTES => None,
@@ -98,7 +97,7 @@ fn bad(parameter: &str, detail: impl Into<String>) -> Problem {
     Problem::new(Code::BadCursor, detail).with_parameter(parameter)
 }
 
-/// How `after` is written so that [`parse_after`] reads the same.
+/// Formats `after` so that [`parse_after`] returns the same.
 #[must_use]
 pub fn after_text(after: After) -> String {
     match after {
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_present_decides() {
+    fn the_first_present_value_is_used() {
         assert_eq!(of(&[], ""), Ok(After::Start));
         assert_eq!(of(&[], &format!("after={A}")), Ok(at(A)));
         assert_eq!(of(&[], &format!("after={A}&lastEventId={B}")), Ok(at(B)));
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_is_never_passed_over() {
+    fn a_malformed_value_is_never_skipped() {
         let bad = Err(Code::BadCursor);
         let after = format!("after={A}");
         assert_eq!(of(&[b"garbage"], &after), bad);
@@ -195,12 +194,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in ".{0,80}") {
+        fn parsing_never_panics(text in ".{0,80}") {
             let _ = parse_after(&text);
         }
 
         #[test]
-        fn what_is_written_is_read(which in 0..5, number in 0..=i64::MAX.unsigned_abs(), id: [u8; 16]) {
+        fn it_is_parsed_as_it_was_formatted(which in 0..5, number in 0..=i64::MAX.unsigned_abs(), id: [u8; 16]) {
             let position = Position::new(number).unwrap();
             let after = match which {
                 0 => After::Start,

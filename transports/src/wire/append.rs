@@ -14,8 +14,8 @@ use super::object::{Object, present};
 use super::query::{bad, decimal};
 use super::{Code, Problem};
 
-/// What an append expects of its stream: `any`, `none`, `exists` or a version,
-/// of which 0 is `none`.
+/// Parses the expected version of an append: `any`, `none`, `exists` or a
+/// version, where 0 is `none`.
 ///
 /// # Errors
 ///
@@ -30,18 +30,18 @@ pub fn parse_expected(text: &str) -> Result<Expected, Problem> {
     known.ok_or_else(|| bad("expected", "'expected' takes 'any', 'none', 'exists' or a version"))
 }
 
-/// The events in the body of an append: one object or an array of them.
+/// Parses the body of an append: one event or an array of events.
 ///
 /// # Errors
 ///
-/// [`BadEvent`](Code::BadEvent) for what is no JSON, has unknown members, no
-/// event or an id twice; [`Invalid`](Code::Invalid) for a value that no event may
-/// have; [`TooLarge`](Code::TooLarge) past a limit.
+/// [`BadEvent`](Code::BadEvent) if the body is not JSON, has unknown members, no
+/// events or an id twice; [`Invalid`](Code::Invalid) for a value that is not valid
+/// in an event; [`TooLarge`](Code::TooLarge) above a limit.
 pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Problem::new(Code::BadEvent, "the body is not UTF-8"))?;
     if text.starts_with('\u{feff}') {
-        let detail = "the body begins with a byte order mark: leave it out";
+        let detail = "the body begins with a byte order mark: remove it";
         return Err(Problem::new(Code::Invalid, detail));
     }
     let is_array = text.trim_start().starts_with('[');
@@ -49,19 +49,19 @@ pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
         serde_json::from_str(text).map_err(|error| malformed(&error))?
     } else {
         Events {
-            first: vec![serde_json::from_str(text).map_err(|error| malformed(&error))?],
-            all: 1,
+            events: vec![serde_json::from_str(text).map_err(|error| malformed(&error))?],
+            count: 1,
         }
     };
-    if raw.all > limits::MAX_EVENTS_PER_APPEND {
-        return Err(too_large(format!("{} events", raw.all), limits::MAX_EVENTS_PER_APPEND));
+    if raw.count > limits::MAX_EVENTS_PER_APPEND {
+        return Err(too_large(format!("{} events", raw.count), limits::MAX_EVENTS_PER_APPEND));
     }
-    if raw.first.is_empty() {
+    if raw.events.is_empty() {
         return Err(Problem::new(Code::BadEvent, "the body has no events: send at least one"));
     }
-    let events = raw.first.into_iter().enumerate();
+    let events = raw.events.into_iter().enumerate();
     let events = events
-        .map(|(index, Object(event))| event.into_event().map_err(|error| error.of_event(index)))
+        .map(|(index, Object(event))| event.into_event().map_err(|error| error.into_problem(index)))
         .collect::<Result<Vec<_>, _>>()?;
     check_ids(&events)?;
     Ok(events)
@@ -86,7 +86,7 @@ fn too_large(what: impl fmt::Display, limit: usize) -> Problem {
         .with_limit(limit)
 }
 
-/// The answer to an append of one stream, for which these events were sent.
+/// Renders the answer to an append of events with these ids to one stream.
 #[must_use]
 pub fn appended_json(appended: &Appended, ids: &[EventId]) -> String {
     let mut out = String::with_capacity(192 + 40 * ids.len());
@@ -107,16 +107,16 @@ pub fn appended_json(appended: &Appended, ids: &[EventId]) -> String {
     out
 }
 
-/// As many events as an append may have and one more; the rest is only
-/// counted, so that a body of a million tiny events costs no memory.
+/// The events of an array, up to the limit. Further ones are only counted, so that
+/// a body of a million small events does not take memory.
 struct Events<'a> {
-    first: Vec<Object<RawEvent<'a>>>,
-    all: usize,
+    events: Vec<Object<RawEvent<'a>>>,
+    count: usize,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Events<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EventsVisitor(Self { first: Vec::new(), all: 0 }))
+        deserializer.deserialize_seq(EventsVisitor(Self { events: Vec::new(), count: 0 }))
     }
 }
 
@@ -130,13 +130,13 @@ impl<'de: 'a, 'a> Visitor<'de> for EventsVisitor<'a> {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(mut self, mut seq: S) -> Result<Self::Value, S::Error> {
-        while self.0.all < limits::MAX_EVENTS_PER_APPEND {
+        while self.0.count < limits::MAX_EVENTS_PER_APPEND {
             let Some(event) = seq.next_element()? else { return Ok(self.0) };
-            self.0.first.push(event);
-            self.0.all += 1;
+            self.0.events.push(event);
+            self.0.count += 1;
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {
-            self.0.all += 1;
+            self.0.count += 1;
         }
         Ok(self.0)
     }
@@ -161,83 +161,83 @@ struct RawEvent<'a> {
 }
 
 impl RawEvent<'_> {
-    fn into_event(self) -> Result<NewEvent, Flaw> {
+    fn into_event(self) -> Result<NewEvent, EventError> {
         let mut event = self.content()?;
         if let Some(id) = &self.id {
-            event = event.with_id(id.parse().map_err(Flaw::of("id"))?);
+            event = event.with_id(id.parse().map_err(EventError::of("id"))?);
         }
         if let Some(metadata) = self.metadata {
             let bytes = metadata.get().as_bytes().to_vec();
-            event = event.with_metadata_json(bytes).map_err(Flaw::of("metadata"))?;
+            event = event.with_metadata_json(bytes).map_err(EventError::of("metadata"))?;
         }
         for tag in self.tags {
-            event = event.with_tag(tag).map_err(Flaw::of("tags"))?;
+            event = event.with_tag(tag).map_err(EventError::of("tags"))?;
         }
         Ok(event)
     }
 
-    /// Copies the payload, so that a small event never keeps a large body in
+    /// Copies the payload, so that a small event does not keep a large body in
     /// memory.
-    fn content(&self) -> Result<NewEvent, Flaw> {
-        let event_type = EventType::new(&self.r#type).map_err(Flaw::of("type"))?;
+    fn content(&self) -> Result<NewEvent, EventError> {
+        let event_type = EventType::new(&self.r#type).map_err(EventError::of("type"))?;
         match (self.data, &self.data_base64, &self.content_type) {
             (Some(data), None, None) => {
                 within_payload(data.get().len())?;
                 let bytes = data.get().as_bytes().to_vec();
-                NewEvent::with_json(event_type, bytes).map_err(Flaw::of("data"))
+                NewEvent::with_json(event_type, bytes).map_err(EventError::of("data"))
             }
             (None, Some(data), Some(content_type)) => {
                 let content_type =
-                    ContentType::new(content_type).map_err(Flaw::of("content_type"))?;
+                    ContentType::new(content_type).map_err(EventError::of("content_type"))?;
                 let bytes = BASE64.decode(data).map_err(|error| {
-                    Flaw::new(
+                    EventError::new(
                         Code::BadEvent,
                         format!("'data_base64' is not padded base64: {error}"),
                     )
                 })?;
                 within_payload(bytes.len())?;
                 NewEvent::with_bytes(event_type, content_type, bytes)
-                    .map_err(Flaw::of("data_base64"))
+                    .map_err(EventError::of("data_base64"))
             }
-            _ => Err(Flaw::new(
+            _ => Err(EventError::new(
                 Code::BadEvent,
-                "an event has either 'data', or 'data_base64' and 'content_type'",
+                "an event needs either 'data', or 'data_base64' and 'content_type'",
             )),
         }
     }
 }
 
-fn within_payload(bytes: usize) -> Result<(), Flaw> {
+fn within_payload(bytes: usize) -> Result<(), EventError> {
     let limit = limits::MAX_PAYLOAD_BYTES;
     if bytes <= limit {
         return Ok(());
     }
     let detail = format!("the payload has {bytes} bytes: the limit is {limit}");
-    Err(Flaw { limit: Some(limit), ..Flaw::new(Code::TooLarge, detail) })
+    Err(EventError { limit: Some(limit), ..EventError::new(Code::TooLarge, detail) })
 }
 
-/// What is wrong with one event.
-struct Flaw {
+/// The error of one event.
+struct EventError {
     code: Code,
     detail: String,
     limit: Option<usize>,
 }
 
-impl Flaw {
+impl EventError {
     fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), limit: None }
     }
 
     fn of(member: &'static str) -> impl Fn(downlink::Error) -> Self {
-        move |error| {
+        move |error: downlink::Error| {
             let too_large = error.kind() == ErrorKind::TooLarge;
             let code = if too_large { Code::TooLarge } else { Code::Invalid };
-            let flaw = Self::new(code, format!("'{member}': {error}"));
-            Self { limit: error.limit(), ..flaw }
+            let detail = format!("'{member}': {error}");
+            Self { code, detail, limit: error.limit() }
         }
     }
 
-    fn of_event(self, index: usize) -> Problem {
+    fn into_problem(self, index: usize) -> Problem {
         let detail = format!("event {}: {}", index + 1, self.detail);
         let problem = Problem::new(self.code, detail);
         self.limit.map_or(problem.clone(), |limit| problem.with_limit(limit))

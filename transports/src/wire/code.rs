@@ -3,155 +3,161 @@ use std::fmt;
 use downlink::ErrorKind;
 use http::StatusCode;
 
-/// Why something was refused: the `code` of a [`Problem`](super::Problem).
-///
-/// Programs match on it; new codes may be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Code {
-    /// A cursor that is malformed, given twice, or no cursor.
-    BadCursor,
-    /// The body of an append is not one event or an array of them.
-    BadEvent,
-    /// A filter that says nothing, or too much.
-    BadFilter,
-    /// A known parameter with a value that it does not take.
-    BadParameter,
-    /// The path names no valid stream.
-    BadStream,
-    /// A parameter that nobody knows; a typo must not mean "everything".
-    UnknownParameter,
-    /// A conditional header where `expected` is meant.
-    UnsupportedPrecondition,
-    /// Anything else that is wrong with the request.
-    Invalid,
-    /// Nobody is known to be asking.
-    Unauthenticated,
-    /// Whoever is asking may not.
-    Forbidden,
+/// Defines [`Code`] and its table in one place, which both ends use.
+macro_rules! codes {
+    ($(
+        $(#[$doc:meta])*
+        $code:ident: $name:literal, $title:literal, $status:literal, $kind:ident, $retryable:literal;
+    )*) => {
+        /// The reason for a refusal: the `code` of a [`Problem`](super::Problem).
+        ///
+        /// Programs match on it; new codes may be added.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $code,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of statuses.
+            pub const ALL: &'static [Self] = &[$(Self::$code),*];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$code => Row {
+                        name: $name,
+                        title: $title,
+                        status: $status,
+                        kind: ErrorKind::$kind,
+                        is_retryable: $retryable,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+// Name, title, status, kind of the error that a client gets, and whether it may retry.
+codes! {
+    /// The cursor is malformed, or given twice.
+    BadCursor: "bad-cursor", "Bad cursor", 400, Invalid, false;
+    /// The body of an append is not one event or an array of events.
+    BadEvent: "bad-event", "Bad event", 400, Invalid, false;
+    /// The filter is empty, malformed or too large.
+    BadFilter: "bad-filter", "Bad filter", 400, Invalid, false;
+    /// A known parameter has a value that it does not take.
+    BadParameter: "bad-parameter", "Bad parameter", 400, Invalid, false;
+    /// The path does not contain a valid stream name.
+    BadStream: "bad-stream", "Bad stream name", 400, Invalid, false;
+    /// The parameter is unknown. A typo must not mean "everything".
+    UnknownParameter: "unknown-parameter", "Unknown parameter", 400, Invalid, false;
+    /// The request has a conditional header where `expected` is meant.
+    UnsupportedPrecondition:
+        "unsupported-precondition", "Unsupported precondition", 400, Invalid, false;
+    /// The request is invalid in another way.
+    Invalid: "invalid", "Invalid request", 400, Invalid, false;
+    /// The request is not authenticated.
+    Unauthenticated: "unauthenticated", "Not authenticated", 401, Invalid, false;
+    /// The caller is not allowed to do this.
+    Forbidden: "forbidden", "Forbidden", 403, Invalid, false;
     /// The `Host` is not on the list, or a request came through a proxy to a
     /// feed that is open to its own machine only.
-    HostNotAllowed,
-    /// A page of another site is asking.
-    OriginNotAllowed,
+    HostNotAllowed: "host-not-allowed", "Host not allowed", 403, Invalid, false;
+    /// The request comes from a page of another site.
+    OriginNotAllowed: "origin-not-allowed", "Origin not allowed", 403, Invalid, false;
     /// Nothing is served under this path.
-    NotFound,
-    /// The stream has no event that may be seen.
-    StreamNotFound,
+    NotFound: "not-found", "Not found", 404, Invalid, false;
+    /// The stream has no event that the caller may see.
+    StreamNotFound: "stream-not-found", "Stream not found", 404, Invalid, false;
     /// The path does not take this method.
-    MethodNotAllowed,
+    MethodNotAllowed: "method-not-allowed", "Method not allowed", 405, Invalid, false;
     /// The feed does not take appends.
-    AppendDisabled,
-    /// The body of a request came to a halt.
-    RequestTimeout,
-    /// An append failed an expectation; `failed` lists every one.
-    VersionConflict,
+    AppendDisabled: "append-disabled", "Append disabled", 405, Invalid, false;
+    /// The body of the request stalled.
+    RequestTimeout: "request-timeout", "Request timed out", 408, Unavailable, true;
+    /// An append failed an expectation; `failed` lists every failed check.
+    VersionConflict: "version-conflict", "Version conflict", 409, Conflict, false;
     /// The cursor is past the end of the log.
-    CursorAhead,
-    /// The log has another event where the cursor points.
-    HistoryChanged,
+    CursorAhead: "cursor-ahead", "Cursor ahead of the log", 410, CursorAhead, false;
+    /// Reserved: the log no longer has the events after the cursor.
+    CursorExpired: "cursor-expired", "Cursor expired", 410, HistoryChanged, false;
+    /// The log has another event at the cursor's position.
+    HistoryChanged: "history-changed", "History changed", 410, HistoryChanged, false;
     /// Something exceeds a limit.
-    TooLarge,
-    /// The body is not labelled as what it has to be.
-    UnsupportedMediaType,
-    /// An event id is known for another event.
-    IdReused,
-    /// The path is for sockets, and the request asks for none.
-    UpgradeRequired,
-    /// The client asks too often, or for too much at a time.
-    Limit,
-    /// The log cannot be read as it stands.
-    Corrupt,
-    /// Anything else that went wrong in the server.
-    Internal,
-    /// Somebody else held the store for too long.
-    Busy,
-    /// The server is about to go.
-    Draining,
+    TooLarge: "too-large", "Too large", 413, TooLarge, false;
+    /// The `Content-Type` is missing or not supported.
+    UnsupportedMediaType:
+        "unsupported-media-type", "Unsupported media type", 415, Invalid, false;
+    /// The event id already belongs to another event.
+    IdReused: "id-reused", "Event id reused", 422, IdReused, false;
+    /// The path takes a WebSocket only, and the request does not ask for one.
+    UpgradeRequired: "upgrade-required", "Upgrade required", 426, Invalid, false;
+    /// The client sends too many requests, or asks for too much at a time.
+    Limit: "limit", "Limit reached", 429, Overloaded, true;
+    /// The stored log is corrupted and cannot be read.
+    Corrupt: "corrupt", "Log corrupt", 500, Corrupt, false;
+    /// The server failed in another way.
+    Internal: "internal", "Internal error", 500, Backend, false;
+    /// Another writer held the store for too long.
+    Busy: "busy", "Store busy", 503, Busy, true;
+    /// The server is shutting down.
+    Draining: "draining", "Server draining", 503, Unavailable, true;
     /// The queue of appends is full.
-    Overloaded,
+    Overloaded: "overloaded", "Overloaded", 503, Overloaded, true;
     /// The store cannot be reached.
-    Unavailable,
-    /// Whether an append was stored is not known.
-    OutcomeUnknown,
+    Unavailable: "unavailable", "Store unavailable", 503, Unavailable, true;
+    /// It is unknown whether the append was stored.
+    OutcomeUnknown: "outcome-unknown", "Outcome unknown", 504, OutcomeUnknown, true;
     /// The disk is full.
-    StorageFull,
+    StorageFull: "storage-full", "Storage full", 507, StorageFull, true;
+}
+
+struct Row {
+    name: &'static str,
+    title: &'static str,
+    status: u16,
+    kind: ErrorKind,
+    is_retryable: bool,
 }
 
 impl Code {
-    /// The word on the wire, as in `bad-filter`.
+    /// The code with this name on the wire, if there is one.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// The name on the wire, as in `bad-filter`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.row().0
+        self.row().name
     }
 
-    /// What it is, for people.
+    /// The title, for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
-        self.row().1
+        self.row().title
     }
 
-    /// The status of an answer that carries it.
+    /// The HTTP status of an answer with this code.
     #[must_use]
     pub fn status(self) -> StatusCode {
-        StatusCode::from_u16(self.row().2).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The kind of the error that a client gets for this code.
+    ///
+    /// A client handles an expired cursor like a changed history: it starts
+    /// again from a state that it trusts.
+    #[must_use]
+    pub const fn error_kind(self) -> ErrorKind {
+        self.row().kind
     }
 
     /// Whether the same request may succeed later.
     #[must_use]
-    pub fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Self::Busy
-                | Self::Draining
-                | Self::Limit
-                | Self::OutcomeUnknown
-                | Self::Overloaded
-                | Self::RequestTimeout
-                | Self::StorageFull
-                | Self::Unavailable
-        )
-    }
-
-    /// The one table of all codes: word, title, status.
-    const fn row(self) -> (&'static str, &'static str, u16) {
-        match self {
-            Self::BadCursor => ("bad-cursor", "Bad cursor", 400),
-            Self::BadEvent => ("bad-event", "Bad event", 400),
-            Self::BadFilter => ("bad-filter", "Bad filter", 400),
-            Self::BadParameter => ("bad-parameter", "Bad parameter", 400),
-            Self::BadStream => ("bad-stream", "Bad stream name", 400),
-            Self::UnknownParameter => ("unknown-parameter", "Unknown parameter", 400),
-            Self::UnsupportedPrecondition => {
-                ("unsupported-precondition", "Unsupported precondition", 400)
-            }
-            Self::Invalid => ("invalid", "Invalid request", 400),
-            Self::Unauthenticated => ("unauthenticated", "Not authenticated", 401),
-            Self::Forbidden => ("forbidden", "Forbidden", 403),
-            Self::HostNotAllowed => ("host-not-allowed", "Host not allowed", 403),
-            Self::OriginNotAllowed => ("origin-not-allowed", "Origin not allowed", 403),
-            Self::NotFound => ("not-found", "Not found", 404),
-            Self::StreamNotFound => ("stream-not-found", "Stream not found", 404),
-            Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed", 405),
-            Self::AppendDisabled => ("append-disabled", "Append disabled", 405),
-            Self::RequestTimeout => ("request-timeout", "Request timed out", 408),
-            Self::VersionConflict => ("version-conflict", "Version conflict", 409),
-            Self::CursorAhead => ("cursor-ahead", "Cursor ahead of the log", 410),
-            Self::HistoryChanged => ("history-changed", "History changed", 410),
-            Self::TooLarge => ("too-large", "Too large", 413),
-            Self::UnsupportedMediaType => ("unsupported-media-type", "Unsupported media type", 415),
-            Self::IdReused => ("id-reused", "Event id reused", 422),
-            Self::UpgradeRequired => ("upgrade-required", "Upgrade required", 426),
-            Self::Limit => ("limit", "Limit reached", 429),
-            Self::Corrupt => ("corrupt", "Log corrupt", 500),
-            Self::Internal => ("internal", "Internal error", 500),
-            Self::Busy => ("busy", "Store busy", 503),
-            Self::Draining => ("draining", "Server draining", 503),
-            Self::Overloaded => ("overloaded", "Overloaded", 503),
-            Self::Unavailable => ("unavailable", "Store unavailable", 503),
-            Self::OutcomeUnknown => ("outcome-unknown", "Outcome unknown", 504),
-            Self::StorageFull => ("storage-full", "Storage full", 507),
-        }
+    pub const fn is_retryable(self) -> bool {
+        self.row().is_retryable
     }
 }
 
@@ -186,24 +192,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_codes_of_errors_are_retryable_as_the_errors_are() {
-        for kind in [
-            ErrorKind::Conflict,
-            ErrorKind::IdReused,
-            ErrorKind::Invalid,
-            ErrorKind::TooLarge,
-            ErrorKind::Overloaded,
-            ErrorKind::Busy,
-            ErrorKind::StorageFull,
-            ErrorKind::Unavailable,
-            ErrorKind::OutcomeUnknown,
-            ErrorKind::CursorAhead,
-            ErrorKind::HistoryChanged,
-            ErrorKind::Corrupt,
-            ErrorKind::Backend,
-        ] {
-            let error = downlink::Error::new(kind, "");
-            assert_eq!(Code::from(kind).is_retryable(), error.is_retryable(), "{kind:?}");
+    fn a_code_is_retryable_if_its_error_is() {
+        for code in Code::ALL {
+            let error = downlink::Error::new(code.error_kind(), "");
+            assert_eq!(code.is_retryable(), error.is_retryable(), "{code}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_statuses_valid() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert_eq!(code.status().as_u16(), code.row().status, "{code}");
+        }
+        assert_eq!(Code::parse("fireworks"), None);
+    }
+
+    #[test]
+    fn the_code_of_an_error_has_the_kind_of_that_error() {
+        for code in Code::ALL {
+            let kind = code.error_kind();
+            assert_eq!(Code::from(kind).error_kind(), kind, "{code}");
         }
     }
 }

@@ -5,7 +5,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use downlink::{Cursor, Event, NewEvent};
 
-/// The name under which an event remembers what is rendered here.
+#[cfg(feature = "client")]
+mod parse;
+
+#[cfg(feature = "client")]
+pub use parse::parse_envelope;
+
+/// The key under which an event caches its rendering.
 const FORMAT: &str = "feed.v1";
 
 /// `id: C`, a line feed and `data: `.
@@ -13,22 +19,22 @@ const BEFORE: usize = "id: ".len() + Cursor::TEXT_LEN + "\ndata: ".len();
 
 const AFTER: &str = "\n\n";
 
-/// The event as one block of an SSE stream: `id: C`, `data: E` and a blank
+/// Renders the event as one block of an SSE stream: `id: C`, `data: E` and a blank
 /// line.
 ///
-/// Rendered once for all subscribers of the process, whatever the transport:
-/// [`envelope`] is a part of the same bytes.
+/// An event is rendered once per process, for all subscribers and transports:
+/// [`envelope`] is a slice of the same bytes.
 #[must_use]
 pub fn sse_block(event: &Event) -> Bytes {
     event.rendered(FORMAT, render)
 }
 
-/// The event as everybody receives it: one JSON object on one line.
+/// Renders the event as clients receive it: one JSON object on one line.
 ///
-/// The members stand in the order of the contract. A JSON payload is embedded
-/// as it was stored, except that raw carriage returns and line feeds, which in
-/// valid JSON are white space, become spaces; any other payload is
-/// `data_base64` and `content_type`.
+/// The members come in the order of the wire contract. A JSON payload is embedded
+/// as stored, except that raw carriage returns and line feeds, which are white
+/// space in valid JSON, become spaces. Any other payload becomes `data_base64` and
+/// `content_type`.
 ///
 /// # Examples
 ///
@@ -71,8 +77,8 @@ fn render(event: &Event) -> Bytes {
     out.into()
 }
 
-/// A new event as an append has it, with its JSON byte for byte: whether a
-/// repeated append is the same is a matter of bytes.
+/// Renders a new event for an append, with its JSON byte for byte: a repeated
+/// append is recognised by its bytes.
 #[cfg(feature = "websocket")]
 pub(super) fn put_new_event(out: &mut String, event: &NewEvent) {
     put(out, format_args!("{{\"id\":\"{}\",\"type\":", event.id()));
@@ -80,7 +86,7 @@ pub(super) fn put_new_event(out: &mut String, event: &NewEvent) {
     put_content(out, event, |out, json| out.push_str(&String::from_utf8_lossy(json)));
 }
 
-/// Payload, metadata and tags, and the end of the object.
+/// Renders payload, metadata and tags, and closes the object.
 fn put_content(out: &mut String, event: &NewEvent, put_json: fn(&mut String, &[u8])) {
     if event.content_type().is_json() {
         out.push_str(",\"data\":");
@@ -103,9 +109,9 @@ fn put_content(out: &mut String, event: &NewEvent, put_json: fn(&mut String, &[u
     out.push_str("]}");
 }
 
-/// Embeds JSON as it was stored, on one line.
+/// Embeds JSON as stored, on one line.
 fn put_json(out: &mut String, json: &[u8]) {
-    // Checked when the event was made; a store that hands out anything else gets it replaced.
+    // Valid UTF-8 unless a store returns anything else, which is replaced.
     let json = String::from_utf8_lossy(json);
     let mut lines = json.split(['\r', '\n']);
     out.push_str(lines.next().unwrap_or_default());
@@ -116,7 +122,7 @@ fn put_json(out: &mut String, json: &[u8]) {
 }
 
 pub(super) fn put_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("a text is a JSON string"));
+    out.push_str(&serde_json::to_string(text).expect("a string can be serialized"));
 }
 
 pub(super) fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_in_the_order_of_the_contract() {
+    fn members_come_in_the_order_of_the_wire_contract() {
         let content = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#)
             .and_then(|event| event.with_tag("airport:EWR"))
             .unwrap();
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_is_a_part_of_the_block_and_both_are_made_once() {
+    fn the_envelope_is_a_slice_of_the_block_which_is_rendered_once() {
         let event = event("s", NewEvent::with_json("T", "{}").unwrap());
         let (first, again) = (sse_block(&event), sse_block(&event.clone()));
         assert_eq!(first.as_ptr(), again.as_ptr());

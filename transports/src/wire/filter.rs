@@ -12,15 +12,15 @@ const MAX_BYTES: usize = 8 << 10;
 /// The groups of a filter item, in the order of the contract.
 const GROUPS: [&str; 6] = ["stream", "stream_prefix", "type", "type_prefix", "not_type", "tag"];
 
-/// What stands in a query as it is: what RFC 3986 calls unreserved.
+/// All characters but those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The filter that the parameters of a request make.
+/// Builds the filter from the parameters of a request.
 ///
 /// # Errors
 ///
-/// [`BadFilter`](Code::BadFilter) for a value that is empty or no valid name,
-/// and for more than 64 values or 8 KiB of them.
+/// [`BadFilter`](Code::BadFilter) for a value that is empty or not a valid name,
+/// and for more than 64 values or 8 KiB of values.
 pub fn filter_of_query(query: &Query) -> Result<Filter, Problem> {
     let mut builder = Builder::default();
     for group in GROUPS {
@@ -30,28 +30,30 @@ pub fn filter_of_query(query: &Query) -> Result<Filter, Problem> {
     builder.finish()
 }
 
-/// The filter that a JSON object makes: the names of the parameters, each an
-/// array of strings, or `any` with an array of such objects.
+/// Parses a filter from a JSON object: its members are the names of the
+/// parameters, each with an array of strings, or `any` with an array of such
+/// objects.
 ///
 /// # Errors
 ///
 /// [`BadFilter`](Code::BadFilter) as for [`filter_of_query`], for unknown
-/// members, for an empty array, and for an `any` that is empty or stands beside
-/// other members.
+/// members, for an empty array, and for an `any` that is empty or has other
+/// members next to it.
 pub fn filter_of_json(json: &str) -> Result<Filter, Problem> {
-    let Object(raw) = serde_json::from_str::<Object<Raw>>(json)
-        .map_err(|error| Problem::new(Code::BadFilter, format!("the filter is none: {error}")))?;
+    let Object(raw) = serde_json::from_str::<Object<Raw>>(json).map_err(|error| {
+        Problem::new(Code::BadFilter, format!("the filter is not valid: {error}"))
+    })?;
     let mut builder = Builder::default();
     match &raw.any {
         None => builder.add_item(&raw)?,
         Some(_) if !raw.is_empty() => {
-            return Err(bad_any("stands beside other members: put them into its items"));
+            return Err(bad_any("cannot be combined with other members: put them into its items"));
         }
         Some(items) if items.is_empty() => {
             return Err(bad_any("is empty: leave it out or name an alternative"));
         }
         Some(items) if items.iter().any(|Object(item)| item.any.is_some()) => {
-            return Err(bad_any("stands within 'any': write one list of items"));
+            return Err(bad_any("cannot be nested: write one list of items"));
         }
         Some(items) => items.iter().try_for_each(|Object(item)| builder.add_item(item))?,
     }
@@ -62,8 +64,8 @@ fn bad_any(what: &str) -> Problem {
     Problem::new(Code::BadFilter, format!("'any' {what}")).with_parameter("any")
 }
 
-/// The filter as a query string, empty for everything; `None` if a query string
-/// cannot say it, which has no alternatives of items.
+/// Formats the filter as a query string, empty for everything; `None` if it has
+/// alternatives of items, which a query string cannot express.
 #[must_use]
 pub fn filter_to_query(filter: &Filter) -> Option<String> {
     let [item] = items(filter)? else { return filter.is_everything().then(String::new) };
@@ -75,8 +77,8 @@ pub fn filter_to_query(filter: &Filter) -> Option<String> {
     Some(pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// The filter as JSON; `None` if the wire cannot say it, which has no
-/// conjunction of alternatives and no filter that matches nothing.
+/// Formats the filter as JSON; `None` if it is a conjunction of alternatives or
+/// matches nothing, which the wire format cannot express.
 #[must_use]
 pub fn filter_to_json(filter: &Filter) -> Option<String> {
     let object = |item| {
@@ -122,7 +124,7 @@ fn prefixes(patterns: &[Pattern]) -> Vec<&str> {
     patterns.iter().filter(|pattern| prefix(pattern)).map(Pattern::text).collect()
 }
 
-/// An item, or the `any` of a whole filter; which of them is checked later.
+/// An item, or a whole filter with `any`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
@@ -143,7 +145,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// The groups that are there.
+    /// The groups that are present.
     fn groups(&self) -> impl Iterator<Item = (&'static str, &Vec<String>)> {
         let Self { any: _, stream, stream_prefix, r#type, type_prefix, not_type, tag } = self;
         let groups = [stream, stream_prefix, r#type, type_prefix, not_type, tag];
@@ -156,7 +158,7 @@ impl Raw {
     }
 }
 
-/// Counts what is added, and stops before it is too much.
+/// Builds a filter and enforces its limits.
 #[derive(Default)]
 struct Builder {
     items: Vec<FilterItem>,
@@ -215,7 +217,7 @@ fn with(item: FilterItem, group: &str, value: &str) -> Result<FilterItem, Error>
     }
 }
 
-/// A list that came out empty must not mean everything.
+/// An empty list must not mean everything.
 fn no_value(group: &'static str, what: &str) -> Problem {
     let detail = format!("'{group}' {what}: leave it out or name {}", example(group));
     Problem::new(Code::BadFilter, detail).with_parameter(group)

@@ -1,19 +1,17 @@
-//! The wire contract, feed v1, as pure functions: what stands in a request,
-//! and what stands in an answer.
+//! The wire contract, feed v1: functions that render and parse requests and
+//! answers.
 //!
-//! One cursor, one filter, one envelope and one shape of errors for all
-//! transports. Nothing here waits, reads or knows a connection.
+//! All transports share one cursor, one filter, one envelope and one shape of
+//! errors. This module does no I/O.
 
 mod after;
 mod append;
 mod code;
-mod control;
 mod envelope;
 mod filter;
+mod frame;
 pub(crate) mod object;
 mod page;
-#[cfg(feature = "client")]
-pub mod parse;
 mod problem;
 mod query;
 #[cfg(feature = "websocket")]
@@ -22,12 +20,18 @@ mod websocket;
 pub use after::{after_text, parse_after, resume};
 pub use append::{appended_json, parse_events, parse_expected};
 pub use code::Code;
-pub use control::Control;
+#[cfg(feature = "client")]
+pub use envelope::parse_envelope;
 pub use envelope::{envelope, sse_block};
 pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_query};
+#[cfg(feature = "client")]
+pub use frame::parse_frame;
+pub use frame::{frame_block, frame_json};
 pub use object::Object;
 pub(crate) use page::Envelopes;
 pub use problem::Problem;
+#[cfg(feature = "client")]
+pub use problem::{parse_problem_code, parse_refusal, problem_error};
 pub use query::Query;
 #[cfg(feature = "websocket")]
 pub use websocket::{Addressee, Command, Label, Refused, Reply};

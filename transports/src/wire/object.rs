@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A JSON object that is read as a struct.
+/// A struct that is read from a JSON object and nothing else.
 ///
-/// A derived struct also takes an array of its members, so that `[]` would be
-/// one with nothing but defaults: a filter that means everything, or a command
-/// that was never given. Wherever JSON comes from outside, read it as an object.
+/// A derived struct also accepts an array of its members, so `[]` would be read
+/// as all defaults: as a filter that matches everything, for example. Read JSON
+/// from outside as an object instead.
 ///
 /// # Examples
 ///
@@ -56,7 +56,19 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A member that may be absent; one that is `null` is not absent.
+/// A value that is a string in JSON.
+#[cfg(feature = "client")]
+pub(super) struct Text<T>(pub(super) T);
+
+#[cfg(feature = "client")]
+impl<'de, T: std::str::FromStr<Err = downlink::Error>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a member that may be absent, but not `null`.
 pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

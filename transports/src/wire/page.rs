@@ -3,16 +3,16 @@ use downlink::{Cursor, Event, StreamId, Version};
 
 use super::envelope::{envelope, put, put_text};
 
-/// The bytes of the events of one page, but for a page of one larger event.
+/// The bytes of the events of one page, unless it has only one event.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Envelopes for one answer, as many as fit.
+/// The envelopes of one page, as many as fit.
 #[derive(Debug, Default)]
 pub(crate) struct Envelopes {
     rendered: Vec<Bytes>,
     bytes: usize,
     last: Option<Cursor>,
-    overflown: bool,
+    is_full: bool,
 }
 
 impl Envelopes {
@@ -26,12 +26,12 @@ impl Envelopes {
         envelopes
     }
 
-    /// Adds an event. `false` if it does not fit, and then nothing else does.
+    /// Adds an event. Returns `false` if it does not fit; later ones do not either.
     pub(crate) fn push(&mut self, event: &Event) -> bool {
         let envelope = envelope(event);
         let bytes = self.bytes + envelope.len() + 1;
-        self.overflown |= bytes > MAX_BYTES && !self.rendered.is_empty();
-        if self.overflown {
+        self.is_full |= bytes > MAX_BYTES && !self.rendered.is_empty();
+        if self.is_full {
             return false;
         }
         self.bytes = bytes;
@@ -45,11 +45,11 @@ impl Envelopes {
     }
 
     /// Whether an event did not fit.
-    pub(crate) fn overflown(&self) -> bool {
-        self.overflown
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
     }
 
-    /// The cursor of the last event that fitted.
+    /// The cursor of the last event that was added.
     pub(crate) fn last(&self) -> Option<Cursor> {
         self.last
     }
@@ -65,7 +65,7 @@ impl Envelopes {
         out.push(']');
     }
 
-    /// The answer of `GET /feed`.
+    /// Renders the answer of `GET /feed`.
     pub(crate) fn feed_page(&self, cursor: Cursor, head: Cursor, more: bool) -> String {
         let mut out = String::with_capacity(self.bytes + 128);
         out.push('{');
@@ -77,7 +77,7 @@ impl Envelopes {
         out
     }
 
-    /// The answer of `GET /streams/{stream}`.
+    /// Renders the answer of `GET /streams/{stream}`.
     pub(crate) fn stream_page(
         &self,
         stream: &StreamId,
@@ -115,15 +115,15 @@ mod tests {
     fn a_page_has_at_most_a_mebibyte_but_at_least_one_event() {
         let half = [event(1, 500 << 10), event(2, 500 << 10), event(3, 500 << 10), event(4, 1)];
         let page = Envelopes::of(&half);
-        assert_eq!((page.len(), page.overflown()), (2, true));
+        assert_eq!((page.len(), page.is_full()), (2, true));
         assert_eq!(page.last(), Some(half[1].cursor()));
         let whole = [event(1, (1 << 20) - 2)];
         let page = Envelopes::of(&whole);
-        assert_eq!((page.len(), page.overflown()), (1, false));
+        assert_eq!((page.len(), page.is_full()), (1, false));
     }
 
     #[test]
-    fn pages_are_those_of_the_contract() {
+    fn pages_are_rendered_as_in_the_wire_contract() {
         let page = Envelopes::default();
         let start = Cursor::START;
         assert_eq!(

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::{Error, ErrorKind, Expected, FailedCheck, Version};
+use downlink::{Error, ErrorKind, Expected, FailedCheck, Frame, Version};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,
@@ -12,14 +12,21 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Code;
 
-/// A detail is never longer than this: it may quote what somebody sent.
+#[cfg(feature = "client")]
+mod parse;
+
+#[cfg(feature = "client")]
+pub(super) use parse::ProblemMembers;
+#[cfg(feature = "client")]
+pub use parse::{parse_problem_code, parse_refusal, problem_error};
+
+/// The longest detail, which may quote a request.
 const MAX_DETAIL_BYTES: usize = 1_000;
 
-/// Something that was refused or went wrong, as everybody is told it:
-/// `application/problem+json` (RFC 9457) in an answer, and the member `problem`
-/// of a frame.
+/// A refusal or failure as clients receive it: `application/problem+json`
+/// (RFC 9457) in an answer, and the member `problem` in a frame.
 ///
-/// Made from a [`downlink::Error`] it never shows a driver's text.
+/// A problem made from a [`downlink::Error`] never contains a driver's text.
 ///
 /// # Examples
 ///
@@ -33,7 +40,7 @@ const MAX_DETAIL_BYTES: usize = 1_000;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
-    // Boxed: results stay small on the way that has no problem.
+    // Boxed to keep results small.
     inner: Box<Inner>,
 }
 
@@ -50,8 +57,8 @@ struct Inner {
 }
 
 impl Problem {
-    /// A problem with this code. The detail says what to do; of more than
-    /// 1,000 bytes the rest is cut off.
+    /// Creates a problem. The detail says what happened and what to do; it is
+    /// truncated to 1,000 bytes.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
@@ -69,7 +76,7 @@ impl Problem {
         Self { inner: Box::new(inner) }
     }
 
-    /// Names the parameter that is meant.
+    /// Sets the parameter that caused the problem.
     #[must_use]
     pub fn with_parameter(mut self, parameter: impl Into<String>) -> Self {
         let mut parameter = parameter.into();
@@ -78,15 +85,15 @@ impl Problem {
         self
     }
 
-    /// Names the limit that was exceeded.
+    /// Sets the limit that was exceeded.
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.inner.limit = Some(limit);
         self
     }
 
-    /// When to come back, in whole seconds and at least one: one second for
-    /// what is retryable, by default.
+    /// Sets when to retry, in whole seconds and at least one: one second by default
+    /// if the code is retryable.
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.inner.retry_after = Some(pause);
@@ -97,31 +104,31 @@ impl Problem {
         self.inner.retry_after
     }
 
-    /// The methods that the path takes.
+    /// Sets the methods that the path takes.
     pub(crate) fn with_allow(mut self, methods: &'static str) -> Self {
         self.inner.allow = Some(methods);
         self
     }
 
-    /// What to authenticate with.
+    /// Sets the `WWW-Authenticate` challenge.
     pub(crate) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
         self.inner.challenge = Some(challenge);
         self
     }
 
-    /// What programs match on.
+    /// The code, for programs.
     #[must_use]
     pub fn code(&self) -> Code {
         self.inner.code
     }
 
-    /// The status of an answer that carries this problem.
+    /// The HTTP status of an answer with this problem.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.code().status()
     }
 
-    /// What to do.
+    /// What happened, and what to do.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.inner.detail
@@ -133,16 +140,27 @@ impl Problem {
         self.code().is_retryable()
     }
 
-    /// The body of an answer: with `status`.
+    /// Renders the body of an answer, with `status`.
     #[must_use]
     pub fn to_json(&self) -> String {
         json(&Document { problem: self, with_status: true })
     }
 
-    /// The member `problem` of a frame: without `status`.
+    /// Renders the member `problem` of a frame, without `status`.
     #[must_use]
     pub fn to_frame_json(&self) -> String {
         json(&Document { problem: self, with_status: false })
+    }
+
+    /// The problem as a frame.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        Frame::Problem {
+            code: self.code().as_str().to_owned(),
+            detail: self.detail().to_owned(),
+            retryable: self.is_retryable(),
+            json: self.to_frame_json().into(),
+        }
     }
 
     fn set_headers(&self, headers: &mut HeaderMap) {
@@ -169,37 +187,37 @@ impl Problem {
 }
 
 fn json(document: &Document<'_>) -> String {
-    serde_json::to_string(document).expect("a problem has text keys and plain values")
+    serde_json::to_string(document).expect("a problem has string keys and plain values")
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let kind = error.kind();
-        let told = match kind {
+        let text = match kind {
             ErrorKind::Conflict
             | ErrorKind::IdReused
             | ErrorKind::Invalid
             | ErrorKind::TooLarge
             | ErrorKind::CursorAhead
             | ErrorKind::HistoryChanged => error.to_string(),
-            _ => in_general(kind).to_owned(),
+            _ => general_text(kind).to_owned(),
         };
-        let mut problem = Self::new(Code::from(kind), format!("{told}: {}", kind.advice()));
+        let mut problem = Self::new(Code::from(kind), format!("{text}: {}", kind.advice()));
         problem.inner.failed = error.conflicts().to_vec();
         problem.inner.limit = error.limit();
         problem
     }
 }
 
-/// What happened, where the error's own text may be a driver's.
-fn in_general(kind: ErrorKind) -> &'static str {
+/// Replaces the error's own text, which may be a driver's.
+fn general_text(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Overloaded => "the queue of appends is full and nothing was written",
         ErrorKind::Busy => "the store was locked for too long and nothing was written",
         ErrorKind::StorageFull => "the disk of the store is full and nothing was written",
         ErrorKind::Unavailable => "the store is not available",
-        ErrorKind::OutcomeUnknown => "whether the append was stored is not known",
-        ErrorKind::Corrupt => "the log cannot be read as it stands",
+        ErrorKind::OutcomeUnknown => "it is unknown whether the append was stored",
+        ErrorKind::Corrupt => "the log is corrupted",
         _ => "the store failed",
     }
 }
@@ -264,7 +282,7 @@ impl Serialize for Failed<'_> {
         match self.0 {
             FailedCheck::Stream { stream, expected, actual } => {
                 map.serialize_entry("stream", stream.as_str())?;
-                map.serialize_entry("expected", &Wanted(*expected))?;
+                map.serialize_entry("expected", &WireExpected(*expected))?;
                 map.serialize_entry("actual", &actual.map_or(0, Version::get))?;
             }
             FailedCheck::Boundary { after, found } => {
@@ -277,10 +295,10 @@ impl Serialize for Failed<'_> {
     }
 }
 
-/// An expectation as clients write it.
-struct Wanted(Expected);
+/// An expected version as in requests.
+struct WireExpected(Expected);
 
-impl Serialize for Wanted {
+impl Serialize for WireExpected {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Expected::Any => serializer.serialize_str("any"),
@@ -296,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_come_in_the_order_of_the_contract() {
+    fn members_come_in_the_order_of_the_wire_contract() {
         let problem =
             Problem::new(Code::BadFilter, "'stream' is empty: leave it out or name a stream")
                 .with_parameter("stream");
@@ -330,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_driver_stays_inside() {
+    fn a_driver_text_is_never_shown() {
         for kind in [
             ErrorKind::Backend,
             ErrorKind::Unavailable,
@@ -345,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_succeed_later_says_when() {
+    fn retryable_problems_have_retry_after() {
         let response = Problem::from(Error::new(ErrorKind::Overloaded, "full")).into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
@@ -355,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_detail_is_cut_between_characters() {
+    fn a_long_detail_is_truncated_between_characters() {
         let problem = Problem::new(Code::BadCursor, "é".repeat(2_000));
         assert!(problem.detail().len() <= 1_000);
     }

@@ -2,10 +2,10 @@ use percent_encoding::percent_decode;
 
 use super::{Code, Problem};
 
-/// A decoded query string, of which every parameter is known.
+/// A decoded query string with known parameters only.
 ///
-/// The list is closed because a typo must not mean "everything": what is not on
-/// it is refused, unless the application adds the name for its own use.
+/// Unknown parameters are refused, because a typo must not mean "everything". The
+/// application may allow further names for its own use.
 ///
 /// # Examples
 ///
@@ -31,8 +31,8 @@ impl Query {
     ///
     /// [`UnknownParameter`](Code::UnknownParameter) for a name that is neither
     /// `known` nor `allowed`; a problem of the parameter for a value that is
-    /// not UTF-8. What says where to begin is kept with replacement characters
-    /// instead, which no cursor has: it may not be what decides.
+    /// not UTF-8. A malformed `after` or `lastEventId` is kept with replacement
+    /// characters instead, because another value may take precedence.
     pub fn parse(query: Option<&str>, known: &[&str], allowed: &[String]) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -59,7 +59,7 @@ impl Query {
         Ok(Self { pairs })
     }
 
-    /// Whether no parameter is given, but for those of the application.
+    /// Whether no parameter is given, apart from those of the application.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
@@ -75,7 +75,7 @@ impl Query {
     /// # Errors
     ///
     /// [`BadParameter`](Code::BadParameter) if it is given twice, or
-    /// [`BadCursor`](Code::BadCursor) where it says where to begin.
+    /// [`BadCursor`](Code::BadCursor) for `after` and `lastEventId`.
     pub fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
         let mut values = self.all(name);
         let value = values.next();
@@ -86,12 +86,12 @@ impl Query {
         Err(Problem::new(code_of(name), detail).with_parameter(name))
     }
 
-    /// A whole number of decimal digits, of which those above 2⁶⁴ − 1 count as
-    /// that; `None` if the parameter is absent.
+    /// The value as a whole number in decimal digits, capped at 2⁶⁴ − 1; `None` if
+    /// the parameter is absent.
     ///
     /// # Errors
     ///
-    /// [`BadParameter`](Code::BadParameter) if it is no such number.
+    /// [`BadParameter`](Code::BadParameter) if it is not a number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         if is_digits(text) {
@@ -100,12 +100,11 @@ impl Query {
         Err(bad(name, format!("'{name}' is not a whole number: give one")))
     }
 
-    /// The events that a page may have: 100 unless said otherwise, at most
-    /// 1,000.
+    /// The limit of events in a page: 100 by default, at most 1,000.
     ///
     /// # Errors
     ///
-    /// [`BadParameter`](Code::BadParameter) for 0 and for what is no number.
+    /// [`BadParameter`](Code::BadParameter) for 0 and if it is not a number.
     pub fn limit(&self) -> Result<usize, Problem> {
         let most = downlink::limits::MAX_PAGE_EVENTS;
         match self.number("limit")? {
@@ -115,17 +114,16 @@ impl Query {
         }
     }
 
-    /// How long a poll waits, in seconds: 0 unless said otherwise, at most 55.
+    /// How long a poll waits, in seconds: 0 by default, at most 55.
     ///
     /// # Errors
     ///
-    /// [`BadParameter`](Code::BadParameter) for what is no number.
+    /// [`BadParameter`](Code::BadParameter) if it is not a number.
     pub fn wait(&self) -> Result<u64, Problem> {
         Ok(self.number("wait")?.unwrap_or(0).min(55))
     }
 
-    /// Whether heartbeats are frames, as `heartbeat=event` asks, and not
-    /// comments.
+    /// Whether heartbeats are events instead of comments, by `heartbeat=event`.
     ///
     /// # Errors
     ///
@@ -160,7 +158,7 @@ fn decode(text: &str) -> Vec<u8> {
 fn unknown(name: String, known: &[&str], allowed: &[String]) -> Problem {
     let all: Vec<_> = known.iter().copied().chain(allowed.iter().map(String::as_str)).collect();
     let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-    let detail = format!("the parameters here are {all}; not known is '{name}'");
+    let detail = format!("unknown parameter '{name}': the parameters here are {all}");
     Problem::new(Code::UnknownParameter, detail).with_parameter(name)
 }
 
@@ -189,7 +187,7 @@ mod tests {
         let problem = parse("after=1&strem=x").unwrap_err();
         assert_eq!(problem.code(), Code::UnknownParameter);
         let expected =
-            "the parameters here are stream, after, limit, wait, tenant; not known is 'strem'";
+            "unknown parameter 'strem': the parameters here are stream, after, limit, wait, tenant";
         assert_eq!(problem.detail(), expected);
         assert!(problem.to_json().contains(r#""parameter":"strem""#));
         assert!(parse("tenant=7&stream=x").is_ok());
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_their_bounds() {
+    fn numbers_are_bounded() {
         let limit = |text: &str| parse(text).unwrap().limit().ok();
         assert_eq!(limit(""), Some(100));
         assert_eq!(limit("limit=1"), Some(1));
@@ -228,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_query_panics(text in "[a-z=&%+0-9]{0,60}|.{0,60}") {
+        fn parsing_never_panics(text in "[a-z=&%+0-9]{0,60}|.{0,60}") {
             if let Ok(query) = parse(&text) {
                 let _ = (query.limit(), query.wait(), query.one("after"));
             }

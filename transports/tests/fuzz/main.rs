@@ -1,13 +1,13 @@
-//! The parsers of the wire against bytes that nobody meant: none panics, and
-//! what is accepted means the same when it is written and read again.
+//! The parsers of the wire format against arbitrary bytes: no parser panics, and
+//! accepted input keeps its meaning when it is rendered and parsed again.
 //!
-//! Inputs are made of those in `corpus/`, a folder for each parser, one file
-//! for each input. A few thousand are tried with every run of the tests, a
-//! million with `cargo test --release --test fuzz -- --ignored`. An input that
-//! fails is printed: put it into the corpus.
+//! Inputs are mutations of those in `corpus/`, which has a folder per parser and a
+//! file per input. Every test run tries a few thousand, and
+//! `cargo test --release --test fuzz -- --ignored` a million. An input that fails
+//! is printed: add it to the corpus.
 //!
-//! The programs of `fuzz/` look for inputs by the coverage that they reach, for
-//! the same parsers and from the same corpus: `./check fuzz`.
+//! The programs in `fuzz/` search for inputs by coverage, with the same parsers
+//! and the same corpus: `./check fuzz`.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
 mod mutator;

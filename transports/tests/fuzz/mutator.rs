@@ -2,7 +2,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-/// What parsers look for.
+/// Bytes with a meaning to the parsers.
 const TOKENS: [&[u8]; 26] = [
     b"\"",
     b"\\",
@@ -32,7 +32,7 @@ const TOKENS: [&[u8]; 26] = [
     b"=",
 ];
 
-/// Makes inputs that are nearly right.
+/// Makes inputs that are almost valid.
 pub(crate) struct Mutator<'a> {
     corpus: &'a [Vec<u8>],
     random: StdRng,

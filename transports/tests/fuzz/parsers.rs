@@ -1,11 +1,11 @@
-//! What each parser has to keep for any bytes at all.
+//! The invariants of each parser for arbitrary bytes.
 #![allow(unreachable_pub, reason = "the library of `fuzz/`, too")]
 
 use std::borrow::Cow;
 
 use downlink::{Cursor, Frame};
 use downlink_transports::client::EventStream;
-use downlink_transports::wire::{self, Query, parse};
+use downlink_transports::wire::{self, Query};
 use http::StatusCode;
 
 const PARAMETERS: [&str; 9] =
@@ -33,11 +33,11 @@ pub fn cursor(bytes: &[u8]) {
 }
 
 pub fn envelope(bytes: &[u8]) {
-    let Ok(Frame::Event { event, envelope }) = parse::envelope(bytes.to_vec().into()) else {
+    let Ok(Frame::Event { event, envelope }) = wire::parse_envelope(bytes.to_vec().into()) else {
         return;
     };
     assert_eq!(envelope, bytes);
-    let again = parse::envelope(wire::envelope(&event)).unwrap();
+    let again = wire::parse_envelope(wire::envelope(&event)).unwrap();
     let Frame::Event { event: again, .. } = again else { panic!("{again:?}") };
     assert_eq!((again.cursor(), again.id()), (event.cursor(), event.id()));
     assert_eq!((again.stream(), again.tags()), (event.stream(), event.tags()));
@@ -51,16 +51,16 @@ pub fn filter(bytes: &[u8]) {
 }
 
 pub fn frame(bytes: &[u8]) {
-    if let Ok(Some(Frame::Event { .. })) = parse::frame(bytes) {
-        panic!("an event is no control frame");
+    if let Ok(Some(Frame::Event { .. })) = wire::parse_frame(bytes) {
+        panic!("an event is not a control frame");
     }
 }
 
 pub fn problem(bytes: &[u8]) {
     for status in [StatusCode::BAD_REQUEST, StatusCode::GONE, StatusCode::BAD_GATEWAY] {
-        assert!(!parse::refusal(status, bytes).to_string().is_empty());
+        assert!(!wire::parse_refusal(status, bytes).to_string().is_empty());
     }
-    let _ = parse::problem_code(bytes);
+    let _ = wire::parse_problem_code(bytes);
 }
 
 pub fn query(bytes: &[u8]) {
@@ -96,7 +96,7 @@ pub fn stream(bytes: &[u8]) {
 pub fn command(bytes: &[u8]) {
     let Ok(command) = wire::Command::parse(&text(bytes)) else { return };
     if let Some(json) = command.json() {
-        let again = wire::Command::parse(&json).expect("what is written is read");
+        let again = wire::Command::parse(&json).expect("a rendered command can be parsed");
         assert_eq!(again.json(), Some(json));
     }
 }

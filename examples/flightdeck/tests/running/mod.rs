@@ -103,8 +103,8 @@ impl Running {
     pub(crate) fn follow(&self, subscribe: Subscribe) -> Follow {
         let pause = Duration::from_millis(10)..=Duration::from_millis(20);
         let endpoint = Endpoint::new(format!("http://{}/api", self.address));
-        let client = Client::new(endpoint).with_reconnect(pause);
-        client.with_longest_pause(Duration::from_millis(50)).follow(subscribe).unwrap()
+        let client = Client::new(endpoint).with_reconnect_delay(pause);
+        client.with_max_server_delay(Duration::from_millis(50)).follow(subscribe).unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -59,7 +59,7 @@ fn an_id_with_nul_is_ignored_and_an_empty_one_resets() {
 }
 
 #[test]
-fn an_event_without_data_is_none_and_its_name_is_forgotten() {
+fn an_event_without_data_is_dropped_with_its_name() {
     let (events, _) = read(&[b"event: lost\n\ndata: a\n\nevent: kept\ndata: b\n\n"]);
     let names: Vec<_> = events.iter().map(|event| &*event.event).collect();
     assert_eq!(names, ["", "kept"]);
@@ -78,13 +78,13 @@ fn retry_is_digits_only() {
 }
 
 #[test]
-fn bytes_that_are_no_text_become_replacement_characters() {
+fn invalid_utf8_becomes_replacement_characters() {
     let (events, _) = read(&[b"data: \xff\n\n"]);
     assert_eq!(events[0].data, "\u{fffd}");
 }
 
 #[test]
-fn comments_are_nothing() {
+fn comments_are_ignored() {
     let (events, parser) = read(&[b":\n\n: data: a\n\n:"]);
     assert!(events.is_empty());
     assert!(parser.is_inside_an_event(), "the last line is not finished");
@@ -92,7 +92,7 @@ fn comments_are_nothing() {
 }
 
 #[test]
-fn the_limit_holds_for_lines_and_for_events() {
+fn the_limit_applies_to_lines_and_events() {
     let attempt = |bytes: &[u8]| {
         let mut stream = EventStream::with_limit(16);
         let mut piece = bytes;
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(events in prop::collection::vec(("[a-z.]{0,8}", "[^\r\n]{0,20}", "[^\r\n\0]{0,12}"), 0..10)) {
+    fn events_are_read_as_they_were_written(events in prop::collection::vec(("[a-z.]{0,8}", "[^\r\n]{0,20}", "[^\r\n\0]{0,12}"), 0..10)) {
         let blocks = events.iter().map(|(event, data, id)| {
             format!("id: {id}\nevent: {event}\ndata: {data}\n\n")
         });

@@ -6,44 +6,45 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::page::Page;
-use super::session::{End, Session};
+use super::poller::{PollError, Poller};
 use crate::client::failure::Failure;
-use crate::client::pauses::Told;
+use crate::client::reconnect_delay::ServerDelay;
+use crate::wire::Code;
 
-/// The pages of one session as the frames that a stream would have had.
+/// Turns the pages of a poller into the frames that a stream would have sent.
 ///
-/// - `Ready` is the first answer. Where only the server knows where that begins,
-///   as with the last so many events, it says the start of the log, before
-///   which nothing is missed either.
-/// - `Live` comes when a page reached the end of the log for the first time.
-/// - A page that has nothing is `Checkpoint` if it moved the cursor, and else
-///   `Heartbeat`.
-/// - A log that became another one, which a poll is refused for, is `Reset`; a
-///   server that asks to be left alone for a while is `Bye`.
+/// - `Ready` comes with the first answer. If only the server knows where the
+///   subscription begins, as with the last n events, its cursor is the start of
+///   the log, which misses nothing either.
+/// - `Live` comes when a page reaches the end of the log for the first time.
+/// - A page without events is a `Checkpoint` if it moves the cursor, and a
+///   `Heartbeat` otherwise.
+/// - A poll that is refused because the log was replaced is a `Reset`; one that is
+///   refused with a delay is a `Bye`.
 pub(in crate::client) struct Frames {
-    waiting: VecDeque<Frame>,
+    pending: VecDeque<Frame>,
     cursor: Cursor,
     is_live: bool,
-    /// `None` while it asks, and once it is over.
-    session: Option<Box<Session>>,
-    /// Kept here, so that a call of `next` can be given up.
-    asking: Option<BoxFuture<'static, (Box<Session>, Outcome)>>,
-    told: Told,
+    /// `None` during a poll, and after the end.
+    poller: Option<Box<Poller>>,
+    /// The poll is stored here, so that `next` is cancel safe.
+    polling: Option<BoxFuture<'static, (Box<Poller>, Outcome)>>,
+    server_delay: ServerDelay,
 }
 
 enum Outcome {
     Page(Page),
-    Over,
-    Last(Frame),
+    Ended,
+    LastFrame(Frame),
     Failed(Error),
 }
 
 impl Frames {
-    pub(super) fn begin(session: Session, after: After, mut page: Page) -> Self {
+    pub(super) fn new(poller: Poller, after: After, mut page: Page) -> Self {
         let cursor = match after {
             After::Cursor(cursor) => cursor,
             After::Now => {
-                // What came while the server looked was before `Ready`, which is now.
+                // Events that arrived during the poll are older than `Ready`.
                 page.events.clear();
                 page.cursor
             }
@@ -52,102 +53,102 @@ impl Frames {
         };
         let ready = Frame::Ready { cursor, head: page.head, heartbeat: None };
         let mut frames = Self {
-            waiting: VecDeque::from([ready]),
+            pending: VecDeque::from([ready]),
             cursor,
             is_live: false,
-            session: Some(Box::new(session)),
-            asking: None,
-            told: Told::Nothing,
+            poller: Some(Box::new(poller)),
+            polling: None,
+            server_delay: ServerDelay::Unspecified,
         };
-        frames.take(page);
+        frames.push(page);
         frames
     }
 
-    pub(in crate::client) fn told(&self) -> Told {
-        self.told
+    pub(in crate::client) fn server_delay(&self) -> ServerDelay {
+        self.server_delay
     }
 
     pub(in crate::client) async fn next(&mut self) -> Option<Result<Frame>> {
         loop {
-            if let Some(frame) = self.waiting.pop_front() {
+            if let Some(frame) = self.pending.pop_front() {
                 return Some(Ok(frame));
             }
-            match self.ask().await? {
-                Outcome::Page(page) => self.take(page),
-                Outcome::Over => self.session = None,
-                Outcome::Last(frame) => {
-                    self.session = None;
+            match self.poll().await? {
+                Outcome::Page(page) => self.push(page),
+                Outcome::Ended => self.poller = None,
+                Outcome::LastFrame(frame) => {
+                    self.poller = None;
                     return Some(Ok(frame));
                 }
                 Outcome::Failed(error) => {
-                    self.session = None;
+                    self.poller = None;
                     return Some(Err(error));
                 }
             }
         }
     }
 
-    /// The next page, or the end; `None` after the end.
-    async fn ask(&mut self) -> Option<Outcome> {
-        if let Some(session) = self.session.take() {
-            self.asking = Some(ask(session, self.cursor, self.is_live).boxed());
+    /// Polls once; `None` after the end.
+    async fn poll(&mut self) -> Option<Outcome> {
+        if let Some(poller) = self.poller.take() {
+            self.polling = Some(poll(poller, self.cursor, self.is_live).boxed());
         }
-        let (session, outcome) = self.asking.as_mut()?.await;
-        self.asking = None;
-        self.told = match &outcome {
-            Outcome::Failed(_) => Told::Nothing,
-            _ => session.told(),
+        let (poller, outcome) = self.polling.as_mut()?.await;
+        self.polling = None;
+        self.server_delay = match &outcome {
+            Outcome::Failed(_) => ServerDelay::Unspecified,
+            _ => poller.server_delay(),
         };
-        self.session = Some(session);
+        self.poller = Some(poller);
         Some(outcome)
     }
 
-    fn take(&mut self, page: Page) {
+    fn push(&mut self, page: Page) {
         let Page { events, cursor, head, more } = page;
         let last = events.last().and_then(Frame::cursor).unwrap_or(self.cursor);
         let has_events = !events.is_empty();
-        self.waiting.extend(events);
+        self.pending.extend(events);
         if !more && !self.is_live {
             self.is_live = true;
-            self.waiting.push_back(Frame::Live { cursor, head });
+            self.pending.push_back(Frame::Live { cursor, head });
         } else if cursor > last {
-            self.waiting.push_back(Frame::Checkpoint { cursor });
+            self.pending.push_back(Frame::Checkpoint { cursor });
         } else if !has_events {
-            self.waiting.push_back(Frame::Heartbeat { head });
+            self.pending.push_back(Frame::Heartbeat { head });
         }
         self.cursor = self.cursor.max(cursor);
     }
 }
 
-async fn ask(mut session: Box<Session>, cursor: Cursor, is_live: bool) -> (Box<Session>, Outcome) {
-    if session.is_sent_away() {
-        return (session, Outcome::Over);
+async fn poll(mut poller: Box<Poller>, cursor: Cursor, is_live: bool) -> (Box<Poller>, Outcome) {
+    if poller.is_dismissed() {
+        return (poller, Outcome::Ended);
     }
-    let outcome = match session.after(cursor, is_live).await {
+    let outcome = match poller.next_page(cursor, is_live).await {
         Ok(page) => Outcome::Page(page),
-        Err(End::Away(failure)) => {
-            tracing::debug!(error = %failure.error, "the server went away between two polls");
-            Outcome::Over
+        Err(PollError::Unreachable(failure)) => {
+            tracing::debug!(error = %failure.error, "the server became unreachable between two polls");
+            Outcome::Ended
         }
-        Err(End::Broke(error)) => Outcome::Failed(error),
-        Err(End::Refused(failure)) => refused(&mut session, failure).await,
+        Err(PollError::Broken(error)) => Outcome::Failed(error),
+        Err(PollError::Refused(failure)) => refused(&mut poller, failure).await,
     };
-    (session, outcome)
+    (poller, outcome)
 }
 
-async fn refused(session: &mut Session, failure: Failure) -> Outcome {
+async fn refused(poller: &mut Poller, failure: Failure) -> Outcome {
     let Failure { error, retry_after, code, .. } = failure;
-    let code = code.unwrap_or_else(|| "unavailable".to_owned());
+    let reason = code.unwrap_or_else(|| Code::Unavailable.to_string());
     if error.is_other_history() {
-        return match session.head().await {
-            Ok(head) => Outcome::Last(Frame::Reset { reason: code, head }),
+        return match poller.head().await {
+            Ok(head) => Outcome::LastFrame(Frame::Reset { reason, head }),
             Err(_) => Outcome::Failed(error),
         };
     }
     match retry_after {
-        Some(pause) => {
-            let reconnect_after = session.spread(pause);
-            Outcome::Last(Frame::Bye { reason: code, reconnect_after })
+        Some(delay) => {
+            let reconnect_after = poller.spread(delay);
+            Outcome::LastFrame(Frame::Bye { reason, reconnect_after })
         }
         None => Outcome::Failed(error),
     }
@@ -157,7 +158,7 @@ impl fmt::Debug for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frames")
             .field("cursor", &self.cursor)
-            .field("waiting", &self.waiting.len())
+            .field("pending", &self.pending.len())
             .finish_non_exhaustive()
     }
 }

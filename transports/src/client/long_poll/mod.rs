@@ -1,34 +1,22 @@
-//! Frames out of pages, asked for one after the other.
+//! Reads frames from pages, requested one after the other.
 
 mod frames;
 mod page;
-mod session;
-
-use std::time::Duration;
+mod poller;
 
 use downlink::Subscribe;
 
-use self::session::Session;
-use super::client::Client;
+use self::poller::Poller;
+use super::connect_options::ConnectOptions;
 use super::failure::Failure;
 
 pub(super) use self::frames::Frames;
 
-/// How polls ask.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Polls {
-    pub(super) wait: Duration,
-    pub(super) limit: usize,
-}
-
-impl Default for Polls {
-    fn default() -> Self {
-        Self { wait: Duration::from_secs(15), limit: downlink::limits::MAX_PAGE_EVENTS }
-    }
-}
-
-pub(super) async fn open(client: &Client, subscribe: &Subscribe) -> Result<Frames, Failure> {
-    let mut session = Session::new(client, subscribe)?;
-    let page = session.first(subscribe.begins_after()).await?;
-    Ok(Frames::begin(session, subscribe.begins_after(), page))
+pub(super) async fn open(
+    options: &ConnectOptions,
+    subscribe: &Subscribe,
+) -> Result<Frames, Failure> {
+    let mut poller = Poller::new(options, subscribe)?;
+    let page = poller.first_page(subscribe.begins_after()).await?;
+    Ok(Frames::new(poller, subscribe.begins_after(), page))
 }

@@ -3,9 +3,9 @@ use downlink::{Cursor, Error, ErrorKind, Frame, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::{self, parse};
+use crate::wire::{self, parse_envelope};
 
-/// One answer: a run of events, and where it ends.
+/// A page of events.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) events: Vec<Frame>,
@@ -26,11 +26,11 @@ struct Document<'a> {
 }
 
 impl Page {
-    /// Reads a page, and keeps its bytes, of which the envelopes are parts.
+    /// Reads a page and keeps its bytes: the envelopes are slices of them.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if it is none,
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is not a page,
     /// [`TooLarge`](ErrorKind::TooLarge) if an event has more bytes than
     /// `event_limit`.
     pub(super) fn parse(bytes: &Bytes, event_limit: usize) -> Result<Self> {
@@ -39,11 +39,11 @@ impl Page {
             let envelope = envelope.get().as_bytes();
             if envelope.len() > event_limit {
                 let message = format!(
-                    "an event is longer than {event_limit} bytes: raise the limit of the client"
+                    "an event is longer than {event_limit} bytes: raise the client's event limit"
                 );
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
-            parse::envelope(bytes.slice_ref(envelope))
+            parse_envelope(bytes.slice_ref(envelope))
         };
         Ok(Self {
             events: page.events.into_iter().map(event).collect::<Result<_>>()?,
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_the_very_bytes_of_its_envelopes() {
+    fn envelopes_are_slices_of_the_page() {
         let content = NewEvent::with_json("T", " {\"gate\" : \"C71\"}").unwrap();
         let position = Position::new(7).unwrap();
         let stream = "s".try_into().unwrap();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_corrupt() {
+    fn anything_else_is_corrupt() {
         let page = format!(r#"{{"events":[],"cursor":"{C}","head":"{C}","more":false}}"#);
         assert!(read(&page).is_ok());
         for bad in [

@@ -4,11 +4,11 @@ use std::task::{Context, Poll, Waker};
 
 use downlink::{Error, Frame, Result};
 
-/// What one subscriber may leave unread: frames, and bytes of their events.
-const MOST_FRAMES: usize = 1_024;
-const MOST_BYTES: usize = 1 << 20;
+/// The capacity for one subscriber: frames, and bytes of their events.
+const MAX_FRAMES: usize = 1_024;
+const MAX_BYTES: usize = 1 << 20;
 
-/// Frames on their way from the socket to one subscriber.
+/// A bounded queue of frames from the socket's task to one subscriber.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     inner: Mutex<Inner>,
@@ -18,66 +18,67 @@ pub(super) struct Buffer {
 struct Inner {
     frames: VecDeque<Frame>,
     bytes: usize,
-    is_over: bool,
-    /// Why it is over, unless the reason is a good one, or was told.
+    /// Whether no more frames come.
+    is_finished: bool,
+    /// The error that the subscriber gets at the end.
     error: Option<Error>,
-    /// Whether the subscriber is gone.
-    is_left: bool,
+    /// Whether the subscriber was dropped.
+    is_closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
-/// What the writer finds.
+/// What the writer was waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     /// At least half of the buffer is free.
-    Plenty,
-    /// The subscriber is gone.
-    Left,
+    Free,
+    /// The subscriber was dropped.
+    Closed,
 }
 
 impl Buffer {
-    /// Puts a frame in. `false` if the buffer is full, and then it is not in.
-    pub(super) fn offer(&self, frame: Frame) -> bool {
+    /// Adds a frame. Returns `false` without adding it if the buffer is full.
+    pub(super) fn push(&self, frame: Frame) -> bool {
         let mut inner = self.lock();
-        if inner.frames.len() >= MOST_FRAMES || inner.bytes >= MOST_BYTES {
+        if inner.frames.len() >= MAX_FRAMES || inner.bytes >= MAX_BYTES {
             return false;
         }
-        inner.put(frame);
+        inner.push(frame);
         true
     }
 
-    /// Puts the last frames in, whether or not there is room.
-    pub(super) fn offer_last(&self, frame: Frame) {
-        self.lock().put(frame);
+    /// Adds the last frame, even if the buffer is full.
+    pub(super) fn push_last(&self, frame: Frame) {
+        self.lock().push(frame);
     }
 
-    /// Says that nothing more comes.
-    pub(super) fn end(&self, error: Option<Error>) {
+    /// Marks that no more frames come.
+    pub(super) fn finish(&self, error: Option<Error>) {
         let mut inner = self.lock();
-        if !inner.is_over {
-            (inner.is_over, inner.error) = (true, error);
+        if !inner.is_finished {
+            (inner.is_finished, inner.error) = (true, error);
         }
         wake(&mut inner.reader);
     }
 
-    /// Waits for room, or for the subscriber to go.
+    /// Waits for room, or for the subscriber to be dropped.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Room> {
         let mut inner = self.lock();
-        if inner.is_left {
-            return Poll::Ready(Room::Left);
+        if inner.is_closed {
+            return Poll::Ready(Room::Closed);
         }
-        if inner.frames.len() <= MOST_FRAMES / 2 && inner.bytes <= MOST_BYTES / 2 {
-            return Poll::Ready(Room::Plenty);
+        if inner.frames.len() <= MAX_FRAMES / 2 && inner.bytes <= MAX_BYTES / 2 {
+            return Poll::Ready(Room::Free);
         }
         inner.writer = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// Waits for the subscriber to go.
-    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits for the subscriber to be dropped.
+    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        if inner.is_left {
+        if inner.is_closed {
             return Poll::Ready(());
         }
         inner.writer = Some(cx.waker().clone());
@@ -91,17 +92,17 @@ impl Buffer {
             wake(&mut inner.writer);
             return Poll::Ready(Some(Ok(frame)));
         }
-        if inner.is_over {
+        if inner.is_finished {
             return Poll::Ready(inner.error.take().map(Err));
         }
         inner.reader = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// The subscriber goes.
-    pub(super) fn leave(&self) {
+    /// Marks that the subscriber was dropped.
+    pub(super) fn close(&self) {
         let mut inner = self.lock();
-        inner.is_left = true;
+        inner.is_closed = true;
         inner.frames.clear();
         wake(&mut inner.writer);
     }
@@ -112,7 +113,7 @@ impl Buffer {
 }
 
 impl Inner {
-    fn put(&mut self, frame: Frame) {
+    fn push(&mut self, frame: Frame) {
         self.bytes += bytes(&frame);
         self.frames.push_back(frame);
         wake(&mut self.reader);

@@ -5,20 +5,20 @@ use std::task::{Context, Poll};
 use downlink::{Error, ErrorKind, Expected, Frame, NewEvent, Result, StreamId, Subscribe};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::channel::Channel;
-use super::link::Link;
-use super::subscriber::{Outcome, Subscriber, Wish};
+use super::connection::Connection;
+use super::socket_subscription::SocketSubscription;
+use super::subscriber::{Action, Outcome, Subscriber};
 use crate::wire::{Command, Label, Message, Receipt};
 
-/// What one socket may have at the server.
-const SUBSCRIPTIONS: usize = 32;
+/// How many subscriptions a server accepts on one socket.
+const MAX_SUBSCRIPTIONS: usize = 32;
 
 /// The longest message that a server reads, in bytes.
-const LARGEST_MESSAGE: usize = 256 << 10;
+const MAX_MESSAGE_BYTES: usize = 256 << 10;
 
-/// What a holder of the socket wants.
-pub(super) enum Ask {
-    Subscribe { subscribe: Subscribe, opened: oneshot::Sender<Result<Channel>> },
+/// A request of a [`Socket`](super::Socket) to its task.
+pub(super) enum SocketRequest {
+    Subscribe { subscribe: Subscribe, opened: oneshot::Sender<Result<SocketSubscription>> },
     Append(Append),
     Ping { answered: oneshot::Sender<()> },
     Close { closed: oneshot::Sender<()> },
@@ -29,39 +29,41 @@ pub(super) struct Append {
     pub(super) expected: Expected,
     pub(super) events: Vec<NewEvent>,
     pub(super) stored: oneshot::Sender<Result<Receipt>>,
-    /// Held until there is an answer.
+    /// Held until the append is answered.
     pub(super) permit: OwnedSemaphorePermit,
 }
 
-/// The task of a socket: the only one that reads and writes it.
+/// The task of a socket, which alone reads and writes it.
 pub(super) struct Driver {
-    link: Link,
-    asks: mpsc::Receiver<Ask>,
+    connection: Connection,
+    requests: mpsc::Receiver<SocketRequest>,
     subscribers: Vec<Subscriber>,
     appends: HashMap<Label, (oneshot::Sender<Result<Receipt>>, OwnedSemaphorePermit)>,
     pings: HashMap<Label, oneshot::Sender<()>>,
+    /// How many labels were used.
     labels: u64,
 }
 
-enum Event {
+enum DriverEvent {
     Message(Option<Result<Message>>),
-    Ask(Option<Ask>),
-    Wish(usize, Wish),
+    Request(Option<SocketRequest>),
+    /// An action for the subscriber with this index.
+    Action(usize, Action),
 }
 
 /// Why the task ends.
-enum End {
-    /// The server has ended the socket, or it broke.
-    Theirs(Option<Error>),
-    /// Nobody wants it any more; who waits for the end of it is told.
-    Ours(Option<oneshot::Sender<()>>),
+enum Closed {
+    /// The server closed the socket, or the connection broke.
+    ByServer(Option<Error>),
+    /// The socket was closed or dropped. The sender reports the end.
+    ByClient(Option<oneshot::Sender<()>>),
 }
 
 impl Driver {
-    pub(super) fn new(link: Link, asks: mpsc::Receiver<Ask>) -> Self {
+    pub(super) fn new(connection: Connection, requests: mpsc::Receiver<SocketRequest>) -> Self {
         Self {
-            link,
-            asks,
+            connection,
+            requests,
             subscribers: Vec::new(),
             appends: HashMap::new(),
             pings: HashMap::new(),
@@ -70,11 +72,10 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        let end = self.drive().await;
-        let (error, closed) = match end {
-            End::Theirs(error) => (error, None),
-            End::Ours(closed) => {
-                self.link.close().await;
+        let (error, closed) = match self.drive().await {
+            Closed::ByServer(error) => (error, None),
+            Closed::ByClient(closed) => {
+                self.connection.close().await;
                 (None, closed)
             }
         };
@@ -82,7 +83,7 @@ impl Driver {
             subscriber.end(error.clone());
         }
         for (stored, _) in self.appends.into_values() {
-            // Nobody has to wait for it any more.
+            // Fails if the caller no longer waits.
             let _ = stored.send(Err(unknown(error.as_ref())));
         }
         if let Some(closed) = closed {
@@ -90,145 +91,150 @@ impl Driver {
         }
     }
 
-    async fn drive(&mut self) -> End {
+    async fn drive(&mut self) -> Closed {
         loop {
-            if self.asks.is_closed() && self.asks.is_empty() && self.subscribers.is_empty() {
-                return End::Ours(None);
+            let has_requests = !(self.requests.is_closed() && self.requests.is_empty());
+            if !has_requests && self.subscribers.is_empty() {
+                return Closed::ByClient(None);
             }
-            let end = match self.event().await {
-                Event::Message(Some(Ok(message))) => self.heard(message),
-                Event::Message(Some(Err(error))) => Err(End::Theirs(Some(error))),
-                Event::Message(None) => Err(End::Theirs(None)),
-                Event::Ask(Some(ask)) => self.asked(ask),
-                Event::Ask(None) => Ok(()),
-                Event::Wish(place, wish) => self.grant(place, &wish),
+            let outcome = match self.event().await {
+                DriverEvent::Message(Some(Ok(message))) => self.on_message(message),
+                DriverEvent::Message(Some(Err(error))) => Err(Closed::ByServer(Some(error))),
+                DriverEvent::Message(None) => Err(Closed::ByServer(None)),
+                DriverEvent::Request(Some(request)) => self.on_request(request),
+                DriverEvent::Request(None) => Ok(()),
+                DriverEvent::Action(index, action) => self.perform(index, &action),
             };
-            if let Err(end) = end {
-                return end;
+            if let Err(closed) = outcome {
+                return closed;
             }
         }
     }
 
-    async fn event(&mut self) -> Event {
-        let Self { link, asks, subscribers, .. } = self;
-        let is_asked = !(asks.is_closed() && asks.is_empty());
+    async fn event(&mut self) -> DriverEvent {
+        let Self { connection, requests, subscribers, .. } = self;
+        let has_requests = !(requests.is_closed() && requests.is_empty());
         tokio::select! {
-            message = link.next() => Event::Message(message),
-            ask = asks.recv(), if is_asked => Event::Ask(ask),
-            (place, wish) = poll_fn(|cx| poll_wishes(subscribers, cx)) => Event::Wish(place, wish),
+            message = connection.next() => DriverEvent::Message(message),
+            request = requests.recv(), if has_requests => DriverEvent::Request(request),
+            (index, action) = poll_fn(|cx| poll_actions(subscribers, cx)) => {
+                DriverEvent::Action(index, action)
+            }
         }
     }
 
-    fn label(&mut self) -> Label {
+    fn next_label(&mut self) -> Label {
         self.labels += 1;
-        Label::new(self.labels.to_string()).expect("digits are a label")
+        Label::new(self.labels.to_string()).expect("digits are a valid label")
     }
 
-    fn send(&mut self, command: Option<String>) -> Result<(), End> {
+    fn send(&mut self, command: Option<String>) -> Result<(), Closed> {
         let Some(command) = command else { return Ok(()) };
-        self.link.send(command).map_err(|error| End::Theirs(Some(error)))
+        self.connection.send(command).map_err(|error| Closed::ByServer(Some(error)))
     }
 
-    fn asked(&mut self, ask: Ask) -> Result<(), End> {
-        match ask {
-            Ask::Subscribe { opened, .. } if self.subscribers.len() >= SUBSCRIPTIONS => {
-                let message = format!("a socket has at most {SUBSCRIPTIONS} subscriptions");
-                // Whoever has gone does not want to know.
+    fn on_request(&mut self, request: SocketRequest) -> Result<(), Closed> {
+        match request {
+            SocketRequest::Subscribe { opened, .. }
+                if self.subscribers.len() >= MAX_SUBSCRIPTIONS =>
+            {
+                let message = format!("a socket has at most {MAX_SUBSCRIPTIONS} subscriptions");
+                // Fails if the caller no longer waits.
                 let _ = opened.send(Err(Error::new(ErrorKind::Overloaded, message)));
                 Ok(())
             }
-            Ask::Subscribe { subscribe, opened } => {
-                let sub = self.label();
+            SocketRequest::Subscribe { subscribe, opened } => {
+                let sub = self.next_label();
                 let mut subscriber = Subscriber::new(subscribe, opened);
-                let command = subscriber.open(sub);
+                let command = subscriber.subscribe(sub);
                 self.subscribers.push(subscriber);
                 self.send(command)
             }
-            Ask::Append(append) => self.append(append),
-            Ask::Ping { answered } => {
-                let req = self.label();
+            SocketRequest::Append(append) => self.append(append),
+            SocketRequest::Ping { answered } => {
+                let req = self.next_label();
                 let command = Command::Ping { req: req.clone() }.json();
                 self.pings.insert(req, answered);
                 self.send(command)
             }
-            Ask::Close { closed } => Err(End::Ours(Some(closed))),
+            SocketRequest::Close { closed } => Err(Closed::ByClient(Some(closed))),
         }
     }
 
-    fn append(&mut self, append: Append) -> Result<(), End> {
+    fn append(&mut self, append: Append) -> Result<(), Closed> {
         let Append { stream, expected, events, stored, permit } = append;
-        let req = self.label();
+        let req = self.next_label();
         let command = Command::Append { req: req.clone(), stream, expected, events }.json();
         let bytes = command.as_ref().map_or(0, String::len);
-        if bytes > LARGEST_MESSAGE {
+        if bytes > MAX_MESSAGE_BYTES {
             let message = format!(
-                "an append of {bytes} bytes is too long for a socket, where {LARGEST_MESSAGE} are \
-                 the limit: append in parts, or over HTTP"
+                "the append takes {bytes} bytes, and a socket accepts {MAX_MESSAGE_BYTES}: append fewer \
+                 events at a time, or over HTTP"
             );
-            // Whoever has gone does not want to know.
-            let _ = stored.send(Err(Error::too_large(message, LARGEST_MESSAGE)));
+            // Fails if the caller no longer waits.
+            let _ = stored.send(Err(Error::too_large(message, MAX_MESSAGE_BYTES)));
             return Ok(());
         }
         self.appends.insert(req, (stored, permit));
         self.send(command)
     }
 
-    fn heard(&mut self, message: Message) -> Result<(), End> {
+    fn on_message(&mut self, message: Message) -> Result<(), Closed> {
         match message {
-            Message::Frames { sub: Some(sub), frames } => return self.frames(&sub, frames),
+            Message::Frames { sub: Some(sub), frames } => return self.on_frames(&sub, frames),
             Message::Frames { sub: None, frames } => {
                 for frame in frames {
-                    self.frame_of_all(&frame);
+                    self.on_socket_frame(&frame);
                 }
             }
-            Message::Appended { req, receipt } => self.stored(&req, Ok(receipt)),
-            Message::Refused { req, error } => self.stored(&req, Err(error)),
+            Message::Appended { req, receipt } => self.on_append_answer(&req, Ok(receipt)),
+            Message::Refused { req, error } => self.on_append_answer(&req, Err(error)),
             Message::Pong { req } => {
                 if let Some(answered) = self.pings.remove(&req) {
-                    // Whoever has gone does not want to know.
+                    // Fails if the caller no longer waits.
                     let _ = answered.send(());
                 }
             }
-            // It was told apart already, by its name.
+            // `Unsubscribed`: its label is no longer in use.
             _ => {}
         }
         Ok(())
     }
 
-    fn stored(&mut self, req: &Label, answer: Result<Receipt>) {
+    fn on_append_answer(&mut self, req: &Label, answer: Result<Receipt>) {
         if let Some((stored, _)) = self.appends.remove(req) {
-            // Whoever has gone does not want to know.
+            // Fails if the caller no longer waits.
             let _ = stored.send(answer);
         }
     }
 
-    fn frame_of_all(&mut self, frame: &Frame) {
+    fn on_socket_frame(&mut self, frame: &Frame) {
         match frame {
             Frame::Bye { .. } => {
                 for subscriber in &self.subscribers {
-                    subscriber.take_last(frame.clone());
+                    subscriber.on_last_frame(frame.clone());
                 }
             }
             Frame::Problem { code, detail, .. } => {
-                tracing::warn!(%code, %detail, "the feed has a problem with a socket");
+                tracing::warn!(%code, %detail, "the feed reports a problem with a socket");
             }
             _ => {}
         }
     }
 
-    fn frames(&mut self, sub: &Label, frames: Vec<Frame>) -> Result<(), End> {
-        let place = self.subscribers.iter().position(|subscriber| subscriber.is(sub));
-        // What is still on its way for one that was taken back comes again.
-        let Some(place) = place else { return Ok(()) };
+    fn on_frames(&mut self, sub: &Label, frames: Vec<Frame>) -> Result<(), Closed> {
+        let index = self.subscribers.iter().position(|subscriber| subscriber.is(sub));
+        // Frames in flight for a subscription that was closed will be sent again.
+        let Some(index) = index else { return Ok(()) };
         for frame in frames {
             if let Frame::Ready { heartbeat: Some(heartbeat), .. } = frame {
-                self.link.expect_every(heartbeat);
+                self.connection.expect_every(heartbeat);
             }
-            match self.subscribers[place].take(frame) {
-                Outcome::Goes => {}
-                Outcome::Full => return self.take_back(place),
-                Outcome::Over => {
-                    self.subscribers.swap_remove(place);
+            match self.subscribers[index].on_frame(frame) {
+                Outcome::Accepted => {}
+                Outcome::Full => return self.unsubscribe(index),
+                Outcome::Ended => {
+                    self.subscribers.swap_remove(index);
                     return Ok(());
                 }
             }
@@ -236,38 +242,38 @@ impl Driver {
         Ok(())
     }
 
-    fn take_back(&mut self, place: usize) -> Result<(), End> {
-        let Some(sub) = self.subscribers[place].take_back() else { return Ok(()) };
+    fn unsubscribe(&mut self, index: usize) -> Result<(), Closed> {
+        let Some(sub) = self.subscribers[index].take_label() else { return Ok(()) };
         self.send(Command::Unsubscribe { sub }.json())
     }
 
-    fn grant(&mut self, place: usize, wish: &Wish) -> Result<(), End> {
-        match wish {
-            Wish::Resume => {
-                let sub = self.label();
-                let command = self.subscribers[place].open(sub);
+    fn perform(&mut self, index: usize, action: &Action) -> Result<(), Closed> {
+        match action {
+            Action::Resubscribe => {
+                let sub = self.next_label();
+                let command = self.subscribers[index].subscribe(sub);
                 self.send(command)
             }
-            Wish::Leave => {
-                let outcome = self.take_back(place);
-                self.subscribers.swap_remove(place);
+            Action::Remove => {
+                let outcome = self.unsubscribe(index);
+                self.subscribers.swap_remove(index);
                 outcome
             }
         }
     }
 }
 
-fn poll_wishes(subscribers: &mut [Subscriber], cx: &mut Context<'_>) -> Poll<(usize, Wish)> {
-    for (place, subscriber) in subscribers.iter_mut().enumerate() {
-        if let Poll::Ready(wish) = subscriber.poll_wish(cx) {
-            return Poll::Ready((place, wish));
+fn poll_actions(subscribers: &mut [Subscriber], cx: &mut Context<'_>) -> Poll<(usize, Action)> {
+    for (index, subscriber) in subscribers.iter_mut().enumerate() {
+        if let Poll::Ready(action) = subscriber.poll_action(cx) {
+            return Poll::Ready((index, action));
         }
     }
     Poll::Pending
 }
 
-fn unknown(why: Option<&Error>) -> Error {
-    let why = why.map(|error| format!(": {error}")).unwrap_or_default();
-    let message = format!("the socket ended before the append was answered{why}");
+fn unknown(cause: Option<&Error>) -> Error {
+    let cause = cause.map(|error| format!(": {error}")).unwrap_or_default();
+    let message = format!("the socket ended before the append was answered{cause}");
     Error::new(ErrorKind::OutcomeUnknown, message)
 }

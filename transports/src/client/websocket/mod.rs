@@ -1,14 +1,14 @@
-//! Frames out of a socket, and a socket for many subscriptions.
+//! Reads frames from a WebSocket, for one subscription or for several.
 
 mod buffer;
-mod channel;
+mod connection;
 mod driver;
 mod frames;
-mod link;
 mod socket;
+mod socket_subscription;
 mod subscriber;
 mod upgrade;
 
-pub use channel::Channel;
 pub(super) use frames::{Frames, open};
 pub use socket::Socket;
+pub use socket_subscription::SocketSubscription;

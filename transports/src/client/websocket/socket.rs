@@ -4,29 +4,31 @@ use std::sync::Arc;
 use downlink::{Error, ErrorKind, Expected, IntoNewEvent, NewEvent, Result, StreamId, Subscribe};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::channel::Channel;
-use super::driver::{Append, Ask, Driver};
-use super::frames::unsayable;
-use super::link::Link;
+use super::connection::Connection;
+use super::driver::{Append, Driver, SocketRequest};
+use super::frames::not_expressible;
+use super::socket_subscription::SocketSubscription;
 use super::upgrade::upgrade;
-use crate::client::client::Client;
+use crate::client::connect_options::ConnectOptions;
+use crate::client::failure::Failure;
 use crate::wire::{self, Receipt};
 
-/// The appends that a server takes before it has answered one.
-const APPENDS: usize = 16;
+/// How many unanswered appends a server accepts.
+const MAX_APPENDS: usize = 16;
 
-/// One WebSocket of a feed for many subscriptions, and for appends.
+/// One WebSocket of a feed for several subscriptions and for appends.
 ///
-/// It is one connection: when it ends, everything on it ends, and whoever wants
-/// more opens another one and resumes from his cursors.
+/// It is one connection: when it ends, all its subscriptions end. To continue,
+/// open another one and resume from the cursors.
 /// [`Client::follow`](crate::client::Client::follow) does that by itself, for
 /// one subscription.
 ///
 /// # Clones and handles
 ///
-/// Clones are the same socket. It is closed by [`close`](Self::close), or when
-/// the last clone and the last [`Channel`] are gone. A task of its own reads
-/// it, so that pings are answered and subscribers do not wait for each other.
+/// Clones share the socket. It is closed by [`close`](Self::close), or when the
+/// last clone and the last [`SocketSubscription`] are dropped. A task of its own
+/// reads it, so that pings are answered and subscribers do not wait for each
+/// other.
 ///
 /// # Examples
 ///
@@ -52,70 +54,59 @@ const APPENDS: usize = 16;
 /// ```
 #[derive(Clone)]
 pub struct Socket {
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<SocketRequest>,
     appends: Arc<Semaphore>,
 }
 
-impl Client {
-    /// Opens a WebSocket for many subscriptions and for appends, whatever
-    /// [transport](Self::with_transport) is chosen for following.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes the connection.
-    pub async fn socket(&self) -> Result<Socket> {
-        let io = upgrade(self, &[], None).await.map_err(|failure| failure.error)?;
-        let link = Link::new(io, self.event_limit).await;
-        let (asks, asked) = mpsc::channel(8);
-        tokio::spawn(Driver::new(link, asked).run());
-        Ok(Socket { asks, appends: Arc::new(Semaphore::new(APPENDS)) })
-    }
-}
-
 impl Socket {
-    /// Opens a subscription, and returns once the server has taken it.
+    pub(in crate::client) async fn open(options: &ConnectOptions) -> Result<Self, Failure> {
+        let io = upgrade(options, &[], None).await?;
+        let connection = Connection::new(io, options.event_limit).await;
+        let (requests, receiver) = mpsc::channel(8);
+        tokio::spawn(Driver::new(connection, receiver).run());
+        Ok(Self { requests, appends: Arc::new(Semaphore::new(MAX_APPENDS)) })
+    }
+
+    /// Opens a subscription, and returns once the server has accepted it.
     ///
     /// # Errors
     ///
     /// [`CursorAhead`](ErrorKind::CursorAhead) and
     /// [`HistoryChanged`](ErrorKind::HistoryChanged) for a refused resume;
     /// [`Invalid`](ErrorKind::Invalid) for any other refusal, and for a filter
-    /// that the wire cannot say; [`Overloaded`](ErrorKind::Overloaded) for more
-    /// than 32 subscriptions; [`Unavailable`](ErrorKind::Unavailable) if the
+    /// that the wire format cannot express; [`Overloaded`](ErrorKind::Overloaded) for
+    /// more than 32 subscriptions; [`Unavailable`](ErrorKind::Unavailable) if the
     /// socket has ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes the subscription back.
-    pub async fn subscribe(&self, subscribe: Subscribe) -> Result<Channel> {
-        wire::filter_to_json(subscribe.wanted()).ok_or_else(unsayable)?;
+    /// Dropping the future closes the subscription.
+    pub async fn subscribe(&self, subscribe: Subscribe) -> Result<SocketSubscription> {
+        wire::filter_to_json(subscribe.wanted()).ok_or_else(not_expressible)?;
         let (opened, opening) = oneshot::channel();
-        self.ask(Ask::Subscribe { subscribe, opened }).await?;
+        self.request(SocketRequest::Subscribe { subscribe, opened }).await?;
         opening.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Appends to one stream, and waits until that is stored. Up to 16 appends
-    /// of a socket are under way at a time, and stored in the order in which
-    /// they were asked for; more wait.
+    /// Appends events to one stream, and waits until they are stored. Up to 16
+    /// appends of a socket are in flight at a time, and are stored in the order of
+    /// the calls; further ones wait.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`](downlink::EventStore::append), told by the
-    /// server: a [`Conflict`](ErrorKind::Conflict) lists every check that
-    /// failed. [`TooLarge`](ErrorKind::TooLarge) for more than 256 KiB in one
-    /// message; [`Invalid`](ErrorKind::Invalid) if the feed takes no appends;
+    /// The server's error, as for
+    /// [`EventStore::append`](downlink::EventStore::append): a
+    /// [`Conflict`](ErrorKind::Conflict) lists every failed check.
+    /// [`TooLarge`](ErrorKind::TooLarge) for more than 256 KiB in one message;
+    /// [`Invalid`](ErrorKind::Invalid) if the feed does not take appends;
     /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the socket ends before
-    /// the answer: append the very same events again, with their ids and the bytes
-    /// of their payloads, since JSON that is serialised anew may be another event;
-    /// [`Unavailable`](ErrorKind::Unavailable) if it had ended before.
+    /// the answer: append the same events again, with the same ids and the same
+    /// bytes of the payloads, because JSON that is serialised again may differ;
+    /// [`Unavailable`](ErrorKind::Unavailable) if the socket had ended before.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future leaves all events stored or none.
+    /// If the future is dropped, all events are stored or none.
     pub async fn append<S, E>(&self, stream: S, expected: Expected, events: E) -> Result<Receipt>
     where
         S: TryInto<StreamId>,
@@ -124,10 +115,10 @@ impl Socket {
     {
         let stream = stream.try_into()?;
         let events = events.into_iter().map(IntoNewEvent::into_new_event);
-        self.append_all(stream, expected, events.collect::<Result<_>>()?).await
+        self.append_events(stream, expected, events.collect::<Result<_>>()?).await
     }
 
-    async fn append_all(
+    async fn append_events(
         &self,
         stream: StreamId,
         expected: Expected,
@@ -136,41 +127,41 @@ impl Socket {
         let permit = Arc::clone(&self.appends).acquire_owned().await.map_err(|_| ended())?;
         let (stored, storing) = oneshot::channel();
         let append = Append { stream, expected, events, stored, permit };
-        self.ask(Ask::Append(append)).await?;
+        self.request(SocketRequest::Append(append)).await?;
         storing.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Waits for an answer of the server.
+    /// Sends a ping, and waits for the server's answer.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) if the socket ends before it.
+    /// [`Unavailable`](ErrorKind::Unavailable) if the socket ends before the answer.
     ///
     /// # Cancel safety
     ///
     /// Has no effects.
     pub async fn ping(&self) -> Result<()> {
         let (answered, answer) = oneshot::channel();
-        self.ask(Ask::Ping { answered }).await?;
+        self.request(SocketRequest::Ping { answered }).await?;
         answer.await.map_err(|_| ended())
     }
 
-    /// Ends the socket with everything on it, in good order: says goodbye, and
-    /// waits until the server agrees, five seconds at most.
+    /// Closes the socket and its subscriptions, and waits for the server to
+    /// answer, five seconds at most.
     ///
     /// # Cancel safety
     ///
-    /// The socket ends also if the future is dropped.
+    /// The socket is closed even if the future is dropped.
     pub async fn close(&self) {
         let (closed, closing) = oneshot::channel();
-        if self.ask(Ask::Close { closed }).await.is_ok() {
-            // Whoever ends without a word has ended, too.
+        if self.request(SocketRequest::Close { closed }).await.is_ok() {
+            // The task may also end without reporting it.
             let _ = closing.await;
         }
     }
 
-    async fn ask(&self, ask: Ask) -> Result<()> {
-        self.asks.send(ask).await.map_err(|_| ended())
+    async fn request(&self, request: SocketRequest) -> Result<()> {
+        self.requests.send(request).await.map_err(|_| ended())
     }
 }
 
@@ -180,6 +171,8 @@ fn ended() -> Error {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("has_ended", &self.asks.is_closed()).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("has_ended", &self.requests.is_closed())
+            .finish_non_exhaustive()
     }
 }

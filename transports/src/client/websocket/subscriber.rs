@@ -5,42 +5,45 @@ use downlink::{Cursor, Error, Frame, Result, Subscribe};
 use tokio::sync::oneshot;
 
 use super::buffer::{Buffer, Room};
-use super::channel::Channel;
-use crate::wire::{Command, Label, parse};
+use super::socket_subscription::SocketSubscription;
+use crate::wire::{Command, Label, problem_error};
 
 /// One subscription, as the socket's task sees it.
 pub(super) struct Subscriber {
-    /// What the server calls it; `None` while it is taken back because nobody
-    /// takes its frames. A new one each time, so that what is still on its way
-    /// for the old one is told apart.
+    /// Its label at the server; `None` while it is closed there because its buffer
+    /// is full. It gets a new label each time, so that frames that are still in
+    /// flight for the old one are ignored.
     sub: Option<Label>,
     subscribe: Subscribe,
-    /// Where what was put into the buffer ends.
+    /// The cursor of the last buffered frame.
     cursor: Option<Cursor>,
     is_live: bool,
     buffer: Arc<Buffer>,
-    /// Who waits for the server to take it.
-    opened: Option<oneshot::Sender<Result<Channel>>>,
+    /// Answered once the server has opened it.
+    opened: Option<oneshot::Sender<Result<SocketSubscription>>>,
 }
 
-/// What a frame leads to.
+/// The result of a frame.
 pub(super) enum Outcome {
-    Goes,
-    /// There is no room: it has to be taken back at the server.
+    Accepted,
+    /// There is no room: the subscription has to be closed at the server.
     Full,
-    Over,
+    Ended,
 }
 
-/// What a subscriber wants.
-pub(super) enum Wish {
-    /// To be opened again.
-    Resume,
-    /// Nothing any more.
-    Leave,
+/// What has to be done for a subscriber.
+pub(super) enum Action {
+    /// Open its subscription again.
+    Resubscribe,
+    /// Close its subscription: it was dropped.
+    Remove,
 }
 
 impl Subscriber {
-    pub(super) fn new(subscribe: Subscribe, opened: oneshot::Sender<Result<Channel>>) -> Self {
+    pub(super) fn new(
+        subscribe: Subscribe,
+        opened: oneshot::Sender<Result<SocketSubscription>>,
+    ) -> Self {
         let (buffer, opened) = (Arc::new(Buffer::default()), Some(opened));
         Self { sub: None, subscribe, cursor: None, is_live: false, buffer, opened }
     }
@@ -49,77 +52,77 @@ impl Subscriber {
         self.sub.as_ref() == Some(sub)
     }
 
-    /// What opens it under this name, from where its buffer ends.
-    pub(super) fn open(&mut self, sub: Label) -> Option<String> {
+    /// The command that opens it with this label, after the last buffered frame.
+    pub(super) fn subscribe(&mut self, sub: Label) -> Option<String> {
         self.sub = Some(sub.clone());
         let after = self.cursor.map_or(self.subscribe.begins_after(), Into::into);
         let filter = self.subscribe.wanted().clone();
         Command::Subscribe { sub, after, filter }.json()
     }
 
-    /// What it was called, if the server knows it; it does not any more.
-    pub(super) fn take_back(&mut self) -> Option<Label> {
+    /// Takes its label at the server, if it is open there.
+    pub(super) fn take_label(&mut self) -> Option<Label> {
         self.sub.take()
     }
 
-    pub(super) fn take(&mut self, frame: Frame) -> Outcome {
+    pub(super) fn on_frame(&mut self, frame: Frame) -> Outcome {
         let frame = match frame {
             Frame::Ready { cursor, head, .. } if self.cursor.is_some() => {
-                // It was open before: the caller learns of it only if it has to.
+                // It was open before: the caller notices only if it was live.
                 if !self.is_live {
-                    return Outcome::Goes;
+                    return Outcome::Accepted;
                 }
                 Frame::Behind { cursor, head }
             }
-            Frame::Problem { code, detail, retryable } => {
-                self.end(Some(parse::problem(&code, &detail, retryable)));
-                return Outcome::Over;
+            Frame::Problem { code, detail, retryable, .. } => {
+                self.end(Some(problem_error(&code, &detail, retryable)));
+                return Outcome::Ended;
             }
             Frame::Reset { .. } => {
-                self.buffer.offer_last(frame);
+                self.buffer.push_last(frame);
                 self.end(None);
-                return Outcome::Over;
+                return Outcome::Ended;
             }
             frame => frame,
         };
         let (cursor, is_live) = (frame.cursor(), matches!(frame, Frame::Live { .. }));
         let is_behind = matches!(frame, Frame::Behind { .. });
-        if !self.buffer.offer(frame) {
+        if !self.buffer.push(frame) {
             return Outcome::Full;
         }
         self.cursor = cursor.max(self.cursor);
         self.is_live = (self.is_live || is_live) && !is_behind;
         if let Some(opened) = self.opened.take() {
-            // Whoever does not wait for it any more has left, by dropping the channel.
-            let _ = opened.send(Ok(Channel::new(Arc::clone(&self.buffer))));
+            // Fails if the caller no longer waits, which drops the subscription.
+            let _ = opened.send(Ok(SocketSubscription::new(Arc::clone(&self.buffer))));
         }
-        Outcome::Goes
+        Outcome::Accepted
     }
 
-    /// A frame of the whole socket, after which nothing comes.
-    pub(super) fn take_last(&self, frame: Frame) {
-        self.buffer.offer_last(frame);
+    /// Handles the last frame of the whole socket.
+    pub(super) fn on_last_frame(&self, frame: Frame) {
+        self.buffer.push_last(frame);
     }
 
     pub(super) fn end(&mut self, error: Option<Error>) {
         if let Some(opened) = self.opened.take() {
             let ended = || Error::new(downlink::ErrorKind::Unavailable, "the socket has ended");
-            // Nobody has to wait for it any more.
+            // Fails if the caller no longer waits.
             let _ = opened.send(Err(error.clone().unwrap_or_else(ended)));
         }
-        self.buffer.end(error);
+        self.buffer.finish(error);
     }
 
-    pub(super) fn poll_wish(&mut self, cx: &mut Context<'_>) -> Poll<Wish> {
+    pub(super) fn poll_action(&mut self, cx: &mut Context<'_>) -> Poll<Action> {
         if let Some(opened) = &mut self.opened {
-            return opened.poll_closed(cx).map(|()| Wish::Leave);
+            return opened.poll_closed(cx).map(|()| Action::Remove);
         }
         if self.sub.is_some() {
-            return self.buffer.poll_left(cx).map(|()| Wish::Leave);
+            return self.buffer.poll_closed(cx).map(|()| Action::Remove);
         }
         self.buffer.poll_room(cx).map(|room| match room {
-            Room::Plenty => Wish::Resume,
-            Room::Left => Wish::Leave,
+            Room::Free => Action::Resubscribe,
+            Room::Closed => Action::Remove,
         })
     }
 }

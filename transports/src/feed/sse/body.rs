@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use downlink::{Error, Item, Subscription};
+use downlink::{Error, Frame, Item, Subscription};
 use futures::stream;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -15,7 +15,7 @@ use crate::feed::feed::Feed;
 use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
 use crate::feed::stream_deadline::StreamDeadline;
-use crate::wire::{self, Code, Control, Problem};
+use crate::wire::{self, Code, Problem};
 
 /// The limits of a batch, which is written at once: a batch has at most this many
 /// frames, and ends when it has this many bytes. One write per event would be
@@ -142,13 +142,13 @@ impl SseBody {
 
     /// A comment, at which proxies forward the response headers, and `ready`.
     fn opening(&self) -> Bytes {
-        let ready = Control::Ready {
+        let ready = Frame::Ready {
             cursor: self.subscription.cursor(),
             head: self.subscription.head_at_open(),
-            heartbeat: self.heartbeat,
+            heartbeat: Some(self.heartbeat),
         };
         let retry = Duration::from_millis(rand::rng().random_range(1_000..=4_000));
-        [&b":\n\n"[..], &ready.sse(Some(retry))].concat().into()
+        [&b":\n\n"[..], &wire::frame_block(&ready, Some(retry))].concat().into()
     }
 
     /// This item, and the next ones if they are available already.
@@ -183,7 +183,7 @@ impl SseBody {
 
     fn heartbeat(&self) -> Bytes {
         if self.heartbeat_events {
-            Control::Heartbeat { head: self.subscription.tip() }.sse(None)
+            wire::frame_block(&Frame::Heartbeat { head: self.subscription.tip() }, None)
         } else {
             Bytes::from_static(b":\n\n")
         }
@@ -193,13 +193,13 @@ impl SseBody {
         if error.is_other_history() {
             // The cached head may still be that of the old log.
             let head = self.subscription.head().await.unwrap_or_else(|_| self.subscription.tip());
-            let reason = Code::from(error.kind()).as_str();
-            return Control::Reset { reason, head }.sse(None);
+            let reason = Code::from(error.kind()).to_string();
+            return wire::frame_block(&Frame::Reset { reason, head }, None);
         }
         warn!(%error, "a stream ended because the log cannot be read");
         let problem = Problem::from(error);
         let bye = bye(problem.code().as_str());
-        [Control::Problem(&problem).sse(None), bye].concat().into()
+        [wire::frame_block(&problem.to_frame(), None), bye].concat().into()
     }
 }
 
@@ -216,16 +216,17 @@ impl Wake {
 fn render(item: &Item) -> Bytes {
     match *item {
         Item::Event(ref event) => wire::sse_block(event),
-        Item::Live { cursor, head } => Control::Live { cursor, head }.sse(None),
-        Item::Behind { cursor, head } => Control::Behind { cursor, head }.sse(None),
+        Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),
+        Item::Behind { cursor, head } => wire::frame_block(&Frame::Behind { cursor, head }, None),
         // Item is non-exhaustive: any other kind moves the cursor.
-        _ => Control::Checkpoint { cursor: item.cursor() }.sse(None),
+        _ => wire::frame_block(&Frame::Checkpoint { cursor: item.cursor() }, None),
     }
 }
 
 /// The last frame: why the stream ends, and when to reconnect.
 fn bye(reason: &str) -> Bytes {
-    Control::Bye { reason, reconnect_after: reconnect_after(reason) }.sse(None)
+    let reconnect_after = reconnect_after(reason);
+    wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
 }
 
 #[cfg(test)]

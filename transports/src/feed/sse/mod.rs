@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use downlink::{After, Cursor, Filter, Read, Subscribe};
+use downlink::{After, Cursor, Filter, Frame, Read, Subscribe};
 use http::Method;
 use http::request::Parts;
 
@@ -17,7 +17,7 @@ use super::reconnect::jitter;
 use super::response::{close_connection, empty_body};
 use super::rights::Rights;
 use crate::headers::{is_event_source, set_event_stream};
-use crate::wire::{self, Code, Control, Problem, Query};
+use crate::wire::{self, Code, Problem, Query};
 
 pub(super) const PARAMETERS: [&str; 9] = [
     "after",
@@ -80,8 +80,8 @@ pub(super) fn needs_stream(parts: &Parts, problem: &Problem) -> bool {
 pub(super) fn bye_only(problem: &Problem) -> Response {
     let base = problem.retry_after().unwrap_or(Duration::from_secs(5));
     let reconnect_after = jitter(base, base + base + Duration::from_secs(1));
-    let bye = Control::Bye { reason: problem.code().as_str(), reconnect_after };
-    let mut response = event_stream(Body::from(bye.sse(None)));
+    let bye = Frame::Bye { reason: problem.code().to_string(), reconnect_after };
+    let mut response = event_stream(Body::from(wire::frame_block(&bye, None)));
     if problem.code() == Code::Draining {
         close_connection(&mut response);
     }

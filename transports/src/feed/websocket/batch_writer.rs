@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use downlink::{Item, Subscription};
+use downlink::{Frame, Item, Subscription};
 
 use super::frame_buffer::FrameBuffer;
-use crate::wire::{self, Control, Label};
+use crate::wire::{self, Label};
 
 /// The limits of one message; a single event may be larger. One message per event
 /// would be twenty times slower.
@@ -35,7 +35,7 @@ impl<'a, T> BatchWriter<'a, T> {
     fn push(&mut self, item: &Item) -> bool {
         let Item::Event(event) = item else {
             self.finish();
-            self.out.push_text(&control(item).json(Some(self.sub.as_str())));
+            self.out.push_text(&wire::frame_json(&control(item), Some(self.sub.as_str())));
             return true;
         };
         let envelope = wire::envelope(event);
@@ -59,11 +59,11 @@ impl<'a, T> BatchWriter<'a, T> {
     }
 }
 
-fn control(item: &Item) -> Control<'static> {
+fn control(item: &Item) -> Frame {
     match *item {
-        Item::Live { cursor, head } => Control::Live { cursor, head },
-        Item::Behind { cursor, head } => Control::Behind { cursor, head },
+        Item::Live { cursor, head } => Frame::Live { cursor, head },
+        Item::Behind { cursor, head } => Frame::Behind { cursor, head },
         // Item is non-exhaustive: any other kind moves the cursor.
-        _ => Control::Checkpoint { cursor: item.cursor() },
+        _ => Frame::Checkpoint { cursor: item.cursor() },
     }
 }

@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use downlink::{Error, Item, Subscription};
+use downlink::{Error, Frame, Item, Subscription};
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -21,7 +21,7 @@ use crate::feed::drain::Drain;
 use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
 use crate::feed::stream_deadline::StreamDeadline;
-use crate::wire::{Addressee, Code, Command, Control, Label, Problem, Refused, Reply};
+use crate::wire::{Addressee, Code, Command, Label, Problem, Refused, Reply, frame_json};
 
 /// How long the client may read nothing while frames are buffered for it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -157,7 +157,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
         self.unanswered_pings += 1;
         let head = self.client.feed().hub.tip();
-        self.send(&Control::Heartbeat { head }.json(None));
+        self.send(&frame_json(&Frame::Heartbeat { head }, None));
         self.mux.buffer().push_ping();
         None
     }
@@ -262,8 +262,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 return self.command_failed(&Addressee::Sub(active.sub), &error);
             }
             SubscriptionUpdate::Reset { code, head } => {
-                let reset = Control::Reset { reason: code.as_str(), head };
-                self.send(&reset.json(Some(active.sub.as_str())));
+                let reset = Frame::Reset { reason: code.to_string(), head };
+                self.send(&frame_json(&reset, Some(active.sub.as_str())));
             }
             SubscriptionUpdate::Failed(error) => return Some(self.read_failed(active.sub, error)),
             SubscriptionUpdate::Stopped => {
@@ -279,12 +279,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if self.deadline.at < self.timer.deadline() {
             self.timer.as_mut().reset(self.deadline.at);
         }
-        let ready = Control::Ready {
+        let ready = Frame::Ready {
             cursor: subscription.cursor(),
             head: subscription.head_at_open(),
-            heartbeat: self.client.feed().heartbeat,
+            heartbeat: Some(self.client.feed().heartbeat),
         };
-        self.send(&ready.json(Some(active.sub.as_str())));
+        self.send(&frame_json(&ready, Some(active.sub.as_str())));
         self.mux.subscriptions.put_back(active, subscription);
     }
 
@@ -328,8 +328,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             CloseReason::Refused(frame) => Some(frame),
             CloseReason::Graceful { reason, code } => {
                 self.finish_appends().await;
-                let bye = Control::Bye { reason, reconnect_after: reconnect_after(reason) };
-                self.send(&bye.json(None));
+                let reconnect_after = reconnect_after(reason);
+                let bye = Frame::Bye { reason: reason.to_owned(), reconnect_after };
+                self.send(&frame_json(&bye, None));
                 Some(close_frame(code, reason))
             }
         };

@@ -16,7 +16,7 @@ fn one_event_or_an_array() {
 }
 
 #[test]
-fn every_member_is_taken_as_it_is() {
+fn all_members_are_read() {
     let body = br#"{"id":"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11","type":"T","data_base64":"AP8=",
         "content_type":"application/cbor","metadata":{"m":  1},"tags":["a","b"]}"#;
     let event = parse_events(body).unwrap().pop().unwrap();
@@ -28,7 +28,7 @@ fn every_member_is_taken_as_it_is() {
 }
 
 #[test]
-fn what_is_no_event_is_refused() {
+fn invalid_events_are_refused() {
     for bad in [
         "",
         "[]",
@@ -92,7 +92,7 @@ fn limits_hold_at_n_minus_one_n_and_n_plus_one() {
 }
 
 #[test]
-fn what_is_too_large_names_its_limit() {
+fn too_large_names_its_limit() {
     let long = "x".repeat(256);
     let tags = vec![r#""x""#; 65].join(",");
     let metadata = format!(r#"{{"a":"{}"}}"#, "x".repeat(64 << 10));
@@ -115,7 +115,7 @@ fn what_is_too_large_names_its_limit() {
 }
 
 #[test]
-fn mistakes_are_told_where_they_are() {
+fn errors_name_the_event_and_the_member() {
     let detail = |body: &str| parse_events(body.as_bytes()).unwrap_err().detail().to_owned();
     for bad in ["", ".", "a\\nb"] {
         let text = detail(&format!(r#"{{"type":"{bad}","data":1}}"#));
@@ -129,7 +129,7 @@ fn mistakes_are_told_where_they_are() {
 }
 
 #[test]
-fn expectations_are_words_or_versions() {
+fn expected_is_a_word_or_a_version() {
     let of = |text| parse_expected(text).ok();
     assert_eq!(of("any"), Some(Expected::Any));
     assert_eq!(of("none"), Some(Expected::NoStream));
@@ -143,7 +143,7 @@ fn expectations_are_words_or_versions() {
 
 proptest! {
     #[test]
-    fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\":,a-z0-9]{0,80}") {
+    fn parsing_never_panics(body in prop::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\":,a-z0-9]{0,80}") {
         let _ = (parse_events(&body), parse_events(text.as_bytes()));
     }
 }

@@ -60,7 +60,7 @@ fn values_and_bytes_are_limited_at_n_minus_one_n_and_n_plus_one() {
 }
 
 #[test]
-fn names_that_no_event_has_are_refused() {
+fn invalid_names_are_refused() {
     let long = "x".repeat(256);
     for value in ["a%0Ab", "%00", ".", "..", &long] {
         assert_eq!(query(&format!("stream={value}")).unwrap_err().code(), Code::BadFilter);
@@ -94,7 +94,7 @@ fn alternatives_are_any_of_their_items() {
 }
 
 #[test]
-fn an_empty_list_is_refused_wherever_it_stands() {
+fn an_empty_list_is_refused_everywhere() {
     for group in GROUPS {
         for json in [
             format!(r#"{{"{group}":[]}}"#),
@@ -107,7 +107,7 @@ fn an_empty_list_is_refused_wherever_it_stands() {
         }
     }
     let beside = filter_of_json(r#"{"any":[{"stream":["a"]}],"tag":[]}"#).unwrap_err();
-    assert!(beside.detail().contains("'any' stands beside other members"));
+    assert!(beside.detail().contains("'any' cannot be combined with other members"));
 }
 
 fn any_item() -> impl Strategy<Value = FilterItem> {
@@ -130,25 +130,25 @@ fn sorted(item: &FilterItem) -> FilterItem {
 
 proptest! {
     #[test]
-    fn a_query_says_what_the_filter_says(item in any_item()) {
+    fn a_query_round_trips(item in any_item()) {
         let filter = Filter::from(sorted(&item));
         prop_assert_eq!(query(&filter_to_query(&filter).unwrap()).unwrap(), filter);
     }
 
     #[test]
-    fn json_says_what_the_filter_says(items in prop::collection::vec(any_item(), 1..4)) {
+    fn json_round_trips(items in prop::collection::vec(any_item(), 1..4)) {
         let filter = Filter::any(items.iter().map(sorted)).unwrap();
         prop_assert_eq!(filter_of_json(&filter_to_json(&filter).unwrap()).unwrap(), filter);
     }
 
     #[test]
-    fn no_filter_panics(text in ".{0,60}|[{}\\[\\]\",:a-z]{0,60}") {
+    fn parsing_never_panics(text in ".{0,60}|[{}\\[\\]\",:a-z]{0,60}") {
         let _ = (query(&text), filter_of_json(&text));
     }
 }
 
 #[test]
-fn what_the_wire_cannot_say_is_told() {
+fn filters_that_the_wire_format_cannot_express_are_none() {
     let item = |tag| Filter::from(FilterItem::new().with_tag(tag).unwrap());
     let both = item("a").and(&item("b")).unwrap();
     assert_eq!((filter_to_query(&both), filter_to_json(&both)), (None, None));

@@ -14,21 +14,21 @@ use crate::wire::{
     parse_expected,
 };
 
-/// What a client says on a WebSocket.
+/// A command of a client on a WebSocket.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the members of the frame of the same name")]
 pub enum Command {
     /// Opens a subscription.
     Subscribe { sub: Label, after: After, filter: Filter },
-    /// Ends one.
+    /// Closes a subscription.
     Unsubscribe { sub: Label },
     /// Appends to one stream.
     Append { req: Label, stream: StreamId, expected: Expected, events: Vec<NewEvent> },
-    /// Asks for an answer.
+    /// Asks for a pong.
     Ping { req: Label },
 }
 
-/// For which of a client's own things a frame is.
+/// The subscription or request that a frame belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addressee {
     /// A subscription.
@@ -37,27 +37,27 @@ pub enum Addressee {
     Req(Label),
 }
 
-/// A command that was refused, and who has to know.
+/// A command that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// `None` if the message does not say.
+    /// The subscription or request of the command, if it has one.
     pub to: Option<Addressee>,
-    /// Why.
+    /// The reason.
     pub problem: Problem,
 }
 
 impl Command {
-    /// Reads a text message.
+    /// Parses a text message.
     ///
     /// # Errors
     ///
-    /// A [`Refused`] with [`Invalid`](Code::Invalid) for what is no command, and
+    /// A [`Refused`] with [`Invalid`](Code::Invalid) if it is not a command, and
     /// as [`parse_after`], [`filter_of_json`], [`parse_expected`] and
     /// [`parse_events`].
     pub fn parse(text: &str) -> Result<Self, Refused> {
         let unaddressed = |problem| Refused { to: None, problem };
         let Object(head) = serde_json::from_str::<Object<Head<'_>>>(text)
-            .map_err(|error| unaddressed(no_command(&error)))?;
+            .map_err(|error| unaddressed(not_a_command(&error)))?;
         let to = head.addressee().map_err(unaddressed)?;
         let parse = match head.frame().as_deref() {
             Some("subscribe") => subscribe,
@@ -69,8 +69,8 @@ impl Command {
         parse(text).map_err(|problem| Refused { to, problem })
     }
 
-    /// The message that [`parse`](Self::parse) reads as this; `None` if the
-    /// filter of a subscription is one that the wire cannot say.
+    /// Renders the message; `None` if the wire format cannot express the filter of
+    /// a subscription.
     #[must_use]
     pub fn json(&self) -> Option<String> {
         let mut out = String::with_capacity(128);
@@ -116,7 +116,7 @@ fn put_expected(out: &mut String, expected: Expected) {
     }
 }
 
-/// As much as says what the rest is, and whose.
+/// The members that identify a command.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
@@ -145,12 +145,12 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 fn label(raw: &RawValue, member: &'static str) -> Result<Label, Problem> {
     text(raw).and_then(Label::new).ok_or_else(|| {
-        bad(member, format!("'{member}' is no label: give 1 to 32 of A-Z, a-z, 0-9, '_' and '-'"))
+        bad(member, format!("'{member}' is not a label: use 1 to 32 of A-Z, a-z, 0-9, '_' and '-'"))
     })
 }
 
-fn no_command(error: &serde_json::Error) -> Problem {
-    let detail = format!("a message is one JSON object with a 'frame': {error}");
+fn not_a_command(error: &serde_json::Error) -> Problem {
+    let detail = format!("the message is not a JSON object with a 'frame': {error}");
     Problem::new(Code::Invalid, detail)
 }
 
@@ -159,11 +159,14 @@ fn unknown(_: &str) -> Result<Command, Problem> {
     Err(Problem::new(Code::Invalid, detail).with_parameter("frame"))
 }
 
-/// All members of a frame, and no others.
+/// Reads all members of a frame, and refuses others.
 fn members<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     let members = serde_json::from_str::<Object<T>>(text);
     members.map(|Object(members)| members).map_err(|error| {
-        Problem::new(Code::Invalid, format!("the frame has other members than it may: {error}"))
+        Problem::new(
+            Code::Invalid,
+            format!("the frame has missing, unknown or invalid members: {error}"),
+        )
     })
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// What a client calls something of its own: a subscription (`sub`) or a
-/// request (`req`) of one WebSocket.
+/// A client's name for a subscription (`sub`) or a request (`req`) on one
+/// WebSocket.
 ///
 /// # Examples
 ///
@@ -15,10 +15,11 @@ use std::fmt;
 pub struct Label(Box<str>);
 
 impl Label {
-    /// The longest, in bytes.
+    /// The longest label, in bytes.
     pub const MAX_BYTES: usize = 32;
 
-    /// `None` for what is not 1 to 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`.
+    /// Creates a label of 1 to 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`; `None` for
+    /// anything else.
     #[must_use]
     pub fn new(text: impl Into<Box<str>>) -> Option<Self> {
         let text = text.into();

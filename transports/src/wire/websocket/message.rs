@@ -8,48 +8,48 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Addressee, Label};
-use crate::wire::object::{self, Object};
-use crate::wire::parse::{self, Text};
-use crate::wire::parse_expected;
+use crate::wire::object::{Object, Text};
+use crate::wire::problem::ProblemMembers;
+use crate::wire::{Code, parse_envelope, parse_expected, parse_frame, problem_error};
 
-/// What a feed says in one message of a WebSocket.
+/// A message of a feed on a WebSocket.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Message {
     /// Frames of one subscription, or of the whole socket.
     Frames {
-        /// `None` for those of the whole socket.
+        /// The subscription; `None` for the whole socket.
         sub: Option<Label>,
-        /// In their order.
+        /// The frames, in order.
         frames: Vec<Frame>,
     },
-    /// The subscription has ended as its client wished.
+    /// The client closed the subscription.
     Unsubscribed {
-        /// Which.
+        /// The subscription.
         sub: Label,
     },
     /// An append was stored.
     Appended {
-        /// Of which request.
+        /// The request.
         req: Label,
-        /// What was stored.
+        /// The receipt.
         receipt: Receipt,
     },
     /// An append was refused.
     Refused {
-        /// Of which request.
+        /// The request.
         req: Label,
-        /// Why, with every check that failed.
+        /// The reason, with every failed check.
         error: Error,
     },
     /// The answer to a ping.
     Pong {
-        /// Of which request.
+        /// The request.
         req: Label,
     },
 }
 
-/// What an append has stored.
+/// The result of an append that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -59,22 +59,20 @@ pub struct Receipt {
     pub first: Version,
     /// The version of the last event.
     pub last: Version,
-    /// The events' ids, in their order.
+    /// The ids of the events, in order.
     pub ids: Vec<EventId>,
-    /// The token of the last event: who has handled it has handled this
-    /// append.
+    /// The cursor of the last event.
     pub cursor: Cursor,
-    /// Whether it had been stored before, by an append with the same ids.
+    /// Whether an earlier append with the same ids had stored the events.
     pub duplicate: bool,
 }
 
 impl Message {
-    /// Reads a text message; `None` for a frame that this version does not
-    /// know.
+    /// Parses a text message; `None` for a frame that this version does not know.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if it is none.
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is not a message of a feed.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let head: Head<'_> = read(text)?;
         Ok(Some(match (&*head.frame, head.addressee()?) {
@@ -86,11 +84,11 @@ impl Message {
                 Self::Appended { req, receipt: read::<Appended<'_>>(text)?.receipt()? }
             }
             ("problem", Some(Addressee::Req(req))) => {
-                Self::Refused { req, error: read::<Refusal>(text)?.error()? }
+                Self::Refused { req, error: read::<Refusal<'_>>(text)?.error()? }
             }
             ("pong", Some(Addressee::Req(req))) => Self::Pong { req },
             (_, to) => {
-                let Some(frame) = parse::frame(text.as_bytes())? else { return Ok(None) };
+                let Some(frame) = parse_frame(text.as_bytes())? else { return Ok(None) };
                 let sub = match to {
                     Some(Addressee::Sub(sub)) => Some(sub),
                     _ => None,
@@ -113,17 +111,18 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn addressee(&self) -> Result<Option<Addressee>> {
-        let label = |text: &String| Label::new(&**text).ok_or_else(|| corrupt("no label"));
+        let label =
+            |text: &String| Label::new(&**text).ok_or_else(|| corrupt("a label is not valid"));
         let sub = self.sub.as_ref().map(label).transpose()?;
         let req = self.req.as_ref().map(label).transpose()?;
         Ok(sub.map(Addressee::Sub).or(req.map(Addressee::Req)))
     }
 
-    /// Each a copy of its own, so that one event does not keep a whole message
-    /// in memory.
+    /// Copies each envelope, so that one event does not keep a whole message in
+    /// memory.
     fn envelopes(&self) -> Result<Vec<Frame>> {
         let copy = |raw: &&RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
-        self.events.iter().map(copy).map(parse::envelope).collect()
+        self.events.iter().map(copy).map(parse_envelope).collect()
     }
 }
 
@@ -154,45 +153,39 @@ impl Appended<'_> {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
-    problem: Object<Problem>,
+struct Refusal<'a> {
+    #[serde(borrow)]
+    problem: &'a RawValue,
 }
 
-#[derive(Deserialize)]
-struct Problem {
-    code: String,
-    #[serde(default)]
-    detail: String,
-    #[serde(default)]
-    retryable: bool,
-    #[serde(default)]
-    failed: Vec<Object<Failed>>,
-}
-
-/// A check that failed; one of another kind has none of these members.
+/// A failed check of a stream. Other checks lack these members.
 #[derive(Deserialize)]
 struct Failed {
     stream: Option<String>,
-    expected: Option<Wanted>,
+    expected: Option<WireExpected>,
     actual: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Wanted {
+enum WireExpected {
     Word(String),
     Version(u64),
 }
 
-impl Refusal {
-    fn error(self) -> Result<Error> {
-        let Object(Problem { code, detail, retryable, failed }) = self.problem;
+impl Refusal<'_> {
+    fn error(&self) -> Result<Error> {
+        let problem: ProblemMembers<'_> = read(self.problem.get())?;
+        let failed: Vec<Object<Failed>> = match problem.failed {
+            Some(failed) => read_any(failed.get())?,
+            None => Vec::new(),
+        };
         let failed = failed.into_iter().filter_map(|Object(failed)| failed.check());
         let failed: Vec<_> = failed.collect::<Result<_>>()?;
-        if code == "version-conflict" && !failed.is_empty() {
+        if problem.code == Code::VersionConflict.as_str() && !failed.is_empty() {
             return Ok(Error::conflict(failed));
         }
-        Ok(parse::problem(&code, &detail, retryable))
+        Ok(problem_error(&problem.code, &problem.detail, problem.retryable))
     }
 }
 
@@ -200,20 +193,27 @@ impl Failed {
     fn check(self) -> Option<Result<FailedCheck>> {
         let (stream, expected, actual) = (self.stream?, self.expected?, self.actual?);
         let expected = match expected {
-            Wanted::Word(word) => parse_expected(&word),
-            Wanted::Version(version) => parse_expected(&version.to_string()),
+            WireExpected::Word(word) => parse_expected(&word),
+            WireExpected::Version(version) => parse_expected(&version.to_string()),
         };
-        Some(expected.map_err(|_| corrupt("a failed check has no expectation")).and_then(
-            |expected: Expected| {
-                let stream = StreamId::new(stream)?;
-                Ok(FailedCheck::Stream { stream, expected, actual: Version::new(actual) })
-            },
-        ))
+        Some(
+            expected.map_err(|_| corrupt("a failed check has no valid expected version")).and_then(
+                |expected: Expected| {
+                    let stream = StreamId::new(stream)?;
+                    Ok(FailedCheck::Stream { stream, expected, actual: Version::new(actual) })
+                },
+            ),
+        )
     }
 }
 
+/// Reads an object.
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
-    object::from_slice(text.as_bytes()).map_err(|error| {
+    read_any::<Object<T>>(text).map(|Object(members)| members)
+}
+
+fn read_any<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| {
         let message = format!("a message from the feed cannot be read: {error}");
         Error::with_source(ErrorKind::Corrupt, message, error)
     })
@@ -228,7 +228,7 @@ mod tests {
     use downlink::{Event, NewEvent, Position, Timestamp};
 
     use super::*;
-    use crate::wire::{self, Control, Reply};
+    use crate::wire::{self, Reply};
 
     fn label(text: &str) -> Label {
         Label::new(text).unwrap()
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_those_that_were_sent_byte_for_byte() {
+    fn events_are_read_byte_for_byte() {
         let envelopes = [1, 2].map(|n| wire::envelope(&event(n)));
         let text: Vec<_> = wire::events_parts(&label("s1"), envelopes.iter().cloned()).collect();
         let text = String::from_utf8(text.concat()).unwrap();
@@ -261,12 +261,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_belong_to_a_subscription_or_to_all() {
+    fn frames_belong_to_a_subscription_or_to_the_socket() {
         let cursor = event(1).cursor();
-        let checkpoint = Control::Checkpoint { cursor };
         let frames = vec![Frame::Checkpoint { cursor }];
         for to in [Some("s1"), None] {
-            let Message::Frames { sub, frames: got } = parse(&checkpoint.json(to)) else {
+            let Message::Frames { sub, frames: got } = parse(&wire::frame_json(&frames[0], to))
+            else {
                 panic!("no frames")
             };
             assert_eq!((sub, got), (to.and_then(Label::new), frames.clone()));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_says_what_was_stored() {
+    fn a_receipt_is_read() {
         let text = r#"{"frame":"appended","req":"a1","stream":"s","first_version":8,"last_version":9,"ids":["0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11"],"cursor":"000000000001a2f0-9c41d07e","duplicate":true,"more":1}"#;
         let Message::Appended { req, receipt } = parse(text) else { panic!("no receipt") };
         assert_eq!((req, receipt.stream.as_str()), (label("a1"), "s"));
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_append_says_every_check_that_failed() {
+    fn a_refused_append_has_every_failed_check() {
         let stream = StreamId::new("s").unwrap();
         for expected in [Expected::NoStream, Expected::Exists, Expected::Exact(Version::FIRST)] {
             let actual = Version::new(7);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_corrupt() {
+    fn anything_else_is_corrupt() {
         for bad in [
             "",
             "[]",

@@ -1,4 +1,4 @@
-//! What only a WebSocket carries: commands of clients, and the answers to them.
+//! Messages of a WebSocket: commands of clients, and the answers to them.
 
 mod command;
 mod label;

@@ -4,7 +4,7 @@ use super::{Addressee, Label};
 use crate::wire::Problem;
 use crate::wire::envelope::{put, put_text};
 
-/// A frame that only a WebSocket carries.
+/// A frame that is sent on a WebSocket only.
 ///
 /// # Examples
 ///
@@ -17,10 +17,10 @@ use crate::wire::envelope::{put, put_text};
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the members of the frame of the same name")]
 pub enum Reply<'a> {
-    /// The subscription has ended; nothing of it follows.
+    /// The subscription was closed; nothing of it follows.
     Unsubscribed { sub: &'a Label },
-    /// An append was stored; `appended` is what
-    /// [`appended_json`](crate::wire::appended_json) says of it.
+    /// An append was stored; `appended` is the result of
+    /// [`appended_json`](crate::wire::appended_json).
     Appended { req: &'a Label, appended: &'a str },
     /// The answer to a ping.
     Pong { req: &'a Label },
@@ -70,13 +70,13 @@ const HEAD: &str = "{\"frame\":\"events\",\"sub\":\"";
 const MIDDLE: &str = "\",\"events\":[";
 const TAIL: &str = "]}";
 
-/// The bytes of the frame that carries these [envelopes](crate::wire::envelope).
+/// The length of the frame with these [envelopes](crate::wire::envelope), in bytes.
 pub(crate) fn events_len(sub: &Label, envelopes: &[Bytes]) -> usize {
     let elements: usize = envelopes.iter().map(|envelope| envelope.len() + 1).sum();
     HEAD.len() + sub.as_str().len() + MIDDLE.len() + elements.saturating_sub(1) + TAIL.len()
 }
 
-/// The parts of that frame: the envelopes are among them as they are.
+/// The parts of that frame, which share the bytes of the envelopes.
 pub(crate) fn events_parts(
     sub: &Label,
     envelopes: impl Iterator<Item = Bytes>,
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_those_of_the_contract() {
+    fn frames_are_rendered_as_in_the_wire_contract() {
         let (sub, req) = (label("s1"), label("a1"));
         let unsubscribed = Reply::Unsubscribed { sub: &sub };
         assert_eq!(unsubscribed.json(), r#"{"frame":"unsubscribed","sub":"s1"}"#);

@@ -12,7 +12,7 @@ fn label(text: &str) -> Label {
 }
 
 #[test]
-fn commands_are_those_of_the_contract() {
+fn commands_are_read_as_in_the_wire_contract() {
     let filter = FilterItem::new().with_stream_prefix("flight-").unwrap();
     let filter = filter.with_type("FlightDeparted").unwrap().into();
     let text = r#"{"frame":"subscribe","sub":"s1","after":"now","filter":{"stream_prefix":["flight-"],"type":["FlightDeparted"]}}"#;
@@ -35,7 +35,7 @@ fn commands_are_those_of_the_contract() {
 }
 
 #[test]
-fn what_is_left_out_has_a_meaning() {
+fn members_have_defaults() {
     let text = r#"{"frame":"subscribe","sub":"s1"}"#;
     let everything = Filter::everything();
     let subscribe =
@@ -68,7 +68,7 @@ fn what_is_left_out_has_a_meaning() {
 }
 
 #[test]
-fn what_is_no_command_is_refused() {
+fn invalid_commands_are_refused() {
     for bad in [
         "",
         "7",
@@ -109,7 +109,7 @@ fn what_is_no_command_is_refused() {
 }
 
 #[test]
-fn a_refusal_says_whose_it_is() {
+fn a_refusal_names_its_subscription_or_request() {
     let to = |text: &str| Command::parse(text).unwrap_err().to;
     let sub = Some(Addressee::Sub(label("s1")));
     assert_eq!(to(r#"{"frame":"subscribe","sub":"s1","after":"x"}"#), sub);
@@ -168,7 +168,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(command in any_command()) {
+    fn commands_round_trip(command in any_command()) {
         let written = command.json().unwrap();
         let read = Command::parse(&written).unwrap();
         prop_assert_eq!(&read, &command);
@@ -180,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn no_message_panics(text in ".{0,80}|[{}\\[\\]\",:a-z0-9]{0,80}", filter in ".{0,20}", after in ".{0,20}") {
+    fn parsing_never_panics(text in ".{0,80}|[{}\\[\\]\",:a-z0-9]{0,80}", filter in ".{0,20}", after in ".{0,20}") {
         let _ = Command::parse(&text);
         let _ = Command::parse(&format!(r#"{{"frame":"subscribe","sub":"s","after":{after},"filter":{filter}}}"#));
     }

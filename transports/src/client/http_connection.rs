@@ -18,35 +18,34 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::connector::Wire;
+use super::connector::IoStream;
 use super::failure::Failure;
 
-/// The most of a refusal that is read, in bytes.
-const LONGEST_REFUSAL: usize = 64 << 10;
+/// How much of the body of a refusal is read, in bytes.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// One connection: requests one after the other, and their answers as they
-/// come. Everything happens in the task that asks; dropping it closes the
-/// connection.
-pub(super) struct Exchange {
+/// One HTTP/1.1 connection: sends requests one after the other and reads their
+/// answers. It has no task of its own; dropping it closes the connection.
+pub(super) struct HttpConnection {
     connection: Fuse<BoxFuture<'static, hyper::Result<()>>>,
     sender: SendRequest<Empty<Bytes>>,
     body: Option<Incoming>,
 }
 
-impl Exchange {
-    pub(super) async fn over(wire: Box<dyn Wire>) -> Result<Self, Failure> {
-        let (sender, connection) = http1::handshake(TokioIo::new(wire)).await.map_err(broke)?;
+impl HttpConnection {
+    pub(super) async fn handshake(io: Box<dyn IoStream>) -> Result<Self, Failure> {
+        let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
         Ok(Self { connection: connection.with_upgrades().boxed().fuse(), sender, body: None })
     }
 
-    /// Asks, once the answer before was read to its end, and waits for the head
-    /// of the answer.
+    /// Sends a request and waits for the head of the answer. The previous answer
+    /// must have been read to its end.
     ///
     /// # Cancel safety
     ///
-    /// Nothing sensible follows a dropped future.
-    pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Parts, Failure> {
-        self.answer(request).await.map_err(broke)
+    /// The connection cannot be used after the future is dropped.
+    pub(super) async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Parts, Failure> {
+        self.answer(request).await.map_err(broken)
     }
 
     async fn answer(&mut self, request: Request<Empty<Bytes>>) -> hyper::Result<Parts> {
@@ -68,25 +67,25 @@ impl Exchange {
         Ok(parts)
     }
 
-    /// Lets the connection work. Its error comes out of the answer, too.
+    /// Drives the connection. Its error is returned with the answer, too.
     fn drive(&mut self, cx: &mut Context<'_>) {
         if !self.connection.is_terminated() {
             let _ = self.connection.poll_unpin(cx);
         }
     }
 
-    /// What the connection is after an answer that switches to another
-    /// protocol.
+    /// Returns the underlying stream after an answer that switches protocols.
     #[cfg(feature = "websocket")]
     pub(super) async fn upgraded(mut self, answer: &mut Parts) -> Result<Upgraded, Failure> {
         let upgrade = answer.extensions.remove::<OnUpgrade>();
-        let mut upgrade = upgrade.ok_or_else(|| Failure::late("the connection stays as it is"))?;
+        let mut upgrade =
+            upgrade.ok_or_else(|| Failure::unavailable("the connection was not upgraded"))?;
         poll_fn(|cx| {
             self.drive(cx);
             upgrade.poll_unpin(cx)
         })
         .await
-        .map_err(broke)
+        .map_err(broken)
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -119,7 +118,7 @@ impl Exchange {
         }
     }
 
-    /// The whole body, of which no part may take longer than `deadline`.
+    /// Reads the whole body. No chunk of it may take longer than `deadline`.
     ///
     /// # Errors
     ///
@@ -130,13 +129,13 @@ impl Exchange {
         let mut whole = bytes::BytesMut::new();
         loop {
             let chunk = timeout(deadline, self.chunk()).await.map_err(|_| {
-                let message = format!("the answer did not go on for {deadline:?}");
+                let message = format!("the answer stalled for {deadline:?}");
                 Error::new(ErrorKind::Unavailable, message)
             })?;
             let Some(chunk) = chunk? else { return Ok(whole.freeze()) };
             if whole.len() + chunk.len() > limit {
                 let message = format!(
-                    "an answer is longer than {limit} bytes: raise the limit of the client"
+                    "an answer is longer than {limit} bytes: raise the client's event limit"
                 );
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
@@ -144,40 +143,43 @@ impl Exchange {
         }
     }
 
-    /// As much of the body as explains a refusal.
-    pub(super) async fn explanation(&mut self, deadline: Duration) -> Vec<u8> {
-        let mut text = Vec::new();
+    /// Reads the body of a refusal, or as much of it as arrives in time.
+    pub(super) async fn refusal_body(&mut self, deadline: Duration) -> Vec<u8> {
+        let mut body = Vec::new();
         let read = async {
             while let Ok(Some(chunk)) = self.chunk().await {
-                text.extend_from_slice(&chunk);
-                if text.len() > LONGEST_REFUSAL {
+                body.extend_from_slice(&chunk);
+                if body.len() > MAX_REFUSAL_BYTES {
                     break;
                 }
             }
         };
-        // Half an explanation is better than none.
+        // Part of a reason is better than no reason.
         let _ = timeout(deadline, read).await;
-        text
+        body
     }
 }
 
-/// Waits for an answer, or no longer.
+/// Waits for an answer until the deadline.
 pub(super) async fn within<T>(
     deadline: Duration,
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     match timeout(deadline, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(Failure::late(format!("no answer after {deadline:?}")).of_the_transport()),
+        Err(_) => {
+            Err(Failure::unavailable(format!("no answer after {deadline:?}")).allow_fallback())
+        }
     }
 }
 
-fn broke(error: hyper::Error) -> Failure {
-    Failure::passing("the connection ended before the answer", error).of_the_transport()
+fn broken(error: hyper::Error) -> Failure {
+    Failure::unavailable_with_source("the connection ended before the answer", error)
+        .allow_fallback()
 }
 
-impl fmt::Debug for Exchange {
+impl fmt::Debug for HttpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("body", &self.body).finish_non_exhaustive()
+        f.debug_struct("HttpConnection").field("body", &self.body).finish_non_exhaustive()
     }
 }

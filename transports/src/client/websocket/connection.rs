@@ -19,65 +19,65 @@ use tokio_tungstenite::tungstenite::{self, Message as Raw};
 
 use crate::wire::Message;
 
-/// How often a feed gives a sign of life before it says how often.
-const UNTOLD_HEARTBEAT: Duration = Duration::from_secs(15);
+/// The interval of heartbeats until the server announces its own.
+const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long the server may take to agree to the end.
+/// How long the server may take to answer the closing handshake.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a message has around its events.
-const FRAME_BYTES: usize = 32 << 10;
+/// The bytes of a message in addition to one event.
+const MESSAGE_OVERHEAD: usize = 32 << 10;
 
-/// One socket: messages both ways. Leaves a server that is silent.
-pub(super) struct Link {
-    socket: WebSocketStream<Heard<TokioIo<Upgraded>>>,
+/// One WebSocket: sends and receives messages, and ends when the server is silent.
+pub(super) struct Connection {
+    socket: WebSocketStream<ReadTracker<TokioIo<Upgraded>>>,
     silent_since: Instant,
     heartbeat: Duration,
     has_unsent: bool,
 }
 
-impl Link {
+impl Connection {
     pub(super) async fn new(io: Upgraded, event_limit: usize) -> Self {
-        let largest = Some(event_limit.saturating_add(FRAME_BYTES));
+        let largest = Some(event_limit.saturating_add(MESSAGE_OVERHEAD));
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
             .max_message_size(largest)
             .max_frame_size(largest);
-        let io = Heard { io: TokioIo::new(io), heard: false };
+        let io = ReadTracker { io: TokioIo::new(io), has_read: false };
         Self {
             socket: WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await,
             silent_since: Instant::now(),
-            heartbeat: UNTOLD_HEARTBEAT,
+            heartbeat: DEFAULT_HEARTBEAT,
             has_unsent: false,
         }
     }
 
-    /// Expects a sign of life so often.
+    /// Sets the interval of the server's heartbeats.
     pub(super) fn expect_every(&mut self, heartbeat: Duration) {
         self.heartbeat = heartbeat;
     }
 
-    /// Sends a message, as far as that goes at once; [`next`](Self::next) sends
-    /// the rest. Whoever calls this bounds what has no answer yet.
+    /// Sends as much of a message as possible without waiting; [`next`](Self::next)
+    /// sends the rest. The caller limits how many messages are unanswered.
     pub(super) fn send(&mut self, text: String) -> Result<()> {
         self.has_unsent = true;
-        self.socket.start_send_unpin(Raw::text(text)).map_err(|error| broke(&error))
+        self.socket.start_send_unpin(Raw::text(text)).map_err(|error| broken(&error))
     }
 
-    /// The next message; `None` if the server has closed the socket for a
-    /// reason that passes. After `None` or an error there is none.
+    /// The next message; `None` if the server closed the socket for a temporary
+    /// reason. Nothing follows `None` or an error.
     ///
     /// # Cancel safety
     ///
     /// No message is lost.
     pub(super) async fn next(&mut self) -> Option<Result<Message>> {
         loop {
-            // Two heartbeats missed, and half of one for the way.
-            let patience = self.silent_since + self.heartbeat * 5 / 2;
-            let next = timeout_at(patience, poll_fn(|cx| self.poll(cx))).await;
-            let has_heard = std::mem::take(&mut self.socket.get_mut().heard);
-            if has_heard {
+            // Two missed heartbeats, and half of one for the network.
+            let deadline = self.silent_since + self.heartbeat * 5 / 2;
+            let next = timeout_at(deadline, poll_fn(|cx| self.poll(cx))).await;
+            let has_read = std::mem::take(&mut self.socket.get_mut().has_read);
+            if has_read {
                 self.silent_since = Instant::now();
             }
             match next {
@@ -86,14 +86,14 @@ impl Link {
                         return Some(message);
                     }
                 }
-                Ok(Some(Ok(Raw::Close(frame)))) => return self.ended(frame.as_ref()).map(Err),
+                Ok(Some(Ok(Raw::Close(frame)))) => return self.on_close(frame.as_ref()).map(Err),
                 Ok(Some(Ok(Raw::Binary(_)))) => return Some(Err(corrupt("a binary message"))),
                 Ok(Some(Ok(Raw::Ping(_) | Raw::Pong(_) | Raw::Frame(_)))) => {}
-                Ok(Some(Err(error))) => return Some(Err(broke(&error))),
-                Ok(None) => return Some(Err(gone())),
-                Err(_) if has_heard => {}
+                Ok(Some(Err(error))) => return Some(Err(broken(&error))),
+                Ok(None) => return Some(Err(no_close())),
+                Err(_) if has_read => {}
                 Err(_) => {
-                    let silent = "the server gave no sign of life for two heartbeats";
+                    let silent = "the server was silent for two heartbeats";
                     return Some(Err(Error::new(ErrorKind::Unavailable, silent)));
                 }
             }
@@ -105,7 +105,7 @@ impl Link {
             && let Poll::Ready(sent) = Pin::new(&mut self.socket).poll_flush(cx)
         {
             self.has_unsent = false;
-            // What the server said before it went is worth more than that it has gone.
+            // Messages that the server sent before it closed can still be read.
             if let Err(error) = sent {
                 tracing::debug!(%error, "a message could not be sent");
             }
@@ -113,20 +113,24 @@ impl Link {
         Pin::new(&mut self.socket).poll_next(cx)
     }
 
-    /// Agrees to the end. The error that it is, if repeating does not help.
-    fn ended(&mut self, frame: Option<&CloseFrame>) -> Option<Error> {
-        // A server that cannot read it now closes without it.
+    /// Answers the server's close frame. Returns an error if its reason is
+    /// permanent.
+    fn on_close(&mut self, frame: Option<&CloseFrame>) -> Option<Error> {
+        // A server that cannot read the answer now closes without it.
         let _ = self.socket.flush().now_or_never();
         let frame = frame?;
         let code = u16::from(frame.code);
-        let is_final = matches!(code, 1002 | 1003 | 1007..=1009 | 4400..=4403);
-        is_final.then(|| {
-            let why = &frame.reason;
-            Error::new(ErrorKind::Invalid, format!("the server refuses the socket: {why} ({code})"))
+        let is_permanent = matches!(code, 1002 | 1003 | 1007..=1009 | 4400..=4403);
+        is_permanent.then(|| {
+            let reason = &frame.reason;
+            Error::new(
+                ErrorKind::Invalid,
+                format!("the server refuses the socket: {reason} ({code})"),
+            )
         })
     }
 
-    /// Says goodbye, and waits until the server agrees.
+    /// Closes the socket, and waits for the server's answer.
     pub(super) async fn close(&mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         let close = async {
@@ -135,18 +139,18 @@ impl Link {
             Ok::<_, tungstenite::Error>(())
         };
         if !matches!(timeout(CLOSE_DEADLINE, close).await, Ok(Ok(()))) {
-            tracing::debug!("the server has not agreed to the end of a socket");
+            tracing::debug!("the server did not answer the close of a socket");
         }
     }
 }
 
-fn broke(error: &tungstenite::Error) -> Error {
+fn broken(error: &tungstenite::Error) -> Error {
     match error {
-        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => gone(),
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => no_close(),
         tungstenite::Error::Protocol(error) => corrupt(&error.to_string()),
         tungstenite::Error::Utf8(_) => corrupt("a message that is not UTF-8"),
         tungstenite::Error::Capacity(error) => {
-            let message = format!("{error}: raise the limit of the client");
+            let message = format!("{error}: raise the client's event limit");
             Error::new(ErrorKind::TooLarge, message)
         }
         error => Error::new(ErrorKind::Unavailable, format!("the connection broke: {error}")),
@@ -154,27 +158,27 @@ fn broke(error: &tungstenite::Error) -> Error {
 }
 
 fn corrupt(what: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("the server does not speak as a feed does: {what}"))
+    Error::new(ErrorKind::Corrupt, format!("the server does not follow the feed protocol: {what}"))
 }
 
-fn gone() -> Error {
-    Error::new(ErrorKind::Unavailable, "the connection ended without a close")
+fn no_close() -> Error {
+    Error::new(ErrorKind::Unavailable, "the connection ended without a close frame")
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("heartbeat", &self.heartbeat).finish_non_exhaustive()
+        f.debug_struct("Connection").field("heartbeat", &self.heartbeat).finish_non_exhaustive()
     }
 }
 
-/// A connection that remembers whether anything came: a long message that
-/// arrives slowly is a sign of life, too.
-struct Heard<T> {
+/// Tracks whether any bytes were read: a long message that arrives slowly shows
+/// that the server is alive, too.
+struct ReadTracker<T> {
     io: T,
-    heard: bool,
+    has_read: bool,
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for ReadTracker<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -182,12 +186,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.heard |= buf.filled().len() > before;
+        self.has_read |= buf.filled().len() > before;
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for ReadTracker<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
