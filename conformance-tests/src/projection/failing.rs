@@ -11,7 +11,7 @@ const FINE: &str = "FlightDelayed";
 /// **Law P4.** A projection that cannot apply an event stops right before it,
 /// with everything before it applied, says so to whoever waits, and goes on
 /// from there when it was mended.
-pub async fn a_failing_event_stops_right_before_it(stage: &Projections) {
+pub async fn a_projection_stops_before_a_failing_event(stage: &Projections) {
     for (bad, batch) in [(FAILS, 100), (PANICS, 100), (FAILS, 3), (FAILS, 1)] {
         let scene = stage.open().await;
         let types = [FINE, FINE, FINE, FINE, FINE, bad, FINE, FINE, bad, FINE];
@@ -50,7 +50,7 @@ pub async fn a_failing_event_stops_right_before_it(stage: &Projections) {
 
 /// **Law P4.** With the policy to skip, events that cannot be applied are
 /// passed over, each alone and with a dead letter.
-pub async fn a_failing_event_is_passed_over_alone(stage: &Projections) {
+pub async fn only_failing_events_are_skipped(stage: &Projections) {
     for batch in [100, 4, 1] {
         let scene = stage.open().await;
         let types = [FAILS, FINE, FINE, FAILS, PANICS, FINE, FINE, FINE, FINE, FAILS];
@@ -85,7 +85,7 @@ pub async fn a_failing_event_is_passed_over_alone(stage: &Projections) {
 
 /// **Law P4.** An event that fails is tried again as often as the policy says,
 /// and no oftener.
-pub async fn a_failing_event_is_tried_as_often_as_configured(stage: &Projections) {
+pub async fn a_failing_event_is_retried_as_configured(stage: &Projections) {
     for retries in [0, 1, 4] {
         let scene = stage.open().await;
         let last = scene.append_types(&[FINE, FINE, FAILS, FINE]).await.cursor;
@@ -107,7 +107,7 @@ pub async fn a_failing_event_is_tried_as_often_as_configured(stage: &Projections
 
 /// **Law P4,** of the store. While the store is busy a projection waits and
 /// tries again, however often; that is no failure of the projection.
-pub async fn a_store_that_is_busy_is_waited_for(stage: &Projections) {
+pub async fn a_projection_waits_for_a_busy_store(stage: &Projections) {
     let scene = stage.open().await;
     let sample = Sample::new("board", 1);
     let hub = scene.hub().await;

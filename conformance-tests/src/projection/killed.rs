@@ -7,7 +7,7 @@ use crate::tasks;
 /// **Law P1,** after a crash. Whenever whoever makes a read model is killed, the
 /// model is the fold of the log up to its checkpoint, nothing is gone that was
 /// told to be in it, and the next one goes on from there.
-pub async fn a_killed_projection_goes_on_exactly(stage: &DurableProjections) {
+pub async fn a_killed_projection_resumes_exactly(stage: &DurableProjections) {
     let (address, _guard) = stage.make().await;
     let sample = board();
     let mut told = Position::ZERO;

@@ -224,7 +224,7 @@ pub async fn a_checkpoint_never_goes_back(stage: &Projections) {
 /// **Law P5,** of the reset. It empties the read model and its dead letters and
 /// sets the checkpoint before the first event, and queries go on to read the
 /// version that is live.
-pub async fn a_reset_begins_anew(stage: &Projections) {
+pub async fn a_reset_starts_over(stage: &Projections) {
     let scene = stage.open().await;
     scene.append(5).await;
     let (log, sample) = (scene.log().await, Sample::new("board", 1));

@@ -9,7 +9,7 @@ use super::steps::{build, done, over, walk};
 
 /// **Law P7,** of the store. Versions of a projection, and projections of other
 /// names, share neither checkpoint nor read model.
-pub async fn versions_are_apart(stage: &Projections) {
+pub async fn versions_are_isolated(stage: &Projections) {
     let scene = stage.open().await;
     scene.append(12).await;
     let log = scene.log().await;

@@ -53,7 +53,7 @@ pub async fn ids_are_known_after_reopening(fixture: &dyn DurableFixture) {
 
 /// **Law G4,** after reopening. Positions go on above all that were given, and
 /// none is used again.
-pub async fn positions_go_on_after_reopening(fixture: &dyn DurableFixture) {
+pub async fn positions_continue_after_reopening(fixture: &dyn DurableFixture) {
     let place = fixture.place().await.expect("a place for a log");
     let mut highest = downlink::Position::ZERO;
     for _ in 0..4 {

@@ -7,7 +7,7 @@ use crate::{Brake, GroupingFixture, tasks};
 
 /// **Law A15.** An append that cannot be inserted fails alone: those that were
 /// committed together with it are stored, and nothing of it is.
-pub async fn one_guilty_append_fails_alone(fixture: &dyn GroupingFixture) {
+pub async fn a_failing_append_fails_alone(fixture: &dyn GroupingFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
     let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
     for round in 0..4 {

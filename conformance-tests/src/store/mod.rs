@@ -22,9 +22,9 @@ pub use bounded::a_full_queue_is_overloaded;
 pub use bytes::stored_bytes_are_exact;
 pub use dropping::a_dropped_append_is_all_or_nothing;
 pub use durable::{
-    ids_are_known_after_reopening, positions_go_on_after_reopening, reopening_keeps_the_log,
+    ids_are_known_after_reopening, positions_continue_after_reopening, reopening_keeps_the_log,
 };
-pub use grouping::one_guilty_append_fails_alone;
+pub use grouping::a_failing_append_fails_alone;
 pub use limits::limits_are_typed_errors;
 pub use order::{
     no_position_is_used_twice, nothing_appears_below_the_head, positions_rise_in_commit_order,
@@ -32,7 +32,7 @@ pub use order::{
     recorded_times_never_decrease,
 };
 pub use pages::{
-    a_cursor_of_another_history_is_told, filters_intersect_exactly, filters_select_what_they_match,
+    a_cursor_of_another_history_is_refused, filters_intersect_exactly, filters_select_what_they_match,
     pages_concatenate, scanned_skips_nothing,
 };
 pub use races::{
@@ -40,11 +40,11 @@ pub use races::{
     racing_appends_have_an_order, racing_batches_stay_whole,
 };
 pub use replaceable::{
-    a_restored_log_is_appended_to_as_it_is, a_restored_log_refuses_old_cursors,
-    a_running_subscription_is_told_of_a_restore,
+    a_restore_invalidates_caches, a_restored_log_refuses_old_cursors,
+    a_running_subscription_reports_a_restore,
 };
-pub use telling::{a_failed_append_is_not_told, what_is_stored_is_told, what_is_told_is_stored};
+pub use telling::{a_failed_append_is_not_notified, stored_commits_are_notified, notified_commits_are_stored};
 pub use transacting::{
-    a_repeated_transaction_leaves_nothing, a_transaction_is_told_when_it_is_stored,
+    a_repeated_transaction_leaves_nothing, a_transaction_is_notified_after_its_commit,
     racing_transactions_have_an_order, rows_and_events_are_stored_together,
 };

@@ -142,7 +142,7 @@ async fn bounds_are_kept(store: &dyn EventStore) {
 /// **Law G8.** A cursor of another history is told and never served: one whose
 /// position has another event, one whose position has none, and one past the
 /// head; as a place to read from and as a boundary of an append.
-pub async fn a_cursor_of_another_history_is_told(fixture: &dyn StoreFixture) {
+pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
     let first = Position::ZERO.next();

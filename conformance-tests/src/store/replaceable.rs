@@ -35,7 +35,7 @@ pub async fn a_restored_log_refuses_old_cursors(fixture: &dyn ReplaceableFixture
 
 /// **Law A1,** after a restore. What the store remembered of streams and ids is
 /// forgotten with the events that are gone.
-pub async fn a_restored_log_is_appended_to_as_it_is(fixture: &dyn ReplaceableFixture) {
+pub async fn a_restore_invalidates_caches(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     store.append(append("flight-UA1545", Expected::NoStream, 2)).await.expect("an append");
     backups.back_up().await.expect("a copy");
@@ -55,7 +55,7 @@ pub async fn a_restored_log_is_appended_to_as_it_is(fixture: &dyn ReplaceableFix
 
 /// **Law G8,** under a running hub. A subscription whose log is replaced is
 /// told, and a new one follows the log as it is.
-pub async fn a_running_subscription_is_told_of_a_restore(fixture: &dyn ReplaceableFixture) {
+pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
         .fallback(Duration::from_millis(20))

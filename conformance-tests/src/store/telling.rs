@@ -21,7 +21,7 @@ const TOO_EARLY: &str = "tell a commit when it is certain, and not before";
 /// **Law of notices.** The events of a notice are those that a read after its
 /// `from` finds, to the byte, at the moment when the notice comes; `from` is the
 /// cursor of the event before them, and notices come in the order of commits.
-pub async fn what_is_told_is_stored(fixture: &dyn StoreFixture) {
+pub async fn notified_commits_are_stored(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let commits = commits_of(&*store);
     let checking = tokio::spawn(check_each(Arc::clone(&store), commits));
@@ -145,7 +145,7 @@ fn colourful() -> Vec<NewEvent> {
 /// **Law of notices.** What is stored is told, by its events or by a hint: who
 /// takes every notice, and reads the log only at a hint, gets to the end of the
 /// log. Who takes none for long gets a hint in the place of what was too much.
-pub async fn what_is_stored_is_told(fixture: &dyn StoreFixture) {
+pub async fn stored_commits_are_notified(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("flight-0", Expected::NoStream, 2)).await.expect("an append");
     let mut quick = Follower::of(&store).await;
@@ -258,7 +258,7 @@ impl Follower {
 
 /// **Law of notices.** Nothing is told of an append that failed, also if others
 /// of its group are stored, and those are told.
-pub async fn a_failed_append_is_not_told(fixture: &dyn GroupingFixture) {
+pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupingFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
     let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
     let mut follower = Follower::of(&store).await;

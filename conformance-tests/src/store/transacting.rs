@@ -97,7 +97,7 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture)
 
 /// What a transaction stores is told when all of it is stored, once; what fails
 /// is not told.
-pub async fn a_transaction_is_told_when_it_is_stored(fixture: &dyn TransactingFixture) {
+pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn TransactingFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let mut commits = store.commits().expect("a store that tells what it commits");
     let append = |name: &str| Doing::Append(append(name, Expected::Any, 1));

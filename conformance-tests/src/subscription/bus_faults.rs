@@ -10,7 +10,7 @@ use crate::tasks;
 /// **Laws B1 and S3.** Whatever a bus does to the hints that it is given (loses,
 /// repeats, reorders, delays or forges them, or does not work at all) every
 /// subscription stays exact.
-pub async fn subscriptions_survive_a_lying_bus(stage: &Stage) {
+pub async fn subscriptions_survive_a_faulty_bus(stage: &Stage) {
     for lie in Lie::ALL {
         let scene = stage.open(lie).await;
         let (writing, reading) =

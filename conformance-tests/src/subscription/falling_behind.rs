@@ -41,7 +41,7 @@ pub async fn falling_behind_loses_nothing(stage: &Stage) {
 
 /// **Law S8.** A subscriber who takes one item and stops costs nobody else
 /// time, and no memory that grows with what it misses.
-pub async fn a_slow_subscriber_hurts_nobody(stage: &Stage) {
+pub async fn a_slow_subscriber_affects_no_other(stage: &Stage) {
     let scene = stage.open_counting().await;
     let feed = scene.feed(Tuning { ring: 16, page: 8, ..Tuning::small() }).await;
     let mut stopped = Follower::from_start(&feed).await;

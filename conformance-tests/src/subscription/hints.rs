@@ -93,7 +93,7 @@ pub async fn one_hint_is_enough(stage: &Stage) {
 /// **Law S14.** What is appended through one hub reaches the subscribers of
 /// another at once, and the last append of a burst as well as the first: a hint
 /// is sent after the commit, and none is held back for good.
-pub async fn delivery_does_not_wait_for_the_fallback(stage: &Stage) {
+pub async fn delivery_does_not_wait_for_polling(stage: &Stage) {
     let scene = stage.open(Lie::Honest).await;
     let tuning = Tuning::without_fallback();
     let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);
@@ -159,7 +159,7 @@ pub async fn hubs_of_one_store_agree(stage: &Stage) {
 
 /// **Law S14,** of an append whose outcome is unknown. Something may be stored,
 /// so subscribers are told as if it were.
-pub async fn an_append_of_unknown_outcome_is_told(stage: &Stage) {
+pub async fn an_append_of_unknown_outcome_is_delivered(stage: &Stage) {
     let scene = stage.open(Lie::Honest).await;
     let tuning = Tuning::without_fallback();
     let (writing, reading) = (scene.feed(tuning).await, scene.feed_elsewhere(tuning).await);
@@ -183,7 +183,7 @@ pub async fn an_append_of_unknown_outcome_is_told(stage: &Stage) {
 
 /// **Law S14,** of a caller who goes away. If the future of an append is dropped
 /// between commit and return, subscribers are told all the same.
-pub async fn a_dropped_append_is_told(stage: &Stage) {
+pub async fn a_dropped_append_is_delivered(stage: &Stage) {
     let scene = stage.open(Lie::Honest).await;
     let tuning = Tuning::without_fallback();
     let (writing, reading) = (scene.feed(tuning).await, scene.feed(tuning).await);

@@ -54,7 +54,7 @@ impl ReplaceableStage {
 /// **Law G8,** of what is told. A commit that another history goes on with is
 /// not put behind the events of the old one, although its positions fit:
 /// subscriptions are told that the log is another one.
-pub async fn a_commit_of_another_history_is_not_taken(stage: &ReplaceableStage) {
+pub async fn a_commit_of_another_history_is_not_delivered(stage: &ReplaceableStage) {
     // One that goes over the old tip, and one that begins exactly there.
     for appends in [&[4][..], &[2, 1]] {
         let (scene, backups) = stage.open().await;

@@ -112,7 +112,7 @@ pub async fn blocks_are_well_formed(line: &Line) {
 
 /// **Law T9,** on the bytes. A stream of a server that is told to end says
 /// `bye`, with the pause that a browser obeys, and its body has an end.
-pub async fn a_drained_stream_says_goodbye(line: &Line) {
+pub async fn a_drained_stream_ends_with_bye(line: &Line) {
     let served = line.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];
     let mut socket = raw::ask(served.address, "/feed", &stream).await;

@@ -146,7 +146,7 @@ fn any_journey() -> impl Strategy<Value = Journey> {
 
 /// **Law T13.** A client may change from any transport to any other after any
 /// frame, with the cursor that it has: it gets every event once, in order.
-pub fn a_client_may_hop_between_transports(run: &Run, transports: &Transports) {
+pub fn a_client_may_switch_transports(run: &Run, transports: &Transports) {
     run.cases(24, any_journey(), async |Journey { history, filter, hops }| {
         let served = transports.open(&history).await;
         let filter = Filter::from(filter);

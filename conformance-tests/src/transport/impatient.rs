@@ -98,7 +98,7 @@ pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
 
 /// **Law T7,** of those who give none. A client leaves a server that has been
 /// silent for longer than two heartbeats, although the connection stands.
-pub async fn a_silent_server_is_left(line: &ImpatientLine) {
+pub async fn a_client_leaves_a_silent_server(line: &ImpatientLine) {
     let (_, served) = line.open(HEARTBEAT).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
@@ -113,7 +113,7 @@ pub async fn a_silent_server_is_left(line: &ImpatientLine) {
 
 /// **Law T8.** A client that never reads costs bounded memory and nobody else's
 /// time, and is let go; what it has got by then is whole, and it resumes exactly.
-pub async fn a_client_that_never_reads_is_let_go(line: &ImpatientLine) {
+pub async fn a_client_that_never_reads_is_disconnected(line: &ImpatientLine) {
     let (store, served) = line.open(SELDOM).await;
     served.delay(3).await;
     let mut stalled = served.follow(Cursor::START, Filter::everything()).await;

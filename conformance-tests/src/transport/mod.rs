@@ -21,15 +21,15 @@ mod socket;
 pub use cuts::{resumes_after_a_cut_at_every_byte, resumes_after_a_cut_in_hard_payloads};
 pub use draining::a_drain_ends_every_stream_between_two_frames;
 pub use event_stream::{
-    a_drained_stream_says_goodbye, blocks_are_well_formed, malformed_ids_are_refused,
+    a_drained_stream_ends_with_bye, blocks_are_well_formed, malformed_ids_are_refused,
 };
 pub use framing::{delivers_the_log_in_order, frames_come_in_order, no_payload_forges_a_frame};
 pub use guarded::{GuardedLine, a_replay_hides_what_live_hides};
 pub use hopping::{
-    Transports, a_client_may_hop_between_transports, all_transports_deliver_the_same,
+    Transports, a_client_may_switch_transports, all_transports_deliver_the_same,
 };
 pub use impatient::{
-    ImpatientLine, a_client_that_never_reads_is_let_go, a_silent_server_is_left,
+    ImpatientLine, a_client_that_never_reads_is_disconnected, a_client_leaves_a_silent_server,
     heartbeats_move_nothing,
 };
 pub use leaving::a_client_that_goes_away_leaves_nothing;
@@ -37,11 +37,11 @@ pub use line::Line;
 pub use matrix::one_writer_wins_and_is_seen;
 pub use polls::{an_empty_poll_keeps_or_moves_the_cursor, nothing_is_lost_between_two_polls};
 pub use proxies::a_proxy_that_holds_bytes_back_only_delays;
-pub use restored::{ReplaceableLine, a_running_server_tells_of_a_restore};
+pub use restored::{ReplaceableLine, a_running_server_reports_a_restore};
 pub use resuming::{
     filter_and_resume_commute, resumes_from_any_id, the_cursor_moves_without_matches,
 };
 pub use socket::{
-    a_drained_socket_says_goodbye, malformed_commands_are_refused, messages_are_well_formed,
-    subscriptions_of_a_socket_are_their_own,
+    a_drained_socket_ends_with_bye, malformed_commands_are_refused, messages_are_well_formed,
+    subscriptions_of_a_socket_are_independent,
 };

@@ -33,7 +33,7 @@ impl ReplaceableLine {
 /// **Law G8,** under a running server. A client whose log is replaced is told by
 /// `reset`, after which nothing follows; its cursor is refused, and the log as
 /// it is now is served.
-pub async fn a_running_server_tells_of_a_restore(line: &ReplaceableLine) {
+pub async fn a_running_server_reports_a_restore(line: &ReplaceableLine) {
     let (store, backups) = line.store.open().await.expect("a fresh store");
     let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
         .fallback(Duration::from_millis(20))

@@ -163,7 +163,7 @@ pub async fn messages_are_well_formed(line: &Line) {
 
 /// **Law S1,** of one socket. Each of its subscriptions has its own cursor and
 /// filter; one that is taken back says nothing more, and frees its name.
-pub async fn subscriptions_of_a_socket_are_their_own(line: &Line) {
+pub async fn subscriptions_of_a_socket_are_independent(line: &Line) {
     let history = ["a", "b"].map(|stream| sample::append(stream, Expected::Any, 3));
     let served = line.open(&history).await;
     let mut socket = Socket::open(&served, "").await;
@@ -258,7 +258,7 @@ async fn expect_close(mut socket: Socket, code: u16, what: &str) {
 
 /// **Law T9,** on the bytes. A socket of a server that is told to end says `bye`
 /// with a pause, and closes with 4503.
-pub async fn a_drained_socket_says_goodbye(line: &Line) {
+pub async fn a_drained_socket_ends_with_bye(line: &Line) {
     let served = line.open(&[sample::append("f", Expected::Any, 5)]).await;
     let mut socket = Socket::open(&served, "?after=now").await;
     socket.expect("{\"frame\":\"ready\",").await;

@@ -1,16 +1,16 @@
 /// What broken projections do wrong while they run; one thing each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DriverBug {
-    BeginsAtTheEnd,
+    StartsAtTheEnd,
     ResumesByPosition,
     SkipsOnError,
     DropsTheWholeBatch,
     StopsAfterTheEvent,
     SkipsTheWholeBatch,
     WritesNoDeadLetters,
-    TriesOnceMore,
-    TakesBusyForAFailure,
-    TellsBeforeTheCommit,
-    IsLiveAtOnce,
-    StaysWithoutMatches,
+    RetriesOnceTooOften,
+    TreatsBusyAsAFailure,
+    ReturnsBeforeTheCommit,
+    BecomesLiveAtOnce,
+    MovesOnlyOnMatches,
 }

@@ -126,7 +126,7 @@ impl Driver {
             self.step(Step::new(at, at, Vec::new())).await?.map_err(stopped)?;
         }
         let after = match self.bug {
-            Some(DriverBug::BeginsAtTheEnd) if at == Cursor::START => After::Now,
+            Some(DriverBug::StartsAtTheEnd) if at == Cursor::START => After::Now,
             Some(DriverBug::ResumesByPosition) => {
                 let head = self.hub.head().await?.position();
                 After::Position(head.min(at.position()))
@@ -157,13 +157,13 @@ impl Driver {
         let to = items.last().map_or(*at, Item::cursor);
         let event = |item| if let Item::Event(event) = item { Some(event) } else { None };
         let events: Vec<_> = items.into_iter().filter_map(event).collect();
-        if self.is(DriverBug::TellsBeforeTheCommit) {
+        if self.is(DriverBug::ReturnsBeforeTheCommit) {
             self.state.send_modify(|state| state.position = to.position());
         }
-        if self.is(DriverBug::IsLiveAtOnce) {
+        if self.is(DriverBug::BecomesLiveAtOnce) {
             self.model.make_live().await?;
         }
-        if !events.is_empty() || !self.is(DriverBug::StaysWithoutMatches) {
+        if !events.is_empty() || !self.is(DriverBug::MovesOnlyOnMatches) {
             self.write(at, to, events).await?;
         }
         self.state.send_modify(|state| {
@@ -213,7 +213,7 @@ impl Driver {
 
     /// Does what the policy wants with an event that fails alone.
     async fn fail(&self, at: &mut Cursor, event: &Event, mut error: BoxError) -> Result<(), Halt> {
-        let more = u32::from(self.is(DriverBug::TriesOnceMore));
+        let more = u32::from(self.is(DriverBug::RetriesOnceTooOften));
         for _ in 0..self.drive.policy.retries() + more {
             sleep(self.drive.policy.pause()).await;
             let alone = Step::new(*at, event.cursor(), vec![event.clone()]);
@@ -247,7 +247,7 @@ impl Driver {
                 Ok(Stepped::Applied { .. }) => return Ok(Ok(())),
                 Ok(Stepped::Lost(_)) => return Err(Halt::Elsewhere),
                 Ok(Stepped::Failed(error)) => return Ok(Err(error)),
-                Err(error) if error.is_retryable() && !self.is(DriverBug::TakesBusyForAFailure) => {
+                Err(error) if error.is_retryable() && !self.is(DriverBug::TreatsBusyAsAFailure) => {
                     sleep(Duration::from_millis(1)).await;
                 }
                 Err(error) => return Err(Halt::Stopped(error)),

@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) enum GroupBug {
     QueuesWithoutBound,
     FailsTheWholeGroup,
-    StoresAndSaysOtherwise,
-    TellsARolledBackGroup,
+    StoresAndReportsAFailure,
+    NotifiesARolledBackGroup,
 }
 
 /// A store with a queue and one writer that takes whatever waits together.
@@ -69,10 +69,10 @@ impl Writer {
             let failed = Error::new(ErrorKind::Backend, "a constraint failed");
             let outcome = match self.bug {
                 Some(GroupBug::FailsTheWholeGroup) if fails => Err(failed),
-                Some(GroupBug::StoresAndSaysOtherwise) if self.is_guilty(&append) => {
+                Some(GroupBug::StoresAndReportsAFailure) if self.is_guilty(&append) => {
                     self.log.append(append).await.and(Err(failed))
                 }
-                Some(GroupBug::TellsARolledBackGroup) if self.is_guilty(&append) => {
+                Some(GroupBug::NotifiesARolledBackGroup) if self.is_guilty(&append) => {
                     self.append_and_tell(&self.log.snapshot(), append).await.and(Err(failed))
                 }
                 _ if self.is_guilty(&append) => Err(failed),

@@ -179,7 +179,7 @@ impl Feed for MiniHub {
             _ => {
                 let task = tokio::spawn(async move {
                     let outcome = shared.store.append(append).await;
-                    if outcome.is_err() && shared.is(HubBug::SaysNothingAfterAnError) {
+                    if outcome.is_err() && shared.is(HubBug::SendsNoHintAfterAnError) {
                         return outcome;
                     }
                     if !shared.is_told {

@@ -41,9 +41,9 @@ impl Follow {
     pub(crate) async fn open(shared: Arc<Shared>, subscribe: &Subscribe) -> Result<Self> {
         let tip = shared.tip.subscribe();
         let history = shared.history.load(Ordering::SeqCst);
-        let late = shared.is(HubBug::DecidesNowLate) && subscribe.begins_after() == After::Now;
+        let late = shared.is(HubBug::ResolvesNowLate) && subscribe.begins_after() == After::Now;
         let begin = match subscribe.begins_after() {
-            After::Now if shared.is(HubBug::TakesTheTipForNow) => *shared.tip.borrow(),
+            After::Now if shared.is(HubBug::UsesTheTipAsNow) => *shared.tip.borrow(),
             After::Now => shared.store.head().await?,
             After::Cursor(cursor) if shared.is(HubBug::ResumesInclusively) => before(cursor),
             After::Cursor(cursor) => cursor,
@@ -110,7 +110,7 @@ impl Follow {
     fn live_if_there(&mut self) {
         if let Phase::CatchingUp(head) = self.phase
             && self.scanned.position() >= head.position()
-            && !self.is(HubBug::SaysLiveAtRest)
+            && !self.is(HubBug::ReportsLiveOnlyAtRest)
         {
             self.phase = Phase::Live;
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
@@ -119,7 +119,7 @@ impl Follow {
 
     fn checkpoint(&mut self) {
         self.unmatched = 0;
-        if !self.is(HubBug::NeverTellsHowFarItLooked) {
+        if !self.is(HubBug::NeverSendsACheckpoint) {
             self.waiting.push_back(Item::Checkpoint(self.scanned));
         }
     }
@@ -128,7 +128,7 @@ impl Follow {
         match self.phase {
             Phase::CatchingUp(head)
                 if self.scanned.position() >= head.position()
-                    || self.is(HubBug::SaysLiveAtTheTip) =>
+                    || self.is(HubBug::ReportsLiveAtTheTip) =>
             {
                 self.phase = Phase::Live;
                 self.waiting.push_back(Item::Live { cursor: self.scanned, head });
@@ -196,7 +196,7 @@ impl Follow {
             self.checkpoint();
         }
         self.live_if_there();
-        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::SaysLiveTooEarly), self.phase) {
+        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::ReportsLiveTooEarly), self.phase) {
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
         }
         if self.is(HubBug::ReadsHistoryAndThenSubscribes) && !page.more {
@@ -236,6 +236,6 @@ impl Following for Follow {
     }
 
     fn cursor(&self) -> Cursor {
-        if self.is(HubBug::TellsTheScannedCursor) { self.scanned } else { self.delivered }
+        if self.is(HubBug::ReportsTheScannedCursor) { self.scanned } else { self.delivered }
     }
 }

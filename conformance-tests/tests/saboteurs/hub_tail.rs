@@ -31,7 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
         }
         let hint = wait(&shared, &mut listener, &mut commits, &mut last).await;
         let claimed = hint.and_then(Hint::claimed_position);
-        if let (true, Some(claimed)) = (shared.is(HubBug::TakesTheHintForACursor), claimed)
+        if let (true, Some(claimed)) = (shared.is(HubBug::UsesTheHintAsACursor), claimed)
             && claimed > last.position()
         {
             last = Cursor::of(claimed, EventId::from_bytes([0; 16]));
@@ -51,7 +51,7 @@ async fn read(shared: &Shared, last: &mut Cursor) {
     loop {
         let read = Read::log().limit(shared.tuning.page).live();
         // Such a cursor is of no event.
-        let is_forged = shared.is(HubBug::TakesTheHintForACursor);
+        let is_forged = shared.is(HubBug::UsesTheHintAsACursor);
         let read = if is_forged { read.after(last.position()) } else { read.resume(*last) };
         let page = match shared.store.read(read).await {
             Ok(page) => page,
@@ -121,7 +121,7 @@ async fn wait(
         }
     };
     let fallback = async {
-        if shared.is(HubBug::HasNoFallback) {
+        if shared.is(HubBug::NeverPolls) {
             std::future::pending::<()>().await;
         } else {
             sleep(shared.tuning.fallback).await;

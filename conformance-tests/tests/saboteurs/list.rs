@@ -134,8 +134,8 @@ macro_rules! saboteurs {
 saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     ChecksBeforeTheLock law one_writer_wins "the version check is not atomic"
     ChecksBeforeTheLock law racing_appends_have_an_order "the check and the insert are not one transaction"
-    TrustsRememberedHeads law one_writer_wins "the version check is not atomic"
-    AtLeastForEqual property expectations_hold_or_conflict "an append was stored although"
+    TrustsCachedVersions law one_writer_wins "the version check is not atomic"
+    AcceptsHigherVersions property expectations_hold_or_conflict "an append was stored although"
     RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that was not to write any"
     NumbersBeforeTheLock law versions_are_dense "versions have holes or come twice"
     IgnoresAnInsertError law append_is_atomic "half a"
@@ -145,52 +145,52 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     ForgetsOldIds property a_repeat_is_a_duplicate "ids are known for ever"
     ChecksVersionsBeforeIds property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
     ComparesMetadata property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
-    LooksForIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first was refused"
-    KeepsTheOldSilently property a_known_id_with_other_content_is_refused "for something else was accepted"
-    WritesTheNewHalf property a_known_id_with_other_content_is_refused "for something else was accepted"
+    ChecksIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first was refused"
+    IgnoresAReusedId property a_known_id_with_other_content_is_refused "for something else was accepted"
+    WritesOnlyTheNewEvents property a_known_id_with_other_content_is_refused "for something else was accepted"
     ReencodesJson property stored_bytes_are_exact "a payload came back with other bytes"
-    ChecksJsonAgain property stored_bytes_are_exact "content is checked when an event is made"
+    RevalidatesJson property stored_bytes_are_exact "content is checked when an event is made"
     IgnoresCase property stored_bytes_are_exact "compare names byte by byte"
     TransactsInTheCaller law a_dropped_append_is_all_or_nothing "a dropped append left"
     LeavesATransactionOpen law a_dropped_append_is_all_or_nothing "a transaction was left open"
     ChecksLimitsAfterTheInsert law limits_are_typed_errors "limits are checked before anything is written"
-    DefersBegin law contention_reaches_no_caller "a writer was told of contention"
-    StarvesOne law contention_reaches_no_caller "the queue of appends is not fair"
-    LooksAtOthersBeforeTheLock law checks_hold_under_races "that each check the stream which another writes"
-    LooksAtBoundariesBeforeTheLock law checks_hold_under_races "whose boundary says that nothing came"
+    BeginsDeferred law contention_reaches_no_caller "a writer was told of contention"
+    StarvesOneWriter law contention_reaches_no_caller "the queue of appends is not fair"
+    ChecksOtherStreamsBeforeTheLock law checks_hold_under_races "that each check the stream which another writes"
+    ChecksBoundariesBeforeTheLock law checks_hold_under_races "whose boundary says that nothing came"
     TakesPositionsFromAClock law positions_rise_in_commit_order "not by a clock"
-    GivesPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
+    AssignsPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
     HidesWhatIsNewerThanRunning law nothing_appears_below_the_head "became visible below positions that had been read"
     SkipsAHoleAfterAWhile law nothing_appears_below_the_head "became visible below positions that had been read"
-    TellsTheHighestGivenAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
+    ReportsTheHighestAssignedAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
     OrdersByTime law readers_see_prefixes_of_one_sequence "not the beginning of the log as it is now"
     ReusesPositions law no_position_is_used_twice "is not given again"
     ReadsAnOldSnapshot law reads_see_what_was_acknowledged "a reader is kept in an old snapshot"
     TakesTheCallersTime law recorded_times_never_decrease "`recorded_at` goes back"
     SkipsOneBetweenPages property pages_concatenate "do not add up"
-    EndsInsideFiltered property pages_concatenate "do not add up"
+    EndsPagesInsideFilteredEvents property pages_concatenate "do not add up"
     ReadsBackwardInclusively property agrees_with_the_model "a page is not the beginning of what the read selects"
-    TellsALaterHeadAsScanned law scanned_skips_nothing "not the head of a later moment"
-    IgnoresBytes law scanned_skips_nothing "pages are bounded in bytes too"
-    ComparesThePositionAlone law a_cursor_of_another_history_is_told "inside the log, was served"
-    WaitsPastTheHead law a_cursor_of_another_history_is_told "was served"
+    ReportsALaterHeadAsScanned law scanned_skips_nothing "not the head of a later moment"
+    IgnoresTheByteLimit law scanned_skips_nothing "pages are bounded in bytes too"
+    ComparesThePositionAlone law a_cursor_of_another_history_is_refused "inside the log, was served"
+    WaitsPastTheHead law a_cursor_of_another_history_is_refused "was served"
     MatchesPrefixesByLike property filters_select_what_they_match "names are compared byte by byte"
-    TakesAnAbsentGroupForNothing property filters_select_what_they_match "a group without values is no restriction"
-    MovesTheMarkBeforeThePostings property filters_select_what_they_match "names are compared byte by byte"
+    TreatsAnAbsentGroupAsNoMatch property filters_select_what_they_match "a group without values is no restriction"
+    MovesTheIndexMarkBeforeThePostings property filters_select_what_they_match "names are compared byte by byte"
     MergesSets property filters_intersect_exactly "their values are never merged"
-    TakesAnEmptySetForNoLimit property filters_intersect_exactly "every query has to hold"
+    TreatsAnEmptySetAsNoFilter property filters_intersect_exactly "every query has to hold"
 }
 
 saboteurs! { DURABLE: dyn DurableFixture = Broken(Bug), store;
     AcknowledgesBeforeTheCommit law reopening_keeps_the_log "the log is another one after it was closed"
     ForgetsIdsAtReopening law ids_are_known_after_reopening "ids are kept with the log"
-    BeginsPositionsAnewAtReopening law positions_go_on_after_reopening "was given again after reopening"
+    RestartsPositionsAtReopening law positions_continue_after_reopening "was given again after reopening"
 }
 
 saboteurs! { REPLACEABLE: dyn ReplaceableFixture = Broken(Bug), store;
     ComparesThePositionAlone law a_restored_log_refuses_old_cursors "compare the event at the position"
-    RemembersAcrossARestore law a_restored_log_is_appended_to_as_it_is "for events that are gone since the restore"
-    WaitsPastTheHead law a_running_subscription_is_told_of_a_restore "nobody told a running subscription"
+    KeepsCachesAcrossARestore law a_restore_invalidates_caches "for events that are gone since the restore"
+    WaitsPastTheHead law a_running_subscription_reports_a_restore "nobody told a running subscription"
 }
 
 saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
@@ -198,39 +198,39 @@ saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
 }
 
 saboteurs! { GROUPING: dyn GroupingFixture = BrokenGroup(GroupBug), store;
-    FailsTheWholeGroup law one_guilty_append_fails_alone "repeat the group one by one"
-    StoresAndSaysOtherwise law one_guilty_append_fails_alone "half of an append that failed was stored"
+    FailsTheWholeGroup law a_failing_append_fails_alone "repeat the group one by one"
+    StoresAndReportsAFailure law a_failing_append_fails_alone "half of an append that failed was stored"
 }
 
 saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
-    TellsBeforeTheCommit law what_is_told_is_stored "tell a commit when it is certain"
-    TellsAnotherTime law what_is_told_is_stored "was told otherwise than it is stored"
-    LooksForTheHeadBeforeTheLock law what_is_told_is_stored "as it is inside the transaction"
-    TellsEveryOtherCommit law what_is_stored_is_told "neither they nor a hint were told"
+    NotifiesBeforeTheCommit law notified_commits_are_stored "tell a commit when it is certain"
+    NotifiesWithAnotherTime law notified_commits_are_stored "was told otherwise than it is stored"
+    ReadsTheHeadBeforeTheLock law notified_commits_are_stored "as it is inside the transaction"
+    NotifiesEveryOtherCommit law stored_commits_are_notified "neither they nor a hint were told"
 }
 
 saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
-    TellsARolledBackGroup law a_failed_append_is_not_told "was told of an append that failed"
+    NotifiesARolledBackGroup law a_failed_append_is_not_notified "was told of an append that failed"
 }
 
 saboteurs! { TRANSACTING: dyn TransactingFixture = BrokenApplications(TransactBug), store;
-    StoresRowsAtOnce law rows_and_events_are_stored_together "they belong into the transaction of the append"
-    AppendsAtOnce law rows_and_events_are_stored_together "appends belong into the transaction of the rows"
-    ForgetsAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
+    StoresRowsOutsideTheTransaction law rows_and_events_are_stored_together "they belong into the transaction of the append"
+    AppendsOutsideTheTransaction law rows_and_events_are_stored_together "appends belong into the transaction of the rows"
+    IgnoresAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
     KeepsRowsOfARepetition law a_repeated_transaction_leaves_nothing "has left its rows"
     ChecksBeforeItBegins law racing_transactions_have_an_order "not those of the winners"
-    TellsBeforeTheRows law a_transaction_is_told_when_it_is_stored "before their rows were stored"
+    NotifiesBeforeTheRows law a_transaction_is_notified_after_its_commit "before their rows were stored"
 }
 
 saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
-    RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
-    HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+    CachesVersionsForever wire_law processes_share_one_log "holds only until somebody else appends"
+    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
     ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
-    RemembersHeadsForEver wire_law one_process_wins_each_version "won version"
+    CachesVersionsForever wire_law one_process_wins_each_version "won version"
     BeginsDeferred wire_law processes_take_turns "database is locked"
-    TellsItsOwnEndForFrom wire_law two_stores_of_one_log_agree "and not the end of its own commits"
-    LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
-    CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
+    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "and not the end of its own commits"
+    LeavesFairnessToSqlite wire_law processes_take_turns "the processes do not take turns"
+    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
 }
 
 saboteurs! { BUSES: BusStage = buses(BusBug), bus;
@@ -242,35 +242,35 @@ saboteurs! { BUSES: BusStage = buses(BusBug), bus;
 saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
     KeepsNoFloor property subscription_is_exact "left one out"
     ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first and read then"
-    HasNoFallback law subscriptions_survive_a_lying_bus "over a bus that lies"
-    TakesTheHintForACursor law subscriptions_survive_a_lying_bus "over a bus that lies"
-    TakesTheHintForACursor law a_forged_hint_moves_nothing "never by what a hint claims"
-    HasNoFallback law lost_hints_cost_only_time "an append whose hint was lost was never delivered"
+    NeverPolls law subscriptions_survive_a_faulty_bus "over a bus that lies"
+    UsesTheHintAsACursor law subscriptions_survive_a_faulty_bus "over a bus that lies"
+    UsesTheHintAsACursor law a_forged_hint_moves_nothing "never by what a hint claims"
+    NeverPolls law lost_hints_cost_only_time "an append whose hint was lost was never delivered"
     ClearsTheFlagAfterTheRead law a_hint_during_a_read_is_not_lost "clear the flag before the read"
     ReadsOnePageAHint law one_hint_is_enough "after one hint only a page was read"
-    PublishesBeforeTheCommit law delivery_does_not_wait_for_the_fallback "send a hint after the commit is visible"
-    NeverSendsTheLastHint law delivery_does_not_wait_for_the_fallback "one after the last append of a burst"
-    PublishesInTheCaller law a_dropped_append_is_told "append and hint belong in a task"
+    PublishesBeforeTheCommit law delivery_does_not_wait_for_polling "send a hint after the commit is visible"
+    NeverSendsTheLastHint law delivery_does_not_wait_for_polling "one after the last append of a burst"
+    PublishesInTheCaller law a_dropped_append_is_delivered "append and hint belong in a task"
     FailsWithTheBus law a_bus_that_is_down_stops_nothing "an append failed since the bus is down"
     CountsNoFailures law a_bus_that_is_down_stops_nothing "was not counted"
     EndsWhenLagging law falling_behind_loses_nothing "a subscription ended by itself"
     SkipsWhenLagging law falling_behind_loses_nothing "what is no longer in memory is read from the store"
     KeepsNoFloor law falling_behind_loses_nothing "what is no longer in memory is read from the store"
-    SharesOneQueue law a_slow_subscriber_hurts_nobody "keeps events from the others"
-    KeepsEverything law a_slow_subscriber_hurts_nobody "no queue for each"
+    SharesOneQueue law a_slow_subscriber_affects_no_other "keeps events from the others"
+    KeepsEverything law a_slow_subscriber_affects_no_other "no queue for each"
     EndsAtAFailedRead law a_failed_read_is_repeated "a read that failed"
     MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "what it had read was lost with it"
-    DecidesNowLate law now_on_an_empty_log_misses_nothing "now is when the subscription is opened"
-    TakesTheTipForNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
-    SaysLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and not for the tail"
-    SaysNothingAfterAnError law an_append_of_unknown_outcome_is_told "hint also then, something may be stored"
-    SaysLiveAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
+    ResolvesNowLate law now_on_an_empty_log_misses_nothing "now is when the subscription is opened"
+    UsesTheTipAsNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
+    ReportsLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and not for the tail"
+    SendsNoHintAfterAnError law an_append_of_unknown_outcome_is_delivered "hint also then, something may be stored"
+    ReportsLiveOnlyAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
     WaitsForTheBus law a_bus_that_never_listens_delays_nothing "what is essential does not wait"
-    SaysLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
+    ReportsLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
-    TellsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just handed over"
+    ReportsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just handed over"
     FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "go on after `scanned`"
-    NeverTellsHowFarItLooked law a_sparse_filter_reaches_the_end "was not told how far it looked"
+    NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "was not told how far it looked"
 }
 
 saboteurs! { TOLD_HUBS: Stage = told_hubs(HubBug), subscription;
@@ -278,54 +278,54 @@ saboteurs! { TOLD_HUBS: Stage = told_hubs(HubBug), subscription;
 }
 
 saboteurs! { REPLACED: ReplaceableStage = replaced(HubBug), subscription;
-    ComparesPositionsAlone law a_commit_of_another_history_is_not_taken "compare `from` with the tip by position and check"
+    ComparesPositionsAlone law a_commit_of_another_history_is_not_delivered "compare `from` with the tip by position and check"
     KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep nothing above the tip of the tail"
 }
 
 saboteurs! { MODELS: Projections = models(ModelBug), projection;
-    CommitsTheCheckpointApart law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
+    CommitsTheCheckpointSeparately law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
     SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
     KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
-    FailsWithThePanic law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
-    CommitsTheCheckpointApart law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
+    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
+    CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
     AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare for equality"
-    ResetsTheCheckpointOnly law a_reset_begins_anew "something is left in the read model"
-    KeepsLettersAtAReset law a_reset_begins_anew "a reset forgets dead letters"
-    ForgetsWhatIsLiveAtAReset law a_reset_begins_anew "a reset leaves open which version is live"
+    ResetsTheCheckpointOnly law a_reset_starts_over "something is left in the read model"
+    KeepsLettersAtAReset law a_reset_starts_over "a reset forgets dead letters"
+    ForgetsWhatIsLiveAtAReset law a_reset_starts_over "a reset leaves open which version is live"
     LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were passed over"
     WritesLettersOfLostSteps law dead_letters_move_with_the_checkpoint "has left a dead letter"
-    SharesCheckpointsOfVersions law versions_are_apart "it is another one's"
-    BuildsInTheLiveLists law versions_are_apart "is not the fold of the log"
+    SharesCheckpointsOfVersions law versions_are_isolated "it is another one's"
+    BuildsInTheLiveModel law versions_are_isolated "is not the fold of the log"
     LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
-    AnnouncesWhatIsNotLive law an_event_is_announced_at_most_once "only events of the live version"
-    PassesOverAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
+    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only events of the live version"
+    SkipsAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
 }
 
 saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
-    CommitsTheCheckpointApart law a_killed_projection_goes_on_exactly "write model and checkpoint in one transaction"
-    TellsBeforeTheCommit law a_killed_projection_goes_on_exactly "a step is durable when it returns"
+    CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
+    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step is durable when it returns"
 }
 
 saboteurs! { MODELS_IN_USE: Projections = models_in_use(ModelBug), projection;
     SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
-    BuildsInTheLiveLists law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
+    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
     CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
 }
 
 saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
-    BeginsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
-    SkipsOnError law a_failing_event_stops_right_before_it "went on past an event"
-    DropsTheWholeBatch law a_failing_event_stops_right_before_it "right before the event that fails"
-    StopsAfterTheEvent law a_failing_event_stops_right_before_it "right before the event that fails"
-    SkipsTheWholeBatch law a_failing_event_is_passed_over_alone "that nothing is wrong with"
-    WritesNoDeadLetters law a_failing_event_is_passed_over_alone "is a dead letter"
-    TriesOnceMore law a_failing_event_is_tried_as_often_as_configured "is tried once, and"
-    TakesBusyForAFailure law a_store_that_is_busy_is_waited_for "since its store was busy"
-    TellsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
-    IsLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
-    StaysWithoutMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
+    StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
+    SkipsOnError law a_projection_stops_before_a_failing_event "went on past an event"
+    DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
+    StopsAfterTheEvent law a_projection_stops_before_a_failing_event "right before the event that fails"
+    SkipsTheWholeBatch law only_failing_events_are_skipped "that nothing is wrong with"
+    WritesNoDeadLetters law only_failing_events_are_skipped "is a dead letter"
+    RetriesOnceTooOften law a_failing_event_is_retried_as_configured "is tried once, and"
+    TreatsBusyAsAFailure law a_projection_waits_for_a_busy_store "since its store was busy"
+    ReturnsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
+    BecomesLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
+    MovesOnlyOnMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
@@ -333,7 +333,7 @@ saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
-    TakesHalfAFrameForAWhole wire_law resumes_after_a_cut_at_every_byte "took half a frame for a whole one"
+    AcceptsHalfAFrame wire_law resumes_after_a_cut_at_every_byte "took half a frame for a whole one"
     ResumesInclusively wire_law resumes_from_any_id "a gap or a repeat"
     ComparesWithAnOldHead wire_law resumes_from_any_id "decide against a head read from the store"
     CountsMatches wire_property filter_and_resume_commute "a gap or a repeat"
@@ -341,53 +341,53 @@ saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
     LeavesNewlinesAsTheyAre wire_law no_payload_forges_a_frame "a connection broke"
     DoublesLineBreaks wire_law no_payload_forges_a_frame "a payload came with other bytes"
     MixesPayloadAndEnvelope wire_law no_payload_forges_a_frame "content that looks like a frame"
-    LeavesReadyOut wire_law frames_come_in_order "and not `ready`"
-    SaysLiveAtOnce wire_law frames_come_in_order "`live` came after"
+    OmitsReady wire_law frames_come_in_order "and not `ready`"
+    SendsLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
     CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
     NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not end"
-    OverlooksTheEnd wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
+    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
     DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held back was lost"
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
 saboteurs! { IMPATIENT: ImpatientLine = impatient(TransportBug), transport;
     MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
-    GivesNoSignOfLife wire_law heartbeats_move_nothing "gives no sign of life"
-    StaysWithTheSilent wire_law a_silent_server_is_left "stays with a server that is silent"
-    QueuesWithoutBound wire_law a_client_that_never_reads_is_let_go "give it no queue of its own"
-    WaitsForEverToWrite wire_law a_client_that_never_reads_is_let_go "is never let go"
+    SendsNoHeartbeats wire_law heartbeats_move_nothing "gives no sign of life"
+    StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
+    QueuesWithoutBound wire_law a_client_that_never_reads_is_disconnected "give it no queue of its own"
+    WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never let go"
 }
 
 saboteurs! { GUARDED: GuardedLine = guarded(TransportBug), transport;
-    AsksForRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
-    GuardsLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
+    ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
+    FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
 }
 
 saboteurs! { SIDE_BY_SIDE: Transports = side_by_side(TransportBug), transport;
-    OrdersMembersOtherwise wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
+    ReordersMembers wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
     ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
-    ResumesInclusively wire_property a_client_may_hop_between_transports "a gap or a repeat"
+    ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
 
 saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(TransportBug), transport;
-    EndsWithoutReset wire_law a_running_server_tells_of_a_restore "was not told by `reset`"
+    EndsWithoutReset wire_law a_running_server_reports_a_restore "was not told by `reset`"
 }
 
 saboteurs! { BYTES: Line = mangled(Mangle), transport;
-    OverlooksMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
+    IgnoresMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
-    CallsReadyOtherwise wire_law blocks_are_well_formed "the first block is `ready`"
+    RenamesReady wire_law blocks_are_well_formed "the first block is `ready`"
     EndsLinesInCr wire_law blocks_are_well_formed "a CR is a line end to a browser"
-    EndsWithoutBye wire_law a_drained_stream_says_goodbye "ends without `bye`"
+    EndsWithoutBye wire_law a_drained_stream_ends_with_bye "ends without `bye`"
     BeginsAtNow wire_law nothing_is_lost_between_two_polls "were lost between two polls"
     AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
-    CallsReadyOtherwiseOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
-    MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_their_own r#"came instead of {"frame":"ready","sub":"two""#
+    RenamesReadyOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
+    MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_independent r#"came instead of {"frame":"ready","sub":"two""#
     ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad messages"
-    ClosesWithoutBye wire_law a_drained_socket_says_goodbye r#"came instead of {"frame":"bye""#
+    ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
 saboteurs! { CELLS: Line = stores_on_lines(Bug), transport;

@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 /// What somebody between client and server does to the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mangle {
-    OverlooksMalformedIds,
+    IgnoresMalformedIds,
     AnswersAnotherStatus,
     LeavesIdsOut,
-    CallsReadyOtherwise,
+    RenamesReady,
     EndsLinesInCr,
     EndsWithoutBye,
     BeginsAtNow,
     AnswersTimeoutsWith204,
-    CallsReadyOtherwiseOnSockets,
+    RenamesReadyOnSockets,
     MixesSubscriptionsUp,
     ClosesForNoReason,
     ClosesWithoutBye,
@@ -45,10 +45,10 @@ impl Between {
         let (from, to): (&[u8], &[u8]) = match self.0 {
             Some(Mangle::AnswersAnotherStatus) => (b"HTTP/1.1 400", b"HTTP/1.1 404"),
             Some(Mangle::LeavesIdsOut) => (b"\nid: 0", b"\n:d: 0"),
-            Some(Mangle::CallsReadyOtherwise) => (b"feed.ready", b"feed.begin"),
+            Some(Mangle::RenamesReady) => (b"feed.ready", b"feed.begin"),
             Some(Mangle::EndsLinesInCr) => (b"\ndata: ", b"\rdata: "),
             Some(Mangle::EndsWithoutBye) => (b"feed.bye", b"feed.end"),
-            Some(Mangle::CallsReadyOtherwiseOnSockets) => {
+            Some(Mangle::RenamesReadyOnSockets) => {
                 (b"{\"frame\":\"ready\"", b"{\"frame\":\"begin\"")
             }
             Some(Mangle::MixesSubscriptionsUp) => (b"\"sub\":\"two\"", b"\"sub\":\"one\""),
@@ -65,7 +65,7 @@ impl Between {
 
     fn request(self, bytes: &mut Vec<u8>) {
         match self.0 {
-            Some(Mangle::OverlooksMalformedIds) => {
+            Some(Mangle::IgnoresMalformedIds) => {
                 replace(bytes, b"Last-Event-ID: ", b"Most-Event-ID: ");
             }
             Some(Mangle::BeginsAtNow) => {

@@ -20,7 +20,7 @@ type Lists = HashMap<String, Vec<String>>;
 impl BrokenModels {
     fn list(&self, list: &str) -> String {
         match (self.0, list.rsplit_once('_')) {
-            (Some(ModelBug::BuildsInTheLiveLists), Some((name, _))) => name.to_owned(),
+            (Some(ModelBug::BuildsInTheLiveModel), Some((name, _))) => name.to_owned(),
             _ => list.to_owned(),
         }
     }
@@ -142,7 +142,7 @@ impl Models {
 
     /// Whoever had it open has crashed.
     fn recover(&self) {
-        if self.is(ModelBug::TellsBeforeTheCommit) {
+        if self.is(ModelBug::ReturnsBeforeTheCommit) {
             let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone();
             *self.locked() = durable;
         }
@@ -173,11 +173,11 @@ impl Models {
     }
 
     async fn commit(&self, changed: Database) {
-        if self.is(ModelBug::TellsBeforeTheCommit) {
+        if self.is(ModelBug::ReturnsBeforeTheCommit) {
             let before = self.locked().clone();
             *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = before;
         }
-        if self.is(ModelBug::CommitsTheCheckpointApart) {
+        if self.is(ModelBug::CommitsTheCheckpointSeparately) {
             self.locked().lists.clone_from(&changed.lists);
             for _ in 0..3 {
                 yield_now().await;
@@ -220,7 +220,7 @@ impl ProjectionStore for Models {
             if self.is(ModelBug::KeepsWhatFailed) {
                 self.locked().lists = database.lists;
             }
-            if self.is(ModelBug::FailsWithThePanic) && error.to_string().contains("panic") {
+            if self.is(ModelBug::ReturnsAPanicAsAnError) && error.to_string().contains("panic") {
                 return Err(Error::with_source(ErrorKind::Unavailable, "poisoned", error));
             }
             return Ok(Stepped::Failed(error));
@@ -231,11 +231,11 @@ impl ProjectionStore for Models {
         if !self.is(ModelBug::LosesDeadLetters) {
             row.letters.extend(step.skipped);
         }
-        let tells = row.is_live || self.is(ModelBug::AnnouncesWhatIsNotLive);
+        let tells = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
         let unannounced_after = tells.then_some(row.announced);
         if tells {
             row.announced = match self.bug {
-                Some(ModelBug::PassesOverAGap) => step.to,
+                Some(ModelBug::SkipsAGap) => step.to,
                 _ => announced,
             };
         }

@@ -102,7 +102,7 @@ impl Opened {
     }
 
     fn turn(&self) -> Result<Option<Pass>> {
-        if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesTurnsToSqlite) {
+        if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesFairnessToSqlite) {
             return Ok(None);
         }
         let pass = self.turnstile.enter(Instant::now() + self.patience)?;
@@ -123,7 +123,7 @@ impl Opened {
         self.execute("COMMIT")?;
         let heads = plan.streams.iter().map(|head| (head.stream.clone(), head.version));
         self.remembered.extend(heads);
-        let from = if self.is(SharedBug::TellsItsOwnEndForFrom) { self.told } else { head.cursor };
+        let from = if self.is(SharedBug::NotifiesFromItsOwnLastCommit) { self.told } else { head.cursor };
         self.told = plan.head.cursor;
         self.feed.committed(from, plan.rows.iter().cloned());
         plan.outcomes.remove(0)
@@ -141,7 +141,7 @@ impl Opened {
                 facts.events.insert(event.id(), event.clone());
             }
         }
-        if self.is(SharedBug::RemembersHeadsForEver) {
+        if self.is(SharedBug::CachesVersionsForever) {
             facts.streams.extend(self.remembered.clone());
         }
         facts.boundaries = needs.boundaries.iter().map(|_| BoundaryFact::Clear).collect();
@@ -189,7 +189,7 @@ impl Opened {
 
     fn told(&self, error: rusqlite::Error) -> Error {
         let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
-        if is_busy && !self.is(SharedBug::CallsALockAFailure) {
+        if is_busy && !self.is(SharedBug::ReportsALockAsAFailure) {
             return Error::with_source(ErrorKind::Busy, "the database is locked", error);
         }
         broken(error)

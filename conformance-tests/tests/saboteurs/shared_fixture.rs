@@ -45,7 +45,7 @@ impl CrossProcessFixture for BrokenFiles {
     async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
         let store = SharedFile::open(Path::new(address), self.0, PATIENCE)?;
         let bus: Arc<dyn Bus> = match self.0 {
-            Some(SharedBug::HearsItsOwnProcess) => Arc::new(LocalBus::new()),
+            Some(SharedBug::HearsOnlyItsOwnProcess) => Arc::new(LocalBus::new()),
             _ => Arc::new(LookingBus::over(store.clone())),
         };
         Ok((Arc::new(store), bus))

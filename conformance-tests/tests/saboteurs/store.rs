@@ -86,7 +86,7 @@ impl BrokenStore {
         if this.is(Bug::ForgetsIdsAtReopening) {
             locked(&this.handle.forgotten).extend(log.events.iter().map(Event::id));
         }
-        if this.is(Bug::BeginsPositionsAnewAtReopening) {
+        if this.is(Bug::RestartsPositionsAtReopening) {
             log.given = Cursor2::default();
         }
         drop(log);
@@ -106,12 +106,12 @@ impl BrokenStore {
     }
 
     async fn around(&self, append: Append) -> Result<Appended> {
-        if self.is(Bug::StarvesOne) && append.writes[0].stream.as_str().ends_with('7') {
+        if self.is(Bug::StarvesOneWriter) && append.writes[0].stream.as_str().ends_with('7') {
             for _ in 0..2_000 {
                 yield_now().await;
             }
         }
-        if self.is(Bug::DefersBegin) && self.handle.busy.swap(true, Ordering::SeqCst) {
+        if self.is(Bug::BeginsDeferred) && self.handle.busy.swap(true, Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Busy, "database is locked"));
         }
         if self.is(Bug::LeavesATransactionOpen) {
@@ -124,7 +124,7 @@ impl BrokenStore {
             yield_now().await;
         }
         let outcome = self.transact(append).await;
-        if self.is(Bug::DefersBegin) {
+        if self.is(Bug::BeginsDeferred) {
             pause().await;
         }
         self.handle.busy.store(false, Ordering::SeqCst);
@@ -136,23 +136,23 @@ impl BrokenStore {
         let early_end = self.log().end();
         let looks_early = [
             Bug::ChecksBeforeTheLock,
-            Bug::LooksForIdsBeforeTheLock,
-            Bug::LooksAtOthersBeforeTheLock,
-            Bug::LooksAtBoundariesBeforeTheLock,
+            Bug::ChecksIdsBeforeTheLock,
+            Bug::ChecksOtherStreamsBeforeTheLock,
+            Bug::ChecksBoundariesBeforeTheLock,
             Bug::NumbersBeforeTheLock,
             Bug::InsertsOrIgnores,
-            Bug::LooksForTheHeadBeforeTheLock,
+            Bug::ReadsTheHeadBeforeTheLock,
         ];
         if self.bug.is_some_and(|bug| looks_early.contains(&bug)) {
             pause().await;
         }
         let escapes = [
-            Bug::GivesPositionsBeforeTheCommit,
-            Bug::TellsTheHighestGivenAsHead,
+            Bug::AssignsPositionsBeforeTheCommit,
+            Bug::ReportsTheHighestAssignedAsHead,
             Bug::HidesWhatIsNewerThanRunning,
             Bug::SkipsAHoleAfterAWhile,
             Bug::InterleavesBatches,
-            Bug::TrustsRememberedHeads,
+            Bug::TrustsCachedVersions,
         ];
         let _writing = match self.bug {
             Some(bug) if escapes.contains(&bug) => None,
@@ -166,7 +166,7 @@ impl BrokenStore {
         if let Some(original) = verdict {
             return Ok(original);
         }
-        let is_early = self.is(Bug::LooksForTheHeadBeforeTheLock);
+        let is_early = self.is(Bug::ReadsTheHeadBeforeTheLock);
         let from = if is_early { early_end } else { self.log().end() };
         self.insert(append, versions, &early, from).await
     }
@@ -177,7 +177,7 @@ impl BrokenStore {
             if self.is(Bug::ForgetsOldIds) { log.events.len().saturating_sub(60) } else { 0 };
         let known = log.events[oldest..].iter().filter(|event| !forgotten.contains(&event.id()));
         let mut facts = Facts::new(&log.events, known, append, self.bug);
-        let trusts = self.is(Bug::TrustsRememberedHeads) || self.is(Bug::RemembersAcrossARestore);
+        let trusts = self.is(Bug::TrustsCachedVersions) || self.is(Bug::KeepsCachesAcrossARestore);
         if trusts {
             facts.believe(&locked(&self.handle.remembered));
         }
@@ -187,7 +187,7 @@ impl BrokenStore {
     fn verdict(&self, facts: &Facts, append: &Append) -> Result<Option<Appended>> {
         let failed = facts.failed(append, self.bug)?;
         let is_known = append.events().any(|event| facts.known.contains_key(&event.id()));
-        if self.is(Bug::WritesTheNewHalf) && is_known {
+        if self.is(Bug::WritesOnlyTheNewEvents) && is_known {
             return duplicate(&facts.known, append, self.bug);
         }
         if self.is(Bug::ChecksVersionsBeforeIds) && !failed.is_empty() {
@@ -212,8 +212,8 @@ impl BrokenStore {
         let failed = self.facts(&self.log(), &append).failed(&append, None)?;
         match self.bug {
             Some(
-                Bug::GivesPositionsBeforeTheCommit
-                | Bug::TellsTheHighestGivenAsHead
+                Bug::AssignsPositionsBeforeTheCommit
+                | Bug::ReportsTheHighestAssignedAsHead
                 | Bug::SkipsAHoleAfterAWhile,
             ) => self.commit_late(&plan.events).await,
             Some(Bug::HidesWhatIsNewerThanRunning) => self.commit_running(&plan.events).await,
@@ -235,7 +235,7 @@ impl BrokenStore {
                 self.log().push(&mut plan.events, self.bug);
                 self.log().events.pop();
             }
-            Some(Bug::TellsBeforeTheCommit) => {
+            Some(Bug::NotifiesBeforeTheCommit) => {
                 let mut early = plan.events.clone();
                 self.log().clone().push(&mut early, self.bug);
                 self.handle.feed.committed(from, early);
@@ -273,7 +273,7 @@ impl BrokenStore {
                 events.push(Event::new(Position::ZERO, stream, version, time, content));
             }
         }
-        if self.is(Bug::WritesTheNewHalf) {
+        if self.is(Bug::WritesOnlyTheNewEvents) {
             events.retain(|event| !early.known.contains_key(&event.id()));
         }
         Plan { events }
@@ -299,7 +299,7 @@ impl BrokenStore {
             log.appends += 1;
             (log.appends, begin)
         };
-        if self.is(Bug::TellsTheHighestGivenAsHead) {
+        if self.is(Bug::ReportsTheHighestAssignedAsHead) {
             yield_now().await;
             while self.log().events.last().map_or(Position::ZERO, Event::position) != begin {
                 yield_now().await;
@@ -367,7 +367,7 @@ impl BrokenStore {
     }
 
     async fn remember(&self, events: &[Event]) {
-        if self.is(Bug::TrustsRememberedHeads) {
+        if self.is(Bug::TrustsCachedVersions) {
             pause().await;
         }
         let heads = events.iter().map(|event| (event.stream().clone(), event.version()));
@@ -472,7 +472,7 @@ impl EventStore for BrokenStore {
         if !self.is(Bug::ChecksLimitsAfterTheInsert) {
             valid.clone()?;
         }
-        if self.is(Bug::ChecksJsonAgain) {
+        if self.is(Bug::RevalidatesJson) {
             store_check::json(&append)?;
         }
         let outcome =
@@ -494,7 +494,7 @@ impl EventStore for BrokenStore {
             }
         };
         let mut page = store_read::read(&events, &read, self.bug)?;
-        if self.is(Bug::TellsALaterHeadAsScanned) {
+        if self.is(Bug::ReportsALaterHeadAsScanned) {
             pause().await;
             let head = self.log().events.last().map_or(Cursor::START, Event::cursor);
             page.head = head;
@@ -505,7 +505,7 @@ impl EventStore for BrokenStore {
 
     async fn head(&self) -> Result<Cursor> {
         let log = self.log();
-        if self.is(Bug::TellsTheHighestGivenAsHead) {
+        if self.is(Bug::ReportsTheHighestAssignedAsHead) {
             return Ok(log.given.0);
         }
         Ok(self.visible(&log).last().map_or(Cursor::START, Event::cursor))

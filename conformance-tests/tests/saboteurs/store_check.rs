@@ -55,9 +55,9 @@ impl Facts {
     pub(crate) fn with_early(mut self, bug: Option<Bug>, early: &Self) -> Self {
         match bug {
             Some(Bug::ChecksBeforeTheLock) => self.expected.clone_from(&early.expected),
-            Some(Bug::LooksForIdsBeforeTheLock) => self.known.clone_from(&early.known),
-            Some(Bug::LooksAtOthersBeforeTheLock) => self.others.clone_from(&early.others),
-            Some(Bug::LooksAtBoundariesBeforeTheLock) => {
+            Some(Bug::ChecksIdsBeforeTheLock) => self.known.clone_from(&early.known),
+            Some(Bug::ChecksOtherStreamsBeforeTheLock) => self.others.clone_from(&early.others),
+            Some(Bug::ChecksBoundariesBeforeTheLock) => {
                 self.boundaries.clone_from(&early.boundaries);
             }
             _ => {}
@@ -105,7 +105,7 @@ fn compare(
 ) -> Option<FailedCheck> {
     let actual = versions.get(stream).copied();
     let holds = match (bug, expected) {
-        (Some(Bug::AtLeastForEqual), Expected::Exact(version)) => actual >= Some(version),
+        (Some(Bug::AcceptsHigherVersions), Expected::Exact(version)) => actual >= Some(version),
         _ => expected.holds(actual),
     };
     (!holds).then(|| FailedCheck::Stream { stream: stream.clone(), expected, actual })
@@ -124,8 +124,8 @@ pub(crate) fn duplicate(
     let original = original(known, append, bug);
     match (original, bug) {
         (Some(original), _) => Ok(Some(original)),
-        (None, Some(Bug::WritesTheNewHalf)) => Ok(None),
-        (None, Some(Bug::KeepsTheOldSilently)) => Ok(Some(Appended {
+        (None, Some(Bug::WritesOnlyTheNewEvents)) => Ok(None),
+        (None, Some(Bug::IgnoresAReusedId)) => Ok(Some(Appended {
             writes: Vec::new(),
             first: first.position(),
             cursor: first.cursor(),

@@ -7,9 +7,9 @@ use crate::store_bug::Bug;
 pub(crate) fn told(events: &[Event], number: usize, bug: Option<Bug>) -> Vec<Event> {
     match bug {
         // It was told already.
-        Some(Bug::TellsBeforeTheCommit) => Vec::new(),
-        Some(Bug::TellsEveryOtherCommit) if number.is_multiple_of(2) => Vec::new(),
-        Some(Bug::TellsAnotherTime) => events.iter().map(a_moment_later).collect(),
+        Some(Bug::NotifiesBeforeTheCommit) => Vec::new(),
+        Some(Bug::NotifiesEveryOtherCommit) if number.is_multiple_of(2) => Vec::new(),
+        Some(Bug::NotifiesWithAnotherTime) => events.iter().map(a_moment_later).collect(),
         _ => events.to_vec(),
     }
 }

@@ -8,12 +8,12 @@ use downlink_conformance_tests::{Application, Doing, TransactingFixture};
 /// What is wrong with transactions of applications; one thing each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactBug {
-    StoresRowsAtOnce,
-    AppendsAtOnce,
-    ForgetsAFailedAppend,
+    StoresRowsOutsideTheTransaction,
+    AppendsOutsideTheTransaction,
+    IgnoresAFailedAppend,
     KeepsRowsOfARepetition,
     ChecksBeforeItBegins,
-    TellsBeforeTheRows,
+    NotifiesBeforeTheRows,
 }
 
 pub(crate) struct BrokenApplications(pub(crate) Option<TransactBug>);
@@ -70,21 +70,21 @@ impl Broken {
 #[async_trait]
 impl Application for Broken {
     async fn transact(&self, mut doing: Vec<Doing>) -> Result<bool, BoxError> {
-        if self.is(TransactBug::AppendsAtOnce) {
+        if self.is(TransactBug::AppendsOutsideTheTransaction) {
             return self.in_parts(doing).await;
         }
-        if self.is(TransactBug::StoresRowsAtOnce) {
+        if self.is(TransactBug::StoresRowsOutsideTheTransaction) {
             self.stored().extend(Self::rows_of(&doing));
             doing.retain(|doing| !matches!(doing, Doing::Row(_)));
         }
-        if self.is(TransactBug::ForgetsAFailedAppend) {
+        if self.is(TransactBug::IgnoresAFailedAppend) {
             doing.retain(|doing| !matches!(doing, Doing::AppendAnyway(_)));
         }
         let (before, late) = (self.stored().clone(), Self::rows_of(&doing));
         if self.is(TransactBug::ChecksBeforeItBegins) {
             tokio::task::yield_now().await;
         }
-        let is_late = self.is(TransactBug::TellsBeforeTheRows);
+        let is_late = self.is(TransactBug::NotifiesBeforeTheRows);
         let transacted = self.store.transact_on(&self.rows, |tx, rows| {
             if self.is(TransactBug::ChecksBeforeItBegins) {
                 rows.clone_from(&before);

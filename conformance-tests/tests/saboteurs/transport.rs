@@ -28,9 +28,9 @@ impl TransportFixture for BrokenTransports {
 
 impl ImpatientFixture for BrokenTransports {
     fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport> {
-        let given = self.0 != Some(TransportBug::GivesNoSignOfLife);
+        let given = self.0 != Some(TransportBug::SendsNoHeartbeats);
         let heartbeat = given.then_some(heartbeat);
-        let stall = if self.0 == Some(TransportBug::WaitsForEverToWrite) { NEVER } else { stall };
+        let stall = if self.0 == Some(TransportBug::WaitsForeverToWrite) { NEVER } else { stall };
         Arc::new(BrokenTransport { heartbeat, stall, ..BrokenTransport::new(self.0) })
     }
 }
@@ -101,7 +101,7 @@ impl BrokenTransport {
     /// What this connection may be shown.
     fn rights(&self) -> Filter {
         let now = self.sight.filter();
-        if self.is(TransportBug::AsksForRightsOnce) {
+        if self.is(TransportBug::ChecksRightsOnce) {
             return self.shared().rights.get_or_insert(now).clone();
         }
         now
@@ -131,7 +131,7 @@ impl BrokenTransport {
         }
         let rights = self.rights();
         let asked = match self.bug {
-            Some(TransportBug::GuardsLiveOnly) => filter.clone(),
+            Some(TransportBug::FiltersLiveOnly) => filter.clone(),
             Some(TransportBug::MergesRights) => Filter::everything(),
             _ => filter.clone().and(&rights)?,
         };
@@ -175,7 +175,7 @@ impl Session {
     /// Whether the client gets to see this, of what the subscription has.
     fn shows(&self, event: &Event) -> bool {
         match self.transport.bug {
-            Some(TransportBug::GuardsLiveOnly) => !self.is_live || self.rights.matches_event(event),
+            Some(TransportBug::FiltersLiveOnly) => !self.is_live || self.rights.matches_event(event),
             Some(TransportBug::MergesRights) => {
                 let asked = !self.filter.is_everything() && self.filter.matches_event(event);
                 asked || self.rights.matches_event(event)
@@ -187,21 +187,21 @@ impl Session {
     async fn ready(&mut self, hub: &Hub) -> String {
         let (cursor, head) = (self.subscription.cursor(), self.subscription.head_at_open());
         let mut text = String::new();
-        if !self.transport.is(TransportBug::LeavesReadyOut) {
+        if !self.transport.is(TransportBug::OmitsReady) {
             text += &ready(cursor, head, self.transport.heartbeat);
         }
         if self.transport.is(TransportBug::GivesHeartbeatsAnId) {
             let head = hub.store().head().await.unwrap_or(head);
             text += &control("checkpoint", Some(head), head);
         }
-        if self.transport.is(TransportBug::SaysLiveAtOnce) {
+        if self.transport.is(TransportBug::SendsLiveAtOnce) {
             text += &control("live", Some(cursor), cursor);
         }
         text
     }
 
     pub(crate) fn text(&mut self, item: Item) -> String {
-        let early = self.transport.is(TransportBug::SaysLiveAtOnce);
+        let early = self.transport.is(TransportBug::SendsLiveAtOnce);
         let silent = self.transport.is(TransportBug::SendsNoCheckpoints);
         self.is_live |= matches!(item, Item::Live { .. });
         match item {

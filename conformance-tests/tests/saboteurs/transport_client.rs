@@ -66,7 +66,7 @@ impl Lines {
     async fn line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
         let read = self.socket.read_until(b'\n', &mut line);
-        let read = match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithTheSilent)) {
+        let read = match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithASilentServer)) {
             Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
             None => read.await,
         };
@@ -82,7 +82,7 @@ impl Lines {
         loop {
             let Some(line) = self.line().await? else {
                 let half = std::mem::take(&mut self.block);
-                if self.bug == Some(TransportBug::TakesHalfAFrameForAWhole) && half.id.is_some() {
+                if self.bug == Some(TransportBug::AcceptsHalfAFrame) && half.id.is_some() {
                     return Ok(half
                         .id
                         .and_then(|id| id.parse().ok())

@@ -110,7 +110,7 @@ impl Session {
         quiet_since: Instant,
         shutdown: &CancellationToken,
     ) -> Wake {
-        let looks = !self.transport.is(TransportBug::OverlooksTheEnd);
+        let looks = !self.transport.is(TransportBug::MissesDisconnects);
         let ends = !self.transport.is(TransportBug::NeverEndsStreams);
         let heartbeat = self.transport.heartbeat;
         let mut nothing = [0];

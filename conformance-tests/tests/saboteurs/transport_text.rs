@@ -29,7 +29,7 @@ pub(crate) fn envelope(event: &Event, bug: Option<TransportBug>) -> String {
         format!("\"hex\":\"{}\",\"content_type\":{content_type}", hex(event.payload()))
     };
     let data = match bug {
-        Some(TransportBug::OrdersMembersOtherwise) => format!("\"later\":1,{data}"),
+        Some(TransportBug::ReordersMembers) => format!("\"later\":1,{data}"),
         _ => data,
     };
     format!(
