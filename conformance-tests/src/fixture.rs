@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Bus, EventStore, EventType, Filter, Result, Transport};
+use downlink::{Append, BoxError, Bus, EventStore, EventType, Filter, Result, Transport};
 
 /// Keeps what a store or a bus needs (a folder, a server) until it is dropped.
 pub struct Guard(Box<dyn Any + Send + Sync>);
@@ -48,12 +48,12 @@ pub trait StoreFixture: Send + Sync + 'static {
 #[async_trait]
 pub trait DurableFixture: Send + Sync + 'static {
     /// Makes a place for one log.
-    async fn place(&self) -> Result<Box<dyn Place>>;
+    async fn create(&self) -> Result<Box<dyn DurableLog>>;
 }
 
 /// Where a log is kept while no store has it open; gone when dropped.
 #[async_trait]
-pub trait Place: Send + Sync {
+pub trait DurableLog: Send + Sync {
     /// Opens the log, which is empty at first. Called again only when the
     /// store before was dropped.
     async fn open(&self) -> Result<Arc<dyn EventStore>>;
@@ -83,12 +83,12 @@ pub trait Backups: Send + Sync {
 pub trait BoundedFixture: Send + Sync + 'static {
     /// Opens an empty store whose queue holds about this many appends, and what
     /// stops its writer.
-    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)>;
 }
 
 /// Holds back what a store commits, as another program does that has its lock.
 #[async_trait]
-pub trait Brake: Send + Sync {
+pub trait WriteLock: Send + Sync {
     /// From when this returns, no append is committed.
     async fn hold(&self) -> Result<()>;
 
@@ -97,13 +97,48 @@ pub trait Brake: Send + Sync {
 }
 
 /// Opens stores that commit appends in groups, and in which some fail: for
-/// [`grouping_store!`](crate::grouping_store).
+/// [`group_commit_store!`](crate::group_commit_store).
 #[async_trait]
-pub trait GroupingFixture: Send + Sync + 'static {
+pub trait GroupCommitFixture: Send + Sync + 'static {
     /// Opens an empty store in which inserting an event of the type `poison`
     /// fails, as one does that breaks a constraint, and what makes appends wait
     /// so that they are committed together.
-    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)>;
+}
+
+/// Opens stores in whose transactions an application stores rows of its own:
+/// for [`transactional_store!`](crate::transactional_store). They tell what they
+/// commit: [`commits`](EventStore::commits) is `Some`.
+#[async_trait]
+pub trait TransactionalFixture: Send + Sync + 'static {
+    /// Opens an empty store, and an application that has no rows yet.
+    async fn open(&self) -> Result<(Arc<dyn EventStore>, Arc<dyn Application>)>;
+}
+
+/// What an application does in a transaction, in this order.
+#[derive(Clone, Debug)]
+pub enum TransactionStep {
+    /// Stores a row of this name.
+    InsertRow(String),
+    /// Appends.
+    Append(Append),
+    /// Appends, and goes on after an error as if nothing had happened.
+    AppendIgnoringErrors(Append),
+    /// Returns an error.
+    Fail,
+    /// Panics.
+    Panic,
+}
+
+/// An application with a store.
+#[async_trait]
+pub trait Application: Send + Sync {
+    /// Does all of it in one transaction. Answers whether it was a repetition of
+    /// what had been stored before.
+    async fn transact(&self, steps: Vec<TransactionStep>) -> Result<bool, BoxError>;
+
+    /// The names of all rows that are stored, sorted.
+    async fn rows(&self) -> Result<Vec<String>>;
 }
 
 /// Opens logs that several processes share: for
@@ -112,7 +147,7 @@ pub trait GroupingFixture: Send + Sync + 'static {
 pub trait CrossProcessFixture: Send + Sync + 'static {
     /// Makes an empty log. The text is all that another process gets to find
     /// it: a path, an address.
-    async fn make(&self) -> Result<(String, Guard)>;
+    async fn create(&self) -> Result<(String, Guard)>;
 
     /// Opens this log and a bus that tells of its appends. Others may have it
     /// open, in this process, too.
@@ -120,11 +155,11 @@ pub trait CrossProcessFixture: Send + Sync + 'static {
 
     /// The same in the other process: like [`open`](Self::open), or by another
     /// driver for the same log.
-    async fn open_elsewhere(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)>;
+    async fn open_in_child(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)>;
 
     /// Opens an empty log that waits for a lock for a moment only, and what
     /// holds its lock as a program does that knows nothing of Downlink.
-    async fn open_impatient(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)>;
+    async fn open_with_short_timeout(&self) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)>;
 
     /// Walks through the log: an error says what is wrong with it.
     async fn verify(&self, address: &str) -> Result<()>;
@@ -146,8 +181,8 @@ pub trait TransportFixture: Send + Sync + 'static {
 }
 
 /// Makes transports that soon give up on who is silent: for
-/// [`impatient_transport!`](crate::impatient_transport!).
-pub trait ImpatientFixture: Send + Sync + 'static {
+/// [`short_timeout_transport!`](crate::short_timeout_transport!).
+pub trait ShortTimeoutFixture: Send + Sync + 'static {
     /// A transport that serves as that of a [`TransportFixture`] does, but gives a
     /// sign of life after so much silence and lets a peer go that has read
     /// nothing for `stall`; and whose client leaves a server that gives no sign
@@ -156,18 +191,18 @@ pub trait ImpatientFixture: Send + Sync + 'static {
 }
 
 /// Makes transports that ask what a client may see: for
-/// [`guarded_transport!`](crate::guarded_transport!).
-pub trait GuardedFixture: Send + Sync + 'static {
+/// [`authorizing_transport!`](crate::authorizing_transport!).
+pub trait AuthorizingFixture: Send + Sync + 'static {
     /// A transport that serves as that of a [`TransportFixture`] does, and shows
     /// everybody what this says at the time of the request.
-    fn transport(&self, sight: Sight) -> Arc<dyn Transport>;
+    fn transport(&self, sight: Visibility) -> Arc<dyn Transport>;
 }
 
 /// What clients may see, from the next connection on. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Sight(Arc<Mutex<Filter>>);
+pub struct Visibility(Arc<Mutex<Filter>>);
 
-impl Sight {
+impl Visibility {
     /// What matches this.
     #[must_use]
     pub fn new(filter: Filter) -> Self {

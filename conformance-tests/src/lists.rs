@@ -74,26 +74,26 @@ list! {
 
 list! {
     /// The laws of stores that commit in groups.
-    __grouping_laws, GROUPING_STORE, store:
+    __group_commit_laws, GROUP_COMMIT_STORE, store:
     law a_failing_append_fails_alone
 }
 
 list! {
     /// The laws of stores that tell what they commit.
-    __telling_laws, TELLING_STORE, store:
+    __notifying_laws, NOTIFYING_STORE, store:
     law notified_commits_are_stored
     law stored_commits_are_notified
 }
 
 list! {
     /// The laws of stores that commit in groups and tell what they commit.
-    __telling_group_laws, TELLING_GROUPS, store:
+    __notifying_group_commit_laws, NOTIFYING_GROUP_COMMIT_STORE, store:
     law a_failed_append_is_not_notified
 }
 
 list! {
     /// The laws of stores in whose transactions an application has rows.
-    __transacting_laws, TRANSACTING_STORE, store:
+    __transactional_laws, TRANSACTIONAL_STORE, store:
     law rows_and_events_are_stored_together
     law a_repeated_transaction_leaves_nothing
     law racing_transactions_have_an_order
@@ -208,7 +208,7 @@ list! {
 
 list! {
     /// The laws of a transport that soon gives up on who is silent.
-    __impatient_laws, IMPATIENT_TRANSPORT, transport:
+    __short_timeout_laws, SHORT_TIMEOUT_TRANSPORT, transport:
     law heartbeats_move_nothing
     law a_client_leaves_a_silent_server
     law a_client_that_never_reads_is_disconnected
@@ -216,7 +216,7 @@ list! {
 
 list! {
     /// The laws of a transport that asks what a client may see.
-    __guarded_laws, GUARDED_TRANSPORT, transport:
+    __authorizing_laws, AUTHORIZING_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
 }
 
@@ -229,14 +229,14 @@ list! {
 
 list! {
     /// The laws of a transport over a store whose log can be replaced under it.
-    __replaceable_line_laws, REPLACEABLE_LINE, transport:
+    __replaceable_transport_laws, REPLACEABLE_TRANSPORT, transport:
     law a_running_server_reports_a_restore
 }
 
 list! {
     /// The laws of a transport that speaks server-sent events as the wire contract
     /// has them, on the bytes of the socket.
-    __event_stream_laws, EVENT_STREAM, transport:
+    __sse_wire_laws, SSE_WIRE, transport:
     law malformed_ids_are_refused
     law blocks_are_well_formed
     law a_drained_stream_ends_with_bye
@@ -245,7 +245,7 @@ list! {
 list! {
     /// The laws of a transport that speaks long-poll as the wire contract has it,
     /// on the bytes of the socket.
-    __polls_laws, POLLS, transport:
+    __long_poll_wire_laws, LONG_POLL_WIRE, transport:
     law nothing_is_lost_between_two_polls
     law an_empty_poll_keeps_or_moves_the_cursor
 }
@@ -253,7 +253,7 @@ list! {
 list! {
     /// The laws of a transport that speaks WebSocket as the wire contract has it,
     /// on the bytes of the socket.
-    __socket_laws, SOCKET, transport:
+    __websocket_wire_laws, WEBSOCKET_WIRE, transport:
     law messages_are_well_formed
     law subscriptions_of_a_socket_are_independent
     law malformed_commands_are_refused
@@ -275,10 +275,10 @@ pub const ALL: &[&[&str]] = &[
     DURABLE_STORE,
     REPLACEABLE_STORE,
     BOUNDED_STORE,
-    GROUPING_STORE,
-    TELLING_STORE,
-    TELLING_GROUPS,
-    TRANSACTING_STORE,
+    GROUP_COMMIT_STORE,
+    NOTIFYING_STORE,
+    NOTIFYING_GROUP_COMMIT_STORE,
+    TRANSACTIONAL_STORE,
     CROSS_PROCESS,
     BUS,
     SUBSCRIPTION,
@@ -287,12 +287,12 @@ pub const ALL: &[&[&str]] = &[
     DURABLE_PROJECTION,
     PROJECTION,
     TRANSPORT,
-    IMPATIENT_TRANSPORT,
-    GUARDED_TRANSPORT,
+    SHORT_TIMEOUT_TRANSPORT,
+    AUTHORIZING_TRANSPORT,
     TRANSPORTS,
-    REPLACEABLE_LINE,
-    EVENT_STREAM,
-    POLLS,
-    SOCKET,
+    REPLACEABLE_TRANSPORT,
+    SSE_WIRE,
+    LONG_POLL_WIRE,
+    WEBSOCKET_WIRE,
     MATRIX,
 ];

@@ -22,7 +22,7 @@ pub struct Model {
 
 /// What has to become of an append.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum ExpectedOutcome {
     /// It is stored.
     Stored,
     /// It was stored before, there.
@@ -60,12 +60,14 @@ impl Model {
 
     /// What has to become of this append.
     #[must_use]
-    pub fn verdict(&self, append: &Append) -> Verdict {
+    pub fn verdict(&self, append: &Append) -> ExpectedOutcome {
         if append.events().any(|event| self.known(event.id()).is_some()) {
-            return self.original(append).map_or(Verdict::IdReused, Verdict::Duplicate);
+            return self
+                .original(append)
+                .map_or(ExpectedOutcome::IdReused, ExpectedOutcome::Duplicate);
         }
         let failed = self.failed_checks(append);
-        if failed.is_empty() { Verdict::Stored } else { Verdict::Conflict(failed) }
+        if failed.is_empty() { ExpectedOutcome::Stored } else { ExpectedOutcome::Conflict(failed) }
     }
 
     fn known(&self, id: EventId) -> Option<&Event> {
@@ -120,28 +122,28 @@ impl Model {
     /// # Panics
     ///
     /// Panics where the store differs from the model.
-    pub async fn append(&mut self, store: &dyn EventStore, append: &Append) -> Verdict {
+    pub async fn append(&mut self, store: &dyn EventStore, append: &Append) -> ExpectedOutcome {
         let verdict = self.verdict(append);
         let outcome = store.append(append.clone()).await;
         match (&verdict, outcome) {
-            (Verdict::Stored, Ok(appended)) => self.record(store, append, &appended).await,
-            (Verdict::Stored, Err(error)) => {
+            (ExpectedOutcome::Stored, Ok(appended)) => self.record(store, append, &appended).await,
+            (ExpectedOutcome::Stored, Err(error)) => {
                 panic!("an append whose expectations hold was refused: {error}")
             }
-            (Verdict::Duplicate(original), Ok(appended)) => assert_eq!(
+            (ExpectedOutcome::Duplicate(original), Ok(appended)) => assert_eq!(
                 appended, *original,
                 "a repeat was not answered with the original places: an append whose ids are \
                  known is a duplicate and keeps its versions and positions"
             ),
-            (Verdict::Duplicate(_), Err(error)) => panic!(
+            (ExpectedOutcome::Duplicate(_), Err(error)) => panic!(
                 "a repeat of a stored append was refused: `{error}`; look for known ids before \
                  expectations, for ever, and do not compare metadata"
             ),
-            (Verdict::Conflict(failed), Ok(_)) => panic!(
+            (ExpectedOutcome::Conflict(failed), Ok(_)) => panic!(
                 "an append was stored although {}",
                 failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             ),
-            (Verdict::Conflict(failed), Err(error)) => {
+            (ExpectedOutcome::Conflict(failed), Err(error)) => {
                 assert_eq!(
                     error.kind(),
                     ErrorKind::Conflict,
@@ -153,11 +155,11 @@ impl Model {
                     "a conflict names every check that failed, with the actual version"
                 );
             }
-            (Verdict::IdReused, Ok(_)) => panic!(
+            (ExpectedOutcome::IdReused, Ok(_)) => panic!(
                 "an append that uses a known id for something else was accepted: compare stream, \
                  order and content of what is stored"
             ),
-            (Verdict::IdReused, Err(error)) => assert_eq!(
+            (ExpectedOutcome::IdReused, Err(error)) => assert_eq!(
                 error.kind(),
                 ErrorKind::IdReused,
                 "a known id with other content is IdReused, and this is `{error}`"
@@ -211,7 +213,7 @@ impl Model {
         sample::pages(store, read).await
     }
 
-    async fn expect_nothing_new(&self, store: &dyn EventStore, verdict: &Verdict) {
+    async fn expect_nothing_new(&self, store: &dyn EventStore, verdict: &ExpectedOutcome) {
         let left = self.after_tip(store).await.len();
         assert!(
             left == 0,
@@ -342,7 +344,7 @@ impl Model {
     }
 }
 
-impl Verdict {
+impl ExpectedOutcome {
     fn name(&self) -> &'static str {
         match self {
             Self::Stored => "beyond its own",

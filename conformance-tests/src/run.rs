@@ -16,7 +16,7 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How one law is run: under which name, clock and seeds.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct LawRun {
     law: &'static str,
     seeds: Option<&'static str>,
     paused: bool,
@@ -25,7 +25,7 @@ pub struct Run {
     alive: Option<mpsc::Sender<()>>,
 }
 
-impl Run {
+impl LawRun {
     /// A run of the law with this name, on real time, which keeps no seeds.
     #[must_use]
     pub const fn new(law: &'static str) -> Self {
@@ -132,7 +132,7 @@ impl Run {
 /// # Panics
 ///
 /// Panics as the law does, and with the law's name when it does not end.
-pub fn check<F, L>(run: Run, fixture: Arc<F>, law: L)
+pub fn check<F, L>(run: LawRun, fixture: Arc<F>, law: L)
 where
     F: ?Sized + Send + Sync + 'static,
     L: AsyncFnOnce(&F) + Send + 'static,
@@ -154,21 +154,21 @@ where
 ///
 /// Panics with the smallest input that fails, and with the law's name when a
 /// case does not end.
-pub fn check_property<F, L>(run: Run, fixture: Arc<F>, law: L)
+pub fn check_property<F, L>(run: LawRun, fixture: Arc<F>, law: L)
 where
     F: ?Sized + Send + Sync + 'static,
-    L: FnOnce(&Run, &F) + Send + 'static,
+    L: FnOnce(&LawRun, &F) + Send + 'static,
 {
     under_watchdog(run, move |run| law(run, fixture.as_ref()));
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "moved into the law's thread but for its name")]
-fn under_watchdog(run: Run, body: impl FnOnce(&Run) + Send + 'static) {
+fn under_watchdog(run: LawRun, body: impl FnOnce(&LawRun) + Send + 'static) {
     let law = run.law;
     let (alive, watch) = mpsc::channel();
     let thread = thread::Builder::new()
         .name(law.to_owned())
-        .spawn(move || body(&Run { alive: Some(alive), ..run }))
+        .spawn(move || body(&LawRun { alive: Some(alive), ..run }))
         .expect("a thread for the law");
     loop {
         match watch.recv_timeout(DEADLINE) {

@@ -13,7 +13,7 @@ static PATIENCE: AtomicU64 = AtomicU64::new(30_000);
 /// How long laws wait for something that has to come before they fail: 30
 /// seconds, unless set for the whole process. For tests of the suite, in which
 /// things do not come on purpose.
-pub fn set_patience(patience: Duration) {
+pub fn set_timeout(patience: Duration) {
     PATIENCE.store(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 

@@ -30,7 +30,8 @@ fn every_law_named_in_the_docs_exists_and_every_law_is_named() {
         "the docs name laws that the suite does not have: {without_law:?}"
     );
     // What only one transport is held to is promised by the wire contract.
-    let of_the_wire = lists::EVENT_STREAM.iter().chain(lists::POLLS).chain(lists::SOCKET);
+    let of_the_wire =
+        lists::SSE_WIRE.iter().chain(lists::LONG_POLL_WIRE).chain(lists::WEBSOCKET_WIRE);
     let of_the_wire: BTreeSet<_> = of_the_wire.map(ToString::to_string).collect();
     let promised: BTreeSet<_> = promised.union(&of_the_wire).cloned().collect();
     let unpromised: Vec<_> = laws.difference(&promised).collect();

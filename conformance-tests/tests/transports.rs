@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use downlink_conformance_tests::TransportFixture;
-use downlink_conformance_tests::transport::{Line, resumes_after_a_cut_in_hard_payloads};
+use downlink_conformance_tests::transport::{TransportSetup, resumes_after_a_cut_in_hard_payloads};
 
 #[path = "fixtures/local.rs"]
 mod local;
@@ -26,7 +26,7 @@ downlink_conformance_tests::transports!(Memory, [ServerSentEvents, WebSocketFixt
 
 /// One session cut after each of its bytes, as many connections as there are.
 async fn cut_in_hard_payloads(transport: impl TransportFixture) {
-    let line = Line::new(Memory, Local, transport);
+    let line = TransportSetup::new(Memory, Local, transport);
     let cuts = resumes_after_a_cut_in_hard_payloads(&line);
     let cut = tokio::time::timeout(Duration::from_mins(15), cuts).await;
     let (bytes, frames) = cut.expect("the cuts take no longer than a quarter of an hour");

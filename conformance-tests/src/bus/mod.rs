@@ -14,18 +14,18 @@ use crate::{BusFixture, Guard, StoreFixture, tasks};
 const BOUND: usize = 4_096;
 
 /// A bus and the store whose appends it tells of.
-pub struct BusStage {
+pub struct BusSetup {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
 }
 
-impl std::fmt::Debug for BusStage {
+impl std::fmt::Debug for BusSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BusStage")
+        f.write_str("BusSetup")
     }
 }
 
-impl BusStage {
+impl BusSetup {
     /// A bus and its store.
     #[must_use]
     pub fn new(store: impl StoreFixture, bus: impl BusFixture) -> Self {
@@ -41,8 +41,8 @@ impl BusStage {
 
 /// **Law B2.** After the last of a burst of publications, made when its commit
 /// is visible, every listener is woken at least once and finds the commit.
-pub async fn the_last_hint_wakes_every_listener(stage: &BusStage) {
-    let (store, bus, _guard) = stage.open().await.expect("a store and a bus");
+pub async fn the_last_hint_wakes_every_listener(setup: &BusSetup) {
+    let (store, bus, _guard) = setup.open().await.expect("a store and a bus");
     for burst in [1, 2, 7, 50] {
         let listeners = join_all((0..3).map(|_| bus.listen())).await;
         let mut listeners: Vec<_> =
@@ -97,8 +97,8 @@ async fn one_by_one(store: &dyn EventStore, bus: &dyn Bus, listeners: &mut [List
 
 /// **Law B3.** Publishing never waits for a listener, and one who does not
 /// listen costs no memory that grows.
-pub async fn publishing_never_waits_for_listeners(stage: &BusStage) {
-    let (store, bus, _guard) = stage.open().await.expect("a store and a bus");
+pub async fn publishing_never_waits_for_listeners(setup: &BusSetup) {
+    let (store, bus, _guard) = setup.open().await.expect("a store and a bus");
     let mut idle = bus.listen().await.expect("a listener");
     let last = store.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
     let all = async {

@@ -3,8 +3,8 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::actor::Actor;
-use super::order::Order;
+use super::log_user::LogUser;
+use super::peer_command::PeerCommand;
 
 /// Begins the lines that are answers; the harness of the test prints others.
 const ANSWER: &str = "answer:";
@@ -13,7 +13,7 @@ const REFUSAL: &str = "refusal:";
 /// Somebody else who has the log open.
 pub(super) enum Peer {
     /// In this process.
-    Handle(Box<Actor>),
+    Handle(Box<LogUser>),
     /// In another.
     Process(Box<Process>),
 }
@@ -42,7 +42,7 @@ impl Peer {
     }
 
     /// Has it do something: what it answers, or the error that it was told.
-    pub(super) async fn tell(&mut self, order: Order) -> Result<Vec<String>, String> {
+    pub(super) async fn tell(&mut self, order: PeerCommand) -> Result<Vec<String>, String> {
         match self {
             Self::Handle(actor) => actor.obey(order).await.map_err(|error| error.to_string()),
             Self::Process(process) => process.tell(order).await,
@@ -51,7 +51,7 @@ impl Peer {
 }
 
 impl Process {
-    async fn tell(&mut self, order: Order) -> Result<Vec<String>, String> {
+    async fn tell(&mut self, order: PeerCommand) -> Result<Vec<String>, String> {
         let line = format!("{order}\n");
         self.orders.write_all(line.as_bytes()).await.expect("the other process takes orders");
         loop {
@@ -68,7 +68,7 @@ impl Process {
 }
 
 /// The other end: obeys until nobody gives orders any more.
-pub(super) async fn obey(mut actor: Actor) {
+pub(super) async fn obey(mut actor: LogUser) {
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     let mut answers = tokio::io::stdout();
     while let Ok(Some(line)) = orders.next_line().await {

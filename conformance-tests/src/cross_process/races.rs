@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use downlink::{Event, EventType};
 
-use super::order::Order;
 use super::peer::Peer;
-use super::stage::Processes;
+use super::peer_command::PeerCommand;
+use super::setup::CrossProcessSetup;
 use crate::sample::{log, stream, stream_of};
 
 /// The stream that both race for, and the one to which both append whatever
@@ -15,17 +15,17 @@ const SHARED: &str = "flight-AA1141";
 /// **Laws A1 to A4,** across processes. For every version of a stream exactly
 /// one process wins; batches are whole and do not interleave; versions have no
 /// holes; and the log is sound when it is walked through.
-pub async fn one_process_wins_each_version(stage: &Processes) {
-    let shared = stage.share().await;
+pub async fn one_process_wins_each_version(setup: &CrossProcessSetup) {
+    let shared = setup.share().await;
     let (mut here, mut there) = (shared.here().await, shared.there());
     // Both have the log open before the race begins.
     for peer in [&mut here, &mut there] {
-        said(peer, Order::Count { stream: CONTESTED.to_owned() }).await;
+        said(peer, PeerCommand::Count { stream: CONTESTED.to_owned() }).await;
     }
-    let race = || Order::Race { stream: CONTESTED.to_owned(), until: 400 };
+    let race = || PeerCommand::Race { stream: CONTESTED.to_owned(), until: 400 };
     let (left, right) = tokio::join!(said(&mut here, race()), said(&mut there, race()));
     let won = acknowledged([left, right]);
-    let batches = || Order::Batches { stream: SHARED.to_owned(), count: 100 };
+    let batches = || PeerCommand::Batches { stream: SHARED.to_owned(), count: 100 };
     let (left, right) = tokio::join!(said(&mut here, batches()), said(&mut there, batches()));
     let stored = acknowledged([left, right]);
     assert_eq!(stored.len(), 200, "an append that expects nothing of a stream cannot lose");
@@ -40,7 +40,7 @@ pub async fn one_process_wins_each_version(stage: &Processes) {
     shared.verify().await;
 }
 
-async fn said(peer: &mut Peer, order: Order) -> Vec<String> {
+async fn said(peer: &mut Peer, order: PeerCommand) -> Vec<String> {
     let who = peer.who();
     peer.tell(order).await.unwrap_or_else(|said| panic!("{who} was told `{said}` in a race"))
 }

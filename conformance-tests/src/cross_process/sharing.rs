@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use downlink::{EventStore, Expected, Hub, Item, Position, Subscribe, Subscription, Version};
 
-use super::actor::NEVER;
-use super::order::Order;
+use super::log_user::NEVER;
 use super::peer::Peer;
-use super::stage::{Processes, Shared};
+use super::peer_command::PeerCommand;
+use super::setup::{CrossProcessSetup, Shared};
 use crate::sample::{append, log, stream, stream_of};
 use crate::tasks;
 
@@ -15,9 +15,9 @@ const STREAM: &str = "flight-UA1545";
 /// process, sees what is appended, may append, and is seen.
 ///
 /// What a handle remembers of streams holds only until somebody else appends.
-pub async fn processes_share_one_log(stage: &Processes) {
+pub async fn processes_share_one_log(setup: &CrossProcessSetup) {
     for in_another_process in [false, true] {
-        let shared = stage.share().await;
+        let shared = setup.share().await;
         let peer = if in_another_process { shared.there() } else { shared.here().await };
         take_turns(&shared, peer).await;
         shared.verify().await;
@@ -37,11 +37,11 @@ async fn take_turns(shared: &Shared<'_>, mut peer: Peer) {
             )
         });
         at = Some(appended.writes[0].last);
-        let count = Order::Count { stream: STREAM.to_owned() };
+        let count = PeerCommand::Count { stream: STREAM.to_owned() };
         let seen = peer.tell(count).await.unwrap_or_else(|said| panic!("{who} reads: {said}"));
         assert_eq!(seen, [number(at)], "{who} does not see what was acknowledged here");
 
-        let answer = peer.tell(Order::append(STREAM, at, 1)).await;
+        let answer = peer.tell(PeerCommand::append(STREAM, at, 1)).await;
         let answer = answer.unwrap_or_else(|said| {
             panic!(
                 "{who} was refused, `{said}`, at the version that it had just read: what is \
@@ -62,23 +62,23 @@ fn number(version: Option<Version>) -> String {
 /// **Laws G7 and B2.** A commit of another process, or of a second handle,
 /// wakes whoever follows the log. Without that a subscription looks only at
 /// its fallback interval, which is set to an hour here.
-pub async fn other_processes_are_woken(stage: &Processes) {
-    let shared = stage.share().await;
+pub async fn other_processes_are_woken(setup: &CrossProcessSetup) {
+    let shared = setup.share().await;
     let mut peers = [shared.here().await, shared.there()];
     for peer in &mut peers {
         let who = peer.who();
-        let live = peer.tell(Order::Follow).await;
+        let live = peer.tell(PeerCommand::Follow).await;
         live.unwrap_or_else(|said| panic!("{who} cannot follow: {said}"));
     }
     let mut last = None;
     for turn in 0..6 {
-        let appended = peers[turn % 2].tell(Order::append(STREAM, last, 1)).await;
+        let appended = peers[turn % 2].tell(PeerCommand::append(STREAM, last, 1)).await;
         let appended = appended.unwrap_or_else(|said| panic!("an append failed: {said}"));
         last = Version::new(appended[0].parse().expect("a version"));
         for peer in &mut peers {
             let who = peer.who();
             let what = format!("{who} was not woken by an append of somebody else");
-            let next = tasks::soon(what, peer.tell(Order::Next)).await;
+            let next = tasks::soon(what, peer.tell(PeerCommand::Next)).await;
             let next = next.unwrap_or_else(|said| panic!("{who} cannot follow: {said}"));
             let position = next[0].parse().ok().and_then(Position::new);
             assert!(position.is_some(), "the subscription of {who} ended");
@@ -89,8 +89,8 @@ pub async fn other_processes_are_woken(stage: &Processes) {
 /// **Law G7,** of what is told. Two hubs of this process, each over a store of
 /// its own on one log, deliver the same, whichever of them is appended through:
 /// what a store tells of its commits leaves room for those of others.
-pub async fn two_stores_of_one_log_agree(stage: &Processes) {
-    let shared = stage.share().await;
+pub async fn two_stores_of_one_log_agree(setup: &CrossProcessSetup) {
+    let shared = setup.share().await;
     let mut sides = Vec::new();
     for (store, bus) in shared.open_both_ways().await {
         let hub = Hub::builder_of(Arc::clone(&store), bus).fallback(NEVER).start().await;

@@ -1,9 +1,9 @@
 use downlink::{ErrorKind, Event, Expected};
 
-use super::actor::{APPENDERS, EVENTS};
-use super::order::Order;
+use super::log_user::{APPENDERS, EVENTS};
 use super::peer::Peer;
-use super::stage::Processes;
+use super::peer_command::PeerCommand;
+use super::setup::CrossProcessSetup;
 use crate::sample::{append, log};
 use crate::tasks;
 
@@ -18,14 +18,14 @@ const PATIENCE: usize = 50;
 /// than 50 times as many of the other's as usual, and nobody is told of a lock.
 ///
 /// Counted is in the order of the log, so a slow machine changes nothing.
-pub async fn processes_take_turns(stage: &Processes) {
-    let shared = stage.share().await;
+pub async fn processes_take_turns(setup: &CrossProcessSetup) {
+    let shared = setup.share().await;
     let (mut here, mut there) = (shared.here().await, shared.there());
     // Both have the log open before either begins.
-    told(&mut there, Order::Count { stream: "here-0".to_owned() }).await;
-    let saturate = || Order::Saturate { count: APPENDS };
+    told(&mut there, PeerCommand::Count { stream: "here-0".to_owned() }).await;
+    let saturate = || PeerCommand::Saturate { count: APPENDS };
     tokio::join!(told(&mut here, saturate()), told(&mut there, saturate()));
-    tokio::join!(told(&mut here, Order::Rest), told(&mut there, Order::Rest));
+    tokio::join!(told(&mut here, PeerCommand::Rest), told(&mut there, PeerCommand::Rest));
     let (store, _bus) = shared.open().await;
     let contested = contested(&log(&*store).await);
     for (is_here, other) in [(true, "the other process"), (false, "the process of the law")] {
@@ -63,7 +63,7 @@ fn waits(contested: &[bool], of: bool) -> Vec<usize> {
     waits
 }
 
-async fn told(peer: &mut Peer, order: Order) {
+async fn told(peer: &mut Peer, order: PeerCommand) {
     let who = peer.who();
     if let Err(said) = peer.tell(order).await {
         panic!(
@@ -89,9 +89,9 @@ fn contested(log: &[Event]) -> Vec<bool> {
 /// **Law A13.** A program that knows nothing of turns and holds the log's lock
 /// past the deadline makes an append `Busy`; nothing of it is stored, and it is
 /// stored when it is repeated later.
-pub async fn a_lock_held_past_the_deadline_is_busy(stage: &Processes) {
-    let (store, brake) = stage.fixture().open_impatient().await.expect("an empty log");
-    brake.hold().await.expect("the lock");
+pub async fn a_lock_held_past_the_deadline_is_busy(setup: &CrossProcessSetup) {
+    let (store, lock) = setup.fixture().open_with_short_timeout().await.expect("an empty log");
+    lock.hold().await.expect("the lock");
     let offered = append("flight-UA1545", Expected::NoStream, 2);
     let outcome = tasks::soon(
         "an append waits for ever for a lock that another program holds",
@@ -106,7 +106,7 @@ pub async fn a_lock_held_past_the_deadline_is_busy(stage: &Processes) {
         ),
     }
     assert!(log(&*store).await.is_empty(), "an append that was `Busy` was stored");
-    brake.release().await.expect("the lock to be free");
+    lock.release().await.expect("the lock to be free");
     let appended = store.append(offered).await.expect("an append when the lock is free");
     assert!(!appended.duplicate, "an append that was `Busy` was stored");
 }

@@ -69,8 +69,8 @@ impl ProjectionFaults {
     }
 
     /// Returns when a step waits.
-    pub async fn somebody_waits(&self) {
-        self.inner.gate.somebody_waits().await;
+    pub async fn until_waiting(&self) {
+        self.inner.gate.until_waiting().await;
     }
 
     /// Lets all steps go on.

@@ -74,7 +74,7 @@ impl FaultyStore {
 
     /// The same store as another process has it: hubs are not told.
     #[must_use]
-    pub fn elsewhere(&self) -> Self {
+    pub fn in_another_process(&self) -> Self {
         Self { is_told: false, ..self.clone() }
     }
 

@@ -38,7 +38,7 @@ impl Gate {
     }
 
     /// Returns when at least one waits at the closed door.
-    pub async fn somebody_waits(&self) {
+    pub async fn until_waiting(&self) {
         let mut waiting = self.waiting.subscribe();
         // This very gate holds the sender.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;

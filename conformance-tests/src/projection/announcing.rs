@@ -2,9 +2,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use downlink::{Event, Hub, Position, ProjectionHandle};
 
-use super::Projections;
+use super::ProjectionSetup;
 use super::sample::Sample;
-use super::stage::Scene;
+use super::setup::Environment;
 use crate::tasks;
 
 /// Writes of two versions whose order is tried: each of them is the one's or
@@ -15,38 +15,38 @@ const WRITES: u32 = 5;
 /// versions write. While one version lags behind, the next takes its place: each
 /// event since the first was complete is announced once, by one of them; also if
 /// the first is ended before it gets there.
-pub async fn every_event_is_announced_once(stage: &Projections) {
+pub async fn every_event_is_announced_once(setup: &ProjectionSetup) {
     for order in 0..1 << WRITES {
         for ends in [false, true] {
-            let scene = stage.open().await;
-            take_over(&scene, order, ends).await;
+            let env = setup.open().await;
+            take_over(&env, order, ends).await;
         }
     }
 }
 
-async fn take_over(scene: &Scene, order: u32, ends: bool) {
+async fn take_over(env: &Environment, order: u32, ends: bool) {
     let (one, two) = (Sample::new("board", 1), Sample::new("board", 2));
-    let hub = scene.hub().await;
+    let hub = env.hub().await;
     let told = Told::default();
-    scene.append(2).await;
-    let first = told.start(scene, &hub, &one);
+    env.append(2).await;
+    let first = told.start(env, &hub, &one);
     soon(first.wait_live()).await.expect("a complete read model");
-    let history = scene.log().await;
+    let history = env.log().await;
 
     let turns = (0..WRITES).map(|write| if order >> write & 1 == 0 { &one } else { &two });
-    scene.faults().order(turns.map(|sample| sample.id.clone()));
-    scene.append(3).await;
-    let second = told.start(scene, &hub, &two);
+    env.faults().order(turns.map(|sample| sample.id.clone()));
+    env.append(3).await;
+    let second = told.start(env, &hub, &two);
     if ends {
         // No step is under way then, whose events it may be the last to know.
         soon(first.pause()).await.expect("a pause");
         first.shutdown().await;
     }
     soon(second.wait_live()).await.expect("a complete read model");
-    let last = scene.append(2).await.cursor;
+    let last = env.append(2).await.cursor;
     soon(second.wait_for(last)).await.expect("the second version to go on");
 
-    let log = scene.log().await;
+    let log = env.log().await;
     let expected: Vec<_> = log[history.len()..].iter().map(Event::position).collect();
     told.until(expected.len()).await;
     first.shutdown().await;
@@ -68,13 +68,13 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 struct Told(Arc<Mutex<Vec<Position>>>);
 
 impl Told {
-    fn start(&self, scene: &Scene, hub: &Hub, sample: &Sample) -> ProjectionHandle {
+    fn start(&self, env: &Environment, hub: &Hub, sample: &Sample) -> ProjectionHandle {
         let told = self.clone();
         let tell = move |events: Vec<Event>| {
             let told = told.clone();
             async move { told.add(&events) }
         };
-        let builder = scene.model(sample).project(hub).batch(1, usize::MAX).after(tell);
+        let builder = env.model(sample).project(hub).batch(1, usize::MAX).after(tell);
         builder.start().expect("a projection to start")
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use downlink::{Cursor, Event, EventId, FailurePolicy, Position};
 
 use super::sample::{FAILS, PANICS, Sample};
-use super::{Drive, Projections};
+use super::{ProjectionSetup, RunOptions};
 use crate::tasks;
 
 const FINE: &str = "FlightDelayed";
@@ -11,14 +11,14 @@ const FINE: &str = "FlightDelayed";
 /// **Law P4.** A projection that cannot apply an event stops right before it,
 /// with everything before it applied, says so to whoever waits, and goes on
 /// from there when it was mended.
-pub async fn a_projection_stops_before_a_failing_event(stage: &Projections) {
+pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) {
     for (bad, batch) in [(FAILS, 100), (PANICS, 100), (FAILS, 3), (FAILS, 1)] {
-        let scene = stage.open().await;
+        let env = setup.open().await;
         let types = [FINE, FINE, FINE, FINE, FINE, bad, FINE, FINE, bad, FINE];
-        let last = scene.append_types(&types).await.cursor;
-        let (log, sample) = (scene.log().await, Sample::new("board", 1));
-        let hub = scene.hub().await;
-        let board = scene.start(&hub, &sample, Drive { batch, ..Drive::default() });
+        let last = env.append_types(&types).await.cursor;
+        let (log, sample) = (env.log().await, Sample::new("board", 1));
+        let hub = env.hub().await;
+        let board = env.start(&hub, &sample, RunOptions { batch, ..RunOptions::default() });
         let what = "nobody is told that a projection has stopped at an event";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(
@@ -26,17 +26,17 @@ pub async fn a_projection_stops_before_a_failing_event(stage: &Projections) {
             "a projection went on past an event that it could not apply, although its policy is to \
              stop"
         );
-        let model = scene.model(&sample);
+        let model = env.model(&sample);
         assert_eq!(
             model.checkpoint().await.ok(),
             Some(log[4].cursor()),
             "a projection has to stop right before the event that fails, in batches of {batch}"
         );
-        scene.verify(&sample).await;
+        env.verify(&sample).await;
         let letters = model.dead_letters(Position::ZERO, 10).await.expect("dead letters");
         assert!(letters.is_empty(), "a projection that stops passes over nothing");
 
-        sample.mend();
+        sample.repair();
         board.resume().await.expect("a projection that was mended to go on");
         let went_on = tasks::soon("a mended projection does not go on", board.wait_for(last));
         went_on.await.expect("a mended projection to go on");
@@ -50,21 +50,21 @@ pub async fn a_projection_stops_before_a_failing_event(stage: &Projections) {
 
 /// **Law P4.** With the policy to skip, events that cannot be applied are
 /// passed over, each alone and with a dead letter.
-pub async fn only_failing_events_are_skipped(stage: &Projections) {
+pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
     for batch in [100, 4, 1] {
-        let scene = stage.open().await;
+        let env = setup.open().await;
         let types = [FAILS, FINE, FINE, FAILS, PANICS, FINE, FINE, FINE, FINE, FAILS];
-        let last = scene.append_types(&types).await.cursor;
-        let (log, sample) = (scene.log().await, Sample::new("board", 1));
-        let hub = scene.hub().await;
-        let drive = Drive { batch, policy: FailurePolicy::skip() };
-        let board = scene.start(&hub, &sample, drive);
+        let last = env.append_types(&types).await.cursor;
+        let (log, sample) = (env.log().await, Sample::new("board", 1));
+        let hub = env.hub().await;
+        let drive = RunOptions { batch, policy: FailurePolicy::skip() };
+        let board = env.start(&hub, &sample, drive);
         let went_on = tasks::soon("a projection does not pass over events", board.wait_for(last));
         went_on.await.expect("a projection that passes over what fails");
         let is_bad = |event: &&Event| event.event_type().as_str() != FINE;
         let fine: Vec<_> = log.iter().filter(|event| !is_bad(event)).collect();
         assert_eq!(
-            scene.model(&sample).lines().await,
+            env.model(&sample).lines().await,
             sample.fold(fine),
             "events were passed over, in batches of {batch}, that nothing is wrong with"
         );
@@ -85,14 +85,14 @@ pub async fn only_failing_events_are_skipped(stage: &Projections) {
 
 /// **Law P4.** An event that fails is tried again as often as the policy says,
 /// and no oftener.
-pub async fn a_failing_event_is_retried_as_configured(stage: &Projections) {
+pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
     for retries in [0, 1, 4] {
-        let scene = stage.open().await;
-        let last = scene.append_types(&[FINE, FINE, FAILS, FINE]).await.cursor;
+        let env = setup.open().await;
+        let last = env.append_types(&[FINE, FINE, FAILS, FINE]).await.cursor;
         let sample = Sample::new("board", 1);
-        let hub = scene.hub().await;
+        let hub = env.hub().await;
         let policy = FailurePolicy::stop().with_retries(retries, Duration::from_millis(1));
-        let board = scene.start(&hub, &sample, Drive { policy, ..Drive::default() });
+        let board = env.start(&hub, &sample, RunOptions { policy, ..RunOptions::default() });
         let what = "nobody is told that a projection has stopped at an event";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(stopped.is_err(), "a projection went on past an event that it could not apply");
@@ -107,47 +107,47 @@ pub async fn a_failing_event_is_retried_as_configured(stage: &Projections) {
 
 /// **Law P4,** of the store. While the store is busy a projection waits and
 /// tries again, however often; that is no failure of the projection.
-pub async fn a_projection_waits_for_a_busy_store(stage: &Projections) {
-    let scene = stage.open().await;
+pub async fn a_projection_waits_for_a_busy_store(setup: &ProjectionSetup) {
+    let env = setup.open().await;
     let sample = Sample::new("board", 1);
-    let hub = scene.hub().await;
-    let board = scene.start(&hub, &sample, Drive::default());
+    let hub = env.hub().await;
+    let board = env.start(&hub, &sample, RunOptions::default());
     let complete = tasks::soon("a projection of an empty log is complete", board.wait_live());
     complete.await.expect("a complete read model");
-    scene.faults().be_busy(6);
-    let last = scene.append_types(&[FINE, FINE]).await.cursor;
+    env.faults().be_busy(6);
+    let last = env.append_types(&[FINE, FINE]).await.cursor;
     let waited = tasks::soon("a projection gave up a busy store", board.wait_for(last)).await;
     if let Err(error) = waited {
         panic!("a projection stopped since its store was busy, which passes: {error}");
     }
-    assert_eq!(scene.faults().busy(), 0, "a step was made while the store was busy");
+    assert_eq!(env.faults().busy(), 0, "a step was made while the store was busy");
     let letters = board.dead_letters(Position::ZERO, 9).await.expect("dead letters");
     assert!(letters.is_empty(), "an event was passed over since the store was busy");
-    scene.verify(&sample).await;
+    env.verify(&sample).await;
 }
 
 /// **Law G8,** of projections. One whose checkpoint is not of the log stops and
 /// says so, instead of waiting for events that never come.
-pub async fn another_history_stops_a_projection(stage: &Projections) {
+pub async fn another_history_stops_a_projection(setup: &ProjectionSetup) {
     for elsewhere in [2, 30] {
-        let scene = stage.open().await;
-        let last = scene.append(10).await.cursor;
+        let env = setup.open().await;
+        let last = env.append(10).await.cursor;
         let sample = Sample::new("board", 1);
-        let hub = scene.hub().await;
-        let board = scene.start(&hub, &sample, Drive::default());
+        let hub = env.hub().await;
+        let board = env.start(&hub, &sample, RunOptions::default());
         let complete = tasks::soon("a projection never catches up", board.wait_for(last));
         complete.await.expect("a complete read model");
         drop(board);
 
-        let other = stage.open().await;
+        let other = setup.open().await;
         other.append(elsewhere).await;
         let hub = other.hub().await;
         // The read models of one log, driven by another.
-        let board = scene.start(&hub, &sample, Drive::default());
+        let board = env.start(&hub, &sample, RunOptions::default());
         let never = Cursor::of(Position::MAX, EventId::from_bytes([7; 16]));
         let what = "nobody is told that a checkpoint is not of the log";
         let told = tasks::soon(what, board.wait_for(never)).await;
-        let checkpoint = scene.model(&sample).checkpoint().await;
+        let checkpoint = env.model(&sample).checkpoint().await;
         let is_told = told.as_ref().is_err_and(downlink::Error::is_other_history);
         assert!(is_told, "a projection went on from a checkpoint that is not of its log: {told:?}");
         assert_eq!(checkpoint.ok(), Some(last), "the checkpoint has moved through another log");

@@ -52,7 +52,7 @@ impl<Tx> fmt::Debug for Opened<Tx> {
 pub trait DurableProjectionFixture: ProjectionFixture {
     /// Makes a place for a log and its read models: an address, and what has
     /// to be kept as long as it is used.
-    async fn make(&self) -> Result<(String, Guard)>;
+    async fn create(&self) -> Result<(String, Guard)>;
 
     /// Opens what is at this address, also in another process than the one that
     /// has made it.

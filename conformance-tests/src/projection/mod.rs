@@ -2,34 +2,32 @@
 //! projections that a hub runs over it.
 
 mod announcing;
-mod driver;
+mod durable;
 mod failing;
 mod fixture;
-mod killed;
-mod killing;
-mod model;
+mod read_model;
+mod runner;
 mod running;
 mod sample;
-mod stage;
+mod setup;
 mod steps;
 mod versions;
 
 pub use announcing::every_event_is_announced_once;
-pub use driver::{Drive, Driven, DriverFixture, Drivers};
+pub use durable::{DurableProjectionSetup, a_killed_projection_resumes_exactly};
 pub use failing::{
-    only_failing_events_are_skipped, a_failing_event_is_retried_as_configured,
-    a_projection_stops_before_a_failing_event, a_projection_waits_for_a_busy_store,
-    another_history_stops_a_projection,
+    a_failing_event_is_retried_as_configured, a_projection_stops_before_a_failing_event,
+    a_projection_waits_for_a_busy_store, another_history_stops_a_projection,
+    only_failing_events_are_skipped,
 };
 pub use fixture::{DurableProjectionFixture, Opened, ProjectionFixture};
-pub use killed::a_killed_projection_resumes_exactly;
-pub use killing::DurableProjections;
-pub use model::Model;
+pub use read_model::ReadModel;
+pub use runner::{DownlinkRunner, RunOptions, RunnerFixture, RunningProjection};
 pub use running::{
     a_checkpoint_moves_without_matches, a_new_version_is_built_beside_the_live_one,
     a_running_projection_is_exact, wait_for_returns_when_the_model_has_it,
 };
-pub use stage::Projections;
+pub use setup::ProjectionSetup;
 pub use steps::{
     a_checkpoint_never_goes_back, a_dropped_step_is_all_or_nothing, a_failed_step_leaves_no_trace,
     a_model_is_the_fold_up_to_its_checkpoint, a_reset_starts_over,

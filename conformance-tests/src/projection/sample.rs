@@ -18,12 +18,12 @@ pub(super) const PANICS: &str = "Panics";
 pub(super) struct Sample {
     pub(super) id: ProjectionId,
     pub(super) filter: Filter,
-    mood: Arc<Mood>,
+    failures: Arc<Failures>,
 }
 
 #[derive(Debug, Default)]
-struct Mood {
-    is_mended: AtomicBool,
+struct Failures {
+    is_repaired: AtomicBool,
     /// How often an event that fails was tried by itself.
     tries: AtomicUsize,
 }
@@ -31,7 +31,7 @@ struct Mood {
 impl Sample {
     pub(super) fn new(name: &str, version: u32) -> Self {
         let id = ProjectionId::new(name, version).expect("a valid name");
-        Self { id, filter: Filter::everything(), mood: Arc::default() }
+        Self { id, filter: Filter::everything(), failures: Arc::default() }
     }
 
     pub(super) fn of(mut self, filter: Filter) -> Self {
@@ -40,12 +40,12 @@ impl Sample {
     }
 
     /// From now on it applies everything.
-    pub(super) fn mend(&self) {
-        self.mood.is_mended.store(true, Ordering::SeqCst);
+    pub(super) fn repair(&self) {
+        self.failures.is_repaired.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn tries(&self) -> usize {
-        self.mood.tries.load(Ordering::SeqCst)
+        self.failures.tries.load(Ordering::SeqCst)
     }
 
     pub(super) fn list(&self) -> String {
@@ -58,12 +58,12 @@ impl Sample {
     }
 
     fn look_at(&self, event: &Event, is_alone: bool) -> Result<(), BoxError> {
-        if self.mood.is_mended.load(Ordering::SeqCst) {
+        if self.failures.is_repaired.load(Ordering::SeqCst) {
             return Ok(());
         }
         match event.event_type().as_str() {
             FAILS => {
-                self.mood.tries.fetch_add(usize::from(is_alone), Ordering::SeqCst);
+                self.failures.tries.fetch_add(usize::from(is_alone), Ordering::SeqCst);
                 Err("this event fails, on purpose".into())
             }
             PANICS => panic!("this event panics, on purpose"),
@@ -77,19 +77,19 @@ pub(super) fn line(event: &Event) -> String {
 }
 
 /// The sample, written as the fixture does.
-pub(super) struct Written<F> {
+pub(super) struct SampleProjection<F> {
     pub(super) sample: Sample,
     pub(super) fixture: Arc<F>,
 }
 
-impl<F> fmt::Debug for Written<F> {
+impl<F> fmt::Debug for SampleProjection<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.sample.fmt(f)
     }
 }
 
 #[async_trait]
-impl<F: ProjectionFixture> Projection for Written<F> {
+impl<F: ProjectionFixture> Projection for SampleProjection<F> {
     type Tx = F::Tx;
 
     fn name(&self) -> &str {

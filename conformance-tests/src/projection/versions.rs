@@ -2,21 +2,21 @@ use std::collections::HashSet;
 
 use downlink::{Cursor, ErrorKind, Event};
 
-use super::Projections;
+use super::ProjectionSetup;
 use super::sample::Sample;
-use super::stage::Scene;
+use super::setup::Environment;
 use super::steps::{build, done, over, walk};
 
 /// **Law P7,** of the store. Versions of a projection, and projections of other
 /// names, share neither checkpoint nor read model.
-pub async fn versions_are_isolated(stage: &Projections) {
-    let scene = stage.open().await;
-    scene.append(12).await;
-    let log = scene.log().await;
+pub async fn versions_are_isolated(setup: &ProjectionSetup) {
+    let env = setup.open().await;
+    env.append(12).await;
+    let log = env.log().await;
     let samples = [("board", 1), ("board", 2), ("gates", 1), ("boar", 12)];
     let samples = samples.map(|(name, version)| Sample::new(name, version));
     for (index, sample) in samples.iter().enumerate() {
-        let model = scene.model(sample);
+        let model = env.model(sample);
         assert_eq!(
             model.checkpoint().await.ok(),
             Some(Cursor::START),
@@ -25,39 +25,39 @@ pub async fn versions_are_isolated(stage: &Projections) {
         );
         walk(&*model, &log[..12 - 2 * index], &[3]).await;
         for sample in &samples[..=index] {
-            scene.verify(sample).await;
+            env.verify(sample).await;
         }
     }
     for (index, sample) in samples.iter().enumerate() {
         assert_eq!(
-            scene.model(sample).checkpoint().await.ok(),
+            env.model(sample).checkpoint().await.ok(),
             Some(log[11 - 2 * index].cursor()),
             "the checkpoint of {} was moved by another one",
             sample.id
         );
     }
-    scene.model(&samples[1]).reset().await.expect("a reset");
+    env.model(&samples[1]).reset().await.expect("a reset");
     for sample in &samples {
-        scene.verify(sample).await;
+        env.verify(sample).await;
     }
 }
 
 /// **Law P7,** of what is live. No version is live until one is made so; one
 /// that never made a step cannot be; and only a higher one takes the place of
 /// another.
-pub async fn only_a_higher_version_becomes_live(stage: &Projections) {
-    let scene = stage.open().await;
-    scene.append(4).await;
+pub async fn only_a_higher_version_becomes_live(setup: &ProjectionSetup) {
+    let env = setup.open().await;
+    env.append(4).await;
     let sample = |version| Sample::new("board", version);
-    assert_eq!(scene.model(&sample(1)).live().await.ok(), Some(None), "nothing is live at first");
-    let never = scene.model(&sample(2)).make_live().await;
+    assert_eq!(env.model(&sample(1)).live().await.ok(), Some(None), "nothing is live at first");
+    let never = env.model(&sample(2)).make_live().await;
     assert_eq!(
         never.err().map(|error| error.kind()),
         Some(ErrorKind::Invalid),
         "a version without a read model cannot become live"
     );
     for (version, live) in [(2, 2), (1, 2), (2, 2), (4, 4), (3, 4)] {
-        let model = build(&scene, &sample(version)).await;
+        let model = build(&env, &sample(version)).await;
         let told = model.make_live().await.expect("a live version");
         assert_eq!(
             told, live,
@@ -65,17 +65,17 @@ pub async fn only_a_higher_version_becomes_live(stage: &Projections) {
         );
         assert_eq!(model.live().await.ok(), Some(Some(live)), "another version is live than told");
     }
-    let other = scene.model(&Sample::new("gates", 1));
+    let other = env.model(&Sample::new("gates", 1));
     assert_eq!(other.live().await.ok(), Some(None), "names share what is live");
 }
 
 /// **Law P7,** of what is done because of an event. Each position is told as
 /// unannounced at most once, to the live version, and none that was there
 /// before the first version was live.
-pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
-    let scene = stage.open().await;
-    scene.append(30).await;
-    let log = scene.log().await;
+pub async fn an_event_is_announced_at_most_once(setup: &ProjectionSetup) {
+    let env = setup.open().await;
+    env.append(30).await;
+    let log = env.log().await;
     let mut announced = HashSet::new();
     let mut announce = |told: Option<Cursor>, events: &[Event]| {
         let Some(after) = told else { return 0 };
@@ -94,7 +94,7 @@ pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
         }
         count
     };
-    let (one, two) = (scene.model(&Sample::new("board", 1)), scene.model(&Sample::new("board", 2)));
+    let (one, two) = (env.model(&Sample::new("board", 1)), env.model(&Sample::new("board", 2)));
     let history = done(&*one, over(Cursor::START, &log[..10])).await;
     assert_eq!(history, None, "only events of the live version are announced");
     one.make_live().await.expect("a live version");
@@ -113,14 +113,14 @@ pub async fn an_event_is_announced_at_most_once(stage: &Projections) {
     let second = done(&*two, over(log[15].cursor(), &log[16..])).await;
     assert_eq!(announce(second, &log[16..]), 12, "the new version goes on where the old one was");
     assert!(!announced.contains(&log[9].position()), "the history was announced");
-    a_gap_is_left_to_be_announced(&scene, log[29].cursor()).await;
+    a_gap_is_left_to_be_announced(&env, log[29].cursor()).await;
 }
 
 /// A version that is further than what was announced when it takes over.
-async fn a_gap_is_left_to_be_announced(scene: &Scene, announced: Cursor) {
-    scene.append(6).await;
-    let log = scene.log().await;
-    let three = scene.model(&Sample::new("board", 3));
+async fn a_gap_is_left_to_be_announced(env: &Environment, announced: Cursor) {
+    env.append(6).await;
+    let log = env.log().await;
+    let three = env.model(&Sample::new("board", 3));
     done(&*three, over(Cursor::START, &log[..33])).await;
     assert_eq!(three.announced().await.ok(), Some(None), "it is not the live version yet");
     three.make_live().await.expect("a live version");
@@ -136,6 +136,6 @@ async fn a_gap_is_left_to_be_announced(scene: &Scene, announced: Cursor) {
         assert_eq!(made, is_made, "an announcement from {from}, where {announced} was announced");
     }
     assert_eq!(three.announced().await.ok(), Some(Some(end)), "an announcement is remembered");
-    let two = scene.model(&Sample::new("board", 2));
+    let two = env.model(&Sample::new("board", 2));
     assert_eq!(two.announce(announced, end).await.ok(), Some(false), "only the live one announces");
 }

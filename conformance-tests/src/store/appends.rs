@@ -4,18 +4,18 @@ use downlink::{Append, ErrorKind, Expected};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::operations::{any_append, any_misuse, any_operation, any_repeat};
 use crate::sample::{append, event, log, stream, stream_of, version};
-use crate::steps::{any_append, any_misuse, any_repeat, any_step};
-use crate::{Model, Run, StoreFixture, tasks};
+use crate::{LawRun, Model, StoreFixture, tasks};
 
 /// **Law A1.** An append succeeds exactly if its expectations hold, and a
 /// refusal lists every failed check with the actual version and writes nothing.
-pub fn expectations_hold_or_conflict(run: &Run, fixture: &dyn StoreFixture) {
-    run.cases(40, vec(any_append(), 1..24), async |steps| {
+pub fn expectations_hold_or_conflict(run: &LawRun, fixture: &dyn StoreFixture) {
+    run.cases(40, vec(any_append(), 1..24), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
     });
 }
@@ -117,13 +117,13 @@ async fn stop(tasks: Vec<tokio::task::JoinHandle<()>>) {
 /// the same order and with the same content, is a duplicate: the original
 /// places come back, whatever is expected this time, however much came since,
 /// and also if the repeat comes while the first is on its way.
-pub fn a_repeat_is_a_duplicate(run: &Run, fixture: &dyn StoreFixture) {
-    let steps = prop_oneof![1 => any_append(), 1 => any_repeat()];
-    run.cases(24, vec(steps, 2..16), async |steps| {
+pub fn a_repeat_is_a_duplicate(run: &LawRun, fixture: &dyn StoreFixture) {
+    let operations = prop_oneof![1 => any_append(), 1 => any_repeat()];
+    run.cases(24, vec(operations, 2..16), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
         let firsts: Vec<_> = model.appends().to_vec();
         for _ in 0..40 {
@@ -172,13 +172,13 @@ async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
 
 /// **Law A6.** A known id with other content, in another stream, in another
 /// order or beside a new event is `IdReused`, and nothing is written.
-pub fn a_known_id_with_other_content_is_refused(run: &Run, fixture: &dyn StoreFixture) {
-    let steps = prop_oneof![2 => any_append(), 3 => any_misuse()];
-    run.cases(40, vec(steps, 2..20), async |steps| {
+pub fn a_known_id_with_other_content_is_refused(run: &LawRun, fixture: &dyn StoreFixture) {
+    let operations = prop_oneof![2 => any_append(), 3 => any_misuse()];
+    run.cases(40, vec(operations, 2..20), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
     });
 }
@@ -186,12 +186,12 @@ pub fn a_known_id_with_other_content_is_refused(run: &Run, fixture: &dyn StoreFi
 /// **Laws A1-A7, G6, G9 and F1 together.** Whatever is appended, repeated,
 /// misused and read, in whatever order, the store answers as the
 /// [`Model`] does.
-pub fn agrees_with_the_model(run: &Run, fixture: &dyn StoreFixture) {
-    run.cases(48, vec(any_step(), 1..40), async |steps| {
+pub fn agrees_with_the_model(run: &LawRun, fixture: &dyn StoreFixture) {
+    run.cases(48, vec(any_operation(), 1..40), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
         let found = log(&*store).await;
         assert_eq!(found, model.log(), "the log is not what was appended, in that order");

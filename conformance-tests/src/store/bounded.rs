@@ -11,8 +11,8 @@ use crate::{BoundedFixture, tasks};
 pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
     const QUEUE: usize = 8;
     const OFFERED: usize = 40 * QUEUE;
-    let (store, brake) = fixture.open(QUEUE).await.expect("a fresh store");
-    brake.hold().await.expect("the writer to stop");
+    let (store, lock) = fixture.open(QUEUE).await.expect("a fresh store");
+    lock.hold().await.expect("the writer to stop");
     let (told, mut refusals) = tokio::sync::mpsc::unbounded_channel();
     let appends = (0..OFFERED).map(|number| {
         let (store, told) = (Arc::clone(&store), told.clone());
@@ -35,7 +35,7 @@ pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
         let kind = tasks::soon(what, refusals.recv()).await.expect("somebody to tell");
         assert_eq!(kind, ErrorKind::Overloaded, "a full queue is Overloaded");
     }
-    brake.release().await.expect("the writer to go on");
+    lock.release().await.expect("the writer to go on");
     let stored = tasks::join(appends).await.into_iter().filter(|stored| *stored).count();
     assert!(stored > 0, "the appends in the queue are stored when the writer goes on");
     let found = log(&*store).await.len();

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::sample::{log, of_an_older_release, stream, stream_of};
-use crate::{Run, StoreFixture};
+use crate::{LawRun, StoreFixture};
 
 /// JSON that somebody who parses and writes it again would change.
 const JSON: [&str; 13] = [
@@ -44,7 +44,7 @@ const LOOKALIKES: [&str; 12] = [
 /// byte for byte: nothing is parsed, trimmed, folded or normalised on its way.
 /// What comes back can be stored in another log, and is a repeat in its own, also
 /// if a new event may not have such content any more.
-pub fn stored_bytes_are_exact(run: &Run, fixture: &dyn StoreFixture) {
+pub fn stored_bytes_are_exact(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(12, vec(any_content(), 1..8), async |offered| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         round_trip(&*store, offered).await;

@@ -6,7 +6,7 @@ use crate::sample::{append, event, log, stream_of};
 /// **Law A8,** as far as reopening shows it. What was acknowledged is there
 /// when the store was closed and opened again, byte for byte and in its place.
 pub async fn reopening_keeps_the_log(fixture: &dyn DurableFixture) {
-    let place = fixture.place().await.expect("a place for a log");
+    let place = fixture.create().await.expect("a place for a log");
     let mut before: Vec<Event> = Vec::new();
     for round in 1..=3 {
         let store = place.open().await.expect("the log to open");
@@ -31,7 +31,7 @@ pub async fn reopening_keeps_the_log(fixture: &dyn DurableFixture) {
 /// **Law A5,** after reopening. An event id is known for ever, also to a store
 /// that was closed and opened again.
 pub async fn ids_are_known_after_reopening(fixture: &dyn DurableFixture) {
-    let place = fixture.place().await.expect("a place for a log");
+    let place = fixture.create().await.expect("a place for a log");
     let first = append("flight-UA1545", Expected::NoStream, 3);
     let store = place.open().await.expect("the log to open");
     let original = store.append(first.clone()).await.expect("an append");
@@ -54,7 +54,7 @@ pub async fn ids_are_known_after_reopening(fixture: &dyn DurableFixture) {
 /// **Law G4,** after reopening. Positions go on above all that were given, and
 /// none is used again.
 pub async fn positions_continue_after_reopening(fixture: &dyn DurableFixture) {
-    let place = fixture.place().await.expect("a place for a log");
+    let place = fixture.create().await.expect("a place for a log");
     let mut highest = downlink::Position::ZERO;
     for _ in 0..4 {
         let store = place.open().await.expect("the log to open");

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::task::yield_now;
 
 use crate::sample::{any_appends, any_filter, append, event, log, of_type, pages, stream};
-use crate::{Model, Run, StoreFixture, tasks};
+use crate::{LawRun, Model, StoreFixture, tasks};
 
 async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
     let mut model = Model::default();
@@ -20,7 +20,7 @@ async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
 
 /// **Law G6.** Pages of any size have the same concatenation; backwards is the
 /// reverse; a limit of 0 reads nothing and does not move.
-pub fn pages_concatenate(run: &Run, fixture: &dyn StoreFixture) {
+pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
     let inputs = (any_appends(1..12), any_filter(), 1..6_usize, 0..200_usize);
     run.cases(40, inputs, async |(appends, filter, limit, max_bytes)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -198,7 +198,7 @@ fn any_filtered() -> impl Strategy<Value = Filtered> {
 
 /// **Law F1.** A read with a filter finds exactly the events that
 /// [`Filter::matches`] says, with every kind of value in any number.
-pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
+pub fn filters_select_what_they_match(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(60, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
@@ -218,7 +218,7 @@ pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
 }
 
 /// **Law F1.** The intersection of two filters selects what both select.
-pub fn filters_intersect_exactly(run: &Run, fixture: &dyn StoreFixture) {
+pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(40, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;

@@ -4,10 +4,10 @@
 mod bus_faults;
 mod exact;
 mod falling_behind;
-mod feed;
 mod hints;
+mod hub_under_test;
 mod replaced;
-mod stage;
+mod setup;
 
 pub use bus_faults::{
     a_bus_that_is_down_stops_nothing, a_bus_that_never_listens_delays_nothing,
@@ -23,14 +23,16 @@ pub use falling_behind::{
     a_dropped_next_loses_nothing, a_failed_read_is_repeated, a_slow_subscriber_affects_no_other,
     falling_behind_loses_nothing,
 };
-pub use feed::{Feed, FeedFixture, Following, Hubs, Tuning};
 pub use hints::{
     a_dropped_append_is_delivered, a_hint_during_a_read_is_not_lost,
     an_append_of_unknown_outcome_is_delivered, appends_during_the_hand_over_come_once,
     delivery_does_not_wait_for_polling, hubs_of_one_store_agree, one_hint_is_enough,
 };
+pub use hub_under_test::{
+    DownlinkHubs, HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest,
+};
 pub use replaced::{
-    ReplaceableStage, a_commit_of_another_history_is_not_delivered,
+    ReplaceableSubscriptionSetup, a_commit_of_another_history_is_not_delivered,
     no_page_of_another_history_is_served,
 };
-pub use stage::Stage;
+pub use setup::SubscriptionSetup;

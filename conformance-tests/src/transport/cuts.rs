@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
 
-use super::Line;
-use super::line::{Served, connect, events, expect_same};
+use super::TransportSetup;
+use super::setup::{TestServer, connect, events, expect_same};
 use crate::faults::CuttingProxy;
 use crate::sample::{append, stream};
 use crate::tasks;
@@ -14,17 +14,17 @@ const AT_ONCE: usize = 8;
 
 /// **Law T2.** A client that is cut off after any byte of a session, and resumes
 /// from its last complete frame, has no gap and no repeat.
-pub async fn resumes_after_a_cut_at_every_byte(line: &Line) {
+pub async fn resumes_after_a_cut_at_every_byte(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("f-{}", n % 3), Expected::Any, 1)).collect();
-    cut_at_every_byte(line, &history).await;
+    cut_at_every_byte(setup, &history).await;
 }
 
 /// The same with payloads that are hard to frame: line breaks of every kind,
 /// NUL, look-alikes of fields, and one of 70,000 bytes. Returns the bytes and
 /// the frames of the session that was cut after each of its bytes, which takes
 /// minutes.
-pub async fn resumes_after_a_cut_in_hard_payloads(line: &Line) -> (usize, usize) {
+pub async fn resumes_after_a_cut_in_hard_payloads(setup: &TransportSetup) -> (usize, usize) {
     let payloads = [
         "{\r\n  \"gate\": \"C71\",\r  \"note\": null\n}".to_owned(),
         r#"{"note":"data: x\r\nid: 7\u0000\n\n"}"#.to_owned(),
@@ -35,11 +35,11 @@ pub async fn resumes_after_a_cut_in_hard_payloads(line: &Line) -> (usize, usize)
         let event = NewEvent::with_json("FlightDelayed", payload).expect("JSON");
         Append::to(stream("f-1"), Expected::Any, [event]).expect("an append")
     });
-    cut_at_every_byte(line, &history).await
+    cut_at_every_byte(setup, &history).await
 }
 
-async fn cut_at_every_byte(line: &Line, history: &[Append]) -> (usize, usize) {
-    let served = Arc::new(line.open(history).await);
+async fn cut_at_every_byte(setup: &TransportSetup, history: &[Append]) -> (usize, usize) {
+    let served = Arc::new(setup.open(history).await);
     let (whole, bytes) = whole_session(&served).await;
     assert!(whole.len() >= history.len() + 2, "a session has its events, `ready` and `live`");
     let whole = Arc::new(whole);
@@ -80,7 +80,7 @@ struct Places {
 
 /// One session through a proxy that does not cut: its frames, and how many bytes
 /// they took.
-async fn whole_session(served: &Served) -> (Vec<Frame>, usize) {
+async fn whole_session(served: &TestServer) -> (Vec<Frame>, usize) {
     let proxy = CuttingProxy::start(served.address).await.expect("a proxy");
     let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection through a proxy");
@@ -89,7 +89,7 @@ async fn whole_session(served: &Served) -> (Vec<Frame>, usize) {
 }
 
 async fn cut_and_resume(
-    served: &Served,
+    served: &TestServer,
     proxy: &CuttingProxy,
     whole: &[Frame],
     cut: usize,

@@ -2,17 +2,17 @@ use std::collections::HashMap;
 
 use downlink::{Append, ContentType, Cursor, Expected, Filter, Frame, NewEvent};
 
-use super::Line;
-use super::line::{expect_same, one_line};
+use super::TransportSetup;
+use super::setup::{expect_same, one_line};
 use crate::sample::{append, event, of_an_older_release};
 
 /// **Law T1,** of one transport. A client gets every event of the log, in order,
 /// with the cursors and the content that the store has, and another client
 /// gets the same bytes.
-pub async fn delivers_the_log_in_order(line: &Line) {
+pub async fn delivers_the_log_in_order(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("flight-{}", n % 3), Expected::Any, 1 + n % 3)).collect();
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = served.follow(Cursor::START, Filter::everything()).await;
@@ -38,8 +38,8 @@ pub async fn delivers_the_log_in_order(line: &Line) {
 
 /// **Law T6.** Framing is injective: whatever a payload, a name or metadata
 /// contain, they come as they were stored, and nothing else comes.
-pub async fn no_payload_forges_a_frame(line: &Line) {
-    let served = line.open(&forgeries()).await;
+pub async fn no_payload_forges_a_frame(setup: &TransportSetup) {
+    let served = setup.open(&forgeries()).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;
     client.until_live().await;
     for append in forgeries() {
@@ -123,8 +123,8 @@ pub(super) fn forgeries() -> Vec<Append> {
 /// (event | checkpoint | behind (event | checkpoint)* live)*`, heartbeats
 /// anywhere; no cursor goes back; `live` comes when everything up to a head read
 /// after `ready` was delivered.
-pub async fn frames_come_in_order(line: &Line) {
-    let served = line.open_with_ring(4).await;
+pub async fn frames_come_in_order(setup: &TransportSetup) {
+    let served = setup.open_with_ring(4).await;
     for events in [0, 3, 30] {
         if events > 0 {
             served.delay(events).await;
@@ -152,7 +152,7 @@ pub async fn frames_come_in_order(line: &Line) {
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Stage {
+enum ConnectionState {
     Opened,
     CatchingUp,
     Live,
@@ -160,23 +160,23 @@ enum Stage {
 }
 
 pub(super) fn check_order(frames: &[Frame]) {
-    let (mut stage, mut cursor) = (Stage::Opened, Cursor::START);
+    let (mut state, mut cursor) = (ConnectionState::Opened, Cursor::START);
     for frame in frames {
-        stage = match (stage, frame) {
-            (stage, Frame::Heartbeat { .. }) if stage != Stage::Over => stage,
-            (Stage::Opened, Frame::Ready { .. }) | (Stage::Live, Frame::Behind { .. }) => {
-                Stage::CatchingUp
-            }
-            (Stage::Opened, _) => panic!("the first frame is {frame:?} and not `ready`"),
+        state = match (state, frame) {
+            (state, Frame::Heartbeat { .. }) if state != ConnectionState::Over => state,
+            (ConnectionState::Opened, Frame::Ready { .. })
+            | (ConnectionState::Live, Frame::Behind { .. }) => ConnectionState::CatchingUp,
+            (ConnectionState::Opened, _) => panic!("the first frame is {frame:?} and not `ready`"),
             (
-                stage @ (Stage::CatchingUp | Stage::Live),
+                state @ (ConnectionState::CatchingUp | ConnectionState::Live),
                 Frame::Event { .. } | Frame::Checkpoint { .. } | Frame::Problem { .. },
-            ) => stage,
-            (Stage::CatchingUp, Frame::Live { .. }) => Stage::Live,
-            (Stage::CatchingUp | Stage::Live, Frame::Bye { .. } | Frame::Reset { .. }) => {
-                Stage::Over
-            }
-            _ => panic!("a frame came out of order: {frame:?} while the connection was {stage:?}"),
+            ) => state,
+            (ConnectionState::CatchingUp, Frame::Live { .. }) => ConnectionState::Live,
+            (
+                ConnectionState::CatchingUp | ConnectionState::Live,
+                Frame::Bye { .. } | Frame::Reset { .. },
+            ) => ConnectionState::Over,
+            _ => panic!("a frame came out of order: {frame:?} while the connection was {state:?}"),
         };
         if let Some(next) = frame.cursor() {
             assert!(

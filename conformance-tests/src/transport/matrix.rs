@@ -3,16 +3,16 @@ use std::sync::Arc;
 use downlink::{Cursor, Expected, Filter, NewEvent};
 use tokio::sync::Barrier;
 
-use super::Line;
-use super::line::expect_same;
+use super::TransportSetup;
+use super::setup::expect_same;
 use crate::sample::append;
 use crate::tasks;
 
 /// **Law A4,** seen through a transport. Of racing appends that expect the same
 /// version exactly one succeeds, and clients get the events of the winners, in
 /// order, and nothing of the losers.
-pub async fn one_writer_wins_and_is_seen(line: &Line) {
-    let served = line.open(&[]).await;
+pub async fn one_writer_wins_and_is_seen(setup: &TransportSetup) {
+    let served = setup.open(&[]).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;
     client.until_live().await;
     let (mut at, mut winners) = (None, Vec::new());

@@ -1,7 +1,7 @@
 use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
 
-use super::Line;
-use super::line::{Served, connect, events, expect_same};
+use super::TransportSetup;
+use super::setup::{TestServer, connect, events, expect_same};
 use crate::faults::HoldingProxy;
 
 /// More than the buffers of two sockets and a proxy hold together.
@@ -15,7 +15,7 @@ pub(super) fn large() -> Append {
 }
 
 /// More than waits anywhere on the way to a client that reads nothing.
-pub(super) async fn flood(served: &Served) {
+pub(super) async fn flood(served: &TestServer) {
     for _ in 0..FLOOD {
         served.append(large()).await;
     }
@@ -23,8 +23,8 @@ pub(super) async fn flood(served: &Served) {
 
 /// **Law T12.** A proxy that holds bytes back, however many, only delays them;
 /// and if it forgets what it held, the client resumes before that.
-pub async fn a_proxy_that_holds_bytes_back_only_delays(line: &Line) {
-    let served = line.open(&[]).await;
+pub async fn a_proxy_that_holds_bytes_back_only_delays(setup: &TransportSetup) {
+    let served = setup.open(&[]).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
     let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
@@ -63,7 +63,7 @@ pub async fn a_proxy_that_holds_bytes_back_only_delays(line: &Line) {
 }
 
 /// What was delivered and what comes after the cursor are the log.
-async fn expect_whole(served: &Served, delivered: &[Frame], cursor: Cursor, what: &str) {
+async fn expect_whole(served: &TestServer, delivered: &[Frame], cursor: Cursor, what: &str) {
     let mut resumed = served.follow(cursor, Filter::everything()).await;
     resumed.until_live().await;
     let both: Vec<_> = events(delivered).chain(resumed.events()).collect();

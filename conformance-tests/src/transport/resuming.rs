@@ -5,9 +5,9 @@ use downlink::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::Line;
-use super::line::{Served, connect, expect_same};
-use crate::Run;
+use super::TransportSetup;
+use super::setup::{TestServer, connect, expect_same};
+use crate::LawRun;
 use crate::sample::{any_appends, any_item, append, event, of_type};
 
 fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
@@ -20,9 +20,9 @@ fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
 /// from the last few, exactly what comes after is delivered; past the head and
 /// of another history is refused with its reason, decided against a head read
 /// after the request came.
-pub async fn resumes_from_any_id(line: &Line) {
+pub async fn resumes_from_any_id(setup: &TransportSetup) {
     let history: Vec<_> = (0..8).map(two_kinds).collect();
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     let log = served.log().await;
     let filters = [Filter::everything(), of_type("FlightDeparted"), of_type("Never")];
     for filter in &filters {
@@ -36,7 +36,7 @@ pub async fn resumes_from_any_id(line: &Line) {
     }
     other_places(&served, &log).await;
     refuses(&served, &log).await;
-    hops(line, &served).await;
+    hops(setup, &served).await;
 }
 
 fn two_kinds(number: usize) -> Append {
@@ -45,7 +45,7 @@ fn two_kinds(number: usize) -> Append {
     Append::to(format!("flight-{}", number % 2), Expected::Any, events).expect("a valid name")
 }
 
-async fn other_places(served: &Served, log: &[Event]) {
+async fn other_places(served: &TestServer, log: &[Event]) {
     let departed = of_type("FlightDeparted");
     let matching = after(log, Cursor::START, &departed);
     let last_two = &matching[matching.len() - 2..];
@@ -67,7 +67,7 @@ async fn other_places(served: &Served, log: &[Event]) {
     }
 }
 
-async fn refuses(served: &Served, log: &[Event]) {
+async fn refuses(served: &TestServer, log: &[Event]) {
     let head = log.last().expect("an event").position();
     let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
     let cases = [
@@ -87,8 +87,8 @@ async fn refuses(served: &Served, log: &[Event]) {
 }
 
 /// A client hops to a server that has not heard of the newest events.
-async fn hops(line: &Line, served: &Served) {
-    let lagging = line.lagging(served).await;
+async fn hops(setup: &TransportSetup, served: &TestServer) {
+    let lagging = setup.lagging(served).await;
     for _ in 0..3 {
         served.delay(2).await;
         let newest = served.store.head().await.expect("a head");
@@ -121,9 +121,9 @@ fn any_hidden() -> impl Strategy<Value = Hidden> {
 /// **Law T4.** Filtering and resuming commute: from any cursor a filtered feed
 /// has exactly the matching events after it, and the filter may be another one
 /// at the next connection.
-pub fn filter_and_resume_commute(run: &Run, line: &Line) {
+pub fn filter_and_resume_commute(run: &LawRun, setup: &TransportSetup) {
     run.cases(16, any_hidden(), async |Hidden { history, first, second, place }| {
-        let served = line.open(&history).await;
+        let served = setup.open(&history).await;
         let log = served.log().await;
         let (first, second) = (Filter::from(first), Filter::from(second));
         let begin = place.get(&log).cursor();
@@ -149,8 +149,8 @@ pub fn filter_and_resume_commute(run: &Run, line: &Line) {
 
 /// **Law T5.** With nothing that matches the cursor still moves: to the head by
 /// `live`, and beyond it by `checkpoint`.
-pub async fn the_cursor_moves_without_matches(line: &Line) {
-    let served = line.open(&[append("flight-UA1545", Expected::Any, 40)]).await;
+pub async fn the_cursor_moves_without_matches(setup: &TransportSetup) {
+    let served = setup.open(&[append("flight-UA1545", Expected::Any, 40)]).await;
     let mut client = served.follow(Cursor::START, of_type("Never")).await;
     client.until_live().await;
     let mut head = served.store.head().await.expect("a head");

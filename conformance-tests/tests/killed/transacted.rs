@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use downlink::commit::Transacted;
 use downlink::{Append, BoxError, EventStore, Result};
-use downlink_conformance_tests::cross_process::Reentry;
+use downlink_conformance_tests::cross_process::Respawn;
 use downlink_conformance_tests::sample;
 use downlink_rusqlite::RusqliteStore;
 use downlink_sqlx::SqlxStore;
@@ -27,7 +27,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS desk (batch TEXT, events INTEGER
 const ROW: &str = "INSERT INTO desk VALUES (?1, ?2)";
 
 /// A store that runs transactions of an application.
-trait Desk: EventStore + Clone {
+trait OpenedModels: EventStore + Clone {
     fn open(address: &str) -> impl Future<Output = Result<Self>> + Send;
 
     /// Makes the table, writes a row, appends each of these by itself, and writes
@@ -41,7 +41,7 @@ trait Desk: EventStore + Clone {
     fn problems(&self) -> impl Future<Output = Result<usize>> + Send;
 }
 
-impl Desk for RusqliteStore {
+impl OpenedModels for RusqliteStore {
     async fn open(address: &str) -> Result<Self> {
         downlink_rusqlite::open(address).await
     }
@@ -67,7 +67,7 @@ impl Desk for RusqliteStore {
     }
 }
 
-impl Desk for SqlxStore {
+impl OpenedModels for SqlxStore {
     async fn open(address: &str) -> Result<Self> {
         downlink_sqlx::open(address).await
     }
@@ -98,7 +98,7 @@ impl Desk for SqlxStore {
 }
 
 /// Works until it is killed.
-fn work<D: Desk>(address: &str) {
+fn work<D: OpenedModels>(address: &str) {
     let worked: Result<Vec<()>, BoxError> = runtime().block_on(async {
         say("opening");
         let desk = D::open(address).await?;
@@ -108,7 +108,7 @@ fn work<D: Desk>(address: &str) {
     panic!("the worker ended by itself: {worked:?}");
 }
 
-async fn take(desk: &impl Desk) -> Result<(), BoxError> {
+async fn take(desk: &impl OpenedModels) -> Result<(), BoxError> {
     loop {
         let (batch, append) = batch::any(&mut rand::rng());
         let each = |write| Append { writes: vec![write], checks: Vec::new() };
@@ -123,7 +123,7 @@ async fn take(desk: &impl Desk) -> Result<(), BoxError> {
     }
 }
 
-async fn kill_all<D: Desk>(reentry: Reentry, kills: usize) {
+async fn kill_all<D: OpenedModels>(reentry: Respawn, kills: usize) {
     let mut rng = rand::rngs::StdRng::seed_from_u64(seed());
     let folder = tempfile::tempdir().expect("a folder");
     let address = folder.path().join("log.db").display().to_string();
@@ -140,7 +140,7 @@ async fn kill_all<D: Desk>(reentry: Reentry, kills: usize) {
 }
 
 /// Compares rows and events with each other, and with what was heard.
-async fn look<D: Desk>(address: &str, heard: &Heard) {
+async fn look<D: OpenedModels>(address: &str, heard: &Heard) {
     let desk = Arc::new(D::open(address).await.expect("what a kill has left can be opened"));
     let log = sample::log(&*desk).await;
     let stored = batch::all(&log);
@@ -174,19 +174,19 @@ fn rows(address: &str) -> BTreeMap<String, i64> {
 macro_rules! trials {
     ($driver:ident: $desk:ty) => {
         mod $driver {
-            use downlink_conformance_tests::cross_process::Reentry;
+            use downlink_conformance_tests::cross_process::Respawn;
 
             use crate::transacted::{kill_all, work};
             use crate::worker::runtime;
 
             fn kill(kills: usize) {
                 let worker = concat!(module_path!(), "::three_kills_tear_no_transaction");
-                runtime().block_on(kill_all::<$desk>(Reentry::of_test(worker), kills));
+                runtime().block_on(kill_all::<$desk>(Respawn::of_test(worker), kills));
             }
 
             #[test]
             fn three_kills_tear_no_transaction() {
-                match Reentry::address() {
+                match Respawn::address() {
                     Some(address) => work::<$desk>(&address),
                     None => kill(3),
                 }

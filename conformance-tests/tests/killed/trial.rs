@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{Event, Hub, LocalBus, Result};
-use downlink_conformance_tests::cross_process::Reentry;
+use downlink_conformance_tests::cross_process::Respawn;
 use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened};
 use downlink_conformance_tests::sample;
 use rand::rngs::StdRng;
@@ -32,11 +32,11 @@ pub(crate) trait Killable: DurableProjectionFixture {
 /// Workers that are killed one after the other, all on one file.
 pub(crate) struct Trial<F> {
     fixture: Arc<F>,
-    reentry: Reentry,
+    reentry: Respawn,
 }
 
 impl<F: Killable> Trial<F> {
-    pub(crate) fn new(fixture: F, reentry: Reentry) -> Self {
+    pub(crate) fn new(fixture: F, reentry: Respawn) -> Self {
         Self { fixture: Arc::new(fixture), reentry }
     }
 
@@ -48,7 +48,7 @@ impl<F: Killable> Trial<F> {
 
     async fn kill_all(&self, kills: usize) {
         let mut rng = StdRng::seed_from_u64(seed());
-        let (address, _guard) = self.fixture.make().await.expect("a place");
+        let (address, _guard) = self.fixture.create().await.expect("a place");
         let mut heard = Heard::default();
         for kill in 1..=kills {
             // Some die while they open the file, and repair what the one before has left.
@@ -122,7 +122,7 @@ impl<F: Killable> Trial<F> {
 
 /// Starts a worker, kills it when it has said so many lines, and hears the
 /// rest of what it said.
-pub(crate) async fn kill_one(reentry: &Reentry, address: &str, lines: usize, heard: &mut Heard) {
+pub(crate) async fn kill_one(reentry: &Respawn, address: &str, lines: usize, heard: &mut Heard) {
     let mut command = reentry.command(address);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut worker = command.spawn().expect("this program can be started again");

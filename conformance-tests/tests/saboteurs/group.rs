@@ -7,7 +7,7 @@ use downlink::{
     Result,
 };
 use downlink_conformance_tests::faults::Gate;
-use downlink_conformance_tests::{BoundedFixture, Brake, GroupingFixture};
+use downlink_conformance_tests::{BoundedFixture, GroupCommitFixture, WriteLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// What a broken writer does wrong.
@@ -145,7 +145,7 @@ pub(crate) struct BrokenGroup(pub(crate) Option<GroupBug>);
 struct Hold(Gate);
 
 #[async_trait]
-impl Brake for Hold {
+impl WriteLock for Hold {
     async fn hold(&self) -> Result<()> {
         self.0.close();
         Ok(())
@@ -159,15 +159,15 @@ impl Brake for Hold {
 
 #[async_trait]
 impl BoundedFixture for BrokenGroup {
-    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (store, gate) = Grouping::start(self.0, queue, None);
         Ok((Arc::new(store), Box::new(Hold(gate))))
     }
 }
 
 #[async_trait]
-impl GroupingFixture for BrokenGroup {
-    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+impl GroupCommitFixture for BrokenGroup {
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (store, gate) = Grouping::start(self.0, 1_000, Some(poison.clone()));
         Ok((Arc::new(store), Box::new(Hold(gate))))
     }

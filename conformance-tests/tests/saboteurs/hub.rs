@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use downlink::{
     Append, Appended, Bus, Cursor, Event, EventStore, Hint, Page, Position, Result, Subscribe,
 };
-use downlink_conformance_tests::subscription::{Feed, FeedFixture, Following, Tuning};
+use downlink_conformance_tests::subscription::{
+    HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -19,13 +21,13 @@ use crate::hub_tail;
 pub(crate) struct BrokenHubs(pub(crate) Option<HubBug>);
 
 #[async_trait]
-impl FeedFixture for BrokenHubs {
+impl HubFixture for BrokenHubs {
     async fn start(
         &self,
         store: Arc<dyn EventStore>,
         bus: Arc<dyn Bus>,
-        tuning: Tuning,
-    ) -> Result<Arc<dyn Feed>> {
+        options: HubOptions,
+    ) -> Result<Arc<dyn HubUnderTest>> {
         let commits = store.commits();
         let head = store.head().await?;
         let shared = Arc::new(Shared {
@@ -33,7 +35,7 @@ impl FeedFixture for BrokenHubs {
             is_told: commits.is_some(),
             store,
             bus,
-            tuning,
+            options,
             ring: Mutex::new(Ring { events: VecDeque::new(), floor: head }),
             tip: watch::Sender::new(head),
             nudge: Notify::new(),
@@ -55,7 +57,7 @@ pub(crate) struct Shared {
     is_told: bool,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) tuning: Tuning,
+    pub(crate) options: HubOptions,
     ring: Mutex<Ring>,
     pub(crate) tip: watch::Sender<Cursor>,
     pub(crate) nudge: Notify,
@@ -122,14 +124,14 @@ impl Shared {
         {
             let mut ring = locked(&self.ring);
             ring.events.extend(events);
-            while ring.events.len() > self.tuning.ring && !self.is(HubBug::KeepsEverything) {
+            while ring.events.len() > self.options.ring && !self.is(HubBug::KeepsEverything) {
                 let oldest = ring.events.pop_front().expect("more than none");
                 ring.floor = oldest.cursor();
             }
         }
         self.tip.send_replace(tip);
         while self.is(HubBug::SharesOneQueue) && self.somebody_is_before(self.floor()) {
-            tokio::time::sleep(self.tuning.fallback).await;
+            tokio::time::sleep(self.options.poll_interval).await;
         }
     }
 
@@ -157,7 +159,7 @@ impl Drop for MiniHub {
 }
 
 #[async_trait]
-impl Feed for MiniHub {
+impl HubUnderTest for MiniHub {
     async fn append(&self, append: Append) -> Result<Appended> {
         let shared = Arc::clone(&self.shared);
         match shared.bug {
@@ -193,7 +195,7 @@ impl Feed for MiniHub {
         }
     }
 
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>> {
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>> {
         Ok(Box::new(Follow::open(Arc::clone(&self.shared), &subscribe).await?))
     }
 
@@ -207,14 +209,14 @@ async fn publish(shared: Arc<Shared>) {
     let mut last: Option<Instant> = None;
     loop {
         shared.publish.notified().await;
-        let lately = last.is_some_and(|last| last.elapsed() < shared.tuning.fallback);
+        let lately = last.is_some_and(|last| last.elapsed() < shared.options.poll_interval);
         if shared.is(HubBug::NeverSendsTheLastHint) && lately {
             continue;
         }
         last = Some(Instant::now());
         let published = shared.bus.publish(Hint::at(shared.tip.borrow().position()));
         let failed =
-            !matches!(timeout(shared.tuning.publish_deadline, published).await, Ok(Ok(())));
+            !matches!(timeout(shared.options.publish_deadline, published).await, Ok(Ok(())));
         if failed && !shared.is(HubBug::CountsNoFailures) {
             shared.failures.fetch_add(1, Ordering::SeqCst);
         }

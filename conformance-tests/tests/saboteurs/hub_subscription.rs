@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use downlink::{
     After, Cursor, Error, Event, Filter, Item, Page, Position, Read, Result, Subscribe,
 };
-use downlink_conformance_tests::subscription::Following;
+use downlink_conformance_tests::subscription::SubscriptionUnderTest;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 
@@ -102,7 +102,7 @@ impl Follow {
             }
             self.live_if_there();
         }
-        if self.unmatched >= self.shared.tuning.checkpoint {
+        if self.unmatched >= self.shared.options.checkpoint {
             self.checkpoint();
         }
     }
@@ -161,7 +161,7 @@ impl Follow {
     }
 
     async fn page(&self) -> Result<Page> {
-        let read = Read::log().after(self.scanned.position()).limit(self.shared.tuning.page);
+        let read = Read::log().after(self.scanned.position()).limit(self.shared.options.page);
         let filter = self.filter.clone();
         let after_limit = self.is(HubBug::FiltersAfterTheLimit);
         let read = if after_limit { read } else { read.filter(filter) };
@@ -196,7 +196,8 @@ impl Follow {
             self.checkpoint();
         }
         self.live_if_there();
-        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::ReportsLiveTooEarly), self.phase) {
+        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::ReportsLiveTooEarly), self.phase)
+        {
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
         }
         if self.is(HubBug::ReadsHistoryAndThenSubscribes) && !page.more {
@@ -218,7 +219,7 @@ fn before(cursor: Cursor) -> Cursor {
 }
 
 #[async_trait]
-impl Following for Follow {
+impl SubscriptionUnderTest for Follow {
     async fn next(&mut self) -> Option<Result<Item>> {
         loop {
             if let Some(item) = self.waiting.pop_front() {

@@ -49,7 +49,7 @@ fn clear(shared: &Shared, listener: &mut Option<Listener>) {
 
 async fn read(shared: &Shared, last: &mut Cursor) {
     loop {
-        let read = Read::log().limit(shared.tuning.page).live();
+        let read = Read::log().limit(shared.options.page).live();
         // Such a cursor is of no event.
         let is_forged = shared.is(HubBug::UsesTheHintAsACursor);
         let read = if is_forged { read.after(last.position()) } else { read.resume(*last) };
@@ -124,7 +124,7 @@ async fn wait(
         if shared.is(HubBug::NeverPolls) {
             std::future::pending::<()>().await;
         } else {
-            sleep(shared.tuning.fallback).await;
+            sleep(shared.options.poll_interval).await;
         }
     };
     tokio::select! {

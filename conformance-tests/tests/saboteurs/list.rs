@@ -2,27 +2,30 @@
 
 use std::sync::Arc;
 
-use downlink_conformance_tests::bus::{self, BusStage};
-use downlink_conformance_tests::cross_process::{self, Processes};
-use downlink_conformance_tests::projection::{self, DurableProjections, Projections};
-use downlink_conformance_tests::subscription::{self, ReplaceableStage, Stage};
+use downlink_conformance_tests::bus::{self, BusSetup};
+use downlink_conformance_tests::cross_process::{self, CrossProcessSetup};
+use downlink_conformance_tests::projection::{self, DurableProjectionSetup, ProjectionSetup};
+use downlink_conformance_tests::subscription::{
+    self, ReplaceableSubscriptionSetup, SubscriptionSetup,
+};
 use downlink_conformance_tests::transport::{
-    self, GuardedLine, ImpatientLine, Line, ReplaceableLine, Transports,
+    self, AuthorizingTransportSetup, ReplaceableTransportSetup, ShortTimeoutTransportSetup,
+    TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture,
-    TransactingFixture, TransportFixture, check, check_property, store,
+    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
+    TransactionalFixture, TransportFixture, check, check_property, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
-use crate::driver_bug::DriverBug;
-use crate::drivers::BrokenDrivers;
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
 use crate::mangle::{Mangle, Mangled};
 use crate::model_bug::ModelBug;
 use crate::models::{BrokenModels, BrokenPlace};
+use crate::runner::BrokenRunner;
+use crate::runner_bug::RunnerBug;
 use crate::shared_bug::SharedBug;
 use crate::shared_fixture::shared;
 use crate::store_bug::Bug;
@@ -40,66 +43,66 @@ pub(crate) struct Saboteur {
     pub(crate) run: fn(bool),
 }
 
-fn hubs(broken: Option<HubBug>) -> Stage {
-    Stage::with_feeds(Broken(None), BrokenBuses(None), BrokenHubs(broken))
+fn hubs(broken: Option<HubBug>) -> SubscriptionSetup {
+    SubscriptionSetup::with_hubs(Broken(None), BrokenBuses(None), BrokenHubs(broken))
 }
 
-fn told_hubs(broken: Option<HubBug>) -> Stage {
+fn told_hubs(broken: Option<HubBug>) -> SubscriptionSetup {
     hubs(broken).with_commits()
 }
 
-fn replaced(broken: Option<HubBug>) -> ReplaceableStage {
-    ReplaceableStage::with_feeds(Broken(None), BrokenHubs(broken)).with_commits()
+fn replaced(broken: Option<HubBug>) -> ReplaceableSubscriptionSetup {
+    ReplaceableSubscriptionSetup::with_hubs(Broken(None), BrokenHubs(broken)).with_commits()
 }
 
-fn lines(broken: Option<TransportBug>) -> Line {
-    Line::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
+fn lines(broken: Option<TransportBug>) -> TransportSetup {
+    TransportSetup::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
 }
 
-fn replaceable_lines(broken: Option<TransportBug>) -> ReplaceableLine {
-    ReplaceableLine::new(Broken(None), BrokenTransports(broken))
+fn replaceable_lines(broken: Option<TransportBug>) -> ReplaceableTransportSetup {
+    ReplaceableTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn impatient(broken: Option<TransportBug>) -> ImpatientLine {
-    ImpatientLine::new(Broken(None), BrokenTransports(broken))
+fn impatient(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
+    ShortTimeoutTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn guarded(broken: Option<TransportBug>) -> GuardedLine {
-    GuardedLine::new(Broken(None), BrokenTransports(broken))
+fn guarded(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
+    AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
 /// A transport without a bug beside this one.
-fn side_by_side(broken: Option<TransportBug>) -> Transports {
+fn side_by_side(broken: Option<TransportBug>) -> TransportsSetup {
     let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
-    Transports::new(Broken(None), [transport(None), transport(broken)])
+    TransportsSetup::new(Broken(None), [transport(None), transport(broken)])
 }
 
-fn mangled(broken: Option<Mangle>) -> Line {
-    Line::new(Broken(None), BrokenBuses(None), Mangled(broken))
+fn mangled(broken: Option<Mangle>) -> TransportSetup {
+    TransportSetup::new(Broken(None), BrokenBuses(None), Mangled(broken))
 }
 
-fn stores_on_lines(broken: Option<Bug>) -> Line {
-    Line::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
+fn stores_on_lines(broken: Option<Bug>) -> TransportSetup {
+    TransportSetup::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
 }
 
-fn buses(broken: Option<BusBug>) -> BusStage {
-    BusStage::new(Broken(None), BrokenBuses(broken))
+fn buses(broken: Option<BusBug>) -> BusSetup {
+    BusSetup::new(Broken(None), BrokenBuses(broken))
 }
 
-fn models(broken: Option<ModelBug>) -> Projections {
-    Projections::new(BrokenModels(broken))
+fn models(broken: Option<ModelBug>) -> ProjectionSetup {
+    ProjectionSetup::new(BrokenModels(broken))
 }
 
-fn places(broken: Option<ModelBug>) -> DurableProjections {
-    DurableProjections::in_this_process(BrokenPlace::new(broken))
+fn places(broken: Option<ModelBug>) -> DurableProjectionSetup {
+    DurableProjectionSetup::in_this_process(BrokenPlace::new(broken))
 }
 
-fn models_in_use(broken: Option<ModelBug>) -> Projections {
-    Projections::with_drivers(BrokenModels(broken), BrokenDrivers(None))
+fn models_in_use(broken: Option<ModelBug>) -> ProjectionSetup {
+    ProjectionSetup::with_runner(BrokenModels(broken), BrokenRunner(None))
 }
 
-fn drivers(broken: Option<DriverBug>) -> Projections {
-    Projections::with_drivers(BrokenModels(None), BrokenDrivers(broken))
+fn drivers(broken: Option<RunnerBug>) -> ProjectionSetup {
+    ProjectionSetup::with_runner(BrokenModels(None), BrokenRunner(broken))
 }
 
 macro_rules! saboteurs {
@@ -111,7 +114,7 @@ macro_rules! saboteurs {
             says: $says,
             run: |broken| {
                 let fixture: Arc<$subject> = Arc::new($fixture(broken.then_some($bugs::$bug)));
-                let run = Run::new(stringify!($law)).repeatable();
+                let run = LawRun::new(stringify!($law)).repeatable();
                 saboteurs!(@$kind run, fixture, $subject, $module $law);
             },
         }),*];
@@ -197,7 +200,7 @@ saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
     QueuesWithoutBound law a_full_queue_is_overloaded "the queue is not bounded"
 }
 
-saboteurs! { GROUPING: dyn GroupingFixture = BrokenGroup(GroupBug), store;
+saboteurs! { GROUPING: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
     FailsTheWholeGroup law a_failing_append_fails_alone "repeat the group one by one"
     StoresAndReportsAFailure law a_failing_append_fails_alone "half of an append that failed was stored"
 }
@@ -209,11 +212,11 @@ saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
     NotifiesEveryOtherCommit law stored_commits_are_notified "neither they nor a hint were told"
 }
 
-saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
+saboteurs! { NOTIFYING_GROUP_COMMIT_STORE: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
     NotifiesARolledBackGroup law a_failed_append_is_not_notified "was told of an append that failed"
 }
 
-saboteurs! { TRANSACTING: dyn TransactingFixture = BrokenApplications(TransactBug), store;
+saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;
     StoresRowsOutsideTheTransaction law rows_and_events_are_stored_together "they belong into the transaction of the append"
     AppendsOutsideTheTransaction law rows_and_events_are_stored_together "appends belong into the transaction of the rows"
     IgnoresAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
@@ -222,7 +225,7 @@ saboteurs! { TRANSACTING: dyn TransactingFixture = BrokenApplications(TransactBu
     NotifiesBeforeTheRows law a_transaction_is_notified_after_its_commit "before their rows were stored"
 }
 
-saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
+saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process;
     CachesVersionsForever wire_law processes_share_one_log "holds only until somebody else appends"
     HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
     ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
@@ -233,13 +236,13 @@ saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
     ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
 }
 
-saboteurs! { BUSES: BusStage = buses(BusBug), bus;
+saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
     LosesTheLastOfABurst law the_last_hint_wakes_every_listener "a listener was not woken"
     WaitsForListeners law publishing_never_waits_for_listeners "publishing waits for a listener"
     QueuesForEachListener law publishing_never_waits_for_listeners "keep one, not all"
 }
 
-saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
+saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
     KeepsNoFloor property subscription_is_exact "left one out"
     ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first and read then"
     NeverPolls law subscriptions_survive_a_faulty_bus "over a bus that lies"
@@ -273,16 +276,16 @@ saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
     NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "was not told how far it looked"
 }
 
-saboteurs! { TOLD_HUBS: Stage = told_hubs(HubBug), subscription;
+saboteurs! { TOLD_HUBS: SubscriptionSetup = told_hubs(HubBug), subscription;
     RepeatsWhatItHasRead law hubs_of_one_store_agree "an event came twice"
 }
 
-saboteurs! { REPLACED: ReplaceableStage = replaced(HubBug), subscription;
+saboteurs! { REPLACED: ReplaceableSubscriptionSetup = replaced(HubBug), subscription;
     ComparesPositionsAlone law a_commit_of_another_history_is_not_delivered "compare `from` with the tip by position and check"
     KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep nothing above the tip of the tail"
 }
 
-saboteurs! { MODELS: Projections = models(ModelBug), projection;
+saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
     SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
@@ -303,18 +306,18 @@ saboteurs! { MODELS: Projections = models(ModelBug), projection;
     SkipsAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
 }
 
-saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
+saboteurs! { PLACES: DurableProjectionSetup = places(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
     ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step is durable when it returns"
 }
 
-saboteurs! { MODELS_IN_USE: Projections = models_in_use(ModelBug), projection;
+saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projection;
     SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
     BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
     CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
 }
 
-saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
+saboteurs! { DRIVERS: ProjectionSetup = drivers(RunnerBug), projection;
     StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
     SkipsOnError law a_projection_stops_before_a_failing_event "went on past an event"
     DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
@@ -329,7 +332,7 @@ saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
-saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
+saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
@@ -351,7 +354,7 @@ saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
-saboteurs! { IMPATIENT: ImpatientLine = impatient(TransportBug), transport;
+saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), transport;
     MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
     SendsNoHeartbeats wire_law heartbeats_move_nothing "gives no sign of life"
     StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
@@ -359,23 +362,23 @@ saboteurs! { IMPATIENT: ImpatientLine = impatient(TransportBug), transport;
     WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never let go"
 }
 
-saboteurs! { GUARDED: GuardedLine = guarded(TransportBug), transport;
+saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transport;
     ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
     FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
 }
 
-saboteurs! { SIDE_BY_SIDE: Transports = side_by_side(TransportBug), transport;
+saboteurs! { SIDE_BY_SIDE: TransportsSetup = side_by_side(TransportBug), transport;
     ReordersMembers wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
     ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
     ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
 
-saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(TransportBug), transport;
+saboteurs! { REPLACEABLE_LINES: ReplaceableTransportSetup = replaceable_lines(TransportBug), transport;
     EndsWithoutReset wire_law a_running_server_reports_a_restore "was not told by `reset`"
 }
 
-saboteurs! { BYTES: Line = mangled(Mangle), transport;
+saboteurs! { BYTES: TransportSetup = mangled(Mangle), transport;
     IgnoresMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
@@ -390,7 +393,7 @@ saboteurs! { BYTES: Line = mangled(Mangle), transport;
     ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
-saboteurs! { CELLS: Line = stores_on_lines(Bug), transport;
+saboteurs! { CELLS: TransportSetup = stores_on_lines(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
@@ -403,7 +406,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         BOUNDED,
         GROUPING,
         TELLING,
-        TELLING_GROUPS,
+        NOTIFYING_GROUP_COMMIT_STORE,
         TRANSACTING,
         CROSS_PROCESS,
         BUSES,

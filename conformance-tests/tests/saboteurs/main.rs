@@ -3,8 +3,6 @@
 //! same implementation keeps the law.
 
 mod bus;
-mod driver_bug;
-mod drivers;
 mod group;
 mod hub;
 mod hub_bug;
@@ -14,6 +12,8 @@ mod list;
 mod mangle;
 mod model_bug;
 mod models;
+mod runner;
+mod runner_bug;
 mod shared_bug;
 mod shared_file;
 mod shared_fixture;
@@ -25,8 +25,8 @@ mod store_bug;
 mod store_check;
 mod store_fixture;
 mod store_late;
+mod store_notices;
 mod store_read;
-mod store_told;
 mod transact;
 mod transport;
 mod transport_bug;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
-    downlink_conformance_tests::set_patience(Duration::from_secs(5));
+    downlink_conformance_tests::set_timeout(Duration::from_secs(5));
     // What a law says is compared, and shown in one line.
     panic::set_hook(Box::new(|_| {}));
     let failures = run(&chosen);

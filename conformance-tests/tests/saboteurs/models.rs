@@ -88,7 +88,7 @@ impl ProjectionFixture for BrokenPlace {
 
 #[async_trait]
 impl DurableProjectionFixture for BrokenPlace {
-    async fn make(&self) -> Result<(String, Guard)> {
+    async fn create(&self) -> Result<(String, Guard)> {
         Ok(("here".to_owned(), Guard::none()))
     }
 

@@ -123,7 +123,8 @@ impl Opened {
         self.execute("COMMIT")?;
         let heads = plan.streams.iter().map(|head| (head.stream.clone(), head.version));
         self.remembered.extend(heads);
-        let from = if self.is(SharedBug::NotifiesFromItsOwnLastCommit) { self.told } else { head.cursor };
+        let from =
+            if self.is(SharedBug::NotifiesFromItsOwnLastCommit) { self.told } else { head.cursor };
         self.told = plan.head.cursor;
         self.feed.committed(from, plan.rows.iter().cloned());
         plan.outcomes.remove(0)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{Bus, EventStore, Hint, Listener, LocalBus, Result};
-use downlink_conformance_tests::cross_process::{Processes, Reentry};
-use downlink_conformance_tests::{Brake, CrossProcessFixture, Guard};
+use downlink_conformance_tests::cross_process::{CrossProcessSetup, Respawn};
+use downlink_conformance_tests::{CrossProcessFixture, Guard, WriteLock};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::shared_bug::SharedBug;
@@ -20,15 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Logs that several processes share, with this bug or without any.
-pub(crate) fn shared(broken: Option<SharedBug>) -> Processes {
+pub(crate) fn shared(broken: Option<SharedBug>) -> CrossProcessSetup {
     let name = broken.map_or_else(|| "none".to_owned(), |bug| format!("{bug:?}"));
-    Processes::new(BrokenFiles(broken), Reentry::with_arguments([OTHER_PROCESS, &name]))
+    CrossProcessSetup::new(BrokenFiles(broken), Respawn::with_arguments([OTHER_PROCESS, &name]))
 }
 
 /// Is the other process, if this is it.
 pub(crate) fn is_other_process(arguments: &[String]) -> bool {
     match arguments {
-        [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).serves_another(),
+        [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).runs_as_child(),
         _ => false,
     }
 }
@@ -37,7 +37,7 @@ struct BrokenFiles(Option<SharedBug>);
 
 #[async_trait]
 impl CrossProcessFixture for BrokenFiles {
-    async fn make(&self) -> Result<(String, Guard)> {
+    async fn create(&self) -> Result<(String, Guard)> {
         let (folder, file) = folder()?;
         Ok((file.display().to_string(), Guard::new(folder)))
     }
@@ -51,11 +51,11 @@ impl CrossProcessFixture for BrokenFiles {
         Ok((Arc::new(store), bus))
     }
 
-    async fn open_elsewhere(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+    async fn open_in_child(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
         self.open(address).await
     }
 
-    async fn open_impatient(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+    async fn open_with_short_timeout(&self) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (folder, file) = folder()?;
         let store = SharedFile::open(&file, self.0, MOMENT)?;
         Ok((Arc::new(store), Box::new(Lock::of(folder, &file)?)))

@@ -13,8 +13,8 @@ use tokio::task::yield_now;
 use crate::store_bug::Bug;
 use crate::store_check::{self, Facts, duplicate};
 use crate::store_late::{Hole, Late};
+use crate::store_notices;
 use crate::store_read;
-use crate::store_told;
 
 /// A small store that is right, but for the bug that it is given.
 ///
@@ -245,7 +245,7 @@ impl BrokenStore {
             _ => self.log().push(&mut plan.events, self.bug),
         }
         let number = self.handle.told.fetch_add(1, Ordering::SeqCst);
-        self.handle.feed.committed(from, store_told::told(&plan.events, number, self.bug));
+        self.handle.feed.committed(from, store_notices::told(&plan.events, number, self.bug));
         if self.is(Bug::RefusesAfterTheInsert) && !failed.is_empty() {
             return Err(Error::conflict(failed));
         }

@@ -6,7 +6,9 @@ use downlink::{
     After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Filter, Frame, Hub, Item, Position,
     Result, Subscribe, Transport,
 };
-use downlink_conformance_tests::{GuardedFixture, ImpatientFixture, Sight, TransportFixture};
+use downlink_conformance_tests::{
+    AuthorizingFixture, ShortTimeoutFixture, TransportFixture, Visibility,
+};
 use futures::stream::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +28,7 @@ impl TransportFixture for BrokenTransports {
     }
 }
 
-impl ImpatientFixture for BrokenTransports {
+impl ShortTimeoutFixture for BrokenTransports {
     fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport> {
         let given = self.0 != Some(TransportBug::SendsNoHeartbeats);
         let heartbeat = given.then_some(heartbeat);
@@ -35,8 +37,8 @@ impl ImpatientFixture for BrokenTransports {
     }
 }
 
-impl GuardedFixture for BrokenTransports {
-    fn transport(&self, sight: Sight) -> Arc<dyn Transport> {
+impl AuthorizingFixture for BrokenTransports {
+    fn transport(&self, sight: Visibility) -> Arc<dyn Transport> {
         Arc::new(BrokenTransport { sight, ..BrokenTransport::new(self.0) })
     }
 }
@@ -51,7 +53,7 @@ pub(crate) struct BrokenTransport {
     bug: Option<TransportBug>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) stall: Duration,
-    sight: Sight,
+    sight: Visibility,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -64,7 +66,7 @@ struct Shared {
 
 impl BrokenTransport {
     fn new(bug: Option<TransportBug>) -> Self {
-        let sight = Sight::new(Filter::everything());
+        let sight = Visibility::new(Filter::everything());
         Self { bug, heartbeat: None, stall: NEVER, sight, shared: Arc::default() }
     }
 
@@ -175,7 +177,9 @@ impl Session {
     /// Whether the client gets to see this, of what the subscription has.
     fn shows(&self, event: &Event) -> bool {
         match self.transport.bug {
-            Some(TransportBug::FiltersLiveOnly) => !self.is_live || self.rights.matches_event(event),
+            Some(TransportBug::FiltersLiveOnly) => {
+                !self.is_live || self.rights.matches_event(event)
+            }
             Some(TransportBug::MergesRights) => {
                 let asked = !self.filter.is_everything() && self.filter.matches_event(event);
                 asked || self.rights.matches_event(event)

@@ -66,10 +66,11 @@ impl Lines {
     async fn line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
         let read = self.socket.read_until(b'\n', &mut line);
-        let read = match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithASilentServer)) {
-            Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
-            None => read.await,
-        };
+        let read =
+            match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithASilentServer)) {
+                Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
+                None => read.await,
+            };
         read.map_err(|_| broken("the connection broke"))?;
         self.is_inside |= !line.is_empty();
         if line.pop() != Some(b'\n') {

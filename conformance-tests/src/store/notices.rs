@@ -8,9 +8,9 @@ use downlink::{
 };
 use tokio::task::yield_now;
 
-use super::grouping;
+use super::group_commit;
 use crate::sample::{append, event, log};
-use crate::{GroupingFixture, StoreFixture, tasks};
+use crate::{GroupCommitFixture, StoreFixture, tasks};
 
 /// The stream of the last append of a law.
 const END: &str = "end";
@@ -33,7 +33,7 @@ pub async fn notified_commits_are_stored(fixture: &dyn StoreFixture) {
 
 fn commits_of(store: &dyn EventStore) -> Commits {
     store.commits().expect(
-        "this store tells nothing of its commits: leave `telling_store!` and `telling_groups!` out",
+        "this store tells nothing of its commits: leave `notifying_store!` and `notifying_group_commit_store!` out",
     )
 }
 
@@ -258,12 +258,12 @@ impl Follower {
 
 /// **Law of notices.** Nothing is told of an append that failed, also if others
 /// of its group are stored, and those are told.
-pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupingFixture) {
+pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupCommitFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
-    let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
+    let (store, lock) = fixture.open(&poison).await.expect("a fresh store");
     let mut follower = Follower::of(&store).await;
     for round in 0..3 {
-        grouping::append_a_group(&store, &*brake, &poison, round).await;
+        group_commit::append_a_group(&store, &*lock, &poison, round).await;
     }
     store.append(append(END, Expected::NoStream, 1)).await.expect("an append");
     let stored: HashSet<EventId> = log(&*store).await.iter().map(Event::id).collect();

@@ -3,40 +3,40 @@ use std::sync::Arc;
 
 use downlink::{Bus, Cursor, Event, EventStore, Filter, Hint, Item, Position, Subscribe};
 
-use super::{Feed, FeedFixture, Following, Hubs, Tuning};
-use crate::faults::{FaultyStore, Lie, LyingBus};
+use super::{DownlinkHubs, HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest};
+use crate::faults::{BusFault, FaultyBus, FaultyStore};
 use crate::{BusFixture, Guard, StoreFixture, tasks};
 
 /// A store, a bus and what makes hubs of them.
-pub struct Stage {
+pub struct SubscriptionSetup {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
-    feeds: Arc<dyn FeedFixture>,
-    /// Whether the store tells the feeds what it commits.
+    hubs: Arc<dyn HubFixture>,
+    /// Whether the store tells the hubs what it commits.
     is_told: bool,
 }
 
-impl fmt::Debug for Stage {
+impl fmt::Debug for SubscriptionSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stage")
+        f.write_str("SubscriptionSetup")
     }
 }
 
-impl Stage {
+impl SubscriptionSetup {
     /// Hubs over this store and this bus.
     #[must_use]
     pub fn new(store: impl StoreFixture, bus: impl BusFixture) -> Self {
-        Self::with_feeds(store, bus, Hubs)
+        Self::with_hubs(store, bus, DownlinkHubs)
     }
 
     /// Feeds of another kind, such as broken ones.
     #[must_use]
-    pub fn with_feeds(
+    pub fn with_hubs(
         store: impl StoreFixture,
         bus: impl BusFixture,
-        feeds: impl FeedFixture,
+        hubs: impl HubFixture,
     ) -> Self {
-        Self { store: Arc::new(store), bus: Arc::new(bus), feeds: Arc::new(feeds), is_told: false }
+        Self { store: Arc::new(store), bus: Arc::new(bus), hubs: Arc::new(hubs), is_told: false }
     }
 
     /// Feeds that are told by the store what it commits, instead of reading the
@@ -47,56 +47,59 @@ impl Stage {
     }
 
     /// A fresh store and a bus that lies so.
-    pub(super) async fn open(&self, lie: Lie) -> Scene {
+    pub(super) async fn open(&self, fault: BusFault) -> Environment {
         let (store, guard) = self.store.open().await.expect("a fresh store");
-        self.scene(FaultyStore::new(store), guard, lie).await
+        self.env(FaultyStore::new(store), guard, fault).await
     }
 
     /// As [`open`](Self::open), over a store that counts who holds its events.
-    pub(super) async fn open_counting(&self) -> Scene {
+    pub(super) async fn open_counting(&self) -> Environment {
         let (store, guard) = self.store.open().await.expect("a fresh store");
-        self.scene(FaultyStore::counting(store), guard, Lie::Honest).await
+        self.env(FaultyStore::counting(store), guard, BusFault::None).await
     }
 
-    async fn scene(&self, store: FaultyStore, guard: Guard, lie: Lie) -> Scene {
+    async fn env(&self, store: FaultyStore, guard: Guard, fault: BusFault) -> Environment {
         let bus = self.bus.open(&guard).await.expect("a bus");
-        let bus = LyingBus::new(bus, lie);
+        let bus = FaultyBus::new(bus, fault);
         let store = if self.is_told { store.with_commits() } else { store };
-        Scene::new((store, guard), bus, &self.feeds)
+        Environment::new((store, guard), bus, &self.hubs)
     }
 }
 
-/// One store and one bus, on which any number of feeds run.
-pub(super) struct Scene {
+/// One store and one bus, on which any number of hubs run.
+pub(super) struct Environment {
     pub(super) store: FaultyStore,
-    pub(super) bus: LyingBus,
-    feeds: Arc<dyn FeedFixture>,
+    pub(super) bus: FaultyBus,
+    hubs: Arc<dyn HubFixture>,
     _guard: Guard,
 }
 
-impl Scene {
+impl Environment {
     pub(super) fn new(
         (store, guard): (FaultyStore, Guard),
-        bus: LyingBus,
-        feeds: &Arc<dyn FeedFixture>,
+        bus: FaultyBus,
+        hubs: &Arc<dyn HubFixture>,
     ) -> Self {
-        Self { store, bus, feeds: Arc::clone(feeds), _guard: guard }
+        Self { store, bus, hubs: Arc::clone(hubs), _guard: guard }
     }
 
-    pub(super) async fn feed(&self, tuning: Tuning) -> Arc<dyn Feed> {
-        self.feed_over(self.store.clone(), tuning).await
+    pub(super) async fn hub(&self, options: HubOptions) -> Arc<dyn HubUnderTest> {
+        self.hub_over(self.store.clone(), options).await
     }
 
     /// A feed in another process: what the others commit it hears of by the bus
     /// alone.
-    pub(super) async fn feed_elsewhere(&self, tuning: Tuning) -> Arc<dyn Feed> {
-        self.feed_over(self.store.elsewhere(), tuning).await
+    pub(super) async fn hub_in_another_process(
+        &self,
+        options: HubOptions,
+    ) -> Arc<dyn HubUnderTest> {
+        self.hub_over(self.store.in_another_process(), options).await
     }
 
-    async fn feed_over(&self, store: FaultyStore, tuning: Tuning) -> Arc<dyn Feed> {
+    async fn hub_over(&self, store: FaultyStore, options: HubOptions) -> Arc<dyn HubUnderTest> {
         let store: Arc<dyn EventStore> = Arc::new(store);
         let bus: Arc<dyn Bus> = Arc::new(self.bus.clone());
-        self.feeds.start(store, bus, tuning).await.expect("a feed")
+        self.hubs.start(store, bus, options).await.expect("a hub")
     }
 
     /// Returns when the tail of a feed waits before it reads, until
@@ -105,10 +108,10 @@ impl Scene {
     pub(super) async fn hold_the_tail(&self) {
         let gate = self.store.before_tail_read();
         gate.close();
-        self.bus.raise(Hint::anything());
+        self.bus.inject(Hint::anything());
         tasks::soon(
             "a hint that claims no position makes no tail read the log",
-            gate.somebody_waits(),
+            gate.until_waiting(),
         )
         .await;
     }
@@ -121,7 +124,7 @@ impl Scene {
 
 /// A subscriber who notes everything and believes nothing.
 pub(super) struct Follower {
-    following: Box<dyn Following>,
+    subscription: Box<dyn SubscriptionUnderTest>,
     filter: Filter,
     after: Position,
     pub(super) seen: Vec<Event>,
@@ -133,33 +136,38 @@ pub(super) struct Follower {
 
 impl Follower {
     /// From the start, everything.
-    pub(super) async fn from_start(feed: &Arc<dyn Feed>) -> Self {
-        Self::begin(feed, Cursor::START, Filter::everything()).await
+    pub(super) async fn from_start(hub: &Arc<dyn HubUnderTest>) -> Self {
+        Self::begin(hub, Cursor::START, Filter::everything()).await
     }
 
-    pub(super) async fn begin(feed: &Arc<dyn Feed>, after: Cursor, filter: Filter) -> Self {
+    pub(super) async fn begin(hub: &Arc<dyn HubUnderTest>, after: Cursor, filter: Filter) -> Self {
         let subscribe = Subscribe::new().after(after).filter(filter.clone());
-        let following = tasks::soon("subscribing takes for ever", feed.subscribe(subscribe)).await;
-        let following = following.expect("a subscription from a place of this log");
-        Self::new(following, after.position(), filter)
+        let subscription =
+            tasks::soon("subscribing takes for ever", hub.subscribe(subscribe)).await;
+        let subscription = subscription.expect("a subscription from a place of this log");
+        Self::new(subscription, after.position(), filter)
     }
 
-    pub(super) fn new(following: Box<dyn Following>, after: Position, filter: Filter) -> Self {
+    pub(super) fn new(
+        subscription: Box<dyn SubscriptionUnderTest>,
+        after: Position,
+        filter: Filter,
+    ) -> Self {
         let (seen, cursors) = (Vec::new(), Vec::new());
-        Self { following, filter, after, seen, cursors, lives: 0, behinds: 0 }
+        Self { subscription, filter, after, seen, cursors, lives: 0, behinds: 0 }
     }
 
     pub(super) fn cursor(&self) -> Cursor {
-        self.following.cursor()
+        self.subscription.cursor()
     }
 
-    pub(super) fn following(&mut self) -> &mut dyn Following {
-        &mut *self.following
+    pub(super) fn subscription(&mut self) -> &mut dyn SubscriptionUnderTest {
+        &mut *self.subscription
     }
 
     /// The next item, or a panic that says `what` did not come.
     pub(super) async fn next(&mut self, what: &str) -> Item {
-        let item = tasks::soon(what, self.following.next()).await;
+        let item = tasks::soon(what, self.subscription.next()).await;
         let item = match item {
             Some(Ok(item)) => item,
             Some(Err(error)) => panic!("a subscription failed with `{error}`; {what}"),
@@ -190,7 +198,7 @@ impl Follower {
             item.cursor().position()
         );
         assert_eq!(
-            self.following.cursor(),
+            self.subscription.cursor(),
             item.cursor(),
             "the cursor of a subscription is that of the item that it has just handed over"
         );

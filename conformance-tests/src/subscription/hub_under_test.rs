@@ -10,20 +10,20 @@ use downlink::{
 /// What the laws of subscriptions need of a hub, so that broken ones can be
 /// held to them too.
 #[async_trait]
-pub trait Feed: Send + Sync {
+pub trait HubUnderTest: Send + Sync {
     /// Appends, and wakes subscribers.
     async fn append(&self, append: Append) -> Result<Appended>;
 
     /// Follows the log.
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>>;
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>>;
 
     /// How many hints the bus did not take.
     fn failed_publications(&self) -> u64;
 }
 
-/// One subscription of a [`Feed`].
+/// One subscription of a [`HubUnderTest`].
 #[async_trait]
-pub trait Following: Send {
+pub trait SubscriptionUnderTest: Send {
     /// Waits for the next item; `None` at the end. May be dropped at any await.
     async fn next(&mut self) -> Option<Result<Item>>;
 
@@ -31,23 +31,23 @@ pub trait Following: Send {
     fn cursor(&self) -> Cursor;
 }
 
-/// Starts feeds.
+/// Starts hubs.
 #[async_trait]
-pub trait FeedFixture: Send + Sync + 'static {
+pub trait HubFixture: Send + Sync + 'static {
     /// Starts one over this store and this bus.
     async fn start(
         &self,
         store: Arc<dyn EventStore>,
         bus: Arc<dyn Bus>,
-        tuning: Tuning,
-    ) -> Result<Arc<dyn Feed>>;
+        options: HubOptions,
+    ) -> Result<Arc<dyn HubUnderTest>>;
 }
 
 /// How a feed is set up; laws set these small, so that nothing takes long.
 #[derive(Clone, Copy, Debug)]
-pub struct Tuning {
+pub struct HubOptions {
     /// How long it waits for a hint before it looks by itself.
-    pub fallback: Duration,
+    pub poll_interval: Duration,
     /// How many events it keeps in memory.
     pub ring: usize,
     /// How many events it reads at a time.
@@ -60,7 +60,7 @@ pub struct Tuning {
     pub keeps_pages: bool,
 }
 
-impl Tuning {
+impl HubOptions {
     /// So long that no law waits for it: whatever comes did not come by the
     /// fallback.
     pub const NEVER: Duration = Duration::from_hours(24);
@@ -69,7 +69,7 @@ impl Tuning {
     #[must_use]
     pub fn small() -> Self {
         Self {
-            fallback: Duration::from_millis(10),
+            poll_interval: Duration::from_millis(10),
             ring: 64,
             page: 8,
             checkpoint: 1_000,
@@ -81,30 +81,30 @@ impl Tuning {
 
     /// As [`small`](Self::small), and it never looks without a hint.
     #[must_use]
-    pub fn without_fallback() -> Self {
-        Self { fallback: Self::NEVER, publish_deadline: Self::NEVER, ..Self::small() }
+    pub fn without_polling() -> Self {
+        Self { poll_interval: Self::NEVER, publish_deadline: Self::NEVER, ..Self::small() }
     }
 }
 
 /// The hub of this workspace: what the laws are for.
 #[derive(Clone, Copy, Debug)]
-pub struct Hubs;
+pub struct DownlinkHubs;
 
 #[async_trait]
-impl FeedFixture for Hubs {
+impl HubFixture for DownlinkHubs {
     async fn start(
         &self,
         store: Arc<dyn EventStore>,
         bus: Arc<dyn Bus>,
-        tuning: Tuning,
-    ) -> Result<Arc<dyn Feed>> {
+        options: HubOptions,
+    ) -> Result<Arc<dyn HubUnderTest>> {
         let hub = Hub::builder_of(store, bus)
-            .fallback(tuning.fallback)
-            .ring(tuning.ring, usize::MAX)
-            .page(tuning.page, 64 << 10)
-            .kept_pages(if tuning.keeps_pages { 16 << 20 } else { 0 })
-            .checkpoint(tuning.checkpoint, Tuning::NEVER)
-            .publish_deadline(tuning.publish_deadline)
+            .fallback(options.poll_interval)
+            .ring(options.ring, usize::MAX)
+            .page(options.page, 64 << 10)
+            .kept_pages(if options.keeps_pages { 16 << 20 } else { 0 })
+            .checkpoint(options.checkpoint, HubOptions::NEVER)
+            .publish_deadline(options.publish_deadline)
             .start()
             .await?;
         Ok(Arc::new(hub))
@@ -112,12 +112,12 @@ impl FeedFixture for Hubs {
 }
 
 #[async_trait]
-impl Feed for Hub {
+impl HubUnderTest for Hub {
     async fn append(&self, append: Append) -> Result<Appended> {
         self.append_all(append).await
     }
 
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>> {
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>> {
         Ok(Box::new(Self::subscribe(self, subscribe).await?))
     }
 
@@ -127,7 +127,7 @@ impl Feed for Hub {
 }
 
 #[async_trait]
-impl Following for Subscription {
+impl SubscriptionUnderTest for Subscription {
     async fn next(&mut self) -> Option<Result<Item>> {
         Self::next(self).await
     }
@@ -137,8 +137,8 @@ impl Following for Subscription {
     }
 }
 
-impl fmt::Debug for dyn Feed {
+impl fmt::Debug for dyn HubUnderTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Feed")
+        f.write_str("HubUnderTest")
     }
 }

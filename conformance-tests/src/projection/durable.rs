@@ -9,11 +9,11 @@ use downlink::{Expected, Position};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::task::yield_now;
 
-use super::driver::Drive;
+use super::runner::RunOptions;
 use super::sample::Sample;
-use super::stage::{Desk, DeskOf, Scene};
+use super::setup::{Environment, OpenedModels, TypedModels};
 use super::{DurableProjectionFixture, ProjectionFixture};
-use crate::cross_process::Reentry;
+use crate::cross_process::Respawn;
 use crate::faults::drop_after;
 use crate::sample::append;
 use crate::{Guard, tasks};
@@ -26,7 +26,7 @@ const TOLD: &str = "told:";
 const STEP_OF_DEATH: Duration = Duration::from_micros(300);
 
 /// Read models that outlive whoever makes them.
-pub struct DurableProjections {
+pub struct DurableProjectionSetup {
     places: Arc<dyn Places>,
     death: Death,
 }
@@ -34,22 +34,22 @@ pub struct DurableProjections {
 /// How a worker ends.
 enum Death {
     /// By a signal that no process can handle.
-    Killed(Reentry),
+    Killed(Respawn),
     /// By being dropped at one of its awaits.
     Dropped,
 }
 
-impl fmt::Debug for DurableProjections {
+impl fmt::Debug for DurableProjectionSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DurableProjections")
+        f.write_str("DurableProjectionSetup")
     }
 }
 
-impl DurableProjections {
+impl DurableProjectionSetup {
     /// Read models of this fixture, and how a process that is going to be
     /// killed comes to the same.
     #[must_use]
-    pub fn new(fixture: impl DurableProjectionFixture, reentry: Reentry) -> Self {
+    pub fn new(fixture: impl DurableProjectionFixture, reentry: Respawn) -> Self {
         Self { places: Arc::new(Fixture(Arc::new(fixture))), death: Death::Killed(reentry) }
     }
 
@@ -67,18 +67,18 @@ impl DurableProjections {
     ///
     /// Panics if the place cannot be opened.
     #[must_use]
-    pub fn serves_another(&self) -> bool {
-        let Some(address) = Reentry::address() else { return false };
+    pub fn runs_as_child(&self) -> bool {
+        let Some(address) = Respawn::address() else { return false };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let scene = self.open(&address).await;
+            let env = self.open(&address).await;
             let mut orders = Vec::new();
             tokio::select! {
-                () = work(&scene, |position| println!("\n{TOLD}{position}")) => {}
+                () = work(&env, |position| println!("\n{TOLD}{position}")) => {}
                 // Whoever was to kill it is gone.
                 _ = async { tokio::io::stdin().read_to_end(&mut orders).await } => {}
             }
@@ -87,12 +87,12 @@ impl DurableProjections {
         true
     }
 
-    pub(super) async fn make(&self) -> (String, Guard) {
-        self.places.make().await
+    pub(super) async fn create(&self) -> (String, Guard) {
+        self.places.create().await
     }
 
-    pub(super) async fn open(&self, address: &str) -> Scene {
-        Scene::at(self.places.open_at(address).await)
+    pub(super) async fn open(&self, address: &str) -> Environment {
+        Environment::at(self.places.open_at(address).await)
     }
 
     /// How often a worker is killed.
@@ -114,9 +114,9 @@ impl DurableProjections {
     }
 
     async fn drop_worker(&self, address: &str, polls: usize) -> Position {
-        let scene = self.open(address).await;
+        let env = self.open(address).await;
         let told = AtomicU64::new(0);
-        let work = work(&scene, |position| told.store(position.get(), Ordering::SeqCst));
+        let work = work(&env, |position| told.store(position.get(), Ordering::SeqCst));
         let _ = drop_after(polls, work).await;
         for _ in 0..50 {
             // What it had started ends, too.
@@ -126,9 +126,42 @@ impl DurableProjections {
     }
 }
 
+/// **Law P1,** after a crash. Whenever whoever makes a read model is killed, the
+/// model is the fold of the log up to its checkpoint, nothing is gone that was
+/// told to be in it, and the next one goes on from there.
+pub async fn a_killed_projection_resumes_exactly(setup: &DurableProjectionSetup) {
+    let (address, _guard) = setup.create().await;
+    let sample = board();
+    let mut told = Position::ZERO;
+    for round in 0..setup.rounds() {
+        told = told.max(setup.work_and_die(&address, round).await);
+        let env = setup.open(&address).await;
+        env.verify(&sample).await;
+        let checkpoint = env.model(&sample).checkpoint().await.expect("a checkpoint");
+        assert!(
+            checkpoint.position() >= told,
+            "after a crash the checkpoint is at {}, although {told} was told to be in the read \
+             model: a step is durable when it returns",
+            checkpoint.position()
+        );
+    }
+    let env = setup.open(&address).await;
+    let hub = env.hub().await;
+    let board = env.start(&hub, &sample, RunOptions::default());
+    let head = hub.head().await.expect("a head");
+    let complete = tasks::soon("a projection never catches up", board.wait_for(head)).await;
+    complete.expect("a projection that goes on after a crash");
+    assert_eq!(
+        env.model(&sample).lines().await,
+        sample.fold(&env.log().await),
+        "after {} crashes events are missing in the read model, or are in it twice",
+        setup.rounds()
+    );
+}
+
 /// Starts another process, hears it tell something, and kills it a little later,
 /// so that in some round it is in the midst of everything that it does.
-async fn kill(reentry: &Reentry, address: &str, round: usize) -> Position {
+async fn kill(reentry: &Respawn, address: &str, round: usize) -> Position {
     let often = 1 + round * 5 % 7;
     let later = STEP_OF_DEATH * u32::try_from(round).expect("a few rounds");
     let mut command = reentry.command(address);
@@ -156,9 +189,9 @@ async fn kill(reentry: &Reentry, address: &str, round: usize) -> Position {
 }
 
 /// Appends and projects without end, and tells what is in the read model.
-async fn work(scene: &Scene, tell: impl Fn(Position)) {
-    let hub = scene.hub().await;
-    let board = scene.start(&hub, &board(), Drive { batch: 7, ..Drive::default() });
+async fn work(env: &Environment, tell: impl Fn(Position)) {
+    let hub = env.hub().await;
+    let board = env.start(&hub, &board(), RunOptions { batch: 7, ..RunOptions::default() });
     for turn in 1.. {
         let offered = append("flight-UA1545", Expected::Any, 1 + turn % 9);
         let appended = hub.append_all(offered).await.expect("an append");
@@ -177,20 +210,20 @@ pub(super) fn board() -> Sample {
 /// A fixture, whatever its transactions are.
 #[async_trait]
 trait Places: Send + Sync {
-    async fn make(&self) -> (String, Guard);
-    async fn open_at(&self, address: &str) -> Arc<dyn Desk>;
+    async fn create(&self) -> (String, Guard);
+    async fn open_at(&self, address: &str) -> Arc<dyn OpenedModels>;
 }
 
 struct Fixture<F>(Arc<F>);
 
 #[async_trait]
 impl<F: DurableProjectionFixture + ProjectionFixture> Places for Fixture<F> {
-    async fn make(&self) -> (String, Guard) {
-        self.0.make().await.expect("a place for a log and its read models")
+    async fn create(&self) -> (String, Guard) {
+        self.0.create().await.expect("a place for a log and its read models")
     }
 
-    async fn open_at(&self, address: &str) -> Arc<dyn Desk> {
+    async fn open_at(&self, address: &str) -> Arc<dyn OpenedModels> {
         let opened = self.0.open_at(address).await.expect("a log and its read models");
-        Arc::new(DeskOf::new(Arc::clone(&self.0), opened))
+        Arc::new(TypedModels::new(Arc::clone(&self.0), opened))
     }
 }

@@ -6,18 +6,18 @@ use downlink::{
 };
 use futures::StreamExt;
 
-use super::Model;
+use super::ReadModel;
 
 /// How a projection is run.
 #[derive(Clone, Copy, Debug)]
-pub struct Drive {
+pub struct RunOptions {
     /// What happens to events that fail.
     pub policy: FailurePolicy,
     /// How many events are applied at once at most.
     pub batch: usize,
 }
 
-impl Default for Drive {
+impl Default for RunOptions {
     fn default() -> Self {
         Self { policy: FailurePolicy::stop(), batch: 100 }
     }
@@ -26,7 +26,7 @@ impl Default for Drive {
 /// What the laws need of a projection that runs, so that broken ones can be
 /// held to them too. It ends when it is dropped.
 #[async_trait]
-pub trait Driven: Send + Sync {
+pub trait RunningProjection: Send + Sync {
     /// See [`ProjectionHandle::wait_for`].
     async fn wait_for(&self, cursor: Cursor) -> Result<()>;
 
@@ -44,24 +44,34 @@ pub trait Driven: Send + Sync {
 }
 
 /// Runs projections.
-pub trait DriverFixture: Send + Sync + 'static {
+pub trait RunnerFixture: Send + Sync + 'static {
     /// Starts one.
-    fn start(&self, hub: &Hub, model: Arc<dyn Model>, drive: Drive) -> Result<Box<dyn Driven>>;
+    fn start(
+        &self,
+        hub: &Hub,
+        model: Arc<dyn ReadModel>,
+        drive: RunOptions,
+    ) -> Result<Box<dyn RunningProjection>>;
 }
 
 /// The projections of this workspace: what the laws are for.
 #[derive(Clone, Copy, Debug)]
-pub struct Drivers;
+pub struct DownlinkRunner;
 
-impl DriverFixture for Drivers {
-    fn start(&self, hub: &Hub, model: Arc<dyn Model>, drive: Drive) -> Result<Box<dyn Driven>> {
+impl RunnerFixture for DownlinkRunner {
+    fn start(
+        &self,
+        hub: &Hub,
+        model: Arc<dyn ReadModel>,
+        drive: RunOptions,
+    ) -> Result<Box<dyn RunningProjection>> {
         let builder = model.project(hub).policy(drive.policy).batch(drive.batch, usize::MAX);
         Ok(Box::new(builder.start()?))
     }
 }
 
 #[async_trait]
-impl Driven for ProjectionHandle {
+impl RunningProjection for ProjectionHandle {
     async fn wait_for(&self, cursor: Cursor) -> Result<()> {
         Self::wait_for(self, cursor).await
     }

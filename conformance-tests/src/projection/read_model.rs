@@ -6,14 +6,14 @@ use downlink::{
     ProjectionStore, Result, Step, Stepped,
 };
 
-use super::sample::{Sample, Written};
+use super::sample::{Sample, SampleProjection};
 use super::{Opened, ProjectionFixture};
 use crate::faults::FaultyProjections;
 
 /// One read model of the suite in the store under test, whatever that writes
 /// in.
 #[async_trait]
-pub trait Model: Send + Sync {
+pub trait ReadModel: Send + Sync {
     /// Which one it is.
     fn id(&self) -> &ProjectionId;
 
@@ -51,22 +51,25 @@ pub trait Model: Send + Sync {
     fn project(&self, hub: &Hub) -> ProjectionBuilder;
 }
 
-/// A [`Model`] of this fixture.
-pub(super) struct Sampled<F: ProjectionFixture> {
+/// A [`ReadModel`] of this fixture.
+pub(super) struct SampleModel<F: ProjectionFixture> {
     pub(super) sample: Sample,
     pub(super) fixture: Arc<F>,
     pub(super) opened: Arc<Opened<F::Tx>>,
     pub(super) models: FaultyProjections<F::Tx>,
 }
 
-impl<F: ProjectionFixture> Sampled<F> {
+impl<F: ProjectionFixture> SampleModel<F> {
     fn projection(&self) -> Arc<dyn Projection<Tx = F::Tx>> {
-        Arc::new(Written { sample: self.sample.clone(), fixture: Arc::clone(&self.fixture) })
+        Arc::new(SampleProjection {
+            sample: self.sample.clone(),
+            fixture: Arc::clone(&self.fixture),
+        })
     }
 }
 
 #[async_trait]
-impl<F: ProjectionFixture> Model for Sampled<F> {
+impl<F: ProjectionFixture> ReadModel for SampleModel<F> {
     fn id(&self) -> &ProjectionId {
         &self.sample.id
     }

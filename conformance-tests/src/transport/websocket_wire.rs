@@ -2,10 +2,10 @@ use downlink::{Cursor, Expected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Line;
+use super::TransportSetup;
 use super::framing::forgeries;
-use super::line::Served;
-use super::raw;
+use super::http;
+use super::setup::TestServer;
 use crate::{sample, tasks};
 
 const FIN: u8 = 0x80;
@@ -32,7 +32,7 @@ struct Socket {
 }
 
 impl Socket {
-    async fn open(served: &Served, query: &str) -> Self {
+    async fn open(served: &TestServer, query: &str) -> Self {
         let headers: [(&str, &[u8]); 5] = [
             ("connection", b"Upgrade"),
             ("upgrade", b"websocket"),
@@ -40,9 +40,9 @@ impl Socket {
             ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
             ("sec-websocket-protocol", b"feed.v1.json"),
         ];
-        let mut stream = raw::ask(served.address, &format!("/feed/ws{query}"), &headers).await;
+        let mut stream = http::ask(served.address, &format!("/feed/ws{query}"), &headers).await;
         let what = "a request for a WebSocket is not answered";
-        let head = tasks::soon(what, raw::head(&mut stream)).await;
+        let head = tasks::soon(what, http::head(&mut stream)).await;
         let head = head.to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101"), "a WebSocket is refused: {head}");
         for header in [
@@ -130,8 +130,8 @@ impl Socket {
 /// with one frame of the contract; a run of events has the bytes that a page
 /// has, within its bounds; `ready` comes first and `live` when everything was
 /// delivered.
-pub async fn messages_are_well_formed(line: &Line) {
-    let served = line.open(&forgeries()).await;
+pub async fn messages_are_well_formed(setup: &TransportSetup) {
+    let served = setup.open(&forgeries()).await;
     let mut socket = Socket::open(&served, "?after=start").await;
     socket.expect(r#"{"frame":"ready","sub":"0","cursor":"0000000000000000-00000000","#).await;
     let mut events = Vec::new();
@@ -150,7 +150,7 @@ pub async fn messages_are_well_formed(line: &Line) {
         assert!(text.len() <= LONGEST_RUN, "a run of small events has {} bytes", text.len());
         events.push(run.to_owned());
     }
-    let page = raw::page(served.address, "/feed?limit=1000").await;
+    let page = http::page(served.address, "/feed?limit=1000").await;
     let page = String::from_utf8(page.body).expect("a page is UTF-8");
     let expected =
         page.strip_prefix("{\"events\":[").and_then(|rest| rest.rsplit_once("],\"cursor\""));
@@ -163,9 +163,9 @@ pub async fn messages_are_well_formed(line: &Line) {
 
 /// **Law S1,** of one socket. Each of its subscriptions has its own cursor and
 /// filter; one that is taken back says nothing more, and frees its name.
-pub async fn subscriptions_of_a_socket_are_independent(line: &Line) {
+pub async fn subscriptions_of_a_socket_are_independent(setup: &TransportSetup) {
     let history = ["a", "b"].map(|stream| sample::append(stream, Expected::Any, 3));
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     let mut socket = Socket::open(&served, "").await;
     for (sub, members, events) in [
         ("one", r#""filter":{"stream":["a"]}"#, 3),
@@ -203,8 +203,8 @@ pub async fn subscriptions_of_a_socket_are_independent(line: &Line) {
 /// says whose it is, and the socket stays; after sixteen in a row it ends with
 /// 4400. What is no text within the limits ends it with its own code. A cursor
 /// of another history is told.
-pub async fn malformed_commands_are_refused(line: &Line) {
-    let served = line.open(&[sample::append("f", Expected::Any, 3)]).await;
+pub async fn malformed_commands_are_refused(setup: &TransportSetup) {
+    let served = setup.open(&[sample::append("f", Expected::Any, 3)]).await;
     let mut socket = Socket::open(&served, "").await;
     let other = Cursor::of(
         served.store.head().await.expect("a head").position(),
@@ -258,8 +258,8 @@ async fn expect_close(mut socket: Socket, code: u16, what: &str) {
 
 /// **Law T9,** on the bytes. A socket of a server that is told to end says `bye`
 /// with a pause, and closes with 4503.
-pub async fn a_drained_socket_ends_with_bye(line: &Line) {
-    let served = line.open(&[sample::append("f", Expected::Any, 5)]).await;
+pub async fn a_drained_socket_ends_with_bye(setup: &TransportSetup) {
+    let served = setup.open(&[sample::append("f", Expected::Any, 5)]).await;
     let mut socket = Socket::open(&served, "?after=now").await;
     socket.expect("{\"frame\":\"ready\",").await;
     socket.expect("{\"frame\":\"live\",").await;

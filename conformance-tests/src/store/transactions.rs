@@ -6,29 +6,35 @@ use downlink::{Event, Expected};
 use tokio::time::timeout;
 
 use crate::sample::{append, log};
-use crate::{Doing, TransactingFixture, tasks};
+use crate::{TransactionStep, TransactionalFixture, tasks};
 
-fn row(name: &str) -> Doing {
-    Doing::Row(name.into())
+fn row(name: &str) -> TransactionStep {
+    TransactionStep::InsertRow(name.into())
 }
 
 /// Rows of an application and appends are stored together or not at all: neither
 /// is there after an error, a panic or a conflict, also one that the application
 /// does not care about.
-pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactingFixture) {
+pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     store.append(append("taken", Expected::NoStream, 1)).await.expect("an append");
-    let new = || Doing::Append(append("flight", Expected::Any, 2));
+    let new = || TransactionStep::Append(append("flight", Expected::Any, 2));
     let conflict = || append("taken", Expected::NoStream, 1);
-    for (what, doing) in [
-        ("an error", vec![row("a"), new(), Doing::Fail]),
-        ("an error", vec![new(), row("a"), Doing::Fail]),
-        ("a panic", vec![row("a"), new(), Doing::Panic]),
-        ("a conflict", vec![row("a"), new(), Doing::Append(conflict())]),
-        ("a conflict that was ignored", vec![row("a"), new(), Doing::AppendAnyway(conflict())]),
-        ("a conflict that was ignored", vec![Doing::AppendAnyway(conflict()), row("a"), new()]),
+    for (what, steps) in [
+        ("an error", vec![row("a"), new(), TransactionStep::Fail]),
+        ("an error", vec![new(), row("a"), TransactionStep::Fail]),
+        ("a panic", vec![row("a"), new(), TransactionStep::Panic]),
+        ("a conflict", vec![row("a"), new(), TransactionStep::Append(conflict())]),
+        (
+            "a conflict that was ignored",
+            vec![row("a"), new(), TransactionStep::AppendIgnoringErrors(conflict())],
+        ),
+        (
+            "a conflict that was ignored",
+            vec![TransactionStep::AppendIgnoringErrors(conflict()), row("a"), new()],
+        ),
     ] {
-        let outcome = application.transact(doing).await;
+        let outcome = application.transact(steps).await;
         assert!(outcome.is_err(), "a transaction with {what} was acknowledged");
         let rows = application.rows().await.expect("the rows");
         assert!(
@@ -50,13 +56,13 @@ pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactingFixtur
 
 /// A transaction that appends what had been stored before is a repetition: it
 /// leaves no rows, and says so.
-pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactingFixture) {
+pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let offered = append("flight", Expected::NoStream, 2);
-    let doing = |name: &str| vec![Doing::Append(offered.clone()), row(name)];
-    assert!(!application.transact(doing("first")).await.expect("the first time"));
+    let steps = |name: &str| vec![TransactionStep::Append(offered.clone()), row(name)];
+    assert!(!application.transact(steps("first")).await.expect("the first time"));
     for name in ["second", "third"] {
-        let is_repetition = application.transact(doing(name)).await.expect("the original");
+        let is_repetition = application.transact(steps(name)).await.expect("the original");
         assert!(is_repetition, "a repetition was stored again");
         let rows = application.rows().await.expect("the rows");
         assert_eq!(rows, ["first"], "a repetition has left its rows: roll it back");
@@ -66,7 +72,7 @@ pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactingFixt
 
 /// Transactions and appends have one order, and of those that race for a stream
 /// one wins, with its row.
-pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture) {
+pub async fn racing_transactions_have_an_order(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let mut racing = Vec::new();
     for number in 0..24 {
@@ -77,8 +83,8 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture)
             if number % 8 == 7 {
                 return store.append(taken).await.is_ok().then_some((stream, false));
             }
-            let doing = vec![row(&format!("{stream}/{number}")), Doing::Append(taken)];
-            application.transact(doing).await.is_ok().then_some((stream, true))
+            let steps = vec![row(&format!("{stream}/{number}")), TransactionStep::Append(taken)];
+            application.transact(steps).await.is_ok().then_some((stream, true))
         }));
     }
     let won: Vec<_> = tasks::join(racing).await.into_iter().flatten().collect();
@@ -97,11 +103,11 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactingFixture)
 
 /// What a transaction stores is told when all of it is stored, once; what fails
 /// is not told.
-pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn TransactingFixture) {
+pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let mut commits = store.commits().expect("a store that tells what it commits");
-    let append = |name: &str| Doing::Append(append(name, Expected::Any, 1));
-    let failed = application.transact(vec![append("a"), row("a"), Doing::Fail]).await;
+    let append = |name: &str| TransactionStep::Append(append(name, Expected::Any, 1));
+    let failed = application.transact(vec![append("a"), row("a"), TransactionStep::Fail]).await;
     assert!(failed.is_err(), "a transaction with an error was acknowledged");
     let reader = Arc::clone(&application);
     let told = tokio::spawn(async move {
@@ -119,8 +125,8 @@ pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn Transactin
         }
         told
     });
-    let doing: Vec<_> = ["b", "c"].map(append).into_iter().chain([row("b")]).collect();
-    application.transact(doing).await.expect("both");
+    let steps: Vec<_> = ["b", "c"].map(append).into_iter().chain([row("b")]).collect();
+    application.transact(steps).await.expect("both");
     let told = told.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     assert_eq!(
         told.iter().map(|event| event.stream().as_str()).collect::<Vec<_>>(),

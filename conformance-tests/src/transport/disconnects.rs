@@ -1,14 +1,14 @@
 use downlink::{Cursor, Expected, Filter, Subscribe};
 
-use super::Line;
-use super::line::connect;
+use super::TransportSetup;
+use super::setup::connect;
 use crate::sample::append;
 
 /// **Law T11.** A client that goes away leaves nothing behind: neither one that
 /// waits for what happens next, nor one that has not read what it asked for.
-pub async fn a_client_that_goes_away_leaves_nothing(line: &Line) {
+pub async fn a_client_that_goes_away_leaves_nothing(setup: &TransportSetup) {
     let history: Vec<_> = (0..20).map(|_| append("flight-UA1545", Expected::Any, 5)).collect();
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     for _ in 0..3 {
         let mut clients = Vec::new();
         for number in 0..8 {

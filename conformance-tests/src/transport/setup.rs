@@ -14,24 +14,24 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::{FaultyStore, Lie, LyingBus};
-use crate::subscription::Tuning;
+use crate::faults::{BusFault, FaultyBus, FaultyStore};
+use crate::subscription::HubOptions;
 use crate::{BusFixture, Guard, StoreFixture, TransportFixture, sample, tasks};
 
 /// A store, a bus and a transport.
-pub struct Line {
+pub struct TransportSetup {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
     transport: Arc<dyn TransportFixture>,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for TransportSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Line")
+        f.write_str("TransportSetup")
     }
 }
 
-impl Line {
+impl TransportSetup {
     /// Serves this store and this bus by this transport.
     #[must_use]
     pub fn new(
@@ -43,7 +43,7 @@ impl Line {
     }
 
     /// A fresh store with these events, served with a small ring.
-    pub(super) async fn open(&self, history: &[Append]) -> Served {
+    pub(super) async fn open(&self, history: &[Append]) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         for append in history {
             store.append(append.clone()).await.expect("an append");
@@ -53,7 +53,7 @@ impl Line {
     }
 
     /// The same log, as another process serves it.
-    pub(super) async fn again(&self, beside: &Served) -> Served {
+    pub(super) async fn again(&self, beside: &TestServer) -> TestServer {
         let bus = self.bus.open(&beside.guard).await.expect("a bus");
         let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
         self.serve(store, bus, guard, 64, Duration::from_millis(20)).await
@@ -61,15 +61,15 @@ impl Line {
 
     /// Another server for the same log, which is told of nothing and looks at
     /// nothing by itself.
-    pub(super) async fn lagging(&self, beside: &Served) -> Served {
+    pub(super) async fn lagging(&self, beside: &TestServer) -> TestServer {
         let bus = self.bus.open(&beside.guard).await.expect("a bus");
-        let bus: Arc<dyn Bus> = Arc::new(LyingBus::new(bus, Lie::LosesAll));
+        let bus: Arc<dyn Bus> = Arc::new(FaultyBus::new(bus, BusFault::LosesAll));
         let store = Arc::new(FaultyStore::new(Arc::clone(&beside.store)));
-        self.serve(store, bus, Arc::clone(&beside.guard), 64, Tuning::NEVER).await
+        self.serve(store, bus, Arc::clone(&beside.guard), 64, HubOptions::NEVER).await
     }
 
     /// As [`open`](Self::open), with a ring of so many events.
-    pub(super) async fn open_with_ring(&self, ring: usize) -> Served {
+    pub(super) async fn open_with_ring(&self, ring: usize) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let bus = self.bus.open(&guard).await.expect("a bus");
         self.serve(store, bus, Arc::new(guard), ring, Duration::from_millis(20)).await
@@ -82,19 +82,19 @@ impl Line {
         guard: Arc<Guard>,
         ring: usize,
         fallback: Duration,
-    ) -> Served {
+    ) -> TestServer {
         let hub = Hub::builder_of(store, bus)
             .fallback(fallback)
             .ring(ring, usize::MAX)
             .page(8, 64 << 10)
-            .checkpoint(5, Tuning::NEVER);
+            .checkpoint(5, HubOptions::NEVER);
         let hub = hub.start().await.expect("a hub");
-        Served::begin(hub, self.transport.transport(), guard).await
+        TestServer::begin(hub, self.transport.transport(), guard).await
     }
 }
 
 /// A hub that is being served.
-pub(super) struct Served {
+pub(super) struct TestServer {
     pub(super) hub: Hub,
     pub(super) store: Arc<dyn EventStore>,
     pub(super) transport: Arc<dyn Transport>,
@@ -104,14 +104,14 @@ pub(super) struct Served {
     guard: Arc<Guard>,
 }
 
-impl Drop for Served {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop.cancel();
         self.serving.abort();
     }
 }
 
-impl Served {
+impl TestServer {
     /// Serves this hub by this transport.
     pub(super) async fn begin(hub: Hub, transport: Arc<dyn Transport>, guard: Arc<Guard>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -162,7 +162,7 @@ impl Served {
     }
 
     /// One connection, from after this cursor.
-    pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> Wire {
+    pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> TestClient {
         let subscribe = Subscribe::new().after(after).filter(filter);
         let connected = connect(&self.transport, self.address, subscribe).await;
         connected.unwrap_or_else(|error| {
@@ -176,20 +176,20 @@ pub(super) async fn connect(
     transport: &Arc<dyn Transport>,
     address: SocketAddr,
     subscribe: Subscribe,
-) -> Result<Wire> {
+) -> Result<TestClient> {
     let endpoint = Endpoint::new(format!("http://{address}"));
     let connecting = transport.connect(&endpoint, subscribe);
     let frames = tasks::soon("connecting takes for ever", connecting).await?;
-    Ok(Wire { frames, seen: Vec::new() })
+    Ok(TestClient { frames, seen: Vec::new() })
 }
 
 /// A client who keeps every frame.
-pub(super) struct Wire {
+pub(super) struct TestClient {
     frames: BoxStream<'static, Result<Frame>>,
     pub(super) seen: Vec<Frame>,
 }
 
-impl Wire {
+impl TestClient {
     /// The next frame, or a panic that says `what` did not come.
     pub(super) async fn next(&mut self, what: &str) -> &Frame {
         match tasks::soon(what, self.frames.next()).await {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::order::Order;
+use super::peer_command::PeerCommand;
 use crate::sample::{append, event, stream, stream_of};
 use crate::tasks;
 
@@ -24,7 +24,7 @@ pub(super) const NEVER: Duration = Duration::from_hours(1);
 
 /// One of those who share a log: does what it is told, in this process or in
 /// another.
-pub(super) struct Actor {
+pub(super) struct LogUser {
     name: &'static str,
     store: Arc<dyn EventStore>,
     bus: Arc<dyn Bus>,
@@ -39,29 +39,29 @@ struct Saturating {
     reached: mpsc::Receiver<Result<()>>,
 }
 
-impl Actor {
+impl LogUser {
     /// The name tells its events from those of others.
     pub(super) fn new(name: &'static str, store: Arc<dyn EventStore>, bus: Arc<dyn Bus>) -> Self {
         Self { name, store, bus, labels: 0, following: None, saturating: None }
     }
 
     /// Does it, and says what came of it.
-    pub(super) async fn obey(&mut self, order: Order) -> Result<Vec<String>> {
+    pub(super) async fn obey(&mut self, order: PeerCommand) -> Result<Vec<String>> {
         match order {
-            Order::Append { stream, after, count } => {
-                let expected = Order::expectation(after);
+            PeerCommand::Append { stream, after, count } => {
+                let expected = PeerCommand::expectation(after);
                 let appended = self.store.append(append(&stream, expected, count)).await?;
                 Ok(vec![appended.writes[0].last.get().to_string()])
             }
-            Order::Count { stream: name } => {
+            PeerCommand::Count { stream: name } => {
                 Ok(vec![stream_of(&*self.store, &stream(&name)).await.len().to_string()])
             }
-            Order::Race { stream, until } => self.race(&stream, until).await,
-            Order::Batches { stream, count } => self.batches(&stream, count).await,
-            Order::Saturate { count } => self.saturate(count).await,
-            Order::Rest => self.rest().await,
-            Order::Follow => self.follow().await,
-            Order::Next => self.next().await,
+            PeerCommand::Race { stream, until } => self.race(&stream, until).await,
+            PeerCommand::Batches { stream, count } => self.batches(&stream, count).await,
+            PeerCommand::Saturate { count } => self.saturate(count).await,
+            PeerCommand::Rest => self.rest().await,
+            PeerCommand::Follow => self.follow().await,
+            PeerCommand::Next => self.next().await,
         }
     }
 

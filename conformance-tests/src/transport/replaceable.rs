@@ -6,23 +6,23 @@ use downlink::{Cursor, Expected, Frame, Hub, LocalBus, Subscribe};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::line::connect;
+use super::setup::connect;
 use crate::sample::append;
 use crate::{ReplaceableFixture, TransportFixture};
 
 /// A store whose log can be replaced under it, and a transport.
-pub struct ReplaceableLine {
+pub struct ReplaceableTransportSetup {
     store: Arc<dyn ReplaceableFixture>,
     transport: Arc<dyn TransportFixture>,
 }
 
-impl fmt::Debug for ReplaceableLine {
+impl fmt::Debug for ReplaceableTransportSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplaceableLine")
+        f.write_str("ReplaceableTransportSetup")
     }
 }
 
-impl ReplaceableLine {
+impl ReplaceableTransportSetup {
     /// Serves this store by this transport.
     #[must_use]
     pub fn new(store: impl ReplaceableFixture, transport: impl TransportFixture) -> Self {
@@ -33,15 +33,15 @@ impl ReplaceableLine {
 /// **Law G8,** under a running server. A client whose log is replaced is told by
 /// `reset`, after which nothing follows; its cursor is refused, and the log as
 /// it is now is served.
-pub async fn a_running_server_reports_a_restore(line: &ReplaceableLine) {
-    let (store, backups) = line.store.open().await.expect("a fresh store");
+pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetup) {
+    let (store, backups) = setup.store.open().await.expect("a fresh store");
     let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
         .fallback(Duration::from_millis(20))
         .start();
     let hub = hub.await.expect("a hub");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let (transport, stop) = (line.transport.transport(), CancellationToken::new());
+    let (transport, stop) = (setup.transport.transport(), CancellationToken::new());
     let serving = {
         let (transport, hub, stop) = (Arc::clone(&transport), hub.clone(), stop.clone());
         tokio::spawn(async move { transport.serve(hub, listener, stop).await })

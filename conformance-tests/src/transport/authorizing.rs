@@ -4,36 +4,36 @@ use std::time::Duration;
 
 use downlink::{Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus};
 
-use super::line::{Served, expect_same};
+use super::setup::{TestServer, expect_same};
 use crate::sample::{event, of_type};
-use crate::{GuardedFixture, Sight, StoreFixture};
+use crate::{AuthorizingFixture, StoreFixture, Visibility};
 
 /// A store, and a transport that asks what a client may see.
-pub struct GuardedLine {
+pub struct AuthorizingTransportSetup {
     store: Arc<dyn StoreFixture>,
-    transport: Arc<dyn GuardedFixture>,
+    transport: Arc<dyn AuthorizingFixture>,
 }
 
-impl fmt::Debug for GuardedLine {
+impl fmt::Debug for AuthorizingTransportSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GuardedLine")
+        f.write_str("AuthorizingTransportSetup")
     }
 }
 
-impl GuardedLine {
+impl AuthorizingTransportSetup {
     /// Serves this store by this transport.
     #[must_use]
-    pub fn new(store: impl StoreFixture, transport: impl GuardedFixture) -> Self {
+    pub fn new(store: impl StoreFixture, transport: impl AuthorizingFixture) -> Self {
         Self { store: Arc::new(store), transport: Arc::new(transport) }
     }
 
-    async fn open(&self, sight: &Sight) -> Served {
+    async fn open(&self, sight: &Visibility) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let hub = Hub::builder_of(store, Arc::new(LocalBus::new()));
         // Few in memory, so that a replay reads the store.
         let hub = hub.fallback(Duration::from_millis(20)).ring(4, usize::MAX).start();
         let hub = hub.await.expect("a hub");
-        Served::begin(hub, self.transport.transport(sight.clone()), Arc::new(guard)).await
+        TestServer::begin(hub, self.transport.transport(sight.clone()), Arc::new(guard)).await
     }
 }
 
@@ -47,9 +47,9 @@ fn flight(number: usize) -> Append {
 /// joined to its filter by *and*: after its rights shrank, a replay hides what
 /// live hides, from every cursor that it has, without a refusal, and the cursor
 /// moves on all the same.
-pub async fn a_replay_hides_what_live_hides(line: &GuardedLine) {
-    let sight = Sight::new(Filter::everything());
-    let served = line.open(&sight).await;
+pub async fn a_replay_hides_what_live_hides(setup: &AuthorizingTransportSetup) {
+    let sight = Visibility::new(Filter::everything());
+    let served = setup.open(&sight).await;
     for number in 0..10 {
         served.append(flight(number)).await;
     }
@@ -75,7 +75,7 @@ fn of_stream(name: &str) -> Filter {
 }
 
 /// Replay and live from this place have what filter and rights both allow.
-async fn shows_only(served: &Served, place: Cursor, filter: &Filter, rights: &Filter) {
+async fn shows_only(served: &TestServer, place: Cursor, filter: &Filter, rights: &Filter) {
     let allowed = rights.clone().and(filter).expect("few queries");
     let mut client = served.follow(place, filter.clone()).await;
     client.until_live().await;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use downlink::{Cursor, Event, Filter, Frame, Hub, HubBuilder, LocalBus, Subscribe};
 
-use super::line::{Served, Wire, connect, expect_same};
 use super::proxies::flood;
-use crate::faults::{FaultyStore, HoldingProxy, Lie, LyingBus};
-use crate::subscription::Tuning;
-use crate::{Guard, ImpatientFixture, StoreFixture, sample, tasks};
+use super::setup::{TestClient, TestServer, connect, expect_same};
+use crate::faults::{BusFault, FaultyBus, FaultyStore, HoldingProxy};
+use crate::subscription::HubOptions;
+use crate::{Guard, ShortTimeoutFixture, StoreFixture, sample, tasks};
 
 /// How often the transport says that it lives, where that is looked at. Not less,
 /// so that nobody is taken for silent who only waits for a processor.
@@ -24,25 +24,25 @@ const STALL: Duration = Duration::from_secs(2);
 const RING: usize = 8;
 
 /// A store, and a transport that soon gives up on who is silent.
-pub struct ImpatientLine {
+pub struct ShortTimeoutTransportSetup {
     store: Arc<dyn StoreFixture>,
-    transport: Arc<dyn ImpatientFixture>,
+    transport: Arc<dyn ShortTimeoutFixture>,
 }
 
-impl fmt::Debug for ImpatientLine {
+impl fmt::Debug for ShortTimeoutTransportSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ImpatientLine")
+        f.write_str("ShortTimeoutTransportSetup")
     }
 }
 
-impl ImpatientLine {
+impl ShortTimeoutTransportSetup {
     /// Serves this store by this transport.
     #[must_use]
-    pub fn new(store: impl StoreFixture, transport: impl ImpatientFixture) -> Self {
+    pub fn new(store: impl StoreFixture, transport: impl ShortTimeoutFixture) -> Self {
         Self { store: Arc::new(store), transport: Arc::new(transport) }
     }
 
-    async fn open(&self, heartbeat: Duration) -> (FaultyStore, Served) {
+    async fn open(&self, heartbeat: Duration) -> (FaultyStore, TestServer) {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let store = FaultyStore::counting(store);
         let hub = Hub::builder(store.clone(), LocalBus::new()).fallback(Duration::from_millis(20));
@@ -53,26 +53,26 @@ impl ImpatientLine {
 
     /// A server for this store that is told of nothing and looks at nothing by
     /// itself.
-    async fn lagging(&self, store: &FaultyStore) -> Served {
-        let bus = LyingBus::new(Arc::new(LocalBus::new()), Lie::LosesAll);
-        let hub = Hub::builder(store.clone(), bus).fallback(Tuning::NEVER);
+    async fn lagging(&self, store: &FaultyStore) -> TestServer {
+        let bus = FaultyBus::new(Arc::new(LocalBus::new()), BusFault::LosesAll);
+        let hub = Hub::builder(store.clone(), bus).fallback(HubOptions::NEVER);
         self.serve(hub, HEARTBEAT, Arc::new(Guard::none())).await
     }
 
-    async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> Served {
+    async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> TestServer {
         // Nothing is kept for others, so that what is held is held for somebody.
         let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
-        Served::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
+        TestServer::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
     }
 }
 
 /// **Law T7,** of the signs of life. A server that has nothing to say gives
 /// signs of life, and they move no cursor: not past what was delivered, whatever
 /// the head is that they tell.
-pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
-    let (store, served) = line.open(HEARTBEAT).await;
+pub async fn heartbeats_move_nothing(setup: &ShortTimeoutTransportSetup) {
+    let (store, served) = setup.open(HEARTBEAT).await;
     served.delay(3).await;
-    let lagging = line.lagging(&store).await;
+    let lagging = setup.lagging(&store).await;
     let proxy = HoldingProxy::start(lagging.address).await.expect("a proxy");
     let client = connect(&lagging.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection");
@@ -98,8 +98,8 @@ pub async fn heartbeats_move_nothing(line: &ImpatientLine) {
 
 /// **Law T7,** of those who give none. A client leaves a server that has been
 /// silent for longer than two heartbeats, although the connection stands.
-pub async fn a_client_leaves_a_silent_server(line: &ImpatientLine) {
-    let (_, served) = line.open(HEARTBEAT).await;
+pub async fn a_client_leaves_a_silent_server(setup: &ShortTimeoutTransportSetup) {
+    let (_, served) = setup.open(HEARTBEAT).await;
     served.delay(3).await;
     let proxy = HoldingProxy::start(served.address).await.expect("a proxy");
     let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
@@ -113,8 +113,8 @@ pub async fn a_client_leaves_a_silent_server(line: &ImpatientLine) {
 
 /// **Law T8.** A client that never reads costs bounded memory and nobody else's
 /// time, and is let go; what it has got by then is whole, and it resumes exactly.
-pub async fn a_client_that_never_reads_is_disconnected(line: &ImpatientLine) {
-    let (store, served) = line.open(SELDOM).await;
+pub async fn a_client_that_never_reads_is_disconnected(setup: &ShortTimeoutTransportSetup) {
+    let (store, served) = setup.open(SELDOM).await;
     served.delay(3).await;
     let mut stalled = served.follow(Cursor::START, Filter::everything()).await;
     stalled.until_live().await;
@@ -154,7 +154,7 @@ async fn held(store: &FaultyStore) {
     tasks::soon(what, settled).await;
 }
 
-impl Wire {
+impl TestClient {
     /// Takes what comes, which may only be signs of life, until this is done.
     async fn while_waiting(&mut self, done: impl Future<Output = ()>) {
         let mut done = std::pin::pin!(done);

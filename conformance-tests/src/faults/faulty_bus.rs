@@ -9,9 +9,9 @@ use tokio::sync::broadcast;
 
 /// What a bus does to the hints that it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
+pub enum BusFault {
     /// Passes them on as they are.
-    Honest,
+    None,
     /// Loses all of them.
     LosesAll,
     /// Loses every second one.
@@ -28,21 +28,21 @@ pub enum Lie {
     /// Sends one that claims the position zero.
     ForgesZero,
     /// Answers every publication with an error.
-    Refuses,
+    RefusesHints,
     /// Never answers a publication.
-    Hangs,
+    HangsOnPublish,
     /// Cannot be listened to.
-    Deaf,
+    RefusesListeners,
     /// Neither lets itself be listened to nor says that it does not.
-    NeverListens,
+    HangsOnListen,
     /// Ends what its listeners hear at once.
-    Ends,
+    EndsListeners,
 }
 
-impl Lie {
+impl BusFault {
     /// Each of them.
     pub const ALL: [Self; 13] = [
-        Self::Honest,
+        Self::None,
         Self::LosesAll,
         Self::LosesSome,
         Self::Repeats,
@@ -50,11 +50,11 @@ impl Lie {
         Self::Delays(Duration::from_millis(3)),
         Self::Forges,
         Self::ForgesZero,
-        Self::Refuses,
-        Self::Hangs,
-        Self::Deaf,
-        Self::NeverListens,
-        Self::Ends,
+        Self::RefusesHints,
+        Self::HangsOnPublish,
+        Self::RefusesListeners,
+        Self::HangsOnListen,
+        Self::EndsListeners,
     ];
 }
 
@@ -62,29 +62,29 @@ impl Lie {
 /// not. Clones are the same bus.
 ///
 /// It can also raise hints for nothing, as one does that is told before the
-/// commit is visible: see [`raise`](Self::raise).
+/// commit is visible: see [`inject`](Self::inject).
 #[derive(Clone, Debug)]
-pub struct LyingBus {
+pub struct FaultyBus {
     inner: Arc<dyn Bus>,
-    lie: Lie,
-    told: broadcast::Sender<Hint>,
+    fault: BusFault,
+    injected_hints: broadcast::Sender<Hint>,
     count: Arc<AtomicUsize>,
     kept_back: Arc<Mutex<Option<Hint>>>,
 }
 
-impl LyingBus {
+impl FaultyBus {
     /// A bus that lies so about what it is given, and passes on what the one
     /// inside hears.
     #[must_use]
-    pub fn new(inner: Arc<dyn Bus>, lie: Lie) -> Self {
-        let told = broadcast::Sender::new(64);
-        Self { inner, lie, told, count: Arc::default(), kept_back: Arc::default() }
+    pub fn new(inner: Arc<dyn Bus>, fault: BusFault) -> Self {
+        let injected_hints = broadcast::Sender::new(64);
+        Self { inner, fault, injected_hints, count: Arc::default(), kept_back: Arc::default() }
     }
 
     /// Raises a hint for nothing.
-    pub fn raise(&self, hint: Hint) {
+    pub fn inject(&self, hint: Hint) {
         // Without a listener a hint is lost, as it may be.
-        let _ = self.told.send(hint);
+        let _ = self.injected_hints.send(hint);
     }
 
     /// How many hints it was given.
@@ -104,23 +104,23 @@ impl LyingBus {
     }
 
     async fn pass_on(&self, hint: Hint, number: usize) -> Result<()> {
-        match self.lie {
-            Lie::LosesAll => Ok(()),
-            Lie::LosesSome if number % 2 == 1 => Ok(()),
-            Lie::Reorders => match self.keep_back(hint) {
+        match self.fault {
+            BusFault::LosesAll => Ok(()),
+            BusFault::LosesSome if number % 2 == 1 => Ok(()),
+            BusFault::Reorders => match self.keep_back(hint) {
                 Some(earlier) => {
                     self.inner.publish(hint).await?;
                     self.inner.publish(earlier).await
                 }
                 None => Ok(()),
             },
-            Lie::Repeats => {
+            BusFault::Repeats => {
                 for _ in 0..3 {
                     self.inner.publish(hint).await?;
                 }
                 Ok(())
             }
-            Lie::Delays(pause) => {
+            BusFault::Delays(pause) => {
                 let inner = Arc::clone(&self.inner);
                 tokio::spawn(async move {
                     tokio::time::sleep(pause).await;
@@ -128,10 +128,12 @@ impl LyingBus {
                 });
                 Ok(())
             }
-            Lie::Forges => self.inner.publish(Hint::at(Position::MAX)).await,
-            Lie::ForgesZero => self.inner.publish(Hint::at(Position::ZERO)).await,
-            Lie::Refuses => Err(Error::new(ErrorKind::Unavailable, "the bus is down, on purpose")),
-            Lie::Hangs => std::future::pending().await,
+            BusFault::Forges => self.inner.publish(Hint::at(Position::MAX)).await,
+            BusFault::ForgesZero => self.inner.publish(Hint::at(Position::ZERO)).await,
+            BusFault::RefusesHints => {
+                Err(Error::new(ErrorKind::Unavailable, "the bus is down, on purpose"))
+            }
+            BusFault::HangsOnPublish => std::future::pending().await,
             _ => self.inner.publish(hint).await,
         }
     }
@@ -139,28 +141,32 @@ impl LyingBus {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl Bus for LyingBus {
+impl Bus for FaultyBus {
     async fn publish(&self, hint: Hint) -> Result<()> {
         let number = self.count.fetch_add(1, Ordering::SeqCst);
         self.pass_on(hint, number).await
     }
 
     async fn listen(&self) -> Result<Listener> {
-        match self.lie {
-            Lie::Deaf => Err(Error::new(ErrorKind::Unavailable, "the bus is deaf, on purpose")),
-            Lie::NeverListens => std::future::pending().await,
-            Lie::Ends => Ok(Listener::new(stream::empty())),
-            Lie::LosesAll => Ok(Listener::new(raised(&self.told))),
+        match self.fault {
+            BusFault::RefusesListeners => {
+                Err(Error::new(ErrorKind::Unavailable, "the bus is deaf, on purpose"))
+            }
+            BusFault::HangsOnListen => std::future::pending().await,
+            BusFault::EndsListeners => Ok(Listener::new(stream::empty())),
+            BusFault::LosesAll => Ok(Listener::new(injected(&self.injected_hints))),
             _ => {
                 let heard = self.inner.listen().await?;
-                Ok(Listener::new(stream::select(heard, raised(&self.told))))
+                Ok(Listener::new(stream::select(heard, injected(&self.injected_hints))))
             }
         }
     }
 }
 
-fn raised(told: &broadcast::Sender<Hint>) -> impl futures::Stream<Item = Hint> + Send + use<> {
-    let hints = told.subscribe();
+fn injected(
+    injected_hints: &broadcast::Sender<Hint>,
+) -> impl futures::Stream<Item = Hint> + Send + use<> {
+    let hints = injected_hints.subscribe();
     stream::unfold(hints, |mut hints| async move {
         match hints.recv().await {
             Ok(hint) => Some((hint, hints)),

@@ -3,15 +3,15 @@ use std::sync::Arc;
 use downlink::{Append, Appended, ErrorKind, EventStore, EventType, Expected, Result};
 
 use crate::sample::{append, event, log};
-use crate::{Brake, GroupingFixture, tasks};
+use crate::{GroupCommitFixture, WriteLock, tasks};
 
 /// **Law A15.** An append that cannot be inserted fails alone: those that were
 /// committed together with it are stored, and nothing of it is.
-pub async fn a_failing_append_fails_alone(fixture: &dyn GroupingFixture) {
+pub async fn a_failing_append_fails_alone(fixture: &dyn GroupCommitFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
-    let (store, brake) = fixture.open(&poison).await.expect("a fresh store");
+    let (store, lock) = fixture.open(&poison).await.expect("a fresh store");
     for round in 0..4 {
-        for (number, offered, outcome) in append_a_group(&store, &*brake, &poison, round).await {
+        for (number, offered, outcome) in append_a_group(&store, &*lock, &poison, round).await {
             match outcome {
                 Ok(_) if number == 4 => {
                     panic!("an append that cannot be inserted was acknowledged")
@@ -41,11 +41,11 @@ pub async fn a_failing_append_fails_alone(fixture: &dyn GroupingFixture) {
 /// number 4 cannot be inserted.
 pub(super) async fn append_a_group(
     store: &Arc<dyn EventStore>,
-    brake: &dyn Brake,
+    lock: &dyn WriteLock,
     poison: &EventType,
     round: usize,
 ) -> Vec<(usize, Append, Result<Appended>)> {
-    brake.hold().await.expect("the writer to stop");
+    lock.hold().await.expect("the writer to stop");
     let appends = (0..9).map(|number| {
         let name = format!("flight-{round}-{number}");
         let offered = if number == 4 {
@@ -62,7 +62,7 @@ pub(super) async fn append_a_group(
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    brake.release().await.expect("the writer to go on");
+    lock.release().await.expect("the writer to go on");
     tasks::join(appends).await
 }
 

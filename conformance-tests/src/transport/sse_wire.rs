@@ -2,10 +2,10 @@ use std::collections::HashMap;
 
 use downlink::{Cursor, EventId, Position};
 
-use super::Line;
+use super::TransportSetup;
 use super::framing::forgeries;
-use super::line::Served;
-use super::raw::{self, Answer};
+use super::http::{self, Answer};
+use super::setup::TestServer;
 use crate::tasks;
 
 const LIVE: &[u8] = b"event: feed.live";
@@ -13,8 +13,8 @@ const LIVE: &[u8] = b"event: feed.live";
 /// **Law T3,** on the bytes. An id that is no cursor is a 400 `bad-cursor`,
 /// wherever it stands, and never passed over for the next one; one of another
 /// history is a 410 with its reason.
-pub async fn malformed_ids_are_refused(line: &Line) {
-    let served = line.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
+pub async fn malformed_ids_are_refused(setup: &TransportSetup) {
+    let served = setup.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let upper = "000000000000000A-9C41D07E";
     let long = "0".repeat(100);
     let malformed: [&[u8]; 9] = [
@@ -62,8 +62,8 @@ pub async fn malformed_ids_are_refused(line: &Line) {
     assert_eq!(empty.status, 200, "an empty Last-Event-ID is as if it were not there");
 }
 
-async fn ask(served: &Served, target: &str, headers: &[(&str, &[u8])]) -> Answer {
-    raw::get(served.address, target, headers, LIVE).await
+async fn ask(served: &TestServer, target: &str, headers: &[(&str, &[u8])]) -> Answer {
+    http::get(served.address, target, headers, LIVE).await
 }
 
 fn expect_code(answer: &Answer, status: u16, code: &str, what: &str) {
@@ -79,8 +79,8 @@ fn expect_code(answer: &Answer, status: u16, code: &str, what: &str) {
 /// contract says: an event is an id and one line of data; control frames have a
 /// name of their own and data; an id stands only where the cursor moves; `ready`
 /// comes first, with `retry`.
-pub async fn blocks_are_well_formed(line: &Line) {
-    let served = line.open(&forgeries()).await;
+pub async fn blocks_are_well_formed(setup: &TransportSetup) {
+    let served = setup.open(&forgeries()).await;
     let answer = ask(&served, "/feed", &[]).await;
     assert_eq!(answer.status, 200, "a feed is served");
     for header in ["content-type: text/event-stream", "no-store", "x-accel-buffering: no"] {
@@ -112,14 +112,14 @@ pub async fn blocks_are_well_formed(line: &Line) {
 
 /// **Law T9,** on the bytes. A stream of a server that is told to end says
 /// `bye`, with the pause that a browser obeys, and its body has an end.
-pub async fn a_drained_stream_ends_with_bye(line: &Line) {
-    let served = line.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
+pub async fn a_drained_stream_ends_with_bye(setup: &TransportSetup) {
+    let served = setup.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];
-    let mut socket = raw::ask(served.address, "/feed", &stream).await;
-    let before = tasks::soon("`live` did not come", raw::until(&mut socket, LIVE)).await;
+    let mut socket = http::ask(served.address, "/feed", &stream).await;
+    let before = tasks::soon("`live` did not come", http::until(&mut socket, LIVE)).await;
     served.stop();
     let what = "a stream of a server that was told to end does not end";
-    let rest = tasks::soon(what, raw::rest(&mut socket)).await;
+    let rest = tasks::soon(what, http::rest(&mut socket)).await;
     let text = String::from_utf8_lossy(&[before, rest].concat()).into_owned();
     assert!(
         text.ends_with("\r\n0\r\n\r\n"),

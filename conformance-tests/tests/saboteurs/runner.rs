@@ -6,18 +6,25 @@ use downlink::{
     After, BoxError, Cursor, DeadLetter, Error, ErrorKind, Event, Hub, Item, Position, Result,
     Step, Stepped, Subscribe,
 };
-use downlink_conformance_tests::projection::{Drive, Driven, DriverFixture, Model};
+use downlink_conformance_tests::projection::{
+    ReadModel, RunOptions, RunnerFixture, RunningProjection,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::driver_bug::DriverBug;
+use crate::runner_bug::RunnerBug;
 
 /// Runs projections that are right, but for this bug.
-pub(crate) struct BrokenDrivers(pub(crate) Option<DriverBug>);
+pub(crate) struct BrokenRunner(pub(crate) Option<RunnerBug>);
 
-impl DriverFixture for BrokenDrivers {
-    fn start(&self, hub: &Hub, model: Arc<dyn Model>, drive: Drive) -> Result<Box<dyn Driven>> {
+impl RunnerFixture for BrokenRunner {
+    fn start(
+        &self,
+        hub: &Hub,
+        model: Arc<dyn ReadModel>,
+        drive: RunOptions,
+    ) -> Result<Box<dyn RunningProjection>> {
         let driver = Arc::new(Driver {
             bug: self.0,
             hub: hub.clone(),
@@ -32,10 +39,10 @@ impl DriverFixture for BrokenDrivers {
 }
 
 struct Driver {
-    bug: Option<DriverBug>,
+    bug: Option<RunnerBug>,
     hub: Hub,
-    model: Arc<dyn Model>,
-    drive: Drive,
+    model: Arc<dyn ReadModel>,
+    drive: RunOptions,
     resumed: Notify,
     state: watch::Sender<State>,
 }
@@ -69,7 +76,7 @@ impl Running {
 }
 
 #[async_trait]
-impl Driven for Running {
+impl RunningProjection for Running {
     async fn wait_for(&self, cursor: Cursor) -> Result<()> {
         self.until(|state| state.position >= cursor.position()).await
     }
@@ -116,7 +123,7 @@ async fn run(driver: Arc<Driver>) {
 }
 
 impl Driver {
-    fn is(&self, bug: DriverBug) -> bool {
+    fn is(&self, bug: RunnerBug) -> bool {
         self.bug == Some(bug)
     }
 
@@ -126,8 +133,8 @@ impl Driver {
             self.step(Step::new(at, at, Vec::new())).await?.map_err(stopped)?;
         }
         let after = match self.bug {
-            Some(DriverBug::StartsAtTheEnd) if at == Cursor::START => After::Now,
-            Some(DriverBug::ResumesByPosition) => {
+            Some(RunnerBug::StartsAtTheEnd) if at == Cursor::START => After::Now,
+            Some(RunnerBug::ResumesByPosition) => {
                 let head = self.hub.head().await?.position();
                 After::Position(head.min(at.position()))
             }
@@ -157,13 +164,13 @@ impl Driver {
         let to = items.last().map_or(*at, Item::cursor);
         let event = |item| if let Item::Event(event) = item { Some(event) } else { None };
         let events: Vec<_> = items.into_iter().filter_map(event).collect();
-        if self.is(DriverBug::ReturnsBeforeTheCommit) {
+        if self.is(RunnerBug::ReturnsBeforeTheCommit) {
             self.state.send_modify(|state| state.position = to.position());
         }
-        if self.is(DriverBug::BecomesLiveAtOnce) {
+        if self.is(RunnerBug::BecomesLiveAtOnce) {
             self.model.make_live().await?;
         }
-        if !events.is_empty() || !self.is(DriverBug::MovesOnlyOnMatches) {
+        if !events.is_empty() || !self.is(RunnerBug::MovesOnlyOnMatches) {
             self.write(at, to, events).await?;
         }
         self.state.send_modify(|state| {
@@ -178,13 +185,13 @@ impl Driver {
             return Ok(());
         };
         match self.bug {
-            Some(DriverBug::DropsTheWholeBatch) => return Err(stopped(error)),
-            Some(DriverBug::SkipsOnError) => {
+            Some(RunnerBug::DropsTheWholeBatch) => return Err(stopped(error)),
+            Some(RunnerBug::SkipsOnError) => {
                 let _ = self.step(Step::new(*at, to, Vec::new())).await?;
                 *at = to;
                 return Ok(());
             }
-            Some(DriverBug::SkipsTheWholeBatch) if self.drive.policy.skips() => {
+            Some(RunnerBug::SkipsTheWholeBatch) if self.drive.policy.skips() => {
                 let last = events.last().expect("an event that fails");
                 let letter = DeadLetter::new(last, &Error::new(ErrorKind::Backend, "a batch"));
                 let _ = self.step(Step::skip(*at, letter)).await?;
@@ -213,7 +220,7 @@ impl Driver {
 
     /// Does what the policy wants with an event that fails alone.
     async fn fail(&self, at: &mut Cursor, event: &Event, mut error: BoxError) -> Result<(), Halt> {
-        let more = u32::from(self.is(DriverBug::RetriesOnceTooOften));
+        let more = u32::from(self.is(RunnerBug::RetriesOnceTooOften));
         for _ in 0..self.drive.policy.retries() + more {
             sleep(self.drive.policy.pause()).await;
             let alone = Step::new(*at, event.cursor(), vec![event.clone()]);
@@ -226,13 +233,13 @@ impl Driver {
             }
         }
         if !self.drive.policy.skips() {
-            if self.is(DriverBug::StopsAfterTheEvent) {
+            if self.is(RunnerBug::StopsAfterTheEvent) {
                 let _ = self.step(Step::new(*at, event.cursor(), Vec::new())).await?;
             }
             return Err(stopped(error));
         }
         let mut skip = Step::skip(*at, DeadLetter::new(event, &*error));
-        if self.is(DriverBug::WritesNoDeadLetters) {
+        if self.is(RunnerBug::WritesNoDeadLetters) {
             skip.skipped = None;
         }
         let _ = self.step(skip).await?;
@@ -247,7 +254,7 @@ impl Driver {
                 Ok(Stepped::Applied { .. }) => return Ok(Ok(())),
                 Ok(Stepped::Lost(_)) => return Err(Halt::Elsewhere),
                 Ok(Stepped::Failed(error)) => return Ok(Err(error)),
-                Err(error) if error.is_retryable() && !self.is(DriverBug::TreatsBusyAsAFailure) => {
+                Err(error) if error.is_retryable() && !self.is(RunnerBug::TreatsBusyAsAFailure) => {
                     sleep(Duration::from_millis(1)).await;
                 }
                 Err(error) => return Err(Halt::Stopped(error)),

@@ -2,9 +2,9 @@ use std::collections::HashSet;
 
 use downlink::{Cursor, Event, Expected};
 
-use super::Line;
-use super::line::Served;
-use super::raw::{self, Answer};
+use super::TransportSetup;
+use super::http::{self, Answer};
+use super::setup::TestServer;
 use crate::sample::append;
 
 /// One poll, read by hand.
@@ -18,8 +18,8 @@ struct Poll {
 /// **Law T10,** on the bytes. Nothing is lost or repeated between two polls,
 /// whatever is appended while nobody asks, and whatever the limit is; what waits
 /// is answered at once.
-pub async fn nothing_is_lost_between_two_polls(line: &Line) {
-    let served = line.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
+pub async fn nothing_is_lost_between_two_polls(setup: &TransportSetup) {
+    let served = setup.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
     for limit in [1, 3, 1_000] {
         let (mut cursor, mut polled) = (Cursor::START, Vec::new());
         for appended in [0, 1, 4, 0, 40, 2] {
@@ -56,8 +56,8 @@ pub async fn nothing_is_lost_between_two_polls(line: &Line) {
 /// **Law T10,** of the end of the time. A poll that found nothing is a page
 /// without events, which keeps the cursor, or moves it over what did not match;
 /// nothing that matches is passed over.
-pub async fn an_empty_poll_keeps_or_moves_the_cursor(line: &Line) {
-    let served = line.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
+pub async fn an_empty_poll_keeps_or_moves_the_cursor(setup: &TransportSetup) {
+    let served = setup.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
     let head = || async { served.store.head().await.expect("a head") };
     let at = head().await;
     let idle = poll(&served, at, 10, "1", "").await;
@@ -83,7 +83,7 @@ pub async fn an_empty_poll_keeps_or_moves_the_cursor(line: &Line) {
     }
 }
 
-async fn poll(served: &Served, after: Cursor, limit: usize, wait: &str, more: &str) -> Poll {
+async fn poll(served: &TestServer, after: Cursor, limit: usize, wait: &str, more: &str) -> Poll {
     let answer = ask(served, after, limit, wait, more).await;
     let body = String::from_utf8_lossy(&answer.body);
     assert!(
@@ -95,9 +95,9 @@ async fn poll(served: &Served, after: Cursor, limit: usize, wait: &str, more: &s
         .unwrap_or_else(|| panic!("a poll was answered with something that is no page: {body}"))
 }
 
-async fn ask(served: &Served, after: Cursor, limit: usize, wait: &str, more: &str) -> Answer {
+async fn ask(served: &TestServer, after: Cursor, limit: usize, wait: &str, more: &str) -> Answer {
     let target = format!("/feed?after={after}&limit={limit}&wait={wait}{more}");
-    raw::page(served.address, &target).await
+    http::page(served.address, &target).await
 }
 
 /// The members of a page that the wire contract has at its end, and the cursors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use downlink::{Bus, EventStore};
 use tokio::process::Command;
 
-use super::actor::Actor;
+use super::log_user::LogUser;
 use super::peer::{self, Peer};
 use crate::{CrossProcessFixture, Guard};
 
@@ -13,25 +13,25 @@ use crate::{CrossProcessFixture, Guard};
 const ADDRESS: &str = "DOWNLINK_CONFORMANCE_ADDRESS";
 
 /// Logs that several processes share.
-pub struct Processes {
+pub struct CrossProcessSetup {
     fixture: Arc<dyn CrossProcessFixture>,
-    reentry: Reentry,
+    reentry: Respawn,
 }
 
-impl fmt::Debug for Processes {
+impl fmt::Debug for CrossProcessSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Processes").field("reentry", &self.reentry).finish_non_exhaustive()
+        f.debug_struct("CrossProcessSetup").field("reentry", &self.reentry).finish_non_exhaustive()
     }
 }
 
 /// How the program of a test is started again, so that it comes to
-/// [`Processes::serves_another`] with the same fixture.
+/// [`CrossProcessSetup::runs_as_child`] with the same fixture.
 #[derive(Clone, Debug)]
-pub struct Reentry {
+pub struct Respawn {
     arguments: Vec<String>,
 }
 
-impl Reentry {
+impl Respawn {
     /// For a `#[test]` with this path, as `module_path!()` and the function's
     /// name have it.
     #[must_use]
@@ -67,10 +67,10 @@ impl Reentry {
     }
 }
 
-impl Processes {
+impl CrossProcessSetup {
     /// Logs of this fixture, and how the other process comes to the same.
     #[must_use]
-    pub fn new(fixture: impl CrossProcessFixture, reentry: Reentry) -> Self {
+    pub fn new(fixture: impl CrossProcessFixture, reentry: Respawn) -> Self {
         Self { fixture: Arc::new(fixture), reentry }
     }
 
@@ -81,17 +81,17 @@ impl Processes {
     ///
     /// Panics if the log cannot be opened.
     #[must_use]
-    pub fn serves_another(&self) -> bool {
-        let Some(address) = Reentry::address() else { return false };
+    pub fn runs_as_child(&self) -> bool {
+        let Some(address) = Respawn::address() else { return false };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let opened = self.fixture.open_elsewhere(&address).await;
+            let opened = self.fixture.open_in_child(&address).await;
             let (store, bus) = opened.expect("the log that the other process has made");
-            peer::obey(Actor::new("there", store, bus)).await;
+            peer::obey(LogUser::new("there", store, bus)).await;
         });
         runtime.shutdown_background();
         true
@@ -102,43 +102,43 @@ impl Processes {
     }
 
     pub(super) async fn share(&self) -> Shared<'_> {
-        let (address, guard) = self.fixture.make().await.expect("an empty log");
-        Shared { stage: self, address, _guard: guard }
+        let (address, guard) = self.fixture.create().await.expect("an empty log");
+        Shared { setup: self, address, _guard: guard }
     }
 }
 
 /// One log.
 pub(super) struct Shared<'a> {
-    stage: &'a Processes,
+    setup: &'a CrossProcessSetup,
     address: String,
     _guard: Guard,
 }
 
 impl Shared<'_> {
     pub(super) async fn open(&self) -> (Arc<dyn EventStore>, Arc<dyn Bus>) {
-        self.stage.fixture.open(&self.address).await.expect("the log opens")
+        self.setup.fixture.open(&self.address).await.expect("the log opens")
     }
 
     /// Both ways to open it, in this process.
     pub(super) async fn open_both_ways(&self) -> [(Arc<dyn EventStore>, Arc<dyn Bus>); 2] {
-        let elsewhere = self.stage.fixture.open_elsewhere(&self.address).await;
+        let elsewhere = self.setup.fixture.open_in_child(&self.address).await;
         [self.open().await, elsewhere.expect("the log opens")]
     }
 
     /// This process, as a peer.
     pub(super) async fn here(&self) -> Peer {
         let (store, bus) = self.open().await;
-        Peer::Handle(Box::new(Actor::new("here", store, bus)))
+        Peer::Handle(Box::new(LogUser::new("here", store, bus)))
     }
 
     /// Another process.
     pub(super) fn there(&self) -> Peer {
-        Peer::spawn(self.stage.reentry.command(&self.address))
+        Peer::spawn(self.setup.reentry.command(&self.address))
     }
 
     /// Walks through the log.
     pub(super) async fn verify(&self) {
-        let verified = self.stage.fixture.verify(&self.address).await;
+        let verified = self.setup.fixture.verify(&self.address).await;
         verified.unwrap_or_else(|error| {
             panic!("the log is damaged after several processes have appended to it: {error}")
         });

@@ -10,25 +10,25 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::framing::forgeries;
-use super::line::{Served, connect, expect_same};
+use super::setup::{TestServer, connect, expect_same};
 use crate::sample::{any_appends, any_item, of_type};
-use crate::{Guard, Run, StoreFixture, TransportFixture};
+use crate::{Guard, LawRun, StoreFixture, TransportFixture};
 
 /// A store, and several transports that serve it.
-pub struct Transports {
+pub struct TransportsSetup {
     store: Arc<dyn StoreFixture>,
     transports: Vec<Arc<dyn TransportFixture>>,
 }
 
-impl fmt::Debug for Transports {
+impl fmt::Debug for TransportsSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transports")
+        f.debug_struct("TransportsSetup")
             .field("transports", &self.transports.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Transports {
+impl TransportsSetup {
     /// Serves this store by these transports, of which there have to be two at
     /// least.
     #[must_use]
@@ -40,7 +40,7 @@ impl Transports {
     }
 
     /// One hub, and a server of it for each transport.
-    async fn open(&self, history: &[Append]) -> Vec<Served> {
+    async fn open(&self, history: &[Append]) -> Vec<TestServer> {
         assert!(self.transports.len() > 1, "there are not two transports to compare");
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let guard: Arc<Guard> = Arc::new(guard);
@@ -56,7 +56,7 @@ impl Transports {
         let mut served = Vec::new();
         for transport in &self.transports {
             let transport = transport.transport();
-            served.push(Served::begin(hub.clone(), transport, Arc::clone(&guard)).await);
+            served.push(TestServer::begin(hub.clone(), transport, Arc::clone(&guard)).await);
         }
         served
     }
@@ -65,8 +65,8 @@ impl Transports {
 /// **Law T1,** of all transports. For the same log, cursor and filter they deliver
 /// the same events with the same cursors and the same bytes, in a replay and
 /// live.
-pub async fn all_transports_deliver_the_same(transports: &Transports) {
-    let served = transports.open(&forgeries()).await;
+pub async fn all_transports_deliver_the_same(setup: &TransportsSetup) {
+    let served = setup.open(&forgeries()).await;
     let log = served[0].log().await;
     for filter in [Filter::everything(), of_type("error"), of_type("Never")] {
         for place in [Cursor::START, log[log.len() / 2].cursor(), log[log.len() - 1].cursor()] {
@@ -146,9 +146,9 @@ fn any_journey() -> impl Strategy<Value = Journey> {
 
 /// **Law T13.** A client may change from any transport to any other after any
 /// frame, with the cursor that it has: it gets every event once, in order.
-pub fn a_client_may_switch_transports(run: &Run, transports: &Transports) {
+pub fn a_client_may_switch_transports(run: &LawRun, setup: &TransportsSetup) {
     run.cases(24, any_journey(), async |Journey { history, filter, hops }| {
-        let served = transports.open(&history).await;
+        let served = setup.open(&history).await;
         let filter = Filter::from(filter);
         let (mut cursor, mut delivered) = (Cursor::START, Vec::<Event>::new());
         let mut way = Vec::new();

@@ -1,6 +1,6 @@
 /// What broken projections do wrong while they run; one thing each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DriverBug {
+pub(crate) enum RunnerBug {
     StartsAtTheEnd,
     ResumesByPosition,
     SkipsOnError,

@@ -5,7 +5,7 @@ use downlink::{Expected, Version};
 
 /// What a peer is told to do, as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum PeerCommand {
     /// Append so many events; answer with the stream's version then.
     Append { stream: String, after: Option<Version>, count: usize },
     /// Answer with the number of events that can be read of a stream.
@@ -26,7 +26,7 @@ pub(super) enum Order {
     Next,
 }
 
-impl Order {
+impl PeerCommand {
     /// The expectation that is `after` this version; none expects no stream.
     pub(super) fn append(stream: &str, after: Option<Version>, count: usize) -> Self {
         Self::Append { stream: stream.to_owned(), after, count }
@@ -37,7 +37,7 @@ impl Order {
     }
 }
 
-impl fmt::Display for Order {
+impl fmt::Display for PeerCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Append { stream, after, count } => {
@@ -54,7 +54,7 @@ impl fmt::Display for Order {
     }
 }
 
-impl FromStr for Order {
+impl FromStr for PeerCommand {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
@@ -89,15 +89,15 @@ mod tests {
     fn an_order_is_read_as_it_was_written() {
         let stream = || "flight-UA1545".to_owned();
         for order in [
-            Order::append("flight-UA1545", None, 2),
-            Order::append("flight-UA1545", Version::new(7), 2),
-            Order::Count { stream: stream() },
-            Order::Race { stream: stream(), until: 9 },
-            Order::Batches { stream: stream(), count: 3 },
-            Order::Saturate { count: 4 },
-            Order::Rest,
-            Order::Follow,
-            Order::Next,
+            PeerCommand::append("flight-UA1545", None, 2),
+            PeerCommand::append("flight-UA1545", Version::new(7), 2),
+            PeerCommand::Count { stream: stream() },
+            PeerCommand::Race { stream: stream(), until: 9 },
+            PeerCommand::Batches { stream: stream(), count: 3 },
+            PeerCommand::Saturate { count: 4 },
+            PeerCommand::Rest,
+            PeerCommand::Follow,
+            PeerCommand::Next,
         ] {
             assert_eq!(order.to_string().parse(), Ok(order));
         }

@@ -5,79 +5,79 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::{Appended, Event, EventStore, Expected, Hub, LocalBus};
 
-use super::driver::{Drive, Driven, DriverFixture, Drivers};
-use super::model::{Model, Sampled};
+use super::read_model::{ReadModel, SampleModel};
+use super::runner::{DownlinkRunner, RunOptions, RunnerFixture, RunningProjection};
 use super::sample::Sample;
 use super::{Opened, ProjectionFixture};
 use crate::faults::{FaultyProjections, ProjectionFaults};
 use crate::sample::{append, event, log};
 
 /// A store of read models, and what runs projections over it.
-pub struct Projections {
+pub struct ProjectionSetup {
     fixture: Arc<dyn Opens>,
-    drivers: Arc<dyn DriverFixture>,
+    runner: Arc<dyn RunnerFixture>,
 }
 
-impl fmt::Debug for Projections {
+impl fmt::Debug for ProjectionSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Projections")
+        f.write_str("ProjectionSetup")
     }
 }
 
-impl Projections {
+impl ProjectionSetup {
     /// Projections of this workspace over these read models.
     #[must_use]
     pub fn new(fixture: impl ProjectionFixture) -> Self {
-        Self::with_drivers(fixture, Drivers)
+        Self::with_runner(fixture, DownlinkRunner)
     }
 
     /// Projections of another kind, such as broken ones.
     #[must_use]
-    pub fn with_drivers(fixture: impl ProjectionFixture, drivers: impl DriverFixture) -> Self {
-        Self { fixture: Arc::new(Fixture(Arc::new(fixture))), drivers: Arc::new(drivers) }
+    pub fn with_runner(fixture: impl ProjectionFixture, runner: impl RunnerFixture) -> Self {
+        Self { fixture: Arc::new(Fixture(Arc::new(fixture))), runner: Arc::new(runner) }
     }
 
-    pub(super) async fn open(&self) -> Scene {
-        Scene { desk: self.fixture.open().await, drivers: Arc::clone(&self.drivers) }
+    pub(super) async fn open(&self) -> Environment {
+        Environment { models: self.fixture.open().await, runner: Arc::clone(&self.runner) }
     }
 }
 
 /// A fixture, whatever its transactions are.
 #[async_trait]
 trait Opens: Send + Sync {
-    async fn open(&self) -> Arc<dyn Desk>;
+    async fn open(&self) -> Arc<dyn OpenedModels>;
 }
 
 struct Fixture<F>(Arc<F>);
 
 #[async_trait]
 impl<F: ProjectionFixture> Opens for Fixture<F> {
-    async fn open(&self) -> Arc<dyn Desk> {
+    async fn open(&self) -> Arc<dyn OpenedModels> {
         let opened = self.0.open().await.expect("an empty log and its read models");
-        Arc::new(DeskOf::new(Arc::clone(&self.0), opened))
+        Arc::new(TypedModels::new(Arc::clone(&self.0), opened))
     }
 }
 
 /// One log and its read models, whatever their transactions are.
-pub(super) trait Desk: Send + Sync {
+pub(super) trait OpenedModels: Send + Sync {
     fn log(&self) -> &Arc<dyn EventStore>;
     fn faults(&self) -> &ProjectionFaults;
-    fn model(&self, sample: &Sample) -> Arc<dyn Model>;
+    fn model(&self, sample: &Sample) -> Arc<dyn ReadModel>;
 }
 
-pub(super) struct DeskOf<F: ProjectionFixture> {
+pub(super) struct TypedModels<F: ProjectionFixture> {
     fixture: Arc<F>,
     opened: Arc<Opened<F::Tx>>,
     faults: ProjectionFaults,
 }
 
-impl<F: ProjectionFixture> DeskOf<F> {
+impl<F: ProjectionFixture> TypedModels<F> {
     pub(super) fn new(fixture: Arc<F>, opened: Opened<F::Tx>) -> Self {
         Self { fixture, opened: Arc::new(opened), faults: ProjectionFaults::none() }
     }
 }
 
-impl<F: ProjectionFixture> Desk for DeskOf<F> {
+impl<F: ProjectionFixture> OpenedModels for TypedModels<F> {
     fn log(&self) -> &Arc<dyn EventStore> {
         &self.opened.log
     }
@@ -86,9 +86,9 @@ impl<F: ProjectionFixture> Desk for DeskOf<F> {
         &self.faults
     }
 
-    fn model(&self, sample: &Sample) -> Arc<dyn Model> {
+    fn model(&self, sample: &Sample) -> Arc<dyn ReadModel> {
         let inner = Arc::clone(&self.opened.models);
-        Arc::new(Sampled {
+        Arc::new(SampleModel {
             sample: sample.clone(),
             fixture: Arc::clone(&self.fixture),
             opened: Arc::clone(&self.opened),
@@ -98,28 +98,28 @@ impl<F: ProjectionFixture> Desk for DeskOf<F> {
 }
 
 /// What a law looks at and works with.
-pub(super) struct Scene {
-    desk: Arc<dyn Desk>,
-    drivers: Arc<dyn DriverFixture>,
+pub(super) struct Environment {
+    models: Arc<dyn OpenedModels>,
+    runner: Arc<dyn RunnerFixture>,
 }
 
-impl Scene {
+impl Environment {
     /// Projections of this workspace at this desk.
-    pub(super) fn at(desk: Arc<dyn Desk>) -> Self {
-        Self { desk, drivers: Arc::new(Drivers) }
+    pub(super) fn at(models: Arc<dyn OpenedModels>) -> Self {
+        Self { models, runner: Arc::new(DownlinkRunner) }
     }
 
     pub(super) fn faults(&self) -> &ProjectionFaults {
-        self.desk.faults()
+        self.models.faults()
     }
 
-    pub(super) fn model(&self, sample: &Sample) -> Arc<dyn Model> {
-        self.desk.model(sample)
+    pub(super) fn model(&self, sample: &Sample) -> Arc<dyn ReadModel> {
+        self.models.model(sample)
     }
 
     /// Appends so many events that nothing is wrong with.
     pub(super) async fn append(&self, count: usize) -> Appended {
-        let stored = self.desk.log().append(append("flight-UA1545", Expected::Any, count)).await;
+        let stored = self.models.log().append(append("flight-UA1545", Expected::Any, count)).await;
         stored.expect("an append")
     }
 
@@ -127,35 +127,40 @@ impl Scene {
     pub(super) async fn append_types(&self, types: &[&str]) -> Appended {
         let events: Vec<_> = types.iter().map(|event_type| event(event_type)).collect();
         let append = downlink::Append::to("flight-UA1545", Expected::Any, events);
-        self.desk.log().append(append.expect("a valid name")).await.expect("an append")
+        self.models.log().append(append.expect("a valid name")).await.expect("an append")
     }
 
     pub(super) async fn log(&self) -> Vec<Event> {
-        log(&**self.desk.log()).await
+        log(&**self.models.log()).await
     }
 
     /// A hub over the log, which looks for itself and tells how far it looked
     /// often.
     pub(super) async fn hub(&self) -> Hub {
-        let hub = Hub::builder_of(Arc::clone(self.desk.log()), Arc::new(LocalBus::new()));
+        let hub = Hub::builder_of(Arc::clone(self.models.log()), Arc::new(LocalBus::new()));
         let often = Duration::from_millis(10);
         hub.fallback(often).checkpoint(1_000, often).start().await.expect("a hub")
     }
 
-    pub(super) fn start(&self, hub: &Hub, sample: &Sample, drive: Drive) -> Box<dyn Driven> {
+    pub(super) fn start(
+        &self,
+        hub: &Hub,
+        sample: &Sample,
+        drive: RunOptions,
+    ) -> Box<dyn RunningProjection> {
         let model = self.model(sample);
-        self.drivers.start(hub, model, drive).expect("a projection to start")
+        self.runner.start(hub, model, drive).expect("a projection to start")
     }
 
     /// Compares a read model with the fold of the log up to its checkpoint.
     pub(super) async fn verify(&self, sample: &Sample) {
-        verify(&*self.model(sample), sample, &**self.desk.log()).await;
+        verify(&*self.model(sample), sample, &**self.models.log()).await;
     }
 }
 
 /// Compares a read model, which may change meanwhile, with the fold of the log
 /// up to its checkpoint.
-pub(super) async fn verify(model: &dyn Model, sample: &Sample, store: &dyn EventStore) {
+pub(super) async fn verify(model: &dyn ReadModel, sample: &Sample, store: &dyn EventStore) {
     loop {
         let before = model.checkpoint().await.expect("a checkpoint");
         let lines = model.lines().await;

@@ -11,14 +11,14 @@ use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
 /// One step of a generated history. Every step means something in every state
 /// of the log, so that a history with steps left out is still one.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum Operation {
     /// New events for one to three streams, with checks on others.
     Append {
         /// Streams, what is wanted of them, and events; the first of a name
         /// counts.
-        writes: Vec<(&'static str, Want, Vec<NewEvent>)>,
+        writes: Vec<(&'static str, Expectation, Vec<NewEvent>)>,
         /// A check on a stream, if that is not written.
-        check: Option<(&'static str, Want)>,
+        check: Option<(&'static str, Expectation)>,
         /// A boundary so many events before the end.
         boundary: Option<(Filter, u8)>,
     },
@@ -27,9 +27,9 @@ pub enum Step {
         /// Which.
         which: Index,
         /// What is expected this time.
-        expected: Want,
+        expected: Expectation,
         /// Whether the metadata are others.
-        retraced: bool,
+        new_metadata: bool,
     },
     /// An append whose ids are known for something else.
     Misuse {
@@ -70,7 +70,7 @@ pub enum Step {
 
 /// What is wanted of a stream, as seen from where it is.
 #[derive(Clone, Copy, Debug)]
-pub enum Want {
+pub enum Expectation {
     /// Nothing.
     Any,
     /// No events.
@@ -78,7 +78,7 @@ pub enum Want {
     /// Some event.
     Exists,
     /// The version that it has.
-    Right,
+    Current,
     /// A version that it had.
     Behind(u8),
     /// A version that it does not have yet.
@@ -93,17 +93,17 @@ pub enum Misuse {
     /// For another stream.
     OtherStream,
     /// Beside a new event.
-    HalfNew,
+    PartlyNew,
     /// In another order.
     Reversed,
 }
 
 /// A step that appends, repeats or misuses.
-pub fn any_append() -> impl Strategy<Value = Step> {
-    let writes = vec((any_name(), any_want(), vec(any_event(), 1..4)), 1..4);
-    let check = proptest::option::weighted(0.3, (any_name(), any_want()));
+pub fn any_append() -> impl Strategy<Value = Operation> {
+    let writes = vec((any_name(), any_expectation(), vec(any_event(), 1..4)), 1..4);
+    let check = proptest::option::weighted(0.3, (any_name(), any_expectation()));
     let boundary = proptest::option::weighted(0.3, (any_filter(), 0..4_u8));
-    (writes, check, boundary).prop_map(|(writes, check, boundary)| Step::Append {
+    (writes, check, boundary).prop_map(|(writes, check, boundary)| Operation::Append {
         writes,
         check,
         boundary,
@@ -111,24 +111,25 @@ pub fn any_append() -> impl Strategy<Value = Step> {
 }
 
 /// A step that repeats an append.
-pub fn any_repeat() -> impl Strategy<Value = Step> {
-    (any::<Index>(), any_want(), any::<bool>())
-        .prop_map(|(which, expected, retraced)| Step::Repeat { which, expected, retraced })
+pub fn any_repeat() -> impl Strategy<Value = Operation> {
+    (any::<Index>(), any_expectation(), any::<bool>()).prop_map(
+        |(which, expected, new_metadata)| Operation::Repeat { which, expected, new_metadata },
+    )
 }
 
 /// A step that misuses known ids.
-pub fn any_misuse() -> impl Strategy<Value = Step> {
+pub fn any_misuse() -> impl Strategy<Value = Operation> {
     let how = prop_oneof![
         Just(Misuse::OtherContent),
         Just(Misuse::OtherStream),
-        Just(Misuse::HalfNew),
+        Just(Misuse::PartlyNew),
         Just(Misuse::Reversed)
     ];
-    (any::<Index>(), how).prop_map(|(which, how)| Step::Misuse { which, how })
+    (any::<Index>(), how).prop_map(|(which, how)| Operation::Misuse { which, how })
 }
 
 /// A step that reads a page.
-pub fn any_read() -> impl Strategy<Value = Step> {
+pub fn any_read() -> impl Strategy<Value = Operation> {
     let bytes = prop_oneof![3 => Just(1 << 20), 1 => 0..80_usize];
     let log =
         (
@@ -140,11 +141,11 @@ pub fn any_read() -> impl Strategy<Value = Step> {
             any_filter(),
         )
             .prop_map(|(after, verified, backward, limit, max_bytes, filter)| {
-                Step::ReadLog { after, verified, backward, limit, max_bytes, filter }
+                Operation::ReadLog { after, verified, backward, limit, max_bytes, filter }
             });
     let stream =
         (any_name(), proptest::option::of(1..9_u8), any::<bool>(), 0..5_usize, any_filter())
-            .prop_map(|(name, after, backward, limit, filter)| Step::ReadStream {
+            .prop_map(|(name, after, backward, limit, filter)| Operation::ReadStream {
                 name,
                 after,
                 backward,
@@ -155,28 +156,28 @@ pub fn any_read() -> impl Strategy<Value = Step> {
 }
 
 /// Any step at all.
-pub fn any_step() -> impl Strategy<Value = Step> {
+pub fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![5 => any_append(), 2 => any_repeat(), 1 => any_misuse(), 4 => any_read()]
 }
 
-fn any_want() -> impl Strategy<Value = Want> {
+fn any_expectation() -> impl Strategy<Value = Expectation> {
     prop_oneof![
-        3 => Just(Want::Any),
-        2 => Just(Want::Right),
-        1 => Just(Want::NoStream),
-        1 => Just(Want::Exists),
-        1 => (1..3_u8).prop_map(Want::Behind),
-        1 => (1..3_u8).prop_map(Want::Ahead),
+        3 => Just(Expectation::Any),
+        2 => Just(Expectation::Current),
+        1 => Just(Expectation::NoStream),
+        1 => Just(Expectation::Exists),
+        1 => (1..3_u8).prop_map(Expectation::Behind),
+        1 => (1..3_u8).prop_map(Expectation::Ahead),
     ]
 }
 
-impl Step {
+impl Operation {
     /// Makes the step, and compares what the store does with the model.
     ///
     /// # Panics
     ///
     /// Panics where they differ.
-    pub async fn take(&self, model: &mut Model, store: &dyn EventStore) {
+    pub async fn apply(&self, model: &mut Model, store: &dyn EventStore) {
         match self {
             Self::ReadLog { .. } | Self::ReadStream { .. } => {
                 model.read(store, &self.read(model)).await;
@@ -199,13 +200,13 @@ impl Step {
                 }));
                 Some(append)
             }
-            Self::Repeat { which, expected, retraced } => {
+            Self::Repeat { which, expected, new_metadata } => {
                 let mut append = stored(model, *which)?;
                 for write in &mut append.writes {
                     write.expected = expected.of(model, &write.stream);
-                    for event in write.events.iter_mut().filter(|_| *retraced) {
-                        let retraced = event.clone().with_metadata_json(r#"{"trace":"retry"}"#);
-                        *event = retraced.expect("valid metadata");
+                    for event in write.events.iter_mut().filter(|_| *new_metadata) {
+                        let new_metadata = event.clone().with_metadata_json(r#"{"trace":"retry"}"#);
+                        *event = new_metadata.expect("valid metadata");
                     }
                 }
                 Some(append)
@@ -239,12 +240,12 @@ impl Step {
     }
 }
 
-fn new_append(model: &Model, writes: &[(&'static str, Want, Vec<NewEvent>)]) -> Append {
+fn new_append(model: &Model, writes: &[(&'static str, Expectation, Vec<NewEvent>)]) -> Append {
     let mut append = Append::default();
-    for (name, want, events) in writes {
+    for (name, expectation, events) in writes {
         let name = stream(name);
         if append.writes.iter().all(|write| write.stream != name) {
-            let expected = want.of(model, &name);
+            let expected = expectation.of(model, &name);
             // Generated ids repeat when a failing case is tried again on a fresh log, not within one.
             let events: Vec<_> = events.iter().map(afresh).collect();
             append = append.and(&name, expected, events).expect("a valid name");
@@ -260,12 +261,12 @@ fn afresh(event: &NewEvent) -> NewEvent {
 fn stream_check(
     model: &Model,
     append: &Append,
-    check: Option<(&'static str, Want)>,
+    check: Option<(&'static str, Expectation)>,
 ) -> Option<Check> {
-    let (name, want) = check?;
+    let (name, expectation) = check?;
     let name = stream(name);
     let written = append.writes.iter().any(|write| write.stream == name);
-    (!written).then(|| Check::Stream(name.clone(), want.of(model, &name)))
+    (!written).then(|| Check::Stream(name.clone(), expectation.of(model, &name)))
 }
 
 fn before_the_end(model: &Model, back: u8) -> Cursor {
@@ -284,7 +285,7 @@ fn pick<T>(of: &[T], which: Index) -> Option<&T> {
     (!of.is_empty()).then(|| which.get(of))
 }
 
-impl Want {
+impl Expectation {
     fn of(self, model: &Model, stream: &StreamId) -> Expected {
         let actual = model.version(stream);
         let number = actual.map_or(0, Version::get);
@@ -292,7 +293,7 @@ impl Want {
             Self::Any => Expected::Any,
             Self::NoStream => Expected::NoStream,
             Self::Exists => Expected::Exists,
-            Self::Right => Expected::at(actual),
+            Self::Current => Expected::at(actual),
             Self::Behind(by) => Expected::at(Version::new(number.saturating_sub(by.into()))),
             Self::Ahead(by) => Expected::at(Version::new(number + u64::from(by))),
         }
@@ -315,7 +316,7 @@ impl Misuse {
                 append.writes.truncate(1);
                 append.checks.clear();
             }
-            Self::HalfNew => write.events.push(crate::sample::event("FlightDelayed")),
+            Self::PartlyNew => write.events.push(crate::sample::event("FlightDelayed")),
             Self::Reversed if write.events.len() > 1 => write.events.reverse(),
             Self::Reversed => write.events.insert(0, crate::sample::event("FlightDelayed")),
         }
