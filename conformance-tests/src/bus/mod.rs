@@ -39,8 +39,8 @@ impl BusSetup {
     }
 }
 
-/// **Law B2.** After the last of a burst of publications, made when its commit
-/// is visible, every listener is woken at least once and finds the commit.
+/// **Law.** After the last of a burst of publications, made when its commit is
+/// visible, every listener wakes at least once and finds the commit.
 pub async fn the_last_hint_wakes_every_listener(setup: &BusSetup) {
     let (store, bus, _guard) = setup.open().await.expect("a store and a bus");
     for burst in [1, 2, 7, 50] {
@@ -95,7 +95,7 @@ async fn one_by_one(store: &dyn EventStore, bus: &dyn Bus, listeners: &mut [List
     }
 }
 
-/// **Law B3.** Publishing never waits for a listener, and one who does not
+/// **Law.** Publishing never waits for a listener, and a listener that does not
 /// listen costs no memory that grows.
 pub async fn publishing_never_waits_for_listeners(setup: &BusSetup) {
     let (store, bus, _guard) = setup.open().await.expect("a store and a bus");

@@ -12,9 +12,9 @@ use crate::sample::{log, stream, stream_of};
 const CONTESTED: &str = "flight-UA1545";
 const SHARED: &str = "flight-AA1141";
 
-/// **Laws A1 to A4,** across processes. For every version of a stream exactly
-/// one process wins; batches are whole and do not interleave; versions have no
-/// holes; and the log is sound when it is walked through.
+/// **Law.** For every version of a stream exactly one process wins. Batches are
+/// whole and do not interleave, versions have no gaps, and the log passes
+/// verification.
 pub async fn one_process_wins_each_version(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let (mut here, mut there) = (shared.here().await, shared.there());

@@ -11,10 +11,11 @@ use crate::tasks;
 
 const STREAM: &str = "flight-UA1545";
 
-/// **Law G7.** Whoever else has the log open, a second handle or another
-/// process, sees what is appended, may append, and is seen.
+/// **Law.** A second handle or another process that has the log open sees what
+/// is appended, may append, and is seen.
 ///
-/// What a handle remembers of streams holds only until somebody else appends.
+/// What a handle has cached of a stream is valid only until someone else
+/// appends.
 pub async fn processes_share_one_log(setup: &CrossProcessSetup) {
     for in_another_process in [false, true] {
         let shared = setup.share().await;
@@ -59,9 +60,9 @@ fn number(version: Option<Version>) -> String {
     version.map_or(0, Version::get).to_string()
 }
 
-/// **Laws G7 and B2.** A commit of another process, or of a second handle,
-/// wakes whoever follows the log. Without that a subscription looks only at
-/// its fallback interval, which is set to an hour here.
+/// **Law.** A commit of another process, or of a second handle, wakes every
+/// process that follows the log. Otherwise a subscription reads only at its
+/// poll interval, which is an hour here.
 pub async fn other_processes_are_woken(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let mut peers = [shared.here().await, shared.there()];
@@ -86,9 +87,9 @@ pub async fn other_processes_are_woken(setup: &CrossProcessSetup) {
     }
 }
 
-/// **Law G7,** of what is told. Two hubs of this process, each over a store of
-/// its own on one log, deliver the same, whichever of them is appended through:
-/// what a store tells of its commits leaves room for those of others.
+/// **Law.** Two hubs of this process, each over its own store on one log,
+/// deliver the same events, through whichever of them an append is made: a
+/// store's commit notices account for the commits of others.
 pub async fn two_stores_of_one_log_agree(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let mut sides = Vec::new();

@@ -13,11 +13,12 @@ const APPENDS: usize = 600;
 /// Nobody may be overtaken this many times as often as usual.
 const PATIENCE: usize = 50;
 
-/// **Law A13,** across processes. Of two processes that append without a pause
-/// each gets at least a quarter of the transactions, neither waits for more
-/// than 50 times as many of the other's as usual, and nobody is told of a lock.
+/// **Law.** Of two processes that append without a pause, each gets at least a
+/// quarter of the transactions, neither waits for more than 50 times as many
+/// appends of the other as usual, and neither gets an error about a lock.
 ///
-/// Counted is in the order of the log, so a slow machine changes nothing.
+/// Turns are counted in the order of the log, so a slow machine changes
+/// nothing.
 pub async fn processes_take_turns(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let (mut here, mut there) = (shared.here().await, shared.there());
@@ -86,9 +87,9 @@ fn contested(log: &[Event]) -> Vec<bool> {
     appends
 }
 
-/// **Law A13.** A program that knows nothing of turns and holds the log's lock
-/// past the deadline makes an append `Busy`; nothing of it is stored, and it is
-/// stored when it is repeated later.
+/// **Law.** If another program, one that knows nothing of taking turns, holds
+/// the log's lock past the deadline, an append fails with `Busy`. Nothing of it
+/// is stored, and a later repeat stores it.
 pub async fn a_lock_held_past_the_deadline_is_busy(setup: &CrossProcessSetup) {
     let (store, lock) = setup.fixture().open_with_short_timeout().await.expect("an empty log");
     lock.hold().await.expect("the lock");

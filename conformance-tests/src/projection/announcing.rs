@@ -11,10 +11,10 @@ use crate::tasks;
 /// the other's.
 const WRITES: u32 = 5;
 
-/// **Law P7,** of what is done once for each event, in every order of what two
-/// versions write. While one version lags behind, the next takes its place: each
-/// event since the first was complete is announced once, by one of them; also if
-/// the first is ended before it gets there.
+/// **Law.** While one version lags behind, the next takes its place: each event
+/// after the first version was complete is announced once, by one of the two,
+/// in every order of their writes, and also if the first version is shut down
+/// before it gets there.
 pub async fn every_event_is_announced_once(setup: &ProjectionSetup) {
     for order in 0..1 << WRITES {
         for ends in [false, true] {

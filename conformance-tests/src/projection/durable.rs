@@ -126,9 +126,9 @@ impl DurableProjectionSetup {
     }
 }
 
-/// **Law P1,** after a crash. Whenever whoever makes a read model is killed, the
-/// model is the fold of the log up to its checkpoint, nothing is gone that was
-/// told to be in it, and the next one goes on from there.
+/// **Law.** Whenever the process that builds a read model is killed, the model
+/// is the fold of the log up to its checkpoint, nothing is missing that was
+/// reported to be in it, and the next process continues from there.
 pub async fn a_killed_projection_resumes_exactly(setup: &DurableProjectionSetup) {
     let (address, _guard) = setup.create().await;
     let sample = board();

@@ -8,9 +8,9 @@ use crate::tasks;
 
 const FINE: &str = "FlightDelayed";
 
-/// **Law P4.** A projection that cannot apply an event stops right before it,
-/// with everything before it applied, says so to whoever waits, and goes on
-/// from there when it was mended.
+/// **Law.** A projection that cannot apply an event stops right before it, with
+/// everything before it applied, returns the error to those who wait, and
+/// continues from there once it was repaired.
 pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) {
     for (bad, batch) in [(FAILS, 100), (PANICS, 100), (FAILS, 3), (FAILS, 1)] {
         let env = setup.open().await;
@@ -48,8 +48,8 @@ pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) 
     }
 }
 
-/// **Law P4.** With the policy to skip, events that cannot be applied are
-/// passed over, each alone and with a dead letter.
+/// **Law.** With the policy to skip, exactly the events that cannot be applied
+/// are skipped, each with a dead letter.
 pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
     for batch in [100, 4, 1] {
         let env = setup.open().await;
@@ -83,8 +83,8 @@ pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P4.** An event that fails is tried again as often as the policy says,
-/// and no oftener.
+/// **Law.** An event that fails is retried as often as the policy says, and no
+/// more.
 pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
     for retries in [0, 1, 4] {
         let env = setup.open().await;
@@ -105,8 +105,8 @@ pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P4,** of the store. While the store is busy a projection waits and
-/// tries again, however often; that is no failure of the projection.
+/// **Law.** While the store is busy a projection waits and retries, however
+/// often. That is not a failure of the projection.
 pub async fn a_projection_waits_for_a_busy_store(setup: &ProjectionSetup) {
     let env = setup.open().await;
     let sample = Sample::new("board", 1);
@@ -126,8 +126,8 @@ pub async fn a_projection_waits_for_a_busy_store(setup: &ProjectionSetup) {
     env.verify(&sample).await;
 }
 
-/// **Law G8,** of projections. One whose checkpoint is not of the log stops and
-/// says so, instead of waiting for events that never come.
+/// **Law.** A projection whose checkpoint is not of the log stops with an
+/// error, instead of waiting for events that never come.
 pub async fn another_history_stops_a_projection(setup: &ProjectionSetup) {
     for elsewhere in [2, 30] {
         let env = setup.open().await;

@@ -10,9 +10,9 @@ use super::{ProjectionSetup, RunOptions, RunningProjection};
 use crate::sample::{append, of_type};
 use crate::{LawRun, tasks};
 
-/// **Law P1,** of projections that run. Whatever is appended while they run,
-/// and also if two workers run the same one, the read model is the fold of the
-/// log up to its checkpoint, and at rest of all of it.
+/// **Law.** Whatever is appended while projections run, and also if two workers
+/// run the same projection, the read model is the fold of the log up to its
+/// checkpoint, and at rest the fold of the whole log.
 pub fn a_running_projection_is_exact(run: &LawRun, setup: &ProjectionSetup) {
     let bursts = vec((1_usize..30, any::<bool>()), 1..8);
     run.cases(10, (0_usize..60, bursts, 1_usize..25), async |(history, bursts, batch)| {
@@ -50,7 +50,7 @@ pub fn a_running_projection_is_exact(run: &LawRun, setup: &ProjectionSetup) {
     });
 }
 
-/// **Law P6.** `wait_for` returns when the read model has the event, and not
+/// **Law.** `wait_for` returns when the read model contains the event, and not
 /// before.
 pub async fn wait_for_returns_when_the_model_has_it(setup: &ProjectionSetup) {
     let env = setup.open().await;
@@ -90,8 +90,8 @@ pub async fn wait_for_returns_when_the_model_has_it(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P7.** A new version is built beside the live one, which goes on and is
-/// what queries read until the new one has caught up.
+/// **Law.** A new version is built next to the live one, which continues and
+/// serves queries until the new one has caught up.
 pub async fn a_new_version_is_built_beside_the_live_one(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(150).await;
@@ -138,8 +138,8 @@ pub async fn a_new_version_is_built_beside_the_live_one(setup: &ProjectionSetup)
     }
 }
 
-/// **Law P5,** of what does not match. The stored checkpoint moves on, although
-/// nothing matches, so that a restart does not look through the log again.
+/// **Law.** The stored checkpoint advances even if nothing matches, so that a
+/// restart does not scan the log again.
 pub async fn a_checkpoint_moves_without_matches(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(40).await;

@@ -40,9 +40,9 @@ pub(super) async fn walk(model: &dyn ReadModel, events: &[Event], sizes: &[usize
     }
 }
 
-/// **Law P1.** Read model and checkpoint move in one transaction: whoever looks,
-/// also between two steps, finds the fold of exactly the events up to the
-/// checkpoint.
+/// **Law.** The read model and its checkpoint move in one transaction: at any
+/// moment, also between two steps, the model is the fold of exactly the events
+/// up to the checkpoint.
 pub async fn a_model_is_the_fold_up_to_its_checkpoint(setup: &ProjectionSetup) {
     let env = Arc::new(setup.open().await);
     env.append(120).await;
@@ -59,8 +59,8 @@ pub async fn a_model_is_the_fold_up_to_its_checkpoint(setup: &ProjectionSetup) {
     assert_eq!(env.model(&sample).lines().await.len(), 120, "a step was lost");
 }
 
-/// **Law P2.** Of two who step from the same checkpoint one does; the other
-/// learns where the checkpoint is, and writes nothing.
+/// **Law.** Of two workers that step from the same checkpoint one succeeds. The
+/// other learns where the checkpoint is, and writes nothing.
 pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(60).await;
@@ -102,7 +102,7 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P3.** Whatever the size of the steps, and also after a reset, the read
+/// **Law.** Whatever the size of the steps, and also after a reset, the read
 /// model is the same.
 pub fn any_size_of_steps_gives_the_same_model(run: &LawRun, setup: &ProjectionSetup) {
     let sizes = || vec(1_usize..20, 1..6);
@@ -127,8 +127,8 @@ pub fn any_size_of_steps_gives_the_same_model(run: &LawRun, setup: &ProjectionSe
     });
 }
 
-/// **Law P4,** of a step. A projection that fails or panics leaves no trace,
-/// and stops neither other projections nor appends.
+/// **Law.** A projection that fails or panics leaves no trace, and stops
+/// neither other projections nor appends.
 pub async fn a_failed_step_leaves_no_trace(setup: &ProjectionSetup) {
     for bad in [FAILS, PANICS] {
         let env = setup.open().await;
@@ -165,8 +165,8 @@ pub async fn a_failed_step_leaves_no_trace(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P4,** of a caller who goes away. A dropped step was made whole or not
-/// at all, and repeating it finds out.
+/// **Law.** A step whose future was dropped was made as a whole or not at all,
+/// and repeating it finds out which.
 pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(40).await;
@@ -189,8 +189,8 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
     assert_eq!(model.lines().await, sample.fold(&log), "a dropped step was lost, or made twice");
 }
 
-/// **Law P5.** A checkpoint goes back only by a reset: a step back is refused,
-/// and one from a place where the checkpoint was once is lost.
+/// **Law.** A checkpoint goes back only by a reset: a step to an earlier
+/// position is refused, and a step from a former checkpoint is `Lost`.
 pub async fn a_checkpoint_never_goes_back(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(9).await;
@@ -221,9 +221,8 @@ pub async fn a_checkpoint_never_goes_back(setup: &ProjectionSetup) {
     env.verify(&sample).await;
 }
 
-/// **Law P5,** of the reset. It empties the read model and its dead letters and
-/// sets the checkpoint before the first event, and queries go on to read the
-/// version that is live.
+/// **Law.** A reset empties the read model and its dead letters and sets the
+/// checkpoint before the first event. It does not change which version is live.
 pub async fn a_reset_starts_over(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(5).await;
@@ -261,8 +260,9 @@ fn letter(event: &Event) -> DeadLetter {
     DeadLetter::new(event, &downlink::Error::new(ErrorKind::Backend, "no such gate"))
 }
 
-/// **Law P4,** of dead letters. They are stored with the step that passes over
-/// the event, whole, listed in the order of the log, and not without that step.
+/// **Law.** Dead letters are stored whole, in the transaction of the step that
+/// skips the event, and not without that step. They are listed in the order of
+/// the log.
 pub async fn dead_letters_move_with_the_checkpoint(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(30).await;

@@ -7,8 +7,8 @@ use super::sample::Sample;
 use super::setup::Environment;
 use super::steps::{build, done, over, walk};
 
-/// **Law P7,** of the store. Versions of a projection, and projections of other
-/// names, share neither checkpoint nor read model.
+/// **Law.** Versions of a projection, and projections with different names,
+/// share neither checkpoint nor read model.
 pub async fn versions_are_isolated(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(12).await;
@@ -42,9 +42,9 @@ pub async fn versions_are_isolated(setup: &ProjectionSetup) {
     }
 }
 
-/// **Law P7,** of what is live. No version is live until one is made so; one
-/// that never made a step cannot be; and only a higher one takes the place of
-/// another.
+/// **Law.** No version is live until one is made live. A version that never
+/// made a step cannot become live, and only a higher version replaces the live
+/// one.
 pub async fn only_a_higher_version_becomes_live(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(4).await;
@@ -69,9 +69,8 @@ pub async fn only_a_higher_version_becomes_live(setup: &ProjectionSetup) {
     assert_eq!(other.live().await.ok(), Some(None), "names share what is live");
 }
 
-/// **Law P7,** of what is done because of an event. Each position is told as
-/// unannounced at most once, to the live version, and none that was there
-/// before the first version was live.
+/// **Law.** Each position is returned as unannounced at most once, to the live
+/// version, and none is that was stored before the first version was live.
 pub async fn an_event_is_announced_at_most_once(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(30).await;

@@ -8,8 +8,9 @@ use crate::operations::{any_append, any_misuse, any_operation, any_repeat};
 use crate::sample::{append, event, log, stream, stream_of, version};
 use crate::{LawRun, Model, StoreFixture, tasks};
 
-/// **Law A1.** An append succeeds exactly if its expectations hold, and a
-/// refusal lists every failed check with the actual version and writes nothing.
+/// **Law.** An append succeeds exactly if its expectations hold. A refused
+/// append reports every failed check with the actual version, and writes
+/// nothing.
 pub fn expectations_hold_or_conflict(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(40, vec(any_append(), 1..24), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -20,8 +21,8 @@ pub fn expectations_hold_or_conflict(run: &LawRun, fixture: &dyn StoreFixture) {
     });
 }
 
-/// **Law A2.** The events of a stream have the versions 1, 2, 3, … in the order
-/// of their batches, also if many append to it at once.
+/// **Law.** The events of a stream have the versions 1, 2, 3, … in the order of
+/// their batches, also under concurrent appends.
 pub async fn versions_are_dense(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     for round in 0..10 {
@@ -53,8 +54,8 @@ pub async fn versions_are_dense(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law A3.** An append to several streams with several checks is stored whole
-/// or not at all, also if only its last stream is not as expected.
+/// **Law.** An append to several streams with several checks is stored as a
+/// whole or not at all, also if only the expectation on its last stream fails.
 pub async fn append_is_atomic(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("gate-C71", Expected::NoStream, 1)).await.expect("a first event");
@@ -113,10 +114,10 @@ async fn stop(tasks: Vec<tokio::task::JoinHandle<()>>) {
     }
 }
 
-/// **Law A5.** An append whose ids are all stored already in their streams, in
-/// the same order and with the same content, is a duplicate: the original
-/// places come back, whatever is expected this time, however much came since,
-/// and also if the repeat comes while the first is on its way.
+/// **Law.** An append whose ids are all stored already in their streams, in the
+/// same order and with the same content, is a duplicate. It returns the
+/// original versions and positions, whatever it expects this time, however many
+/// events were stored since, and also if it races the first attempt.
 pub fn a_repeat_is_a_duplicate(run: &LawRun, fixture: &dyn StoreFixture) {
     let operations = prop_oneof![1 => any_append(), 1 => any_repeat()];
     run.cases(24, vec(operations, 2..16), async |operations| {
@@ -170,8 +171,9 @@ async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
     assert_eq!(stored, 2, "one append made four times at once was stored more than once");
 }
 
-/// **Law A6.** A known id with other content, in another stream, in another
-/// order or beside a new event is `IdReused`, and nothing is written.
+/// **Law.** An append that uses a known id with other content, in another
+/// stream, in another order or together with a new event is refused as
+/// `IdReused`, and writes nothing.
 pub fn a_known_id_with_other_content_is_refused(run: &LawRun, fixture: &dyn StoreFixture) {
     let operations = prop_oneof![2 => any_append(), 3 => any_misuse()];
     run.cases(40, vec(operations, 2..20), async |operations| {
@@ -183,9 +185,8 @@ pub fn a_known_id_with_other_content_is_refused(run: &LawRun, fixture: &dyn Stor
     });
 }
 
-/// **Laws A1-A7, G6, G9 and F1 together.** Whatever is appended, repeated,
-/// misused and read, in whatever order, the store answers as the
-/// [`Model`] does.
+/// **Law.** Whatever is appended, repeated, misused and read, in any order, the
+/// store answers as the [`Model`] does.
 pub fn agrees_with_the_model(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(48, vec(any_operation(), 1..40), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");

@@ -5,9 +5,9 @@ use downlink::{ErrorKind, Expected};
 use crate::sample::{append, log};
 use crate::{BoundedFixture, tasks};
 
-/// **Law A10.** The queue of appends is bounded: past it they are `Overloaded`
-/// at once, nothing of them is written, and those in it are stored when the
-/// writer goes on.
+/// **Law.** The queue of appends is bounded. Appends beyond the bound fail with
+/// `Overloaded` at once and write nothing; those in the queue are stored when
+/// the writer continues.
 pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
     const QUEUE: usize = 8;
     const OFFERED: usize = 40 * QUEUE;

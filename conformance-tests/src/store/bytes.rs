@@ -40,10 +40,10 @@ const LOOKALIKES: [&str; 12] = [
     "…",
 ];
 
-/// **Law A7.** Payload, metadata, names, tags, ids and content types come back
-/// byte for byte: nothing is parsed, trimmed, folded or normalised on its way.
-/// What comes back can be stored in another log, and is a repeat in its own, also
-/// if a new event may not have such content any more.
+/// **Law.** Payload, metadata, names, tags, ids and content types are returned
+/// byte for byte: nothing is parsed, trimmed, case-folded or normalised on the
+/// way. An event that was read can be stored in another log, and is a repeat in
+/// its own, also if new events may no longer have such content.
 pub fn stored_bytes_are_exact(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(12, vec(any_content(), 1..8), async |offered| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");

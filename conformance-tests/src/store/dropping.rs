@@ -6,9 +6,9 @@ use crate::faults::drop_after;
 use crate::sample::{append, event, stream, stream_of};
 use crate::{StoreFixture, tasks};
 
-/// **Law A9.** Dropping an append's future at any await leaves all of its
-/// events stored or none, and nothing half open: others append at once, and a
-/// repeat with the same ids ends with one copy.
+/// **Law.** Dropping the future of an append at any await leaves all of its
+/// events stored or none, and leaves no transaction open: other appends proceed
+/// at once, and a repeat with the same ids ends with one copy.
 pub async fn a_dropped_append_is_all_or_nothing(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let mut finished = 0;

@@ -3,8 +3,8 @@ use downlink::{ErrorKind, Event, Expected, Read};
 use crate::DurableFixture;
 use crate::sample::{append, event, log, stream_of};
 
-/// **Law A8,** as far as reopening shows it. What was acknowledged is there
-/// when the store was closed and opened again, byte for byte and in its place.
+/// **Law.** After the store was closed and opened again, everything that was
+/// acknowledged is there, byte for byte and at its position.
 pub async fn reopening_keeps_the_log(fixture: &dyn DurableFixture) {
     let place = fixture.create().await.expect("a place for a log");
     let mut before: Vec<Event> = Vec::new();
@@ -28,8 +28,8 @@ pub async fn reopening_keeps_the_log(fixture: &dyn DurableFixture) {
     assert_eq!(versions, (1..=6).collect::<Vec<_>>(), "versions go on after reopening");
 }
 
-/// **Law A5,** after reopening. An event id is known for ever, also to a store
-/// that was closed and opened again.
+/// **Law.** Event ids stay known forever, also after the store was closed and
+/// opened again.
 pub async fn ids_are_known_after_reopening(fixture: &dyn DurableFixture) {
     let place = fixture.create().await.expect("a place for a log");
     let first = append("flight-UA1545", Expected::NoStream, 3);
@@ -51,8 +51,8 @@ pub async fn ids_are_known_after_reopening(fixture: &dyn DurableFixture) {
     assert_eq!(refused, Some(ErrorKind::IdReused), "a known id in another stream, after reopening");
 }
 
-/// **Law G4,** after reopening. Positions go on above all that were given, and
-/// none is used again.
+/// **Law.** After reopening, positions continue above all that were assigned
+/// before, and none is used again.
 pub async fn positions_continue_after_reopening(fixture: &dyn DurableFixture) {
     let place = fixture.create().await.expect("a place for a log");
     let mut highest = downlink::Position::ZERO;

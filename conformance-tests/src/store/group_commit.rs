@@ -5,8 +5,8 @@ use downlink::{Append, Appended, ErrorKind, EventStore, EventType, Expected, Res
 use crate::sample::{append, event, log};
 use crate::{GroupCommitFixture, WriteLock, tasks};
 
-/// **Law A15.** An append that cannot be inserted fails alone: those that were
-/// committed together with it are stored, and nothing of it is.
+/// **Law.** An append that cannot be inserted fails alone. Nothing of it is
+/// stored, and the appends that were committed together with it are.
 pub async fn a_failing_append_fails_alone(fixture: &dyn GroupCommitFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
     let (store, lock) = fixture.open(&poison).await.expect("a fresh store");

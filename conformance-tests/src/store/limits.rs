@@ -5,8 +5,9 @@ use downlink::{
 use crate::StoreFixture;
 use crate::sample::{append, event, events, log, of_type, stream};
 
-/// **Law A12.** Limits and malformed appends are typed errors before anything
-/// is written, at one below the limit, at the limit and at one above.
+/// **Law.** Exceeded limits and malformed appends are typed errors, returned
+/// before anything is written. Each limit is tested one below, at and one
+/// above.
 pub async fn limits_are_typed_errors(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let mut stored = 0;

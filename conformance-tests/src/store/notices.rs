@@ -18,9 +18,9 @@ const END: &str = "end";
 /// Says that what a notice says is not what a read finds.
 const TOO_EARLY: &str = "tell a commit when it is certain, and not before";
 
-/// **Law of notices.** The events of a notice are those that a read after its
-/// `from` finds, to the byte, at the moment when the notice comes; `from` is the
-/// cursor of the event before them, and notices come in the order of commits.
+/// **Law.** The events of a notice are exactly, to the byte, those that a read
+/// after its `from` returns at the moment the notice arrives. `from` is the
+/// cursor of the event before them, and notices arrive in commit order.
 pub async fn notified_commits_are_stored(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let commits = commits_of(&*store);
@@ -142,9 +142,10 @@ fn colourful() -> Vec<NewEvent> {
     vec![json.expect("a valid event"), bytes.expect("a valid event")]
 }
 
-/// **Law of notices.** What is stored is told, by its events or by a hint: who
-/// takes every notice, and reads the log only at a hint, gets to the end of the
-/// log. Who takes none for long gets a hint in the place of what was too much.
+/// **Law.** Everything that is stored is notified, by its events or by a hint:
+/// a receiver that takes every notice, and reads the log only at a hint,
+/// reaches the end of the log. A receiver that takes no notices for a while
+/// gets a hint in place of those that exceed the buffer.
 pub async fn stored_commits_are_notified(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("flight-0", Expected::NoStream, 2)).await.expect("an append");
@@ -256,8 +257,8 @@ impl Follower {
     }
 }
 
-/// **Law of notices.** Nothing is told of an append that failed, also if others
-/// of its group are stored, and those are told.
+/// **Law.** A failed append is never notified, even if others of its group are
+/// stored; those are notified.
 pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupCommitFixture) {
     let poison = EventType::new("Poison").expect("a valid type");
     let (store, lock) = fixture.open(&poison).await.expect("a fresh store");

@@ -9,8 +9,8 @@ use crate::faults::drop_after;
 use crate::sample::{append, events, log, stream, stream_of};
 use crate::{StoreFixture, tasks};
 
-/// **Law G1.** Positions are unique and rise along the log, and an append that
-/// begins after another was acknowledged gets higher ones.
+/// **Law.** Positions are unique and rise along the log. An append that begins
+/// after another was acknowledged gets higher positions.
 pub async fn positions_rise_in_commit_order(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let acknowledged = Arc::new(AtomicU64::new(0));
@@ -40,9 +40,9 @@ pub async fn positions_rise_in_commit_order(fixture: &dyn StoreFixture) {
     assert!(rising && positions[0] > Position::ZERO, "positions do not rise along the log");
 }
 
-/// **Law G2.** Once a read returned an event or a head, nothing appears at or
-/// below it that was not visible to every read begun later: whoever follows the
-/// log by its last position misses nothing.
+/// **Law.** Once a read has returned an event or a head, nothing appears at or
+/// below it that was not visible to every read that began later. A reader that
+/// follows the log by its last position misses nothing.
 pub async fn nothing_appears_below_the_head(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -124,8 +124,8 @@ fn ids(events: &[Event]) -> Vec<EventId> {
     events.iter().map(Event::id).collect()
 }
 
-/// **Law G3.** Every reader sees prefixes of one sequence, and the order within
-/// a stream agrees with it.
+/// **Law.** Every reader sees prefixes of one sequence, and the order within a
+/// stream agrees with it.
 pub async fn readers_see_prefixes_of_one_sequence(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -164,8 +164,8 @@ pub async fn readers_see_prefixes_of_one_sequence(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law G4.** No position is used twice in one history: not after a conflict,
-/// not after a dropped append.
+/// **Law.** No position is used twice in one history, not even after a conflict
+/// or a dropped append.
 pub async fn no_position_is_used_twice(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("gate-C71", Expected::NoStream, 1)).await.expect("a first event");
@@ -219,8 +219,9 @@ fn watch_positions(
     })
 }
 
-/// **Law G5.** Through one handle every read sees what was acknowledged before
-/// it began, and never less than a read before, whichever reader serves it.
+/// **Law.** Through one handle, every read sees what was acknowledged before it
+/// began, and never less than an earlier read did, whichever connection serves
+/// it.
 pub async fn reads_see_what_was_acknowledged(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let writers = (0..4).map(|writer| {
@@ -265,8 +266,8 @@ async fn read_back(
     head
 }
 
-/// **Law G1,** of times. `recorded_at` never decreases along the log, whatever
-/// the clock does.
+/// **Law.** `recorded_at` never decreases along the log, whatever the clock
+/// does.
 pub async fn recorded_times_never_decrease(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     write_a_lot(&store).await;

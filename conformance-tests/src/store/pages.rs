@@ -18,8 +18,8 @@ async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
     model
 }
 
-/// **Law G6.** Pages of any size have the same concatenation; backwards is the
-/// reverse; a limit of 0 reads nothing and does not move.
+/// **Law.** Pages of any size have the same concatenation. Reading backwards is
+/// the reverse. A limit of 0 reads nothing and does not advance.
 pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
     let inputs = (any_appends(1..12), any_filter(), 1..6_usize, 0..200_usize);
     run.cases(40, inputs, async |(appends, filter, limit, max_bytes)| {
@@ -67,8 +67,8 @@ async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usi
     }
 }
 
-/// **Law G9.** `scanned` comes from the snapshot of the page and skips nothing,
-/// also while others append; pages keep their bounds in events and bytes.
+/// **Law.** `scanned` comes from the snapshot of its page and skips nothing,
+/// also under concurrent appends. Pages keep their limits in events and bytes.
 pub async fn scanned_skips_nothing(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -139,9 +139,9 @@ async fn bounds_are_kept(store: &dyn EventStore) {
     }
 }
 
-/// **Law G8.** A cursor of another history is told and never served: one whose
-/// position has another event, one whose position has none, and one past the
-/// head; as a place to read from and as a boundary of an append.
+/// **Law.** A cursor of another history is refused and never served, as the
+/// start of a read and as a boundary of an append: if its position has another
+/// event, if its position has none, and if it is past the head.
 pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
@@ -196,8 +196,8 @@ fn any_filtered() -> impl Strategy<Value = Filtered> {
     (any_appends(4..20), any_filter(), any_filter())
 }
 
-/// **Law F1.** A read with a filter finds exactly the events that
-/// [`Filter::matches`] says, with every kind of value in any number.
+/// **Law.** A read with a filter returns exactly the events that
+/// [`Filter::matches`] accepts, with every kind of value in any number.
 pub fn filters_select_what_they_match(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(60, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -217,7 +217,7 @@ pub fn filters_select_what_they_match(run: &LawRun, fixture: &dyn StoreFixture) 
     });
 }
 
-/// **Law F1.** The intersection of two filters selects what both select.
+/// **Law.** The intersection of two filters selects exactly what both select.
 pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(40, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");

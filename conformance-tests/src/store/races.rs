@@ -14,8 +14,8 @@ use crate::{StoreFixture, tasks};
 
 const WRITERS: usize = 8;
 
-/// **Law A4.** Of racing appends that expect the same version exactly one
-/// succeeds, and the losers learn the version that beat them.
+/// **Law.** Of racing appends that expect the same version exactly one
+/// succeeds, and the others learn the version that won.
 ///
 /// A backend that checks the version and inserts in two steps passes every
 /// sequential test and fails here.
@@ -48,7 +48,7 @@ pub async fn one_writer_wins(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law A4.** Racing appends that expect nothing all succeed, all their events
+/// **Law.** Racing appends that expect nothing all succeed, all their events
 /// can be read, and no two batches interleave.
 pub async fn racing_batches_stay_whole(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -77,8 +77,8 @@ pub async fn racing_batches_stay_whole(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law A14.** Checks on streams that are not written, and boundaries, hold
-/// under races: of appends that exclude each other exactly one is stored.
+/// **Law.** Checks on streams that are not written, and boundaries, hold under
+/// races: of appends that exclude each other exactly one is stored.
 pub async fn checks_hold_under_races(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     for round in 0..15 {
@@ -125,9 +125,9 @@ async fn only_one_takes_the_gate(store: &Arc<dyn EventStore>, round: usize) {
     }
 }
 
-/// **Laws A1 and A4.** Whatever a few writers append at once, there is an order
-/// of their appends, which respects who was answered before who began, in which
-/// every one of them had the outcome that it was told.
+/// **Law.** Whatever several writers append at once, there is an order of their
+/// appends that explains every outcome. It respects real time: an append that
+/// was answered before another began comes first.
 pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
     for round in 0..6_usize {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -153,8 +153,8 @@ pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law A13,** within one process. However many write and read at once, none
-/// of them is told of a lock, and each gets at least a quarter of its share.
+/// **Law.** However many callers write and read at once, none gets an error
+/// about a lock, and each writer gets at least a quarter of its fair share.
 pub async fn contention_reaches_no_caller(fixture: &dyn StoreFixture) {
     const TURNS: usize = 200;
     let (store, _guard) = fixture.open().await.expect("a fresh store");

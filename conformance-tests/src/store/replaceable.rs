@@ -8,8 +8,9 @@ use downlink::{
 use crate::sample::{append, event, log};
 use crate::{Backups, ReplaceableFixture, tasks};
 
-/// **Law G8.** A cursor from before the log was restored is told: past the head
-/// at once, and when the log has grown past it again, by the other event there.
+/// **Law.** A cursor from before the log was restored is refused: at once if it
+/// is past the head, and, when the log has grown past it again, because another
+/// event has its position.
 pub async fn a_restored_log_refuses_old_cursors(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     let (common, lost) = lose_a_tail(&*store, &*backups).await;
@@ -33,8 +34,8 @@ pub async fn a_restored_log_refuses_old_cursors(fixture: &dyn ReplaceableFixture
     page.unwrap_or_else(|error| panic!("a cursor that both histories share was refused: {error}"));
 }
 
-/// **Law A1,** after a restore. What the store remembered of streams and ids is
-/// forgotten with the events that are gone.
+/// **Law.** After a restore, a store forgets what it has cached of streams and
+/// ids together with the events that are gone.
 pub async fn a_restore_invalidates_caches(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     store.append(append("flight-UA1545", Expected::NoStream, 2)).await.expect("an append");
@@ -53,8 +54,8 @@ pub async fn a_restore_invalidates_caches(fixture: &dyn ReplaceableFixture) {
     assert_eq!(log(&*store).await.len(), 6, "the restored events and those appended again");
 }
 
-/// **Law G8,** under a running hub. A subscription whose log is replaced is
-/// told, and a new one follows the log as it is.
+/// **Law.** A subscription whose log is replaced ends with an error that says
+/// so, and a new subscription follows the restored log.
 pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))

@@ -12,9 +12,9 @@ fn row(name: &str) -> TransactionStep {
     TransactionStep::InsertRow(name.into())
 }
 
-/// Rows of an application and appends are stored together or not at all: neither
-/// is there after an error, a panic or a conflict, also one that the application
-/// does not care about.
+/// **Law.** Rows of an application and appended events are stored together or
+/// not at all. After an error, a panic or a conflict neither is stored, also if
+/// the application ignores the conflict.
 pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     store.append(append("taken", Expected::NoStream, 1)).await.expect("an append");
@@ -54,8 +54,8 @@ pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactionalFixt
     assert_eq!(log(&*store).await.len(), 3);
 }
 
-/// A transaction that appends what had been stored before is a repetition: it
-/// leaves no rows, and says so.
+/// **Law.** A transaction that appends what was stored before is a repeat: it
+/// leaves no rows, and reports that it was a repeat.
 pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let offered = append("flight", Expected::NoStream, 2);
@@ -70,8 +70,8 @@ pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactionalFi
     assert_eq!(log(&*store).await.len(), 2, "its events are there once");
 }
 
-/// Transactions and appends have one order, and of those that race for a stream
-/// one wins, with its row.
+/// **Law.** Transactions and appends have one order. Of those that race for a
+/// stream exactly one wins, and its row is stored with it.
 pub async fn racing_transactions_have_an_order(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let mut racing = Vec::new();
@@ -101,8 +101,8 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactionalFixtur
     assert_eq!(log(&*store).await.len(), 8, "each winner's two events");
 }
 
-/// What a transaction stores is told when all of it is stored, once; what fails
-/// is not told.
+/// **Law.** What a transaction stores is notified once, after all of it is
+/// stored. A failed transaction is not notified.
 pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
     let mut commits = store.commits().expect("a store that tells what it commits");

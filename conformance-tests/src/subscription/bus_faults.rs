@@ -7,9 +7,8 @@ use crate::faults::BusFault;
 use crate::sample::append;
 use crate::tasks;
 
-/// **Laws B1 and S3.** Whatever a bus does to the hints that it is given (loses,
-/// repeats, reorders, delays or forges them, or does not work at all) every
-/// subscription stays exact.
+/// **Law.** Whatever a bus does to hints (loses, repeats, reorders, delays or
+/// forges them, or does not work at all), every subscription stays exact.
 pub async fn subscriptions_survive_a_faulty_bus(setup: &SubscriptionSetup) {
     for fault in BusFault::ALL {
         let env = setup.open(fault).await;
@@ -36,8 +35,8 @@ pub async fn subscriptions_survive_a_faulty_bus(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law B4.** What a hint claims moves nothing: a subscription goes on from
-/// what it delivered.
+/// **Law.** The position that a hint claims moves no cursor: a subscription
+/// continues from what it delivered.
 pub async fn a_forged_hint_moves_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let hub = env.hub(HubOptions::without_polling()).await;
@@ -60,8 +59,8 @@ pub async fn a_forged_hint_moves_nothing(setup: &SubscriptionSetup) {
     follower.verify(&env.log().await);
 }
 
-/// **Law S4.** A lost hint costs time and nothing else: the log is looked at by
-/// itself within the fallback interval.
+/// **Law.** A lost hint costs time and nothing else: the hub reads the log
+/// within the poll interval.
 pub async fn lost_hints_cost_only_time(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::LosesAll).await;
     let hub = env.hub(HubOptions::small()).await;
@@ -78,9 +77,8 @@ pub async fn lost_hints_cost_only_time(setup: &SubscriptionSetup) {
     follower.verify(&env.log().await);
 }
 
-/// **Law S12,** of what the bus is not needed for. What is appended through a
-/// feed is delivered by it at once, also while the bus cannot be listened to and
-/// does not say so.
+/// **Law.** A hub delivers what is appended through it at once, even while
+/// `listen` of its bus hangs.
 pub async fn a_bus_that_never_listens_delays_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::HangsOnListen).await;
     let hub = env.hub(HubOptions::without_polling()).await;
@@ -95,9 +93,9 @@ pub async fn a_bus_that_never_listens_delays_nothing(setup: &SubscriptionSetup) 
     follower.verify(&env.log().await);
 }
 
-/// **Laws S12 and S13.** A bus that is down, refuses or never answers stops no
-/// append and fails none; its failures are counted, and delivery takes the
-/// fallback interval.
+/// **Law.** A bus that is down, refuses or never answers neither stops nor
+/// fails an append. Its failures are counted, and events are delivered within
+/// the poll interval.
 pub async fn a_bus_that_is_down_stops_nothing(setup: &SubscriptionSetup) {
     for fault in [
         BusFault::RefusesHints,

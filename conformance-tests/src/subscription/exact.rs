@@ -42,9 +42,9 @@ fn any_story() -> impl Strategy<Value = Story> {
         })
 }
 
-/// **Law S1.** At every instant the events that a subscription has yielded are
-/// a prefix of the events of the log after its cursor that match, and at rest
-/// they are all of them.
+/// **Law.** At every moment the events that a subscription has yielded are a
+/// prefix of the matching events after its cursor, and at rest they are all of
+/// them.
 pub fn subscription_is_exact(run: &LawRun, setup: &SubscriptionSetup) {
     run.cases(48, any_story(), async |story| {
         let env = setup.open(BusFault::None).await;
@@ -81,8 +81,8 @@ async fn nothing_more(follower: &mut Follower, env: &Environment) {
     follower.verify(&env.log().await);
 }
 
-/// **Law S9.** A subscription from now on, of a log without events, misses none
-/// that comes after it was opened.
+/// **Law.** A subscription that starts at `now` on an empty log misses no event
+/// that is appended after it was opened.
 pub async fn now_on_an_empty_log_misses_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let hub = env.hub(HubOptions::small()).await;
@@ -96,8 +96,8 @@ pub async fn now_on_an_empty_log_misses_nothing(setup: &SubscriptionSetup) {
     follower.until_all_of(&env.log().await, what).await;
 }
 
-/// **Law S10.** `Live` comes when everything up to a head was delivered that is
-/// not older than the subscription, also if that was nothing.
+/// **Law.** `Live` comes when everything was delivered up to a head that is not
+/// older than the subscription, also if there was nothing to deliver.
 pub async fn live_comes_when_everything_was_delivered(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     for events in [0, 1, 40] {
@@ -128,8 +128,8 @@ pub async fn live_comes_when_everything_was_delivered(setup: &SubscriptionSetup)
     }
 }
 
-/// **Law S10,** of a log that never rests. `Live` comes as soon as everything up
-/// to the head was delivered that the log had when the subscription was opened.
+/// **Law.** On a log that never rests, `Live` comes as soon as everything was
+/// delivered up to the head that the log had when the subscription was opened.
 pub async fn live_comes_while_the_log_moves(setup: &SubscriptionSetup) {
     for ring in [100, 2] {
         let env = setup.open(BusFault::None).await;
@@ -153,9 +153,9 @@ pub async fn live_comes_while_the_log_moves(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law S9,** of a tail that is behind. A subscription from now on begins at
-/// the end of the log in the store, and delivers nothing that was stored before
-/// it was opened.
+/// **Law.** A subscription that starts at `now` begins at the end of the log in
+/// the store, even if the hub's tail is behind, and delivers nothing that was
+/// stored before it was opened.
 pub async fn now_begins_at_the_head_of_the_store(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     env.store.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
@@ -180,9 +180,8 @@ pub async fn now_begins_at_the_head_of_the_store(setup: &SubscriptionSetup) {
     nothing_more(&mut follower, &env).await;
 }
 
-/// **Law S10,** of a tail that is behind. `Live` waits until everything was
-/// delivered that was stored when the subscription was opened, also if the tail
-/// has not got there.
+/// **Law.** `Live` waits until everything was delivered that was stored when
+/// the subscription was opened, even if the hub's tail is behind.
 pub async fn live_waits_for_the_head_at_open(setup: &SubscriptionSetup) {
     for (events, ring) in [(1, 100), (40, 100), (40, 2)] {
         let env = setup.open(BusFault::None).await;
@@ -210,8 +209,8 @@ pub async fn live_waits_for_the_head_at_open(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law S11.** Whoever resumes from the cursor of any item, in another process,
-/// gets exactly what comes after it.
+/// **Law.** A subscription that resumes from the cursor of any item, in another
+/// process, gets exactly what comes after it.
 pub async fn a_restarted_process_resumes_exactly(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     for batch in [3, 1, 4, 1, 5] {
@@ -240,8 +239,8 @@ pub async fn a_restarted_process_resumes_exactly(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law S7.** A filter that matches next to nothing does not keep a
-/// subscription from the end of the log, and its cursor moves.
+/// **Law.** A filter that matches next to nothing does not keep a subscription
+/// from the end of the log, and its cursor advances.
 pub async fn a_sparse_filter_reaches_the_end(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     env.store.append(append("flight-UA1545", Expected::Any, 60)).await.expect("an append");

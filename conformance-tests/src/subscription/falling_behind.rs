@@ -7,8 +7,9 @@ use super::{HubOptions, HubUnderTest, SubscriptionSetup};
 use crate::faults::{BusFault, drop_after};
 use crate::sample::append;
 
-/// **Law S5 of rings.** A subscriber who falls out of what is kept in memory is
-/// told once, gets everything from the store, and is told when it has caught up.
+/// **Law.** A subscriber that falls behind what is kept in memory gets `Behind`
+/// once, reads everything it missed from the store, and gets `Live` when it has
+/// caught up.
 pub async fn falling_behind_loses_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions { ring: 4, page: 3, ..HubOptions::small() };
@@ -39,8 +40,8 @@ pub async fn falling_behind_loses_nothing(setup: &SubscriptionSetup) {
     slow.verify(&env.log().await);
 }
 
-/// **Law S8.** A subscriber who takes one item and stops costs nobody else
-/// time, and no memory that grows with what it misses.
+/// **Law.** A subscriber that takes one item and stops does not slow others,
+/// and costs no memory that grows with what it misses.
 pub async fn a_slow_subscriber_affects_no_other(setup: &SubscriptionSetup) {
     let env = setup.open_counting().await;
     let hub = env.hub(HubOptions { ring: 16, page: 8, ..HubOptions::small() }).await;
@@ -71,8 +72,8 @@ async fn settle() {
     }
 }
 
-/// **Law S6 of reads.** A read of the store that fails for a passing reason is
-/// repeated: it ends no subscription and skips nothing.
+/// **Law.** A read of the store that fails for a transient reason is repeated:
+/// it ends no subscription and skips nothing.
 pub async fn a_failed_read_is_repeated(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions { ring: 4, page: 3, ..HubOptions::small() };
@@ -100,8 +101,7 @@ async fn catch_up_with_failures(env: &Environment, hub: &Arc<dyn HubUnderTest>, 
     env.store.fail_reads(0);
 }
 
-/// **Law S7 of waits.** Dropping the future of `next` at any await takes no
-/// item along.
+/// **Law.** Dropping the future of `next` at any await loses no item.
 pub async fn a_dropped_next_loses_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let hub = env.hub(HubOptions { ring: 4, page: 3, ..HubOptions::small() }).await;

@@ -8,8 +8,8 @@ use crate::faults::BusFault;
 use crate::sample::append;
 use crate::tasks;
 
-/// **Law S2.** An append that happens while a subscription goes over from
-/// history to live is delivered, once, without waiting for the fallback.
+/// **Law.** An append that happens while a subscription switches from history
+/// to live is delivered exactly once, without waiting for polling.
 pub async fn appends_during_the_hand_over_come_once(setup: &SubscriptionSetup) {
     for history in [0, 5, 40] {
         let env = setup.open(BusFault::None).await;
@@ -43,8 +43,8 @@ pub async fn appends_during_the_hand_over_come_once(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law S5.** A hint that comes while the log is being read is not lost: it is
-/// looked at once more.
+/// **Law.** A hint that arrives while the log is being read is not lost: the
+/// log is read once more.
 pub async fn a_hint_during_a_read_is_not_lost(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions::without_polling();
@@ -72,7 +72,7 @@ pub async fn a_hint_during_a_read_is_not_lost(setup: &SubscriptionSetup) {
     follower.verify(&env.log().await);
 }
 
-/// **Law S6.** One hint is enough for however many pages there are.
+/// **Law.** One hint is enough for any number of pages.
 pub async fn one_hint_is_enough(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions { page: 3, ..HubOptions::without_polling() };
@@ -90,9 +90,9 @@ pub async fn one_hint_is_enough(setup: &SubscriptionSetup) {
     follower.verify(&env.log().await);
 }
 
-/// **Law S14.** What is appended through one hub reaches the subscribers of
-/// another at once, and the last append of a burst as well as the first: a hint
-/// is sent after the commit, and none is held back for good.
+/// **Law.** An append through one hub reaches the subscribers of another at
+/// once, the last append of a burst as well as the first: a hint is sent after
+/// the commit, and none is held back forever.
 pub async fn delivery_does_not_wait_for_polling(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions::without_polling();
@@ -116,9 +116,9 @@ pub async fn delivery_does_not_wait_for_polling(setup: &SubscriptionSetup) {
     other.verify(&env.log().await);
 }
 
-/// **Law S14,** of several hubs. Those that share one handle of a store deliver
-/// the same, whichever of them is appended through, while they read and while
-/// they are told; nothing waits for the fallback.
+/// **Law.** Hubs that share one handle of a store deliver the same events,
+/// through whichever of them an append is made, while they read the log and
+/// while they take commit notices. No delivery waits for polling.
 pub async fn hubs_of_one_store_agree(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions { ring: 1_000, ..HubOptions::without_polling() };
@@ -157,8 +157,8 @@ pub async fn hubs_of_one_store_agree(setup: &SubscriptionSetup) {
     }
 }
 
-/// **Law S14,** of an append whose outcome is unknown. Something may be stored,
-/// so subscribers are told as if it were.
+/// **Law.** An append of unknown outcome may be stored, so a hub treats it as
+/// stored: subscribers receive its events at once.
 pub async fn an_append_of_unknown_outcome_is_delivered(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions::without_polling();
@@ -181,8 +181,8 @@ pub async fn an_append_of_unknown_outcome_is_delivered(setup: &SubscriptionSetup
     other.verify(&env.log().await);
 }
 
-/// **Law S14,** of a caller who goes away. If the future of an append is dropped
-/// between commit and return, subscribers are told all the same.
+/// **Law.** If the future of an append is dropped between commit and return,
+/// subscribers receive its events all the same.
 pub async fn a_dropped_append_is_delivered(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let options = HubOptions::without_polling();

@@ -51,9 +51,9 @@ impl ReplaceableSubscriptionSetup {
     }
 }
 
-/// **Law G8,** of what is told. A commit that another history goes on with is
-/// not put behind the events of the old one, although its positions fit:
-/// subscriptions are told that the log is another one.
+/// **Law.** A commit notice of a restored log is not appended to the events of
+/// the old log, even if its positions fit: subscriptions end with an error that
+/// says that the log is another one.
 pub async fn a_commit_of_another_history_is_not_delivered(setup: &ReplaceableSubscriptionSetup) {
     // One that goes over the old tip, and one that begins exactly there.
     for appends in [&[4][..], &[2, 1]] {
@@ -98,9 +98,9 @@ async fn until_told(follower: &mut Follower) {
     assert!(error.is_other_history(), "the error says that the log is another one, not `{error}`");
 }
 
-/// **Law G8,** of what is kept for others. What a subscription has read above
-/// the tip is not served to another one: if the log is restored to before that,
-/// the tail does not notice.
+/// **Law.** What one subscription has read above the tip is not served to
+/// another one: if the log is restored to before that point, the tail does not
+/// notice.
 pub async fn no_page_of_another_history_is_served(setup: &ReplaceableSubscriptionSetup) {
     let (env, backups) = setup.open().await;
     let offer = |events| append("flight-UA1545", Expected::Any, events);

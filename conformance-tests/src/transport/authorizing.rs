@@ -43,10 +43,10 @@ fn flight(number: usize) -> Append {
     Append::to(format!("flight-{}", number % 3), Expected::Any, events).expect("a valid name")
 }
 
-/// **Law T14.** What a client may see is asked for anew at every connection and
-/// joined to its filter by *and*: after its rights shrank, a replay hides what
-/// live hides, from every cursor that it has, without a refusal, and the cursor
-/// moves on all the same.
+/// **Law.** What a client may see is decided anew for every connection and
+/// combined with its filter by *and*. After its rights shrank, a replay hides
+/// what live hides, from every cursor that the client has, without a refusal,
+/// and the cursor still advances.
 pub async fn a_replay_hides_what_live_hides(setup: &AuthorizingTransportSetup) {
     let sight = Visibility::new(Filter::everything());
     let served = setup.open(&sight).await;

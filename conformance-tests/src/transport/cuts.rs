@@ -12,8 +12,8 @@ use crate::tasks;
 /// Connections that are made at a time.
 const AT_ONCE: usize = 8;
 
-/// **Law T2.** A client that is cut off after any byte of a session, and resumes
-/// from its last complete frame, has no gap and no repeat.
+/// **Law.** A client whose connection is cut after any byte of a session, and
+/// that resumes from its last complete frame, sees no gap and no repeat.
 pub async fn resumes_after_a_cut_at_every_byte(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("f-{}", n % 3), Expected::Any, 1)).collect();

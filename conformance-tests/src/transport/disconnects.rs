@@ -4,8 +4,8 @@ use super::TransportSetup;
 use super::setup::connect;
 use crate::sample::append;
 
-/// **Law T11.** A client that goes away leaves nothing behind: neither one that
-/// waits for what happens next, nor one that has not read what it asked for.
+/// **Law.** A client that disconnects leaves nothing behind, neither one that
+/// waits for new events, nor one that has not read what it asked for.
 pub async fn a_client_that_goes_away_leaves_nothing(setup: &TransportSetup) {
     let history: Vec<_> = (0..20).map(|_| append("flight-UA1545", Expected::Any, 5)).collect();
     let served = setup.open(&history).await;

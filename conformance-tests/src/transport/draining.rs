@@ -5,8 +5,8 @@ use super::framing::check_order;
 use super::setup::{connect, expect_same};
 use crate::sample::append;
 
-/// **Law T9.** A server that is told to end lets every stream end, in time and
-/// between two frames, and ends itself; the next process resumes each client
+/// **Law.** A server that is told to shut down ends every stream in time and
+/// between two frames, and ends itself. The next process resumes each client
 /// exactly.
 pub async fn a_drain_ends_every_stream_between_two_frames(setup: &TransportSetup) {
     let history: Vec<_> =

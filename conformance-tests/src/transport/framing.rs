@@ -6,9 +6,8 @@ use super::TransportSetup;
 use super::setup::{expect_same, one_line};
 use crate::sample::{append, event, of_an_older_release};
 
-/// **Law T1,** of one transport. A client gets every event of the log, in order,
-/// with the cursors and the content that the store has, and another client
-/// gets the same bytes.
+/// **Law.** A client gets every event of the log, in order, with the cursors
+/// and the content of the store, and another client gets the same bytes.
 pub async fn delivers_the_log_in_order(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("flight-{}", n % 3), Expected::Any, 1 + n % 3)).collect();
@@ -36,8 +35,8 @@ pub async fn delivers_the_log_in_order(setup: &TransportSetup) {
     }
 }
 
-/// **Law T6.** Framing is injective: whatever a payload, a name or metadata
-/// contain, they come as they were stored, and nothing else comes.
+/// **Law.** Framing is injective: whatever a payload, a name or metadata
+/// contains, it arrives as it was stored, and nothing else arrives.
 pub async fn no_payload_forges_a_frame(setup: &TransportSetup) {
     let served = setup.open(&forgeries()).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;
@@ -119,10 +118,10 @@ pub(super) fn forgeries() -> Vec<Append> {
         .collect()
 }
 
-/// **Law T15.** Frames come in the order `ready (event | checkpoint)* live
-/// (event | checkpoint | behind (event | checkpoint)* live)*`, heartbeats
-/// anywhere; no cursor goes back; `live` comes when everything up to a head read
-/// after `ready` was delivered.
+/// **Law.** Frames come in the order `ready (event | checkpoint)* live (event |
+/// checkpoint | behind (event | checkpoint)* live)*`, with heartbeats anywhere.
+/// No cursor goes back. `live` comes when everything was delivered up to a head
+/// that was read after `ready`.
 pub async fn frames_come_in_order(setup: &TransportSetup) {
     let served = setup.open_with_ring(4).await;
     for events in [0, 3, 30] {

@@ -15,9 +15,9 @@ struct Poll {
     more: bool,
 }
 
-/// **Law T10,** on the bytes. Nothing is lost or repeated between two polls,
-/// whatever is appended while nobody asks, and whatever the limit is; what waits
-/// is answered at once.
+/// **Law.** Nothing is lost or repeated between two polls, whatever is appended
+/// in between and whatever the limit is. A poll that finds events is answered
+/// at once.
 pub async fn nothing_is_lost_between_two_polls(setup: &TransportSetup) {
     let served = setup.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
     for limit in [1, 3, 1_000] {
@@ -53,9 +53,9 @@ pub async fn nothing_is_lost_between_two_polls(setup: &TransportSetup) {
     }
 }
 
-/// **Law T10,** of the end of the time. A poll that found nothing is a page
-/// without events, which keeps the cursor, or moves it over what did not match;
-/// nothing that matches is passed over.
+/// **Law.** A poll that times out returns a page without events. The page keeps
+/// the cursor, or moves it over events that did not match, and never over one
+/// that did.
 pub async fn an_empty_poll_keeps_or_moves_the_cursor(setup: &TransportSetup) {
     let served = setup.open(&[append("flight-UA1545", Expected::Any, 5)]).await;
     let head = || async { served.store.head().await.expect("a head") };

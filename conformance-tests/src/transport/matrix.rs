@@ -8,9 +8,9 @@ use super::setup::expect_same;
 use crate::sample::append;
 use crate::tasks;
 
-/// **Law A4,** seen through a transport. Of racing appends that expect the same
-/// version exactly one succeeds, and clients get the events of the winners, in
-/// order, and nothing of the losers.
+/// **Law.** Of racing appends that expect the same version exactly one
+/// succeeds. Clients get the events of the winners, in order, and no event of
+/// the losers.
 pub async fn one_writer_wins_and_is_seen(setup: &TransportSetup) {
     let served = setup.open(&[]).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;

@@ -21,8 +21,8 @@ pub(super) async fn flood(served: &TestServer) {
     }
 }
 
-/// **Law T12.** A proxy that holds bytes back, however many, only delays them;
-/// and if it forgets what it held, the client resumes before that.
+/// **Law.** A proxy that holds bytes back, however many, only delays them. If
+/// it drops what it held, the client resumes before that.
 pub async fn a_proxy_that_holds_bytes_back_only_delays(setup: &TransportSetup) {
     let served = setup.open(&[]).await;
     served.delay(3).await;

@@ -30,9 +30,8 @@ impl ReplaceableTransportSetup {
     }
 }
 
-/// **Law G8,** under a running server. A client whose log is replaced is told by
-/// `reset`, after which nothing follows; its cursor is refused, and the log as
-/// it is now is served.
+/// **Law.** A client whose log is replaced gets `reset`, after which nothing
+/// follows. Its cursor is refused, and the restored log is served.
 pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetup) {
     let (store, backups) = setup.store.open().await.expect("a fresh store");
     let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))

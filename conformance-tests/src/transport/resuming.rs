@@ -15,11 +15,11 @@ fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
     log.iter().filter(later).filter(|event| filter.matches_event(event)).cloned().collect()
 }
 
-/// **Law T3.** Every cursor has an answer: from the start, from any event that
-/// was delivered, from one that the filter hides, from the head, from now and
-/// from the last few, exactly what comes after is delivered; past the head and
-/// of another history is refused with its reason, decided against a head read
-/// after the request came.
+/// **Law.** Every cursor has an answer. From the start, from any event that was
+/// delivered, from one that the filter hides, from the head, from `now` and
+/// from `last:n`, exactly what comes after is delivered. A cursor past the head
+/// or of another history is refused with its reason, which is decided against a
+/// head that was read after the request arrived.
 pub async fn resumes_from_any_id(setup: &TransportSetup) {
     let history: Vec<_> = (0..8).map(two_kinds).collect();
     let served = setup.open(&history).await;
@@ -118,9 +118,9 @@ fn any_hidden() -> impl Strategy<Value = Hidden> {
         .prop_map(|(history, first, second, place)| Hidden { history, first, second, place })
 }
 
-/// **Law T4.** Filtering and resuming commute: from any cursor a filtered feed
-/// has exactly the matching events after it, and the filter may be another one
-/// at the next connection.
+/// **Law.** Filtering and resuming commute: from any cursor, a filtered feed
+/// has exactly the matching events after it, and the filter may change between
+/// connections.
 pub fn filter_and_resume_commute(run: &LawRun, setup: &TransportSetup) {
     run.cases(16, any_hidden(), async |Hidden { history, first, second, place }| {
         let served = setup.open(&history).await;
@@ -147,7 +147,7 @@ pub fn filter_and_resume_commute(run: &LawRun, setup: &TransportSetup) {
     });
 }
 
-/// **Law T5.** With nothing that matches the cursor still moves: to the head by
+/// **Law.** If nothing matches, the cursor still advances: to the head by
 /// `live`, and beyond it by `checkpoint`.
 pub async fn the_cursor_moves_without_matches(setup: &TransportSetup) {
     let served = setup.open(&[append("flight-UA1545", Expected::Any, 40)]).await;

@@ -10,9 +10,9 @@ use crate::tasks;
 
 const LIVE: &[u8] = b"event: feed.live";
 
-/// **Law T3,** on the bytes. An id that is no cursor is a 400 `bad-cursor`,
-/// wherever it stands, and never passed over for the next one; one of another
-/// history is a 410 with its reason.
+/// **Law.** An id that is not a cursor gets a 400 `bad-cursor`, wherever it is
+/// sent, and is never ignored in favour of another one. A cursor of another
+/// history gets a 410 with its reason.
 pub async fn malformed_ids_are_refused(setup: &TransportSetup) {
     let served = setup.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let upper = "000000000000000A-9C41D07E";
@@ -75,10 +75,10 @@ fn expect_code(answer: &Answer, status: u16, code: &str, what: &str) {
     );
 }
 
-/// **Laws T6 and T15,** on the bytes. Every block of the stream is what the wire
-/// contract says: an event is an id and one line of data; control frames have a
-/// name of their own and data; an id stands only where the cursor moves; `ready`
-/// comes first, with `retry`.
+/// **Law.** Every block of the stream is what the wire contract specifies: an
+/// event is an id and one line of data; control frames have a name of their own
+/// and data; an id is present only where the cursor moves; `ready` comes first,
+/// with `retry`.
 pub async fn blocks_are_well_formed(setup: &TransportSetup) {
     let served = setup.open(&forgeries()).await;
     let answer = ask(&served, "/feed", &[]).await;
@@ -110,8 +110,8 @@ pub async fn blocks_are_well_formed(setup: &TransportSetup) {
     );
 }
 
-/// **Law T9,** on the bytes. A stream of a server that is told to end says
-/// `bye`, with the pause that a browser obeys, and its body has an end.
+/// **Law.** A stream of a server that shuts down sends `bye`, with the
+/// reconnection delay that a browser obeys, and its body is terminated.
 pub async fn a_drained_stream_ends_with_bye(setup: &TransportSetup) {
     let served = setup.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];

@@ -62,9 +62,8 @@ impl TransportsSetup {
     }
 }
 
-/// **Law T1,** of all transports. For the same log, cursor and filter they deliver
-/// the same events with the same cursors and the same bytes, in a replay and
-/// live.
+/// **Law.** For the same log, cursor and filter all transports deliver the same
+/// events with the same cursors and the same bytes, in a replay and live.
 pub async fn all_transports_deliver_the_same(setup: &TransportsSetup) {
     let served = setup.open(&forgeries()).await;
     let log = served[0].log().await;
@@ -144,7 +143,7 @@ fn any_journey() -> impl Strategy<Value = Journey> {
     })
 }
 
-/// **Law T13.** A client may change from any transport to any other after any
+/// **Law.** A client may switch from any transport to any other after any
 /// frame, with the cursor that it has: it gets every event once, in order.
 pub fn a_client_may_switch_transports(run: &LawRun, setup: &TransportsSetup) {
     run.cases(24, any_journey(), async |Journey { history, filter, hops }| {

@@ -66,9 +66,8 @@ impl ShortTimeoutTransportSetup {
     }
 }
 
-/// **Law T7,** of the signs of life. A server that has nothing to say gives
-/// signs of life, and they move no cursor: not past what was delivered, whatever
-/// the head is that they tell.
+/// **Law.** A server that has nothing to send sends heartbeats, and they move
+/// no cursor: not past what was delivered, whatever head they report.
 pub async fn heartbeats_move_nothing(setup: &ShortTimeoutTransportSetup) {
     let (store, served) = setup.open(HEARTBEAT).await;
     served.delay(3).await;
@@ -96,8 +95,8 @@ pub async fn heartbeats_move_nothing(setup: &ShortTimeoutTransportSetup) {
     expect_same(&all, &served.log().await, "resumed after signs of life");
 }
 
-/// **Law T7,** of those who give none. A client leaves a server that has been
-/// silent for longer than two heartbeats, although the connection stands.
+/// **Law.** A client disconnects from a server that has been silent for longer
+/// than two heartbeats, even if the connection is still open.
 pub async fn a_client_leaves_a_silent_server(setup: &ShortTimeoutTransportSetup) {
     let (_, served) = setup.open(HEARTBEAT).await;
     served.delay(3).await;
@@ -111,8 +110,9 @@ pub async fn a_client_leaves_a_silent_server(setup: &ShortTimeoutTransportSetup)
     tasks::soon(what, client.leaves()).await;
 }
 
-/// **Law T8.** A client that never reads costs bounded memory and nobody else's
-/// time, and is let go; what it has got by then is whole, and it resumes exactly.
+/// **Law.** A client that never reads costs bounded memory, does not slow
+/// others, and is disconnected. What it has received by then is whole, and it
+/// resumes exactly.
 pub async fn a_client_that_never_reads_is_disconnected(setup: &ShortTimeoutTransportSetup) {
     let (store, served) = setup.open(SELDOM).await;
     served.delay(3).await;

@@ -126,10 +126,9 @@ impl Socket {
     }
 }
 
-/// **Laws T1, T6 and T15,** on the bytes. Every message is one whole text frame
-/// with one frame of the contract; a run of events has the bytes that a page
-/// has, within its bounds; `ready` comes first and `live` when everything was
-/// delivered.
+/// **Law.** Every message is one whole text frame with one frame of the
+/// contract. A run of events has the same bytes as a page, within its size
+/// limit. `ready` comes first, and `live` when everything was delivered.
 pub async fn messages_are_well_formed(setup: &TransportSetup) {
     let served = setup.open(&forgeries()).await;
     let mut socket = Socket::open(&served, "?after=start").await;
@@ -161,8 +160,8 @@ pub async fn messages_are_well_formed(setup: &TransportSetup) {
     );
 }
 
-/// **Law S1,** of one socket. Each of its subscriptions has its own cursor and
-/// filter; one that is taken back says nothing more, and frees its name.
+/// **Law.** Each subscription of a socket has its own cursor and filter. One
+/// that was unsubscribed sends nothing more, and its name is free again.
 pub async fn subscriptions_of_a_socket_are_independent(setup: &TransportSetup) {
     let history = ["a", "b"].map(|stream| sample::append(stream, Expected::Any, 3));
     let served = setup.open(&history).await;
@@ -199,10 +198,10 @@ pub async fn subscriptions_of_a_socket_are_independent(setup: &TransportSetup) {
     assert!(ready.contains(&format!("\"cursor\":\"{head}\"")), "`now` is not the head: {ready}");
 }
 
-/// **Law T3,** of commands. What is no command is answered with a problem that
-/// says whose it is, and the socket stays; after sixteen in a row it ends with
-/// 4400. What is no text within the limits ends it with its own code. A cursor
-/// of another history is told.
+/// **Law.** A malformed command is answered with a problem that names its
+/// subscription or request, and the socket stays open; after sixteen in a row
+/// it is closed with 4400. A message that is not text within the limits closes
+/// it with its own code. A cursor of another history is refused.
 pub async fn malformed_commands_are_refused(setup: &TransportSetup) {
     let served = setup.open(&[sample::append("f", Expected::Any, 3)]).await;
     let mut socket = Socket::open(&served, "").await;
@@ -256,8 +255,8 @@ async fn expect_close(mut socket: Socket, code: u16, what: &str) {
     assert_eq!(end, Said::Nothing, "something follows a close frame");
 }
 
-/// **Law T9,** on the bytes. A socket of a server that is told to end says `bye`
-/// with a pause, and closes with 4503.
+/// **Law.** A socket of a server that shuts down sends `bye` with a
+/// reconnection delay, and is closed with 4503.
 pub async fn a_drained_socket_ends_with_bye(setup: &TransportSetup) {
     let served = setup.open(&[sample::append("f", Expected::Any, 5)]).await;
     let mut socket = Socket::open(&served, "?after=now").await;
