@@ -41,16 +41,16 @@ pub async fn versions_are_dense(fixture: &dyn StoreFixture) {
         let dense: Vec<_> = (1..=found.len()).map(version).collect();
         assert_eq!(
             found, dense,
-            "versions have holes or come twice: number the events inside the transaction that \
-             inserts them, after it has the lock"
+            "versions have gaps or repeat: number the events inside the transaction that inserts \
+             them, after it has taken the lock"
         );
-        let mut told: Vec<_> = appended
+        let mut reported: Vec<_> = appended
             .iter()
             .map(|appended| (appended.writes[0].first, appended.writes[0].last))
             .collect();
-        told.sort_unstable();
-        let follow = told.windows(2).all(|pair| pair[0].1.next() == pair[1].0);
-        assert!(follow, "appends were told versions that overlap or leave holes: {told:?}");
+        reported.sort_unstable();
+        let contiguous = reported.windows(2).all(|pair| pair[0].1.next() == pair[1].0);
+        assert!(contiguous, "appends returned versions that overlap or leave gaps: {reported:?}");
     }
 }
 
@@ -85,7 +85,8 @@ fn to_two_streams() -> Append {
         .expect("a valid name")
 }
 
-/// Two who read the log all the time and complain about half of an append.
+/// Starts two readers that read the log all the time and fail at half of an
+/// append.
 fn watch_for_halves(store: &Arc<dyn downlink::EventStore>) -> Vec<tokio::task::JoinHandle<()>> {
     let watch = |store: Arc<dyn downlink::EventStore>| async move {
         loop {
@@ -96,7 +97,7 @@ fn watch_for_halves(store: &Arc<dyn downlink::EventStore>) -> Vec<tokio::task::J
             assert!(
                 one == other,
                 "a reader saw half an append: {one} events of its first stream and {other} of its \
-                 second"
+                 second; make a batch visible in one commit"
             );
             tokio::task::yield_now().await;
         }
@@ -133,13 +134,13 @@ pub fn a_repeat_is_a_duplicate(run: &LawRun, fixture: &dyn StoreFixture) {
         for first in &firsts {
             let repeat = store.append(first.clone()).await.unwrap_or_else(|error| {
                 panic!(
-                    "a repeat of a stored append was refused after many others: {error}; ids are known \
-                     for ever"
+                    "a repeat of a stored append was refused after many others: {error}; ids stay \
+                     known forever"
                 )
             });
             assert!(
                 repeat.duplicate,
-                "a repeat was stored again after many other appends: ids are known for ever, not \
+                "a repeat was stored again after many other appends: ids stay known forever, not \
                  only those in a cache"
             );
         }
@@ -147,7 +148,8 @@ pub fn a_repeat_is_a_duplicate(run: &LawRun, fixture: &dyn StoreFixture) {
     });
 }
 
-/// The same append from several callers at once, as an impatient client does.
+/// Makes the same append from several tasks at once, as a client with
+/// aggressive retries does.
 async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
     let same = append("flight-twice", Expected::NoStream, 2);
     let callers = (0..4).map(|_| {
@@ -160,12 +162,13 @@ async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
     assert_eq!(
         firsts.count(),
         1,
-        "of one append made four times at once, one is stored and three are duplicates: {outcomes:?}"
+        "of one append made four times at once, one has to be stored and three have to be \
+         duplicates: {outcomes:?}"
     );
     assert!(
         outcomes.iter().all(Result::is_ok),
-        "a repeat that raced the first was refused: look for known ids inside the transaction, and \
-         among the appends of the same group: {outcomes:?}"
+        "a repeat that raced the first attempt was refused: look for known ids inside the \
+         transaction, and among the appends of the same group: {outcomes:?}"
     );
     let stored = stream_of(&**store, &stream("flight-twice")).await.len();
     assert_eq!(stored, 2, "one append made four times at once was stored more than once");
@@ -195,6 +198,10 @@ pub fn agrees_with_the_model(run: &LawRun, fixture: &dyn StoreFixture) {
             operation.apply(&mut model, &*store).await;
         }
         let found = log(&*store).await;
-        assert_eq!(found, model.log(), "the log is not what was appended, in that order");
+        assert_eq!(
+            found,
+            model.log(),
+            "the log is not what was appended, in the order of the appends"
+        );
     });
 }

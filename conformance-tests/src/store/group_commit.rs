@@ -14,12 +14,15 @@ pub async fn a_failing_append_fails_alone(fixture: &dyn GroupCommitFixture) {
         for (number, offered, outcome) in append_a_group(&store, &*lock, &poison, round).await {
             match outcome {
                 Ok(_) if number == 4 => {
-                    panic!("an append that cannot be inserted was acknowledged")
+                    panic!(
+                        "an append that cannot be inserted was acknowledged: report the error of \
+                         the insert"
+                    )
                 }
-                Err(error) if number == 4 => guilty(&error),
+                Err(error) if number == 4 => known_outcome(&error),
                 Ok(_) => {}
                 Err(error) => panic!(
-                    "an append failed (`{error}`) since another one of its group cannot be \
+                    "an append failed (`{error}`) because another one of its group cannot be \
                      inserted: repeat the group one by one"
                 ),
             }
@@ -33,7 +36,11 @@ pub async fn a_failing_append_fails_alone(fixture: &dyn GroupCommitFixture) {
             found.iter().all(|event| !event.stream().as_str().ends_with("-4")),
             "half of an append that failed was stored"
         );
-        assert_eq!(found.len(), (round + 1) * 16, "all innocent appends are stored, once");
+        assert_eq!(
+            found.len(),
+            (round + 1) * 16,
+            "all other appends of the group have to be stored once"
+        );
     }
 }
 
@@ -49,7 +56,7 @@ pub(super) async fn append_a_group(
     let appends = (0..9).map(|number| {
         let name = format!("flight-{round}-{number}");
         let offered = if number == 4 {
-            Append::to(name, Expected::NoStream, [event("Innocent"), event(poison.as_str())])
+            Append::to(name, Expected::NoStream, [event("Valid"), event(poison.as_str())])
                 .expect("a valid name")
         } else {
             append(&name, Expected::NoStream, 2)
@@ -58,7 +65,7 @@ pub(super) async fn append_a_group(
         tokio::spawn(async move { (number, offered.clone(), store.append(offered).await) })
     });
     let appends: Vec<_> = appends.collect();
-    // Until all of them wait, as far as can be told from outside.
+    // Lets all of them reach the queue, as far as can be known from outside.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -66,7 +73,11 @@ pub(super) async fn append_a_group(
     tasks::join(appends).await
 }
 
-fn guilty(error: &downlink::Error) {
+fn known_outcome(error: &downlink::Error) {
     let unknown = error.kind() == ErrorKind::OutcomeUnknown;
-    assert!(!unknown, "an append that failed before the commit was not stored, which is known");
+    assert!(
+        !unknown,
+        "an append that failed before the commit was not stored: its outcome is known, so do not \
+         return `OutcomeUnknown`"
+    );
 }

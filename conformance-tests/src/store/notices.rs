@@ -12,11 +12,11 @@ use super::group_commit;
 use crate::sample::{append, event, log};
 use crate::{GroupCommitFixture, StoreFixture, tasks};
 
-/// The stream of the last append of a law.
+/// The stream of the last append of each law here.
 const END: &str = "end";
 
-/// Says that what a notice says is not what a read finds.
-const TOO_EARLY: &str = "tell a commit when it is certain, and not before";
+/// The advice when a notice is not what a read finds.
+const TOO_EARLY: &str = "send a notice once its commit is certain, and not before";
 
 /// **Law.** The events of a notice are exactly, to the byte, those that a read
 /// after its `from` returns at the moment the notice arrives. `from` is the
@@ -33,19 +33,20 @@ pub async fn notified_commits_are_stored(fixture: &dyn StoreFixture) {
 
 fn commits_of(store: &dyn EventStore) -> Commits {
     store.commits().expect(
-        "this store tells nothing of its commits: leave `notifying_store!` and `notifying_group_commit_store!` out",
+        "`commits` of this store is `None`: leave out `notifying_store!` and \
+         `notifying_group_commit_store!`",
     )
 }
 
 async fn next(commits: &mut Commits) -> CommitNotice {
-    let notice = tasks::soon(NOT_TOLD, commits.next()).await;
-    notice.expect("what a store tells does not end as long as the store is there")
+    let notice = tasks::soon(NO_NOTICE, commits.next()).await;
+    notice.expect("commit notices must not end as long as the store exists")
 }
 
-const NOT_TOLD: &str = "events were stored, and neither they nor a hint were told: tell each commit \
-                        of this handle, and hint where it is not certain";
+const NO_NOTICE: &str = "events were stored, and no notice or hint came: send a notice for each \
+                         commit of this handle, and a hint where the outcome is not certain";
 
-/// Compares each notice with the log, until the last append was told.
+/// Compares each notice with the log, up to the notice of the last append.
 async fn check_each(store: Arc<dyn EventStore>, mut commits: Commits) {
     let mut last = Position::ZERO;
     loop {
@@ -55,10 +56,11 @@ async fn check_each(store: Arc<dyn EventStore>, mut commits: Commits) {
             }
             continue;
         };
-        let first = commit.events.first().expect("a notice without events says nothing").position();
+        let first = commit.events.first().expect("a notice has to have events").position();
         assert!(
             first > last,
-            "a commit from {first} on was told after one up to {last}: tell commits in their order"
+            "the notice of a commit from {first} came after the notice of one up to {last}: send \
+             notices in commit order"
         );
         compare(&*store, &commit).await;
         let Some(newest) = commit.events.last() else { continue };
@@ -74,46 +76,47 @@ async fn compare(store: &dyn EventStore, commit: &Commit) {
     let read = Read::log().resume(commit.from).limit(told.len()).max_bytes(usize::MAX);
     let stored = store.read(read).await.unwrap_or_else(|error| {
         panic!(
-            "a commit after {} was told, and a read after that fails with `{error}`: {TOO_EARLY}",
+            "a notice of a commit after {} came, and a read after that cursor fails with \
+             `{error}`: {TOO_EARLY}",
             commit.from
         )
     });
     let stored = stored.events;
     assert!(
         stored.len() == told.len(),
-        "{} events were told of which a read finds {}: {TOO_EARLY}",
+        "a notice has {} events and a read finds {} of them: {TOO_EARLY}",
         told.len(),
         stored.len()
     );
     assert!(
         stored[0].position() >= told[0].position(),
-        "a commit was told to follow {}, and {} is between them: `from` is the end of the log as \
-         it is inside the transaction",
+        "a notice claims that its commit follows {}, and {} is between them: take `from` from the \
+         end of the log inside the transaction",
         commit.from,
         stored[0].cursor()
     );
     for (told, stored) in told.iter().zip(&stored) {
         assert!(
             told == stored,
-            "an event was told otherwise than it is stored, so that live and replay differ: {told:?} \
-             was told and {stored:?} is stored"
+            "an event in a notice differs from the stored one, so live and replay differ: the \
+             notice has {told:?} and {stored:?} is stored"
         );
     }
 }
 
-/// Appends of every kind, of which some are repeats and some are refused.
+/// Makes appends of every kind, including repeats and appends that are refused.
 async fn write_everything(store: Arc<dyn EventStore>, writer: usize) {
     let own = format!("flight-{writer}");
     let mut stored: Option<Append> = None;
     for turn in 0..24 {
         let offered = match turn % 6 {
-            0 => Append::to(&own, Expected::Any, colourful()),
-            1 => Append::to(&own, Expected::Any, colourful()).and_then(|append| {
+            0 => Append::to(&own, Expected::Any, varied_events()),
+            1 => Append::to(&own, Expected::Any, varied_events()).and_then(|append| {
                 append.and(format!("gate-{writer}"), Expected::Any, [event("GateChanged")])
             }),
-            2 => Ok(stored.clone().expect("the turn before was stored")),
+            2 => Ok(stored.clone().expect("the append of the turn before was stored")),
             3 => Append::to(&own, Expected::NoStream, [event("FlightScheduled")]),
-            4 => Append::to("gate-C71", Expected::Any, colourful()),
+            4 => Append::to("gate-C71", Expected::Any, varied_events()),
             _ => {
                 let known = stored.iter().flat_map(Append::events).next().expect("an event");
                 let other = event("FlightLanded").with_id(known.id());
@@ -125,15 +128,15 @@ async fn write_everything(store: Arc<dyn EventStore>, writer: usize) {
             Ok(_) => stored = Some(offered),
             Err(error) => assert!(
                 matches!(error.kind(), ErrorKind::Conflict | ErrorKind::IdReused),
-                "an append failed for no reason of its own: {error}"
+                "an append failed for another reason than a conflict or a reused id: {error}"
             ),
         }
         yield_now().await;
     }
 }
 
-/// Events with everything that an event can have.
-fn colourful() -> Vec<NewEvent> {
+/// Events with every kind of content.
+fn varied_events() -> Vec<NewEvent> {
     let json = NewEvent::with_json("FlightDelayed", " {\"minutes\": 20,\r\n \"gate\": \"C71\"}\n")
         .and_then(|event| event.with_metadata_json("{\"by\": \"tower\"}"))
         .and_then(|event| event.with_tag("gate:C71")?.with_tag("Gate:c71"));
@@ -165,20 +168,20 @@ pub async fn stored_commits_are_notified(fixture: &dyn StoreFixture) {
     for follower in [&quick, &slow] {
         assert!(
             follower.seen == all[follower.begun..],
-            "who follows a store by its notices has {} events of {}",
+            "a receiver that follows a store by its notices has {} events of {}",
             follower.seen.len(),
             all.len() - follower.begun
         );
     }
     assert!(
-        slow.hints > 0 && slow.told_bytes < large,
-        "{} bytes of notices were kept for a follower that took none: keep some, and hint for the \
-         rest",
-        slow.told_bytes
+        slow.hints > 0 && slow.notice_bytes < large,
+        "{} bytes of notices were buffered for a receiver that took none: bound the buffer, and \
+         send a hint for the rest",
+        slow.notice_bytes
     );
 }
 
-/// Appends more than is kept for a follower.
+/// Appends more than a store may buffer for a receiver.
 async fn append_too_much(store: &Arc<dyn EventStore>) -> usize {
     let payload = format!("\"{}\"", "x".repeat((1 << 20) - 2));
     let mut bytes = 0;
@@ -192,16 +195,16 @@ async fn append_too_much(store: &Arc<dyn EventStore>) -> usize {
     bytes
 }
 
-/// Follows a store by its notices, and reads the log at a hint and never else.
+/// Follows a store by its notices, and reads the log only at a hint.
 struct Follower {
     store: Arc<dyn EventStore>,
     commits: Commits,
-    /// The events that were there when it began.
+    /// How many events the log had when it began.
     begun: usize,
     at: Cursor,
     seen: Vec<Event>,
     hints: usize,
-    told_bytes: usize,
+    notice_bytes: usize,
 }
 
 impl Follower {
@@ -210,7 +213,7 @@ impl Follower {
         let at = store.head().await.expect("a head");
         let begun = log(&**store).await.len();
         let (store, seen) = (Arc::clone(store), Vec::new());
-        Self { store, commits, begun, at, seen, hints: 0, told_bytes: 0 }
+        Self { store, commits, begun, at, seen, hints: 0, notice_bytes: 0 }
     }
 
     async fn until_the_end(&mut self) {
@@ -223,20 +226,20 @@ impl Follower {
     }
 
     fn take(&mut self, commit: &Commit) {
-        self.told_bytes += commit.events.iter().map(Event::size).sum::<usize>();
+        self.notice_bytes += commit.events.iter().map(Event::size).sum::<usize>();
         if commit.from.position() < self.at.position() {
-            // It was read at a hint that came before it.
+            // A hint that came earlier made it read these events already.
             let is_known = commit.events.iter().all(|event| self.seen.contains(event));
             assert!(
                 is_known,
-                "events were told a second time, or at other places than theirs: tell each commit \
-                 once, and when it is certain"
+                "events were notified twice or at positions that are not theirs: send one notice \
+                 for each commit, once it is certain"
             );
             return;
         }
         assert!(
             commit.from == self.at,
-            "after {} a commit was told that follows {}: {NOT_TOLD}",
+            "after {} came the notice of a commit that follows {}: {NO_NOTICE}",
             self.at,
             commit.from
         );
@@ -274,8 +277,8 @@ pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupCommitFixture) {
             let ghost = commit.events.iter().find(|event| !stored.contains(&event.id()));
             assert!(
                 ghost.is_none(),
-                "an event was told of an append that failed: tell a commit after it, and only what \
-                 it has stored ({ghost:?})"
+                "a notice has an event of an append that failed: send a notice after the commit, \
+                 and only with what it has stored ({ghost:?})"
             );
             follower.take(commit);
         } else {
@@ -284,6 +287,6 @@ pub async fn a_failed_append_is_not_notified(fixture: &dyn GroupCommitFixture) {
     }
     assert!(
         follower.seen.len() == stored.len(),
-        "who follows the store has not all that is stored"
+        "a receiver that follows the store does not have all that is stored"
     );
 }

@@ -35,21 +35,24 @@ pub async fn rows_and_events_are_stored_together(fixture: &dyn TransactionalFixt
         ),
     ] {
         let outcome = application.transact(steps).await;
-        assert!(outcome.is_err(), "a transaction with {what} was acknowledged");
+        assert!(
+            outcome.is_err(),
+            "a transaction with {what} was acknowledged: return the error and roll back"
+        );
         let rows = application.rows().await.expect("the rows");
         assert!(
             rows.is_empty(),
-            "after {what} there are rows {rows:?}: they belong into the transaction of the append"
+            "after {what} there are rows {rows:?}: store them in the transaction of the append"
         );
         let events = log(&*store).await.len();
         assert_eq!(
             events, 1,
-            "after {what} there are {events} events and not 1: appends belong into the \
-             transaction of the rows"
+            "after {what} there are {events} events instead of 1: append in the transaction of the \
+             rows"
         );
     }
     let both = application.transact(vec![row("a"), new(), row("b")]).await.expect("both");
-    assert!(!both, "what is new was taken for a repetition");
+    assert!(!both, "a new transaction was reported as a repeat");
     assert_eq!(application.rows().await.expect("the rows"), ["a", "b"]);
     assert_eq!(log(&*store).await.len(), 3);
 }
@@ -62,12 +65,12 @@ pub async fn a_repeated_transaction_leaves_nothing(fixture: &dyn TransactionalFi
     let steps = |name: &str| vec![TransactionStep::Append(offered.clone()), row(name)];
     assert!(!application.transact(steps("first")).await.expect("the first time"));
     for name in ["second", "third"] {
-        let is_repetition = application.transact(steps(name)).await.expect("the original");
-        assert!(is_repetition, "a repetition was stored again");
+        let is_repeat = application.transact(steps(name)).await.expect("the original");
+        assert!(is_repeat, "a repeat was stored again");
         let rows = application.rows().await.expect("the rows");
-        assert_eq!(rows, ["first"], "a repetition has left its rows: roll it back");
+        assert_eq!(rows, ["first"], "a repeat has left its rows: roll it back");
     }
-    assert_eq!(log(&*store).await.len(), 2, "its events are there once");
+    assert_eq!(log(&*store).await.len(), 2, "its events have to be stored once");
 }
 
 /// **Law.** Transactions and appends have one order. Of those that race for a
@@ -93,19 +96,25 @@ pub async fn racing_transactions_have_an_order(fixture: &dyn TransactionalFixtur
     assert_eq!(
         streams,
         ["gate-0", "gate-1", "gate-2", "gate-3"],
-        "of those that expect no stream, one wins each: check and rows are one transaction"
+        "of those that expect no stream, one has to win each: check versions and store rows in one \
+         transaction"
     );
     let rows = application.rows().await.expect("the rows");
     let with_rows = won.iter().filter(|(_, has_row)| *has_row).count();
-    assert_eq!(rows.len(), with_rows, "the rows are not those of the winners: {rows:?}");
-    assert_eq!(log(&*store).await.len(), 8, "each winner's two events");
+    assert_eq!(
+        rows.len(),
+        with_rows,
+        "the rows are not those of the winners ({rows:?}): check versions and store rows in one \
+         transaction"
+    );
+    assert_eq!(log(&*store).await.len(), 8, "the log has to have each winner's two events");
 }
 
 /// **Law.** What a transaction stores is notified once, after all of it is
 /// stored. A failed transaction is not notified.
 pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn TransactionalFixture) {
     let (store, application) = fixture.open().await.expect("a fresh store");
-    let mut commits = store.commits().expect("a store that tells what it commits");
+    let mut commits = store.commits().expect("a store whose `commits` is `Some`");
     let append = |name: &str| TransactionStep::Append(append(name, Expected::Any, 1));
     let failed = application.transact(vec![append("a"), row("a"), TransactionStep::Fail]).await;
     assert!(failed.is_err(), "a transaction with an error was acknowledged");
@@ -117,7 +126,10 @@ pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn Transactio
                 Ok(Some(CommitNotice::Committed(commit))) => {
                     let rows = reader.rows().await.expect("the rows");
                     told.extend(commit.events.iter().cloned());
-                    assert!(!rows.is_empty(), "events were told before their rows were stored");
+                    assert!(
+                        !rows.is_empty(),
+                        "a notice came before the rows of its transaction were stored"
+                    );
                 }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
@@ -131,7 +143,7 @@ pub async fn a_transaction_is_notified_after_its_commit(fixture: &dyn Transactio
     assert_eq!(
         told.iter().map(|event| event.stream().as_str()).collect::<Vec<_>>(),
         ["b", "c"],
-        "what was told is not what was stored"
+        "the notices do not have the events that were stored"
     );
     assert_eq!(log(&*store).await, told);
 }
