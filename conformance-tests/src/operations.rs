@@ -8,41 +8,43 @@ use proptest::sample::Index;
 use crate::Model;
 use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
 
-/// One step of a generated history. Every step means something in every state
-/// of the log, so that a history with steps left out is still one.
+/// One operation of a generated history. Every operation is valid in every
+/// state of the log, so that failing histories can shrink by leaving operations
+/// out.
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// New events for one to three streams, with checks on others.
     Append {
-        /// Streams, what is wanted of them, and events; the first of a name
-        /// counts.
+        /// Streams, what is expected of them, and events. Only the first entry
+        /// of each name is used.
         writes: Vec<(&'static str, Expectation, Vec<NewEvent>)>,
-        /// A check on a stream, if that is not written.
+        /// A check on a stream; ignored if the append writes that stream.
         check: Option<(&'static str, Expectation)>,
-        /// A boundary so many events before the end.
+        /// A boundary this many events before the end of the log.
         boundary: Option<(Filter, u8)>,
     },
-    /// An append that was stored, once more.
+    /// Repeats an append that was stored.
     Repeat {
         /// Which.
         which: Index,
         /// What is expected this time.
         expected: Expectation,
-        /// Whether the metadata are others.
+        /// Whether the repeat has other metadata.
         new_metadata: bool,
     },
-    /// An append whose ids are known for something else.
+    /// Makes an append that uses known ids for other events.
     Misuse {
-        /// Which append's ids.
+        /// Which append the ids are from.
         which: Index,
         /// How they are misused.
         how: Misuse,
     },
-    /// A page of the log.
+    /// Reads a page of the log.
     ReadLog {
-        /// After which event; `None` for the end where the read begins.
+        /// After which event; `None` for the end of the log where the read
+        /// begins.
         after: Option<Index>,
-        /// Whether the place is verified.
+        /// Whether the position is verified by its cursor.
         verified: bool,
         /// Whether newest first.
         backward: bool,
@@ -53,7 +55,7 @@ pub enum Operation {
         /// Which events.
         filter: Filter,
     },
-    /// A page of one stream.
+    /// Reads a page of one stream.
     ReadStream {
         /// Which.
         name: &'static str,
@@ -68,7 +70,7 @@ pub enum Operation {
     },
 }
 
-/// What is wanted of a stream, as seen from where it is.
+/// What an append expects of a stream, relative to its actual version.
 #[derive(Clone, Copy, Debug)]
 pub enum Expectation {
     /// Nothing.
@@ -92,13 +94,13 @@ pub enum Misuse {
     OtherContent,
     /// For another stream.
     OtherStream,
-    /// Beside a new event.
+    /// Together with a new event.
     PartlyNew,
     /// In another order.
     Reversed,
 }
 
-/// A step that appends, repeats or misuses.
+/// An operation that appends, repeats or misuses.
 pub fn any_append() -> impl Strategy<Value = Operation> {
     let writes = vec((any_name(), any_expectation(), vec(any_event(), 1..4)), 1..4);
     let check = proptest::option::weighted(0.3, (any_name(), any_expectation()));
@@ -110,14 +112,14 @@ pub fn any_append() -> impl Strategy<Value = Operation> {
     })
 }
 
-/// A step that repeats an append.
+/// An operation that repeats an append.
 pub fn any_repeat() -> impl Strategy<Value = Operation> {
     (any::<Index>(), any_expectation(), any::<bool>()).prop_map(
         |(which, expected, new_metadata)| Operation::Repeat { which, expected, new_metadata },
     )
 }
 
-/// A step that misuses known ids.
+/// An operation that misuses known ids.
 pub fn any_misuse() -> impl Strategy<Value = Operation> {
     let how = prop_oneof![
         Just(Misuse::OtherContent),
@@ -128,7 +130,7 @@ pub fn any_misuse() -> impl Strategy<Value = Operation> {
     (any::<Index>(), how).prop_map(|(which, how)| Operation::Misuse { which, how })
 }
 
-/// A step that reads a page.
+/// An operation that reads a page.
 pub fn any_read() -> impl Strategy<Value = Operation> {
     let bytes = prop_oneof![3 => Just(1 << 20), 1 => 0..80_usize];
     let log =
@@ -155,7 +157,7 @@ pub fn any_read() -> impl Strategy<Value = Operation> {
     prop_oneof![2 => log, 1 => stream]
 }
 
-/// Any step at all.
+/// Any operation.
 pub fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![5 => any_append(), 2 => any_repeat(), 1 => any_misuse(), 4 => any_read()]
 }
@@ -172,7 +174,7 @@ fn any_expectation() -> impl Strategy<Value = Expectation> {
 }
 
 impl Operation {
-    /// Makes the step, and compares what the store does with the model.
+    /// Performs the operation, and compares what the store does with the model.
     ///
     /// # Panics
     ///
@@ -246,15 +248,15 @@ fn new_append(model: &Model, writes: &[(&'static str, Expectation, Vec<NewEvent>
         let name = stream(name);
         if append.writes.iter().all(|write| write.stream != name) {
             let expected = expectation.of(model, &name);
-            // Generated ids repeat when a failing case is tried again on a fresh log, not within one.
-            let events: Vec<_> = events.iter().map(afresh).collect();
+            // A failing case is retried on a fresh log with the same generated ids, so each run needs new ones.
+            let events: Vec<_> = events.iter().map(with_new_id).collect();
             append = append.and(&name, expected, events).expect("a valid name");
         }
     }
     append
 }
 
-fn afresh(event: &NewEvent) -> NewEvent {
+fn with_new_id(event: &NewEvent) -> NewEvent {
     event.clone().with_id(downlink::EventId::now())
 }
 

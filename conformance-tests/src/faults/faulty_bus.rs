@@ -7,10 +7,10 @@ use downlink::{Bus, Error, ErrorKind, Hint, Listener, Position, Result};
 use futures::stream::{self, StreamExt};
 use tokio::sync::broadcast;
 
-/// What a bus does to the hints that it was given.
+/// What a bus does to the hints that are published on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusFault {
-    /// Passes them on as they are.
+    /// Passes them on unchanged.
     None,
     /// Loses all of them.
     LosesAll,
@@ -18,29 +18,29 @@ pub enum BusFault {
     LosesSome,
     /// Sends each three times.
     Repeats,
-    /// Keeps every second one back until after the next, so that they come in
-    /// another order, and a last one perhaps never.
+    /// Holds every second one back until after the next, so that they arrive in
+    /// another order, and the last one perhaps never.
     Reorders,
     /// Sends each a while later.
     Delays(Duration),
-    /// Sends one that claims the highest position there is.
+    /// Replaces each by one that claims the highest possible position.
     Forges,
-    /// Sends one that claims the position zero.
+    /// Replaces each by one that claims the position zero.
     ForgesZero,
-    /// Answers every publication with an error.
+    /// Fails every publication.
     RefusesHints,
-    /// Never answers a publication.
+    /// Never completes a publication.
     HangsOnPublish,
-    /// Cannot be listened to.
+    /// Fails every call of `listen`.
     RefusesListeners,
-    /// Neither lets itself be listened to nor says that it does not.
+    /// Never completes a call of `listen`.
     HangsOnListen,
-    /// Ends what its listeners hear at once.
+    /// Ends every listener at once.
     EndsListeners,
 }
 
 impl BusFault {
-    /// Each of them.
+    /// All faults, and none.
     pub const ALL: [Self; 13] = [
         Self::None,
         Self::LosesAll,
@@ -58,11 +58,11 @@ impl BusFault {
     ];
 }
 
-/// A bus that does wrong whatever the contract allows, and whatever it does
-/// not. Clones are the same bus.
+/// A bus with every fault that the contract allows, and some that it does not.
+/// Clones share the bus.
 ///
-/// It can also raise hints for nothing, as one does that is told before the
-/// commit is visible: see [`inject`](Self::inject).
+/// It can also deliver hints that were not published, such as one that arrives
+/// before its commit is visible: see [`inject`](Self::inject).
 #[derive(Clone, Debug)]
 pub struct FaultyBus {
     inner: Arc<dyn Bus>,
@@ -73,27 +73,26 @@ pub struct FaultyBus {
 }
 
 impl FaultyBus {
-    /// A bus that lies so about what it is given, and passes on what the one
-    /// inside hears.
+    /// Wraps a bus with this fault.
     #[must_use]
     pub fn new(inner: Arc<dyn Bus>, fault: BusFault) -> Self {
         let injected_hints = broadcast::Sender::new(64);
         Self { inner, fault, injected_hints, count: Arc::default(), kept_back: Arc::default() }
     }
 
-    /// Raises a hint for nothing.
+    /// Delivers a hint that was not published.
     pub fn inject(&self, hint: Hint) {
-        // Without a listener a hint is lost, as it may be.
+        // Without a listener the hint is lost, which a bus may do.
         let _ = self.injected_hints.send(hint);
     }
 
-    /// How many hints it was given.
+    /// How many hints were published on it.
     #[must_use]
     pub fn published(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// The hint that was kept back, or this one is from now on.
+    /// Returns the hint that was held back, or holds back this one.
     fn keep_back(&self, hint: Hint) -> Option<Hint> {
         let mut kept = self.kept_back.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = kept.take();

@@ -1,5 +1,5 @@
-//! What goes wrong, on purpose: a bus that lies, a store that fails or waits,
-//! a caller who goes away, a wire that is cut.
+//! Injected faults: a faulty bus, a store that fails or waits, a dropped
+//! future, a connection that is cut or held back.
 
 mod cutting_proxy;
 mod drop_after;

@@ -29,7 +29,7 @@ pub async fn subscriptions_survive_a_faulty_bus(setup: &SubscriptionSetup) {
             writing.append(offered).await.expect("an append, whatever the bus does");
         }
         let log = env.log().await;
-        let what = format!("events were missed over a bus that lies ({fault:?})");
+        let what = format!("events were missed over a faulty bus ({fault:?})");
         own.until_all_of(&log, &what).await;
         other.until_all_of(&log, &what).await;
     }
@@ -46,14 +46,14 @@ pub async fn a_forged_hint_moves_nothing(setup: &SubscriptionSetup) {
         let head = env.store.head().await.expect("a head").position();
         for forged in [Position::MAX, head.next().next(), Position::ZERO] {
             env.bus.inject(Hint::at(forged));
-            // So that whoever believes it has done so.
+            // Enough time for a hub to act on the forged hint.
             for _ in 0..20 {
                 yield_now().await;
             }
         }
         hub.append(append("flight-UA1545", Expected::Any, 3)).await.expect("an append");
-        let what = "after a forged hint events were not delivered: a cursor is moved by what was \
-                    read, never by what a hint claims";
+        let what = "after a forged hint events were not delivered: move a cursor by what was read, \
+                    never by what a hint claims";
         follower.until(3 * turn, what).await;
     }
     follower.verify(&env.log().await);
@@ -67,11 +67,11 @@ pub async fn lost_hints_cost_only_time(setup: &SubscriptionSetup) {
     let mut follower = Follower::from_start(&hub).await;
     follower.until_live().await;
     for turn in 1..=4 {
-        // Behind the back of the feed, as another process appends.
+        // Appended without the hub, as another process does.
         let elsewhere = append("flight-UA1545", Expected::Any, 2);
         env.store.append(elsewhere).await.expect("an append");
-        let what = "an append whose hint was lost was never delivered: look at the log after the \
-                    fallback interval without being told";
+        let what = "an append whose hint was lost was never delivered: read the log after the poll \
+                    interval even without a hint";
         follower.until(2 * turn, what).await;
     }
     follower.verify(&env.log().await);
@@ -86,8 +86,8 @@ pub async fn a_bus_that_never_listens_delays_nothing(setup: &SubscriptionSetup) 
     follower.until_live().await;
     for turn in 1..=5 {
         hub.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
-        let what = "what was appended through a hub waits for a bus that cannot be listened to: \
-                    what is essential does not wait for what is optional";
+        let what = "an append through a hub was not delivered by it while `listen` of its bus \
+                    hangs: do not wait for the bus";
         follower.until(2 * turn, what).await;
     }
     follower.verify(&env.log().await);
@@ -112,7 +112,9 @@ pub async fn a_bus_that_is_down_stops_nothing(setup: &SubscriptionSetup) {
             let appended = writing.append(append("flight-UA1545", Expected::Any, 1));
             let appended = tasks::soon("an append waits for a bus that does not answer", appended);
             appended.await.unwrap_or_else(|error| {
-                panic!("an append failed since the bus is down: `{error}`; it was stored")
+                panic!(
+                    "an append failed because the bus is down (`{error}`), although it was stored"
+                )
             });
         }
         let what = format!("a bus that is down ({fault:?}) kept events from a subscription");
@@ -123,7 +125,7 @@ pub async fn a_bus_that_is_down_stops_nothing(setup: &SubscriptionSetup) {
                     tokio::time::sleep(HubOptions::small().poll_interval).await;
                 }
             };
-            tasks::soon("a hint that the bus did not take was not counted", counted).await;
+            tasks::soon("a hint that the bus did not accept was not counted", counted).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::sample::{any_appends, any_filter, append, of_type};
 use crate::{LawRun, tasks};
 
 #[derive(Clone, Debug)]
-struct Story {
+struct Scenario {
     before: Vec<Append>,
     /// Appends, and how many items the subscriber takes after each.
     during: Vec<(Append, usize)>,
@@ -24,14 +24,14 @@ struct Story {
     checkpoint: usize,
 }
 
-fn any_story() -> impl Strategy<Value = Story> {
+fn any_scenario() -> impl Strategy<Value = Scenario> {
     let during =
         (any_appends(1), 0..4_usize).prop_map(|(mut append, items)| (append.remove(0), items));
     (
         (any_appends(0..8), vec(during, 0..10), any::<Index>(), any_filter()),
         (1..12_usize, 1..6_usize, 1..6_usize),
     )
-        .prop_map(|((before, during, from, filter), (ring, page, checkpoint))| Story {
+        .prop_map(|((before, during, from, filter), (ring, page, checkpoint))| Scenario {
             before,
             during,
             from,
@@ -46,19 +46,19 @@ fn any_story() -> impl Strategy<Value = Story> {
 /// prefix of the matching events after its cursor, and at rest they are all of
 /// them.
 pub fn subscription_is_exact(run: &LawRun, setup: &SubscriptionSetup) {
-    run.cases(48, any_story(), async |story| {
+    run.cases(48, any_scenario(), async |scenario| {
         let env = setup.open(BusFault::None).await;
-        for append in &story.before {
+        for append in &scenario.before {
             env.store.append(append.clone()).await.expect("an append");
         }
-        let Story { ring, page, checkpoint, .. } = story;
+        let Scenario { ring, page, checkpoint, .. } = scenario;
         let hub = env.hub(HubOptions { ring, page, checkpoint, ..HubOptions::small() }).await;
         let log = env.log().await;
         let places: Vec<_> =
             [Cursor::START].into_iter().chain(log.iter().map(downlink::Event::cursor)).collect();
         let mut follower =
-            Follower::begin(&hub, *story.from.get(&places), story.filter.clone()).await;
-        for (append, items) in story.during {
+            Follower::begin(&hub, *scenario.from.get(&places), scenario.filter.clone()).await;
+        for (append, items) in scenario.during {
             hub.append(append).await.expect("an append through the hub");
             for _ in 0..items {
                 if let Some(Some(item)) = follower.subscription().next().now_or_never() {
@@ -73,7 +73,7 @@ pub fn subscription_is_exact(run: &LawRun, setup: &SubscriptionSetup) {
     });
 }
 
-/// A subscription that has everything yields no event.
+/// Checks that a subscription at rest yields no more events.
 async fn nothing_more(follower: &mut Follower, env: &Environment) {
     while let Some(Some(item)) = follower.subscription().next().now_or_never() {
         follower.note(&item.expect("an item"));
@@ -89,10 +89,10 @@ pub async fn now_on_an_empty_log_misses_nothing(setup: &SubscriptionSetup) {
     let subscribe = Subscribe::new().after(After::Now);
     let subscription = hub.subscribe(subscribe).await.expect("a subscription");
     let mut follower = Follower::new(subscription, downlink::Position::ZERO, Filter::everything());
-    assert_eq!(follower.cursor(), Cursor::START, "an empty log ends at its start");
+    assert_eq!(follower.cursor(), Cursor::START, "the head of an empty log has to be its start");
     hub.append(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
-    let what = "an event that came after subscribing `now` was not delivered: now is when the \
-                subscription is opened";
+    let what = "an event that was appended after subscribing at `now` was not delivered: `now` is \
+                the moment at which the subscription is opened";
     follower.until_all_of(&env.log().await, what).await;
 }
 
@@ -102,8 +102,8 @@ pub async fn live_comes_when_everything_was_delivered(setup: &SubscriptionSetup)
     let env = setup.open(BusFault::None).await;
     for events in [0, 1, 40] {
         if events > 0 {
-            let history = append("flight-UA1545", Expected::Any, events);
-            env.store.append(history).await.expect("an append");
+            let hiscenario = append("flight-UA1545", Expected::Any, events);
+            env.store.append(hiscenario).await.expect("an append");
         }
         for ring in [2, 100] {
             let hub = env.hub(HubOptions { ring, page: 3, ..HubOptions::small() }).await;
@@ -123,7 +123,11 @@ pub async fn live_comes_when_everything_was_delivered(setup: &SubscriptionSetup)
                 log.len()
             );
             let end = log.last().map_or(Cursor::START, downlink::Event::cursor);
-            assert_eq!(live, (end, end), "`Live` names where it is and the end of the log");
+            assert_eq!(
+                live,
+                (end, end),
+                "`Live` has to have the cursor of the subscription and the end of the log"
+            );
         }
     }
 }
@@ -139,14 +143,14 @@ pub async fn live_comes_while_the_log_moves(setup: &SubscriptionSetup) {
         let mut follower = Follower::from_start(&hub).await;
         for appended in 1..=14 {
             hub.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
-            // There is always something after what the follower takes.
+            // There is always another event after the one that the follower takes.
             quick.until(10 + appended, "an event did not come").await;
             follower.next("an item did not come").await;
         }
-        // It was opened when there was one of these at most.
+        // When it was opened, at most one of these was appended.
         assert!(
             follower.lives == 1,
-            "{} events were delivered of a log that had 11 at most when the subscription was \
+            "{} events were delivered of a log that had at most 11 when the subscription was \
              opened, and `Live` did not come: do not wait until nothing is left",
             follower.seen.len()
         );
@@ -164,18 +168,18 @@ pub async fn now_begins_at_the_head_of_the_store(setup: &SubscriptionSetup) {
     env.store.append(append("flight-UA1545", Expected::Any, 3)).await.expect("an append");
     let head = env.store.head().await.expect("a head");
     let subscribe = hub.subscribe(Subscribe::new().after(After::Now));
-    let subscription = tasks::soon("subscribing from now on waits for the tail", subscribe).await;
+    let subscription = tasks::soon("subscribing at `now` waits for the tail", subscribe).await;
     let subscription = subscription.expect("a subscription");
     assert_eq!(
         subscription.cursor(),
         head,
-        "`now` is where the tail has got to: it is the end of the log in the store, or what was \
-         stored before comes as if it were new"
+        "`now` is the tip of the tail: use the end of the log in the store, or older events are \
+         delivered as new"
     );
     let mut follower = Follower::new(subscription, head.position(), Filter::everything());
     env.store.before_tail_read().release();
     hub.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
-    let what = "an event that came after subscribing `now` was not delivered";
+    let what = "an event that was appended after subscribing at `now` was not delivered";
     follower.until_all_of(&env.log().await, what).await;
     nothing_more(&mut follower, &env).await;
 }
@@ -192,7 +196,7 @@ pub async fn live_waits_for_the_head_at_open(setup: &SubscriptionSetup) {
         let mut follower = Follower::from_start(&hub).await;
         let gate = env.store.before_tail_read().clone();
         tokio::spawn(async move {
-            // Time enough to say it too early.
+            // Enough time to report it too early.
             for _ in 0..50 {
                 tokio::task::yield_now().await;
             }
@@ -202,7 +206,7 @@ pub async fn live_waits_for_the_head_at_open(setup: &SubscriptionSetup) {
         assert!(
             follower.seen.len() == events,
             "`Live` came when {} of {events} events had been delivered that were stored when the \
-             subscription was opened: it waits for the end of the log, and not for the tail",
+             subscription was opened: wait for the end of the log, not for the tail",
             follower.seen.len()
         );
         follower.verify(&env.log().await);
@@ -231,8 +235,8 @@ pub async fn a_restarted_process_resumes_exactly(setup: &SubscriptionSetup) {
         let both: Vec<_> = seen.iter().chain(&resumed.seen).cloned().collect();
         assert!(
             both == log,
-            "a subscription that was resumed after {items} items delivered {} events in all, of a \
-             log of {}: a cursor is that of the last item handed over, and is excluded",
+            "a subscription that was resumed after {items} items delivered {} events in total, of \
+             a log of {}: the cursor is that of the last item returned, and is exclusive",
             both.len(),
             log.len()
         );
@@ -252,21 +256,24 @@ pub async fn a_sparse_filter_reaches_the_end(setup: &SubscriptionSetup) {
         let options = HubOptions { ring: 40, page: 8, checkpoint: 10, ..HubOptions::small() };
         let hub = env.hub(options).await;
         let mut follower = Follower::begin(&hub, Cursor::START, of_type(kind)).await;
-        let what = "an event behind many that do not match was not delivered: go on after \
+        let what = "an event behind many that do not match was not delivered: continue after \
                     `scanned`, also if a page has no events";
         follower.until(count, what).await;
         while follower.lives == 0 {
             follower.next("a filter that matches nothing keeps a subscription from `Live`").await;
         }
         let head = store.head().await.expect("a head");
-        assert_eq!(follower.cursor(), head, "the cursor moves also where nothing matches");
+        assert_eq!(follower.cursor(), head, "the cursor has to advance even if nothing matches");
         hub.append(append("flight-UA1545", Expected::Any, 25)).await.expect("an append");
         let moved = store.head().await.expect("a head");
-        let what = "a live subscription to which nothing matches was not told how far it looked";
+        let what = "a live subscription to which nothing matches did not get a checkpoint";
         while follower.cursor().position() <= head.position() {
             follower.next(what).await;
         }
-        assert!(follower.cursor().position() <= moved.position(), "a cursor is past the log");
+        assert!(
+            follower.cursor().position() <= moved.position(),
+            "a cursor is past the end of the log"
+        );
         follower.verify(&env.log().await);
     }
 }

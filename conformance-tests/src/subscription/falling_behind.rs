@@ -21,18 +21,18 @@ pub async fn falling_behind_loses_nothing(setup: &SubscriptionSetup) {
     for turn in 1..=3 {
         for _ in 0..50 {
             hub.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
-            quick.next("a subscriber that keeps up was not told").await;
+            quick.next("a subscriber that keeps up did not get an event").await;
         }
-        let what = "a subscriber that fell behind did not get what it missed: what is no longer in \
-                    memory is read from the store";
+        let what = "a subscriber that fell behind did not get what it missed: read from the store \
+                    what is no longer in memory";
         quick.until(50 * turn, what).await;
         slow.until_all_of(&env.log().await, what).await;
         while slow.lives <= turn {
-            slow.next("a subscriber that caught up again was not told that it is live").await;
+            slow.next("a subscriber that caught up again did not get `Live`").await;
         }
         assert!(
             slow.behinds == turn,
-            "a subscriber that fell out of memory {turn} times was told {} times",
+            "a subscriber that fell behind {turn} times got `Behind` {} times",
             slow.behinds
         );
     }
@@ -59,8 +59,8 @@ pub async fn a_slow_subscriber_affects_no_other(setup: &SubscriptionSetup) {
     let held = env.store.held();
     assert!(
         held < 300,
-        "{held} of 1,001 events are held in memory for a subscriber that does not read: keep a ring \
-         for all, and no queue for each"
+        "{held} of 1,001 events are held in memory for a subscriber that does not read: keep one \
+         ring for all, and no queue for each"
     );
     let what = "a subscriber that had stopped does not get what it missed";
     stopped.until_all_of(&env.log().await, what).await;
@@ -83,7 +83,7 @@ pub async fn a_failed_read_is_repeated(setup: &SubscriptionSetup) {
     for failures in 1..=4 {
         env.store.fail_reads(failures);
         hub.append(append("flight-UA1545", Expected::Any, 2)).await.expect("an append");
-        let what = "after a read that failed nothing was delivered: repeat it";
+        let what = "after a failed read nothing was delivered: repeat the read";
         live.until_all_of(&env.log().await, what).await;
         catch_up_with_failures(&env, &hub, failures).await;
     }
@@ -95,7 +95,7 @@ async fn catch_up_with_failures(env: &Environment, hub: &Arc<dyn HubUnderTest>, 
         let mut late = Follower::from_start(hub).await;
         late.until(events.min(2), "history did not come").await;
         env.store.fail_reads(failures);
-        let what = "a read that failed in the middle of history was not repeated";
+        let what = "a failed read in the middle of history was not repeated";
         late.until_all_of(&env.log().await, what).await;
     }
     env.store.fail_reads(0);
@@ -114,7 +114,7 @@ pub async fn a_dropped_next_loses_nothing(setup: &SubscriptionSetup) {
     let mut round = 0;
     while follower.seen.len() < log.len() {
         round += 1;
-        // A read that has looked and is not told yet: what it found must not be lost.
+        // A read has found events that it has not returned yet: they must not be lost.
         if round % 2 == 0 {
             gate.close();
         }
@@ -129,7 +129,8 @@ pub async fn a_dropped_next_loses_nothing(setup: &SubscriptionSetup) {
             follower.note(&item.expect("an open subscription").expect("an item"));
         }
         if follower.seen.len() < log.len() {
-            let what = "after `next` was dropped nothing came: what it had read was lost with it";
+            let what = "after `next` was dropped nothing came: the events that it had read were \
+                        lost with it";
             follower.next(what).await;
         }
     }

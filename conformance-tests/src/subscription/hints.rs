@@ -19,17 +19,17 @@ pub async fn appends_during_the_hand_over_come_once(setup: &SubscriptionSetup) {
         }
         let options = HubOptions { ring: 8, page: 50, ..HubOptions::without_polling() };
         let (writing, reading) = (env.hub(options).await, env.hub(options).await);
-        // A read looks at the log, and before its reader is told somebody appends.
+        // An append happens after a read has seen the log, and before the reader gets the page.
         let gate = env.store.after_read().clone();
         gate.close();
         let follower = tokio::spawn(async move {
             let mut follower = Follower::from_start(&reading).await;
-            let what = "an append during the hand-over from history to live was not delivered: \
-                        listen first and read then";
+            let what = "an append during the switch from history to live was not delivered: listen \
+                        first, then read";
             follower.until(history + 2, what).await;
             (follower, reading)
         });
-        tasks::soon("nobody reads the log", gate.until_waiting()).await;
+        tasks::soon("the hub does not read the log", gate.until_waiting()).await;
         let meanwhile = append("flight-UA1545", Expected::Any, 2);
         tasks::soon("an append waits for a read", writing.append(meanwhile))
             .await
@@ -56,7 +56,7 @@ pub async fn a_hint_during_a_read_is_not_lost(setup: &SubscriptionSetup) {
         gate.close();
         let offer = || append("flight-UA1545", Expected::Any, 1);
         writing.append(offer()).await.expect("an append");
-        tasks::soon("nobody reads the log after a hint", gate.until_waiting()).await;
+        tasks::soon("the hub does not read the log after a hint", gate.until_waiting()).await;
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -80,11 +80,10 @@ pub async fn one_hint_is_enough(setup: &SubscriptionSetup) {
     let mut follower = Follower::from_start(&reading).await;
     follower.until_live().await;
     for turn in 1..=3 {
-        // More than a page in the store of anybody, by one append and one hint.
+        // More than a page of any store, in one append with one hint.
         let burst = append("flight-UA1545", Expected::Any, 700);
         writing.append(burst).await.expect("an append");
-        let what =
-            "after one hint only a page was read: read until a page says that nothing is left";
+        let what = "after one hint only a page was read: read until a page has `more: false`";
         follower.until(700 * turn, what).await;
     }
     follower.verify(&env.log().await);
@@ -130,7 +129,7 @@ pub async fn hubs_of_one_store_agree(setup: &SubscriptionSetup) {
         followers.push(follower);
     }
     for round in 0..4 {
-        // What is stored meanwhile is read, and told as well.
+        // What is stored in the meantime arrives twice: in a page and in a notice.
         env.hold_the_tail().await;
         let writers = (0..4).map(|writer| {
             let (hub, bus) = (Arc::clone(&hubs[writer % 2]), env.bus.clone());
@@ -150,8 +149,8 @@ pub async fn hubs_of_one_store_agree(setup: &SubscriptionSetup) {
         tasks::join(writers.collect::<Vec<_>>()).await;
         let log = env.log().await;
         for follower in &mut followers {
-            let what = "a hub did not deliver what was appended through another one over the same \
-                        store, or waits for the fallback interval";
+            let what = "a hub did not deliver what was appended through another hub over the same \
+                        store, or waits for the poll interval";
             follower.until_all_of(&log, what).await;
         }
     }
@@ -170,10 +169,14 @@ pub async fn an_append_of_unknown_outcome_is_delivered(setup: &SubscriptionSetup
     for turn in 1..=3 {
         env.store.lose_answers(1);
         let outcome = writing.append(append("flight-UA1545", Expected::Any, 1)).await;
-        let error = outcome.expect_err("the answer was lost");
-        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "the error of the store comes back");
-        let what = "an event whose append has an unknown outcome waits for the fallback interval: \
-                    hint also then, something may be stored";
+        let error = outcome.expect_err("the answer to be lost");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::OutcomeUnknown,
+            "the error of the store has to be returned"
+        );
+        let what = "an event whose append has an unknown outcome waits for the poll interval: send \
+                    a hint then, too, because it may be stored";
         own.until(turn, what).await;
         other.until(turn, what).await;
     }
@@ -195,17 +198,17 @@ pub async fn a_dropped_append_is_delivered(setup: &SubscriptionSetup) {
     for turn in 1..=3 {
         gate.close();
         tokio::select! {
-            // Begun in any case: the one before may not have left the gate yet.
+            // The append has to start first: the previous one may still wait at the gate.
             biased;
             _ = writing.append(append("flight-UA1545", Expected::Any, 1)) => {
                 panic!("an append returned before its store did")
             }
             () = gate.until_waiting() => {}
         }
-        // The future is dropped; the commit was made.
+        // The future was dropped after the commit.
         gate.release();
-        let what = "the append of a caller who went away after the commit was not told: append and \
-                    hint belong in a task of the hub";
+        let what = "an append whose future was dropped after the commit was not delivered: append \
+                    and send the hint in a task of the hub";
         own.until(turn, what).await;
         other.until(turn, what).await;
     }

@@ -7,17 +7,17 @@ use downlink::{
     Append, Appended, Bus, Cursor, EventStore, Hub, Item, Result, Subscribe, Subscription,
 };
 
-/// What the laws of subscriptions need of a hub, so that broken ones can be
-/// held to them too.
+/// What the laws of subscriptions need of a hub, so that they can test broken
+/// ones, too.
 #[async_trait]
 pub trait HubUnderTest: Send + Sync {
     /// Appends, and wakes subscribers.
     async fn append(&self, append: Append) -> Result<Appended>;
 
-    /// Follows the log.
+    /// Subscribes.
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>>;
 
-    /// How many hints the bus did not take.
+    /// How many hints the bus did not accept.
     fn failed_publications(&self) -> u64;
 }
 
@@ -27,14 +27,14 @@ pub trait SubscriptionUnderTest: Send {
     /// Waits for the next item; `None` at the end. May be dropped at any await.
     async fn next(&mut self) -> Option<Result<Item>>;
 
-    /// Where to resume.
+    /// The cursor to resume from.
     fn cursor(&self) -> Cursor;
 }
 
 /// Starts hubs.
 #[async_trait]
 pub trait HubFixture: Send + Sync + 'static {
-    /// Starts one over this store and this bus.
+    /// Starts a hub over this store and this bus.
     async fn start(
         &self,
         store: Arc<dyn EventStore>,
@@ -43,29 +43,29 @@ pub trait HubFixture: Send + Sync + 'static {
     ) -> Result<Arc<dyn HubUnderTest>>;
 }
 
-/// How a feed is set up; laws set these small, so that nothing takes long.
+/// Options of a hub; laws set small values, so that nothing takes long.
 #[derive(Clone, Copy, Debug)]
 pub struct HubOptions {
-    /// How long it waits for a hint before it looks by itself.
+    /// How long it waits for a hint before it reads the log on its own.
     pub poll_interval: Duration,
     /// How many events it keeps in memory.
     pub ring: usize,
     /// How many events it reads at a time.
     pub page: usize,
-    /// After how many events without a match it tells how far it looked.
+    /// After how many events without a match it delivers a checkpoint.
     pub checkpoint: usize,
     /// How long the bus may take to accept a hint.
     pub publish_deadline: Duration,
-    /// Whether it keeps what subscriptions have read for those who come later.
+    /// Whether it keeps pages that subscriptions have read for later ones.
     pub keeps_pages: bool,
 }
 
 impl HubOptions {
-    /// So long that no law waits for it: whatever comes did not come by the
-    /// fallback.
+    /// So long that no law waits for it: whatever arrives did not arrive by
+    /// polling.
     pub const NEVER: Duration = Duration::from_hours(24);
 
-    /// A short fallback, a ring and pages of a few events.
+    /// A short poll interval, and a ring and pages of a few events.
     #[must_use]
     pub fn small() -> Self {
         Self {
@@ -74,19 +74,19 @@ impl HubOptions {
             page: 8,
             checkpoint: 1_000,
             publish_deadline: Duration::from_millis(50),
-            // Laws count on reads, and on what is held.
+            // Laws depend on reads reaching the store, and on what is held in memory.
             keeps_pages: false,
         }
     }
 
-    /// As [`small`](Self::small), and it never looks without a hint.
+    /// As [`small`](Self::small), and the hub never reads without a hint.
     #[must_use]
     pub fn without_polling() -> Self {
         Self { poll_interval: Self::NEVER, publish_deadline: Self::NEVER, ..Self::small() }
     }
 }
 
-/// The hub of this workspace: what the laws are for.
+/// The hubs of this workspace.
 #[derive(Clone, Copy, Debug)]
 pub struct DownlinkHubs;
 

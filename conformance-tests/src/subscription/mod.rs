@@ -1,5 +1,5 @@
-//! Laws of subscriptions: S1 is that they are exact, all others are S1 under an
-//! adversary.
+//! Laws of subscriptions: `subscription_is_exact` states what they promise, and
+//! all others test that promise under a fault or a race.
 
 mod bus_faults;
 mod exact;

@@ -9,7 +9,7 @@ use crate::faults::{BusFault, FaultyBus, FaultyStore};
 use crate::sample::append;
 use crate::{Backups, Guard, ReplaceableFixture, tasks};
 
-/// A store whose log can be replaced, and what makes hubs over it.
+/// A store whose log can be restored from a backup, and hubs over it.
 pub struct ReplaceableSubscriptionSetup {
     store: Arc<dyn ReplaceableFixture>,
     hubs: Arc<dyn HubFixture>,
@@ -23,19 +23,19 @@ impl fmt::Debug for ReplaceableSubscriptionSetup {
 }
 
 impl ReplaceableSubscriptionSetup {
-    /// Hubs over this store.
+    /// Tests hubs of this workspace over this store.
     #[must_use]
     pub fn new(store: impl ReplaceableFixture) -> Self {
         Self::with_hubs(store, DownlinkHubs)
     }
 
-    /// Feeds of another kind, such as broken ones.
+    /// Tests other hubs, such as broken ones.
     #[must_use]
     pub fn with_hubs(store: impl ReplaceableFixture, hubs: impl HubFixture) -> Self {
         Self { store: Arc::new(store), hubs: Arc::new(hubs), is_told: false }
     }
 
-    /// Feeds that are told by the store what it commits, instead of reading the
+    /// Lets hubs take the commit notices of the store, instead of reading the
     /// log after each append.
     #[must_use]
     pub fn with_commits(self) -> Self {
@@ -55,7 +55,7 @@ impl ReplaceableSubscriptionSetup {
 /// the old log, even if its positions fit: subscriptions end with an error that
 /// says that the log is another one.
 pub async fn a_commit_of_another_history_is_not_delivered(setup: &ReplaceableSubscriptionSetup) {
-    // One that goes over the old tip, and one that begins exactly there.
+    // One commit that spans the old tip, and one that begins exactly there.
     for appends in [&[4][..], &[2, 1]] {
         let (env, backups) = setup.open().await;
         let hub = env.hub(HubOptions::without_polling()).await;
@@ -66,36 +66,39 @@ pub async fn a_commit_of_another_history_is_not_delivered(setup: &ReplaceableSub
         backups.back_up().await.expect("a copy");
         hub.append(offer(2)).await.expect("an append");
         follower.until(5, "the log was not delivered").await;
-        backups.restore().await.expect("the copy in place");
+        backups.restore().await.expect("the copy restored");
         for events in appends {
             hub.append(offer(*events)).await.expect("an append");
         }
-        until_told(&mut follower).await;
+        until_reported(&mut follower).await;
         let mut fresh = Follower::from_start(&hub).await;
-        let what = "a new subscription does not follow the log that took the place";
+        let what = "a new subscription does not follow the restored log";
         fresh.until_all_of(&env.log().await, what).await;
     }
 }
 
-async fn until_told(follower: &mut Follower) {
-    let what = "a subscription was not told that its log was replaced, although the new one was \
-                appended to";
-    let told = async {
+async fn until_reported(follower: &mut Follower) {
+    let what = "a subscription did not report that its log was replaced, although the restored log \
+                was appended to";
+    let reported = async {
         loop {
             match follower.subscription().next().await {
                 Some(Ok(Item::Event(event))) => panic!(
-                    "the event at {} of a log that took the place was delivered behind the events \
-                     of the old one: compare `from` with the tip by position and check",
+                    "the event at {} of the restored log was delivered after events of the old \
+                     one: compare `from` with the tip by position and check",
                     event.position()
                 ),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return error,
-                None => panic!("a subscription ended without saying that its log was replaced"),
+                None => panic!("a subscription ended without an error that its log was replaced"),
             }
         }
     };
-    let error = tasks::soon(what, told).await;
-    assert!(error.is_other_history(), "the error says that the log is another one, not `{error}`");
+    let error = tasks::soon(what, reported).await;
+    assert!(
+        error.is_other_history(),
+        "the error has to say that the log is another one, and is `{error}`"
+    );
 }
 
 /// **Law.** What one subscription has read above the tip is not served to
@@ -112,19 +115,19 @@ pub async fn no_page_of_another_history_is_served(setup: &ReplaceableSubscriptio
     env.hold_the_tail().await;
     env.store.append(offer(4)).await.expect("an append");
     let mut early = Follower::from_start(&hub).await;
-    early.until(14, "what a subscription has to read from the store waits for the tail").await;
-    backups.restore().await.expect("the copy in place");
+    early.until(14, "a subscription that reads from the store waits for the tail").await;
+    backups.restore().await.expect("the copy restored");
     env.store.append(offer(6)).await.expect("an append");
     env.store.before_tail_read().release();
     let log = env.log().await;
     let mut late = Follower::from_start(&hub).await;
     while late.seen.len() < log.len() {
-        late.next("a subscription does not get the whole log").await;
+        late.next("a subscription did not get the whole log").await;
         let ghost = late.seen.iter().find(|event| !log.contains(event));
         assert!(
             ghost.is_none(),
-            "a subscription was served an event of a log that had been replaced before it was \
-             opened: keep nothing above the tip of the tail ({ghost:?})"
+            "a subscription got an event of a log that had been replaced before it was opened: \
+             keep no pages above the tip of the tail ({ghost:?})"
         );
     }
     late.verify(&log);

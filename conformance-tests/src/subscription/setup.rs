@@ -7,12 +7,12 @@ use super::{DownlinkHubs, HubFixture, HubOptions, HubUnderTest, SubscriptionUnde
 use crate::faults::{BusFault, FaultyBus, FaultyStore};
 use crate::{BusFixture, Guard, StoreFixture, tasks};
 
-/// A store, a bus and what makes hubs of them.
+/// A store, a bus, and hubs over them.
 pub struct SubscriptionSetup {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
     hubs: Arc<dyn HubFixture>,
-    /// Whether the store tells the hubs what it commits.
+    /// Whether hubs get the commit notices of the store.
     is_told: bool,
 }
 
@@ -23,13 +23,13 @@ impl fmt::Debug for SubscriptionSetup {
 }
 
 impl SubscriptionSetup {
-    /// Hubs over this store and this bus.
+    /// Tests hubs of this workspace over this store and this bus.
     #[must_use]
     pub fn new(store: impl StoreFixture, bus: impl BusFixture) -> Self {
         Self::with_hubs(store, bus, DownlinkHubs)
     }
 
-    /// Feeds of another kind, such as broken ones.
+    /// Tests other hubs, such as broken ones.
     #[must_use]
     pub fn with_hubs(
         store: impl StoreFixture,
@@ -39,20 +39,21 @@ impl SubscriptionSetup {
         Self { store: Arc::new(store), bus: Arc::new(bus), hubs: Arc::new(hubs), is_told: false }
     }
 
-    /// Feeds that are told by the store what it commits, instead of reading the
+    /// Lets hubs take the commit notices of the store, instead of reading the
     /// log after each append.
     #[must_use]
     pub fn with_commits(self) -> Self {
         Self { is_told: true, ..self }
     }
 
-    /// A fresh store and a bus that lies so.
+    /// Opens a fresh store and a bus with this fault.
     pub(super) async fn open(&self, fault: BusFault) -> Environment {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         self.env(FaultyStore::new(store), guard, fault).await
     }
 
-    /// As [`open`](Self::open), over a store that counts who holds its events.
+    /// As [`open`](Self::open), over a store that counts how many of its events
+    /// are still held.
     pub(super) async fn open_counting(&self) -> Environment {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         self.env(FaultyStore::counting(store), guard, BusFault::None).await
@@ -87,8 +88,8 @@ impl Environment {
         self.hub_over(self.store.clone(), options).await
     }
 
-    /// A feed in another process: what the others commit it hears of by the bus
-    /// alone.
+    /// A hub in another process: it learns of other commits only through the
+    /// bus.
     pub(super) async fn hub_in_another_process(
         &self,
         options: HubOptions,
@@ -102,27 +103,27 @@ impl Environment {
         self.hubs.start(store, bus, options).await.expect("a hub")
     }
 
-    /// Returns when the tail of a feed waits before it reads, until
-    /// [`before_tail_read`](FaultyStore::before_tail_read) is released: whatever is
-    /// stored meanwhile it does not see.
+    /// Makes the tail of a hub wait before its next read, until
+    /// [`before_tail_read`](FaultyStore::before_tail_read) is released: it does
+    /// not see what is stored in the meantime.
     pub(super) async fn hold_the_tail(&self) {
         let gate = self.store.before_tail_read();
         gate.close();
         self.bus.inject(Hint::anything());
         tasks::soon(
-            "a hint that claims no position makes no tail read the log",
+            "a hint without a position did not make the tail read the log",
             gate.until_waiting(),
         )
         .await;
     }
 
-    /// What the log has, whatever faults the store has.
+    /// The log, read without the faults of the store.
     pub(super) async fn log(&self) -> Vec<Event> {
         crate::sample::log(&**self.store.inner()).await
     }
 }
 
-/// A subscriber who notes everything and believes nothing.
+/// A subscriber that records every item and checks all of them.
 pub(super) struct Follower {
     subscription: Box<dyn SubscriptionUnderTest>,
     filter: Filter,
@@ -135,7 +136,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// From the start, everything.
+    /// Subscribes to everything, from the start.
     pub(super) async fn from_start(hub: &Arc<dyn HubUnderTest>) -> Self {
         Self::begin(hub, Cursor::START, Filter::everything()).await
     }
@@ -143,8 +144,8 @@ impl Follower {
     pub(super) async fn begin(hub: &Arc<dyn HubUnderTest>, after: Cursor, filter: Filter) -> Self {
         let subscribe = Subscribe::new().after(after).filter(filter.clone());
         let subscription =
-            tasks::soon("subscribing takes for ever", hub.subscribe(subscribe)).await;
-        let subscription = subscription.expect("a subscription from a place of this log");
+            tasks::soon("subscribing does not return", hub.subscribe(subscribe)).await;
+        let subscription = subscription.expect("a subscription from a cursor of this log");
         Self::new(subscription, after.position(), filter)
     }
 
@@ -165,13 +166,13 @@ impl Follower {
         &mut *self.subscription
     }
 
-    /// The next item, or a panic that says `what` did not come.
+    /// The next item; panics with `what` if none comes.
     pub(super) async fn next(&mut self, what: &str) -> Item {
         let item = tasks::soon(what, self.subscription.next()).await;
         let item = match item {
             Some(Ok(item)) => item,
-            Some(Err(error)) => panic!("a subscription failed with `{error}`; {what}"),
-            None => panic!("a subscription ended by itself; {what}"),
+            Some(Err(error)) => panic!("a subscription failed with `{error}`: {what}"),
+            None => panic!("a subscription ended by itself: {what}"),
         };
         self.note(&item);
         item
@@ -200,12 +201,12 @@ impl Follower {
         assert_eq!(
             self.subscription.cursor(),
             item.cursor(),
-            "the cursor of a subscription is that of the item that it has just handed over"
+            "the cursor of a subscription has to be that of the item it returned last"
         );
         self.cursors.push((item.cursor(), self.seen.len()));
     }
 
-    /// Takes items until the subscription says that it is live.
+    /// Takes items until `Live` comes.
     pub(super) async fn until_live(&mut self) {
         let before = self.lives;
         while self.lives == before {
@@ -213,7 +214,7 @@ impl Follower {
         }
     }
 
-    /// Takes items until there were so many events.
+    /// Takes items until this many events came.
     pub(super) async fn until(&mut self, events: usize, what: &str) {
         while self.seen.len() < events {
             let had = self.seen.len();
@@ -242,7 +243,7 @@ impl Follower {
         let common = common.count();
         assert!(
             common == self.seen.len(),
-            "after {common} events a subscription left one out or delivered one that is not in the \
+            "after {common} events a subscription skipped one or delivered one that is not in the \
              log: {:?} came instead of {:?}",
             self.seen[common],
             wanted.get(common)
@@ -252,7 +253,7 @@ impl Follower {
             assert!(
                 below <= *delivered,
                 "an item had the cursor {cursor} when {delivered} of the {below} events up to it \
-                 had been delivered: whoever resumes there misses the others"
+                 had been delivered: a client that resumes there misses the others"
             );
         }
     }

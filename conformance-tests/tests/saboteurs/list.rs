@@ -136,27 +136,21 @@ macro_rules! saboteurs {
 
 saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     ChecksBeforeTheLock law one_writer_wins "the version check is not atomic"
-    ChecksBeforeTheLock law racing_appends_have_an_order "the check and the insert are not one \
-                                                          transaction"
+    ChecksBeforeTheLock law racing_appends_have_an_order "the check and the insert are not one transaction"
     TrustsCachedVersions law one_writer_wins "the version check is not atomic"
     AcceptsHigherVersions property expectations_hold_or_conflict "an append was stored although"
-    RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that was \
-                                                                  not to write any"
+    RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that must not write any"
     NumbersBeforeTheLock law versions_are_dense "versions have holes or come twice"
     IgnoresAnInsertError law append_is_atomic "half a"
     KeepsHalfABatch law append_is_atomic "half a"
     InsertsOrIgnores law racing_batches_stay_whole "acknowledged events are missing"
     InterleavesBatches law racing_batches_stay_whole "batches interleave"
     ForgetsOldIds property a_repeat_is_a_duplicate "ids stay known forever"
-    ChecksVersionsBeforeIds property a_repeat_is_a_duplicate "a repeat of a stored append was \
-                                                              refused"
+    ChecksVersionsBeforeIds property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
     ComparesMetadata property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
-    ChecksIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first attempt \
-                                                             was refused"
-    IgnoresAReusedId property a_known_id_with_other_content_is_refused "for something else was \
-                                                                        accepted"
-    WritesOnlyTheNewEvents property a_known_id_with_other_content_is_refused "for something else \
-                                                                              was accepted"
+    ChecksIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first attempt was refused"
+    IgnoresAReusedId property a_known_id_with_other_content_is_refused "for another event was accepted"
+    WritesOnlyTheNewEvents property a_known_id_with_other_content_is_refused "for another event was accepted"
     ReencodesJson property stored_bytes_are_exact "a payload came back with other bytes"
     RevalidatesJson property stored_bytes_are_exact "content is validated when an event is created"
     IgnoresCase property stored_bytes_are_exact "compare names byte by byte"
@@ -165,37 +159,27 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     ChecksLimitsAfterTheInsert law limits_are_typed_errors "check limits before anything is written"
     BeginsDeferred law contention_reaches_no_caller "a writer got an error about contention"
     StarvesOneWriter law contention_reaches_no_caller "the queue of appends is not fair"
-    ChecksOtherStreamsBeforeTheLock law checks_hold_under_races "that each check the stream which \
-                                                                 another writes"
+    ChecksOtherStreamsBeforeTheLock law checks_hold_under_races "that each check the stream which another writes"
     ChecksBoundariesBeforeTheLock law checks_hold_under_races "whose boundary forbids later events"
     TakesPositionsFromAClock law positions_rise_in_commit_order "not by a clock"
-    AssignsPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below \
-                                                                        positions that had been \
-                                                                        read"
-    HidesWhatIsNewerThanRunning law nothing_appears_below_the_head "became visible below positions \
-                                                                    that had been read"
-    SkipsAHoleAfterAWhile law nothing_appears_below_the_head "became visible below positions that \
-                                                              had been read"
-    ReportsTheHighestAssignedAsHead law nothing_appears_below_the_head "the head is the last \
-                                                                        position that is visible"
-    OrdersByTime law readers_see_prefixes_of_one_sequence "not the beginning of the log as it is \
-                                                           now"
+    AssignsPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
+    HidesWhatIsNewerThanRunning law nothing_appears_below_the_head "became visible below positions that had been read"
+    SkipsAHoleAfterAWhile law nothing_appears_below_the_head "became visible below positions that had been read"
+    ReportsTheHighestAssignedAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
+    OrdersByTime law readers_see_prefixes_of_one_sequence "not the beginning of the log as it is now"
     ReusesPositions law no_position_is_used_twice "never assign the position of a deleted row again"
     ReadsAnOldSnapshot law reads_see_what_was_acknowledged "was served from an old snapshot"
     TakesTheCallersTime law recorded_times_never_decrease "`recorded_at` goes back"
     SkipsOneBetweenPages property pages_concatenate "do not add up"
     EndsPagesInsideFilteredEvents property pages_concatenate "do not add up"
-    ReadsBackwardInclusively property agrees_with_the_model "a page is not the beginning of what \
-                                                             the read selects"
+    ReadsBackwardInclusively property agrees_with_the_model "a page is not the beginning of what the read selects"
     ReportsALaterHeadAsScanned law scanned_skips_nothing "not a head that was read later"
-    IgnoresTheByteLimit law scanned_skips_nothing "pages are bounded in bytes too"
+    IgnoresTheByteLimit law scanned_skips_nothing "limit pages in bytes too"
     ComparesThePositionAlone law a_cursor_of_another_history_is_refused "inside the log, was served"
     WaitsPastTheHead law a_cursor_of_another_history_is_refused "was served"
     MatchesPrefixesByLike property filters_select_what_they_match "compare names byte by byte"
-    TreatsAnAbsentGroupAsNoMatch property filters_select_what_they_match "treat a group without \
-                                                                          values as no restriction"
-    MovesTheIndexMarkBeforeThePostings property filters_select_what_they_match "compare names byte \
-                                                                                by byte"
+    TreatsAnAbsentGroupAsNoMatch property filters_select_what_they_match "treat a group without values as no restriction"
+    MovesTheIndexMarkBeforeThePostings property filters_select_what_they_match "compare names byte by byte"
     MergesSets property filters_intersect_exactly "so never merge their values"
     TreatsAnEmptySetAsNoFilter property filters_intersect_exactly "every query has to hold"
 }
@@ -203,17 +187,13 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
 saboteurs! { DURABLE: dyn DurableFixture = Broken(Bug), store;
     AcknowledgesBeforeTheCommit law reopening_keeps_the_log "the log changed when it was closed"
     ForgetsIdsAtReopening law ids_are_known_after_reopening "keep ids with the log"
-    RestartsPositionsAtReopening law positions_continue_after_reopening "was assigned again after \
-                                                                         reopening"
+    RestartsPositionsAtReopening law positions_continue_after_reopening "was assigned again after reopening"
 }
 
 saboteurs! { REPLACEABLE: dyn ReplaceableFixture = Broken(Bug), store;
-    ComparesThePositionAlone law a_restored_log_refuses_old_cursors "compare the event at the \
-                                                                     position"
-    KeepsCachesAcrossARestore law a_restore_invalidates_caches "because of events that the restore \
-                                                                removed"
-    WaitsPastTheHead law a_running_subscription_reports_a_restore "a running subscription did not \
-                                                                   report"
+    ComparesThePositionAlone law a_restored_log_refuses_old_cursors "compare the event at the position"
+    KeepsCachesAcrossARestore law a_restore_invalidates_caches "because of events that the restore removed"
+    WaitsPastTheHead law a_running_subscription_reports_a_restore "a running subscription did not report"
 }
 
 saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
@@ -222,51 +202,38 @@ saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
 
 saboteurs! { GROUPING: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
     FailsTheWholeGroup law a_failing_append_fails_alone "repeat the group one by one"
-    StoresAndReportsAFailure law a_failing_append_fails_alone "half of an append that failed was \
-                                                               stored"
+    StoresAndReportsAFailure law a_failing_append_fails_alone "half of an append that failed was stored"
 }
 
 saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
-    NotifiesBeforeTheCommit law notified_commits_are_stored "send a notice once its commit is \
-                                                             certain"
-    NotifiesWithAnotherTime law notified_commits_are_stored "in a notice differs from the stored \
-                                                             one"
-    ReadsTheHeadBeforeTheLock law notified_commits_are_stored "the end of the log inside the \
-                                                               transaction"
+    NotifiesBeforeTheCommit law notified_commits_are_stored "send a notice once its commit is certain"
+    NotifiesWithAnotherTime law notified_commits_are_stored "in a notice differs from the stored one"
+    ReadsTheHeadBeforeTheLock law notified_commits_are_stored "the end of the log inside the transaction"
     NotifiesEveryOtherCommit law stored_commits_are_notified "no notice or hint came"
 }
 
 saboteurs! { NOTIFYING_GROUP_COMMIT_STORE: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
-    NotifiesARolledBackGroup law a_failed_append_is_not_notified "has an event of an append that \
-                                                                  failed"
+    NotifiesARolledBackGroup law a_failed_append_is_not_notified "has an event of an append that failed"
 }
 
 saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;
-    StoresRowsOutsideTheTransaction law rows_and_events_are_stored_together "store them in the \
-                                                                             transaction of the \
-                                                                             append"
-    AppendsOutsideTheTransaction law rows_and_events_are_stored_together "append in the \
-                                                                          transaction of the rows"
+    StoresRowsOutsideTheTransaction law rows_and_events_are_stored_together "store them in the transaction of the append"
+    AppendsOutsideTheTransaction law rows_and_events_are_stored_together "append in the transaction of the rows"
     IgnoresAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
     KeepsRowsOfARepetition law a_repeated_transaction_leaves_nothing "has left its rows"
     ChecksBeforeItBegins law racing_transactions_have_an_order "not those of the winners"
-    NotifiesBeforeTheRows law a_transaction_is_notified_after_its_commit "before the rows of its \
-                                                                          transaction were stored"
+    NotifiesBeforeTheRows law a_transaction_is_notified_after_its_commit "before the rows of its transaction were stored"
 }
 
 saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process;
     CachesVersionsForever wire_law processes_share_one_log "holds only until somebody else appends"
-    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of \
-                                                               somebody else"
-    ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one \
-                                                                 transaction"
+    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+    ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
     CachesVersionsForever wire_law one_process_wins_each_version "won version"
     BeginsDeferred wire_law processes_take_turns "database is locked"
-    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "and not the end of its own \
-                                                                       commits"
+    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "and not the end of its own commits"
     LeavesFairnessToSqlite wire_law processes_take_turns "the processes do not take turns"
-    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is \
-                                                                           `Busy`"
+    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
 }
 
 saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
@@ -276,46 +243,37 @@ saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
 }
 
 saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
-    KeepsNoFloor property subscription_is_exact "left one out"
-    ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first and \
-                                                                              read then"
-    NeverPolls law subscriptions_survive_a_faulty_bus "over a bus that lies"
-    UsesTheHintAsACursor law subscriptions_survive_a_faulty_bus "over a bus that lies"
+    KeepsNoFloor property subscription_is_exact "skipped one"
+    ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first, then read"
+    NeverPolls law subscriptions_survive_a_faulty_bus "over a faulty bus"
+    UsesTheHintAsACursor law subscriptions_survive_a_faulty_bus "over a faulty bus"
     UsesTheHintAsACursor law a_forged_hint_moves_nothing "never by what a hint claims"
     NeverPolls law lost_hints_cost_only_time "an append whose hint was lost was never delivered"
     ClearsTheFlagAfterTheRead law a_hint_during_a_read_is_not_lost "clear the flag before the read"
     ReadsOnePageAHint law one_hint_is_enough "after one hint only a page was read"
-    PublishesBeforeTheCommit law delivery_does_not_wait_for_polling "send a hint after the commit \
-                                                                     is visible"
-    NeverSendsTheLastHint law delivery_does_not_wait_for_polling "one after the last append of a \
-                                                                  burst"
-    PublishesInTheCaller law a_dropped_append_is_delivered "append and hint belong in a task"
-    FailsWithTheBus law a_bus_that_is_down_stops_nothing "an append failed since the bus is down"
+    PublishesBeforeTheCommit law delivery_does_not_wait_for_polling "send a hint after the commit is visible"
+    NeverSendsTheLastHint law delivery_does_not_wait_for_polling "one after the last append of a burst"
+    PublishesInTheCaller law a_dropped_append_is_delivered "append and send the hint in a task"
+    FailsWithTheBus law a_bus_that_is_down_stops_nothing "an append failed because the bus is down"
     CountsNoFailures law a_bus_that_is_down_stops_nothing "was not counted"
     EndsWhenLagging law falling_behind_loses_nothing "a subscription ended by itself"
-    SkipsWhenLagging law falling_behind_loses_nothing "what is no longer in memory is read from \
-                                                       the store"
-    KeepsNoFloor law falling_behind_loses_nothing "what is no longer in memory is read from the \
-                                                   store"
+    SkipsWhenLagging law falling_behind_loses_nothing "read from the store what is no longer in memory"
+    KeepsNoFloor law falling_behind_loses_nothing "read from the store what is no longer in memory"
     SharesOneQueue law a_slow_subscriber_affects_no_other "keeps events from the others"
     KeepsEverything law a_slow_subscriber_affects_no_other "no queue for each"
-    EndsAtAFailedRead law a_failed_read_is_repeated "a read that failed"
-    MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "what it had read was lost with \
-                                                                   it"
-    ResolvesNowLate law now_on_an_empty_log_misses_nothing "now is when the subscription is opened"
-    UsesTheTipAsNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
-    ReportsLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and \
-                                                             not for the tail"
-    SendsNoHintAfterAnError law an_append_of_unknown_outcome_is_delivered "hint also then, \
-                                                                           something may be stored"
+    EndsAtAFailedRead law a_failed_read_is_repeated "failed read"
+    MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "the events that it had read were lost with it"
+    ResolvesNowLate law now_on_an_empty_log_misses_nothing "`now` is the moment at which the subscription is opened"
+    UsesTheTipAsNow law now_begins_at_the_head_of_the_store "`now` is the tip of the tail"
+    ReportsLiveAtTheTip law live_waits_for_the_head_at_open "wait for the end of the log, not for the tail"
+    SendsNoHintAfterAnError law an_append_of_unknown_outcome_is_delivered "send a hint then, too"
     ReportsLiveOnlyAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
-    WaitsForTheBus law a_bus_that_never_listens_delays_nothing "what is essential does not wait"
+    WaitsForTheBus law a_bus_that_never_listens_delays_nothing "do not wait for the bus"
     ReportsLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
-    ReportsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just \
-                                                                     handed over"
-    FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "go on after `scanned`"
-    NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "was not told how far it looked"
+    ReportsTheScannedCursor law a_restarted_process_resumes_exactly "has to be that of the item it returned last"
+    FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "continue after `scanned`"
+    NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "did not get a checkpoint"
 }
 
 saboteurs! { TOLD_HUBS: SubscriptionSetup = told_hubs(HubBug), subscription;
@@ -323,71 +281,52 @@ saboteurs! { TOLD_HUBS: SubscriptionSetup = told_hubs(HubBug), subscription;
 }
 
 saboteurs! { REPLACED: ReplaceableSubscriptionSetup = replaced(HubBug), subscription;
-    ComparesPositionsAlone law a_commit_of_another_history_is_not_delivered "compare `from` with \
-                                                                             the tip by position \
-                                                                             and check"
-    KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep nothing above the tip of \
-                                                                    the tail"
+    ComparesPositionsAlone law a_commit_of_another_history_is_not_delivered "compare `from` with the tip by position and check"
+    KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep no pages above the tip of the tail"
 }
 
 saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
-    CommitsTheCheckpointSeparately law a_model_is_the_fold_up_to_its_checkpoint "write model and \
-                                                                                 checkpoint in one \
-                                                                                 transaction"
-    SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint \
-                                                                            and set it"
+    CommitsTheCheckpointSeparately law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
+    SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
     KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
     ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
-    CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and \
-                                                                         checkpoint in one \
-                                                                         transaction"
+    CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
     AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare for equality"
     ResetsTheCheckpointOnly law a_reset_starts_over "something is left in the read model"
     KeepsLettersAtAReset law a_reset_starts_over "a reset forgets dead letters"
     ForgetsWhatIsLiveAtAReset law a_reset_starts_over "a reset leaves open which version is live"
-    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that \
-                                                                were passed over"
+    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were passed over"
     WritesLettersOfLostSteps law dead_letters_move_with_the_checkpoint "has left a dead letter"
     SharesCheckpointsOfVersions law versions_are_isolated "it is another one's"
     BuildsInTheLiveModel law versions_are_isolated "is not the fold of the log"
-    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the \
-                                                                 place"
+    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
-    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only events of the \
-                                                                               live version"
+    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only events of the live version"
     SkipsAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
 }
 
 saboteurs! { PLACES: DurableProjectionSetup = places(ModelBug), projection;
-    CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and \
-                                                                            checkpoint in one \
-                                                                            transaction"
-    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step is durable when it \
-                                                                    returns"
+    CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
+    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step is durable when it returns"
 }
 
 saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projection;
-    SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of \
-                                                                             the log"
-    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version is not \
-                                                                         what it was"
+    SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
+    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
     CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
 }
 
 saboteurs! { DRIVERS: ProjectionSetup = drivers(RunnerBug), projection;
     StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
     SkipsOnError law a_projection_stops_before_a_failing_event "went on past an event"
-    DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that \
-                                                                      fails"
-    StopsAfterTheEvent law a_projection_stops_before_a_failing_event "right before the event that \
-                                                                      fails"
+    DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
+    StopsAfterTheEvent law a_projection_stops_before_a_failing_event "right before the event that fails"
     SkipsTheWholeBatch law only_failing_events_are_skipped "that nothing is wrong with"
     WritesNoDeadLetters law only_failing_events_are_skipped "is a dead letter"
     RetriesOnceTooOften law a_failing_event_is_retried_as_configured "is tried once, and"
     TreatsBusyAsAFailure law a_projection_waits_for_a_busy_store "since its store was busy"
-    ReturnsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step \
-                                                                       was committed"
+    ReturnsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
     BecomesLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
     MovesOnlyOnMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
@@ -401,8 +340,7 @@ saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
     ResumesInclusively wire_law resumes_from_any_id "a gap or a repeat"
     ComparesWithAnOldHead wire_law resumes_from_any_id "decide against a head read from the store"
     CountsMatches wire_property filter_and_resume_commute "a gap or a repeat"
-    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "was not told how far the log was \
-                                                                  looked through"
+    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "was not told how far the log was looked through"
     LeavesNewlinesAsTheyAre wire_law no_payload_forges_a_frame "a connection broke"
     DoublesLineBreaks wire_law no_payload_forges_a_frame "a payload came with other bytes"
     MixesPayloadAndEnvelope wire_law no_payload_forges_a_frame "content that looks like a frame"
@@ -410,23 +348,17 @@ saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
     SendsLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
     CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
-    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not \
-                                                                            end"
-    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stays open after they went \
-                                                                       away"
-    DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held \
-                                                                            back was lost"
-    ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds \
-                                                                              everything back: "
+    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not end"
+    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
+    DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held back was lost"
+    ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
 saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), transport;
     MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
     SendsNoHeartbeats wire_law heartbeats_move_nothing "gives no sign of life"
-    StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is \
-                                                                     silent"
-    QueuesWithoutBound wire_law a_client_that_never_reads_is_disconnected "give it no queue of its \
-                                                                           own"
+    StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
+    QueuesWithoutBound wire_law a_client_that_never_reads_is_disconnected "give it no queue of its own"
     WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never let go"
 }
 
@@ -437,8 +369,7 @@ saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transpo
 }
 
 saboteurs! { SIDE_BY_SIDE: TransportsSetup = side_by_side(TransportBug), transport;
-    ReordersMembers wire_law all_transports_deliver_the_same "deliver other bytes for the same \
-                                                              event"
+    ReordersMembers wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
     ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
     ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
@@ -458,8 +389,7 @@ saboteurs! { BYTES: TransportSetup = mangled(Mangle), transport;
     AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
     RenamesReadyOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
     MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_independent r#"came instead of {"frame":"ready","sub":"two""#
-    ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad \
-                                                               messages"
+    ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad messages"
     ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
