@@ -13,17 +13,18 @@ use super::peer_command::PeerCommand;
 use crate::sample::{append, event, stream, stream_of};
 use crate::tasks;
 
-/// Appends that one process keeps on the way when it saturates the log.
+/// Tasks that append in one process when it saturates the log.
 pub(super) const APPENDERS: usize = 4;
 
-/// Events of each, so that a transaction is long beside the way to it.
+/// Events of each of their appends, so that a transaction takes long in
+/// relation to its overhead.
 pub(super) const EVENTS: usize = 25;
 
-/// Only the bus can wake a hub within a law.
+/// A poll interval so long that only the bus can wake a hub within a law.
 pub(super) const NEVER: Duration = Duration::from_hours(1);
 
-/// One of those who share a log: does what it is told, in this process or in
-/// another.
+/// One user of a shared log, in this process or in another, which executes
+/// commands.
 pub(super) struct LogUser {
     name: &'static str,
     store: Arc<dyn EventStore>,
@@ -40,14 +41,14 @@ struct Saturating {
 }
 
 impl LogUser {
-    /// The name tells its events from those of others.
+    /// The name distinguishes its events from those of other users.
     pub(super) fn new(name: &'static str, store: Arc<dyn EventStore>, bus: Arc<dyn Bus>) -> Self {
         Self { name, store, bus, labels: 0, following: None, saturating: None }
     }
 
-    /// Does it, and says what came of it.
-    pub(super) async fn obey(&mut self, order: PeerCommand) -> Result<Vec<String>> {
-        match order {
+    /// Executes a command, and returns its result as words.
+    pub(super) async fn execute(&mut self, command: PeerCommand) -> Result<Vec<String>> {
+        match command {
             PeerCommand::Append { stream, after, count } => {
                 let expected = PeerCommand::expectation(after);
                 let appended = self.store.append(append(&stream, expected, count)).await?;
@@ -59,7 +60,7 @@ impl LogUser {
             PeerCommand::Race { stream, until } => self.race(&stream, until).await,
             PeerCommand::Batches { stream, count } => self.batches(&stream, count).await,
             PeerCommand::Saturate { count } => self.saturate(count).await,
-            PeerCommand::Rest => self.rest().await,
+            PeerCommand::StopSaturating => self.rest().await,
             PeerCommand::Follow => self.follow().await,
             PeerCommand::Next => self.next().await,
         }
@@ -96,7 +97,7 @@ impl LogUser {
         Ok(stored)
     }
 
-    /// A batch that can be told from all others.
+    /// A batch with a label that no other batch has.
     fn labelled(&mut self, stream: &str, expected: Expected, count: usize) -> (String, Append) {
         self.labels += 1;
         let label = format!("{}-{}", self.name, self.labels);
@@ -107,16 +108,16 @@ impl LogUser {
 
     async fn saturate(&mut self, count: usize) -> Result<Vec<String>> {
         let stop = CancellationToken::new();
-        // Each tells once that it has stored its share, and once that it failed.
-        let (told, mut reached) = mpsc::channel(2 * APPENDERS);
+        // Each task reports once that it has stored its share, and once that it failed.
+        let (reported, mut reached) = mpsc::channel(2 * APPENDERS);
         let appenders = (0..APPENDERS).map(|number| {
             let (store, stream) = (Arc::clone(&self.store), format!("{}-{number}", self.name));
-            let (told, stop) = (told.clone(), stop.clone());
-            tokio::spawn(appender(store, stream, count / APPENDERS, told, stop))
+            let (reported, stop) = (reported.clone(), stop.clone());
+            tokio::spawn(appender(store, stream, count / APPENDERS, reported, stop))
         });
         let appenders = appenders.collect();
         for _ in 0..APPENDERS {
-            reached.recv().await.expect("appenders that tell")?;
+            reached.recv().await.expect("appenders that report")?;
         }
         self.saturating = Some(Saturating { stop, appenders, reached });
         Ok(Vec::new())
@@ -126,8 +127,8 @@ impl LogUser {
         if let Some(Saturating { stop, appenders, mut reached }) = self.saturating.take() {
             stop.cancel();
             tasks::join(appenders).await;
-            while let Ok(told) = reached.try_recv() {
-                told?;
+            while let Ok(reported) = reached.try_recv() {
+                reported?;
             }
         }
         Ok(Vec::new())
@@ -158,12 +159,12 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).expect("a number of events")
 }
 
-/// Stores its share, tells so, and goes on until it is stopped.
+/// Stores its share, reports that, and continues until it is stopped.
 async fn appender(
     store: Arc<dyn EventStore>,
     stream: String,
     share: usize,
-    told: mpsc::Sender<Result<()>>,
+    reported: mpsc::Sender<Result<()>>,
     stop: CancellationToken,
 ) {
     let mut stored = 0;
@@ -172,8 +173,8 @@ async fn appender(
         stored += 1;
         let has_failed = outcome.is_err();
         if has_failed || stored == share {
-            // Nobody listens any more if another one has failed before.
-            let _ = told.send(outcome.map(drop)).await;
+            // The receiver is gone if another appender has failed before.
+            let _ = reported.send(outcome.map(drop)).await;
         }
         if has_failed {
             return;

@@ -1,9 +1,9 @@
 //! Laws of logs that several processes share.
 //!
-//! The other process is the program of the test, started again
-//! ([`Respawn`]): it opens the log as
-//! [`CrossProcessFixture::open_in_child`](crate::CrossProcessFixture::open_elsewhere) says, and does what it is
-//! told on its standard input.
+//! The other process is the program of the test, started again (see
+//! [`Respawn`]). It opens the log with
+//! [`open_in_child`](crate::CrossProcessFixture::open_in_child), and executes
+//! the commands that it reads from its standard input.
 
 mod log_user;
 mod peer;

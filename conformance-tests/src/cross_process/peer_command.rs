@@ -3,31 +3,31 @@ use std::str::FromStr;
 
 use downlink::{Expected, Version};
 
-/// What a peer is told to do, as one line.
+/// A command for a peer, sent as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PeerCommand {
-    /// Append so many events; answer with the stream's version then.
+    /// Append this many events; answer with the new version of the stream.
     Append { stream: String, after: Option<Version>, count: usize },
-    /// Answer with the number of events that can be read of a stream.
+    /// Answer with the number of events that can be read from a stream.
     Count { stream: String },
-    /// Race for every version of a stream until it has so many events; answer
-    /// with what was won.
+    /// Race for every version of a stream until it has this many events; answer
+    /// with the batches that won.
     Race { stream: String, until: usize },
-    /// Append so many batches, whatever the version; answer with all of them.
+    /// Append this many batches, whatever the version; answer with all of them.
     Batches { stream: String, count: usize },
-    /// Append without a pause; answer when so many appends are stored, and go
-    /// on.
+    /// Append without a pause; answer when this many appends are stored, and
+    /// continue.
     Saturate { count: usize },
-    /// Stop that.
-    Rest,
-    /// Subscribe from the start; answer when that is live.
+    /// Stop appending without a pause.
+    StopSaturating,
+    /// Subscribe from the start; answer when the subscription is live.
     Follow,
     /// Answer with the position of the next event of the subscription.
     Next,
 }
 
 impl PeerCommand {
-    /// The expectation that is `after` this version; none expects no stream.
+    /// An append that expects the stream at `after`; `None` expects no stream.
     pub(super) fn append(stream: &str, after: Option<Version>, count: usize) -> Self {
         Self::Append { stream: stream.to_owned(), after, count }
     }
@@ -47,7 +47,7 @@ impl fmt::Display for PeerCommand {
             Self::Race { stream, until } => write!(f, "race {stream} {until}"),
             Self::Batches { stream, count } => write!(f, "batches {stream} {count}"),
             Self::Saturate { count } => write!(f, "saturate {count}"),
-            Self::Rest => f.write_str("rest"),
+            Self::StopSaturating => f.write_str("rest"),
             Self::Follow => f.write_str("follow"),
             Self::Next => f.write_str("next"),
         }
@@ -73,10 +73,10 @@ impl FromStr for PeerCommand {
                 Self::Batches { stream: stream.to_owned(), count: number(count)? }
             }
             ["saturate", count] => Self::Saturate { count: number(count)? },
-            ["rest"] => Self::Rest,
+            ["rest"] => Self::StopSaturating,
             ["follow"] => Self::Follow,
             ["next"] => Self::Next,
-            _ => return Err(format!("`{line}` is no order")),
+            _ => return Err(format!("`{line}` is not a command")),
         })
     }
 }
@@ -86,20 +86,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_read_as_it_was_written() {
+    fn a_command_survives_its_text_form() {
         let stream = || "flight-UA1545".to_owned();
-        for order in [
+        for command in [
             PeerCommand::append("flight-UA1545", None, 2),
             PeerCommand::append("flight-UA1545", Version::new(7), 2),
             PeerCommand::Count { stream: stream() },
             PeerCommand::Race { stream: stream(), until: 9 },
             PeerCommand::Batches { stream: stream(), count: 3 },
             PeerCommand::Saturate { count: 4 },
-            PeerCommand::Rest,
+            PeerCommand::StopSaturating,
             PeerCommand::Follow,
             PeerCommand::Next,
         ] {
-            assert_eq!(order.to_string().parse(), Ok(order));
+            assert_eq!(command.to_string().parse(), Ok(command));
         }
     }
 }

@@ -9,22 +9,23 @@ use super::log_user::LogUser;
 use super::peer::{self, Peer};
 use crate::{CrossProcessFixture, Guard};
 
-/// Where a process finds the address of the log that it is to open.
+/// The environment variable with the address of the log that a started process
+/// opens.
 const ADDRESS: &str = "DOWNLINK_CONFORMANCE_ADDRESS";
 
-/// Logs that several processes share.
+/// A log that several processes share.
 pub struct CrossProcessSetup {
     fixture: Arc<dyn CrossProcessFixture>,
-    reentry: Respawn,
+    respawn: Respawn,
 }
 
 impl fmt::Debug for CrossProcessSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CrossProcessSetup").field("reentry", &self.reentry).finish_non_exhaustive()
+        f.debug_struct("CrossProcessSetup").field("respawn", &self.respawn).finish_non_exhaustive()
     }
 }
 
-/// How the program of a test is started again, so that it comes to
+/// How to start the program of a test again, so that it reaches
 /// [`CrossProcessSetup::runs_as_child`] with the same fixture.
 #[derive(Clone, Debug)]
 pub struct Respawn {
@@ -32,26 +33,27 @@ pub struct Respawn {
 }
 
 impl Respawn {
-    /// For a `#[test]` with this path, as `module_path!()` and the function's
-    /// name have it.
+    /// Starts the `#[test]` with this path: `module_path!()`, `::` and the name
+    /// of the function.
     #[must_use]
     pub fn of_test(path: &str) -> Self {
-        // The harness leaves the name of the crate out.
+        // The harness omits the name of the crate.
         let name = path.split_once("::").map_or(path, |(_, name)| name);
         Self::with_arguments(["--exact", name, "--nocapture", "--test-threads=1"])
     }
 
-    /// For a program with a harness of its own.
+    /// Starts the program with these arguments, for a harness of your own.
     #[must_use]
     pub fn with_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
         Self { arguments: arguments.into_iter().map(ToOwned::to_owned).collect() }
     }
 
-    /// What starts it, with the address of the log that it is to open.
+    /// The command that starts the program, with the address of the log to
+    /// open.
     ///
     /// # Panics
     ///
-    /// Panics if the system does not tell where this program is.
+    /// Panics if the path of this program is not known.
     #[must_use]
     pub fn command(&self, address: &str) -> Command {
         let program = env::current_exe().expect("the path of this program");
@@ -60,7 +62,8 @@ impl Respawn {
         command
     }
 
-    /// What the process that has started this one gave it to open.
+    /// The address that the parent process passed to this one; `None` if this
+    /// is not a started process.
     #[must_use]
     pub fn address() -> Option<String> {
         env::var(ADDRESS).ok()
@@ -68,14 +71,15 @@ impl Respawn {
 }
 
 impl CrossProcessSetup {
-    /// Logs of this fixture, and how the other process comes to the same.
+    /// Tests logs of this fixture, with other processes that are started as
+    /// `respawn` says.
     #[must_use]
-    pub fn new(fixture: impl CrossProcessFixture, reentry: Respawn) -> Self {
-        Self { fixture: Arc::new(fixture), reentry }
+    pub fn new(fixture: impl CrossProcessFixture, respawn: Respawn) -> Self {
+        Self { fixture: Arc::new(fixture), respawn }
     }
 
-    /// If a law in another process has started this one: does what that says,
-    /// to the end, and returns `true`.
+    /// If a law in another process has started this one: executes its commands
+    /// until they end, and returns `true`.
     ///
     /// # Panics
     ///
@@ -90,8 +94,8 @@ impl CrossProcessSetup {
             .expect("a runtime");
         runtime.block_on(async {
             let opened = self.fixture.open_in_child(&address).await;
-            let (store, bus) = opened.expect("the log that the other process has made");
-            peer::obey(LogUser::new("there", store, bus)).await;
+            let (store, bus) = opened.expect("the log that the other process created");
+            peer::execute(LogUser::new("there", store, bus)).await;
         });
         runtime.shutdown_background();
         true
@@ -119,7 +123,7 @@ impl Shared<'_> {
         self.setup.fixture.open(&self.address).await.expect("the log opens")
     }
 
-    /// Both ways to open it, in this process.
+    /// Opens the log in both ways, in this process.
     pub(super) async fn open_both_ways(&self) -> [(Arc<dyn EventStore>, Arc<dyn Bus>); 2] {
         let elsewhere = self.setup.fixture.open_in_child(&self.address).await;
         [self.open().await, elsewhere.expect("the log opens")]
@@ -133,10 +137,10 @@ impl Shared<'_> {
 
     /// Another process.
     pub(super) fn there(&self) -> Peer {
-        Peer::spawn(self.setup.reentry.command(&self.address))
+        Peer::spawn(self.setup.respawn.command(&self.address))
     }
 
-    /// Walks through the log.
+    /// Verifies the whole log.
     pub(super) async fn verify(&self) {
         let verified = self.setup.fixture.verify(&self.address).await;
         verified.unwrap_or_else(|error| {

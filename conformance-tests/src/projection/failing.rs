@@ -19,31 +19,32 @@ pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) 
         let (log, sample) = (env.log().await, Sample::new("board", 1));
         let hub = env.hub().await;
         let board = env.start(&hub, &sample, RunOptions { batch, ..RunOptions::default() });
-        let what = "nobody is told that a projection has stopped at an event";
+        let what = "a projection stopped at an event without an error for those who wait";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(
             stopped.is_err(),
-            "a projection went on past an event that it could not apply, although its policy is to \
-             stop"
+            "a projection continued past an event that it could not apply, although its policy is \
+             to stop"
         );
         let model = env.model(&sample);
         assert_eq!(
             model.checkpoint().await.ok(),
             Some(log[4].cursor()),
-            "a projection has to stop right before the event that fails, in batches of {batch}"
+            "a projection has to stop right before the event that fails, also in batches of {batch}"
         );
         env.verify(&sample).await;
         let letters = model.dead_letters(Position::ZERO, 10).await.expect("dead letters");
-        assert!(letters.is_empty(), "a projection that stops passes over nothing");
+        assert!(letters.is_empty(), "a projection that stops must not skip events");
 
         sample.repair();
-        board.resume().await.expect("a projection that was mended to go on");
-        let went_on = tasks::soon("a mended projection does not go on", board.wait_for(last));
-        went_on.await.expect("a mended projection to go on");
+        board.resume().await.expect("a repaired projection to continue");
+        let continued =
+            tasks::soon("a repaired projection does not continue", board.wait_for(last));
+        continued.await.expect("a repaired projection to continue");
         assert_eq!(
             model.lines().await,
             sample.fold(&log),
-            "a mended projection goes on where it stopped"
+            "a repaired projection has to continue where it stopped"
         );
     }
 }
@@ -59,24 +60,24 @@ pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
         let hub = env.hub().await;
         let drive = RunOptions { batch, policy: FailurePolicy::skip() };
         let board = env.start(&hub, &sample, drive);
-        let went_on = tasks::soon("a projection does not pass over events", board.wait_for(last));
-        went_on.await.expect("a projection that passes over what fails");
+        let continued = tasks::soon("a projection does not skip events", board.wait_for(last));
+        continued.await.expect("a projection that skips what fails");
         let is_bad = |event: &&Event| event.event_type().as_str() != FINE;
         let fine: Vec<_> = log.iter().filter(|event| !is_bad(event)).collect();
         assert_eq!(
             env.model(&sample).lines().await,
             sample.fold(fine),
-            "events were passed over, in batches of {batch}, that nothing is wrong with"
+            "in batches of {batch}, events were skipped that can be applied"
         );
         let letters = board.dead_letters(Position::ZERO, 100).await.expect("dead letters");
-        let told: Vec<_> = letters.iter().map(|letter| (letter.cursor, letter.id)).collect();
+        let recorded: Vec<_> = letters.iter().map(|letter| (letter.cursor, letter.id)).collect();
         let bad: Vec<_> =
             log.iter().filter(is_bad).map(|event| (event.cursor(), event.id())).collect();
-        assert_eq!(told, bad, "each event that is passed over is a dead letter");
+        assert_eq!(recorded, bad, "each skipped event has to be a dead letter");
         for letter in &letters {
             assert!(
                 letter.error.contains("on purpose"),
-                "a dead letter has to tell what the projection said, not {:?}",
+                "a dead letter has to contain the error of the projection, and has {:?}",
                 letter.error
             );
         }
@@ -93,14 +94,14 @@ pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
         let hub = env.hub().await;
         let policy = FailurePolicy::stop().with_retries(retries, Duration::from_millis(1));
         let board = env.start(&hub, &sample, RunOptions { policy, ..RunOptions::default() });
-        let what = "nobody is told that a projection has stopped at an event";
+        let what = "a projection stopped at an event without an error for those who wait";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
-        assert!(stopped.is_err(), "a projection went on past an event that it could not apply");
+        assert!(stopped.is_err(), "a projection continued past an event that it could not apply");
         let tries = u32::try_from(sample.tries()).expect("a few");
         assert_eq!(
             tries,
             1 + retries,
-            "an event that fails by itself is tried once, and {retries} times more if configured so"
+            "an event that fails has to be tried once, and {retries} more times as configured"
         );
     }
 }
@@ -116,13 +117,17 @@ pub async fn a_projection_waits_for_a_busy_store(setup: &ProjectionSetup) {
     complete.await.expect("a complete read model");
     env.faults().be_busy(6);
     let last = env.append_types(&[FINE, FINE]).await.cursor;
-    let waited = tasks::soon("a projection gave up a busy store", board.wait_for(last)).await;
+    let waited = tasks::soon(
+        "a projection does not continue when its store is no longer busy",
+        board.wait_for(last),
+    )
+    .await;
     if let Err(error) = waited {
-        panic!("a projection stopped since its store was busy, which passes: {error}");
+        panic!("a projection stopped because its store was busy, which is transient: {error}");
     }
     assert_eq!(env.faults().busy(), 0, "a step was made while the store was busy");
     let letters = board.dead_letters(Position::ZERO, 9).await.expect("dead letters");
-    assert!(letters.is_empty(), "an event was passed over since the store was busy");
+    assert!(letters.is_empty(), "an event was skipped because the store was busy");
     env.verify(&sample).await;
 }
 
@@ -145,11 +150,14 @@ pub async fn another_history_stops_a_projection(setup: &ProjectionSetup) {
         // The read models of one log, driven by another.
         let board = env.start(&hub, &sample, RunOptions::default());
         let never = Cursor::of(Position::MAX, EventId::from_bytes([7; 16]));
-        let what = "nobody is told that a checkpoint is not of the log";
+        let what = "a projection whose checkpoint is not of the log stopped without an error";
         let told = tasks::soon(what, board.wait_for(never)).await;
         let checkpoint = env.model(&sample).checkpoint().await;
         let is_told = told.as_ref().is_err_and(downlink::Error::is_other_history);
-        assert!(is_told, "a projection went on from a checkpoint that is not of its log: {told:?}");
-        assert_eq!(checkpoint.ok(), Some(last), "the checkpoint has moved through another log");
+        assert!(
+            is_told,
+            "a projection continued from a checkpoint that is not of its log: {told:?}"
+        );
+        assert_eq!(checkpoint.ok(), Some(last), "the checkpoint was moved by another log");
     }
 }

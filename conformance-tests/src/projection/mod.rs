@@ -1,5 +1,5 @@
-//! Laws of [`ProjectionStore`](downlink::ProjectionStore) and of the
-//! projections that a hub runs over it.
+//! Laws of [`ProjectionStore`](downlink::ProjectionStore) and of projections
+//! that a hub runs over it.
 
 mod announcing;
 mod durable;

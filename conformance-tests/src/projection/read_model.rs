@@ -10,14 +10,14 @@ use super::sample::{Sample, SampleProjection};
 use super::{Opened, ProjectionFixture};
 use crate::faults::FaultyProjections;
 
-/// One read model of the suite in the store under test, whatever that writes
-/// in.
+/// One read model of the suite in the store under test, independent of its
+/// transaction type.
 #[async_trait]
 pub trait ReadModel: Send + Sync {
-    /// Which one it is.
+    /// The name and version of its projection.
     fn id(&self) -> &ProjectionId;
 
-    /// What it is made of.
+    /// The filter of its projection.
     fn filter(&self) -> Filter;
 
     /// See [`ProjectionStore::checkpoint`].
@@ -44,7 +44,7 @@ pub trait ReadModel: Send + Sync {
     /// See [`ProjectionStore::dead_letters`].
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// What a query finds in it.
+    /// The lines that a query finds in it.
     async fn lines(&self) -> Vec<String>;
 
     /// See [`Hub::project`].

@@ -8,12 +8,12 @@ use futures::StreamExt;
 
 use super::ReadModel;
 
-/// How a projection is run.
+/// Options of a running projection.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {
     /// What happens to events that fail.
     pub policy: FailurePolicy,
-    /// How many events are applied at once at most.
+    /// The most events that are applied in one step.
     pub batch: usize,
 }
 
@@ -23,8 +23,8 @@ impl Default for RunOptions {
     }
 }
 
-/// What the laws need of a projection that runs, so that broken ones can be
-/// held to them too. It ends when it is dropped.
+/// What the laws need of a running projection, so that they can test broken
+/// ones, too. Dropping it stops the projection.
 #[async_trait]
 pub trait RunningProjection: Send + Sync {
     /// See [`ProjectionHandle::wait_for`].
@@ -33,7 +33,7 @@ pub trait RunningProjection: Send + Sync {
     /// See [`ProjectionHandle::wait_live`].
     async fn wait_live(&self) -> Result<()>;
 
-    /// Waits until the stored checkpoint is there, or beyond.
+    /// Waits until the stored checkpoint is at this cursor or beyond.
     async fn wait_stored(&self, cursor: Cursor) -> Result<()>;
 
     /// See [`ProjectionHandle::resume`].
@@ -45,7 +45,7 @@ pub trait RunningProjection: Send + Sync {
 
 /// Runs projections.
 pub trait RunnerFixture: Send + Sync + 'static {
-    /// Starts one.
+    /// Starts a projection.
     fn start(
         &self,
         hub: &Hub,
@@ -54,7 +54,7 @@ pub trait RunnerFixture: Send + Sync + 'static {
     ) -> Result<Box<dyn RunningProjection>>;
 }
 
-/// The projections of this workspace: what the laws are for.
+/// Runs projections with the hubs of this workspace.
 #[derive(Clone, Copy, Debug)]
 pub struct DownlinkRunner;
 

@@ -37,7 +37,7 @@ pub fn a_running_projection_is_exact(run: &LawRun, setup: &ProjectionSetup) {
         let last = last.expect("one burst at least");
         for worker in &workers {
             let waited = tasks::soon("a projection never catches up", worker.wait_for(last)).await;
-            waited.unwrap_or_else(|error| panic!("a projection has stopped by itself: {error}"));
+            waited.unwrap_or_else(|error| panic!("a projection stopped by itself: {error}"));
         }
         env.verify(&sample).await;
         let (lines, log) = (env.model(&sample).lines().await, env.log().await);
@@ -57,7 +57,7 @@ pub async fn wait_for_returns_when_the_model_has_it(setup: &ProjectionSetup) {
     let sample = Sample::new("board", 1);
     let hub = env.hub().await;
     let board: Arc<dyn RunningProjection> = env.start(&hub, &sample, RunOptions::default()).into();
-    tasks::soon("a projection of an empty log is complete", board.wait_live())
+    tasks::soon("a projection of an empty log does not become live", board.wait_live())
         .await
         .expect("a complete read model");
     for turn in 1..=5 {
@@ -74,13 +74,13 @@ pub async fn wait_for_returns_when_the_model_has_it(setup: &ProjectionSetup) {
         }
         assert!(
             !waiting.is_finished(),
-            "`wait_for` returned before the step was committed: who queries then does not find \
+            "`wait_for` returned before the step was committed: a query at that time does not find \
              what was appended"
         );
         env.faults().release();
         let waited = tasks::soon("`wait_for` never returns", tasks::join([waiting])).await;
         for outcome in waited {
-            outcome.expect("a projection that goes on");
+            outcome.expect("a projection that continues");
         }
         let lines = env.model(&sample).lines().await;
         assert!(
@@ -101,21 +101,21 @@ pub async fn a_new_version_is_built_beside_the_live_one(setup: &ProjectionSetup)
     tasks::soon("the first version is never complete", first.wait_live())
         .await
         .expect("a complete read model");
-    assert_eq!(model.live().await.ok(), Some(Some(1)), "the first version becomes live");
+    assert_eq!(model.live().await.ok(), Some(Some(1)), "the first version has to become live");
 
-    // It prepares, makes one step, and waits with the next.
+    // The new version prepares, makes one step, and waits before the next.
     env.faults().hold_after(2, &new.id);
     let second = env.start(&hub, &new, RunOptions { batch: 40, ..RunOptions::default() });
     tasks::soon("the new version makes no step", env.faults().until_waiting()).await;
     let cursor = env.append(10).await.cursor;
-    let went_on = tasks::soon(
-        "the live version does not go on while a new one is built",
+    let continued = tasks::soon(
+        "the live version does not continue while a new one is built",
         first.wait_for(cursor),
     );
-    went_on.await.expect("the live version to go on");
+    continued.await.expect("the live version to continue");
     assert!(
         model.lines().await == old.fold(&env.log().await),
-        "the live version is not what it was without the new one"
+        "the live version was changed by the new one"
     );
     let too_early = "a version became live before it had caught up";
     assert_eq!(model.live().await.ok(), Some(Some(1)), "{too_early}");
@@ -125,13 +125,13 @@ pub async fn a_new_version_is_built_beside_the_live_one(setup: &ProjectionSetup)
     tasks::soon("the new version is never complete", second.wait_live())
         .await
         .expect("a complete read model");
-    assert_eq!(model.live().await.ok(), Some(Some(2)), "the new version becomes live");
+    assert_eq!(model.live().await.ok(), Some(Some(2)), "the new version has to become live");
     let lines = env.model(&new).lines().await;
     assert!(lines == new.fold(&env.log().await), "{too_early}");
     let cursor = env.append(3).await.cursor;
     for handle in [&first, &second] {
-        let went_on = tasks::soon("a version does not go on", handle.wait_for(cursor)).await;
-        went_on.expect("both versions to go on");
+        let continued = tasks::soon("a version does not continue", handle.wait_for(cursor)).await;
+        continued.expect("both versions to continue");
     }
     for sample in [&old, &new] {
         env.verify(sample).await;
@@ -148,9 +148,9 @@ pub async fn a_checkpoint_moves_without_matches(setup: &ProjectionSetup) {
     let board = env.start(&hub, &sample, RunOptions::default());
     for _ in 0..2 {
         let cursor = env.append(40).await.cursor;
-        let what = "a checkpoint does not move while nothing matches: after a restart the whole \
-                    log is looked through again";
-        tasks::soon(what, board.wait_stored(cursor)).await.expect("a projection that goes on");
+        let what = "a checkpoint does not advance while nothing matches: after a restart the whole \
+                    log is scanned again";
+        tasks::soon(what, board.wait_stored(cursor)).await.expect("a projection that continues");
         let stored = env.model(&sample).checkpoint().await.expect("a checkpoint");
         assert!(stored.position() >= cursor.position(), "{what}");
     }

@@ -7,10 +7,10 @@ use downlink::{BoxError, Event, Filter, Projection, ProjectionId};
 
 use super::ProjectionFixture;
 
-/// The type of events that the sample cannot apply.
+/// The type of events that the sample fails to apply.
 pub(super) const FAILS: &str = "Fails";
 
-/// The type of events at which it panics.
+/// The type of events at which the sample panics.
 pub(super) const PANICS: &str = "Panics";
 
 /// The suite's projection: one line for each event, in the order of the log.
@@ -24,7 +24,7 @@ pub(super) struct Sample {
 #[derive(Debug, Default)]
 struct Failures {
     is_repaired: AtomicBool,
-    /// How often an event that fails was tried by itself.
+    /// How often a failing event was tried in a step of its own.
     tries: AtomicUsize,
 }
 
@@ -39,7 +39,7 @@ impl Sample {
         self
     }
 
-    /// From now on it applies everything.
+    /// Makes it apply everything from now on.
     pub(super) fn repair(&self) {
         self.failures.is_repaired.store(true, Ordering::SeqCst);
     }
@@ -52,12 +52,12 @@ impl Sample {
         format!("{}_{}", self.id.name(), self.id.version())
     }
 
-    /// The lines of these events, as far as they match.
+    /// The lines of those of these events that match.
     pub(super) fn fold<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
         events.into_iter().filter(|event| self.filter.matches_event(event)).map(line).collect()
     }
 
-    fn look_at(&self, event: &Event, is_alone: bool) -> Result<(), BoxError> {
+    fn check(&self, event: &Event, is_alone: bool) -> Result<(), BoxError> {
         if self.failures.is_repaired.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -76,7 +76,7 @@ pub(super) fn line(event: &Event) -> String {
     event.cursor().to_string()
 }
 
-/// The sample, written as the fixture does.
+/// The sample as a projection of the fixture's store.
 pub(super) struct SampleProjection<F> {
     pub(super) sample: Sample,
     pub(super) fixture: Arc<F>,
@@ -111,7 +111,7 @@ impl<F: ProjectionFixture> Projection for SampleProjection<F> {
     async fn apply(&self, events: &[Event], tx: &mut F::Tx) -> Result<(), BoxError> {
         let list = self.sample.list();
         for event in events {
-            self.sample.look_at(event, events.len() == 1)?;
+            self.sample.check(event, events.len() == 1)?;
             self.fixture.add_line(&list, &line(event), tx).await?;
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::{Opened, ProjectionFixture};
 use crate::faults::{FaultyProjections, ProjectionFaults};
 use crate::sample::{append, event, log};
 
-/// A store of read models, and what runs projections over it.
+/// A projection store, and what runs projections over it.
 pub struct ProjectionSetup {
     fixture: Arc<dyn Opens>,
     runner: Arc<dyn RunnerFixture>,
@@ -25,13 +25,13 @@ impl fmt::Debug for ProjectionSetup {
 }
 
 impl ProjectionSetup {
-    /// Projections of this workspace over these read models.
+    /// Tests this projection store with projections of this workspace.
     #[must_use]
     pub fn new(fixture: impl ProjectionFixture) -> Self {
         Self::with_runner(fixture, DownlinkRunner)
     }
 
-    /// Projections of another kind, such as broken ones.
+    /// Tests projections that run otherwise, such as broken ones.
     #[must_use]
     pub fn with_runner(fixture: impl ProjectionFixture, runner: impl RunnerFixture) -> Self {
         Self { fixture: Arc::new(Fixture(Arc::new(fixture))), runner: Arc::new(runner) }
@@ -42,7 +42,7 @@ impl ProjectionSetup {
     }
 }
 
-/// A fixture, whatever its transactions are.
+/// A fixture, independent of its transaction type.
 #[async_trait]
 trait Opens: Send + Sync {
     async fn open(&self) -> Arc<dyn OpenedModels>;
@@ -58,7 +58,7 @@ impl<F: ProjectionFixture> Opens for Fixture<F> {
     }
 }
 
-/// One log and its read models, whatever their transactions are.
+/// One log and its read models, independent of their transaction type.
 pub(super) trait OpenedModels: Send + Sync {
     fn log(&self) -> &Arc<dyn EventStore>;
     fn faults(&self) -> &ProjectionFaults;
@@ -97,14 +97,14 @@ impl<F: ProjectionFixture> OpenedModels for TypedModels<F> {
     }
 }
 
-/// What a law looks at and works with.
+/// What a law works with: one log, its read models, and what runs projections.
 pub(super) struct Environment {
     models: Arc<dyn OpenedModels>,
     runner: Arc<dyn RunnerFixture>,
 }
 
 impl Environment {
-    /// Projections of this workspace at this desk.
+    /// Projections of this workspace over these read models.
     pub(super) fn at(models: Arc<dyn OpenedModels>) -> Self {
         Self { models, runner: Arc::new(DownlinkRunner) }
     }
@@ -117,7 +117,7 @@ impl Environment {
         self.models.model(sample)
     }
 
-    /// Appends so many events that nothing is wrong with.
+    /// Appends this many events that the sample can apply.
     pub(super) async fn append(&self, count: usize) -> Appended {
         let stored = self.models.log().append(append("flight-UA1545", Expected::Any, count)).await;
         stored.expect("an append")
@@ -134,8 +134,7 @@ impl Environment {
         log(&**self.models.log()).await
     }
 
-    /// A hub over the log, which looks for itself and tells how far it looked
-    /// often.
+    /// A hub over the log, with a short poll interval and frequent checkpoints.
     pub(super) async fn hub(&self) -> Hub {
         let hub = Hub::builder_of(Arc::clone(self.models.log()), Arc::new(LocalBus::new()));
         let often = Duration::from_millis(10);
@@ -158,8 +157,8 @@ impl Environment {
     }
 }
 
-/// Compares a read model, which may change meanwhile, with the fold of the log
-/// up to its checkpoint.
+/// Compares a read model, which may change concurrently, with the fold of the
+/// log up to its checkpoint.
 pub(super) async fn verify(model: &dyn ReadModel, sample: &Sample, store: &dyn EventStore) {
     loop {
         let before = model.checkpoint().await.expect("a checkpoint");
@@ -175,7 +174,8 @@ pub(super) async fn verify(model: &dyn ReadModel, sample: &Sample, store: &dyn E
         assert!(
             lines == expected,
             "a read model is not the fold of the log up to its checkpoint {before}: after {common} \
-             lines it has {:?} where {:?} comes next; write model and checkpoint in one transaction",
+             lines it has {:?} where {:?} comes next; write model and checkpoint in one \
+             transaction",
             lines.get(common),
             expected.get(common)
         );

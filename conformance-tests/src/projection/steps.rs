@@ -17,7 +17,8 @@ pub(super) fn over(from: Cursor, events: &[Event]) -> Step {
     Step::new(from, to, events.to_vec())
 }
 
-/// Makes a step that has to go well, and tells what it told.
+/// Makes a step that has to succeed, and returns the cursor of what is
+/// unannounced before it.
 pub(super) async fn done(model: &dyn ReadModel, step: Step) -> Option<Cursor> {
     let (from, to) = (step.from, step.to);
     match model.step(step).await {
@@ -26,8 +27,8 @@ pub(super) async fn done(model: &dyn ReadModel, step: Step) -> Option<Cursor> {
     }
 }
 
-/// Steps over those of these events that come after the checkpoint, so many at
-/// a time.
+/// Steps over those of these events that come after the checkpoint, in steps of
+/// these sizes.
 pub(super) async fn walk(model: &dyn ReadModel, events: &[Event], sizes: &[usize]) {
     let mut at = model.checkpoint().await.expect("a checkpoint");
     let done_before = events.partition_point(|event| event.position() <= at.position());
@@ -75,7 +76,7 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
                 let step = over(at, &left[..size.min(left.len())]);
                 tokio::spawn(async move {
                     barrier.wait().await;
-                    (step.to, model.step(step).await.expect("a step, or the news that it is lost"))
+                    (step.to, model.step(step).await.expect("a step, or `Lost`"))
                 })
             })
             .collect();
@@ -87,13 +88,16 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
             .collect();
         assert!(
             won.len() == 1,
-            "of three who stepped from the same checkpoint {} did: compare the checkpoint and set \
-             it in the transaction of the step",
+            "of three workers that stepped from the same checkpoint {} succeeded: compare the \
+             checkpoint and set it in the transaction of the step",
             won.len()
         );
         for (_, outcome) in &outcomes {
             if let Stepped::Lost(cursor) = outcome {
-                assert_eq!(*cursor, won[0], "who loses a step is told where the checkpoint is now");
+                assert_eq!(
+                    *cursor, won[0],
+                    "a worker whose step is lost has to learn where the checkpoint is now"
+                );
             }
         }
         at = won[0];
@@ -141,17 +145,18 @@ pub async fn a_failed_step_leaves_no_trace(setup: &ProjectionSetup) {
             let outcome = model.step(over(log[2].cursor(), &log[3..])).await;
             assert!(
                 matches!(outcome, Ok(Stepped::Failed(_))),
-                "a projection that {bad} is told as `Stepped::Failed`, not as {outcome:?}"
+                "a projection that {bad} has to return `Stepped::Failed`, and the step returned \
+                 {outcome:?}"
             );
             assert_eq!(
                 model.checkpoint().await.ok(),
                 Some(log[2].cursor()),
-                "a step that failed has moved the checkpoint"
+                "a failed step has moved the checkpoint"
             );
             assert_eq!(
                 model.lines().await,
                 sample.fold(&log[..3]),
-                "a step that failed has left something in the read model: take it back"
+                "a failed step has left something in the read model: roll it back"
             );
         }
         let other = Sample::new("gates", 1);
@@ -175,10 +180,10 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
     for (index, events) in log.chunks(2).enumerate() {
         let at = model.checkpoint().await.expect("a checkpoint");
         let step = over(at, events);
-        // What was dropped may be under way for a while yet.
+        // The dropped step may still be in progress for a while.
         let _ = drop_after(index % 8, model.step(step.clone())).await;
         env.verify(&sample).await;
-        let repeated = model.step(step.clone()).await.expect("a step, or the news that it is lost");
+        let repeated = model.step(step.clone()).await.expect("a step, or `Lost`");
         match repeated {
             Stepped::Applied { .. } => {}
             Stepped::Lost(cursor) if cursor == step.to => {}
@@ -186,7 +191,11 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
         }
         env.verify(&sample).await;
     }
-    assert_eq!(model.lines().await, sample.fold(&log), "a dropped step was lost, or made twice");
+    assert_eq!(
+        model.lines().await,
+        sample.fold(&log),
+        "a dropped step was not made, or made twice"
+    );
 }
 
 /// **Law.** A checkpoint goes back only by a reset: a step to an earlier
@@ -204,8 +213,8 @@ pub async fn a_checkpoint_never_goes_back(setup: &ProjectionSetup) {
             let outcome = model.step(over(once, &log[after..end])).await;
             assert!(
                 matches!(outcome, Ok(Stepped::Lost(cursor)) if cursor == here),
-                "a step from {once}, where the checkpoint was before, is lost to {here}, and was \
-                 {outcome:?}: compare for equality"
+                "a step from the former checkpoint {once} has to be lost to {here}, and was \
+                 {outcome:?}: compare checkpoints for equality"
             );
         }
         let back = model.step(Step::new(here, once, Vec::new())).await;
@@ -238,18 +247,19 @@ pub async fn a_reset_starts_over(setup: &ProjectionSetup) {
         assert_eq!(
             model.checkpoint().await.ok(),
             Some(Cursor::START),
-            "after a reset the checkpoint is before the first event"
+            "after a reset the checkpoint has to be before the first event"
         );
         assert!(
             model.lines().await.is_empty(),
-            "after a reset something is left in the read model: make it anew with the checkpoint"
+            "after a reset something is left in the read model: clear it together with the \
+             checkpoint"
         );
         let letters = model.dead_letters(Position::ZERO, 10).await.expect("dead letters");
-        assert!(letters.is_empty(), "a reset forgets dead letters");
+        assert!(letters.is_empty(), "a reset has to delete dead letters");
         assert_eq!(
             model.live().await.ok(),
             Some(Some(1)),
-            "a reset leaves open which version is live"
+            "a reset must not change which version is live"
         );
         done(&*model, over(Cursor::START, &log)).await;
         env.verify(&sample).await;
@@ -276,21 +286,24 @@ pub async fn dead_letters_move_with_the_checkpoint(setup: &ProjectionSetup) {
         let lost = model.step(Step::skip(at, letter.clone())).await;
         assert!(
             matches!(lost, Ok(Stepped::Lost(_))),
-            "a step from another place is lost: {lost:?}"
+            "a step from another checkpoint has to be lost, and was {lost:?}"
         );
         assert!(
             listed(&*model, Position::ZERO, 100).await == letters,
-            "a step that was lost has left a dead letter"
+            "a lost step has left a dead letter"
         );
         done(&*model, Step::skip(pair[0].cursor(), letter.clone())).await;
         letters.push(letter);
         at = pair[1].cursor();
         assert!(
             listed(&*model, Position::ZERO, 100).await == letters,
-            "the dead letters are not those of the events that were passed over"
+            "the dead letters are not those of the events that were skipped"
         );
     }
-    assert!(listed(&*model, Position::ZERO, 0).await.is_empty(), "no dead letters were asked for");
+    assert!(
+        listed(&*model, Position::ZERO, 0).await.is_empty(),
+        "a limit of 0 has to list no dead letters"
+    );
     let (mut paged, mut after) = (Vec::new(), Position::ZERO);
     loop {
         let page = listed(&*model, after, 4).await;
@@ -299,7 +312,7 @@ pub async fn dead_letters_move_with_the_checkpoint(setup: &ProjectionSetup) {
         after = last.cursor.position();
         paged.extend(page);
     }
-    assert!(paged == letters, "pages of dead letters do not add up");
+    assert!(paged == letters, "pages of dead letters do not add up to the whole list");
     let other = env.model(&Sample::new("board", 2));
     assert!(listed(&*other, Position::ZERO, 9).await.is_empty(), "versions share dead letters");
 }

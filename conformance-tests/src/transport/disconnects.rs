@@ -20,10 +20,12 @@ pub async fn a_client_that_goes_away_leaves_nothing(setup: &TransportSetup) {
             }
             clients.push(client);
         }
-        served.has_open("nobody follows the log for a client that waits", |open| open > 0).await;
+        served
+            .has_open("the hub has no subscription for a client that waits", |open| open > 0)
+            .await;
         drop(clients);
-        let what = "what was opened for clients stays open after they went away: look for the end \
-                    of the connection while there is nothing to send";
+        let what = "subscriptions stay open after their clients disconnected: watch for the end of \
+                    the connection while there is nothing to send";
         served.has_open(what, |open| open == 0).await;
     }
     let mut client = served.follow(Cursor::START, Filter::everything()).await;

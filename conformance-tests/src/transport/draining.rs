@@ -24,7 +24,7 @@ pub async fn a_drain_ends_every_stream_between_two_frames(setup: &TransportSetup
     }
     served.stop();
     for client in &mut clients {
-        client.until_a_good_end("a stream of a server that was told to end").await;
+        client.until_a_good_end("a stream of a server that was told to shut down").await;
         check_order(&client.seen);
     }
     served.ended().await;

@@ -30,7 +30,7 @@ pub async fn delivers_the_log_in_order(setup: &TransportSetup) {
         for frame in &client.seen {
             let Frame::Event { event, envelope } = frame else { continue };
             let first = envelopes.entry(event.cursor()).or_insert_with(|| envelope.clone());
-            assert!(first == envelope, "two clients got other bytes for the same event");
+            assert!(first == envelope, "two clients got different bytes for the same event");
         }
     }
 }
@@ -54,7 +54,7 @@ pub async fn no_payload_forges_a_frame(setup: &TransportSetup) {
             let embedded = envelope.windows(payload.len().max(1)).any(|part| part == payload);
             assert!(
                 embedded || !event.content_type().is_json(),
-                "a payload of JSON stands in its envelope with other bytes than it was stored with"
+                "a JSON payload has other bytes in its envelope than in the store"
             );
         }
         assert!(
@@ -65,7 +65,7 @@ pub async fn no_payload_forges_a_frame(setup: &TransportSetup) {
                     | Frame::Live { .. }
                     | Frame::Heartbeat { .. }
             ),
-            "the content of an event was taken for a frame: {frame:?}"
+            "the content of an event was parsed as a frame: {frame:?}"
         );
     }
 }
@@ -100,8 +100,8 @@ pub(super) fn forgeries() -> Vec<Append> {
         let kind = ContentType::new("application/octet-stream").expect("a content type");
         NewEvent::with_bytes("feed.bye", kind, bytes.to_vec()).expect("a payload")
     });
-    let look_alikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
-    let named = look_alikes.iter().map(|name| {
+    let lookalikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
+    let named = lookalikes.iter().map(|name| {
         let tagged = event(name).with_tag(*name).expect("a valid tag");
         tagged.with_metadata_json("{\r\n\"trace\":\n\"id: 7\\n\"}").expect("an object")
     });
@@ -134,7 +134,7 @@ pub async fn frames_come_in_order(setup: &TransportSetup) {
         let delivered = client.events().count();
         assert!(
             delivered >= before.len(),
-            "`live` came after {delivered} of {} events that were there before the connection",
+            "`live` came after {delivered} of {} events that were stored before the connection",
             before.len()
         );
         for burst in [1, 40, 2] {
@@ -149,7 +149,7 @@ pub async fn frames_come_in_order(setup: &TransportSetup) {
     }
 }
 
-/// Where a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ConnectionState {
     Opened,
@@ -165,7 +165,9 @@ pub(super) fn check_order(frames: &[Frame]) {
             (state, Frame::Heartbeat { .. }) if state != ConnectionState::Over => state,
             (ConnectionState::Opened, Frame::Ready { .. })
             | (ConnectionState::Live, Frame::Behind { .. }) => ConnectionState::CatchingUp,
-            (ConnectionState::Opened, _) => panic!("the first frame is {frame:?} and not `ready`"),
+            (ConnectionState::Opened, _) => {
+                panic!("the first frame is {frame:?} instead of `ready`")
+            }
             (
                 state @ (ConnectionState::CatchingUp | ConnectionState::Live),
                 Frame::Event { .. } | Frame::Checkpoint { .. } | Frame::Problem { .. },

@@ -3,11 +3,11 @@ use std::collections::HashSet;
 use downlink::{Cursor, Event, Expected};
 
 use super::TransportSetup;
-use super::http::{self, Answer};
+use super::http::{self, Response};
 use super::setup::TestServer;
 use crate::sample::append;
 
-/// One poll, read by hand.
+/// One poll, parsed from its bytes.
 #[derive(Debug)]
 struct Poll {
     cursors: Vec<Cursor>,
@@ -33,7 +33,7 @@ pub async fn nothing_is_lost_between_two_polls(setup: &TransportSetup) {
                     "a poll after {cursor} goes back to {}",
                     poll.cursor
                 );
-                assert!(poll.cursors.len() <= limit, "a poll has more events than its limit");
+                assert!(poll.cursors.len() <= limit, "a poll returned more events than its limit");
                 polled.extend(poll.cursors);
                 cursor = poll.cursor;
                 if !poll.more {
@@ -63,45 +63,45 @@ pub async fn an_empty_poll_keeps_or_moves_the_cursor(setup: &TransportSetup) {
     let idle = poll(&served, at, 10, "1", "").await;
     assert!(
         idle.cursors.is_empty() && idle.cursor == at && !idle.more,
-        "a poll at the head of a log at rest is {idle:?}: it has nothing and keeps its cursor"
+        "a poll at the head of a log at rest is {idle:?}: it has to be empty and keep its cursor"
     );
     let sparse = "&type=FlightDeparted";
     let (sparse, ()) = tokio::join!(poll(&served, at, 10, "1", sparse), served.delay(3));
-    assert!(sparse.cursors.is_empty(), "a poll has events that do not match");
+    assert!(sparse.cursors.is_empty(), "a poll returned events that do not match");
     assert!(
         (at..=head().await).contains(&sparse.cursor),
         "a poll that found nothing moved its cursor from {at} to {}",
         sparse.cursor
     );
     let all = poll(&served, at, 10, "1", "").await;
-    assert_eq!(all.cursors.len(), 3, "what another filter passed over is there");
+    assert_eq!(all.cursors.len(), 3, "events that another filter skipped have to be returned");
     let resumed = poll(&served, sparse.cursor, 10, "0", "&type=FlightDeparted").await;
     assert!(resumed.cursor >= sparse.cursor, "the cursor goes back");
     for wait in ["x", "-1", "", "1&wait=1"] {
-        let answer = ask(&served, at, 10, wait, "").await;
-        assert!(answer.status == 400, "wait={wait} was answered with {}", answer.status);
+        let response = ask(&served, at, 10, wait, "").await;
+        assert!(response.status == 400, "wait={wait} was answered with {}", response.status);
     }
 }
 
 async fn poll(served: &TestServer, after: Cursor, limit: usize, wait: &str, more: &str) -> Poll {
-    let answer = ask(served, after, limit, wait, more).await;
-    let body = String::from_utf8_lossy(&answer.body);
+    let response = ask(served, after, limit, wait, more).await;
+    let body = String::from_utf8_lossy(&response.body);
     assert!(
-        answer.status == 200,
-        "a poll after {after} has to be answered with a page, and was with {}: {body}",
-        answer.status
+        response.status == 200,
+        "a poll after {after} has to be answered with a page, and was answered with {}: {body}",
+        response.status
     );
     read(&body)
-        .unwrap_or_else(|| panic!("a poll was answered with something that is no page: {body}"))
+        .unwrap_or_else(|| panic!("a poll was answered with something that is not a page: {body}"))
 }
 
-async fn ask(served: &TestServer, after: Cursor, limit: usize, wait: &str, more: &str) -> Answer {
+async fn ask(served: &TestServer, after: Cursor, limit: usize, wait: &str, more: &str) -> Response {
     let target = format!("/feed?after={after}&limit={limit}&wait={wait}{more}");
     http::page(served.address, &target).await
 }
 
-/// The members of a page that the wire contract has at its end, and the cursors
-/// at the beginnings of its envelopes.
+/// Reads the members at the end of a page, and the cursors at the beginning of
+/// its envelopes, as the wire contract specifies them.
 fn read(body: &str) -> Option<Poll> {
     let (events, end) = body.strip_prefix("{\"events\":[")?.rsplit_once("],\"cursor\":\"")?;
     let cursor = end.get(..Cursor::TEXT_LEN)?.parse().ok()?;

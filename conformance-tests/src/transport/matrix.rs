@@ -28,17 +28,21 @@ pub async fn one_writer_wins_and_is_seen(setup: &TransportSetup) {
         });
         let won = tasks::join(racers.collect::<Vec<_>>()).await;
         let mut won: Vec<_> = won.into_iter().flatten().collect();
-        assert!(won.len() == 1, "{} of six writers won one version", won.len());
+        assert!(
+            won.len() == 1,
+            "{} of six writers won one version: the version check is not atomic",
+            won.len()
+        );
         let (appended, offered) = won.remove(0);
         at = Some(appended.writes[0].last);
         winners.extend(offered.events().map(NewEvent::id));
-        client.until(round, "the event of a writer who won was not delivered").await;
+        client.until(round, "the event of a winner was not delivered").await;
     }
     let delivered: Vec<_> = client.events().map(downlink::Event::id).collect();
     assert!(
         delivered == winners,
-        "clients got {} events and {} writers won: what a loser wrote was delivered, or the order \
-         is another one",
+        "clients got {} events and {} writers won: an event of a loser was delivered, or the order \
+         differs",
         delivered.len(),
         winners.len()
     );

@@ -1,5 +1,5 @@
-//! Laws of [`Transport`](downlink::Transport), over real sockets of the
-//! loopback interface.
+//! Laws of [`Transport`](downlink::Transport), over sockets of the loopback
+//! interface.
 
 mod authorizing;
 mod cuts;

@@ -10,7 +10,7 @@ use super::setup::connect;
 use crate::sample::append;
 use crate::{ReplaceableFixture, TransportFixture};
 
-/// A store whose log can be replaced under it, and a transport.
+/// A store whose log can be restored while it runs, and a transport.
 pub struct ReplaceableTransportSetup {
     store: Arc<dyn ReplaceableFixture>,
     transport: Arc<dyn TransportFixture>,
@@ -23,7 +23,7 @@ impl fmt::Debug for ReplaceableTransportSetup {
 }
 
 impl ReplaceableTransportSetup {
-    /// Serves this store by this transport.
+    /// Tests this transport, over this store.
     #[must_use]
     pub fn new(store: impl ReplaceableFixture, transport: impl TransportFixture) -> Self {
         Self { store: Arc::new(store), transport: Arc::new(transport) }
@@ -50,12 +50,12 @@ pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetu
     hub.append_all(append("flight-UA1545", Expected::Exists, 4)).await.expect("an append");
     let mut client = connect(&transport, address, Subscribe::new()).await.expect("a connection");
     client.until(7, "the log was not delivered").await;
-    backups.restore().await.expect("the copy in place");
+    backups.restore().await.expect("the copy restored");
     client.until_the_end().await;
     let reset = matches!(client.seen.last(), Some(Frame::Reset { .. }));
     assert!(
         reset,
-        "a client was not told by `reset` that the log was replaced; the last frame was {:?}",
+        "a client did not get `reset` when the log was replaced; the last frame was {:?}",
         client.seen.last()
     );
     let old = client.cursor().expect("a cursor");
@@ -67,7 +67,7 @@ pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetu
     let now = connect(&transport, address, Subscribe::new().after(Cursor::START)).await;
     let mut now = now.expect("a connection");
     now.until_live().await;
-    assert_eq!(now.events().count(), 3, "the log as it is now is served");
+    assert_eq!(now.events().count(), 3, "the restored log has to be served");
     stop.cancel();
     serving.abort();
 }

@@ -36,7 +36,7 @@ pub async fn resumes_from_any_id(setup: &TransportSetup) {
     }
     other_places(&served, &log).await;
     refuses(&served, &log).await;
-    hops(setup, &served).await;
+    switches_servers(setup, &served).await;
 }
 
 fn two_kinds(number: usize) -> Append {
@@ -69,25 +69,25 @@ async fn other_places(served: &TestServer, log: &[Event]) {
 
 async fn refuses(served: &TestServer, log: &[Event]) {
     let head = log.last().expect("an event").position();
-    let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
+    let foreign = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
     let cases = [
-        (alien(head.next()), ErrorKind::CursorAhead, "one past the head"),
-        (alien(Position::MAX), ErrorKind::CursorAhead, "far past the head"),
-        (alien(log[0].position()), ErrorKind::HistoryChanged, "of another first event"),
-        (alien(head), ErrorKind::HistoryChanged, "of another last event"),
+        (foreign(head.next()), ErrorKind::CursorAhead, "one past the head"),
+        (foreign(Position::MAX), ErrorKind::CursorAhead, "far past the head"),
+        (foreign(log[0].position()), ErrorKind::HistoryChanged, "of another first event"),
+        (foreign(head), ErrorKind::HistoryChanged, "of another last event"),
     ];
     for (cursor, kind, what) in cases {
         let subscribe = Subscribe::new().after(cursor);
         let answer = connect(&served.transport, served.address, subscribe).await;
         let Some(error) = answer.err() else {
-            panic!("a cursor of another history ({what}) was served and not refused")
+            panic!("a cursor of another history ({what}) was served instead of refused")
         };
         assert_eq!(error.kind(), kind, "a cursor of another history ({what}): {error}");
     }
 }
 
-/// A client hops to a server that has not heard of the newest events.
-async fn hops(setup: &TransportSetup, served: &TestServer) {
+/// A client switches to a server that has not seen the newest events.
+async fn switches_servers(setup: &TransportSetup, served: &TestServer) {
     let lagging = setup.lagging(served).await;
     for _ in 0..3 {
         served.delay(2).await;
@@ -101,7 +101,7 @@ async fn hops(setup: &TransportSetup, served: &TestServer) {
             )
         });
         client.until_live().await;
-        assert_eq!(client.events().count(), 0, "nothing comes after the newest event");
+        assert_eq!(client.events().count(), 0, "nothing may come after the newest event");
     }
 }
 
@@ -158,14 +158,13 @@ pub async fn the_cursor_moves_without_matches(setup: &TransportSetup) {
     assert!(
         reached == head,
         "a client to which nothing matches is at {reached} when it is live, and the head is \
-         {head}: it would look through the same events after every reconnect"
+         {head}: it would scan the same events after every reconnect"
     );
     for _ in 0..3 {
         served.delay(12).await;
         let before = head;
         head = served.store.head().await.expect("a head");
-        let what = "a live client to which nothing matches was not told how far the log was looked \
-                    through";
+        let what = "a live client to which nothing matches did not get a checkpoint";
         while client.cursor().is_none_or(|cursor| cursor.position() <= before.position()) {
             client.next(what).await;
         }

@@ -32,7 +32,7 @@ impl fmt::Debug for TransportSetup {
 }
 
 impl TransportSetup {
-    /// Serves this store and this bus by this transport.
+    /// Tests this transport, over this store and this bus.
     #[must_use]
     pub fn new(
         store: impl StoreFixture,
@@ -42,7 +42,7 @@ impl TransportSetup {
         Self { store: Arc::new(store), bus: Arc::new(bus), transport: Arc::new(transport) }
     }
 
-    /// A fresh store with these events, served with a small ring.
+    /// Serves a fresh store with these events, with a small ring.
     pub(super) async fn open(&self, history: &[Append]) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         for append in history {
@@ -52,15 +52,14 @@ impl TransportSetup {
         self.serve(store, bus, Arc::new(guard), 64, Duration::from_millis(20)).await
     }
 
-    /// The same log, as another process serves it.
+    /// Serves the same log again, as another process does.
     pub(super) async fn again(&self, beside: &TestServer) -> TestServer {
         let bus = self.bus.open(&beside.guard).await.expect("a bus");
         let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
         self.serve(store, bus, guard, 64, Duration::from_millis(20)).await
     }
 
-    /// Another server for the same log, which is told of nothing and looks at
-    /// nothing by itself.
+    /// Another server for the same log, which gets no hints and does not poll.
     pub(super) async fn lagging(&self, beside: &TestServer) -> TestServer {
         let bus = self.bus.open(&beside.guard).await.expect("a bus");
         let bus: Arc<dyn Bus> = Arc::new(FaultyBus::new(bus, BusFault::LosesAll));
@@ -68,7 +67,7 @@ impl TransportSetup {
         self.serve(store, bus, Arc::clone(&beside.guard), 64, HubOptions::NEVER).await
     }
 
-    /// As [`open`](Self::open), with a ring of so many events.
+    /// As [`open`](Self::open), without events and with a ring of this size.
     pub(super) async fn open_with_ring(&self, ring: usize) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let bus = self.bus.open(&guard).await.expect("a bus");
@@ -93,7 +92,7 @@ impl TransportSetup {
     }
 }
 
-/// A hub that is being served.
+/// A server of a hub.
 pub(super) struct TestServer {
     pub(super) hub: Hub,
     pub(super) store: Arc<dyn EventStore>,
@@ -112,7 +111,7 @@ impl Drop for TestServer {
 }
 
 impl TestServer {
-    /// Serves this hub by this transport.
+    /// Serves this hub with this transport.
     pub(super) async fn begin(hub: Hub, transport: Arc<dyn Transport>, guard: Arc<Guard>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -125,19 +124,21 @@ impl TestServer {
         Self { hub, store, transport, address, stop, serving, guard }
     }
 
-    /// Asks the server to end.
+    /// Tells the server to shut down.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
     /// Waits until the server has ended.
     pub(super) async fn ended(&mut self) {
-        let ended = tasks::soon("a server that was told to end does not", &mut self.serving).await;
+        let ended =
+            tasks::soon("a server that was told to shut down does not end", &mut self.serving)
+                .await;
         let ended = ended.expect("the server panicked");
-        assert!(ended.is_ok(), "a server that was told to end failed: {ended:?}");
+        assert!(ended.is_ok(), "a server that was told to shut down failed: {ended:?}");
     }
 
-    /// Waits until the hub has so many subscriptions.
+    /// Waits until the number of open subscriptions of the hub is right.
     pub(super) async fn has_open(&self, what: &str, is_right: impl Fn(u64) -> bool) {
         let open = || self.hub.stats().open_subscriptions;
         let reached = async {
@@ -161,17 +162,20 @@ impl TestServer {
         self.append(sample::append("flight-UA1545", Expected::Any, events)).await;
     }
 
-    /// One connection, from after this cursor.
+    /// Opens one connection that resumes after this cursor.
     pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> TestClient {
         let subscribe = Subscribe::new().after(after).filter(filter);
         let connected = connect(&self.transport, self.address, subscribe).await;
         connected.unwrap_or_else(|error| {
-            panic!("a client that resumes at {after}, which is of this log, was refused: {error}")
+            panic!(
+                "a client that resumes at {after}, which is a cursor of this log, was refused: \
+                 {error}"
+            )
         })
     }
 }
 
-/// Opens one connection to whoever serves at this address.
+/// Opens one connection to the server at this address.
 pub(super) async fn connect(
     transport: &Arc<dyn Transport>,
     address: SocketAddr,
@@ -179,33 +183,33 @@ pub(super) async fn connect(
 ) -> Result<TestClient> {
     let endpoint = Endpoint::new(format!("http://{address}"));
     let connecting = transport.connect(&endpoint, subscribe);
-    let frames = tasks::soon("connecting takes for ever", connecting).await?;
+    let frames = tasks::soon("connecting does not return", connecting).await?;
     Ok(TestClient { frames, seen: Vec::new() })
 }
 
-/// A client who keeps every frame.
+/// A client that keeps every frame.
 pub(super) struct TestClient {
     frames: BoxStream<'static, Result<Frame>>,
     pub(super) seen: Vec<Frame>,
 }
 
 impl TestClient {
-    /// The next frame, or a panic that says `what` did not come.
+    /// The next frame; panics with `what` if none comes.
     pub(super) async fn next(&mut self, what: &str) -> &Frame {
         match tasks::soon(what, self.frames.next()).await {
             Some(Ok(frame)) => self.seen.push(frame),
-            Some(Err(error)) => panic!("a connection broke: {error}; {what}"),
-            None => panic!("a connection ended by itself; {what}"),
+            Some(Err(error)) => panic!("a connection broke ({error}): {what}"),
+            None => panic!("a connection ended by itself: {what}"),
         }
         self.seen.last().expect("a frame")
     }
 
-    /// Takes frames until the server says that everything was delivered.
+    /// Takes frames until `live` comes.
     pub(super) async fn until_live(&mut self) {
         while !matches!(self.next("`live` did not come").await, Frame::Live { .. }) {}
     }
 
-    /// Takes frames until there were so many events.
+    /// Takes frames until this many events came.
     pub(super) async fn until(&mut self, events: usize, what: &str) {
         while self.events().count() < events {
             let had = self.events().count();
@@ -224,49 +228,52 @@ impl TestClient {
         }
     }
 
-    /// Polls once, so that whatever the client does next is under way.
+    /// Polls once, so that the next thing the client does has started.
     pub(super) fn poke(&mut self) {
         if let Some(Some(Ok(frame))) = self.frames.next().now_or_never() {
             self.seen.push(frame);
         }
     }
 
-    /// Takes what comes until the connection ends, which it has to do between
-    /// two frames.
+    /// Takes frames until the connection ends, which has to happen between two
+    /// frames.
     pub(super) async fn until_a_good_end(&mut self, what: &str) {
         while let Some(frame) =
             tasks::soon(format!("{what} does not end"), self.frames.next()).await
         {
             match frame {
                 Ok(frame) => self.seen.push(frame),
-                Err(error) => panic!("{what} ended inside a frame, or without an end: {error}"),
+                Err(error) => {
+                    panic!("{what} ended inside a frame, or without being terminated: {error}")
+                }
             }
         }
     }
 
-    /// Takes what comes until there were so many events, or the connection ends,
-    /// however that is; panics with `what` if neither happens.
+    /// Takes frames until this many events came or the connection ends in any
+    /// way; panics with `what` if neither happens.
     pub(super) async fn until_the_end_or(&mut self, events: usize, what: &str) {
         while self.events().count() < events && tasks::soon(what, self.take()).await {}
     }
 
-    /// Takes what comes until the connection ends, however that is, or there
-    /// were so many frames.
+    /// Takes frames until this many came or the connection ends in any way.
     pub(super) async fn until_cut(&mut self, frames: usize) {
-        while self.seen.len() < frames && tasks::soon("a cut connection hangs", self.take()).await {
+        while self.seen.len() < frames
+            && tasks::soon("a cut connection does not end for the client", self.take()).await
+        {
         }
     }
 
-    /// Takes what comes until the connection ends, however that is.
+    /// Takes frames until the connection ends in any way.
     pub(super) async fn until_the_end(&mut self) {
-        while tasks::soon("a cut connection hangs", self.take()).await {}
+        while tasks::soon("a cut connection does not end for the client", self.take()).await {}
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
         events(&self.seen)
     }
 
-    /// Where the client would resume.
+    /// The cursor from which the client would resume.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         self.seen.iter().filter_map(Frame::cursor).next_back()
     }
@@ -279,14 +286,14 @@ pub(super) fn events(frames: &[Frame]) -> impl Iterator<Item = &Event> {
     })
 }
 
-/// Compares what was delivered with what the log has, as a wire may change it:
-/// line breaks between the values of JSON are spaces there, and white space
-/// around the whole of it is nobody's.
+/// Compares the delivered events with the log. Only two differences are
+/// allowed, because a transport may make them: line breaks between JSON values
+/// become spaces, and white space around the JSON is removed.
 pub(super) fn expect_same(delivered: &[&Event], stored: &[Event], what: &str) {
     for (place, (delivered, stored)) in delivered.iter().zip(stored).enumerate() {
         assert!(
             delivered.cursor() == stored.cursor(),
-            "{what}: the event {place} is {} and not {}; a gap or a repeat",
+            "{what}: event number {place} is {} instead of {}: a gap or a repeat",
             delivered.cursor(),
             stored.cursor()
         );
@@ -324,7 +331,7 @@ pub(super) fn expect_same(delivered: &[&Event], stored: &[Event], what: &str) {
     );
 }
 
-/// JSON as it stands in an envelope.
+/// JSON as it is written in an envelope.
 pub(super) fn one_line(json: &Bytes) -> Bytes {
     json.trim_ascii()
         .iter()

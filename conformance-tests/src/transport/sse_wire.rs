@@ -4,7 +4,7 @@ use downlink::{Cursor, EventId, Position};
 
 use super::TransportSetup;
 use super::framing::forgeries;
-use super::http::{self, Answer};
+use super::http::{self, Response};
 use super::setup::TestServer;
 use crate::tasks;
 
@@ -29,9 +29,9 @@ pub async fn malformed_ids_are_refused(setup: &TransportSetup) {
         b"\xff\xfe",
     ];
     for id in malformed {
-        let answer = ask(&served, "/feed?after=start", &[("Last-Event-ID", id)]).await;
+        let response = ask(&served, "/feed?after=start", &[("Last-Event-ID", id)]).await;
         expect_code(
-            &answer,
+            &response,
             400,
             "bad-cursor",
             &format!("Last-Event-ID {:?}", String::from_utf8_lossy(id)),
@@ -46,32 +46,33 @@ pub async fn malformed_ids_are_refused(setup: &TransportSetup) {
         "after=last:x",
     ];
     for query in queries {
-        let answer = ask(&served, &format!("/feed?{query}"), &[]).await;
-        expect_code(&answer, 400, "bad-cursor", query);
+        let response = ask(&served, &format!("/feed?{query}"), &[]).await;
+        expect_code(&response, 400, "bad-cursor", query);
     }
     let huge = vec![b'0'; 1 << 20];
-    let answer = ask(&served, "/feed", &[("Last-Event-ID", &huge)]).await;
-    assert!(answer.status != 200, "an id of 1 MiB was served and not refused");
+    let response = ask(&served, "/feed", &[("Last-Event-ID", &huge)]).await;
+    assert!(response.status != 200, "an id of 1 MiB was served instead of refused");
     let head = served.log().await.last().expect("an event").position();
-    let alien = |position| Cursor::of(position, EventId::from_bytes([7; 16])).to_string();
-    for (id, code) in [(alien(Position::MAX), "cursor-ahead"), (alien(head), "history-changed")] {
-        let answer = ask(&served, "/feed", &[("Last-Event-ID", id.as_bytes())]).await;
-        expect_code(&answer, 410, code, &id);
+    let foreign = |position| Cursor::of(position, EventId::from_bytes([7; 16])).to_string();
+    for (id, code) in [(foreign(Position::MAX), "cursor-ahead"), (foreign(head), "history-changed")]
+    {
+        let response = ask(&served, "/feed", &[("Last-Event-ID", id.as_bytes())]).await;
+        expect_code(&response, 410, code, &id);
     }
     let empty = ask(&served, "/feed?after=now", &[("Last-Event-ID", b"")]).await;
-    assert_eq!(empty.status, 200, "an empty Last-Event-ID is as if it were not there");
+    assert_eq!(empty.status, 200, "an empty Last-Event-ID has to be ignored");
 }
 
-async fn ask(served: &TestServer, target: &str, headers: &[(&str, &[u8])]) -> Answer {
+async fn ask(served: &TestServer, target: &str, headers: &[(&str, &[u8])]) -> Response {
     http::get(served.address, target, headers, LIVE).await
 }
 
-fn expect_code(answer: &Answer, status: u16, code: &str, what: &str) {
-    let body = String::from_utf8_lossy(&answer.body);
+fn expect_code(response: &Response, status: u16, code: &str, what: &str) {
+    let body = String::from_utf8_lossy(&response.body);
     assert!(
-        answer.status == status && body.contains(&format!("\"code\":\"{code}\"")),
+        response.status == status && body.contains(&format!("\"code\":\"{code}\"")),
         "{what} has to be refused with {status} `{code}`, and was answered with {}: {body}",
-        answer.status
+        response.status
     );
 }
 
@@ -81,23 +82,30 @@ fn expect_code(answer: &Answer, status: u16, code: &str, what: &str) {
 /// with `retry`.
 pub async fn blocks_are_well_formed(setup: &TransportSetup) {
     let served = setup.open(&forgeries()).await;
-    let answer = ask(&served, "/feed", &[]).await;
-    assert_eq!(answer.status, 200, "a feed is served");
+    let response = ask(&served, "/feed", &[]).await;
+    assert_eq!(response.status, 200, "a feed has to be served");
     for header in ["content-type: text/event-stream", "no-store", "x-accel-buffering: no"] {
         assert!(
-            answer.headers.contains(header),
-            "the answer lacks `{header}`: some proxy or browser needs it"
+            response.headers.contains(header),
+            "the response lacks `{header}`, which some proxies or browsers need"
         );
     }
-    let body = String::from_utf8(answer.body).expect("a feed is UTF-8");
-    assert!(!body.contains('\r'), "a CR is a line end to a browser, and stands in the stream");
+    let body = String::from_utf8(response.body).expect("a feed is UTF-8");
+    assert!(!body.contains('\r'), "the stream contains a CR, which is a line end to a browser");
     let whole = body.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
     let blocks: Vec<_> = whole.split("\n\n").map(Block::parse).collect();
     let mut frames = blocks.iter().filter(|block| !block.is_comment());
     let first = frames.next().expect("a first block");
-    assert_eq!(first.one("event"), Some("feed.ready"), "the first block is `ready`: {first:?}");
+    assert_eq!(
+        first.one("event"),
+        Some("feed.ready"),
+        "the first block has to be `ready`: {first:?}"
+    );
     let retry = first.one("retry").and_then(|retry| retry.parse::<u32>().ok());
-    assert!(retry.is_some_and(|retry| retry > 0), "`ready` has a `retry` above 0: {first:?}");
+    assert!(
+        retry.is_some_and(|retry| retry > 0),
+        "`ready` has to have a `retry` above 0: {first:?}"
+    );
     for block in frames {
         block.check();
     }
@@ -106,7 +114,7 @@ pub async fn blocks_are_well_formed(setup: &TransportSetup) {
     assert_eq!(
         events.count(),
         served.log().await.len(),
-        "the stream has another number of events than the log"
+        "the stream does not have as many events as the log"
     );
 }
 
@@ -115,24 +123,24 @@ pub async fn blocks_are_well_formed(setup: &TransportSetup) {
 pub async fn a_drained_stream_ends_with_bye(setup: &TransportSetup) {
     let served = setup.open(&[crate::sample::append("f", downlink::Expected::Any, 5)]).await;
     let stream: [(&str, &[u8]); 1] = [("accept", b"text/event-stream")];
-    let mut socket = http::ask(served.address, "/feed", &stream).await;
+    let mut socket = http::request(served.address, "/feed", &stream).await;
     let before = tasks::soon("`live` did not come", http::until(&mut socket, LIVE)).await;
     served.stop();
-    let what = "a stream of a server that was told to end does not end";
+    let what = "a stream of a server that was told to shut down does not end";
     let rest = tasks::soon(what, http::rest(&mut socket)).await;
     let text = String::from_utf8_lossy(&[before, rest].concat()).into_owned();
     assert!(
         text.ends_with("\r\n0\r\n\r\n"),
-        "the body of a drained stream has no end: {:?}",
+        "the body of a drained stream is not terminated: {:?}",
         last(&text)
     );
     let bye = text.rsplit("\n\n").nth(1).unwrap_or_default();
-    let pause = bye.split("retry: ").nth(1).and_then(|rest| rest.split('\n').next());
-    let pause = pause.and_then(|pause| pause.parse::<u32>().ok());
+    let delay = bye.split("retry: ").nth(1).and_then(|rest| rest.split('\n').next());
+    let delay = delay.and_then(|delay| delay.parse::<u32>().ok());
     assert!(
-        bye.contains("event: feed.bye\ndata: ") && pause.is_some_and(|pause| pause >= 100),
-        "a drained stream ends without `bye` and its `retry`, so that a browser comes back at \
-         once: {:?}",
+        bye.contains("event: feed.bye\ndata: ") && delay.is_some_and(|delay| delay >= 100),
+        "a drained stream ends without `bye` and its `retry`, so a browser reconnects at once: \
+         {:?}",
         last(&text)
     );
 }
@@ -141,7 +149,7 @@ fn last(text: &str) -> &str {
     &text[text.floor_char_boundary(text.len().saturating_sub(300))..]
 }
 
-/// The fields between two blank lines.
+/// The fields of a block, which ends at a blank line.
 #[derive(Debug)]
 struct Block<'a>(HashMap<&'a str, Vec<&'a str>>);
 
@@ -153,7 +161,8 @@ impl<'a> Block<'a> {
             let value = value.strip_prefix(' ').unwrap_or(value);
             assert!(
                 ["", "id", "event", "data", "retry"].contains(&name),
-                "a line of the stream is no field, so the content of an event broke its line: {line:?}"
+                "a line of the stream is not a field: the content of an event broke its line: \
+                 {line:?}"
             );
             fields.entry(name).or_default().push(value);
         }
@@ -186,14 +195,14 @@ impl<'a> Block<'a> {
             Some(name) => {
                 assert!(
                     name.starts_with("feed."),
-                    "a block has the name `{name}`: an event called `error` would fire a browser's \
+                    "a block has the name `{name}`: an event named `error` would fire a browser's \
                      own handler"
                 );
-                assert!(id.is_none(), "an id stands where the cursor does not move: {self:?}");
+                assert!(id.is_none(), "an id is present where the cursor does not move: {self:?}");
             }
         }
         if let Some(id) = id {
-            assert!(id.parse::<Cursor>().is_ok(), "an id is no cursor: {id}");
+            assert!(id.parse::<Cursor>().is_ok(), "an id is not a cursor: {id}");
         }
     }
 }

@@ -29,8 +29,7 @@ impl fmt::Debug for TransportsSetup {
 }
 
 impl TransportsSetup {
-    /// Serves this store by these transports, of which there have to be two at
-    /// least.
+    /// Tests these transports, at least two, over this store.
     #[must_use]
     pub fn new(
         store: impl StoreFixture,
@@ -39,9 +38,9 @@ impl TransportsSetup {
         Self { store: Arc::new(store), transports: transports.into_iter().collect() }
     }
 
-    /// One hub, and a server of it for each transport.
+    /// Opens one hub, and serves it with each transport.
     async fn open(&self, history: &[Append]) -> Vec<TestServer> {
-        assert!(self.transports.len() > 1, "there are not two transports to compare");
+        assert!(self.transports.len() > 1, "give two transports or more");
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let guard: Arc<Guard> = Arc::new(guard);
         let hub = Hub::builder_of(store, Arc::new(LocalBus::new()))
@@ -107,82 +106,80 @@ fn same(sequences: &[(&str, Sequence)]) {
         let cursors = |sequence: &Sequence| -> Vec<_> {
             sequence.iter().map(|(cursor, _)| *cursor).collect()
         };
-        assert_eq!(cursors(one), cursors(other), "{first} and {name} deliver other events");
+        assert_eq!(cursors(one), cursors(other), "{first} and {name} deliver different events");
         let differs = one.iter().zip(other).find(|(one, other)| one.1 != other.1);
         assert!(
             differs.is_none(),
-            "{first} and {name} deliver other bytes for the same event: {differs:?}"
+            "{first} and {name} deliver different bytes for the same event: {differs:?}"
         );
     }
 }
 
 #[derive(Clone, Debug)]
-struct Journey {
+struct Scenario {
     history: Vec<Append>,
     filter: FilterItem,
-    hops: Vec<Hop>,
+    connections: Vec<Connection>,
 }
 
-/// One connection: by which transport, how many frames are taken, and how much is
-/// appended before the next.
+/// One connection: its transport, how many frames the client takes, and how
+/// much is appended before the next connection.
 #[derive(Clone, Debug)]
-struct Hop {
+struct Connection {
     transport: prop::sample::Index,
     frames: usize,
     appends: usize,
 }
 
-fn any_journey() -> impl Strategy<Value = Journey> {
-    let hop = (any::<prop::sample::Index>(), 1..12_usize, 0..4_usize)
-        .prop_map(|(transport, frames, appends)| Hop { transport, frames, appends });
+fn any_scenario() -> impl Strategy<Value = Scenario> {
+    let connection = (any::<prop::sample::Index>(), 1..12_usize, 0..4_usize)
+        .prop_map(|(transport, frames, appends)| Connection { transport, frames, appends });
     let filter = prop_oneof![Just(FilterItem::new()), any_item()];
-    (any_appends(1..8), filter, vec(hop, 2..8)).prop_map(|(history, filter, hops)| Journey {
-        history,
-        filter,
-        hops,
-    })
+    (any_appends(1..8), filter, vec(connection, 2..8))
+        .prop_map(|(history, filter, connections)| Scenario { history, filter, connections })
 }
 
 /// **Law.** A client may switch from any transport to any other after any
 /// frame, with the cursor that it has: it gets every event once, in order.
 pub fn a_client_may_switch_transports(run: &LawRun, setup: &TransportsSetup) {
-    run.cases(24, any_journey(), async |Journey { history, filter, hops }| {
+    run.cases(24, any_scenario(), async |Scenario { history, filter, connections }| {
         let served = setup.open(&history).await;
         let filter = Filter::from(filter);
         let (mut cursor, mut delivered) = (Cursor::START, Vec::<Event>::new());
-        let mut way = Vec::new();
-        let last = Hop { transport: hops[0].transport, frames: usize::MAX, appends: 0 };
-        for hop in hops.iter().chain([&last]) {
-            let served = hop.transport.get(&served);
-            way.push(format!("{} for {} frames", served.transport.name(), hop.frames));
+        let mut taken = Vec::new();
+        let last =
+            Connection { transport: connections[0].transport, frames: usize::MAX, appends: 0 };
+        for connection in connections.iter().chain([&last]) {
+            let served = connection.transport.get(&served);
+            taken.push(format!("{} for {} frames", served.transport.name(), connection.frames));
             let subscribe = Subscribe::new().after(cursor).filter(filter.clone());
             let client = connect(&served.transport, served.address, subscribe).await;
             let mut client = client.unwrap_or_else(|error| {
                 panic!(
-                    "{} refused a cursor of another transport: {error}; {way:?}",
+                    "{} refused a cursor of another transport: {error}; {taken:?}",
                     served.transport.name()
                 )
             });
-            while client.seen.len() < hop.frames
+            while client.seen.len() < connection.frames
                 && !matches!(client.seen.last(), Some(Frame::Live { .. }))
             {
                 client.next("`live` did not come").await;
             }
             cursor = client.cursor().expect("`ready` has a cursor");
             delivered.extend(client.events().cloned());
-            for append in history.iter().cycle().take(hop.appends) {
-                served.append(again(append)).await;
+            for append in history.iter().cycle().take(connection.appends) {
+                served.append(with_new_ids(append)).await;
             }
         }
         let log = served[0].log().await;
         let wanted: Vec<_> = log.into_iter().filter(|event| filter.matches_event(event)).collect();
         let delivered: Vec<_> = delivered.iter().collect();
-        expect_same(&delivered, &wanted, &format!("hopping: {}", way.join(", ")));
+        expect_same(&delivered, &wanted, &format!("switching: {}", taken.join(", ")));
     });
 }
 
-/// The same events under other ids.
-fn again(append: &Append) -> Append {
+/// The same events with new ids.
+fn with_new_ids(append: &Append) -> Append {
     let fresh = append.events().map(|event| event.clone().with_id(EventId::now()));
     let stream = &append.writes[0].stream;
     Append::to(stream, Expected::Any, fresh.collect::<Vec<_>>()).expect("a valid name")

@@ -10,12 +10,12 @@ use crate::faults::{BusFault, FaultyBus, FaultyStore, HoldingProxy};
 use crate::subscription::HubOptions;
 use crate::{Guard, ShortTimeoutFixture, StoreFixture, sample, tasks};
 
-/// How often the transport says that it lives, where that is looked at. Not less,
-/// so that nobody is taken for silent who only waits for a processor.
+/// The heartbeat of laws that test heartbeats. Not shorter, so that a server
+/// that only waits for a processor is not taken for silent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How often elsewhere.
-const SELDOM: Duration = Duration::from_secs(20);
+/// The heartbeat of other laws.
+const LONG_HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// How long a client may read nothing.
 const STALL: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const STALL: Duration = Duration::from_secs(2);
 /// The events that a hub keeps in memory here.
 const RING: usize = 8;
 
-/// A store, and a transport that soon gives up on who is silent.
+/// A store, and a transport with short timeouts.
 pub struct ShortTimeoutTransportSetup {
     store: Arc<dyn StoreFixture>,
     transport: Arc<dyn ShortTimeoutFixture>,
@@ -36,7 +36,7 @@ impl fmt::Debug for ShortTimeoutTransportSetup {
 }
 
 impl ShortTimeoutTransportSetup {
-    /// Serves this store by this transport.
+    /// Tests this transport, over this store.
     #[must_use]
     pub fn new(store: impl StoreFixture, transport: impl ShortTimeoutFixture) -> Self {
         Self { store: Arc::new(store), transport: Arc::new(transport) }
@@ -51,8 +51,7 @@ impl ShortTimeoutTransportSetup {
         (store, served)
     }
 
-    /// A server for this store that is told of nothing and looks at nothing by
-    /// itself.
+    /// A server for this store that gets no hints and does not poll.
     async fn lagging(&self, store: &FaultyStore) -> TestServer {
         let bus = FaultyBus::new(Arc::new(LocalBus::new()), BusFault::LosesAll);
         let hub = Hub::builder(store.clone(), bus).fallback(HubOptions::NEVER);
@@ -60,7 +59,7 @@ impl ShortTimeoutTransportSetup {
     }
 
     async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> TestServer {
-        // Nothing is kept for others, so that what is held is held for somebody.
+        // No kept pages: whatever is held in memory is held for a client.
         let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
     }
@@ -79,20 +78,20 @@ pub async fn heartbeats_move_nothing(setup: &ShortTimeoutTransportSetup) {
     served.delay(5).await;
     for _ in 0..3 {
         let passed = proxy.passed();
-        let sign = client.while_waiting(proxy.passes_beyond(passed));
-        tasks::soon("a server that has nothing to say gives no sign of life", sign).await;
+        let heartbeat = client.while_waiting(proxy.passes_beyond(passed));
+        tasks::soon("a server that has nothing to send sends no heartbeats", heartbeat).await;
     }
     let delivered = client.events().last().map(Event::cursor);
     let cursor = client.cursor().expect("a cursor");
     assert!(
         Some(cursor) == delivered,
-        "a client was delivered everything up to {delivered:?}, and the signs of life moved its \
-         cursor to {cursor}: it would miss what lies between"
+        "a client received everything up to {delivered:?}, and heartbeats moved its cursor to \
+         {cursor}: it would miss what is in between"
     );
     let mut resumed = served.follow(cursor, Filter::everything()).await;
     resumed.until_live().await;
     let all: Vec<_> = client.events().chain(resumed.events()).collect();
-    expect_same(&all, &served.log().await, "resumed after signs of life");
+    expect_same(&all, &served.log().await, "resumed after heartbeats");
 }
 
 /// **Law.** A client disconnects from a server that has been silent for longer
@@ -105,8 +104,8 @@ pub async fn a_client_leaves_a_silent_server(setup: &ShortTimeoutTransportSetup)
     let mut client = client.expect("a connection");
     client.until_live().await;
     proxy.hold();
-    let what = "a client stays with a server that is silent: end the connection after two \
-                heartbeats that did not come";
+    let what = "a client stays with a server that is silent: end the connection after two missed \
+                heartbeats";
     tasks::soon(what, client.leaves()).await;
 }
 
@@ -114,23 +113,23 @@ pub async fn a_client_leaves_a_silent_server(setup: &ShortTimeoutTransportSetup)
 /// others, and is disconnected. What it has received by then is whole, and it
 /// resumes exactly.
 pub async fn a_client_that_never_reads_is_disconnected(setup: &ShortTimeoutTransportSetup) {
-    let (store, served) = setup.open(SELDOM).await;
+    let (store, served) = setup.open(LONG_HEARTBEAT).await;
     served.delay(3).await;
     let mut stalled = served.follow(Cursor::START, Filter::everything()).await;
     stalled.until_live().await;
     stalled.poke();
     flood(&served).await;
-    // Past the store that counts, which would count these as held.
+    // Read from the wrapped store, so that these events are not counted as held.
     let log = sample::log(&**store.inner()).await;
     let mut other = served.follow(Cursor::START, Filter::everything()).await;
-    other.until(log.len(), "an event was not delivered beside a client that never reads").await;
+    other.until(log.len(), "an event was not delivered while another client never reads").await;
     drop(other);
     held(&store).await;
-    let what = "a client that never reads is never let go: end a connection whose writes make no \
-                progress";
+    let what = "a client that never reads is never disconnected: end a connection whose writes \
+                make no progress";
     served.has_open(what, |open| open == 0).await;
 
-    let what = "the connection of a client that never read does not end for it";
+    let what = "the connection of a client that never read does not end for the client";
     stalled.until_the_end_or(log.len(), what).await;
     let cursor = stalled.cursor().expect("a cursor");
     let mut resumed = served.follow(cursor, Filter::everything()).await;
@@ -139,7 +138,7 @@ pub async fn a_client_that_never_reads_is_disconnected(setup: &ShortTimeoutTrans
     expect_same(&all, &log, "resumed after a stall");
 }
 
-/// Waits until no more events are held than the ring has and a page or two.
+/// Waits until no more events are held than the ring and a few pages have.
 async fn held(store: &FaultyStore) {
     let most = 8 * RING;
     let settled = async {
@@ -155,7 +154,7 @@ async fn held(store: &FaultyStore) {
 }
 
 impl TestClient {
-    /// Takes what comes, which may only be signs of life, until this is done.
+    /// Takes frames, which may only be heartbeats, until this future is done.
     async fn while_waiting(&mut self, done: impl Future<Output = ()>) {
         let mut done = std::pin::pin!(done);
         loop {
@@ -168,12 +167,12 @@ impl TestClient {
         }
     }
 
-    /// Takes what comes until the connection ends.
+    /// Takes frames until the connection ends.
     async fn leaves(&mut self) {
         while self.take().await {
             let last = self.seen.last();
-            let is_of_use = matches!(last, Some(Frame::Event { .. }));
-            assert!(!is_of_use, "an event came although nothing happened");
+            let is_event = matches!(last, Some(Frame::Event { .. }));
+            assert!(!is_event, "an event came although nothing happened");
         }
     }
 }

@@ -14,19 +14,19 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 0x8;
 const PONG: u8 = 0xa;
 
-/// The longest run of events in one message, in bytes, and what is around it.
+/// The longest message with a run of events, in bytes.
 const LONGEST_RUN: usize = (16 << 10) + 128;
 
-/// What a server says.
+/// What a server sends.
 #[derive(Debug, PartialEq)]
-enum Said {
+enum Received {
     Text(String),
     Close(u16),
     /// The end of the connection.
     Nothing,
 }
 
-/// A socket by hand, to see the bytes.
+/// A minimal WebSocket client that shows the bytes.
 struct Socket {
     stream: TcpStream,
 }
@@ -40,18 +40,18 @@ impl Socket {
             ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
             ("sec-websocket-protocol", b"feed.v1.json"),
         ];
-        let mut stream = http::ask(served.address, &format!("/feed/ws{query}"), &headers).await;
-        let what = "a request for a WebSocket is not answered";
+        let mut stream = http::request(served.address, &format!("/feed/ws{query}"), &headers).await;
+        let what = "a WebSocket handshake is not answered";
         let head = tasks::soon(what, http::head(&mut stream)).await;
         let head = head.to_ascii_lowercase();
-        assert!(head.starts_with("http/1.1 101"), "a WebSocket is refused: {head}");
+        assert!(head.starts_with("http/1.1 101"), "a WebSocket handshake is refused: {head}");
         for header in [
             "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=",
             "sec-websocket-protocol: feed.v1.json",
         ] {
             assert!(
                 head.contains(header),
-                "the answer lacks `{header}`: browsers fail of it: {head}"
+                "the response lacks `{header}`, without which browsers fail: {head}"
             );
         }
         Self { stream }
@@ -74,31 +74,31 @@ impl Socket {
     }
 
     async fn raw(&mut self, bytes: &[u8]) {
-        // A server may close before it has read all of what is too long.
+        // A server may close the connection before it has read all of a message that is too long.
         let _ = self.stream.write_all(bytes).await;
     }
 
-    async fn say(&mut self, text: &str) {
+    async fn send(&mut self, text: &str) {
         self.frame(FIN | TEXT, text.as_bytes()).await;
     }
 
-    /// The next text, or the end; pings are answered.
-    async fn hear(&mut self, what: &str) -> Said {
+    /// The next text message, or the end; answers pings.
+    async fn receive(&mut self, what: &str) -> Received {
         tasks::soon(what, async {
             loop {
-                let Ok(first) = self.stream.read_u8().await else { return Said::Nothing };
+                let Ok(first) = self.stream.read_u8().await else { return Received::Nothing };
                 let payload = self.payload().await;
                 match first {
                     0x81 => {
                         let text = String::from_utf8(payload).expect("a text message is UTF-8");
-                        return Said::Text(text);
+                        return Received::Text(text);
                     }
                     0x88 if payload.len() >= 2 => {
-                        return Said::Close(u16::from_be_bytes([payload[0], payload[1]]));
+                        return Received::Close(u16::from_be_bytes([payload[0], payload[1]]));
                     }
                     0x89 => self.frame(FIN | PONG, &payload).await,
                     0x8a => {}
-                    _ => panic!("a server sends whole text frames only, and not {first:#x}"),
+                    _ => panic!("a server must send whole text frames only, and sent {first:#x}"),
                 }
             }
         })
@@ -111,16 +111,16 @@ impl Socket {
             126 => self.stream.read_u16().await.expect("a length").into(),
             len => len.into(),
         };
-        assert!(len < 1 << 31, "a server masks its frames, or a length is none");
+        assert!(len < 1 << 31, "a server must not mask its frames, or a length is invalid");
         let mut payload = vec![0; usize::try_from(len).expect("a length")];
         self.stream.read_exact(&mut payload).await.expect("a whole frame");
         payload
     }
 
-    /// The next text, which has to begin so.
+    /// The next text message, which has to begin with this text.
     async fn expect(&mut self, beginning: &str) -> String {
-        match self.hear(&format!("{beginning} did not come")).await {
-            Said::Text(text) if text.starts_with(beginning) => text,
+        match self.receive(&format!("{beginning} did not come")).await {
+            Received::Text(text) if text.starts_with(beginning) => text,
             other => panic!("{other:?} came instead of {beginning}"),
         }
     }
@@ -135,8 +135,8 @@ pub async fn messages_are_well_formed(setup: &TransportSetup) {
     socket.expect(r#"{"frame":"ready","sub":"0","cursor":"0000000000000000-00000000","#).await;
     let mut events = Vec::new();
     loop {
-        let text = match socket.hear("`live` did not come").await {
-            Said::Text(text) => text,
+        let text = match socket.receive("`live` did not come").await {
+            Received::Text(text) => text,
             other => panic!("a socket ended before it was live: {other:?}"),
         };
         assert!(!text.contains(['\r', '\n']), "a message has a line break: {text:?}");
@@ -145,7 +145,7 @@ pub async fn messages_are_well_formed(setup: &TransportSetup) {
         }
         let run = text.strip_prefix(r#"{"frame":"events","sub":"0","events":["#);
         let run = run.and_then(|rest| rest.strip_suffix("]}"));
-        let run = run.unwrap_or_else(|| panic!("a message is no run of events: {text}"));
+        let run = run.unwrap_or_else(|| panic!("a message is not a run of events: {text}"));
         assert!(text.len() <= LONGEST_RUN, "a run of small events has {} bytes", text.len());
         events.push(run.to_owned());
     }
@@ -153,7 +153,7 @@ pub async fn messages_are_well_formed(setup: &TransportSetup) {
     let page = String::from_utf8(page.body).expect("a page is UTF-8");
     let expected =
         page.strip_prefix("{\"events\":[").and_then(|rest| rest.rsplit_once("],\"cursor\""));
-    let (expected, _) = expected.unwrap_or_else(|| panic!("a page is none: {page}"));
+    let (expected, _) = expected.unwrap_or_else(|| panic!("a page is not one: {page}"));
     assert!(
         events.join(",") == expected,
         "the events of a socket have other bytes than those of a page"
@@ -171,28 +171,31 @@ pub async fn subscriptions_of_a_socket_are_independent(setup: &TransportSetup) {
         ("two", r#""after":"last:2""#, 2),
         ("three", r#""after":"now""#, 0),
     ] {
-        socket.say(&format!(r#"{{"frame":"subscribe","sub":"{sub}",{members}}}"#)).await;
+        socket.send(&format!(r#"{{"frame":"subscribe","sub":"{sub}",{members}}}"#)).await;
         socket.expect(&format!(r#"{{"frame":"ready","sub":"{sub}","#)).await;
         let mut came = 0;
         loop {
             let text = socket.expect("{\"frame\":\"").await;
-            assert!(text.contains(&format!(r#""sub":"{sub}""#)), "a frame is of {text}, not {sub}");
+            assert!(
+                text.contains(&format!(r#""sub":"{sub}""#)),
+                "a frame is not of subscription {sub}: {text}"
+            );
             if text.starts_with("{\"frame\":\"live\"") {
                 break;
             }
             came += text.matches("{\"cursor\":\"").count();
         }
-        assert!(came == events, "subscription `{sub}` has {came} events and not {events}");
+        assert!(came == events, "subscription `{sub}` has {came} events instead of {events}");
     }
-    socket.say(r#"{"frame":"unsubscribe","sub":"two"}"#).await;
+    socket.send(r#"{"frame":"unsubscribe","sub":"two"}"#).await;
     socket.expect(r#"{"frame":"unsubscribed","sub":"two"}"#).await;
     served.append(sample::append("b", Expected::Any, 1)).await;
     let text = socket.expect("{\"frame\":\"").await;
     assert!(
         text.starts_with(r#"{"frame":"events","sub":"three","#),
-        "`three` has an event, `one` none, and `two` has ended: {text}"
+        "`three` has to get an event, `one` does not match it, and `two` has ended: {text}"
     );
-    socket.say(r#"{"frame":"subscribe","sub":"two","after":"now"}"#).await;
+    socket.send(r#"{"frame":"subscribe","sub":"two","after":"now"}"#).await;
     let ready = socket.expect(r#"{"frame":"ready","sub":"two","#).await;
     let head = served.store.head().await.expect("a head");
     assert!(ready.contains(&format!("\"cursor\":\"{head}\"")), "`now` is not the head: {ready}");
@@ -220,15 +223,15 @@ pub async fn malformed_commands_are_refused(setup: &TransportSetup) {
         (r#"{"frame":"subscribe","sub":"s1","filter":{"x":[]}}"#, r#""sub":"s1","#, "bad-filter"),
         (&other, r#""sub":"s1","#, "history-changed"),
     ] {
-        socket.say(command).await;
+        socket.send(command).await;
         let problem = socket.expect(&format!(r#"{{"frame":"problem",{to}"problem":{{"#)).await;
         let code = format!("\"code\":\"{code}\"");
         assert!(problem.contains(&code), "{command} has to be refused with {code}: {problem}");
     }
-    socket.say(r#"{"frame":"ping","req":"p1"}"#).await;
+    socket.send(r#"{"frame":"ping","req":"p1"}"#).await;
     socket.expect(r#"{"frame":"pong","req":"p1"}"#).await;
     for _ in 0..16 {
-        socket.say("{").await;
+        socket.send("{").await;
         socket.expect("{\"frame\":\"problem\",").await;
     }
     expect_close(socket, 4400, "sixteen bad messages in a row").await;
@@ -249,10 +252,14 @@ pub async fn malformed_commands_are_refused(setup: &TransportSetup) {
 }
 
 async fn expect_close(mut socket: Socket, code: u16, what: &str) {
-    let said = socket.hear(&format!("a socket does not end after {what}")).await;
-    assert_eq!(said, Said::Close(code), "a socket has to end so after {what}");
-    let end = socket.hear("a socket that was closed stays open").await;
-    assert_eq!(end, Said::Nothing, "something follows a close frame");
+    let received = socket.receive(&format!("a socket is not closed after {what}")).await;
+    assert_eq!(
+        received,
+        Received::Close(code),
+        "a socket has to be closed with {code} after {what}"
+    );
+    let end = socket.receive("a socket that sent a close frame stays open").await;
+    assert_eq!(end, Received::Nothing, "something follows a close frame");
 }
 
 /// **Law.** A socket of a server that shuts down sends `bye` with a
@@ -264,15 +271,15 @@ pub async fn a_drained_socket_ends_with_bye(setup: &TransportSetup) {
     socket.expect("{\"frame\":\"live\",").await;
     served.stop();
     let bye = socket.expect("{\"frame\":\"bye\",\"reason\":\"").await;
-    let pause = bye.split("\"reconnect_after_ms\":").nth(1).and_then(|rest| rest.strip_suffix('}'));
-    let pause = pause.and_then(|pause| pause.parse::<u32>().ok());
+    let delay = bye.split("\"reconnect_after_ms\":").nth(1).and_then(|rest| rest.strip_suffix('}'));
+    let delay = delay.and_then(|delay| delay.parse::<u32>().ok());
     assert!(
-        pause.is_some_and(|pause| (100..=60_000).contains(&pause)),
-        "`bye` does not say when to come again: {bye}"
+        delay.is_some_and(|delay| (100..=60_000).contains(&delay)),
+        "`bye` has no reconnection delay: {bye}"
     );
-    let close = socket.hear("a drained socket is not closed").await;
-    assert_eq!(close, Said::Close(4503), "a drained socket has to end so");
+    let close = socket.receive("a drained socket is not closed").await;
+    assert_eq!(close, Received::Close(4503), "a drained socket has to be closed with 4503");
     socket.frame(FIN | CLOSE, &4503_u16.to_be_bytes()).await;
-    let end = socket.hear("a socket whose close was answered stays open").await;
-    assert_eq!(end, Said::Nothing, "something follows a close frame");
+    let end = socket.receive("a socket whose close was answered stays open").await;
+    assert_eq!(end, Received::Nothing, "something follows a close frame");
 }

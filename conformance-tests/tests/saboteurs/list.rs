@@ -140,7 +140,7 @@ saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     TrustsCachedVersions law one_writer_wins "the version check is not atomic"
     AcceptsHigherVersions property expectations_hold_or_conflict "an append was stored although"
     RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that must not write any"
-    NumbersBeforeTheLock law versions_are_dense "versions have holes or come twice"
+    NumbersBeforeTheLock law versions_are_dense "versions have gaps or repeat"
     IgnoresAnInsertError law append_is_atomic "half a"
     KeepsHalfABatch law append_is_atomic "half a"
     InsertsOrIgnores law racing_batches_stay_whole "acknowledged events are missing"
@@ -226,14 +226,14 @@ saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(Transact
 }
 
 saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process;
-    CachesVersionsForever wire_law processes_share_one_log "holds only until somebody else appends"
-    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+    CachesVersionsForever wire_law processes_share_one_log "is valid only until someone else appends"
+    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of another user of the log"
     ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
     CachesVersionsForever wire_law one_process_wins_each_version "won version"
     BeginsDeferred wire_law processes_take_turns "database is locked"
-    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "and not the end of its own commits"
+    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "not from the end of the store's own commits"
     LeavesFairnessToSqlite wire_law processes_take_turns "the processes do not take turns"
-    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
+    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline has to be `Busy`"
 }
 
 saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
@@ -290,45 +290,45 @@ saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
     KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
-    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
+    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "has to return `Stepped::Failed`"
     CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
-    AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare for equality"
+    AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare checkpoints for equality"
     ResetsTheCheckpointOnly law a_reset_starts_over "something is left in the read model"
-    KeepsLettersAtAReset law a_reset_starts_over "a reset forgets dead letters"
-    ForgetsWhatIsLiveAtAReset law a_reset_starts_over "a reset leaves open which version is live"
-    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were passed over"
+    KeepsLettersAtAReset law a_reset_starts_over "a reset has to delete dead letters"
+    ForgetsWhatIsLiveAtAReset law a_reset_starts_over "a reset must not change which version is live"
+    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were skipped"
     WritesLettersOfLostSteps law dead_letters_move_with_the_checkpoint "has left a dead letter"
-    SharesCheckpointsOfVersions law versions_are_isolated "it is another one's"
+    SharesCheckpointsOfVersions law versions_are_isolated "it belongs to another version or name"
     BuildsInTheLiveModel law versions_are_isolated "is not the fold of the log"
-    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
+    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version may replace"
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
-    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only events of the live version"
-    SkipsAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
+    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only the live version may announce"
+    SkipsAGap law an_event_is_announced_at_most_once "must not announce anything beyond a gap"
 }
 
 saboteurs! { PLACES: DurableProjectionSetup = places(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
-    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step is durable when it returns"
+    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step has to be durable when it returns"
 }
 
 saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projection;
     SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
-    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
-    CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
+    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version was changed by the new one"
+    CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "has to be announced by that one"
 }
 
 saboteurs! { DRIVERS: ProjectionSetup = drivers(RunnerBug), projection;
     StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
-    SkipsOnError law a_projection_stops_before_a_failing_event "went on past an event"
+    SkipsOnError law a_projection_stops_before_a_failing_event "continued past an event"
     DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
     StopsAfterTheEvent law a_projection_stops_before_a_failing_event "right before the event that fails"
-    SkipsTheWholeBatch law only_failing_events_are_skipped "that nothing is wrong with"
-    WritesNoDeadLetters law only_failing_events_are_skipped "is a dead letter"
-    RetriesOnceTooOften law a_failing_event_is_retried_as_configured "is tried once, and"
-    TreatsBusyAsAFailure law a_projection_waits_for_a_busy_store "since its store was busy"
+    SkipsTheWholeBatch law only_failing_events_are_skipped "events were skipped that can be applied"
+    WritesNoDeadLetters law only_failing_events_are_skipped "has to be a dead letter"
+    RetriesOnceTooOften law a_failing_event_is_retried_as_configured "has to be tried once, and"
+    TreatsBusyAsAFailure law a_projection_waits_for_a_busy_store "because its store was busy"
     ReturnsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
     BecomesLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
-    MovesOnlyOnMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
+    MovesOnlyOnMatches law a_checkpoint_moves_without_matches "does not advance while nothing matches"
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
@@ -336,11 +336,11 @@ saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
-    AcceptsHalfAFrame wire_law resumes_after_a_cut_at_every_byte "took half a frame for a whole one"
+    AcceptsHalfAFrame wire_law resumes_after_a_cut_at_every_byte "accepted half a frame as a whole one"
     ResumesInclusively wire_law resumes_from_any_id "a gap or a repeat"
     ComparesWithAnOldHead wire_law resumes_from_any_id "decide against a head read from the store"
     CountsMatches wire_property filter_and_resume_commute "a gap or a repeat"
-    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "was not told how far the log was looked through"
+    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "did not get a checkpoint"
     LeavesNewlinesAsTheyAre wire_law no_payload_forges_a_frame "a connection broke"
     DoublesLineBreaks wire_law no_payload_forges_a_frame "a payload came with other bytes"
     MixesPayloadAndEnvelope wire_law no_payload_forges_a_frame "content that looks like a frame"
@@ -348,18 +348,18 @@ saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
     SendsLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
     CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
-    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not end"
-    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
+    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to shut down does not end"
+    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stay open after their clients disconnected"
     DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held back was lost"
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
 saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), transport;
-    MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
-    SendsNoHeartbeats wire_law heartbeats_move_nothing "gives no sign of life"
+    MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "heartbeats moved its cursor"
+    SendsNoHeartbeats wire_law heartbeats_move_nothing "sends no heartbeats"
     StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
     QueuesWithoutBound wire_law a_client_that_never_reads_is_disconnected "give it no queue of its own"
-    WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never let go"
+    WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never disconnected"
 }
 
 saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transport;
@@ -369,27 +369,27 @@ saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transpo
 }
 
 saboteurs! { SIDE_BY_SIDE: TransportsSetup = side_by_side(TransportBug), transport;
-    ReordersMembers wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
-    ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
+    ReordersMembers wire_law all_transports_deliver_the_same "deliver different bytes for the same event"
+    ResumesInclusively wire_law all_transports_deliver_the_same "deliver different events"
     ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
 
 saboteurs! { REPLACEABLE_LINES: ReplaceableTransportSetup = replaceable_lines(TransportBug), transport;
-    EndsWithoutReset wire_law a_running_server_reports_a_restore "was not told by `reset`"
+    EndsWithoutReset wire_law a_running_server_reports_a_restore "did not get `reset`"
 }
 
 saboteurs! { BYTES: TransportSetup = mangled(Mangle), transport;
     IgnoresMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
-    RenamesReady wire_law blocks_are_well_formed "the first block is `ready`"
+    RenamesReady wire_law blocks_are_well_formed "the first block has to be `ready`"
     EndsLinesInCr wire_law blocks_are_well_formed "a CR is a line end to a browser"
     EndsWithoutBye wire_law a_drained_stream_ends_with_bye "ends without `bye`"
     BeginsAtNow wire_law nothing_is_lost_between_two_polls "were lost between two polls"
     AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
     RenamesReadyOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
     MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_independent r#"came instead of {"frame":"ready","sub":"two""#
-    ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad messages"
+    ClosesForNoReason wire_law malformed_commands_are_refused "has to be closed with 4400 after sixteen bad messages"
     ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
