@@ -1,7 +1,7 @@
-//! Every law once; tests, names and the count of saboteurs follow from these
-//! lists.
+//! All laws, each exactly once in its group. The tests, the names in the docs
+//! and the count of saboteurs are derived from these lists.
 
-/// Hands a list of laws to a macro.
+/// Defines the list of a group, and a macro that passes it to another macro.
 macro_rules! list {
     ($(#[$docs:meta])* $list:ident, $names:ident, $module:ident: $($kind:ident $law:ident)*) => {
         list! { ($) $(#[$docs])* $list, $names, $module: $($kind $law)* }
@@ -51,7 +51,7 @@ list! {
 }
 
 list! {
-    /// The laws of stores whose log survives them.
+    /// The laws of stores whose log outlives them.
     __durable_laws, DURABLE_STORE, store:
     law reopening_keeps_the_log
     law ids_are_known_after_reopening
@@ -59,7 +59,8 @@ list! {
 }
 
 list! {
-    /// The laws of stores whose log can be replaced under them.
+    /// The laws of stores whose log can be restored from a backup while they
+    /// run.
     __replaceable_laws, REPLACEABLE_STORE, store:
     law a_restored_log_refuses_old_cursors
     law a_restore_invalidates_caches
@@ -67,7 +68,7 @@ list! {
 }
 
 list! {
-    /// The laws of stores with a queue of appends.
+    /// The laws of stores with a bounded queue of appends.
     __bounded_laws, BOUNDED_STORE, store:
     law a_full_queue_is_overloaded
 }
@@ -79,20 +80,21 @@ list! {
 }
 
 list! {
-    /// The laws of stores that tell what they commit.
+    /// The laws of stores that send commit notices.
     __notifying_laws, NOTIFYING_STORE, store:
     law notified_commits_are_stored
     law stored_commits_are_notified
 }
 
 list! {
-    /// The laws of stores that commit in groups and tell what they commit.
+    /// The laws of stores that commit in groups and send commit notices.
     __notifying_group_commit_laws, NOTIFYING_GROUP_COMMIT_STORE, store:
     law a_failed_append_is_not_notified
 }
 
 list! {
-    /// The laws of stores in whose transactions an application has rows.
+    /// The laws of stores in whose transactions an application stores rows of
+    /// its own.
     __transactional_laws, TRANSACTIONAL_STORE, store:
     law rows_and_events_are_stored_together
     law a_repeated_transaction_leaves_nothing
@@ -148,14 +150,15 @@ list! {
 }
 
 list! {
-    /// The laws of subscriptions over a store whose log can be replaced.
+    /// The laws of subscriptions over a store whose log can be restored from a
+    /// backup.
     __replaceable_subscription_laws, REPLACEABLE_SUBSCRIPTION, subscription:
     law a_commit_of_another_history_is_not_delivered
     law no_page_of_another_history_is_served
 }
 
 list! {
-    /// The laws of every store of read models.
+    /// The laws of every projection store.
     __projection_store_laws, PROJECTION_STORE, projection:
     law a_model_is_the_fold_up_to_its_checkpoint
     law one_of_two_workers_commits_a_step
@@ -171,13 +174,13 @@ list! {
 }
 
 list! {
-    /// The laws of stores whose read models outlive the process.
+    /// The laws of projection stores whose read models outlive the process.
     __durable_projection_laws, DURABLE_PROJECTION, projection:
     law a_killed_projection_resumes_exactly
 }
 
 list! {
-    /// The laws of projections that run, over any store of read models.
+    /// The laws of running projections, over any projection store.
     __projection_laws, PROJECTION, projection:
     property a_running_projection_is_exact
     law a_projection_stops_before_a_failing_event
@@ -207,7 +210,7 @@ list! {
 }
 
 list! {
-    /// The laws of a transport that soon gives up on who is silent.
+    /// The laws of a transport with short timeouts for silent peers.
     __short_timeout_laws, SHORT_TIMEOUT_TRANSPORT, transport:
     law heartbeats_move_nothing
     law a_client_leaves_a_silent_server
@@ -215,7 +218,7 @@ list! {
 }
 
 list! {
-    /// The laws of a transport that asks what a client may see.
+    /// The laws of a transport that checks what a client may see.
     __authorizing_laws, AUTHORIZING_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
 }
@@ -228,14 +231,15 @@ list! {
 }
 
 list! {
-    /// The laws of a transport over a store whose log can be replaced under it.
+    /// The laws of a transport over a store whose log can be restored from a
+    /// backup.
     __replaceable_transport_laws, REPLACEABLE_TRANSPORT, transport:
     law a_running_server_reports_a_restore
 }
 
 list! {
-    /// The laws of a transport that speaks server-sent events as the wire contract
-    /// has them, on the bytes of the socket.
+    /// The laws of a transport that uses the SSE encoding of the wire contract.
+    /// They check the bytes on the socket.
     __sse_wire_laws, SSE_WIRE, transport:
     law malformed_ids_are_refused
     law blocks_are_well_formed
@@ -243,16 +247,16 @@ list! {
 }
 
 list! {
-    /// The laws of a transport that speaks long-poll as the wire contract has it,
-    /// on the bytes of the socket.
+    /// The laws of a transport that uses the long-polling of the wire contract.
+    /// They check the bytes on the socket.
     __long_poll_wire_laws, LONG_POLL_WIRE, transport:
     law nothing_is_lost_between_two_polls
     law an_empty_poll_keeps_or_moves_the_cursor
 }
 
 list! {
-    /// The laws of a transport that speaks WebSocket as the wire contract has it,
-    /// on the bytes of the socket.
+    /// The laws of a transport that uses the WebSocket protocol of the wire
+    /// contract. They check the bytes on the socket.
     __websocket_wire_laws, WEBSOCKET_WIRE, transport:
     law messages_are_well_formed
     law subscriptions_of_a_socket_are_independent
@@ -261,8 +265,8 @@ list! {
 }
 
 list! {
-    /// The three properties that every combination of store, bus and transport is
-    /// run for.
+    /// The three laws that every combination of store, bus and transport has to
+    /// keep.
     __matrix_laws, MATRIX, transport:
     law delivers_the_log_in_order
     law one_writer_wins_and_is_seen

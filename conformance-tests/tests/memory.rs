@@ -45,7 +45,7 @@ mod subscription {
     downlink_conformance_tests::subscription!(Memory, Local, paused);
 }
 
-/// The same on real time and many threads.
+/// The same in real time and on several threads.
 mod subscription_on_threads {
     use super::*;
     downlink_conformance_tests::subscription!(Memory, Local);

@@ -1,8 +1,8 @@
 //! The macro for all combinations of stores, buses and transports.
 
-/// Declares a module for every combination of stores, buses and transports, such
-/// as `memory::local::sse`, with a `#[test]` for each of the three properties
-/// that have to hold through all of them: order, conflict, resume from any id.
+/// Declares a module for every combination of stores, buses and transports,
+/// such as `memory::local::sse`, with a `#[test]` for each of three laws:
+/// order, conflict, and resume from any id.
 ///
 /// ```text
 /// downlink_conformance_tests::matrix! {
@@ -12,7 +12,7 @@
 /// }
 /// ```
 ///
-/// `cargo test memory::local::sse` runs one of them.
+/// `cargo test memory::local::sse` runs one combination.
 #[macro_export]
 macro_rules! matrix {
     (

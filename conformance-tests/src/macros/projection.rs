@@ -16,9 +16,9 @@ macro_rules! projection_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores whose read models outlive the
-/// process. Each starts the program of the test again and again, for that test
-/// alone, and kills it.
+/// Declares one `#[test]` for each law of projection stores whose read models
+/// outlive the process. Each test starts its own program again and again, for
+/// that test alone, and kills it.
 ///
 /// Takes an expression that makes the
 /// [`DurableProjectionFixture`](crate::projection::DurableProjectionFixture).
@@ -50,8 +50,8 @@ macro_rules! __durable_projection_tests {
     };
 }
 
-/// Declares one `#[test]` for each law of projections that run: those of
-/// [`Hub::project`](downlink::Hub::project), over this store of read models.
+/// Declares one `#[test]` for each law of running projections, those of
+/// [`Hub::project`](downlink::Hub::project), over this projection store.
 ///
 /// Takes the same as [`projection_store!`](crate::projection_store!).
 #[macro_export]

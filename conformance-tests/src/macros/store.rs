@@ -2,13 +2,14 @@
 
 /// Declares one `#[test]` for each law of [`EventStore`](downlink::EventStore).
 ///
-/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture), and,
-/// as those of the other groups of stores and [`subscription!`](crate::subscription!)
-/// do, a reason for which its tests are ignored unless they are asked for: a
-/// server that has to be there is never missed in silence.
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture). It
+/// may be followed by a reason to ignore the tests unless they are asked for,
+/// such as a server that they need. Most other groups of stores and
+/// [`subscription!`](crate::subscription!) take a reason, too.
 ///
 /// ```text
-/// downlink_conformance_tests::event_store!(Mine, ignore = "needs a server of mine");
+/// downlink_conformance_tests::event_store!(MyStore, ignore = "needs a database
+/// server");
 /// ```
 #[macro_export]
 macro_rules! event_store {
@@ -22,7 +23,7 @@ macro_rules! event_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores whose log survives them.
+/// Declares one `#[test]` for each law of stores whose log outlives them.
 ///
 /// Takes an expression that makes the [`DurableFixture`](crate::DurableFixture).
 #[macro_export]
@@ -37,8 +38,8 @@ macro_rules! durable_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores whose log can be replaced
-/// under them.
+/// Declares one `#[test]` for each law of stores whose log can be restored from
+/// a backup while they run.
 ///
 /// Takes an expression that makes the
 /// [`ReplaceableFixture`](crate::ReplaceableFixture).
@@ -54,7 +55,8 @@ macro_rules! replaceable_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores with a queue of appends.
+/// Declares one `#[test]` for each law of stores with a bounded queue of
+/// appends.
 ///
 /// Takes an expression that makes the [`BoundedFixture`](crate::BoundedFixture).
 #[macro_export]
@@ -95,8 +97,8 @@ macro_rules! transactional_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores that tell what they commit: those
-/// whose [`commits`](downlink::EventStore::commits) is `Some`.
+/// Declares one `#[test]` for each law of stores that send commit notices:
+/// those whose [`commits`](downlink::EventStore::commits) is `Some`.
 ///
 /// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
 #[macro_export]
@@ -106,8 +108,8 @@ macro_rules! notifying_store {
     };
 }
 
-/// Declares one `#[test]` for each law of stores that commit in groups and tell
-/// what they commit.
+/// Declares one `#[test]` for each law of stores that commit in groups and send
+/// commit notices.
 ///
 /// Takes an expression that makes the [`GroupCommitFixture`](crate::GroupCommitFixture).
 #[macro_export]
@@ -122,7 +124,7 @@ macro_rules! notifying_group_commit_store {
 }
 
 /// Declares one `#[test]` for each law of logs that several processes share.
-/// Each starts the program of the test once more, for that test alone.
+/// Each test starts its own program once more, for that test alone.
 ///
 /// Takes an expression that makes the
 /// [`CrossProcessFixture`](crate::CrossProcessFixture).

@@ -2,7 +2,8 @@
 
 /// Declares one `#[test]` for each law of [`Bus`](downlink::Bus).
 ///
-/// Takes expressions that make the fixture of a store and that of the bus.
+/// Takes expressions that make the [`StoreFixture`](crate::StoreFixture) and
+/// the [`BusFixture`](crate::BusFixture).
 #[macro_export]
 macro_rules! bus {
     ($store:expr, $bus:expr) => {
@@ -15,12 +16,11 @@ macro_rules! bus {
 }
 
 /// Declares one `#[test]` for each law of subscriptions, over this store and
-/// this bus; and in a module `told` the same for hubs that are told by the store
-/// what it commits.
+/// this bus, and in a module `with_notices` the same for hubs that take the
+/// commit notices of the store.
 ///
-/// Takes expressions that make the fixtures of the store and the bus, and the
-/// word `paused` if both live in the runtime of the test, so that time need not
-/// pass.
+/// Takes the same as [`bus!`](crate::bus!), and the word `paused` if store and
+/// bus live in the runtime of the test, which then runs on a paused clock.
 #[macro_export]
 macro_rules! subscription {
     ($store:expr, $bus:expr $(, ignore = $reason:literal)?) => {
@@ -42,8 +42,8 @@ macro_rules! __subscription {
             $attributes
         ));
 
-        /// The same, with hubs that are told by the store what it commits.
-        mod told {
+        /// The same, with hubs that take the commit notices of the store.
+        mod with_notices {
             #[allow(unused_imports)]
             use super::*;
             $crate::__subscription_laws!(__tests!(
@@ -57,8 +57,8 @@ macro_rules! __subscription {
 }
 
 /// Declares one `#[test]` for each law of subscriptions over a store whose log
-/// can be replaced under it; and in a module `told` the same for hubs that are
-/// told by the store what it commits.
+/// can be restored from a backup while it runs, and in a module `with_notices`
+/// the same for hubs that take the commit notices of the store.
 ///
 /// Takes an expression that makes the
 /// [`ReplaceableFixture`](crate::ReplaceableFixture).
@@ -71,8 +71,8 @@ macro_rules! replaceable_subscription {
             $crate::subscription::ReplaceableSubscriptionSetup::new($store)
         ));
 
-        /// The same, with hubs that are told by the store what it commits.
-        mod told {
+        /// The same, with hubs that take the commit notices of the store.
+        mod with_notices {
             #[allow(unused_imports)]
             use super::*;
             $crate::__replaceable_subscription_laws!(__tests!(

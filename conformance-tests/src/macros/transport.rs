@@ -2,7 +2,9 @@
 
 /// Declares one `#[test]` for each law of [`Transport`](downlink::Transport).
 ///
-/// Takes expressions that make the fixtures of a store, a bus and the transport.
+/// Takes expressions that make the [`StoreFixture`](crate::StoreFixture), the
+/// [`BusFixture`](crate::BusFixture) and the
+/// [`TransportFixture`](crate::TransportFixture).
 #[macro_export]
 macro_rules! transport {
     ($store:expr, $bus:expr, $transport:expr) => {
@@ -14,11 +16,11 @@ macro_rules! transport {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport that soon gives up on who is
-/// silent.
+/// Declares one `#[test]` for each law of a transport with short timeouts for
+/// silent peers.
 ///
-/// Takes expressions that make the fixture of a store and the
-/// [`ShortTimeoutFixture`](crate::ShortTimeoutFixture).
+/// Takes expressions that make the [`StoreFixture`](crate::StoreFixture) and
+/// the [`ShortTimeoutFixture`](crate::ShortTimeoutFixture).
 #[macro_export]
 macro_rules! short_timeout_transport {
     ($store:expr, $transport:expr) => {
@@ -30,11 +32,11 @@ macro_rules! short_timeout_transport {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport that asks what a client may
-/// see.
+/// Declares one `#[test]` for each law of a transport that checks what a client
+/// may see.
 ///
-/// Takes expressions that make the fixture of a store and the
-/// [`AuthorizingFixture`](crate::AuthorizingFixture).
+/// Takes expressions that make the [`StoreFixture`](crate::StoreFixture) and
+/// the [`AuthorizingFixture`](crate::AuthorizingFixture).
 #[macro_export]
 macro_rules! authorizing_transport {
     ($store:expr, $transport:expr) => {
@@ -47,10 +49,10 @@ macro_rules! authorizing_transport {
 }
 
 /// Declares one `#[test]` for each law of several transports of one log: they
-/// deliver the same bytes, and a client may change between them.
+/// deliver the same bytes, and a client may switch between them.
 ///
-/// Takes expressions that make the fixture of a store and those of two transports
-/// or more.
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture),
+/// and a list of expressions that make two transports or more.
 #[macro_export]
 macro_rules! transports {
     ($store:expr, [$($transport:expr),+ $(,)?]) => {
@@ -66,9 +68,8 @@ macro_rules! transports {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport that speaks long-poll as the
-/// wire contract has it. It looks at the bytes of the socket, so it holds a
-/// server in any language.
+/// Declares one `#[test]` for each law of a transport that uses the
+/// long-polling of the wire contract. They check the bytes on the socket.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]
@@ -82,9 +83,8 @@ macro_rules! long_poll_wire {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport that speaks WebSocket as the
-/// wire contract has it. It looks at the bytes of the socket, so it holds a
-/// server in any language.
+/// Declares one `#[test]` for each law of a transport that uses the WebSocket
+/// protocol of the wire contract. They check the bytes on the socket.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]
@@ -98,11 +98,11 @@ macro_rules! websocket_wire {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport over a store whose log can
-/// be replaced under it.
+/// Declares one `#[test]` for each law of a transport over a store whose log
+/// can be restored from a backup while it runs.
 ///
-/// Takes expressions that make the [`ReplaceableFixture`](crate::ReplaceableFixture)
-/// and the fixture of the transport.
+/// Takes expressions that make the [`ReplaceableFixture`](crate::ReplaceableFixture) and the
+/// [`TransportFixture`](crate::TransportFixture).
 #[macro_export]
 macro_rules! replaceable_transport {
     ($store:expr, $transport:expr) => {
@@ -114,9 +114,8 @@ macro_rules! replaceable_transport {
     };
 }
 
-/// Declares one `#[test]` for each law of a transport that speaks server-sent
-/// events as the wire contract has them. It looks at the bytes of the socket,
-/// so it holds a server in any language.
+/// Declares one `#[test]` for each law of a transport that uses the SSE
+/// encoding of the wire contract. They check the bytes on the socket.
 ///
 /// Takes the same as [`transport!`](crate::transport!).
 #[macro_export]

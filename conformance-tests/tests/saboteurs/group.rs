@@ -10,7 +10,7 @@ use downlink_conformance_tests::faults::Gate;
 use downlink_conformance_tests::{BoundedFixture, GroupCommitFixture, WriteLock};
 use tokio::sync::{mpsc, oneshot};
 
-/// What a broken writer does wrong.
+/// The bugs of the broken writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupBug {
     QueuesWithoutBound,
@@ -19,7 +19,8 @@ pub(crate) enum GroupBug {
     NotifiesARolledBackGroup,
 }
 
-/// A store with a queue and one writer that takes whatever waits together.
+/// A store with a queue and one writer that commits everything that waits in
+/// one group.
 #[derive(Debug)]
 struct Grouping {
     log: MemoryStore,
@@ -78,7 +79,7 @@ impl Writer {
                 _ if self.is_guilty(&append) => Err(failed),
                 _ => self.append_and_tell(&self.log, append).await,
             };
-            // Its caller may have gone away.
+            // The caller may have dropped its future.
             let _ = answer.send(outcome);
         }
     }
@@ -139,7 +140,7 @@ impl EventStore for Grouping {
     }
 }
 
-/// Opens stores that queue and group, with this bug or without any.
+/// Opens stores with a queue and group commits, with this bug or none.
 pub(crate) struct BrokenGroup(pub(crate) Option<GroupBug>);
 
 struct Hold(Gate);

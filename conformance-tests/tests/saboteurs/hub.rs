@@ -17,7 +17,7 @@ use crate::hub_bug::HubBug;
 use crate::hub_subscription::Follow;
 use crate::hub_tail;
 
-/// Starts small hubs that are right, but for this bug.
+/// Starts small hubs that are correct except for this bug.
 pub(crate) struct BrokenHubs(pub(crate) Option<HubBug>);
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl HubFixture for BrokenHubs {
     }
 }
 
-/// What the tail, the publisher and the subscriptions share.
+/// The state that the tail, the publisher and the subscriptions share.
 pub(crate) struct Shared {
     pub(crate) bug: Option<HubBug>,
     is_told: bool,
@@ -63,11 +63,11 @@ pub(crate) struct Shared {
     pub(crate) nudge: Notify,
     publish: Notify,
     failures: AtomicU64,
-    /// How far each subscriber is, for a tail that waits for all of them.
+    /// The position of each subscriber, for a tail that waits for all of them.
     slowest: Mutex<Vec<Arc<AtomicU64>>>,
-    /// Counts how often the log was found to be another one.
+    /// How often the log was found to be replaced.
     pub(crate) history: AtomicU64,
-    /// Pages by where they begin, for a hub that keeps them.
+    /// Pages by the position after which they start, for a hub that keeps them.
     kept: Mutex<HashMap<Position, Page>>,
 }
 
@@ -85,7 +85,8 @@ impl Shared {
         self.bug == Some(bug)
     }
 
-    /// What memory has after `cursor`; `None` if it no longer has all of it.
+    /// The events in memory after `cursor`; `None` if some of them are no
+    /// longer in memory.
     pub(crate) fn after(&self, cursor: Cursor) -> Option<Vec<Event>> {
         let ring = locked(&self.ring);
         if cursor.position() < ring.floor.position() && !self.is(HubBug::KeepsNoFloor) {
@@ -99,7 +100,7 @@ impl Shared {
         locked(&self.ring).events.iter().any(|event| event.cursor() == cursor)
     }
 
-    /// Begins again at the head of another log.
+    /// Restarts at the head of another log.
     pub(crate) fn begin_again(&self, head: Cursor) {
         *locked(&self.ring) = Ring { events: VecDeque::new(), floor: head };
         self.history.fetch_add(1, Ordering::SeqCst);
@@ -130,12 +131,12 @@ impl Shared {
             }
         }
         self.tip.send_replace(tip);
-        while self.is(HubBug::SharesOneQueue) && self.somebody_is_before(self.floor()) {
+        while self.is(HubBug::SharesOneQueue) && self.a_subscriber_is_before(self.floor()) {
             tokio::time::sleep(self.options.poll_interval).await;
         }
     }
 
-    fn somebody_is_before(&self, cursor: Cursor) -> bool {
+    fn a_subscriber_is_before(&self, cursor: Cursor) -> bool {
         let place = cursor.position().get();
         locked(&self.slowest).iter().any(|other| other.load(Ordering::SeqCst) < place)
     }
@@ -204,7 +205,7 @@ impl HubUnderTest for MiniHub {
     }
 }
 
-/// Tells the bus, however many appends there were in the meantime.
+/// Publishes one hint for all appends since the last one.
 async fn publish(shared: Arc<Shared>) {
     let mut last: Option<Instant> = None;
     loop {

@@ -1,4 +1,4 @@
-/// What a broken hub does wrong; one thing each.
+/// The bugs of the broken hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HubBug {
     // Subscriptions.

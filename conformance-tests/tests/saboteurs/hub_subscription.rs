@@ -133,7 +133,7 @@ impl Follow {
                 self.phase = Phase::Live;
                 self.waiting.push_back(Item::Live { cursor: self.scanned, head });
             }
-            // The hub is gone if this fails, and with it the law.
+            // This fails only if the hub was dropped, which ends the law, too.
             _ => drop(self.tip.changed().await),
         }
     }
@@ -179,7 +179,7 @@ impl Follow {
         if self.is(HubBug::FiltersAfterTheLimit) {
             page.events.retain(|event| self.filter.matches_event(event));
             if page.events.is_empty() {
-                // Nothing that matches: there seems to be nothing.
+                // Nothing in the page matches, so it looks as if nothing was left.
                 drop(self.tip.changed().await);
                 return;
             }

@@ -1,4 +1,4 @@
-//! Every saboteur once.
+//! The list of all saboteurs.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
 use crate::mangle::{Mangle, Mangled};
 use crate::model_bug::ModelBug;
-use crate::models::{BrokenModels, BrokenPlace};
+use crate::models::{BrokenModels, DurableBrokenModels};
 use crate::runner::BrokenRunner;
 use crate::runner_bug::RunnerBug;
 use crate::shared_bug::SharedBug;
@@ -34,11 +34,12 @@ use crate::transact::{BrokenApplications, TransactBug};
 use crate::transport::BrokenTransports;
 use crate::transport_bug::TransportBug;
 
-/// A broken implementation, the law that has to find it, and what it then says.
+/// A broken implementation, the law that has to find its bug, and a part of the
+/// message with which it fails.
 pub(crate) struct Saboteur {
     pub(crate) name: &'static str,
     pub(crate) law: &'static str,
-    pub(crate) says: &'static str,
+    pub(crate) message: &'static str,
     /// Runs the law, with the bug or without it.
     pub(crate) run: fn(bool),
 }
@@ -47,7 +48,7 @@ fn hubs(broken: Option<HubBug>) -> SubscriptionSetup {
     SubscriptionSetup::with_hubs(Broken(None), BrokenBuses(None), BrokenHubs(broken))
 }
 
-fn told_hubs(broken: Option<HubBug>) -> SubscriptionSetup {
+fn notified_hubs(broken: Option<HubBug>) -> SubscriptionSetup {
     hubs(broken).with_commits()
 }
 
@@ -71,7 +72,7 @@ fn guarded(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
     AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-/// A transport without a bug beside this one.
+/// A transport without a bug, and this one.
 fn side_by_side(broken: Option<TransportBug>) -> TransportsSetup {
     let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
     TransportsSetup::new(Broken(None), [transport(None), transport(broken)])
@@ -93,25 +94,25 @@ fn models(broken: Option<ModelBug>) -> ProjectionSetup {
     ProjectionSetup::new(BrokenModels(broken))
 }
 
-fn places(broken: Option<ModelBug>) -> DurableProjectionSetup {
-    DurableProjectionSetup::in_this_process(BrokenPlace::new(broken))
+fn killed(broken: Option<ModelBug>) -> DurableProjectionSetup {
+    DurableProjectionSetup::in_this_process(DurableBrokenModels::new(broken))
 }
 
 fn models_in_use(broken: Option<ModelBug>) -> ProjectionSetup {
     ProjectionSetup::with_runner(BrokenModels(broken), BrokenRunner(None))
 }
 
-fn drivers(broken: Option<RunnerBug>) -> ProjectionSetup {
+fn runner(broken: Option<RunnerBug>) -> ProjectionSetup {
     ProjectionSetup::with_runner(BrokenModels(None), BrokenRunner(broken))
 }
 
 macro_rules! saboteurs {
     ($list:ident: $subject:ty = $fixture:ident($bugs:ident), $module:ident;
-     $($bug:ident $kind:ident $law:ident $says:literal)*) => {
+     $($bug:ident $kind:ident $law:ident $message:literal)*) => {
         const $list: &[Saboteur] = &[$(Saboteur {
             name: stringify!($bug),
             law: stringify!($law),
-            says: $says,
+            message: $message,
             run: |broken| {
                 let fixture: Arc<$subject> = Arc::new($fixture(broken.then_some($bugs::$bug)));
                 let run = LawRun::new(stringify!($law)).repeatable();
@@ -119,7 +120,7 @@ macro_rules! saboteurs {
             },
         }),*];
     };
-    // Sockets and processes do not know of a paused clock.
+    // Sockets and processes do not follow a paused clock.
     (@wire_law $run:ident, $fixture:ident, $subject:ty, $module:ident $law:ident) => {
         check($run.with_real_clock(), $fixture, async |fixture: &$subject| $module::$law(fixture).await)
     };
@@ -276,7 +277,7 @@ saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
     NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "did not get a checkpoint"
 }
 
-saboteurs! { TOLD_HUBS: SubscriptionSetup = told_hubs(HubBug), subscription;
+saboteurs! { NOTIFIED_HUBS: SubscriptionSetup = notified_hubs(HubBug), subscription;
     RepeatsWhatItHasRead law hubs_of_one_store_agree "an event came twice"
 }
 
@@ -306,7 +307,7 @@ saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     SkipsAGap law an_event_is_announced_at_most_once "must not announce anything beyond a gap"
 }
 
-saboteurs! { PLACES: DurableProjectionSetup = places(ModelBug), projection;
+saboteurs! { KILLED: DurableProjectionSetup = killed(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
     ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step has to be durable when it returns"
 }
@@ -317,7 +318,7 @@ saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projectio
     CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "has to be announced by that one"
 }
 
-saboteurs! { DRIVERS: ProjectionSetup = drivers(RunnerBug), projection;
+saboteurs! { RUNNER: ProjectionSetup = runner(RunnerBug), projection;
     StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
     SkipsOnError law a_projection_stops_before_a_failing_event "continued past an event"
     DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
@@ -397,7 +398,7 @@ saboteurs! { CELLS: TransportSetup = stores_on_lines(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
-/// All of them.
+/// All saboteurs.
 pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     [
         STORES,
@@ -411,12 +412,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         CROSS_PROCESS,
         BUSES,
         HUBS,
-        TOLD_HUBS,
+        NOTIFIED_HUBS,
         REPLACED,
         MODELS,
-        PLACES,
+        KILLED,
         MODELS_IN_USE,
-        DRIVERS,
+        RUNNER,
         TRANSPORTS,
         IMPATIENT,
         GUARDED,

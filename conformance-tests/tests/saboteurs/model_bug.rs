@@ -1,4 +1,4 @@
-/// What a broken store of read models does wrong; one thing each.
+/// The bugs of the broken projection store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelBug {
     // Steps.

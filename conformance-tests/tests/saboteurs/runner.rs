@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::runner_bug::RunnerBug;
 
-/// Runs projections that are right, but for this bug.
+/// Runs projections correctly except for this bug.
 pub(crate) struct BrokenRunner(pub(crate) Option<RunnerBug>);
 
 impl RunnerFixture for BrokenRunner {
@@ -70,7 +70,7 @@ impl Running {
     async fn until(&self, holds: impl Fn(&State) -> bool + Send + Sync) -> Result<()> {
         let mut state = self.driver.state.subscribe();
         let reached = state.wait_for(|state| state.stopped.is_some() || holds(state)).await;
-        let state = reached.expect("the driver holds the sender").clone();
+        let state = reached.expect("the runner holds the sender").clone();
         if holds(&state) { Ok(()) } else { state.stopped.map_or(Ok(()), Err) }
     }
 }
@@ -100,9 +100,9 @@ impl RunningProjection for Running {
     }
 }
 
-/// Why a projection does not go on.
+/// Why a projection does not continue.
 enum Halt {
-    /// The checkpoint is elsewhere.
+    /// Another worker has moved the checkpoint.
     Elsewhere,
     Stopped(Error),
 }
@@ -218,7 +218,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Does what the policy wants with an event that fails alone.
+    /// Applies the policy to an event that fails on its own.
     async fn fail(&self, at: &mut Cursor, event: &Event, mut error: BoxError) -> Result<(), Halt> {
         let more = u32::from(self.is(RunnerBug::RetriesOnceTooOften));
         for _ in 0..self.drive.policy.retries() + more {

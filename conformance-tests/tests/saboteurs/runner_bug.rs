@@ -1,4 +1,4 @@
-/// What broken projections do wrong while they run; one thing each.
+/// The bugs of the broken runner of projections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunnerBug {
     StartsAtTheEnd,

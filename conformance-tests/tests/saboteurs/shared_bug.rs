@@ -1,4 +1,4 @@
-/// What is wrong with a store in a file that several processes share.
+/// The bugs of the broken store in a file that several processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SharedBug {
     CachesVersionsForever,
@@ -21,8 +21,8 @@ impl SharedBug {
         Self::NotifiesFromItsOwnLastCommit,
     ];
 
-    /// The bug with this name, as another process is told it; any other word
-    /// is none.
+    /// The bug with this name, which another process gets as an argument;
+    /// `None` for any other word.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
     }

@@ -12,20 +12,20 @@ use crate::shared_bug::SharedBug;
 use crate::shared_file::SharedFile;
 use crate::sqlite_fixture::{Lock, folder};
 
-/// The argument with which this program is the other process; the name of a
-/// bug comes after it.
+/// The argument that makes this program the other process; the name of a bug
+/// follows it.
 pub(crate) const OTHER_PROCESS: &str = "--other-process";
 
-const PATIENCE: Duration = Duration::from_secs(3);
-const MOMENT: Duration = Duration::from_millis(20);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+const SHORT_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Logs that several processes share, with this bug or without any.
+/// Tests logs that several processes share, with this bug or none.
 pub(crate) fn shared(broken: Option<SharedBug>) -> CrossProcessSetup {
     let name = broken.map_or_else(|| "none".to_owned(), |bug| format!("{bug:?}"));
     CrossProcessSetup::new(BrokenFiles(broken), Respawn::with_arguments([OTHER_PROCESS, &name]))
 }
 
-/// Is the other process, if this is it.
+/// Runs as the other process, if this is it.
 pub(crate) fn is_other_process(arguments: &[String]) -> bool {
     match arguments {
         [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).runs_as_child(),
@@ -43,10 +43,10 @@ impl CrossProcessFixture for BrokenFiles {
     }
 
     async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
-        let store = SharedFile::open(Path::new(address), self.0, PATIENCE)?;
+        let store = SharedFile::open(Path::new(address), self.0, LOCK_TIMEOUT)?;
         let bus: Arc<dyn Bus> = match self.0 {
             Some(SharedBug::HearsOnlyItsOwnProcess) => Arc::new(LocalBus::new()),
-            _ => Arc::new(LookingBus::over(store.clone())),
+            _ => Arc::new(PollingBus::over(store.clone())),
         };
         Ok((Arc::new(store), bus))
     }
@@ -57,32 +57,32 @@ impl CrossProcessFixture for BrokenFiles {
 
     async fn open_with_short_timeout(&self) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (folder, file) = folder()?;
-        let store = SharedFile::open(&file, self.0, MOMENT)?;
+        let store = SharedFile::open(&file, self.0, SHORT_LOCK_TIMEOUT)?;
         Ok((Arc::new(store), Box::new(Lock::of(folder, &file)?)))
     }
 
     async fn verify(&self, _: &str) -> Result<()> {
-        // The laws that compare versions see everything that this file can have.
+        // The laws that compare versions find everything that can be wrong with this file.
         Ok(())
     }
 }
 
-/// Looks for itself whether the log has grown.
+/// A bus that polls the log.
 #[derive(Debug)]
-struct LookingBus {
+struct PollingBus {
     local: LocalBus,
-    _looking: AbortOnDropHandle<()>,
+    _polling: AbortOnDropHandle<()>,
 }
 
-impl LookingBus {
+impl PollingBus {
     fn over(store: SharedFile) -> Self {
         let local = LocalBus::new();
-        let looking = tokio::spawn(look(store, local.clone()));
-        Self { local, _looking: AbortOnDropHandle::new(looking) }
+        let polling = tokio::spawn(poll(store, local.clone()));
+        Self { local, _polling: AbortOnDropHandle::new(polling) }
     }
 }
 
-async fn look(store: SharedFile, local: LocalBus) {
+async fn poll(store: SharedFile, local: LocalBus) {
     let mut pauses = tokio::time::interval(Duration::from_millis(5));
     let mut last = None;
     loop {
@@ -96,7 +96,7 @@ async fn look(store: SharedFile, local: LocalBus) {
 }
 
 #[async_trait]
-impl Bus for LookingBus {
+impl Bus for PollingBus {
     async fn publish(&self, hint: Hint) -> Result<()> {
         self.local.publish(hint).await
     }

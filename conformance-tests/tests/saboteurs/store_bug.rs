@@ -1,4 +1,4 @@
-/// What a broken store does wrong; one thing each.
+/// The bugs of the broken store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
     // Appends.
@@ -51,12 +51,12 @@ pub(crate) enum Bug {
     TreatsAnEmptySetAsNoFilter,
     TreatsAnAbsentGroupAsNoMatch,
     MovesTheIndexMarkBeforeThePostings,
-    // What is told of commits.
+    // Commit notices.
     NotifiesBeforeTheCommit,
     NotifiesWithAnotherTime,
     ReadsTheHeadBeforeTheLock,
     NotifiesEveryOtherCommit,
-    // What outlives a handle.
+    // Reopening and restoring.
     AcknowledgesBeforeTheCommit,
     ForgetsIdsAtReopening,
     RestartsPositionsAtReopening,

@@ -9,7 +9,7 @@ use downlink_conformance_tests::{
 use crate::store::{BrokenStore, Log};
 use crate::store_bug::Bug;
 
-/// Opens stores with this bug, or without any.
+/// Opens stores with this bug or none.
 pub(crate) struct Broken(pub(crate) Option<Bug>);
 
 #[async_trait]

@@ -2,11 +2,11 @@ use downlink::{Event, Timestamp};
 
 use crate::store_bug::Bug;
 
-/// What a store tells of a commit that has stored these events, after so many
-/// others.
-pub(crate) fn told(events: &[Event], number: usize, bug: Option<Bug>) -> Vec<Event> {
+/// The events in the notice of a commit that stored these events, after this
+/// many other commits.
+pub(crate) fn notified(events: &[Event], number: usize, bug: Option<Bug>) -> Vec<Event> {
     match bug {
-        // It was told already.
+        // The notice was sent already.
         Some(Bug::NotifiesBeforeTheCommit) => Vec::new(),
         Some(Bug::NotifiesEveryOtherCommit) if number.is_multiple_of(2) => Vec::new(),
         Some(Bug::NotifiesWithAnotherTime) => events.iter().map(a_moment_later).collect(),

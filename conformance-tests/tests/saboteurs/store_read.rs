@@ -31,7 +31,7 @@ fn verify_mark(events: &[Event], mark: Mark, bug: Option<Bug>) -> Result<()> {
     }
 }
 
-/// Bugs that take a cursor as it is.
+/// Bugs that accept any cursor.
 fn forgives(bug: Option<Bug>, ahead: bool) -> bool {
     match bug {
         Some(
@@ -86,7 +86,7 @@ fn read_log(
         rows.reverse();
     }
     if bug == Some(Bug::MovesTheIndexMarkBeforeThePostings) && !read.wanted().is_everything() {
-        // Those of the last step pass for indexed, and have no postings yet.
+        // The events of the last step count as indexed, but have no postings yet.
         let step = |event: &Event| event.position().get() / 4;
         let last = events.last().map(step);
         rows.retain(|event| Some(step(event)) != last);
@@ -197,7 +197,7 @@ fn matches(filter: &Filter, event: &Event, bug: Option<Bug>) -> bool {
     }
 }
 
-/// Whether no name stands in all queries.
+/// Whether no name is in all queries.
 fn no_common(queries: &[Vec<downlink::FilterItem>]) -> bool {
     let names = |query: &Vec<downlink::FilterItem>| -> Vec<Pattern> {
         query.iter().flat_map(|item| item.parts().types.to_vec()).collect()

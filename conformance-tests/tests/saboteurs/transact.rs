@@ -5,7 +5,7 @@ use downlink::commit::Transacted;
 use downlink::{BoxError, EventStore, MemoryStore, Result};
 use downlink_conformance_tests::{Application, TransactionStep, TransactionalFixture};
 
-/// What is wrong with transactions of applications; one thing each.
+/// The bugs of the broken transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactBug {
     StoresRowsOutsideTheTransaction,
@@ -42,7 +42,7 @@ impl Broken {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of this, which is to fail if it says so.
+    /// The rows of these steps; an error if a step fails.
     fn rows_of(steps: &[TransactionStep]) -> Vec<String> {
         let rows = steps.iter().filter_map(|step| match step {
             TransactionStep::InsertRow(name) => Some(name.clone()),

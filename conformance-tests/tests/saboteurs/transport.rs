@@ -19,7 +19,7 @@ use crate::transport_bug::TransportBug;
 use crate::transport_client;
 use crate::transport_text::{control, envelope, ready};
 
-/// Makes transports with this bug, or without any.
+/// Makes transports with this bug or none.
 pub(crate) struct BrokenTransports(pub(crate) Option<TransportBug>);
 
 impl TransportFixture for BrokenTransports {
@@ -45,9 +45,8 @@ impl AuthorizingFixture for BrokenTransports {
 
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A small transport that is right, but for its bug: lines as server-sent events
-/// have them, without HTTP. What a client asks for is handed to the server by
-/// its number.
+/// A small transport that is correct except for its bug: the lines of SSE
+/// without HTTP. A request is passed to the server in memory, by its number.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenTransport {
     bug: Option<TransportBug>,
@@ -100,7 +99,7 @@ impl BrokenTransport {
         session.run(&hub, socket, &shutdown).await
     }
 
-    /// What this connection may be shown.
+    /// What this connection may see.
     fn rights(&self) -> Filter {
         let now = self.sight.filter();
         if self.is(TransportBug::ChecksRightsOnce) {
@@ -174,7 +173,7 @@ impl Session {
         self.transport.bug
     }
 
-    /// Whether the client gets to see this, of what the subscription has.
+    /// Whether the client may see this item of the subscription.
     fn shows(&self, event: &Event) -> bool {
         match self.transport.bug {
             Some(TransportBug::FiltersLiveOnly) => {

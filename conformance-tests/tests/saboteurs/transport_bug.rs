@@ -1,4 +1,4 @@
-/// What a broken transport does wrong; one thing each.
+/// The bugs of the broken transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransportBug {
     WritesTheIdBeforeTheData,

@@ -19,7 +19,7 @@ fn broken(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-/// The frames of one connection, if it is not refused.
+/// The frames of one connection, or the error if it is refused.
 pub(crate) async fn frames(
     socket: TcpStream,
     bug: Option<TransportBug>,
@@ -47,9 +47,9 @@ pub(crate) async fn frames(
 struct Lines {
     socket: BufReader<TcpStream>,
     block: Block,
-    /// Whether a part of a block was read.
+    /// Whether part of a block was read.
     is_inside: bool,
-    /// How often the server gives a sign of life.
+    /// The heartbeat interval of the server.
     beat: Option<Duration>,
     bug: Option<TransportBug>,
 }
@@ -123,7 +123,7 @@ impl Block {
                 let heartbeat = beat.filter(|beat| *beat > 0).map(Duration::from_millis);
                 Frame::Ready { cursor: cursor?, head: head()?, heartbeat }
             }
-            // Whatever has an id moves the cursor, as it does in a browser.
+            // Every block with an id moves the cursor, as in a browser.
             Some("heartbeat") => match cursor {
                 Some(cursor) => Frame::Checkpoint { cursor },
                 None => Frame::Heartbeat { head: head()? },
