@@ -50,7 +50,7 @@ macro_rules! checks {
 }
 
 /// Checks the feed whose router has its root at this URL, and passes each
-/// finding to `report` as soon as it is known.
+/// finding to `on_finding` as soon as it is known.
 ///
 /// # Errors
 ///

@@ -69,7 +69,7 @@ pub(super) async fn append_a_group(
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    lock.release().await.expect("the writer to go on");
+    lock.release().await.expect("the writer to continue");
     tasks::join(appends).await
 }
 

@@ -1,10 +1,10 @@
-//! `kill -9` again and again, in the middle of appends and of a projection:
-//! nothing that was acknowledged is lost, no append is there by half, and the
-//! read model is the fold of the log.
+//! Repeated `kill -9`, in the middle of appends and of a projection: nothing
+//! that was acknowledged is lost, no append is stored in part, and the read
+//! model is the fold of the log.
 //!
-//! The worker that is killed is this program, started again by
-//! [`Respawn`]. The seed of a run is printed; `DOWNLINK_SEED` repeats it, as
-//! far as two processes can be repeated.
+//! The worker that is killed is this program, started again by [`Respawn`]. The
+//! seed of a run is printed; `DOWNLINK_SEED` repeats a run, as far as two
+//! processes can be repeated.
 
 mod batch;
 mod board;

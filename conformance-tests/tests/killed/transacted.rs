@@ -1,5 +1,5 @@
 //! The same in the middle of transactions of an application: a row of its table
-//! is there exactly if all events of its appends are.
+//! is stored exactly if all events of its appends are.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,7 +20,7 @@ use crate::heard::Heard;
 use crate::trial::{DEADLINE, kill_one, seed};
 use crate::worker::{runtime, say};
 
-/// How many transactions are on their way at once.
+/// How many transactions are in progress at a time.
 const AT_ONCE: usize = 4;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS desk (batch TEXT, events INTEGER)";
@@ -30,8 +30,8 @@ const ROW: &str = "INSERT INTO desk VALUES (?1, ?2)";
 trait OpenedModels: EventStore + Clone {
     fn open(address: &str) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Makes the table, writes a row, appends each of these by itself, and writes
-    /// the row's number.
+    /// Creates the table, writes a row, makes each of these appends, and writes
+    /// the number of events into the row.
     fn take(
         &self,
         batch: String,
@@ -116,7 +116,7 @@ async fn take(desk: &impl OpenedModels) -> Result<(), BoxError> {
         let repeated = appends.clone();
         assert_eq!(desk.take(batch.to_string(), appends).await?, Transacted::Committed(()));
         let Transacted::Duplicate(_) = desk.take(batch.to_string(), repeated.clone()).await? else {
-            return Err("a repetition was stored again".into());
+            return Err("a repeat was stored again".into());
         };
         let last = repeated.last().expect("an append").clone();
         say(&format!("stored {batch} {}", desk.append(last).await?.last()));
@@ -139,9 +139,9 @@ async fn kill_all<D: OpenedModels>(reentry: Respawn, kills: usize) {
     println!("{kills} kills, {} transactions were acknowledged", heard.stored.len());
 }
 
-/// Compares rows and events with each other, and with what was heard.
+/// Compares rows and events with each other, and with what workers reported.
 async fn look<D: OpenedModels>(address: &str, heard: &Heard) {
-    let desk = Arc::new(D::open(address).await.expect("what a kill has left can be opened"));
+    let desk = Arc::new(D::open(address).await.expect("what a kill left can be opened"));
     let log = sample::log(&*desk).await;
     let stored = batch::all(&log);
     for (batch, last) in &heard.stored {
@@ -152,11 +152,11 @@ async fn look<D: OpenedModels>(address: &str, heard: &Heard) {
     for event in &log {
         *events.entry(batch::of(event)).or_default() += 1;
     }
-    assert_eq!(rows(address), events, "a row is there without its events, or they without it");
-    assert_eq!(desk.problems().await.expect("a walk through the file"), 0, "it is damaged");
+    assert_eq!(rows(address), events, "a row is stored without its events, or they without it");
+    assert_eq!(desk.problems().await.expect("a verification of the file"), 0, "it is damaged");
 }
 
-/// How many events each row says that it has.
+/// The number of events in each row.
 fn rows(address: &str) -> BTreeMap<String, i64> {
     let connection = rusqlite::Connection::open(address).expect("the file");
     connection.execute_batch(TABLE).expect("a table");
@@ -167,7 +167,7 @@ fn rows(address: &str) -> BTreeMap<String, i64> {
         found.extend([row.expect("a row")]);
         count += 1;
     }
-    assert_eq!(found.len(), count, "a row is there twice");
+    assert_eq!(found.len(), count, "a row is stored twice");
     found
 }
 

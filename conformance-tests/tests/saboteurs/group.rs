@@ -116,7 +116,7 @@ impl EventStore for Grouping {
         append.validate()?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { append, answer };
-        let gone = || Error::new(ErrorKind::Unavailable, "the writer is gone");
+        let gone = || Error::new(ErrorKind::Unavailable, "the writer has stopped");
         if self.bug == Some(GroupBug::QueuesWithoutBound) {
             self.unbounded.send(waiting).map_err(|_| gone())?;
         } else {

@@ -56,11 +56,11 @@ fn replaced(broken: Option<HubBug>) -> ReplaceableSubscriptionSetup {
     ReplaceableSubscriptionSetup::with_hubs(Broken(None), BrokenHubs(broken)).with_commits()
 }
 
-fn lines(broken: Option<TransportBug>) -> TransportSetup {
+fn transports(broken: Option<TransportBug>) -> TransportSetup {
     TransportSetup::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
 }
 
-fn replaceable_lines(broken: Option<TransportBug>) -> ReplaceableTransportSetup {
+fn replaceable_transports(broken: Option<TransportBug>) -> ReplaceableTransportSetup {
     ReplaceableTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
@@ -73,7 +73,7 @@ fn guarded(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
 }
 
 /// A transport without a bug, and this one.
-fn side_by_side(broken: Option<TransportBug>) -> TransportsSetup {
+fn transport_pair(broken: Option<TransportBug>) -> TransportsSetup {
     let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
     TransportsSetup::new(Broken(None), [transport(None), transport(broken)])
 }
@@ -82,7 +82,7 @@ fn mangled(broken: Option<Mangle>) -> TransportSetup {
     TransportSetup::new(Broken(None), BrokenBuses(None), Mangled(broken))
 }
 
-fn stores_on_lines(broken: Option<Bug>) -> TransportSetup {
+fn served_stores(broken: Option<Bug>) -> TransportSetup {
     TransportSetup::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
 }
 
@@ -333,7 +333,7 @@ saboteurs! { RUNNER: ProjectionSetup = runner(RunnerBug), projection;
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
-saboteurs! { TRANSPORTS: TransportSetup = lines(TransportBug), transport;
+saboteurs! { TRANSPORTS: TransportSetup = transports(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
@@ -369,17 +369,17 @@ saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transpo
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
 }
 
-saboteurs! { SIDE_BY_SIDE: TransportsSetup = side_by_side(TransportBug), transport;
+saboteurs! { TRANSPORT_PAIRS: TransportsSetup = transport_pair(TransportBug), transport;
     ReordersMembers wire_law all_transports_deliver_the_same "deliver different bytes for the same event"
     ResumesInclusively wire_law all_transports_deliver_the_same "deliver different events"
     ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
 
-saboteurs! { REPLACEABLE_LINES: ReplaceableTransportSetup = replaceable_lines(TransportBug), transport;
+saboteurs! { REPLACEABLE_TRANSPORTS: ReplaceableTransportSetup = replaceable_transports(TransportBug), transport;
     EndsWithoutReset wire_law a_running_server_reports_a_restore "did not get `reset`"
 }
 
-saboteurs! { BYTES: TransportSetup = mangled(Mangle), transport;
+saboteurs! { WIRE_BYTES: TransportSetup = mangled(Mangle), transport;
     IgnoresMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
@@ -394,7 +394,7 @@ saboteurs! { BYTES: TransportSetup = mangled(Mangle), transport;
     ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
-saboteurs! { CELLS: TransportSetup = stores_on_lines(Bug), transport;
+saboteurs! { SERVED_STORES: TransportSetup = served_stores(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
@@ -421,10 +421,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         TRANSPORTS,
         IMPATIENT,
         GUARDED,
-        SIDE_BY_SIDE,
-        REPLACEABLE_LINES,
-        BYTES,
-        CELLS,
+        TRANSPORT_PAIRS,
+        REPLACEABLE_TRANSPORTS,
+        WIRE_BYTES,
+        SERVED_STORES,
     ]
     .into_iter()
     .flatten()

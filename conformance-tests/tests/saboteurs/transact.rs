@@ -58,7 +58,7 @@ impl Broken {
                 TransactionStep::InsertRow(_) => {}
                 TransactionStep::Append(append) => drop(self.store.append(append).await?),
                 TransactionStep::AppendIgnoringErrors(append) => {
-                    drop(self.store.append(append).await)
+                    drop(self.store.append(append).await);
                 }
                 TransactionStep::Fail => return Err("it fails, on purpose".into()),
                 TransactionStep::Panic => return Err("it panics, on purpose".into()),

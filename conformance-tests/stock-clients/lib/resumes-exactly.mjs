@@ -1,4 +1,4 @@
-// What a client has to come through, whichever it is.
+// The cuts, drops and kills that every client has to survive.
 
 import { Cutter } from './cutter.mjs';
 import { Log } from './log.mjs';
@@ -17,7 +17,7 @@ const ROUND = 60;
  * @param away    what has to come about while the server is away
  * @returns what the client has come through, in figures
  */
-export async function ordeal(world, client, { cuts = [], between = (origin) => origin, away = () => {} }) {
+export async function resumesExactly(world, client, { cuts = [], between = (origin) => origin, away = () => {} }) {
   const program = await (await server(world)).start();
   const log = new Log(program.origin);
   await log.append(HISTORY);
