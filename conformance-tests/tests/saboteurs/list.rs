@@ -345,7 +345,7 @@ saboteurs! { TRANSPORTS: TransportSetup = transports(TransportBug), transport;
     LeavesNewlinesAsTheyAre wire_law no_payload_forges_a_frame "a connection broke"
     DoublesLineBreaks wire_law no_payload_forges_a_frame "a payload came with other bytes"
     MixesPayloadAndEnvelope wire_law no_payload_forges_a_frame "content that looks like a frame"
-    OmitsReady wire_law frames_come_in_order "and not `ready`"
+    OmitsReady wire_law frames_come_in_order "instead of `ready`"
     SendsLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
     CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
@@ -384,10 +384,10 @@ saboteurs! { WIRE_BYTES: TransportSetup = mangled(Mangle), transport;
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
     RenamesReady wire_law blocks_are_well_formed "the first block has to be `ready`"
-    EndsLinesInCr wire_law blocks_are_well_formed "a CR is a line end to a browser"
+    EndsLinesInCr wire_law blocks_are_well_formed "a CR, which is a line end to a browser"
     EndsWithoutBye wire_law a_drained_stream_ends_with_bye "ends without `bye`"
     BeginsAtNow wire_law nothing_is_lost_between_two_polls "were lost between two polls"
-    AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
+    AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was answered with 204"
     RenamesReadyOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
     MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_independent r#"came instead of {"frame":"ready","sub":"two""#
     ClosesForNoReason wire_law malformed_commands_are_refused "has to be closed with 4400 after sixteen bad messages"
