@@ -1,5 +1,5 @@
-//! What several callers were told, and whether there is an order in which all
-//! of it is true.
+//! Records concurrent appends, and checks that some order explains all
+//! outcomes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use downlink::{
     Append, ErrorKind, Event, EventStore, FailedCheck, NewEvent, Position, StreamId, Version,
 };
 
-/// Notes when appends are called and answered.
+/// Records when appends are called and answered, and with what outcome.
 #[derive(Debug, Default)]
 pub struct Recorder {
     clock: AtomicU64,
@@ -30,12 +30,12 @@ enum Outcome {
 }
 
 impl Recorder {
-    /// Makes an append to one stream and notes what becomes of it. Returns the
-    /// version that the caller knows the stream to have had, then or before.
+    /// Makes an append to one stream and records its outcome. Returns the last
+    /// version of the stream that the caller knows.
     ///
     /// # Panics
     ///
-    /// Panics at an error that is no conflict.
+    /// Panics at an error that is not a conflict.
     pub async fn append(
         &self,
         store: &dyn EventStore,
@@ -52,11 +52,11 @@ impl Recorder {
             ),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Conflict, "not a conflict: {error}");
-                let learnt = match error.conflicts() {
+                let actual_version = match error.conflicts() {
                     [FailedCheck::Stream { actual, .. }, ..] => *actual,
                     _ => known,
                 };
-                (Outcome::Refused(error.conflicts().to_vec()), learnt)
+                (Outcome::Refused(error.conflicts().to_vec()), actual_version)
             }
         };
         let call = Call { append, called, answered, outcome };
@@ -68,9 +68,9 @@ impl Recorder {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Compares everything that was noted with the log that came of it. The
-    /// log is the order of the appends that were stored; a refusal has to be
-    /// true at some instant between call and answer.
+    /// Compares everything that was recorded with the resulting log. The log is
+    /// the order of the appends that were stored; a refusal has to be true at
+    /// some moment between call and answer.
     ///
     /// # Panics
     ///
@@ -89,12 +89,16 @@ impl Recorder {
             .filter(|call| matches!(call.outcome, Outcome::Stored { .. }))
             .map(|call| call.append.events().count())
             .sum();
-        assert_eq!(log.len(), acknowledged, "the log has other events than those acknowledged");
+        assert_eq!(
+            log.len(),
+            acknowledged,
+            "the log does not have exactly the acknowledged events"
+        );
     }
 }
 
-/// How many events the log had when the call was made, at least, and when it
-/// was answered, at most.
+/// The least number of events that the log had when the call was made, and the
+/// most that it had when the call was answered.
 fn window(calls: &[Call], call: &Call, log: &[Event]) -> (usize, usize) {
     let up_to = |position: Position| log.partition_point(|event| event.position() <= position);
     let stored = calls.iter().filter_map(|other| match other.outcome {
@@ -118,18 +122,21 @@ fn stored(call: &Call, log: &[Event], first: Position, last: Position, from: usi
     let end = log.partition_point(|event| event.position() <= last);
     assert!(
         from <= begin && end <= to,
-        "an append got positions that are not between those of the appends answered before it \
-         began and those begun after it was answered"
+        "an append got positions that are not between those of the appends that were answered \
+         before it began and those that began after it was answered"
     );
     let offered: Vec<_> = call.append.events().map(NewEvent::id).collect();
     let found: Vec<_> = log[begin..end].iter().map(Event::id).collect();
-    assert_eq!(found, offered, "the events of an acknowledged append are not where it was told");
+    assert_eq!(
+        found, offered,
+        "the events of an acknowledged append are not at the positions it returned"
+    );
     for write in &call.append.writes {
         let version = version_in(&log[..begin], &write.stream);
         assert!(
             write.expected.holds(version),
-            "an append won that expected stream '{}' {} when it was at {version:?}: the check and \
-             the insert are not one transaction",
+            "an append succeeded that expected stream '{}' {} when it was at {version:?}: the \
+             check and the insert are not one transaction",
             write.stream,
             write.expected
         );
@@ -145,8 +152,8 @@ fn refused(call: &Call, log: &[Event], failed: &[FailedCheck], from: usize, to: 
     };
     assert!(
         !failed.is_empty() && failed.iter().all(was_true),
-        "an append was refused for a reason that was never true while it was under way: {failed:?} \
-         for {:?}",
+        "an append was refused for a reason that was not true at any moment between call and \
+         answer: {failed:?} for {:?}",
         call.append
     );
 }

@@ -10,24 +10,24 @@ mod history;
 pub mod lists;
 mod macros;
 mod model;
+mod operations;
 pub mod projection;
 mod run;
 pub mod sample;
-mod steps;
 pub mod store;
 pub mod subscription;
 mod tasks;
-mod transacting;
 pub mod transport;
 
 pub use fixture::{
-    Backups, BoundedFixture, Brake, BusFixture, CrossProcessFixture, DurableFixture,
-    GroupingFixture, Guard, GuardedFixture, ImpatientFixture, Place, ReplaceableFixture, Sight,
-    StoreFixture, TransportFixture,
+    Application, AuthorizingFixture, Backups, BoundedFixture, BusFixture, CrossProcessFixture,
+    DurableFixture, DurableLog, GroupCommitFixture, Guard, ReplaceableFixture, ShortTimeoutFixture,
+    StoreFixture, TransactionStep, TransactionalFixture, TransportFixture, Visibility, WriteLock,
 };
 pub use history::Recorder;
-pub use model::{Model, Verdict};
-pub use run::{DEADLINE, Run, check, check_property};
-pub use steps::{Misuse, Step, Want, any_append, any_misuse, any_read, any_repeat, any_step};
-pub use tasks::set_patience;
-pub use transacting::{Application, Doing, TransactingFixture};
+pub use model::{ExpectedOutcome, Model};
+pub use operations::{
+    Expectation, Misuse, Operation, any_append, any_misuse, any_operation, any_read, any_repeat,
+};
+pub use run::{DEADLINE, LawRun, check, check_property};
+pub use tasks::set_timeout;

@@ -1,7 +1,7 @@
-//! Every law once; tests, names and the count of saboteurs follow from these
-//! lists.
+//! All laws, each exactly once in its group. The tests, the names in the docs
+//! and the count of saboteurs are derived from these lists.
 
-/// Hands a list of laws to a macro.
+/// Defines the list of a group, and a macro that passes it to another macro.
 macro_rules! list {
     ($(#[$docs:meta])* $list:ident, $names:ident, $module:ident: $($kind:ident $law:ident)*) => {
         list! { ($) $(#[$docs])* $list, $names, $module: $($kind $law)* }
@@ -44,60 +44,62 @@ list! {
     law recorded_times_never_decrease
     property pages_concatenate
     law scanned_skips_nothing
-    law a_cursor_of_another_history_is_told
+    law a_cursor_of_another_history_is_refused
     property filters_select_what_they_match
     property filters_intersect_exactly
     property agrees_with_the_model
 }
 
 list! {
-    /// The laws of stores whose log survives them.
+    /// The laws of stores whose log outlives them.
     __durable_laws, DURABLE_STORE, store:
     law reopening_keeps_the_log
     law ids_are_known_after_reopening
-    law positions_go_on_after_reopening
+    law positions_continue_after_reopening
 }
 
 list! {
-    /// The laws of stores whose log can be replaced under them.
+    /// The laws of stores whose log can be restored from a backup while they
+    /// run.
     __replaceable_laws, REPLACEABLE_STORE, store:
     law a_restored_log_refuses_old_cursors
-    law a_restored_log_is_appended_to_as_it_is
-    law a_running_subscription_is_told_of_a_restore
+    law a_restore_invalidates_caches
+    law a_running_subscription_reports_a_restore
 }
 
 list! {
-    /// The laws of stores with a queue of appends.
+    /// The laws of stores with a bounded queue of appends.
     __bounded_laws, BOUNDED_STORE, store:
     law a_full_queue_is_overloaded
 }
 
 list! {
     /// The laws of stores that commit in groups.
-    __grouping_laws, GROUPING_STORE, store:
-    law one_guilty_append_fails_alone
+    __group_commit_laws, GROUP_COMMIT_STORE, store:
+    law a_failing_append_fails_alone
 }
 
 list! {
-    /// The laws of stores that tell what they commit.
-    __telling_laws, TELLING_STORE, store:
-    law what_is_told_is_stored
-    law what_is_stored_is_told
+    /// The laws of stores that send commit notices.
+    __notifying_laws, NOTIFYING_STORE, store:
+    law notified_commits_are_stored
+    law stored_commits_are_notified
 }
 
 list! {
-    /// The laws of stores that commit in groups and tell what they commit.
-    __telling_group_laws, TELLING_GROUPS, store:
-    law a_failed_append_is_not_told
+    /// The laws of stores that commit in groups and send commit notices.
+    __notifying_group_commit_laws, NOTIFYING_GROUP_COMMIT_STORE, store:
+    law a_failed_append_is_not_notified
 }
 
 list! {
-    /// The laws of stores in whose transactions an application has rows.
-    __transacting_laws, TRANSACTING_STORE, store:
+    /// The laws of stores in whose transactions an application stores rows of
+    /// its own.
+    __transactional_laws, TRANSACTIONAL_STORE, store:
     law rows_and_events_are_stored_together
     law a_repeated_transaction_leaves_nothing
     law racing_transactions_have_an_order
-    law a_transaction_is_told_when_it_is_stored
+    law a_transaction_is_notified_after_its_commit
 }
 
 list! {
@@ -123,19 +125,19 @@ list! {
     __subscription_laws, SUBSCRIPTION, subscription:
     property subscription_is_exact
     law appends_during_the_hand_over_come_once
-    law subscriptions_survive_a_lying_bus
+    law subscriptions_survive_a_faulty_bus
     law a_forged_hint_moves_nothing
     law lost_hints_cost_only_time
     law a_bus_that_never_listens_delays_nothing
     law a_hint_during_a_read_is_not_lost
     law one_hint_is_enough
-    law delivery_does_not_wait_for_the_fallback
+    law delivery_does_not_wait_for_polling
     law hubs_of_one_store_agree
-    law a_dropped_append_is_told
-    law an_append_of_unknown_outcome_is_told
+    law a_dropped_append_is_delivered
+    law an_append_of_unknown_outcome_is_delivered
     law a_bus_that_is_down_stops_nothing
     law falling_behind_loses_nothing
-    law a_slow_subscriber_hurts_nobody
+    law a_slow_subscriber_affects_no_other
     law a_failed_read_is_repeated
     law a_dropped_next_loses_nothing
     law now_on_an_empty_log_misses_nothing
@@ -148,14 +150,15 @@ list! {
 }
 
 list! {
-    /// The laws of subscriptions over a store whose log can be replaced.
+    /// The laws of subscriptions over a store whose log can be restored from a
+    /// backup.
     __replaceable_subscription_laws, REPLACEABLE_SUBSCRIPTION, subscription:
-    law a_commit_of_another_history_is_not_taken
+    law a_commit_of_another_history_is_not_delivered
     law no_page_of_another_history_is_served
 }
 
 list! {
-    /// The laws of every store of read models.
+    /// The laws of every projection store.
     __projection_store_laws, PROJECTION_STORE, projection:
     law a_model_is_the_fold_up_to_its_checkpoint
     law one_of_two_workers_commits_a_step
@@ -163,27 +166,27 @@ list! {
     law a_failed_step_leaves_no_trace
     law a_dropped_step_is_all_or_nothing
     law a_checkpoint_never_goes_back
-    law a_reset_begins_anew
+    law a_reset_starts_over
     law dead_letters_move_with_the_checkpoint
-    law versions_are_apart
+    law versions_are_isolated
     law only_a_higher_version_becomes_live
     law an_event_is_announced_at_most_once
 }
 
 list! {
-    /// The laws of stores whose read models outlive the process.
+    /// The laws of projection stores whose read models outlive the process.
     __durable_projection_laws, DURABLE_PROJECTION, projection:
-    law a_killed_projection_goes_on_exactly
+    law a_killed_projection_resumes_exactly
 }
 
 list! {
-    /// The laws of projections that run, over any store of read models.
+    /// The laws of running projections, over any projection store.
     __projection_laws, PROJECTION, projection:
     property a_running_projection_is_exact
-    law a_failing_event_stops_right_before_it
-    law a_failing_event_is_passed_over_alone
-    law a_failing_event_is_tried_as_often_as_configured
-    law a_store_that_is_busy_is_waited_for
+    law a_projection_stops_before_a_failing_event
+    law only_failing_events_are_skipped
+    law a_failing_event_is_retried_as_configured
+    law a_projection_waits_for_a_busy_store
     law wait_for_returns_when_the_model_has_it
     law a_new_version_is_built_beside_the_live_one
     law a_checkpoint_moves_without_matches
@@ -207,16 +210,16 @@ list! {
 }
 
 list! {
-    /// The laws of a transport that soon gives up on who is silent.
-    __impatient_laws, IMPATIENT_TRANSPORT, transport:
+    /// The laws of a transport with short timeouts for silent peers.
+    __short_timeout_laws, SHORT_TIMEOUT_TRANSPORT, transport:
     law heartbeats_move_nothing
-    law a_silent_server_is_left
-    law a_client_that_never_reads_is_let_go
+    law a_client_leaves_a_silent_server
+    law a_client_that_never_reads_is_disconnected
 }
 
 list! {
-    /// The laws of a transport that asks what a client may see.
-    __guarded_laws, GUARDED_TRANSPORT, transport:
+    /// The laws of a transport that checks what a client may see.
+    __authorizing_laws, AUTHORIZING_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
 }
 
@@ -224,45 +227,46 @@ list! {
     /// The laws of several transports of one log.
     __transports_laws, TRANSPORTS, transport:
     law all_transports_deliver_the_same
-    property a_client_may_hop_between_transports
+    property a_client_may_switch_transports
 }
 
 list! {
-    /// The laws of a transport over a store whose log can be replaced under it.
-    __replaceable_line_laws, REPLACEABLE_LINE, transport:
-    law a_running_server_tells_of_a_restore
+    /// The laws of a transport over a store whose log can be restored from a
+    /// backup.
+    __replaceable_transport_laws, REPLACEABLE_TRANSPORT, transport:
+    law a_running_server_reports_a_restore
 }
 
 list! {
-    /// The laws of a transport that speaks server-sent events as the wire contract
-    /// has them, on the bytes of the socket.
-    __event_stream_laws, EVENT_STREAM, transport:
+    /// The laws of a transport that uses the SSE encoding of the wire contract.
+    /// They check the bytes on the socket.
+    __sse_wire_laws, SSE_WIRE, transport:
     law malformed_ids_are_refused
     law blocks_are_well_formed
-    law a_drained_stream_says_goodbye
+    law a_drained_stream_ends_with_bye
 }
 
 list! {
-    /// The laws of a transport that speaks long-poll as the wire contract has it,
-    /// on the bytes of the socket.
-    __polls_laws, POLLS, transport:
+    /// The laws of a transport that uses the long-polling of the wire contract.
+    /// They check the bytes on the socket.
+    __long_poll_wire_laws, LONG_POLL_WIRE, transport:
     law nothing_is_lost_between_two_polls
     law an_empty_poll_keeps_or_moves_the_cursor
 }
 
 list! {
-    /// The laws of a transport that speaks WebSocket as the wire contract has it,
-    /// on the bytes of the socket.
-    __socket_laws, SOCKET, transport:
+    /// The laws of a transport that uses the WebSocket protocol of the wire
+    /// contract. They check the bytes on the socket.
+    __websocket_wire_laws, WEBSOCKET_WIRE, transport:
     law messages_are_well_formed
-    law subscriptions_of_a_socket_are_their_own
+    law subscriptions_of_a_socket_are_independent
     law malformed_commands_are_refused
-    law a_drained_socket_says_goodbye
+    law a_drained_socket_ends_with_bye
 }
 
 list! {
-    /// The three properties that every combination of store, bus and transport is
-    /// run for.
+    /// The three laws that every combination of store, bus and transport has to
+    /// keep.
     __matrix_laws, MATRIX, transport:
     law delivers_the_log_in_order
     law one_writer_wins_and_is_seen
@@ -275,10 +279,10 @@ pub const ALL: &[&[&str]] = &[
     DURABLE_STORE,
     REPLACEABLE_STORE,
     BOUNDED_STORE,
-    GROUPING_STORE,
-    TELLING_STORE,
-    TELLING_GROUPS,
-    TRANSACTING_STORE,
+    GROUP_COMMIT_STORE,
+    NOTIFYING_STORE,
+    NOTIFYING_GROUP_COMMIT_STORE,
+    TRANSACTIONAL_STORE,
     CROSS_PROCESS,
     BUS,
     SUBSCRIPTION,
@@ -287,12 +291,12 @@ pub const ALL: &[&[&str]] = &[
     DURABLE_PROJECTION,
     PROJECTION,
     TRANSPORT,
-    IMPATIENT_TRANSPORT,
-    GUARDED_TRANSPORT,
+    SHORT_TIMEOUT_TRANSPORT,
+    AUTHORIZING_TRANSPORT,
     TRANSPORTS,
-    REPLACEABLE_LINE,
-    EVENT_STREAM,
-    POLLS,
-    SOCKET,
+    REPLACEABLE_TRANSPORT,
+    SSE_WIRE,
+    LONG_POLL_WIRE,
+    WEBSOCKET_WIRE,
     MATRIX,
 ];

@@ -1,5 +1,4 @@
-//! What a log is: a list of events. The reference that stores are compared
-//! with.
+//! The reference model that stores are compared with: a list of events.
 
 use std::collections::HashSet;
 
@@ -12,24 +11,24 @@ use crate::sample;
 
 /// The list of events that a store should have, and what follows from it.
 ///
-/// Positions are learnt from the store: a model knows that they rise, not by
-/// how much.
+/// Positions are taken from the store: the model knows that they rise, but not
+/// by how much.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     log: Vec<Event>,
     appends: Vec<Append>,
 }
 
-/// What has to become of an append.
+/// The outcome that an append has to have.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum ExpectedOutcome {
     /// It is stored.
     Stored,
-    /// It was stored before, there.
+    /// It was stored before, at these versions and positions.
     Duplicate(Appended),
-    /// It is refused, and every check that failed is told.
+    /// It is refused, and every check that failed is reported.
     Conflict(Vec<FailedCheck>),
-    /// It is refused, since an id is known for something else.
+    /// It is refused, because an id is known for another event.
     IdReused,
 }
 
@@ -60,12 +59,14 @@ impl Model {
 
     /// What has to become of this append.
     #[must_use]
-    pub fn verdict(&self, append: &Append) -> Verdict {
+    pub fn verdict(&self, append: &Append) -> ExpectedOutcome {
         if append.events().any(|event| self.known(event.id()).is_some()) {
-            return self.original(append).map_or(Verdict::IdReused, Verdict::Duplicate);
+            return self
+                .original(append)
+                .map_or(ExpectedOutcome::IdReused, ExpectedOutcome::Duplicate);
         }
         let failed = self.failed_checks(append);
-        if failed.is_empty() { Verdict::Stored } else { Verdict::Conflict(failed) }
+        if failed.is_empty() { ExpectedOutcome::Stored } else { ExpectedOutcome::Conflict(failed) }
     }
 
     fn known(&self, id: EventId) -> Option<&Event> {
@@ -115,61 +116,61 @@ impl Model {
         writes.chain(checks).collect()
     }
 
-    /// Makes an append and compares what became of it.
+    /// Makes an append and compares its outcome.
     ///
     /// # Panics
     ///
     /// Panics where the store differs from the model.
-    pub async fn append(&mut self, store: &dyn EventStore, append: &Append) -> Verdict {
+    pub async fn append(&mut self, store: &dyn EventStore, append: &Append) -> ExpectedOutcome {
         let verdict = self.verdict(append);
         let outcome = store.append(append.clone()).await;
         match (&verdict, outcome) {
-            (Verdict::Stored, Ok(appended)) => self.record(store, append, &appended).await,
-            (Verdict::Stored, Err(error)) => {
+            (ExpectedOutcome::Stored, Ok(appended)) => self.record(store, append, &appended).await,
+            (ExpectedOutcome::Stored, Err(error)) => {
                 panic!("an append whose expectations hold was refused: {error}")
             }
-            (Verdict::Duplicate(original), Ok(appended)) => assert_eq!(
+            (ExpectedOutcome::Duplicate(original), Ok(appended)) => assert_eq!(
                 appended, *original,
-                "a repeat was not answered with the original places: an append whose ids are \
-                 known is a duplicate and keeps its versions and positions"
+                "a repeat did not return the original versions and positions: an append whose ids \
+                 are known is a duplicate and keeps both"
             ),
-            (Verdict::Duplicate(_), Err(error)) => panic!(
+            (ExpectedOutcome::Duplicate(_), Err(error)) => panic!(
                 "a repeat of a stored append was refused: `{error}`; look for known ids before \
-                 expectations, for ever, and do not compare metadata"
+                 checking expectations, know ids forever, and do not compare metadata"
             ),
-            (Verdict::Conflict(failed), Ok(_)) => panic!(
+            (ExpectedOutcome::Conflict(failed), Ok(_)) => panic!(
                 "an append was stored although {}",
                 failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             ),
-            (Verdict::Conflict(failed), Err(error)) => {
+            (ExpectedOutcome::Conflict(failed), Err(error)) => {
                 assert_eq!(
                     error.kind(),
                     ErrorKind::Conflict,
-                    "a failed expectation is a conflict, and this is `{error}`"
+                    "a failed expectation has to be a conflict, and this is `{error}`"
                 );
                 assert_eq!(
                     sorted(error.conflicts()),
                     sorted(failed),
-                    "a conflict names every check that failed, with the actual version"
+                    "a conflict has to name every check that failed, with the actual version"
                 );
             }
-            (Verdict::IdReused, Ok(_)) => panic!(
-                "an append that uses a known id for something else was accepted: compare stream, \
-                 order and content of what is stored"
+            (ExpectedOutcome::IdReused, Ok(_)) => panic!(
+                "an append that uses a known id for another event was accepted: compare stream, \
+                 order and content with what is stored"
             ),
-            (Verdict::IdReused, Err(error)) => assert_eq!(
+            (ExpectedOutcome::IdReused, Err(error)) => assert_eq!(
                 error.kind(),
                 ErrorKind::IdReused,
-                "a known id with other content is IdReused, and this is `{error}`"
+                "a known id with other content has to be `IdReused`, and this is `{error}`"
             ),
         }
         self.expect_nothing_new(store, &verdict).await;
         verdict
     }
 
-    /// Learns the places of an append that was stored.
+    /// Takes the versions and positions of a stored append from the store.
     async fn record(&mut self, store: &dyn EventStore, append: &Append, appended: &Appended) {
-        assert!(!appended.duplicate, "an append with new ids was called a duplicate");
+        assert!(!appended.duplicate, "an append with new ids was reported as a duplicate");
         let found = self.after_tip(store).await;
         let offered: Vec<_> = append
             .writes
@@ -211,12 +212,12 @@ impl Model {
         sample::pages(store, read).await
     }
 
-    async fn expect_nothing_new(&self, store: &dyn EventStore, verdict: &Verdict) {
+    async fn expect_nothing_new(&self, store: &dyn EventStore, verdict: &ExpectedOutcome) {
         let left = self.after_tip(store).await.len();
         assert!(
             left == 0,
-            "{left} events were left by an append that was not to write any ({}): check first, \
-             insert then, in one transaction",
+            "{left} events were left by an append that must not write any ({}): check first, then \
+             insert, in one transaction",
             verdict.name()
         );
     }
@@ -248,23 +249,23 @@ impl Model {
     ///
     /// Panics where the store differs from the model.
     pub async fn read(&self, store: &dyn EventStore, read: &Read) -> Page {
-        let page = store
-            .read(read.clone())
-            .await
-            .unwrap_or_else(|error| panic!("a read from a place of this log was refused: {error}"));
+        let page = store.read(read.clone()).await.unwrap_or_else(|error| {
+            panic!("a read from a cursor of this log was refused: {error}")
+        });
         let wanted = self.select(read);
         assert!(
             wanted.starts_with(&page.events),
-            "a page is not the beginning of what the read selects\nselected {wanted:#?}\nfound {:#?}",
+            "a page is not the beginning of what the read selects\nselected {wanted:#?}\nfound \
+             {:#?}",
             page.events
         );
         Self::bounds(read, &page);
-        assert_eq!(page.head, self.head(), "the head of a page is the end of the log");
+        assert_eq!(page.head, self.head(), "the head of a page has to be the end of the log");
         if !page.more {
             assert_eq!(
                 page.events.len(),
                 wanted.len(),
-                "a page said that nothing is left (`more` is false), and {} events are",
+                "a page has `more: false`, and {} events are left",
                 wanted.len() - page.events.len()
             );
         }
@@ -285,7 +286,7 @@ impl Model {
         let bytes: usize = page.events.iter().map(Event::size).sum();
         assert!(
             bytes <= read.byte_budget() || page.events.len() == 1,
-            "a page of at most {} bytes has {bytes} in {} events: pages are bounded in bytes too",
+            "a page of at most {} bytes has {bytes} in {} events: limit pages in bytes too",
             read.byte_budget(),
             page.events.len()
         );
@@ -305,19 +306,19 @@ impl Model {
         let found = positions(&page.events, |_| true);
         assert!(
             passed.is_subset(&found),
-            "`scanned` went past {} matching events that are in no page",
+            "`scanned` skipped {} matching events that are in no page",
             passed.difference(&found).count()
         );
         if scanned != Cursor::START || !page.events.is_empty() {
             assert!(
                 found.is_subset(&passed),
-                "`scanned` lags behind the events of its own page: they would come again"
+                "`scanned` is before the last event of its own page: events would be returned twice"
             );
         }
         if read.direction() == Direction::Forward && !page.more {
             assert_eq!(
                 scanned, page.head,
-                "when nothing is left of a forward read, `scanned` is the head"
+                "when nothing is left of a forward read, `scanned` has to be the head"
             );
         }
     }
@@ -327,7 +328,7 @@ impl Model {
         assert_eq!(
             page.stream.map(|span| span.version),
             version,
-            "a page of a stream tells the version of its last event"
+            "a page of a stream has to have the version of the stream's last event"
         );
         let Some(scanned) = page.stream.and_then(|span| span.scanned) else { return };
         let passed = wanted.iter().filter(|event| match read.direction() {
@@ -337,15 +338,16 @@ impl Model {
         assert_eq!(
             passed.count(),
             page.events.len(),
-            "a page of a stream says that it looked up to version {scanned}"
+            "a page of a stream claims that it scanned up to version {scanned}, and its events are \
+             others"
         );
     }
 }
 
-impl Verdict {
+impl ExpectedOutcome {
     fn name(&self) -> &'static str {
         match self {
-            Self::Stored => "beyond its own",
+            Self::Stored => "more than its own",
             Self::Duplicate(_) => "a duplicate",
             Self::Conflict(_) => "a conflict",
             Self::IdReused => "an id that is known",

@@ -11,60 +11,60 @@ use proptest::test_runner::{
 use tokio::runtime::{Builder, Runtime};
 
 /// How long a law, or one case of a property, may take in real time before it
-/// fails by its name.
+/// fails.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// How one law is run: under which name, clock and seeds.
+/// How one law is run: its name, clock and seeds.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct LawRun {
     law: &'static str,
     seeds: Option<&'static str>,
     paused: bool,
     repeatable: bool,
-    /// Told at every case that the law is alive.
+    /// Receives a message for every case, so that the watchdog sees progress.
     alive: Option<mpsc::Sender<()>>,
 }
 
-impl Run {
-    /// A run of the law with this name, on real time, which keeps no seeds.
+impl LawRun {
+    /// A run of the law with this name, in real time, without a file of seeds.
     #[must_use]
     pub const fn new(law: &'static str) -> Self {
         Self { law, seeds: None, paused: false, repeatable: false, alive: None }
     }
 
     /// Keeps the seeds of failing cases in this folder, one file for each law,
-    /// and tries those that are there first.
+    /// and tries the stored seeds first.
     #[must_use]
     pub const fn with_seeds(mut self, folder: &'static str) -> Self {
         self.seeds = Some(folder);
         self
     }
 
-    /// On one thread and a clock that jumps to the next timer whenever nothing
-    /// else can run. For stores and buses that live in this process's runtime
-    /// only: threads and sockets do not know of it.
+    /// Runs on one thread, with a clock that jumps to the next timer when
+    /// nothing else can run. Only for stores and buses that live in the runtime
+    /// of the test: threads and sockets do not follow that clock.
     #[must_use]
     pub const fn with_paused_clock(mut self) -> Self {
         self.paused = true;
         self
     }
 
-    /// On real time and many threads after all.
+    /// Runs in real time and on several threads.
     #[must_use]
     pub const fn with_real_clock(mut self) -> Self {
         self.paused = false;
         self
     }
 
-    /// The same way each time, as far as one thread, a paused clock and fixed
-    /// seeds make it so, and without looking for a smaller failing case.
+    /// Runs the same way each time, as far as one thread, a paused clock and
+    /// fixed seeds allow, and does not shrink failing cases.
     #[must_use]
     pub const fn repeatable(mut self) -> Self {
         (self.paused, self.repeatable) = (true, true);
         self
     }
 
-    /// Tries `case` on this many generated inputs, or as many as the
+    /// Runs `case` on this many generated inputs, or on as many as the
     /// environment variable `PROPTEST_CASES` says.
     ///
     /// # Panics
@@ -75,7 +75,7 @@ impl Run {
         let mut runner = self.runner(cases);
         let outcome = runner.run(&inputs, |input| {
             if let Some(alive) = &self.alive {
-                // Nobody listens only if the deadline has passed.
+                // The receiver is gone only if the deadline has passed.
                 let _ = alive.send(());
             }
             runtime.block_on(case(input));
@@ -102,7 +102,7 @@ impl Run {
         let chosen = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
         let in_folder = |folder: &&'static str| -> Box<dyn FailurePersistence> {
             let file = format!("{folder}/{}.txt", self.law);
-            // One short text for each property of the process, which is what the type asks for.
+            // The type needs a `'static` path: this leaks one short string for each property of the process.
             Box::new(FileFailurePersistence::Direct(Box::leak(file.into_boxed_str())))
         };
         Config {
@@ -127,12 +127,12 @@ impl Run {
     }
 }
 
-/// Runs a law to its end.
+/// Runs a law.
 ///
 /// # Panics
 ///
-/// Panics as the law does, and with the law's name when it does not end.
-pub fn check<F, L>(run: Run, fixture: Arc<F>, law: L)
+/// Panics if the law fails, and, with the law's name, if it does not end.
+pub fn check<F, L>(run: LawRun, fixture: Arc<F>, law: L)
 where
     F: ?Sized + Send + Sync + 'static,
     L: AsyncFnOnce(&F) + Send + 'static,
@@ -148,27 +148,27 @@ where
     });
 }
 
-/// Runs a law that is a property, case after case.
+/// Runs a law that is a property.
 ///
 /// # Panics
 ///
-/// Panics with the smallest input that fails, and with the law's name when a
-/// case does not end.
-pub fn check_property<F, L>(run: Run, fixture: Arc<F>, law: L)
+/// Panics with the smallest failing input, and, with the law's name, if a case
+/// does not end.
+pub fn check_property<F, L>(run: LawRun, fixture: Arc<F>, law: L)
 where
     F: ?Sized + Send + Sync + 'static,
-    L: FnOnce(&Run, &F) + Send + 'static,
+    L: FnOnce(&LawRun, &F) + Send + 'static,
 {
     under_watchdog(run, move |run| law(run, fixture.as_ref()));
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "moved into the law's thread but for its name")]
-fn under_watchdog(run: Run, body: impl FnOnce(&Run) + Send + 'static) {
+#[expect(clippy::needless_pass_by_value, reason = "all but its name moves into the law's thread")]
+fn under_watchdog(run: LawRun, body: impl FnOnce(&LawRun) + Send + 'static) {
     let law = run.law;
     let (alive, watch) = mpsc::channel();
     let thread = thread::Builder::new()
         .name(law.to_owned())
-        .spawn(move || body(&Run { alive: Some(alive), ..run }))
+        .spawn(move || body(&LawRun { alive: Some(alive), ..run }))
         .expect("a thread for the law");
     loop {
         match watch.recv_timeout(DEADLINE) {
@@ -176,7 +176,7 @@ fn under_watchdog(run: Run, body: impl FnOnce(&Run) + Send + 'static) {
             // The sender is gone, so the thread has ended or is about to.
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => panic!(
-                "law `{law}` hangs: it has waited for {} seconds of real time",
+                "law `{law}` hangs: it made no progress for {} seconds of real time",
                 DEADLINE.as_secs()
             ),
         }

@@ -1,5 +1,5 @@
-//! Streams, events and filters as the laws use them: few and alike, so that
-//! they meet, and of the kind that naive code mistakes for one another.
+//! Streams, events and filters for the laws: few and similar, so that they
+//! collide, and of a kind that naive code mistakes for one another.
 
 use bytes::Bytes;
 use downlink::{
@@ -9,7 +9,7 @@ use downlink::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Names that differ in case, that begin alike, and that mean something to
+/// Names that differ only in case, share a prefix, or contain wildcards of
 /// `LIKE`.
 pub const NAMES: [&str; 6] = ["gate", "Gate", "gate-1", "gate%", "gate_", "tower"];
 
@@ -17,7 +17,7 @@ pub const NAMES: [&str; 6] = ["gate", "Gate", "gate-1", "gate%", "gate_", "tower
 ///
 /// # Panics
 ///
-/// Panics if it is no name.
+/// Panics if the name is not valid.
 #[must_use]
 pub fn stream(name: &str) -> StreamId {
     StreamId::new(name).expect("a valid name")
@@ -27,23 +27,23 @@ pub fn stream(name: &str) -> StreamId {
 ///
 /// # Panics
 ///
-/// Panics if the type is no name.
+/// Panics if the type is not a valid name.
 #[must_use]
 pub fn event(event_type: &str) -> NewEvent {
     NewEvent::with_json(event_type, "{}").expect("a valid event")
 }
 
-/// So many events.
+/// This many events.
 #[must_use]
 pub fn events(count: usize) -> Vec<NewEvent> {
     (0..count).map(|_| event("FlightDelayed")).collect()
 }
 
-/// An append of so many events to one stream.
+/// An append of this many events to one stream.
 ///
 /// # Panics
 ///
-/// Panics if the stream is no name.
+/// Panics if the stream is not a valid name.
 #[must_use]
 pub fn append(to: &str, expected: Expected, count: usize) -> Append {
     Append::to(to, expected, events(count)).expect("a valid name")
@@ -53,7 +53,7 @@ pub fn append(to: &str, expected: Expected, count: usize) -> Append {
 ///
 /// # Panics
 ///
-/// Panics if it is no name.
+/// Panics if the name is not valid.
 #[must_use]
 pub fn of_type(event_type: &str) -> Filter {
     FilterItem::new().with_type(event_type).expect("a valid name").into()
@@ -63,7 +63,7 @@ pub fn of_type(event_type: &str) -> Filter {
 ///
 /// # Panics
 ///
-/// Panics if it is no name.
+/// Panics if the name is not valid.
 #[must_use]
 pub fn tagged(tag: &str) -> Filter {
     FilterItem::new().with_tag(tag).expect("a valid name").into()
@@ -79,11 +79,11 @@ pub fn version(number: usize) -> Version {
     u64::try_from(number).ok().and_then(Version::new).expect("a version")
 }
 
-/// The whole log, by the store's own pages.
+/// The whole log, read in pages.
 ///
 /// # Panics
 ///
-/// Panics if a read fails or does not move.
+/// Panics if a read fails or does not advance.
 pub async fn log(store: &dyn EventStore) -> Vec<Event> {
     pages(store, Read::log().limit(1_000).max_bytes(16 << 20)).await
 }
@@ -92,7 +92,7 @@ pub async fn log(store: &dyn EventStore) -> Vec<Event> {
 ///
 /// # Panics
 ///
-/// Panics if a read fails or does not move.
+/// Panics if a read fails or does not advance.
 pub async fn stream_of(store: &dyn EventStore, name: &StreamId) -> Vec<Event> {
     let mut read = Read::stream(name.clone()).limit(1_000).max_bytes(16 << 20);
     let mut all = Vec::new();
@@ -110,10 +110,10 @@ pub async fn stream_of(store: &dyn EventStore, name: &StreamId) -> Vec<Event> {
 ///
 /// # Panics
 ///
-/// Panics if a read fails or does not move.
+/// Panics if a read fails or does not advance.
 pub async fn pages(store: &dyn EventStore, mut read: Read) -> Vec<Event> {
     let mut all = Vec::new();
-    let mut place = None;
+    let mut last = None;
     loop {
         let page = store.read(read.clone()).await.expect("a page of the log");
         all.extend(page.events);
@@ -121,21 +121,22 @@ pub async fn pages(store: &dyn EventStore, mut read: Read) -> Vec<Event> {
             return all;
         }
         assert!(
-            place != Some(page.scanned),
-            "a page that is not the last did not get beyond {}: a reader would ask for ever",
+            last != Some(page.scanned),
+            "a page that is not the last did not advance beyond {}: a reader would repeat it \
+             forever",
             page.scanned
         );
-        place = Some(page.scanned);
+        last = Some(page.scanned);
         read = read.after(page.scanned.position());
     }
 }
 
-/// Some name.
+/// Any of [`NAMES`].
 pub fn any_name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(NAMES.to_vec())
 }
 
-/// An event with a name of [`NAMES`] for its type and some for its tags.
+/// Any event with a type and tags from [`NAMES`].
 pub fn any_event() -> impl Strategy<Value = NewEvent> {
     let payload = prop::sample::select(vec!["{}", " {\"gate\": \"C71\"}\r\n", "[1e300, 1.0]"]);
     (any_name(), vec(any_name(), 0..3), payload).prop_map(|(event_type, tags, payload)| {
@@ -144,8 +145,9 @@ pub fn any_event() -> impl Strategy<Value = NewEvent> {
     })
 }
 
-/// An event with JSON that a new event may not have, as an older release let it
-/// through. It is in logs, so it is read, moved and repeated like any other.
+/// An event with JSON that new events may not have, but that an older release
+/// accepted. Logs contain such events, so they are read, copied and repeated
+/// like any other.
 pub fn of_an_older_release(event_type: &str, payload: impl Into<Bytes>) -> NewEvent {
     let valid = event(event_type);
     NewEvent::from_stored(StoredParts {
@@ -158,8 +160,8 @@ pub fn of_an_older_release(event_type: &str, payload: impl Into<Bytes>) -> NewEv
     })
 }
 
-/// Some filter of one or two queries, each of one or two items, and now and then
-/// of none, which matches nothing.
+/// Any filter of one or two queries, each of one or two items, or rarely of
+/// none, which matches nothing.
 pub fn any_filter() -> impl Strategy<Value = Filter> {
     let items = prop_oneof![15 => vec(any_item(), 1..3), 1 => Just(Vec::new())];
     vec(items, 0..3).prop_map(|queries| {
@@ -169,7 +171,7 @@ pub fn any_filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// Some filter that is one item, as a transport's query string can say it.
+/// Any filter of one item, which the query string of a transport can express.
 pub fn any_item() -> impl Strategy<Value = FilterItem> {
     let patterns = || vec(any_pattern(), 0..3);
     let names = || vec(any_name(), 0..2);

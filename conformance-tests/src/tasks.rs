@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-/// How long a law waits for something that has to come, by the runtime's clock,
-/// in milliseconds.
-static PATIENCE: AtomicU64 = AtomicU64::new(30_000);
+/// How long a law waits for something that has to happen, in milliseconds of
+/// the runtime's clock.
+static TIMEOUT_MS: AtomicU64 = AtomicU64::new(30_000);
 
-/// How long laws wait for something that has to come before they fail: 30
-/// seconds, unless set for the whole process. For tests of the suite, in which
-/// things do not come on purpose.
-pub fn set_patience(patience: Duration) {
-    PATIENCE.store(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+/// Sets how long laws wait, in this process, for something that has to happen
+/// before they fail. The default is 30 seconds; tests of the suite itself, in
+/// which things do not happen on purpose, set less.
+pub fn set_timeout(patience: Duration) {
+    TIMEOUT_MS.store(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
-/// Waits for tasks, and panics as they do.
+/// Waits for all tasks, and resumes the panic of one that panicked.
 pub(crate) async fn join<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
     let mut results = Vec::new();
     for task in tasks {
@@ -29,9 +29,9 @@ pub(crate) async fn join<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> V
     results
 }
 
-/// Waits for something that has to come, and says what it was if it does not.
+/// Waits for something that has to happen; panics with `what` if it does not.
 pub(crate) async fn soon<T>(what: impl fmt::Display, future: impl Future<Output = T>) -> T {
-    let patience = Duration::from_millis(PATIENCE.load(Ordering::Relaxed));
+    let patience = Duration::from_millis(TIMEOUT_MS.load(Ordering::Relaxed));
     match tokio::time::timeout(patience, future).await {
         Ok(result) => result,
         Err(elapsed) => panic!("{what} (waited for {patience:?}: {elapsed})"),

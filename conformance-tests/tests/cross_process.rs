@@ -12,7 +12,7 @@ mod rusqlite {
     use super::*;
     downlink_conformance_tests::cross_process!(Files {
         here: Driver::Rusqlite,
-        elsewhere: Driver::Rusqlite
+        in_child: Driver::Rusqlite
     });
 }
 
@@ -20,7 +20,7 @@ mod sqlx {
     use super::*;
     downlink_conformance_tests::cross_process!(Files {
         here: Driver::Sqlx,
-        elsewhere: Driver::Sqlx
+        in_child: Driver::Sqlx
     });
 }
 
@@ -28,7 +28,7 @@ mod rusqlite_with_sqlx {
     use super::*;
     downlink_conformance_tests::cross_process!(Files {
         here: Driver::Rusqlite,
-        elsewhere: Driver::Sqlx
+        in_child: Driver::Sqlx
     });
 }
 
@@ -36,6 +36,6 @@ mod sqlx_with_rusqlite {
     use super::*;
     downlink_conformance_tests::cross_process!(Files {
         here: Driver::Sqlx,
-        elsewhere: Driver::Rusqlite
+        in_child: Driver::Rusqlite
     });
 }

@@ -1,18 +1,18 @@
 //! Long-poll, over the reference store and the local bus.
 
+#[path = "fixtures/configured.rs"]
+mod configured;
 #[path = "fixtures/local.rs"]
 mod local;
 #[path = "fixtures/long_poll.rs"]
 mod long_poll_fixture;
 #[path = "fixtures/memory.rs"]
 mod memory;
-#[path = "fixtures/tuned.rs"]
-mod tuned;
 
+use configured::Configured;
 use local::Local;
 use long_poll_fixture::{Polls, polls};
 use memory::Memory;
-use tuned::Tuned;
 
 mod transport {
     use super::*;
@@ -21,20 +21,20 @@ mod transport {
 
 mod impatient {
     use super::*;
-    downlink_conformance_tests::impatient_transport!(Memory, Tuned(polls()));
+    downlink_conformance_tests::short_timeout_transport!(Memory, Configured(polls()));
 }
 
 mod guarded {
     use super::*;
-    downlink_conformance_tests::guarded_transport!(Memory, Tuned(polls()));
+    downlink_conformance_tests::authorizing_transport!(Memory, Configured(polls()));
 }
 
 mod bytes {
     use super::*;
-    downlink_conformance_tests::polls!(Memory, Local, Polls);
+    downlink_conformance_tests::long_poll_wire!(Memory, Local, Polls);
 }
 
 mod replaceable {
     use super::*;
-    downlink_conformance_tests::replaceable_line!(Memory, Polls);
+    downlink_conformance_tests::replaceable_transport!(Memory, Polls);
 }

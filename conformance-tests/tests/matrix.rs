@@ -1,6 +1,6 @@
 //! Every store with every bus through every transport.
 //!
-//! `cargo test rusqlite::local::sse` runs one of them.
+//! `cargo test rusqlite::local::sse` runs one combination.
 
 #[path = "fixtures/local.rs"]
 mod local_fixture;

@@ -27,12 +27,12 @@ mod replaceable_subscription {
 
 mod transacting {
     use super::*;
-    downlink_conformance_tests::transacting_store!(Memory);
+    downlink_conformance_tests::transactional_store!(Memory);
 }
 
 mod telling {
     use super::*;
-    downlink_conformance_tests::telling_store!(Memory);
+    downlink_conformance_tests::notifying_store!(Memory);
 }
 
 mod bus {
@@ -45,7 +45,7 @@ mod subscription {
     downlink_conformance_tests::subscription!(Memory, Local, paused);
 }
 
-/// The same on real time and many threads.
+/// The same in real time and on several threads.
 mod subscription_on_threads {
     use super::*;
     downlink_conformance_tests::subscription!(Memory, Local);

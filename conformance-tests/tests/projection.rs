@@ -13,7 +13,7 @@ mod memory {
     downlink_conformance_tests::projection!(MemoryModels, paused);
 }
 
-/// The same on real time and many threads.
+/// The same in real time and on several threads.
 mod memory_on_threads {
     use super::memory_fixture::MemoryModels;
     downlink_conformance_tests::projection_store!(MemoryModels);

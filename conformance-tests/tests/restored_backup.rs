@@ -1,5 +1,5 @@
-//! What a client is told of a log that was restored from a backup, from the file
-//! to the wire: real stores, a real server, server-sent events.
+//! What clients get when a log is restored from a backup: real stores, a real
+//! server, SSE.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// A place for a log and for its backup.
-struct Place {
+/// A folder for a log and its backup.
+struct LogFolder {
     folder: TempDir,
 }
 
-impl Place {
+impl LogFolder {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
@@ -33,17 +33,18 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// As the book says: the files of the log away, the backup in their place.
+    /// Restores as the book says: removes the files of the log, and puts the
+    /// backup in their folder.
     fn restore(&self) {
         for name in ["flights.db", "flights.db-wal", "flights.db-shm"] {
-            // The last store that was closed has removed the other two.
+            // Closing the last store has removed the other two files.
             let _ = fs::remove_file(self.file(name));
         }
-        fs::rename(self.file("backup.db"), self.file("flights.db")).expect("the backup in place");
+        fs::rename(self.file("backup.db"), self.file("flights.db")).expect("the backup restored");
     }
 }
 
-/// A server of its own for a store.
+/// A server of a store.
 struct Server {
     hub: Hub,
     address: SocketAddr,
@@ -77,8 +78,8 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_mins(1), future).await.expect("an answer in time")
 }
 
-/// Follows the log after a cursor until it has shown so many events; returns
-/// them, and what frames come next.
+/// Follows the log after a cursor until this many events came. Returns them,
+/// and the stream of further frames.
 async fn follow(
     address: SocketAddr,
     after: Cursor,
@@ -104,7 +105,7 @@ async fn append(store: &(impl EventStoreExt + ?Sized), stream: &str, count: usiz
 /// A cursor beyond a backup is refused by a server that was started on it, and
 /// again when its log has grown past the cursor with other events.
 async fn a_cursor_beyond_the_backup_is_refused<S: EventStore>(
-    place: &Place,
+    folder: &LogFolder,
     store: Arc<S>,
     open: impl AsyncFn(&Path) -> S,
     close: impl AsyncFn(&S),
@@ -116,36 +117,37 @@ async fn a_cursor_beyond_the_backup_is_refused<S: EventStore>(
     drop(frames);
     server.end().await;
     close(&store).await;
-    place.restore();
+    folder.restore();
 
-    let store = Arc::new(open(&place.file("flights.db")).await);
+    let store = Arc::new(open(&folder.file("flights.db")).await);
     let server = Server::start(store.clone()).await;
     let refused = follow(server.address, beyond, 0).await.err().expect("a refusal");
     assert_eq!(refused.kind(), ErrorKind::CursorAhead, "{refused}");
     append(&*store, "flight-DL1234", 2).await;
     let refused = follow(server.address, beyond, 0).await.err().expect("a refusal");
     assert_eq!(refused.kind(), ErrorKind::HistoryChanged, "{refused}");
-    // Who has seen no more than the backup has goes on as if nothing were.
+    // A client that has seen only what is in the backup resumes as usual.
     let (events, _) = follow(server.address, kept, 2).await.expect("a connection");
     assert!(events.iter().all(|event| event.stream().as_str() == "flight-DL1234"), "{events:?}");
     server.end().await;
 }
 
-/// A client of a running server whose file is replaced by a backup gets `reset`.
-async fn an_open_stream_is_reset<S: EventStore>(place: &Place, store: Arc<S>) {
+/// A client of a running server whose file is refolderd by a backup gets
+/// `reset`.
+async fn an_open_stream_is_reset<S: EventStore>(folder: &LogFolder, store: Arc<S>) {
     let server = Server::start(store.clone()).await;
     append(&*store, "flight-AA1141", 2).await;
     let (_, mut frames) = follow(server.address, Cursor::START, 5).await.expect("a connection");
-    // Renamed over the old one, which the store has open.
-    fs::rename(place.file("backup.db"), place.file("flights.db")).expect("the backup in place");
+    // The backup refolders the file that the store has open.
+    fs::rename(folder.file("backup.db"), folder.file("flights.db")).expect("the backup restored");
     for end in ["-wal", "-shm"] {
-        fs::remove_file(place.file(&format!("flights.db{end}"))).expect("the old one's");
+        fs::remove_file(folder.file(&format!("flights.db{end}"))).expect("the old one's");
     }
     let last = loop {
         match soon(frames.next()).await {
             Some(Ok(frame @ Frame::Reset { .. })) => break frame,
             Some(Ok(_)) => {}
-            other => panic!("the log was replaced, and the stream ended with {other:?}"),
+            other => panic!("the log was refolderd, and the stream ended with {other:?}"),
         }
     };
     let head = store.head().await.expect("the head");
@@ -159,28 +161,28 @@ macro_rules! driver {
         mod $name {
             use super::*;
 
-            async fn with_backup(place: &Place) -> Result<Arc<$driver::Store>, BoxError> {
-                let store = $driver::open(place.file("flights.db")).await?;
+            async fn with_backup(folder: &LogFolder) -> Result<Arc<$driver::Store>, BoxError> {
+                let store = $driver::open(folder.file("flights.db")).await?;
                 append(&store, "flight-UA1545", 3).await;
-                store.backup(place.file("backup.db")).await?;
+                store.backup(folder.file("backup.db")).await?;
                 Ok(Arc::new(store))
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn a_cursor_beyond_a_backup_is_refused() {
-                let place = Place::new();
-                let store = with_backup(&place).await.expect("a backup");
+                let folder = LogFolder::new();
+                let store = with_backup(&folder).await.expect("a backup");
                 let open = async |path: &Path| $driver::open(path).await.expect("a log");
                 let close = async |store: &$driver::Store| store.close().await;
-                a_cursor_beyond_the_backup_is_refused(&place, store, open, close).await;
+                a_cursor_beyond_the_backup_is_refused(&folder, store, open, close).await;
             }
 
             #[cfg(unix)]
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn a_client_of_a_running_server_is_reset() {
-                let place = Place::new();
-                let store = with_backup(&place).await.expect("a backup");
-                an_open_stream_is_reset(&place, store).await;
+                let folder = LogFolder::new();
+                let store = with_backup(&folder).await.expect("a backup");
+                an_open_stream_is_reset(&folder, store).await;
             }
         }
     };

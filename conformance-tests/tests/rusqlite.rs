@@ -41,18 +41,18 @@ mod bounded {
 
 mod grouping {
     use super::*;
-    downlink_conformance_tests::grouping_store!(Rusqlite);
+    downlink_conformance_tests::group_commit_store!(Rusqlite);
 }
 
 mod transacting {
     use super::*;
-    downlink_conformance_tests::transacting_store!(Rusqlite);
+    downlink_conformance_tests::transactional_store!(Rusqlite);
 }
 
 mod telling {
     use super::*;
-    downlink_conformance_tests::telling_store!(Rusqlite);
-    downlink_conformance_tests::telling_groups!(Rusqlite);
+    downlink_conformance_tests::notifying_store!(Rusqlite);
+    downlink_conformance_tests::notifying_group_commit_store!(Rusqlite);
 }
 
 mod subscription {

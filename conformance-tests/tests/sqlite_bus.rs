@@ -39,7 +39,7 @@ mod sqlx_subscription {
     downlink_conformance_tests::subscription!(Sqlx, SqlxBuses);
 }
 
-/// Each looks at what the other one's store writes.
+/// Each bus polls a file that the other driver's store writes.
 mod rusqlite_bus_over_sqlx {
     use super::*;
     downlink_conformance_tests::bus!(Sqlx, RusqliteBuses);
@@ -50,7 +50,7 @@ mod sqlx_bus_over_rusqlite {
     downlink_conformance_tests::bus!(Rusqlite, SqlxBuses);
 }
 
-/// Without a file it is the bus of one process.
+/// Without a file it is a bus within one process.
 mod rusqlite_bus_without_file {
     use super::*;
     downlink_conformance_tests::bus!(Memory, RusqliteBuses);

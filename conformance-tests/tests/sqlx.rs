@@ -41,18 +41,18 @@ mod bounded {
 
 mod grouping {
     use super::*;
-    downlink_conformance_tests::grouping_store!(Sqlx);
+    downlink_conformance_tests::group_commit_store!(Sqlx);
 }
 
 mod transacting {
     use super::*;
-    downlink_conformance_tests::transacting_store!(Sqlx);
+    downlink_conformance_tests::transactional_store!(Sqlx);
 }
 
 mod telling {
     use super::*;
-    downlink_conformance_tests::telling_store!(Sqlx);
-    downlink_conformance_tests::telling_groups!(Sqlx);
+    downlink_conformance_tests::notifying_store!(Sqlx);
+    downlink_conformance_tests::notifying_group_commit_store!(Sqlx);
 }
 
 mod subscription {

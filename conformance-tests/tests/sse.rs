@@ -1,19 +1,19 @@
 //! Server-sent events, over the reference store and the local bus.
 
+#[path = "fixtures/configured.rs"]
+mod configured;
 #[path = "fixtures/local.rs"]
 mod local;
 #[path = "fixtures/memory.rs"]
 mod memory;
 #[path = "fixtures/sse.rs"]
 mod sse_fixture;
-#[path = "fixtures/tuned.rs"]
-mod tuned;
 
+use configured::Configured;
 use downlink_transports::Sse;
 use local::Local;
 use memory::Memory;
 use sse_fixture::ServerSentEvents;
-use tuned::Tuned;
 
 mod transport {
     use super::*;
@@ -22,20 +22,20 @@ mod transport {
 
 mod impatient {
     use super::*;
-    downlink_conformance_tests::impatient_transport!(Memory, Tuned(Sse));
+    downlink_conformance_tests::short_timeout_transport!(Memory, Configured(Sse));
 }
 
 mod guarded {
     use super::*;
-    downlink_conformance_tests::guarded_transport!(Memory, Tuned(Sse));
+    downlink_conformance_tests::authorizing_transport!(Memory, Configured(Sse));
 }
 
 mod bytes {
     use super::*;
-    downlink_conformance_tests::event_stream!(Memory, Local, ServerSentEvents);
+    downlink_conformance_tests::sse_wire!(Memory, Local, ServerSentEvents);
 }
 
 mod replaceable {
     use super::*;
-    downlink_conformance_tests::replaceable_line!(Memory, ServerSentEvents);
+    downlink_conformance_tests::replaceable_transport!(Memory, ServerSentEvents);
 }

@@ -1,9 +1,9 @@
-//! All transports side by side, over the reference store.
+//! All transports, compared with each other, over the reference store.
 
 use std::time::Duration;
 
 use downlink_conformance_tests::TransportFixture;
-use downlink_conformance_tests::transport::{Line, resumes_after_a_cut_in_hard_payloads};
+use downlink_conformance_tests::transport::{TransportSetup, resumes_after_a_cut_in_hard_payloads};
 
 #[path = "fixtures/local.rs"]
 mod local;
@@ -24,12 +24,12 @@ use websocket_fixture::WebSocketFixture;
 
 downlink_conformance_tests::transports!(Memory, [ServerSentEvents, WebSocketFixture, Polls]);
 
-/// One session cut after each of its bytes, as many connections as there are.
+/// Cuts one session after each of its bytes, with one connection for each cut.
 async fn cut_in_hard_payloads(transport: impl TransportFixture) {
-    let line = Line::new(Memory, Local, transport);
+    let line = TransportSetup::new(Memory, Local, transport);
     let cuts = resumes_after_a_cut_in_hard_payloads(&line);
     let cut = tokio::time::timeout(Duration::from_mins(15), cuts).await;
-    let (bytes, frames) = cut.expect("the cuts take no longer than a quarter of an hour");
+    let (bytes, frames) = cut.expect("the cuts to end within 15 minutes");
     println!("cut after each of {bytes} bytes of {frames} frames");
 }
 

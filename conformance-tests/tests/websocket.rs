@@ -1,18 +1,18 @@
 //! WebSocket, over the reference store and the local bus.
 
+#[path = "fixtures/configured.rs"]
+mod configured;
 #[path = "fixtures/local.rs"]
 mod local;
 #[path = "fixtures/memory.rs"]
 mod memory;
-#[path = "fixtures/tuned.rs"]
-mod tuned;
 #[path = "fixtures/websocket.rs"]
 mod websocket_fixture;
 
+use configured::Configured;
 use downlink_transports::WebSocket;
 use local::Local;
 use memory::Memory;
-use tuned::Tuned;
 use websocket_fixture::WebSocketFixture;
 
 mod transport {
@@ -22,20 +22,20 @@ mod transport {
 
 mod impatient {
     use super::*;
-    downlink_conformance_tests::impatient_transport!(Memory, Tuned(WebSocket));
+    downlink_conformance_tests::short_timeout_transport!(Memory, Configured(WebSocket));
 }
 
 mod guarded {
     use super::*;
-    downlink_conformance_tests::guarded_transport!(Memory, Tuned(WebSocket));
+    downlink_conformance_tests::authorizing_transport!(Memory, Configured(WebSocket));
 }
 
 mod bytes {
     use super::*;
-    downlink_conformance_tests::socket!(Memory, Local, WebSocketFixture);
+    downlink_conformance_tests::websocket_wire!(Memory, Local, WebSocketFixture);
 }
 
 mod replaceable {
     use super::*;
-    downlink_conformance_tests::replaceable_line!(Memory, WebSocketFixture);
+    downlink_conformance_tests::replaceable_transport!(Memory, WebSocketFixture);
 }

@@ -23,7 +23,7 @@ use crate::id::Position;
 /// The names in brackets are laws of the conformance suite.
 ///
 /// 1. A bus **may** coalesce, repeat, reorder, lose and invent hints; every
-///    subscription stays exact \[`subscriptions_survive_a_lying_bus`\].
+///    subscription stays exact \[`subscriptions_survive_a_faulty_bus`\].
 /// 2. **The last hint arrives.** After the last of a burst of publications,
 ///    made when the commit is visible, a healthy bus wakes every listener at
 ///    least once \[`the_last_hint_wakes_every_listener`\].

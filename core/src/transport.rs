@@ -46,12 +46,12 @@ use crate::hub::{Hub, Subscribe};
 ///    get the event of the winner and nothing of the losers
 ///    \[`one_writer_wins_and_is_seen`\].
 /// 9. **Other histories are told,** also to who is connected: by `Reset`, after
-///    which nothing follows \[`a_running_server_tells_of_a_restore`\].
+///    which nothing follows \[`a_running_server_reports_a_restore`\].
 /// 10. **Signs of life** move no cursor \[`heartbeats_move_nothing`\], and a
-///     server that gives none is left \[`a_silent_server_is_left`\].
+///     server that gives none is left \[`a_client_leaves_a_silent_server`\].
 /// 11. **A client that never reads** costs bounded memory and nobody else's
 ///     time, is let go, and resumes exactly
-///     \[`a_client_that_never_reads_is_let_go`\].
+///     \[`a_client_that_never_reads_is_disconnected`\].
 /// 12. **A drain** ends every stream in time and between two frames, and the
 ///     next process resumes exactly
 ///     \[`a_drain_ends_every_stream_between_two_frames`\].
@@ -61,7 +61,7 @@ use crate::hub::{Hub, Subscribe};
 ///     \[`a_proxy_that_holds_bytes_back_only_delays`\].
 /// 15. **Transports are one:** they deliver the same bytes
 ///     \[`all_transports_deliver_the_same`\], and a client may change from one to
-///     another with its cursor \[`a_client_may_hop_between_transports`\].
+///     another with its cursor \[`a_client_may_switch_transports`\].
 /// 16. **Rights** that shrank hide in a replay what they hide live
 ///     \[`a_replay_hides_what_live_hides`\].
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Checks a server that speaks the wire contract, by its URL.
+//! Checks a server that implements the wire contract, by its URL.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,10 +9,10 @@ use downlink_conformance_tests::black_box;
 const USAGE: &str = "check-feed URL
 
 Checks the server at URL, such as http://127.0.0.1:3000, against the wire contract of feeds, and prints
-each check. If the server takes appends, events are written to streams that begin with `check-`; if it
-does not, only what is there is looked at, and the checks that need more are left out.
+each check. If the server accepts appends, events are written to streams that begin with `check-`; if it
+does not, only existing events are read, and the checks that need more are skipped.
 
-Ends with 0 if nothing was wrong, 1 if something was, 2 if nothing could be checked.";
+Exit code: 0 if all checks passed, 1 if one failed, 2 if nothing could be checked.";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
     match black_box::check(url, |finding| write(io::stdout(), finding)).await {
         Ok(report) => {
             write(io::stdout(), format_args!("\n{report}"));
-            if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(why) => {
             write(io::stderr(), why);
@@ -37,8 +37,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Writes a line, if that is possible: a reader of only the first ones, as
-/// behind `| head`, still has the code with which the program ends.
+/// Writes a line, and ignores errors: if the reader closes the output early, as
+/// `| head` does, the exit code stays the same.
 fn write(mut to: impl Write, line: impl fmt::Display) {
     let _ = writeln!(to, "{line}");
 }

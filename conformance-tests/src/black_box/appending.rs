@@ -1,4 +1,4 @@
-//! What becomes of an append.
+//! Checks of appends.
 
 use downlink::EventId;
 
@@ -9,7 +9,7 @@ use super::limits::is_problem;
 use super::streaming::{events, until_live};
 use super::target::{Target, join};
 
-pub(super) async fn appends_are_answered_with_their_place(target: &Target) -> Outcome {
+pub(super) async fn appends_return_their_versions_and_cursor(target: &Target) -> Outcome {
     let stream = format!("{}place", target.prefix()?);
     let (one, two) = (EventId::now(), EventId::now());
     let body =
@@ -26,7 +26,7 @@ pub(super) async fn appends_are_answered_with_their_place(target: &Target) -> Ou
     ensure!(is_whole, "an append of two events was answered with {json}");
     ensure!(
         json["cursor"] == answer.header("feed-cursor"),
-        "the header Feed-Cursor is '{}' and the answer says {}",
+        "the header Feed-Cursor is '{}' and the body has {}",
         answer.header("feed-cursor"),
         json["cursor"]
     );
@@ -39,7 +39,7 @@ pub(super) async fn a_repeat_is_a_duplicate(target: &Target) -> Outcome {
     let stream = format!("{}repeat", target.prefix()?);
     let body = format!(r#"{{"id":"{}","type":"A","data":{{}}}}"#, EventId::now());
     let first = target.append(&stream, &body, "none").await?.json()?;
-    // Its expectation is stale by now, and the repeat wins.
+    // The expectation is stale by now, but a repeat is recognised first.
     let again = target.append(&stream, &body, "none").await?;
     let json = again.json()?;
     ensure!(
@@ -61,7 +61,7 @@ pub(super) async fn a_stale_expectation_is_a_conflict(target: &Target) -> Outcom
         let failed = &answer.json()?["failed"][0];
         ensure!(
             failed["stream"] == stream && failed["actual"] == 1,
-            "a conflict does not say what is: {failed}"
+            "a conflict does not have the actual version: {failed}"
         );
     }
     let right = target.append(&stream, r#"{"type":"A","data":{}}"#, "1").await?;
@@ -69,7 +69,7 @@ pub(super) async fn a_stale_expectation_is_a_conflict(target: &Target) -> Outcom
     Ok(())
 }
 
-pub(super) async fn what_is_no_append_is_refused(target: &Target) -> Outcome {
+pub(super) async fn malformed_appends_are_refused(target: &Target) -> Outcome {
     let stream = format!("{}refused", target.prefix()?);
     let path = target.path(&format!("/streams/{stream}"), &[]);
     let untyped = Request::new("POST", &path).body("{}");
@@ -102,8 +102,8 @@ pub(super) async fn what_is_no_append_is_refused(target: &Target) -> Outcome {
     is_problem("a stream of refused appends", &gone, 404, "stream-not-found")
 }
 
-/// Payloads that a careless encoder tears apart, repeats or swallows, and how
-/// they stand in an envelope.
+/// Payloads that a careless encoder splits, repeats or drops, and how they are
+/// written in an envelope.
 fn payloads() -> Vec<(String, String)> {
     let json = [
         "{\n  \"gate\": \"C71\",\r\n\r\n  \"legs\": [ 1,\r2 ]\n}",
@@ -116,12 +116,12 @@ fn payloads() -> Vec<(String, String)> {
         "\"\"",
     ];
     let json = json.map(|text| {
-        let stands = format!("\"data\":{}", text.replace(['\r', '\n'], " "));
-        (format!("\"data\":{text}"), stands)
+        let encoded = format!("\"data\":{}", text.replace(['\r', '\n'], " "));
+        (format!("\"data\":{text}"), encoded)
     });
     let raw = ["", "AA0K/w==", "ZGF0YTogeA0KDQppZDogMQoKDWV2ZW50OiBmZWVkLmJ5ZQoK"].map(|text| {
-        let stands = format!("\"data_base64\":\"{text}\",\"content_type\":\"image/png\"");
-        (stands.clone(), stands)
+        let encoded = format!("\"data_base64\":\"{text}\",\"content_type\":\"image/png\"");
+        (encoded.clone(), encoded)
     });
     json.into_iter().chain(raw).collect()
 }
@@ -150,18 +150,18 @@ pub(super) async fn payloads_come_back_unchanged(target: &Target) -> Outcome {
             got.len(),
             payloads().len()
         );
-        for (envelope, (_, stands)) in got.iter().zip(payloads()) {
+        for (envelope, (_, encoded)) in got.iter().zip(payloads()) {
             ensure!(
-                envelope.contains(&format!(",{stands},\"metadata\":")),
-                "{what} had {envelope:.400} where {stands:.300} has to stand"
+                envelope.contains(&format!(",{encoded},\"metadata\":")),
+                "{what} had {envelope:.400} instead of {encoded:.300}"
             );
         }
     }
     Ok(())
 }
 
-pub(super) async fn whoever_waits_is_told(target: &Target) -> Outcome {
-    let stream = format!("{}told", target.prefix()?);
+pub(super) async fn waiting_clients_get_new_events(target: &Target) -> Outcome {
+    let stream = format!("{}waiting", target.prefix()?);
     let filter = format!("stream={stream}");
     let mut open = target.stream(&[&filter, "after=now"], &[]).await?;
     until_live(&mut open).await?;
@@ -172,7 +172,7 @@ pub(super) async fn whoever_waits_is_told(target: &Target) -> Outcome {
     let cursor = appended?.json()?["cursor"].as_str().unwrap_or_default().to_owned();
     let arrived = open.until(|text| text.contains(&format!("id: {cursor}\n"))).await?;
     ensure!(arrived.contains(&cursor), "a stream ended before the event {cursor} came");
-    // The poll may have begun after the append.
+    // The poll may have started after the append.
     let polled = polled?;
     ensure!(
         polled.events.len() <= 1 && polled.cursor >= cursor,

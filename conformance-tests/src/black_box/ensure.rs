@@ -1,4 +1,4 @@
-/// Ends a check with what is wrong, unless this holds.
+/// Ends a check with this failure, unless the condition holds.
 macro_rules! ensure {
     ($holds:expr, $($wrong:tt)+) => {
         if !$holds {

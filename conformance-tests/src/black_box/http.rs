@@ -1,4 +1,5 @@
-//! HTTP by hand, so that what is checked is not what checks.
+//! A minimal HTTP client, so that the checks do not depend on the code they
+//! check.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long anything may take that has to come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a check waits for something that has to happen.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The most of an answer that is read, in bytes.
+/// The most that is read of a response, in bytes.
 const LONGEST: usize = 64 << 20;
 
-/// A request, but for its `Host`.
+/// A request, without its `Host`.
 #[derive(Clone, Debug)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
@@ -47,7 +48,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -63,7 +64,7 @@ impl Answer {
 
     pub(super) fn json(&self) -> Result<Value, String> {
         let read = serde_json::from_str(&self.body);
-        read.map_err(|error| format!("the body is no JSON ({error}): {:.200}", self.body))
+        read.map_err(|error| format!("the body is not valid JSON ({error}): {:.200}", self.body))
     }
 }
 
@@ -71,7 +72,7 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
     headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
-/// An answer that is being read.
+/// A response that is being read.
 #[derive(Debug)]
 pub(super) struct Exchange {
     socket: TcpStream,
@@ -83,14 +84,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Sends a request and reads the head of its answer.
+    /// Sends a request and reads the head of the response.
     pub(super) async fn ask(
         address: &str,
         host: &str,
         request: &Request<'_>,
     ) -> Result<Self, String> {
         let what = format!("{} {}", request.method, request.path);
-        let asked = timeout(PATIENCE, async {
+        let asked = timeout(TIMEOUT, async {
             let mut socket = TcpStream::connect(address).await?;
             socket.write_all(request.text(host).as_bytes()).await?;
             let (mut bytes, mut end) = (Vec::new(), None);
@@ -99,9 +100,9 @@ impl Exchange {
             }
             Ok::<_, std::io::Error>((socket, bytes, end))
         });
-        let asked = asked.await.map_err(|_| format!("{what} was not answered in {PATIENCE:?}"))?;
+        let asked = asked.await.map_err(|_| format!("{what} was not answered in {TIMEOUT:?}"))?;
         let (socket, bytes, end) = asked.map_err(|error| format!("{what}: {error}"))?;
-        let end = end.ok_or_else(|| format!("{what}: the connection ended before the answer"))?;
+        let end = end.ok_or_else(|| format!("{what}: the connection ended before the response"))?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
@@ -112,7 +113,7 @@ impl Exchange {
         Ok(Self {
             socket,
             bytes: bytes[end + 4..].to_vec(),
-            status: status.ok_or_else(|| format!("{what}: {head:.100} is no answer"))?,
+            status: status.ok_or_else(|| format!("{what}: {head:.100} is not an HTTP response"))?,
             headers,
             body: Vec::new(),
             is_over: false,
@@ -132,7 +133,7 @@ impl Exchange {
         Ok(Answer { status: self.status, headers: self.headers, body })
     }
 
-    /// Reads the body until it has this much to say, or ends.
+    /// Reads the body until this is enough, or it ends.
     pub(super) async fn until(&mut self, enough: impl Fn(&str) -> bool) -> Result<&str, String> {
         loop {
             if self.is_over || enough(self.text()) {
@@ -142,7 +143,7 @@ impl Exchange {
         }
     }
 
-    /// The body as far as it is whole characters.
+    /// The body up to the last complete character.
     fn text(&self) -> &str {
         match std::str::from_utf8(&self.body) {
             Ok(text) => text,
@@ -154,18 +155,19 @@ impl Exchange {
         if self.take() {
             return Ok(());
         }
-        let read = timeout(PATIENCE, self.socket.read_buf(&mut self.bytes)).await;
-        let read = read.map_err(|_| format!("nothing came for {PATIENCE:?}"))?;
+        let read = timeout(TIMEOUT, self.socket.read_buf(&mut self.bytes)).await;
+        let read = read.map_err(|_| format!("nothing came for {TIMEOUT:?}"))?;
         let read = read.map_err(|error| format!("the connection broke: {error}"))?;
         self.is_over = read == 0;
         if self.body.len() > LONGEST {
-            return Err(format!("the answer is longer than {LONGEST} bytes"));
+            return Err(format!("the response is longer than {LONGEST} bytes"));
         }
         self.take();
         Ok(())
     }
 
-    /// Moves what has come into the body; whether there was anything.
+    /// Moves what has arrived into the body; returns whether anything was
+    /// moved.
     fn take(&mut self) -> bool {
         let before = (self.body.len(), self.is_over);
         if self.header("transfer-encoding").eq_ignore_ascii_case("chunked") {
@@ -188,7 +190,7 @@ impl Exchange {
         before != (self.body.len(), self.is_over)
     }
 
-    /// The socket, after an upgrade, and what has come by then.
+    /// The socket after an upgrade, and the bytes that have already arrived.
     pub(super) fn upgraded(self) -> (TcpStream, Vec<u8>) {
         (self.socket, self.bytes)
     }

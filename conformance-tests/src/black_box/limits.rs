@@ -1,11 +1,11 @@
-//! What is refused, and how.
+//! Checks of refusals.
 
 use super::Outcome;
 use super::ensure::ensure;
 use super::http::{Answer, Request};
 use super::target::Target;
 
-/// Checks that this is a problem of the contract's shape.
+/// Checks that this is a problem document as the contract specifies it.
 pub(super) fn is_problem(what: &str, answer: &Answer, status: u16, code: &str) -> Outcome {
     let found = answer.json()?;
     ensure!(
@@ -68,7 +68,7 @@ pub(super) async fn malformed_cursors_are_refused(target: &Target) -> Outcome {
     let path = target.path("/feed", &["after=start"]);
     for id in ["x", "now", "7", "000000000000000A-9C41D07E"] {
         let answer = target.ask(Request::new("GET", &path).header("last-event-id", id)).await?;
-        is_problem(&format!("Last-Event-ID: {id} beside after=start"), &answer, 400, "bad-cursor")?;
+        is_problem(&format!("Last-Event-ID: {id} with after=start"), &answer, 400, "bad-cursor")?;
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! Checks any server that speaks the wire contract, feed v1, by its URL: what
-//! the program `check-feed` does.
+//! Checks any server that implements the wire contract, feed v1, by its URL.
+//! The program `check-feed` runs these checks.
 //!
-//! It looks at answers and at the bytes of streams, and knows nothing of what
-//! is behind them. What it cannot see (who lets go of whom and when, what a
-//! crash leaves) is in the laws of transports, [`lists::TRANSPORT`](crate::lists::TRANSPORT).
+//! It looks only at responses and at the bytes of streams. What it cannot see,
+//! such as which side disconnects when and what a crash leaves behind, is
+//! covered by the laws of transports,
+//! [`lists::TRANSPORT`](crate::lists::TRANSPORT).
 //!
-//! If the server takes appends, it writes events of its own, to streams with a
-//! prefix of this run; otherwise it looks at what is there, and leaves the rest
-//! out, which it says.
+//! If the server accepts appends, the checks write events to streams with a
+//! prefix of this run. Otherwise they read what is there, and checks that need
+//! more are reported as skipped.
 
 mod appending;
 mod ensure;
@@ -24,19 +25,19 @@ mod target;
 pub use report::{Finding, Report};
 use target::Target;
 
-/// What a check found: nothing, or what is wrong.
-type Outcome = Result<(), Trouble>;
+/// The result of a check: success, or why it did not succeed.
+type Outcome = Result<(), Failure>;
 
 /// Why a check did not succeed.
 #[derive(Debug)]
-enum Trouble {
-    /// The server breaks the contract.
+enum Failure {
+    /// The server violates the contract.
     Wrong(String),
-    /// There is nothing to check: why.
-    Absent(String),
+    /// There is nothing to check, for this reason.
+    Skipped(String),
 }
 
-impl From<String> for Trouble {
+impl From<String> for Failure {
     fn from(wrong: String) -> Self {
         Self::Wrong(wrong)
     }
@@ -48,26 +49,26 @@ macro_rules! checks {
     };
 }
 
-/// Checks the feed at this URL, which is that of its router's root, and tells
-/// each finding as soon as it is there.
+/// Checks the feed whose router has its root at this URL, and passes each
+/// finding to `on_finding` as soon as it is known.
 ///
 /// # Errors
 ///
-/// What is wrong with the URL, or that nobody answers there.
-pub async fn check(url: &str, told: impl FnMut(&Finding)) -> Result<Report, String> {
+/// Returns what is wrong with the URL, or why there is no feed.
+pub async fn check(url: &str, on_finding: impl FnMut(&Finding)) -> Result<Report, String> {
     let target = Target::reach(url).await?;
-    let mut report = Report::new(told);
+    let mut report = Report::new(on_finding);
     checks! { report, target:
-        paging::pages_are_those_of_the_contract
-        paging::answers_are_kept_by_nobody
-        paging::heads_and_options_have_no_body
+        paging::pages_follow_the_contract
+        paging::responses_are_not_cached
+        paging::head_and_options_have_no_body
         limits::unknown_parameters_are_refused
         limits::malformed_parameters_are_refused
         limits::malformed_cursors_are_refused
         limits::unknown_paths_and_methods_are_problems
         limits::cursors_past_the_end_are_gone
         streaming::a_stream_begins_with_ready_and_becomes_live
-        streaming::ids_stand_only_where_the_cursor_moves
+        streaming::ids_are_present_only_where_the_cursor_moves
         streaming::streams_and_pages_have_the_same_bytes
         resuming::every_cursor_is_resumed_exactly
         resuming::the_header_wins_over_the_url
@@ -75,13 +76,13 @@ pub async fn check(url: &str, told: impl FnMut(&Finding)) -> Result<Report, Stri
         resuming::a_poll_at_the_end_waits
         sockets::a_socket_opens_with_its_subprotocol
         sockets::sockets_and_pages_have_the_same_bytes
-        sockets::what_does_not_ask_for_a_socket_is_told_how
-        appending::appends_are_answered_with_their_place
+        sockets::requests_without_an_upgrade_get_426
+        appending::appends_return_their_versions_and_cursor
         appending::a_repeat_is_a_duplicate
         appending::a_stale_expectation_is_a_conflict
-        appending::what_is_no_append_is_refused
+        appending::malformed_appends_are_refused
         appending::payloads_come_back_unchanged
-        appending::whoever_waits_is_told
+        appending::waiting_clients_get_new_events
     }
     Ok(report.finish())
 }

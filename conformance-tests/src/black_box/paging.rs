@@ -1,17 +1,17 @@
-//! What a page looks like.
+//! Checks of pages.
 
 use downlink::Cursor;
 
 use super::ensure::ensure;
 use super::http::Request;
 use super::target::{Target, members};
-use super::{Outcome, Trouble};
+use super::{Failure, Outcome};
 
 /// The members of an envelope, in their order.
 const MEMBERS: [&str; 9] =
     ["cursor", "id", "stream", "version", "type", "time", "data", "metadata", "tags"];
 
-pub(super) async fn pages_are_those_of_the_contract(target: &Target) -> Outcome {
+pub(super) async fn pages_follow_the_contract(target: &Target) -> Outcome {
     let answer = target.get("/feed", &[&target.filter(), "limit=5"]).await?;
     ensure!(
         answer.header("content-type").starts_with("application/json"),
@@ -22,7 +22,7 @@ pub(super) async fn pages_are_those_of_the_contract(target: &Target) -> Outcome 
     for cursor in [&page.cursor, &page.head, answer.header("feed-cursor")] {
         ensure!(
             cursor.parse::<Cursor>().is_ok(),
-            "'{cursor}' is no cursor (or the header Feed-Cursor is missing)"
+            "'{cursor}' is not a cursor, or the header Feed-Cursor is missing"
         );
     }
     ensure!(page.cursor <= page.head, "the cursor {} is past the head {}", page.cursor, page.head);
@@ -43,7 +43,7 @@ fn check_envelope(envelope: &str) -> Outcome {
         ensure!(at.is_some(), "the members of an envelope are in another order: {envelope:.300}");
         place += at.unwrap_or_default();
         if name == "data" {
-            // What the payload has in it is not looked at.
+            // Skip the content of the payload.
             place = envelope.rfind("\"metadata\":").unwrap_or(place);
         }
     }
@@ -51,7 +51,7 @@ fn check_envelope(envelope: &str) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn answers_are_kept_by_nobody(target: &Target) -> Outcome {
+pub(super) async fn responses_are_not_cached(target: &Target) -> Outcome {
     for (route, query) in [("/feed", ""), ("/feed", "limit=0"), ("/nothing/here", "")] {
         let answer = target.get(route, &[query]).await?;
         for (name, part) in [
@@ -69,11 +69,11 @@ pub(super) async fn answers_are_kept_by_nobody(target: &Target) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn heads_and_options_have_no_body(target: &Target) -> Outcome {
+pub(super) async fn head_and_options_have_no_body(target: &Target) -> Outcome {
     let path = target.path("/feed", &["limit=1"]);
     let head = target.ask(Request::new("HEAD", &path)).await?;
     ensure!(head.status == 200, "HEAD /feed was answered with {}", head.status);
-    ensure!(!head.header("feed-cursor").is_empty(), "the answer to HEAD lacks Feed-Cursor");
+    ensure!(!head.header("feed-cursor").is_empty(), "the response to HEAD lacks Feed-Cursor");
     let options = target.ask(Request::new("OPTIONS", &path)).await?;
     ensure!(
         options.status == 204 && options.header("allow").contains("GET"),
@@ -81,5 +81,5 @@ pub(super) async fn heads_and_options_have_no_body(target: &Target) -> Outcome {
         options.status,
         options.header("allow")
     );
-    Ok::<(), Trouble>(())
+    Ok::<(), Failure>(())
 }

@@ -1,67 +1,67 @@
 use std::fmt;
 
-use super::{Outcome, Trouble};
+use super::{Failure, Outcome};
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The check, named as a fact.
+    /// The name of the check.
     pub check: &'static str,
-    /// `None` if the server keeps it.
+    /// What is wrong; `None` if nothing is.
     pub wrong: Option<String>,
-    /// Why it was left out, if it was.
-    pub left_out: Option<String>,
+    /// Why the check was skipped, if it was.
+    pub skipped: Option<String>,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.wrong, &self.left_out) {
+        match (&self.wrong, &self.skipped) {
             (Some(wrong), _) => write!(f, "FAILED   {}\n         {wrong}", self.check),
-            (None, Some(why)) => write!(f, "left out {} ({why})", self.check),
+            (None, Some(why)) => write!(f, "skipped  {} ({why})", self.check),
             (None, None) => write!(f, "ok       {}", self.check),
         }
     }
 }
 
-/// What all checks found.
+/// The results of all checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report<F = ()> {
-    /// In the order in which they were made.
+    /// The findings, in the order of the checks.
     pub findings: Vec<Finding>,
-    told: F,
+    on_finding: F,
 }
 
 impl<F: FnMut(&Finding)> Report<F> {
-    pub(super) fn new(told: F) -> Self {
-        Self { findings: Vec::new(), told }
+    pub(super) fn new(on_finding: F) -> Self {
+        Self { findings: Vec::new(), on_finding }
     }
 
     pub(super) fn add(&mut self, check: &'static str, outcome: Outcome) {
-        let (wrong, left_out) = match outcome {
+        let (wrong, skipped) = match outcome {
             Ok(()) => (None, None),
-            Err(Trouble::Wrong(wrong)) => (Some(wrong), None),
-            Err(Trouble::Absent(why)) => (None, Some(why)),
+            Err(Failure::Wrong(wrong)) => (Some(wrong), None),
+            Err(Failure::Skipped(why)) => (None, Some(why)),
         };
-        let finding = Finding { check, wrong, left_out };
-        (self.told)(&finding);
+        let finding = Finding { check, wrong, skipped };
+        (self.on_finding)(&finding);
         self.findings.push(finding);
     }
 
     pub(super) fn finish(self) -> Report {
-        Report { findings: self.findings, told: () }
+        Report { findings: self.findings, on_finding: () }
     }
 }
 
 impl Report {
-    /// Whether nothing was wrong, and something was checked.
+    /// Whether something was checked and nothing failed.
     #[must_use]
-    pub fn is_good(&self) -> bool {
+    pub fn passed(&self) -> bool {
         self.count(|finding| finding.wrong.is_some()) == 0 && self.checked() > 0
     }
 
     fn checked(&self) -> usize {
-        self.count(|finding| finding.left_out.is_none())
+        self.count(|finding| finding.skipped.is_none())
     }
 
     fn count(&self, is: impl Fn(&Finding) -> bool) -> usize {
@@ -72,7 +72,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed = self.count(|finding| finding.wrong.is_some());
-        let left_out = self.count(|finding| finding.left_out.is_some());
-        write!(f, "{} checked, {failed} failed, {left_out} left out", self.checked())
+        let skipped = self.count(|finding| finding.skipped.is_some());
+        write!(f, "{} checked, {failed} failed, {skipped} skipped", self.checked())
     }
 }

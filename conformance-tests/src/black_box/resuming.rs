@@ -1,4 +1,4 @@
-//! Where a client goes on.
+//! Checks of resuming.
 
 use std::time::Instant;
 
@@ -6,17 +6,21 @@ use super::ensure::ensure;
 use super::http::Request;
 use super::streaming::{events, same, until_live};
 use super::target::{Target, join, member};
-use super::{Outcome, Trouble};
+use super::{Failure, Outcome};
 
-/// How many places are resumed at.
-const PLACES: usize = 12;
+/// How many cursors are resumed from.
+const CURSORS: usize = 12;
 
 /// The newest events of this run, or of the log.
-async fn some(target: &Target) -> Result<Vec<String>, Trouble> {
+async fn some(target: &Target) -> Result<Vec<String>, Failure> {
     let filter = target.filter();
-    let newest = format!("after=last:{PLACES}&limit={PLACES}");
+    let newest = format!("after=last:{CURSORS}&limit={CURSORS}");
     let events = target.page(&join(&[&filter, &newest])).await?.events;
-    if events.is_empty() { Err(Trouble::Absent("the log is empty".to_owned())) } else { Ok(events) }
+    if events.is_empty() {
+        Err(Failure::Skipped("the log is empty".to_owned()))
+    } else {
+        Ok(events)
+    }
 }
 
 pub(super) async fn every_cursor_is_resumed_exactly(target: &Target) -> Outcome {
@@ -48,7 +52,7 @@ pub(super) async fn the_header_wins_over_the_url(target: &Target) -> Outcome {
     let wanted = log.get(place + 1).map_or(String::new(), |event| member(event, "cursor"));
     ensure!(
         wanted.is_empty() || found == wanted,
-        "with Last-Event-ID {cursor} and after=start the first event is {found} and not {wanted}"
+        "with Last-Event-ID {cursor} and after=start the first event is {found} instead of {wanted}"
     );
     Ok(())
 }
@@ -66,15 +70,15 @@ pub(super) async fn pages_of_any_size_concatenate(target: &Target) -> Outcome {
 
 pub(super) async fn a_poll_at_the_end_waits(target: &Target) -> Outcome {
     let began = Instant::now();
-    // A stream of nobody, so that others who write do not end the wait.
-    let nobody = "stream=check-no-such-stream";
-    let page = target.page(&format!("{nobody}&after=now&wait=1")).await?;
+    // A stream that nothing is written to, so that other writers do not end the wait.
+    let unused = "stream=check-no-such-stream";
+    let page = target.page(&format!("{unused}&after=now&wait=1")).await?;
     ensure!(page.events.is_empty() && !page.more, "a poll of nothing found {page:?}");
     ensure!(page.cursor <= page.head, "the cursor is past the head");
     ensure!(
         began.elapsed().as_millis() >= 900,
-        "a poll that was asked to wait a second was answered after {:?}: clients would ask without a \
-         pause",
+        "a poll that was asked to wait a second was answered after {:?}: clients would poll \
+         without a pause",
         began.elapsed()
     );
     Ok(())

@@ -2,9 +2,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::http::PATIENCE;
+use super::http::TIMEOUT;
 
-/// The least of WebSocket that a check needs: text messages in one frame each.
+/// A minimal WebSocket client: text messages of one frame each.
 #[derive(Debug)]
 pub(super) struct Socket {
     socket: TcpStream,
@@ -31,13 +31,13 @@ impl Socket {
         // The last frame of its message, masked, with a length of two bytes.
         let mut frame = vec![0x80 | opcode, 0x80 | 0x7e];
         frame.extend(length.to_be_bytes());
-        // Masked with zeros, which is a mask like any other.
+        // A mask of zeros is valid.
         frame.extend([0; 4]);
         frame.extend(payload);
         self.socket.write_all(&frame).await.map_err(|error| format!("the socket broke: {error}"))
     }
 
-    /// The next message; pings are answered meanwhile.
+    /// The next message; answers pings.
     pub(super) async fn next(&mut self) -> Result<String, String> {
         loop {
             while let Some((opcode, payload)) = self.frame() {
@@ -51,15 +51,15 @@ impl Socket {
                     _ => return Err(format!("the socket was closed, or sent opcode {opcode}")),
                 }
             }
-            let read = timeout(PATIENCE, self.socket.read_buf(&mut self.bytes)).await;
-            let read = read.map_err(|_| format!("no message came for {PATIENCE:?}"))?;
+            let read = timeout(TIMEOUT, self.socket.read_buf(&mut self.bytes)).await;
+            let read = read.map_err(|_| format!("no message came for {TIMEOUT:?}"))?;
             if read.map_err(|error| format!("the socket broke: {error}"))? == 0 {
                 return Err("the socket ended without a close frame".to_owned());
             }
         }
     }
 
-    /// Takes a whole frame, if there is one.
+    /// Takes a complete frame, if one has arrived.
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let (first, second) = (*self.bytes.first()?, *self.bytes.get(1)?);
         let (length, begin) = match second & 0x7f {

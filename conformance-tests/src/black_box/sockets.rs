@@ -1,4 +1,4 @@
-//! What a WebSocket does.
+//! Checks of the WebSocket protocol.
 
 use super::ensure::ensure;
 use super::http::Request;
@@ -6,13 +6,13 @@ use super::limits::is_problem;
 use super::socket::Socket;
 use super::streaming::same;
 use super::target::{Target, envelopes, join, member};
-use super::{Outcome, Trouble};
+use super::{Failure, Outcome};
 
-/// The example of RFC 6455: a key, and what it is answered with.
+/// The example of RFC 6455: a key, and its `Sec-WebSocket-Accept`.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-async fn open(target: &Target, parameters: &[&str]) -> Result<Socket, Trouble> {
+async fn open(target: &Target, parameters: &[&str]) -> Result<Socket, Failure> {
     let path = target.path("/feed/ws", parameters);
     let upgrade = Request::new("GET", &path)
         .header("connection", "Upgrade")
@@ -22,13 +22,13 @@ async fn open(target: &Target, parameters: &[&str]) -> Result<Socket, Trouble> {
         .header("sec-websocket-protocol", "other, feed.v1.json");
     let answer = target.open(&upgrade).await?;
     if answer.status == 404 {
-        return Err(Trouble::Absent("the server has no WebSocket".to_owned()));
+        return Err(Failure::Skipped("the server has no WebSocket".to_owned()));
     }
-    ensure!(answer.status == 101, "GET {path} was answered with {} and not 101", answer.status);
+    ensure!(answer.status == 101, "GET {path} was answered with {} instead of 101", answer.status);
     let accept = answer.header("sec-websocket-accept");
-    ensure!(accept == ACCEPT, "Sec-WebSocket-Accept is '{accept}', which is not that of the key");
+    ensure!(accept == ACCEPT, "Sec-WebSocket-Accept is '{accept}', which does not match the key");
     let protocol = answer.header("sec-websocket-protocol");
-    ensure!(protocol == "feed.v1.json", "the subprotocol is '{protocol}' and not feed.v1.json");
+    ensure!(protocol == "feed.v1.json", "the subprotocol is '{protocol}' instead of feed.v1.json");
     let (socket, bytes) = answer.upgraded();
     Ok(Socket::new(socket, bytes))
 }
@@ -45,7 +45,7 @@ pub(super) async fn a_socket_opens_with_its_subprotocol(target: &Target) -> Outc
     let problem = socket.next().await?;
     ensure!(
         member(&problem, "frame") == "problem",
-        "what is no frame was answered with {problem:.200}"
+        "a malformed command was answered with {problem:.200}"
     );
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(super) async fn sockets_and_pages_have_the_same_bytes(target: &Target) -> Ou
     let filter = target.filter();
     let first = target.page(&join(&[&filter, "after=last:100&limit=1"])).await?;
     let Some(first) = first.events.first() else {
-        return Err(Trouble::Absent("the log is empty".to_owned()));
+        return Err(Failure::Skipped("the log is empty".to_owned()));
     };
     let cursor = member(first, "cursor");
     let mut socket = open(target, &[]).await?;
@@ -70,11 +70,11 @@ pub(super) async fn sockets_and_pages_have_the_same_bytes(target: &Target) -> Ou
         let frame = member(&message, "frame");
         ensure!(
             number > 0 || frame == "ready",
-            "the first frame is {message:.200} and not `ready`"
+            "the first frame is {message:.200} instead of `ready`"
         );
         ensure!(
             frame == "heartbeat" || member(&message, "sub") == "s1",
-            "a frame does not say whose it is: {message:.200}"
+            "a frame does not name its subscription: {message:.200}"
         );
         match &*frame {
             "events" => {
@@ -89,10 +89,10 @@ pub(super) async fn sockets_and_pages_have_the_same_bytes(target: &Target) -> Ou
     same(&events, &target.all(&filter, &cursor, 1_000).await?, "a socket", "pages")
 }
 
-pub(super) async fn what_does_not_ask_for_a_socket_is_told_how(target: &Target) -> Outcome {
+pub(super) async fn requests_without_an_upgrade_get_426(target: &Target) -> Outcome {
     let answer = target.get("/feed/ws", &[]).await?;
     if answer.status == 404 {
-        return Err(Trouble::Absent("the server has no WebSocket".to_owned()));
+        return Err(Failure::Skipped("the server has no WebSocket".to_owned()));
     }
     let code = answer.json()?["code"].as_str().unwrap_or_default().to_owned();
     is_problem("GET /feed/ws without an upgrade", &answer, 426, &code)?;

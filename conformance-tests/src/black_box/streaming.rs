@@ -1,14 +1,14 @@
-//! What a stream looks like.
+//! Checks of the SSE encoding.
 
 use downlink::Cursor;
 
+use super::Failure;
 use super::Outcome;
-use super::Trouble;
 use super::ensure::ensure;
 use super::http::Exchange;
 use super::target::{Target, join, member};
 
-/// The fields of one block; comments are left out.
+/// The fields of one block, without comments.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) id: Option<String>,
@@ -28,7 +28,7 @@ impl Block {
                 "event" => &mut block.event,
                 "data" => &mut block.data,
                 "retry" => &mut block.retry,
-                _ => return Err(format!("a line of the stream is no field: {line:.200}")),
+                _ => return Err(format!("a line of the stream is not a field: {line:.200}")),
             };
             if field.replace(value).is_some() {
                 return Err(format!("a block has two lines of '{name}': {text:.300}"));
@@ -43,13 +43,13 @@ impl Block {
 }
 
 /// The blocks of a stream up to `live`.
-pub(super) async fn until_live(stream: &mut Exchange) -> Result<Vec<Block>, Trouble> {
+pub(super) async fn until_live(stream: &mut Exchange) -> Result<Vec<Block>, Failure> {
     let live = |text: &str| text.contains("\nevent: feed.live\n") && text.ends_with("\n\n");
     blocks(stream.until(live).await?)
 }
 
-pub(super) fn blocks(text: &str) -> Result<Vec<Block>, Trouble> {
-    ensure!(!text.contains('\r'), "a CR is a line end to a browser, and stands in the stream");
+pub(super) fn blocks(text: &str) -> Result<Vec<Block>, Failure> {
+    ensure!(!text.contains('\r'), "the stream contains a CR, which is a line end to a browser");
     let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
     let blocks: Result<Vec<_>, _> = whole.split("\n\n").map(Block::parse).collect();
     Ok(blocks?.into_iter().filter(|block| !block.is_empty()).collect())
@@ -73,11 +73,11 @@ pub(super) async fn a_stream_begins_with_ready_and_becomes_live(target: &Target)
     }
     let blocks = until_live(&mut stream).await?;
     let first = blocks.first().and_then(|block| block.event.as_deref());
-    ensure!(first == Some("feed.ready"), "the first block is {first:?} and not feed.ready");
+    ensure!(first == Some("feed.ready"), "the first block is {first:?} instead of feed.ready");
     let retry = blocks[0].retry.as_deref().and_then(|retry| retry.parse::<u64>().ok());
     ensure!(
         retry.is_some_and(|retry| retry > 0),
-        "`ready` has retry {retry:?}: a browser comes back at once"
+        "`ready` has retry {retry:?}: a browser reconnects at once"
     );
     let last = blocks.iter().rev().find(|block| block.event.as_deref() == Some("feed.live"));
     let live = last.and_then(|live| live.data.clone()).unwrap_or_default();
@@ -86,7 +86,7 @@ pub(super) async fn a_stream_begins_with_ready_and_becomes_live(target: &Target)
     Ok(())
 }
 
-pub(super) async fn ids_stand_only_where_the_cursor_moves(target: &Target) -> Outcome {
+pub(super) async fn ids_are_present_only_where_the_cursor_moves(target: &Target) -> Outcome {
     let mut stream = target.stream(&[&target.filter(), "after=last:50"], &[]).await?;
     let mut before = String::new();
     for block in until_live(&mut stream).await? {
@@ -94,16 +94,17 @@ pub(super) async fn ids_stand_only_where_the_cursor_moves(target: &Target) -> Ou
         let moves = match block.event.as_deref() {
             None | Some("feed.ready" | "feed.checkpoint" | "feed.live" | "feed.behind") => true,
             Some(name) => {
-                ensure!(name.starts_with("feed."), "a block is called '{name}'");
+                ensure!(name.starts_with("feed."), "a block is named '{name}'");
                 false
             }
         };
         ensure!(
             moves == block.id.is_some(),
-            "an id stands where the cursor does not move, or lacks: {block:?}"
+            "an id is present where the cursor does not move, or is missing where it does: \
+             {block:?}"
         );
         let Some(id) = block.id else { continue };
-        ensure!(id.parse::<Cursor>().is_ok(), "the id '{id}' is no cursor");
+        ensure!(id.parse::<Cursor>().is_ok(), "the id '{id}' is not a cursor");
         ensure!(member(&data, "cursor") == id, "the id '{id}' is not the cursor of {data:.200}");
         ensure!(id >= before, "the id goes back from {before} to {id}");
         before = id;
@@ -115,7 +116,7 @@ pub(super) async fn streams_and_pages_have_the_same_bytes(target: &Target) -> Ou
     let filter = target.filter();
     let first = target.page(&join(&[&filter, "after=last:100&limit=1"])).await?;
     let Some(first) = first.events.first() else {
-        return Err(Trouble::Absent("the log is empty".to_owned()));
+        return Err(Failure::Skipped("the log is empty".to_owned()));
     };
     let after = format!("after={}", member(first, "cursor"));
     let mut stream = target.stream(&[&filter, &after], &[]).await?;

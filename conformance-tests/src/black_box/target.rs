@@ -3,18 +3,18 @@ use std::collections::HashMap;
 use downlink::EventId;
 use serde_json::value::RawValue;
 
-use super::Trouble;
+use super::Failure;
 use super::ensure::ensure;
 use super::http::{Answer, Exchange, Request};
 
-/// The server, and what the checks know of it.
+/// The server, and what the checks know about it.
 #[derive(Debug)]
 pub(super) struct Target {
     address: String,
     host: String,
     path: String,
     /// The prefix of the streams that this run writes; `None` if the server
-    /// takes no appends.
+    /// does not accept appends.
     prefix: Option<String>,
 }
 
@@ -28,15 +28,17 @@ pub(super) struct Page {
     pub(super) more: bool,
 }
 
-/// How many events every server that takes appends has to show.
+/// How many events are appended before the checks, if the server accepts
+/// appends.
 const EVENTS: usize = 12;
 
 impl Target {
-    /// Finds out whether a feed is there, and writes some events if it takes
-    /// them.
+    /// Checks that there is a feed, and writes some events if it accepts them.
     pub(super) async fn reach(url: &str) -> Result<Self, String> {
         let rest = url.strip_prefix("http://");
-        let rest = rest.ok_or_else(|| format!("'{url}': give a URL like http://127.0.0.1:3000"))?;
+        let rest = rest.ok_or_else(|| {
+            format!("'{url}' is not a valid URL: use one like http://127.0.0.1:3000")
+        })?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let has_port = host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
         let mut target = Self {
@@ -46,7 +48,7 @@ impl Target {
             prefix: None,
         };
         target.page("limit=1").await.map_err(|trouble| match trouble {
-            Trouble::Wrong(why) | Trouble::Absent(why) => format!("no feed at {url}: {why}"),
+            Failure::Wrong(why) | Failure::Skipped(why) => format!("no feed at {url}: {why}"),
         })?;
         let prefix = format!("check-{}-", EventId::now());
         let first = target.append(&format!("{prefix}flight-0"), &event(0), "").await?;
@@ -61,13 +63,13 @@ impl Target {
     }
 
     /// The prefix of the streams of this run.
-    pub(super) fn prefix(&self) -> Result<&str, Trouble> {
-        let why = "the server takes no appends";
-        self.prefix.as_deref().ok_or_else(|| Trouble::Absent(why.to_owned()))
+    pub(super) fn prefix(&self) -> Result<&str, Failure> {
+        let why = "the server does not accept appends";
+        self.prefix.as_deref().ok_or_else(|| Failure::Skipped(why.to_owned()))
     }
 
-    /// The events of this run alone, if there are any: others may write to the
-    /// log, too.
+    /// A filter for the events of this run, if there are any: others may write
+    /// to the log, too.
     pub(super) fn filter(&self) -> String {
         self.prefix.as_ref().map_or(String::new(), |prefix| format!("stream_prefix={prefix}"))
     }
@@ -95,7 +97,7 @@ impl Target {
     }
 
     /// A page of the feed with these parameters.
-    pub(super) async fn page(&self, parameters: &str) -> Result<Page, Trouble> {
+    pub(super) async fn page(&self, parameters: &str) -> Result<Page, Failure> {
         let answer = self.get("/feed", &[parameters]).await?;
         ensure!(
             answer.status == 200,
@@ -112,7 +114,7 @@ impl Target {
         filter: &str,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<String>, Trouble> {
+    ) -> Result<Vec<String>, Failure> {
         let (mut events, mut cursor) = (Vec::new(), after.to_owned());
         loop {
             let page =
@@ -120,7 +122,7 @@ impl Target {
             ensure!(page.events.len() <= limit, "a page has more events than its limit of {limit}");
             ensure!(
                 !page.more || page.cursor != cursor,
-                "a page that is not the last did not get beyond {cursor}"
+                "a page that is not the last did not advance beyond {cursor}"
             );
             events.extend(page.events);
             if !page.more || events.len() > 2_000 {
@@ -148,7 +150,7 @@ impl Target {
         &self,
         parameters: &[&str],
         headers: &[(&str, &str)],
-    ) -> Result<Exchange, Trouble> {
+    ) -> Result<Exchange, Failure> {
         let path = self.path("/feed", parameters);
         let mut request = Request::new("GET", &path).header("accept", "text/event-stream");
         request.headers.extend(headers);
@@ -168,14 +170,11 @@ fn event(number: usize) -> String {
     format!(r#"{{"id":"{}","type":"{kind}","data":{{"leg":{number}}}}}"#, EventId::now())
 }
 
-/// Reads a page and keeps the bytes of its envelopes.
-fn read(body: &str) -> Result<Page, Trouble> {
-    let wrong = || Trouble::Wrong(format!("this is no page: {body:.300}"));
+/// Parses a page, and keeps the bytes of its envelopes.
+fn read(body: &str) -> Result<Page, Failure> {
+    let wrong = || Failure::Wrong(format!("this is not a page: {body:.300}"));
     let more = members(body).get("more").map(|more| more.get()).unwrap_or_default();
-    ensure!(
-        matches!(more, "true" | "false"),
-        "a page does not say whether there is more: {body:.300}"
-    );
+    ensure!(matches!(more, "true" | "false"), "a page has no `more`: {body:.300}");
     Ok(Page {
         events: envelopes(body).ok_or_else(wrong)?,
         cursor: member(body, "cursor"),
@@ -184,8 +183,8 @@ fn read(body: &str) -> Result<Page, Trouble> {
     })
 }
 
-/// The members of an object, byte for byte: payloads may be what no program
-/// can take in, such as numbers above all bounds.
+/// The members of an object, byte for byte: payloads may contain what a parser
+/// cannot represent, such as numbers of any size.
 pub(super) fn members(json: &str) -> HashMap<String, &RawValue> {
     serde_json::from_str(json).unwrap_or_default()
 }
@@ -196,7 +195,7 @@ pub(super) fn envelopes(json: &str) -> Option<Vec<String>> {
     Some(events.into_iter().map(|event| event.get().to_owned()).collect())
 }
 
-/// A member that is a text; empty if there is none.
+/// The text of a member; empty if it does not exist or is not a string.
 pub(super) fn member(json: &str, name: &str) -> String {
     let text = members(json).get(name).and_then(|text| serde_json::from_str(text.get()).ok());
     text.unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Laws of [`Bus`]. That subscriptions stay exact whatever a bus does is among
-//! the laws of [`subscription`](mod@crate::subscription).
+//! Laws of [`Bus`]. The laws of [`subscription`](mod@crate::subscription) check
+//! that subscriptions stay exact whatever a bus does.
 
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use futures::{FutureExt, StreamExt};
 use crate::sample::append;
 use crate::{BusFixture, Guard, StoreFixture, tasks};
 
-/// Hints that a listener who does not listen may find waiting at most.
+/// The most hints that may wait for a listener that does not listen.
 const BOUND: usize = 4_096;
 
-/// A bus and the store whose appends it tells of.
-pub struct BusStage {
+/// A bus and the store whose appends it announces.
+pub struct BusSetup {
     store: Arc<dyn StoreFixture>,
     bus: Arc<dyn BusFixture>,
 }
 
-impl std::fmt::Debug for BusStage {
+impl std::fmt::Debug for BusSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BusStage")
+        f.write_str("BusSetup")
     }
 }
 
-impl BusStage {
-    /// A bus and its store.
+impl BusSetup {
+    /// Tests this bus, with hints about appends to this store.
     #[must_use]
     pub fn new(store: impl StoreFixture, bus: impl BusFixture) -> Self {
         Self { store: Arc::new(store), bus: Arc::new(bus) }
@@ -39,10 +39,10 @@ impl BusStage {
     }
 }
 
-/// **Law B2.** After the last of a burst of publications, made when its commit
-/// is visible, every listener is woken at least once and finds the commit.
-pub async fn the_last_hint_wakes_every_listener(stage: &BusStage) {
-    let (store, bus, _guard) = stage.open().await.expect("a store and a bus");
+/// **Law.** After the last of a burst of publications, made when its commit is
+/// visible, every listener wakes at least once and finds the commit.
+pub async fn the_last_hint_wakes_every_listener(setup: &BusSetup) {
+    let (store, bus, _guard) = setup.open().await.expect("a store and a bus");
     for burst in [1, 2, 7, 50] {
         let listeners = join_all((0..3).map(|_| bus.listen())).await;
         let mut listeners: Vec<_> =
@@ -53,10 +53,10 @@ pub async fn the_last_hint_wakes_every_listener(stage: &BusStage) {
             last = appended.expect("an append").last();
             bus.publish(Hint::at(last)).await.expect("a healthy bus takes a hint");
         }
-        // What came before the last hint may still be heard, so each looks after every hint.
+        // Hints before the last may still arrive, so each listener checks after every hint.
         for listener in &mut listeners {
-            let heard = wakes_after(listener, &*store, last);
-            tasks::soon("a listener was not woken after a publication", heard).await;
+            let woken = wakes_after(listener, &*store, last);
+            tasks::soon("a listener was not woken after a publication", woken).await;
         }
         one_by_one(&*store, &*bus, &mut listeners).await;
     }
@@ -71,8 +71,8 @@ async fn wakes_after(listener: &mut Listener, store: &dyn EventStore, last: down
     }
 }
 
-/// Bursts of two to listeners that have heard everything before: the second
-/// hint of a burst is the one that a throttle loses.
+/// Publishes bursts of two to listeners that have taken every earlier hint: the
+/// second hint of a burst is the one that a throttle loses.
 async fn one_by_one(store: &dyn EventStore, bus: &dyn Bus, listeners: &mut [Listener]) {
     for _ in 0..5 {
         for listener in &mut *listeners {
@@ -87,7 +87,7 @@ async fn one_by_one(store: &dyn EventStore, bus: &dyn Bus, listeners: &mut [List
                     "a listener was not woken by a single hint"
                 } else {
                     "a listener was not woken by the last hint of a burst: coalesce hints, but \
-                     send one after the last publication"
+                     deliver one after the last publication"
                 };
                 tasks::soon(what, wakes_after(listener, store, last)).await;
             }
@@ -95,10 +95,10 @@ async fn one_by_one(store: &dyn EventStore, bus: &dyn Bus, listeners: &mut [List
     }
 }
 
-/// **Law B3.** Publishing never waits for a listener, and one who does not
+/// **Law.** Publishing never waits for a listener, and a listener that does not
 /// listen costs no memory that grows.
-pub async fn publishing_never_waits_for_listeners(stage: &BusStage) {
-    let (store, bus, _guard) = stage.open().await.expect("a store and a bus");
+pub async fn publishing_never_waits_for_listeners(setup: &BusSetup) {
+    let (store, bus, _guard) = setup.open().await.expect("a store and a bus");
     let mut idle = bus.listen().await.expect("a listener");
     let last = store.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
     let all = async {
@@ -106,12 +106,12 @@ pub async fn publishing_never_waits_for_listeners(stage: &BusStage) {
             bus.publish(Hint::at(last.last())).await.expect("a healthy bus takes a hint");
         }
     };
-    tasks::soon("publishing waits for a listener who does not listen", all).await;
-    // Unconstrained, since the runtime else makes a task pause that takes many.
+    tasks::soon("publishing waits for a listener that does not listen", all).await;
+    // Unconstrained, because the runtime would otherwise pause a task that takes many hints.
     let next = || tokio::task::unconstrained(idle.next()).now_or_never().flatten();
     let waiting = std::iter::from_fn(next).take(BOUND + 1).count();
     assert!(
         waiting <= BOUND,
-        "more than {BOUND} hints wait for a listener who does not listen: keep one, not all"
+        "more than {BOUND} hints wait for a listener that does not listen: keep one, not all"
     );
 }

@@ -3,25 +3,25 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::actor::Actor;
-use super::order::Order;
+use super::log_user::LogUser;
+use super::peer_command::PeerCommand;
 
-/// Begins the lines that are answers; the harness of the test prints others.
+/// Begins the lines that are answers; the test harness prints other lines.
 const ANSWER: &str = "answer:";
-const REFUSAL: &str = "refusal:";
+const ERROR: &str = "error:";
 
-/// Somebody else who has the log open.
+/// Another user of the log.
 pub(super) enum Peer {
-    /// In this process.
-    Handle(Box<Actor>),
-    /// In another.
+    /// In this process, through a handle of its own.
+    Handle(Box<LogUser>),
+    /// In another process.
     Process(Box<Process>),
 }
 
-/// Another process, killed when it is dropped.
+/// Another process, which is killed when this is dropped.
 pub(super) struct Process {
     _child: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
@@ -29,53 +29,53 @@ impl Peer {
     pub(super) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program of this test can be started again");
-        let orders = child.stdin.take().expect("it was piped");
+        let commands = child.stdin.take().expect("it was piped");
         let answers = BufReader::new(child.stdout.take().expect("it was piped")).lines();
-        Self::Process(Box::new(Process { _child: child, orders, answers }))
+        Self::Process(Box::new(Process { _child: child, commands, answers }))
     }
 
-    pub(super) fn who(&self) -> &'static str {
+    pub(super) fn description(&self) -> &'static str {
         match self {
             Self::Handle(_) => "a second handle",
             Self::Process(_) => "another process",
         }
     }
 
-    /// Has it do something: what it answers, or the error that it was told.
-    pub(super) async fn tell(&mut self, order: Order) -> Result<Vec<String>, String> {
+    /// Sends a command; returns the answer, or the text of the error.
+    pub(super) async fn send(&mut self, command: PeerCommand) -> Result<Vec<String>, String> {
         match self {
-            Self::Handle(actor) => actor.obey(order).await.map_err(|error| error.to_string()),
-            Self::Process(process) => process.tell(order).await,
+            Self::Handle(user) => user.execute(command).await.map_err(|error| error.to_string()),
+            Self::Process(process) => process.send(command).await,
         }
     }
 }
 
 impl Process {
-    async fn tell(&mut self, order: Order) -> Result<Vec<String>, String> {
-        let line = format!("{order}\n");
-        self.orders.write_all(line.as_bytes()).await.expect("the other process takes orders");
+    async fn send(&mut self, command: PeerCommand) -> Result<Vec<String>, String> {
+        let line = format!("{command}\n");
+        self.commands.write_all(line.as_bytes()).await.expect("the other process takes commands");
         loop {
             let line = self.answers.next_line().await.expect("the other process answers");
-            let line = line.expect("the other process ended: see above what it says");
+            let line = line.expect("the other process ended: its output is above");
             if let Some(answer) = line.strip_prefix(ANSWER) {
                 return Ok(answer.split_whitespace().map(ToOwned::to_owned).collect());
             }
-            if let Some(refusal) = line.strip_prefix(REFUSAL) {
-                return Err(refusal.to_owned());
+            if let Some(error) = line.strip_prefix(ERROR) {
+                return Err(error.to_owned());
             }
         }
     }
 }
 
-/// The other end: obeys until nobody gives orders any more.
-pub(super) async fn obey(mut actor: Actor) {
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+/// Runs in the other process: executes commands until its standard input ends.
+pub(super) async fn execute(mut user: LogUser) {
+    let mut commands = BufReader::new(tokio::io::stdin()).lines();
     let mut answers = tokio::io::stdout();
-    while let Ok(Some(line)) = orders.next_line().await {
-        let order = line.parse().expect("an order");
-        let answer = match actor.obey(order).await {
+    while let Ok(Some(line)) = commands.next_line().await {
+        let command = line.parse().expect("an command");
+        let answer = match user.execute(command).await {
             Ok(words) => format!("\n{ANSWER}{}\n", words.join(" ")),
-            Err(error) => format!("\n{REFUSAL}{}\n", error.to_string().replace('\n', " ")),
+            Err(error) => format!("\n{ERROR}{}\n", error.to_string().replace('\n', " ")),
         };
         if answers.write_all(answer.as_bytes()).await.is_err() || answers.flush().await.is_err() {
             return;

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A TCP proxy that cuts a connection after so many bytes from the server,
-/// wherever that is.
+/// A TCP proxy that cuts a connection after any number of bytes from the
+/// server.
 #[derive(Debug)]
 pub struct CuttingProxy {
     address: SocketAddr,
@@ -18,11 +18,11 @@ pub struct CuttingProxy {
 }
 
 impl CuttingProxy {
-    /// A proxy for the server at this address; it cuts nothing yet.
+    /// Starts a proxy for the server at this address, which cuts nothing yet.
     ///
     /// # Errors
     ///
-    /// Those of binding to a port of the loopback interface.
+    /// Returns an error if it cannot bind to a port of the loopback interface.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -35,20 +35,19 @@ impl CuttingProxy {
                     (connection.0.load(Ordering::SeqCst), Arc::clone(&connection.1));
                 passed.store(0, Ordering::SeqCst);
                 // A connection that fails is a cut as well.
-                tokio::spawn(async move { carry(client, server, limit, &passed).await.ok() });
+                tokio::spawn(async move { forward(client, server, limit, &passed).await.ok() });
             }
         });
         Ok(Self { address, limit, passed, accepting })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Cuts every connection that begins from now on after so many bytes from
-    /// the server.
+    /// Cuts every later connection after this many bytes from the server.
     pub fn cut_after(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::SeqCst);
     }
@@ -66,7 +65,7 @@ impl Drop for CuttingProxy {
     }
 }
 
-async fn carry(
+async fn forward(
     mut client: TcpStream,
     server: SocketAddr,
     limit: usize,
@@ -80,7 +79,7 @@ async fn carry(
     tokio::select! {
         ended = async {
             copy(&mut from_client, &mut to_server).await?;
-            // Half closed: the answer may still come.
+            // The client has half-closed the connection: the response may still come.
             std::future::pending().await
         } => ended,
         ended = async {
@@ -91,7 +90,7 @@ async fn carry(
                 if read == 0 {
                     break;
                 }
-                // Counted first, so that whoever has read them finds them counted.
+                // Counted before they are sent, so that a client that has read them sees them counted.
                 passed.fetch_add(read, Ordering::SeqCst);
                 to_client.write_all(&buffer[..read]).await?;
                 left -= read;

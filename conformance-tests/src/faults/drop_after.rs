@@ -2,9 +2,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Polls a future so many times, each time that it asks to be polled, and then
-/// drops it, as a caller does who goes away at that await. `None` if it was
-/// dropped before its end.
+/// Polls a future this many times, each time that it is woken, and then drops
+/// it, as a caller does that is cancelled at that await. Returns `None` if the
+/// future was dropped before its end.
 pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;

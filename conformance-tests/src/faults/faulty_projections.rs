@@ -14,14 +14,13 @@ use tokio::time::timeout;
 
 use super::Gate;
 
-/// A store of read models that does what the one inside does, and is busy or
-/// waits when told to.
+/// Wraps a projection store, and is busy or waits on request.
 pub struct FaultyProjections<Tx> {
     inner: Arc<dyn ProjectionStore<Tx = Tx>>,
     faults: ProjectionFaults,
 }
 
-/// What goes wrong with a [`FaultyProjections`]. Clones are the same.
+/// The faults of a [`FaultyProjections`]. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ProjectionFaults {
     inner: Arc<Inner>,
@@ -30,19 +29,19 @@ pub struct ProjectionFaults {
 #[derive(Debug)]
 struct Inner {
     busy: AtomicUsize,
-    /// Whose steps wait, and how many it makes before.
+    /// The read model whose steps wait, and how many steps it makes first.
     held: Mutex<Option<(ProjectionId, usize)>>,
     gate: Gate,
-    /// Who writes next.
+    /// The read models that write next, in this order.
     turns: Mutex<VecDeque<ProjectionId>>,
     turn_passed: Notify,
 }
 
-/// How long a read model has its turn.
+/// How long a turn waits for its read model to write.
 const TURN: Duration = Duration::from_millis(10);
 
 impl ProjectionFaults {
-    /// None yet.
+    /// No faults.
     #[must_use]
     pub fn none() -> Self {
         let (busy, held) = (AtomicUsize::new(0), Mutex::default());
@@ -50,30 +49,29 @@ impl ProjectionFaults {
         Self { inner: Arc::new(Inner { busy, held, gate: Gate::open(), turns, turn_passed }) }
     }
 
-    /// The next so many steps are told that the store is busy.
+    /// Makes this many steps fail with `Busy`.
     pub fn be_busy(&self, steps: usize) {
         self.inner.busy.store(steps, Ordering::SeqCst);
     }
 
-    /// How many of them are left.
+    /// How many of these failures are left.
     #[must_use]
     pub fn busy(&self) -> usize {
         self.inner.busy.load(Ordering::SeqCst)
     }
 
-    /// Lets the steps of this read model wait before they are made, but for the
-    /// next so many.
+    /// Makes the steps of this read model wait, after this many more were made.
     pub fn hold_after(&self, steps: usize, id: &ProjectionId) {
         *self.held() = Some((id.clone(), steps));
         self.inner.gate.close();
     }
 
-    /// Returns when a step waits.
-    pub async fn somebody_waits(&self) {
-        self.inner.gate.somebody_waits().await;
+    /// Waits until a step waits.
+    pub async fn until_waiting(&self) {
+        self.inner.gate.until_waiting().await;
     }
 
-    /// Lets all steps go on.
+    /// Lets all steps continue.
     pub fn release(&self) {
         *self.held() = None;
         self.inner.gate.release();
@@ -94,8 +92,8 @@ impl ProjectionFaults {
         }
     }
 
-    /// Lets read models write in this order, one write a turn, and then as they
-    /// come. A turn that is not taken for a while passes by.
+    /// Makes read models write in this order, one write for each turn, and then
+    /// in any order. A turn that is not taken for a while is skipped.
     pub fn order(&self, turns: impl IntoIterator<Item = ProjectionId>) {
         self.turns().extend(turns);
     }
@@ -139,7 +137,7 @@ impl ProjectionFaults {
 }
 
 impl<Tx> FaultyProjections<Tx> {
-    /// The store inside, and what goes wrong with it.
+    /// Wraps a projection store with these faults.
     #[must_use]
     pub fn new(inner: Arc<dyn ProjectionStore<Tx = Tx>>, faults: ProjectionFaults) -> Self {
         Self { inner, faults }

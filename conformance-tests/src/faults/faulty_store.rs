@@ -11,8 +11,7 @@ use downlink::{
 
 use super::Gate;
 
-/// A store that does what the one inside does, and fails, waits or counts when
-/// told to.
+/// Wraps a store, and fails, waits or counts on request.
 #[derive(Clone, Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn EventStore>,
@@ -31,19 +30,19 @@ struct Faults {
     counts_held: bool,
     held: Arc<AtomicUsize>,
     reads: AtomicUsize,
-    /// Appended by somebody else while a read is under way.
+    /// What another writer appends while a read is in progress.
     meanwhile: Mutex<Vec<Append>>,
 }
 
 impl FaultyStore {
-    /// A store without faults yet.
+    /// Wraps a store, without faults.
     #[must_use]
     pub fn new(inner: Arc<dyn EventStore>) -> Self {
         Self::build(inner, false)
     }
 
-    /// A store that counts how many of the events that it handed out are still
-    /// held by somebody.
+    /// Wraps a store, and counts how many of the events that it returned are
+    /// still held.
     #[must_use]
     pub fn counting(inner: Arc<dyn EventStore>) -> Self {
         Self::build(inner, true)
@@ -65,60 +64,61 @@ impl FaultyStore {
         Self { inner, faults: Arc::new(faults), is_told: false }
     }
 
-    /// Passes on what the store inside tells of its commits; by default hubs are
-    /// not told, and read the log after each append.
+    /// Passes on the commit notices of the store. By default there are none,
+    /// and hubs read the log after each append.
     #[must_use]
     pub fn with_commits(self) -> Self {
         Self { is_told: true, ..self }
     }
 
-    /// The same store as another process has it: hubs are not told.
+    /// The same store as another process sees it: without commit notices.
     #[must_use]
-    pub fn elsewhere(&self) -> Self {
+    pub fn in_another_process(&self) -> Self {
         Self { is_told: false, ..self.clone() }
     }
 
-    /// The next so many reads fail for a passing reason.
+    /// Makes this many reads fail for a transient reason.
     pub fn fail_reads(&self, count: usize) {
         self.faults.failing_reads.store(count, Ordering::SeqCst);
     }
 
-    /// The next so many appends are stored, and their outcome is unknown.
+    /// Makes this many appends return `OutcomeUnknown` after they were stored.
     pub fn lose_answers(&self, count: usize) {
         self.faults.lost_answers.store(count, Ordering::SeqCst);
     }
 
-    /// Where the reads of a hub's tail wait before they look, and no others.
+    /// The gate at which reads of a hub's tail, and no others, wait before they
+    /// read.
     #[must_use]
     pub fn before_tail_read(&self) -> &Gate {
         &self.faults.before_tail_read
     }
 
-    /// Where reads wait before they look.
+    /// The gate at which reads wait before they read.
     #[must_use]
     pub fn before_read(&self) -> &Gate {
         &self.faults.before_read
     }
 
-    /// Where reads wait after they have looked, with what they saw then.
+    /// The gate at which reads wait after they have read, before they return.
     #[must_use]
     pub fn after_read(&self) -> &Gate {
         &self.faults.after_read
     }
 
-    /// Where appends wait after the commit, before their caller is told.
+    /// The gate at which appends wait after the commit, before they return.
     #[must_use]
     pub fn after_append(&self) -> &Gate {
         &self.faults.after_append
     }
 
-    /// Appends this, one at each read, after the read has looked and before its
-    /// caller is told.
+    /// Makes these appends, one at each read, after it has read and before it
+    /// returns.
     pub fn append_meanwhile(&self, appends: impl IntoIterator<Item = Append>) {
         self.meanwhile().extend(appends);
     }
 
-    /// How many of the events that were read are still held by somebody.
+    /// How many of the events that were read are still held.
     #[must_use]
     pub fn held(&self) -> usize {
         self.faults.held.load(Ordering::SeqCst)
@@ -130,7 +130,7 @@ impl FaultyStore {
         self.faults.reads.load(Ordering::SeqCst)
     }
 
-    /// The store inside.
+    /// The wrapped store.
     #[must_use]
     pub fn inner(&self) -> &Arc<dyn EventStore> {
         &self.inner
@@ -198,13 +198,13 @@ impl EventStore for FaultyStore {
     }
 }
 
-/// Whether there was one left.
+/// Takes one, and returns whether one was left.
 fn one_less(count: &AtomicUsize) -> bool {
     let less = |left: usize| left.checked_sub(1);
     count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
 }
 
-/// Bytes that count as long as somebody has them.
+/// Bytes that are counted until they are dropped.
 struct Held {
     bytes: Bytes,
     count: Arc<AtomicUsize>,

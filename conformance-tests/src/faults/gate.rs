@@ -1,7 +1,7 @@
 use tokio::sync::watch;
 
-/// A door that calls wait at while it is closed, and that tells when somebody
-/// does. Clones are the same door.
+/// A gate at which callers wait while it is closed, and which reports when one
+/// waits. Clones share the gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
     closed: watch::Sender<bool>,
@@ -9,43 +9,43 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// An open door.
+    /// An open gate.
     #[must_use]
     pub fn open() -> Self {
         Self { closed: watch::Sender::new(false), waiting: watch::Sender::new(0) }
     }
 
-    /// Closes it: whoever comes from now on waits.
+    /// Closes the gate: later callers of [`pass`](Self::pass) wait.
     pub fn close(&self) {
         self.closed.send_replace(true);
     }
 
-    /// Opens it, and lets everybody through.
+    /// Opens the gate and lets all callers pass.
     pub fn release(&self) {
         self.closed.send_replace(false);
     }
 
-    /// Goes through, as soon as it is open.
+    /// Waits until the gate is open.
     pub async fn pass(&self) {
         let mut closed = self.closed.subscribe();
         if !*closed.borrow_and_update() {
             return;
         }
         let waiting = Waiting::new(&self.waiting);
-        // This very gate holds the sender.
+        // The gate itself holds the sender.
         let _ = closed.wait_for(|closed| !closed).await;
         drop(waiting);
     }
 
-    /// Returns when at least one waits at the closed door.
-    pub async fn somebody_waits(&self) {
+    /// Waits until a caller waits at the closed gate.
+    pub async fn until_waiting(&self) {
         let mut waiting = self.waiting.subscribe();
-        // This very gate holds the sender.
+        // The gate itself holds the sender.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
 }
 
-/// Counts as waiting until dropped, also when the call is given up.
+/// Counts as a waiting caller until it is dropped, also if the call is dropped.
 struct Waiting<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waiting<'a> {

@@ -9,12 +9,11 @@ use tokio::task::JoinHandle;
 
 use super::Gate;
 
-/// The most that the proxy takes from the server while it holds, in bytes.
+/// The most that the proxy reads from the server while it holds back, in bytes.
 const HELD: usize = 64 << 10;
 
-/// A TCP proxy that can hold back what the server sends: it takes some of it,
-/// passes nothing on, and then takes no more, until it is told to pass it on or
-/// to forget it.
+/// A TCP proxy that can hold back what the server sends: it reads some of it,
+/// forwards nothing, and then reads no more, until it is released or dropped.
 #[derive(Debug)]
 pub struct HoldingProxy {
     address: SocketAddr,
@@ -24,11 +23,12 @@ pub struct HoldingProxy {
 }
 
 impl HoldingProxy {
-    /// A proxy for the server at this address; it holds nothing yet.
+    /// Starts a proxy for the server at this address, which forwards
+    /// everything.
     ///
     /// # Errors
     ///
-    /// Those of binding to a port of the loopback interface.
+    /// Returns an error if it cannot bind to a port of the loopback interface.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -38,51 +38,52 @@ impl HoldingProxy {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let (gate, passed) = shared.clone();
-                // They end with the proxy, and with them what they hold.
-                connections.spawn(async move { carry(client, server, &gate, &passed).await.ok() });
+                // Dropping the proxy drops the connections and what they hold.
+                connections
+                    .spawn(async move { forward(client, server, &gate, &passed).await.ok() });
             }
         });
         Ok(Self { address, gate, passed, accepting })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Holds what comes from the server from now on.
+    /// Holds back what the server sends from now on.
     pub fn hold(&self) {
         self.gate.close();
     }
 
-    /// Passes on what it holds, and what comes.
+    /// Forwards what it holds, and everything that follows.
     pub fn release(&self) {
         self.gate.release();
     }
 
-    /// How many bytes it has passed on to clients.
+    /// How many bytes it has forwarded to clients.
     #[must_use]
     pub fn passed(&self) -> usize {
         *self.passed.borrow()
     }
 
-    /// Returns once it has passed on more than so many bytes.
+    /// Waits until it has forwarded more than this many bytes.
     pub async fn passes_beyond(&self, bytes: usize) {
         let mut passed = self.passed.subscribe();
-        // This very proxy holds the sender.
+        // The proxy itself holds the sender.
         let _ = passed.wait_for(|passed| *passed > bytes).await;
     }
 }
 
 impl Drop for HoldingProxy {
-    /// Cuts every connection, and forgets what it holds.
+    /// Closes every connection, and drops what it holds.
     fn drop(&mut self) {
         self.accepting.abort();
     }
 }
 
-async fn carry(
+async fn forward(
     mut client: TcpStream,
     server: SocketAddr,
     gate: &Gate,

@@ -2,51 +2,51 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use downlink::{Event, Hub, Position, ProjectionHandle};
 
-use super::Projections;
+use super::ProjectionSetup;
 use super::sample::Sample;
-use super::stage::Scene;
+use super::setup::Environment;
 use crate::tasks;
 
-/// Writes of two versions whose order is tried: each of them is the one's or
-/// the other's.
+/// How many writes of two versions are ordered: each is made by one version or
+/// by the other.
 const WRITES: u32 = 5;
 
-/// **Law P7,** of what is done once for each event, in every order of what two
-/// versions write. While one version lags behind, the next takes its place: each
-/// event since the first was complete is announced once, by one of them; also if
-/// the first is ended before it gets there.
-pub async fn every_event_is_announced_once(stage: &Projections) {
+/// **Law.** While one version lags behind, the next takes its place: each event
+/// after the first version was complete is announced once, by one of the two,
+/// in every order of their writes, and also if the first version is shut down
+/// before it gets there.
+pub async fn every_event_is_announced_once(setup: &ProjectionSetup) {
     for order in 0..1 << WRITES {
         for ends in [false, true] {
-            let scene = stage.open().await;
-            take_over(&scene, order, ends).await;
+            let env = setup.open().await;
+            take_over(&env, order, ends).await;
         }
     }
 }
 
-async fn take_over(scene: &Scene, order: u32, ends: bool) {
+async fn take_over(env: &Environment, order: u32, ends: bool) {
     let (one, two) = (Sample::new("board", 1), Sample::new("board", 2));
-    let hub = scene.hub().await;
-    let told = Told::default();
-    scene.append(2).await;
-    let first = told.start(scene, &hub, &one);
+    let hub = env.hub().await;
+    let told = Announced::default();
+    env.append(2).await;
+    let first = told.start(env, &hub, &one);
     soon(first.wait_live()).await.expect("a complete read model");
-    let history = scene.log().await;
+    let history = env.log().await;
 
     let turns = (0..WRITES).map(|write| if order >> write & 1 == 0 { &one } else { &two });
-    scene.faults().order(turns.map(|sample| sample.id.clone()));
-    scene.append(3).await;
-    let second = told.start(scene, &hub, &two);
+    env.faults().order(turns.map(|sample| sample.id.clone()));
+    env.append(3).await;
+    let second = told.start(env, &hub, &two);
     if ends {
-        // No step is under way then, whose events it may be the last to know.
+        // No step is in progress after this: its events might be known to this version only.
         soon(first.pause()).await.expect("a pause");
         first.shutdown().await;
     }
     soon(second.wait_live()).await.expect("a complete read model");
-    let last = scene.append(2).await.cursor;
-    soon(second.wait_for(last)).await.expect("the second version to go on");
+    let last = env.append(2).await.cursor;
+    soon(second.wait_for(last)).await.expect("the second version to continue");
 
-    let log = scene.log().await;
+    let log = env.log().await;
     let expected: Vec<_> = log[history.len()..].iter().map(Event::position).collect();
     told.until(expected.len()).await;
     first.shutdown().await;
@@ -54,27 +54,28 @@ async fn take_over(scene: &Scene, order: u32, ends: bool) {
     let told = told.positions();
     assert!(
         told == expected,
-        "the events at {expected:?} were announced as {told:?}, in the order {order:0b} of writes: \
-         what a version has not announced when another takes its place is left to that one"
+        "the events at {expected:?} were announced as {told:?}, with the order {order:0b} of \
+         writes: what a version has not announced when another replaces it has to be announced by \
+         that one"
     );
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tasks::soon("a projection does not go on", future).await
+    tasks::soon("a projection does not continue", future).await
 }
 
 /// The positions of the events that were announced.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<Position>>>);
+struct Announced(Arc<Mutex<Vec<Position>>>);
 
-impl Told {
-    fn start(&self, scene: &Scene, hub: &Hub, sample: &Sample) -> ProjectionHandle {
+impl Announced {
+    fn start(&self, env: &Environment, hub: &Hub, sample: &Sample) -> ProjectionHandle {
         let told = self.clone();
         let tell = move |events: Vec<Event>| {
             let told = told.clone();
             async move { told.add(&events) }
         };
-        let builder = scene.model(sample).project(hub).batch(1, usize::MAX).after(tell);
+        let builder = env.model(sample).project(hub).batch(1, usize::MAX).after(tell);
         builder.start().expect("a projection to start")
     }
 
@@ -89,7 +90,8 @@ impl Told {
         told
     }
 
-    /// What comes before `after` is done is in the read model already.
+    /// Waits for this many events: they are in the read model before they are
+    /// announced.
     async fn until(&self, count: usize) {
         let enough = async {
             while self.positions().len() < count {
@@ -97,7 +99,7 @@ impl Told {
             }
         };
         let what = "an event is announced by no version: what a version has not announced when \
-                    another takes its place is left to that one";
+                    another replaces it has to be announced by that one";
         tasks::soon(what, enough).await;
     }
 }

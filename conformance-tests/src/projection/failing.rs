@@ -3,153 +3,161 @@ use std::time::Duration;
 use downlink::{Cursor, Event, EventId, FailurePolicy, Position};
 
 use super::sample::{FAILS, PANICS, Sample};
-use super::{Drive, Projections};
+use super::{ProjectionSetup, RunOptions};
 use crate::tasks;
 
 const FINE: &str = "FlightDelayed";
 
-/// **Law P4.** A projection that cannot apply an event stops right before it,
-/// with everything before it applied, says so to whoever waits, and goes on
-/// from there when it was mended.
-pub async fn a_failing_event_stops_right_before_it(stage: &Projections) {
+/// **Law.** A projection that cannot apply an event stops right before it, with
+/// everything before it applied, returns the error to those who wait, and
+/// continues from there once it was repaired.
+pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) {
     for (bad, batch) in [(FAILS, 100), (PANICS, 100), (FAILS, 3), (FAILS, 1)] {
-        let scene = stage.open().await;
+        let env = setup.open().await;
         let types = [FINE, FINE, FINE, FINE, FINE, bad, FINE, FINE, bad, FINE];
-        let last = scene.append_types(&types).await.cursor;
-        let (log, sample) = (scene.log().await, Sample::new("board", 1));
-        let hub = scene.hub().await;
-        let board = scene.start(&hub, &sample, Drive { batch, ..Drive::default() });
-        let what = "nobody is told that a projection has stopped at an event";
+        let last = env.append_types(&types).await.cursor;
+        let (log, sample) = (env.log().await, Sample::new("board", 1));
+        let hub = env.hub().await;
+        let board = env.start(&hub, &sample, RunOptions { batch, ..RunOptions::default() });
+        let what = "a projection stopped at an event without an error for those who wait";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(
             stopped.is_err(),
-            "a projection went on past an event that it could not apply, although its policy is to \
-             stop"
+            "a projection continued past an event that it could not apply, although its policy is \
+             to stop"
         );
-        let model = scene.model(&sample);
+        let model = env.model(&sample);
         assert_eq!(
             model.checkpoint().await.ok(),
             Some(log[4].cursor()),
-            "a projection has to stop right before the event that fails, in batches of {batch}"
+            "a projection has to stop right before the event that fails, also in batches of {batch}"
         );
-        scene.verify(&sample).await;
+        env.verify(&sample).await;
         let letters = model.dead_letters(Position::ZERO, 10).await.expect("dead letters");
-        assert!(letters.is_empty(), "a projection that stops passes over nothing");
+        assert!(letters.is_empty(), "a projection that stops must not skip events");
 
-        sample.mend();
-        board.resume().await.expect("a projection that was mended to go on");
-        let went_on = tasks::soon("a mended projection does not go on", board.wait_for(last));
-        went_on.await.expect("a mended projection to go on");
+        sample.repair();
+        board.resume().await.expect("a repaired projection to continue");
+        let continued =
+            tasks::soon("a repaired projection does not continue", board.wait_for(last));
+        continued.await.expect("a repaired projection to continue");
         assert_eq!(
             model.lines().await,
             sample.fold(&log),
-            "a mended projection goes on where it stopped"
+            "a repaired projection has to continue where it stopped"
         );
     }
 }
 
-/// **Law P4.** With the policy to skip, events that cannot be applied are
-/// passed over, each alone and with a dead letter.
-pub async fn a_failing_event_is_passed_over_alone(stage: &Projections) {
+/// **Law.** With the policy to skip, exactly the events that cannot be applied
+/// are skipped, each with a dead letter.
+pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
     for batch in [100, 4, 1] {
-        let scene = stage.open().await;
+        let env = setup.open().await;
         let types = [FAILS, FINE, FINE, FAILS, PANICS, FINE, FINE, FINE, FINE, FAILS];
-        let last = scene.append_types(&types).await.cursor;
-        let (log, sample) = (scene.log().await, Sample::new("board", 1));
-        let hub = scene.hub().await;
-        let drive = Drive { batch, policy: FailurePolicy::skip() };
-        let board = scene.start(&hub, &sample, drive);
-        let went_on = tasks::soon("a projection does not pass over events", board.wait_for(last));
-        went_on.await.expect("a projection that passes over what fails");
+        let last = env.append_types(&types).await.cursor;
+        let (log, sample) = (env.log().await, Sample::new("board", 1));
+        let hub = env.hub().await;
+        let drive = RunOptions { batch, policy: FailurePolicy::skip() };
+        let board = env.start(&hub, &sample, drive);
+        let continued = tasks::soon("a projection does not skip events", board.wait_for(last));
+        continued.await.expect("a projection that skips what fails");
         let is_bad = |event: &&Event| event.event_type().as_str() != FINE;
         let fine: Vec<_> = log.iter().filter(|event| !is_bad(event)).collect();
         assert_eq!(
-            scene.model(&sample).lines().await,
+            env.model(&sample).lines().await,
             sample.fold(fine),
-            "events were passed over, in batches of {batch}, that nothing is wrong with"
+            "in batches of {batch}, events were skipped that can be applied"
         );
         let letters = board.dead_letters(Position::ZERO, 100).await.expect("dead letters");
-        let told: Vec<_> = letters.iter().map(|letter| (letter.cursor, letter.id)).collect();
+        let recorded: Vec<_> = letters.iter().map(|letter| (letter.cursor, letter.id)).collect();
         let bad: Vec<_> =
             log.iter().filter(is_bad).map(|event| (event.cursor(), event.id())).collect();
-        assert_eq!(told, bad, "each event that is passed over is a dead letter");
+        assert_eq!(recorded, bad, "each skipped event has to be a dead letter");
         for letter in &letters {
             assert!(
                 letter.error.contains("on purpose"),
-                "a dead letter has to tell what the projection said, not {:?}",
+                "a dead letter has to contain the error of the projection, and has {:?}",
                 letter.error
             );
         }
     }
 }
 
-/// **Law P4.** An event that fails is tried again as often as the policy says,
-/// and no oftener.
-pub async fn a_failing_event_is_tried_as_often_as_configured(stage: &Projections) {
+/// **Law.** An event that fails is retried as often as the policy says, and no
+/// more.
+pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
     for retries in [0, 1, 4] {
-        let scene = stage.open().await;
-        let last = scene.append_types(&[FINE, FINE, FAILS, FINE]).await.cursor;
+        let env = setup.open().await;
+        let last = env.append_types(&[FINE, FINE, FAILS, FINE]).await.cursor;
         let sample = Sample::new("board", 1);
-        let hub = scene.hub().await;
+        let hub = env.hub().await;
         let policy = FailurePolicy::stop().with_retries(retries, Duration::from_millis(1));
-        let board = scene.start(&hub, &sample, Drive { policy, ..Drive::default() });
-        let what = "nobody is told that a projection has stopped at an event";
+        let board = env.start(&hub, &sample, RunOptions { policy, ..RunOptions::default() });
+        let what = "a projection stopped at an event without an error for those who wait";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
-        assert!(stopped.is_err(), "a projection went on past an event that it could not apply");
+        assert!(stopped.is_err(), "a projection continued past an event that it could not apply");
         let tries = u32::try_from(sample.tries()).expect("a few");
         assert_eq!(
             tries,
             1 + retries,
-            "an event that fails by itself is tried once, and {retries} times more if configured so"
+            "an event that fails has to be tried once, and {retries} more times as configured"
         );
     }
 }
 
-/// **Law P4,** of the store. While the store is busy a projection waits and
-/// tries again, however often; that is no failure of the projection.
-pub async fn a_store_that_is_busy_is_waited_for(stage: &Projections) {
-    let scene = stage.open().await;
+/// **Law.** While the store is busy a projection waits and retries, however
+/// often. That is not a failure of the projection.
+pub async fn a_projection_waits_for_a_busy_store(setup: &ProjectionSetup) {
+    let env = setup.open().await;
     let sample = Sample::new("board", 1);
-    let hub = scene.hub().await;
-    let board = scene.start(&hub, &sample, Drive::default());
+    let hub = env.hub().await;
+    let board = env.start(&hub, &sample, RunOptions::default());
     let complete = tasks::soon("a projection of an empty log is complete", board.wait_live());
     complete.await.expect("a complete read model");
-    scene.faults().be_busy(6);
-    let last = scene.append_types(&[FINE, FINE]).await.cursor;
-    let waited = tasks::soon("a projection gave up a busy store", board.wait_for(last)).await;
+    env.faults().be_busy(6);
+    let last = env.append_types(&[FINE, FINE]).await.cursor;
+    let waited = tasks::soon(
+        "a projection does not continue when its store is no longer busy",
+        board.wait_for(last),
+    )
+    .await;
     if let Err(error) = waited {
-        panic!("a projection stopped since its store was busy, which passes: {error}");
+        panic!("a projection stopped because its store was busy, which is transient: {error}");
     }
-    assert_eq!(scene.faults().busy(), 0, "a step was made while the store was busy");
+    assert_eq!(env.faults().busy(), 0, "a step was made while the store was busy");
     let letters = board.dead_letters(Position::ZERO, 9).await.expect("dead letters");
-    assert!(letters.is_empty(), "an event was passed over since the store was busy");
-    scene.verify(&sample).await;
+    assert!(letters.is_empty(), "an event was skipped because the store was busy");
+    env.verify(&sample).await;
 }
 
-/// **Law G8,** of projections. One whose checkpoint is not of the log stops and
-/// says so, instead of waiting for events that never come.
-pub async fn another_history_stops_a_projection(stage: &Projections) {
+/// **Law.** A projection whose checkpoint is not of the log stops with an
+/// error, instead of waiting for events that never come.
+pub async fn another_history_stops_a_projection(setup: &ProjectionSetup) {
     for elsewhere in [2, 30] {
-        let scene = stage.open().await;
-        let last = scene.append(10).await.cursor;
+        let env = setup.open().await;
+        let last = env.append(10).await.cursor;
         let sample = Sample::new("board", 1);
-        let hub = scene.hub().await;
-        let board = scene.start(&hub, &sample, Drive::default());
+        let hub = env.hub().await;
+        let board = env.start(&hub, &sample, RunOptions::default());
         let complete = tasks::soon("a projection never catches up", board.wait_for(last));
         complete.await.expect("a complete read model");
         drop(board);
 
-        let other = stage.open().await;
+        let other = setup.open().await;
         other.append(elsewhere).await;
         let hub = other.hub().await;
         // The read models of one log, driven by another.
-        let board = scene.start(&hub, &sample, Drive::default());
+        let board = env.start(&hub, &sample, RunOptions::default());
         let never = Cursor::of(Position::MAX, EventId::from_bytes([7; 16]));
-        let what = "nobody is told that a checkpoint is not of the log";
+        let what = "a projection whose checkpoint is not of the log stopped without an error";
         let told = tasks::soon(what, board.wait_for(never)).await;
-        let checkpoint = scene.model(&sample).checkpoint().await;
+        let checkpoint = env.model(&sample).checkpoint().await;
         let is_told = told.as_ref().is_err_and(downlink::Error::is_other_history);
-        assert!(is_told, "a projection went on from a checkpoint that is not of its log: {told:?}");
-        assert_eq!(checkpoint.ok(), Some(last), "the checkpoint has moved through another log");
+        assert!(
+            is_told,
+            "a projection continued from a checkpoint that is not of its log: {told:?}"
+        );
+        assert_eq!(checkpoint.ok(), Some(last), "the checkpoint was moved by another log");
     }
 }

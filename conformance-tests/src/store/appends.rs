@@ -4,24 +4,25 @@ use downlink::{Append, ErrorKind, Expected};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::operations::{any_append, any_misuse, any_operation, any_repeat};
 use crate::sample::{append, event, log, stream, stream_of, version};
-use crate::steps::{any_append, any_misuse, any_repeat, any_step};
-use crate::{Model, Run, StoreFixture, tasks};
+use crate::{LawRun, Model, StoreFixture, tasks};
 
-/// **Law A1.** An append succeeds exactly if its expectations hold, and a
-/// refusal lists every failed check with the actual version and writes nothing.
-pub fn expectations_hold_or_conflict(run: &Run, fixture: &dyn StoreFixture) {
-    run.cases(40, vec(any_append(), 1..24), async |steps| {
+/// **Law.** An append succeeds exactly if its expectations hold. A refused
+/// append reports every failed check with the actual version, and writes
+/// nothing.
+pub fn expectations_hold_or_conflict(run: &LawRun, fixture: &dyn StoreFixture) {
+    run.cases(40, vec(any_append(), 1..24), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
     });
 }
 
-/// **Law A2.** The events of a stream have the versions 1, 2, 3, … in the order
-/// of their batches, also if many append to it at once.
+/// **Law.** The events of a stream have the versions 1, 2, 3, … in the order of
+/// their batches, also under concurrent appends.
 pub async fn versions_are_dense(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     for round in 0..10 {
@@ -40,21 +41,21 @@ pub async fn versions_are_dense(fixture: &dyn StoreFixture) {
         let dense: Vec<_> = (1..=found.len()).map(version).collect();
         assert_eq!(
             found, dense,
-            "versions have holes or come twice: number the events inside the transaction that \
-             inserts them, after it has the lock"
+            "versions have gaps or repeat: number the events inside the transaction that inserts \
+             them, after it has taken the lock"
         );
-        let mut told: Vec<_> = appended
+        let mut reported: Vec<_> = appended
             .iter()
             .map(|appended| (appended.writes[0].first, appended.writes[0].last))
             .collect();
-        told.sort_unstable();
-        let follow = told.windows(2).all(|pair| pair[0].1.next() == pair[1].0);
-        assert!(follow, "appends were told versions that overlap or leave holes: {told:?}");
+        reported.sort_unstable();
+        let contiguous = reported.windows(2).all(|pair| pair[0].1.next() == pair[1].0);
+        assert!(contiguous, "appends returned versions that overlap or leave gaps: {reported:?}");
     }
 }
 
-/// **Law A3.** An append to several streams with several checks is stored whole
-/// or not at all, also if only its last stream is not as expected.
+/// **Law.** An append to several streams with several checks is stored as a
+/// whole or not at all, also if only the expectation on its last stream fails.
 pub async fn append_is_atomic(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("gate-C71", Expected::NoStream, 1)).await.expect("a first event");
@@ -84,7 +85,8 @@ fn to_two_streams() -> Append {
         .expect("a valid name")
 }
 
-/// Two who read the log all the time and complain about half of an append.
+/// Starts two readers that read the log all the time and fail at half of an
+/// append.
 fn watch_for_halves(store: &Arc<dyn downlink::EventStore>) -> Vec<tokio::task::JoinHandle<()>> {
     let watch = |store: Arc<dyn downlink::EventStore>| async move {
         loop {
@@ -95,7 +97,7 @@ fn watch_for_halves(store: &Arc<dyn downlink::EventStore>) -> Vec<tokio::task::J
             assert!(
                 one == other,
                 "a reader saw half an append: {one} events of its first stream and {other} of its \
-                 second"
+                 second; make a batch visible in one commit"
             );
             tokio::task::yield_now().await;
         }
@@ -113,17 +115,17 @@ async fn stop(tasks: Vec<tokio::task::JoinHandle<()>>) {
     }
 }
 
-/// **Law A5.** An append whose ids are all stored already in their streams, in
-/// the same order and with the same content, is a duplicate: the original
-/// places come back, whatever is expected this time, however much came since,
-/// and also if the repeat comes while the first is on its way.
-pub fn a_repeat_is_a_duplicate(run: &Run, fixture: &dyn StoreFixture) {
-    let steps = prop_oneof![1 => any_append(), 1 => any_repeat()];
-    run.cases(24, vec(steps, 2..16), async |steps| {
+/// **Law.** An append whose ids are all stored already in their streams, in the
+/// same order and with the same content, is a duplicate. It returns the
+/// original versions and positions, whatever it expects this time, however many
+/// events were stored since, and also if it races the first attempt.
+pub fn a_repeat_is_a_duplicate(run: &LawRun, fixture: &dyn StoreFixture) {
+    let operations = prop_oneof![1 => any_append(), 1 => any_repeat()];
+    run.cases(24, vec(operations, 2..16), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
         let firsts: Vec<_> = model.appends().to_vec();
         for _ in 0..40 {
@@ -132,13 +134,13 @@ pub fn a_repeat_is_a_duplicate(run: &Run, fixture: &dyn StoreFixture) {
         for first in &firsts {
             let repeat = store.append(first.clone()).await.unwrap_or_else(|error| {
                 panic!(
-                    "a repeat of a stored append was refused after many others: {error}; ids are known \
-                     for ever"
+                    "a repeat of a stored append was refused after many others: {error}; ids stay \
+                     known forever"
                 )
             });
             assert!(
                 repeat.duplicate,
-                "a repeat was stored again after many other appends: ids are known for ever, not \
+                "a repeat was stored again after many other appends: ids stay known forever, not \
                  only those in a cache"
             );
         }
@@ -146,7 +148,8 @@ pub fn a_repeat_is_a_duplicate(run: &Run, fixture: &dyn StoreFixture) {
     });
 }
 
-/// The same append from several callers at once, as an impatient client does.
+/// Makes the same append from several tasks at once, as a client with
+/// aggressive retries does.
 async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
     let same = append("flight-twice", Expected::NoStream, 2);
     let callers = (0..4).map(|_| {
@@ -159,41 +162,46 @@ async fn race_with_itself(store: &Arc<dyn downlink::EventStore>) {
     assert_eq!(
         firsts.count(),
         1,
-        "of one append made four times at once, one is stored and three are duplicates: {outcomes:?}"
+        "of one append made four times at once, one has to be stored and three have to be \
+         duplicates: {outcomes:?}"
     );
     assert!(
         outcomes.iter().all(Result::is_ok),
-        "a repeat that raced the first was refused: look for known ids inside the transaction, and \
-         among the appends of the same group: {outcomes:?}"
+        "a repeat that raced the first attempt was refused: look for known ids inside the \
+         transaction, and among the appends of the same group: {outcomes:?}"
     );
     let stored = stream_of(&**store, &stream("flight-twice")).await.len();
     assert_eq!(stored, 2, "one append made four times at once was stored more than once");
 }
 
-/// **Law A6.** A known id with other content, in another stream, in another
-/// order or beside a new event is `IdReused`, and nothing is written.
-pub fn a_known_id_with_other_content_is_refused(run: &Run, fixture: &dyn StoreFixture) {
-    let steps = prop_oneof![2 => any_append(), 3 => any_misuse()];
-    run.cases(40, vec(steps, 2..20), async |steps| {
+/// **Law.** An append that uses a known id with other content, in another
+/// stream, in another order or together with a new event is refused as
+/// `IdReused`, and writes nothing.
+pub fn a_known_id_with_other_content_is_refused(run: &LawRun, fixture: &dyn StoreFixture) {
+    let operations = prop_oneof![2 => any_append(), 3 => any_misuse()];
+    run.cases(40, vec(operations, 2..20), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
     });
 }
 
-/// **Laws A1-A7, G6, G9 and F1 together.** Whatever is appended, repeated,
-/// misused and read, in whatever order, the store answers as the
-/// [`Model`] does.
-pub fn agrees_with_the_model(run: &Run, fixture: &dyn StoreFixture) {
-    run.cases(48, vec(any_step(), 1..40), async |steps| {
+/// **Law.** Whatever is appended, repeated, misused and read, in any order, the
+/// store answers as the [`Model`] does.
+pub fn agrees_with_the_model(run: &LawRun, fixture: &dyn StoreFixture) {
+    run.cases(48, vec(any_operation(), 1..40), async |operations| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let mut model = Model::default();
-        for step in &steps {
-            step.take(&mut model, &*store).await;
+        for operation in &operations {
+            operation.apply(&mut model, &*store).await;
         }
         let found = log(&*store).await;
-        assert_eq!(found, model.log(), "the log is not what was appended, in that order");
+        assert_eq!(
+            found,
+            model.log(),
+            "the log is not what was appended, in the order of the appends"
+        );
     });
 }

@@ -5,14 +5,14 @@ use downlink::{ErrorKind, Expected};
 use crate::sample::{append, log};
 use crate::{BoundedFixture, tasks};
 
-/// **Law A10.** The queue of appends is bounded: past it they are `Overloaded`
-/// at once, nothing of them is written, and those in it are stored when the
-/// writer goes on.
+/// **Law.** The queue of appends is bounded. Appends beyond the bound fail with
+/// `Overloaded` at once and write nothing; those in the queue are stored when
+/// the writer continues.
 pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
     const QUEUE: usize = 8;
     const OFFERED: usize = 40 * QUEUE;
-    let (store, brake) = fixture.open(QUEUE).await.expect("a fresh store");
-    brake.hold().await.expect("the writer to stop");
+    let (store, lock) = fixture.open(QUEUE).await.expect("a fresh store");
+    lock.hold().await.expect("the writer to stop");
     let (told, mut refusals) = tokio::sync::mpsc::unbounded_channel();
     let appends = (0..OFFERED).map(|number| {
         let (store, told) = (Arc::clone(&store), told.clone());
@@ -20,7 +20,7 @@ pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
             let outcome =
                 store.append(append(&format!("flight-{number}"), Expected::NoStream, 1)).await;
             if let Err(error) = &outcome {
-                // The law ends only after all appends have.
+                // The receiver lives until all appends have ended.
                 let _ = told.send(error.kind());
             }
             outcome.is_ok()
@@ -29,20 +29,20 @@ pub async fn a_full_queue_is_overloaded(fixture: &dyn BoundedFixture) {
     let appends: Vec<_> = appends.collect();
     for count in 0..OFFERED - 4 * QUEUE {
         let what = format!(
-            "{OFFERED} appends were offered to a queue of {QUEUE} that is held, and only {count} \
-             were refused: the queue is not bounded"
+            "{OFFERED} appends were made to a blocked queue of {QUEUE}, and only {count} were \
+             refused: the queue is not bounded"
         );
-        let kind = tasks::soon(what, refusals.recv()).await.expect("somebody to tell");
-        assert_eq!(kind, ErrorKind::Overloaded, "a full queue is Overloaded");
+        let kind = tasks::soon(what, refusals.recv()).await.expect("an append that ends");
+        assert_eq!(kind, ErrorKind::Overloaded, "an append to a full queue has to be `Overloaded`");
     }
-    brake.release().await.expect("the writer to go on");
+    lock.release().await.expect("the writer to continue");
     let stored = tasks::join(appends).await.into_iter().filter(|stored| *stored).count();
-    assert!(stored > 0, "the appends in the queue are stored when the writer goes on");
+    assert!(stored > 0, "the appends in the queue have to be stored when the writer continues");
     let found = log(&*store).await.len();
     assert!(
         found == stored,
-        "{stored} appends were acknowledged and {found} are stored: `Overloaded` says that nothing \
-         was written"
+        "{stored} appends were acknowledged and {found} are stored: `Overloaded` promises that \
+         nothing was written"
     );
     store.append(append("flight-after", Expected::Any, 1)).await.expect("the store to serve again");
 }

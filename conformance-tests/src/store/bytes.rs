@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::sample::{log, of_an_older_release, stream, stream_of};
-use crate::{Run, StoreFixture};
+use crate::{LawRun, StoreFixture};
 
-/// JSON that somebody who parses and writes it again would change.
+/// JSON that changes if it is parsed and serialised again.
 const JSON: [&str; 13] = [
     "{}",
     " {\n  \"gate\": \"C71\",\r\n  \"pier\": \"C\"\n}\n",
@@ -23,8 +23,8 @@ const JSON: [&str; 13] = [
     "\"data: x\\nid: 7\"",
 ];
 
-/// Names that are different, though a collation, a normalisation or a pattern
-/// may take them for the same.
+/// Names that differ, although a collation, a normalisation or a pattern may
+/// treat them as equal.
 const LOOKALIKES: [&str; 12] = [
     "flight",
     "Flight",
@@ -40,11 +40,11 @@ const LOOKALIKES: [&str; 12] = [
     "…",
 ];
 
-/// **Law A7.** Payload, metadata, names, tags, ids and content types come back
-/// byte for byte: nothing is parsed, trimmed, folded or normalised on its way.
-/// What comes back can be stored in another log, and is a repeat in its own, also
-/// if a new event may not have such content any more.
-pub fn stored_bytes_are_exact(run: &Run, fixture: &dyn StoreFixture) {
+/// **Law.** Payload, metadata, names, tags, ids and content types are returned
+/// byte for byte: nothing is parsed, trimmed, case-folded or normalised on the
+/// way. An event that was read can be stored in another log, and is a repeat in
+/// its own, also if new events may no longer have such content.
+pub fn stored_bytes_are_exact(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(12, vec(any_content(), 1..8), async |offered| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         round_trip(&*store, offered).await;
@@ -53,7 +53,7 @@ pub fn stored_bytes_are_exact(run: &Run, fixture: &dyn StoreFixture) {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         round_trip(&*store, known_troubles()).await;
         let (other, _guard) = fixture.open().await.expect("another fresh store");
-        moves(&*store, &*other).await;
+        copies(&*store, &*other).await;
         names_stay_apart(&*store).await;
     });
 }
@@ -63,18 +63,22 @@ async fn round_trip(store: &dyn EventStore, offered: Vec<NewEvent>) {
         put(store, "flight-UA1545", event).await;
     }
     let found = log(store).await;
-    assert_eq!(found.len(), offered.len(), "every event comes back");
+    assert_eq!(found.len(), offered.len(), "every event has to come back");
     for (found, offered) in found.iter().zip(&offered) {
         compare(found, offered);
     }
 }
 
-async fn moves(from: &dyn EventStore, to: &dyn EventStore) {
+async fn copies(from: &dyn EventStore, to: &dyn EventStore) {
     let all = log(from).await;
     for (store, is_there) in [(to, false), (from, true)] {
         for event in &all {
             let stored = put(store, event.stream().as_str(), event.content()).await;
-            assert_eq!(stored.duplicate, is_there, "an event that was read is a repeat: {event:?}");
+            assert_eq!(
+                stored.duplicate, is_there,
+                "an event that was read has to be a repeat in its own log and new in another: \
+                 {event:?}"
+            );
         }
     }
     for (moved, event) in log(to).await.iter().zip(&all) {
@@ -86,8 +90,8 @@ async fn put(store: &dyn EventStore, stream: &str, event: &NewEvent) -> Appended
     let append = Append::to(stream, Expected::Any, [event.clone()]).expect("a valid name");
     store.append(append).await.unwrap_or_else(|error| {
         panic!(
-            "an event was refused for what it is ({error}): content is checked when an event is \
-             made, and never again"
+            "an event was refused for its content ({error}): content is validated when an event is \
+             created, and never again"
         )
     })
 }
@@ -95,18 +99,22 @@ async fn put(store: &dyn EventStore, stream: &str, event: &NewEvent) -> Appended
 fn compare(found: &Event, offered: &NewEvent) {
     assert!(
         found.payload() == offered.payload(),
-        "a payload came back with other bytes: {:?} was stored and {:?} read; keep JSON as bytes, \
+        "a payload came back with other bytes: {:?} was stored and {:?} read; store JSON as bytes, \
          not as a value",
         shown(offered.payload()),
         shown(found.payload())
     );
     assert!(
         found.metadata() == offered.metadata(),
-        "metadata came back with other bytes: {:?} was stored and {:?} read",
+        "metadata came back with other bytes: {:?} was stored and {:?} read; store JSON as bytes",
         shown(offered.metadata()),
         shown(found.metadata())
     );
-    assert_eq!(found.content(), offered, "id, type, content type and tags come back as given");
+    assert_eq!(
+        found.content(),
+        offered,
+        "id, type, content type and tags have to come back unchanged"
+    );
 }
 
 fn shown(bytes: &Bytes) -> String {
@@ -125,7 +133,7 @@ async fn names_stay_apart(store: &dyn EventStore) {
         let stored = store.append(append.expect("a valid name")).await;
         stored.unwrap_or_else(|error| {
             panic!(
-                "stream {name:?} was taken for another one ({error}): compare names byte by byte"
+                "stream {name:?} was mistaken for another one ({error}): compare names byte by byte"
             )
         });
     }
@@ -133,7 +141,7 @@ async fn names_stay_apart(store: &dyn EventStore) {
         let found = stream_of(store, &stream(name)).await;
         let [event] = &found[..] else {
             panic!(
-                "stream {name:?} has {} events and not 1: compare names byte by byte",
+                "stream {name:?} has {} events instead of 1: compare names byte by byte",
                 found.len()
             )
         };
@@ -141,7 +149,10 @@ async fn names_stay_apart(store: &dyn EventStore) {
             [event.stream().as_str(), event.event_type().as_str(), event.tags()[0].as_str()]
                 .iter()
                 .all(|found| *found == name);
-        assert!(exact, "the name {name:?} came back as another one: {event:?}");
+        assert!(
+            exact,
+            "the name {name:?} came back as another one ({event:?}): store names as bytes"
+        );
     }
 }
 
@@ -157,7 +168,7 @@ fn known_troubles() -> Vec<NewEvent> {
     };
     let binaries = [vec![], vec![0], (0..=255).collect(), vec![0xff; 1 << 20]].map(binary);
     let texts = ["", "\0", "a\0b", "\r", "\n", "\r\n", "\u{feff}x", "1", "1.0"].map(text);
-    // A number beyond a double, and one that is longer than some parsers take.
+    // A number beyond the range of a double, and one too long for some parsers.
     let older = ["1e400".to_owned(), format!("[{}]", "7".repeat(5_000))]
         .map(|json| of_an_older_release("Older", json));
     let metadata = JSON

@@ -5,8 +5,9 @@ use downlink::{
 use crate::StoreFixture;
 use crate::sample::{append, event, events, log, of_type, stream};
 
-/// **Law A12.** Limits and malformed appends are typed errors before anything
-/// is written, at one below the limit, at the limit and at one above.
+/// **Law.** Exceeded limits and malformed appends are typed errors, returned
+/// before anything is written. Each limit is tested one below, at and one
+/// above.
 pub async fn limits_are_typed_errors(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let mut stored = 0;
@@ -52,9 +53,11 @@ async fn offer(store: &dyn EventStore, append: Append) -> Option<ErrorKind> {
 fn expect(outcome: Option<ErrorKind>, wanted: Option<ErrorKind>, what: &str) {
     match (outcome, wanted) {
         (outcome, wanted) if outcome == wanted => {}
-        (Some(kind), None) => panic!("{what} are within the limit, and were refused as {kind:?}"),
-        (None, Some(kind)) => panic!("{what}: accepted, and has to be {kind:?} (call `validate`)"),
-        (outcome, wanted) => panic!("{what}: has to be {wanted:?}, and was {outcome:?}"),
+        (Some(kind), None) => panic!("{what} are within the limit and were refused as {kind:?}"),
+        (None, Some(kind)) => {
+            panic!("{what}: was accepted and has to be refused as {kind:?}; call `validate` first")
+        }
+        (outcome, wanted) => panic!("{what}: has to be {wanted:?} and was {outcome:?}"),
     }
 }
 
@@ -62,8 +65,8 @@ async fn expect_stored(store: &dyn EventStore, events: usize, what: &str) {
     let found = log(store).await.len();
     assert!(
         found == events,
-        "{what}: the log has {found} events and should have {events}; limits are checked before \
-         anything is written"
+        "{what}: the log has {found} events and should have {events}; check limits before anything \
+         is written"
     );
 }
 
@@ -73,7 +76,7 @@ fn of_size(bytes: usize) -> Append {
     let (mut rest, mut events) = (bytes, Vec::new());
     while rest > 0 {
         let size = rest.min(limits::MAX_PAYLOAD_BYTES + metadata).max(metadata);
-        // A last event smaller than its metadata cannot be: take it from this one.
+        // No event can be smaller than its metadata, so make this one smaller instead of the last.
         let size = if rest - size > 0 && rest - size < metadata { size - metadata } else { size };
         let payload = vec![7; size - metadata];
         events.push(NewEvent::with_bytes("Photo", kind.clone(), payload).expect("a payload"));
@@ -91,7 +94,7 @@ fn malformed() -> Vec<(&'static str, Append)> {
     vec![
         ("an append without writes", Append::default()),
         ("an append without events", append("a", Expected::Any, 0)),
-        ("a write without events beside another", with_empty),
+        ("a write without events next to another", with_empty),
         ("an id twice in one append", twice),
         (
             "a stream in two writes",

@@ -5,14 +5,14 @@ mod bounded;
 mod bytes;
 mod dropping;
 mod durable;
-mod grouping;
+mod group_commit;
 mod limits;
+mod notices;
 mod order;
 mod pages;
 mod races;
 mod replaceable;
-mod telling;
-mod transacting;
+mod transactions;
 
 pub use appends::{
     a_known_id_with_other_content_is_refused, a_repeat_is_a_duplicate, agrees_with_the_model,
@@ -22,29 +22,31 @@ pub use bounded::a_full_queue_is_overloaded;
 pub use bytes::stored_bytes_are_exact;
 pub use dropping::a_dropped_append_is_all_or_nothing;
 pub use durable::{
-    ids_are_known_after_reopening, positions_go_on_after_reopening, reopening_keeps_the_log,
+    ids_are_known_after_reopening, positions_continue_after_reopening, reopening_keeps_the_log,
 };
-pub use grouping::one_guilty_append_fails_alone;
+pub use group_commit::a_failing_append_fails_alone;
 pub use limits::limits_are_typed_errors;
+pub use notices::{
+    a_failed_append_is_not_notified, notified_commits_are_stored, stored_commits_are_notified,
+};
 pub use order::{
     no_position_is_used_twice, nothing_appears_below_the_head, positions_rise_in_commit_order,
     readers_see_prefixes_of_one_sequence, reads_see_what_was_acknowledged,
     recorded_times_never_decrease,
 };
 pub use pages::{
-    a_cursor_of_another_history_is_told, filters_intersect_exactly, filters_select_what_they_match,
-    pages_concatenate, scanned_skips_nothing,
+    a_cursor_of_another_history_is_refused, filters_intersect_exactly,
+    filters_select_what_they_match, pages_concatenate, scanned_skips_nothing,
 };
 pub use races::{
     checks_hold_under_races, contention_reaches_no_caller, one_writer_wins,
     racing_appends_have_an_order, racing_batches_stay_whole,
 };
 pub use replaceable::{
-    a_restored_log_is_appended_to_as_it_is, a_restored_log_refuses_old_cursors,
-    a_running_subscription_is_told_of_a_restore,
+    a_restore_invalidates_caches, a_restored_log_refuses_old_cursors,
+    a_running_subscription_reports_a_restore,
 };
-pub use telling::{a_failed_append_is_not_told, what_is_stored_is_told, what_is_told_is_stored};
-pub use transacting::{
-    a_repeated_transaction_leaves_nothing, a_transaction_is_told_when_it_is_stored,
+pub use transactions::{
+    a_repeated_transaction_leaves_nothing, a_transaction_is_notified_after_its_commit,
     racing_transactions_have_an_order, rows_and_events_are_stored_together,
 };

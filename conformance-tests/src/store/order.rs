@@ -9,8 +9,8 @@ use crate::faults::drop_after;
 use crate::sample::{append, events, log, stream, stream_of};
 use crate::{StoreFixture, tasks};
 
-/// **Law G1.** Positions are unique and rise along the log, and an append that
-/// begins after another was acknowledged gets higher ones.
+/// **Law.** Positions are unique and rise along the log. An append that begins
+/// after another was acknowledged gets higher positions.
 pub async fn positions_rise_in_commit_order(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let acknowledged = Arc::new(AtomicU64::new(0));
@@ -23,11 +23,14 @@ pub async fn positions_rise_in_commit_order(fixture: &dyn StoreFixture) {
                 let appended = store.append(offered).await.expect("an append");
                 assert!(
                     appended.first.get() > before,
-                    "an append that began after position {before} was acknowledged got {}: a \
-                     position is given in the order of commits, not by a clock",
+                    "an append that began after position {before} was acknowledged got {}: assign \
+                     positions in commit order, not by a clock",
                     appended.first
                 );
-                assert!(appended.last() > appended.first, "a later event of a batch is higher");
+                assert!(
+                    appended.last() > appended.first,
+                    "a later event of a batch has to have a higher position"
+                );
                 acknowledged.fetch_max(appended.last().get(), Ordering::SeqCst);
                 yield_now().await;
             }
@@ -35,14 +38,18 @@ pub async fn positions_rise_in_commit_order(fixture: &dyn StoreFixture) {
     });
     tasks::join(writers.collect::<Vec<_>>()).await;
     let positions: Vec<_> = log(&*store).await.iter().map(Event::position).collect();
-    assert_eq!(positions.len(), 6 * 30 * 2, "the log has all events that were acknowledged");
+    assert_eq!(
+        positions.len(),
+        6 * 30 * 2,
+        "the log has to have all events that were acknowledged"
+    );
     let rising = positions.windows(2).all(|pair| pair[0] < pair[1]);
     assert!(rising && positions[0] > Position::ZERO, "positions do not rise along the log");
 }
 
-/// **Law G2.** Once a read returned an event or a head, nothing appears at or
-/// below it that was not visible to every read begun later: whoever follows the
-/// log by its last position misses nothing.
+/// **Law.** Once a read has returned an event or a head, nothing appears at or
+/// below it that was not visible to every read that began later. A reader that
+/// follows the log by its last position misses nothing.
 pub async fn nothing_appears_below_the_head(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -55,15 +62,15 @@ pub async fn nothing_appears_below_the_head(fixture: &dyn StoreFixture) {
         let missed = all.iter().filter(|id| !followed.contains(id)).count();
         assert!(
             missed == 0,
-            "a reader that asked for what comes after its last event missed {missed} of {}: events \
-             became visible below positions that had been read; give positions inside the commit",
+            "a reader that reads after its last event missed {missed} of {} events: events became \
+             visible below positions that had been read; assign positions inside the commit",
             all.len()
         );
     }
     tasks::join([by_head]).await;
 }
 
-/// Follows the log by the last position seen, until there is nothing more.
+/// Follows the log by the last position seen, until nothing more comes.
 fn follow(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> JoinHandle<Vec<EventId>> {
     let (store, ended) = (Arc::clone(store), Arc::clone(ended));
     tokio::spawn(async move {
@@ -81,7 +88,7 @@ fn follow(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> JoinHandle<Ve
     })
 }
 
-/// Asks for the head, reads up to it, and later looks whether that was all.
+/// Reads the head and the log up to it, and checks later that this was all.
 fn read_up_to_heads(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> JoinHandle<()> {
     let (store, ended) = (Arc::clone(store), Arc::clone(ended));
     tokio::spawn(async move {
@@ -99,7 +106,7 @@ fn read_up_to_heads(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> Joi
             assert!(
                 below == seen.len(),
                 "the head was {head} and {} events were at or below it; later there were {below}: \
-                 the head is the last position that is visible, not the highest that was given",
+                 the head is the last position that is visible, not the highest that was assigned",
                 seen.len()
             );
         }
@@ -124,8 +131,8 @@ fn ids(events: &[Event]) -> Vec<EventId> {
     events.iter().map(Event::id).collect()
 }
 
-/// **Law G3.** Every reader sees prefixes of one sequence, and the order within
-/// a stream agrees with it.
+/// **Law.** Every reader sees prefixes of one sequence, and the order within a
+/// stream agrees with it.
 pub async fn readers_see_prefixes_of_one_sequence(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -148,8 +155,8 @@ pub async fn readers_see_prefixes_of_one_sequence(fixture: &dyn StoreFixture) {
     for seen in tasks::join(readers).await.into_iter().flatten() {
         assert!(
             sequence.starts_with(&seen),
-            "a reader saw {} events that are not the beginning of the log as it is now: the order \
-             of the log is that of positions, and is settled at the commit",
+            "a reader saw {} events that are not the beginning of the log as it is now: the log is \
+             ordered by position, and the order is final at the commit",
             seen.len()
         );
     }
@@ -164,8 +171,8 @@ pub async fn readers_see_prefixes_of_one_sequence(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law G4.** No position is used twice in one history: not after a conflict,
-/// not after a dropped append.
+/// **Law.** No position is used twice in one history, not even after a conflict
+/// or a dropped append.
 pub async fn no_position_is_used_twice(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     store.append(append("gate-C71", Expected::NoStream, 1)).await.expect("a first event");
@@ -175,7 +182,7 @@ pub async fn no_position_is_used_twice(fixture: &dyn StoreFixture) {
     let readers = (0..3).map(|_| watch_positions(&store, &used, &ended, &passes));
     let readers: Vec<_> = readers.collect();
     for turn in 0..60_u64 {
-        // So that somebody reads all the time.
+        // Waits until a reader has passed, so that reads overlap with every round.
         while passes.load(Ordering::SeqCst) < turn && !readers.iter().any(JoinHandle::is_finished) {
             yield_now().await;
         }
@@ -207,8 +214,8 @@ fn watch_positions(
                 let first = *used.entry(event.position()).or_insert(event.id());
                 assert!(
                     first == event.id(),
-                    "position {} was of event {first} and then of {}: the position of a row that \
-                     is gone is not given again",
+                    "position {} belonged to event {first} and then to {}: never assign the \
+                     position of a deleted row again",
                     event.position(),
                     event.id()
                 );
@@ -219,8 +226,9 @@ fn watch_positions(
     })
 }
 
-/// **Law G5.** Through one handle every read sees what was acknowledged before
-/// it began, and never less than a read before, whichever reader serves it.
+/// **Law.** Through one handle, every read sees what was acknowledged before it
+/// began, and never less than an earlier read did, whichever connection serves
+/// it.
 pub async fn reads_see_what_was_acknowledged(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let writers = (0..4).map(|writer| {
@@ -250,23 +258,27 @@ async fn read_back(
     let head = store.head().await.expect("a head").position();
     assert!(
         head >= cursor.position(),
-        "the head is {head} after position {} was acknowledged: a reader is kept in an old snapshot",
+        "the head is {head} after position {} was acknowledged: a read was served from an old \
+         snapshot",
         cursor.position()
     );
-    assert!(head >= before, "the head went back from {before} to {head}");
+    assert!(
+        head >= before,
+        "the head went back from {before} to {head}: a read was served from an old snapshot"
+    );
     let found = stream_of(store, name).await.len();
     assert!(
         found == events,
-        "a stream has {found} events after {events} were acknowledged: a reader is kept in an old \
-         snapshot"
+        "a stream has {found} events after {events} were acknowledged: a read was served from an \
+         old snapshot"
     );
     let page = store.read(Read::log().resume(cursor).limit(1)).await;
-    page.unwrap_or_else(|error| panic!("a cursor that was acknowledged is refused: {error}"));
+    page.unwrap_or_else(|error| panic!("a cursor that was acknowledged was refused: {error}"));
     head
 }
 
-/// **Law G1,** of times. `recorded_at` never decreases along the log, whatever
-/// the clock does.
+/// **Law.** `recorded_at` never decreases along the log, whatever the clock
+/// does.
 pub async fn recorded_times_never_decrease(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     write_a_lot(&store).await;
@@ -276,7 +288,7 @@ pub async fn recorded_times_never_decrease(fixture: &dyn StoreFixture) {
         assert!(
             pair[0].recorded_at() <= pair[1].recorded_at(),
             "`recorded_at` goes back from {} to {} along the log: take the time inside the commit, \
-             and never an earlier one than the last",
+             and never one earlier than the last",
             pair[0].recorded_at(),
             pair[1].recorded_at()
         );

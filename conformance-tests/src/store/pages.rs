@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::task::yield_now;
 
 use crate::sample::{any_appends, any_filter, append, event, log, of_type, pages, stream};
-use crate::{Model, Run, StoreFixture, tasks};
+use crate::{LawRun, Model, StoreFixture, tasks};
 
 async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
     let mut model = Model::default();
@@ -18,9 +18,9 @@ async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
     model
 }
 
-/// **Law G6.** Pages of any size have the same concatenation; backwards is the
-/// reverse; a limit of 0 reads nothing and does not move.
-pub fn pages_concatenate(run: &Run, fixture: &dyn StoreFixture) {
+/// **Law.** Pages of any size have the same concatenation. Reading backwards is
+/// the reverse. A limit of 0 reads nothing and does not advance.
+pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
     let inputs = (any_appends(1..12), any_filter(), 1..6_usize, 0..200_usize);
     run.cases(40, inputs, async |(appends, filter, limit, max_bytes)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -33,12 +33,12 @@ pub fn pages_concatenate(run: &Run, fixture: &dyn StoreFixture) {
                 assert_eq!(
                     found,
                     model.select(&read),
-                    "pages of {limit} do not add up to what one page has: a page goes on after \
-                     `scanned`, and nothing is left out or repeated between two"
+                    "pages of {limit} do not add up to one page: the next page continues after \
+                     `scanned`, without a gap or a repeat"
                 );
             }
             let nothing = model.read(&*store, &whole.limit(0)).await;
-            assert!(nothing.events.is_empty(), "a limit of 0 reads no events");
+            assert!(nothing.events.is_empty(), "a limit of 0 has to read no events");
         }
         every_stream_in_pages(&*store, &model, limit).await;
     });
@@ -67,8 +67,8 @@ async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usi
     }
 }
 
-/// **Law G9.** `scanned` comes from the snapshot of the page and skips nothing,
-/// also while others append; pages keep their bounds in events and bytes.
+/// **Law.** `scanned` comes from the snapshot of its page and skips nothing,
+/// also under concurrent appends. Pages keep their limits in events and bytes.
 pub async fn scanned_skips_nothing(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     let ended = Arc::new(AtomicBool::new(false));
@@ -96,8 +96,8 @@ pub async fn scanned_skips_nothing(fixture: &dyn StoreFixture) {
     for followed in tasks::join(followers).await {
         assert!(
             followed == all,
-            "a reader that went on after `scanned` missed {} of {} events: `scanned` is as far as \
-             this page looked, not the head of a later moment",
+            "a reader that continued after `scanned` missed {} of {} events: `scanned` is where \
+             this page stopped scanning, not a head that was read later",
             all.len() - followed.len().min(all.len()),
             all.len()
         );
@@ -131,40 +131,47 @@ async fn bounds_are_kept(store: &dyn EventStore) {
         let page = store.read(Read::log().limit(limit).max_bytes(bytes)).await.expect("a page");
         let found: usize = page.events.iter().map(Event::size).sum();
         assert!(page.events.len() <= limit, "a page has more events than its limit");
-        assert!(!page.events.is_empty(), "a page has at least one event, whatever its bytes");
+        assert!(
+            !page.events.is_empty(),
+            "a page has to have at least one event, whatever its size"
+        );
         assert!(
             found <= bytes || page.events.len() == 1,
-            "a page of at most {bytes} bytes has {found}: pages are bounded in bytes too"
+            "a page of at most {bytes} bytes has {found}: limit pages in bytes too"
         );
     }
 }
 
-/// **Law G8.** A cursor of another history is told and never served: one whose
-/// position has another event, one whose position has none, and one past the
-/// head; as a place to read from and as a boundary of an append.
-pub async fn a_cursor_of_another_history_is_told(fixture: &dyn StoreFixture) {
+/// **Law.** A cursor of another history is refused and never served, as the
+/// start of a read and as a boundary of an append: if its position has another
+/// event, if its position has none, and if it is past the head.
+pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
-    let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
+    let foreign = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
     let first = Position::ZERO.next();
-    refused(&*store, alien(first), ErrorKind::CursorAhead, "in an empty log").await;
+    refused(&*store, foreign(first), ErrorKind::CursorAhead, "in an empty log").await;
     store.append(append("flight-UA1545", Expected::NoStream, 5)).await.expect("an append");
     let events = log(&*store).await;
     for event in &events {
         let cursor = event.cursor();
         let page = store.read(Read::log().resume(cursor)).await;
-        page.unwrap_or_else(|error| panic!("a cursor of this very log was refused: {error}"));
-        refused(&*store, alien(event.position()), ErrorKind::HistoryChanged, "inside the log")
+        page.unwrap_or_else(|error| panic!("a cursor of this log was refused: {error}"));
+        refused(&*store, foreign(event.position()), ErrorKind::HistoryChanged, "inside the log")
             .await;
     }
     let head = events[4].position();
-    refused(&*store, alien(head.next()), ErrorKind::CursorAhead, "one past the head").await;
-    refused(&*store, alien(Position::MAX), ErrorKind::CursorAhead, "far past the head").await;
+    refused(&*store, foreign(head.next()), ErrorKind::CursorAhead, "one past the head").await;
+    refused(&*store, foreign(Position::MAX), ErrorKind::CursorAhead, "far past the head").await;
     let ahead = store.read(Read::log().after(head.next())).await;
     let kind = ahead.err().map(|error| error.kind());
-    assert_eq!(kind, Some(ErrorKind::CursorAhead), "a position past the head is told too");
+    assert_eq!(
+        kind,
+        Some(ErrorKind::CursorAhead),
+        "a position past the head has to be refused too"
+    );
     let gap = Position::new(head.get() / 2).filter(|position| *position > Position::ZERO);
     if let Some(gap) = gap.filter(|gap| events.iter().all(|event| event.position() != *gap)) {
-        refused(&*store, alien(gap), ErrorKind::HistoryChanged, "where no event is").await;
+        refused(&*store, foreign(gap), ErrorKind::HistoryChanged, "where no event is").await;
     }
     store.append(append("flight-UA1545", Expected::Exists, 1)).await.expect("an append");
 }
@@ -173,7 +180,7 @@ async fn refused(store: &dyn EventStore, cursor: Cursor, kind: ErrorKind, place:
     let Err(error) = store.read(Read::log().resume(cursor)).await else {
         panic!(
             "a cursor of another history, {place}, was served: compare the event at its position, \
-             not the position alone, and tell instead of waiting"
+             not only the position, and return an error instead of waiting"
         )
     };
     assert_eq!(error.kind(), kind, "a cursor of another history, {place}: {error}");
@@ -184,7 +191,7 @@ async fn refused(store: &dyn EventStore, cursor: Cursor, kind: ErrorKind, place:
     assert_eq!(
         refused.map(|error| error.kind()),
         Some(kind),
-        "an append whose boundary is of another history, {place}, is refused"
+        "an append whose boundary is of another history, {place}, has to be refused"
     );
     assert_eq!(store.head().await.expect("a head"), before, "a refused append wrote something");
 }
@@ -196,9 +203,9 @@ fn any_filtered() -> impl Strategy<Value = Filtered> {
     (any_appends(4..20), any_filter(), any_filter())
 }
 
-/// **Law F1.** A read with a filter finds exactly the events that
-/// [`Filter::matches`] says, with every kind of value in any number.
-pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
+/// **Law.** A read with a filter returns exactly the events that
+/// [`Filter::matches`] accepts, with every kind of value in any number.
+pub fn filters_select_what_they_match(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(60, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
@@ -208,8 +215,9 @@ pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
                 model.log().iter().filter(|event| matches(&filter, event)).cloned().collect();
             assert!(
                 found == wanted,
-                "a filter selected {} events and matches {}: names are compared byte by byte, a \
-                 prefix is no pattern, and a group without values is no restriction\n{filter:#?}",
+                "a filter selected {} events and matches {}: compare names byte by byte, treat a \
+                 prefix as literal text, and treat a group without values as no \
+                 restriction\n{filter:#?}",
                 found.len(),
                 wanted.len()
             );
@@ -217,8 +225,8 @@ pub fn filters_select_what_they_match(run: &Run, fixture: &dyn StoreFixture) {
     });
 }
 
-/// **Law F1.** The intersection of two filters selects what both select.
-pub fn filters_intersect_exactly(run: &Run, fixture: &dyn StoreFixture) {
+/// **Law.** The intersection of two filters selects exactly what both select.
+pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
     run.cases(40, any_filtered(), async |(appends, one, other)| {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
@@ -228,15 +236,15 @@ pub fn filters_intersect_exactly(run: &Run, fixture: &dyn StoreFixture) {
         let wanted: Vec<_> = model.log().iter().filter(both).cloned().collect();
         assert!(
             found == wanted,
-            "the intersection of two filters selected {} events and both match {}: every query \
-             has to hold, their values are never merged\n{one:#?}\n{other:#?}",
+            "the intersection of two filters selected {} events and both match {}: every query has \
+             to hold, so never merge their values\n{one:#?}\n{other:#?}",
             found.len(),
             wanted.len()
         );
     });
 }
 
-/// What a filter means, written a second time.
+/// A second implementation of filters, to compare with.
 fn matches(filter: &Filter, event: &Event) -> bool {
     let name = |patterns: &[downlink::Pattern], name: &str| {
         patterns.is_empty()

@@ -14,8 +14,8 @@ use crate::{StoreFixture, tasks};
 
 const WRITERS: usize = 8;
 
-/// **Law A4.** Of racing appends that expect the same version exactly one
-/// succeeds, and the losers learn the version that beat them.
+/// **Law.** Of racing appends that expect the same version exactly one
+/// succeeds, and the others learn the version that won.
 ///
 /// A backend that checks the version and inserts in two steps passes every
 /// sequential test and fails here.
@@ -36,19 +36,23 @@ pub async fn one_writer_wins(fixture: &dyn StoreFixture) {
         }
         let version = won[0].as_ref().map(|appended| appended.writes[0].last).ok();
         for error in lost.into_iter().filter_map(Result::err) {
-            assert_eq!(error.kind(), ErrorKind::Conflict, "a loser's error is a conflict: {error}");
+            assert_eq!(
+                error.kind(),
+                ErrorKind::Conflict,
+                "the error of a loser has to be a conflict: {error}"
+            );
             let beaten = FailedCheck::Stream {
                 stream: stream("flight-UA1545"),
                 expected: Expected::at(at),
                 actual: version,
             };
-            assert_eq!(error.conflicts(), [beaten], "a loser learns the version that beat it");
+            assert_eq!(error.conflicts(), [beaten], "a loser has to learn the version that won");
         }
         at = version;
     }
 }
 
-/// **Law A4.** Racing appends that expect nothing all succeed, all their events
+/// **Law.** Racing appends that expect nothing all succeed, all their events
 /// can be read, and no two batches interleave.
 pub async fn racing_batches_stay_whole(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -66,19 +70,20 @@ pub async fn racing_batches_stay_whole(fixture: &dyn StoreFixture) {
     let missing = batches.iter().flatten().filter(|id| !place.contains_key(id)).count();
     assert!(
         missing == 0,
-        "{missing} acknowledged events are missing: an insert that met another row was ignored"
+        "{missing} acknowledged events are missing: an insert that collided with another row was \
+         ignored"
     );
     for batch in &batches {
         let places: Vec<_> = batch.iter().map(|id| place[id]).collect();
         assert!(
             places.windows(2).all(|pair| pair[0] + 1 == pair[1]),
-            "batches interleave: the events of one append stand at {places:?} of the log"
+            "batches interleave: the events of one append are at {places:?} in the log"
         );
     }
 }
 
-/// **Law A14.** Checks on streams that are not written, and boundaries, hold
-/// under races: of appends that exclude each other exactly one is stored.
+/// **Law.** Checks on streams that are not written, and boundaries, hold under
+/// races: of appends that exclude each other exactly one is stored.
 pub async fn checks_hold_under_races(fixture: &dyn StoreFixture) {
     let (store, _guard) = fixture.open().await.expect("a fresh store");
     for round in 0..15 {
@@ -97,8 +102,8 @@ async fn each_checks_what_the_other_writes(store: &Arc<dyn EventStore>, round: u
     let won = outcomes.await.iter().filter(|outcome| outcome.is_ok()).count();
     assert!(
         won == 1,
-        "{won} of appends won that each check the stream which another writes: a check on a stream \
-         is evaluated in the transaction that inserts, and sees the appends before it in its group"
+        "{won} appends won that each check the stream which another writes: evaluate checks in the \
+         transaction that inserts, and let them see the earlier appends of their group"
     );
 }
 
@@ -115,19 +120,23 @@ async fn only_one_takes_the_gate(store: &Arc<dyn EventStore>, round: usize) {
     let won: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     assert!(
         won.len() == 1,
-        "{} appends won whose boundary says that nothing came: `NothingAfter` is evaluated in the \
-         transaction that inserts, and sees the appends before it in its group",
+        "{} appends won whose boundary forbids later events: evaluate `NothingAfter` in the \
+         transaction that inserts, and let it see the earlier appends of its group",
         won.len()
     );
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         let found = FailedCheck::Boundary { after: before, found: won[0].cursor };
-        assert_eq!(error.conflicts(), [found], "a loser learns what came: {error}");
+        assert_eq!(
+            error.conflicts(),
+            [found],
+            "a loser has to learn which event it lost to: {error}"
+        );
     }
 }
 
-/// **Laws A1 and A4.** Whatever a few writers append at once, there is an order
-/// of their appends, which respects who was answered before who began, in which
-/// every one of them had the outcome that it was told.
+/// **Law.** Whatever several writers append at once, there is an order of their
+/// appends that explains every outcome. It respects real time: an append that
+/// was answered before another began comes first.
 pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
     for round in 0..6_usize {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -153,8 +162,8 @@ pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
     }
 }
 
-/// **Law A13,** within one process. However many write and read at once, none
-/// of them is told of a lock, and each gets at least a quarter of its share.
+/// **Law.** However many callers write and read at once, none gets an error
+/// about a lock, and each writer gets at least a quarter of its fair share.
 pub async fn contention_reaches_no_caller(fixture: &dyn StoreFixture) {
     const TURNS: usize = 200;
     let (store, _guard) = fixture.open().await.expect("a fresh store");
@@ -165,8 +174,8 @@ pub async fn contention_reaches_no_caller(fixture: &dyn StoreFixture) {
             let offered = append(&format!("flight-{writer}"), Expected::Any, 1);
             if let Err(error) = store.append(offered).await {
                 panic!(
-                    "a writer was told of contention: `{error}`; wait for the lock, and take it \
-                        before the first read of a transaction"
+                    "a writer got an error about contention: `{error}`; wait for the lock, and \
+                     take it before the first read of a transaction"
                 );
             }
             own += 1;
@@ -179,7 +188,7 @@ pub async fn contention_reaches_no_caller(fixture: &dyn StoreFixture) {
         while taken.get() < TURNS {
             let read = downlink::Read::log().limit(50);
             if let Err(error) = store.read(read).await {
-                panic!("a reader was told of contention: `{error}`");
+                panic!("a reader got an error about contention: `{error}`");
             }
             tokio::task::yield_now().await;
         }

@@ -3,127 +3,131 @@ use std::sync::Arc;
 
 use downlink::{EventStore, Expected, Item, LocalBus};
 
-use super::stage::{Follower, Scene};
-use super::{FeedFixture, Hubs, Tuning};
-use crate::faults::{FaultyStore, Lie, LyingBus};
+use super::setup::{Environment, Follower};
+use super::{DownlinkHubs, HubFixture, HubOptions};
+use crate::faults::{BusFault, FaultyBus, FaultyStore};
 use crate::sample::append;
 use crate::{Backups, Guard, ReplaceableFixture, tasks};
 
-/// A store whose log can be replaced, and what makes hubs over it.
-pub struct ReplaceableStage {
+/// A store whose log can be restored from a backup, and hubs over it.
+pub struct ReplaceableSubscriptionSetup {
     store: Arc<dyn ReplaceableFixture>,
-    feeds: Arc<dyn FeedFixture>,
+    hubs: Arc<dyn HubFixture>,
     is_told: bool,
 }
 
-impl fmt::Debug for ReplaceableStage {
+impl fmt::Debug for ReplaceableSubscriptionSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplaceableStage")
+        f.write_str("ReplaceableSubscriptionSetup")
     }
 }
 
-impl ReplaceableStage {
-    /// Hubs over this store.
+impl ReplaceableSubscriptionSetup {
+    /// Tests hubs of this workspace over this store.
     #[must_use]
     pub fn new(store: impl ReplaceableFixture) -> Self {
-        Self::with_feeds(store, Hubs)
+        Self::with_hubs(store, DownlinkHubs)
     }
 
-    /// Feeds of another kind, such as broken ones.
+    /// Tests other hubs, such as broken ones.
     #[must_use]
-    pub fn with_feeds(store: impl ReplaceableFixture, feeds: impl FeedFixture) -> Self {
-        Self { store: Arc::new(store), feeds: Arc::new(feeds), is_told: false }
+    pub fn with_hubs(store: impl ReplaceableFixture, hubs: impl HubFixture) -> Self {
+        Self { store: Arc::new(store), hubs: Arc::new(hubs), is_told: false }
     }
 
-    /// Feeds that are told by the store what it commits, instead of reading the
+    /// Lets hubs take the commit notices of the store, instead of reading the
     /// log after each append.
     #[must_use]
     pub fn with_commits(self) -> Self {
         Self { is_told: true, ..self }
     }
 
-    async fn open(&self) -> (Scene, Box<dyn Backups>) {
+    async fn open(&self) -> (Environment, Box<dyn Backups>) {
         let (store, backups) = self.store.open().await.expect("a fresh store");
         let store = FaultyStore::new(store);
         let store = if self.is_told { store.with_commits() } else { store };
-        let bus = LyingBus::new(Arc::new(LocalBus::new()), Lie::Honest);
-        (Scene::new((store, Guard::none()), bus, &self.feeds), backups)
+        let bus = FaultyBus::new(Arc::new(LocalBus::new()), BusFault::None);
+        (Environment::new((store, Guard::none()), bus, &self.hubs), backups)
     }
 }
 
-/// **Law G8,** of what is told. A commit that another history goes on with is
-/// not put behind the events of the old one, although its positions fit:
-/// subscriptions are told that the log is another one.
-pub async fn a_commit_of_another_history_is_not_taken(stage: &ReplaceableStage) {
-    // One that goes over the old tip, and one that begins exactly there.
+/// **Law.** A commit notice of a restored log is not appended to the events of
+/// the old log, even if its positions fit: subscriptions end with an error that
+/// says that the log is another one.
+pub async fn a_commit_of_another_history_is_not_delivered(setup: &ReplaceableSubscriptionSetup) {
+    // One commit that spans the old tip, and one that begins exactly there.
     for appends in [&[4][..], &[2, 1]] {
-        let (scene, backups) = stage.open().await;
-        let feed = scene.feed(Tuning::without_fallback()).await;
-        let mut follower = Follower::from_start(&feed).await;
+        let (env, backups) = setup.open().await;
+        let hub = env.hub(HubOptions::without_polling()).await;
+        let mut follower = Follower::from_start(&hub).await;
         follower.until_live().await;
         let offer = |events| append("flight-UA1545", Expected::Any, events);
-        feed.append(offer(3)).await.expect("an append");
+        hub.append(offer(3)).await.expect("an append");
         backups.back_up().await.expect("a copy");
-        feed.append(offer(2)).await.expect("an append");
+        hub.append(offer(2)).await.expect("an append");
         follower.until(5, "the log was not delivered").await;
-        backups.restore().await.expect("the copy in place");
+        backups.restore().await.expect("the copy restored");
         for events in appends {
-            feed.append(offer(*events)).await.expect("an append");
+            hub.append(offer(*events)).await.expect("an append");
         }
-        until_told(&mut follower).await;
-        let mut fresh = Follower::from_start(&feed).await;
-        let what = "a new subscription does not follow the log that took the place";
-        fresh.until_all_of(&scene.log().await, what).await;
+        until_reported(&mut follower).await;
+        let mut fresh = Follower::from_start(&hub).await;
+        let what = "a new subscription does not follow the restored log";
+        fresh.until_all_of(&env.log().await, what).await;
     }
 }
 
-async fn until_told(follower: &mut Follower) {
-    let what = "a subscription was not told that its log was replaced, although the new one was \
-                appended to";
-    let told = async {
+async fn until_reported(follower: &mut Follower) {
+    let what = "a subscription did not report that its log was replaced, although the restored log \
+                was appended to";
+    let reported = async {
         loop {
-            match follower.following().next().await {
+            match follower.subscription().next().await {
                 Some(Ok(Item::Event(event))) => panic!(
-                    "the event at {} of a log that took the place was delivered behind the events \
-                     of the old one: compare `from` with the tip by position and check",
+                    "the event at {} of the restored log was delivered after events of the old \
+                     one: compare `from` with the tip by position and check",
                     event.position()
                 ),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return error,
-                None => panic!("a subscription ended without saying that its log was replaced"),
+                None => panic!("a subscription ended without an error that its log was replaced"),
             }
         }
     };
-    let error = tasks::soon(what, told).await;
-    assert!(error.is_other_history(), "the error says that the log is another one, not `{error}`");
+    let error = tasks::soon(what, reported).await;
+    assert!(
+        error.is_other_history(),
+        "the error has to say that the log is another one, and is `{error}`"
+    );
 }
 
-/// **Law G8,** of what is kept for others. What a subscription has read above
-/// the tip is not served to another one: if the log is restored to before that,
-/// the tail does not notice.
-pub async fn no_page_of_another_history_is_served(stage: &ReplaceableStage) {
-    let (scene, backups) = stage.open().await;
+/// **Law.** What one subscription has read above the tip is not served to
+/// another one: if the log is restored to before that point, the tail does not
+/// notice.
+pub async fn no_page_of_another_history_is_served(setup: &ReplaceableSubscriptionSetup) {
+    let (env, backups) = setup.open().await;
     let offer = |events| append("flight-UA1545", Expected::Any, events);
-    scene.store.append(offer(10)).await.expect("an append");
-    let tuning = Tuning { ring: 4, page: 50, keeps_pages: true, ..Tuning::without_fallback() };
-    let feed = scene.feed(tuning).await;
+    env.store.append(offer(10)).await.expect("an append");
+    let options =
+        HubOptions { ring: 4, page: 50, keeps_pages: true, ..HubOptions::without_polling() };
+    let hub = env.hub(options).await;
     backups.back_up().await.expect("a copy");
-    scene.hold_the_tail().await;
-    scene.store.append(offer(4)).await.expect("an append");
-    let mut early = Follower::from_start(&feed).await;
-    early.until(14, "what a subscription has to read from the store waits for the tail").await;
-    backups.restore().await.expect("the copy in place");
-    scene.store.append(offer(6)).await.expect("an append");
-    scene.store.before_tail_read().release();
-    let log = scene.log().await;
-    let mut late = Follower::from_start(&feed).await;
+    env.hold_the_tail().await;
+    env.store.append(offer(4)).await.expect("an append");
+    let mut early = Follower::from_start(&hub).await;
+    early.until(14, "a subscription that reads from the store waits for the tail").await;
+    backups.restore().await.expect("the copy restored");
+    env.store.append(offer(6)).await.expect("an append");
+    env.store.before_tail_read().release();
+    let log = env.log().await;
+    let mut late = Follower::from_start(&hub).await;
     while late.seen.len() < log.len() {
-        late.next("a subscription does not get the whole log").await;
+        late.next("a subscription did not get the whole log").await;
         let ghost = late.seen.iter().find(|event| !log.contains(event));
         assert!(
             ghost.is_none(),
-            "a subscription was served an event of a log that had been replaced before it was \
-             opened: keep nothing above the tip of the tail ({ghost:?})"
+            "a subscription got an event of a log that had been replaced before it was opened: \
+             keep no pages above the tip of the tail ({ghost:?})"
         );
     }
     late.verify(&log);

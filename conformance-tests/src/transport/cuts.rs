@@ -3,28 +3,28 @@ use std::sync::Arc;
 
 use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
 
-use super::Line;
-use super::line::{Served, connect, events, expect_same};
+use super::TransportSetup;
+use super::setup::{TestServer, connect, events, expect_same};
 use crate::faults::CuttingProxy;
 use crate::sample::{append, stream};
 use crate::tasks;
 
-/// Connections that are made at a time.
+/// How many connections are made at a time.
 const AT_ONCE: usize = 8;
 
-/// **Law T2.** A client that is cut off after any byte of a session, and resumes
-/// from its last complete frame, has no gap and no repeat.
-pub async fn resumes_after_a_cut_at_every_byte(line: &Line) {
+/// **Law.** A client whose connection is cut after any byte of a session, and
+/// that resumes from its last complete frame, sees no gap and no repeat.
+pub async fn resumes_after_a_cut_at_every_byte(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("f-{}", n % 3), Expected::Any, 1)).collect();
-    cut_at_every_byte(line, &history).await;
+    cut_at_every_byte(setup, &history).await;
 }
 
-/// The same with payloads that are hard to frame: line breaks of every kind,
-/// NUL, look-alikes of fields, and one of 70,000 bytes. Returns the bytes and
-/// the frames of the session that was cut after each of its bytes, which takes
-/// minutes.
-pub async fn resumes_after_a_cut_in_hard_payloads(line: &Line) -> (usize, usize) {
+/// Tests the same with payloads that are hard to frame: line breaks of every
+/// kind, NUL, text that looks like fields, and one payload of 70,000 bytes.
+/// Returns the numbers of bytes and frames of the session that was cut after
+/// each byte. Takes minutes.
+pub async fn resumes_after_a_cut_in_hard_payloads(setup: &TransportSetup) -> (usize, usize) {
     let payloads = [
         "{\r\n  \"gate\": \"C71\",\r  \"note\": null\n}".to_owned(),
         r#"{"note":"data: x\r\nid: 7\u0000\n\n"}"#.to_owned(),
@@ -35,19 +35,22 @@ pub async fn resumes_after_a_cut_in_hard_payloads(line: &Line) -> (usize, usize)
         let event = NewEvent::with_json("FlightDelayed", payload).expect("JSON");
         Append::to(stream("f-1"), Expected::Any, [event]).expect("an append")
     });
-    cut_at_every_byte(line, &history).await
+    cut_at_every_byte(setup, &history).await
 }
 
-async fn cut_at_every_byte(line: &Line, history: &[Append]) -> (usize, usize) {
-    let served = Arc::new(line.open(history).await);
+async fn cut_at_every_byte(setup: &TransportSetup, history: &[Append]) -> (usize, usize) {
+    let served = Arc::new(setup.open(history).await);
     let (whole, bytes) = whole_session(&served).await;
-    assert!(whole.len() >= history.len() + 2, "a session has its events, `ready` and `live`");
+    assert!(
+        whole.len() >= history.len() + 2,
+        "a session has to have its events, `ready` and `live`"
+    );
     let whole = Arc::new(whole);
     let workers = (0..AT_ONCE).map(|worker| {
         let (served, whole) = (Arc::clone(&served), Arc::clone(&whole));
         tokio::spawn(async move {
             let proxy = CuttingProxy::start(served.address).await.expect("a proxy");
-            let mut places = Places::default();
+            let mut places = CutOutcomes::default();
             for cut in (worker..=bytes).step_by(AT_ONCE) {
                 proxy.cut_after(cut);
                 cut_and_resume(&served, &proxy, &whole, cut, &mut places).await;
@@ -60,27 +63,27 @@ async fn cut_at_every_byte(line: &Line, history: &[Append]) -> (usize, usize) {
     let amounts: HashSet<_> = places.iter().flat_map(|places| &places.amounts).collect();
     assert!(
         cursors.len() * 2 >= amounts.len(),
-        "cutting at {bytes} places led to {} cursors only, after {} different numbers of frames: \
-         most frames carry none",
+        "{bytes} cuts led to only {} cursors after {} different numbers of frames: most frames \
+         have no cursor",
         cursors.len(),
         amounts.len()
     );
     (bytes, whole.len())
 }
 
-/// Where cuts have led to.
+/// What the cuts led to.
 #[derive(Default)]
-struct Places {
-    /// Where clients would resume.
+struct CutOutcomes {
+    /// The cursors from which clients would resume.
     cursors: HashSet<Cursor>,
-    /// How many frames they had: fewer where a transport puts several events into
-    /// one message.
+    /// How many frames clients had received: fewer values if a transport puts
+    /// several events into one message.
     amounts: HashSet<usize>,
 }
 
-/// One session through a proxy that does not cut: its frames, and how many bytes
-/// they took.
-async fn whole_session(served: &Served) -> (Vec<Frame>, usize) {
+/// Runs one session through a proxy that does not cut. Returns its frames, and
+/// how many bytes they took.
+async fn whole_session(served: &TestServer) -> (Vec<Frame>, usize) {
     let proxy = CuttingProxy::start(served.address).await.expect("a proxy");
     let client = connect(&served.transport, proxy.address(), Subscribe::new()).await;
     let mut client = client.expect("a connection through a proxy");
@@ -89,14 +92,14 @@ async fn whole_session(served: &Served) -> (Vec<Frame>, usize) {
 }
 
 async fn cut_and_resume(
-    served: &Served,
+    served: &TestServer,
     proxy: &CuttingProxy,
     whole: &[Frame],
     cut: usize,
-    places: &mut Places,
+    places: &mut CutOutcomes,
 ) {
     let mut frames = Vec::new();
-    // A cut within the head of the answer is no connection at all.
+    // After a cut inside the response head there is no connection.
     if let Ok(mut client) = connect(&served.transport, proxy.address(), Subscribe::new()).await {
         client.until_cut(whole.len()).await;
         frames = client.seen;
@@ -104,7 +107,8 @@ async fn cut_and_resume(
     let same = frames.iter().zip(whole).take_while(|(cut, whole)| is_same(cut, whole)).count();
     assert!(
         same == frames.len(),
-        "after a cut at byte {cut} a client took half a frame for a whole one: {:?} instead of {:?}",
+        "after a cut at byte {cut} a client accepted half a frame as a whole one: {:?} instead of \
+         {:?}",
         frames[same],
         whole.get(same)
     );
@@ -113,8 +117,8 @@ async fn cut_and_resume(
     let handled = delivered.last().map_or(Cursor::START, Event::cursor);
     assert!(
         handled.position() <= cursor.position(),
-        "after a cut at byte {cut} a client would resume at {cursor}, before the last event that it \
-         has"
+        "after a cut at byte {cut} a client would resume at {cursor}, before the last event that \
+         it has"
     );
     let missed = events(whole).find(|event| {
         event.position() <= cursor.position() && event.position() > handled.position()
@@ -124,7 +128,7 @@ async fn cut_and_resume(
         "after a cut at byte {cut} a client would resume at {cursor} without having had {missed:?}"
     );
     places.amounts.insert(frames.len());
-    // Clients that were cut at different bytes of one frame resume alike.
+    // Clients that were cut at different bytes of one frame resume from the same cursor.
     if places.cursors.insert(cursor) {
         let mut client = served.follow(cursor, Filter::everything()).await;
         client.until_live().await;
@@ -134,8 +138,7 @@ async fn cut_and_resume(
     }
 }
 
-/// The same frame of another connection; what a server says of itself may
-/// differ.
+/// Whether these are the same frame on two connections. Heartbeats may differ.
 fn is_same(one: &Frame, other: &Frame) -> bool {
     match (one, other) {
         (Frame::Event { envelope, .. }, Frame::Event { envelope: other, .. }) => envelope == other,

@@ -1,17 +1,17 @@
 use downlink::{Cursor, Event, Expected, Filter, Frame, Subscribe};
 
-use super::Line;
+use super::TransportSetup;
 use super::framing::check_order;
-use super::line::{connect, expect_same};
+use super::setup::{connect, expect_same};
 use crate::sample::append;
 
-/// **Law T9.** A server that is told to end lets every stream end, in time and
-/// between two frames, and ends itself; the next process resumes each client
+/// **Law.** A server that is told to shut down ends every stream in time and
+/// between two frames, and ends itself. The next process resumes each client
 /// exactly.
-pub async fn a_drain_ends_every_stream_between_two_frames(line: &Line) {
+pub async fn a_drain_ends_every_stream_between_two_frames(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..40).map(|n| append(&format!("flight-{}", n % 3), Expected::Any, 3)).collect();
-    let mut served = line.open(&history).await;
+    let mut served = setup.open(&history).await;
     let mut clients = Vec::new();
     for taken in [0, 1, 2, 7, 50, usize::MAX] {
         let client = connect(&served.transport, served.address, Subscribe::new()).await;
@@ -24,12 +24,12 @@ pub async fn a_drain_ends_every_stream_between_two_frames(line: &Line) {
     }
     served.stop();
     for client in &mut clients {
-        client.until_a_good_end("a stream of a server that was told to end").await;
+        client.until_a_good_end("a stream of a server that was told to shut down").await;
         check_order(&client.seen);
     }
     served.ended().await;
 
-    let next = line.again(&served).await;
+    let next = setup.again(&served).await;
     next.delay(5).await;
     let log = next.log().await;
     for client in clients {

@@ -2,17 +2,16 @@ use std::collections::HashMap;
 
 use downlink::{Append, ContentType, Cursor, Expected, Filter, Frame, NewEvent};
 
-use super::Line;
-use super::line::{expect_same, one_line};
+use super::TransportSetup;
+use super::setup::{expect_same, one_line};
 use crate::sample::{append, event, of_an_older_release};
 
-/// **Law T1,** of one transport. A client gets every event of the log, in order,
-/// with the cursors and the content that the store has, and another client
-/// gets the same bytes.
-pub async fn delivers_the_log_in_order(line: &Line) {
+/// **Law.** A client gets every event of the log, in order, with the cursors
+/// and the content of the store, and another client gets the same bytes.
+pub async fn delivers_the_log_in_order(setup: &TransportSetup) {
     let history: Vec<_> =
         (0..12).map(|n| append(&format!("flight-{}", n % 3), Expected::Any, 1 + n % 3)).collect();
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = served.follow(Cursor::START, Filter::everything()).await;
@@ -31,15 +30,15 @@ pub async fn delivers_the_log_in_order(line: &Line) {
         for frame in &client.seen {
             let Frame::Event { event, envelope } = frame else { continue };
             let first = envelopes.entry(event.cursor()).or_insert_with(|| envelope.clone());
-            assert!(first == envelope, "two clients got other bytes for the same event");
+            assert!(first == envelope, "two clients got different bytes for the same event");
         }
     }
 }
 
-/// **Law T6.** Framing is injective: whatever a payload, a name or metadata
-/// contain, they come as they were stored, and nothing else comes.
-pub async fn no_payload_forges_a_frame(line: &Line) {
-    let served = line.open(&forgeries()).await;
+/// **Law.** Framing is injective: whatever a payload, a name or metadata
+/// contains, it arrives as it was stored, and nothing else arrives.
+pub async fn no_payload_forges_a_frame(setup: &TransportSetup) {
+    let served = setup.open(&forgeries()).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;
     client.until_live().await;
     for append in forgeries() {
@@ -55,7 +54,7 @@ pub async fn no_payload_forges_a_frame(line: &Line) {
             let embedded = envelope.windows(payload.len().max(1)).any(|part| part == payload);
             assert!(
                 embedded || !event.content_type().is_json(),
-                "a payload of JSON stands in its envelope with other bytes than it was stored with"
+                "a JSON payload has other bytes in its envelope than in the store"
             );
         }
         assert!(
@@ -66,7 +65,7 @@ pub async fn no_payload_forges_a_frame(line: &Line) {
                     | Frame::Live { .. }
                     | Frame::Heartbeat { .. }
             ),
-            "the content of an event was taken for a frame: {frame:?}"
+            "the content of an event was parsed as a frame: {frame:?}"
         );
     }
 }
@@ -101,8 +100,8 @@ pub(super) fn forgeries() -> Vec<Append> {
         let kind = ContentType::new("application/octet-stream").expect("a content type");
         NewEvent::with_bytes("feed.bye", kind, bytes.to_vec()).expect("a payload")
     });
-    let look_alikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
-    let named = look_alikes.iter().map(|name| {
+    let lookalikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
+    let named = lookalikes.iter().map(|name| {
         let tagged = event(name).with_tag(*name).expect("a valid tag");
         tagged.with_metadata_json("{\r\n\"trace\":\n\"id: 7\\n\"}").expect("an object")
     });
@@ -119,12 +118,12 @@ pub(super) fn forgeries() -> Vec<Append> {
         .collect()
 }
 
-/// **Law T15.** Frames come in the order `ready (event | checkpoint)* live
-/// (event | checkpoint | behind (event | checkpoint)* live)*`, heartbeats
-/// anywhere; no cursor goes back; `live` comes when everything up to a head read
-/// after `ready` was delivered.
-pub async fn frames_come_in_order(line: &Line) {
-    let served = line.open_with_ring(4).await;
+/// **Law.** Frames come in the order `ready (event | checkpoint)* live (event |
+/// checkpoint | behind (event | checkpoint)* live)*`, with heartbeats anywhere.
+/// No cursor goes back. `live` comes when everything was delivered up to a head
+/// that was read after `ready`.
+pub async fn frames_come_in_order(setup: &TransportSetup) {
+    let served = setup.open_with_ring(4).await;
     for events in [0, 3, 30] {
         if events > 0 {
             served.delay(events).await;
@@ -135,7 +134,7 @@ pub async fn frames_come_in_order(line: &Line) {
         let delivered = client.events().count();
         assert!(
             delivered >= before.len(),
-            "`live` came after {delivered} of {} events that were there before the connection",
+            "`live` came after {delivered} of {} events that were stored before the connection",
             before.len()
         );
         for burst in [1, 40, 2] {
@@ -150,9 +149,9 @@ pub async fn frames_come_in_order(line: &Line) {
     }
 }
 
-/// Where a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Stage {
+enum ConnectionState {
     Opened,
     CatchingUp,
     Live,
@@ -160,23 +159,25 @@ enum Stage {
 }
 
 pub(super) fn check_order(frames: &[Frame]) {
-    let (mut stage, mut cursor) = (Stage::Opened, Cursor::START);
+    let (mut state, mut cursor) = (ConnectionState::Opened, Cursor::START);
     for frame in frames {
-        stage = match (stage, frame) {
-            (stage, Frame::Heartbeat { .. }) if stage != Stage::Over => stage,
-            (Stage::Opened, Frame::Ready { .. }) | (Stage::Live, Frame::Behind { .. }) => {
-                Stage::CatchingUp
+        state = match (state, frame) {
+            (state, Frame::Heartbeat { .. }) if state != ConnectionState::Over => state,
+            (ConnectionState::Opened, Frame::Ready { .. })
+            | (ConnectionState::Live, Frame::Behind { .. }) => ConnectionState::CatchingUp,
+            (ConnectionState::Opened, _) => {
+                panic!("the first frame is {frame:?} instead of `ready`")
             }
-            (Stage::Opened, _) => panic!("the first frame is {frame:?} and not `ready`"),
             (
-                stage @ (Stage::CatchingUp | Stage::Live),
+                state @ (ConnectionState::CatchingUp | ConnectionState::Live),
                 Frame::Event { .. } | Frame::Checkpoint { .. } | Frame::Problem { .. },
-            ) => stage,
-            (Stage::CatchingUp, Frame::Live { .. }) => Stage::Live,
-            (Stage::CatchingUp | Stage::Live, Frame::Bye { .. } | Frame::Reset { .. }) => {
-                Stage::Over
-            }
-            _ => panic!("a frame came out of order: {frame:?} while the connection was {stage:?}"),
+            ) => state,
+            (ConnectionState::CatchingUp, Frame::Live { .. }) => ConnectionState::Live,
+            (
+                ConnectionState::CatchingUp | ConnectionState::Live,
+                Frame::Bye { .. } | Frame::Reset { .. },
+            ) => ConnectionState::Over,
+            _ => panic!("a frame came out of order: {frame:?} while the connection was {state:?}"),
         };
         if let Some(next) = frame.cursor() {
             assert!(

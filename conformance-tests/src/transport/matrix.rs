@@ -3,16 +3,16 @@ use std::sync::Arc;
 use downlink::{Cursor, Expected, Filter, NewEvent};
 use tokio::sync::Barrier;
 
-use super::Line;
-use super::line::expect_same;
+use super::TransportSetup;
+use super::setup::expect_same;
 use crate::sample::append;
 use crate::tasks;
 
-/// **Law A4,** seen through a transport. Of racing appends that expect the same
-/// version exactly one succeeds, and clients get the events of the winners, in
-/// order, and nothing of the losers.
-pub async fn one_writer_wins_and_is_seen(line: &Line) {
-    let served = line.open(&[]).await;
+/// **Law.** Of racing appends that expect the same version exactly one
+/// succeeds. Clients get the events of the winners, in order, and no event of
+/// the losers.
+pub async fn one_writer_wins_and_is_seen(setup: &TransportSetup) {
+    let served = setup.open(&[]).await;
     let mut client = served.follow(Cursor::START, Filter::everything()).await;
     client.until_live().await;
     let (mut at, mut winners) = (None, Vec::new());
@@ -28,17 +28,21 @@ pub async fn one_writer_wins_and_is_seen(line: &Line) {
         });
         let won = tasks::join(racers.collect::<Vec<_>>()).await;
         let mut won: Vec<_> = won.into_iter().flatten().collect();
-        assert!(won.len() == 1, "{} of six writers won one version", won.len());
+        assert!(
+            won.len() == 1,
+            "{} of six writers won one version: the version check is not atomic",
+            won.len()
+        );
         let (appended, offered) = won.remove(0);
         at = Some(appended.writes[0].last);
         winners.extend(offered.events().map(NewEvent::id));
-        client.until(round, "the event of a writer who won was not delivered").await;
+        client.until(round, "the event of a winner was not delivered").await;
     }
     let delivered: Vec<_> = client.events().map(downlink::Event::id).collect();
     assert!(
         delivered == winners,
-        "clients got {} events and {} writers won: what a loser wrote was delivered, or the order \
-         is another one",
+        "clients got {} events and {} writers won: an event of a loser was delivered, or the order \
+         differs",
         delivered.len(),
         winners.len()
     );

@@ -1,47 +1,49 @@
-//! Laws of [`Transport`](downlink::Transport), over real sockets of the
-//! loopback interface.
+//! Laws of [`Transport`](downlink::Transport), over sockets of the loopback
+//! interface.
 
+mod authorizing;
 mod cuts;
+mod disconnects;
 mod draining;
-mod event_stream;
 mod framing;
-mod guarded;
-mod hopping;
-mod impatient;
-mod leaving;
-mod line;
+mod http;
+mod long_poll_wire;
 mod matrix;
-mod polls;
 mod proxies;
-mod raw;
-mod restored;
+mod replaceable;
 mod resuming;
-mod socket;
+mod setup;
+mod sse_wire;
+mod switching;
+mod timeouts;
+mod websocket_wire;
 
+pub use authorizing::{AuthorizingTransportSetup, a_replay_hides_what_live_hides};
 pub use cuts::{resumes_after_a_cut_at_every_byte, resumes_after_a_cut_in_hard_payloads};
+pub use disconnects::a_client_that_goes_away_leaves_nothing;
 pub use draining::a_drain_ends_every_stream_between_two_frames;
-pub use event_stream::{
-    a_drained_stream_says_goodbye, blocks_are_well_formed, malformed_ids_are_refused,
-};
 pub use framing::{delivers_the_log_in_order, frames_come_in_order, no_payload_forges_a_frame};
-pub use guarded::{GuardedLine, a_replay_hides_what_live_hides};
-pub use hopping::{
-    Transports, a_client_may_hop_between_transports, all_transports_deliver_the_same,
+pub use long_poll_wire::{
+    an_empty_poll_keeps_or_moves_the_cursor, nothing_is_lost_between_two_polls,
 };
-pub use impatient::{
-    ImpatientLine, a_client_that_never_reads_is_let_go, a_silent_server_is_left,
-    heartbeats_move_nothing,
-};
-pub use leaving::a_client_that_goes_away_leaves_nothing;
-pub use line::Line;
 pub use matrix::one_writer_wins_and_is_seen;
-pub use polls::{an_empty_poll_keeps_or_moves_the_cursor, nothing_is_lost_between_two_polls};
 pub use proxies::a_proxy_that_holds_bytes_back_only_delays;
-pub use restored::{ReplaceableLine, a_running_server_tells_of_a_restore};
+pub use replaceable::{ReplaceableTransportSetup, a_running_server_reports_a_restore};
 pub use resuming::{
     filter_and_resume_commute, resumes_from_any_id, the_cursor_moves_without_matches,
 };
-pub use socket::{
-    a_drained_socket_says_goodbye, malformed_commands_are_refused, messages_are_well_formed,
-    subscriptions_of_a_socket_are_their_own,
+pub use setup::TransportSetup;
+pub use sse_wire::{
+    a_drained_stream_ends_with_bye, blocks_are_well_formed, malformed_ids_are_refused,
+};
+pub use switching::{
+    TransportsSetup, a_client_may_switch_transports, all_transports_deliver_the_same,
+};
+pub use timeouts::{
+    ShortTimeoutTransportSetup, a_client_leaves_a_silent_server,
+    a_client_that_never_reads_is_disconnected, heartbeats_move_nothing,
+};
+pub use websocket_wire::{
+    a_drained_socket_ends_with_bye, malformed_commands_are_refused, messages_are_well_formed,
+    subscriptions_of_a_socket_are_independent,
 };

@@ -5,9 +5,9 @@ use downlink::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::Line;
-use super::line::{Served, connect, expect_same};
-use crate::Run;
+use super::TransportSetup;
+use super::setup::{TestServer, connect, expect_same};
+use crate::LawRun;
 use crate::sample::{any_appends, any_item, append, event, of_type};
 
 fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
@@ -15,14 +15,14 @@ fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
     log.iter().filter(later).filter(|event| filter.matches_event(event)).cloned().collect()
 }
 
-/// **Law T3.** Every cursor has an answer: from the start, from any event that
-/// was delivered, from one that the filter hides, from the head, from now and
-/// from the last few, exactly what comes after is delivered; past the head and
-/// of another history is refused with its reason, decided against a head read
-/// after the request came.
-pub async fn resumes_from_any_id(line: &Line) {
+/// **Law.** Every cursor has an answer. From the start, from any event that was
+/// delivered, from one that the filter hides, from the head, from `now` and
+/// from `last:n`, exactly what comes after is delivered. A cursor past the head
+/// or of another history is refused with its reason, which is decided against a
+/// head that was read after the request arrived.
+pub async fn resumes_from_any_id(setup: &TransportSetup) {
     let history: Vec<_> = (0..8).map(two_kinds).collect();
-    let served = line.open(&history).await;
+    let served = setup.open(&history).await;
     let log = served.log().await;
     let filters = [Filter::everything(), of_type("FlightDeparted"), of_type("Never")];
     for filter in &filters {
@@ -36,7 +36,7 @@ pub async fn resumes_from_any_id(line: &Line) {
     }
     other_places(&served, &log).await;
     refuses(&served, &log).await;
-    hops(line, &served).await;
+    switches_servers(setup, &served).await;
 }
 
 fn two_kinds(number: usize) -> Append {
@@ -45,7 +45,7 @@ fn two_kinds(number: usize) -> Append {
     Append::to(format!("flight-{}", number % 2), Expected::Any, events).expect("a valid name")
 }
 
-async fn other_places(served: &Served, log: &[Event]) {
+async fn other_places(served: &TestServer, log: &[Event]) {
     let departed = of_type("FlightDeparted");
     let matching = after(log, Cursor::START, &departed);
     let last_two = &matching[matching.len() - 2..];
@@ -67,28 +67,28 @@ async fn other_places(served: &Served, log: &[Event]) {
     }
 }
 
-async fn refuses(served: &Served, log: &[Event]) {
+async fn refuses(served: &TestServer, log: &[Event]) {
     let head = log.last().expect("an event").position();
-    let alien = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
+    let foreign = |position: Position| Cursor::of(position, EventId::from_bytes([7; 16]));
     let cases = [
-        (alien(head.next()), ErrorKind::CursorAhead, "one past the head"),
-        (alien(Position::MAX), ErrorKind::CursorAhead, "far past the head"),
-        (alien(log[0].position()), ErrorKind::HistoryChanged, "of another first event"),
-        (alien(head), ErrorKind::HistoryChanged, "of another last event"),
+        (foreign(head.next()), ErrorKind::CursorAhead, "one past the head"),
+        (foreign(Position::MAX), ErrorKind::CursorAhead, "far past the head"),
+        (foreign(log[0].position()), ErrorKind::HistoryChanged, "of another first event"),
+        (foreign(head), ErrorKind::HistoryChanged, "of another last event"),
     ];
     for (cursor, kind, what) in cases {
         let subscribe = Subscribe::new().after(cursor);
         let answer = connect(&served.transport, served.address, subscribe).await;
         let Some(error) = answer.err() else {
-            panic!("a cursor of another history ({what}) was served and not refused")
+            panic!("a cursor of another history ({what}) was served instead of refused")
         };
         assert_eq!(error.kind(), kind, "a cursor of another history ({what}): {error}");
     }
 }
 
-/// A client hops to a server that has not heard of the newest events.
-async fn hops(line: &Line, served: &Served) {
-    let lagging = line.lagging(served).await;
+/// A client switches to a server that has not seen the newest events.
+async fn switches_servers(setup: &TransportSetup, served: &TestServer) {
+    let lagging = setup.lagging(served).await;
     for _ in 0..3 {
         served.delay(2).await;
         let newest = served.store.head().await.expect("a head");
@@ -101,7 +101,7 @@ async fn hops(line: &Line, served: &Served) {
             )
         });
         client.until_live().await;
-        assert_eq!(client.events().count(), 0, "nothing comes after the newest event");
+        assert_eq!(client.events().count(), 0, "nothing may come after the newest event");
     }
 }
 
@@ -118,12 +118,12 @@ fn any_hidden() -> impl Strategy<Value = Hidden> {
         .prop_map(|(history, first, second, place)| Hidden { history, first, second, place })
 }
 
-/// **Law T4.** Filtering and resuming commute: from any cursor a filtered feed
-/// has exactly the matching events after it, and the filter may be another one
-/// at the next connection.
-pub fn filter_and_resume_commute(run: &Run, line: &Line) {
+/// **Law.** Filtering and resuming commute: from any cursor, a filtered feed
+/// has exactly the matching events after it, and the filter may change between
+/// connections.
+pub fn filter_and_resume_commute(run: &LawRun, setup: &TransportSetup) {
     run.cases(16, any_hidden(), async |Hidden { history, first, second, place }| {
-        let served = line.open(&history).await;
+        let served = setup.open(&history).await;
         let log = served.log().await;
         let (first, second) = (Filter::from(first), Filter::from(second));
         let begin = place.get(&log).cursor();
@@ -147,10 +147,10 @@ pub fn filter_and_resume_commute(run: &Run, line: &Line) {
     });
 }
 
-/// **Law T5.** With nothing that matches the cursor still moves: to the head by
+/// **Law.** If nothing matches, the cursor still advances: to the head by
 /// `live`, and beyond it by `checkpoint`.
-pub async fn the_cursor_moves_without_matches(line: &Line) {
-    let served = line.open(&[append("flight-UA1545", Expected::Any, 40)]).await;
+pub async fn the_cursor_moves_without_matches(setup: &TransportSetup) {
+    let served = setup.open(&[append("flight-UA1545", Expected::Any, 40)]).await;
     let mut client = served.follow(Cursor::START, of_type("Never")).await;
     client.until_live().await;
     let mut head = served.store.head().await.expect("a head");
@@ -158,14 +158,13 @@ pub async fn the_cursor_moves_without_matches(line: &Line) {
     assert!(
         reached == head,
         "a client to which nothing matches is at {reached} when it is live, and the head is \
-         {head}: it would look through the same events after every reconnect"
+         {head}: it would scan the same events after every reconnect"
     );
     for _ in 0..3 {
         served.delay(12).await;
         let before = head;
         head = served.store.head().await.expect("a head");
-        let what = "a live client to which nothing matches was not told how far the log was looked \
-                    through";
+        let what = "a live client to which nothing matches did not get a checkpoint";
         while client.cursor().is_none_or(|cursor| cursor.position() <= before.position()) {
             client.next(what).await;
         }

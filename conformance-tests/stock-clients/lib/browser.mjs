@@ -1,4 +1,4 @@
-// Chromium, and the page of ours that follows a feed in it with a native EventSource.
+// Chromium, with a page that follows a feed with the native EventSource.
 
 import { readFileSync } from 'node:fs';
 
@@ -30,7 +30,7 @@ export class EventSourceClient {
 
   async follow(origin) {
     this.page = await this.context.newPage();
-    // The page is of the feed's own origin, as a page of the application is.
+    // The page has the same origin as the feed, like a page of the application.
     const script = readFileSync(new URL('reader.js', import.meta.url), 'utf8');
     const body = `<!doctype html><title>reader</title><script>${script}</script>`;
     await this.page.route(`${origin}/reader`, (route) => route.fulfill({ contentType: 'text/html', body }));

@@ -1,4 +1,4 @@
-// Clients that are programs of their own, such as curl and a few lines of Python around httpx-sse,
+// Clients that are separate programs, such as curl and a few lines of Python around httpx-sse,
 // and npm's `eventsource`.
 
 import { appendFileSync, openSync } from 'node:fs';
@@ -80,7 +80,7 @@ export class Curl extends ProgramClient {
     return ['curl', '--silent', '--show-error', '--fail', '-N', '-H', 'Accept: text/event-stream', '-H', `Last-Event-ID: ${cursor}`, url];
   }
 
-  // One block, as a person reads it: a field a line.
+  // Parses one block: one field on each line.
   parse(block) {
     const fields = block.split('\n').map((line) => /^([^:]*):? ?(.*)$/s.exec(line).slice(1));
     return [Object.fromEntries(fields)];
@@ -90,7 +90,7 @@ export class Curl extends ProgramClient {
 /** `curl .../feed?wait=10`, again and again. */
 export class CurlPolls extends ProgramClient {
   name = 'curl, polling';
-  // One after each answer, whole or not; none stands in a page.
+  // Follows each response, complete or not; no page contains it.
   separator = '\n';
 
   command(url, cursor) {

@@ -1,4 +1,4 @@
-// A wire that breaks: it lets so many bytes of each answer through and then cuts.
+// A proxy that forwards a number of bytes of each response and then cuts the connection.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -47,7 +47,7 @@ export class Cutter {
     });
   }
 
-  // By turns as a peer that ends and as one that is gone.
+  // Alternates between a peer that closes the connection and one that resets it.
   #cut(near, far) {
     this.cuts += 1;
     far.destroy();

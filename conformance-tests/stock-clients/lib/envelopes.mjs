@@ -1,5 +1,4 @@
-// The envelopes of a page or of a message, byte for byte: what JSON.parse makes of a payload is not
-// what was sent.
+// The envelopes of a page or of a message, byte for byte: JSON.parse would change some payloads.
 
 /** The texts of the elements of `"events":[...]`. */
 export function envelopes(text) {

@@ -1,4 +1,4 @@
-// FlightDeck's page, as a visitor has it open.
+// FlightDeck's page, open in a browser.
 
 import { expect, until } from './scenario.mjs';
 
@@ -65,7 +65,7 @@ export class Flightdeck {
   }
 }
 
-// What a board shows of each flight, in an order.
+// What a board shows of each flight, sorted.
 const sorted = (flights) => flights
   .map(({ id, version, status, gate, scheduled, departs, landed, changed }) => JSON.stringify([id, version, status, gate, scheduled, departs, landed, changed]))
   .sort();

@@ -1,4 +1,4 @@
-// The log that a scenario writes, and whether a client has got exactly that.
+// The log that a scenario writes, and the check that a client received exactly that.
 
 import { randomUUID } from 'node:crypto';
 

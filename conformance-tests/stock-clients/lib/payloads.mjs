@@ -1,4 +1,4 @@
-// Payloads that a careless encoder tears apart, repeats or swallows.
+// Payloads that a careless encoder splits, repeats or drops.
 
 const json = (name, type, data) => ({ name, type, json: data });
 const bytes = (name, type, contentType, data) => ({

@@ -1,4 +1,4 @@
-// Programs that a scenario starts, and ends.
+// Programs that a scenario starts and stops.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 
 import { expect, target, until } from './scenario.mjs';
 
-// Nothing outlives this process, however it ends.
+// No program outlives this process, however it ends.
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 

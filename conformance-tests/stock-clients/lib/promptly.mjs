@@ -1,4 +1,4 @@
-// Whether events reach clients one by one.
+// Checks that events reach clients one by one, without delay.
 
 import { until } from './scenario.mjs';
 
@@ -22,5 +22,5 @@ export async function promptly(log, clients) {
     longest = Math.max(longest, performance.now() - since);
   }
   for (const [, client] of clients) log.check(await client.received());
-  return `${STEPS} events, ${clients.length} clients, everybody had each within ${Math.ceil(longest)} ms`;
+  return `${STEPS} events, ${clients.length} clients, each event reached all clients within ${Math.ceil(longest)} ms`;
 }

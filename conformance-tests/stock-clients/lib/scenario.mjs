@@ -1,4 +1,4 @@
-// What every scenario stands on: a folder, a deadline, and an end that leaves nothing running.
+// The frame of every scenario: a folder, a deadline, and a cleanup that leaves nothing running.
 
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -27,7 +27,7 @@ export async function scenario(what, body, milliseconds = DEADLINE) {
     console.log(`ok ${what} (${figures})`);
     process.exitCode = 0;
   } catch (error) {
-    console.log(`FAILED ${what}\n${error.stack ?? error}\n${lastWords(folder)}look at ${folder}`);
+    console.log(`FAILED ${what}\n${error.stack ?? error}\n${lastWords(folder)}all files: ${folder}`);
   }
   for (const end of undo.reverse()) await end();
   process.exit();
@@ -39,7 +39,7 @@ export async function until(what, condition, milliseconds = 45_000) {
   for (;;) {
     const met = await condition();
     if (met) return met;
-    if (performance.now() > end) throw new Error(`waited ${milliseconds / 1000} s in vain until ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${milliseconds / 1000} s, and this did not happen: ${what}`);
     await pause(20);
   }
 }
@@ -60,7 +60,7 @@ function deadline(milliseconds) {
   return new Promise(late);
 }
 
-// The ends of all logs in the folder.
+// The last lines of all logs in the folder.
 function lastWords(folder) {
   const end = (name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').slice(-8);
   const logs = readdirSync(folder).filter((name) => name.endsWith('.log'));

@@ -1,5 +1,5 @@
-// Clients that send large bodies. Each is given jobs, `{ url, headers, bytes }`, does one after the
-// other, and gives what each was answered: its status, or the error in place of one.
+// Clients that send large bodies. Each takes jobs, `{ url, headers, bytes }`, runs them one after the
+// other, and returns the result of each: the status of the response, or the error.
 
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -10,12 +10,12 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 
-/** All that are on this machine: `{ name: async (jobs) => answers }`. */
+/** All that are installed: `{ name: async (jobs) => answers }`. */
 export async function senders({ folder }) {
   const all = {
     'http.client': python,
     fetch: node,
-    // Waits to be told to send so much: `Expect: 100-continue`.
+    // Waits for `100 Continue` before it sends a large body.
     curl: (jobs) => curl(folder, jobs, []),
     'curl without Expect': (jobs) => curl(folder, jobs, ['--header', 'Expect:']),
   };

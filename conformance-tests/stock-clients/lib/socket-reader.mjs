@@ -1,4 +1,4 @@
-// Follows a feed over a WebSocket, in a page or in Node: comes back by itself, at its cursor.
+// Follows a feed over a WebSocket, in a page or in Node, and reconnects at its cursor.
 
 import { envelopes, received } from './envelopes.mjs';
 

@@ -41,7 +41,7 @@ export class ChromiumSocket {
 
   async follow(origin) {
     this.page = await this.context.newPage();
-    // A page of the server itself: Chromium lets no other into the local network.
+    // A page of the server itself, because Chromium blocks others from the local network.
     await this.page.goto(`${origin}/`);
     const files = ['envelopes.mjs', 'socket-reader.mjs'].map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'));
     const script = files.join('').replaceAll(/^import .*$/gm, '');

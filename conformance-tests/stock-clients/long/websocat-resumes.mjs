@@ -1,6 +1,6 @@
-import { lengths, ordeal } from '../lib/ordeal.mjs';
+import { lengths, resumesExactly } from '../lib/resumes-exactly.mjs';
 import { scenario } from '../lib/scenario.mjs';
 import { Websocat } from '../lib/sockets.mjs';
 
 await scenario('websocat resumes exactly', (world) =>
-  ordeal(world, new Websocat(world), { cuts: lengths(40, 200_000) }));
+  resumesExactly(world, new Websocat(world), { cuts: lengths(40, 200_000) }));

@@ -1,8 +1,8 @@
 import { browser } from '../lib/browser.mjs';
-import { lengths, ordeal } from '../lib/ordeal.mjs';
+import { lengths, resumesExactly } from '../lib/resumes-exactly.mjs';
 import { scenario } from '../lib/scenario.mjs';
 import { ChromiumSocket } from '../lib/sockets.mjs';
 
 // Chromium puts a pause of its own before a host that has failed, longer after each failure.
 await scenario("Chromium's WebSocket resumes exactly", async (world) =>
-  ordeal(world, new ChromiumSocket(await browser(world)), { cuts: lengths(6, 200_000) }));
+  resumesExactly(world, new ChromiumSocket(await browser(world)), { cuts: lengths(6, 200_000) }));

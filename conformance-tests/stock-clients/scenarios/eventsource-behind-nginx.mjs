@@ -1,6 +1,6 @@
 import { browser, EventSourceClient } from '../lib/browser.mjs';
 import { nginx } from '../lib/nginx.mjs';
-import { ordeal } from '../lib/ordeal.mjs';
+import { resumesExactly } from '../lib/resumes-exactly.mjs';
 import { expect, scenario, until } from '../lib/scenario.mjs';
 
 // A server that is away makes nginx answer 502, and that ends an EventSource for good: the
@@ -8,7 +8,7 @@ import { expect, scenario, until } from '../lib/scenario.mjs';
 await scenario("Chromium's EventSource behind a default nginx resumes exactly", async (world) => {
   const client = new EventSourceClient(await browser(world));
   let deaths = 0;
-  const figures = await ordeal(world, client, {
+  const figures = await resumesExactly(world, client, {
     between: (origin) => nginx(world, origin),
     async away() {
       deaths += 1;

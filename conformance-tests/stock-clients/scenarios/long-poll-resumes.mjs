@@ -1,6 +1,6 @@
 import { CurlPolls } from '../lib/clients.mjs';
-import { lengths, ordeal } from '../lib/ordeal.mjs';
+import { lengths, resumesExactly } from '../lib/resumes-exactly.mjs';
 import { scenario } from '../lib/scenario.mjs';
 
 await scenario('curl that polls resumes exactly', (world) =>
-  ordeal(world, new CurlPolls(world), { cuts: lengths(40, 100_000) }));
+  resumesExactly(world, new CurlPolls(world), { cuts: lengths(40, 100_000) }));

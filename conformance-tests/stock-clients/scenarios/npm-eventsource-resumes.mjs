@@ -1,5 +1,5 @@
 import { NodeEventSource } from '../lib/clients.mjs';
-import { ordeal } from '../lib/ordeal.mjs';
+import { resumesExactly } from '../lib/resumes-exactly.mjs';
 import { expect, scenario } from '../lib/scenario.mjs';
 
 // It waits for `retry` after each cut, as a browser does, so there are few.
@@ -7,7 +7,7 @@ const CUTS = [90_001, 300_007, 500_009];
 
 await scenario("npm's eventsource resumes exactly", async (world) => {
   const client = new NodeEventSource(world);
-  const figures = await ordeal(world, client, { cuts: CUTS });
+  const figures = await resumesExactly(world, client, { cuts: CUTS });
   expect('refusals, after which it is CLOSED', client.refusals, []);
   return figures;
 });

@@ -1,6 +1,6 @@
-import { lengths, ordeal } from '../lib/ordeal.mjs';
+import { lengths, resumesExactly } from '../lib/resumes-exactly.mjs';
 import { scenario } from '../lib/scenario.mjs';
 import { Ws } from '../lib/sockets.mjs';
 
 await scenario("npm's ws resumes exactly", (world) =>
-  ordeal(world, new Ws(world), { cuts: lengths(40, 200_000) }));
+  resumesExactly(world, new Ws(world), { cuts: lengths(40, 200_000) }));

@@ -6,8 +6,8 @@ use rand::Rng;
 /// The streams that all appenders write to.
 const STREAMS: usize = 6;
 
-/// Events of one append for one, two or three streams, each of which says which
-/// one it is of how many.
+/// Any append to one, two or three streams, in which each event has its number
+/// and the total.
 pub(crate) fn any(rng: &mut impl Rng) -> (EventId, Append) {
     let batch = EventId::now();
     let parts: Vec<usize> = (0..rng.random_range(1..=3)).map(|_| rng.random_range(1..=4)).collect();
@@ -32,7 +32,7 @@ fn event(batch: EventId, index: usize, of: usize) -> NewEvent {
 ///
 /// # Panics
 ///
-/// Panics if one is torn, or mixed with another.
+/// Panics if a batch is incomplete, or interleaved with another.
 pub(crate) fn all(log: &[Event]) -> HashMap<String, Position> {
     let mut batches = HashMap::new();
     let mut rest = log;
@@ -41,7 +41,7 @@ pub(crate) fn all(log: &[Event]) -> HashMap<String, Position> {
         let (events, others) = rest.split_at(of.min(rest.len()));
         let found: Vec<_> = events.iter().map(read).collect();
         let whole: Vec<_> = (0..of).map(|index| (batch.clone(), index, of)).collect();
-        assert_eq!(found, whole, "the append at {} is torn", first.position());
+        assert_eq!(found, whole, "the append at {} is incomplete or interleaved", first.position());
         let last = events[of - 1].position();
         assert_eq!(batches.insert(batch, last), None, "an append is in the log twice");
         rest = others;
@@ -49,7 +49,7 @@ pub(crate) fn all(log: &[Event]) -> HashMap<String, Position> {
     batches
 }
 
-/// The append that an event is of.
+/// The append that an event belongs to.
 pub(crate) fn of(event: &Event) -> String {
     read(event).0
 }

@@ -1,10 +1,10 @@
-//! `kill -9` again and again, in the middle of appends and of a projection:
-//! nothing that was acknowledged is lost, no append is there by half, and the
-//! read model is the fold of the log.
+//! Repeated `kill -9`, in the middle of appends and of a projection: nothing
+//! that was acknowledged is lost, no append is stored in part, and the read
+//! model is the fold of the log.
 //!
-//! The worker that is killed is this program, started again by
-//! [`Reentry`]. The seed of a run is printed; `DOWNLINK_SEED` repeats it, as
-//! far as two processes can be repeated.
+//! The worker that is killed is this program, started again by [`Respawn`]. The
+//! seed of a run is printed; `DOWNLINK_SEED` repeats a run, as far as two
+//! processes can be repeated.
 
 mod batch;
 mod board;
@@ -42,19 +42,19 @@ impl Killable for SqlxModels {
 macro_rules! trials {
     ($driver:ident: $fixture:expr) => {
         mod $driver {
-            use downlink_conformance_tests::cross_process::Reentry;
+            use downlink_conformance_tests::cross_process::Respawn;
 
             use crate::trial::Trial;
             use crate::worker;
 
             fn trial() -> Trial<impl crate::trial::Killable> {
                 let worker = concat!(module_path!(), "::three_kills_lose_nothing");
-                Trial::new($fixture, Reentry::of_test(worker))
+                Trial::new($fixture, Respawn::of_test(worker))
             }
 
             #[test]
             fn three_kills_lose_nothing() {
-                match Reentry::address() {
+                match Respawn::address() {
                     Some(address) => worker::run($fixture, &address),
                     None => trial().run(3),
                 }

@@ -1,5 +1,5 @@
 //! The same in the middle of transactions of an application: a row of its table
-//! is there exactly if all events of its appends are.
+//! is stored exactly if all events of its appends are.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use downlink::commit::Transacted;
 use downlink::{Append, BoxError, EventStore, Result};
-use downlink_conformance_tests::cross_process::Reentry;
+use downlink_conformance_tests::cross_process::Respawn;
 use downlink_conformance_tests::sample;
 use downlink_rusqlite::RusqliteStore;
 use downlink_sqlx::SqlxStore;
@@ -20,18 +20,18 @@ use crate::heard::Heard;
 use crate::trial::{DEADLINE, kill_one, seed};
 use crate::worker::{runtime, say};
 
-/// How many transactions are on their way at once.
+/// How many transactions are in progress at a time.
 const AT_ONCE: usize = 4;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS desk (batch TEXT, events INTEGER)";
 const ROW: &str = "INSERT INTO desk VALUES (?1, ?2)";
 
 /// A store that runs transactions of an application.
-trait Desk: EventStore + Clone {
+trait OpenedModels: EventStore + Clone {
     fn open(address: &str) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Makes the table, writes a row, appends each of these by itself, and writes
-    /// the row's number.
+    /// Creates the table, writes a row, makes each of these appends, and writes
+    /// the number of events into the row.
     fn take(
         &self,
         batch: String,
@@ -41,7 +41,7 @@ trait Desk: EventStore + Clone {
     fn problems(&self) -> impl Future<Output = Result<usize>> + Send;
 }
 
-impl Desk for RusqliteStore {
+impl OpenedModels for RusqliteStore {
     async fn open(address: &str) -> Result<Self> {
         downlink_rusqlite::open(address).await
     }
@@ -67,7 +67,7 @@ impl Desk for RusqliteStore {
     }
 }
 
-impl Desk for SqlxStore {
+impl OpenedModels for SqlxStore {
     async fn open(address: &str) -> Result<Self> {
         downlink_sqlx::open(address).await
     }
@@ -98,7 +98,7 @@ impl Desk for SqlxStore {
 }
 
 /// Works until it is killed.
-fn work<D: Desk>(address: &str) {
+fn work<D: OpenedModels>(address: &str) {
     let worked: Result<Vec<()>, BoxError> = runtime().block_on(async {
         say("opening");
         let desk = D::open(address).await?;
@@ -108,7 +108,7 @@ fn work<D: Desk>(address: &str) {
     panic!("the worker ended by itself: {worked:?}");
 }
 
-async fn take(desk: &impl Desk) -> Result<(), BoxError> {
+async fn take(desk: &impl OpenedModels) -> Result<(), BoxError> {
     loop {
         let (batch, append) = batch::any(&mut rand::rng());
         let each = |write| Append { writes: vec![write], checks: Vec::new() };
@@ -116,14 +116,14 @@ async fn take(desk: &impl Desk) -> Result<(), BoxError> {
         let repeated = appends.clone();
         assert_eq!(desk.take(batch.to_string(), appends).await?, Transacted::Committed(()));
         let Transacted::Duplicate(_) = desk.take(batch.to_string(), repeated.clone()).await? else {
-            return Err("a repetition was stored again".into());
+            return Err("a repeat was stored again".into());
         };
         let last = repeated.last().expect("an append").clone();
         say(&format!("stored {batch} {}", desk.append(last).await?.last()));
     }
 }
 
-async fn kill_all<D: Desk>(reentry: Reentry, kills: usize) {
+async fn kill_all<D: OpenedModels>(reentry: Respawn, kills: usize) {
     let mut rng = rand::rngs::StdRng::seed_from_u64(seed());
     let folder = tempfile::tempdir().expect("a folder");
     let address = folder.path().join("log.db").display().to_string();
@@ -139,9 +139,9 @@ async fn kill_all<D: Desk>(reentry: Reentry, kills: usize) {
     println!("{kills} kills, {} transactions were acknowledged", heard.stored.len());
 }
 
-/// Compares rows and events with each other, and with what was heard.
-async fn look<D: Desk>(address: &str, heard: &Heard) {
-    let desk = Arc::new(D::open(address).await.expect("what a kill has left can be opened"));
+/// Compares rows and events with each other, and with what workers reported.
+async fn look<D: OpenedModels>(address: &str, heard: &Heard) {
+    let desk = Arc::new(D::open(address).await.expect("what a kill left can be opened"));
     let log = sample::log(&*desk).await;
     let stored = batch::all(&log);
     for (batch, last) in &heard.stored {
@@ -152,11 +152,11 @@ async fn look<D: Desk>(address: &str, heard: &Heard) {
     for event in &log {
         *events.entry(batch::of(event)).or_default() += 1;
     }
-    assert_eq!(rows(address), events, "a row is there without its events, or they without it");
-    assert_eq!(desk.problems().await.expect("a walk through the file"), 0, "it is damaged");
+    assert_eq!(rows(address), events, "a row is stored without its events, or they without it");
+    assert_eq!(desk.problems().await.expect("a verification of the file"), 0, "it is damaged");
 }
 
-/// How many events each row says that it has.
+/// The number of events in each row.
 fn rows(address: &str) -> BTreeMap<String, i64> {
     let connection = rusqlite::Connection::open(address).expect("the file");
     connection.execute_batch(TABLE).expect("a table");
@@ -167,26 +167,26 @@ fn rows(address: &str) -> BTreeMap<String, i64> {
         found.extend([row.expect("a row")]);
         count += 1;
     }
-    assert_eq!(found.len(), count, "a row is there twice");
+    assert_eq!(found.len(), count, "a row is stored twice");
     found
 }
 
 macro_rules! trials {
     ($driver:ident: $desk:ty) => {
         mod $driver {
-            use downlink_conformance_tests::cross_process::Reentry;
+            use downlink_conformance_tests::cross_process::Respawn;
 
             use crate::transacted::{kill_all, work};
             use crate::worker::runtime;
 
             fn kill(kills: usize) {
                 let worker = concat!(module_path!(), "::three_kills_tear_no_transaction");
-                runtime().block_on(kill_all::<$desk>(Reentry::of_test(worker), kills));
+                runtime().block_on(kill_all::<$desk>(Respawn::of_test(worker), kills));
             }
 
             #[test]
             fn three_kills_tear_no_transaction() {
-                match Reentry::address() {
+                match Respawn::address() {
                     Some(address) => work::<$desk>(&address),
                     None => kill(3),
                 }

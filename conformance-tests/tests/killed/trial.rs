@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{Event, Hub, LocalBus, Result};
-use downlink_conformance_tests::cross_process::Reentry;
+use downlink_conformance_tests::cross_process::Respawn;
 use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened};
 use downlink_conformance_tests::sample;
 use rand::rngs::StdRng;
@@ -21,26 +21,26 @@ const LINES: usize = 120;
 /// How long a round may take.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A log and read models that outlive a process, in a file that can be walked
-/// through.
+/// A log and read models that outlive a process, in a file that can be
+/// verified.
 #[async_trait]
 pub(crate) trait Killable: DurableProjectionFixture {
     /// What is wrong with the file.
     async fn problems(&self, address: &str) -> Result<Vec<String>>;
 }
 
-/// Workers that are killed one after the other, all on one file.
+/// Workers that are killed one after another, all on the same file.
 pub(crate) struct Trial<F> {
     fixture: Arc<F>,
-    reentry: Reentry,
+    reentry: Respawn,
 }
 
 impl<F: Killable> Trial<F> {
-    pub(crate) fn new(fixture: F, reentry: Reentry) -> Self {
+    pub(crate) fn new(fixture: F, reentry: Respawn) -> Self {
         Self { fixture: Arc::new(fixture), reentry }
     }
 
-    /// Kills so many, and looks at what is left after each.
+    /// Kills this many workers, and checks what is left after each.
     pub(crate) fn run(&self, kills: usize) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(self.kill_all(kills));
@@ -48,13 +48,13 @@ impl<F: Killable> Trial<F> {
 
     async fn kill_all(&self, kills: usize) {
         let mut rng = StdRng::seed_from_u64(seed());
-        let (address, _guard) = self.fixture.make().await.expect("a place");
+        let (address, _guard) = self.fixture.create().await.expect("a place");
         let mut heard = Heard::default();
         for kill in 1..=kills {
-            // Some die while they open the file, and repair what the one before has left.
+            // Some are killed while they open the file and recover what the previous one left.
             let lines = if rng.random_ratio(1, 5) { 1..=3 } else { 4..=LINES };
             let round = async {
-                // Every second worker finds the file open, so that its log of writes is not folded in.
+                // Every second worker finds the file open, so that its write-ahead log is not checkpointed.
                 let kept = self.open(&address).await;
                 let kept = (kill % 2 == 0).then_some(kept);
                 kill_one(&self.reentry, &address, rng.random_range(lines), &mut heard).await;
@@ -69,10 +69,10 @@ impl<F: Killable> Trial<F> {
     }
 
     async fn open(&self, address: &str) -> Opened<F::Tx> {
-        self.fixture.open_at(address).await.expect("what a kill has left can be opened")
+        self.fixture.open_at(address).await.expect("what a kill left can be opened")
     }
 
-    /// Compares what is there with what was heard.
+    /// Compares what is stored with what workers reported.
     async fn look(&self, address: &str, heard: &Heard) {
         let opened = self.open(address).await;
         let log = sample::log(&*opened.log).await;
@@ -81,16 +81,16 @@ impl<F: Killable> Trial<F> {
             assert_eq!(batches.get(batch), Some(last), "an acknowledged append is lost");
         }
         assert!(batch::versions_are_dense(&log), "versions of a stream have a gap");
-        let problems = self.fixture.problems(address).await.expect("a walk through the file");
+        let problems = self.fixture.problems(address).await.expect("a verification of the file");
         assert!(problems.is_empty(), "the file is damaged: {problems:?}");
 
         let checkpoint = opened.models.checkpoint(&board::id()).await.expect("a checkpoint");
-        assert!(checkpoint.position() >= heard.shown, "what the read model had shown is lost");
+        assert!(checkpoint.position() >= heard.shown, "the read model lost an event that it had");
         let shown = log.partition_point(|event| event.position() <= checkpoint.position());
         self.compare(&opened, &log[..shown]).await;
     }
 
-    /// The read model has a line for each of these events.
+    /// Checks that the read model has a line for each of these events.
     async fn compare(&self, opened: &Opened<F::Tx>, log: &[Event]) {
         let lines = self.fixture.lines(opened, board::NAME).await.expect("the read model");
         let expected: Vec<_> = log.iter().map(line).collect();
@@ -98,14 +98,15 @@ impl<F: Killable> Trial<F> {
         let common = common.count();
         assert!(
             lines == expected,
-            "the read model is not the fold of the log up to its checkpoint: after {common} lines it \
-             has {:?} where {:?} comes next",
+            "the read model is not the fold of the log up to its checkpoint: after {common} lines \
+             it has {:?} where {:?} comes next",
             lines.get(common),
             expected.get(common)
         );
     }
 
-    /// The last of them is not killed: the projection comes to the end of the log.
+    /// Finally checks, without a kill, that the projection reaches the end of
+    /// the log.
     async fn go_on(&self, address: &str) {
         let opened = self.open(address).await;
         let bus = Arc::new(LocalBus::new());
@@ -115,14 +116,14 @@ impl<F: Killable> Trial<F> {
             hub.project_of(board, Arc::clone(&opened.models)).start().expect("a projection");
         let head = hub.head().await.expect("a head");
         let caught_up = tokio::time::timeout(DEADLINE, board.wait_for(head)).await;
-        caught_up.expect("a projection that goes on").expect("a projection that does not stop");
+        caught_up.expect("a projection that continues").expect("a projection that does not stop");
         self.compare(&opened, &sample::log(&*opened.log).await).await;
     }
 }
 
-/// Starts a worker, kills it when it has said so many lines, and hears the
-/// rest of what it said.
-pub(crate) async fn kill_one(reentry: &Reentry, address: &str, lines: usize, heard: &mut Heard) {
+/// Starts a worker, kills it after this many lines, and reads the remaining
+/// lines.
+pub(crate) async fn kill_one(reentry: &Respawn, address: &str, lines: usize, heard: &mut Heard) {
     let mut command = reentry.command(address);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut worker = command.spawn().expect("this program can be started again");
@@ -137,8 +138,8 @@ pub(crate) async fn kill_one(reentry: &Reentry, address: &str, lines: usize, hea
             worker.start_kill().expect("a worker that can be killed");
         }
     }
-    worker.wait().await.expect("a worker that is gone");
-    assert!(count >= lines, "the worker ended by itself: see above what it says");
+    worker.wait().await.expect("a worker that has ended");
+    assert!(count >= lines, "the worker ended by itself: its output is above");
 }
 
 pub(crate) fn seed() -> u64 {

@@ -7,21 +7,23 @@ use futures::future::try_join_all;
 use crate::batch;
 use crate::board::Board;
 
-/// Begins the lines that are for whoever kills; the harness prints others.
+/// Begins the lines for the parent process; the test harness prints other
+/// lines.
 pub(crate) const SAID: &str = "said:";
 
-/// How many appends are on their way at once.
+/// How many appends are in progress at a time.
 const APPENDERS: usize = 8;
-/// Events of one step of the projection, so that there are many.
+/// How many events a step of the projection has; few, so that there are many
+/// steps.
 const STEP: usize = 10;
-/// Every so many appends an appender waits for the read model.
+/// After how many appends an appender waits for the read model.
 const LOOKS: usize = 3;
 
 /// Works until it is killed.
 ///
 /// # Panics
 ///
-/// Panics if anything fails: whoever kills hears of it.
+/// Panics if anything fails: the parent process notices that.
 pub(crate) fn run<F: DurableProjectionFixture>(fixture: F, address: &str) {
     let worked = runtime().block_on(work(Arc::new(fixture), address));
     panic!("the worker ended by itself: {worked:?}");
@@ -58,7 +60,7 @@ async fn append(hub: Hub, board: ProjectionHandle) -> Result<()> {
     Ok(())
 }
 
-/// One line is one write, so that none is heard by half.
+/// Writes each line at once, so that the parent never reads half a line.
 pub(crate) fn say(line: &str) {
     println!("\n{SAID}{line}");
 }

@@ -8,7 +8,7 @@ use futures::stream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// What a broken bus does wrong.
+/// The bugs of the broken bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BusBug {
     LosesTheLastOfABurst,
@@ -16,7 +16,7 @@ pub(crate) enum BusBug {
     QueuesForEachListener,
 }
 
-/// Opens buses with this bug, or without any.
+/// Opens buses with this bug or none.
 pub(crate) struct BrokenBuses(pub(crate) Option<BusBug>);
 
 #[async_trait]
@@ -61,7 +61,7 @@ impl Bus for BrokenBus {
             Some(BusBug::WaitsForListeners) => {
                 let listeners = self.bounded.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 for listener in listeners {
-                    // One that has gone needs no hint.
+                    // A listener that was dropped needs no hint.
                     let _ = listener.send(hint).await;
                 }
             }

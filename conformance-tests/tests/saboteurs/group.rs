@@ -7,19 +7,20 @@ use downlink::{
     Result,
 };
 use downlink_conformance_tests::faults::Gate;
-use downlink_conformance_tests::{BoundedFixture, Brake, GroupingFixture};
+use downlink_conformance_tests::{BoundedFixture, GroupCommitFixture, WriteLock};
 use tokio::sync::{mpsc, oneshot};
 
-/// What a broken writer does wrong.
+/// The bugs of the broken writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupBug {
     QueuesWithoutBound,
     FailsTheWholeGroup,
-    StoresAndSaysOtherwise,
-    TellsARolledBackGroup,
+    StoresAndReportsAFailure,
+    NotifiesARolledBackGroup,
 }
 
-/// A store with a queue and one writer that takes whatever waits together.
+/// A store with a queue and one writer that commits everything that waits in
+/// one group.
 #[derive(Debug)]
 struct Grouping {
     log: MemoryStore,
@@ -69,16 +70,16 @@ impl Writer {
             let failed = Error::new(ErrorKind::Backend, "a constraint failed");
             let outcome = match self.bug {
                 Some(GroupBug::FailsTheWholeGroup) if fails => Err(failed),
-                Some(GroupBug::StoresAndSaysOtherwise) if self.is_guilty(&append) => {
+                Some(GroupBug::StoresAndReportsAFailure) if self.is_guilty(&append) => {
                     self.log.append(append).await.and(Err(failed))
                 }
-                Some(GroupBug::TellsARolledBackGroup) if self.is_guilty(&append) => {
+                Some(GroupBug::NotifiesARolledBackGroup) if self.is_guilty(&append) => {
                     self.append_and_tell(&self.log.snapshot(), append).await.and(Err(failed))
                 }
                 _ if self.is_guilty(&append) => Err(failed),
                 _ => self.append_and_tell(&self.log, append).await,
             };
-            // Its caller may have gone away.
+            // The caller may have dropped its future.
             let _ = answer.send(outcome);
         }
     }
@@ -115,7 +116,7 @@ impl EventStore for Grouping {
         append.validate()?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { append, answer };
-        let gone = || Error::new(ErrorKind::Unavailable, "the writer is gone");
+        let gone = || Error::new(ErrorKind::Unavailable, "the writer has stopped");
         if self.bug == Some(GroupBug::QueuesWithoutBound) {
             self.unbounded.send(waiting).map_err(|_| gone())?;
         } else {
@@ -139,13 +140,13 @@ impl EventStore for Grouping {
     }
 }
 
-/// Opens stores that queue and group, with this bug or without any.
+/// Opens stores with a queue and group commits, with this bug or none.
 pub(crate) struct BrokenGroup(pub(crate) Option<GroupBug>);
 
 struct Hold(Gate);
 
 #[async_trait]
-impl Brake for Hold {
+impl WriteLock for Hold {
     async fn hold(&self) -> Result<()> {
         self.0.close();
         Ok(())
@@ -159,15 +160,15 @@ impl Brake for Hold {
 
 #[async_trait]
 impl BoundedFixture for BrokenGroup {
-    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (store, gate) = Grouping::start(self.0, queue, None);
         Ok((Arc::new(store), Box::new(Hold(gate))))
     }
 }
 
 #[async_trait]
-impl GroupingFixture for BrokenGroup {
-    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+impl GroupCommitFixture for BrokenGroup {
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (store, gate) = Grouping::start(self.0, 1_000, Some(poison.clone()));
         Ok((Arc::new(store), Box::new(Hold(gate))))
     }

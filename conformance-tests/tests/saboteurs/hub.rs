@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use downlink::{
     Append, Appended, Bus, Cursor, Event, EventStore, Hint, Page, Position, Result, Subscribe,
 };
-use downlink_conformance_tests::subscription::{Feed, FeedFixture, Following, Tuning};
+use downlink_conformance_tests::subscription::{
+    HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -15,17 +17,17 @@ use crate::hub_bug::HubBug;
 use crate::hub_subscription::Follow;
 use crate::hub_tail;
 
-/// Starts small hubs that are right, but for this bug.
+/// Starts small hubs that are correct except for this bug.
 pub(crate) struct BrokenHubs(pub(crate) Option<HubBug>);
 
 #[async_trait]
-impl FeedFixture for BrokenHubs {
+impl HubFixture for BrokenHubs {
     async fn start(
         &self,
         store: Arc<dyn EventStore>,
         bus: Arc<dyn Bus>,
-        tuning: Tuning,
-    ) -> Result<Arc<dyn Feed>> {
+        options: HubOptions,
+    ) -> Result<Arc<dyn HubUnderTest>> {
         let commits = store.commits();
         let head = store.head().await?;
         let shared = Arc::new(Shared {
@@ -33,7 +35,7 @@ impl FeedFixture for BrokenHubs {
             is_told: commits.is_some(),
             store,
             bus,
-            tuning,
+            options,
             ring: Mutex::new(Ring { events: VecDeque::new(), floor: head }),
             tip: watch::Sender::new(head),
             nudge: Notify::new(),
@@ -49,23 +51,23 @@ impl FeedFixture for BrokenHubs {
     }
 }
 
-/// What the tail, the publisher and the subscriptions share.
+/// The state that the tail, the publisher and the subscriptions share.
 pub(crate) struct Shared {
     pub(crate) bug: Option<HubBug>,
     is_told: bool,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) tuning: Tuning,
+    pub(crate) options: HubOptions,
     ring: Mutex<Ring>,
     pub(crate) tip: watch::Sender<Cursor>,
     pub(crate) nudge: Notify,
     publish: Notify,
     failures: AtomicU64,
-    /// How far each subscriber is, for a tail that waits for all of them.
+    /// The position of each subscriber, for a tail that waits for all of them.
     slowest: Mutex<Vec<Arc<AtomicU64>>>,
-    /// Counts how often the log was found to be another one.
+    /// How often the log was found to be replaced.
     pub(crate) history: AtomicU64,
-    /// Pages by where they begin, for a hub that keeps them.
+    /// Pages by the position after which they start, for a hub that keeps them.
     kept: Mutex<HashMap<Position, Page>>,
 }
 
@@ -83,7 +85,8 @@ impl Shared {
         self.bug == Some(bug)
     }
 
-    /// What memory has after `cursor`; `None` if it no longer has all of it.
+    /// The events in memory after `cursor`; `None` if some of them are no
+    /// longer in memory.
     pub(crate) fn after(&self, cursor: Cursor) -> Option<Vec<Event>> {
         let ring = locked(&self.ring);
         if cursor.position() < ring.floor.position() && !self.is(HubBug::KeepsNoFloor) {
@@ -97,7 +100,7 @@ impl Shared {
         locked(&self.ring).events.iter().any(|event| event.cursor() == cursor)
     }
 
-    /// Begins again at the head of another log.
+    /// Restarts at the head of another log.
     pub(crate) fn begin_again(&self, head: Cursor) {
         *locked(&self.ring) = Ring { events: VecDeque::new(), floor: head };
         self.history.fetch_add(1, Ordering::SeqCst);
@@ -122,18 +125,18 @@ impl Shared {
         {
             let mut ring = locked(&self.ring);
             ring.events.extend(events);
-            while ring.events.len() > self.tuning.ring && !self.is(HubBug::KeepsEverything) {
+            while ring.events.len() > self.options.ring && !self.is(HubBug::KeepsEverything) {
                 let oldest = ring.events.pop_front().expect("more than none");
                 ring.floor = oldest.cursor();
             }
         }
         self.tip.send_replace(tip);
-        while self.is(HubBug::SharesOneQueue) && self.somebody_is_before(self.floor()) {
-            tokio::time::sleep(self.tuning.fallback).await;
+        while self.is(HubBug::SharesOneQueue) && self.a_subscriber_is_before(self.floor()) {
+            tokio::time::sleep(self.options.poll_interval).await;
         }
     }
 
-    fn somebody_is_before(&self, cursor: Cursor) -> bool {
+    fn a_subscriber_is_before(&self, cursor: Cursor) -> bool {
         let place = cursor.position().get();
         locked(&self.slowest).iter().any(|other| other.load(Ordering::SeqCst) < place)
     }
@@ -157,7 +160,7 @@ impl Drop for MiniHub {
 }
 
 #[async_trait]
-impl Feed for MiniHub {
+impl HubUnderTest for MiniHub {
     async fn append(&self, append: Append) -> Result<Appended> {
         let shared = Arc::clone(&self.shared);
         match shared.bug {
@@ -179,7 +182,7 @@ impl Feed for MiniHub {
             _ => {
                 let task = tokio::spawn(async move {
                     let outcome = shared.store.append(append).await;
-                    if outcome.is_err() && shared.is(HubBug::SaysNothingAfterAnError) {
+                    if outcome.is_err() && shared.is(HubBug::SendsNoHintAfterAnError) {
                         return outcome;
                     }
                     if !shared.is_told {
@@ -193,7 +196,7 @@ impl Feed for MiniHub {
         }
     }
 
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Following>> {
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>> {
         Ok(Box::new(Follow::open(Arc::clone(&self.shared), &subscribe).await?))
     }
 
@@ -202,19 +205,19 @@ impl Feed for MiniHub {
     }
 }
 
-/// Tells the bus, however many appends there were in the meantime.
+/// Publishes one hint for all appends since the last one.
 async fn publish(shared: Arc<Shared>) {
     let mut last: Option<Instant> = None;
     loop {
         shared.publish.notified().await;
-        let lately = last.is_some_and(|last| last.elapsed() < shared.tuning.fallback);
+        let lately = last.is_some_and(|last| last.elapsed() < shared.options.poll_interval);
         if shared.is(HubBug::NeverSendsTheLastHint) && lately {
             continue;
         }
         last = Some(Instant::now());
         let published = shared.bus.publish(Hint::at(shared.tip.borrow().position()));
         let failed =
-            !matches!(timeout(shared.tuning.publish_deadline, published).await, Ok(Ok(())));
+            !matches!(timeout(shared.options.publish_deadline, published).await, Ok(Ok(())));
         if failed && !shared.is(HubBug::CountsNoFailures) {
             shared.failures.fetch_add(1, Ordering::SeqCst);
         }

@@ -1,18 +1,18 @@
-/// What a broken hub does wrong; one thing each.
+/// The bugs of the broken hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HubBug {
     // Subscriptions.
     ReadsHistoryAndThenSubscribes,
     MovesTheCursorBeforeDelivery,
-    TellsTheScannedCursor,
+    ReportsTheScannedCursor,
     ResumesInclusively,
     FiltersAfterTheLimit,
-    NeverTellsHowFarItLooked,
-    DecidesNowLate,
-    TakesTheTipForNow,
-    SaysLiveTooEarly,
-    SaysLiveAtTheTip,
-    SaysLiveAtRest,
+    NeverSendsACheckpoint,
+    ResolvesNowLate,
+    UsesTheTipAsNow,
+    ReportsLiveTooEarly,
+    ReportsLiveAtTheTip,
+    ReportsLiveOnlyAtRest,
     KeepsPagesAboveTheTip,
     EndsAtAFailedRead,
     EndsWhenLagging,
@@ -23,8 +23,8 @@ pub(crate) enum HubBug {
     SharesOneQueue,
     ClearsTheFlagAfterTheRead,
     ReadsOnePageAHint,
-    TakesTheHintForACursor,
-    HasNoFallback,
+    UsesTheHintAsACursor,
+    NeverPolls,
     WaitsForTheBus,
     RepeatsWhatItHasRead,
     ComparesPositionsAlone,
@@ -33,6 +33,6 @@ pub(crate) enum HubBug {
     PublishesInTheCaller,
     NeverSendsTheLastHint,
     FailsWithTheBus,
-    SaysNothingAfterAnError,
+    SendsNoHintAfterAnError,
     CountsNoFailures,
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use downlink::{
     After, Cursor, Error, Event, Filter, Item, Page, Position, Read, Result, Subscribe,
 };
-use downlink_conformance_tests::subscription::Following;
+use downlink_conformance_tests::subscription::SubscriptionUnderTest;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 
@@ -41,9 +41,9 @@ impl Follow {
     pub(crate) async fn open(shared: Arc<Shared>, subscribe: &Subscribe) -> Result<Self> {
         let tip = shared.tip.subscribe();
         let history = shared.history.load(Ordering::SeqCst);
-        let late = shared.is(HubBug::DecidesNowLate) && subscribe.begins_after() == After::Now;
+        let late = shared.is(HubBug::ResolvesNowLate) && subscribe.begins_after() == After::Now;
         let begin = match subscribe.begins_after() {
-            After::Now if shared.is(HubBug::TakesTheTipForNow) => *shared.tip.borrow(),
+            After::Now if shared.is(HubBug::UsesTheTipAsNow) => *shared.tip.borrow(),
             After::Now => shared.store.head().await?,
             After::Cursor(cursor) if shared.is(HubBug::ResumesInclusively) => before(cursor),
             After::Cursor(cursor) => cursor,
@@ -102,7 +102,7 @@ impl Follow {
             }
             self.live_if_there();
         }
-        if self.unmatched >= self.shared.tuning.checkpoint {
+        if self.unmatched >= self.shared.options.checkpoint {
             self.checkpoint();
         }
     }
@@ -110,7 +110,7 @@ impl Follow {
     fn live_if_there(&mut self) {
         if let Phase::CatchingUp(head) = self.phase
             && self.scanned.position() >= head.position()
-            && !self.is(HubBug::SaysLiveAtRest)
+            && !self.is(HubBug::ReportsLiveOnlyAtRest)
         {
             self.phase = Phase::Live;
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
@@ -119,7 +119,7 @@ impl Follow {
 
     fn checkpoint(&mut self) {
         self.unmatched = 0;
-        if !self.is(HubBug::NeverTellsHowFarItLooked) {
+        if !self.is(HubBug::NeverSendsACheckpoint) {
             self.waiting.push_back(Item::Checkpoint(self.scanned));
         }
     }
@@ -128,12 +128,12 @@ impl Follow {
         match self.phase {
             Phase::CatchingUp(head)
                 if self.scanned.position() >= head.position()
-                    || self.is(HubBug::SaysLiveAtTheTip) =>
+                    || self.is(HubBug::ReportsLiveAtTheTip) =>
             {
                 self.phase = Phase::Live;
                 self.waiting.push_back(Item::Live { cursor: self.scanned, head });
             }
-            // The hub is gone if this fails, and with it the law.
+            // This fails only if the hub was dropped, which ends the law, too.
             _ => drop(self.tip.changed().await),
         }
     }
@@ -161,7 +161,7 @@ impl Follow {
     }
 
     async fn page(&self) -> Result<Page> {
-        let read = Read::log().after(self.scanned.position()).limit(self.shared.tuning.page);
+        let read = Read::log().after(self.scanned.position()).limit(self.shared.options.page);
         let filter = self.filter.clone();
         let after_limit = self.is(HubBug::FiltersAfterTheLimit);
         let read = if after_limit { read } else { read.filter(filter) };
@@ -179,7 +179,7 @@ impl Follow {
         if self.is(HubBug::FiltersAfterTheLimit) {
             page.events.retain(|event| self.filter.matches_event(event));
             if page.events.is_empty() {
-                // Nothing that matches: there seems to be nothing.
+                // Nothing in the page matches, so it looks as if nothing was left.
                 drop(self.tip.changed().await);
                 return;
             }
@@ -196,7 +196,8 @@ impl Follow {
             self.checkpoint();
         }
         self.live_if_there();
-        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::SaysLiveTooEarly), self.phase) {
+        if let (true, Phase::CatchingUp(head)) = (self.is(HubBug::ReportsLiveTooEarly), self.phase)
+        {
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
         }
         if self.is(HubBug::ReadsHistoryAndThenSubscribes) && !page.more {
@@ -218,7 +219,7 @@ fn before(cursor: Cursor) -> Cursor {
 }
 
 #[async_trait]
-impl Following for Follow {
+impl SubscriptionUnderTest for Follow {
     async fn next(&mut self) -> Option<Result<Item>> {
         loop {
             if let Some(item) = self.waiting.pop_front() {
@@ -236,6 +237,6 @@ impl Following for Follow {
     }
 
     fn cursor(&self) -> Cursor {
-        if self.is(HubBug::TellsTheScannedCursor) { self.scanned } else { self.delivered }
+        if self.is(HubBug::ReportsTheScannedCursor) { self.scanned } else { self.delivered }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
             listener = if shared.is(HubBug::WaitsForTheBus) {
                 listening.await.ok()
             } else {
-                // A bus that does not answer at once is asked again later.
+                // A bus that does not complete `listen` at once is tried again later.
                 listening.now_or_never().and_then(Result::ok)
             };
         }
@@ -31,7 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
         }
         let hint = wait(&shared, &mut listener, &mut commits, &mut last).await;
         let claimed = hint.and_then(Hint::claimed_position);
-        if let (true, Some(claimed)) = (shared.is(HubBug::TakesTheHintForACursor), claimed)
+        if let (true, Some(claimed)) = (shared.is(HubBug::UsesTheHintAsACursor), claimed)
             && claimed > last.position()
         {
             last = Cursor::of(claimed, EventId::from_bytes([0; 16]));
@@ -39,7 +39,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commits: Option<Commits>) {
     }
 }
 
-/// Takes every hint that waits.
+/// Takes all waiting hints.
 fn clear(shared: &Shared, listener: &mut Option<Listener>) {
     while shared.nudge.notified().now_or_never().is_some() {}
     if let Some(hints) = listener {
@@ -49,9 +49,9 @@ fn clear(shared: &Shared, listener: &mut Option<Listener>) {
 
 async fn read(shared: &Shared, last: &mut Cursor) {
     loop {
-        let read = Read::log().limit(shared.tuning.page).live();
-        // Such a cursor is of no event.
-        let is_forged = shared.is(HubBug::TakesTheHintForACursor);
+        let read = Read::log().limit(shared.options.page).live();
+        // A forged cursor belongs to no event.
+        let is_forged = shared.is(HubBug::UsesTheHintAsACursor);
         let read = if is_forged { read.after(last.position()) } else { read.resume(*last) };
         let page = match shared.store.read(read).await {
             Ok(page) => page,
@@ -75,8 +75,8 @@ async fn read(shared: &Shared, last: &mut Cursor) {
     }
 }
 
-/// Puts a commit into memory if it follows what is there. `false` if the log
-/// has to be read.
+/// Adds a commit to the ring if it follows the ring's end. Returns `false` if
+/// the log has to be read.
 async fn follow(shared: &Shared, last: &mut Cursor, commit: &Commit) -> bool {
     let is_last = |cursor: Cursor| match shared.bug {
         Some(HubBug::ComparesPositionsAlone) => cursor.position() == last.position(),
@@ -96,8 +96,8 @@ async fn follow(shared: &Shared, last: &mut Cursor, commit: &Commit) -> bool {
     true
 }
 
-/// Takes what the store tells, until the log has to be read.
-async fn until_told_to_read(shared: &Shared, commits: &mut Option<Commits>, last: &mut Cursor) {
+/// Takes commit notices until the log has to be read.
+async fn until_a_read_is_needed(shared: &Shared, commits: &mut Option<Commits>, last: &mut Cursor) {
     while let Some(told) = commits {
         match told.next().await {
             Some(CommitNotice::Committed(commit)) if follow(shared, last, &commit).await => {}
@@ -120,21 +120,21 @@ async fn wait(
             None => std::future::pending().await,
         }
     };
-    let fallback = async {
-        if shared.is(HubBug::HasNoFallback) {
+    let polling = async {
+        if shared.is(HubBug::NeverPolls) {
             std::future::pending::<()>().await;
         } else {
-            sleep(shared.tuning.fallback).await;
+            sleep(shared.options.poll_interval).await;
         }
     };
     tokio::select! {
         () = shared.nudge.notified() => None,
-        () = fallback => None,
-        () = until_told_to_read(shared, commits, last) => None,
+        () = polling => None,
+        () = until_a_read_is_needed(shared, commits, last) => None,
         hint = next => {
             if hint.is_none() {
                 *listener = None;
-                // A bus that ends what it lets one hear is asked again later.
+                // A bus that ends its listeners is tried again later.
                 sleep(std::time::Duration::from_millis(10)).await;
             }
             hint

@@ -1,28 +1,31 @@
-//! Every saboteur once.
+//! The list of all saboteurs.
 
 use std::sync::Arc;
 
-use downlink_conformance_tests::bus::{self, BusStage};
-use downlink_conformance_tests::cross_process::{self, Processes};
-use downlink_conformance_tests::projection::{self, DurableProjections, Projections};
-use downlink_conformance_tests::subscription::{self, ReplaceableStage, Stage};
+use downlink_conformance_tests::bus::{self, BusSetup};
+use downlink_conformance_tests::cross_process::{self, CrossProcessSetup};
+use downlink_conformance_tests::projection::{self, DurableProjectionSetup, ProjectionSetup};
+use downlink_conformance_tests::subscription::{
+    self, ReplaceableSubscriptionSetup, SubscriptionSetup,
+};
 use downlink_conformance_tests::transport::{
-    self, GuardedLine, ImpatientLine, Line, ReplaceableLine, Transports,
+    self, AuthorizingTransportSetup, ReplaceableTransportSetup, ShortTimeoutTransportSetup,
+    TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupingFixture, ReplaceableFixture, Run, StoreFixture,
-    TransactingFixture, TransportFixture, check, check_property, store,
+    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
+    TransactionalFixture, TransportFixture, check, check_property, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
-use crate::driver_bug::DriverBug;
-use crate::drivers::BrokenDrivers;
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
 use crate::mangle::{Mangle, Mangled};
 use crate::model_bug::ModelBug;
-use crate::models::{BrokenModels, BrokenPlace};
+use crate::models::{BrokenModels, DurableBrokenModels};
+use crate::runner::BrokenRunner;
+use crate::runner_bug::RunnerBug;
 use crate::shared_bug::SharedBug;
 use crate::shared_fixture::shared;
 use crate::store_bug::Bug;
@@ -31,92 +34,93 @@ use crate::transact::{BrokenApplications, TransactBug};
 use crate::transport::BrokenTransports;
 use crate::transport_bug::TransportBug;
 
-/// A broken implementation, the law that has to find it, and what it then says.
+/// A broken implementation, the law that has to find its bug, and a part of the
+/// message with which it fails.
 pub(crate) struct Saboteur {
     pub(crate) name: &'static str,
     pub(crate) law: &'static str,
-    pub(crate) says: &'static str,
+    pub(crate) message: &'static str,
     /// Runs the law, with the bug or without it.
     pub(crate) run: fn(bool),
 }
 
-fn hubs(broken: Option<HubBug>) -> Stage {
-    Stage::with_feeds(Broken(None), BrokenBuses(None), BrokenHubs(broken))
+fn hubs(broken: Option<HubBug>) -> SubscriptionSetup {
+    SubscriptionSetup::with_hubs(Broken(None), BrokenBuses(None), BrokenHubs(broken))
 }
 
-fn told_hubs(broken: Option<HubBug>) -> Stage {
+fn notified_hubs(broken: Option<HubBug>) -> SubscriptionSetup {
     hubs(broken).with_commits()
 }
 
-fn replaced(broken: Option<HubBug>) -> ReplaceableStage {
-    ReplaceableStage::with_feeds(Broken(None), BrokenHubs(broken)).with_commits()
+fn replaced(broken: Option<HubBug>) -> ReplaceableSubscriptionSetup {
+    ReplaceableSubscriptionSetup::with_hubs(Broken(None), BrokenHubs(broken)).with_commits()
 }
 
-fn lines(broken: Option<TransportBug>) -> Line {
-    Line::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
+fn transports(broken: Option<TransportBug>) -> TransportSetup {
+    TransportSetup::new(Broken(None), BrokenBuses(None), BrokenTransports(broken))
 }
 
-fn replaceable_lines(broken: Option<TransportBug>) -> ReplaceableLine {
-    ReplaceableLine::new(Broken(None), BrokenTransports(broken))
+fn replaceable_transports(broken: Option<TransportBug>) -> ReplaceableTransportSetup {
+    ReplaceableTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn impatient(broken: Option<TransportBug>) -> ImpatientLine {
-    ImpatientLine::new(Broken(None), BrokenTransports(broken))
+fn impatient(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
+    ShortTimeoutTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn guarded(broken: Option<TransportBug>) -> GuardedLine {
-    GuardedLine::new(Broken(None), BrokenTransports(broken))
+fn guarded(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
+    AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-/// A transport without a bug beside this one.
-fn side_by_side(broken: Option<TransportBug>) -> Transports {
+/// A transport without a bug, and this one.
+fn transport_pair(broken: Option<TransportBug>) -> TransportsSetup {
     let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
-    Transports::new(Broken(None), [transport(None), transport(broken)])
+    TransportsSetup::new(Broken(None), [transport(None), transport(broken)])
 }
 
-fn mangled(broken: Option<Mangle>) -> Line {
-    Line::new(Broken(None), BrokenBuses(None), Mangled(broken))
+fn mangled(broken: Option<Mangle>) -> TransportSetup {
+    TransportSetup::new(Broken(None), BrokenBuses(None), Mangled(broken))
 }
 
-fn stores_on_lines(broken: Option<Bug>) -> Line {
-    Line::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
+fn served_stores(broken: Option<Bug>) -> TransportSetup {
+    TransportSetup::new(Broken(broken), BrokenBuses(None), BrokenTransports(None))
 }
 
-fn buses(broken: Option<BusBug>) -> BusStage {
-    BusStage::new(Broken(None), BrokenBuses(broken))
+fn buses(broken: Option<BusBug>) -> BusSetup {
+    BusSetup::new(Broken(None), BrokenBuses(broken))
 }
 
-fn models(broken: Option<ModelBug>) -> Projections {
-    Projections::new(BrokenModels(broken))
+fn models(broken: Option<ModelBug>) -> ProjectionSetup {
+    ProjectionSetup::new(BrokenModels(broken))
 }
 
-fn places(broken: Option<ModelBug>) -> DurableProjections {
-    DurableProjections::in_this_process(BrokenPlace::new(broken))
+fn killed(broken: Option<ModelBug>) -> DurableProjectionSetup {
+    DurableProjectionSetup::in_this_process(DurableBrokenModels::new(broken))
 }
 
-fn models_in_use(broken: Option<ModelBug>) -> Projections {
-    Projections::with_drivers(BrokenModels(broken), BrokenDrivers(None))
+fn models_in_use(broken: Option<ModelBug>) -> ProjectionSetup {
+    ProjectionSetup::with_runner(BrokenModels(broken), BrokenRunner(None))
 }
 
-fn drivers(broken: Option<DriverBug>) -> Projections {
-    Projections::with_drivers(BrokenModels(None), BrokenDrivers(broken))
+fn runner(broken: Option<RunnerBug>) -> ProjectionSetup {
+    ProjectionSetup::with_runner(BrokenModels(None), BrokenRunner(broken))
 }
 
 macro_rules! saboteurs {
     ($list:ident: $subject:ty = $fixture:ident($bugs:ident), $module:ident;
-     $($bug:ident $kind:ident $law:ident $says:literal)*) => {
+     $($bug:ident $kind:ident $law:ident $message:literal)*) => {
         const $list: &[Saboteur] = &[$(Saboteur {
             name: stringify!($bug),
             law: stringify!($law),
-            says: $says,
+            message: $message,
             run: |broken| {
                 let fixture: Arc<$subject> = Arc::new($fixture(broken.then_some($bugs::$bug)));
-                let run = Run::new(stringify!($law)).repeatable();
+                let run = LawRun::new(stringify!($law)).repeatable();
                 saboteurs!(@$kind run, fixture, $subject, $module $law);
             },
         }),*];
     };
-    // Sockets and processes do not know of a paused clock.
+    // Sockets and processes do not follow a paused clock.
     (@wire_law $run:ident, $fixture:ident, $subject:ty, $module:ident $law:ident) => {
         check($run.with_real_clock(), $fixture, async |fixture: &$subject| $module::$law(fixture).await)
     };
@@ -134,267 +138,267 @@ macro_rules! saboteurs {
 saboteurs! { STORES: dyn StoreFixture = Broken(Bug), store;
     ChecksBeforeTheLock law one_writer_wins "the version check is not atomic"
     ChecksBeforeTheLock law racing_appends_have_an_order "the check and the insert are not one transaction"
-    TrustsRememberedHeads law one_writer_wins "the version check is not atomic"
-    AtLeastForEqual property expectations_hold_or_conflict "an append was stored although"
-    RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that was not to write any"
-    NumbersBeforeTheLock law versions_are_dense "versions have holes or come twice"
+    TrustsCachedVersions law one_writer_wins "the version check is not atomic"
+    AcceptsHigherVersions property expectations_hold_or_conflict "an append was stored although"
+    RefusesAfterTheInsert property expectations_hold_or_conflict "were left by an append that must not write any"
+    NumbersBeforeTheLock law versions_are_dense "versions have gaps or repeat"
     IgnoresAnInsertError law append_is_atomic "half a"
     KeepsHalfABatch law append_is_atomic "half a"
     InsertsOrIgnores law racing_batches_stay_whole "acknowledged events are missing"
     InterleavesBatches law racing_batches_stay_whole "batches interleave"
-    ForgetsOldIds property a_repeat_is_a_duplicate "ids are known for ever"
+    ForgetsOldIds property a_repeat_is_a_duplicate "ids stay known forever"
     ChecksVersionsBeforeIds property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
     ComparesMetadata property a_repeat_is_a_duplicate "a repeat of a stored append was refused"
-    LooksForIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first was refused"
-    KeepsTheOldSilently property a_known_id_with_other_content_is_refused "for something else was accepted"
-    WritesTheNewHalf property a_known_id_with_other_content_is_refused "for something else was accepted"
+    ChecksIdsBeforeTheLock property a_repeat_is_a_duplicate "a repeat that raced the first attempt was refused"
+    IgnoresAReusedId property a_known_id_with_other_content_is_refused "for another event was accepted"
+    WritesOnlyTheNewEvents property a_known_id_with_other_content_is_refused "for another event was accepted"
     ReencodesJson property stored_bytes_are_exact "a payload came back with other bytes"
-    ChecksJsonAgain property stored_bytes_are_exact "content is checked when an event is made"
+    RevalidatesJson property stored_bytes_are_exact "content is validated when an event is created"
     IgnoresCase property stored_bytes_are_exact "compare names byte by byte"
     TransactsInTheCaller law a_dropped_append_is_all_or_nothing "a dropped append left"
     LeavesATransactionOpen law a_dropped_append_is_all_or_nothing "a transaction was left open"
-    ChecksLimitsAfterTheInsert law limits_are_typed_errors "limits are checked before anything is written"
-    DefersBegin law contention_reaches_no_caller "a writer was told of contention"
-    StarvesOne law contention_reaches_no_caller "the queue of appends is not fair"
-    LooksAtOthersBeforeTheLock law checks_hold_under_races "that each check the stream which another writes"
-    LooksAtBoundariesBeforeTheLock law checks_hold_under_races "whose boundary says that nothing came"
+    ChecksLimitsAfterTheInsert law limits_are_typed_errors "check limits before anything is written"
+    BeginsDeferred law contention_reaches_no_caller "a writer got an error about contention"
+    StarvesOneWriter law contention_reaches_no_caller "the queue of appends is not fair"
+    ChecksOtherStreamsBeforeTheLock law checks_hold_under_races "that each check the stream which another writes"
+    ChecksBoundariesBeforeTheLock law checks_hold_under_races "whose boundary forbids later events"
     TakesPositionsFromAClock law positions_rise_in_commit_order "not by a clock"
-    GivesPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
+    AssignsPositionsBeforeTheCommit law nothing_appears_below_the_head "became visible below positions that had been read"
     HidesWhatIsNewerThanRunning law nothing_appears_below_the_head "became visible below positions that had been read"
     SkipsAHoleAfterAWhile law nothing_appears_below_the_head "became visible below positions that had been read"
-    TellsTheHighestGivenAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
+    ReportsTheHighestAssignedAsHead law nothing_appears_below_the_head "the head is the last position that is visible"
     OrdersByTime law readers_see_prefixes_of_one_sequence "not the beginning of the log as it is now"
-    ReusesPositions law no_position_is_used_twice "is not given again"
-    ReadsAnOldSnapshot law reads_see_what_was_acknowledged "a reader is kept in an old snapshot"
+    ReusesPositions law no_position_is_used_twice "never assign the position of a deleted row again"
+    ReadsAnOldSnapshot law reads_see_what_was_acknowledged "was served from an old snapshot"
     TakesTheCallersTime law recorded_times_never_decrease "`recorded_at` goes back"
     SkipsOneBetweenPages property pages_concatenate "do not add up"
-    EndsInsideFiltered property pages_concatenate "do not add up"
+    EndsPagesInsideFilteredEvents property pages_concatenate "do not add up"
     ReadsBackwardInclusively property agrees_with_the_model "a page is not the beginning of what the read selects"
-    TellsALaterHeadAsScanned law scanned_skips_nothing "not the head of a later moment"
-    IgnoresBytes law scanned_skips_nothing "pages are bounded in bytes too"
-    ComparesThePositionAlone law a_cursor_of_another_history_is_told "inside the log, was served"
-    WaitsPastTheHead law a_cursor_of_another_history_is_told "was served"
-    MatchesPrefixesByLike property filters_select_what_they_match "names are compared byte by byte"
-    TakesAnAbsentGroupForNothing property filters_select_what_they_match "a group without values is no restriction"
-    MovesTheMarkBeforeThePostings property filters_select_what_they_match "names are compared byte by byte"
-    MergesSets property filters_intersect_exactly "their values are never merged"
-    TakesAnEmptySetForNoLimit property filters_intersect_exactly "every query has to hold"
+    ReportsALaterHeadAsScanned law scanned_skips_nothing "not a head that was read later"
+    IgnoresTheByteLimit law scanned_skips_nothing "limit pages in bytes too"
+    ComparesThePositionAlone law a_cursor_of_another_history_is_refused "inside the log, was served"
+    WaitsPastTheHead law a_cursor_of_another_history_is_refused "was served"
+    MatchesPrefixesByLike property filters_select_what_they_match "compare names byte by byte"
+    TreatsAnAbsentGroupAsNoMatch property filters_select_what_they_match "treat a group without values as no restriction"
+    MovesTheIndexMarkBeforeThePostings property filters_select_what_they_match "compare names byte by byte"
+    MergesSets property filters_intersect_exactly "so never merge their values"
+    TreatsAnEmptySetAsNoFilter property filters_intersect_exactly "every query has to hold"
 }
 
 saboteurs! { DURABLE: dyn DurableFixture = Broken(Bug), store;
-    AcknowledgesBeforeTheCommit law reopening_keeps_the_log "the log is another one after it was closed"
-    ForgetsIdsAtReopening law ids_are_known_after_reopening "ids are kept with the log"
-    BeginsPositionsAnewAtReopening law positions_go_on_after_reopening "was given again after reopening"
+    AcknowledgesBeforeTheCommit law reopening_keeps_the_log "the log changed when it was closed"
+    ForgetsIdsAtReopening law ids_are_known_after_reopening "keep ids with the log"
+    RestartsPositionsAtReopening law positions_continue_after_reopening "was assigned again after reopening"
 }
 
 saboteurs! { REPLACEABLE: dyn ReplaceableFixture = Broken(Bug), store;
     ComparesThePositionAlone law a_restored_log_refuses_old_cursors "compare the event at the position"
-    RemembersAcrossARestore law a_restored_log_is_appended_to_as_it_is "for events that are gone since the restore"
-    WaitsPastTheHead law a_running_subscription_is_told_of_a_restore "nobody told a running subscription"
+    KeepsCachesAcrossARestore law a_restore_invalidates_caches "because of events that the restore removed"
+    WaitsPastTheHead law a_running_subscription_reports_a_restore "a running subscription did not report"
 }
 
 saboteurs! { BOUNDED: dyn BoundedFixture = BrokenGroup(GroupBug), store;
     QueuesWithoutBound law a_full_queue_is_overloaded "the queue is not bounded"
 }
 
-saboteurs! { GROUPING: dyn GroupingFixture = BrokenGroup(GroupBug), store;
-    FailsTheWholeGroup law one_guilty_append_fails_alone "repeat the group one by one"
-    StoresAndSaysOtherwise law one_guilty_append_fails_alone "half of an append that failed was stored"
+saboteurs! { GROUPING: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
+    FailsTheWholeGroup law a_failing_append_fails_alone "repeat the group one by one"
+    StoresAndReportsAFailure law a_failing_append_fails_alone "half of an append that failed was stored"
 }
 
 saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
-    TellsBeforeTheCommit law what_is_told_is_stored "tell a commit when it is certain"
-    TellsAnotherTime law what_is_told_is_stored "was told otherwise than it is stored"
-    LooksForTheHeadBeforeTheLock law what_is_told_is_stored "as it is inside the transaction"
-    TellsEveryOtherCommit law what_is_stored_is_told "neither they nor a hint were told"
+    NotifiesBeforeTheCommit law notified_commits_are_stored "send a notice once its commit is certain"
+    NotifiesWithAnotherTime law notified_commits_are_stored "in a notice differs from the stored one"
+    ReadsTheHeadBeforeTheLock law notified_commits_are_stored "the end of the log inside the transaction"
+    NotifiesEveryOtherCommit law stored_commits_are_notified "no notice or hint came"
 }
 
-saboteurs! { TELLING_GROUPS: dyn GroupingFixture = BrokenGroup(GroupBug), store;
-    TellsARolledBackGroup law a_failed_append_is_not_told "was told of an append that failed"
+saboteurs! { NOTIFYING_GROUP_COMMIT_STORE: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
+    NotifiesARolledBackGroup law a_failed_append_is_not_notified "has an event of an append that failed"
 }
 
-saboteurs! { TRANSACTING: dyn TransactingFixture = BrokenApplications(TransactBug), store;
-    StoresRowsAtOnce law rows_and_events_are_stored_together "they belong into the transaction of the append"
-    AppendsAtOnce law rows_and_events_are_stored_together "appends belong into the transaction of the rows"
-    ForgetsAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
+saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;
+    StoresRowsOutsideTheTransaction law rows_and_events_are_stored_together "store them in the transaction of the append"
+    AppendsOutsideTheTransaction law rows_and_events_are_stored_together "append in the transaction of the rows"
+    IgnoresAFailedAppend law rows_and_events_are_stored_together "that was ignored was acknowledged"
     KeepsRowsOfARepetition law a_repeated_transaction_leaves_nothing "has left its rows"
     ChecksBeforeItBegins law racing_transactions_have_an_order "not those of the winners"
-    TellsBeforeTheRows law a_transaction_is_told_when_it_is_stored "before their rows were stored"
+    NotifiesBeforeTheRows law a_transaction_is_notified_after_its_commit "before the rows of its transaction were stored"
 }
 
-saboteurs! { CROSS_PROCESS: Processes = shared(SharedBug), cross_process;
-    RemembersHeadsForEver wire_law processes_share_one_log "holds only until somebody else appends"
-    HearsItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of somebody else"
+saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process;
+    CachesVersionsForever wire_law processes_share_one_log "is valid only until someone else appends"
+    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of another user of the log"
     ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
-    RemembersHeadsForEver wire_law one_process_wins_each_version "won version"
+    CachesVersionsForever wire_law one_process_wins_each_version "won version"
     BeginsDeferred wire_law processes_take_turns "database is locked"
-    TellsItsOwnEndForFrom wire_law two_stores_of_one_log_agree "and not the end of its own commits"
-    LeavesTurnsToSqlite wire_law processes_take_turns "the processes do not take turns"
-    CallsALockAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline is `Busy`"
+    NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "not from the end of the store's own commits"
+    LeavesFairnessToSqlite wire_law processes_take_turns "the processes do not take turns"
+    ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline has to be `Busy`"
 }
 
-saboteurs! { BUSES: BusStage = buses(BusBug), bus;
+saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
     LosesTheLastOfABurst law the_last_hint_wakes_every_listener "a listener was not woken"
     WaitsForListeners law publishing_never_waits_for_listeners "publishing waits for a listener"
     QueuesForEachListener law publishing_never_waits_for_listeners "keep one, not all"
 }
 
-saboteurs! { HUBS: Stage = hubs(HubBug), subscription;
-    KeepsNoFloor property subscription_is_exact "left one out"
-    ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first and read then"
-    HasNoFallback law subscriptions_survive_a_lying_bus "over a bus that lies"
-    TakesTheHintForACursor law subscriptions_survive_a_lying_bus "over a bus that lies"
-    TakesTheHintForACursor law a_forged_hint_moves_nothing "never by what a hint claims"
-    HasNoFallback law lost_hints_cost_only_time "an append whose hint was lost was never delivered"
+saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
+    KeepsNoFloor property subscription_is_exact "skipped one"
+    ReadsHistoryAndThenSubscribes law appends_during_the_hand_over_come_once "listen first, then read"
+    NeverPolls law subscriptions_survive_a_faulty_bus "over a faulty bus"
+    UsesTheHintAsACursor law subscriptions_survive_a_faulty_bus "over a faulty bus"
+    UsesTheHintAsACursor law a_forged_hint_moves_nothing "never by what a hint claims"
+    NeverPolls law lost_hints_cost_only_time "an append whose hint was lost was never delivered"
     ClearsTheFlagAfterTheRead law a_hint_during_a_read_is_not_lost "clear the flag before the read"
     ReadsOnePageAHint law one_hint_is_enough "after one hint only a page was read"
-    PublishesBeforeTheCommit law delivery_does_not_wait_for_the_fallback "send a hint after the commit is visible"
-    NeverSendsTheLastHint law delivery_does_not_wait_for_the_fallback "one after the last append of a burst"
-    PublishesInTheCaller law a_dropped_append_is_told "append and hint belong in a task"
-    FailsWithTheBus law a_bus_that_is_down_stops_nothing "an append failed since the bus is down"
+    PublishesBeforeTheCommit law delivery_does_not_wait_for_polling "send a hint after the commit is visible"
+    NeverSendsTheLastHint law delivery_does_not_wait_for_polling "one after the last append of a burst"
+    PublishesInTheCaller law a_dropped_append_is_delivered "append and send the hint in a task"
+    FailsWithTheBus law a_bus_that_is_down_stops_nothing "an append failed because the bus is down"
     CountsNoFailures law a_bus_that_is_down_stops_nothing "was not counted"
     EndsWhenLagging law falling_behind_loses_nothing "a subscription ended by itself"
-    SkipsWhenLagging law falling_behind_loses_nothing "what is no longer in memory is read from the store"
-    KeepsNoFloor law falling_behind_loses_nothing "what is no longer in memory is read from the store"
-    SharesOneQueue law a_slow_subscriber_hurts_nobody "keeps events from the others"
-    KeepsEverything law a_slow_subscriber_hurts_nobody "no queue for each"
-    EndsAtAFailedRead law a_failed_read_is_repeated "a read that failed"
-    MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "what it had read was lost with it"
-    DecidesNowLate law now_on_an_empty_log_misses_nothing "now is when the subscription is opened"
-    TakesTheTipForNow law now_begins_at_the_head_of_the_store "`now` is where the tail has got to"
-    SaysLiveAtTheTip law live_waits_for_the_head_at_open "it waits for the end of the log, and not for the tail"
-    SaysNothingAfterAnError law an_append_of_unknown_outcome_is_told "hint also then, something may be stored"
-    SaysLiveAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
-    WaitsForTheBus law a_bus_that_never_listens_delays_nothing "what is essential does not wait"
-    SaysLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
+    SkipsWhenLagging law falling_behind_loses_nothing "read from the store what is no longer in memory"
+    KeepsNoFloor law falling_behind_loses_nothing "read from the store what is no longer in memory"
+    SharesOneQueue law a_slow_subscriber_affects_no_other "keeps events from the others"
+    KeepsEverything law a_slow_subscriber_affects_no_other "no queue for each"
+    EndsAtAFailedRead law a_failed_read_is_repeated "failed read"
+    MovesTheCursorBeforeDelivery law a_dropped_next_loses_nothing "the events that it had read were lost with it"
+    ResolvesNowLate law now_on_an_empty_log_misses_nothing "`now` is the moment at which the subscription is opened"
+    UsesTheTipAsNow law now_begins_at_the_head_of_the_store "`now` is the tip of the tail"
+    ReportsLiveAtTheTip law live_waits_for_the_head_at_open "wait for the end of the log, not for the tail"
+    SendsNoHintAfterAnError law an_append_of_unknown_outcome_is_delivered "send a hint then, too"
+    ReportsLiveOnlyAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
+    WaitsForTheBus law a_bus_that_never_listens_delays_nothing "do not wait for the bus"
+    ReportsLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
-    TellsTheScannedCursor law a_restarted_process_resumes_exactly "the item that it has just handed over"
-    FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "go on after `scanned`"
-    NeverTellsHowFarItLooked law a_sparse_filter_reaches_the_end "was not told how far it looked"
+    ReportsTheScannedCursor law a_restarted_process_resumes_exactly "has to be that of the item it returned last"
+    FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "continue after `scanned`"
+    NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "did not get a checkpoint"
 }
 
-saboteurs! { TOLD_HUBS: Stage = told_hubs(HubBug), subscription;
+saboteurs! { NOTIFIED_HUBS: SubscriptionSetup = notified_hubs(HubBug), subscription;
     RepeatsWhatItHasRead law hubs_of_one_store_agree "an event came twice"
 }
 
-saboteurs! { REPLACED: ReplaceableStage = replaced(HubBug), subscription;
-    ComparesPositionsAlone law a_commit_of_another_history_is_not_taken "compare `from` with the tip by position and check"
-    KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep nothing above the tip of the tail"
+saboteurs! { REPLACED: ReplaceableSubscriptionSetup = replaced(HubBug), subscription;
+    ComparesPositionsAlone law a_commit_of_another_history_is_not_delivered "compare `from` with the tip by position and check"
+    KeepsPagesAboveTheTip law no_page_of_another_history_is_served "keep no pages above the tip of the tail"
 }
 
-saboteurs! { MODELS: Projections = models(ModelBug), projection;
-    CommitsTheCheckpointApart law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
+saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
+    CommitsTheCheckpointSeparately law a_model_is_the_fold_up_to_its_checkpoint "write model and checkpoint in one transaction"
     SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
     KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
-    FailsWithThePanic law a_failed_step_leaves_no_trace "is told as `Stepped::Failed`"
-    CommitsTheCheckpointApart law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
-    AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare for equality"
-    ResetsTheCheckpointOnly law a_reset_begins_anew "something is left in the read model"
-    KeepsLettersAtAReset law a_reset_begins_anew "a reset forgets dead letters"
-    ForgetsWhatIsLiveAtAReset law a_reset_begins_anew "a reset leaves open which version is live"
-    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were passed over"
+    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "has to return `Stepped::Failed`"
+    CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
+    AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare checkpoints for equality"
+    ResetsTheCheckpointOnly law a_reset_starts_over "something is left in the read model"
+    KeepsLettersAtAReset law a_reset_starts_over "a reset has to delete dead letters"
+    ForgetsWhatIsLiveAtAReset law a_reset_starts_over "a reset must not change which version is live"
+    LosesDeadLetters law dead_letters_move_with_the_checkpoint "are not those of the events that were skipped"
     WritesLettersOfLostSteps law dead_letters_move_with_the_checkpoint "has left a dead letter"
-    SharesCheckpointsOfVersions law versions_are_apart "it is another one's"
-    BuildsInTheLiveLists law versions_are_apart "is not the fold of the log"
-    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version takes the place"
+    SharesCheckpointsOfVersions law versions_are_isolated "it belongs to another version or name"
+    BuildsInTheLiveModel law versions_are_isolated "is not the fold of the log"
+    LetsAnyVersionBeLive law only_a_higher_version_becomes_live "only a higher version may replace"
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
-    AnnouncesWhatIsNotLive law an_event_is_announced_at_most_once "only events of the live version"
-    PassesOverAGap law an_event_is_announced_at_most_once "a step announces nothing over a gap"
+    AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only the live version may announce"
+    SkipsAGap law an_event_is_announced_at_most_once "must not announce anything beyond a gap"
 }
 
-saboteurs! { PLACES: DurableProjections = places(ModelBug), projection;
-    CommitsTheCheckpointApart law a_killed_projection_goes_on_exactly "write model and checkpoint in one transaction"
-    TellsBeforeTheCommit law a_killed_projection_goes_on_exactly "a step is durable when it returns"
+saboteurs! { KILLED: DurableProjectionSetup = killed(ModelBug), projection;
+    CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
+    ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step has to be durable when it returns"
 }
 
-saboteurs! { MODELS_IN_USE: Projections = models_in_use(ModelBug), projection;
+saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projection;
     SetsTheCheckpointUnconditionally property a_running_projection_is_exact "is not the fold of the log"
-    BuildsInTheLiveLists law a_new_version_is_built_beside_the_live_one "the live version is not what it was"
-    CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "left to that one"
+    BuildsInTheLiveModel law a_new_version_is_built_beside_the_live_one "the live version was changed by the new one"
+    CountsWhatIsStoredAsAnnounced law every_event_is_announced_once "has to be announced by that one"
 }
 
-saboteurs! { DRIVERS: Projections = drivers(DriverBug), projection;
-    BeginsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
-    SkipsOnError law a_failing_event_stops_right_before_it "went on past an event"
-    DropsTheWholeBatch law a_failing_event_stops_right_before_it "right before the event that fails"
-    StopsAfterTheEvent law a_failing_event_stops_right_before_it "right before the event that fails"
-    SkipsTheWholeBatch law a_failing_event_is_passed_over_alone "that nothing is wrong with"
-    WritesNoDeadLetters law a_failing_event_is_passed_over_alone "is a dead letter"
-    TriesOnceMore law a_failing_event_is_tried_as_often_as_configured "is tried once, and"
-    TakesBusyForAFailure law a_store_that_is_busy_is_waited_for "since its store was busy"
-    TellsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
-    IsLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
-    StaysWithoutMatches law a_checkpoint_moves_without_matches "does not move while nothing matches"
+saboteurs! { RUNNER: ProjectionSetup = runner(RunnerBug), projection;
+    StartsAtTheEnd property a_running_projection_is_exact "is not the fold of the log"
+    SkipsOnError law a_projection_stops_before_a_failing_event "continued past an event"
+    DropsTheWholeBatch law a_projection_stops_before_a_failing_event "right before the event that fails"
+    StopsAfterTheEvent law a_projection_stops_before_a_failing_event "right before the event that fails"
+    SkipsTheWholeBatch law only_failing_events_are_skipped "events were skipped that can be applied"
+    WritesNoDeadLetters law only_failing_events_are_skipped "has to be a dead letter"
+    RetriesOnceTooOften law a_failing_event_is_retried_as_configured "has to be tried once, and"
+    TreatsBusyAsAFailure law a_projection_waits_for_a_busy_store "because its store was busy"
+    ReturnsBeforeTheCommit law wait_for_returns_when_the_model_has_it "returned before the step was committed"
+    BecomesLiveAtOnce law a_new_version_is_built_beside_the_live_one "before it had caught up"
+    MovesOnlyOnMatches law a_checkpoint_moves_without_matches "does not advance while nothing matches"
     ResumesByPosition law another_history_stops_a_projection "a checkpoint that is not of its log"
 }
 
-saboteurs! { TRANSPORTS: Line = lines(TransportBug), transport;
+saboteurs! { TRANSPORTS: TransportSetup = transports(TransportBug), transport;
     WritesTheIdOfTheFrameBefore wire_law delivers_the_log_in_order "a gap or a repeat"
     WritesTheIdBeforeTheData wire_law resumes_after_a_cut_at_every_byte "without having had"
     ResumesFromWhatItSent wire_law resumes_after_a_cut_at_every_byte "cut at byte"
-    TakesHalfAFrameForAWhole wire_law resumes_after_a_cut_at_every_byte "took half a frame for a whole one"
+    AcceptsHalfAFrame wire_law resumes_after_a_cut_at_every_byte "accepted half a frame as a whole one"
     ResumesInclusively wire_law resumes_from_any_id "a gap or a repeat"
     ComparesWithAnOldHead wire_law resumes_from_any_id "decide against a head read from the store"
     CountsMatches wire_property filter_and_resume_commute "a gap or a repeat"
-    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "was not told how far the log was looked through"
+    SendsNoCheckpoints wire_law the_cursor_moves_without_matches "did not get a checkpoint"
     LeavesNewlinesAsTheyAre wire_law no_payload_forges_a_frame "a connection broke"
     DoublesLineBreaks wire_law no_payload_forges_a_frame "a payload came with other bytes"
     MixesPayloadAndEnvelope wire_law no_payload_forges_a_frame "content that looks like a frame"
-    LeavesReadyOut wire_law frames_come_in_order "and not `ready`"
-    SaysLiveAtOnce wire_law frames_come_in_order "`live` came after"
+    OmitsReady wire_law frames_come_in_order "instead of `ready`"
+    SendsLiveAtOnce wire_law frames_come_in_order "`live` came after"
     GivesHeartbeatsAnId wire_law frames_come_in_order "the cursor goes back"
     CutsAtShutdown wire_law a_drain_ends_every_stream_between_two_frames "ended inside a frame"
-    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to end does not end"
-    OverlooksTheEnd wire_law a_client_that_goes_away_leaves_nothing "stays open after they went away"
+    NeverEndsStreams wire_law a_drain_ends_every_stream_between_two_frames "told to shut down does not end"
+    MissesDisconnects wire_law a_client_that_goes_away_leaves_nothing "stay open after their clients disconnected"
     DropsWhatDoesNotFit wire_law a_proxy_that_holds_bytes_back_only_delays "what a proxy had held back was lost"
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
-saboteurs! { IMPATIENT: ImpatientLine = impatient(TransportBug), transport;
-    MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "the signs of life moved its cursor"
-    GivesNoSignOfLife wire_law heartbeats_move_nothing "gives no sign of life"
-    StaysWithTheSilent wire_law a_silent_server_is_left "stays with a server that is silent"
-    QueuesWithoutBound wire_law a_client_that_never_reads_is_let_go "give it no queue of its own"
-    WaitsForEverToWrite wire_law a_client_that_never_reads_is_let_go "is never let go"
+saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), transport;
+    MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "heartbeats moved its cursor"
+    SendsNoHeartbeats wire_law heartbeats_move_nothing "sends no heartbeats"
+    StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
+    QueuesWithoutBound wire_law a_client_that_never_reads_is_disconnected "give it no queue of its own"
+    WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never disconnected"
 }
 
-saboteurs! { GUARDED: GuardedLine = guarded(TransportBug), transport;
-    AsksForRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
-    GuardsLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
+saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transport;
+    ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
+    FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
 }
 
-saboteurs! { SIDE_BY_SIDE: Transports = side_by_side(TransportBug), transport;
-    OrdersMembersOtherwise wire_law all_transports_deliver_the_same "deliver other bytes for the same event"
-    ResumesInclusively wire_law all_transports_deliver_the_same "deliver other events"
-    ResumesInclusively wire_property a_client_may_hop_between_transports "a gap or a repeat"
+saboteurs! { TRANSPORT_PAIRS: TransportsSetup = transport_pair(TransportBug), transport;
+    ReordersMembers wire_law all_transports_deliver_the_same "deliver different bytes for the same event"
+    ResumesInclusively wire_law all_transports_deliver_the_same "deliver different events"
+    ResumesInclusively wire_property a_client_may_switch_transports "a gap or a repeat"
 }
 
-saboteurs! { REPLACEABLE_LINES: ReplaceableLine = replaceable_lines(TransportBug), transport;
-    EndsWithoutReset wire_law a_running_server_tells_of_a_restore "was not told by `reset`"
+saboteurs! { REPLACEABLE_TRANSPORTS: ReplaceableTransportSetup = replaceable_transports(TransportBug), transport;
+    EndsWithoutReset wire_law a_running_server_reports_a_restore "did not get `reset`"
 }
 
-saboteurs! { BYTES: Line = mangled(Mangle), transport;
-    OverlooksMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
+saboteurs! { WIRE_BYTES: TransportSetup = mangled(Mangle), transport;
+    IgnoresMalformedIds wire_law malformed_ids_are_refused "has to be refused with 400"
     AnswersAnotherStatus wire_law malformed_ids_are_refused "and was answered with 404"
     LeavesIdsOut wire_law blocks_are_well_formed "an event has no id"
-    CallsReadyOtherwise wire_law blocks_are_well_formed "the first block is `ready`"
-    EndsLinesInCr wire_law blocks_are_well_formed "a CR is a line end to a browser"
-    EndsWithoutBye wire_law a_drained_stream_says_goodbye "ends without `bye`"
+    RenamesReady wire_law blocks_are_well_formed "the first block has to be `ready`"
+    EndsLinesInCr wire_law blocks_are_well_formed "a CR, which is a line end to a browser"
+    EndsWithoutBye wire_law a_drained_stream_ends_with_bye "ends without `bye`"
     BeginsAtNow wire_law nothing_is_lost_between_two_polls "were lost between two polls"
-    AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was with 204"
-    CallsReadyOtherwiseOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
-    MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_their_own r#"came instead of {"frame":"ready","sub":"two""#
-    ClosesForNoReason wire_law malformed_commands_are_refused "has to end so after sixteen bad messages"
-    ClosesWithoutBye wire_law a_drained_socket_says_goodbye r#"came instead of {"frame":"bye""#
+    AnswersTimeoutsWith204 wire_law an_empty_poll_keeps_or_moves_the_cursor "and was answered with 204"
+    RenamesReadyOnSockets wire_law messages_are_well_formed r#"came instead of {"frame":"ready""#
+    MixesSubscriptionsUp wire_law subscriptions_of_a_socket_are_independent r#"came instead of {"frame":"ready","sub":"two""#
+    ClosesForNoReason wire_law malformed_commands_are_refused "has to be closed with 4400 after sixteen bad messages"
+    ClosesWithoutBye wire_law a_drained_socket_ends_with_bye r#"came instead of {"frame":"bye""#
 }
 
-saboteurs! { CELLS: Line = stores_on_lines(Bug), transport;
+saboteurs! { SERVED_STORES: TransportSetup = served_stores(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
-/// All of them.
+/// All saboteurs.
 pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     [
         STORES,
@@ -403,24 +407,24 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         BOUNDED,
         GROUPING,
         TELLING,
-        TELLING_GROUPS,
+        NOTIFYING_GROUP_COMMIT_STORE,
         TRANSACTING,
         CROSS_PROCESS,
         BUSES,
         HUBS,
-        TOLD_HUBS,
+        NOTIFIED_HUBS,
         REPLACED,
         MODELS,
-        PLACES,
+        KILLED,
         MODELS_IN_USE,
-        DRIVERS,
+        RUNNER,
         TRANSPORTS,
         IMPATIENT,
         GUARDED,
-        SIDE_BY_SIDE,
-        REPLACEABLE_LINES,
-        BYTES,
-        CELLS,
+        TRANSPORT_PAIRS,
+        REPLACEABLE_TRANSPORTS,
+        WIRE_BYTES,
+        SERVED_STORES,
     ]
     .into_iter()
     .flatten()

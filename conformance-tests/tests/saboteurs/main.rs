@@ -1,10 +1,8 @@
-//! The suite held to account: each broken implementation here has one bug, and
-//! the named law must find it and say so in its own words. Without the bug the
+//! Tests of the suite itself: each broken implementation here has one bug, and
+//! the named law has to fail with the message for that bug. Without the bug the
 //! same implementation keeps the law.
 
 mod bus;
-mod driver_bug;
-mod drivers;
 mod group;
 mod hub;
 mod hub_bug;
@@ -14,6 +12,8 @@ mod list;
 mod mangle;
 mod model_bug;
 mod models;
+mod runner;
+mod runner_bug;
 mod shared_bug;
 mod shared_file;
 mod shared_fixture;
@@ -25,8 +25,8 @@ mod store_bug;
 mod store_check;
 mod store_fixture;
 mod store_late;
+mod store_notices;
 mod store_read;
-mod store_told;
 mod transact;
 mod transport;
 mod transport_bug;
@@ -45,7 +45,7 @@ use std::time::Duration;
 use downlink_conformance_tests::lists;
 use list::Saboteur;
 
-/// Laws that are run at a time: they wait more than they work.
+/// How many laws run at a time: they wait more than they work.
 const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
@@ -63,8 +63,8 @@ fn main() -> ExitCode {
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
-    downlink_conformance_tests::set_patience(Duration::from_secs(5));
-    // What a law says is compared, and shown in one line.
+    downlink_conformance_tests::set_timeout(Duration::from_secs(5));
+    // The message of a law is compared, and printed on one line.
     panic::set_hook(Box::new(|_| {}));
     let failures = run(&chosen);
     let caught = chosen.len() - failures;
@@ -80,7 +80,8 @@ fn name(saboteur: &Saboteur) -> String {
     format!("saboteurs::{}::{}", saboteur.law, saboteur.name)
 }
 
-/// As the standard harness chooses: by any of the given parts of a name.
+/// Selects tests as the standard harness does: by any of the given parts of a
+/// name.
 fn is_chosen(arguments: &[String], saboteur: &Saboteur) -> bool {
     let ignored = arguments.iter().any(|argument| argument == "--ignored");
     let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
@@ -88,8 +89,8 @@ fn is_chosen(arguments: &[String], saboteur: &Saboteur) -> bool {
     !ignored && (any || parts.any(|part| name(saboteur).contains(part.as_str())))
 }
 
-/// Runs each with its bug and without, a few at a time, shows them in their
-/// order, and returns how many did not do as they should.
+/// Runs each saboteur with its bug and without, a few at a time. Prints the
+/// results in order, and returns how many were wrong.
 fn run(chosen: &[&'static Saboteur]) -> usize {
     let left = Mutex::new(chosen.iter().enumerate());
     let (controls, verdicts) = (Mutex::new(HashMap::new()), Mutex::new(BTreeMap::new()));
@@ -105,15 +106,15 @@ fn run(chosen: &[&'static Saboteur]) -> usize {
     let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (saboteur, verdict) in chosen.iter().zip(verdicts.values()) {
         match verdict {
-            Ok(said) => println!("caught {} ... {said}", name(saboteur)),
+            Ok(message) => println!("caught {} ... {message}", name(saboteur)),
             Err(why) => println!("MISSED {} ... {why}", name(saboteur)),
         }
     }
     verdicts.values().filter(|verdict| verdict.is_err()).count()
 }
 
-/// What the control of a law said, by its name. The implementation without a
-/// bug is the same for all saboteurs of a law, so it is run once.
+/// The result of each law without a bug, by its name. It is the same for all
+/// saboteurs of a law, so it is run once.
 type Controls = Mutex<HashMap<&'static str, Arc<OnceLock<Result<(), String>>>>>;
 
 fn control(controls: &Controls, saboteur: &Saboteur) -> Result<(), String> {
@@ -123,28 +124,31 @@ fn control(controls: &Controls, saboteur: &Saboteur) -> Result<(), String> {
     };
     let outcome = once.get_or_init(|| {
         panic::catch_unwind(|| (saboteur.run)(false))
-            .map_err(|said| format!("the law fails without the bug: {}", text(&*said)))
+            .map_err(|message| format!("the law fails without the bug: {}", text(&*message)))
     });
     outcome.clone()
 }
 
 fn sabotage(saboteur: &Saboteur) -> Result<String, String> {
-    let Err(said) = panic::catch_unwind(|| (saboteur.run)(true)) else {
-        return Err("the law does not see the bug".to_owned());
+    let Err(message) = panic::catch_unwind(|| (saboteur.run)(true)) else {
+        return Err("the law does not find the bug".to_owned());
     };
-    let said = text(&*said);
-    if said.contains(saboteur.says) {
-        let line = said.lines().next().unwrap_or_default();
+    let message = text(&*message);
+    if message.contains(saboteur.message) {
+        let line = message.lines().next().unwrap_or_default();
         let line = line.trim_start_matches("assertion `left == right` failed: ");
         Ok(line.chars().take(120).collect())
     } else {
-        Err(format!("the law fails with other words than \"{}\": {said}", saboteur.says))
+        Err(format!(
+            "the law fails with a message that does not contain \"{}\": {message}",
+            saboteur.message
+        ))
     }
 }
 
-fn text(said: &(dyn Any + Send)) -> String {
-    let text = said.downcast_ref::<String>().cloned();
-    text.or_else(|| said.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+fn text(message: &(dyn Any + Send)) -> String {
+    let text = message.downcast_ref::<String>().cloned();
+    text.or_else(|| message.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }
 
 fn laws_without_saboteur() -> Vec<&'static str> {

@@ -9,46 +9,46 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// What somebody between client and server does to the bytes.
+/// What a faulty intermediary between client and server does to the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mangle {
-    OverlooksMalformedIds,
+    IgnoresMalformedIds,
     AnswersAnotherStatus,
     LeavesIdsOut,
-    CallsReadyOtherwise,
+    RenamesReady,
     EndsLinesInCr,
     EndsWithoutBye,
     BeginsAtNow,
     AnswersTimeoutsWith204,
-    CallsReadyOtherwiseOnSockets,
+    RenamesReadyOnSockets,
     MixesSubscriptionsUp,
     ClosesForNoReason,
     ClosesWithoutBye,
 }
 
-/// Real servers behind somebody who does this, or nothing.
+/// Real servers behind an intermediary that does this, or nothing.
 pub(crate) struct Mangled(pub(crate) Option<Mangle>);
 
 impl TransportFixture for Mangled {
     fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(Between(self.0))
+        Arc::new(Intermediary(self.0))
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Between(Option<Mangle>);
+struct Intermediary(Option<Mangle>);
 
-impl Between {
-    /// Replaces one text by another of the same length, so that lengths of
-    /// chunks stay true.
+impl Intermediary {
+    /// Replaces a text by another of the same length, so that chunk lengths
+    /// stay right.
     fn answer(self, bytes: &mut [u8]) {
         let (from, to): (&[u8], &[u8]) = match self.0 {
             Some(Mangle::AnswersAnotherStatus) => (b"HTTP/1.1 400", b"HTTP/1.1 404"),
             Some(Mangle::LeavesIdsOut) => (b"\nid: 0", b"\n:d: 0"),
-            Some(Mangle::CallsReadyOtherwise) => (b"feed.ready", b"feed.begin"),
+            Some(Mangle::RenamesReady) => (b"feed.ready", b"feed.begin"),
             Some(Mangle::EndsLinesInCr) => (b"\ndata: ", b"\rdata: "),
             Some(Mangle::EndsWithoutBye) => (b"feed.bye", b"feed.end"),
-            Some(Mangle::CallsReadyOtherwiseOnSockets) => {
+            Some(Mangle::RenamesReadyOnSockets) => {
                 (b"{\"frame\":\"ready\"", b"{\"frame\":\"begin\"")
             }
             Some(Mangle::MixesSubscriptionsUp) => (b"\"sub\":\"two\"", b"\"sub\":\"one\""),
@@ -65,7 +65,7 @@ impl Between {
 
     fn request(self, bytes: &mut Vec<u8>) {
         match self.0 {
-            Some(Mangle::OverlooksMalformedIds) => {
+            Some(Mangle::IgnoresMalformedIds) => {
                 replace(bytes, b"Last-Event-ID: ", b"Most-Event-ID: ");
             }
             Some(Mangle::BeginsAtNow) => {
@@ -79,7 +79,7 @@ impl Between {
         }
     }
 
-    async fn carry(self, mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
+    async fn forward(self, mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
         let (mut asked, mut answered) = (vec![0; 2 << 20], vec![0; 64 << 10]);
         loop {
             tokio::select! {
@@ -114,7 +114,7 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
 }
 
 #[async_trait]
-impl Transport for Between {
+impl Transport for Intermediary {
     fn name(&self) -> &'static str {
         "mangled-sse"
     }
@@ -130,7 +130,7 @@ impl Transport for Between {
         let accepting = async {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(address).await.expect("the real server");
-                tokio::spawn(self.carry(client, server));
+                tokio::spawn(self.forward(client, server));
             }
             Ok(())
         };

@@ -1,14 +1,14 @@
-/// What a broken store of read models does wrong; one thing each.
+/// The bugs of the broken projection store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelBug {
     // Steps.
-    CommitsTheCheckpointApart,
-    TellsBeforeTheCommit,
+    CommitsTheCheckpointSeparately,
+    ReturnsBeforeTheCommit,
     SetsTheCheckpointUnconditionally,
     AcceptsStepsFromThePast,
     AppliesTenAtMost,
     KeepsWhatFailed,
-    FailsWithThePanic,
+    ReturnsAPanicAsAnError,
     // Dead letters.
     LosesDeadLetters,
     WritesLettersOfLostSteps,
@@ -18,10 +18,10 @@ pub(crate) enum ModelBug {
     ForgetsWhatIsLiveAtAReset,
     // Versions.
     SharesCheckpointsOfVersions,
-    BuildsInTheLiveLists,
+    BuildsInTheLiveModel,
     LetsAnyVersionBeLive,
     AnnouncesAgainAfterAReset,
-    AnnouncesWhatIsNotLive,
+    AnnouncesForVersionsThatAreNotLive,
     CountsWhatIsStoredAsAnnounced,
-    PassesOverAGap,
+    SkipsAGap,
 }

@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 
 use crate::model_bug::ModelBug;
 
-/// Opens stores of read models with this bug, or without any.
+/// Opens projection stores with this bug or none.
 pub(crate) struct BrokenModels(pub(crate) Option<ModelBug>);
 
 type Lists = HashMap<String, Vec<String>>;
@@ -20,7 +20,7 @@ type Lists = HashMap<String, Vec<String>>;
 impl BrokenModels {
     fn list(&self, list: &str) -> String {
         match (self.0, list.rsplit_once('_')) {
-            (Some(ModelBug::BuildsInTheLiveLists), Some((name, _))) => name.to_owned(),
+            (Some(ModelBug::BuildsInTheLiveModel), Some((name, _))) => name.to_owned(),
             _ => list.to_owned(),
         }
     }
@@ -52,13 +52,13 @@ impl ProjectionFixture for BrokenModels {
     }
 }
 
-/// The same, in a place of its own.
-pub(crate) struct BrokenPlace {
+/// The same, with a log that outlives the opened store.
+pub(crate) struct DurableBrokenModels {
     models: BrokenModels,
     disk: (MemoryStore, Models),
 }
 
-impl BrokenPlace {
+impl DurableBrokenModels {
     pub(crate) fn new(bug: Option<ModelBug>) -> Self {
         let disk = (MemoryStore::new(), Models::new(bug));
         Self { models: BrokenModels(bug), disk }
@@ -66,7 +66,7 @@ impl BrokenPlace {
 }
 
 #[async_trait]
-impl ProjectionFixture for BrokenPlace {
+impl ProjectionFixture for DurableBrokenModels {
     type Tx = Lists;
 
     async fn open(&self) -> Result<Opened<Lists>> {
@@ -87,8 +87,8 @@ impl ProjectionFixture for BrokenPlace {
 }
 
 #[async_trait]
-impl DurableProjectionFixture for BrokenPlace {
-    async fn make(&self) -> Result<(String, Guard)> {
+impl DurableProjectionFixture for DurableBrokenModels {
+    async fn create(&self) -> Result<(String, Guard)> {
         Ok(("here".to_owned(), Guard::none()))
     }
 
@@ -103,14 +103,15 @@ impl DurableProjectionFixture for BrokenPlace {
     }
 }
 
-/// A small database of lists and checkpoints that is right, but for its bug.
+/// A small database of lists and checkpoints that is correct except for its
+/// bug.
 #[derive(Clone, Debug)]
 struct Models {
     bug: Option<ModelBug>,
     disk: Arc<Mutex<Database>>,
-    /// What a crash leaves, if that is less.
+    /// What a crash leaves, if it is less than what was reported.
     durable: Arc<Mutex<Database>>,
-    /// Who writes.
+    /// Held by the step that writes.
     writer: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -140,9 +141,9 @@ impl Models {
         Self { bug, disk: Arc::default(), durable: Arc::default(), writer: Arc::default() }
     }
 
-    /// Whoever had it open has crashed.
+    /// Simulates a crash of the process that had it open.
     fn recover(&self) {
-        if self.is(ModelBug::TellsBeforeTheCommit) {
+        if self.is(ModelBug::ReturnsBeforeTheCommit) {
             let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone();
             *self.locked() = durable;
         }
@@ -156,7 +157,7 @@ impl Models {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the row of a projection is found by.
+    /// The key of a projection's row.
     fn key(&self, id: &ProjectionId) -> ProjectionId {
         if self.is(ModelBug::SharesCheckpointsOfVersions) {
             return ProjectionId::new(id.name(), 0).expect("a valid name");
@@ -173,11 +174,11 @@ impl Models {
     }
 
     async fn commit(&self, changed: Database) {
-        if self.is(ModelBug::TellsBeforeTheCommit) {
+        if self.is(ModelBug::ReturnsBeforeTheCommit) {
             let before = self.locked().clone();
             *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = before;
         }
-        if self.is(ModelBug::CommitsTheCheckpointApart) {
+        if self.is(ModelBug::CommitsTheCheckpointSeparately) {
             self.locked().lists.clone_from(&changed.lists);
             for _ in 0..3 {
                 yield_now().await;
@@ -220,7 +221,7 @@ impl ProjectionStore for Models {
             if self.is(ModelBug::KeepsWhatFailed) {
                 self.locked().lists = database.lists;
             }
-            if self.is(ModelBug::FailsWithThePanic) && error.to_string().contains("panic") {
+            if self.is(ModelBug::ReturnsAPanicAsAnError) && error.to_string().contains("panic") {
                 return Err(Error::with_source(ErrorKind::Unavailable, "poisoned", error));
             }
             return Ok(Stepped::Failed(error));
@@ -231,11 +232,11 @@ impl ProjectionStore for Models {
         if !self.is(ModelBug::LosesDeadLetters) {
             row.letters.extend(step.skipped);
         }
-        let tells = row.is_live || self.is(ModelBug::AnnouncesWhatIsNotLive);
+        let tells = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
         let unannounced_after = tells.then_some(row.announced);
         if tells {
             row.announced = match self.bug {
-                Some(ModelBug::PassesOverAGap) => step.to,
+                Some(ModelBug::SkipsAGap) => step.to,
                 _ => announced,
             };
         }

@@ -1,28 +1,28 @@
-/// What is wrong with a store in a file that several processes share.
+/// The bugs of the broken store in a file that several processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SharedBug {
-    RemembersHeadsForEver,
+    CachesVersionsForever,
     ChecksBeforeItBegins,
     BeginsDeferred,
-    LeavesTurnsToSqlite,
-    CallsALockAFailure,
-    HearsItsOwnProcess,
-    TellsItsOwnEndForFrom,
+    LeavesFairnessToSqlite,
+    ReportsALockAsAFailure,
+    HearsOnlyItsOwnProcess,
+    NotifiesFromItsOwnLastCommit,
 }
 
 impl SharedBug {
     const ALL: [Self; 7] = [
-        Self::RemembersHeadsForEver,
+        Self::CachesVersionsForever,
         Self::ChecksBeforeItBegins,
         Self::BeginsDeferred,
-        Self::LeavesTurnsToSqlite,
-        Self::CallsALockAFailure,
-        Self::HearsItsOwnProcess,
-        Self::TellsItsOwnEndForFrom,
+        Self::LeavesFairnessToSqlite,
+        Self::ReportsALockAsAFailure,
+        Self::HearsOnlyItsOwnProcess,
+        Self::NotifiesFromItsOwnLastCommit,
     ];
 
-    /// The bug with this name, as another process is told it; any other word
-    /// is none.
+    /// The bug with this name, which another process gets as an argument;
+    /// `None` for any other word.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
     }

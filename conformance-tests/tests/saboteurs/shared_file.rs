@@ -15,12 +15,11 @@ use rusqlite::{Connection, ErrorCode, params};
 use crate::shared_bug::SharedBug;
 use crate::store_read;
 
-const TABLE: &str = "PRAGMA journal_mode = WAL; \
-     CREATE TABLE IF NOT EXISTS log (\
-         position INTEGER PRIMARY KEY, id BLOB, stream TEXT, version INTEGER, type TEXT, time INTEGER)";
+const TABLE: &str = "PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS log (position INTEGER \
+                     PRIMARY KEY, id BLOB, stream TEXT, version INTEGER, type TEXT, time INTEGER)";
 
-/// A small store in a SQLite file that is right, but for its bug. Each append
-/// is a transaction of its own.
+/// A small store in a SQLite file that is correct except for its bug. Each
+/// append is a transaction of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedFile {
     feed: Arc<CommitFeed>,
@@ -31,20 +30,24 @@ pub(crate) struct SharedFile {
 struct Opened {
     bug: Option<SharedBug>,
     feed: Arc<CommitFeed>,
-    /// The end of what this handle has told.
+    /// The end of the last notice of this handle.
     told: Cursor,
     connection: Connection,
     turnstile: Turnstile,
-    patience: Duration,
-    /// The log as far as it was read.
+    lock_timeout: Duration,
+    /// The part of the log that was read.
     events: Vec<Event>,
     remembered: HashMap<StreamId, Version>,
 }
 
 impl SharedFile {
-    pub(crate) fn open(file: &Path, bug: Option<SharedBug>, patience: Duration) -> Result<Self> {
+    pub(crate) fn open(
+        file: &Path,
+        bug: Option<SharedBug>,
+        lock_timeout: Duration,
+    ) -> Result<Self> {
         let connection = Connection::open(file).map_err(broken)?;
-        connection.busy_timeout(patience).map_err(broken)?;
+        connection.busy_timeout(lock_timeout).map_err(broken)?;
         connection.execute_batch(TABLE).map_err(broken)?;
         let feed = Arc::new(CommitFeed::new());
         let opened = Opened {
@@ -53,14 +56,14 @@ impl SharedFile {
             told: Cursor::START,
             connection,
             turnstile: Turnstile::beside(file)?,
-            patience,
+            lock_timeout,
             events: Vec::new(),
             remembered: HashMap::new(),
         };
         Ok(Self { feed, opened: Arc::new(Mutex::new(opened)) })
     }
 
-    /// SQLite blocks.
+    /// Runs on a blocking thread, because SQLite blocks.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Opened) -> Result<T> + Send + 'static,
@@ -102,10 +105,10 @@ impl Opened {
     }
 
     fn turn(&self) -> Result<Option<Pass>> {
-        if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesTurnsToSqlite) {
+        if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesFairnessToSqlite) {
             return Ok(None);
         }
-        let pass = self.turnstile.enter(Instant::now() + self.patience)?;
+        let pass = self.turnstile.enter(Instant::now() + self.lock_timeout)?;
         pass.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
     }
 
@@ -123,7 +126,8 @@ impl Opened {
         self.execute("COMMIT")?;
         let heads = plan.streams.iter().map(|head| (head.stream.clone(), head.version));
         self.remembered.extend(heads);
-        let from = if self.is(SharedBug::TellsItsOwnEndForFrom) { self.told } else { head.cursor };
+        let from =
+            if self.is(SharedBug::NotifiesFromItsOwnLastCommit) { self.told } else { head.cursor };
         self.told = plan.head.cursor;
         self.feed.committed(from, plan.rows.iter().cloned());
         plan.outcomes.remove(0)
@@ -141,7 +145,7 @@ impl Opened {
                 facts.events.insert(event.id(), event.clone());
             }
         }
-        if self.is(SharedBug::RemembersHeadsForEver) {
+        if self.is(SharedBug::CachesVersionsForever) {
             facts.streams.extend(self.remembered.clone());
         }
         facts.boundaries = needs.boundaries.iter().map(|_| BoundaryFact::Clear).collect();
@@ -151,8 +155,8 @@ impl Opened {
     /// Reads what others have appended.
     fn refresh(&mut self) -> Result<()> {
         let last = self.events.last().map_or(0, |event| event.position().get().cast_signed());
-        let sql = "SELECT position, id, stream, version, type, time FROM log \
-                   WHERE position > ? ORDER BY position";
+        let sql = "SELECT position, id, stream, version, type, time FROM log WHERE position > ? \
+                   ORDER BY position";
         let mut statement =
             self.connection.prepare_cached(sql).map_err(|error| self.told(error))?;
         let rows = statement
@@ -189,7 +193,7 @@ impl Opened {
 
     fn told(&self, error: rusqlite::Error) -> Error {
         let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
-        if is_busy && !self.is(SharedBug::CallsALockAFailure) {
+        if is_busy && !self.is(SharedBug::ReportsALockAsAFailure) {
             return Error::with_source(ErrorKind::Busy, "the database is locked", error);
         }
         broken(error)

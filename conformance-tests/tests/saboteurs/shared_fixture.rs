@@ -4,31 +4,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::{Bus, EventStore, Hint, Listener, LocalBus, Result};
-use downlink_conformance_tests::cross_process::{Processes, Reentry};
-use downlink_conformance_tests::{Brake, CrossProcessFixture, Guard};
+use downlink_conformance_tests::cross_process::{CrossProcessSetup, Respawn};
+use downlink_conformance_tests::{CrossProcessFixture, Guard, WriteLock};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::shared_bug::SharedBug;
 use crate::shared_file::SharedFile;
 use crate::sqlite_fixture::{Lock, folder};
 
-/// The argument with which this program is the other process; the name of a
-/// bug comes after it.
+/// The argument that makes this program the other process; the name of a bug
+/// follows it.
 pub(crate) const OTHER_PROCESS: &str = "--other-process";
 
-const PATIENCE: Duration = Duration::from_secs(3);
-const MOMENT: Duration = Duration::from_millis(20);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+const SHORT_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Logs that several processes share, with this bug or without any.
-pub(crate) fn shared(broken: Option<SharedBug>) -> Processes {
+/// Tests logs that several processes share, with this bug or none.
+pub(crate) fn shared(broken: Option<SharedBug>) -> CrossProcessSetup {
     let name = broken.map_or_else(|| "none".to_owned(), |bug| format!("{bug:?}"));
-    Processes::new(BrokenFiles(broken), Reentry::with_arguments([OTHER_PROCESS, &name]))
+    CrossProcessSetup::new(BrokenFiles(broken), Respawn::with_arguments([OTHER_PROCESS, &name]))
 }
 
-/// Is the other process, if this is it.
+/// Runs as the other process, if this is it.
 pub(crate) fn is_other_process(arguments: &[String]) -> bool {
     match arguments {
-        [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).serves_another(),
+        [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).runs_as_child(),
         _ => false,
     }
 }
@@ -37,52 +37,52 @@ struct BrokenFiles(Option<SharedBug>);
 
 #[async_trait]
 impl CrossProcessFixture for BrokenFiles {
-    async fn make(&self) -> Result<(String, Guard)> {
+    async fn create(&self) -> Result<(String, Guard)> {
         let (folder, file) = folder()?;
         Ok((file.display().to_string(), Guard::new(folder)))
     }
 
     async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
-        let store = SharedFile::open(Path::new(address), self.0, PATIENCE)?;
+        let store = SharedFile::open(Path::new(address), self.0, LOCK_TIMEOUT)?;
         let bus: Arc<dyn Bus> = match self.0 {
-            Some(SharedBug::HearsItsOwnProcess) => Arc::new(LocalBus::new()),
-            _ => Arc::new(LookingBus::over(store.clone())),
+            Some(SharedBug::HearsOnlyItsOwnProcess) => Arc::new(LocalBus::new()),
+            _ => Arc::new(PollingBus::over(store.clone())),
         };
         Ok((Arc::new(store), bus))
     }
 
-    async fn open_elsewhere(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+    async fn open_in_child(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
         self.open(address).await
     }
 
-    async fn open_impatient(&self) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+    async fn open_with_short_timeout(&self) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let (folder, file) = folder()?;
-        let store = SharedFile::open(&file, self.0, MOMENT)?;
+        let store = SharedFile::open(&file, self.0, SHORT_LOCK_TIMEOUT)?;
         Ok((Arc::new(store), Box::new(Lock::of(folder, &file)?)))
     }
 
     async fn verify(&self, _: &str) -> Result<()> {
-        // The laws that compare versions see everything that this file can have.
+        // The laws that compare versions find everything that can be wrong with this file.
         Ok(())
     }
 }
 
-/// Looks for itself whether the log has grown.
+/// A bus that polls the log.
 #[derive(Debug)]
-struct LookingBus {
+struct PollingBus {
     local: LocalBus,
-    _looking: AbortOnDropHandle<()>,
+    _polling: AbortOnDropHandle<()>,
 }
 
-impl LookingBus {
+impl PollingBus {
     fn over(store: SharedFile) -> Self {
         let local = LocalBus::new();
-        let looking = tokio::spawn(look(store, local.clone()));
-        Self { local, _looking: AbortOnDropHandle::new(looking) }
+        let polling = tokio::spawn(poll(store, local.clone()));
+        Self { local, _polling: AbortOnDropHandle::new(polling) }
     }
 }
 
-async fn look(store: SharedFile, local: LocalBus) {
+async fn poll(store: SharedFile, local: LocalBus) {
     let mut pauses = tokio::time::interval(Duration::from_millis(5));
     let mut last = None;
     loop {
@@ -96,7 +96,7 @@ async fn look(store: SharedFile, local: LocalBus) {
 }
 
 #[async_trait]
-impl Bus for LookingBus {
+impl Bus for PollingBus {
     async fn publish(&self, hint: Hint) -> Result<()> {
         self.local.publish(hint).await
     }

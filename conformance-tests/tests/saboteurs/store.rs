@@ -13,13 +13,13 @@ use tokio::task::yield_now;
 use crate::store_bug::Bug;
 use crate::store_check::{self, Facts, duplicate};
 use crate::store_late::{Hole, Late};
+use crate::store_notices;
 use crate::store_read;
-use crate::store_told;
 
-/// A small store that is right, but for the bug that it is given.
+/// A small store that is correct except for its bug.
 ///
 /// Its log is behind one lock. What a bug does too early or too late happens
-/// outside of the lock, with a pause for others in between.
+/// outside the lock, with a pause in which other tasks run.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenStore {
     pub(crate) bug: Option<Bug>,
@@ -27,38 +27,39 @@ pub(crate) struct BrokenStore {
     handle: Arc<Handle>,
 }
 
-/// What survives the handle.
+/// What outlives the handle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
-    /// In the order of reading.
+    /// The events in the order of reads.
     pub(crate) events: Vec<Event>,
-    /// The highest position that was given, perhaps to an event not yet there.
-    given: Cursor2,
+    /// The highest position that was assigned, possibly to an event that is not
+    /// stored yet.
+    assigned: Assigned,
     appends: u64,
     late: Late,
 }
 
 #[derive(Clone, Debug)]
-struct Cursor2(Cursor);
+struct Assigned(Cursor);
 
-impl Default for Cursor2 {
+impl Default for Assigned {
     fn default() -> Self {
         Self(Cursor::START)
     }
 }
 
-/// What is gone with it.
+/// What is lost with the handle.
 #[derive(Debug, Default)]
 struct Handle {
-    remembered: Mutex<HashMap<StreamId, Version>>,
+    cached: Mutex<HashMap<StreamId, Version>>,
     forgotten: Mutex<HashSet<EventId>>,
     unwritten: Mutex<usize>,
-    /// Who writes.
+    /// Held by the append that writes.
     writer: tokio::sync::Mutex<()>,
     busy: AtomicBool,
     reads: AtomicUsize,
     feed: CommitFeed,
-    told: AtomicUsize,
+    notified: AtomicUsize,
     old: Mutex<Vec<Event>>,
     hole: Mutex<Hole>,
 }
@@ -67,7 +68,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Long enough for others to come in between.
+/// Lets other tasks run in between.
 async fn pause() {
     for _ in 0..4 {
         yield_now().await;
@@ -79,15 +80,15 @@ impl BrokenStore {
         Self::open(bug, Arc::default())
     }
 
-    /// Opens what another handle left.
+    /// Opens the log that another handle left.
     pub(crate) fn open(bug: Option<Bug>, disk: Arc<Mutex<Log>>) -> Self {
         let this = Self { bug, disk, handle: Arc::default() };
         let mut log = locked(&this.disk);
         if this.is(Bug::ForgetsIdsAtReopening) {
             locked(&this.handle.forgotten).extend(log.events.iter().map(Event::id));
         }
-        if this.is(Bug::BeginsPositionsAnewAtReopening) {
-            log.given = Cursor2::default();
+        if this.is(Bug::RestartsPositionsAtReopening) {
+            log.assigned = Assigned::default();
         }
         drop(log);
         this
@@ -105,13 +106,13 @@ impl BrokenStore {
         locked(&self.disk)
     }
 
-    async fn around(&self, append: Append) -> Result<Appended> {
-        if self.is(Bug::StarvesOne) && append.writes[0].stream.as_str().ends_with('7') {
+    async fn append_with_faults(&self, append: Append) -> Result<Appended> {
+        if self.is(Bug::StarvesOneWriter) && append.writes[0].stream.as_str().ends_with('7') {
             for _ in 0..2_000 {
                 yield_now().await;
             }
         }
-        if self.is(Bug::DefersBegin) && self.handle.busy.swap(true, Ordering::SeqCst) {
+        if self.is(Bug::BeginsDeferred) && self.handle.busy.swap(true, Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Busy, "database is locked"));
         }
         if self.is(Bug::LeavesATransactionOpen) {
@@ -124,7 +125,7 @@ impl BrokenStore {
             yield_now().await;
         }
         let outcome = self.transact(append).await;
-        if self.is(Bug::DefersBegin) {
+        if self.is(Bug::BeginsDeferred) {
             pause().await;
         }
         self.handle.busy.store(false, Ordering::SeqCst);
@@ -136,23 +137,23 @@ impl BrokenStore {
         let early_end = self.log().end();
         let looks_early = [
             Bug::ChecksBeforeTheLock,
-            Bug::LooksForIdsBeforeTheLock,
-            Bug::LooksAtOthersBeforeTheLock,
-            Bug::LooksAtBoundariesBeforeTheLock,
+            Bug::ChecksIdsBeforeTheLock,
+            Bug::ChecksOtherStreamsBeforeTheLock,
+            Bug::ChecksBoundariesBeforeTheLock,
             Bug::NumbersBeforeTheLock,
             Bug::InsertsOrIgnores,
-            Bug::LooksForTheHeadBeforeTheLock,
+            Bug::ReadsTheHeadBeforeTheLock,
         ];
         if self.bug.is_some_and(|bug| looks_early.contains(&bug)) {
             pause().await;
         }
         let escapes = [
-            Bug::GivesPositionsBeforeTheCommit,
-            Bug::TellsTheHighestGivenAsHead,
+            Bug::AssignsPositionsBeforeTheCommit,
+            Bug::ReportsTheHighestAssignedAsHead,
             Bug::HidesWhatIsNewerThanRunning,
             Bug::SkipsAHoleAfterAWhile,
             Bug::InterleavesBatches,
-            Bug::TrustsRememberedHeads,
+            Bug::TrustsCachedVersions,
         ];
         let _writing = match self.bug {
             Some(bug) if escapes.contains(&bug) => None,
@@ -166,7 +167,7 @@ impl BrokenStore {
         if let Some(original) = verdict {
             return Ok(original);
         }
-        let is_early = self.is(Bug::LooksForTheHeadBeforeTheLock);
+        let is_early = self.is(Bug::ReadsTheHeadBeforeTheLock);
         let from = if is_early { early_end } else { self.log().end() };
         self.insert(append, versions, &early, from).await
     }
@@ -177,9 +178,9 @@ impl BrokenStore {
             if self.is(Bug::ForgetsOldIds) { log.events.len().saturating_sub(60) } else { 0 };
         let known = log.events[oldest..].iter().filter(|event| !forgotten.contains(&event.id()));
         let mut facts = Facts::new(&log.events, known, append, self.bug);
-        let trusts = self.is(Bug::TrustsRememberedHeads) || self.is(Bug::RemembersAcrossARestore);
+        let trusts = self.is(Bug::TrustsCachedVersions) || self.is(Bug::KeepsCachesAcrossARestore);
         if trusts {
-            facts.believe(&locked(&self.handle.remembered));
+            facts.use_cached(&locked(&self.handle.cached));
         }
         facts
     }
@@ -187,7 +188,7 @@ impl BrokenStore {
     fn verdict(&self, facts: &Facts, append: &Append) -> Result<Option<Appended>> {
         let failed = facts.failed(append, self.bug)?;
         let is_known = append.events().any(|event| facts.known.contains_key(&event.id()));
-        if self.is(Bug::WritesTheNewHalf) && is_known {
+        if self.is(Bug::WritesOnlyTheNewEvents) && is_known {
             return duplicate(&facts.known, append, self.bug);
         }
         if self.is(Bug::ChecksVersionsBeforeIds) && !failed.is_empty() {
@@ -212,8 +213,8 @@ impl BrokenStore {
         let failed = self.facts(&self.log(), &append).failed(&append, None)?;
         match self.bug {
             Some(
-                Bug::GivesPositionsBeforeTheCommit
-                | Bug::TellsTheHighestGivenAsHead
+                Bug::AssignsPositionsBeforeTheCommit
+                | Bug::ReportsTheHighestAssignedAsHead
                 | Bug::SkipsAHoleAfterAWhile,
             ) => self.commit_late(&plan.events).await,
             Some(Bug::HidesWhatIsNewerThanRunning) => self.commit_running(&plan.events).await,
@@ -235,7 +236,7 @@ impl BrokenStore {
                 self.log().push(&mut plan.events, self.bug);
                 self.log().events.pop();
             }
-            Some(Bug::TellsBeforeTheCommit) => {
+            Some(Bug::NotifiesBeforeTheCommit) => {
                 let mut early = plan.events.clone();
                 self.log().clone().push(&mut early, self.bug);
                 self.handle.feed.committed(from, early);
@@ -244,8 +245,8 @@ impl BrokenStore {
             }
             _ => self.log().push(&mut plan.events, self.bug),
         }
-        let number = self.handle.told.fetch_add(1, Ordering::SeqCst);
-        self.handle.feed.committed(from, store_told::told(&plan.events, number, self.bug));
+        let number = self.handle.notified.fetch_add(1, Ordering::SeqCst);
+        self.handle.feed.committed(from, store_notices::notified(&plan.events, number, self.bug));
         if self.is(Bug::RefusesAfterTheInsert) && !failed.is_empty() {
             return Err(Error::conflict(failed));
         }
@@ -273,7 +274,7 @@ impl BrokenStore {
                 events.push(Event::new(Position::ZERO, stream, version, time, content));
             }
         }
-        if self.is(Bug::WritesTheNewHalf) {
+        if self.is(Bug::WritesOnlyTheNewEvents) {
             events.retain(|event| !early.known.contains_key(&event.id()));
         }
         Plan { events }
@@ -294,12 +295,12 @@ impl BrokenStore {
         let mut placed = Vec::new();
         let (turn, begin) = {
             let mut log = self.log();
-            let begin = log.given.0.position();
-            placed.extend(events.iter().map(|event| log.give(event, self.bug)));
+            let begin = log.assigned.0.position();
+            placed.extend(events.iter().map(|event| log.assign(event, self.bug)));
             log.appends += 1;
             (log.appends, begin)
         };
-        if self.is(Bug::TellsTheHighestGivenAsHead) {
+        if self.is(Bug::ReportsTheHighestAssignedAsHead) {
             yield_now().await;
             while self.log().events.last().map_or(Position::ZERO, Event::position) != begin {
                 yield_now().await;
@@ -312,8 +313,8 @@ impl BrokenStore {
         self.log().show(placed);
     }
 
-    /// As a transaction that has its number from its begin and its positions
-    /// from later.
+    /// Commits like a transaction that gets its number when it begins and its
+    /// positions later.
     async fn commit_running(&self, events: &[Event]) {
         let number = self.log().late.begin();
         for _ in 0..(number * 5) % 9 {
@@ -321,7 +322,7 @@ impl BrokenStore {
         }
         let placed: Vec<_> = {
             let mut log = self.log();
-            events.iter().map(|event| log.give(event, self.bug)).collect()
+            events.iter().map(|event| log.assign(event, self.bug)).collect()
         };
         for _ in 0..(number * 7) % 11 {
             yield_now().await;
@@ -331,7 +332,7 @@ impl BrokenStore {
         log.show(placed);
     }
 
-    /// What readers are shown.
+    /// The events that readers see.
     fn visible(&self, log: &Log) -> Vec<Event> {
         match self.bug {
             Some(Bug::HidesWhatIsNewerThanRunning) => log.late.older_than_running(&log.events),
@@ -347,16 +348,16 @@ impl BrokenStore {
         mut events: Vec<Event>,
         failed: Vec<downlink::FailedCheck>,
     ) -> Result<Appended> {
-        let before = self.log().given.clone();
+        let before = self.log().assigned.clone();
         self.log().push(&mut events, self.bug);
-        self.until_somebody_reads().await;
+        self.until_a_read().await;
         let mut log = self.log();
         log.events.retain(|event| events.iter().all(|gone| gone.id() != event.id()));
-        log.given = before;
+        log.assigned = before;
         Err(Error::conflict(failed))
     }
 
-    async fn until_somebody_reads(&self) {
+    async fn until_a_read(&self) {
         let seen = self.handle.reads.load(Ordering::SeqCst);
         for _ in 0..1_000 {
             if self.handle.reads.load(Ordering::SeqCst) > seen + 1 {
@@ -367,11 +368,11 @@ impl BrokenStore {
     }
 
     async fn remember(&self, events: &[Event]) {
-        if self.is(Bug::TrustsRememberedHeads) {
+        if self.is(Bug::TrustsCachedVersions) {
             pause().await;
         }
         let heads = events.iter().map(|event| (event.stream().clone(), event.version()));
-        locked(&self.handle.remembered).extend(heads);
+        locked(&self.handle.cached).extend(heads);
     }
 }
 
@@ -402,9 +403,10 @@ impl Log {
         self.events.last().map_or(Cursor::START, Event::cursor)
     }
 
-    /// Gives an event its place, without showing it yet.
-    fn give(&mut self, event: &Event, bug: Option<Bug>) -> Event {
-        let next = self.given.0.position().next().get();
+    /// Assigns a position and a time to an event, without making it visible
+    /// yet.
+    fn assign(&mut self, event: &Event, bug: Option<Bug>) -> Event {
+        let next = self.assigned.0.position().next().get();
         let count = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
         let position = match bug {
             Some(Bug::TakesPositionsFromAClock) if self.appends % 5 == 4 => 1_000 + 10 * count - 35,
@@ -420,18 +422,18 @@ impl Log {
         let (stream, version) = (event.stream().clone(), event.version());
         let time = Timestamp::from_micros(time);
         let placed = Event::new(position, stream, version, time, event.content().clone());
-        self.given = Cursor2(placed.cursor().max(self.given.0));
+        self.assigned = Assigned(placed.cursor().max(self.assigned.0));
         placed
     }
 
-    /// Makes visible what has its places already.
+    /// Makes events visible that have positions already.
     fn show(&mut self, placed: Vec<Event>) {
         self.events.extend(placed);
         self.events.sort_by_key(Event::position);
     }
 
     fn place(&mut self, event: &Event, bug: Option<Bug>) -> Event {
-        let placed = self.give(event, bug);
+        let placed = self.assign(event, bug);
         let taken =
             |row: &Event| row.stream() == placed.stream() && row.version() == placed.version();
         if bug != Some(Bug::InsertsOrIgnores) || !self.events.iter().any(taken) {
@@ -454,7 +456,7 @@ impl Log {
 }
 
 impl BrokenStore {
-    /// What a process leaves behind that ends without a word.
+    /// What a process that crashes leaves behind.
     pub(crate) fn close(&self) {
         if self.is(Bug::AcknowledgesBeforeTheCommit) {
             let unwritten = std::mem::take(&mut *locked(&self.handle.unwritten));
@@ -472,11 +474,14 @@ impl EventStore for BrokenStore {
         if !self.is(Bug::ChecksLimitsAfterTheInsert) {
             valid.clone()?;
         }
-        if self.is(Bug::ChecksJsonAgain) {
+        if self.is(Bug::RevalidatesJson) {
             store_check::json(&append)?;
         }
-        let outcome =
-            if append.events().next().is_some() { self.around(append).await } else { Err(empty()) };
+        let outcome = if append.events().next().is_some() {
+            self.append_with_faults(append).await
+        } else {
+            Err(empty())
+        };
         valid?;
         outcome
     }
@@ -494,7 +499,7 @@ impl EventStore for BrokenStore {
             }
         };
         let mut page = store_read::read(&events, &read, self.bug)?;
-        if self.is(Bug::TellsALaterHeadAsScanned) {
+        if self.is(Bug::ReportsALaterHeadAsScanned) {
             pause().await;
             let head = self.log().events.last().map_or(Cursor::START, Event::cursor);
             page.head = head;
@@ -505,8 +510,8 @@ impl EventStore for BrokenStore {
 
     async fn head(&self) -> Result<Cursor> {
         let log = self.log();
-        if self.is(Bug::TellsTheHighestGivenAsHead) {
-            return Ok(log.given.0);
+        if self.is(Bug::ReportsTheHighestAssignedAsHead) {
+            return Ok(log.assigned.0);
         }
         Ok(self.visible(&log).last().map_or(Cursor::START, Event::cursor))
     }

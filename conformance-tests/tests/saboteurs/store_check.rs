@@ -8,18 +8,18 @@ use downlink::{
 use crate::store_bug::Bug;
 use crate::store_read;
 
-/// What an append has to know of the log.
+/// What an append needs to know of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// What the new events are numbered after.
+    /// The versions after which new events are numbered.
     pub(crate) versions: HashMap<StreamId, Version>,
-    /// Events by id.
+    /// Known events by id.
     pub(crate) known: HashMap<EventId, Event>,
-    /// What expectations of writes are compared with.
+    /// The versions that expectations of writes are compared with.
     expected: HashMap<StreamId, Version>,
-    /// What checks on other streams are compared with.
+    /// The versions that checks on other streams are compared with.
     others: HashMap<StreamId, Version>,
-    /// What boundaries look at.
+    /// The events that boundaries are checked against.
     boundaries: Vec<Event>,
 }
 
@@ -44,20 +44,20 @@ impl Facts {
         Self { versions, known, expected, others, boundaries: events.to_vec() }
     }
 
-    /// Believes these versions instead.
-    pub(crate) fn believe(&mut self, remembered: &HashMap<StreamId, Version>) {
-        let remembered = || remembered.iter().map(|(name, version)| (name.clone(), *version));
-        self.expected.extend(remembered());
-        self.versions.extend(remembered());
+    /// Uses these cached versions instead.
+    pub(crate) fn use_cached(&mut self, cached: &HashMap<StreamId, Version>) {
+        let cached = || cached.iter().map(|(name, version)| (name.clone(), *version));
+        self.expected.extend(cached());
+        self.versions.extend(cached());
     }
 
-    /// As a store sees it that looked at some of it before it had the lock.
+    /// The facts of a store that read some of them before it took the lock.
     pub(crate) fn with_early(mut self, bug: Option<Bug>, early: &Self) -> Self {
         match bug {
             Some(Bug::ChecksBeforeTheLock) => self.expected.clone_from(&early.expected),
-            Some(Bug::LooksForIdsBeforeTheLock) => self.known.clone_from(&early.known),
-            Some(Bug::LooksAtOthersBeforeTheLock) => self.others.clone_from(&early.others),
-            Some(Bug::LooksAtBoundariesBeforeTheLock) => {
+            Some(Bug::ChecksIdsBeforeTheLock) => self.known.clone_from(&early.known),
+            Some(Bug::ChecksOtherStreamsBeforeTheLock) => self.others.clone_from(&early.others),
+            Some(Bug::ChecksBoundariesBeforeTheLock) => {
                 self.boundaries.clone_from(&early.boundaries);
             }
             _ => {}
@@ -65,7 +65,7 @@ impl Facts {
         self
     }
 
-    /// Every check that fails.
+    /// All checks that fail.
     pub(crate) fn failed(&self, append: &Append, bug: Option<Bug>) -> Result<Vec<FailedCheck>> {
         let mut failed = Vec::new();
         for write in &append.writes {
@@ -105,14 +105,14 @@ fn compare(
 ) -> Option<FailedCheck> {
     let actual = versions.get(stream).copied();
     let holds = match (bug, expected) {
-        (Some(Bug::AtLeastForEqual), Expected::Exact(version)) => actual >= Some(version),
+        (Some(Bug::AcceptsHigherVersions), Expected::Exact(version)) => actual >= Some(version),
         _ => expected.holds(actual),
     };
     (!holds).then(|| FailedCheck::Stream { stream: stream.clone(), expected, actual })
 }
 
-/// The original places of an append that is known; an error if its ids are used
-/// for something else.
+/// The original outcome of an append that is known; an error if its ids are
+/// used for other events.
 pub(crate) fn duplicate(
     known: &HashMap<EventId, Event>,
     append: &Append,
@@ -124,14 +124,14 @@ pub(crate) fn duplicate(
     let original = original(known, append, bug);
     match (original, bug) {
         (Some(original), _) => Ok(Some(original)),
-        (None, Some(Bug::WritesTheNewHalf)) => Ok(None),
-        (None, Some(Bug::KeepsTheOldSilently)) => Ok(Some(Appended {
+        (None, Some(Bug::WritesOnlyTheNewEvents)) => Ok(None),
+        (None, Some(Bug::IgnoresAReusedId)) => Ok(Some(Appended {
             writes: Vec::new(),
             first: first.position(),
             cursor: first.cursor(),
             duplicate: true,
         })),
-        (None, _) => Err(Error::new(ErrorKind::IdReused, "an id is known for something else")),
+        (None, _) => Err(Error::new(ErrorKind::IdReused, "an id is known for another event")),
     }
 }
 
@@ -162,8 +162,8 @@ fn original(
     Some(Appended { writes, first, cursor, duplicate: true })
 }
 
-/// Checks JSON that was checked when it was made an event, perhaps by a release
-/// that was less strict.
+/// Validates JSON again that was validated when the event was created, perhaps
+/// by a less strict release.
 pub(crate) fn json(append: &Append) -> Result<()> {
     append.events().filter(|event| event.content_type().is_json()).try_for_each(|event| {
         NewEvent::with_json(event.event_type(), event.payload().clone()).map(|_| ())

@@ -3,13 +3,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use downlink::{EventStore, Result};
 use downlink_conformance_tests::{
-    Backups, DurableFixture, Guard, Place, ReplaceableFixture, StoreFixture,
+    Backups, DurableFixture, DurableLog, Guard, ReplaceableFixture, StoreFixture,
 };
 
 use crate::store::{BrokenStore, Log};
 use crate::store_bug::Bug;
 
-/// Opens stores with this bug, or without any.
+/// Opens stores with this bug or none.
 pub(crate) struct Broken(pub(crate) Option<Bug>);
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl StoreFixture for Broken {
 
 #[async_trait]
 impl DurableFixture for Broken {
-    async fn place(&self) -> Result<Box<dyn Place>> {
+    async fn create(&self) -> Result<Box<dyn DurableLog>> {
         let (log, opened) = (Arc::default(), Mutex::default());
         Ok(Box::new(Disk { bug: self.0, log, opened }))
     }
@@ -34,7 +34,7 @@ struct Disk {
 }
 
 #[async_trait]
-impl Place for Disk {
+impl DurableLog for Disk {
     async fn open(&self) -> Result<Arc<dyn EventStore>> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = opened.take() {

@@ -31,17 +31,17 @@ fn verify_mark(events: &[Event], mark: Mark, bug: Option<Bug>) -> Result<()> {
     }
 }
 
-/// Bugs that take a cursor as it is.
+/// Bugs that accept any cursor.
 fn forgives(bug: Option<Bug>, ahead: bool) -> bool {
     match bug {
         Some(
             Bug::WaitsPastTheHead
-            | Bug::GivesPositionsBeforeTheCommit
+            | Bug::AssignsPositionsBeforeTheCommit
             | Bug::HidesWhatIsNewerThanRunning
             | Bug::SkipsAHoleAfterAWhile,
         ) => ahead,
         Some(
-            Bug::TellsTheHighestGivenAsHead
+            Bug::ReportsTheHighestAssignedAsHead
             | Bug::ReadsAnOldSnapshot
             | Bug::OrdersByTime
             | Bug::ReusesPositions,
@@ -85,15 +85,15 @@ fn read_log(
     if !forward {
         rows.reverse();
     }
-    if bug == Some(Bug::MovesTheMarkBeforeThePostings) && !read.wanted().is_everything() {
-        // Those of the last step pass for indexed, and have no postings yet.
+    if bug == Some(Bug::MovesTheIndexMarkBeforeThePostings) && !read.wanted().is_everything() {
+        // The events of the last step count as indexed, but have no postings yet.
         let step = |event: &Event| event.position().get() / 4;
         let last = events.last().map(step);
         rows.retain(|event| Some(step(event)) != last);
     }
     let taken = take(&rows, read, bug);
     let more = match bug {
-        Some(Bug::EndsInsideFiltered) => taken.events.len() >= read.max_events(),
+        Some(Bug::EndsPagesInsideFilteredEvents) => taken.events.len() >= read.max_events(),
         _ => taken.looked_at < rows.len(),
     };
     let skips = bug == Some(Bug::SkipsOneBetweenPages) && more && read.max_events() < 100;
@@ -158,7 +158,7 @@ fn take(rows: &[&Event], read: &Read, bug: Option<Bug>) -> Taken {
     let mut bytes = 0;
     for event in rows {
         let counted = match bug {
-            Some(Bug::EndsInsideFiltered) => taken.looked_at,
+            Some(Bug::EndsPagesInsideFilteredEvents) => taken.looked_at,
             _ => taken.events.len(),
         };
         if counted >= read.max_events() {
@@ -166,7 +166,7 @@ fn take(rows: &[&Event], read: &Read, bug: Option<Bug>) -> Taken {
         }
         if matches(read.wanted(), event, bug) {
             bytes += event.size();
-            let full = bytes > read.byte_budget() && bug != Some(Bug::IgnoresBytes);
+            let full = bytes > read.byte_budget() && bug != Some(Bug::IgnoresTheByteLimit);
             if full && !taken.events.is_empty() {
                 break;
             }
@@ -180,7 +180,7 @@ fn take(rows: &[&Event], read: &Read, bug: Option<Bug>) -> Taken {
 fn matches(filter: &Filter, event: &Event, bug: Option<Bug>) -> bool {
     let item = |item: &downlink::FilterItem| {
         let group = |patterns: &[Pattern], name: &str| {
-            let absent = patterns.is_empty() && bug != Some(Bug::TakesAnAbsentGroupForNothing);
+            let absent = patterns.is_empty() && bug != Some(Bug::TreatsAnAbsentGroupAsNoMatch);
             absent || patterns.iter().any(|pattern| matches_name(pattern, name, bug))
         };
         let item = item.parts();
@@ -192,12 +192,12 @@ fn matches(filter: &Filter, event: &Event, bug: Option<Bug>) -> bool {
     let queries = filter.queries();
     match bug {
         Some(Bug::MergesSets) if queries.len() > 1 => queries.iter().flatten().any(item),
-        Some(Bug::TakesAnEmptySetForNoLimit) if queries.len() > 1 && no_common(queries) => true,
+        Some(Bug::TreatsAnEmptySetAsNoFilter) if queries.len() > 1 && no_common(queries) => true,
         _ => queries.iter().all(|query| query.iter().any(item)),
     }
 }
 
-/// Whether no name stands in all queries.
+/// Whether no name is in all queries.
 fn no_common(queries: &[Vec<downlink::FilterItem>]) -> bool {
     let names = |query: &Vec<downlink::FilterItem>| -> Vec<Pattern> {
         query.iter().flat_map(|item| item.parts().types.to_vec()).collect()

@@ -3,23 +3,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use downlink::commit::Transacted;
 use downlink::{BoxError, EventStore, MemoryStore, Result};
-use downlink_conformance_tests::{Application, Doing, TransactingFixture};
+use downlink_conformance_tests::{Application, TransactionStep, TransactionalFixture};
 
-/// What is wrong with transactions of applications; one thing each.
+/// The bugs of the broken transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactBug {
-    StoresRowsAtOnce,
-    AppendsAtOnce,
-    ForgetsAFailedAppend,
+    StoresRowsOutsideTheTransaction,
+    AppendsOutsideTheTransaction,
+    IgnoresAFailedAppend,
     KeepsRowsOfARepetition,
     ChecksBeforeItBegins,
-    TellsBeforeTheRows,
+    NotifiesBeforeTheRows,
 }
 
 pub(crate) struct BrokenApplications(pub(crate) Option<TransactBug>);
 
 #[async_trait]
-impl TransactingFixture for BrokenApplications {
+impl TransactionalFixture for BrokenApplications {
     async fn open(&self) -> Result<(Arc<dyn EventStore>, Arc<dyn Application>)> {
         let store = MemoryStore::new();
         let application = Broken { store: store.clone(), rows: Mutex::default(), bug: self.0 };
@@ -42,24 +42,26 @@ impl Broken {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of this, which is to fail if it says so.
-    fn rows_of(doing: &[Doing]) -> Vec<String> {
-        let rows = doing.iter().filter_map(|doing| match doing {
-            Doing::Row(name) => Some(name.clone()),
+    /// The rows of these steps; an error if a step fails.
+    fn rows_of(steps: &[TransactionStep]) -> Vec<String> {
+        let rows = steps.iter().filter_map(|step| match step {
+            TransactionStep::InsertRow(name) => Some(name.clone()),
             _ => None,
         });
         rows.collect()
     }
 
-    async fn in_parts(&self, doing: Vec<Doing>) -> Result<bool, BoxError> {
-        let rows = Self::rows_of(&doing);
-        for doing in doing {
-            match doing {
-                Doing::Row(_) => {}
-                Doing::Append(append) => drop(self.store.append(append).await?),
-                Doing::AppendAnyway(append) => drop(self.store.append(append).await),
-                Doing::Fail => return Err("it fails, on purpose".into()),
-                Doing::Panic => return Err("it panics, on purpose".into()),
+    async fn in_parts(&self, steps: Vec<TransactionStep>) -> Result<bool, BoxError> {
+        let rows = Self::rows_of(&steps);
+        for step in steps {
+            match step {
+                TransactionStep::InsertRow(_) => {}
+                TransactionStep::Append(append) => drop(self.store.append(append).await?),
+                TransactionStep::AppendIgnoringErrors(append) => {
+                    drop(self.store.append(append).await);
+                }
+                TransactionStep::Fail => return Err("it fails, on purpose".into()),
+                TransactionStep::Panic => return Err("it panics, on purpose".into()),
             }
         }
         self.stored().extend(rows);
@@ -69,34 +71,34 @@ impl Broken {
 
 #[async_trait]
 impl Application for Broken {
-    async fn transact(&self, mut doing: Vec<Doing>) -> Result<bool, BoxError> {
-        if self.is(TransactBug::AppendsAtOnce) {
-            return self.in_parts(doing).await;
+    async fn transact(&self, mut steps: Vec<TransactionStep>) -> Result<bool, BoxError> {
+        if self.is(TransactBug::AppendsOutsideTheTransaction) {
+            return self.in_parts(steps).await;
         }
-        if self.is(TransactBug::StoresRowsAtOnce) {
-            self.stored().extend(Self::rows_of(&doing));
-            doing.retain(|doing| !matches!(doing, Doing::Row(_)));
+        if self.is(TransactBug::StoresRowsOutsideTheTransaction) {
+            self.stored().extend(Self::rows_of(&steps));
+            steps.retain(|steps| !matches!(steps, TransactionStep::InsertRow(_)));
         }
-        if self.is(TransactBug::ForgetsAFailedAppend) {
-            doing.retain(|doing| !matches!(doing, Doing::AppendAnyway(_)));
+        if self.is(TransactBug::IgnoresAFailedAppend) {
+            steps.retain(|steps| !matches!(steps, TransactionStep::AppendIgnoringErrors(_)));
         }
-        let (before, late) = (self.stored().clone(), Self::rows_of(&doing));
+        let (before, late) = (self.stored().clone(), Self::rows_of(&steps));
         if self.is(TransactBug::ChecksBeforeItBegins) {
             tokio::task::yield_now().await;
         }
-        let is_late = self.is(TransactBug::TellsBeforeTheRows);
+        let is_late = self.is(TransactBug::NotifiesBeforeTheRows);
         let transacted = self.store.transact_on(&self.rows, |tx, rows| {
             if self.is(TransactBug::ChecksBeforeItBegins) {
                 rows.clone_from(&before);
             }
-            for doing in doing {
-                match doing {
-                    Doing::Row(_) if is_late => {}
-                    Doing::Row(name) => rows.push(name),
-                    Doing::Append(append) => drop(tx.append(append)?),
-                    Doing::AppendAnyway(append) => drop(tx.append(append)),
-                    Doing::Fail => return Err(BoxError::from("it fails, on purpose")),
-                    Doing::Panic => panic!("it panics, on purpose"),
+            for step in steps {
+                match step {
+                    TransactionStep::InsertRow(_) if is_late => {}
+                    TransactionStep::InsertRow(name) => rows.push(name),
+                    TransactionStep::Append(append) => drop(tx.append(append)?),
+                    TransactionStep::AppendIgnoringErrors(append) => drop(tx.append(append)),
+                    TransactionStep::Fail => return Err(BoxError::from("it fails, on purpose")),
+                    TransactionStep::Panic => panic!("it panics, on purpose"),
                 }
             }
             Ok(())

@@ -6,7 +6,9 @@ use downlink::{
     After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Filter, Frame, Hub, Item, Position,
     Result, Subscribe, Transport,
 };
-use downlink_conformance_tests::{GuardedFixture, ImpatientFixture, Sight, TransportFixture};
+use downlink_conformance_tests::{
+    AuthorizingFixture, ShortTimeoutFixture, TransportFixture, Visibility,
+};
 use futures::stream::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +19,7 @@ use crate::transport_bug::TransportBug;
 use crate::transport_client;
 use crate::transport_text::{control, envelope, ready};
 
-/// Makes transports with this bug, or without any.
+/// Makes transports with this bug or none.
 pub(crate) struct BrokenTransports(pub(crate) Option<TransportBug>);
 
 impl TransportFixture for BrokenTransports {
@@ -26,32 +28,31 @@ impl TransportFixture for BrokenTransports {
     }
 }
 
-impl ImpatientFixture for BrokenTransports {
+impl ShortTimeoutFixture for BrokenTransports {
     fn transport(&self, heartbeat: Duration, stall: Duration) -> Arc<dyn Transport> {
-        let given = self.0 != Some(TransportBug::GivesNoSignOfLife);
+        let given = self.0 != Some(TransportBug::SendsNoHeartbeats);
         let heartbeat = given.then_some(heartbeat);
-        let stall = if self.0 == Some(TransportBug::WaitsForEverToWrite) { NEVER } else { stall };
+        let stall = if self.0 == Some(TransportBug::WaitsForeverToWrite) { NEVER } else { stall };
         Arc::new(BrokenTransport { heartbeat, stall, ..BrokenTransport::new(self.0) })
     }
 }
 
-impl GuardedFixture for BrokenTransports {
-    fn transport(&self, sight: Sight) -> Arc<dyn Transport> {
+impl AuthorizingFixture for BrokenTransports {
+    fn transport(&self, sight: Visibility) -> Arc<dyn Transport> {
         Arc::new(BrokenTransport { sight, ..BrokenTransport::new(self.0) })
     }
 }
 
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A small transport that is right, but for its bug: lines as server-sent events
-/// have them, without HTTP. What a client asks for is handed to the server by
-/// its number.
+/// A small transport that is correct except for its bug: the lines of SSE
+/// without HTTP. A request is passed to the server in memory, by its number.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenTransport {
     bug: Option<TransportBug>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) stall: Duration,
-    sight: Sight,
+    sight: Visibility,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -64,7 +65,7 @@ struct Shared {
 
 impl BrokenTransport {
     fn new(bug: Option<TransportBug>) -> Self {
-        let sight = Sight::new(Filter::everything());
+        let sight = Visibility::new(Filter::everything());
         Self { bug, heartbeat: None, stall: NEVER, sight, shared: Arc::default() }
     }
 
@@ -98,10 +99,10 @@ impl BrokenTransport {
         session.run(&hub, socket, &shutdown).await
     }
 
-    /// What this connection may be shown.
+    /// What this connection may see.
     fn rights(&self) -> Filter {
         let now = self.sight.filter();
-        if self.is(TransportBug::AsksForRightsOnce) {
+        if self.is(TransportBug::ChecksRightsOnce) {
             return self.shared().rights.get_or_insert(now).clone();
         }
         now
@@ -131,7 +132,7 @@ impl BrokenTransport {
         }
         let rights = self.rights();
         let asked = match self.bug {
-            Some(TransportBug::GuardsLiveOnly) => filter.clone(),
+            Some(TransportBug::FiltersLiveOnly) => filter.clone(),
             Some(TransportBug::MergesRights) => Filter::everything(),
             _ => filter.clone().and(&rights)?,
         };
@@ -172,10 +173,12 @@ impl Session {
         self.transport.bug
     }
 
-    /// Whether the client gets to see this, of what the subscription has.
+    /// Whether the client may see this item of the subscription.
     fn shows(&self, event: &Event) -> bool {
         match self.transport.bug {
-            Some(TransportBug::GuardsLiveOnly) => !self.is_live || self.rights.matches_event(event),
+            Some(TransportBug::FiltersLiveOnly) => {
+                !self.is_live || self.rights.matches_event(event)
+            }
             Some(TransportBug::MergesRights) => {
                 let asked = !self.filter.is_everything() && self.filter.matches_event(event);
                 asked || self.rights.matches_event(event)
@@ -187,21 +190,21 @@ impl Session {
     async fn ready(&mut self, hub: &Hub) -> String {
         let (cursor, head) = (self.subscription.cursor(), self.subscription.head_at_open());
         let mut text = String::new();
-        if !self.transport.is(TransportBug::LeavesReadyOut) {
+        if !self.transport.is(TransportBug::OmitsReady) {
             text += &ready(cursor, head, self.transport.heartbeat);
         }
         if self.transport.is(TransportBug::GivesHeartbeatsAnId) {
             let head = hub.store().head().await.unwrap_or(head);
             text += &control("checkpoint", Some(head), head);
         }
-        if self.transport.is(TransportBug::SaysLiveAtOnce) {
+        if self.transport.is(TransportBug::SendsLiveAtOnce) {
             text += &control("live", Some(cursor), cursor);
         }
         text
     }
 
     pub(crate) fn text(&mut self, item: Item) -> String {
-        let early = self.transport.is(TransportBug::SaysLiveAtOnce);
+        let early = self.transport.is(TransportBug::SendsLiveAtOnce);
         let silent = self.transport.is(TransportBug::SendsNoCheckpoints);
         self.is_live |= matches!(item, Item::Live { .. });
         match item {

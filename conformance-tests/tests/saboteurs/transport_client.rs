@@ -19,7 +19,7 @@ fn broken(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-/// The frames of one connection, if it is not refused.
+/// The frames of one connection, or the error if it is refused.
 pub(crate) async fn frames(
     socket: TcpStream,
     bug: Option<TransportBug>,
@@ -47,9 +47,9 @@ pub(crate) async fn frames(
 struct Lines {
     socket: BufReader<TcpStream>,
     block: Block,
-    /// Whether a part of a block was read.
+    /// Whether part of a block was read.
     is_inside: bool,
-    /// How often the server gives a sign of life.
+    /// The heartbeat interval of the server.
     beat: Option<Duration>,
     bug: Option<TransportBug>,
 }
@@ -66,10 +66,11 @@ impl Lines {
     async fn line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
         let read = self.socket.read_until(b'\n', &mut line);
-        let read = match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithTheSilent)) {
-            Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
-            None => read.await,
-        };
+        let read =
+            match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithASilentServer)) {
+                Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
+                None => read.await,
+            };
         read.map_err(|_| broken("the connection broke"))?;
         self.is_inside |= !line.is_empty();
         if line.pop() != Some(b'\n') {
@@ -82,7 +83,7 @@ impl Lines {
         loop {
             let Some(line) = self.line().await? else {
                 let half = std::mem::take(&mut self.block);
-                if self.bug == Some(TransportBug::TakesHalfAFrameForAWhole) && half.id.is_some() {
+                if self.bug == Some(TransportBug::AcceptsHalfAFrame) && half.id.is_some() {
                     return Ok(half
                         .id
                         .and_then(|id| id.parse().ok())
@@ -122,7 +123,7 @@ impl Block {
                 let heartbeat = beat.filter(|beat| *beat > 0).map(Duration::from_millis);
                 Frame::Ready { cursor: cursor?, head: head()?, heartbeat }
             }
-            // Whatever has an id moves the cursor, as it does in a browser.
+            // Every block with an id moves the cursor, as in a browser.
             Some("heartbeat") => match cursor {
                 Some(cursor) => Frame::Checkpoint { cursor },
                 None => Frame::Heartbeat { head: head()? },

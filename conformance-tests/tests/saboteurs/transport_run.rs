@@ -12,18 +12,17 @@ use crate::transport::Session;
 use crate::transport_bug::TransportBug;
 use crate::transport_text::control;
 
-/// How frames leave.
-enum Way {
-    /// Written before the next is taken, as it should be.
+/// How frames are sent.
+enum Sending {
+    /// Each frame is written before the next is taken, which is correct.
     Direct { to: OwnedWriteHalf, stall: Duration },
-    /// Through a queue that has room for some, and what does not fit before long
-    /// is dropped.
+    /// Through a bounded queue; frames that do not fit in time are dropped.
     Dropping(Sender<String>),
-    /// Through a queue that has room for everything.
+    /// Through an unbounded queue.
     Unbounded(UnboundedSender<(String, Option<Item>)>),
 }
 
-impl Way {
+impl Sending {
     fn new(bug: Option<TransportBug>, mut to: OwnedWriteHalf, stall: Duration) -> Self {
         match bug {
             Some(TransportBug::DropsWhatDoesNotFit) => {
@@ -50,7 +49,7 @@ impl Way {
         }
     }
 
-    /// `None` if the peer is gone, or has read nothing for too long.
+    /// `None` if the peer has disconnected, or has read nothing for too long.
     async fn send(&mut self, text: String, item: Option<Item>) -> Option<()> {
         match self {
             Self::Direct { to, stall } => {
@@ -73,7 +72,7 @@ enum Wake {
 }
 
 impl Session {
-    /// Sends what comes until one end has enough.
+    /// Sends frames until one side ends the connection.
     pub(crate) async fn run(
         &mut self,
         hub: &Hub,
@@ -81,7 +80,7 @@ impl Session {
         shutdown: &CancellationToken,
     ) -> Option<()> {
         let (mut from, to) = socket.into_split();
-        let mut way = Way::new(self.bug(), to, self.transport.stall);
+        let mut way = Sending::new(self.bug(), to, self.transport.stall);
         let mut quiet_since = Instant::now();
         loop {
             let (text, item) = match self.wake(&mut from, quiet_since, shutdown).await {
@@ -110,7 +109,7 @@ impl Session {
         quiet_since: Instant,
         shutdown: &CancellationToken,
     ) -> Wake {
-        let looks = !self.transport.is(TransportBug::OverlooksTheEnd);
+        let looks = !self.transport.is(TransportBug::MissesDisconnects);
         let ends = !self.transport.is(TransportBug::NeverEndsStreams);
         let heartbeat = self.transport.heartbeat;
         let mut nothing = [0];

@@ -6,13 +6,13 @@ use downlink::{Cursor, Event, Tag};
 
 use crate::transport_bug::TransportBug;
 
-/// A frame that is no event.
+/// A control frame.
 pub(crate) fn control(name: &str, id: Option<Cursor>, head: Cursor) -> String {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("{id}event: {name}\ndata: {{\"head\":\"{head}\"}}\n\n")
 }
 
-/// The first frame, which says how often there is a sign of life.
+/// The first frame, which has the heartbeat interval.
 pub(crate) fn ready(cursor: Cursor, head: Cursor, heartbeat: Option<Duration>) -> String {
     let beat = heartbeat.map_or(0, |heartbeat| heartbeat.as_millis());
     format!("id: {cursor}\nevent: ready\ndata: {{\"head\":\"{head}\",\"beat\":{beat}}}\n\n")
@@ -29,12 +29,11 @@ pub(crate) fn envelope(event: &Event, bug: Option<TransportBug>) -> String {
         format!("\"hex\":\"{}\",\"content_type\":{content_type}", hex(event.payload()))
     };
     let data = match bug {
-        Some(TransportBug::OrdersMembersOtherwise) => format!("\"later\":1,{data}"),
+        Some(TransportBug::ReordersMembers) => format!("\"later\":1,{data}"),
         _ => data,
     };
     format!(
-        "{{\"id\":\"{}\",\"stream\":{},\"version\":{},\"type\":{},\"time\":\"{}\",\"metadata\":{},\
-         \"tags\":[{}],{data}}}",
+        "{{\"id\":\"{}\",\"stream\":{},\"version\":{},\"type\":{},\"time\":\"{}\",\"metadata\":{},\"tags\":[{}],{data}}}",
         event.id(),
         quoted(event.stream().as_str()),
         event.version(),

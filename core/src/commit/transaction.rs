@@ -17,7 +17,7 @@ use crate::store::{Append, Appended};
 /// 3. Transactions and appends have one order
 ///    (law `racing_transactions_have_an_order`).
 /// 4. Its events are told once, when all of it is stored
-///    (law `a_transaction_is_told_when_it_is_stored`).
+///    (law `a_transaction_is_notified_after_its_commit`).
 #[derive(Debug)]
 pub struct Transaction<'t, D: Driver> {
     driver: &'t mut D,

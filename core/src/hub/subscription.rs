@@ -55,20 +55,20 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 ///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
 ///    \[`a_bus_that_is_down_stops_nothing`\], and one that cannot be listened to
 ///    delays nothing \[`a_bus_that_never_listens_delays_nothing`\].
-/// 3. **Appends** are told at once \[`delivery_does_not_wait_for_the_fallback`\],
-///    also those of a caller who went away \[`a_dropped_append_is_told`\], those
-///    whose outcome is unknown \[`an_append_of_unknown_outcome_is_told`\], and
+/// 3. **Appends** are told at once \[`delivery_does_not_wait_for_polling`\],
+///    also those of a caller who went away \[`a_dropped_append_is_delivered`\], those
+///    whose outcome is unknown \[`an_append_of_unknown_outcome_is_delivered`\], and
 ///    those that are made through another hub of the same store
 ///    \[`hubs_of_one_store_agree`\].
 /// 4. **Subscribers** may be slow \[`falling_behind_loses_nothing`\] or stop
-///    \[`a_slow_subscriber_hurts_nobody`\], drop `next`
+///    \[`a_slow_subscriber_affects_no_other`\], drop `next`
 ///    \[`a_dropped_next_loses_nothing`\], begin again in another process
 ///    \[`a_restarted_process_resumes_exactly`\] and ask for what hardly ever
 ///    comes \[`a_sparse_filter_reaches_the_end`\].
 /// 5. **Reads** that fail are repeated \[`a_failed_read_is_repeated`\].
 /// 6. **Another history** is told: what is committed to a log that took the
 ///    place of this one is not put behind it
-///    \[`a_commit_of_another_history_is_not_taken`\], and nothing that was read of
+///    \[`a_commit_of_another_history_is_not_delivered`\], and nothing that was read of
 ///    this one is served in its place \[`no_page_of_another_history_is_served`\].
 ///
 /// # Examples

@@ -28,11 +28,11 @@ pub(super) type ReadDeadLetters =
 ///    the same projection, the read model is the fold of the log up to its
 ///    checkpoint, and at rest of all of it \[`a_running_projection_is_exact`\].
 /// 2. **A failing event** stops it right before that event, with everything
-///    before it applied \[`a_failing_event_stops_right_before_it`\]; or is
-///    passed over alone \[`a_failing_event_is_passed_over_alone`\]; after as
-///    many tries as its policy says \[`a_failing_event_is_tried_as_often_as_configured`\].
+///    before it applied \[`a_projection_stops_before_a_failing_event`\]; or is
+///    passed over alone \[`only_failing_events_are_skipped`\]; after as
+///    many tries as its policy says \[`a_failing_event_is_retried_as_configured`\].
 ///    A store that is busy or out of reach is waited for
-///    \[`a_store_that_is_busy_is_waited_for`\].
+///    \[`a_projection_waits_for_a_busy_store`\].
 /// 3. **Read your writes.** [`wait_for`](Self::wait_for) returns when the read
 ///    model has the event, and not before
 ///    \[`wait_for_returns_when_the_model_has_it`\].

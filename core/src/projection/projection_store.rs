@@ -33,10 +33,10 @@ use crate::projection::{DeadLetter, Projection, Step, Stepped};
 ///    step was made \[`a_dropped_step_is_all_or_nothing`\].
 /// 5. **A checkpoint goes back only by a reset** \[`a_checkpoint_never_goes_back`\],
 ///    which makes the model anew in the same transaction
-///    \[`a_reset_begins_anew`\].
+///    \[`a_reset_starts_over`\].
 /// 6. **Dead letters** are stored with the step that passes over them, and
 ///    listed in the order of the log \[`dead_letters_move_with_the_checkpoint`\].
-/// 7. **Versions** share nothing but their name \[`versions_are_apart`\], and
+/// 7. **Versions** share nothing but their name \[`versions_are_isolated`\], and
 ///    only a higher one takes the place of the live one
 ///    \[`only_a_higher_version_becomes_live`\].
 /// 8. **Announced once.** A position is told as unannounced to one step of the
@@ -48,7 +48,7 @@ use crate::projection::{DeadLetter, Projection, Step, Stepped};
 /// *If the read models outlive the store*
 ///
 /// 9. After a crash at any moment, and when it is opened again, all of this
-///    still holds \[`a_killed_projection_goes_on_exactly`\].
+///    still holds \[`a_killed_projection_resumes_exactly`\].
 ///
 /// # Where the log is
 ///

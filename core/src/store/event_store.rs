@@ -51,7 +51,7 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 ///    \[`limits_are_typed_errors`\], and so is a full queue
 ///    \[`a_full_queue_is_overloaded`\].
 /// 10. **The innocent are spared.** An append that fails does not fail others
-///     that were committed with it \[`one_guilty_append_fails_alone`\].
+///     that were committed with it \[`a_failing_append_fails_alone`\].
 ///
 /// *Order*
 ///
@@ -78,7 +78,7 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 /// 19. **Other histories are told.** A read that resumes past the head is
 ///     [`CursorAhead`]; one whose cursor names another event is
 ///     [`HistoryChanged`], in the snapshot of the page
-///     \[`a_cursor_of_another_history_is_told`\].
+///     \[`a_cursor_of_another_history_is_refused`\].
 /// 20. **Filters** select exactly what [`Filter::matches`](crate::Filter::matches)
 ///     does \[`filters_select_what_they_match`\].
 ///
@@ -94,26 +94,26 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 ///
 /// 23. **Only what is stored is told,** after the commit and in its order: the
 ///     events of a notice are those that a read after its `from` returns, to the
-///     byte, from when the notice comes \[`what_is_told_is_stored`\]; an append
+///     byte, from when the notice comes \[`notified_commits_are_stored`\]; an append
 ///     that fails is not told, also if others of its group are
-///     \[`a_failed_append_is_not_told`\].
+///     \[`a_failed_append_is_not_notified`\].
 /// 24. **What is stored is told,** by its events or by a hint, and a follower
 ///     that takes no notices costs no more than a bounded memory
-///     \[`what_is_stored_is_told`\].
+///     \[`stored_commits_are_notified`\].
 ///
 /// *If the log outlives the store*
 ///
 /// 25. What was acknowledged is there when the store is opened again
 ///     \[`reopening_keeps_the_log`\], ids are still known
 ///     \[`ids_are_known_after_reopening`\], and positions go on
-///     \[`positions_go_on_after_reopening`\].
+///     \[`positions_continue_after_reopening`\].
 ///
 /// *If the log can be replaced under the store*
 ///
 /// 26. Old cursors are refused \[`a_restored_log_refuses_old_cursors`\],
 ///     nothing is remembered of events that are gone
-///     \[`a_restored_log_is_appended_to_as_it_is`\], and subscriptions are told
-///     \[`a_running_subscription_is_told_of_a_restore`\].
+///     \[`a_restore_invalidates_caches`\], and subscriptions are told
+///     \[`a_running_subscription_reports_a_restore`\].
 ///
 /// *If several processes share the log*
 ///

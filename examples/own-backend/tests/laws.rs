@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::{Bus, Error, ErrorKind, EventStore, LocalBus, Result};
-use downlink_conformance_tests::{BusFixture, DurableFixture, Guard, Place, StoreFixture};
+use downlink_conformance_tests::{BusFixture, DurableFixture, DurableLog, Guard, StoreFixture};
 use own_backend::FileStore;
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ impl StoreFixture for OwnBackend {
 
 #[async_trait]
 impl DurableFixture for OwnBackend {
-    async fn place(&self) -> Result<Box<dyn Place>> {
+    async fn create(&self) -> Result<Box<dyn DurableLog>> {
         let (folder, file) = folder()?;
         Ok(Box::new(InFolder { file, _folder: folder }))
     }
@@ -35,7 +35,7 @@ struct InFolder {
 }
 
 #[async_trait]
-impl Place for InFolder {
+impl DurableLog for InFolder {
     async fn open(&self) -> Result<Arc<dyn EventStore>> {
         Ok(Arc::new(FileStore::open(&self.file).await?))
     }

@@ -8,7 +8,7 @@ use downlink::commit::{CommitNotice, Commits};
 use downlink::{
     Append, Appended, ErrorKind, Event, EventId, EventStore, Expected, NewEvent, Read, Result,
 };
-use downlink_conformance_tests::Brake;
+use downlink_conformance_tests::WriteLock;
 use downlink_postgres::PostgresStore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

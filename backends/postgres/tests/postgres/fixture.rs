@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::{BoxError, Bus, Error, ErrorKind, EventStore, EventType, LocalBus, Result};
 use downlink_conformance_tests::{
-    BoundedFixture, Brake, BusFixture, DurableFixture, GroupingFixture, Guard, Place, StoreFixture,
+    BoundedFixture, BusFixture, DurableFixture, DurableLog, GroupCommitFixture, Guard,
+    StoreFixture, WriteLock,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Mutex;
@@ -27,7 +28,7 @@ impl StoreFixture for Postgres {
 
 #[async_trait]
 impl DurableFixture for Postgres {
-    async fn place(&self) -> Result<Box<dyn Place>> {
+    async fn create(&self) -> Result<Box<dyn DurableLog>> {
         Ok(Box::new(Schema(fresh_schema())))
     }
 }
@@ -35,7 +36,7 @@ impl DurableFixture for Postgres {
 struct Schema(String);
 
 #[async_trait]
-impl Place for Schema {
+impl DurableLog for Schema {
     async fn open(&self) -> Result<Arc<dyn EventStore>> {
         Ok(Arc::new(options(&self.0).connect(&Server::get().url()).await?))
     }
@@ -43,7 +44,7 @@ impl Place for Schema {
 
 #[async_trait]
 impl BoundedFixture for Postgres {
-    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+    async fn open(&self, queue: usize) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let schema = fresh_schema();
         let options = options(&schema).with_queue(queue).with_busy_deadline(PATIENT);
         let store = options.connect(&Server::get().url()).await?;
@@ -52,8 +53,8 @@ impl BoundedFixture for Postgres {
 }
 
 #[async_trait]
-impl GroupingFixture for Postgres {
-    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn Brake>)> {
+impl GroupCommitFixture for Postgres {
+    async fn open(&self, poison: &EventType) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
         let schema = fresh_schema();
         let options = options(&schema).with_busy_deadline(PATIENT);
         let store = options.connect(&Server::get().url()).await?;
@@ -95,7 +96,7 @@ impl Lock {
 }
 
 #[async_trait]
-impl Brake for Lock {
+impl WriteLock for Lock {
     async fn hold(&self) -> Result<()> {
         self.execute(format!("BEGIN; SELECT FROM {}.log FOR UPDATE", self.schema)).await
     }

@@ -32,7 +32,7 @@ mod bounded {
 
 mod grouping {
     use super::*;
-    downlink_conformance_tests::grouping_store!(
+    downlink_conformance_tests::group_commit_store!(
         Postgres,
         ignore = "needs PostgreSQL: ./check postgres"
     );

@@ -1,0 +1,63 @@
+//! The macro for all combinations of stores, buses and transports.
+
+/// Declares a module for every combination of stores, buses and transports,
+/// such as `memory::local::sse`, with a `#[test]` for each of three laws:
+/// order, conflict, and resume from any id.
+///
+/// ```text
+/// downlink_conformance_tests::matrix! {
+///     stores { memory: Memory, rusqlite: Rusqlite }
+///     buses { local: Local }
+///     transports { sse: ServerSentEvents }
+/// }
+/// ```
+///
+/// `cargo test memory::local::sse` runs one combination.
+#[macro_export]
+macro_rules! matrix {
+    (
+        stores { $($store:ident: $of_store:expr),+ $(,)? }
+        buses $buses:tt
+        transports $transports:tt
+    ) => {
+        $(
+            mod $store {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_buses! { ($of_store) $buses $transports }
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __matrix_buses {
+    ($store:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $transports:tt) => {
+        $(
+            mod $bus {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_transports! { $store ($of_bus) $transports }
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __matrix_transports {
+    ($store:tt $bus:tt { $($transport:ident: $of_transport:expr),+ $(,)? }) => {
+        $(
+            mod $transport {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__matrix_laws!(__tests!(
+                    $crate::transport::TransportSetup,
+                    real,
+                    $crate::transport::TransportSetup::new($store, $bus, $of_transport)
+                ));
+            }
+        )+
+    };
+}

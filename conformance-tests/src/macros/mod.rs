@@ -1,0 +1,8 @@
+//! One macro for each group of laws: it declares a `#[test]` for each law.
+
+mod expand;
+mod matrix;
+mod projection;
+mod store;
+mod subscription;
+mod transport;

@@ -1,0 +1,77 @@
+//! Macros for the groups of laws of projections.
+
+/// Declares one `#[test]` for each law of
+/// [`ProjectionStore`](downlink::ProjectionStore).
+///
+/// Takes an expression that makes the
+/// [`ProjectionFixture`](crate::projection::ProjectionFixture), and the word
+/// `paused` as [`subscription!`](crate::subscription!) does.
+#[macro_export]
+macro_rules! projection_store {
+    ($fixture:expr) => {
+        $crate::__projections!(__projection_store_laws, real, $fixture);
+    };
+    ($fixture:expr, paused) => {
+        $crate::__projections!(__projection_store_laws, paused, $fixture);
+    };
+}
+
+/// Declares one `#[test]` for each law of projection stores whose read models
+/// outlive the process. Each test starts its own program again and again, for
+/// that test alone, and kills it.
+///
+/// Takes an expression that makes the
+/// [`DurableProjectionFixture`](crate::projection::DurableProjectionFixture).
+#[macro_export]
+macro_rules! durable_projection {
+    ($fixture:expr) => {
+        $crate::__durable_projection_laws!(__durable_projection_tests!($fixture));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __durable_projection_tests {
+    (($fixture:expr) $module:ident: $(law $law:ident)*) => {
+        $(
+            #[test]
+            fn $law() {
+                use $crate::{cross_process::Respawn, projection::DurableProjectionSetup};
+                let path = concat!(module_path!(), "::", stringify!($law));
+                let setup = DurableProjectionSetup::new($fixture, Respawn::of_test(path));
+                if !setup.runs_as_child() {
+                    let setup = ::std::sync::Arc::new(setup);
+                    $crate::check($crate::__run!(real $law), setup, async |setup: &DurableProjectionSetup| {
+                        $crate::$module::$law(setup).await;
+                    });
+                }
+            }
+        )*
+    };
+}
+
+/// Declares one `#[test]` for each law of running projections, those of
+/// [`Hub::project`](downlink::Hub::project), over this projection store.
+///
+/// Takes the same as [`projection_store!`](crate::projection_store!).
+#[macro_export]
+macro_rules! projection {
+    ($fixture:expr) => {
+        $crate::__projections!(__projection_laws, real, $fixture);
+    };
+    ($fixture:expr, paused) => {
+        $crate::__projections!(__projection_laws, paused, $fixture);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __projections {
+    ($laws:ident, $clock:ident, $fixture:expr) => {
+        $crate::$laws!(__tests!(
+            $crate::projection::ProjectionSetup,
+            $clock,
+            $crate::projection::ProjectionSetup::new($fixture)
+        ));
+    };
+}

@@ -1,0 +1,110 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus};
+
+use super::setup::{TestServer, expect_same};
+use crate::sample::{event, of_type};
+use crate::{AuthorizingFixture, StoreFixture, Visibility};
+
+/// A store, and a transport that checks what a client may see.
+pub struct AuthorizingTransportSetup {
+    store: Arc<dyn StoreFixture>,
+    transport: Arc<dyn AuthorizingFixture>,
+}
+
+impl fmt::Debug for AuthorizingTransportSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthorizingTransportSetup")
+    }
+}
+
+impl AuthorizingTransportSetup {
+    /// Tests this transport, over this store.
+    #[must_use]
+    pub fn new(store: impl StoreFixture, transport: impl AuthorizingFixture) -> Self {
+        Self { store: Arc::new(store), transport: Arc::new(transport) }
+    }
+
+    async fn open(&self, visibility: &Visibility) -> TestServer {
+        let (store, guard) = self.store.open().await.expect("a fresh store");
+        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()));
+        // A small ring, so that a replay reads the store.
+        let hub = hub.fallback(Duration::from_millis(20)).ring(4, usize::MAX).start();
+        let hub = hub.await.expect("a hub");
+        TestServer::begin(hub, self.transport.transport(visibility.clone()), Arc::new(guard)).await
+    }
+}
+
+fn flight(number: usize) -> Append {
+    let kinds = ["FlightDeparted", "FlightDelayed"];
+    let events = [event(kinds[number % 2]), event("FlightDelayed")];
+    Append::to(format!("flight-{}", number % 3), Expected::Any, events).expect("a valid name")
+}
+
+/// **Law.** What a client may see is decided anew for every connection and
+/// combined with its filter by *and*. After its rights shrank, a replay hides
+/// what live hides, from every cursor that the client has, without a refusal,
+/// and the cursor still advances.
+pub async fn a_replay_hides_what_live_hides(setup: &AuthorizingTransportSetup) {
+    let visibility = Visibility::new(Filter::everything());
+    let served = setup.open(&visibility).await;
+    for number in 0..10 {
+        served.append(flight(number)).await;
+    }
+    let mut before = served.follow(Cursor::START, Filter::everything()).await;
+    before.until_live().await;
+    let delivered: Vec<_> = before.events().collect();
+    expect_same(&delivered, &served.log().await, "with rights to everything");
+    let afters: Vec<_> = before.events().map(Event::cursor).step_by(3).collect();
+    drop(before);
+
+    for rights in [of_type("FlightDeparted"), of_stream("flight-1"), of_type("Never")] {
+        visibility.set(rights.clone());
+        for filter in [Filter::everything(), of_type("FlightDelayed"), of_stream("flight-2")] {
+            for after in [Cursor::START].iter().chain(&afters) {
+                shows_only(&served, *after, &filter, &rights).await;
+            }
+        }
+    }
+}
+
+fn of_stream(name: &str) -> Filter {
+    FilterItem::new().with_stream(name).expect("a valid name").into()
+}
+
+/// Checks that replay and live from this cursor have exactly what both filter
+/// and rights allow.
+async fn shows_only(served: &TestServer, after: Cursor, filter: &Filter, rights: &Filter) {
+    let allowed = rights.clone().and(filter).expect("few queries");
+    let mut client = served.follow(after, filter.clone()).await;
+    client.until_live().await;
+    let replayed = client.cursor();
+    let head = served.log().await.last().map(Event::cursor);
+    assert!(
+        replayed == head,
+        "a client from which events are hidden is at {replayed:?} when it is live, and the head is \
+         {head:?}"
+    );
+    served.append(flight(0)).await;
+    served.append(flight(1)).await;
+    served.append(flight(2)).await;
+    let log = served.log().await;
+    let later = log.iter().filter(|event| event.position() > after.position());
+    let wanted: Vec<_> = later.filter(|event| allowed.matches_event(event)).cloned().collect();
+    client.until(wanted.len(), "an event that may be seen was not delivered").await;
+    // A hidden event would have come before these, which may be seen.
+    let mut resumed = served.follow(after, filter.clone()).await;
+    resumed.until_live().await;
+    for (client, what) in [(&client, "live"), (&resumed, "in a replay")] {
+        let hidden = client.events().find(|event| !allowed.matches_event(event));
+        assert!(
+            hidden.is_none(),
+            "an event was delivered {what} that the client may not see: {hidden:?}; combine the \
+             rights with the filter by `and`, for every connection"
+        );
+        let delivered: Vec<_> = client.events().collect();
+        expect_same(&delivered, &wanted, "with rights that shrank");
+    }
+}
