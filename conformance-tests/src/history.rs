@@ -4,9 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use downlink::{
-    Append, ErrorKind, Event, EventStore, FailedCheck, NewEvent, Position, StreamId, Version,
-};
+use downlink::error::FailedCheck;
+use downlink::{Append, ErrorKind, Event, EventStore, NewEvent, Position, StreamId, Version};
 
 /// Records when appends are called and answered, and with what outcome.
 #[derive(Debug, Default)]

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use downlink::error::FailedCheck;
+use downlink::store::{Appended, Direction, Page, Write, Written};
 use downlink::{
-    Append, Appended, Check, Cursor, Direction, ErrorKind, Event, EventId, EventStore, Expected,
-    FailedCheck, Page, Position, Read, Scope, StreamId, Version, Write, Written,
+    Append, Check, Cursor, ErrorKind, Event, EventId, EventStore, Expected, Position, Read, Scope,
+    StreamId, Version,
 };
 
 use crate::sample;

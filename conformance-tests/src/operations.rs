@@ -309,7 +309,7 @@ impl Misuse {
         let write = &mut append.writes[0];
         match self {
             Self::OtherContent => {
-                let other = NewEvent::with_json("FlightDiverted", "{\"other\":true}");
+                let other = NewEvent::json("FlightDiverted", "{\"other\":true}");
                 write.events[0] = other.expect("valid JSON").with_id(write.events[0].id());
             }
             Self::OtherStream => {

@@ -2,9 +2,10 @@
 //! collide, and of a kind that naive code mistakes for one another.
 
 use bytes::Bytes;
+use downlink::event::{ContentType, StoredParts};
+use downlink::filter::Pattern;
 use downlink::{
-    Append, ContentType, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Pattern, Read,
-    StoredParts, StreamId, Version,
+    Append, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Read, StreamId, Version,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -30,7 +31,7 @@ pub fn stream(name: &str) -> StreamId {
 /// Panics if the type is not a valid name.
 #[must_use]
 pub fn event(event_type: &str) -> NewEvent {
-    NewEvent::with_json(event_type, "{}").expect("a valid event")
+    NewEvent::json(event_type, "{}").expect("a valid event")
 }
 
 /// This many events.
@@ -140,7 +141,7 @@ pub fn any_name() -> impl Strategy<Value = &'static str> {
 pub fn any_event() -> impl Strategy<Value = NewEvent> {
     let payload = prop::sample::select(vec!["{}", " {\"gate\": \"C71\"}\r\n", "[1e300, 1.0]"]);
     (any_name(), vec(any_name(), 0..3), payload).prop_map(|(event_type, tags, payload)| {
-        let event = NewEvent::with_json(event_type, payload).expect("valid JSON");
+        let event = NewEvent::json(event_type, payload).expect("valid JSON");
         tags.into_iter().fold(event, |event, tag| event.with_tag(tag).expect("a valid tag"))
     })
 }

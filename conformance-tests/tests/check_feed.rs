@@ -37,8 +37,8 @@ async fn the_feed_is_as_the_contract_says() {
 async fn checks_that_need_appends_are_skipped_without_them() {
     let hub = downlink::memory::hub().await.unwrap();
     for _ in 0..20 {
-        let event = downlink::NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        hub.append("flight-UA1545", downlink::Expected::Any, [event]).await.unwrap();
+        let event = downlink::NewEvent::json("FlightDelayed", "{}").unwrap();
+        hub.append_to("flight-UA1545", downlink::Expected::Any, [event]).await.unwrap();
     }
     let router = Router::new().nest("/api", Feed::new(&hub).router());
     let report = check(router, "/api/").await.unwrap();

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    BoxError, Cursor, Endpoint, ErrorKind, Event, EventStore, EventStoreExt, Expected, Frame, Hub,
-    LocalBus, NewEvent, Result, Subscribe, Transport,
+    BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Expected, Hub, LocalBus,
+    NewEvent, Result, Subscribe, Transport,
 };
 use downlink_transports::Sse;
 use futures::StreamExt;
@@ -54,7 +55,7 @@ struct Server {
 
 impl Server {
     async fn start(store: Arc<dyn EventStore>) -> Self {
-        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()))
+        let hub = Hub::builder(store, Arc::new(LocalBus::new()))
             .fallback(Duration::from_millis(20))
             .start()
             .await
@@ -97,7 +98,7 @@ async fn follow(
 }
 
 async fn append(store: &(impl EventStoreExt + ?Sized), stream: &str, count: usize) {
-    let departed = || NewEvent::with_json("FlightDeparted", "{}").expect("an event");
+    let departed = || NewEvent::json("FlightDeparted", "{}").expect("an event");
     let events: Vec<_> = (0..count).map(|_| departed()).collect();
     store.append_to(stream, Expected::Any, events).await.expect("an append");
 }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use downlink::{After, Endpoint, Frame, Subscribe};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{After, Subscribe};
 use downlink_transports::client::{Client, TransportKind};
 use futures::StreamExt;
 use support::{Arguments, Result, Server, raise_files};

@@ -6,7 +6,8 @@
 
 use std::io::{Write, stdout};
 
-use downlink::{Endpoint, FilterItem, Frame, Result, Subscribe};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{FilterItem, Result, Subscribe};
 use downlink_transports::client::{Client, Fallback};
 use futures::TryStreamExt;
 

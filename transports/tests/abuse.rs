@@ -36,8 +36,8 @@ impl Scene {
     }
 
     async fn append(&self, payload: &str) {
-        let event = NewEvent::with_json("FlightDelayed", payload.to_owned()).unwrap();
-        self.hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+        let event = NewEvent::json("FlightDelayed", payload.to_owned()).unwrap();
+        self.hub.append_to("flight-UA1545", Expected::Any, [event]).await.unwrap();
     }
 
     async fn send(&self, request: &str) -> Raw {

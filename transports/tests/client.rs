@@ -6,9 +6,11 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use downlink::event::Timestamp;
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, FilterItem, Frame, NewEvent,
-    Position, StreamId, Subscribe, Timestamp, Version,
+    After, Cursor, Error, ErrorKind, Event, EventId, FilterItem, NewEvent, Position, StreamId,
+    Subscribe, Version,
 };
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::wire::{frame_block, sse_block};
@@ -21,7 +23,7 @@ const HEAD: &str =
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn event(n: u8) -> Event {
-    let content = NewEvent::with_json("FlightDeparted", format!(r#"{{"leg":{n}}}"#)).unwrap();
+    let content = NewEvent::json("FlightDeparted", format!(r#"{{"leg":{n}}}"#)).unwrap();
     let content = content.with_id(EventId::from_bytes([n; 16]));
     let stream = StreamId::new("flight-UA1545").unwrap();
     let (position, version) = (Position::new(n.into()).unwrap(), Version::new(n.into()).unwrap());

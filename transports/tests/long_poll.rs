@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use downlink::{After, Cursor, Endpoint, Expected, Frame, Hub, NewEvent, Subscribe, Transport};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{After, Cursor, Expected, Hub, NewEvent, Subscribe, Transport};
 use downlink_transports::LongPoll;
 use downlink_transports::client::{Client, TransportKind};
 use downlink_transports::feed::Feed;
@@ -55,8 +56,8 @@ async fn hub() -> Hub {
 
 async fn put(hub: &Hub, count: usize) -> Cursor {
     let events: Vec<_> =
-        (0..count).map(|_| NewEvent::with_json("FlightDelayed", "{}").unwrap()).collect();
-    hub.append("flight-UA1545", Expected::Any, events).await.unwrap().cursor
+        (0..count).map(|_| NewEvent::json("FlightDelayed", "{}").unwrap()).collect();
+    hub.append_to("flight-UA1545", Expected::Any, events).await.unwrap().cursor
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    Cursor, Endpoint, Error, ErrorKind, Event, Expected, Frame, Hub, LocalBus, MemoryStore,
-    NewEvent, Subscribe,
+    Cursor, Error, ErrorKind, Event, Expected, Hub, LocalBus, MemoryStore, NewEvent, Subscribe,
 };
 use downlink_transports::client::{Client, Connector, Fallback, Follow, IoStream, TransportKind};
 use downlink_transports::feed::Feed;
@@ -111,10 +111,16 @@ fn page(events: &str, more: bool) -> String {
 }
 
 fn event() -> Event {
-    let content = NewEvent::with_json("FlightDeparted", "{}").unwrap();
+    let content = NewEvent::json("FlightDeparted", "{}").unwrap();
     let position = Cursor::START.position().next();
     let stream = "flight-UA1545".try_into().unwrap();
-    Event::new(position, stream, downlink::Version::FIRST, downlink::Timestamp::EPOCH, content)
+    Event::new(
+        position,
+        stream,
+        downlink::Version::FIRST,
+        downlink::event::Timestamp::EPOCH,
+        content,
+    )
 }
 
 fn envelope() -> String {
@@ -353,8 +359,8 @@ fn sse_or_long_poll() -> Fallback {
 
 async fn put(hub: &Hub, count: usize) {
     for _ in 0..count {
-        let event = NewEvent::with_json("FlightDelayed", "{}").unwrap();
-        hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+        let event = NewEvent::json("FlightDelayed", "{}").unwrap();
+        hub.append_to("flight-UA1545", Expected::Any, [event]).await.unwrap();
     }
 }
 

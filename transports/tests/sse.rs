@@ -6,9 +6,10 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    After, Cursor, Endpoint, ErrorKind, Expected, FilterItem, Frame, Hub, LocalBus, MemoryStore,
-    NewEvent, Subscribe, Transport,
+    After, Cursor, ErrorKind, Expected, FilterItem, Hub, LocalBus, MemoryStore, NewEvent,
+    Subscribe, Transport,
 };
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::feed::Feed;
@@ -23,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 const PAUSE: Duration = Duration::from_millis(20);
 
 async fn append(hub: &Hub, leg: u32) {
-    let event = NewEvent::with_json("FlightDeparted", format!(r#"{{"leg":{leg}}}"#)).unwrap();
-    hub.append("flight-UA1545", Expected::Any, [event]).await.unwrap();
+    let event = NewEvent::json("FlightDeparted", format!(r#"{{"leg":{leg}}}"#)).unwrap();
+    hub.append_to("flight-UA1545", Expected::Any, [event]).await.unwrap();
 }
 
 fn serve(hub: &Hub, listener: TcpListener) -> (CancellationToken, JoinHandle<()>) {
@@ -125,8 +126,8 @@ async fn refused_resumes_have_the_kind_of_their_code() {
 async fn filters_reach_the_server() {
     let hub = downlink::memory::hub().await.unwrap();
     append(&hub, 0).await;
-    let landed = NewEvent::with_json("Flight Landed/&", "{}").unwrap();
-    hub.append("flight-UA1545", Expected::Any, [landed]).await.unwrap();
+    let landed = NewEvent::json("Flight Landed/&", "{}").unwrap();
+    hub.append_to("flight-UA1545", Expected::Any, [landed]).await.unwrap();
     let (listener, address) = listener().await;
     let _server = serve(&hub, listener);
     let filter = FilterItem::new().with_type("Flight Landed/&").unwrap();
@@ -208,8 +209,8 @@ async fn a_stalled_reader_is_disconnected_and_resumes_exactly_while_others_are_s
     let mut stops = client(address).connect(Subscribe::new()).await.unwrap();
     let mut last = soon("ready", stops.next()).await.unwrap().unwrap().cursor().unwrap();
     for _ in 0..count {
-        let event = NewEvent::with_json("Photo", payload.clone()).unwrap();
-        hub.append("gate-C71", Expected::Any, [event]).await.unwrap();
+        let event = NewEvent::json("Photo", payload.clone()).unwrap();
+        hub.append_to("gate-C71", Expected::Any, [event]).await.unwrap();
     }
     // Other clients are served in the meantime, and the stalled one is disconnected.
     let mut count_of_other = 0;

@@ -6,9 +6,11 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use downlink::error::FailedCheck;
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    After, Cursor, Endpoint, Error, ErrorKind, Expected, FailedCheck, Filter, FilterItem, Frame,
-    Hub, NewEvent, Subscribe, Transport, Version,
+    After, Cursor, Error, ErrorKind, Expected, Filter, FilterItem, Hub, NewEvent, Subscribe,
+    Transport, Version,
 };
 use downlink_transports::WebSocket;
 use downlink_transports::client::{Client, Socket, SocketSubscription, TransportKind};
@@ -46,9 +48,9 @@ impl Running {
     }
 
     async fn put(&self, stream: &str, count: usize) -> Cursor {
-        let event = |_| NewEvent::with_json("FlightDelayed", r#"{"minutes":20}"#).unwrap();
+        let event = |_| NewEvent::json("FlightDelayed", r#"{"minutes":20}"#).unwrap();
         let events: Vec<_> = (0..count).map(event).collect();
-        self.hub.append(stream, Expected::Any, events).await.unwrap().cursor
+        self.hub.append_to(stream, Expected::Any, events).await.unwrap().cursor
     }
 }
 
@@ -81,8 +83,8 @@ async fn until_live(subscription: &mut SocketSubscription) -> usize {
 #[tokio::test]
 async fn the_transport_serves_and_connects() {
     let hub = downlink::memory::hub().await.unwrap();
-    let event = || NewEvent::with_json("FlightDeparted", "{}").unwrap();
-    hub.append("flight-UA1545", Expected::Any, [event(), event()]).await.unwrap();
+    let event = || NewEvent::json("FlightDeparted", "{}").unwrap();
+    hub.append_to("flight-UA1545", Expected::Any, [event(), event()]).await.unwrap();
     let (listener, address) = listener().await;
     let shutdown = CancellationToken::new();
     let server = tokio::spawn(WebSocket.serve(hub.clone(), listener, shutdown.clone()));
@@ -96,7 +98,7 @@ async fn the_transport_serves_and_connects() {
     assert!(matches!(next().await, Some(Frame::Event { .. })));
     assert!(matches!(next().await, Some(Frame::Event { .. })));
     assert!(matches!(next().await, Some(Frame::Live { .. })));
-    hub.append("flight-UA1545", Expected::Any, [event()]).await.unwrap();
+    hub.append_to("flight-UA1545", Expected::Any, [event()]).await.unwrap();
     assert!(matches!(next().await, Some(Frame::Event { .. })));
     shutdown.cancel();
     assert!(matches!(next().await, Some(Frame::Bye { .. })));
@@ -190,29 +192,30 @@ async fn one_socket_has_many_subscriptions() {
 async fn appends_have_receipts_or_typed_errors() {
     let running = appending().await;
     let socket = running.socket().await;
-    let event = || NewEvent::with_json("FlightDelayed", "{\"minutes\":\n20}").unwrap();
+    let event = || NewEvent::json("FlightDelayed", "{\"minutes\":\n20}").unwrap();
     let first = event();
-    let receipt = socket.append("s", Expected::NoStream, [first.clone(), event()]).await.unwrap();
+    let receipt =
+        socket.append_to("s", Expected::NoStream, [first.clone(), event()]).await.unwrap();
     assert_eq!((receipt.stream.as_str(), receipt.first.get(), receipt.last.get()), ("s", 1, 2));
     assert_eq!((receipt.ids[0], receipt.duplicate), (first.id(), false));
     assert_eq!(receipt.cursor, running.hub.head().await.unwrap());
-    let once_more = socket.append("t", Expected::Any, [event()]).await.unwrap();
+    let once_more = socket.append_to("t", Expected::Any, [event()]).await.unwrap();
     assert_eq!(once_more.first, Version::FIRST);
     let stored = running.hub.events(downlink::Read::log()).next().await.unwrap().unwrap();
     assert_eq!(stored.payload(), "{\"minutes\":\n20}", "the stored bytes differ from those sent");
 
-    let conflict = socket.append("s", Expected::NoStream, [event()]).await.unwrap_err();
+    let conflict = socket.append_to("s", Expected::NoStream, [event()]).await.unwrap_err();
     let (expected, actual) = (Expected::NoStream, Version::new(2));
     let failed = FailedCheck::Stream { stream: "s".try_into().unwrap(), expected, actual };
     assert_eq!((conflict.kind(), conflict.conflicts()), (ErrorKind::Conflict, &[failed][..]));
-    let known = socket.append("u", Expected::Any, [first]).await.unwrap_err();
+    let known = socket.append_to("u", Expected::Any, [first]).await.unwrap_err();
     assert_eq!(known.kind(), ErrorKind::IdReused);
-    let long = NewEvent::with_json("T", format!("\"{}\"", "x".repeat(300_000))).unwrap();
-    let long = socket.append("s", Expected::Any, [long]).await.unwrap_err();
+    let long = NewEvent::json("T", format!("\"{}\"", "x".repeat(300_000))).unwrap();
+    let long = socket.append_to("s", Expected::Any, [long]).await.unwrap_err();
     assert_eq!((long.kind(), long.limit()), (ErrorKind::TooLarge, Some(256 << 10)));
 
     let read_only = Running::start(Feed::new).await;
-    let refused = read_only.socket().await.append("s", Expected::Any, [event()]).await;
+    let refused = read_only.socket().await.append_to("s", Expected::Any, [event()]).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
@@ -221,8 +224,8 @@ async fn appends_beyond_the_limit_of_the_server_wait() {
     let running = appending().await;
     let socket = running.socket().await;
     let appends = (0..100).map(|n| {
-        let event = NewEvent::with_json("T", n.to_string()).unwrap();
-        socket.append("s", Expected::Any, [event])
+        let event = NewEvent::json("T", n.to_string()).unwrap();
+        socket.append_to("s", Expected::Any, [event])
     });
     let receipts = soon("the receipts", futures::future::join_all(appends)).await;
     let versions: Vec<_> =
@@ -246,8 +249,8 @@ async fn a_subscriber_that_does_not_read_delays_no_other_and_loses_nothing() {
         seen += usize::from(matches!(next(&mut quick).await, Frame::Event { .. }));
     }
     socket.ping().await.unwrap();
-    let event = NewEvent::with_json("Last", "{}").unwrap();
-    let receipt = soon("an append", socket.append("s", Expected::Any, [event])).await.unwrap();
+    let event = NewEvent::json("Last", "{}").unwrap();
+    let receipt = soon("an append", socket.append_to("s", Expected::Any, [event])).await.unwrap();
     // The slow subscription was closed in the meantime.
     soon("fewer subscriptions", async {
         while running.hub.stats().open_subscriptions > 1 {
@@ -296,8 +299,8 @@ async fn a_drain_ends_every_subscription_with_bye() {
     }
     soon("the end of the server", running.task).await.unwrap();
     assert_eq!(socket.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
-    let event = NewEvent::with_json("T", "1").unwrap();
-    let error = socket.append("s", Expected::Any, [event]).await.unwrap_err();
+    let event = NewEvent::json("T", "1").unwrap();
+    let error = socket.append_to("s", Expected::Any, [event]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let error = socket.subscribe(Subscribe::new()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -336,15 +339,15 @@ async fn a_reset_ends_only_its_subscription() {
     let (listener, address) = listener().await;
     let serving = Server::new(Feed::new(&hub).router()).serve(listener, CancellationToken::new());
     let _server = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(serving));
-    let event = |n: u8| NewEvent::with_json("T", n.to_string()).unwrap();
-    hub.append("s", Expected::Any, [event(1)]).await.unwrap();
+    let event = |n: u8| NewEvent::json("T", n.to_string()).unwrap();
+    hub.append_to("s", Expected::Any, [event(1)]).await.unwrap();
     let backup = store.snapshot();
-    hub.append("s", Expected::Any, [event(2)]).await.unwrap();
+    hub.append_to("s", Expected::Any, [event(2)]).await.unwrap();
     let socket = Client::new(Endpoint::new(format!("http://{address}"))).socket().await.unwrap();
     let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();
     assert_eq!(until_live(&mut subscription).await, 2);
     store.restore(&backup);
-    hub.append("s", Expected::Any, [event(3)]).await.unwrap();
+    hub.append_to("s", Expected::Any, [event(3)]).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Frame::Reset { .. }));
     assert!(soon("the end", subscription.next()).await.is_none());
     let mut subscription = socket.subscribe(Subscribe::new()).await.unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
-use downlink::{Error, ErrorKind, Page, Position, Read, Result};
+use downlink::store::Page;
+use downlink::{Error, ErrorKind, Position, Read, Result};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 

@@ -1,6 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::{Cursor, Direction, Error, Mark, Page, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page};
+use downlink::{Cursor, Error, Position, Read, Result};
 use sqlx::PgConnection;
 
 use crate::error::failed;

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downlink::{Cursor, Error, ErrorKind, Page, Read, Result, Scope};
+use downlink::store::Page;
+use downlink::{Cursor, Error, ErrorKind, Read, Result, Scope};
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;

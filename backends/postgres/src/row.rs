@@ -1,9 +1,10 @@
 //! Rows: numbers, names and events as the tables have them.
 
 use bytes::Bytes;
+use downlink::event::{ContentType, StoredParts, Timestamp};
 use downlink::{
-    ContentType, Cursor, Error, ErrorKind, Event, EventId, EventType, NewEvent, Position, Result,
-    StoredParts, StreamId, Tag, Timestamp, Version,
+    Cursor, Error, ErrorKind, Event, EventId, EventType, NewEvent, Position, Result, StreamId, Tag,
+    Version,
 };
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{Decode, Row, Type};

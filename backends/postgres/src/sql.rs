@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::Direction;
+use downlink::store::Direction;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// What the tables are laid out as. Another number is another release's.

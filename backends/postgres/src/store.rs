@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Writer};
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, EventStore, Read, Result};
 use tokio::runtime::Handle;
 
 use crate::connection::Server;

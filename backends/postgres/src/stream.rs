@@ -1,6 +1,7 @@
 //! Pages of one stream.
 
-use downlink::{Cursor, Direction, Page, Read, Result, StreamId, StreamSpan, Version};
+use downlink::store::{Direction, Page, StreamSpan};
+use downlink::{Cursor, Read, Result, StreamId, Version};
 use sqlx::PgConnection;
 
 use crate::error::failed;

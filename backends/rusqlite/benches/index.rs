@@ -107,7 +107,7 @@ fn ratio(one: u64, other: u64) -> f64 {
 fn event(number: u64) -> NewEvent {
     let kind = ["FlightScheduled", "FlightDeparted", "FlightLanded"]
         [usize::try_from(number % 3).expect("small")];
-    let event = NewEvent::with_json(kind, format!(r#"{{"minutes":{}}}"#, number % 90));
+    let event = NewEvent::json(kind, format!(r#"{{"minutes":{}}}"#, number % 90));
     let event = event.expect("an event");
     if number % RARE == RARE / 2 { event.with_tag("rare").expect("a tag") } else { event }
 }

@@ -154,7 +154,7 @@ async fn fill(path: &Path, events: u64) -> RusqliteStore {
 
 fn delayed(number: u64) -> NewEvent {
     let payload = format!(r#"{{"flight":"UA{number}","minutes":{},"gate":"C71"}}"#, number % 90);
-    NewEvent::with_json("FlightDelayed", payload).expect("a valid event")
+    NewEvent::json("FlightDelayed", payload).expect("a valid event")
 }
 
 /// The fastest of a few.
@@ -191,7 +191,7 @@ async fn append_beside(store: &RusqliteStore, model: Option<Model>, sizes: &Size
             let mut count = 0_u64;
             while began.elapsed() < sizes.round {
                 let stream = format!("flight-{}", (appender + count) % FLIGHTS);
-                hub.append(stream, Expected::Any, [delayed(count)]).await?;
+                hub.append_to(stream, Expected::Any, [delayed(count)]).await?;
                 count += 1;
             }
             Result::<_, Error>::Ok(count)

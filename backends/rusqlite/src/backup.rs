@@ -140,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         let store = crate::open(place("flights.db")).await.unwrap();
-        let departed = NewEvent::with_json("FlightDeparted", "{}").unwrap();
+        let departed = NewEvent::json("FlightDeparted", "{}").unwrap();
         store.append_to("flight-UA1545", Expected::NoStream, [departed]).await.unwrap();
         // A file on a disk that is always full.
         std::os::unix::fs::symlink("/dev/full", place("partial")).unwrap();

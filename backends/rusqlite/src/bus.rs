@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use downlink::{Bus, Error, ErrorKind, Hint, Listener, LocalBus, Result};
+use downlink::bus::{Hint, Listener};
+use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
 use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
 use tokio::sync::oneshot;
 

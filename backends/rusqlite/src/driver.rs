@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
-use downlink::{ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
+use downlink::store::Page;
+use downlink::{ErrorKind, Event, EventId, EventType, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, to_sql, version_to_sql};
 use downlink_sqlite_schema::{

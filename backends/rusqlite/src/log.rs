@@ -1,6 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::{Cursor, Direction, Filter, Mark, Page, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page};
+use downlink::{Cursor, Filter, Position, Read, Result};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{Condition, Full, SCAN_BUDGET, Taking, named_streams, sql};
 use rusqlite::types::Value;

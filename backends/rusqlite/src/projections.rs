@@ -8,10 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use downlink::commit::Ending;
-use downlink::{
-    BoxError, Cursor, DeadLetter, Error, Event, Position, Projection, ProjectionId,
-    ProjectionStore, Result, Step, Stepped, limits,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::{BoxError, Cursor, Error, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_of_the_file, sql};
 use rusqlite::types::ValueRef;

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use downlink::{Error, ErrorKind, Page, Read, Result, Scope};
+use downlink::store::Page;
+use downlink::{Error, ErrorKind, Read, Result, Scope};
 use downlink_sqlite_schema::sql;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};

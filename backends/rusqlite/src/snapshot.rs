@@ -1,4 +1,5 @@
-use downlink::{Cursor, Error, Event, Mark, Position, Result};
+use downlink::store::Mark;
+use downlink::{Cursor, Error, Event, Position, Result};
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{HeadRow, cursor_from_sql, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};

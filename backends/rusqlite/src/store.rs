@@ -5,7 +5,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, Error, EventStore, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use rusqlite::Connection;
@@ -44,7 +45,7 @@ pub(crate) type File = DatabaseFile<RusqliteStore>;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("flights.db");
 /// let store = downlink_rusqlite::open(path).await?;
-/// let departed = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#)?;
+/// let departed = NewEvent::json("FlightDeparted", r#"{"gate":"C71"}"#)?;
 /// store.append_to("flight-UA1545", Expected::NoStream, [departed]).await?;
 /// store.close().await;
 /// # Ok(()) }
@@ -250,7 +251,7 @@ impl RusqliteStore {
     ///     .transact(|tx| {
     ///         tx.rows()?.execute_batch("CREATE TABLE IF NOT EXISTS gates (gate TEXT, flight TEXT)")?;
     ///         tx.rows()?.execute("INSERT INTO gates VALUES ('C71', 'UA1545')", ())?;
-    ///         let taken = NewEvent::with_json("GateTaken", r#"{"gate":"C71"}"#)?;
+    ///         let taken = NewEvent::json("GateTaken", r#"{"gate":"C71"}"#)?;
     ///         tx.append(Append::to("flight-UA1545", Expected::Any, [taken])?)?;
     ///         Ok::<(), BoxError>(())
     ///     })

@@ -1,6 +1,7 @@
 //! Pages of one stream, found by its links.
 
-use downlink::{Direction, Error, Page, Position, Read, Result, StreamId, StreamSpan, Version};
+use downlink::store::{Direction, Page, StreamSpan};
+use downlink::{Error, Position, Read, Result, StreamId, Version};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };

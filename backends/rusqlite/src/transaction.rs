@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use downlink::commit;
-use downlink::{Append, Appended, Error, ErrorKind, Result};
+use downlink::store::Appended;
+use downlink::{Append, Error, ErrorKind, Result};
 use futures::FutureExt;
 
 use crate::driver::Driver;

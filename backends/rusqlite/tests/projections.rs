@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::id::ProjectionId;
+use downlink::projection::{ProjectionStore, Step, Stepped};
 use downlink::{
     BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Hub, LocalBus,
-    Projection, ProjectionId, ProjectionStore, Step, Stepped,
+    Projection,
 };
 use downlink_rusqlite::{Options, RusqliteStore, Tx};
 use downlink_sqlite_schema::sql;

@@ -1,4 +1,5 @@
-use downlink::{Filter, FilterItem, FilterItemParts, Pattern, StreamId};
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::{Filter, FilterItem, StreamId};
 
 use crate::{Value, tags};
 

@@ -1,5 +1,6 @@
 use downlink::commit::LogHead;
-use downlink::{Cursor, EventId, Position, Result, Timestamp};
+use downlink::event::Timestamp;
+use downlink::{Cursor, EventId, Position, Result};
 
 use crate::number::{from_sql, position_from_sql};
 use crate::row::id_from_sql;

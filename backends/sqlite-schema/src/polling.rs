@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use downlink::{Hint, limits};
+use downlink::bus::Hint;
+use downlink::limits;
 
 use crate::HeadRow;
 
@@ -136,7 +137,8 @@ impl Lookout {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{EventId, Position, Timestamp};
+    use downlink::event::Timestamp;
+    use downlink::{EventId, Position};
 
     use super::*;
 

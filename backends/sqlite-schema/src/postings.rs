@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use downlink::{Error, ErrorKind, Filter, FilterItem, FilterItemParts, Pattern, Result};
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::{Error, ErrorKind, Filter, FilterItem, Result};
 
 use crate::successor;
 

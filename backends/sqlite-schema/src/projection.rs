@@ -1,4 +1,7 @@
-use downlink::{Cursor, DeadLetter, Error, ErrorKind, ProjectionId, Result, Step, Timestamp};
+use downlink::event::Timestamp;
+use downlink::id::ProjectionId;
+use downlink::projection::{DeadLetter, Step};
+use downlink::{Cursor, Error, ErrorKind, Result};
 
 use crate::number::from_sql;
 use crate::row::{cursor_from_sql, id_from_sql};
@@ -63,9 +66,9 @@ impl ProjectionRow {
         Self { checkpoint: step.to, announced, ..self }
     }
 
-    /// What [`Stepped::Applied`](downlink::Stepped::Applied) tells of a step
+    /// What [`Stepped::Applied`](downlink::projection::Stepped::Applied) tells of a step
     /// from this row, and what
-    /// [`ProjectionStore::announced`](downlink::ProjectionStore::announced) does.
+    /// [`ProjectionStore::announced`](downlink::projection::ProjectionStore::announced) does.
     #[must_use]
     pub fn unannounced_after(&self) -> Option<Cursor> {
         self.is_live.then_some(self.announced)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use downlink::{BoxError, Error, ErrorKind, ProjectionId};
+use downlink::id::ProjectionId;
+use downlink::{BoxError, Error, ErrorKind};
 
 use crate::{Abandoned, explain, is_of_the_file};
 

@@ -1,7 +1,8 @@
 use bytes::Bytes;
+use downlink::event::{ContentType, StoredParts, Timestamp};
 use downlink::{
-    ContentType, Cursor, Error, ErrorKind, Event, EventId, EventType, NewEvent, Position, Result,
-    StoredParts, StreamId, Timestamp, Version,
+    Cursor, Error, ErrorKind, Event, EventId, EventType, NewEvent, Position, Result, StreamId,
+    Version,
 };
 
 use crate::number::{from_sql, position_from_sql, version_from_sql};

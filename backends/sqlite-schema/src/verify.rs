@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use downlink::{Cursor, Position, Result, StreamId, Tag, Timestamp, Version};
+use downlink::event::Timestamp;
+use downlink::{Cursor, Position, Result, StreamId, Tag, Version};
 
 use crate::links::{Chain, Links, Next};
 use crate::{EventRow, HeadRow, postings};

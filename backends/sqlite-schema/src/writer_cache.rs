@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::mem;
 
 use downlink::commit::{Plan, StreamHead};
-use downlink::{Event, EventId, EventType, Position, StreamId, Timestamp};
+use downlink::event::Timestamp;
+use downlink::{Event, EventId, EventType, Position, StreamId};
 
 use crate::HeadRow;
 use crate::links::Chain;
@@ -185,7 +186,7 @@ mod tests {
     }
 
     fn event(head: &HeadRow) -> Event {
-        let content = NewEvent::with_json("FlightDelayed", "{}").unwrap();
+        let content = NewEvent::json("FlightDelayed", "{}").unwrap();
         let position = head.position.next();
         Event::new(position, stream(1), Version::FIRST, Timestamp::EPOCH, content)
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use downlink::commit::{
     self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, StreamHead, Upkeep,
 };
-use downlink::{Error, ErrorKind, Event, EventId, EventType, Page, Read, Result, StreamId};
+use downlink::store::Page;
+use downlink::{Error, ErrorKind, Event, EventId, EventType, Read, Result, StreamId};
 use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, version_to_sql};
 use downlink_sqlite_schema::{

@@ -1,6 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::{Cursor, Direction, Mark, Page, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page};
+use downlink::{Cursor, Position, Read, Result};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{Condition, Full, SCAN_BUDGET, Taking, many, named_streams};
 

@@ -2,7 +2,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::AssertUnwindSafe;
 
-use downlink::{BoxError, Cursor, Error, ProjectionId, Result};
+use downlink::id::ProjectionId;
+use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
     INSTRUCTIONS_BETWEEN_LOOKS, ProjectionRow, QueryLimit, Waiting, many, not_live, query_failed,
     query_has_meddled, query_panicked, sql,

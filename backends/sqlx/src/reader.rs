@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downlink::{Error, ErrorKind, Mark, Page, Read, Result, Scope};
+use downlink::store::{Mark, Page};
+use downlink::{Error, ErrorKind, Read, Result, Scope};
 use downlink_sqlite_schema::{many, sql};
 use futures::FutureExt;
 use futures::future::BoxFuture;

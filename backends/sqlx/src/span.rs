@@ -1,4 +1,5 @@
-use downlink::{Mark, Position};
+use downlink::Position;
+use downlink::store::Mark;
 use downlink_sqlite_schema::number::position_to_sql;
 
 /// Positions in the order in which they are read, both ends included.

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::{Append, Appended, Cursor, Error, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, Error, EventStore, Read, Result};
 use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -48,7 +49,7 @@ pub(crate) type File = DatabaseFile<SqlxStore>;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("flights.db");
 /// let store = downlink_sqlx::open(path).await?;
-/// let departed = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#)?;
+/// let departed = NewEvent::json("FlightDeparted", r#"{"gate":"C71"}"#)?;
 /// store.append_to("flight-UA1545", Expected::NoStream, [departed]).await?;
 /// store.close().await;
 /// # Ok(()) }
@@ -252,7 +253,7 @@ impl SqlxStore {
     ///             sqlx::query(create).execute(tx.rows().await?).await?;
     ///             let insert = "INSERT INTO gates VALUES ('C71', 'UA1545')";
     ///             sqlx::query(insert).execute(tx.rows().await?).await?;
-    ///             let taken = NewEvent::with_json("GateTaken", r#"{"gate":"C71"}"#)?;
+    ///             let taken = NewEvent::json("GateTaken", r#"{"gate":"C71"}"#)?;
     ///             tx.append(Append::to("flight-UA1545", Expected::Any, [taken])?).await?;
     ///             Ok::<(), BoxError>(())
     ///         }

@@ -1,5 +1,6 @@
 use downlink::commit;
-use downlink::{Append, Appended, Error, ErrorKind, Result};
+use downlink::store::Appended;
+use downlink::{Append, Error, ErrorKind, Result};
 use downlink_sqlite_schema::not_open;
 use sqlx::SqliteConnection;
 

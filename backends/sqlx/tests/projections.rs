@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{
-    BoxError, Cursor, ErrorKind, Event, EventStore, Filter, Projection, ProjectionId,
-    ProjectionStore, Step, Stepped,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::{BoxError, Cursor, ErrorKind, Event, EventStore, Filter, Projection};
 use downlink_sqlx::{Options, SqlxStore, Tx};
 use futures::poll;
 use sqlx::Connection;

@@ -3,7 +3,8 @@
 
 mod support;
 
-use downlink::{Append, Appended, Event, EventStore, Expected, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Event, EventStore, Expected, Read, Result};
 use futures::future::{join_all, try_join_all};
 use proptest::prelude::*;
 use support::{Place, all, append, event, stored};

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use downlink::{Bus, EventStore, Expected, Hint, Listener, Result};
+use downlink::bus::{Hint, Listener};
+use downlink::{Bus, EventStore, Expected, Result};
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use downlink::error::FailedCheck;
 use downlink::{
-    Append, Bus, ErrorKind, EventStore, Expected, FailedCheck, Hub, Item, Result, Subscribe,
-    Subscription, Version,
+    Append, Bus, ErrorKind, EventStore, Expected, Hub, Item, Result, Subscribe, Subscription,
+    Version,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -135,7 +136,7 @@ impl LogUser {
     }
 
     async fn follow(&mut self) -> Result<Vec<String>> {
-        let hub = Hub::builder_of(Arc::clone(&self.store), Arc::clone(&self.bus)).fallback(NEVER);
+        let hub = Hub::builder(Arc::clone(&self.store), Arc::clone(&self.bus)).fallback(NEVER);
         let hub = hub.start().await?;
         let mut subscription = hub.subscribe(Subscribe::new()).await?;
         while !matches!(subscription.next().await.transpose()?, Some(Item::Live { .. }) | None) {}

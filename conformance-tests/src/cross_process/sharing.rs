@@ -99,7 +99,7 @@ pub async fn two_stores_of_one_log_agree(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let mut sides = Vec::new();
     for (store, bus) in shared.open_both_ways().await {
-        let hub = Hub::builder_of(Arc::clone(&store), bus).fallback(NEVER).start().await;
+        let hub = Hub::builder(Arc::clone(&store), bus).fallback(NEVER).start().await;
         let hub = hub.expect("a hub");
         let subscription = hub.subscribe(Subscribe::new()).await.expect("a subscription");
         sides.push((store, hub, subscription));
@@ -110,7 +110,7 @@ pub async fn two_stores_of_one_log_agree(setup: &CrossProcessSetup) {
             tokio::spawn(async move {
                 for turn in 0..12 {
                     let offered = append(&name, Expected::Any, 1 + turn % 3);
-                    hub.append_all(offered).await.expect("an append");
+                    hub.append(offered).await.expect("an append");
                     tokio::task::yield_now().await;
                 }
             })

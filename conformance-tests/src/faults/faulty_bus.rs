@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Bus, Error, ErrorKind, Hint, Listener, Position, Result};
+use downlink::bus::{Hint, Listener};
+use downlink::{Bus, Error, ErrorKind, Position, Result};
 use futures::stream::{self, StreamExt};
 use tokio::sync::broadcast;
 

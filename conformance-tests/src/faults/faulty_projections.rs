@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{
-    Cursor, DeadLetter, Error, ErrorKind, Position, Projection, ProjectionId, ProjectionStore,
-    Result, Step, Stepped,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::{Cursor, Error, ErrorKind, Position, Projection, Result};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 

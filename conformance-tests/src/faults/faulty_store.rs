@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use downlink::commit::Commits;
-use downlink::{
-    Append, Appended, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Page, Read, Result,
-    StoredParts,
-};
+use downlink::event::StoredParts;
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Read, Result};
 
 use super::Gate;
 

@@ -1,7 +1,7 @@
 //! Macros for the groups of laws of projections.
 
 /// Declares one `#[test]` for each law of
-/// [`ProjectionStore`](downlink::ProjectionStore).
+/// [`ProjectionStore`](downlink::projection::ProjectionStore).
 ///
 /// Takes an expression that makes the
 /// [`ProjectionFixture`](crate::projection::ProjectionFixture), and the word

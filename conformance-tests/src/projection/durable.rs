@@ -196,7 +196,7 @@ async fn work(env: &Environment, report: impl Fn(Position)) {
     let board = env.start(&hub, &board(), RunOptions { batch: 7, ..RunOptions::default() });
     for turn in 1.. {
         let offered = append("flight-UA1545", Expected::Any, 1 + turn % 9);
-        let appended = hub.append_all(offered).await.expect("an append");
+        let appended = hub.append(offered).await.expect("an append");
         if turn % 3 == 0 {
             board.wait_for(appended.cursor).await.expect("a projection that continues");
             report(appended.last());

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use downlink::{Cursor, Event, EventId, FailurePolicy, Position};
+use downlink::projection::FailurePolicy;
+use downlink::{Cursor, Event, EventId, Position};
 
 use super::sample::{FAILS, PANICS, Sample};
 use super::{ProjectionSetup, RunOptions};

@@ -2,7 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{BoxError, EventStore, ProjectionStore, Result};
+use downlink::projection::ProjectionStore;
+use downlink::{BoxError, EventStore, Result};
 
 use crate::Guard;
 

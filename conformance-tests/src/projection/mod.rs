@@ -1,4 +1,4 @@
-//! Laws of [`ProjectionStore`](downlink::ProjectionStore) and of projections
+//! Laws of [`ProjectionStore`](downlink::projection::ProjectionStore) and of projections
 //! that a hub runs over it.
 
 mod announcing;

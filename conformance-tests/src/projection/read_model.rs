@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{
-    Cursor, DeadLetter, Filter, Hub, Position, Projection, ProjectionBuilder, ProjectionId,
-    ProjectionStore, Result, Step, Stepped,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{DeadLetter, ProjectionBuilder, ProjectionStore, Step, Stepped};
+use downlink::{Cursor, Filter, Hub, Position, Projection, Result};
 
 use super::sample::{Sample, SampleProjection};
 use super::{Opened, ProjectionFixture};
@@ -116,6 +115,6 @@ impl<F: ProjectionFixture> ReadModel for SampleModel<F> {
     }
 
     fn project(&self, hub: &Hub) -> ProjectionBuilder {
-        hub.project_of(self.projection(), Arc::new(self.models.clone()))
+        hub.project(self.projection(), Arc::new(self.models.clone()))
     }
 }

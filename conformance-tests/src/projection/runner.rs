@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{
-    Cursor, DeadLetter, FailurePolicy, Hub, Position, ProjectionHandle, Result, Status,
-};
+use downlink::projection::{DeadLetter, FailurePolicy, Status};
+use downlink::{Cursor, Hub, Position, ProjectionHandle, Result};
 use futures::StreamExt;
 
 use super::ReadModel;

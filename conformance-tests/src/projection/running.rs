@@ -30,7 +30,7 @@ pub fn a_running_projection_is_exact(run: &LawRun, setup: &ProjectionSetup) {
                 workers.push(env.start(&hub, &sample, drive));
             }
             let burst = append("flight-AA1141", Expected::Any, count);
-            hub.append_all(burst).await.expect("an append");
+            hub.append(burst).await.expect("an append");
             last = Some(env.append_types(&["GateChanged", "FlightDelayed"]).await.cursor);
             env.verify(&sample).await;
         }
@@ -63,7 +63,7 @@ pub async fn wait_for_returns_when_the_model_has_it(setup: &ProjectionSetup) {
     for turn in 1..=5 {
         env.faults().hold_after(0, &sample.id);
         let offered = append("flight-UA1545", Expected::Any, turn);
-        let cursor = hub.append_all(offered).await.expect("an append").cursor;
+        let cursor = hub.append(offered).await.expect("an append").cursor;
         let waiting = tokio::spawn({
             let board = Arc::clone(&board);
             async move { board.wait_for(cursor).await }

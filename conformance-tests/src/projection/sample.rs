@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, Projection, ProjectionId};
+use downlink::id::ProjectionId;
+use downlink::{BoxError, Event, Filter, Projection};
 
 use super::ProjectionFixture;
 

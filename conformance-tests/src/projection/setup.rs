@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Appended, Event, EventStore, Expected, Hub, LocalBus};
+use downlink::store::Appended;
+use downlink::{Event, EventStore, Expected, Hub, LocalBus};
 
 use super::read_model::{ReadModel, SampleModel};
 use super::runner::{DownlinkRunner, RunOptions, RunnerFixture, RunningProjection};
@@ -136,7 +137,7 @@ impl Environment {
 
     /// A hub over the log, with a short poll interval and frequent checkpoints.
     pub(super) async fn hub(&self) -> Hub {
-        let hub = Hub::builder_of(Arc::clone(self.models.log()), Arc::new(LocalBus::new()));
+        let hub = Hub::builder(Arc::clone(self.models.log()), Arc::new(LocalBus::new()));
         let often = Duration::from_millis(10);
         hub.fallback(often).checkpoint(1_000, often).start().await.expect("a hub")
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use downlink::{Cursor, DeadLetter, ErrorKind, Event, Position, Step, Stepped};
+use downlink::projection::{DeadLetter, Step, Stepped};
+use downlink::{Cursor, ErrorKind, Event, Position};
 use proptest::collection::vec;
 use tokio::sync::Barrier;
 use tokio::task::yield_now;

@@ -1,5 +1,7 @@
 use bytes::Bytes;
-use downlink::{Append, Appended, ContentType, Event, EventStore, Expected, NewEvent};
+use downlink::event::ContentType;
+use downlink::store::Appended;
+use downlink::{Append, Event, EventStore, Expected, NewEvent};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -128,7 +130,7 @@ fn shown(bytes: &Bytes) -> String {
 
 async fn names_stay_apart(store: &dyn EventStore) {
     for name in LOOKALIKES {
-        let event = NewEvent::with_json(name, "{}").and_then(|event| event.with_tag(name));
+        let event = NewEvent::json(name, "{}").and_then(|event| event.with_tag(name));
         let append = Append::to(name, Expected::NoStream, [event.expect("a valid name")]);
         let stored = store.append(append.expect("a valid name")).await;
         stored.unwrap_or_else(|error| {
@@ -157,14 +159,14 @@ async fn names_stay_apart(store: &dyn EventStore) {
 }
 
 fn known_troubles() -> Vec<NewEvent> {
-    let json = JSON.iter().map(|json| NewEvent::with_json("Json", *json).expect("valid JSON"));
+    let json = JSON.iter().map(|json| NewEvent::json("Json", *json).expect("valid JSON"));
     let binary = |bytes: Vec<u8>| {
         let kind = ContentType::new("application/octet-stream").expect("a content type");
-        NewEvent::with_bytes("Binary", kind, bytes).expect("a payload within the limit")
+        NewEvent::bytes("Binary", kind, bytes).expect("a payload within the limit")
     };
     let text = |text: &str| {
         let kind = ContentType::new("text/plain").expect("a content type");
-        NewEvent::with_bytes("Text", kind, text.to_owned()).expect("a payload within the limit")
+        NewEvent::bytes("Text", kind, text.to_owned()).expect("a payload within the limit")
     };
     let binaries = [vec![], vec![0], (0..=255).collect(), vec![0xff; 1 << 20]].map(binary);
     let texts = ["", "\0", "a\0b", "\r", "\n", "\r\n", "\u{feff}x", "1", "1.0"].map(text);
@@ -190,7 +192,7 @@ fn any_content() -> impl Strategy<Value = NewEvent> {
     let tags = vec("[a-zA-Z%_ '\u{e9}]{1,5}", 0..4);
     ("[a-zA-Z%_ '\u{e9}]{1,9}", content, tags).prop_map(|(name, (kind, bytes), tags)| {
         let kind = ContentType::new(kind).expect("a content type");
-        let event = NewEvent::with_bytes(&name, kind, bytes).expect("a valid payload");
+        let event = NewEvent::bytes(&name, kind, bytes).expect("a valid payload");
         tags.iter().fold(event, |event, tag| event.with_tag(tag).expect("a valid tag"))
     })
 }

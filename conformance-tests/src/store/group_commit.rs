@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use downlink::{Append, Appended, ErrorKind, EventStore, EventType, Expected, Result};
+use downlink::store::Appended;
+use downlink::{Append, ErrorKind, EventStore, EventType, Expected, Result};
 
 use crate::sample::{append, event, log};
 use crate::{GroupCommitFixture, WriteLock, tasks};

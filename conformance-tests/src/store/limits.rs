@@ -1,6 +1,6 @@
-use downlink::{
-    Append, Check, ContentType, Cursor, ErrorKind, EventStore, Expected, NewEvent, Write, limits,
-};
+use downlink::event::ContentType;
+use downlink::store::Write;
+use downlink::{Append, Check, Cursor, ErrorKind, EventStore, Expected, NewEvent, limits};
 
 use crate::StoreFixture;
 use crate::sample::{append, event, events, log, of_type, stream};
@@ -79,7 +79,7 @@ fn of_size(bytes: usize) -> Append {
         // No event can be smaller than its metadata, so make this one smaller instead of the last.
         let size = if rest - size > 0 && rest - size < metadata { size - metadata } else { size };
         let payload = vec![7; size - metadata];
-        events.push(NewEvent::with_bytes("Photo", kind.clone(), payload).expect("a payload"));
+        events.push(NewEvent::bytes("Photo", kind.clone(), payload).expect("a payload"));
         rest -= size;
     }
     Append::to("flight-large", Expected::Any, events).expect("a valid name")

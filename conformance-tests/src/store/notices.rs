@@ -2,9 +2,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use downlink::commit::{Commit, CommitNotice, Commits};
+use downlink::event::ContentType;
 use downlink::{
-    Append, ContentType, Cursor, ErrorKind, Event, EventId, EventStore, EventType, Expected,
-    NewEvent, Position, Read,
+    Append, Cursor, ErrorKind, Event, EventId, EventStore, EventType, Expected, NewEvent, Position,
+    Read,
 };
 use tokio::task::yield_now;
 
@@ -137,11 +138,11 @@ async fn write_everything(store: Arc<dyn EventStore>, writer: usize) {
 
 /// Events with every kind of content.
 fn varied_events() -> Vec<NewEvent> {
-    let json = NewEvent::with_json("FlightDelayed", " {\"minutes\": 20,\r\n \"gate\": \"C71\"}\n")
+    let json = NewEvent::json("FlightDelayed", " {\"minutes\": 20,\r\n \"gate\": \"C71\"}\n")
         .and_then(|event| event.with_metadata_json("{\"by\": \"tower\"}"))
         .and_then(|event| event.with_tag("gate:C71")?.with_tag("Gate:c71"));
     let bytes = ContentType::new("application/octet-stream")
-        .and_then(|of| NewEvent::with_bytes("RadarSeen", of, vec![0, 10, 13, 255]));
+        .and_then(|of| NewEvent::bytes("RadarSeen", of, vec![0, 10, 13, 255]));
     vec![json.expect("a valid event"), bytes.expect("a valid event")]
 }
 
@@ -186,7 +187,7 @@ async fn append_too_much(store: &Arc<dyn EventStore>) -> usize {
     let payload = format!("\"{}\"", "x".repeat((1 << 20) - 2));
     let mut bytes = 0;
     for _ in 0..12 {
-        let pair = [(), ()].map(|()| NewEvent::with_json("PictureTaken", payload.clone()));
+        let pair = [(), ()].map(|()| NewEvent::json("PictureTaken", payload.clone()));
         let pair = pair.map(|event| event.expect("a valid event"));
         bytes += pair.iter().map(NewEvent::size).sum::<usize>();
         let offered = Append::to("flight-large", Expected::Any, pair).expect("a valid name");

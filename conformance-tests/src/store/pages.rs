@@ -246,11 +246,11 @@ pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
 
 /// A second implementation of filters, to compare with.
 fn matches(filter: &Filter, event: &Event) -> bool {
-    let name = |patterns: &[downlink::Pattern], name: &str| {
+    let name = |patterns: &[downlink::filter::Pattern], name: &str| {
         patterns.is_empty()
             || patterns.iter().any(|pattern| match pattern {
-                downlink::Pattern::Is(whole) => whole.as_bytes() == name.as_bytes(),
-                downlink::Pattern::StartsWith(prefix) => {
+                downlink::filter::Pattern::Is(whole) => whole.as_bytes() == name.as_bytes(),
+                downlink::filter::Pattern::StartsWith(prefix) => {
                     name.as_bytes().starts_with(prefix.as_bytes())
                 }
             })

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use downlink::error::FailedCheck;
+use downlink::store::Appended;
 use downlink::{
-    Append, Appended, Check, ErrorKind, EventId, EventStore, Expected, FailedCheck, NewEvent,
-    Result, Version,
+    Append, Check, ErrorKind, EventId, EventStore, Expected, NewEvent, Result, Version,
 };
 use futures::future::join_all;
 use tokio::sync::Barrier;
@@ -153,7 +154,7 @@ pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
                         _ => Expected::at(known[which]),
                     };
                     let offered = append(["flight-A", "flight-B"][which], expected, 1 + turn % 2);
-                    known[which] = recorder.append(&*store, offered, known[which]).await;
+                    known[which] = recorder.append_to(&*store, offered, known[which]).await;
                 }
             })
         });

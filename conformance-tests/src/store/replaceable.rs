@@ -65,14 +65,14 @@ pub async fn a_restore_invalidates_caches(fixture: &dyn ReplaceableFixture) {
 /// so, and a new subscription follows the restored log.
 pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
-    let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
+    let hub = Hub::builder(Arc::clone(&store), Arc::new(LocalBus::new()))
         .fallback(Duration::from_millis(20))
         .start();
     let hub = hub.await.expect("a hub");
     let mut subscription = hub.subscribe(Subscribe::new()).await.expect("a subscription");
-    hub.append_all(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
+    hub.append(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
     backups.back_up().await.expect("a copy");
-    let lost = hub.append_all(append("flight-UA1545", Expected::Exists, 4)).await;
+    let lost = hub.append(append("flight-UA1545", Expected::Exists, 4)).await;
     let lost = lost.expect("an append").cursor;
     while subscription.cursor() != lost {
         let delivered = tasks::soon("the log was not delivered", subscription.next()).await;
@@ -100,7 +100,9 @@ pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableF
         refused.is_err_and(|error| error.is_other_history()),
         "the old cursor has to be refused"
     );
-    hub.append("flight-AA1141", Expected::Any, [event("FlightLanded")]).await.expect("an append");
+    hub.append_to("flight-AA1141", Expected::Any, [event("FlightLanded")])
+        .await
+        .expect("an append");
     let wanted = log(&*store).await;
     let mut fresh = hub.subscribe(Subscribe::new()).await.expect("a subscription");
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-use downlink::{EventStore, Expected, Hint, Position};
+use downlink::bus::Hint;
+use downlink::{EventStore, Expected, Position};
 use tokio::task::yield_now;
 
 use super::setup::Follower;

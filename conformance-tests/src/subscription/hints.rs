@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use downlink::{ErrorKind, EventStore, Expected, Hint};
+use downlink::bus::Hint;
+use downlink::{ErrorKind, EventStore, Expected};
 
 use super::setup::Follower;
 use super::{HubOptions, SubscriptionSetup};

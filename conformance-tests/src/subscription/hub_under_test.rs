@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{
-    Append, Appended, Bus, Cursor, EventStore, Hub, Item, Result, Subscribe, Subscription,
-};
+use downlink::store::Appended;
+use downlink::{Append, Bus, Cursor, EventStore, Hub, Item, Result, Subscribe, Subscription};
 
 /// What the laws of subscriptions need of a hub, so that they can test broken
 /// ones, too.
@@ -98,7 +97,7 @@ impl HubFixture for DownlinkHubs {
         bus: Arc<dyn Bus>,
         options: HubOptions,
     ) -> Result<Arc<dyn HubUnderTest>> {
-        let hub = Hub::builder_of(store, bus)
+        let hub = Hub::builder(store, bus)
             .fallback(options.poll_interval)
             .ring(options.ring, usize::MAX)
             .page(options.page, 64 << 10)
@@ -114,7 +113,7 @@ impl HubFixture for DownlinkHubs {
 #[async_trait]
 impl HubUnderTest for Hub {
     async fn append(&self, append: Append) -> Result<Appended> {
-        self.append_all(append).await
+        self.append(append).await
     }
 
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn SubscriptionUnderTest>> {

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use downlink::{Bus, Cursor, Event, EventStore, Filter, Hint, Item, Position, Subscribe};
+use downlink::bus::Hint;
+use downlink::{Bus, Cursor, Event, EventStore, Filter, Item, Position, Subscribe};
 
 use super::{DownlinkHubs, HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest};
 use crate::faults::{BusFault, FaultyBus, FaultyStore};

@@ -29,7 +29,7 @@ impl AuthorizingTransportSetup {
 
     async fn open(&self, visibility: &Visibility) -> TestServer {
         let (store, guard) = self.store.open().await.expect("a fresh store");
-        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()));
+        let hub = Hub::builder(store, Arc::new(LocalBus::new()));
         // A small ring, so that a replay reads the store.
         let hub = hub.fallback(Duration::from_millis(20)).ring(4, usize::MAX).start();
         let hub = hub.await.expect("a hub");

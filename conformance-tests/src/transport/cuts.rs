@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Append, Cursor, Event, Expected, Filter, NewEvent, Subscribe};
 
 use super::TransportSetup;
 use super::setup::{TestServer, connect, events, expect_same};
@@ -32,7 +33,7 @@ pub async fn resumes_after_a_cut_in_hard_payloads(setup: &TransportSetup) -> (us
         "[ ]".to_owned(),
     ];
     let history = payloads.map(|payload| {
-        let event = NewEvent::with_json("FlightDelayed", payload).expect("JSON");
+        let event = NewEvent::json("FlightDelayed", payload).expect("JSON");
         Append::to(stream("f-1"), Expected::Any, [event]).expect("an append")
     });
     cut_at_every_byte(setup, &history).await

@@ -1,4 +1,5 @@
-use downlink::{Cursor, Event, Expected, Filter, Frame, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Cursor, Event, Expected, Filter, Subscribe};
 
 use super::TransportSetup;
 use super::framing::check_order;

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use downlink::{Append, ContentType, Cursor, Expected, Filter, Frame, NewEvent};
+use downlink::event::ContentType;
+use downlink::transport::Frame;
+use downlink::{Append, Cursor, Expected, Filter, NewEvent};
 
 use super::TransportSetup;
 use super::setup::{expect_same, one_line};
@@ -83,7 +85,7 @@ pub(super) fn forgeries() -> Vec<Append> {
         "[1e300,123456789012345678901234567890]",
         "{\"a\":1,\"a\":2}",
     ];
-    let json = json.iter().filter_map(|text| NewEvent::with_json("error", *text).ok());
+    let json = json.iter().filter_map(|text| NewEvent::json("error", *text).ok());
     let older = [of_an_older_release("error", "[1e400]")];
     let raw: [&[u8]; 9] = [
         b"",
@@ -98,7 +100,7 @@ pub(super) fn forgeries() -> Vec<Append> {
     ];
     let raw = raw.iter().map(|bytes| {
         let kind = ContentType::new("application/octet-stream").expect("a content type");
-        NewEvent::with_bytes("feed.bye", kind, bytes.to_vec()).expect("a payload")
+        NewEvent::bytes("feed.bye", kind, bytes.to_vec()).expect("a payload")
     });
     let lookalikes = ["data: x", "id: 7", "\"}", "\\", "{\"frame\":\"bye\"}", "\u{2028}", "a\\nb"];
     let named = lookalikes.iter().map(|name| {

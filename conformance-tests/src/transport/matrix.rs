@@ -23,7 +23,7 @@ pub async fn one_writer_wins_and_is_seen(setup: &TransportSetup) {
             let offered = append("flight-UA1545", Expected::at(at), 1);
             tokio::spawn(async move {
                 start.wait().await;
-                hub.append_all(offered.clone()).await.ok().map(|appended| (appended, offered))
+                hub.append(offered.clone()).await.ok().map(|appended| (appended, offered))
             })
         });
         let won = tasks::join(racers.collect::<Vec<_>>()).await;

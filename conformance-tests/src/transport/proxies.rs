@@ -1,4 +1,5 @@
-use downlink::{Append, Cursor, Event, Expected, Filter, Frame, NewEvent, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Append, Cursor, Event, Expected, Filter, NewEvent, Subscribe};
 
 use super::TransportSetup;
 use super::setup::{TestServer, connect, events, expect_same};
@@ -11,7 +12,7 @@ const FLOOD: usize = 256;
 /// An event of 64 KiB.
 pub(super) fn large() -> Append {
     let payload = format!("\"{}\"", "x".repeat((64 << 10) - 2));
-    let event = NewEvent::with_json("FlightPhotographed", payload).expect("a payload");
+    let event = NewEvent::json("FlightPhotographed", payload).expect("a payload");
     Append::to("flight-UA1545", Expected::Any, [event]).expect("a valid name")
 }
 

@@ -2,7 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{Cursor, Expected, Frame, Hub, LocalBus, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Cursor, Expected, Hub, LocalBus, Subscribe};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,7 @@ impl ReplaceableTransportSetup {
 /// follows. Its cursor is refused, and the restored log is served.
 pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetup) {
     let (store, backups) = setup.store.open().await.expect("a fresh store");
-    let hub = Hub::builder_of(Arc::clone(&store), Arc::new(LocalBus::new()))
+    let hub = Hub::builder(Arc::clone(&store), Arc::new(LocalBus::new()))
         .fallback(Duration::from_millis(20))
         .start();
     let hub = hub.await.expect("a hub");
@@ -45,9 +46,9 @@ pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetu
         let (transport, hub, stop) = (Arc::clone(&transport), hub.clone(), stop.clone());
         tokio::spawn(async move { transport.serve(hub, listener, stop).await })
     };
-    hub.append_all(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
+    hub.append(append("flight-UA1545", Expected::NoStream, 3)).await.expect("an append");
     backups.back_up().await.expect("a copy");
-    hub.append_all(append("flight-UA1545", Expected::Exists, 4)).await.expect("an append");
+    hub.append(append("flight-UA1545", Expected::Exists, 4)).await.expect("an append");
     let mut client = connect(&transport, address, Subscribe::new()).await.expect("a connection");
     client.until(7, "the log was not delivered").await;
     backups.restore().await.expect("the copy restored");

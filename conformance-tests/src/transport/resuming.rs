@@ -1,6 +1,7 @@
+use downlink::transport::Frame;
 use downlink::{
-    After, Append, Cursor, ErrorKind, Event, EventId, Expected, Filter, FilterItem, Frame,
-    Position, Subscribe,
+    After, Append, Cursor, ErrorKind, Event, EventId, Expected, Filter, FilterItem, Position,
+    Subscribe,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    Append, Bus, Cursor, Endpoint, Event, EventStore, Expected, Filter, Frame, Hub, Result,
-    Subscribe, Transport,
+    Append, Bus, Cursor, Event, EventStore, Expected, Filter, Hub, Result, Subscribe, Transport,
 };
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -82,7 +82,7 @@ impl TransportSetup {
         ring: usize,
         fallback: Duration,
     ) -> TestServer {
-        let hub = Hub::builder_of(store, bus)
+        let hub = Hub::builder(store, bus)
             .fallback(fallback)
             .ring(ring, usize::MAX)
             .page(8, 64 << 10)
@@ -155,7 +155,7 @@ impl TestServer {
 
     /// Appends through the hub.
     pub(super) async fn append(&self, append: Append) {
-        self.hub.append_all(append).await.expect("an append through the hub");
+        self.hub.append(append).await.expect("an append through the hub");
     }
 
     pub(super) async fn delay(&self, events: usize) {

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use downlink::transport::Frame;
 use downlink::{
-    Append, Cursor, Event, EventId, Expected, Filter, FilterItem, Frame, Hub, LocalBus, Subscribe,
+    Append, Cursor, Event, EventId, Expected, Filter, FilterItem, Hub, LocalBus, Subscribe,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -43,14 +44,14 @@ impl TransportsSetup {
         assert!(self.transports.len() > 1, "give two transports or more");
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let guard: Arc<Guard> = Arc::new(guard);
-        let hub = Hub::builder_of(store, Arc::new(LocalBus::new()))
+        let hub = Hub::builder(store, Arc::new(LocalBus::new()))
             .fallback(Duration::from_millis(20))
             .ring(16, usize::MAX)
             .page(8, 64 << 10)
             .start();
         let hub = hub.await.expect("a hub");
         for append in history {
-            hub.append_all(append.clone()).await.expect("an append");
+            hub.append(append.clone()).await.expect("an append");
         }
         let mut served = Vec::new();
         for transport in &self.transports {

@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{Cursor, Event, Filter, Frame, Hub, HubBuilder, LocalBus, Subscribe};
+use downlink::hub::HubBuilder;
+use downlink::transport::Frame;
+use downlink::{Cursor, Event, Filter, Hub, LocalBus, Subscribe};
 
 use super::proxies::flood;
 use super::setup::{TestClient, TestServer, connect, expect_same};

@@ -25,7 +25,7 @@ pub(crate) fn any(rng: &mut impl Rng) -> (EventId, Append) {
 
 fn event(batch: EventId, index: usize, of: usize) -> NewEvent {
     let payload = serde_json::json!({ "batch": batch.to_string(), "index": index, "of": of });
-    NewEvent::with_json("FlightDelayed", payload.to_string()).expect("a valid event")
+    NewEvent::json("FlightDelayed", payload.to_string()).expect("a valid event")
 }
 
 /// Every batch of a log, with the position of its last event.

@@ -2,7 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, Projection, ProjectionId};
+use downlink::id::ProjectionId;
+use downlink::{BoxError, Event, Filter, Projection};
 use downlink_conformance_tests::projection::ProjectionFixture;
 
 pub(crate) const NAME: &str = "board";

@@ -110,10 +110,9 @@ impl<F: Killable> Trial<F> {
     async fn go_on(&self, address: &str) {
         let opened = self.open(address).await;
         let bus = Arc::new(LocalBus::new());
-        let hub = Hub::builder_of(Arc::clone(&opened.log), bus).start().await.expect("a hub");
+        let hub = Hub::builder(Arc::clone(&opened.log), bus).start().await.expect("a hub");
         let board = Arc::new(Board(Arc::clone(&self.fixture)));
-        let board =
-            hub.project_of(board, Arc::clone(&opened.models)).start().expect("a projection");
+        let board = hub.project(board, Arc::clone(&opened.models)).start().expect("a projection");
         let head = hub.head().await.expect("a head");
         let caught_up = tokio::time::timeout(DEADLINE, board.wait_for(head)).await;
         caught_up.expect("a projection that continues").expect("a projection that does not stop");

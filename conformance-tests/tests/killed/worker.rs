@@ -37,8 +37,8 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 async fn work<F: DurableProjectionFixture>(fixture: Arc<F>, address: &str) -> Result<()> {
     say("opening");
     let Opened { log, models, guard: _guard } = fixture.open_at(address).await?;
-    let hub = Hub::builder_of(log, Arc::new(LocalBus::new())).start().await?;
-    let board = hub.project_of(Arc::new(Board(fixture)), models).batch(STEP, usize::MAX).start()?;
+    let hub = Hub::builder(log, Arc::new(LocalBus::new())).start().await?;
+    let board = hub.project(Arc::new(Board(fixture)), models).batch(STEP, usize::MAX).start()?;
     say("open");
     try_join_all((0..APPENDERS).map(|_| tokio::spawn(append(hub.clone(), board.clone()))))
         .await
@@ -50,7 +50,7 @@ async fn work<F: DurableProjectionFixture>(fixture: Arc<F>, address: &str) -> Re
 async fn append(hub: Hub, board: ProjectionHandle) -> Result<()> {
     for turn in 1.. {
         let (batch, append) = batch::any(&mut rand::rng());
-        let appended = hub.append_all(append).await?;
+        let appended = hub.append(append).await?;
         say(&format!("stored {batch} {}", appended.last()));
         if turn % LOOKS == 0 {
             board.wait_for(appended.cursor).await?;

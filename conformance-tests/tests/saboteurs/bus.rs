@@ -2,7 +2,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Bus, Hint, Listener, Result};
+use downlink::bus::{Hint, Listener};
+use downlink::{Bus, Result};
 use downlink_conformance_tests::{BusFixture, Guard};
 use futures::stream;
 use tokio::sync::{mpsc, watch};

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{CommitFeed, Commits};
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, Cursor, Error, ErrorKind, EventStore, EventType, MemoryStore, Page, Read,
-    Result,
+    Append, Cursor, Error, ErrorKind, EventStore, EventType, MemoryStore, Read, Result,
 };
 use downlink_conformance_tests::faults::Gate;
 use downlink_conformance_tests::{BoundedFixture, GroupCommitFixture, WriteLock};

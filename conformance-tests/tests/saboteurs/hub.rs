@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use downlink::{
-    Append, Appended, Bus, Cursor, Event, EventStore, Hint, Page, Position, Result, Subscribe,
-};
+use downlink::bus::Hint;
+use downlink::store::{Appended, Page};
+use downlink::{Append, Bus, Cursor, Event, EventStore, Position, Result, Subscribe};
 use downlink_conformance_tests::subscription::{
     HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest,
 };

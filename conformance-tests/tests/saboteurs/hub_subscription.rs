@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{
-    After, Cursor, Error, Event, Filter, Item, Page, Position, Read, Result, Subscribe,
-};
+use downlink::store::Page;
+use downlink::{After, Cursor, Error, Event, Filter, Item, Position, Read, Result, Subscribe};
 use downlink_conformance_tests::subscription::SubscriptionUnderTest;
 use tokio::sync::watch;
 use tokio::task::yield_now;

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use downlink::bus::{Hint, Listener};
 use downlink::commit::{Commit, CommitNotice, Commits};
-use downlink::{Cursor, Event, EventId, Hint, Listener, Read};
+use downlink::{Cursor, Event, EventId, Read};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 

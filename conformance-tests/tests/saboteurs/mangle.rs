@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{Endpoint, Frame, Hub, Result, Subscribe, Transport};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Hub, Result, Subscribe, Transport};
 use downlink_conformance_tests::TransportFixture;
 use downlink_transports::Sse;
 use futures::stream::BoxStream;

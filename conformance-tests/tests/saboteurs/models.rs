@@ -2,10 +2,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use downlink::{
-    BoxError, Cursor, DeadLetter, Error, ErrorKind, MemoryStore, Position, Projection,
-    ProjectionId, ProjectionStore, Result, Step, Stepped,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::{BoxError, Cursor, Error, ErrorKind, MemoryStore, Position, Projection, Result};
 use downlink_conformance_tests::Guard;
 use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened, ProjectionFixture};
 use tokio::task::yield_now;

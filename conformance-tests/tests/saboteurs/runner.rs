@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::projection::{DeadLetter, Step, Stepped};
 use downlink::{
-    After, BoxError, Cursor, DeadLetter, Error, ErrorKind, Event, Hub, Item, Position, Result,
-    Step, Stepped, Subscribe,
+    After, BoxError, Cursor, Error, ErrorKind, Event, Hub, Item, Position, Result, Subscribe,
 };
 use downlink_conformance_tests::projection::{
     ReadModel, RunOptions, RunnerFixture, RunningProjection,

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use downlink::commit::{BoundaryFact, CommitFeed, Commits, Facts, Group, LogHead};
+use downlink::event::Timestamp;
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent,
-    Page, Position, Read, Result, StreamId, Timestamp, Version,
+    Append, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position,
+    Read, Result, StreamId, Version,
 };
 use downlink_sqlite_schema::{Pass, Turnstile};
 use rusqlite::{Connection, ErrorCode, params};
@@ -203,7 +205,7 @@ impl Opened {
 type Row = (i64, Vec<u8>, String, i64, String, i64);
 
 fn event((position, id, stream, version, event_type, time): Row) -> Result<Event> {
-    let content = NewEvent::with_json(event_type, "{}")?;
+    let content = NewEvent::json(event_type, "{}")?;
     let id = <[u8; 16]>::try_from(id).map_err(|_| broken("an id of another length"))?;
     let position = Position::new(position.cast_unsigned()).unwrap_or(Position::MAX);
     let version = Version::new(version.cast_unsigned()).unwrap_or(Version::FIRST);

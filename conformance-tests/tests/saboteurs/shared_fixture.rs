@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Bus, EventStore, Hint, Listener, LocalBus, Result};
+use downlink::bus::{Hint, Listener};
+use downlink::{Bus, EventStore, LocalBus, Result};
 use downlink_conformance_tests::cross_process::{CrossProcessSetup, Respawn};
 use downlink_conformance_tests::{CrossProcessFixture, Guard, WriteLock};
 use tokio_util::task::AbortOnDropHandle;

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use downlink::commit::{CommitFeed, Commits};
+use downlink::event::Timestamp;
+use downlink::store::{Appended, Page, Written};
 use downlink::{
-    Append, Appended, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Page,
-    Position, Read, Result, StreamId, Timestamp, Version, Written,
+    Append, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Read, Result,
+    StreamId, Version,
 };
 use tokio::task::yield_now;
 
@@ -285,7 +287,7 @@ impl BrokenStore {
             return content.clone();
         }
         let value = serde_json::from_slice(content.payload()).unwrap_or(serde_json::Value::Null);
-        let again = NewEvent::with_json(content.event_type(), value.to_string());
+        let again = NewEvent::json(content.event_type(), value.to_string());
         let again =
             again.and_then(|event| content.tags().iter().try_fold(event, NewEvent::with_tag));
         again.map_or_else(|_| content.clone(), |event| event.with_id(content.id()))
@@ -346,7 +348,7 @@ impl BrokenStore {
     async fn roll_back(
         &self,
         mut events: Vec<Event>,
-        failed: Vec<downlink::FailedCheck>,
+        failed: Vec<downlink::error::FailedCheck>,
     ) -> Result<Appended> {
         let before = self.log().assigned.clone();
         self.log().push(&mut events, self.bug);

@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 
+use downlink::error::FailedCheck;
+use downlink::store::{Appended, Written};
 use downlink::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, FailedCheck,
-    NewEvent, Result, StreamId, Version, Written,
+    Append, Check, Cursor, Error, ErrorKind, Event, EventId, Expected, NewEvent, Result, StreamId,
+    Version,
 };
 
 use crate::store_bug::Bug;
@@ -166,6 +168,6 @@ fn original(
 /// by a less strict release.
 pub(crate) fn json(append: &Append) -> Result<()> {
     append.events().filter(|event| event.content_type().is_json()).try_for_each(|event| {
-        NewEvent::with_json(event.event_type(), event.payload().clone()).map(|_| ())
+        NewEvent::json(event.event_type(), event.payload().clone()).map(|_| ())
     })
 }

@@ -1,4 +1,5 @@
-use downlink::{Event, Timestamp};
+use downlink::Event;
+use downlink::event::Timestamp;
 
 use crate::store_bug::Bug;
 

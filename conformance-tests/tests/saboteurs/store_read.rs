@@ -1,7 +1,6 @@
-use downlink::{
-    Cursor, Direction, Error, Event, Filter, Mark, Page, Pattern, Read, Result, Scope, StreamId,
-    StreamSpan, Version,
-};
+use downlink::filter::Pattern;
+use downlink::store::{Direction, Mark, Page, StreamSpan};
+use downlink::{Cursor, Error, Event, Filter, Read, Result, Scope, StreamId, Version};
 
 use crate::store_bug::Bug;
 

@@ -2,9 +2,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::transport::{Endpoint, Frame};
 use downlink::{
-    After, Cursor, Endpoint, Error, ErrorKind, Event, EventId, Filter, Frame, Hub, Item, Position,
-    Result, Subscribe, Transport,
+    After, Cursor, Error, ErrorKind, Event, EventId, Filter, Hub, Item, Position, Result,
+    Subscribe, Transport,
 };
 use downlink_conformance_tests::{
     AuthorizingFixture, ShortTimeoutFixture, TransportFixture, Visibility,

@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use downlink::event::{ContentType, StoredParts};
+use downlink::transport::Frame;
 use downlink::{
-    ContentType, Cursor, Error, ErrorKind, Event, EventType, Frame, NewEvent, Result, StoredParts,
-    StreamId, Tag, Version,
+    Cursor, Error, ErrorKind, Event, EventType, NewEvent, Result, StreamId, Tag, Version,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::value::RawValue;

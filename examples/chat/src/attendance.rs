@@ -127,7 +127,7 @@ impl Attendance {
         }
         self.leave(&mut people, person).await?;
         let joined = [ChatEvent::PersonJoined { person, name: name.clone() }];
-        people.cursor = self.hub.append(room.stream(), Expected::Exists, joined).await?.cursor;
+        people.cursor = self.hub.append_to(room.stream(), Expected::Exists, joined).await?.cursor;
         people.here.insert(person, Presence { name, room, last_seen: Instant::now() });
         Ok(people.cursor)
     }
@@ -148,7 +148,7 @@ impl Attendance {
             return Ok(());
         };
         let left = [ChatEvent::PersonLeft { person, name }];
-        people.cursor = self.hub.append(room.stream(), Expected::Any, left).await?.cursor;
+        people.cursor = self.hub.append_to(room.stream(), Expected::Any, left).await?.cursor;
         people.here.remove(&person);
         Ok(())
     }
@@ -214,7 +214,7 @@ mod tests {
     async fn log_of(hub: &Hub) -> Vec<String> {
         let filter = ChatEvent::filter(["PersonJoined", "PersonLeft"]).unwrap();
         let events: Vec<_> = hub.events(Read::log().filter(filter)).try_collect().await.unwrap();
-        let line = |event: &downlink::Event| match event.decode::<ChatEvent>().unwrap() {
+        let line = |event: &downlink::Event| match event.decode_raw::<ChatEvent>().unwrap() {
             ChatEvent::PersonJoined { name, .. } => format!("{name} into {}", event.stream()),
             ChatEvent::PersonLeft { name, .. } => format!("{name} out of {}", event.stream()),
             other => panic!("{other:?}"),

@@ -38,7 +38,7 @@ impl Rooms {
     pub async fn open(&self, name: Name) -> Result<Option<(RoomId, Cursor)>> {
         let room = RoomId::of(&name)?;
         let opened = [ChatEvent::RoomOpened { name }];
-        match self.hub.append(room.stream(), Expected::NoStream, opened).await {
+        match self.hub.append_to(room.stream(), Expected::NoStream, opened).await {
             Ok(appended) => Ok(Some((room, appended.cursor))),
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
             Err(error) => Err(error),

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chat::{Chat, ChatEvent, Options};
-use downlink::{
-    Append, ContentType, Cursor, Endpoint, Event, EventStore, Expected, FilterItem, Frame,
-    NewEvent, Subscribe,
-};
+use downlink::event::ContentType;
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Append, Cursor, Event, EventStore, Expected, FilterItem, NewEvent, Subscribe};
 use downlink_transports::client::{Client, Socket, SocketSubscription};
 use downlink_transports::serve::Signals;
 use futures::StreamExt;
@@ -119,7 +118,7 @@ fn of_room(room: &str) -> Subscribe {
 
 fn message(text: &str) -> NewEvent {
     let data = json!({"person": ADA, "name": "Ada", "text": text});
-    NewEvent::with_json("MessagePosted", data.to_string()).unwrap()
+    NewEvent::json("MessagePosted", data.to_string()).unwrap()
 }
 
 async fn next_event(channel: &mut SocketSubscription) -> Event {
@@ -152,13 +151,14 @@ async fn messages_reach_the_others_in_the_room() {
         ChatEvent::RoomOpened { name } if name.as_str() == "Tower"
     ));
     for n in 0..20 {
-        let said = ada.append("room-tower", Expected::Exists, [message(&format!("to {n}"))]).await;
+        let said =
+            ada.append_to("room-tower", Expected::Exists, [message(&format!("to {n}"))]).await;
         assert_eq!(said.unwrap().stream.as_str(), "room-tower");
     }
     for n in 0..20 {
         assert_eq!(next_text(&mut tower).await, format!("to {n}"));
     }
-    ada.append("room-ramp", Expected::Exists, [message("elsewhere")]).await.unwrap();
+    ada.append_to("room-ramp", Expected::Exists, [message("elsewhere")]).await.unwrap();
     assert_eq!(next_text(&mut ramp).await, "elsewhere");
     chat.stop().await;
 }
@@ -170,13 +170,13 @@ async fn append_foreign_events(db: &std::path::Path) {
     let binary = ContentType::new("application/octet-stream").unwrap();
     let person = json!({"person": ADA, "name": "Ada"}).to_string();
     for (stream, event) in [
-        ("room-tower", NewEvent::with_json("WeatherReported", "{}")),
-        ("room-tower", NewEvent::with_json("PersonJoined", r#"{"who":7}"#)),
-        ("room-tower", NewEvent::with_json("PersonLeft", "null")),
-        ("room-tower", NewEvent::with_json("RoomOpened", "[]")),
-        ("room-tower", NewEvent::with_json("MessagePosted", "7")),
-        ("room-tower", NewEvent::with_bytes("PersonJoined", binary, vec![0, 255])),
-        ("not-a-room", NewEvent::with_json("PersonJoined", person)),
+        ("room-tower", NewEvent::json("WeatherReported", "{}")),
+        ("room-tower", NewEvent::json("PersonJoined", r#"{"who":7}"#)),
+        ("room-tower", NewEvent::json("PersonLeft", "null")),
+        ("room-tower", NewEvent::json("RoomOpened", "[]")),
+        ("room-tower", NewEvent::json("MessagePosted", "7")),
+        ("room-tower", NewEvent::bytes("PersonJoined", binary, vec![0, 255])),
+        ("not-a-room", NewEvent::json("PersonJoined", person)),
     ] {
         let append = Append::to(stream, Expected::Any, [event.unwrap()]).unwrap();
         store.append(append).await.unwrap();
@@ -204,7 +204,7 @@ async fn foreign_events_do_not_affect_the_chat() {
         "events before and after the foreign ones must be applied"
     );
     let socket = chat.socket().await;
-    let said = socket.append("room-tower", Expected::Exists, [message("still here")]).await;
+    let said = socket.append_to("room-tower", Expected::Exists, [message("still here")]).await;
     let mut tower = socket.subscribe(of_room("room-tower")).await.unwrap();
     while next_event(&mut tower).await.id() != said.as_ref().unwrap().ids[0] {}
     chat.stop().await;
@@ -277,7 +277,7 @@ async fn a_restart_loses_and_repeats_no_message() {
     let socket = chat.socket().await;
     let mut room = socket.subscribe(of_room("room-lounge")).await.unwrap();
     let first = message("one");
-    let receipt = socket.append("room-lounge", Expected::Any, [first.clone()]).await.unwrap();
+    let receipt = socket.append_to("room-lounge", Expected::Any, [first.clone()]).await.unwrap();
     assert_eq!(next_text(&mut room).await, "one");
     let cursor = room.cursor().unwrap();
     chat.stop().await;
@@ -288,9 +288,9 @@ async fn a_restart_loses_and_repeats_no_message() {
     let socket = chat.socket().await;
     let mut room = socket.subscribe(of_room("room-lounge").after(cursor)).await.unwrap();
     // A page that got no answer sends the same message again.
-    let again = socket.append("room-lounge", Expected::Any, [first]).await.unwrap();
+    let again = socket.append_to("room-lounge", Expected::Any, [first]).await.unwrap();
     assert!(again.duplicate && again.cursor == receipt.cursor);
-    socket.append("room-lounge", Expected::Any, [message("two")]).await.unwrap();
+    socket.append_to("room-lounge", Expected::Any, [message("two")]).await.unwrap();
     assert_eq!(next_text(&mut room).await, "two", "a message came twice");
     chat.stop().await;
 }

@@ -1,6 +1,8 @@
 //! The first departures of 1 January 2013, as commands.
 
-use downlink::{CommandId, Context, Cursor, EventId, ExecuteError, Executor, Timestamp};
+use downlink::decider::{CommandId, ExecuteError};
+use downlink::event::Timestamp;
+use downlink::{Context, Cursor, EventId, Executor};
 
 use crate::flight::{Command, Flights, Refused};
 
@@ -19,7 +21,7 @@ pub const FLIGHTS: [(&str, &str, &str, u32); 6] = [
 ///
 /// # Errors
 ///
-/// Those of [`Executor::execute_in`].
+/// Those of [`Executor::execute_with`].
 ///
 /// # Cancel safety
 ///
@@ -45,7 +47,7 @@ async fn execute(
     command: Command,
 ) -> Result<Cursor, ExecuteError<Refused>> {
     let context = Context::of(id_of(flight, step)?);
-    let done = flights.execute_in(&context, format!("flight-{flight}"), command).await?;
+    let done = flights.execute_with(&context, format!("flight-{flight}"), command).await?;
     Ok(done.cursor)
 }
 

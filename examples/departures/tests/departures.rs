@@ -7,10 +7,9 @@ use std::time::Duration;
 use departures::flight::{Command, FlightEvent, Flights};
 use departures::through_rusqlite::{self, ByAirport};
 use departures::{first_departures, through_sqlx, version_2};
-use downlink::{
-    BoxError, ExecuteError, Executor, Expected, FailurePolicy, Hub, LocalBus, NewEvent, Position,
-    ProjectionStore,
-};
+use downlink::decider::ExecuteError;
+use downlink::projection::{FailurePolicy, ProjectionStore};
+use downlink::{BoxError, Executor, Expected, Hub, LocalBus, NewEvent, Position};
 use downlink_rusqlite::{BackupProgress, RusqliteStore};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -82,11 +81,11 @@ async fn foreign_events_do_not_affect_the_table() {
     let fixture = Fixture::new();
     let (store, hub) = fixture.open().await;
     for event in [
-        NewEvent::with_json("WeatherReported", "{}"),
-        NewEvent::with_json("FlightDeparted", r#"{"gate":7}"#),
-        NewEvent::with_json("FlightDeparted", "[]"),
+        NewEvent::json("WeatherReported", "{}"),
+        NewEvent::json("FlightDeparted", r#"{"gate":7}"#),
+        NewEvent::json("FlightDeparted", "[]"),
     ] {
-        hub.append("flight-XX1", Expected::Any, [event.expect("valid JSON")])
+        hub.append_to("flight-XX1", Expected::Any, [event.expect("valid JSON")])
             .await
             .expect("an append");
     }
@@ -105,7 +104,7 @@ async fn departures_are_in_the_table() -> Result<(), BoxError> {
     let board = hub.project(ByAirport, store.clone()).start()?;
 
     let departed = FlightEvent::FlightDeparted { from: "EWR".into(), late: 2 };
-    let appended = hub.append("flight-UA1545", Expected::Any, [departed]).await?;
+    let appended = hub.append_to("flight-UA1545", Expected::Any, [departed]).await?;
     board.wait_live().await?;
     board.wait_for(appended.cursor).await?;
     let (rows, cursor) = through_rusqlite::departed(&store).await?;
@@ -155,8 +154,8 @@ async fn an_event_that_cannot_be_decoded_is_skipped() {
     let board = hub.project(ByAirport, store.clone()).policy(policy).start().unwrap();
     // ANCHOR_END: skip
     // ANCHOR: unreadable
-    let unreadable = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#).unwrap();
-    hub.append("flight-AA301", Expected::Any, [unreadable]).await.unwrap();
+    let unreadable = NewEvent::json("FlightDeparted", r#"{"gate":"C71"}"#).unwrap();
+    hub.append_to("flight-AA301", Expected::Any, [unreadable]).await.unwrap();
     // ANCHOR_END: unreadable
     let departed = first_departures::depart_all(&Executor::new(&hub, Flights)).await.unwrap();
     board.wait_for(departed).await.unwrap();

@@ -1,8 +1,9 @@
 //! The decider of flights, tested without a log.
 
 use departures::flight::{Command, Flight, FlightEvent, Flights, Refused, SCHEMA};
+use downlink::event::Timestamp;
 use downlink::testing::{self, Case};
-use downlink::{Decider, Event, NewEvent, Position, Tag, Timestamp, Version};
+use downlink::{Decider, Event, NewEvent, Position, Tag, Version};
 
 fn scheduled() -> Case<Flights> {
     let event = FlightEvent::FlightScheduled { from: "EWR".into(), to: "IAH".into() };
@@ -60,7 +61,7 @@ fn every_event_has_its_airport_as_a_tag() {
 
 #[test]
 fn version_1_of_a_delay_is_upcast() {
-    let old = NewEvent::with_json("FlightDelayed", r#"{"hours":2}"#).unwrap();
+    let old = NewEvent::json("FlightDelayed", r#"{"hours":2}"#).unwrap();
     let stream = "flight-UA1545".try_into().unwrap();
     let old = Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, old);
     let read = SCHEMA.decode(&old).unwrap();

@@ -6,7 +6,8 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use downlink::{CommandId, Context, Executor, Hub};
+use downlink::decider::CommandId;
+use downlink::{Context, Executor, Hub};
 use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
@@ -173,7 +174,7 @@ impl ApiState {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
         let context = context(headers, &action)?;
         let command = FlightCommand { at: self.replay.status().clock, action };
-        let done = self.flights.execute_in(&context, flight.stream(), command).await?;
+        let done = self.flights.execute_with(&context, flight.stream(), command).await?;
         Ok((FeedCursor(done.cursor), Json(done.events)))
     }
 }

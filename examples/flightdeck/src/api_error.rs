@@ -2,7 +2,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use downlink::ExecuteError;
+use downlink::decider::ExecuteError;
 use downlink_transports::wire::{Code, Problem};
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use downlink::{Bus, EventStore, FailurePolicy, Hub, ProjectionBuilder, Result};
+use downlink::projection::{FailurePolicy, ProjectionBuilder};
+use downlink::{Bus, EventStore, Hub, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
@@ -69,7 +70,7 @@ impl Database {
             Self::Rusqlite(_, bus) => Arc::new(bus.clone()),
             Self::Sqlx(_, bus) => Arc::new(bus.clone()),
         };
-        Hub::builder_of(self.store(), bus).start().await
+        Hub::builder(self.store(), bus).start().await
     }
     // ANCHOR_END: hub
 

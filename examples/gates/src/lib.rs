@@ -65,7 +65,7 @@ async fn take(
     Segments((gate, flight, id)): Segments<(String, String, String)>,
 ) -> Result<String, GateError> {
     let id: EventId = id.parse()?;
-    let taken = NewEvent::json(&GateEvent::GateTaken { gate: gate.clone() })?.with_id(id);
+    let taken = NewEvent::from_variant(&GateEvent::GateTaken { gate: gate.clone() })?.with_id(id);
     let append = Append::to(format!("flight-{flight}"), Expected::Any, [taken])?;
 
     let transacted = store.transact(move |tx| {

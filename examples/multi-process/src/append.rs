@@ -37,7 +37,7 @@ async fn depart(store: &RusqliteStore, options: &Append) -> Result<()> {
     let process = std::process::id();
     for (number, flight) in (1..=options.count.unwrap_or(u64::MAX)).zip(FLIGHTS.iter().cycle()) {
         let departed = FlightEvent::FlightDeparted { gate: format!("C{}", number % 90), process };
-        store.append_to(*flight, Expected::Any, [NewEvent::json(&departed)?]).await?;
+        store.append_to(*flight, Expected::Any, [NewEvent::from_variant(&departed)?]).await?;
         tokio::time::sleep(Duration::from_millis(options.every)).await;
     }
     Ok(())

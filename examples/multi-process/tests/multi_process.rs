@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use downlink::{Endpoint, Event, Frame, Subscribe};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Event, Subscribe};
 use downlink_transports::client::{Client, Follow};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};

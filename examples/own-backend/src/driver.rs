@@ -1,7 +1,8 @@
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
-use downlink::{Error, ErrorKind, Event, Page, Read, Result};
+use downlink::store::Page;
+use downlink::{Error, ErrorKind, Event, Read, Result};
 
 use crate::log::Log;
 

@@ -41,7 +41,7 @@ async fn run(Args { file }: &Args) -> Result<(), BoxError> {
     for (flight, to, gate) in [("UA1545", "IAH", "C71"), ("AA1141", "MIA", "D3")] {
         let scheduled = FlightEvent::FlightScheduled { to: to.into() };
         let departed = FlightEvent::FlightDeparted { gate: gate.into() };
-        hub.append(format!("flight-{flight}"), Expected::Any, [scheduled, departed]).await?;
+        hub.append_to(format!("flight-{flight}"), Expected::Any, [scheduled, departed]).await?;
     }
 
     let mut flights = hub.subscribe(Subscribe::new()).await?;
@@ -49,7 +49,7 @@ async fn run(Args { file }: &Args) -> Result<(), BoxError> {
         match item {
             Item::Event(event) => {
                 let (cursor, stream, version) = (event.cursor(), event.stream(), event.version());
-                match event.decode::<FlightEvent>() {
+                match event.decode_raw::<FlightEvent>() {
                     Ok(event) => outln!("{cursor} {stream} {version} {event:?}"),
                     // Of another program or version; the other events are still printed.
                     Err(error) => outln!("{cursor} {stream} {version} cannot be decoded: {error}"),

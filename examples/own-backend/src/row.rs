@@ -1,7 +1,8 @@
 //! An event as bytes.
 
 use bytes::{Buf, Bytes};
-use downlink::{ContentType, Event, EventId, NewEvent, Position, StoredParts, Timestamp, Version};
+use downlink::event::{ContentType, StoredParts, Timestamp};
+use downlink::{Event, EventId, NewEvent, Position, Version};
 
 /// Encodes an event without its position, which follows from the order of the rows.
 pub(crate) fn encode(event: &Event) -> Vec<u8> {

@@ -2,7 +2,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Writer, WriterOptions};
-use downlink::{Append, Appended, Cursor, Error, ErrorKind, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Read, Result};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::driver::Driver;

@@ -11,7 +11,7 @@ use own_backend::FileStore;
 use tempfile::TempDir;
 
 fn event(number: usize) -> NewEvent {
-    NewEvent::with_json("FlightDelayed", format!(r#"{{"minutes":{number}}}"#)).unwrap()
+    NewEvent::json("FlightDelayed", format!(r#"{{"minutes":{number}}}"#)).unwrap()
 }
 
 async fn append(store: &FileStore, numbers: &[usize]) {
@@ -131,8 +131,8 @@ async fn a_file_that_is_not_a_log_is_unchanged() {
 async fn a_log_inside_a_payload_is_not_read_as_records() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
-    let binary = downlink::ContentType::new("application/octet-stream").unwrap();
-    let copy = NewEvent::with_bytes("LogCopied", binary, log.bytes.clone()).unwrap();
+    let binary = downlink::event::ContentType::new("application/octet-stream").unwrap();
+    let copy = NewEvent::bytes("LogCopied", binary, log.bytes.clone()).unwrap();
     store.append_to("copies", Expected::NoStream, [copy]).await.unwrap();
     store.close().await;
     drop(store);
@@ -174,7 +174,7 @@ async fn fill_the_file() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
     let text = format!("\"{}\"", "x".repeat(5_000));
-    let large = || NewEvent::with_json("FlightDelayed", text.clone()).unwrap();
+    let large = || NewEvent::json("FlightDelayed", text.clone()).unwrap();
     let mut stored = 4;
     let error = loop {
         match store.append_to("flight-UA1545", Expected::Exists, [large()]).await {

@@ -33,7 +33,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     // ANCHOR: append
     let scheduled = FlightEvent::FlightScheduled { from: "EWR".into(), to: "IAH".into() };
     let departed = FlightEvent::FlightDeparted { gate: "C71".into() };
-    hub.append("flight-UA1545", Expected::Any, [scheduled, departed]).await?;
+    hub.append_to("flight-UA1545", Expected::Any, [scheduled, departed]).await?;
     // ANCHOR_END: append
 
     // ANCHOR: subscribe
@@ -43,7 +43,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             let Item::Event(event) = item else { continue };
             let (cursor, stream) = (event.cursor(), event.stream());
             // `println!` would panic if the output were closed, as behind `| head`.
-            let _ = writeln!(stdout(), "{cursor} {stream} {:?}", event.decode::<FlightEvent>());
+            let _ = writeln!(stdout(), "{cursor} {stream} {:?}", event.decode_raw::<FlightEvent>());
         }
     });
     // ANCHOR_END: subscribe

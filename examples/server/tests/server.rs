@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use downlink::{Endpoint, Frame, Subscribe};
+use downlink::Subscribe;
+use downlink::transport::{Endpoint, Frame};
 use downlink_transports::client::{Client, Follow};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};

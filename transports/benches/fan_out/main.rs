@@ -103,5 +103,5 @@ fn event() -> NewEvent {
         r##"{{"at":"#{:019}","flight":"UA1545","origin":"EWR","destination":"IAH","gate":"C71","minutes":20}}"##,
         readers::now()
     );
-    NewEvent::with_json("FlightDelayed", payload).expect("a valid event")
+    NewEvent::json("FlightDelayed", payload).expect("a valid event")
 }

@@ -1,4 +1,5 @@
-use downlink::{Event, Expected, Hub, NewEvent, Position, Timestamp, Version, memory};
+use downlink::event::Timestamp;
+use downlink::{Event, Expected, Hub, NewEvent, Position, Version, memory};
 use downlink_transports::feed;
 use downlink_transports::serve::Server;
 use downlink_transports::wire;
@@ -108,7 +109,7 @@ impl Running {
                 tokio::spawn(async move { log.publish(blocks) }).await?;
             }
             Source::Hub(hub) => {
-                hub.append("flight-UA1545", Expected::Any, events).await?;
+                hub.append_to("flight-UA1545", Expected::Any, events).await?;
             }
         }
         Ok(())

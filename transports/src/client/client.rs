@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::limits::MAX_WAIT;
-use downlink::{Endpoint, Frame, Result, Subscribe};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Result, Subscribe};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue};
@@ -149,7 +150,7 @@ impl Client {
     pub fn follow(&self, subscribe: Subscribe) -> Result<Follow> {
         self.options.target()?;
         if self.fallback.transports().any(TransportKind::needs_filter_in_url) {
-            request::filter_query(subscribe.wanted())?;
+            request::filter_query(subscribe.filter())?;
         }
         let (options, fallback) = (self.options.clone(), self.fallback.clone());
         Ok(Follow::new(Reconnector::new(options, fallback, subscribe)))

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use downlink::{Endpoint, Result};
+use downlink::Result;
+use downlink::transport::Endpoint;
 use http::header::HOST;
 use http::{HeaderMap, Request};
 use http_body_util::Empty;

@@ -11,7 +11,7 @@ const MAX_UPGRADE_FACTOR: u32 = 12;
 /// Transports in the order of preference.
 ///
 /// A follower falls back to the next transport if one does not reach
-/// [`Frame::Ready`](downlink::Frame::Ready) in time, for example behind a proxy that strips
+/// [`Frame::Ready`](downlink::transport::Frame::Ready) in time, for example behind a proxy that strips
 /// `Upgrade` or buffers streams: at once if it is certain that the transport
 /// will never work, and otherwise after a few attempts. It does not fall back
 /// if the server cannot be reached, or refuses by itself.
@@ -23,7 +23,7 @@ const MAX_UPGRADE_FACTOR: u32 = 12;
 /// # Examples
 ///
 /// ```
-/// use downlink::Endpoint;
+/// use downlink::transport::Endpoint;
 /// use downlink_transports::client::{Client, Fallback};
 ///
 /// let feed = Endpoint::new("http://feed.example");

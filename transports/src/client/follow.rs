@@ -2,7 +2,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use downlink::{Cursor, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{Cursor, Result};
 use futures::stream::{BoxStream, FusedStream};
 use futures::{Stream, StreamExt};
 

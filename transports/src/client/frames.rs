@@ -1,4 +1,5 @@
-use downlink::{Frame, Result, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Result, Subscribe};
 use futures::Stream;
 
 use super::connect_options::ConnectOptions;

@@ -15,7 +15,8 @@
 //!
 //! ```no_run
 //! # async fn run() -> downlink::Result<()> {
-//! use downlink::{Endpoint, FilterItem, Frame, Subscribe};
+//! use downlink::{FilterItem, Subscribe};
+//! use downlink::transport::{Endpoint, Frame};
 //! use downlink_transports::client::Client;
 //! use futures::TryStreamExt;
 //!

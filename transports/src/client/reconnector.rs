@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use downlink::{Cursor, Error, ErrorKind, Frame, Result, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Cursor, Error, ErrorKind, Result, Subscribe};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -151,7 +152,7 @@ impl Reconnector {
     fn resume(&self) -> Subscribe {
         let subscribe = self.subscribe.clone();
         match self.cursor {
-            Some(cursor) => subscribe.after(cursor),
+            Some(cursor) => subscribe.with_after(cursor),
             None => subscribe,
         }
     }

@@ -1,6 +1,6 @@
-use downlink::{
-    After, Cursor, Endpoint, Error, ErrorKind, Filter, FilterItem, FilterItemParts, Pattern, Result,
-};
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::transport::Endpoint;
+use downlink::{After, Cursor, Error, ErrorKind, Filter, FilterItem, Result};
 use http::header::HeaderName;
 use http::{HeaderValue, Uri};
 

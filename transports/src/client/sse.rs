@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use downlink::{Error, ErrorKind, Frame, Result, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Error, ErrorKind, Result, Subscribe};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use tokio::time::timeout;
 
@@ -23,8 +24,8 @@ pub(super) async fn open(
     subscribe: &Subscribe,
 ) -> Result<Frames, Failure> {
     let target = options.target()?;
-    let filter = request::filter_query(subscribe.wanted())?;
-    let (cursor, after) = request::encode_after(subscribe.begins_after());
+    let filter = request::filter_query(subscribe.filter())?;
+    let (cursor, after) = request::encode_after(subscribe.after());
     let mut request = options.request(&target, &target.path("/feed", &[filter, after]))?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     if let Some(cursor) = cursor {

@@ -1,7 +1,8 @@
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use downlink::{Append, Appended, Expected, NewEvent, StreamId, limits};
+use downlink::store::Appended;
+use downlink::{Append, Expected, NewEvent, StreamId, limits};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
@@ -46,7 +47,7 @@ pub(super) async fn append(
 ) -> Result<(Appended, String), Problem> {
     rights.check_append(&stream, &events)?;
     let ids: Vec<_> = events.iter().map(NewEvent::id).collect();
-    let appended = feed.hub.append_all(Append::to(stream, expected, events)?).await?;
+    let appended = feed.hub.append(Append::to(stream, expected, events)?).await?;
     let json = wire::appended_json(&appended, &ids);
     Ok((appended, json))
 }

@@ -1,7 +1,9 @@
+use downlink::store::ReadLog;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::{After, Cursor, Filter, Item, Page, Read, Subscribe, Subscription};
+use downlink::store::Page;
+use downlink::{After, Cursor, Filter, Item, Read, Subscribe, Subscription};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -90,23 +92,23 @@ impl PageQuery<'_> {
     /// Reads the page that is available now.
     async fn first(&self, after: After) -> Result<FoundPage, Problem> {
         let read = match after {
-            After::Start => Read::log().resume(Cursor::START),
-            After::Cursor(cursor) => Read::log().resume(cursor),
-            After::Position(position) => Read::log().after(position),
+            After::Start => Read::log().with_after(Cursor::START),
+            After::Cursor(cursor) => Read::log().with_after(cursor),
+            After::Position(position) => Read::log().with_after(position),
             After::Now | After::Last(_) => {
-                Read::log().resume(self.subscribe(after).await?.cursor())
+                Read::log().with_after(self.subscribe(after).await?.cursor())
             }
         };
         self.read(read).await
     }
 
-    async fn read(&self, read: Read) -> Result<FoundPage, Problem> {
-        let read = read.filter(self.filter.clone()).limit(self.limit);
-        Ok(FoundPage::of(&self.feed.hub.read(read).await?))
+    async fn read(&self, read: ReadLog) -> Result<FoundPage, Problem> {
+        let read = read.with_filter(self.filter.clone()).with_limit(self.limit);
+        Ok(FoundPage::of(&self.feed.hub.read_log(read).await?))
     }
 
     async fn subscribe(&self, after: After) -> Result<Subscription, Problem> {
-        let subscribe = Subscribe::new().after(after).filter(self.filter.clone());
+        let subscribe = Subscribe::new().with_after(after).with_filter(self.filter.clone());
         Ok(self.feed.hub.subscribe(subscribe).await?)
     }
 
@@ -124,7 +126,7 @@ impl PageQuery<'_> {
         }
         let mut found = self.first(after).await?;
         while found.is_empty() && found.more && Instant::now() < end {
-            found = self.read(Read::log().resume(found.cursor)).await?;
+            found = self.read(Read::log().with_after(found.cursor)).await?;
         }
         if !found.is_empty() || found.more {
             return Ok(found);
@@ -137,7 +139,7 @@ impl PageQuery<'_> {
     }
 
     fn tail(&self, after: Cursor) -> Option<Subscription> {
-        self.feed.hub.tail(after, self.filter.clone())
+        self.feed.hub.subscribe_cached(after, self.filter.clone())
     }
 
     async fn wait_on(

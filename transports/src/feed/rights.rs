@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn events_that_may_not_be_seen_may_not_be_appended() {
         let stream = StreamId::new("flight-UA1545").unwrap();
-        let event = |name: &str| NewEvent::with_json(name, "{}").unwrap();
+        let event = |name: &str| NewEvent::json(name, "{}").unwrap();
         let rights = Rights::to(FilterItem::new().with_type("A").unwrap().into());
         assert!(rights.check_append(&stream, &[event("A")]).is_ok());
         assert!(rights.check_append(&stream, &[event("A"), event("B")]).is_err());

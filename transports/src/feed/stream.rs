@@ -1,5 +1,7 @@
+use downlink::store::ReadStream;
 use axum::response::{IntoResponse, Response};
-use downlink::{Direction, Page, Read, StreamId, StreamSpan, Version};
+use downlink::store::{Direction, Page, StreamSpan};
+use downlink::{Read, StreamId, Version};
 use http::StatusCode;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -21,11 +23,11 @@ pub(super) async fn answer(
     let stream = name(parts)?;
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let direction = direction(&query)?;
-    let read = Read::stream(stream.clone()).limit(query.limit()?).filter(rights.filter().clone());
+    let read = Read::stream(stream.clone()).with_limit(query.limit()?).with_filter(rights.filter().clone());
     let read = read_from(read, from_version(&query)?, direction);
     let (page, span) = first_visible(feed, read).await?.ok_or_else(|| not_found(&stream))?;
     if page.events.is_empty() && !rights.is_everything() {
-        let any = Read::stream(stream.clone()).limit(1).filter(rights.filter().clone());
+        let any = Read::stream(stream.clone()).with_limit(1).with_filter(rights.filter().clone());
         let visible = first_visible(feed, any).await?;
         visible.filter(|(page, _)| !page.events.is_empty()).ok_or_else(|| not_found(&stream))?;
     }
@@ -48,13 +50,13 @@ fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan
 /// Reads up to the first page that has an event, or the last page; `None` if
 /// there is no such stream. Pages of events that the rights hide are skipped, so
 /// that a client does not get empty pages.
-async fn first_visible(feed: &Feed, mut read: Read) -> Result<Option<(Page, StreamSpan)>, Problem> {
+async fn first_visible(feed: &Feed, mut read: ReadStream) -> Result<Option<(Page, StreamSpan)>, Problem> {
     loop {
-        let page = feed.hub.read(read.clone()).await?;
+        let page = feed.hub.read_stream(read.clone()).await?;
         let Some(span) = page.stream else { return Ok(None) };
         match span.scanned {
             Some(scanned) if page.events.is_empty() && page.more => {
-                read = read.after_version(scanned);
+                read = read.with_after(scanned);
             }
             _ => return Ok(Some((page, span))),
         }
@@ -97,13 +99,13 @@ fn from_version(query: &Query) -> Result<Option<Version>, Problem> {
 }
 
 /// Sets the first version of a read, which is included.
-fn read_from(read: Read, from: Option<Version>, direction: Direction) -> Read {
+fn read_from(read: ReadStream, from: Option<Version>, direction: Direction) -> ReadStream {
     match (direction, from) {
         (Direction::Forward, from) => {
             let before = from.and_then(Version::previous);
-            before.map_or(read.clone(), |version| read.after_version(version))
+            before.map_or(read.clone(), |version| read.with_after(version))
         }
         (Direction::Backward, None | Some(Version::MAX)) => read.backward(),
-        (Direction::Backward, Some(from)) => read.backward().after_version(from.next()),
+        (Direction::Backward, Some(from)) => read.backward().with_after(from.next()),
     }
 }

@@ -65,7 +65,8 @@ mod tests {
 
     use async_trait::async_trait;
     use axum::body::Body;
-    use downlink::{Append, Appended, Cursor, Error, ErrorKind, EventStore, Page, Read};
+    use downlink::store::{Appended, Page};
+    use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Read};
     use http::{Request, StatusCode};
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;

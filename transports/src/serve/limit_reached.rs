@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::Frame;
+use downlink::transport::Frame;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 

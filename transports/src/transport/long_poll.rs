@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::{Endpoint, Frame, Hub, Result, Subscribe, Transport};
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Hub, Result, Subscribe, Transport};
 use futures::stream::BoxStream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

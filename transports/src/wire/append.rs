@@ -3,9 +3,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use downlink::{
-    Appended, ContentType, ErrorKind, EventId, EventType, Expected, NewEvent, Version, limits,
-};
+use downlink::event::ContentType;
+use downlink::store::Appended;
+use downlink::{ErrorKind, EventId, EventType, Expected, NewEvent, Version, limits};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -184,7 +184,7 @@ impl RawEvent<'_> {
             (Some(data), None, None) => {
                 within_payload(data.get().len())?;
                 let bytes = data.get().as_bytes().to_vec();
-                NewEvent::with_json(event_type, bytes).map_err(EventError::of("data"))
+                NewEvent::json(event_type, bytes).map_err(EventError::of("data"))
             }
             (None, Some(data), Some(content_type)) => {
                 let content_type =
@@ -196,7 +196,7 @@ impl RawEvent<'_> {
                     )
                 })?;
                 within_payload(bytes.len())?;
-                NewEvent::with_bytes(event_type, content_type, bytes)
+                NewEvent::bytes(event_type, content_type, bytes)
                     .map_err(EventError::of("data_base64"))
             }
             _ => Err(EventError::new(

@@ -39,9 +39,10 @@ pub fn sse_block(event: &Event) -> Bytes {
 /// # Examples
 ///
 /// ```
-/// use downlink::{Event, NewEvent, Position, Timestamp, Version};
+/// use downlink::{Event, NewEvent, Position, Version};
+/// use downlink::event::Timestamp;
 ///
-/// let content = NewEvent::with_json("FlightDeparted", "{\"gate\":\n\"C71\"}")?;
+/// let content = NewEvent::json("FlightDeparted", "{\"gate\":\n\"C71\"}")?;
 /// let event = Event::new(
 ///     Position::ZERO.next(),
 ///     "flight-UA1545".try_into()?,
@@ -131,7 +132,8 @@ pub(super) fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{ContentType, NewEvent, Position, Timestamp, Version};
+    use downlink::event::{ContentType, Timestamp};
+    use downlink::{NewEvent, Position, Version};
     use proptest::prelude::*;
 
     use super::*;
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn members_come_in_the_order_of_the_wire_contract() {
-        let content = NewEvent::with_json("FlightDeparted", r#"{"gate":"C71"}"#)
+        let content = NewEvent::json("FlightDeparted", r#"{"gate":"C71"}"#)
             .and_then(|event| event.with_tag("airport:EWR"))
             .unwrap();
         let event = event("flight-UA1545", content);
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn other_payloads_are_base64_with_padding() {
         let cbor = ContentType::new("application/cbor").unwrap();
-        let content = NewEvent::with_bytes("Photo", cbor, &b"\x00\r\n\xff"[..]).unwrap();
+        let content = NewEvent::bytes("Photo", cbor, &b"\x00\r\n\xff"[..]).unwrap();
         let envelope = envelope(&event("s", content));
         let expected = r#""data_base64":"AA0K/w==","content_type":"application/cbor","metadata""#;
         assert!(text(&envelope).contains(expected));
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_envelope_is_a_slice_of_the_block_which_is_rendered_once() {
-        let event = event("s", NewEvent::with_json("T", "{}").unwrap());
+        let event = event("s", NewEvent::json("T", "{}").unwrap());
         let (first, again) = (sse_block(&event), sse_block(&event.clone()));
         assert_eq!(first.as_ptr(), again.as_ptr());
         assert_eq!(envelope(&event).as_ptr(), first.slice(BEFORE..).as_ptr());
@@ -189,7 +191,7 @@ mod tests {
             prop_assume!(stream != "." && stream != "..");
             let raw = format!("{white}{{{white}\"a\"{white}:{white}{}}}", serde_json::to_string(&data).unwrap());
             let metadata = format!("{{{white}\"m\":{white}1}}");
-            let content = NewEvent::with_json("T", raw.clone()).unwrap()
+            let content = NewEvent::json("T", raw.clone()).unwrap()
                 .with_metadata_json(metadata).unwrap();
             let event = event(&stream, content);
             let block = sse_block(&event);

@@ -1,4 +1,5 @@
-use downlink::{Error, Filter, FilterItem, FilterItemParts, Pattern, limits};
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::{Error, Filter, FilterItem, limits};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use downlink::Frame;
+use downlink::transport::Frame;
 
 use super::envelope::{put, put_text, sse_block};
 
@@ -20,7 +20,8 @@ pub use parse::parse_frame;
 /// # Examples
 ///
 /// ```
-/// use downlink::{Cursor, Frame};
+/// use downlink::Cursor;
+/// use downlink::transport::Frame;
 /// use downlink_transports::wire::frame_json;
 ///
 /// let cursor: Cursor = "000000000001a2f0-9c41d07e".parse()?;

@@ -100,13 +100,14 @@ impl Envelopes {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{NewEvent, Position, Timestamp};
+    use downlink::event::Timestamp;
+    use downlink::{NewEvent, Position};
 
     use super::*;
 
     fn event(position: u64, bytes: usize) -> Event {
         let payload = format!("\"{}\"", "x".repeat(bytes));
-        let content = NewEvent::with_json("T", payload).unwrap();
+        let content = NewEvent::json("T", payload).unwrap();
         let position = Position::new(position).unwrap();
         Event::new(position, "s".try_into().unwrap(), Version::FIRST, Timestamp::EPOCH, content)
     }

@@ -2,7 +2,9 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::{Error, ErrorKind, Expected, FailedCheck, Frame, Version};
+use downlink::error::FailedCheck;
+use downlink::transport::Frame;
+use downlink::{Error, ErrorKind, Expected, Version};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,

@@ -105,9 +105,9 @@ async fn bad_parameters_are_problems() {
 async fn a_page_has_at_most_a_mebibyte_or_one_larger_event() {
     let hub = hub().await;
     let large =
-        |bytes: usize| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
+        |bytes: usize| NewEvent::json("T", format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
     for bytes in [500 << 10, 500 << 10, 500 << 10, 1 << 20] {
-        hub.append("s", Expected::Any, [large(bytes)]).await.unwrap();
+        hub.append_to("s", Expected::Any, [large(bytes)]).await.unwrap();
     }
     let app = App::new(&hub);
     let (mut after, mut sizes) = ("start".to_owned(), Vec::new());
@@ -190,9 +190,9 @@ async fn a_poll_answers_when_the_server_drains() {
 async fn a_poll_returns_available_events_up_to_its_limit() {
     let hub = hub().await;
     let app = App::new(&hub);
-    let events: Vec<_> = (0..5).map(|_| NewEvent::with_json("T", "{}").unwrap()).collect();
+    let events: Vec<_> = (0..5).map(|_| NewEvent::json("T", "{}").unwrap()).collect();
     let (answer, _) =
-        tokio::join!(app.get("/feed?wait=30&limit=3"), hub.append("s", Expected::Any, events));
+        tokio::join!(app.get("/feed?wait=30&limit=3"), hub.append_to("s", Expected::Any, events));
     assert_eq!(answer.cursors().len(), 3);
     assert_eq!(answer.json()["more"], true);
     let rest = app.get(&format!("/feed?after={}", answer.header("feed-cursor"))).await;
@@ -203,9 +203,9 @@ async fn a_poll_returns_available_events_up_to_its_limit() {
 async fn a_poll_that_reaches_its_limit_at_the_head_has_no_more() {
     let hub = hub().await;
     let app = App::new(&hub);
-    let events: Vec<_> = (0..3).map(|_| NewEvent::with_json("T", "{}").unwrap()).collect();
+    let events: Vec<_> = (0..3).map(|_| NewEvent::json("T", "{}").unwrap()).collect();
     let (answer, appended) =
-        tokio::join!(app.get("/feed?wait=30&limit=3"), hub.append("s", Expected::Any, events));
+        tokio::join!(app.get("/feed?wait=30&limit=3"), hub.append_to("s", Expected::Any, events));
     assert_eq!(answer.cursors().len(), 3);
     let page = answer.json();
     let head = appended.unwrap().cursor.to_string();

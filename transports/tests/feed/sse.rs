@@ -54,8 +54,8 @@ async fn live_is_sent_on_an_empty_log_too() {
 #[tokio::test(start_paused = true)]
 async fn the_envelope_is_the_same_bytes_as_on_a_page() {
     let hub = hub().await;
-    let event = NewEvent::with_json("T", "{\"a\":\r\n 1}").unwrap().with_tag("x").unwrap();
-    hub.append("s", Expected::Any, [event]).await.unwrap();
+    let event = NewEvent::json("T", "{\"a\":\r\n 1}").unwrap().with_tag("x").unwrap();
+    hub.append_to("s", Expected::Any, [event]).await.unwrap();
     let app = App::new(&hub);
     let mut frames = app.open("/feed").await;
     frames.opened().await;
@@ -336,7 +336,7 @@ async fn another_log_resets_an_open_stream() {
     let mut frames = App::new(&hub).open("/feed").await;
     while frames.next().await.unwrap().name() != "live" {}
     let backup = MemoryStore::new();
-    let other = NewEvent::with_json("Other", "{}").unwrap();
+    let other = NewEvent::json("Other", "{}").unwrap();
     let head =
         downlink::EventStoreExt::append_to(&backup, "s", Expected::Any, vec![other; 1]).await;
     store.restore(&backup);

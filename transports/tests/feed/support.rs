@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, Cursor, Error, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore,
-    NewEvent, Page, Read, Result,
+    Append, Cursor, Error, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent,
+    Read, Result,
 };
 use downlink_transports::feed::Feed;
 use futures::StreamExt;
@@ -23,8 +24,8 @@ pub(crate) async fn hub() -> Hub {
 
 /// Appends one event and returns its cursor.
 pub(crate) async fn put(hub: &Hub, stream: &str, event_type: &str) -> Cursor {
-    let event = NewEvent::with_json(event_type, r#"{"gate":"C71"}"#).unwrap();
-    hub.append(stream, Expected::Any, [event]).await.unwrap().cursor
+    let event = NewEvent::json(event_type, r#"{"gate":"C71"}"#).unwrap();
+    hub.append_to(stream, Expected::Any, [event]).await.unwrap().cursor
 }
 
 /// `count` events in streams `flight-0`, `flight-1` and `flight-2`, in turn.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, Cursor, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore,
-    NewEvent, Page, Read, Result,
+    Append, Cursor, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent, Read,
+    Result,
 };
 use downlink_transports::feed::Feed;
 use serde_json::{Value, json};
@@ -35,8 +36,8 @@ fn append(req: &str, stream: &str, expected: &Value, data: &Value) -> String {
 
 async fn put_large(hub: &Hub, bytes: usize) -> Cursor {
     let payload = format!("\"{}\"", "x".repeat(bytes - 2));
-    let event = NewEvent::with_json("T", payload).unwrap();
-    hub.append("large", Expected::Any, [event]).await.unwrap().cursor
+    let event = NewEvent::json("T", payload).unwrap();
+    hub.append_to("large", Expected::Any, [event]).await.unwrap().cursor
 }
 
 fn texts(cursors: &[Cursor]) -> Vec<String> {
@@ -78,8 +79,8 @@ async fn a_url_without_parameters_opens_no_subscription() {
 async fn the_envelope_is_the_same_bytes_as_on_a_page() {
     let hub = hub().await;
     for n in 0..2 {
-        let event = NewEvent::with_json("T", format!("{{\"a\":\r\n {n}}}")).unwrap();
-        hub.append("s", Expected::Any, [event.with_tag("x").unwrap()]).await.unwrap();
+        let event = NewEvent::json("T", format!("{{\"a\":\r\n {n}}}")).unwrap();
+        hub.append_to("s", Expected::Any, [event.with_tag("x").unwrap()]).await.unwrap();
     }
     let mut peer = open(&hub, "/feed/ws?stream=s").await;
     peer.expect("ready").await;

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use downlink::{Cursor, Frame};
+use downlink::Cursor;
+use downlink::transport::Frame;
 use downlink_transports::client::EventStream;
 use downlink_transports::wire::{self, Query};
 use http::StatusCode;

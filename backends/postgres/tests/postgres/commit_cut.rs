@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use downlink::commit::{CommitNotice, Commits};
-use downlink::{
-    Append, Appended, ErrorKind, Event, EventId, EventStore, Expected, NewEvent, Read, Result,
-};
+use downlink::store::Appended;
+use downlink::{Append, ErrorKind, Event, EventId, EventStore, Expected, NewEvent, Read, Result};
 use downlink_conformance_tests::WriteLock;
 use downlink_postgres::PostgresStore;
 use tokio::task::JoinSet;
@@ -63,7 +62,7 @@ impl Scene {
 }
 
 fn append(stream: &str, expected: Expected) -> Append {
-    let event = |kind| NewEvent::with_json(kind, "{}").expect("an event");
+    let event = |kind| NewEvent::json(kind, "{}").expect("an event");
     Append::to(stream, expected, [event("FlightDeparted"), event("FlightLanded")])
         .expect("a valid name")
 }

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use downlink::commit::Commits;
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, EventStore, Read, Result};
 use downlink_conformance_tests::{Guard, StoreFixture};
 use downlink_postgres::PostgresStore;
 

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 const PAYLOAD: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","scheduled":"2013-01-01T05:15:00-05:00","delay":2,"tail":"N14228","transport":"United"}"#;
 
 pub(crate) fn event() -> NewEvent {
-    NewEvent::with_json("FlightDeparted", PAYLOAD).expect("an event")
+    NewEvent::json("FlightDeparted", PAYLOAD).expect("an event")
 }
 
 pub(crate) fn stream(number: u64) -> String {

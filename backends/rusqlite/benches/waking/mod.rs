@@ -54,7 +54,7 @@ pub(crate) fn run(open: impl AsyncFn(PathBuf) -> Opened) {
 async fn append(open: &impl AsyncFn(PathBuf) -> Opened, file: PathBuf, pause: Duration) {
     let (store, _bus) = open(file).await;
     for number in 0_u32.. {
-        let departed = NewEvent::with_json("FlightDeparted", "{}").expect("an event");
+        let departed = NewEvent::json("FlightDeparted", "{}").expect("an event");
         store.append_to("flight-UA1545", Expected::Any, [departed]).await.expect("an append");
         println!("{}", now().as_nanos());
         let quarter = pause / 4;
@@ -106,7 +106,7 @@ async fn wakes(
 ) -> Vec<Duration> {
     let (store, bus) = open(file.clone()).await;
     // Only the bus can have woken it.
-    let hub = Hub::builder_of(store, bus).fallback(Duration::from_hours(1)).start();
+    let hub = Hub::builder(store, bus).fallback(Duration::from_hours(1)).start();
     let hub = hub.await.expect("a hub");
     let mut subscription =
         hub.subscribe(Subscribe::new().after(After::Now)).await.expect("a subscription");

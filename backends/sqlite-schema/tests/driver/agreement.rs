@@ -2,9 +2,11 @@
 
 use crate::support::Place;
 use crate::support::driver::{self, Options};
+use downlink::error::FailedCheck;
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, FailedCheck,
-    Filter, FilterItem, MemoryStore, NewEvent, Page, Position, Read, Result, Version,
+    Append, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, Filter, FilterItem,
+    MemoryStore, NewEvent, Position, Read, Result, Version,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -202,7 +204,7 @@ impl Both {
                 .into_iter()
                 .map(|(event_type, tags, size)| {
                     let payload = format!("\"{}\"", "x".repeat(size));
-                    let event = NewEvent::with_json(TYPES[event_type], payload).unwrap();
+                    let event = NewEvent::json(TYPES[event_type], payload).unwrap();
                     tags.into_iter().fold(event, |event, tag| event.with_tag(TAGS[tag]).unwrap())
                 })
                 .collect();

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use crate::support::driver::{self, Store, verify};
 use crate::support::{Place, Tally, all, ask, chain, stored};
-use downlink::{
-    Append, ContentType, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read,
-};
+use downlink::event::ContentType;
+use downlink::{Append, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read};
 use futures::{FutureExt, poll};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -32,7 +31,7 @@ impl Place {
 async fn fill(store: &Store) {
     let binary = ContentType::new("application/octet-stream").unwrap();
     for _ in 0..40 {
-        let photo = || NewEvent::with_bytes("Photo", binary.clone(), vec![7; 50_000]).unwrap();
+        let photo = || NewEvent::bytes("Photo", binary.clone(), vec![7; 50_000]).unwrap();
         let photos: Vec<_> = (0..20).map(|_| photo()).collect();
         store.append(Append::to("photos", Expected::Any, photos).unwrap()).await.unwrap();
     }

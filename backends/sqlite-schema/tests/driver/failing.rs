@@ -7,14 +7,13 @@ use crate::support::{Place, all, append, chain, stored};
 use crate::taking::transact;
 use crate::transacting::Do;
 use downlink::commit::Transacted;
-use downlink::{
-    Append, Check, ContentType, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits,
-};
+use downlink::event::ContentType;
+use downlink::{Append, Check, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits};
 use futures::future::{BoxFuture, join_all};
 use futures::poll;
 use rusqlite::Connection;
 
-type Waiting<'a> = BoxFuture<'a, downlink::Result<downlink::Appended>>;
+type Waiting<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
 
 /// Another program that holds the lock.
 fn hold_lock(place: &Place) -> Connection {
@@ -29,7 +28,7 @@ async fn in_one_group(
     store: &Store,
     place: &Place,
     appends: Vec<Append>,
-) -> Vec<downlink::Result<downlink::Appended>> {
+) -> Vec<downlink::Result<downlink::store::Appended>> {
     let lock = hold_lock(place);
     let mut waiting: Vec<Waiting<'_>> = vec![store.append(append("first", 1))];
     waiting.extend(appends.into_iter().map(|append| store.append(append)));
@@ -42,7 +41,7 @@ async fn in_one_group(
 
 fn photo(bytes: usize) -> NewEvent {
     let binary = ContentType::new("application/octet-stream").unwrap();
-    NewEvent::with_bytes("Photo", binary, vec![7; bytes]).unwrap()
+    NewEvent::bytes("Photo", binary, vec![7; bytes]).unwrap()
 }
 
 #[tokio::test]
@@ -101,7 +100,7 @@ async fn the_innocent_of_a_group_are_spared() {
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
         )
         .unwrap();
-    let poison = || NewEvent::with_json("FlightDelayed", "\"poison\"").unwrap();
+    let poison = || NewEvent::json("FlightDelayed", "\"poison\"").unwrap();
     let mut appends: Vec<_> = (0..8).map(|_| append("flight-UA1545", 2)).collect();
     appends[3] =
         Append::to("flight-UA1545", Expected::Any, [crate::support::event("Half"), poison()])
@@ -134,7 +133,7 @@ async fn a_commit_that_fails_is_taken_back() {
              BEGIN INSERT INTO children VALUES (1); END",
         )
         .unwrap();
-    let poison = NewEvent::with_json("FlightDelayed", "\"poison\"").unwrap();
+    let poison = NewEvent::json("FlightDelayed", "\"poison\"").unwrap();
     let guilty = Append::to("flight-AA1", Expected::Any, [poison]).unwrap();
     let outcomes = in_one_group(
         &store,

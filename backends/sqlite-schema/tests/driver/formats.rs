@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use downlink::{
-    ContentType, ErrorKind, EventStore, Filter, FilterItem, Position, ProjectionId,
-    ProjectionStore, Read,
-};
+use downlink::event::ContentType;
+use downlink::id::ProjectionId;
+use downlink::projection::ProjectionStore;
+use downlink::{ErrorKind, EventStore, Filter, FilterItem, Position, Read};
 use downlink_sqlite_schema::FORMAT;
 
 use crate::support::driver::{self, Options, Store};

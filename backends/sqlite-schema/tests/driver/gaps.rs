@@ -2,7 +2,8 @@
 
 use crate::support::driver::{Options, Store};
 use crate::support::{Place, stored};
-use downlink::{Direction, EventStore, Filter, FilterItem, Position, Read};
+use downlink::store::Direction;
+use downlink::{EventStore, Filter, FilterItem, Position, Read};
 
 /// More than one page looks at.
 const GAP: u64 = 30_000;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use downlink::store::Page;
 use downlink::{
-    Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Page, Read,
+    Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Read,
 };
 use tokio::time::{sleep, timeout};
 

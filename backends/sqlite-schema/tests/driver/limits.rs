@@ -47,7 +47,7 @@ async fn fill(stores: [&dyn EventStore; 2]) {
     for group in 0..12 {
         let events: Vec<_> = (0..100)
             .map(|n| {
-                let event = NewEvent::with_json(format!("Type{}", (group * 100 + n) % 90), "{}");
+                let event = NewEvent::json(format!("Type{}", (group * 100 + n) % 90), "{}");
                 let event = event.unwrap().with_tag(format!("tag:{}", n % 80)).unwrap();
                 // One that has all the tags that a filter can name.
                 (1..if n == 0 { 64 } else { 1 })
@@ -106,7 +106,7 @@ async fn as_many_checks_as_there_may_be_of_the_largest_filters_are_decided() {
     let store = place.open().await;
     fill([&store, &MemoryStore::new()]).await;
     let seen = store.head().await.unwrap();
-    let event = || [NewEvent::with_json("FlightDelayed", "{}").unwrap()];
+    let event = || [NewEvent::json("FlightDelayed", "{}").unwrap()];
     let checked = |count: usize, last: Filter| {
         let filters = largest().into_iter().cycle().take(count - 1).chain([last]);
         let append = Append::to("checked", Expected::Any, event()).unwrap();

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
 use crate::support::{Place, Tally, all, append, ask, chain, panic_in_query, run, stored};
-use downlink::{
-    Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, ProjectionId, ProjectionStore,
-    Read, Result, Step, Stepped,
-};
+use downlink::id::ProjectionId;
+use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use futures::{FutureExt, TryStreamExt, poll};
 use tokio::time::timeout;
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::support::driver::{Store, verify};
 use crate::support::{Place, append, stored};
+use downlink::store::Page;
 use downlink::{
-    Error, ErrorKind, EventStore, Filter, FilterItem, Page, Position, Read, StreamId, Version,
+    Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version,
 };
 use rusqlite::Connection;
 use tokio::time::timeout;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use downlink::{Append, Appended, Error, EventStore, Expected, NewEvent, Page, Read};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Error, EventStore, Expected, NewEvent, Read};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ impl Place {
 }
 
 pub(crate) fn event(name: &str) -> NewEvent {
-    NewEvent::with_json(name, "{}").unwrap()
+    NewEvent::json(name, "{}").unwrap()
 }
 
 pub(crate) fn append(stream: &str, count: usize) -> Append {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::commit::{CommitNotice, Transacted};
+use downlink::id::ProjectionId;
+use downlink::projection::{ProjectionStore, Step, Stepped};
 use downlink::{
     After, Append, BoxError, Error, ErrorKind, Event, EventStore, Expected, Filter, Hub, Item,
-    LocalBus, Projection, ProjectionId, ProjectionStore, Step, Stepped, Subscribe,
+    LocalBus, Projection, Subscribe,
 };
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, poll};
@@ -286,7 +288,7 @@ async fn a_call_from_inside_is_refused_and_blocks_no_other_call() {
         async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
     }));
     let by_the_hub = Call(Box::new(move || {
-        async move { Ok(through.append_all(append("s", 1)).await.map(drop)?) }.boxed()
+        async move { Ok(through.append(append("s", 1)).await.map(drop)?) }.boxed()
     }));
     let own = store.clone();
     let by_another = Call(Box::new(move || {

@@ -1,5 +1,6 @@
+use downlink::event::Timestamp;
 use downlink::testing::{self, Case};
-use downlink::{Event, NewEvent, Position, StreamId, Timestamp, Version};
+use downlink::{Event, NewEvent, Position, StreamId, Version};
 
 use super::*;
 use crate::clock_time::ClockTime;
@@ -236,7 +237,7 @@ fn events_are_tagged_with_airport_airline_and_destination() {
 fn version_1_of_flight_scheduled_gets_a_gate() {
     let payload = r#"{"at":"2013-01-01T03:15","flight":"UA1545","airline":"UA","from":"EWR","to":"IAH",
         "city":"Houston IAH","departs":"2013-01-01T05:15","arrives":"2013-01-01T09:19"}"#;
-    let old = NewEvent::with_json("FlightScheduled", payload).unwrap();
+    let old = NewEvent::json("FlightScheduled", payload).unwrap();
     let stream = StreamId::new("flight-UA1545").unwrap();
     let old = Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, old);
     let Some(FlightEvent::FlightScheduled { timetable, .. }) = SCHEMA.decode(&old).unwrap() else {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use downlink::{Append, Appended, Cursor, ErrorKind, EventStore, Result};
+use downlink::store::Appended;
+use downlink::{Append, Cursor, ErrorKind, EventStore, Result};
 use futures::{Stream, StreamExt};
 
 use super::Progress;

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
-use downlink::{Append, Check, Expected, Result, StreamId, Version, Write, limits};
+use downlink::store::Write;
+use downlink::{Append, Check, Expected, Result, StreamId, Version, limits};
 
 use super::planned_event::PlannedEvent;
 

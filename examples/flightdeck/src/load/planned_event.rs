@@ -1,4 +1,5 @@
-use downlink::{EventId, Expected, NewEvent, Result, StreamId, Tag, Timestamp, Version};
+use downlink::event::Timestamp;
+use downlink::{EventId, Expected, NewEvent, Result, StreamId, Tag, Version};
 
 use crate::clock_time::ClockTime;
 use crate::flight::{FlightEvent, FlightId, SCHEMA};

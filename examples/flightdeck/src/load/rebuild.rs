@@ -1,6 +1,7 @@
 use std::time::Instant;
 
-use downlink::{ProjectionHandle, Result, Status};
+use downlink::projection::Status;
+use downlink::{ProjectionHandle, Result};
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +89,7 @@ impl Slowest {
                 .map(|progress| progress.position.position().get())
                 .min()
                 .unwrap_or_default(),
-            is_complete: all.iter().all(downlink::Progress::is_caught_up),
+            is_complete: all.iter().all(downlink::projection::Progress::is_caught_up),
         }
     }
 }

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use downlink::store::{Appended, Page};
 use downlink::{
-    Append, Appended, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Expected, MemoryStore,
-    NewEvent, Page, Read, StreamId,
+    Append, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Expected, MemoryStore, NewEvent,
+    Read, StreamId,
 };
 use futures::TryStreamExt;
 use tempfile::TempDir;
@@ -214,7 +215,7 @@ async fn an_append_that_overtakes_is_retried() {
 async fn a_log_with_other_events_is_not_changed() {
     let fixture = Fixture::new();
     let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
-    let note = NewEvent::with_json("NoteWritten", "{}").unwrap();
+    let note = NewEvent::json("NoteWritten", "{}").unwrap();
     database.store().append_to("diary", Expected::Any, [note]).await.unwrap();
     database.close().await;
 

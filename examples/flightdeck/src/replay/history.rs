@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use downlink::{CommandId, Event, EventId, Hub, Read, Result};
+use downlink::decider::CommandId;
+use downlink::{Event, EventId, Hub, Read, Result};
 use futures::TryStreamExt;
 
 use super::REPLAY;

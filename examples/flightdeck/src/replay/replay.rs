@@ -1,8 +1,7 @@
 use std::time::Instant;
 
-use downlink::{
-    Cursor, ExecuteError, Executed, Executor, Filter, FilterItem, Hub, Result, Subscribe,
-};
+use downlink::decider::{ExecuteError, Executed};
+use downlink::{Cursor, Executor, Filter, FilterItem, Hub, Result, Subscribe};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

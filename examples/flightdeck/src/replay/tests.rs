@@ -1,7 +1,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use downlink::{EventId, ExecuteError, Hub, Item, LocalBus, MemoryStore, Read, Subscribe};
+use downlink::decider::ExecuteError;
+use downlink::{EventId, Hub, Item, LocalBus, MemoryStore, Read, Subscribe};
 use futures::TryStreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use downlink::{
-    Append, ContentType, Endpoint, Event, EventStore, Expected, Frame, NewEvent, Subscribe,
-};
+use downlink::event::ContentType;
+use downlink::transport::{Endpoint, Frame};
+use downlink::{Append, Event, EventStore, Expected, NewEvent, Subscribe};
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
@@ -45,11 +45,11 @@ impl Log {
         let binary = ContentType::new("application/octet-stream").unwrap();
         for stream in ["replay", "flight-XX1", "flight-UA1714", "weather"] {
             for event in [
-                NewEvent::with_json("WeatherReported", "{}"),
-                NewEvent::with_json("FlightScheduled", r#"{"at":"soon"}"#),
-                NewEvent::with_json("FlightDelayed", "[20]"),
-                NewEvent::with_json("ReplayPaused", "null"),
-                NewEvent::with_bytes("FlightLanded", binary.clone(), vec![0, 255]),
+                NewEvent::json("WeatherReported", "{}"),
+                NewEvent::json("FlightScheduled", r#"{"at":"soon"}"#),
+                NewEvent::json("FlightDelayed", "[20]"),
+                NewEvent::json("ReplayPaused", "null"),
+                NewEvent::bytes("FlightLanded", binary.clone(), vec![0, 255]),
             ] {
                 let event = event.unwrap().with_tag("airport:EWR").unwrap();
                 store.append(Append::to(stream, Expected::Any, [event]).unwrap()).await.unwrap();

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use downlink::{Append, Appended, Bus, EventStore, Expected, Hub, NewEvent, StreamId, Subscribe};
+use downlink::store::Appended;
+use downlink::{Append, Bus, EventStore, Expected, Hub, NewEvent, StreamId, Subscribe};
 use downlink_rusqlite::{BusOptions, RusqliteBus};
 use downlink_sqlx::SqlxBus;
 
@@ -96,12 +97,12 @@ impl Appenders {
     async fn through_hub(&self) -> Result<()> {
         let store = CountingStore::new(open(self.store, &self.file).await?);
         let bus = open_bus(self.store, &self.file).await?;
-        let hub = Hub::builder_of(Arc::new(store.clone()), bus).start().await?;
+        let hub = Hub::builder(Arc::new(store.clone()), bus).start().await?;
         let mut subscription = hub.subscribe(Subscribe::new()).await?;
         tokio::spawn(async move { while subscription.next().await.is_some() {} });
         let append = move |append| {
             let hub = hub.clone();
-            async move { hub.append_all(append).await }
+            async move { hub.append(append).await }
         };
         self.measure(append, || store.reads()).await
     }
@@ -111,12 +112,12 @@ impl Appenders {
         let (mut raw, mut random) = (Linked::open(&self.file), Random::new(7));
         let rows = u64::try_from(self.count)?;
         if self.warm_up {
-            raw.append(WARM_UP_ROWS, STREAMS, &mut random);
+            raw.append_to(WARM_UP_ROWS, STREAMS, &mut random);
         }
         for line in stdin().lines() {
             let (time, began, mut events) = (seconds(&line?)?, Instant::now(), 0);
             while began.elapsed() < time {
-                events += raw.append(rows, STREAMS, &mut random);
+                events += raw.append_to(rows, STREAMS, &mut random);
             }
             println!("{}", Appends { events, reads: 0, seconds: began.elapsed().as_secs_f64() });
         }
@@ -131,7 +132,7 @@ impl Appenders {
         let warm_up = if self.warm_up { WARM_UP_EVENTS } else { 0 };
         for number in 0..warm_up {
             let payload = format!("\"{}\"", "x".repeat(WARM_UP_BYTES));
-            let event = NewEvent::with_json("FlightDeparted", payload)?;
+            let event = NewEvent::json("FlightDeparted", payload)?;
             append(Append::to(stream(number), Expected::Any, [event])?).await?;
         }
         for line in stdin().lines() {

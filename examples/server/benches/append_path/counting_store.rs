@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use downlink::{Append, Appended, Cursor, EventStore, Page, Read, Result};
+use downlink::store::{Appended, Page};
+use downlink::{Append, Cursor, EventStore, Read, Result};
 
 /// A store that counts reads of the log.
 #[derive(Clone, Debug)]

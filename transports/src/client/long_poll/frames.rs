@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use downlink::{After, Cursor, Error, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{After, Cursor, Error, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 

@@ -17,6 +17,6 @@ pub(super) async fn open(
     subscribe: &Subscribe,
 ) -> Result<Frames, Failure> {
     let mut poller = Poller::new(options, subscribe)?;
-    let page = poller.first_page(subscribe.begins_after()).await?;
-    Ok(Frames::new(poller, subscribe.begins_after(), page))
+    let page = poller.first_page(subscribe.after()).await?;
+    Ok(Frames::new(poller, subscribe.after(), page))
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use downlink::{Cursor, Error, ErrorKind, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{Cursor, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -62,7 +63,8 @@ fn corrupt(error: impl Into<downlink::BoxError>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{Event, NewEvent, Position, Timestamp, Version};
+    use downlink::event::Timestamp;
+    use downlink::{Event, NewEvent, Position, Version};
 
     use super::*;
 
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn envelopes_are_slices_of_the_page() {
-        let content = NewEvent::with_json("T", " {\"gate\" : \"C71\"}").unwrap();
+        let content = NewEvent::json("T", " {\"gate\" : \"C71\"}").unwrap();
         let position = Position::new(7).unwrap();
         let stream = "s".try_into().unwrap();
         let event = Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content);

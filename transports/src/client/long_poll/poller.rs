@@ -57,7 +57,7 @@ impl Poller {
     pub(super) fn new(options: &ConnectOptions, subscribe: &Subscribe) -> Result<Self, Failure> {
         Ok(Self {
             target: options.target()?,
-            filter: request::filter_query(subscribe.wanted())?,
+            filter: request::filter_query(subscribe.filter())?,
             options: options.clone(),
             connection: None,
             is_idle: false,

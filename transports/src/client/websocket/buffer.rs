@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use downlink::{Error, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{Error, Result};
 
 /// The capacity for one subscriber: frames, and bytes of their events.
 const MAX_FRAMES: usize = 1_024;

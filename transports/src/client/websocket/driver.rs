@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use downlink::{Error, ErrorKind, Expected, Frame, NewEvent, Result, StreamId, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Error, ErrorKind, Expected, NewEvent, Result, StreamId, Subscribe};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::connection::Connection;

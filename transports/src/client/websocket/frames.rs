@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
-use downlink::{Error, ErrorKind, Frame, Result, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Error, ErrorKind, Result, Subscribe};
 
 use super::connection::Connection;
 use super::upgrade::upgrade;
@@ -18,10 +19,10 @@ pub(in crate::client) async fn open(
     options: &ConnectOptions,
     subscribe: &Subscribe,
 ) -> Result<Frames, Failure> {
-    let Ok(filter) = request::filter_query(subscribe.wanted()) else {
+    let Ok(filter) = request::filter_query(subscribe.filter()) else {
         return open_by_frame(options, subscribe).await;
     };
-    let (cursor, after) = request::encode_after(subscribe.begins_after());
+    let (cursor, after) = request::encode_after(subscribe.after());
     // Without a parameter the server would not open a subscription.
     let after = if after.is_empty() { "after=start".to_owned() } else { after };
     let io = upgrade(options, &[filter, after], cursor).await?;
@@ -30,7 +31,7 @@ pub(in crate::client) async fn open(
 
 async fn open_by_frame(options: &ConnectOptions, subscribe: &Subscribe) -> Result<Frames, Failure> {
     let sub = Label::new(SUB).expect("a digit is a label");
-    let (after, filter) = (subscribe.begins_after(), subscribe.wanted().clone());
+    let (after, filter) = (subscribe.after(), subscribe.filter().clone());
     let command = Command::Subscribe { sub, after, filter }.json().ok_or_else(not_expressible)?;
     let io = upgrade(options, &[], None).await?;
     let mut frames = Frames::new(Connection::new(io, options.event_limit).await);

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use downlink::{Error, ErrorKind, Expected, IntoNewEvent, NewEvent, Result, StreamId, Subscribe};
+use downlink::event::IntoNewEvent;
+use downlink::{Error, ErrorKind, Expected, NewEvent, Result, StreamId, Subscribe};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::connection::Connection;
@@ -34,7 +35,8 @@ const MAX_APPENDS: usize = 16;
 ///
 /// ```no_run
 /// # async fn run() -> downlink::Result<()> {
-/// use downlink::{Endpoint, Expected, FilterItem, NewEvent, Subscribe};
+/// use downlink::{Expected, FilterItem, NewEvent, Subscribe};
+/// use downlink::transport::Endpoint;
 /// use downlink_transports::client::Client;
 /// use futures::TryStreamExt;
 ///
@@ -43,8 +45,8 @@ const MAX_APPENDS: usize = 16;
 /// let delays = FilterItem::new().with_type("FlightDelayed")?;
 /// let mut delays = socket.subscribe(Subscribe::new().filter(delays.into())).await?;
 ///
-/// let delayed = NewEvent::with_json("FlightDelayed", r#"{"minutes":20}"#)?;
-/// let receipt = socket.append("flight-UA1545", Expected::Any, [delayed]).await?;
+/// let delayed = NewEvent::json("FlightDelayed", r#"{"minutes":20}"#)?;
+/// let receipt = socket.append_to("flight-UA1545", Expected::Any, [delayed]).await?;
 /// while let Some(frame) = delays.try_next().await? {
 ///     if frame.cursor() >= Some(receipt.cursor) {
 ///         break;
@@ -82,7 +84,7 @@ impl Socket {
     ///
     /// Dropping the future closes the subscription.
     pub async fn subscribe(&self, subscribe: Subscribe) -> Result<SocketSubscription> {
-        wire::filter_to_json(subscribe.wanted()).ok_or_else(not_expressible)?;
+        wire::filter_to_json(subscribe.filter()).ok_or_else(not_expressible)?;
         let (opened, opening) = oneshot::channel();
         self.request(SocketRequest::Subscribe { subscribe, opened }).await?;
         opening.await.unwrap_or_else(|_| Err(ended()))
@@ -107,7 +109,7 @@ impl Socket {
     /// # Cancel safety
     ///
     /// If the future is dropped, all events are stored or none.
-    pub async fn append<S, E>(&self, stream: S, expected: Expected, events: E) -> Result<Receipt>
+    pub async fn append_to<S, E>(&self, stream: S, expected: Expected, events: E) -> Result<Receipt>
     where
         S: TryInto<StreamId>,
         Error: From<S::Error>,

@@ -3,7 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use downlink::{Cursor, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{Cursor, Result};
 use futures::Stream;
 
 use super::buffer::Buffer;

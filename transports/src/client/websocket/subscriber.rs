@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use downlink::{Cursor, Error, Frame, Result, Subscribe};
+use downlink::transport::Frame;
+use downlink::{Cursor, Error, Result, Subscribe};
 use tokio::sync::oneshot;
 
 use super::buffer::{Buffer, Room};
@@ -55,8 +56,8 @@ impl Subscriber {
     /// The command that opens it with this label, after the last buffered frame.
     pub(super) fn subscribe(&mut self, sub: Label) -> Option<String> {
         self.sub = Some(sub.clone());
-        let after = self.cursor.map_or(self.subscribe.begins_after(), Into::into);
-        let filter = self.subscribe.wanted().clone();
+        let after = self.cursor.map_or(self.subscribe.after(), Into::into);
+        let filter = self.subscribe.filter().clone();
         Command::Subscribe { sub, after, filter }.json()
     }
 

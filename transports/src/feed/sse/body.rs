@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use downlink::{Error, Frame, Item, Subscription};
+use downlink::transport::Frame;
+use downlink::{Error, Item, Subscription};
 use futures::stream;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -255,8 +256,8 @@ mod tests {
     async fn large_events_are_not_copied_and_small_ones_are_batched() {
         let hub = downlink::memory::hub().await.unwrap();
         let sizes = [1, 1, LARGE, 1, 1, 1, LARGE, LARGE, 1];
-        let event = |size| NewEvent::with_json("T", format!("\"{}\"", "x".repeat(size))).unwrap();
-        hub.append("s", Expected::Any, sizes.map(event)).await.unwrap();
+        let event = |size| NewEvent::json("T", format!("\"{}\"", "x".repeat(size))).unwrap();
+        hub.append_to("s", Expected::Any, sizes.map(event)).await.unwrap();
         let mut stream = open(&hub).await;
         let mut log = Vec::new();
         let mut seen = hub.subscribe(Subscribe::new()).await.unwrap();

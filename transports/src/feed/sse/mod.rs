@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use downlink::{After, Cursor, Filter, Frame, Read, Subscribe};
+use downlink::transport::Frame;
+use downlink::{After, Cursor, Filter, Read, Subscribe};
 use http::Method;
 use http::request::Parts;
 
@@ -46,7 +47,7 @@ pub(super) async fn answer(
         verify(feed, after, filter).await?;
         return Ok(event_stream(empty_body()));
     }
-    let subscription = feed.hub.subscribe(Subscribe::new().after(after).filter(filter)).await?;
+    let subscription = feed.hub.subscribe(Subscribe::new().with_after(after).with_filter(filter)).await?;
     let body =
         SseBody::new(subscription, feed, rights, drain).with_heartbeat_events(heartbeat_events);
     Ok(event_stream(body.into_body()))
@@ -55,11 +56,11 @@ pub(super) async fn answer(
 /// Fails as opening the subscription would fail, without opening one.
 async fn verify(feed: &Feed, after: After, filter: Filter) -> Result<(), Problem> {
     let read = match after {
-        After::Cursor(cursor) => Read::log().resume(cursor),
-        After::Position(position) => Read::log().after(position),
-        After::Start | After::Now | After::Last(_) => Read::log().resume(Cursor::START),
+        After::Cursor(cursor) => Read::log().with_after(cursor),
+        After::Position(position) => Read::log().with_after(position),
+        After::Start | After::Now | After::Last(_) => Read::log().with_after(Cursor::START),
     };
-    feed.hub.read(read.filter(filter).limit(0)).await?;
+    feed.hub.read_log(read.with_filter(filter).with_limit(0)).await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use downlink::{Frame, Item, Subscription};
+use downlink::transport::Frame;
+use downlink::{Item, Subscription};
 
 use super::frame_buffer::FrameBuffer;
 use crate::wire::{self, Label};

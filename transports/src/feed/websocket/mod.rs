@@ -69,7 +69,7 @@ async fn url_subscription(
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }
-    let subscribe = Subscribe::new().after(after).filter(rights.restrict(filter)?);
+    let subscribe = Subscribe::new().with_after(after).with_filter(rights.restrict(filter)?);
     let subscription = Box::new(feed.hub.subscribe(subscribe).await?);
     let sub = Label::new(URL_LABEL).expect("a digit is a valid label");
     Ok(Some((sub, OpenedSubscription { subscription, rights: rights.clone() })))

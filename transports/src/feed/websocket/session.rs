@@ -2,7 +2,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use downlink::{Error, Frame, Item, Subscription};
+use downlink::transport::Frame;
+use downlink::{Error, Item, Subscription};
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -156,7 +157,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             return Some(CloseReason::ConnectionLost);
         }
         self.unanswered_pings += 1;
-        let head = self.client.feed().hub.tip();
+        let head = self.client.feed().hub.cached_head();
         self.send(&frame_json(&Frame::Heartbeat { head }, None));
         self.mux.buffer().push_ping();
         None

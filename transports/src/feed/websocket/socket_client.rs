@@ -56,7 +56,7 @@ impl SocketClient {
         filter: Filter,
     ) -> Result<OpenedSubscription, CommandError> {
         let rights = self.rights().await?;
-        let subscribe = Subscribe::new().after(after).filter(rights.restrict(filter)?);
+        let subscribe = Subscribe::new().with_after(after).with_filter(rights.restrict(filter)?);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
         Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
     }

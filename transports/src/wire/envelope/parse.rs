@@ -3,9 +3,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use downlink::event::{ContentType, StoredParts};
+use downlink::transport::Frame;
 use downlink::{
-    ContentType, Cursor, Error, ErrorKind, Event, EventType, Frame, NewEvent, Result, StoredParts,
-    StreamId, Tag, Version,
+    Cursor, Error, ErrorKind, Event, EventType, NewEvent, Result, StreamId, Tag, Version,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

@@ -2,7 +2,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use downlink::{Cursor, Error, ErrorKind, Frame, Result};
+use downlink::transport::Frame;
+use downlink::{Cursor, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -46,7 +46,7 @@ pub fn parse_problem_code(body: &[u8]) -> Option<String> {
     ProblemMembers::parse(body).ok().map(|problem| problem.code)
 }
 
-/// The error for a [`Problem`](downlink::Frame::Problem) frame.
+/// The error for a [`Problem`](downlink::transport::Frame::Problem) frame.
 #[must_use]
 pub fn problem_error(code: &str, detail: &str, retryable: bool) -> Error {
     let unknown = if retryable { ErrorKind::Unavailable } else { ErrorKind::Invalid };

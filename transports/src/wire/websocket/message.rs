@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use downlink::{
-    Cursor, Error, ErrorKind, EventId, Expected, FailedCheck, Frame, Result, StreamId, Version,
-};
+use downlink::error::FailedCheck;
+use downlink::transport::Frame;
+use downlink::{Cursor, Error, ErrorKind, EventId, Expected, Result, StreamId, Version};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -225,7 +225,8 @@ fn corrupt(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{Event, NewEvent, Position, Timestamp};
+    use downlink::event::Timestamp;
+    use downlink::{Event, NewEvent, Position};
 
     use super::*;
     use crate::wire::{self, Reply};
@@ -239,7 +240,7 @@ mod tests {
     }
 
     fn event(n: u8) -> Event {
-        let content = NewEvent::with_json("T", format!("{{\"a\":\n{n}}}")).unwrap();
+        let content = NewEvent::json("T", format!("{{\"a\":\n{n}}}")).unwrap();
         let content = content.with_id(EventId::from_bytes([n; 16]));
         let (position, version) =
             (Position::new(n.into()).unwrap(), Version::new(n.into()).unwrap());

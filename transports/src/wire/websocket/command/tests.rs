@@ -129,7 +129,7 @@ fn any_event() -> impl Strategy<Value = NewEvent> {
         let text = serde_json::to_string(&text).unwrap();
         let payload = format!("{{{white}\"a\"{white}:{white}{text}}}");
         let metadata = format!("{{{white}\"m\":1}}");
-        let event = NewEvent::with_json(name, payload).unwrap();
+        let event = NewEvent::json(name, payload).unwrap();
         let event = event.with_metadata_json(metadata).unwrap().with_tag("x").unwrap();
         event.with_id(downlink::EventId::from_bytes(id))
     })
