@@ -210,7 +210,7 @@ impl Model {
     }
 
     async fn after_tip(&self, store: &dyn EventStore) -> Vec<Event> {
-        let read = Read::log().after(self.head().position()).limit(1_000).max_bytes(16 << 20);
+        let read = Read::log().with_after(self.head().position()).with_limit(1_000).with_max_bytes(16 << 20);
         sample::pages(store, read).await
     }
 
@@ -251,7 +251,7 @@ impl Model {
     ///
     /// Panics where the store differs from the model.
     pub async fn read(&self, store: &dyn EventStore, read: &Read) -> Page {
-        let page = store.read(read.clone()).await.unwrap_or_else(|error| {
+        let page = store.read_log(read.clone()).await.unwrap_or_else(|error| {
             panic!("a read from a cursor of this log was refused: {error}")
         });
         let wanted = self.select(read);

@@ -221,19 +221,19 @@ impl Operation {
     fn read(&self, model: &Model) -> Read {
         match self {
             Self::ReadLog { after, verified, backward, limit, max_bytes, filter } => {
-                let read = Read::log().limit(*limit).max_bytes(*max_bytes).filter(filter.clone());
+                let read = Read::log().with_limit(*limit).with_max_bytes(*max_bytes).with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
                 match after.and_then(|after| pick(model.log(), after)).map(Event::cursor) {
-                    Some(cursor) if *verified => read.resume(cursor),
-                    Some(cursor) => read.after(cursor.position()),
+                    Some(cursor) if *verified => read.with_after(cursor),
+                    Some(cursor) => read.with_after(cursor.position()),
                     None => read,
                 }
             }
             Self::ReadStream { name, after, backward, limit, filter } => {
-                let read = Read::stream(stream(name)).limit(*limit).filter(filter.clone());
+                let read = Read::stream(stream(name)).with_limit(*limit).with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
                 match after.and_then(|after| Version::new(after.into())) {
-                    Some(version) => read.after_version(version),
+                    Some(version) => read.with_after(version),
                     None => read,
                 }
             }

@@ -86,7 +86,7 @@ pub fn version(number: usize) -> Version {
 ///
 /// Panics if a read fails or does not advance.
 pub async fn log(store: &dyn EventStore) -> Vec<Event> {
-    pages(store, Read::log().limit(1_000).max_bytes(16 << 20)).await
+    pages(store, Read::log().with_limit(1_000).with_max_bytes(16 << 20)).await
 }
 
 /// The whole stream.
@@ -95,13 +95,13 @@ pub async fn log(store: &dyn EventStore) -> Vec<Event> {
 ///
 /// Panics if a read fails or does not advance.
 pub async fn stream_of(store: &dyn EventStore, name: &StreamId) -> Vec<Event> {
-    let mut read = Read::stream(name.clone()).limit(1_000).max_bytes(16 << 20);
+    let mut read = Read::stream(name.clone()).with_limit(1_000).with_max_bytes(16 << 20);
     let mut all = Vec::new();
     loop {
-        let page = store.read(read.clone()).await.expect("a page of the stream");
+        let page = store.read_log(read.clone()).await.expect("a page of the stream");
         all.extend(page.events);
         match page.stream.and_then(|span| span.scanned) {
-            Some(scanned) if page.more => read = read.after_version(scanned),
+            Some(scanned) if page.more => read = read.with_after(scanned),
             _ => return all,
         }
     }
@@ -116,7 +116,7 @@ pub async fn pages(store: &dyn EventStore, mut read: Read) -> Vec<Event> {
     let mut all = Vec::new();
     let mut last = None;
     loop {
-        let page = store.read(read.clone()).await.expect("a page of the log");
+        let page = store.read_log(read.clone()).await.expect("a page of the log");
         all.extend(page.events);
         if !page.more {
             return all;

@@ -99,7 +99,7 @@ pub async fn two_stores_of_one_log_agree(setup: &CrossProcessSetup) {
     let shared = setup.share().await;
     let mut sides = Vec::new();
     for (store, bus) in shared.open_both_ways().await {
-        let hub = Hub::builder(Arc::clone(&store), bus).fallback(NEVER).start().await;
+        let hub = Hub::builder(Arc::clone(&store), bus).with_poll_interval(NEVER).start().await;
         let hub = hub.expect("a hub");
         let subscription = hub.subscribe(Subscribe::new()).await.expect("a subscription");
         sides.push((store, hub, subscription));

@@ -176,7 +176,7 @@ impl EventStore for FaultyStore {
         if one_less(&self.faults.failing_reads) {
             return Err(Error::new(ErrorKind::Unavailable, "this read fails, on purpose"));
         }
-        let mut page = self.inner.read(read).await;
+        let mut page = self.inner.read_log(read).await;
         let next = self.meanwhile().pop();
         if let Some(append) = next {
             self.inner.append(append).await?;

@@ -139,7 +139,7 @@ impl Environment {
     pub(super) async fn hub(&self) -> Hub {
         let hub = Hub::builder(Arc::clone(self.models.log()), Arc::new(LocalBus::new()));
         let often = Duration::from_millis(10);
-        hub.fallback(often).checkpoint(1_000, often).start().await.expect("a hub")
+        hub.with_poll_interval(often).with_checkpoint(1_000, often).start().await.expect("a hub")
     }
 
     pub(super) fn start(

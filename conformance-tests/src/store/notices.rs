@@ -74,8 +74,8 @@ async fn check_each(store: Arc<dyn EventStore>, mut commits: Commits) {
 
 async fn compare(store: &dyn EventStore, commit: &Commit) {
     let told = &commit.events;
-    let read = Read::log().resume(commit.from).limit(told.len()).max_bytes(usize::MAX);
-    let stored = store.read(read).await.unwrap_or_else(|error| {
+    let read = Read::log().with_after(commit.from).with_limit(told.len()).with_max_bytes(usize::MAX);
+    let stored = store.read_log(read).await.unwrap_or_else(|error| {
         panic!(
             "a notice of a commit after {} came, and a read after that cursor fails with \
              `{error}`: {TOO_EARLY}",
@@ -251,7 +251,7 @@ impl Follower {
     async fn read(&mut self) {
         self.hints += 1;
         loop {
-            let page = self.store.read(Read::log().resume(self.at)).await.expect("a page");
+            let page = self.store.read_log(Read::log().with_after(self.at)).await.expect("a page");
             self.seen.extend(page.events);
             self.at = page.scanned;
             if !page.more {

@@ -77,7 +77,7 @@ fn follow(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> JoinHandle<Ve
         let (mut seen, mut last) = (Vec::new(), Position::ZERO);
         loop {
             let last_round = ended.load(Ordering::SeqCst);
-            let page = store.read(Read::log().after(last).limit(7)).await.expect("a page");
+            let page = store.read_log(Read::log().with_after(last).with_limit(7)).await.expect("a page");
             last = page.events.last().map_or(last, Event::position);
             seen.extend(page.events.iter().map(Event::id));
             if last_round && page.events.is_empty() {
@@ -272,7 +272,7 @@ async fn read_back(
         "a stream has {found} events after {events} were acknowledged: a read was served from an \
          old snapshot"
     );
-    let page = store.read(Read::log().resume(cursor).limit(1)).await;
+    let page = store.read_log(Read::log().with_after(cursor).with_limit(1)).await;
     page.unwrap_or_else(|error| panic!("a cursor that was acknowledged was refused: {error}"));
     head
 }

@@ -26,8 +26,8 @@ pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
         for filter in [Filter::everything(), filter] {
-            let whole = Read::log().filter(filter.clone());
-            let small = whole.clone().limit(limit).max_bytes(max_bytes);
+            let whole = Read::log().with_filter(filter.clone());
+            let small = whole.clone().with_limit(limit).with_max_bytes(max_bytes);
             for read in [small.clone(), small.backward()] {
                 let found = pages(&*store, read.clone()).await;
                 assert_eq!(
@@ -37,7 +37,7 @@ pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
                      `scanned`, without a gap or a repeat"
                 );
             }
-            let nothing = model.read(&*store, &whole.limit(0)).await;
+            let nothing = model.read(&*store, &whole.with_limit(0)).await;
             assert!(nothing.events.is_empty(), "a limit of 0 has to read no events");
         }
         every_stream_in_pages(&*store, &model, limit).await;
@@ -47,7 +47,7 @@ pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
 async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usize) {
     for name in crate::sample::NAMES {
         for backward in [false, true] {
-            let mut read = Read::stream(stream(name)).limit(limit);
+            let mut read = Read::stream(stream(name)).with_limit(limit);
             read = if backward { read.backward() } else { read };
             let wanted = model.select(&read);
             let mut found = Vec::new();
@@ -57,7 +57,7 @@ async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usi
                 let scanned = page.stream.and_then(|span| span.scanned);
                 match scanned {
                     Some(version) if page.more && found.len() <= wanted.len() => {
-                        read = read.after_version(version);
+                        read = read.with_after(version);
                     }
                     _ => break,
                 }
@@ -109,8 +109,8 @@ async fn follow_scanned(store: Arc<dyn EventStore>, ended: Arc<AtomicBool>) -> V
     let (mut found, mut scanned) = (Vec::new(), Cursor::START);
     loop {
         let last_round = ended.load(Ordering::SeqCst);
-        let read = Read::log().resume(scanned).filter(of_type("FlightDeparted")).limit(3);
-        let page = store.read(read).await.expect("a page");
+        let read = Read::log().with_after(scanned).with_filter(of_type("FlightDeparted")).with_limit(3);
+        let page = store.read_log(read).await.expect("a page");
         assert!(page.scanned.position() >= scanned.position(), "`scanned` went back");
         assert!(
             page.scanned.position() <= page.head.position(),
@@ -128,7 +128,7 @@ async fn follow_scanned(store: Arc<dyn EventStore>, ended: Arc<AtomicBool>) -> V
 async fn bounds_are_kept(store: &dyn EventStore) {
     let size = event("FlightDelayed").size();
     for (limit, bytes) in [(1, usize::MAX), (7, usize::MAX), (1_000, 3 * size), (1_000, 0)] {
-        let page = store.read(Read::log().limit(limit).max_bytes(bytes)).await.expect("a page");
+        let page = store.read_log(Read::log().with_limit(limit).with_max_bytes(bytes)).await.expect("a page");
         let found: usize = page.events.iter().map(Event::size).sum();
         assert!(page.events.len() <= limit, "a page has more events than its limit");
         assert!(
@@ -154,7 +154,7 @@ pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) 
     let events = log(&*store).await;
     for event in &events {
         let cursor = event.cursor();
-        let page = store.read(Read::log().resume(cursor)).await;
+        let page = store.read_log(Read::log().with_after(cursor)).await;
         page.unwrap_or_else(|error| panic!("a cursor of this log was refused: {error}"));
         refused(&*store, foreign(event.position()), ErrorKind::HistoryChanged, "inside the log")
             .await;
@@ -162,7 +162,7 @@ pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) 
     let head = events[4].position();
     refused(&*store, foreign(head.next()), ErrorKind::CursorAhead, "one past the head").await;
     refused(&*store, foreign(Position::MAX), ErrorKind::CursorAhead, "far past the head").await;
-    let ahead = store.read(Read::log().after(head.next())).await;
+    let ahead = store.read_log(Read::log().with_after(head.next())).await;
     let kind = ahead.err().map(|error| error.kind());
     assert_eq!(
         kind,
@@ -177,7 +177,7 @@ pub async fn a_cursor_of_another_history_is_refused(fixture: &dyn StoreFixture) 
 }
 
 async fn refused(store: &dyn EventStore, cursor: Cursor, kind: ErrorKind, place: &str) {
-    let Err(error) = store.read(Read::log().resume(cursor)).await else {
+    let Err(error) = store.read_log(Read::log().with_after(cursor)).await else {
         panic!(
             "a cursor of another history, {place}, was served: compare the event at its position, \
              not only the position, and return an error instead of waiting"
@@ -210,7 +210,7 @@ pub fn filters_select_what_they_match(run: &LawRun, fixture: &dyn StoreFixture) 
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
         for filter in [one, other] {
-            let found = pages(&*store, Read::log().filter(filter.clone())).await;
+            let found = pages(&*store, Read::log().with_filter(filter.clone())).await;
             let wanted: Vec<_> =
                 model.log().iter().filter(|event| matches(&filter, event)).cloned().collect();
             assert!(
@@ -231,7 +231,7 @@ pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
         let found =
-            pages(&*store, Read::log().filter(one.clone().and(&other).expect("few queries"))).await;
+            pages(&*store, Read::log().with_filter(one.clone().and(&other).expect("few queries"))).await;
         let both = |event: &&Event| matches(&one, event) && matches(&other, event);
         let wanted: Vec<_> = model.log().iter().filter(both).cloned().collect();
         assert!(

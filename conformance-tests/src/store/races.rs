@@ -187,8 +187,8 @@ pub async fn contention_reaches_no_caller(fixture: &dyn StoreFixture) {
     };
     let reader = async || {
         while taken.get() < TURNS {
-            let read = downlink::Read::log().limit(50);
-            if let Err(error) = store.read(read).await {
+            let read = downlink::Read::log().with_limit(50);
+            if let Err(error) = store.read_log(read).await {
                 panic!("a reader got an error about contention: `{error}`");
             }
             tokio::task::yield_now().await;

@@ -30,7 +30,7 @@ pub async fn a_restored_log_refuses_old_cursors(fixture: &dyn ReplaceableFixture
         "a cursor of an event that a restore removed was served after the log had grown past it: \
          compare the event at the position"
     );
-    let page = store.read(Read::log().resume(common)).await;
+    let page = store.read_log(Read::log().with_after(common)).await;
     page.unwrap_or_else(|error| panic!("a cursor that both histories share was refused: {error}"));
 }
 
@@ -66,7 +66,7 @@ pub async fn a_restore_invalidates_caches(fixture: &dyn ReplaceableFixture) {
 pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableFixture) {
     let (store, backups) = fixture.open().await.expect("a fresh store");
     let hub = Hub::builder(Arc::clone(&store), Arc::new(LocalBus::new()))
-        .fallback(Duration::from_millis(20))
+        .with_poll_interval(Duration::from_millis(20))
         .start();
     let hub = hub.await.expect("a hub");
     let mut subscription = hub.subscribe(Subscribe::new()).await.expect("a subscription");
@@ -95,7 +95,7 @@ pub async fn a_running_subscription_reports_a_restore(fixture: &dyn ReplaceableF
             }
         });
     assert!(reported.await.is_other_history(), "the error has to say that the log is another one");
-    let refused = hub.subscribe(Subscribe::new().after(After::Cursor(lost))).await;
+    let refused = hub.subscribe(Subscribe::new().with_after(After::Cursor(lost))).await;
     assert!(
         refused.is_err_and(|error| error.is_other_history()),
         "the old cursor has to be refused"
@@ -128,5 +128,5 @@ async fn lose_a_tail(store: &dyn EventStore, backups: &dyn Backups) -> (Cursor, 
 }
 
 async fn refusal(store: &dyn EventStore, cursor: Cursor) -> Option<ErrorKind> {
-    store.read(Read::log().resume(cursor)).await.err().map(|error| error.kind())
+    store.read_log(Read::log().with_after(cursor)).await.err().map(|error| error.kind())
 }

@@ -86,7 +86,7 @@ async fn nothing_more(follower: &mut Follower, env: &Environment) {
 pub async fn now_on_an_empty_log_misses_nothing(setup: &SubscriptionSetup) {
     let env = setup.open(BusFault::None).await;
     let hub = env.hub(HubOptions::small()).await;
-    let subscribe = Subscribe::new().after(After::Now);
+    let subscribe = Subscribe::new().with_after(After::Now);
     let subscription = hub.subscribe(subscribe).await.expect("a subscription");
     let mut follower = Follower::new(subscription, downlink::Position::ZERO, Filter::everything());
     assert_eq!(follower.cursor(), Cursor::START, "the head of an empty log has to be its start");
@@ -167,7 +167,7 @@ pub async fn now_begins_at_the_head_of_the_store(setup: &SubscriptionSetup) {
     env.hold_the_tail().await;
     env.store.append(append("flight-UA1545", Expected::Any, 3)).await.expect("an append");
     let head = env.store.head().await.expect("a head");
-    let subscribe = hub.subscribe(Subscribe::new().after(After::Now));
+    let subscribe = hub.subscribe(Subscribe::new().with_after(After::Now));
     let subscription = tasks::soon("subscribing at `now` waits for the tail", subscribe).await;
     let subscription = subscription.expect("a subscription");
     assert_eq!(

@@ -98,12 +98,12 @@ impl HubFixture for DownlinkHubs {
         options: HubOptions,
     ) -> Result<Arc<dyn HubUnderTest>> {
         let hub = Hub::builder(store, bus)
-            .fallback(options.poll_interval)
-            .ring(options.ring, usize::MAX)
-            .page(options.page, 64 << 10)
-            .kept_pages(if options.keeps_pages { 16 << 20 } else { 0 })
-            .checkpoint(options.checkpoint, HubOptions::NEVER)
-            .publish_deadline(options.publish_deadline)
+            .with_poll_interval(options.poll_interval)
+            .with_ring(options.ring, usize::MAX)
+            .with_page(options.page, 64 << 10)
+            .with_kept_pages(if options.keeps_pages { 16 << 20 } else { 0 })
+            .with_checkpoint(options.checkpoint, HubOptions::NEVER)
+            .with_publish_deadline(options.publish_deadline)
             .start()
             .await?;
         Ok(Arc::new(hub))

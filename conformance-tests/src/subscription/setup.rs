@@ -143,7 +143,7 @@ impl Follower {
     }
 
     pub(super) async fn begin(hub: &Arc<dyn HubUnderTest>, after: Cursor, filter: Filter) -> Self {
-        let subscribe = Subscribe::new().after(after).filter(filter.clone());
+        let subscribe = Subscribe::new().with_after(after).with_filter(filter.clone());
         let subscription =
             tasks::soon("subscribing does not return", hub.subscribe(subscribe)).await;
         let subscription = subscription.expect("a subscription from a cursor of this log");

@@ -36,7 +36,7 @@ impl ReplaceableTransportSetup {
 pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetup) {
     let (store, backups) = setup.store.open().await.expect("a fresh store");
     let hub = Hub::builder(Arc::clone(&store), Arc::new(LocalBus::new()))
-        .fallback(Duration::from_millis(20))
+        .with_poll_interval(Duration::from_millis(20))
         .start();
     let hub = hub.await.expect("a hub");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -60,12 +60,12 @@ pub async fn a_running_server_reports_a_restore(setup: &ReplaceableTransportSetu
         client.seen.last()
     );
     let old = client.cursor().expect("a cursor");
-    let refused = connect(&transport, address, Subscribe::new().after(old)).await.err();
+    let refused = connect(&transport, address, Subscribe::new().with_after(old)).await.err();
     assert!(
         refused.is_some_and(|error| error.is_other_history()),
         "a cursor of events that are gone was served"
     );
-    let now = connect(&transport, address, Subscribe::new().after(Cursor::START)).await;
+    let now = connect(&transport, address, Subscribe::new().with_after(Cursor::START)).await;
     let mut now = now.expect("a connection");
     now.until_live().await;
     assert_eq!(now.events().count(), 3, "the restored log has to be served");

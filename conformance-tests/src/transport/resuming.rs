@@ -59,7 +59,7 @@ async fn other_places(served: &TestServer, log: &[Event]) {
         (After::Position(log[4].position()), &after(log, log[4].cursor(), &departed)[..]),
     ];
     for (place, wanted) in places {
-        let subscribe = Subscribe::new().after(place).filter(departed.clone());
+        let subscribe = Subscribe::new().with_after(place).with_filter(departed.clone());
         let client = connect(&served.transport, served.address, subscribe).await;
         let mut client = client.unwrap_or_else(|error| panic!("{place:?} was refused: {error}"));
         client.until_live().await;
@@ -78,7 +78,7 @@ async fn refuses(served: &TestServer, log: &[Event]) {
         (foreign(head), ErrorKind::HistoryChanged, "of another last event"),
     ];
     for (cursor, kind, what) in cases {
-        let subscribe = Subscribe::new().after(cursor);
+        let subscribe = Subscribe::new().with_after(cursor);
         let answer = connect(&served.transport, served.address, subscribe).await;
         let Some(error) = answer.err() else {
             panic!("a cursor of another history ({what}) was served instead of refused")
@@ -93,7 +93,7 @@ async fn switches_servers(setup: &TransportSetup, served: &TestServer) {
     for _ in 0..3 {
         served.delay(2).await;
         let newest = served.store.head().await.expect("a head");
-        let subscribe = Subscribe::new().after(newest);
+        let subscribe = Subscribe::new().with_after(newest);
         let answer = connect(&lagging.transport, lagging.address, subscribe).await;
         let mut client = answer.unwrap_or_else(|error| {
             panic!(

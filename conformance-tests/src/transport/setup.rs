@@ -83,10 +83,10 @@ impl TransportSetup {
         fallback: Duration,
     ) -> TestServer {
         let hub = Hub::builder(store, bus)
-            .fallback(fallback)
-            .ring(ring, usize::MAX)
-            .page(8, 64 << 10)
-            .checkpoint(5, HubOptions::NEVER);
+            .with_poll_interval(fallback)
+            .with_ring(ring, usize::MAX)
+            .with_page(8, 64 << 10)
+            .with_checkpoint(5, HubOptions::NEVER);
         let hub = hub.start().await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(), guard).await
     }
@@ -164,7 +164,7 @@ impl TestServer {
 
     /// Opens one connection that resumes after this cursor.
     pub(super) async fn follow(&self, after: Cursor, filter: Filter) -> TestClient {
-        let subscribe = Subscribe::new().after(after).filter(filter);
+        let subscribe = Subscribe::new().with_after(after).with_filter(filter);
         let connected = connect(&self.transport, self.address, subscribe).await;
         connected.unwrap_or_else(|error| {
             panic!(

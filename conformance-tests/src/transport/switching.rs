@@ -45,9 +45,9 @@ impl TransportsSetup {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let guard: Arc<Guard> = Arc::new(guard);
         let hub = Hub::builder(store, Arc::new(LocalBus::new()))
-            .fallback(Duration::from_millis(20))
-            .ring(16, usize::MAX)
-            .page(8, 64 << 10)
+            .with_poll_interval(Duration::from_millis(20))
+            .with_ring(16, usize::MAX)
+            .with_page(8, 64 << 10)
             .start();
         let hub = hub.await.expect("a hub");
         for append in history {
@@ -153,7 +153,7 @@ pub fn a_client_may_switch_transports(run: &LawRun, setup: &TransportsSetup) {
         for connection in connections.iter().chain([&last]) {
             let served = connection.transport.get(&served);
             taken.push(format!("{} for {} frames", served.transport.name(), connection.frames));
-            let subscribe = Subscribe::new().after(cursor).filter(filter.clone());
+            let subscribe = Subscribe::new().with_after(cursor).with_filter(filter.clone());
             let client = connect(&served.transport, served.address, subscribe).await;
             let mut client = client.unwrap_or_else(|error| {
                 panic!(

@@ -47,8 +47,8 @@ impl ShortTimeoutTransportSetup {
     async fn open(&self, heartbeat: Duration) -> (FaultyStore, TestServer) {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let store = FaultyStore::counting(store);
-        let hub = Hub::builder(store.clone(), LocalBus::new()).fallback(Duration::from_millis(20));
-        let hub = hub.ring(RING, usize::MAX);
+        let hub = Hub::builder(store.clone(), LocalBus::new()).with_poll_interval(Duration::from_millis(20));
+        let hub = hub.with_ring(RING, usize::MAX);
         let served = self.serve(hub, heartbeat, Arc::new(guard)).await;
         (store, served)
     }
@@ -56,13 +56,13 @@ impl ShortTimeoutTransportSetup {
     /// A server for this store that gets no hints and does not poll.
     async fn lagging(&self, store: &FaultyStore) -> TestServer {
         let bus = FaultyBus::new(Arc::new(LocalBus::new()), BusFault::LosesAll);
-        let hub = Hub::builder(store.clone(), bus).fallback(HubOptions::NEVER);
+        let hub = Hub::builder(store.clone(), bus).with_poll_interval(HubOptions::NEVER);
         self.serve(hub, HEARTBEAT, Arc::new(Guard::none())).await
     }
 
     async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> TestServer {
         // No kept pages: whatever is held in memory is held for a client.
-        let hub = hub.page(RING, usize::MAX).kept_pages(0).start().await.expect("a hub");
+        let hub = hub.with_page(RING, usize::MAX).with_kept_pages(0).start().await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
     }
 }

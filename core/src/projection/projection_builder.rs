@@ -16,30 +16,35 @@ use crate::id::ProjectionId;
 /// Sets up how a projection follows a log, and starts it; see
 /// [`Hub::project`](crate::Hub::project).
 #[must_use]
-pub struct ProjectionBuilder<Tx> {
+pub struct ProjectionBuilder {
     hub: HubLink,
-    projection: Arc<dyn Projection<Tx = Tx>>,
-    store: Arc<dyn ProjectionStore<Tx = Tx>>,
+    settings: Settings,
+    /// Starts the runner, whatever the type of the transactions is.
+    start: Box<dyn FnOnce(HubLink, Settings) -> Result<ProjectionHandle> + Send>,
+}
+
+struct Settings {
     policy: FailurePolicy,
     bounds: Bounds,
     on_applied: Option<OnApplied>,
 }
 
-impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
-    fn new(
+impl ProjectionBuilder {
+    fn new<Tx: Send + 'static>(
         hub: HubLink,
         projection: Arc<dyn Projection<Tx = Tx>>,
         store: Arc<dyn ProjectionStore<Tx = Tx>>,
     ) -> Self {
         let bounds = Bounds { events: 1_000, bytes: 1 << 20 };
-        let policy = FailurePolicy::default();
-        Self { hub, projection, store, policy, bounds, on_applied: None }
+        let settings = Settings { policy: FailurePolicy::default(), bounds, on_applied: None };
+        let start = Box::new(move |hub, settings| start(projection, store, hub, settings));
+        Self { hub, settings, start }
     }
 
     /// What happens to an event that the projection cannot apply: it
     /// [stops](FailurePolicy::stop) by default.
     pub fn with_policy(mut self, policy: FailurePolicy) -> Self {
-        self.policy = policy;
+        self.settings.policy = policy;
         self
     }
 
@@ -47,7 +52,7 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
     /// most: 1,000 and 1 MiB by default, and always one event. Appends to the
     /// same database wait while it works.
     pub fn with_batch(mut self, events: usize, bytes: usize) -> Self {
-        self.bounds = Bounds { events: events.max(1), bytes };
+        self.settings.bounds = Bounds { events: events.max(1), bytes };
         self
     }
 
@@ -71,7 +76,7 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
         F: Fn(Vec<Event>) -> D + Send + Sync + 'static,
         D: Future<Output = ()> + Send + 'static,
     {
-        self.on_applied = Some(Box::new(move |events| run(events).boxed()));
+        self.settings.on_applied = Some(Box::new(move |events| run(events).boxed()));
         self
     }
 
@@ -88,43 +93,52 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
     ///
     /// Panics outside a Tokio runtime.
     pub fn start(self) -> Result<ProjectionHandle> {
-        let id = ProjectionId::of(&*self.projection)?;
-        let (commands, received) = mpsc::channel(runner::QUEUE);
-        let progress = watch::Sender::new(Progress {
-            status: Status::CatchingUp,
-            position: Cursor::START,
-            checkpoint: Cursor::START,
-            head: self.hub.cached_head(),
-            live: None,
-            applied: 0,
-            skipped: 0,
-        });
-        let watched = progress.subscribe();
-        let stop = self.hub.stop().child_token();
-        let handle = ProjectionHandle {
-            id: id.clone(),
-            dead_letters: dead_letters(Arc::clone(&self.store), id.clone()),
-            hub: self.hub.clone(),
-            stop: stop.clone(),
-            commands,
-            progress: watched,
-        };
-        let runner = Runner {
-            id,
-            projection: self.projection,
-            store: self.store,
-            hub: self.hub.clone(),
-            policy: self.policy,
-            bounds: self.bounds,
-            on_applied: self.on_applied,
-            commands: received,
-            progress,
-            stop,
-            is_built: false,
-        };
-        self.hub.spawn(runner::run(runner));
-        Ok(handle)
+        (self.start)(self.hub, self.settings)
     }
+}
+
+fn start<Tx: Send + 'static>(
+    projection: Arc<dyn Projection<Tx = Tx>>,
+    store: Arc<dyn ProjectionStore<Tx = Tx>>,
+    hub: HubLink,
+    settings: Settings,
+) -> Result<ProjectionHandle> {
+    let id = ProjectionId::of(&*projection)?;
+    let (commands, received) = mpsc::channel(runner::QUEUE);
+    let progress = watch::Sender::new(Progress {
+        status: Status::CatchingUp,
+        position: Cursor::START,
+        checkpoint: Cursor::START,
+        head: hub.cached_head(),
+        live: None,
+        applied: 0,
+        skipped: 0,
+    });
+    let watched = progress.subscribe();
+    let stop = hub.stop().child_token();
+    let handle = ProjectionHandle {
+        id: id.clone(),
+        dead_letters: dead_letters(Arc::clone(&store), id.clone()),
+        hub: hub.clone(),
+        stop: stop.clone(),
+        commands,
+        progress: watched,
+    };
+    let runner = Runner {
+        id,
+        projection,
+        store,
+        hub: hub.clone(),
+        policy: settings.policy,
+        bounds: settings.bounds,
+        on_applied: settings.on_applied,
+        commands: received,
+        progress,
+        stop,
+        is_built: false,
+    };
+    hub.spawn(runner::run(runner));
+    Ok(handle)
 }
 
 fn dead_letters<Tx: Send + 'static>(
@@ -193,7 +207,7 @@ impl Hub {
     /// assert_eq!(models.state(delays.id()).as_deref(), Some(&1));
     /// # Ok(()) }
     /// ```
-    pub fn project<P, S>(&self, projection: P, store: S) -> ProjectionBuilder<P::Tx>
+    pub fn project<P, S>(&self, projection: P, store: S) -> ProjectionBuilder
     where
         P: Projection,
         S: ProjectionStore<Tx = P::Tx>,
@@ -202,11 +216,11 @@ impl Hub {
     }
 }
 
-impl<Tx> fmt::Debug for ProjectionBuilder<Tx> {
+impl fmt::Debug for ProjectionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectionBuilder")
-            .field("policy", &self.policy)
-            .field("bounds", &self.bounds)
+            .field("policy", &self.settings.policy)
+            .field("bounds", &self.settings.bounds)
             .finish_non_exhaustive()
     }
 }
