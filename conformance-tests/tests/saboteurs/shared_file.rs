@@ -9,7 +9,7 @@ use downlink::{
     Append, Appended, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent,
     Page, Position, Read, Result, StreamId, Timestamp, Version,
 };
-use downlink_sqlite_schema::{Pass, Turnstile};
+use downlink_sqlite_schema::{FairLock, FairLockGuard};
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::shared_bug::SharedBug;
@@ -34,7 +34,7 @@ struct Opened {
     /// The end of what this handle has told.
     told: Cursor,
     connection: Connection,
-    turnstile: Turnstile,
+    lock: FairLock,
     patience: Duration,
     /// The log as far as it was read.
     events: Vec<Event>,
@@ -52,7 +52,7 @@ impl SharedFile {
             feed: Arc::clone(&feed),
             told: Cursor::START,
             connection,
-            turnstile: Turnstile::beside(file)?,
+            lock: FairLock::open(file)?,
             patience,
             events: Vec::new(),
             remembered: HashMap::new(),
@@ -101,12 +101,12 @@ impl Opened {
         outcome
     }
 
-    fn turn(&self) -> Result<Option<Pass>> {
+    fn turn(&self) -> Result<Option<FairLockGuard>> {
         if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesTurnsToSqlite) {
             return Ok(None);
         }
-        let pass = self.turnstile.enter(Instant::now() + self.patience)?;
-        pass.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
+        let guard = self.lock.lock(Instant::now() + self.patience)?;
+        guard.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
     }
 
     fn transact(&mut self, group: &Group, early: Option<Facts>) -> Result<Appended> {
