@@ -26,7 +26,7 @@ pub(crate) enum Role {
 
 /// A connection of one task, opened when it is needed.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct LazyConnection {
     server: Arc<Server>,
     role: Role,
     open: Option<PgConnection>,
@@ -75,7 +75,7 @@ impl Server {
     }
 }
 
-impl Slot {
+impl LazyConnection {
     pub(crate) fn new(server: &Arc<Server>, role: Role) -> Self {
         Self { server: Arc::clone(server), role, open: None }
     }
@@ -114,7 +114,7 @@ impl Slot {
 
     /// Lets the connection go as it is. The server takes an open transaction
     /// back when it notices.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.open = None;
     }
 

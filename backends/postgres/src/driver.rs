@@ -9,9 +9,9 @@ use downlink::{Error, ErrorKind, Position, Read, Result};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
-use crate::connection::{Role, Server, Slot};
+use crate::connection::{LazyConnection, Role, Server};
 use crate::error::{failed, is_refusal, refuses_commit};
-use crate::reader::page;
+use crate::readers::page;
 use crate::row::{
     Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
     version_from_sql,
@@ -22,7 +22,7 @@ use crate::sql::{COMMIT, ROLLBACK};
 #[derive(Debug)]
 pub(crate) struct Driver {
     server: Arc<Server>,
-    slot: Slot,
+    connection: LazyConnection,
     state: State,
 }
 
@@ -41,9 +41,9 @@ enum State {
 impl Driver {
     /// Connects, and makes an empty log if there is none.
     pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
-        let mut slot = Slot::new(&server, Role::Writer);
-        slot.create().await?;
-        Ok(Self { server, slot, state: State::Idle })
+        let mut connection = LazyConnection::new(&server, Role::Writer);
+        connection.create().await?;
+        Ok(Self { server, connection, state: State::Idle })
     }
 
     /// Runs one statement of the open transaction. Until it is answered, nothing
@@ -54,7 +54,7 @@ impl Driver {
         step: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T> {
         self.state = State::Doubtful;
-        let done = step(self.slot.opened()?).await;
+        let done = step(self.connection.opened()?).await;
         if done.as_ref().err().is_none_or(is_refusal) {
             self.state = State::Open;
         }
@@ -62,7 +62,7 @@ impl Driver {
     }
 
     async fn begin_once(&mut self, by: Instant) -> Result<LogHead> {
-        self.slot.connected().await?;
+        self.connection.connected().await?;
         let wait = by.saturating_duration_since(Instant::now());
         let text = self.server.sql.begin(wait, self.server.deadline).sql();
         let begin =
@@ -79,7 +79,7 @@ impl commit::Driver for Driver {
     const LINGER: Linger = Linger::BeforeBegin;
 
     async fn begin(&mut self, by: Instant) -> Result<LogHead> {
-        let was_open = self.slot.is_open();
+        let was_open = self.connection.is_open();
         let begun = self.begin_once(by).await;
         if begun.is_err() && was_open && self.state == State::Doubtful {
             // It was cut while it idled. Nothing was done, so this may be done again.
@@ -109,7 +109,7 @@ impl commit::Driver for Driver {
 
     async fn read(&mut self, read: Read) -> Result<Page> {
         self.state = State::Doubtful;
-        let found = page(self.slot.opened()?, &self.server.sql, &read).await;
+        let found = page(self.connection.opened()?, &self.server.sql, &read).await;
         if found.as_ref().err().is_none_or(Error::is_other_history) {
             self.state = State::Open;
         }
@@ -152,7 +152,7 @@ impl commit::Driver for Driver {
 
     async fn commit(&mut self) -> CommitOutcome {
         self.state = State::Doubtful;
-        let connection = match self.slot.opened() {
+        let connection = match self.connection.opened() {
             Ok(connection) => connection,
             Err(error) => return CommitOutcome::NotCommitted(error),
         };
@@ -179,13 +179,13 @@ impl commit::Driver for Driver {
             let _ = tokio::time::timeout(deadline, self.step("roll back", roll_back)).await;
         }
         if self.state == State::Doubtful {
-            self.slot.give_up();
+            self.connection.discard();
         }
         self.state = State::Idle;
     }
 
     async fn close(mut self) {
-        self.slot.close().await;
+        self.connection.close().await;
     }
 }
 

@@ -3,14 +3,14 @@
 mod connection;
 mod driver;
 mod error;
-mod log;
+mod log_page;
 mod options;
-mod reader;
+mod page_builder;
+mod readers;
 mod row;
 mod sql;
 mod store;
-mod stream;
-mod taking;
+mod stream_page;
 
 pub use options::Options;
 pub use store::PostgresStore;

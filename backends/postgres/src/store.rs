@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::connection::Server;
 use crate::driver::Driver;
 use crate::options::Options;
-use crate::reader::Readers;
+use crate::readers::Readers;
 
 /// A log in one schema of a PostgreSQL database.
 ///

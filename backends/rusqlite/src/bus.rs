@@ -6,24 +6,24 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use downlink::bus::{Hint, Listener};
 use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
-use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
+use downlink::bus::{Hint, Listener};
+use downlink_sqlite_schema::{BusOptions, DATA_VERSION, PollSchedule, absolute_path};
 use tokio::sync::oneshot;
 
-use crate::connection::{Current, Role, Slot};
-use crate::error::failed;
-use crate::reader::{panicked, spawn};
+use crate::connection::{Current, LazyConnection, Role};
+use crate::error::{failed, panicked};
+use crate::file::File;
 use crate::snapshot::head;
-use crate::store::File;
+use crate::thread::spawn;
 
-/// Wakes those who follow a log in a SQLite file, also when another process has
+/// A bus that notifies subscribers of a log in a SQLite file, also when another process has
 /// appended.
 ///
-/// SQLite tells nobody that somebody wrote. A thread of the bus asks for it
-/// ([`DATA_VERSION`]) on a connection of its own: a thousand times a second while others
-/// write, forty times when nobody does ([`BusOptions::with_pauses`]). What this
-/// process publishes comes at once.
+/// SQLite does not notify a process of the writes of others. A thread of the bus polls
+/// ([`DATA_VERSION`]) on a connection of its own: a thousand times a second while other
+/// processes write, forty times a second otherwise ([`BusOptions::with_pauses`]). Hints that
+/// this process publishes arrive at once.
 ///
 /// A handle: clones share the thread and its connection, so open one for each
 /// file in a process. When the last clone is dropped, the thread and the
@@ -31,9 +31,9 @@ use crate::store::File;
 ///
 /// # When the file changes
 ///
-/// If the path names another file, or none, listeners get a hint, and another
-/// when there is one again. Meanwhile the bus looks on at its longest pause,
-/// and logs the first failure only.
+/// If the path names another file, or none, listeners get a hint, and another one when there
+/// is a file again. In between, the bus polls with its longest pause and logs only the first
+/// failure.
 ///
 /// # Examples
 ///
@@ -71,15 +71,15 @@ struct Polling {
 }
 
 impl RusqliteBus {
-    /// A bus for the log in this file, which has to be there: open the store
-    /// first. Uses the defaults of [`BusOptions`].
+    /// Opens a bus for the log in this file, which must exist: open the store first. Uses
+    /// the defaults of [`BusOptions`].
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log, or has another name (see
+    /// - [`Invalid`](ErrorKind::Invalid) if the file has no log, or has another name (see
     ///   [`Options::open`](crate::Options::open));
-    /// - [`Unavailable`](ErrorKind::Unavailable) if it is not there or cannot be opened;
-    /// - [`Busy`](ErrorKind::Busy) if another program keeps all others out;
+    /// - [`Unavailable`](ErrorKind::Unavailable) if it does not exist or cannot be opened;
+    /// - [`Busy`](ErrorKind::Busy) if another program has an exclusive lock on it;
     /// - [`Corrupt`](ErrorKind::Corrupt) if it is not a SQLite database.
     ///
     /// # Cancel safety
@@ -99,14 +99,14 @@ impl RusqliteBus {
     ///
     /// As [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: BusOptions) -> Result<Self> {
-        let path = absolute(path.as_ref())?;
+        let path = absolute_path(path.as_ref())?;
         let local = LocalBus::new();
         let poller = if options.is_polling() {
             let file = File::existing(path);
-            file.check_names()?;
+            file.check_aliases()?;
             let poller = Poller {
-                slot: Slot::new(Arc::new(file), Role::Reader),
-                lookout: Lookout::new(options),
+                connection: LazyConnection::new(Arc::new(file), Role::Reader),
+                schedule: PollSchedule::new(options),
                 local: local.clone(),
             };
             Some(poller.start().await?)
@@ -117,12 +117,12 @@ impl RusqliteBus {
         Ok(Self { shared: Arc::new(Shared { local, poller }) })
     }
 
-    /// Ends the thread and all listeners, and returns when the file is closed.
-    /// Later calls, also of other clones, are `Unavailable`.
+    /// Ends the thread and all listeners, and returns when the file is closed. Later calls,
+    /// also on other clones, fail with `Unavailable`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not reopen the bus; its thread ends by itself.
+    /// Dropping the future does not reopen the bus; its thread still ends.
     pub async fn close(&self) {
         *self.shared.local.write().unwrap_or_else(PoisonError::into_inner) = None;
         let poller = self.shared.poller.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -155,54 +155,54 @@ impl Bus for RusqliteBus {
     }
 }
 
-/// What the thread does.
+/// The work of the thread.
 struct Poller {
-    slot: Slot,
-    lookout: Lookout,
+    connection: LazyConnection,
+    schedule: PollSchedule,
     local: LocalBus,
 }
 
 impl Poller {
-    /// Starts the thread and returns when it has looked once.
+    /// Starts the thread and returns after its first poll.
     async fn start(mut self) -> Result<Polling> {
         let (stop, stopping) = bounded(0);
         let (opened, is_open) = oneshot::channel();
         let thread = spawn("downlink-bus", move || {
-            let first = self.look();
+            let first = self.poll();
             let is_open = first.is_ok();
-            // Whoever has stopped waiting for the bus has dropped `stop`, too.
+            // A caller that stops waiting for the bus drops `stop`, too.
             let _ = opened.send(first);
             if is_open {
                 self.serve(&stopping);
             }
         })?;
-        let gone = || Error::new(ErrorKind::Unavailable, "the thread of the bus ended");
-        is_open.await.map_err(|_| gone())??;
+        let ended = || Error::new(ErrorKind::Unavailable, "the thread of the bus ended");
+        is_open.await.map_err(|_| ended())??;
         Ok(Polling { _stop: stop, thread })
     }
 
     fn serve(&mut self, stopping: &Receiver<Infallible>) {
-        while stopping.recv_timeout(self.lookout.pause()) == Err(RecvTimeoutError::Timeout) {
-            let looked = catch_unwind(AssertUnwindSafe(|| self.look()));
-            if let Err(error) = looked.unwrap_or_else(|_| Err(panicked("looked at the file"))) {
-                self.slot.close();
-                if self.lookout.failed() {
-                    tracing::warn!(%error, "the bus cannot look at the file: it tries on");
+        while stopping.recv_timeout(self.schedule.pause()) == Err(RecvTimeoutError::Timeout) {
+            let polled = catch_unwind(AssertUnwindSafe(|| self.poll()));
+            if let Err(error) = polled.unwrap_or_else(|_| Err(panicked("polled the file"))) {
+                self.connection.close();
+                if self.schedule.record_failure() {
+                    tracing::warn!(%error, "the bus could not poll the file: retrying");
                     self.local.wake(Hint::anything());
                 }
             }
         }
     }
 
-    fn look(&mut self) -> Result<()> {
-        let Current { connection, is_new } = self.slot.current()?;
-        let version = connection
-            .own()
+    fn poll(&mut self) -> Result<()> {
+        let Current { tx, is_new } = self.connection.current()?;
+        let version = tx
+            .raw()
             .prepare_cached(DATA_VERSION)
             .and_then(|mut statement| statement.query_row((), |row| row.get(0)))
-            .map_err(failed("look for what others have written"))?;
-        if self.lookout.saw(version, is_new)
-            && let Some(hint) = self.lookout.hint(head(connection.own())?)
+            .map_err(failed("poll the file"))?;
+        if self.schedule.record_version(version, is_new)
+            && let Some(hint) = self.schedule.record_head(head(tx.raw())?)
         {
             self.local.wake(hint);
         }

@@ -1,4 +1,4 @@
-//! Connections: opened, checked, set, and given up when the file under them is
+//! Connections: opening, checking and configuring them, and reopening them when the file is
 //! replaced.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, S
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
 use crate::error::{code_under, failed};
-use crate::store::File;
+use crate::file::File;
 use crate::tx::Tx;
 
 /// What a connection is for.
@@ -18,41 +18,41 @@ use crate::tx::Tx;
 pub(crate) enum Role {
     Writer,
     Reader,
-    /// Reads what the code of an application asks for.
+    /// Runs queries of the application.
     Query,
     Backup,
 }
 
-/// A connection of one thread, opened when it is needed, and anew whenever the
-/// path names another file.
+/// A connection of one thread, opened when it is needed, and reopened whenever the path
+/// names another file.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct LazyConnection {
     file: Arc<File>,
     role: Role,
-    /// The files are given up before the connection is closed.
+    /// The files are dropped before the connection is closed.
     open: Option<(Arc<OpenFiles>, Tx)>,
 }
 
-/// The connection, and whether it is another one than the last time.
+/// An open connection, and whether it is another one than the last time.
 pub(crate) struct Current<'a> {
-    pub(crate) connection: &'a mut Tx,
+    pub(crate) tx: &'a mut Tx,
     pub(crate) is_new: bool,
 }
 
-impl Slot {
+impl LazyConnection {
     pub(crate) fn new(file: Arc<File>, role: Role) -> Self {
         Self { file, role, open: None }
     }
 
-    /// Opens the log, or makes an empty one if there is no file.
+    /// Opens the log, or creates an empty one if there is no file.
     pub(crate) fn create(&mut self) -> Result<()> {
-        self.file.check_names()?;
+        self.file.check_aliases()?;
         self.open = Some(self.open_same(true)?);
         Ok(())
     }
 
-    /// The connection to the file that the path names now. If there is none,
-    /// none is made: a log that is gone is not an empty one.
+    /// The connection to the file that the path names now. If there is none, none is created:
+    /// a log that is gone is not an empty log.
     pub(crate) fn current(&mut self) -> Result<Current<'_>> {
         if let Some((files, _)) = &self.open
             && self.file.is_replaced(files)?
@@ -65,13 +65,13 @@ impl Slot {
             self.file.check_last()?;
             self.open = Some(self.open_same(false)?);
         }
-        let (_, connection) = self.open.as_mut().expect("it was opened just now");
-        Ok(Current { connection, is_new })
+        let (_, tx) = self.open.as_mut().expect("it was opened just now");
+        Ok(Current { tx, is_new })
     }
 
-    /// The connection of the transaction that was begun on it.
+    /// The connection with the open transaction.
     pub(crate) fn opened(&mut self) -> Result<&mut Tx> {
-        self.open.as_mut().map(|(_, connection)| connection).ok_or_else(|| {
+        self.open.as_mut().map(|(_, tx)| tx).ok_or_else(|| {
             Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
         })
     }
@@ -81,19 +81,19 @@ impl Slot {
         self.open.as_ref().map_or(Ok(()), |(files, _)| self.file.check_committed(files))
     }
 
-    /// Closes the connection that writes, after all others of the store, and leaves
-    /// everything in the database.
+    /// Closes the connection that writes, after all others of the store, and moves the WAL
+    /// into the database.
     pub(crate) fn close_last(&mut self) {
-        if let Some((_, connection)) = &self.open
+        if let Some((_, tx)) = &self.open
             && self.check_committed().is_ok()
-            && let Err(error) = connection.execute_batch(schema::EMPTY_WAL)
+            && let Err(error) = tx.execute_batch(schema::EMPTY_WAL)
         {
-            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+            tracing::warn!(%error, path = %self.file.path().display(), "could not move the WAL into the database: it stays next to it");
         }
         self.close();
     }
 
-    /// Gives the connection up, with whatever state it is in.
+    /// Closes the connection, whatever state it is in.
     pub(crate) fn close(&mut self) {
         let Some((files, connection)) = self.open.take() else { return };
         let is_safe = !files.are_others_there();
@@ -101,14 +101,14 @@ impl Slot {
         if is_safe {
             drop(connection);
         } else {
-            // First: a subscriber that panics would have it closed.
+            // Before logging: a panic in a tracing subscriber would close the connection.
             std::mem::forget(connection);
             tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
         }
     }
 
-    /// Opens the file that the path names before and after, so that the
-    /// identity is that of the file which was opened.
+    /// Opens a connection. Retries until the path names the same file before and after, so
+    /// that the recorded files are those of the connection.
     fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, Tx)> {
         loop {
             let before = self.file.before_opening(may_create)?;
@@ -137,7 +137,7 @@ impl Slot {
         prepare_file(&mut connection, *options, may_create).map_err(|error| {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
         })?;
-        self.set(&connection).map_err(failed(&doing))?;
+        self.configure(&connection).map_err(failed(&doing))?;
         let tx = Tx::new(connection);
         if matches!(self.role, Role::Writer | Role::Query) {
             tx.install_guard().map_err(failed(&doing))?;
@@ -145,7 +145,7 @@ impl Slot {
         Ok(tx)
     }
 
-    fn set(&self, connection: &Connection) -> rusqlite::Result<()> {
+    fn configure(&self, connection: &Connection) -> rusqlite::Result<()> {
         let pragmas = self.file.options().pragmas();
         match self.role {
             Role::Writer => connection.execute_batch(&pragmas.writer())?,
@@ -166,7 +166,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for LazyConnection {
     fn drop(&mut self) {
         self.close();
     }
@@ -174,14 +174,13 @@ impl Drop for Slot {
 
 const STATEMENTS: usize = 64;
 
-/// Refuses what cannot have our log, and makes or migrates it where that is
-/// due.
+/// Refuses a database that cannot have a log, and creates or migrates the log if necessary.
 fn prepare_file(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
-    if connection.is_readonly(MAIN_DB).map_err(failed("look at the file"))? {
+    if connection.is_readonly(MAIN_DB).map_err(failed("inspect the file"))? {
         let read_only = ffi::Error::new(ffi::SQLITE_READONLY);
         return Err(failed("write")(rusqlite::Error::SqliteFailure(read_only, None)));
     }
-    // Nothing is changed before this tells that the log is or may be here.
+    // Nothing is changed before it is known that the log is or may be in this file.
     let setup = setup(connection, options, may_create)?;
     switch_to_wal(connection, options.busy_deadline())?;
     if setup == Setup::Ready { Ok(()) } else { set_up(connection, options, may_create) }
@@ -210,8 +209,8 @@ fn setup(connection: &Connection, options: FileOptions, may_create: bool) -> Res
     options.setup(&identity, format, may_create)
 }
 
-/// Two that switch an empty file at once get in each other's way without
-/// SQLite's waiting for the lock, so this waits.
+/// Waits for the lock itself: SQLite does not when two connections switch an empty file at
+/// the same time.
 fn switch_to_wal(connection: &Connection, deadline: Duration) -> Result<()> {
     let began = Instant::now();
     loop {
@@ -230,11 +229,11 @@ fn switch_to_wal(connection: &Connection, deadline: Duration) -> Result<()> {
 }
 
 fn set_up(connection: &mut Connection, options: FileOptions, may_create: bool) -> Result<()> {
-    let doing = "make the tables of the log";
+    let doing = "create the tables of the log";
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed(doing))?;
-    // Another process may have been quicker.
+    // Another process may have been faster.
     for script in setup(&transaction, options, may_create)?.scripts() {
         transaction.execute_batch(script).map_err(failed(doing))?;
     }

@@ -1,4 +1,4 @@
-//! What SQLite says, and what callers get: the table of the crate's docs.
+//! Errors of SQLite as errors of Downlink: the table in the docs of the crate.
 
 use std::error::Error as _;
 use std::iter::successors;
@@ -15,7 +15,7 @@ pub(crate) fn failed(doing: &str) -> impl FnOnce(rusqlite::Error) -> Error {
     }
 }
 
-/// What an error of the driver means, and in words.
+/// The kind and the message for an error of the driver.
 pub(crate) fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
@@ -23,7 +23,7 @@ pub(crate) fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::QueryReturnedNoRows => {
-            (ErrorKind::Corrupt, "the file has what no release writes")
+            (ErrorKind::Corrupt, "the file has a value that no release writes")
         }
         error => explain(error.sqlite_error().map_or(0, |error| error.extended_code)),
     }
@@ -36,10 +36,23 @@ pub(crate) fn code_under(error: &Error) -> i32 {
         .map_or(0, |error| error.extended_code)
 }
 
-/// What SQLite says in the end to foreign code: the extended result code, and in
-/// words.
-pub(crate) fn cause(error: &rusqlite::Error) -> Option<(i32, String)> {
+/// The extended result code of SQLite and its message, if SQLite is the cause.
+pub(crate) fn code_and_message(error: &rusqlite::Error) -> Option<(i32, String)> {
     Some((error.sqlite_error()?.extended_code, error.to_string()))
+}
+
+/// The error of a call on a store that is closed.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
+}
+
+/// The error of a call whose thread panicked in code of the store; `did` completes "a thread
+/// that".
+pub(crate) fn panicked(did: &str) -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        format!("a thread that {did} has panicked: see the panic message in the log"),
+    )
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use downlink_sqlite_schema::sql;
 use rusqlite::CachedStatement;
 
 use crate::snapshot::{Linked, Snapshot};
-use crate::stream::{Link, StreamEnd};
+use crate::stream_page::{Link, StreamEnd};
 
-/// How many positions of one stream are fetched at first and at most.
+/// How many positions of one stream are fetched at once, at first and at most.
 const STRIDES: (u64, u64) = (16, 512);
 
-/// The events of a few streams in the order of the log, without looking at the
-/// rest of it.
+/// Reads the events of a few streams in the order of the log, without reading the rest of
+/// the log.
 pub(crate) struct Merge<'a> {
     runs: Vec<Run>,
     /// The next position and version of each run, the first on top.
@@ -23,12 +23,12 @@ pub(crate) struct Merge<'a> {
     events: CachedStatement<'a>,
 }
 
-/// One stream on its way.
+/// How far one stream is read.
 struct Run {
     end: StreamEnd,
-    /// Forward: what comes next.
+    /// Forward: the next events.
     ahead: VecDeque<Link>,
-    /// Forward: the version after those, and how many to fetch.
+    /// Forward: the version after those in `ahead`, and how many to fetch next.
     version: u64,
     stride: u64,
 }
@@ -74,10 +74,10 @@ impl<'a> Merge<'a> {
     }
 
     fn push(&mut self, link: Option<Link>, run: usize) {
-        // Backwards every link leads on to the next event, so one beyond the end is wrong.
+        // A link that leads past the end ends a forward run. Backwards, it would be wrong.
         let is_wanted = |link: &Link| !self.forward || link.position <= self.last;
         let Some(Link { position, version }) = link.filter(is_wanted) else { return };
-        // Backwards the highest comes first.
+        // Backwards, the highest comes first.
         let key = if self.forward { position } else { position.saturating_neg() };
         self.next.push((Reverse(key), run, version));
     }

@@ -1,7 +1,7 @@
-//! The index of types and tags: making it, and looking events up in it.
+//! The index of types and tags: building it, and looking events up in it.
 
 use downlink::{Filter, Result};
-use downlink_sqlite_schema::{NewPostings, Search, Taking, sql};
+use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, sql};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::error::failed;
@@ -15,8 +15,7 @@ pub(crate) fn indexed_and_head(connection: &Connection) -> Result<(i64, i64)> {
         .map_err(failed("read how far the index is"))
 }
 
-/// Adds the events after the one position and up to the other, in a transaction
-/// that writes.
+/// Indexes the events after one position and up to another, in a transaction that writes.
 pub(crate) fn index(connection: &Connection, (after, to): (i64, i64)) -> Result<()> {
     let doing = "bring the index up to date";
     let run = |text: &str, parameters: &[&dyn rusqlite::ToSql]| {
@@ -44,11 +43,11 @@ pub(crate) fn index(connection: &Connection, (after, to): (i64, i64)) -> Result<
     run(sql::SET_INDEXED, params![to])
 }
 
-/// Offers the events of a range that may match, until no more can be taken.
-/// `false` if a scan of the range is less.
+/// Offers the events of a range that may match, until the page is full. Returns `false` if a
+/// scan of the range costs less.
 pub(crate) fn look_up(
     snapshot: &mut Snapshot<'_>,
-    taking: &mut Taking<'_>,
+    page: &mut PageBuilder<'_>,
     filter: &Filter,
     range: (i64, i64),
     forward: bool,
@@ -56,25 +55,25 @@ pub(crate) fn look_up(
     let Some(mut search) = Search::of(filter, range, forward) else { return Ok(false) };
     let connection = snapshot.connection;
     let [types, tags] = search.terms();
-    search.resolve(rows(connection, sql::TERMS, [types, tags], |row| {
+    search.take_terms(rows(connection, sql::TERMS, [types, tags], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?);
     let mut event_at = snapshot.prepare(sql::EVENT_AT)?;
-    while let Some((names, first, last)) = search.window() {
+    while let Some((names, first, last)) = search.next_window() {
         let window = params![names, first, last];
-        search.sized(rows(connection, sql::POSTINGS_SIZES, window, |row| {
+        search.take_sizes(rows(connection, sql::POSTINGS_SIZES, window, |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?);
-        if taking.last.is_none() && search.is_dense() {
+        if page.last.is_none() && search.is_dense() {
             return Ok(false);
         }
-        while let Some(wanted) = search.load() {
+        while let Some(wanted) = search.next_load() {
             let loaded = rows(connection, sql::POSTINGS, [wanted], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?;
-            for position in search.loaded(loaded.into_iter().map(Ok))? {
+            for position in search.take_postings(loaded.into_iter().map(Ok))? {
                 let Some(found) = snapshot.event_at(&mut event_at, position)? else { continue };
-                if !taking.offer(found.event) {
+                if !page.offer(found.event) {
                     return Ok(true);
                 }
             }
@@ -101,13 +100,13 @@ fn each(
     connection: &Connection,
     text: &str,
     parameters: impl Params,
-    mut tell: impl FnMut(&Row<'_>) -> Result<()>,
+    mut visit: impl FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<()> {
     let doing = "read the index";
     let mut statement = connection.prepare_cached(text).map_err(failed(doing))?;
     let mut rows = statement.query(parameters).map_err(failed(doing))?;
     while let Some(row) = rows.next().map_err(failed(doing))? {
-        tell(row)?;
+        visit(row)?;
     }
     Ok(())
 }

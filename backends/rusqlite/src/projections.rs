@@ -1,4 +1,4 @@
-//! Read models and their checkpoints, in the file of the log.
+//! Read models and their checkpoints in the file of the log.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -12,11 +12,11 @@ use downlink::id::ProjectionId;
 use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
 use downlink::{BoxError, Cursor, Error, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
-use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_of_the_file, sql};
+use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_storage_error, sql};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
-use crate::error::{cause, failed, meaning};
+use crate::error::{code_and_message, failed, meaning};
 use crate::row::column;
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
@@ -56,7 +56,7 @@ impl ProjectionStore for RusqliteStore {
 
     async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
         let id = id.clone();
-        self.write(0, move |tx| make_live(tx.own(), &id)).await
+        self.write(0, move |tx| make_live(tx.raw(), &id)).await
     }
 
     async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>> {
@@ -67,7 +67,7 @@ impl ProjectionStore for RusqliteStore {
 
     async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
         let id = id.clone();
-        self.write(0, move |tx| announce(tx.own(), &id, from, to)).await
+        self.write(0, move |tx| announce(tx.raw(), &id, from, to)).await
     }
 
     async fn dead_letters(
@@ -87,19 +87,19 @@ fn make(
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
 ) -> Result<Ending<Stepped>> {
-    let row = find(tx.own(), id)?;
+    let row = find(tx.raw(), id)?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
         return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
     }
-    let row = row.map_or_else(|| add(tx.own(), id), Ok)?;
+    let row = row.map_or_else(|| add(tx.raw(), id), Ok)?;
     if let Err(error) = project(tx, projection, step)? {
         return Ok(Ending::RollBack(Stepped::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
-        add_dead_letter(tx.own(), row.key, skipped)?;
+        add_dead_letter(tx.raw(), row.key, skipped)?;
     }
-    set(tx.own(), &row.after(step))?;
+    set(tx.raw(), &row.after(step))?;
     Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
 }
 
@@ -108,11 +108,11 @@ fn reset(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
 ) -> Result<Ending<()>> {
-    let row = find(tx.own(), id)?.map_or_else(|| add(tx.own(), id), Ok)?;
+    let row = find(tx.raw(), id)?.map_or_else(|| add(tx.raw(), id), Ok)?;
     let nothing = Step::new(Cursor::START, Cursor::START, Vec::new());
     project(tx, projection, &nothing)?.map_err(|error| Error::projection_failed(id, error))?;
-    execute(tx.own(), sql::DELETE_DEAD_LETTERS, [row.key])?;
-    set(tx.own(), &row.reset())?;
+    execute(tx.raw(), sql::DELETE_DEAD_LETTERS, [row.key])?;
+    set(tx.raw(), &row.reset())?;
     Ok(Ending::Commit(()))
 }
 
@@ -135,8 +135,8 @@ fn announce(tx: &Connection, id: &ProjectionId, from: Cursor, to: Cursor) -> Res
     Ok(Ending::Commit(true))
 }
 
-/// Has the projection write a step. The inner error is its own; the outer one
-/// is the file's.
+/// Runs a step of the projection. The inner error is the projection's, the outer one that of
+/// the file.
 fn project(
     tx: &mut Tx,
     projection: &dyn Projection<Tx = Tx>,
@@ -144,7 +144,7 @@ fn project(
 ) -> Result<Result<(), BoxError>> {
     let written = tx.guarded(|tx| at_once(step.write(projection, tx)));
     if let Err(error) = written {
-        return match of_the_file(&*error) {
+        return match storage_error(&*error) {
             Some((kind, what)) => {
                 let message = format!("could not write a read model: {what}");
                 Err(Error::with_source(kind, message, error))
@@ -152,37 +152,37 @@ fn project(
             None => Ok(Err(error)),
         };
     }
-    if tx.own().is_autocommit() {
-        let message = "the projection has ended its transaction: leave that to the store";
+    if tx.raw().is_autocommit() {
+        let message = "the projection has ended its transaction: only the store may do that";
         return Ok(Err(message.into()));
     }
     Ok(Ok(()))
 }
 
-/// A constraint of the projection's tables may be one that only COMMIT looks
-/// at.
+/// Turns a constraint violation at COMMIT into a failed step: COMMIT checks deferred
+/// constraints of the projection's tables.
 fn refused_at_commit(error: Error) -> Result<Stepped> {
     let is_constraint = driver_error(&error)
         .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation));
     if is_constraint { Ok(Stepped::Failed(error.into())) } else { Err(error) }
 }
 
-/// Drives a future that has nothing to wait for.
+/// Polls a future that must be ready at once.
 fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err("the projection awaits something else than its transaction: \
-             over rusqlite it has to finish at once"
+        Poll::Pending => Err("the projection awaits something other than its transaction: \
+             with rusqlite it must finish at once"
             .into()),
     }
 }
 
-/// What an error of the projection means if SQLite gave it for reasons that are
-/// not the projection's.
-fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind, &'static str)> {
+/// The kind and message of an error of the projection if the file, the disk or another
+/// program is the cause, and not the projection.
+fn storage_error(error: &(dyn StdError + 'static)) -> Option<(downlink::ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    let (code, said) = cause(error)?;
-    is_of_the_file(code, &said).then(|| meaning(error))
+    let (code, message) = code_and_message(error)?;
+    is_storage_error(code, &message).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rusqlite::Error> {

@@ -5,22 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use downlink::id::ProjectionId;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
-    INSTRUCTIONS_BETWEEN_LOOKS, ProjectionRow, QueryLimit, Waiting, not_live, query_failed,
-    query_has_meddled, query_panicked, sql,
+    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, ProjectionRow, QueryLimit, not_live,
+    query_changed_connection, query_failed, query_panicked, sql,
 };
 use rusqlite::Connection;
 
-use crate::error::{cause, failed};
+use crate::error::{code_and_message, failed};
 use crate::projections::{driver_error, live};
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
 
-/// The transaction in which a read model is queried: it reads one moment of the
-/// file, with the methods of [`Tx`].
+/// The transaction of a query of a read model: it reads one snapshot of the file, with the
+/// methods of [`Tx`].
 ///
-/// SQLite refuses it everything that writes, and to begin, commit or roll back,
-/// to attach databases and to set pragmas. Everything that it reads is as it was
-/// at [`cursor`](Self::cursor).
+/// In it, SQLite refuses to write, to begin, commit or roll back, to attach databases and to
+/// set pragmas. Everything that it reads is as of [`cursor`](Self::cursor).
 pub struct ReadTx<'a> {
     tx: &'a Tx,
     version: u32,
@@ -28,14 +27,14 @@ pub struct ReadTx<'a> {
 }
 
 impl ReadTx<'_> {
-    /// The live version of the projection. A program that may meet more than
-    /// one chooses its tables by this.
+    /// The live version of the projection. A program that supports several versions chooses
+    /// its tables by it.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// Up to where the live version is made.
+    /// The cursor up to which the live version is built.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.cursor
@@ -60,25 +59,24 @@ impl fmt::Debug for ReadTx<'_> {
 }
 
 impl RusqliteStore {
-    /// Queries the read model of the projection with this name, and returns
-    /// what `work` made of it together with the cursor of its live version, both
-    /// of one moment: the rows are the fold of the log up to the cursor.
-    /// A client that follows the log from there misses nothing.
+    /// Queries the read model of the projection with this name. Returns the result of `work`
+    /// and the cursor of the live version, both of one snapshot: the rows are the fold of the
+    /// log up to the cursor. A client that subscribes from there misses nothing.
     ///
-    /// `work` runs on a thread and a connection for queries; as many run at once
-    /// as [`Options::with_readers`](crate::Options::with_readers) says, and
-    /// others wait for their turn. SQLite is stopped when `work` takes longer
-    /// than [`Options::with_query_limit`](crate::Options::with_query_limit),
-    /// 5 s by default; what `work` does besides is not stopped.
+    /// `work` runs on a thread and a connection for queries. At most
+    /// [`Options::with_readers`](crate::Options::with_readers) queries run at once, others
+    /// wait. SQLite is stopped when `work` takes longer than
+    /// [`Options::with_query_limit`](crate::Options::with_query_limit), 5 s by default; other
+    /// code in `work` is not stopped.
     ///
     /// # Errors
     ///
     /// - [`Invalid`](downlink::ErrorKind::Invalid) if there is no projection with this name, and
-    ///   if `work` writes, or meddles with its transaction;
+    ///   if `work` writes, or ends its transaction;
     /// - [`Unavailable`](downlink::ErrorKind::Unavailable) while no version of it is complete, and
     ///   if the store is closed or the file cannot be opened;
     /// - [`TooLarge`](downlink::ErrorKind::TooLarge) if it takes too long;
-    /// - what `work` returns, if that is an [`Error`]; else
+    /// - the error of `work`, if it is an [`Error`]; else
     ///   [`Backend`](downlink::ErrorKind::Backend) with its error as the source, also for a panic;
     /// - [`Busy`](downlink::ErrorKind::Busy) and [`Corrupt`](downlink::ErrorKind::Corrupt) as for a
     ///   read.
@@ -97,7 +95,7 @@ impl RusqliteStore {
     ///         Ok(tx.query_row(sql, (), |row| row.get::<_, u32>(0))?)
     ///     })
     ///     .await?;
-    /// println!("{departed} have left Newark, as of {cursor}");
+    /// println!("{departed} flights have left Newark, as of {cursor}");
     /// # Ok(()) }
     /// ```
     pub async fn query<T, F>(&self, projection: &str, work: F) -> Result<(T, Cursor)>
@@ -107,17 +105,18 @@ impl RusqliteStore {
     {
         let id = ProjectionId::new(projection, 0)?;
         let limit = self.options().query_limit();
-        let (waiting, abandoned) = Waiting::new();
+        let (on_drop, cancelled) = CancelOnDrop::new();
         let answer = self
             .readers()
-            .query(move |tx| query(tx, &id, &QueryLimit::start(limit, abandoned), work))
+            .query(move |tx| query(tx, &id, &QueryLimit::start(limit, cancelled), work))
             .await;
-        drop(waiting);
+        drop(on_drop);
         answer
     }
 }
 
-/// Runs `work` in a transaction, and ends it whatever comes.
+/// Runs `work` in a transaction. After an error the caller closes the connection, and with it
+/// the transaction.
 fn query<T>(
     tx: &mut Tx,
     id: &ProjectionId,
@@ -125,18 +124,18 @@ fn query<T>(
     work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
 ) -> Result<(T, Cursor)> {
     let doing = "query a read model";
-    // Not prepared once for all: code that is guarded would find them.
+    // Not from the cache of prepared statements, where guarded code would find them.
     tx.execute_batch(sql::BEGIN_READ).map_err(failed(doing))?;
-    let row = find_live(tx.own(), id)?;
-    stop_at(tx.own(), limit).map_err(failed(doing))?;
+    let row = find_live(tx.raw(), id)?;
+    stop_at(tx.raw(), limit).map_err(failed(doing))?;
     let value = tx.guarded(|tx| run(tx, id, row, work));
-    tx.own().progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
+    tx.raw().progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
     if limit.has_stopped() {
         return Err(limit.too_slow(id));
     }
     let value = value?;
-    if tx.own().is_autocommit() {
-        return Err(query_has_meddled(id));
+    if tx.raw().is_autocommit() {
+        return Err(query_changed_connection(id));
     }
     tx.execute_batch(sql::ROLLBACK).map_err(failed(doing))?;
     Ok((value, row.checkpoint))
@@ -154,10 +153,10 @@ fn find_live(connection: &Connection, id: &ProjectionId) -> Result<ProjectionRow
 
 fn stop_at(connection: &Connection, limit: &QueryLimit) -> rusqlite::Result<()> {
     let limit = limit.clone();
-    connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(move || limit.must_stop()))
+    connection.progress_handler(INSTRUCTIONS_BETWEEN_CHECKS, Some(move || limit.must_stop()))
 }
 
-/// A panic is caught here: the thread serves others, too.
+/// Catches a panic, because the thread serves other callers, too.
 fn run<T>(
     tx: &Tx,
     id: &ProjectionId,
@@ -172,6 +171,6 @@ fn run<T>(
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let cause = driver_error(&*error).and_then(cause);
+    let cause = driver_error(&*error).and_then(code_and_message);
     query_failed(id, cause, error)
 }

@@ -1,8 +1,8 @@
-//! Rows as rusqlite gives them, and values as it takes them.
+//! Rows as rusqlite returns them.
 
-use downlink_sqlite_schema::{EventRow, HeadRow, Value};
+use downlink_sqlite_schema::{EventRow, HeadRow};
 use rusqlite::Row;
-use rusqlite::types::{self, FromSqlError, FromSqlResult, Type, ValueRef};
+use rusqlite::types::{FromSqlError, FromSqlResult, Type, ValueRef};
 
 /// The columns of [`EVENT_COLUMNS`](downlink_sqlite_schema::EVENT_COLUMNS).
 pub(crate) fn event_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventRow<'a>> {
@@ -42,13 +42,4 @@ pub(crate) fn column<'a, T>(
 
 fn conversion(index: usize, found: Type, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, found, Box::new(error))
-}
-
-/// A parameter as rusqlite binds it.
-pub(crate) fn value(value: Value) -> types::Value {
-    match value {
-        Value::Integer(number) => types::Value::Integer(number),
-        Value::Text(text) => types::Value::Text(text),
-        Value::Blob(bytes) => types::Value::Blob(bytes),
-    }
 }

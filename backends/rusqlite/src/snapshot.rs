@@ -5,17 +5,18 @@ use downlink_sqlite_schema::{HeadRow, cursor_from_sql, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
 use crate::error::failed;
-use crate::names::{Names, id_at};
+use crate::name_cache::{NameCache, id_at};
 use crate::row::{event_row, head_row};
+use crate::statement::execute;
 
-/// One state of the log: an open transaction and what is asked of it.
+/// One state of the log, in an open transaction.
 pub(crate) struct Snapshot<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) head: HeadRow,
-    pub(crate) names: &'a mut Names,
+    pub(crate) names: &'a mut NameCache,
 }
 
-/// An event and where its stream goes on backwards.
+/// An event, the key of its stream, and the position of the stream's event before it.
 pub(crate) struct Linked {
     pub(crate) event: Event,
     pub(crate) stream: i64,
@@ -23,14 +24,14 @@ pub(crate) struct Linked {
 }
 
 impl<'a> Snapshot<'a> {
-    /// The state that the transaction which has begun on this connection sees.
-    pub(crate) fn of(connection: &'a Connection, names: &'a mut Names) -> Result<Self> {
+    /// The snapshot of the transaction that is open on this connection.
+    pub(crate) fn of(connection: &'a Connection, names: &'a mut NameCache) -> Result<Self> {
         let head = head(connection)?;
         names.check(connection, &head)?;
         Ok(Self { connection, head, names })
     }
 
-    /// Refuses a mark that is not of this log.
+    /// Refuses a mark that does not belong to this log.
     pub(crate) fn verify(&self, mark: Mark) -> Result<()> {
         if mark.position() > self.head.position {
             return Err(Error::cursor_ahead(mark.position(), self.head.cursor()));
@@ -65,7 +66,7 @@ impl<'a> Snapshot<'a> {
         found.map(|(position, id)| cursor_from_sql(position, &id)).transpose()
     }
 
-    /// A statement, prepared once for a connection.
+    /// A prepared statement, from the cache of the connection.
     pub(crate) fn prepare(&self, text: &str) -> Result<CachedStatement<'a>> {
         self.connection.prepare_cached(text).map_err(failed("read"))
     }
@@ -96,6 +97,19 @@ impl<'a> Snapshot<'a> {
             .and_then(|mut statement| statement.query_row(parameters, read).optional())
             .map_err(failed("read"))
     }
+}
+
+/// Runs `work` in a transaction that reads, and ends the transaction in any case.
+pub(crate) fn in_transaction<T>(
+    connection: &Connection,
+    names: &mut NameCache,
+    work: impl FnOnce(&mut Snapshot<'_>) -> Result<T>,
+) -> Result<T> {
+    let doing = "read a snapshot";
+    execute(connection, sql::BEGIN_READ).map_err(failed(doing))?;
+    let result = Snapshot::of(connection, names).and_then(|mut snapshot| work(&mut snapshot));
+    let ended = execute(connection, sql::COMMIT).map_err(failed(doing));
+    result.and_then(|value| ended.map(|()| value))
 }
 
 /// The end of the log.

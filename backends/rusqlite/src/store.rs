@@ -5,35 +5,30 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page};
 use downlink::{Append, Cursor, Error, EventStore, Read, Result};
-use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
+use downlink::store::{Appended, Page};
+use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::driver::Driver;
+use crate::file::{File, OnConnect};
 use crate::postings::indexed_and_head;
-use crate::reader::{Readers, spawn};
+use crate::readers::Readers;
+use crate::thread::spawn;
 use crate::transaction::Transaction;
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify_file};
 
-/// How a [`RusqliteStore`] is opened.
+/// Options for opening a [`RusqliteStore`].
 pub type Options = schema::Options<RusqliteStore>;
-
-/// What the application does with each new connection; see
-/// [`Options::with_on_connect`].
-pub type OnConnect = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
-
-/// The file of a store.
-pub(crate) type File = DatabaseFile<RusqliteStore>;
 
 /// A log in one SQLite file.
 ///
-/// A handle: clones share the file, its threads and its queue. When the last
-/// clone is dropped, what waits in the queue is still stored, and the threads
-/// end by themselves; [`close`](Self::close) waits for that.
+/// A handle: clones share the file, its threads and its queue. When the last clone is
+/// dropped, queued appends are still stored, and the threads end by themselves;
+/// [`close`](Self::close) waits for that.
 ///
 /// # Examples
 ///
@@ -63,8 +58,7 @@ struct Shared {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Opens the log in this file, or makes an empty one, with the defaults of
-/// [`Options`].
+/// Opens the log in this file, or creates an empty one, with the defaults of [`Options`].
 ///
 /// # Errors
 ///
@@ -82,31 +76,30 @@ impl OpenFile for RusqliteStore {
 
     async fn open_file(file: File) -> Result<Self> {
         let file = Arc::new(file);
-        // Each reader holds the sending end until it has closed.
-        let (reading, ended) = bounded(0);
+        // Each reader holds a sender until its connection is closed.
+        let (alive, ended) = bounded(0);
         let driver = {
             let file = Arc::clone(&file);
             async move { Driver::open(file, ended) }
         };
         let writer = Writer::start(driver, file.options().writer()).await?;
-        let (readers, threads) = Readers::start(&file, &reading)?;
+        let (readers, threads) = Readers::start(&file, &alive)?;
         let threads = Mutex::new(threads);
         Ok(Self { shared: Arc::new(Shared { file, writer, readers, threads }) })
     }
 }
 
 impl RusqliteStore {
-    /// Lets no more calls in, stores what waits, and returns when all threads
-    /// of this store have ended and the file is closed. Later calls, also of
-    /// other clones, are `Unavailable`.
+    /// Accepts no more calls, stores queued appends, and returns when all threads of this
+    /// store have ended and the file is closed. Later calls, also on other clones, fail with
+    /// `Unavailable`.
     ///
-    /// The connection that writes is closed last and moves what the WAL has into the
-    /// database: if no other program has the file open, it alone is the log then.
+    /// The connection that writes is closed last and moves the WAL into the database: if no
+    /// other program has the file open, the database file alone is the log then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not reopen the store; its threads end by
-    /// themselves.
+    /// Dropping the future does not reopen the store; its threads still end.
     pub async fn close(&self) {
         self.shared.writer.close();
         self.shared.readers.close();
@@ -126,31 +119,31 @@ impl RusqliteStore {
         self.shared.writer.closed().await;
     }
 
-    /// Walks through the whole file: SQLite's own check, every event's version,
-    /// links, time and content, every stream's head, and the head of the log.
+    /// Verifies the whole file: SQLite's own check, every event's version, links, time and
+    /// content, every stream's head, and the head of the log.
     ///
-    /// It reads one snapshot from beginning to end on a connection of its own.
-    /// The store serves meanwhile, and its WAL grows until the end.
+    /// It reads one snapshot from beginning to end on a connection of its own. The store
+    /// stays usable, and its WAL grows until the end.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the file is too damaged to be walked through;
+    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the file is too damaged to be read;
     /// [`Unavailable`](downlink::ErrorKind::Unavailable), [`Busy`](downlink::ErrorKind::Busy) and
     /// [`Backend`](downlink::ErrorKind::Backend).
     ///
     /// # Cancel safety
     ///
-    /// Has no effects; the walk goes on to its end unseen.
+    /// Has no effects; verifying continues to its end in the background.
     pub async fn verify(&self) -> Result<VerifyReport> {
         verify_file(Arc::clone(&self.shared.file)).await
     }
 
-    /// How many events the index of types and tags is behind the log: a figure
-    /// for your metrics. Reads with a filter scan those.
+    /// How many events the index of types and tags lags behind the log: a value for your
+    /// metrics. Reads with a filter scan these events.
     ///
-    /// It is seldom much above [`Options::with_index_lag`], and never for long: the
-    /// writer brings the index up to date whenever its queue is empty, for a tenth of
-    /// its time otherwise, and before any append once a million events are missing.
+    /// It is seldom much above [`Options::with_index_lag`], and never for long: the writer
+    /// brings the index up to date whenever its queue is empty, for a tenth of its time
+    /// otherwise, and before any append once a million events are missing.
     ///
     /// # Errors
     ///
@@ -164,26 +157,26 @@ impl RusqliteStore {
         Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
-    /// Whether a transaction of the application is past its deadline and has not
-    /// ended, so that every append waits for it. It then runs Rust code that
-    /// blocks, which can be neither dropped nor interrupted: restart the process.
+    /// Whether a transaction of the application has passed its deadline and not ended, so
+    /// that every append waits for it. It then runs blocking Rust code, which can be neither
+    /// dropped nor interrupted: restart the process.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.shared.writer.is_stuck()
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.shared.file.path()
     }
 
-    /// How it was opened.
+    /// The options with which it was opened.
     pub fn options(&self) -> &FileOptions {
         self.shared.file.options()
     }
 
-    /// Reads something else than events, in one snapshot.
+    /// Reads something other than events, in one snapshot.
     pub(crate) async fn snapshot<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -200,8 +193,7 @@ impl RusqliteStore {
         &self.shared.readers
     }
 
-    /// Runs `work` in a transaction of its own, when its turn in the queue of
-    /// appends has come.
+    /// Runs `work` in a transaction of its own, in its turn in the queue of appends.
     pub(crate) async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -210,22 +202,21 @@ impl RusqliteStore {
         self.shared.writer.run(bytes, |tx| std::future::ready(work(tx)).boxed()).await
     }
 
-    /// Runs `work` once, alone, in a transaction of its own: what it writes to
-    /// the application's tables and what it [appends](Transaction::append) is
-    /// stored together or not at all. It waits for its turn among the appends,
-    /// and runs on the thread that writes, so it should only talk to SQLite.
+    /// Runs `work` once in a transaction of its own: what it writes to the application's
+    /// tables and what it [appends](Transaction::append) is stored together or not at all. It
+    /// waits for its turn among the appends and runs on the thread that writes, so it should
+    /// only use SQLite.
     ///
-    /// An error, a panic and a failed commit leave neither rows nor events. If
-    /// `work` appends what had been stored before, all of it had been done: it
-    /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
-    /// without a certain outcome is resolved by the ids of the events. SQLite
-    /// interrupts what takes longer than
-    /// [`Options::with_transaction_deadline`], five seconds by default, which is
-    /// [`Unavailable`](downlink::ErrorKind::Unavailable).
+    /// An error, a panic and a failed commit leave neither rows nor events. If `work` appends
+    /// events that were stored before, all of its work was done before: it is rolled back, and
+    /// the result is [`Transacted::Duplicate`]. A commit without a certain outcome is resolved
+    /// by the ids of the events. SQLite interrupts work that takes longer than
+    /// [`Options::with_transaction_deadline`], five seconds by default; the call then fails
+    /// with [`Unavailable`](downlink::ErrorKind::Unavailable).
     ///
     /// # Errors
     ///
-    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside of another
+    /// The error of `work`; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside another
     /// transaction of this store; [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
     /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
     /// and [`Backend`](downlink::ErrorKind::Backend), after which nothing was written;
@@ -234,7 +225,7 @@ impl RusqliteStore {
     ///
     /// # Cancel safety
     ///
-    /// Once it is queued, it takes its course.
+    /// Once queued, the transaction runs even if the future is dropped.
     ///
     /// # Examples
     ///

@@ -8,11 +8,10 @@ use futures::FutureExt;
 use crate::driver::Driver;
 use crate::tx::Tx;
 
-/// The virtual machine of SQLite is asked after so many steps whether the time
-/// is up.
+/// How many steps of its virtual machine SQLite runs between two checks of the deadline.
 const STEPS: i32 = 1_000;
 
-/// Application tables and appends in one transaction; see
+/// A transaction with writes to application tables and appends; see
 /// [`RusqliteStore::transact`](crate::RusqliteStore::transact).
 #[derive(Debug)]
 pub struct Transaction<'t> {
@@ -24,16 +23,16 @@ impl<'t> Transaction<'t> {
         Self { inner }
     }
 
-    /// The connection, for the application's own tables. SQLite refuses it what
-    /// it refuses a projection; see [`Tx`].
+    /// The connection, for the application's own tables. SQLite refuses what it refuses in a
+    /// projection; see [`Tx`].
     ///
     /// # Errors
     ///
     /// [`Backend`](ErrorKind::Backend) if an earlier error has ended the transaction;
-    /// then nothing of it is stored, whatever the application answers.
+    /// then nothing of it is stored, whatever the application returns.
     pub fn rows(&mut self) -> Result<&Tx> {
         let tx = at_once(self.inner.tx())?;
-        tx.guard(true);
+        tx.set_guarded(true);
         Ok(tx)
     }
 
@@ -46,32 +45,33 @@ impl<'t> Transaction<'t> {
     /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
     /// are larger than [one may be](downlink::limits::MAX_APPEND_BYTES). After any
     /// error nothing of the transaction is stored, whatever the application
-    /// answers.
+    /// returns.
     pub fn append(&mut self, append: Append) -> Result<Appended> {
-        if let Ok(tx) = self.inner.driver().connection() {
-            tx.guard(false);
+        if let Ok(tx) = self.inner.driver().tx() {
+            tx.set_guarded(false);
         }
         at_once(self.inner.append(append))
     }
 
-    /// Runs foreign code, which SQLite interrupts when its time is up.
+    /// Runs application code, which SQLite interrupts at the deadline.
     pub(crate) fn run<T, E: From<Error>>(
         mut self,
         deadline: Duration,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let until = Instant::now() + deadline;
-        self.inner.driver().connection()?.interrupt_after(STEPS, Some(until))?;
+        self.inner.driver().tx()?.interrupt_after(STEPS, Some(until))?;
         let outcome = work(&mut self);
-        if let Ok(tx) = self.inner.driver().connection() {
-            tx.unguarded()?;
+        if let Ok(tx) = self.inner.driver().tx() {
+            tx.reset_guard()?;
         }
         outcome
     }
 }
 
-/// The driver is blocking.
+/// Polls a future that is ready at once, because the driver is blocking.
 fn at_once<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
-    step.now_or_never()
-        .unwrap_or_else(|| Err(Error::new(ErrorKind::Backend, "a step over rusqlite had to wait")))
+    step.now_or_never().unwrap_or_else(|| {
+        Err(Error::new(ErrorKind::Backend, "a step with rusqlite was not ready at once"))
+    })
 }

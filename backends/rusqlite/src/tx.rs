@@ -10,20 +10,18 @@ use rusqlite::{CachedStatement, Connection, Params, Row, Statement};
 
 use crate::error::failed;
 
-/// The transaction in which a projection writes its read model, on a connection
-/// of rusqlite to the file of the log.
+/// The transaction in which a projection writes its read model, on a rusqlite connection to
+/// the file of the log.
 ///
-/// It has those methods of [`rusqlite::Connection`] that run statements, and not
-/// those that change the connection: hooks, the authorizer, time-outs. What a
-/// connection needs before that (functions, collations) is for
-/// [`Options::with_on_connect`](crate::Options::with_on_connect).
+/// It has the methods of [`rusqlite::Connection`] that run statements, but not those that
+/// change the connection: hooks, the authorizer, timeouts. To add functions and collations,
+/// use [`Options::with_on_connect`](crate::Options::with_on_connect).
 ///
-/// The store has begun the transaction and commits it, together with the
-/// checkpoint. Until then SQLite refuses what a projection has no business with:
-/// to begin, commit or roll back, also when an error has ended the transaction,
-/// to attach databases, to set pragmas, to make
-/// temporary tables, which would stay and could hide others, and to write to the
-/// tables of the log ("not authorized"). It may read them, and use savepoints.
+/// The store begins the transaction and commits it together with the checkpoint. In between,
+/// SQLite refuses ("not authorized") to begin, commit or roll back, even if an error has ended
+/// the transaction, to attach databases, to set pragmas, to create temporary tables, which
+/// would persist and could hide others, and to write to the tables of the log. A projection
+/// may read the tables of the log, and use savepoints.
 ///
 /// # Examples
 ///
@@ -97,8 +95,8 @@ impl Tx {
     ///
     /// Those of SQLite.
     pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        // SQLite is asked when a statement is prepared. By another text, none is found that the
-        // store has prepared for itself.
+        // SQLite calls the authorizer when a statement is prepared. The different text makes sure
+        // that the cache returns no statement that the store has prepared for itself.
         self.connection.prepare_cached(&format!("/**/{sql}"))
     }
 
@@ -109,14 +107,14 @@ impl Tx {
         self.connection.last_insert_rowid()
     }
 
-    /// How many rows the last statement has changed; see [`Connection::changes`].
+    /// How many rows the last statement changed; see [`Connection::changes`].
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.connection.changes()
     }
 
     /// The connection, for the store itself.
-    pub(crate) fn own(&self) -> &Connection {
+    pub(crate) fn raw(&self) -> &Connection {
         &self.connection
     }
 
@@ -125,15 +123,15 @@ impl Tx {
         Self { connection, is_guarded: Arc::default() }
     }
 
-    /// Lets SQLite ask, for each statement that is prepared from now on,
-    /// whether a projection may run it.
+    /// Installs hooks that refuse, while the connection is guarded, to prepare forbidden
+    /// statements and to commit.
     pub(crate) fn install_guard(&self) -> rusqlite::Result<()> {
         let is_guarded = Arc::clone(&self.is_guarded);
-        // An error may have ended the transaction, and then each statement would commit by itself.
+        // After an error has ended the transaction, each statement would commit by itself.
         self.connection.commit_hook(Some(move || is_guarded.load(Ordering::Relaxed)))?;
         let is_guarded = Arc::clone(&self.is_guarded);
         self.connection.authorizer(Some(move |context: AuthContext<'_>| {
-            if is_guarded.load(Ordering::Relaxed) && is_foreign(&context) {
+            if is_guarded.load(Ordering::Relaxed) && is_forbidden(&context) {
                 Authorization::Deny
             } else {
                 Authorization::Allow
@@ -141,26 +139,26 @@ impl Tx {
         }))
     }
 
-    /// Runs foreign code, which SQLite refuses what is not its business.
+    /// Runs application code with the guard on.
     pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.guard(true);
+        self.set_guarded(true);
         let result = work(self);
-        self.guard(false);
+        self.set_guarded(false);
         result
     }
 
-    /// Whether statements that are prepared from now on are foreign.
-    pub(crate) fn guard(&self, is_guarded: bool) {
+    /// Whether statements prepared from now on come from application code.
+    pub(crate) fn set_guarded(&self, is_guarded: bool) {
         self.is_guarded.store(is_guarded, Ordering::Relaxed);
     }
 
-    /// Takes off whatever was set for foreign code.
-    pub(crate) fn unguarded(&self) -> Result<()> {
-        self.guard(false);
+    /// Removes the guard and the deadline of application code.
+    pub(crate) fn reset_guard(&self) -> Result<()> {
+        self.set_guarded(false);
         self.interrupt_after(0, None)
     }
 
-    /// Has SQLite interrupt statements that still run at this time.
+    /// Makes SQLite interrupt statements that run past this time.
     pub(crate) fn interrupt_after(&self, steps: i32, until: Option<Instant>) -> Result<()> {
         let is_late = until.map(|until| move || Instant::now() > until);
         self.connection.progress_handler(steps, is_late).map_err(failed("set a deadline"))
@@ -173,7 +171,7 @@ impl fmt::Debug for Tx {
     }
 }
 
-fn is_foreign(context: &AuthContext<'_>) -> bool {
+fn is_forbidden(context: &AuthContext<'_>) -> bool {
     match context.action {
         AuthAction::Transaction { .. }
         | AuthAction::Attach { .. }

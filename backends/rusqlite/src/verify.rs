@@ -2,22 +2,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{Verifier, absolute, sql};
+use downlink_sqlite_schema::{Verifier, absolute_path, sql};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
 
 pub use downlink_sqlite_schema::{Problem, VerifyReport};
 
-use crate::connection::{Role, Slot};
-use crate::error::failed;
-use crate::names::Names;
+use crate::connection::{LazyConnection, Role};
+use crate::error::{closed, failed};
+use crate::file::File;
+use crate::name_cache::NameCache;
 use crate::postings::indexed_and_head;
-use crate::reader::{closed, in_transaction, spawn};
 use crate::row::{column, event_row};
-use crate::store::File;
+use crate::snapshot::in_transaction;
+use crate::thread::spawn;
 
-/// Walks through a whole file; see [`RusqliteStore::verify`](crate::RusqliteStore::verify).
+/// Verifies a whole file; see [`RusqliteStore::verify`](crate::RusqliteStore::verify).
 ///
 /// # Errors
 ///
@@ -27,20 +28,20 @@ use crate::store::File;
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    verify_file(Arc::new(File::existing(absolute(path.as_ref())?))).await
+    verify_file(Arc::new(File::existing(absolute_path(path.as_ref())?))).await
 }
 
 pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
     let (answer, answered) = oneshot::channel();
-    spawn("downlink-verify", move || drop(answer.send(walk(file))))?;
+    spawn("downlink-verify", move || drop(answer.send(verify_here(file))))?;
     answered.await.map_err(|_| closed())?
 }
 
-/// The same on this thread.
-pub(crate) fn walk(file: Arc<File>) -> Result<VerifyReport> {
-    let mut slot = Slot::new(file, Role::Reader);
-    let connection = slot.current()?.connection;
-    in_transaction(connection.own(), &mut Names::default(), |snapshot| {
+/// The same on the calling thread.
+pub(crate) fn verify_here(file: Arc<File>) -> Result<VerifyReport> {
+    let mut lazy = LazyConnection::new(file, Role::Reader);
+    let tx = lazy.current()?.tx;
+    in_transaction(tx.raw(), &mut NameCache::default(), |snapshot| {
         let mut verifier = Verifier::new();
         let connection = snapshot.connection;
         each(connection, sql::INTEGRITY_CHECK, |row| {
@@ -80,13 +81,13 @@ pub(crate) fn walk(file: Arc<File>) -> Result<VerifyReport> {
 fn each(
     connection: &Connection,
     text: &str,
-    mut tell: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    mut visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
 ) -> Result<()> {
     let doing = "verify the file";
     let mut statement = connection.prepare(text).map_err(failed(doing))?;
     let mut rows = statement.query(()).map_err(failed(doing))?;
     while let Some(row) = rows.next().map_err(failed(doing))? {
-        tell(row).map_err(failed(doing))?;
+        visit(row).map_err(failed(doing))?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Backups, as far as they do not depend on the driver: where the copy is
-//! written, how far it is, and how it gets its name.
+//! Backups, without a driver: the files of a copy, its progress, and how it gets its
+//! name.
 //!
 //! The copy itself is one statement, [`VACUUM_INTO`](crate::sql::VACUUM_INTO).
 
@@ -15,38 +15,39 @@ use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{Abandoned, VerifyReport, permissions};
+use crate::cancel::CancelFlag;
+use crate::permissions;
+use crate::verify::VerifyReport;
 
-/// How many of its instructions SQLite executes before it tells a [`Copying`]:
-/// those for a few dozen events.
+/// How many instructions SQLite executes between two calls of
+/// [`CopyMonitor::must_stop`]: those for a few dozen events.
 pub const INSTRUCTIONS_BETWEEN_TICKS: i32 = 250;
 
-/// A backup that was made.
+/// A completed backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backup {
     /// The file.
     pub path: PathBuf,
-    /// How large it is.
+    /// Its size.
     pub bytes: u64,
-    /// What the walk through it has found; it is sound, and tells the cursor of
-    /// the last event.
+    /// The result of verifying it, which found no problems and has the cursor of the last
+    /// event.
     pub report: VerifyReport,
 }
 
-/// How far a backup is.
+/// The progress of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupProgress {
-    /// The bytes that were written.
+    /// How many bytes are written.
     pub done: u64,
-    /// How many there will be at most. The copy leaves out what is free in the
+    /// How many bytes there will be at most. The copy leaves out free pages of the
     /// database; when it is complete, both numbers are its size.
     pub total: u64,
 }
 
-/// The files of a backup that is being made. Dropping it removes what was
-/// written so far.
+/// The files of a backup in progress. Dropping it removes what was written so far.
 #[derive(Debug)]
 pub struct BackupFiles {
     target: PathBuf,
@@ -54,17 +55,17 @@ pub struct BackupFiles {
 }
 
 impl BackupFiles {
-    /// A backup of `database` that is to be at the absolute path `target`, and an
-    /// empty file beside it with the owner and the mode of the database.
+    /// Prepares a backup of `database` to the absolute path `target`: creates an empty file
+    /// next to it with the owner and the mode of the database.
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) if there is such a file, or a WAL that would be taken for
-    ///   the copy's, or if the name is not UTF-8;
-    /// - [`StorageFull`](ErrorKind::StorageFull) and [`Unavailable`](ErrorKind::Unavailable) as the
-    ///   system says.
+    /// - [`Invalid`](ErrorKind::Invalid) if the target exists, or a WAL that SQLite would apply to
+    ///   it, or if the name is not UTF-8;
+    /// - [`StorageFull`](ErrorKind::StorageFull) and [`Unavailable`](ErrorKind::Unavailable)
+    ///   depending on the error of the system.
     pub fn new(target: PathBuf, database: &Path) -> Result<Self> {
-        // Others of this process may not have begun to write yet.
+        // Other backups of this process may not have begun to write yet.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -78,14 +79,15 @@ impl BackupFiles {
         }
     }
 
-    /// The same with a given name for what is not complete, which SQLite makes.
+    /// The same with a given name for the incomplete copy, which SQLite creates.
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) as [`new`](Self::new).
     pub fn with_partial(target: PathBuf, partial: PathBuf) -> Result<Self> {
         let Ok(partial) = partial.into_os_string().into_string() else {
-            let message = format!("SQLite takes only names in UTF-8, not {}", target.display());
+            let message =
+                format!("SQLite accepts only file names in UTF-8, not {}", target.display());
             return Err(Error::new(ErrorKind::Invalid, message));
         };
         let taken = ["", "-wal", "-shm", "-journal"].map(|end| with_end(&target, end));
@@ -95,7 +97,7 @@ impl BackupFiles {
         Ok(Self { target, partial })
     }
 
-    /// Where the copy is written, and verified.
+    /// The path where the copy is written and verified.
     #[must_use]
     pub fn partial(&self) -> &Path {
         Path::new(&self.partial)
@@ -107,19 +109,19 @@ impl BackupFiles {
         &self.partial
     }
 
-    /// Has the disk store the copy, and gives it its name. Blocks meanwhile.
+    /// Syncs the copy to the disk and gives it its name. Blocks.
     ///
     /// # Errors
     ///
-    /// - [`Corrupt`](ErrorKind::Corrupt) if the walk found anything wrong;
-    /// - [`Invalid`](ErrorKind::Invalid) if a file with the name has come meanwhile;
-    /// - [`StorageFull`](ErrorKind::StorageFull) and [`Unavailable`](ErrorKind::Unavailable) as the
-    ///   system says.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if the report lists problems;
+    /// - [`Invalid`](ErrorKind::Invalid) if a file with the name has appeared since;
+    /// - [`StorageFull`](ErrorKind::StorageFull) and [`Unavailable`](ErrorKind::Unavailable)
+    ///   depending on the error of the system.
     ///
-    /// After each of them there is no file.
-    pub fn publish(self, report: VerifyReport, abandoned: &Abandoned) -> Result<Published> {
+    /// After any error there is no file.
+    pub fn publish(self, report: VerifyReport, cancelled: &CancelFlag) -> Result<PublishedBackup> {
         if !report.is_sound() {
-            let message = format!("the copy is damaged, and so may be the log: {report}");
+            let message = format!("the copy is damaged, and the log may be too: {report}");
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         let synced = File::open(&self.partial).and_then(|file| {
@@ -127,28 +129,25 @@ impl BackupFiles {
             file.metadata()
         });
         let bytes = synced.map_err(|error| refused(&self.target, error))?.len();
-        if abandoned.is_abandoned() {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the caller of the backup has gone away",
-            ));
+        if cancelled.is_cancelled() {
+            return Err(Error::new(ErrorKind::Unavailable, "the backup was cancelled"));
         }
         self.link()?;
         let backup = Backup { path: self.target.clone(), bytes, report };
-        let published = Published { backup, is_kept: false };
+        let published = PublishedBackup { backup, is_kept: false };
         drop(self);
         sync_folder(&published.backup.path)
             .map_err(|error| refused(&published.backup.path, error))?;
         Ok(published)
     }
 
-    /// A second name for the copy: unlike renaming, this replaces no file.
+    /// Gives the copy its name by a hard link, which unlike renaming replaces no file.
     fn link(&self) -> Result<()> {
         match fs::hard_link(&self.partial, &self.target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(already_there(&self.target))
             }
-            // Some file systems give a file one name only.
+            // Some file systems do not support hard links.
             Err(_) if exists(&self.target) => Err(already_there(&self.target)),
             Err(_) => fs::rename(&self.partial, &self.target)
                 .map_err(|error| refused(&self.target, error)),
@@ -160,21 +159,21 @@ impl BackupFiles {
 impl Drop for BackupFiles {
     fn drop(&mut self) {
         for end in ["", "-journal", "-wal", "-shm"] {
-            // What is not there need not be removed.
+            // Most of these files do not exist.
             let _ = fs::remove_file(with_end(self.partial(), end));
         }
     }
 }
 
-/// A copy that has its name. Unless it is [kept](Self::keep), the file is
-/// removed: the caller has gone away.
+/// A copy that has its name. Dropping it removes the file unless it was
+/// [kept](Self::keep): its caller may be gone.
 #[derive(Debug)]
-pub struct Published {
+pub struct PublishedBackup {
     backup: Backup,
     is_kept: bool,
 }
 
-impl Published {
+impl PublishedBackup {
     /// Leaves the file where it is.
     #[must_use]
     pub fn keep(mut self) -> Backup {
@@ -183,54 +182,54 @@ impl Published {
     }
 }
 
-impl Drop for Published {
+impl Drop for PublishedBackup {
     fn drop(&mut self) {
         if !self.is_kept {
-            // It cannot be told to anybody if the system refuses.
+            // An error could not be reported to any caller.
             let _ = fs::remove_file(&self.backup.path);
         }
     }
 }
 
-/// Looks after a copy while SQLite writes it: tells how far it is, rests now and
-/// then, and stops when the caller has gone away.
-pub struct Copying<F> {
+/// Monitors a copy while SQLite writes it: reports the progress, pauses now and then, and
+/// stops when the backup is cancelled.
+pub struct CopyMonitor<F> {
     partial: PathBuf,
     total: u64,
-    tell: F,
-    abandoned: Abandoned,
-    woke: Instant,
-    told: Instant,
+    report: F,
+    cancelled: CancelFlag,
+    resumed: Instant,
+    reported: Instant,
 }
 
-impl<F: FnMut(BackupProgress)> Copying<F> {
-    /// A copy of at most `total` bytes that begins now.
-    pub fn new(files: &BackupFiles, total: u64, tell: F, abandoned: Abandoned) -> Self {
+impl<F: FnMut(BackupProgress)> CopyMonitor<F> {
+    /// Monitors a copy of at most `total` bytes that begins now.
+    pub fn new(files: &BackupFiles, total: u64, report: F, cancelled: CancelFlag) -> Self {
         let (partial, now) = (files.partial().to_owned(), Instant::now());
-        Self { partial, total, tell, abandoned, woke: now, told: now }
+        Self { partial, total, report, cancelled, resumed: now, reported: now }
     }
 
-    /// Whether SQLite has to stop. Sleeps so that the copy takes a part of the
-    /// processor and the disk only.
+    /// Whether SQLite has to stop. Sleeps so that the copy takes only a part of the
+    /// processor and the disk.
     pub fn must_stop(&mut self) -> bool {
-        let worked = self.woke.elapsed();
+        let worked = self.resumed.elapsed();
         if worked < WORK {
             return false;
         }
-        if self.told.elapsed() >= TELL_EVERY {
+        if self.reported.elapsed() >= REPORT_EVERY {
             let done = self.written().min(self.total);
-            (self.tell)(BackupProgress { done, total: self.total });
-            self.told = Instant::now();
+            (self.report)(BackupProgress { done, total: self.total });
+            self.reported = Instant::now();
         }
         thread::sleep(worked * REST);
-        self.woke = Instant::now();
-        self.abandoned.is_abandoned()
+        self.resumed = Instant::now();
+        self.cancelled.is_cancelled()
     }
 
-    /// Tells that the copy is complete.
+    /// Reports that the copy is complete.
     pub fn complete(&mut self) {
         let bytes = self.written();
-        (self.tell)(BackupProgress { done: bytes, total: bytes });
+        (self.report)(BackupProgress { done: bytes, total: bytes });
     }
 
     fn written(&self) -> u64 {
@@ -238,20 +237,20 @@ impl<F: FnMut(BackupProgress)> Copying<F> {
     }
 }
 
-impl<F> fmt::Debug for Copying<F> {
+impl<F> fmt::Debug for CopyMonitor<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Copying")
+        f.debug_struct("CopyMonitor")
             .field("partial", &self.partial)
             .field("total", &self.total)
             .finish_non_exhaustive()
     }
 }
 
-/// How long SQLite copies before it rests, and how many times as long it rests.
+/// How long SQLite copies before a pause, and how many times as long the pause is.
 const WORK: Duration = Duration::from_millis(2);
 const REST: u32 = 1;
 
-const TELL_EVERY: Duration = Duration::from_millis(100);
+const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -259,14 +258,14 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Also a link that leads nowhere.
+/// Whether the path exists, also as a broken link.
 fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
 fn already_there(path: &Path) -> Error {
     let message = format!(
-        "the file {} is there already, and a backup replaces none: name another or move it away",
+        "the file {} already exists, and a backup does not replace it: name another or move it away",
         path.display()
     );
     Error::with_source(ErrorKind::Invalid, message, io::Error::from(io::ErrorKind::AlreadyExists))
@@ -279,10 +278,10 @@ fn refused(path: &Path, error: io::Error) -> Error {
         }
         _ => ErrorKind::Unavailable,
     };
-    Error::with_source(kind, format!("the backup {} cannot be stored", path.display()), error)
+    Error::with_source(kind, format!("could not store the backup {}", path.display()), error)
 }
 
-/// So that the name survives a power cut, too.
+/// Makes the name durable, too.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
@@ -296,7 +295,8 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Problem, Waiting};
+    use crate::cancel::CancelOnDrop;
+    use crate::verify::Problem;
 
     fn files(folder: &Path) -> BackupFiles {
         let files = BackupFiles::new(folder.join("backup.db"), &folder.join("flights.db")).unwrap();
@@ -310,19 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_gets_its_name_only_if_the_caller_takes_it() {
+    fn a_published_copy_is_removed_unless_it_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (waiting, abandoned) = Waiting::new();
-        let published = files(folder.path()).publish(VerifyReport::default(), &abandoned).unwrap();
+        let (on_drop, cancelled) = CancelOnDrop::new();
+        let published = files(folder.path()).publish(VerifyReport::default(), &cancelled).unwrap();
         assert_eq!(names(folder.path()), ["backup.db"]);
         drop(published);
         assert!(names(folder.path()).is_empty());
-        let published = files(folder.path()).publish(VerifyReport::default(), &abandoned).unwrap();
+        let published = files(folder.path()).publish(VerifyReport::default(), &cancelled).unwrap();
         assert_eq!(published.keep().bytes, 6);
         assert_eq!(names(folder.path()), ["backup.db"]);
         fs::remove_file(folder.path().join("backup.db")).unwrap();
-        drop(waiting);
-        files(folder.path()).publish(VerifyReport::default(), &abandoned).unwrap_err();
+        drop(on_drop);
+        files(folder.path()).publish(VerifyReport::default(), &cancelled).unwrap_err();
         assert!(names(folder.path()).is_empty());
     }
 
@@ -331,7 +331,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut report = VerifyReport::default();
         report.problems.push(Problem::File("a page is missing".into()));
-        let error = files(folder.path()).publish(report, &Abandoned::default()).unwrap_err();
+        let error = files(folder.path()).publish(report, &CancelFlag::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(names(folder.path()).is_empty());
     }
@@ -351,7 +351,7 @@ mod tests {
                 fs::remove_file(&path).unwrap();
             }
         }
-        let error = late.publish(VerifyReport::default(), &Abandoned::default()).unwrap_err();
+        let error = late.publish(VerifyReport::default(), &CancelFlag::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(fs::read_to_string(folder.path().join("backup.db")).unwrap(), "mine");
         assert_eq!(names(folder.path()), ["backup.db"]);

@@ -5,53 +5,57 @@ use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::names::check_names;
-use crate::obstacle::obstacle;
+use crate::aliases::check_aliases;
+use crate::file_options::FileOptions;
+use crate::folder_probe::FolderProbe;
+use crate::open_failure::explain_open_failure;
+use crate::open_files::{FileIdentity, FileState, OpenFiles, missing};
 use crate::permissions;
-use crate::probe::Probe;
-use crate::{FileIdentity, FileOptions, Identity, OpenFile, OpenFiles, Seen, Setup, missing};
 
-/// The file of one store: where it is, how it is opened, and which one it was
-/// when a connection was last opened to it.
-pub struct DatabaseFile<S: OpenFile> {
+/// The file of one store: its path, how it is opened, and which file a connection
+/// was last opened to. `C` is what the application runs on each new connection.
+pub struct DatabaseFile<C> {
     path: PathBuf,
     options: FileOptions,
-    on_connect: Option<S::OnConnect>,
+    on_connect: Option<C>,
     last: Mutex<Option<Last>>,
-    probe: Probe,
+    probe: FolderProbe,
 }
 
 /// What the last connection was opened to.
 #[derive(Debug)]
 struct Last {
-    /// Connections that are open share it.
+    /// Shared by the open connections.
     files: Arc<OpenFiles>,
-    /// That a connection found its sidecars gone. No other is opened then: it
-    /// would make new ones.
-    torn: Option<Error>,
+    /// Set when a connection found its sidecars gone. No other connection is opened
+    /// then, because it would make new sidecars.
+    sidecars_lost: Option<Error>,
 }
 
-impl<S: OpenFile> DatabaseFile<S> {
+impl<C> DatabaseFile<C> {
     /// A file at an absolute path.
     #[must_use]
-    pub fn new(path: PathBuf, options: FileOptions, on_connect: Option<S::OnConnect>) -> Self {
-        Self { path, options, on_connect, last: Mutex::new(None), probe: Probe::default() }
+    pub fn new(path: PathBuf, options: FileOptions, on_connect: Option<C>) -> Self {
+        Self { path, options, on_connect, last: Mutex::new(None), probe: FolderProbe::default() }
     }
 
-    /// A file that is only looked at: whatever application owns it, its log is neither
-    /// made nor migrated.
+    /// A file that is opened only to look at it: its log is neither created nor
+    /// migrated, whichever application owns it.
     #[must_use]
     pub fn existing(path: PathBuf) -> Self {
-        Self::new(path, FileOptions::looking_only(), None)
+        Self::new(path, FileOptions::existing_only(), None)
     }
 
-    /// Another file that is opened as this one, such as a copy of it.
+    /// Another file that is opened in the same way, such as a copy of this one.
     #[must_use]
-    pub fn alike(&self, path: PathBuf) -> Self {
+    pub fn with_path(&self, path: PathBuf) -> Self
+    where
+        C: Clone,
+    {
         Self::new(path, self.options, self.on_connect.clone())
     }
 
-    /// Where it is.
+    /// The path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -62,22 +66,23 @@ impl<S: OpenFile> DatabaseFile<S> {
         &self.options
     }
 
-    /// What the application does with each new connection.
-    pub fn on_connect(&self) -> Option<&S::OnConnect> {
+    /// What the application runs on each new connection.
+    pub fn on_connect(&self) -> Option<&C> {
         self.on_connect.as_ref()
     }
 
-    /// What is done, for messages.
+    /// The action of opening the file, for messages.
     #[must_use]
     pub fn opening(&self) -> String {
         format!("open {}", self.path.display())
     }
 
-    /// Says what keeps a connection from being opened, of the code that SQLite gave and
-    /// of what the system knows. An error with another cause is left as it is.
+    /// Explains why a connection could not be opened, from the result code of SQLite
+    /// and from what the system reports. Returns an error with another cause
+    /// unchanged.
     #[must_use]
     pub fn cannot_open(&self, code: i32, error: Error) -> Error {
-        match obstacle(&self.path, code, &self.probe) {
+        match explain_open_failure(&self.path, code, &self.probe) {
             Some((kind, what)) => {
                 Error::with_source(kind, format!("could not {}: {what}", self.opening()), error)
             }
@@ -85,59 +90,60 @@ impl<S: OpenFile> DatabaseFile<S> {
         }
     }
 
-    /// Refuses to write or to follow a file that another program could open by
-    /// another name: SQLite keeps the WAL beside the name, so each name would have
-    /// a log of its own. To be asked when a store or a bus is opened.
+    /// Refuses a file that another program could open by another name: SQLite keeps
+    /// the WAL next to the name, so each name would have a log of its own. Call this
+    /// when a store or a bus is opened.
     ///
-    /// A symbolic link is no other name, since SQLite follows it.
+    /// A symbolic link does not count as another name, because SQLite follows it.
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) for a file with hard links, and on Linux for
-    /// one that is mounted itself.
-    pub fn check_names(&self) -> Result<()> {
-        check_names(&self.path)
+    /// one that is a mount point.
+    pub fn check_aliases(&self) -> Result<()> {
+        check_aliases(&self.path)
     }
 
-    /// Refuses to open a connection beside sidecars of the file before, which
-    /// another connection may know, and beside a connection that has lost its own.
+    /// Refuses to open a connection next to sidecars of the previous file, which
+    /// another connection may still use, and next to a connection that has lost its
+    /// own sidecars.
     ///
     /// # Errors
     ///
     /// As [`OpenFiles::check`]; [`Unavailable`](ErrorKind::Unavailable) if the files
-    /// are [`Seen::Torn`].
+    /// are [`FileState::SidecarsLost`].
     pub fn check_last(&self) -> Result<()> {
         let mut last = self.last();
-        let Some(Last { files, torn }) = last.as_mut() else { return Ok(()) };
+        let Some(Last { files, sidecars_lost }) = last.as_mut() else { return Ok(()) };
         if files.is_database_same()? {
-            let is_torn = is_open(files) && files.check()? == Seen::Torn;
-            // The connection may have been closed meanwhile, and with it the sidecars.
-            if is_torn && is_open(files) {
-                torn.get_or_insert_with(|| files.torn_apart());
+            let are_lost = is_open(files) && files.check()? == FileState::SidecarsLost;
+            // The connection may have been closed since, which removes the sidecars.
+            if are_lost && is_open(files) {
+                sidecars_lost.get_or_insert_with(|| files.sidecars_lost());
             }
-            return torn.clone().map_or(Ok(()), Err);
+            return sidecars_lost.clone().map_or(Ok(()), Err);
         }
         files.check().map(drop)
     }
 
     /// The file that the path names before a connection is opened to it. If there is
-    /// none and one may be made, it is made, empty.
+    /// none and `may_create` is set, creates an empty one.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) if there is none and none may be made:
-    /// a log that is gone is not an empty one.
+    /// [`Unavailable`](ErrorKind::Unavailable) if there is none and `may_create` is not
+    /// set: a log that is gone is not an empty log.
     pub fn before_opening(&self, may_create: bool) -> Result<Option<FileIdentity>> {
         if may_create {
-            // If it cannot be made, SQLite says why.
+            // If this fails, SQLite reports why.
             let _ = permissions::create(&self.path, self.options.file_mode());
         }
         let before = FileIdentity::of(&self.path).ok().flatten();
         if before.is_none() && !may_create { Err(missing(&self.path)) } else { Ok(before) }
     }
 
-    /// The files of a connection that was just opened, if the path names the
-    /// same file as before: then that is the one which was opened.
+    /// The files of a connection that was just opened, if the path still names the
+    /// file that it named before: then that is the file which was opened.
     ///
     /// # Errors
     ///
@@ -149,15 +155,15 @@ impl<S: OpenFile> DatabaseFile<S> {
             return Ok(None);
         }
         let mut last = self.last();
-        if let Some(Last { files: others, torn }) = last.as_mut() {
+        if let Some(Last { files: others, sidecars_lost }) = last.as_mut() {
             if *others == files {
-                return torn.clone().map_or_else(|| Ok(Some(Arc::clone(others))), Err);
+                return sidecars_lost.clone().map_or_else(|| Ok(Some(Arc::clone(others))), Err);
             }
             if others.is_same_database(&files) && is_open(others) {
-                return Err(torn.get_or_insert_with(|| others.torn_apart()).clone());
+                return Err(sidecars_lost.get_or_insert_with(|| others.sidecars_lost()).clone());
             }
         }
-        *last = Some(Last { files: Arc::clone(&files), torn: None });
+        *last = Some(Last { files: Arc::clone(&files), sidecars_lost: None });
         Ok(Some(files))
     }
 
@@ -166,12 +172,13 @@ impl<S: OpenFile> DatabaseFile<S> {
     /// # Errors
     ///
     /// As [`OpenFiles::check`]; [`Unavailable`](ErrorKind::Unavailable) if the files
-    /// are [`Seen::Torn`], from then on until another file replaces this one.
+    /// are [`FileState::SidecarsLost`], from then on until another file replaces this
+    /// one.
     pub fn is_replaced(&self, files: &OpenFiles) -> Result<bool> {
         match files.check()? {
-            Seen::Same => self.torn().map_or(Ok(false), Err),
-            Seen::Replaced => Ok(true),
-            Seen::Torn => Err(self.tear(files)),
+            FileState::Same => self.sidecars_lost().map_or(Ok(false), Err),
+            FileState::Replaced => Ok(true),
+            FileState::SidecarsLost => Err(self.set_sidecars_lost(files)),
         }
     }
 
@@ -179,40 +186,41 @@ impl<S: OpenFile> DatabaseFile<S> {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) if not, and whether the commit will be
-    /// there is not known.
+    /// [`Unavailable`](ErrorKind::Unavailable) if it did not; whether the commit is kept is
+    /// then unknown.
     pub fn check_committed(&self, files: &OpenFiles) -> Result<()> {
         match files.check()? {
-            Seen::Same => Ok(()),
-            Seen::Replaced => {
+            FileState::Same => Ok(()),
+            FileState::Replaced => {
                 let message = format!(
                     "the file {} was replaced while a transaction was committed to it",
                     self.path.display()
                 );
                 Err(Error::new(ErrorKind::Unavailable, message))
             }
-            Seen::Torn => Err(self.tear(files)),
+            FileState::SidecarsLost => Err(self.set_sidecars_lost(files)),
         }
     }
 
-    fn torn(&self) -> Option<Error> {
-        self.last().as_ref().and_then(|last| last.torn.clone())
+    fn sidecars_lost(&self) -> Option<Error> {
+        self.last().as_ref().and_then(|last| last.sidecars_lost.clone())
     }
 
-    fn tear(&self, files: &OpenFiles) -> Error {
-        let error = files.torn_apart();
+    fn set_sidecars_lost(&self, files: &OpenFiles) -> Error {
+        let error = files.sidecars_lost();
         let mut last = self.last();
         match last.as_mut() {
-            Some(last) => last.torn.get_or_insert(error).clone(),
+            Some(last) => last.sidecars_lost.get_or_insert(error).clone(),
             None => error,
         }
     }
 
-    /// A [`Busy`](ErrorKind::Busy): the turn to write did not come.
+    /// A [`Busy`](ErrorKind::Busy): the [fair lock](crate::FairLock) was not acquired in
+    /// time.
     #[must_use]
-    pub fn kept_out(&self, waited: Duration) -> Error {
+    pub fn lock_timeout(&self, waited: Duration) -> Error {
         let message = format!(
-            "another process has been writing to {} for {waited:?}: see whether it hangs, or repeat later",
+            "another process has been writing to {} for {waited:?}: check whether it hangs, or retry later",
             self.path.display()
         );
         Error::new(ErrorKind::Busy, message)
@@ -223,53 +231,22 @@ impl<S: OpenFile> DatabaseFile<S> {
     }
 }
 
-/// What an operator is told when a connection is left open until the process ends;
-/// see [`OpenFiles::are_others_there`].
-pub const LEFT_OPEN: &str = "another program has a WAL in the place of ours, so that ours is not moved \
-                             into the database: what was appended last is lost";
+/// What is logged when a connection stays open until the process ends; see
+/// [`OpenFiles::are_others_there`].
+pub const LEFT_OPEN: &str = "another program has a WAL in the place of ours, so ours is not moved into the \
+                             database: the last appends are lost";
 
-/// Whether a connection to these files is open. It gives its share up before it
-/// is closed.
+/// Whether a connection to these files is open. A connection drops its share before
+/// it is closed.
 fn is_open(files: &Arc<OpenFiles>) -> bool {
     Arc::strong_count(files) > 1
 }
 
-impl<S: OpenFile> fmt::Debug for DatabaseFile<S> {
+impl<C> fmt::Debug for DatabaseFile<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseFile")
             .field("path", &self.path)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-impl FileOptions {
-    /// What has to be done with a database before a connection of these options
-    /// can use it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Identity::setup`], and [`Unavailable`](ErrorKind::Unavailable) if a log would
-    /// have to be made or migrated where none may be.
-    pub fn setup(&self, found: &Identity, format: Option<i64>, may_create: bool) -> Result<Setup> {
-        let setup = found.setup(self.is_shared(), format)?;
-        let message = match setup {
-            Setup::Create | Setup::Adopt if !may_create => {
-                "the file has no log: open the store anew to make one"
-            }
-            Setup::MigrateFrom1 | Setup::MigrateFrom2 if self.is_looking_only() => {
-                "the file is of an earlier release: open a store on it once, which brings it up to date"
-            }
-            _ => return Ok(setup),
-        };
-        Err(Error::new(ErrorKind::Unavailable, message))
-    }
-}
-
-/// A [`Backend`](ErrorKind::Backend): SQLite keeps another journal mode than a WAL.
-#[must_use]
-pub fn not_in_wal_mode(mode: &str) -> Error {
-    let message =
-        format!("SQLite keeps the journal mode '{mode}' here: put the file on a local disk");
-    Error::new(ErrorKind::Backend, message)
 }

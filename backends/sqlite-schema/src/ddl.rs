@@ -1,12 +1,12 @@
-/// Marks a file as Downlink's: `DnLk`. A database of an application keeps its
-/// own mark.
+/// The application id of a Downlink file: `DnLk`. A database of an application keeps its
+/// own.
 pub const APPLICATION_ID: i64 = 0x446e_4c6b;
 
 /// The version of the tables that this release writes and reads.
 pub const FORMAT: i64 = 3;
 
-/// Makes an empty log in a database that has none. One transaction, in a file
-/// of our own together with [`MARK`].
+/// Creates an empty log in a database that has none. One transaction; in a file for the log
+/// alone together with [`MARK`].
 pub const CREATE: &str = concat!(
     include_str!("schema.sql"),
     include_str!("projections.sql"),
@@ -14,9 +14,8 @@ pub const CREATE: &str = concat!(
     include_str!("postings.sql")
 );
 
-/// Makes the present format of format 1, which had other names and no postings.
-/// Takes the same time however long the log is. One transaction, together with
-/// [`MARK`].
+/// Migrates format 1, which had other names and no postings. Takes the same time however
+/// long the log is. One transaction, together with [`MARK`].
 pub const MIGRATE_1: &str = concat!(
     include_str!("migrate_1.sql"),
     include_str!("meta.sql"),
@@ -26,17 +25,16 @@ pub const MIGRATE_1: &str = concat!(
     include_str!("migrate_2_rows.sql")
 );
 
-/// Makes the present format of format 2, in which an announcement had only a
-/// position. One transaction. The log says its format itself, so the marks of
-/// the file stay as they are.
+/// Migrates format 2, in which an announcement had only a position. One transaction. The
+/// format is stored in the log, so the marks of the file stay unchanged.
 pub const MIGRATE_2: &str = concat!(
     include_str!("migrate_2.sql"),
     include_str!("projections.sql"),
     include_str!("migrate_2_rows.sql")
 );
 
-/// Marks the database as ours. `application_id` and `user_version` roll back
-/// with the transaction.
+/// Marks a file as Downlink's. `application_id` and `user_version` roll back with the
+/// transaction.
 pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 3;";
 
 /// One row: the columns of [`Identity`](crate::Identity), in its order.
@@ -49,8 +47,8 @@ pub const IDENTITY: &str = "SELECT (SELECT application_id FROM pragma_applicatio
       WHERE type = 'trigger' AND tbl_name LIKE 'downlink\\_%' ESCAPE '\\'), \
      (SELECT encoding FROM pragma_encoding)";
 
-/// The version of the tables of a log in a database of an application, which
-/// has [`downlink_meta`](IDENTITY).
+/// The version of the tables of a log in a database that has
+/// [`downlink_meta`](IDENTITY).
 pub const META_FORMAT: &str = "SELECT value FROM downlink_meta WHERE name = 'format'";
 
 #[cfg(test)]
@@ -58,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_says_what_is_checked() {
+    fn the_mark_matches_the_constants() {
         assert_eq!(
             MARK,
             format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};")

@@ -5,10 +5,10 @@ pub enum Durability {
     /// load this costs little, since one sync serves a whole group.
     #[default]
     Full,
-    /// A crash of the process. **A power cut or a crash of the system may take
-    /// the newest appends away again**, whole ones from the end of the log,
-    /// although they were acknowledged (`synchronous = NORMAL`). Cursors of
-    /// events that were lost are told as `CursorAhead` or `HistoryChanged`.
+    /// A crash of the process. **A power cut or a crash of the system may lose the
+    /// newest appends**, whole ones from the end of the log, although they were
+    /// acknowledged (`synchronous = NORMAL`). Reads with cursors of lost events fail with
+    /// `CursorAhead` or `HistoryChanged`.
     Normal,
 }
 

@@ -1,67 +1,73 @@
 #![doc = include_str!("../README.md")]
 
-mod abandoned;
+mod aliases;
 mod backup;
-mod code;
+pub mod batch_sql;
+mod bus_options;
+mod cancel;
+mod condition;
 mod database_file;
 mod ddl;
 mod durability;
-mod file;
-mod filter;
-mod head;
+mod event_row;
+mod fair_lock;
+mod file_options;
+mod folder_probe;
+mod head_row;
 mod indexing;
 mod job;
 pub mod links;
-pub mod many;
-mod names;
 pub mod number;
-mod obstacle;
+mod open_failure;
+mod open_files;
 mod options;
 pub mod packed;
+mod page_builder;
 mod permissions;
-mod polling;
+mod poll_schedule;
 pub mod postings;
-mod pragma;
-mod probe;
-mod projection;
+mod pragmas;
+mod projection_row;
 mod query;
-mod row;
+mod result_code;
+mod search;
 mod setup;
 pub mod sql;
 pub mod tags;
-mod taking;
-mod turnstile;
 mod value;
 mod verify;
 mod writer_cache;
 
-pub use abandoned::{Abandoned, Waiting};
 pub use backup::{
-    Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
+    Backup, BackupFiles, BackupProgress, CopyMonitor, INSTRUCTIONS_BETWEEN_TICKS, PublishedBackup,
 };
-pub use code::{explain, is_constraint, is_full, is_of_the_file};
-pub use database_file::{DatabaseFile, LEFT_OPEN, not_in_wal_mode};
+pub use bus_options::BusOptions;
+pub use cancel::{CancelFlag, CancelOnDrop};
+pub use condition::{Condition, named_streams, successor};
+pub use database_file::{DatabaseFile, LEFT_OPEN};
 pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
 pub use durability::Durability;
-pub use file::{FileIdentity, OpenFiles, Seen, missing};
-pub use filter::{Condition, named_streams, successor};
-pub use head::HeadRow;
-pub use indexing::{Indexing, NewPostings};
+pub use event_row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
+pub use fair_lock::{FairLock, FairLockGuard};
+pub use file_options::FileOptions;
+pub use head_row::HeadRow;
+pub use indexing::Indexing;
 pub use job::{check_head, not_open};
-pub use options::{FileOptions, OpenFile, Options, absolute};
-pub use polling::{BusOptions, DATA_VERSION, Lookout};
-pub use postings::Search;
-pub use pragma::{EMPTY_WAL, Pragmas, WAL};
-pub use projection::{ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table};
+pub use open_files::{FileIdentity, FileState, OpenFiles, missing};
+pub use options::{OpenFile, Options, absolute_path};
+pub use page_builder::{PageBuilder, PageLimit, SCAN_BUDGET};
+pub use poll_schedule::{DATA_VERSION, PollSchedule};
+pub use postings::NewPostings;
+pub use pragmas::{EMPTY_WAL, Pragmas, WAL, not_in_wal_mode};
+pub use projection_row::{ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table};
 pub use query::{
-    INSTRUCTIONS_BETWEEN_LOOKS, QueryLimit, not_live, query_failed, query_has_meddled,
+    INSTRUCTIONS_BETWEEN_CHECKS, QueryLimit, not_live, query_changed_connection, query_failed,
     query_panicked,
 };
-pub use row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
+pub use result_code::{explain, is_constraint, is_disk_full, is_storage_error};
+pub use search::Search;
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};
-pub use taking::{Full, SCAN_BUDGET, Taking};
-pub use turnstile::{Pass, Turnstile};
 pub use value::Value;
 pub use verify::{Problem, Verifier, VerifyReport};
 pub use writer_cache::{Tail, WriterCache};

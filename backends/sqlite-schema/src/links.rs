@@ -1,24 +1,23 @@
-//! The links that stand in for an index by stream and version.
+//! The links between the events of a stream, which replace an index by stream and version.
 //!
-//! Each event carries `prev`, the position of the stream's event before it, and
-//! `jump`, the position of its event with version `v & (v - 1)`: the lowest set
-//! bit cleared, as in a Fenwick tree. So 8 jumps to nothing, 7 to 6, 6 to 4 and
-//! 4 to nothing, and any version is reached from the last one in a number of
-//! steps that grows with the logarithm of the stream's length.
+//! Each event has `prev`, the position of the previous event of its stream, and `jump`,
+//! the position of the stream's event with version `v & (v - 1)`: the lowest set bit
+//! cleared, as in a Fenwick tree. So 8 has no jump, 7 jumps to 6, 6 to 4, and 4 has no
+//! jump. Any version is reached from the last one in a number of steps that is
+//! polylogarithmic in the length of the stream.
 
 use downlink::{Error, ErrorKind, Position, Version};
 
-/// The error of a link, or of a stream's head, that leads to no event which it
-/// could stand for.
+/// The error of a link, or of a stream's head, that leads to no event or to a wrong one.
 #[must_use]
 pub fn broken(stream: i64) -> Error {
     let message = format!(
-        "a link of stream {stream} leads to no event of it, or to a wrong one: verify the file, and restore a backup"
+        "a link of stream {stream} leads to no event or to a wrong one: verify the file, and restore a backup"
     );
     Error::new(ErrorKind::Corrupt, message)
 }
 
-/// The version that an event's `jump` points to; `None` points nowhere.
+/// The version that an event's `jump` points to, if any.
 #[must_use]
 pub fn jump_target(version: Version) -> Option<Version> {
     let number = version.get();
@@ -29,7 +28,7 @@ pub fn jump_target(version: Version) -> Option<Version> {
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// This event is it.
+    /// This event is the target.
     Here,
     /// Follow `jump`.
     Jump,
@@ -37,8 +36,8 @@ pub enum Step {
     Previous,
 }
 
-/// The next step from the event at `from` to the one at `to`, which is not
-/// later.
+/// The next step from the event with version `from` to the one with version `to`, which is
+/// not later.
 #[must_use]
 pub fn step(from: Version, to: Version) -> Step {
     if from <= to {
@@ -50,35 +49,35 @@ pub fn step(from: Version, to: Version) -> Step {
     }
 }
 
-/// The events of one stream whose positions the next events will point to.
+/// The events of one stream to which later events will link.
 ///
-/// These are the last event, the one that it jumps to, the one that that jumps
-/// to, and so on. The end of the chain may be unknown: it is fetched when it is
-/// needed, which for an append of one event is once on average.
+/// These are the last event, the event that it jumps to, the event that that one jumps
+/// to, and so on. The far end of the chain may be unknown: it is fetched when it is needed,
+/// once on average for an append of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// Oldest first, never empty.
     links: Vec<(Version, Position)>,
-    /// What the first of `links` jumps to is not known.
+    /// Whether the target of the first jump in `links` is unknown.
     is_cut: bool,
 }
 
-/// The two numbers of a new event.
+/// The links of a new event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Links {
-    /// The position of the event before it; zero if there is none.
+    /// The position of the previous event; zero if there is none.
     pub prev: Position,
     /// The position of the event that it jumps to; zero if there is none.
     pub jump: Position,
 }
 
-/// What [`Chain::next`] found.
+/// The result of [`Chain::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The links of the next event.
     Ready(Links),
-    /// Fetch `jump` of the event with this version, which is at this position,
-    /// tell it by [`Chain::learn`], and ask again.
+    /// The `jump` of the event with this version, at this position, is needed: pass it to
+    /// [`Chain::add_jump`], and call `next` again.
     Fetch(Version, Position),
 }
 
@@ -108,7 +107,7 @@ impl Chain {
         *self.links.last().expect("a chain has its last event")
     }
 
-    /// The links of the event that comes next.
+    /// The links of the next event.
     #[must_use]
     pub fn next(&self) -> Next {
         let prev = self.position();
@@ -124,15 +123,15 @@ impl Chain {
         Next::Ready(Links { prev, jump: *jump })
     }
 
-    /// Adds where the event jumps to that [`next`](Self::next) asked for.
-    pub fn learn(&mut self, jump: Position) {
+    /// Adds the jump that [`next`](Self::next) asked for.
+    pub fn add_jump(&mut self, jump: Position) {
         if let (true, Some(target)) = (self.is_cut, jump_target(self.links[0].0)) {
             self.links.insert(0, (target, jump));
             self.is_cut = jump_target(target).is_some();
         }
     }
 
-    /// Adds the event that comes next.
+    /// Adds the next event.
     pub fn push(&mut self, position: Position) {
         let version = self.version().next();
         let target = jump_target(version);
@@ -162,8 +161,8 @@ mod tests {
         Version::new(number).unwrap()
     }
 
-    /// Builds a stream with one event at each of these positions; forgets the
-    /// chain but for its head wherever `forget` says so.
+    /// Builds a stream with one event at each of these positions. Reduces the chain to its
+    /// head wherever `forget` returns true.
     fn build(positions: &[u64], forget: impl Fn(usize) -> bool) -> (Vec<Links>, usize) {
         let (mut rows, mut fetched): (Vec<Links>, usize) = (Vec::new(), 0);
         let mut chain: Option<Chain> = None;
@@ -174,7 +173,7 @@ mod tests {
                         Next::Ready(links) => break links,
                         Next::Fetch(_, of) => {
                             let row = positions.iter().position(|at| *at == of.get()).unwrap();
-                            chain.learn(rows[row].jump);
+                            chain.add_jump(rows[row].jump);
                             fetched += 1;
                         }
                     }
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fetch_is_the_average_when_nothing_is_remembered() {
+    fn without_a_cache_an_append_fetches_once_on_average() {
         let positions: Vec<u64> = (1..=1_024).collect();
         let (_, fetched) = build(&positions, |_| true);
         assert!(fetched <= 1_024, "{fetched} fetches for 1,024 events");

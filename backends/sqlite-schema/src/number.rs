@@ -1,4 +1,4 @@
-//! Numbers of SQLite, which has 64 bits with a sign, and back.
+//! Conversion of numbers to and from SQLite, which stores signed 64-bit integers.
 
 use downlink::{Error, ErrorKind, Position, Result, Version};
 
@@ -6,11 +6,11 @@ use downlink::{Error, ErrorKind, Position, Result, Version};
 ///
 /// # Errors
 ///
-/// [`TooLarge`](ErrorKind::TooLarge) above 2⁶³ − 1, which no position, version
-/// or time of Downlink is.
+/// [`TooLarge`](ErrorKind::TooLarge) above 2⁶³ − 1, which no position, version or time of
+/// Downlink reaches.
 pub fn to_sql(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|error| {
-        Error::with_source(ErrorKind::TooLarge, format!("{number} does not fit SQLite"), error)
+        Error::with_source(ErrorKind::TooLarge, format!("{number} does not fit in SQLite"), error)
     })
 }
 
@@ -23,7 +23,7 @@ pub fn from_sql(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|error| {
         Error::with_source(
             ErrorKind::Corrupt,
-            format!("the file has {number} where no negative number may be"),
+            format!("the file has {number} in the place of a non-negative number"),
             error,
         )
     })
@@ -48,7 +48,7 @@ pub fn version_to_sql(version: Version) -> i64 {
 /// [`Corrupt`](ErrorKind::Corrupt) if it is negative.
 pub fn position_from_sql(number: i64) -> Result<Position> {
     Position::new(from_sql(number)?).ok_or_else(|| {
-        Error::new(ErrorKind::Corrupt, format!("the file has {number} where a position has to be"))
+        Error::new(ErrorKind::Corrupt, format!("the file has {number} in the place of a position"))
     })
 }
 
@@ -59,7 +59,7 @@ pub fn position_from_sql(number: i64) -> Result<Position> {
 /// [`Corrupt`](ErrorKind::Corrupt) if it is not positive.
 pub fn version_from_sql(number: i64) -> Result<Version> {
     Version::new(from_sql(number)?).ok_or_else(|| {
-        Error::new(ErrorKind::Corrupt, format!("the file has {number} where a version has to be"))
+        Error::new(ErrorKind::Corrupt, format!("the file has {number} in the place of a version"))
     })
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_corrupt() {
+    fn invalid_numbers_are_corrupt() {
         for error in [
             position_from_sql(-1).unwrap_err(),
             version_from_sql(-1).unwrap_err(),

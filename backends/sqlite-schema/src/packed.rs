@@ -1,14 +1,15 @@
-//! Events as one value each, for a driver to which every value of a row is dear.
+//! Events packed into one value each, for a driver in which each value of a row is
+//! expensive.
 //!
-//! The numbers and the lengths of what follows come first, each with a comma
-//! behind it; a length that is missing is NULL. Packed events that stand one
-//! behind the other are packed events, too.
+//! The numbers, and the lengths of the texts and bytes, come first, each followed by a
+//! comma; an empty length is NULL. The texts and bytes follow. A value may hold several
+//! packed events one after the other.
 
 use std::str::FromStr;
 
 use downlink::{Error, ErrorKind, Result};
 
-use crate::EventRow;
+use crate::event_row::EventRow;
 
 macro_rules! packed {
     () => {
@@ -23,9 +24,9 @@ pub(crate) use packed;
 /// An event as one value: an expression on a row of `events e`.
 pub const PACKED: &str = packed!();
 
-/// The rows that a value of packed events has.
+/// The rows in a value of packed events.
 ///
-/// Ends with a [`Corrupt`](ErrorKind::Corrupt) at what is no packed event.
+/// Ends with [`Corrupt`](ErrorKind::Corrupt) at the first malformed event.
 pub fn unpack(value: &[u8]) -> impl Iterator<Item = Result<EventRow<'_>>> {
     let mut rest = Rest(value);
     std::iter::from_fn(move || {
@@ -37,15 +38,15 @@ pub fn unpack(value: &[u8]) -> impl Iterator<Item = Result<EventRow<'_>>> {
             rest = Rest(&[]);
         }
         Some(row.map_err(|Broken| {
-            Error::new(ErrorKind::Corrupt, "the file has an event with columns that none may have")
+            Error::new(ErrorKind::Corrupt, "the file has an event with invalid columns")
         }))
     })
 }
 
-/// What of a value was not read yet.
+/// The part of a value that was not read yet.
 struct Rest<'a>(&'a [u8]);
 
-/// It does not go on as a packed event does.
+/// The rest is not a packed event.
 struct Broken;
 
 impl<'a> Rest<'a> {
@@ -79,7 +80,7 @@ impl<'a> Rest<'a> {
         })
     }
 
-    /// Takes what comes before the next comma; `None` if there is nothing.
+    /// Reads up to the next comma; `None` if nothing comes before it.
     fn number<T: FromStr>(&mut self) -> Result<Option<T>, Broken> {
         let comma = self.0.iter().position(|byte| *byte == b',').ok_or(Broken)?;
         let (digits, rest) = self.0.split_at(comma);
@@ -91,7 +92,7 @@ impl<'a> Rest<'a> {
         digits.parse().map(Some).map_err(|_| Broken)
     }
 
-    /// Takes so many bytes; `None` for NULL.
+    /// Reads this many bytes; `None` for NULL.
     fn bytes(&mut self, length: Option<usize>) -> Result<Option<&'a [u8]>, Broken> {
         let Some(length) = length else { return Ok(None) };
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Broken)?;

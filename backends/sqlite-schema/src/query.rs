@@ -1,5 +1,4 @@
-//! Queries of read models, as far as they do not depend on the driver: their
-//! time, and what callers are told.
+//! Queries of read models, without a driver: their time limit and their errors.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -9,57 +8,58 @@ use std::time::{Duration, Instant};
 use downlink::id::ProjectionId;
 use downlink::{BoxError, Error, ErrorKind};
 
-use crate::{Abandoned, explain, is_of_the_file};
+use crate::cancel::CancelFlag;
+use crate::result_code::{explain, is_storage_error};
 
-/// How many of its instructions SQLite executes before it asks a
-/// [`QueryLimit`] whether to go on: some ten microseconds.
-pub const INSTRUCTIONS_BETWEEN_LOOKS: i32 = 1_000;
+/// How many instructions SQLite executes between two checks of a [`QueryLimit`]: some ten
+/// microseconds.
+pub const INSTRUCTIONS_BETWEEN_CHECKS: i32 = 1_000;
 
-/// The time that a query has from the moment at which it got its connection.
-/// Clones share it.
+/// The time limit of a query, from the moment it gets its connection. Clones share it.
 #[derive(Clone, Debug)]
 pub struct QueryLimit {
     limit: Duration,
     began: Instant,
-    abandoned: Abandoned,
+    cancelled: CancelFlag,
     has_stopped: Arc<AtomicBool>,
 }
 
 impl QueryLimit {
-    /// Lets the time begin.
+    /// Starts the time.
     #[must_use]
-    pub fn start(limit: Duration, abandoned: Abandoned) -> Self {
-        Self { limit, began: Instant::now(), abandoned, has_stopped: Arc::default() }
+    pub fn start(limit: Duration, cancelled: CancelFlag) -> Self {
+        Self { limit, began: Instant::now(), cancelled, has_stopped: Arc::default() }
     }
 
-    /// What is left of the time.
+    /// The remaining time.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.limit.saturating_sub(self.began.elapsed())
     }
 
-    /// Whether SQLite has to stop. That it was told so is remembered.
+    /// Whether SQLite has to stop. If so, [`has_stopped`](Self::has_stopped) is true from
+    /// then on.
     #[must_use]
     pub fn must_stop(&self) -> bool {
-        let is_over = self.began.elapsed() >= self.limit || self.abandoned.is_abandoned();
+        let is_over = self.began.elapsed() >= self.limit || self.cancelled.is_cancelled();
         if is_over {
             self.has_stopped.store(true, Ordering::Relaxed);
         }
         is_over
     }
 
-    /// Whether SQLite was stopped, so that what the query has may be a part.
+    /// Whether SQLite was stopped, so that the result of the query may be incomplete.
     #[must_use]
     pub fn has_stopped(&self) -> bool {
         self.has_stopped.load(Ordering::Relaxed)
     }
 
-    /// A [`TooLarge`](ErrorKind::TooLarge): the query took longer than it may.
+    /// A [`TooLarge`](ErrorKind::TooLarge): the query exceeded its limit.
     #[must_use]
     pub fn too_slow(&self, id: &ProjectionId) -> Error {
         let message = format!(
             "the query of the read model '{}' was stopped after {:?}: \
-             ask for less, add an index, or raise Options::with_query_limit",
+             query less, add an index, or raise Options::with_query_limit",
             id.name(),
             self.limit
         );
@@ -67,13 +67,13 @@ impl QueryLimit {
     }
 }
 
-/// An error of a projection that has no live version. `is_known` tells whether
-/// any version of it was ever made.
+/// The error for a projection without a live version. `is_known` is whether any version
+/// of it exists.
 #[must_use]
 pub fn not_live(id: &ProjectionId, is_known: bool) -> Error {
     let name = id.name();
     if is_known {
-        let message = format!("the read model '{name}' is still being built: ask again later");
+        let message = format!("the read model '{name}' is still being built: retry later");
         return Error::new(ErrorKind::Unavailable, message);
     }
     let message = format!(
@@ -82,8 +82,8 @@ pub fn not_live(id: &ProjectionId, is_known: bool) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
 
-/// What the code of a query has returned, as an error for its caller. `cause` is
-/// the result code of SQLite, and what it said, if that is the cause.
+/// Turns the error that the code of a query has returned into one for its caller. `cause`
+/// is the result code of SQLite and its message, if SQLite is the cause.
 #[must_use]
 pub fn query_failed(id: &ProjectionId, cause: Option<(i32, String)>, error: BoxError) -> Error {
     const READONLY: i32 = 8;
@@ -95,9 +95,9 @@ pub fn query_failed(id: &ProjectionId, cause: Option<(i32, String)>, error: BoxE
     let (kind, what) = match cause {
         Some((code, _)) if matches!(code & 0xff, READONLY | AUTH) => (
             ErrorKind::Invalid,
-            "it may only read, within its transaction: write in a projection instead",
+            "a query may only read, and may not end its transaction: write in a projection instead",
         ),
-        Some((code, said)) if is_of_the_file(code, &said) => explain(code),
+        Some((code, message)) if is_storage_error(code, &message) => explain(code),
         _ => (ErrorKind::Backend, "its code returned an error"),
     };
     Error::with_source(
@@ -107,13 +107,13 @@ pub fn query_failed(id: &ProjectionId, cause: Option<(i32, String)>, error: BoxE
     )
 }
 
-/// An [`Invalid`](ErrorKind::Invalid): the transaction of the query is not what
-/// it was, so its rows may be of several moments.
+/// An [`Invalid`](ErrorKind::Invalid): the query has ended its transaction, so its rows may
+/// come from several snapshots.
 #[must_use]
-pub fn query_has_meddled(id: &ProjectionId) -> Error {
+pub fn query_changed_connection(id: &ProjectionId) -> Error {
     let message = format!(
         "the query of the read model '{}' has ended its transaction or changed its connection: \
-         leave both to the store",
+         only the store may do that",
         id.name()
     );
     Error::new(ErrorKind::Invalid, message)
@@ -124,7 +124,7 @@ pub fn query_has_meddled(id: &ProjectionId) -> Error {
 pub fn query_panicked(id: &ProjectionId, panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    let text = text.unwrap_or_else(|| "with something that is not text".to_owned());
+    let text = text.unwrap_or_else(|| "with a value that is not text".to_owned());
     let message = format!("the query of the read model '{}' panicked: {text}", id.name());
     Error::new(ErrorKind::Backend, message)
 }
@@ -132,25 +132,25 @@ pub fn query_panicked(id: &ProjectionId, panic: &(dyn Any + Send)) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Waiting;
+    use crate::cancel::CancelOnDrop;
 
     fn board() -> ProjectionId {
         ProjectionId::new("board", 0).unwrap()
     }
 
     #[test]
-    fn a_query_stops_at_its_limit_and_when_its_caller_is_gone() {
-        let (waiting, abandoned) = Waiting::new();
-        let over = QueryLimit::start(Duration::ZERO, abandoned.clone());
+    fn a_query_stops_at_its_limit_and_when_it_is_cancelled() {
+        let (on_drop, cancelled) = CancelOnDrop::new();
+        let over = QueryLimit::start(Duration::ZERO, cancelled.clone());
         assert!(!over.has_stopped() && over.must_stop() && over.has_stopped());
-        let limit = QueryLimit::start(Duration::from_hours(1), abandoned);
+        let limit = QueryLimit::start(Duration::from_hours(1), cancelled);
         assert!(!limit.must_stop() && !limit.clone().has_stopped());
-        drop(waiting);
+        drop(on_drop);
         assert!(limit.must_stop() && limit.clone().has_stopped());
     }
 
     #[test]
-    fn an_error_of_a_query_says_whose_it_is() {
+    fn the_kind_of_a_query_error_depends_on_its_cause() {
         let of = |code: Option<i32>| {
             let cause = code.map(|code| (code, String::new()));
             query_failed(&board(), cause, "test".into()).kind()

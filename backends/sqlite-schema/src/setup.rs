@@ -1,26 +1,25 @@
 use downlink::{Error, ErrorKind, Result};
 
-use crate::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1, MIGRATE_2};
+use crate::ddl::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1, MIGRATE_2};
 
-/// The oldest SQLite that Downlink works with, as `sqlite3_libversion_number`
-/// gives it: 3.51.3, the first without a rare corruption of WAL files by two
-/// processes.
+/// The oldest supported SQLite, as a number of `sqlite3_libversion_number`: 3.51.3, the
+/// first release without a rare corruption of WAL files that two processes use.
 pub const MIN_SQLITE: i32 = 3_051_003;
 
-/// What a database says of itself: the row of [`IDENTITY`](crate::IDENTITY).
+/// What identifies a database: the row of [`IDENTITY`](crate::IDENTITY).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Whose file it is.
+    /// The application that owns the file.
     pub application_id: i64,
-    /// The version of the tables, which its owner counts.
+    /// The version of the tables, as their owner counts it.
     pub user_version: i64,
     /// How many tables, indexes, views and triggers it has.
     pub objects: i64,
     /// Whether it has [`META_FORMAT`](crate::META_FORMAT), and so a log.
     pub has_meta: bool,
-    /// How many of the objects have a name that is kept for a log.
+    /// How many of the objects have a name that is reserved for a log.
     pub reserved: i64,
-    /// The triggers on tables of a log, which none may have.
+    /// The triggers on tables of a log, which are not permitted.
     pub triggers: Option<String>,
     /// How it encodes text.
     pub encoding: String,
@@ -31,18 +30,18 @@ pub struct Identity {
 pub enum Setup {
     /// Nothing: it has a log.
     Ready,
-    /// Make a log in a file of our own: it is empty.
+    /// Create a log in a file of its own, which is empty.
     Create,
-    /// Make a log beside the tables of an application.
+    /// Create a log next to the tables of an application.
     Adopt,
-    /// Make the present format of format 1.
+    /// Migrate format 1 to the current format.
     MigrateFrom1,
-    /// Make the present format of format 2.
+    /// Migrate format 2 to the current format.
     MigrateFrom2,
 }
 
 impl Setup {
-    /// What to run in one transaction.
+    /// The scripts to run in one transaction.
     #[must_use]
     pub fn scripts(self) -> &'static [&'static str] {
         match self {
@@ -62,23 +61,23 @@ impl Setup {
 }
 
 impl Identity {
-    /// Whether its `application_id` is ours, so that the file is.
+    /// Whether its `application_id` marks it as a Downlink file.
     #[must_use]
     pub fn is_our_file(&self) -> bool {
         self.application_id == APPLICATION_ID
     }
 
-    /// What to do with this database. `is_shared` if it may be an
-    /// application's; `format` is what [`META_FORMAT`](crate::META_FORMAT) says,
-    /// if it [`has_meta`](Self::has_meta).
+    /// What to do with this database. `is_shared` is whether it may belong to an
+    /// application; `format` is the result of [`META_FORMAT`](crate::META_FORMAT) if it
+    /// [`has_meta`](Self::has_meta).
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is not ours, cannot have a log, or is of a newer
-    /// release.
+    /// [`Invalid`](ErrorKind::Invalid) if it belongs to another application, cannot have a log,
+    /// or is of a newer release.
     pub fn setup(&self, is_shared: bool, format: Option<i64>) -> Result<Setup> {
         if self.is_our_file() {
-            // Since format 2 the log says itself which it is.
+            // Since format 2, the format is stored in the log.
             return format.map_or_else(|| of_user_version(self.user_version), of_format);
         }
         if !is_shared {
@@ -93,7 +92,7 @@ impl Identity {
         if let Some(triggers) = &self.triggers {
             return Err(refused(format!(
                 "the database has triggers on the tables of the log ({triggers}): drop them, and \
-                 let a projection do what they do"
+                 use a projection instead"
             )));
         }
         match format {
@@ -105,12 +104,12 @@ impl Identity {
         }
     }
 
-    /// In a file that is to have a log alone.
+    /// What to do with a file that is for a log alone.
     fn own_file(&self) -> Result<Setup> {
         match self {
             Self { application_id: 0, user_version: 0, objects: 0, .. } => Ok(Setup::Create),
             Self { application_id: 0, .. } => Err(refused(
-                "the file is a database with tables of something else: name a file of its own for \
+                "the file is a database with other tables: name a file of its own for \
                  the log, or open it with Options::with_application_database",
             )),
             Self { application_id, .. } => Err(refused(format!(
@@ -121,7 +120,7 @@ impl Identity {
     }
 }
 
-/// Of a file that was ours before a log could say its format.
+/// The setup for a Downlink file without a stored format.
 fn of_user_version(version: i64) -> Result<Setup> {
     if version == 1 { Ok(Setup::MigrateFrom1) } else { of_format(version) }
 }
@@ -131,7 +130,7 @@ fn of_format(format: i64) -> Result<Setup> {
         FORMAT => Ok(Setup::Ready),
         2 => Ok(Setup::MigrateFrom2),
         newer if newer > FORMAT => Err(refused(format!(
-            "the file has version {newer} of the tables and this release knows {FORMAT}: open it \
+            "the file has version {newer} of the tables and this release supports {FORMAT}: open it \
              with a newer release of Downlink"
         ))),
         other => Err(refused(format!(
@@ -160,7 +159,7 @@ pub fn check_sqlite(version: i32) -> Result<()> {
     Err(Error::new(ErrorKind::Backend, message))
 }
 
-/// The number of a version that SQLite tells as text; zero for what is none.
+/// The number of a SQLite version in text form; zero if the text is not a version.
 #[must_use]
 pub fn sqlite_number(version: &str) -> i32 {
     let numbers: Result<Vec<i32>, _> = version.split('.').map(str::parse).collect();
@@ -195,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn only_an_empty_database_or_ours_is_taken_unasked() {
+    fn by_default_only_an_empty_database_or_a_downlink_file_is_accepted() {
         assert_eq!(own(0, 0, 0).unwrap(), Setup::Create);
         assert_eq!(own(APPLICATION_ID, FORMAT, 9).unwrap(), Setup::Ready);
         assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::MigrateFrom1);
         assert_eq!(database(7, 40, 9).setup(true, Some(2)).unwrap(), Setup::MigrateFrom2);
-        // The application counts its own versions in a file that we made.
+        // The application counts its own versions in a file that Downlink created.
         let counted = database(APPLICATION_ID, 1, 9);
         assert_eq!(counted.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);
         assert!(database(7, 0, 9).setup(true, Some(1)).is_err());
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_says_what_to_do() {
+    fn the_error_for_a_newer_version_says_what_to_do() {
         for (found, setup) in [
             (FORMAT + 1, own(APPLICATION_ID, FORMAT + 1, 9)),
             (FORMAT + 1, database(0, 0, 9).setup(true, Some(FORMAT + 1))),
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_an_application_is_taken_when_asked_and_if_it_can_have_a_log() {
+    fn a_database_of_an_application_is_accepted_on_request_if_it_can_have_a_log() {
         let theirs = database(7, 40, 3);
         assert_eq!(theirs.setup(true, None).unwrap(), Setup::Adopt);
         assert_eq!(theirs.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);

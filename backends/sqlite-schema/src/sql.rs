@@ -1,4 +1,4 @@
-//! Every statement of the two drivers, but for those that a filter shapes.
+//! The statements of the drivers that do not depend on a filter.
 
 macro_rules! columns {
     () => {
@@ -10,16 +10,16 @@ macro_rules! columns {
 /// The columns of an [`EventRow`](crate::EventRow), in its order.
 pub const EVENT_COLUMNS: &str = columns!();
 
-// Transactions. Always one of these two: a deferred one that reads and then
-// writes while somebody commits is "locked" at once, whatever the time-out.
+// Transactions. Always one of these two: a deferred transaction that reads and then
+// writes while another connection commits fails as "locked" at once, without a timeout.
 
 /// Begins a transaction that appends.
 pub const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
-/// Begins a transaction that reads: one snapshot, from its first statement on.
+/// Begins a transaction that reads one snapshot, from its first statement on.
 pub const BEGIN_READ: &str = "BEGIN DEFERRED";
 /// Ends a transaction.
 pub const COMMIT: &str = "COMMIT";
-/// Takes a transaction back.
+/// Rolls a transaction back.
 pub const ROLLBACK: &str = "ROLLBACK";
 
 // The end of the log.
@@ -65,7 +65,7 @@ pub const ALL_STREAM_HEADS: &str = "SELECT stream, version, position FROM downli
 /// Adds an event: [`EVENT_COLUMNS`] in order.
 pub const ADD_EVENT: &str = "INSERT INTO downlink_events (position, id, stream, version, prev, jump, type, recorded_at, \
      content_type, tags, metadata, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-/// The highest id in the order of its bytes: a higher one is not known.
+/// The highest id in the order of its bytes: any higher one is new.
 pub const MAX_ID: &str = "SELECT id FROM downlink_events ORDER BY id DESC LIMIT 1";
 /// The event with this id.
 pub const EVENT_BY_ID: &str =
@@ -100,8 +100,8 @@ pub const NEWEST_UP_TO: &str =
 pub const OLDEST_FROM: &str =
     "SELECT position, id FROM downlink_events WHERE position >= ?1 ORDER BY position LIMIT 1";
 
-/// The events from ?1 to ?2, both included, that fulfil `condition`, whose
-/// parameters come third and later.
+/// The events from ?1 to ?2, both included, that satisfy `condition`, whose parameters come
+/// third and later.
 #[must_use]
 pub fn events_between(condition: &str, newest_first: bool) -> String {
     let order = if newest_first { " DESC" } else { "" };
@@ -111,13 +111,12 @@ pub fn events_between(condition: &str, newest_first: bool) -> String {
     )
 }
 
-// The links of one stream. Each one that is followed has to lead back to an
-// event of the same stream with exactly the version that it stands for. So a
-// walk ends after as many steps as there are versions, whatever a damaged file
-// says, and a link that leads elsewhere is a row too few.
+// The links of one stream. Each link that is followed must lead back to an event of the
+// same stream with exactly the expected version. So a walk ends after at most as many
+// steps as there are versions, even in a damaged file, and a wrong link yields a row too
+// few.
 
-/// Positions on the way back from the event at ?1, which is the first, along
-/// `prev`, at most ?2. One statement, for drivers to which a statement is dear.
+/// Positions from the event at ?1 backwards along `prev`, at most ?2.
 pub const WALK_BACK: &str = "WITH RECURSIVE walk (position, stream, version, prev, left) AS ( \
          SELECT position, stream, version, prev, ?2 FROM downlink_events WHERE position = ?1 AND ?2 > 0 \
          UNION ALL \
@@ -126,8 +125,8 @@ pub const WALK_BACK: &str = "WITH RECURSIVE walk (position, stream, version, pre
          WHERE w.left > 1 AND w.prev < w.position \
      ) SELECT position FROM walk";
 
-/// The position of the event with version ?2 in the stream whose event at ?1 is
-/// not earlier, by as few links as there are.
+/// The position of the event with version ?2 in the stream of the event at ?1, which is not
+/// earlier, by as few links as possible.
 pub const SEEK_VERSION: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
          SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
@@ -137,8 +136,8 @@ pub const SEEK_VERSION: &str = "WITH RECURSIVE seek (position, stream, version, 
          WHERE s.version > ?2 AND e.position < s.position \
      ) SELECT position FROM seek WHERE version = ?2";
 
-/// Position, version and `prev` of the first event after the position ?2 in the
-/// stream whose event at ?1 is after it.
+/// Position, version and `prev` of the first event after the position ?2 in the stream of
+/// the event at ?1, which is after ?2.
 pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, stream, version, prev, jump) AS ( \
          SELECT position, stream, version, prev, jump FROM downlink_events WHERE position = ?1 \
          UNION ALL \
@@ -152,21 +151,20 @@ pub const SEEK_FIRST_AFTER: &str = "WITH RECURSIVE seek (position, stream, versi
 
 // Postings.
 
-/// How far the postings are made.
+/// The position up to which the postings are built.
 pub const INDEXED: &str = "SELECT position FROM downlink_indexed";
 /// The same, and the end of the log.
 pub const INDEXED_AND_HEAD: &str =
     "SELECT i.position, h.position FROM downlink_indexed i CROSS JOIN downlink_head h";
-/// Sets how far the postings are made.
+/// Sets the position up to which the postings are built.
 pub const SET_INDEXED: &str = "UPDATE downlink_indexed SET position = ?1";
-/// Position and tags of the events after ?1 up to ?2 that have some.
+/// Position and tags of the events with tags after ?1 up to ?2.
 pub const TAGS_BETWEEN: &str = "SELECT position, tags FROM downlink_events \
      WHERE position > ?1 AND position <= ?2 AND tags IS NOT NULL ORDER BY position";
-/// Adds those of the tags in the list that are new.
+/// Adds the new ones of the tags in the list.
 pub const ADD_TAGS: &str =
     "INSERT OR IGNORE INTO downlink_tags (name) SELECT value FROM json_each(?1)";
-/// Adds the postings of tags: a list of name, segment, and offsets in
-/// hexadecimal. They come behind those that are there.
+/// Appends postings of tags: a list of name, segment, and offsets in hexadecimal.
 pub const ADD_TAG_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, segment, positions) \
      SELECT 2, t.key, j.value->>1, unhex(j.value->>2) \
      FROM json_each(?1) j CROSS JOIN downlink_tags t ON t.name = j.value->>0 WHERE true \
@@ -175,13 +173,12 @@ pub const ADD_TAG_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, se
 /// `position type,position type`. NULL if there are none.
 pub const TYPES_BETWEEN: &str = "SELECT group_concat(concat(position, ' ', type), ',') \
      FROM downlink_events WHERE position > ?1 AND position <= ?2";
-/// Adds the postings of types: a list of key, segment, and offsets in
-/// hexadecimal. They come behind those that are there.
+/// Appends postings of types: a list of key, segment, and offsets in hexadecimal.
 pub const ADD_TYPE_POSTINGS: &str = "INSERT INTO downlink_postings (kind, key, segment, positions) \
      SELECT 1, j.value->>0, j.value->>1, unhex(j.value->>2) FROM json_each(?1) j WHERE true \
      ON CONFLICT (kind, key, segment) DO UPDATE SET positions = CAST(positions || excluded.positions AS BLOB)";
-/// Kind, place in the list, and key: of the types with names in the ranges of
-/// the list ?1, and of the tags in the list ?2.
+/// Kind, index in the list, and key of the types with names in the ranges of the list ?1,
+/// and of the tags in the list ?2.
 pub const TERMS: &str = "SELECT 1, j.key, t.key FROM json_each(?1) j CROSS JOIN downlink_types t \
      ON t.name >= j.value->>0 AND (j.value->>1 IS NULL OR t.name < j.value->>1) \
      UNION ALL \
@@ -208,18 +205,16 @@ pub const ALL_POSTINGS: &str = "SELECT kind, key, segment, positions FROM downli
 pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced_to FROM downlink_projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.
 pub const LIVE_PROJECTION: &str = "SELECT key, version, checkpoint, live, announced_to FROM downlink_projections WHERE name = ?1 AND live = 1";
-/// Whether any version of the projection of this name was ever made: 1 or 0.
+/// Whether any version of the projection of this name exists: 1 or 0.
 pub const IS_PROJECTED: &str = "SELECT EXISTS (SELECT 1 FROM downlink_projections WHERE name = ?1)";
-/// Adds a projection by name, version and where it begins; its key is the row
-/// id.
+/// Adds a projection by name, version and first checkpoint; its key is the row id.
 pub const ADD_PROJECTION: &str = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced_to) VALUES (?1, ?2, ?3, 0, ?3)";
-/// Sets checkpoint, liveness and what was announced of the projection with the
-/// key ?1.
+/// Sets checkpoint, liveness and announced cursor of the projection with the key ?1.
 pub const SET_PROJECTION: &str =
     "UPDATE downlink_projections SET checkpoint = ?2, live = ?3, announced_to = ?4 WHERE key = ?1";
 /// Adds a dead letter: the key of its projection, position, id, error and time.
 pub const ADD_DEAD_LETTER: &str = "INSERT INTO downlink_dead_letters (projection, position, id, error, skipped_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-/// Forgets the dead letters of the projection with this key.
+/// Deletes the dead letters of the projection with this key.
 pub const DELETE_DEAD_LETTERS: &str = "DELETE FROM downlink_dead_letters WHERE projection = ?1";
 /// The columns of [`dead_letter_from_sql`](crate::dead_letter_from_sql) for the
 /// projection of name ?1 and version ?2, after the position ?3, at most ?4.
@@ -229,7 +224,7 @@ pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
 
 // Verifying.
 
-/// What SQLite itself finds wrong; one row `ok` if nothing.
+/// The problems that SQLite itself finds; one row `ok` if there are none.
 pub const INTEGRITY_CHECK: &str = "PRAGMA integrity_check(20)";
 /// Every stream's key and name.
 pub const ALL_STREAMS: &str = "SELECT key, name FROM downlink_streams";
@@ -241,8 +236,8 @@ pub const ALL_EVENTS: &str =
 
 // Backups.
 
-/// Writes a copy of one snapshot to a file of the name ?1, which must not be
-/// there: tables, `application_id`, `user_version` and row ids.
+/// Writes a copy of one snapshot to the file ?1, which must not exist unless it is empty: tables,
+/// `application_id`, `user_version` and row ids.
 pub const VACUUM_INTO: &str = "VACUUM INTO ?1";
 /// The size of the database, in bytes.
 pub const DATABASE_SIZE: &str =

@@ -1,5 +1,5 @@
-//! Tags as one value of a row: each as one byte of length and its bytes, in
-//! their order. An event without tags has NULL.
+//! Encoding of tags in one column: each tag as one byte of length and its bytes, in order.
+//! An event without tags has NULL.
 
 use downlink::{Error, ErrorKind, Result, Tag};
 
@@ -16,8 +16,8 @@ pub fn encode(tags: &[Tag]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What every encoding that has this tag contains. An encoding may contain it
-/// without having the tag, so it narrows a search and does not decide it.
+/// The bytes that every encoding with this tag contains. An encoding may contain them
+/// without having the tag, so they narrow a search and do not decide it.
 #[must_use]
 pub fn needle(tag: &Tag) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(tag.as_str().len() + 1);
@@ -34,7 +34,7 @@ fn push(bytes: &mut Vec<u8>, tag: &str) {
 ///
 /// # Errors
 ///
-/// [`Corrupt`](ErrorKind::Corrupt) if it is no such value.
+/// [`Corrupt`](ErrorKind::Corrupt) if the value is malformed.
 pub fn decode(column: Option<&[u8]>) -> Result<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = column.unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn decode(column: Option<&[u8]>) -> Result<Vec<Tag>> {
 }
 
 fn corrupt() -> Error {
-    Error::new(ErrorKind::Corrupt, "an event's tags are not as they were written")
+    Error::new(ErrorKind::Corrupt, "the file has an event with malformed tags")
 }
 
 #[cfg(test)]

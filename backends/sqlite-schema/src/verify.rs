@@ -3,16 +3,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use downlink::{Cursor, Event, EventType, Position, Result, StreamId, Tag, Version};
 use downlink::event::Timestamp;
-use downlink::{Cursor, Position, Result, StreamId, Tag, Version};
 
+use crate::event_row::EventRow;
+use crate::head_row::HeadRow;
 use crate::links::{Chain, Links, Next};
-use crate::{EventRow, HeadRow, postings};
+use crate::number::{position_from_sql, position_to_sql, version_to_sql};
+use crate::postings;
 
 /// How many problems a report lists; the others are counted.
 const MAX_LISTED: usize = 100;
 
-/// What a walk through a whole file found.
+/// The result of verifying a whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -24,7 +27,7 @@ pub struct VerifyReport {
     pub head: Cursor,
     /// What is wrong, in the order in which it was found; at most 100.
     pub problems: Vec<Problem>,
-    /// How many more there are.
+    /// How many more problems there are.
     pub not_listed: u64,
 }
 
@@ -62,34 +65,34 @@ impl fmt::Display for VerifyReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// SQLite's own check complains.
+    /// SQLite's own check reports this.
     File(String),
-    /// An event has what none may have: names, tags, sizes.
+    /// An event is invalid: its names, tags or sizes.
     Row {
         /// Its position.
         position: i64,
-        /// What it is.
+        /// What is wrong.
         what: String,
     },
     /// An event's version is not the one after the last of its stream.
     Version {
         /// Its position.
         position: Position,
-        /// The version that it should have.
+        /// The expected version.
         expected: Version,
-        /// The one that it has.
+        /// The version found.
         found: Version,
     },
     /// An event's `prev` or `jump` points elsewhere.
     Link {
         /// Its position.
         position: Position,
-        /// Where it should point.
+        /// The expected links.
         expected: Links,
-        /// Where it points.
+        /// The links found.
         found: Links,
     },
-    /// An event was recorded before the one before it.
+    /// An event was recorded before the previous event.
     Time {
         /// Its position.
         position: Position,
@@ -100,19 +103,19 @@ pub enum Problem {
         stream: i64,
         /// The version and position of the last event; `None` if it has none.
         expected: Option<(Version, Position)>,
-        /// What the table of heads has.
+        /// The row in the table of heads.
         found: Option<(i64, i64)>,
     },
     /// The postings of 65,536 positions are not those of the events there.
     Postings {
-        /// Which of them, from 0.
+        /// The number of the segment, from 0.
         segment: i64,
     },
     /// The end of the log is not its last event.
     Head {
         /// The position of the last event.
         expected: Position,
-        /// The position of the row of the head.
+        /// The position in the row of the head.
         found: Position,
     },
 }
@@ -123,10 +126,7 @@ impl fmt::Display for Problem {
             Self::File(what) => f.write_str(what),
             Self::Row { position, what } => write!(f, "event at position {position}: {what}"),
             Self::Version { position, expected, found } => {
-                write!(
-                    f,
-                    "event at position {position}: version {found} where {expected} comes next"
-                )
+                write!(f, "event at position {position}: version {found} instead of {expected}")
             }
             Self::Link { position, expected, found } => write!(
                 f,
@@ -134,7 +134,7 @@ impl fmt::Display for Problem {
                 found.prev, found.jump, expected.prev, expected.jump
             ),
             Self::Time { position } => {
-                write!(f, "event at position {position}: recorded before the one before it")
+                write!(f, "event at position {position}: recorded before the previous event")
             }
             Self::StreamHead { stream, expected, found } => {
                 let at = |end: Option<(String, String)>| {
@@ -150,7 +150,7 @@ impl fmt::Display for Problem {
             }
             Self::Postings { segment } => write!(
                 f,
-                "postings of segment {segment}: not those of its events; to make all of them anew, \
+                "postings of segment {segment}: not those of its events; to rebuild all postings, \
                  run DELETE FROM downlink_postings; UPDATE downlink_indexed SET position = 0"
             ),
             Self::Head { expected, found } => {
@@ -160,39 +160,39 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Checks a file row by row, without a driver.
+/// Verifies a file row by row, without a driver.
 ///
-/// Tell it the names and how far the postings are, then every event in the
-/// order of positions, then the heads and the postings, all of one snapshot. It
-/// needs memory for each stream, tag and segment, not for each event.
+/// Pass it the names and how far the postings are, then every event in the order of
+/// positions, then the heads and the postings, all of one snapshot. It needs memory for
+/// each stream, tag and segment, not for each event.
 #[derive(Debug, Default)]
 pub struct Verifier {
     report: VerifyReport,
     streams: HashMap<i64, Option<Chain>>,
     stream_names: HashMap<i64, StreamId>,
-    types: HashMap<i64, downlink::EventType>,
+    types: HashMap<i64, EventType>,
     tags: HashMap<String, i64>,
     indexed: i64,
-    /// For each segment, what its events say less what its postings say.
+    /// For each segment, the sum over its events minus the sum over its postings.
     postings: BTreeMap<i64, u64>,
     last: Option<HeadRow>,
 }
 
 impl Verifier {
-    /// Nothing told yet.
+    /// A verifier before its first row.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A row of SQLite's own check.
+    /// Takes a row of SQLite's own check.
     pub fn integrity(&mut self, row: &str) {
         if row != "ok" {
             self.found(Problem::File(row.into()));
         }
     }
 
-    /// A row of `streams`.
+    /// Takes a row of `streams`.
     pub fn stream(&mut self, key: i64, name: &str) {
         match StreamId::new(name) {
             Ok(name) => drop(self.stream_names.insert(key, name)),
@@ -201,25 +201,25 @@ impl Verifier {
         self.streams.insert(key, None);
     }
 
-    /// A row of `types`.
+    /// Takes a row of `types`.
     pub fn event_type(&mut self, key: i64, name: &str) {
-        match downlink::EventType::new(name) {
+        match EventType::new(name) {
             Ok(name) => drop(self.types.insert(key, name)),
             Err(error) => self.found(Problem::File(format!("type {key}: {error}"))),
         }
     }
 
-    /// A row of `tags`.
+    /// Takes a row of `tags`.
     pub fn tag(&mut self, key: i64, name: &str) {
         self.tags.insert(name.into(), key);
     }
 
-    /// The row of `indexed`.
+    /// Takes the row of `indexed`.
     pub fn indexed(&mut self, position: i64) {
         self.indexed = position;
     }
 
-    /// The next row of `events`.
+    /// Takes the next row of `events`.
     pub fn event(&mut self, row: &EventRow<'_>) {
         self.report.events += 1;
         if let Err(what) = self.check_event(row) {
@@ -228,8 +228,8 @@ impl Verifier {
     }
 
     fn check_event(&mut self, row: &EventRow<'_>) -> Result<(), String> {
-        let stream = self.stream_names.get(&row.stream).ok_or("its stream is not known")?;
-        let event_type = self.types.get(&row.event_type).ok_or("its type is not known")?;
+        let stream = self.stream_names.get(&row.stream).ok_or("its stream is unknown")?;
+        let event_type = self.types.get(&row.event_type).ok_or("its type is unknown")?;
         let event =
             row.to_event(stream.clone(), event_type.clone()).map_err(|error| error.to_string())?;
         let last = HeadRow {
@@ -246,14 +246,14 @@ impl Verifier {
         Ok(())
     }
 
-    /// The postings of every segment are compared as sums of hashes, so that
-    /// they can come in any order.
-    fn expect_postings(&mut self, row: &EventRow<'_>, event: &downlink::Event) {
+    /// Adds the event to the sum of its segment. Sums of hashes are compared, so that
+    /// postings may come in any order.
+    fn expect_postings(&mut self, row: &EventRow<'_>, event: &Event) {
         if row.position > self.indexed {
             return;
         }
         let names: BTreeSet<&str> = event.tags().iter().map(Tag::as_str).collect();
-        // A tag without a key has no postings, and so a sum that is left.
+        // A tag without a key has no postings, so its hash remains in the sum.
         let keys = names.into_iter().map(|name| self.tags.get(name).copied().unwrap_or(0));
         let all = keys.map(|key| (postings::TAG, key)).chain([(postings::TYPE, row.event_type)]);
         let sum = all.map(|name| hash(name, row.position)).fold(0, u64::wrapping_add);
@@ -261,7 +261,7 @@ impl Verifier {
         *segment = segment.wrapping_add(sum);
     }
 
-    /// A row of `postings`.
+    /// Takes a row of `postings`.
     pub fn posting(&mut self, kind: i64, key: i64, segment: i64, positions: &[u8]) {
         match postings::unpack(positions) {
             Ok(offsets) => {
@@ -280,7 +280,7 @@ impl Verifier {
         let next = Version::following(chain.as_ref().map(Chain::version));
         let expected = match chain.as_ref().map(Chain::next) {
             Some(Next::Ready(links)) => links,
-            Some(Next::Fetch(..)) => unreachable!("the chain is whole from the first event on"),
+            Some(Next::Fetch(..)) => unreachable!("the chain is complete from the first event on"),
             None => Chain::FIRST,
         };
         match chain {
@@ -290,20 +290,19 @@ impl Verifier {
         if version != next {
             self.found(Problem::Version { position, expected: next, found: version });
         }
-        let found = |number| crate::number::position_from_sql(number).unwrap_or(Position::MAX);
+        let found = |number| position_from_sql(number).unwrap_or(Position::MAX);
         let found = Links { prev: found(row.prev), jump: found(row.jump) };
         if found != expected {
             self.found(Problem::Link { position, expected, found });
         }
     }
 
-    /// A row of `heads`.
+    /// Takes a row of `heads`.
     pub fn stream_head(&mut self, stream: i64, version: i64, position: i64) {
         let chain = self.streams.remove(&stream).flatten();
         let expected = chain.map(|chain| (chain.version(), chain.position()));
-        let as_stored = expected.map(|(version, position)| {
-            (crate::number::version_to_sql(version), crate::number::position_to_sql(position))
-        });
+        let as_stored = expected
+            .map(|(version, position)| (version_to_sql(version), position_to_sql(position)));
         let found = Some((version, position));
         if as_stored != found {
             self.found(Problem::StreamHead { stream, expected, found });
@@ -311,7 +310,7 @@ impl Verifier {
         self.report.streams += u64::from(expected.is_some());
     }
 
-    /// The row of `head`, and the end.
+    /// Takes the row of `head`, and returns the report.
     #[must_use]
     pub fn finish(mut self, head: &HeadRow) -> VerifyReport {
         let mut left: Vec<_> = std::mem::take(&mut self.streams).into_iter().collect();
@@ -326,7 +325,7 @@ impl Verifier {
             recorded_at: Timestamp::EPOCH,
             generation: 0,
         });
-        if self.indexed > crate::number::position_to_sql(last.position) {
+        if self.indexed > position_to_sql(last.position) {
             let segment = self.indexed / postings::SEGMENT;
             self.postings.insert(segment, 1);
         }

@@ -5,11 +5,10 @@ use downlink::commit::{Plan, StreamHead};
 use downlink::event::Timestamp;
 use downlink::{Event, EventId, EventType, Position, StreamId};
 
-use crate::HeadRow;
+use crate::head_row::HeadRow;
 use crate::links::Chain;
 
-/// The writer remembers the ends of this many streams, and at times of twice as
-/// many.
+/// The writer caches the ends of this many streams, and at times of twice as many.
 const STREAMS: usize = 65_536;
 
 /// The end of a stream: its key, and what its next event links to.
@@ -21,19 +20,19 @@ pub struct Tail {
     pub chain: Chain,
 }
 
-/// What a writer knows of the log inside its transaction, and what it remembers
-/// from one transaction to the next, so that it need not ask again.
+/// What a writer knows of the log inside its transaction, and what it keeps from one
+/// transaction to the next to avoid repeated lookups.
 ///
-/// What is remembered is trusted only inside a transaction that began
-/// `IMMEDIATE`, and only after [`begin`](Self::begin) has compared the row of the
-/// head, whose generation every append of any process raises.
+/// Cached values are trusted only inside a transaction that began `IMMEDIATE`, and only
+/// after [`begin`](Self::begin) has compared the row of the head, whose generation every
+/// append of any process increases.
 #[derive(Debug)]
 pub struct WriterCache {
-    /// The end of the log as the open transaction has it.
+    /// The end of the log in the open transaction.
     head: HeadRow,
-    /// The ends of the streams that the open transaction asked for.
+    /// The ends of the streams that the open transaction looked up.
     tails: HashMap<StreamId, Tail>,
-    /// The end of the log after the last transaction that was committed.
+    /// The end of the log after the last committed transaction.
     committed: Option<HeadRow>,
     max_id: Option<EventId>,
     types: HashMap<EventType, i64>,
@@ -49,7 +48,7 @@ impl Default for WriterCache {
 }
 
 impl WriterCache {
-    /// Nothing yet; at most twice `capacity` streams later.
+    /// An empty cache for at most twice `capacity` streams.
     fn with_capacity(capacity: usize) -> Self {
         Self {
             head: HeadRow {
@@ -68,16 +67,16 @@ impl WriterCache {
         }
     }
 
-    /// A transaction begins, and `head` was read in it. Everything is forgotten
-    /// unless that is where the last one left off.
+    /// Begins a transaction in which `head` was read. Clears the cache unless the last
+    /// transaction ended there.
     pub fn begin(&mut self, head: HeadRow) {
         if self.committed != Some(head) {
-            self.forget();
+            self.clear();
         }
         self.head = head;
     }
 
-    /// The end of the log as the transaction has it.
+    /// The end of the log in the transaction.
     #[must_use]
     pub fn head(&self) -> &HeadRow {
         &self.head
@@ -93,7 +92,7 @@ impl WriterCache {
         self.tails.get_mut(stream)
     }
 
-    /// Learns the end of a stream.
+    /// Adds the end of a stream.
     pub fn put_tail(&mut self, stream: StreamId, tail: Tail) -> &mut Tail {
         self.tails.entry(stream).insert_entry(tail).into_mut()
     }
@@ -104,7 +103,7 @@ impl WriterCache {
         self.types.get(event_type).copied()
     }
 
-    /// Learns the key of a type.
+    /// Adds the key of a type.
     pub fn put_type(&mut self, event_type: EventType, key: i64) {
         if self.types.len() >= self.capacity {
             self.types.clear();
@@ -118,13 +117,13 @@ impl WriterCache {
         self.max_id
     }
 
-    /// Learns that the log has this id and none above those told.
+    /// Records that the log has this id, and none above the highest one recorded.
     pub fn put_id(&mut self, id: EventId) {
         self.max_id = self.max_id.max(Some(id));
     }
 
-    /// The transaction appends these rows, of which there is one at least, to
-    /// the log. Their streams are told apart.
+    /// Records that the transaction appends these rows, of which there is at least one.
+    /// The ends of their streams are recorded separately.
     pub fn append(&mut self, rows: &[Event]) {
         for event in rows {
             self.put_id(event.id());
@@ -134,8 +133,8 @@ impl WriterCache {
         }
     }
 
-    /// The new ends of the streams that a plan writes, by their keys: neighbours
-    /// share pages.
+    /// The new ends of the streams that a plan writes, sorted by their keys, because
+    /// neighbouring keys share pages.
     pub fn written<'p>(&mut self, plan: &'p Plan) -> Vec<(i64, &'p StreamHead)> {
         let mut written = Vec::with_capacity(plan.streams.len());
         for head in &plan.streams {
@@ -145,7 +144,7 @@ impl WriterCache {
         written
     }
 
-    /// The transaction was committed: what it knows is remembered.
+    /// Records that the transaction was committed, and keeps what it knows.
     pub fn commit(&mut self) {
         for (stream, tail) in mem::take(&mut self.tails) {
             if self.recent.len() >= self.capacity {
@@ -156,8 +155,8 @@ impl WriterCache {
         self.committed = Some(self.head);
     }
 
-    /// Forgets everything, as after a transaction that failed.
-    pub fn forget(&mut self) {
+    /// Clears the cache, as after a failed transaction.
+    pub fn clear(&mut self) {
         *self = Self::with_capacity(self.capacity);
     }
 }
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_trusted_after_an_append_of_another_writer() {
+    fn an_append_of_another_writer_clears_the_cache() {
         let mut cache = WriterCache::default();
         cache.begin(head(2, 2));
         cache.put_tail(stream(1), tail(1));

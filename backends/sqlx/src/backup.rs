@@ -3,40 +3,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use downlink::{Error, ErrorKind, Result};
 use downlink_sqlite_schema::{
-    Abandoned, Backup, BackupFiles, BackupProgress, Copying, INSTRUCTIONS_BETWEEN_TICKS, Published,
-    Waiting, absolute, sql,
+    Backup, BackupFiles, BackupProgress, CancelFlag, CancelOnDrop, CopyMonitor,
+    INSTRUCTIONS_BETWEEN_TICKS, PublishedBackup, absolute_path, sql,
 };
 use sqlx::SqliteConnection;
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::connection::{Role, Slot};
+use crate::connection::{LazyConnection, Role};
 use crate::error::failed;
-use crate::store::{File, SqlxStore};
-use crate::verify::walk;
+use crate::file::File;
+use crate::store::SqlxStore;
+use crate::verify::verify_here;
 
 impl SqlxStore {
-    /// Makes a copy of the log, with its read models, while the store serves.
+    /// Makes a copy of the log, with its read models, while the store is in use.
     ///
-    /// The copy is one moment of the file: a prefix of the log, and each read
-    /// model as it was then. It is written under another name beside `path`
-    /// (`flights-backup.db.partial-…`, which a crash leaves there),
-    /// [verified](Self::verify), stored by the disk, and only then given its
-    /// name. It is one file without sidecars, with the mode of the database, and opens
-    /// as a store.
+    /// The copy is one snapshot of the file: a prefix of the log, and each read model as it
+    /// was then. It is written under another name next to `path`
+    /// (`flights-backup.db.partial-…`, which remains after a crash), [verified](Self::verify),
+    /// synced to the disk, and only then gets its name. It is one file without sidecars, has
+    /// the mode of the database, and opens as a store.
     ///
-    /// It has a connection of its own, so reads and live delivery do not wait
-    /// for it, and it rests as long as it works, so writers are slowed down a
-    /// little. SQLite keeps what is written meanwhile in the WAL, which grows
-    /// until the copy is complete.
+    /// The copy has a connection of its own, so reads and live delivery do not wait for it,
+    /// and it pauses for as long as it works, so it slows writers down only a little. SQLite
+    /// keeps what is written in the meantime in the WAL, which grows until the copy is
+    /// complete.
     ///
     /// # Errors
     ///
     /// - [`Invalid`](downlink::ErrorKind::Invalid) if there is a file at `path`, or a WAL that
-    ///   would be taken for the copy's: none is replaced. The source is an
+    ///   SQLite would apply to the copy: no file is replaced. The source is an
     ///   [`AlreadyExists`](std::io::ErrorKind::AlreadyExists);
     /// - [`StorageFull`](downlink::ErrorKind::StorageFull) if the copy does not fit the disk;
-    /// - [`Corrupt`](downlink::ErrorKind::Corrupt) if the copy is not sound, and so the log may
-    ///   not be;
+    /// - [`Corrupt`](downlink::ErrorKind::Corrupt) if the copy is damaged, and so the log may be,
+    ///   too;
     /// - [`Unavailable`](downlink::ErrorKind::Unavailable), [`Busy`](downlink::ErrorKind::Busy) and
     ///   [`Backend`](downlink::ErrorKind::Backend).
     ///
@@ -44,7 +44,7 @@ impl SqlxStore {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the copy ends soon and no file is left.
+    /// If the future is dropped, the copy stops soon and leaves no file.
     ///
     /// # Examples
     ///
@@ -58,9 +58,9 @@ impl SqlxStore {
         self.backup_with(path, |_| {}).await
     }
 
-    /// The same, telling `progress` ten times a second how far the copy is, and
-    /// once when it is complete; verifying it comes after that. `progress` is
-    /// called by the thread that copies, which it holds up.
+    /// The same, and calls `progress` ten times a second while copying, and once when the copy
+    /// is complete; verifying comes after that. `progress` runs on the thread that copies and
+    /// blocks it.
     ///
     /// # Errors
     ///
@@ -74,11 +74,11 @@ impl SqlxStore {
         F: FnMut(BackupProgress) + Send + 'static,
     {
         let file = Arc::clone(self.file());
-        let files = BackupFiles::new(absolute(path.as_ref())?, file.path())?;
-        let (waiting, abandoned) = Waiting::new();
-        let making = tokio::spawn(make(file, files, progress, abandoned));
+        let files = BackupFiles::new(absolute_path(path.as_ref())?, file.path())?;
+        let (on_drop, cancelled) = CancelOnDrop::new();
+        let making = tokio::spawn(make(file, files, progress, cancelled));
         let published = making.await.map_err(ended)?;
-        drop(waiting);
+        drop(on_drop);
         Ok(published?.keep())
     }
 }
@@ -91,28 +91,28 @@ async fn make<F>(
     file: Arc<File>,
     files: BackupFiles,
     progress: F,
-    abandoned: Abandoned,
-) -> Result<Published>
+    cancelled: CancelFlag,
+) -> Result<PublishedBackup>
 where
     F: FnMut(BackupProgress) + Send + 'static,
 {
-    let mut slot = Slot::new(Arc::clone(&file), Role::Backup);
-    let copied = match slot.current().await {
-        Ok(current) => copy(current.connection, &files, progress, abandoned.clone()).await,
+    let mut lazy = LazyConnection::new(Arc::clone(&file), Role::Backup);
+    let copied = match lazy.current().await {
+        Ok(current) => copy(current.connection, &files, progress, cancelled.clone()).await,
         Err(error) => Err(error),
     };
-    // Nothing is to hold up the WAL while the copy is verified.
-    slot.close().await;
+    // No snapshot may keep the WAL while the copy is verified.
+    lazy.close().await;
     copied?;
-    let report = walk(Arc::new(file.alike(files.partial().to_owned()))).await?;
-    spawn_blocking(move || files.publish(report, &abandoned)).await.map_err(ended)?
+    let report = verify_here(Arc::new(file.with_path(files.partial().to_owned()))).await?;
+    spawn_blocking(move || files.publish(report, &cancelled)).await.map_err(ended)?
 }
 
 async fn copy<F>(
     connection: &mut SqliteConnection,
     files: &BackupFiles,
     progress: F,
-    abandoned: Abandoned,
+    cancelled: CancelFlag,
 ) -> Result<()>
 where
     F: FnMut(BackupProgress) + Send + 'static,
@@ -122,18 +122,18 @@ where
         .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?;
-    let copying = Copying::new(files, total.unsigned_abs(), progress, abandoned);
-    let copying = Arc::new(Mutex::new(copying));
-    let ticking = Arc::clone(&copying);
-    let goes_on = move || ticking.lock().is_ok_and(|mut copying| !copying.must_stop());
+    let monitor = CopyMonitor::new(files, total.unsigned_abs(), progress, cancelled);
+    let monitor = Arc::new(Mutex::new(monitor));
+    let ticking = Arc::clone(&monitor);
+    let continues = move || ticking.lock().is_ok_and(|mut monitor| !monitor.must_stop());
     let handle = connection.lock_handle().await;
-    handle.map_err(failed(doing))?.set_progress_handler(INSTRUCTIONS_BETWEEN_TICKS, goes_on);
+    handle.map_err(failed(doing))?.set_progress_handler(INSTRUCTIONS_BETWEEN_TICKS, continues);
     sqlx::query(sql::VACUUM_INTO)
         .bind(files.partial_text())
         .execute(connection)
         .await
         .map_err(failed(doing))?;
-    copying.lock().unwrap_or_else(PoisonError::into_inner).complete();
+    monitor.lock().unwrap_or_else(PoisonError::into_inner).complete();
     Ok(())
 }
 
@@ -148,18 +148,18 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
-        let store = crate::open(place("flights.db")).await.unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let store = crate::open(path("flights.db")).await.unwrap();
         let departed = NewEvent::json("FlightDeparted", "{}").unwrap();
         store.append_to("flight-UA1545", Expected::NoStream, [departed]).await.unwrap();
         // A file on a disk that is always full.
-        std::os::unix::fs::symlink("/dev/full", place("partial")).unwrap();
-        let files = BackupFiles::with_partial(place("backup.db"), place("partial")).unwrap();
-        let made = make(Arc::clone(store.file()), files, |_| {}, Abandoned::default());
+        std::os::unix::fs::symlink("/dev/full", path("partial")).unwrap();
+        let files = BackupFiles::with_partial(path("backup.db"), path("partial")).unwrap();
+        let made = make(Arc::clone(store.file()), files, |_| {}, CancelFlag::default());
         let error = made.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-        assert!(!place("backup.db").exists());
-        assert!(fs::symlink_metadata(place("partial")).is_err());
-        store.backup(place("backup.db")).await.unwrap();
+        assert!(!path("backup.db").exists());
+        assert!(fs::symlink_metadata(path("partial")).is_err());
+        store.backup(path("backup.db")).await.unwrap();
     }
 }

@@ -3,27 +3,26 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use downlink::bus::{Hint, Listener};
 use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
-use downlink_sqlite_schema::{BusOptions, DATA_VERSION, Lookout, absolute};
+use downlink::bus::{Hint, Listener};
+use downlink_sqlite_schema::{BusOptions, DATA_VERSION, PollSchedule, absolute_path};
 use futures::FutureExt;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Current, Role, Slot};
-use crate::error::failed;
-use crate::reader::panicked;
+use crate::connection::{Current, LazyConnection, Role};
+use crate::error::{failed, panicked};
+use crate::file::File;
 use crate::snapshot::head;
-use crate::store::File;
 
-/// Wakes those who follow a log in a SQLite file, also when another process has
+/// A bus that notifies subscribers of a log in a SQLite file, also when another process has
 /// appended.
 ///
-/// SQLite tells nobody that somebody wrote. A task of the bus asks for it
-/// ([`DATA_VERSION`]) on a connection of its own: a thousand times a second while others
-/// write, forty times when nobody does ([`BusOptions::with_pauses`]). What this
-/// process publishes comes at once.
+/// SQLite does not notify a process of the writes of others. A task of the bus polls
+/// ([`DATA_VERSION`]) on a connection of its own: a thousand times a second while other
+/// processes write, forty times a second otherwise ([`BusOptions::with_pauses`]). Hints that
+/// this process publishes arrive at once.
 ///
 /// A handle: clones share the task and its connection, so open one for each
 /// file in a process. When the last clone is dropped, the task and the
@@ -31,9 +30,9 @@ use crate::store::File;
 ///
 /// # When the file changes
 ///
-/// If the path names another file, or none, listeners get a hint, and another
-/// when there is one again. Meanwhile the bus looks on at its longest pause,
-/// and logs the first failure only.
+/// If the path names another file, or none, listeners get a hint, and another one when there
+/// is a file again. In between, the bus polls with its longest pause and logs only the first
+/// failure.
 ///
 /// # Examples
 ///
@@ -65,12 +64,12 @@ struct Shared {
 }
 
 impl SqlxBus {
-    /// A bus for the log in this file, which has to be there: open the store
-    /// first. Uses the defaults of [`BusOptions`].
+    /// Opens a bus for the log in this file, which must exist: open the store first. Uses
+    /// the defaults of [`BusOptions`].
     ///
     /// # Errors
     ///
-    /// - [`Invalid`](ErrorKind::Invalid) if the file is no log, or has another name (see
+    /// - [`Invalid`](ErrorKind::Invalid) if the file has no log, or has another name (see
     ///   [`Options::open`](crate::Options::open));
     /// - [`Unavailable`](ErrorKind::Unavailable) if it is not there or cannot be opened;
     /// - [`Busy`](ErrorKind::Busy) if another program keeps all others out;
@@ -93,34 +92,34 @@ impl SqlxBus {
     ///
     /// As [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: BusOptions) -> Result<Self> {
-        let path = absolute(path.as_ref())?;
+        let path = absolute_path(path.as_ref())?;
         let (local, tasks) = (LocalBus::new(), TaskTracker::new());
         let stop = CancellationToken::new().drop_guard();
         if options.is_polling() {
             let file = File::existing(path);
-            file.check_names()?;
+            file.check_aliases()?;
             let mut poller = Poller {
-                slot: Slot::new(Arc::new(file), Role::Reader),
-                lookout: Lookout::new(options),
+                connection: LazyConnection::new(Arc::new(file), Role::Reader),
+                schedule: PollSchedule::new(options),
                 local: local.clone(),
             };
-            poller.look().await?;
+            poller.poll().await?;
             let stopped = stop.token().clone();
             tasks.spawn(async move {
                 stopped.run_until_cancelled(poller.serve()).await;
-                poller.slot.close().await;
+                poller.connection.close().await;
             });
         }
         let local = RwLock::new(Some(local));
         Ok(Self { shared: Arc::new(Shared { local, stop, tasks }) })
     }
 
-    /// Ends the task and all listeners, and returns when the file is closed.
-    /// Later calls, also of other clones, are `Unavailable`.
+    /// Ends the task and all listeners, and returns when the file is closed. Later calls,
+    /// also on other clones, fail with `Unavailable`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not reopen the bus; its task ends by itself.
+    /// Dropping the future does not reopen the bus; its task still ends.
     pub async fn close(&self) {
         *self.shared.local.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.stop.token().cancel();
@@ -145,36 +144,36 @@ impl Bus for SqlxBus {
     }
 }
 
-/// What the task does.
+/// The work of the task.
 struct Poller {
-    slot: Slot,
-    lookout: Lookout,
+    connection: LazyConnection,
+    schedule: PollSchedule,
     local: LocalBus,
 }
 
 impl Poller {
     async fn serve(&mut self) {
         loop {
-            sleep(self.lookout.pause()).await;
-            let looked = AssertUnwindSafe(self.look()).catch_unwind().await;
-            if let Err(error) = looked.unwrap_or_else(|_| Err(panicked("looked at the file"))) {
-                self.slot.close().await;
-                if self.lookout.failed() {
-                    tracing::warn!(%error, "the bus cannot look at the file: it tries on");
+            sleep(self.schedule.pause()).await;
+            let polled = AssertUnwindSafe(self.poll()).catch_unwind().await;
+            if let Err(error) = polled.unwrap_or_else(|_| Err(panicked("polled the file"))) {
+                self.connection.close().await;
+                if self.schedule.record_failure() {
+                    tracing::warn!(%error, "the bus could not poll the file: retrying");
                     self.local.wake(Hint::anything());
                 }
             }
         }
     }
 
-    async fn look(&mut self) -> Result<()> {
-        let Current { connection, is_new } = self.slot.current().await?;
+    async fn poll(&mut self) -> Result<()> {
+        let Current { connection, is_new } = self.connection.current().await?;
         let version = sqlx::query_scalar(DATA_VERSION)
             .fetch_one(&mut *connection)
             .await
-            .map_err(failed("look for what others have written"))?;
-        if self.lookout.saw(version, is_new)
-            && let Some(hint) = self.lookout.hint(head(connection).await?)
+            .map_err(failed("poll the file"))?;
+        if self.schedule.record_version(version, is_new)
+            && let Some(hint) = self.schedule.record_head(head(connection).await?)
         {
             self.local.wake(hint);
         }

@@ -5,36 +5,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::{self as schema, FileOptions, Identity, OpenFiles, Setup, many, sql};
+use downlink_sqlite_schema::{
+    self as schema, FileOptions, Identity, OpenFiles, Setup, batch_sql, sql,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use tokio::time::sleep;
 
 use crate::error::{code_under, failed};
-use crate::guard::Guard;
+use crate::file::File;
+use crate::guard::LogGuard;
 use crate::row::{column, missing};
-use crate::store::File;
 
 /// What a connection is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
-    Writer(Guard),
+    Writer(LogGuard),
     Reader,
-    /// Reads what the code of an application asks for.
+    /// Runs queries of the application.
     Query,
     Backup,
 }
 
-/// A connection of one task, opened when it is needed, and anew whenever the
-/// path names another file.
+/// A connection of one task, opened when it is needed, and reopened whenever the path names
+/// another file.
 ///
-/// The system is asked for the file by name on the runtime itself: it is open,
-/// and what is asked of an open file on a local disk is in memory.
+/// It reads the metadata of the file on the runtime itself: the file is open, and the
+/// metadata of an open file on a local disk is in memory.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct LazyConnection {
     file: Arc<File>,
     role: Role,
-    /// The files are given up before the connection is closed.
+    /// The files are dropped before the connection is closed.
     open: Option<(Arc<OpenFiles>, SqliteConnection)>,
 }
 
@@ -44,20 +46,20 @@ pub(crate) struct Current<'a> {
     pub(crate) is_new: bool,
 }
 
-impl Slot {
+impl LazyConnection {
     pub(crate) fn new(file: Arc<File>, role: Role) -> Self {
         Self { file, role, open: None }
     }
 
-    /// Opens the log, or makes an empty one if there is no file.
+    /// Opens the log, or creates an empty one if there is no file.
     pub(crate) async fn create(&mut self) -> Result<()> {
-        self.file.check_names()?;
+        self.file.check_aliases()?;
         self.open = Some(self.open_same(true).await?);
         Ok(())
     }
 
-    /// The connection to the file that the path names now. If there is none,
-    /// none is made: a log that is gone is not an empty one.
+    /// The connection to the file that the path names now. If there is none, none is created:
+    /// a log that is gone is not an empty log.
     pub(crate) async fn current(&mut self) -> Result<Current<'_>> {
         if let Some((files, _)) = &self.open
             && self.file.is_replaced(files)?
@@ -74,15 +76,14 @@ impl Slot {
         Ok(Current { connection, is_new })
     }
 
-    /// The connection of the transaction that was begun on it.
+    /// The connection with the open transaction.
     pub(crate) fn opened(&mut self) -> Result<&mut SqliteConnection> {
         self.open.as_mut().map(|(_, connection)| connection).ok_or_else(|| {
             Error::new(ErrorKind::Backend, "the connection was closed within its transaction")
         })
     }
 
-    /// Gives the connection up, with whatever state it is in. Waits until it
-    /// has let go of its locks.
+    /// Closes the connection, whatever state it is in. Waits until its locks are released.
     pub(crate) async fn close(&mut self) {
         if let Some(connection) = self.take() {
             // It is closed in any case.
@@ -90,8 +91,8 @@ impl Slot {
         }
     }
 
-    /// Closes the connection that writes, after all others of the store, and leaves
-    /// everything in the database.
+    /// Closes the connection that writes, after all others of the store, and moves the WAL
+    /// into the database.
     pub(crate) async fn close_last(&mut self) {
         let is_ours = self.check_committed().is_ok();
         if let Some((_, connection)) = &mut self.open
@@ -112,7 +113,7 @@ impl Slot {
     fn take(&mut self) -> Option<SqliteConnection> {
         let (files, connection) = self.open.take()?;
         if files.are_others_there() {
-            // First: a subscriber that panics would have it closed.
+            // Before logging: a panic in a tracing subscriber would close the connection.
             std::mem::forget(connection);
             tracing::error!(path = %self.file.path().display(), "{}", schema::LEFT_OPEN);
             return None;
@@ -120,8 +121,8 @@ impl Slot {
         Some(connection)
     }
 
-    /// Opens the file that the path names before and after, so that the
-    /// identity is that of the file which was opened.
+    /// Opens a connection. Retries until the path names the same file before and after, so
+    /// that the recorded files are those of the connection.
     async fn open_same(&self, may_create: bool) -> Result<(Arc<OpenFiles>, SqliteConnection)> {
         loop {
             let before = self.file.before_opening(may_create)?;
@@ -139,7 +140,7 @@ impl Slot {
         let (doing, options) = (self.file.opening(), self.file.options());
         if self.file.path().to_str().is_none() {
             let message =
-                format!("could not {doing}: sqlx takes only names in UTF-8, so rename it");
+                format!("could not {doing}: sqlx accepts only file names in UTF-8: rename it");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let connect = SqliteConnectOptions::new()
@@ -158,11 +159,11 @@ impl Slot {
         prepare_file(&mut connection, *options, may_create).await.map_err(|error| {
             Error::with_source(error.kind(), format!("could not {doing}: {error}"), error)
         })?;
-        self.set(&mut connection).await.map_err(failed(&doing))?;
+        self.configure(&mut connection).await.map_err(failed(&doing))?;
         Ok(connection)
     }
 
-    async fn set(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn configure(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let pragmas = self.file.options().pragmas();
         let guard = match &self.role {
             Role::Writer(guard) => guard,
@@ -185,7 +186,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for LazyConnection {
     fn drop(&mut self) {
         drop(self.take());
     }
@@ -193,31 +194,28 @@ impl Drop for Slot {
 
 const STATEMENTS: usize = 64;
 
-/// How many rows SQLite is ahead of who reads them. Each may have a block of
-/// large events.
+/// How many rows SQLite reads ahead. Each may have a block of large events.
 const ROWS_AHEAD: usize = 2;
 
-/// Has SQLite roll back whatever is written, should code that only reads find a
-/// way to write.
+/// Makes SQLite roll back every write, in case a query finds a way to write.
 async fn refuse_commits(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     connection.lock_handle().await?.set_commit_hook(|| false);
     Ok(())
 }
 
-/// Runs a script of our own.
+/// Runs a script of the store.
 async fn run(connection: &mut SqliteConnection, script: String) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
 }
 
-/// Refuses what cannot have our log, and makes or migrates it where that is
-/// due.
+/// Refuses a database that cannot have a log, and creates or migrates the log if necessary.
 async fn prepare_file(
     connection: &mut SqliteConnection,
     options: FileOptions,
     may_create: bool,
 ) -> Result<()> {
     check_sqlite(connection).await?;
-    // Nothing is changed before this tells that the log is or may be here.
+    // Nothing is changed before it is known that the log is or may be in this file.
     let setup = setup(connection, options, may_create).await?;
     switch_to_wal(connection, options.busy_deadline()).await?;
     if setup == Setup::Ready {
@@ -264,8 +262,8 @@ async fn setup(
     options.setup(&identity, format, may_create)
 }
 
-/// Two that switch an empty file at once get in each other's way without
-/// SQLite's waiting for the lock, so this waits.
+/// Waits for the lock itself: SQLite does not when two connections switch an empty file at
+/// the same time.
 async fn switch_to_wal(connection: &mut SqliteConnection, deadline: Duration) -> Result<()> {
     let began = Instant::now();
     loop {
@@ -289,22 +287,22 @@ async fn set_up(
     options: FileOptions,
     may_create: bool,
 ) -> Result<()> {
-    let doing = "make the tables of the log";
+    let doing = "create the tables of the log";
     let execute = |text| sqlx::raw_sql(text);
     execute(sql::BEGIN_WRITE).execute(&mut *connection).await.map_err(failed(doing))?;
-    // Another process may have been quicker.
+    // Another process may have been faster.
     for script in setup(connection, options, may_create).await?.scripts() {
         execute(script).execute(&mut *connection).await.map_err(failed(doing))?;
     }
     execute(sql::COMMIT).execute(connection).await.map(drop).map_err(failed(doing))
 }
 
-/// Writes nothing: SQLite refuses that in a file that it can only read, before
-/// it asks for the lock, and otherwise who holds the lock does not matter.
+/// Checks that the file is writable with a statement that writes nothing: SQLite refuses it in
+/// a read-only file before it needs the lock. If it waits for the lock, the file is writable.
 async fn check_writable(connection: &mut SqliteConnection, deadline: Duration) -> Result<()> {
-    let doing = "look at the file";
+    let doing = "inspect the file";
     run(connection, "PRAGMA busy_timeout = 0".into()).await.map_err(failed(doing))?;
-    let written = sqlx::query(many::WRITE_NOTHING).execute(&mut *connection).await;
+    let written = sqlx::query(batch_sql::WRITE_NOTHING).execute(&mut *connection).await;
     let timeout = format!("PRAGMA busy_timeout = {}", deadline.as_millis());
     run(connection, timeout).await.map_err(failed(doing))?;
     match written.map_err(failed(doing)) {

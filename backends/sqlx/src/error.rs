@@ -1,4 +1,4 @@
-//! What SQLite says, and what callers get: the table of the crate's docs.
+//! Errors of SQLite as errors of Downlink: the table in the docs of the crate.
 
 use std::error::Error as _;
 use std::iter::successors;
@@ -15,18 +15,18 @@ pub(crate) fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error {
     }
 }
 
-/// What an error of the driver means, and in words.
+/// The kind and the message for an error of the driver.
 pub(crate) fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
-            (ErrorKind::Corrupt, "the file has what no release writes")
+            (ErrorKind::Corrupt, "the file has a value that no release writes")
         }
-        sqlx::Error::Io(_) => (ErrorKind::Unavailable, "the system refuses"),
+        sqlx::Error::Io(_) => (ErrorKind::Unavailable, "the system reports an error"),
         error => explain(code(error).unwrap_or_default()),
     }
 }
 
-/// The extended result code, if it is SQLite who complains.
+/// The extended result code, if the error comes from SQLite.
 pub(crate) fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
@@ -38,10 +38,23 @@ pub(crate) fn code_under(error: &Error) -> i32 {
         .unwrap_or_default()
 }
 
-/// What SQLite says in the end to foreign code: the extended result code, and in
-/// words.
-pub(crate) fn cause(error: &sqlx::Error) -> Option<(i32, String)> {
+/// The extended result code of SQLite and its message, if SQLite is the cause.
+pub(crate) fn code_and_message(error: &sqlx::Error) -> Option<(i32, String)> {
     Some((code(error)?, error.as_database_error()?.message().to_owned()))
+}
+
+/// The error of a call on a store that is closed.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
+}
+
+/// The error of a call whose task panicked in code of the store; `did` completes "a task
+/// that".
+pub(crate) fn panicked(did: &str) -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        format!("a task that {did} has panicked: see the panic message in the log"),
+    )
 }
 
 #[cfg(test)]
@@ -55,7 +68,7 @@ mod tests {
         let cannot_open = SqliteConnection::connect("sqlite:/nowhere/flights.db").await;
         let error = failed("test")(cannot_open.unwrap_err());
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.to_string().contains("its folder has to exist"), "{error}");
+        assert!(error.to_string().contains("its folder must exist"), "{error}");
         assert!(error.source().and_then(|source| source.downcast_ref::<sqlx::Error>()).is_some());
     }
 }

@@ -1,81 +1,85 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use downlink_sqlite_schema::batch_sql;
 use downlink_sqlite_schema::is_log_table;
-use downlink_sqlite_schema::many;
 use sqlx::SqliteConnection;
 
-use crate::driver::execute;
+use crate::statement::execute;
 
-/// The virtual machine of SQLite asks after so many steps whether to go on.
+/// How many steps of its virtual machine SQLite runs between two checks whether to continue.
 const STEPS: i32 = 1_000;
 
-/// What is refused while foreign code has the connection that writes.
+/// Protects the log while application code uses the connection that writes: refuses commits,
+/// and records writes to the tables of the log.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guard {
-    raised: Arc<AtomicBool>,
-    /// Whether the tables of the log were written to meanwhile.
-    meddled: Arc<AtomicBool>,
-    /// Whether foreign code was given up, with a statement that may still run.
-    given_up: Arc<AtomicBool>,
+pub(crate) struct LogGuard {
+    is_active: Arc<AtomicBool>,
+    /// Whether the tables of the log were written to while the guard was active.
+    log_written: Arc<AtomicBool>,
+    /// Whether application code was dropped, with a statement that may still run.
+    is_interrupted: Arc<AtomicBool>,
 }
 
-impl Guard {
-    /// Lets SQLite ask whether it may commit and whether to go on, and tell what
-    /// is written.
+impl LogGuard {
+    /// Installs the hooks: whether SQLite may commit, whether it continues, and what it
+    /// writes.
     pub(crate) async fn install(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let mut handle = connection.lock_handle().await?;
-        let Self { raised, meddled, given_up } = self.clone();
-        handle.set_progress_handler(STEPS, move || !given_up.load(Ordering::Relaxed));
-        let may_commit = Arc::clone(&raised);
-        handle.set_commit_hook(move || !may_commit.load(Ordering::Relaxed));
+        let Self { is_active, log_written, is_interrupted } = self.clone();
+        handle.set_progress_handler(STEPS, move || !is_interrupted.load(Ordering::Relaxed));
+        let refuses_commit = Arc::clone(&is_active);
+        handle.set_commit_hook(move || !refuses_commit.load(Ordering::Relaxed));
         handle.set_update_hook(move |change| {
-            if raised.load(Ordering::Relaxed) && is_log_table(change.table) {
-                meddled.store(true, Ordering::Relaxed);
+            if is_active.load(Ordering::Relaxed) && is_log_table(change.table) {
+                log_written.store(true, Ordering::Relaxed);
             }
         });
         Ok(())
     }
 
-    /// Foreign code gets the connection, until what this returns is lowered. The
-    /// hooks are set anew, since the last foreign code may have set its own.
-    pub(crate) async fn raise(&self, connection: &mut SqliteConnection) -> sqlx::Result<Raised> {
+    /// Activates the guard until the returned value is [deactivated](ActiveGuard::deactivate).
+    /// Installs the hooks again, because earlier application code may have replaced them.
+    pub(crate) async fn activate(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<ActiveGuard> {
         self.install(connection).await?;
-        self.meddled.store(false, Ordering::Relaxed);
-        self.raised.store(true, Ordering::Relaxed);
-        Ok(Raised(self.clone()))
+        self.log_written.store(false, Ordering::Relaxed);
+        self.is_active.store(true, Ordering::Relaxed);
+        Ok(ActiveGuard(self.clone()))
     }
 
-    /// Foreign code is gone, and the connection is closed or does nothing.
+    /// Resets the guard when no application code runs and the connection is closed or idle.
     pub(crate) fn reset(&self) {
-        self.raised.store(false, Ordering::Relaxed);
-        self.given_up.store(false, Ordering::Relaxed);
+        self.is_active.store(false, Ordering::Relaxed);
+        self.is_interrupted.store(false, Ordering::Relaxed);
     }
 }
 
-/// A guard while foreign code has the connection. If it is dropped, foreign code
-/// was dropped, or it panicked: its statement is interrupted.
+/// A guard while application code uses the connection. Dropping it means that this code was
+/// dropped or panicked: its statement is interrupted.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Raised(Guard);
+pub(crate) struct ActiveGuard(LogGuard);
 
-impl Raised {
-    /// Foreign code is done. Tells whether it left alone the log, and the hook
-    /// that says so.
-    pub(crate) async fn lower(self, connection: &mut SqliteConnection) -> bool {
+impl ActiveGuard {
+    /// Ends the protection after application code has ended. Returns whether the code left the
+    /// tables of the log alone, and the hook that records writes to them.
+    pub(crate) async fn deactivate(self, connection: &mut SqliteConnection) -> bool {
         let guard = self.0.clone();
-        let is_unhurt = !guard.meddled.load(Ordering::Relaxed);
-        let is_touched = execute(connection, many::TOUCH).await.is_ok();
-        let is_told = guard.meddled.load(Ordering::Relaxed);
+        let is_unwritten = !guard.log_written.load(Ordering::Relaxed);
+        let is_touched = execute(connection, batch_sql::TOUCH).await.is_ok();
+        let is_recorded = guard.log_written.load(Ordering::Relaxed);
         drop(self);
         guard.reset();
-        is_unhurt && is_touched && is_told
+        is_unwritten && is_touched && is_recorded
     }
 }
 
-impl Drop for Raised {
+impl Drop for ActiveGuard {
     fn drop(&mut self) {
-        self.0.given_up.store(true, Ordering::Relaxed);
-        self.0.raised.store(false, Ordering::Relaxed);
+        self.0.is_interrupted.store(true, Ordering::Relaxed);
+        self.0.is_active.store(false, Ordering::Relaxed);
     }
 }

@@ -6,13 +6,13 @@ use downlink_sqlite_schema::number::position_to_sql;
 
 use crate::snapshot::Snapshot;
 use crate::span::Span;
-use crate::stream::{Link, StreamEnd};
+use crate::stream_page::{Link, StreamEnd};
 
-/// How many positions of one stream are fetched at first and at most.
+/// How many positions of one stream are fetched at once, at first and at most.
 const STRIDES: (u64, u64) = (16, 512);
 
-/// Where the events of a few streams are in the order of the log, without
-/// looking at the rest of it.
+/// Finds the events of a few streams in the order of the log, without reading the rest of the
+/// log.
 pub(crate) struct Merge {
     runs: Vec<Run>,
     /// The next position and version of each run, the first on top.
@@ -20,12 +20,12 @@ pub(crate) struct Merge {
     span: Span,
 }
 
-/// One stream on its way.
+/// How far one stream is read.
 struct Run {
     end: StreamEnd,
-    /// What comes next.
+    /// The next events.
     ahead: VecDeque<Link>,
-    /// The version after those, zero for none, and how many to fetch.
+    /// The version after those in `ahead`, zero for none, and how many to fetch next.
     version: u64,
     stride: u64,
 }
@@ -49,8 +49,7 @@ impl Merge {
         Ok(merge)
     }
 
-    /// The places of the next events of any of the streams, at most so many;
-    /// none at the end.
+    /// The links of the next events of any of the streams, at most `count`; none at the end.
     pub(crate) async fn next(
         &mut self,
         snapshot: &mut Snapshot<'_>,
@@ -73,7 +72,7 @@ impl Merge {
         let Some(Link { position, version, .. }) = in_span else {
             return;
         };
-        // Backwards the highest comes first.
+        // Backwards, the highest comes first.
         let key = if self.span.forward { position } else { position.saturating_neg() };
         self.next.push((Reverse(key), run, version));
     }
@@ -109,8 +108,8 @@ impl Run {
     }
 }
 
-/// The version of the first event of a stream in a span, or beyond it; zero if
-/// there is none.
+/// The version of the first event of a stream in a span, or after it; zero if there is
+/// none.
 async fn first_in(snapshot: &mut Snapshot<'_>, end: &StreamEnd, span: Span) -> Result<u64> {
     let last = position_to_sql(end.position);
     if span.forward {

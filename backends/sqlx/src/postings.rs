@@ -2,14 +2,15 @@
 
 use downlink::{Read, Result};
 use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{NewPostings, Search, Taking, many, sql};
+use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, batch_sql, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::failed;
-use crate::row::{Values, column, list, missing};
+use crate::row::{column, missing};
 use crate::snapshot::{Bounds, Snapshot};
+use crate::statement::{Values, list};
 
 /// How many events are fetched by one statement.
 const AT_ONCE: usize = 256;
@@ -24,8 +25,7 @@ pub(crate) async fn indexed_and_head(connection: &mut SqliteConnection) -> Resul
     Ok((column(&row, 0)?, column(&row, 1)?))
 }
 
-/// Adds the events after the one position and up to the other, in a transaction
-/// that writes.
+/// Indexes the events after one position and up to another, in a transaction that writes.
 pub(crate) async fn index(
     connection: &mut SqliteConnection,
     (after, to): (i64, i64),
@@ -60,11 +60,11 @@ pub(crate) async fn index(
     set.map(drop).map_err(failed(doing))
 }
 
-/// Offers the events of a range that may match, until no more can be taken.
-/// `false` if a scan of the range is less.
+/// Offers the events of a range that may match, until the page is full. Returns `false` if a
+/// scan of the range costs less.
 pub(crate) async fn look_up(
     snapshot: &mut Snapshot<'_>,
-    taking: &mut Taking<'_>,
+    page: &mut PageBuilder<'_>,
     read: &Read,
     range: (i64, i64),
     forward: bool,
@@ -73,28 +73,28 @@ pub(crate) async fn look_up(
     let mut values = Values::default();
     search.terms().into_iter().for_each(|list| values.push(list));
     let terms = snapshot.rows(sql::TERMS, values).await?;
-    search.resolve(all(&terms, |row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?)))?);
-    while let Some((names, first, last)) = search.window() {
+    search.take_terms(all(&terms, |row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?)))?);
+    while let Some((names, first, last)) = search.next_window() {
         let mut values = Values::default();
         values.push(names);
         values.push(first);
         values.push(last);
         let sizes = snapshot.rows(sql::POSTINGS_SIZES, values).await?;
-        search.sized(all(&sizes, |row| {
+        search.take_sizes(all(&sizes, |row| {
             Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?))
         })?);
-        if taking.last.is_none() && search.is_dense() {
+        if page.last.is_none() && search.is_dense() {
             return Ok(false);
         }
-        while let Some(wanted) = search.load() {
+        while let Some(wanted) = search.next_load() {
             let mut values = Values::default();
             values.push(wanted);
             let loaded = snapshot.rows(sql::POSTINGS, values).await?;
-            let positions = search.loaded(loaded.iter().map(|row| {
+            let positions = search.take_postings(loaded.iter().map(|row| {
                 Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?))
             }))?;
-            offer(snapshot, taking, read, &positions).await?;
-            if taking.is_full() {
+            offer(snapshot, page, read, &positions).await?;
+            if page.is_full() {
                 return Ok(true);
             }
         }
@@ -102,22 +102,22 @@ pub(crate) async fn look_up(
     Ok(true)
 }
 
-/// Offers the events at these positions, until no more can be taken.
+/// Offers the events at these positions, until the page is full.
 async fn offer(
     snapshot: &mut Snapshot<'_>,
-    taking: &mut Taking<'_>,
+    page: &mut PageBuilder<'_>,
     read: &Read,
     positions: &[i64],
 ) -> Result<()> {
     let mut left = positions;
-    while !left.is_empty() && !taking.is_full() {
+    while !left.is_empty() && !page.is_full() {
         let now = &left[..left.len().min(AT_ONCE.min(read.max_events().max(16)))];
         let mut values = Values::default();
         values.push(list(now.iter().copied()));
         let bounds = Bounds { events: usize::MAX, bytes: read.byte_budget() };
-        let fetched = snapshot.events(many::EVENTS_AT.into(), values, bounds).await?;
+        let fetched = snapshot.events(batch_sql::EVENTS_AT.into(), values, bounds).await?;
         let taken = fetched.events.last().map(|last| position_to_sql(last.event.position()));
-        // What is not there any more is passed over.
+        // Events that do not exist any more are skipped.
         left = match taken {
             Some(last) if !fetched.is_all => {
                 let done = now.iter().position(|at| *at == last).map_or(now.len(), |at| at + 1);
@@ -126,7 +126,7 @@ async fn offer(
             _ => &left[now.len()..],
         };
         for found in fetched.events {
-            if !taking.offer(found.event) {
+            if !page.offer(found.event) {
                 return Ok(());
             }
         }

@@ -10,17 +10,17 @@ use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
 use downlink::{BoxError, Cursor, Error, ErrorKind, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{
-    ProjectionRow, dead_letter_from_sql, is_constraint, is_of_the_file, sql,
+    ProjectionRow, dead_letter_from_sql, is_constraint, is_storage_error, sql,
 };
 use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
 
-use crate::driver::execute;
-use crate::error::{cause, code, failed, meaning};
-use crate::guard::Guard;
-use crate::row::{Values, column};
+use crate::error::{code, code_and_message, failed, meaning};
+use crate::guard::LogGuard;
+use crate::row::column;
 use crate::savepoint;
 use crate::snapshot::log_shape;
+use crate::statement::{Values, execute};
 use crate::store::SqlxStore;
 use crate::tx::Tx;
 
@@ -93,7 +93,7 @@ impl ProjectionStore for SqlxStore {
 
 async fn make(
     tx: &mut Tx,
-    guard: &Guard,
+    guard: &LogGuard,
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
@@ -116,7 +116,7 @@ async fn make(
 
 async fn reset(
     tx: &mut Tx,
-    guard: &Guard,
+    guard: &LogGuard,
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
 ) -> Result<Ending<()>> {
@@ -158,34 +158,34 @@ async fn announce(
     Ok(Ending::Commit(true))
 }
 
-/// Has the projection write a step. The inner error is its own; the outer one
-/// is the file's.
+/// Runs a step of the projection. The inner error is the projection's, the outer one that of
+/// the file.
 async fn project(
     tx: &mut Tx,
-    guard: &Guard,
+    guard: &LogGuard,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
 ) -> Result<Result<(), BoxError>> {
     let before = log_shape(tx).await.map_err(failed(DOING))?;
-    let raised = guard.raise(tx).await.map_err(failed(DOING))?;
-    // It cannot be released in any other transaction than this one.
+    let active = guard.activate(tx).await.map_err(failed(DOING))?;
+    // The savepoint can be released only in this transaction.
     execute(tx, savepoint::open()).await.map_err(failed(DOING))?;
     let written = step.write(projection, tx).await;
-    let is_begun = execute(tx, savepoint::release()).await.is_ok();
-    let is_unhurt = raised.lower(tx).await;
+    let is_open = execute(tx, savepoint::release()).await.is_ok();
+    let is_unwritten = active.deactivate(tx).await;
     if let Err(error) = written {
-        return match of_the_file(&*error) {
+        return match storage_error(&*error) {
             Some((kind, what)) => {
                 Err(Error::with_source(kind, format!("could not {DOING}: {what}"), error))
             }
             None => Ok(Err(error)),
         };
     }
-    Ok(if !is_begun {
-        Err("the projection has ended its transaction: leave that to the store".into())
-    } else if !is_unhurt || !log_shape(tx).await.is_ok_and(|after| after == before) {
+    Ok(if !is_open {
+        Err("the projection has ended its transaction: only the store may do that".into())
+    } else if !is_unwritten || !log_shape(tx).await.is_ok_and(|after| after == before) {
         Err("the projection has changed the tables of the log, or its connection (a pragma, a hook, another \
-             database): give it tables of its own, and leave the connection as it is"
+             database): use separate tables, and do not change the connection"
             .into())
     } else {
         Ok(())
@@ -194,8 +194,8 @@ async fn project(
 
 const DOING: &str = "write a read model";
 
-/// A constraint of the projection's tables may be one that only COMMIT looks
-/// at.
+/// Turns a constraint violation at COMMIT into a failed step: COMMIT checks deferred
+/// constraints of the projection's tables.
 fn refused_at_commit(error: Error) -> Result<Stepped> {
     if driver_error(&error).and_then(code).is_some_and(is_constraint) {
         return Ok(Stepped::Failed(error.into()));
@@ -203,12 +203,12 @@ fn refused_at_commit(error: Error) -> Result<Stepped> {
     Err(error)
 }
 
-/// What an error of the projection means if SQLite gave it for reasons that are
-/// not the projection's.
-fn of_the_file(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static str)> {
+/// The kind and message of an error of the projection if the file, the disk or another
+/// program is the cause, and not the projection.
+fn storage_error(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, &'static str)> {
     let error = driver_error(error)?;
-    let (code, said) = cause(error)?;
-    is_of_the_file(code, &said).then(|| meaning(error))
+    let (code, message) = code_and_message(error)?;
+    is_storage_error(code, &message).then(|| meaning(error))
 }
 
 pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {

@@ -5,27 +5,26 @@ use std::panic::AssertUnwindSafe;
 use downlink::id::ProjectionId;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
-    INSTRUCTIONS_BETWEEN_LOOKS, ProjectionRow, QueryLimit, Waiting, many, not_live, query_failed,
-    query_has_meddled, query_panicked, sql,
+    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, ProjectionRow, QueryLimit, batch_sql, not_live,
+    query_changed_connection, query_failed, query_panicked, sql,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::time::timeout;
 
-use crate::driver::execute;
-use crate::error::{cause, failed};
+use crate::error::{code_and_message, failed};
 use crate::projections::{driver_error, live};
 use crate::savepoint;
+use crate::statement::execute;
 use crate::store::SqlxStore;
 
-/// The transaction in which a read model is queried: a connection of sqlx that
-/// reads one moment of the file.
+/// The transaction of a query of a read model: a sqlx connection that reads one snapshot of
+/// the file.
 ///
-/// SQLite refuses it everything that writes. A query that ends its transaction
-/// or changes its connection (attaches a database, sets a pragma) is `Invalid`,
-/// and what it has read is thrown away. Everything else that it reads is as it
-/// was at [`cursor`](Self::cursor).
+/// SQLite refuses every write. A query that ends its transaction or changes its connection
+/// (attaches a database, sets a pragma) fails with `Invalid`, and its result is discarded.
+/// Everything that a query reads is as of [`cursor`](Self::cursor).
 pub struct ReadTx<'a> {
     connection: &'a mut SqliteConnection,
     version: u32,
@@ -33,14 +32,14 @@ pub struct ReadTx<'a> {
 }
 
 impl ReadTx<'_> {
-    /// The live version of the projection. A program that may meet more than
-    /// one chooses its tables by this.
+    /// The live version of the projection. A program that supports several versions chooses
+    /// its tables by it.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// Up to where the live version is made.
+    /// The cursor up to which the live version is built.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.cursor
@@ -71,33 +70,32 @@ impl fmt::Debug for ReadTx<'_> {
 }
 
 impl SqlxStore {
-    /// Queries the read model of the projection with this name, and returns
-    /// what `work` made of it together with the cursor of its live version, both
-    /// of one moment: the rows are the fold of the log up to the cursor.
-    /// A client that follows the log from there misses nothing.
+    /// Queries the read model of the projection with this name. Returns the result of `work`
+    /// and the cursor of the live version, both of one snapshot: the rows are the fold of the
+    /// log up to the cursor. A client that subscribes from there misses nothing.
     ///
-    /// `work` runs in a task and on a connection for queries; as many run at
-    /// once as [`Options::with_readers`](crate::Options::with_readers) says, and
-    /// others wait for their turn. What takes longer than
-    /// [`Options::with_query_limit`](crate::Options::with_query_limit), 5 s by
-    /// default, is dropped, and SQLite stopped.
+    /// `work` runs in a task and on a connection for queries. At most
+    /// [`Options::with_readers`](crate::Options::with_readers) queries run at once, others
+    /// wait. A query that takes longer than
+    /// [`Options::with_query_limit`](crate::Options::with_query_limit), 5 s by default, is
+    /// dropped, and SQLite is stopped.
     ///
     /// # Errors
     ///
     /// - [`Invalid`](downlink::ErrorKind::Invalid) if there is no projection with this name, and
-    ///   if `work` writes, or meddles with its transaction;
+    ///   if `work` writes, or ends its transaction;
     /// - [`Unavailable`](downlink::ErrorKind::Unavailable) while no version of it is complete, and
     ///   if the store is closed or the file cannot be opened;
     /// - [`TooLarge`](downlink::ErrorKind::TooLarge) if it takes too long;
-    /// - what `work` returns, if that is an [`Error`]; else
+    /// - the error of `work`, if it is an [`Error`]; else
     ///   [`Backend`](downlink::ErrorKind::Backend) with its error as the source, also for a panic;
     /// - [`Busy`](downlink::ErrorKind::Busy) and [`Corrupt`](downlink::ErrorKind::Corrupt) as for a
     ///   read.
     ///
     /// # Cancel safety
     ///
-    /// Has no effects. If the future is dropped, SQLite is stopped soon, and
-    /// `work` is dropped at the limit at the latest.
+    /// Has no effects. If the future is dropped, SQLite is stopped soon, and `work` is
+    /// dropped at the query limit at the latest.
     ///
     /// # Examples
     ///
@@ -114,7 +112,7 @@ impl SqlxStore {
     ///         .boxed()
     ///     })
     ///     .await?;
-    /// println!("{departed} have left Newark, as of {cursor}");
+    /// println!("{departed} flights have left Newark, as of {cursor}");
     /// # Ok(()) }
     /// ```
     pub async fn query<T, F>(&self, projection: &str, work: F) -> Result<(T, Cursor)>
@@ -124,19 +122,19 @@ impl SqlxStore {
     {
         let id = ProjectionId::new(projection, 0)?;
         let time = self.options().query_limit();
-        let (waiting, abandoned) = Waiting::new();
+        let (on_drop, cancelled) = CancelOnDrop::new();
         let answer = self.readers().query(move |connection| {
-            let limit = QueryLimit::start(time, abandoned);
+            let limit = QueryLimit::start(time, cancelled);
             async move { query(connection, &id, &limit, work).await }.boxed()
         });
         let answer = answer.await;
-        drop(waiting);
+        drop(on_drop);
         answer
     }
 }
 
-/// Runs `work` in a transaction. After an error the connection is discarded by
-/// the caller, and the transaction with it.
+/// Runs `work` in a transaction. After an error the caller closes the connection, and with it
+/// the transaction.
 async fn query<T, F>(
     connection: &mut SqliteConnection,
     id: &ProjectionId,
@@ -155,14 +153,14 @@ where
         return Err(limit.too_slow(id));
     }
     let value = value?;
-    end(connection, &settings).await.map_err(|_| query_has_meddled(id))?;
+    end(connection, &settings).await.map_err(|_| query_changed_connection(id))?;
     Ok((value, row.checkpoint))
 }
 
 const DOING: &str = "query a read model";
 
-/// The savepoint cannot be released in any other transaction than this one.
-/// Returns how the connection is set.
+/// Begins the transaction with a savepoint that can be released only in it. Returns the
+/// settings of the connection.
 async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<String> {
     execute(connection, sql::BEGIN_READ).await?;
     execute(connection, savepoint::open()).await?;
@@ -170,19 +168,19 @@ async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<String> {
 }
 
 async fn settings(connection: &mut SqliteConnection) -> sqlx::Result<String> {
-    sqlx::query_scalar(many::SETTINGS).fetch_one(connection).await
+    sqlx::query_scalar(batch_sql::SETTINGS).fetch_one(connection).await
 }
 
-/// Ends the transaction if it is the one that was begun, on a connection that is
-/// still set as it was.
+/// Ends the transaction. Fails if it is not the one that was begun, or if the settings of the
+/// connection have changed.
 async fn end(connection: &mut SqliteConnection, before: &str) -> sqlx::Result<()> {
     connection.lock_handle().await?.remove_progress_handler();
     execute(connection, savepoint::release()).await?;
     execute(connection, sql::ROLLBACK).await?;
     let is_for_queries: bool =
-        sqlx::query_scalar(many::IS_FOR_QUERIES).fetch_one(&mut *connection).await?;
-    let is_as_it_was = is_for_queries && settings(connection).await? == before;
-    if is_as_it_was { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+        sqlx::query_scalar(batch_sql::IS_FOR_QUERIES).fetch_one(&mut *connection).await?;
+    let is_unchanged = is_for_queries && settings(connection).await? == before;
+    if is_unchanged { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
 async fn find_live(connection: &mut SqliteConnection, id: &ProjectionId) -> Result<ProjectionRow> {
@@ -199,8 +197,8 @@ async fn find_live(connection: &mut SqliteConnection, id: &ProjectionId) -> Resu
 
 async fn stop_at(connection: &mut SqliteConnection, limit: &QueryLimit) -> sqlx::Result<()> {
     let limit = limit.clone();
-    let goes_on = move || !limit.must_stop();
-    connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, goes_on);
+    let continues = move || !limit.must_stop();
+    connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS_BETWEEN_CHECKS, continues);
     Ok(())
 }
 
@@ -221,6 +219,6 @@ where
 }
 
 fn refused(id: &ProjectionId, error: BoxError) -> Error {
-    let cause = driver_error(&*error).and_then(cause);
+    let cause = driver_error(&*error).and_then(code_and_message);
     query_failed(id, cause, error)
 }

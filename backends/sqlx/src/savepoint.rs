@@ -1,5 +1,5 @@
-//! A savepoint around foreign code: a name that the code does not know, so that
-//! one with this name is in the store's own transaction and in no other.
+//! A savepoint around application code. The code does not know its name, so a savepoint with
+//! this name exists only in the store's own transaction.
 
 use std::sync::LazyLock;
 
@@ -12,12 +12,12 @@ static NAME: LazyLock<String> = LazyLock::new(|| {
     format!("downlink_{random:032x}")
 });
 
-/// Opens the savepoint; they nest.
+/// Opens the savepoint. Savepoints nest.
 pub(crate) fn open() -> &'static str {
     &OPEN
 }
 
-/// Ends the innermost one. Fails if the transaction was ended.
+/// Releases the innermost savepoint. Fails if the transaction was ended.
 pub(crate) fn release() -> &'static str {
     &RELEASE
 }

@@ -1,19 +1,20 @@
 use downlink::store::Mark;
 use downlink::{Cursor, Error, Event, Position, Result};
 use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{EventRow, HeadRow, cursor_from_sql, id_from_sql, many, sql};
+use downlink_sqlite_schema::{EventRow, HeadRow, batch_sql, cursor_from_sql, id_from_sql, sql};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::error::failed;
-use crate::names::Names;
-use crate::row::{Values, column, event_rows, head_row, missing};
+use crate::name_cache::NameCache;
+use crate::row::{column, event_rows, head_row, missing};
+use crate::statement::Values;
 
-/// One state of the log: an open transaction and what is asked of it.
+/// One state of the log, in an open transaction.
 pub(crate) struct Snapshot<'a> {
     pub(crate) connection: &'a mut SqliteConnection,
-    names: &'a mut Names,
+    names: &'a mut NameCache,
     pub(crate) head: HeadRow,
     mark: Option<Mark>,
     /// The id of the event at the mark.
@@ -26,14 +27,14 @@ pub(crate) struct Linked {
     pub(crate) stream: i64,
 }
 
-/// Events as far as they were fetched.
+/// The events that a statement returned within the bounds.
 pub(crate) struct Fetched {
     pub(crate) events: Vec<Linked>,
-    /// Whether the statement has no more.
+    /// Whether the statement has no more rows.
     pub(crate) is_all: bool,
 }
 
-/// How much is fetched at once, if there is that much.
+/// How much to fetch at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) events: usize,
@@ -41,11 +42,11 @@ pub(crate) struct Bounds {
 }
 
 impl<'a> Snapshot<'a> {
-    /// The state of the log, to be read after `mark`. `text` is one of the
-    /// statements that end with [`STATE`](downlink_sqlite_schema::many::STATE).
+    /// A snapshot of the log for a read after `mark`. `text` is one of the statements that end
+    /// with [`STATE`](downlink_sqlite_schema::batch_sql::STATE).
     pub(crate) async fn of(
         connection: &'a mut SqliteConnection,
-        names: &'a mut Names,
+        names: &'a mut NameCache,
         text: &'static str,
         mark: Option<Mark>,
     ) -> Result<Self> {
@@ -61,7 +62,7 @@ impl<'a> Snapshot<'a> {
         Ok(Self { connection, names, head, mark, marked: column(&row, 5)? })
     }
 
-    /// Refuses a mark that is not of this log.
+    /// Refuses a mark that does not belong to this log.
     pub(crate) fn verify(&self) -> Result<()> {
         let Some(mark) = self.mark else { return Ok(()) };
         if mark.position() > self.head.position {
@@ -121,15 +122,15 @@ impl<'a> Snapshot<'a> {
             .map_err(failed("read"))
     }
 
-    /// The events of a statement whose rows have packed events, or at least
-    /// one of them.
+    /// The events of a statement whose rows have packed events, within the bounds, but at
+    /// least one.
     pub(crate) async fn events(
         &mut self,
         text: String,
         values: Values,
         bounds: Bounds,
     ) -> Result<Fetched> {
-        // What shapes it is a filter's form; its values are parameters.
+        // The text depends only on the shape of a filter; its values are parameters.
         let query = sqlx::query_with(AssertSqlSafe(text), SqliteArguments::from(values));
         let mut stream = query.fetch(&mut *self.connection);
         let (mut rows, mut bytes, mut is_all) = (Vec::new(), 0, false);
@@ -159,8 +160,8 @@ pub(crate) async fn head(connection: &mut SqliteConnection) -> Result<HeadRow> {
     head_row(&row.ok_or_else(|| missing("head"))?)
 }
 
-/// What the tables of the log are like: another text if foreign code has changed
-/// them in a way that no hook tells.
+/// The shape of the tables of the log: a text that changes if application code changes them in
+/// a way that no hook reports.
 pub(crate) async fn log_shape(connection: &mut SqliteConnection) -> sqlx::Result<String> {
-    sqlx::query_scalar(many::LOG_SHAPE).fetch_one(connection).await
+    sqlx::query_scalar(batch_sql::LOG_SHAPE).fetch_one(connection).await
 }

@@ -11,7 +11,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The positions of a log that ends at `head`, next to a mark.
+    /// The positions of a log that ends at `head`, after a mark in reading order.
     pub(crate) fn of(head: Position, forward: bool, after: Option<Mark>) -> Self {
         let head = position_to_sql(head);
         let beside = after.map(|mark| position_to_sql(mark.position()));
@@ -26,12 +26,12 @@ impl Span {
         if self.forward { self.from > self.to } else { self.from < self.to }
     }
 
-    /// How many positions there are at most.
+    /// How many positions it has, with or without events.
     pub(crate) fn len(self) -> u64 {
         if self.is_empty() { 0 } else { self.from.abs_diff(self.to) + 1 }
     }
 
-    /// Its first positions, at most so many, which is not zero.
+    /// Its first positions, at most `count`, which is not zero.
     pub(crate) fn first(self, count: usize) -> Self {
         let step = i64::try_from(count - 1).unwrap_or(i64::MAX);
         if self.len() <= step.unsigned_abs() + 1 {
@@ -41,7 +41,7 @@ impl Span {
         Self { to, ..self }
     }
 
-    /// What comes after a position.
+    /// The part after a position.
     pub(crate) fn after(self, position: i64) -> Self {
         let from = if self.forward { position + 1 } else { position - 1 };
         Self { from, ..self }

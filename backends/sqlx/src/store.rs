@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page};
 use downlink::{Append, Cursor, Error, EventStore, Read, Result};
-use downlink_sqlite_schema::{self as schema, DatabaseFile, FileOptions, OpenFile};
+use downlink::store::{Appended, Page};
+use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
@@ -14,30 +14,23 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::driver::Driver;
-use crate::guard::Guard;
+use crate::file::{File, OnConnect};
+use crate::guard::LogGuard;
 use crate::postings::indexed_and_head;
-use crate::reader::Readers;
+use crate::readers::Readers;
 use crate::snapshot::head;
 use crate::transaction::Transaction;
 use crate::tx::Tx;
 use crate::verify::{VerifyReport, verify_file};
 
-/// How a [`SqlxStore`] is opened.
+/// Options for opening a [`SqlxStore`].
 pub type Options = schema::Options<SqlxStore>;
-
-/// What the application does with each new connection; see
-/// [`Options::with_on_connect`].
-pub type OnConnect =
-    Arc<dyn for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<()>> + Send + Sync>;
-
-/// The file of a store.
-pub(crate) type File = DatabaseFile<SqlxStore>;
 
 /// A log in one SQLite file.
 ///
-/// A handle: clones share the file, its connections and its queue. When the
-/// last clone is dropped, what waits in the queue is still stored, and the tasks
-/// end by themselves; [`close`](Self::close) waits for that.
+/// A handle: clones share the file, its connections and its queue. When the last clone is
+/// dropped, queued appends are still stored, and the tasks end by themselves;
+/// [`close`](Self::close) waits for that.
 ///
 /// # Examples
 ///
@@ -63,16 +56,15 @@ pub struct SqlxStore {
 struct Shared {
     file: Arc<File>,
     writer: Writer<Driver>,
-    /// That of the connection that writes.
-    guard: Guard,
+    /// The guard of the connection that writes.
+    guard: LogGuard,
     readers: Readers,
     tasks: TaskTracker,
     /// Lets the writer close. The last field, so that it is dropped after the others.
     readers_closed: DropGuard,
 }
 
-/// Opens the log in this file, or makes an empty one, with the defaults of
-/// [`Options`].
+/// Opens the log in this file, or creates an empty one, with the defaults of [`Options`].
 ///
 /// # Errors
 ///
@@ -90,7 +82,7 @@ impl OpenFile for SqlxStore {
 
     async fn open_file(file: File) -> Result<Self> {
         let file = Arc::new(file);
-        let guard = Guard::default();
+        let guard = LogGuard::default();
         let readers_closed = CancellationToken::new();
         let driver = Driver::open(Arc::clone(&file), guard.clone(), readers_closed.clone());
         let readers_closed = readers_closed.drop_guard();
@@ -104,17 +96,16 @@ impl OpenFile for SqlxStore {
 }
 
 impl SqlxStore {
-    /// Lets no more calls in, stores what waits, and returns when all tasks
-    /// of this store have ended and the file is closed. Later calls, also of
-    /// other clones, are `Unavailable`.
+    /// Accepts no more calls, stores queued appends, and returns when all tasks of this store
+    /// have ended and the file is closed. Later calls, also on other clones, fail with
+    /// `Unavailable`.
     ///
-    /// The connection that writes is closed last and moves what the WAL has into the
-    /// database: if no other program has the file open, it alone is the log then.
+    /// The connection that writes is closed last and moves the WAL into the database: if no
+    /// other program has the file open, the database file alone is the log then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not reopen the store; its tasks end by
-    /// themselves.
+    /// Dropping the future does not reopen the store; its tasks still end.
     pub async fn close(&self) {
         self.shared.writer.close();
         self.shared.readers.close().await;
@@ -124,11 +115,11 @@ impl SqlxStore {
         self.shared.writer.closed().await;
     }
 
-    /// Walks through the whole file: SQLite's own check, every event's version,
-    /// links, time and content, every stream's head, and the head of the log.
+    /// Verifies the whole file: SQLite's own check, every event's version, links, time and
+    /// content, every stream's head, and the head of the log.
     ///
-    /// It reads one snapshot from beginning to end on a connection of its own.
-    /// The store serves meanwhile, and its WAL grows until the end.
+    /// It reads one snapshot from beginning to end on a connection of its own. The store
+    /// stays usable, and its WAL grows until the end.
     ///
     /// # Errors
     ///
@@ -138,17 +129,17 @@ impl SqlxStore {
     ///
     /// # Cancel safety
     ///
-    /// Has no effects; the walk goes on to its end unseen.
+    /// Has no effects; verifying continues to its end in the background.
     pub async fn verify(&self) -> Result<VerifyReport> {
         verify_file(Arc::clone(&self.shared.file)).await
     }
 
-    /// How many events the index of types and tags is behind the log: a figure
-    /// for your metrics. Reads with a filter scan those.
+    /// How many events the index of types and tags lags behind the log: a value for your
+    /// metrics. Reads with a filter scan these events.
     ///
-    /// It is seldom much above [`Options::with_index_lag`], and never for long: the
-    /// writer brings the index up to date whenever its queue is empty, for a tenth of
-    /// its time otherwise, and before any append once a million events are missing.
+    /// It is seldom much above [`Options::with_index_lag`], and never for long: the writer
+    /// brings the index up to date whenever its queue is empty, for a tenth of its time
+    /// otherwise, and before any append once a million events are missing.
     ///
     /// # Errors
     ///
@@ -163,26 +154,26 @@ impl SqlxStore {
         Ok(u64::try_from(head - indexed).unwrap_or(0))
     }
 
-    /// Whether a transaction of the application is past its deadline and has not
-    /// ended, so that every append waits for it. It then runs Rust code that
-    /// blocks, which can be neither dropped nor interrupted: restart the process.
+    /// Whether a transaction of the application has passed its deadline and not ended, so
+    /// that every append waits for it. It then runs blocking Rust code, which can be neither
+    /// dropped nor interrupted: restart the process.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.shared.writer.is_stuck()
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.shared.file.path()
     }
 
-    /// How it was opened.
+    /// The options with which it was opened.
     pub fn options(&self) -> &FileOptions {
         self.shared.file.options()
     }
 
-    /// Reads something else than events, by one statement.
+    /// Reads something other than events, with one statement.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T>> + Send + 'static,
@@ -190,8 +181,7 @@ impl SqlxStore {
         self.shared.readers.serve(|connection, _| work(connection)).await
     }
 
-    /// Runs `work` in a transaction of its own, when its turn in the queue of
-    /// appends has come.
+    /// Runs `work` in a transaction of its own, in its turn in the queue of appends.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -208,21 +198,21 @@ impl SqlxStore {
         &self.shared.readers
     }
 
-    /// Runs `work` once, alone, in a transaction of its own: what it writes to
-    /// the application's tables and what it [appends](Transaction::append) is
-    /// stored together or not at all. It waits for its turn among the appends,
-    /// and they wait for it, so it should only await this transaction.
+    /// Runs `work` once in a transaction of its own: what it writes to the application's
+    /// tables and what it [appends](Transaction::append) is stored together or not at all. It
+    /// waits for its turn among the appends, and they wait for it, so it should only await
+    /// this transaction.
     ///
-    /// An error, a panic and a failed commit leave neither rows nor events. If
-    /// `work` appends what had been stored before, all of it had been done: it
-    /// is rolled back, and the answer is [`Transacted::Duplicate`]. A commit
-    /// without a certain outcome is resolved by the ids of the events. What
-    /// takes longer than [`Options::with_transaction_deadline`], five seconds by
-    /// default, is dropped and rolled back: [`Unavailable`](downlink::ErrorKind::Unavailable).
+    /// An error, a panic and a failed commit leave neither rows nor events. If `work` appends
+    /// events that were stored before, all of its work was done before: it is rolled back, and
+    /// the result is [`Transacted::Duplicate`]. A commit without a certain outcome is resolved
+    /// by the ids of the events. Work that takes longer than
+    /// [`Options::with_transaction_deadline`], five seconds by default, is dropped and rolled
+    /// back; the call then fails with [`Unavailable`](downlink::ErrorKind::Unavailable).
     ///
     /// # Errors
     ///
-    /// What `work` returns; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside of
+    /// The error of `work`; [`Invalid`](downlink::ErrorKind::Invalid) if it is called from inside
     /// another transaction of this store, and if the tables of the log were written to;
     /// [`Overloaded`](downlink::ErrorKind::Overloaded), [`Busy`](downlink::ErrorKind::Busy),
     /// [`StorageFull`](downlink::ErrorKind::StorageFull), [`Unavailable`](downlink::ErrorKind::Unavailable)
@@ -232,7 +222,7 @@ impl SqlxStore {
     ///
     /// # Cancel safety
     ///
-    /// Once it is queued, it takes its course.
+    /// Once queued, the transaction runs even if the future is dropped.
     ///
     /// # Examples
     ///
@@ -277,7 +267,7 @@ impl SqlxStore {
                 let mut transaction = Transaction::new(transaction, guard);
                 match work(&mut transaction).await {
                     Ok(value) => {
-                        transaction.take_back().await?;
+                        transaction.reclaim().await?;
                         Ok(Ending::Commit(Ok(value)))
                     }
                     Err(error) => Ok(Ending::RollBack(Err(error))),
@@ -291,7 +281,7 @@ impl SqlxStore {
         })
     }
 
-    pub(crate) fn guard(&self) -> &Guard {
+    pub(crate) fn guard(&self) -> &LogGuard {
         &self.shared.guard
     }
 }

@@ -6,40 +6,39 @@ use sqlx::SqliteConnection;
 
 use crate::driver::{Driver, is_open};
 use crate::error::failed;
-use crate::guard::{Guard, Raised};
+use crate::guard::{ActiveGuard, LogGuard};
 use crate::snapshot::log_shape;
 
-/// Application tables and appends in one transaction; see
+/// A transaction with writes to application tables and appends; see
 /// [`SqlxStore::transact`](crate::SqlxStore::transact).
 #[derive(Debug)]
 pub struct Transaction<'t> {
     inner: commit::Transaction<'t, Driver>,
-    guard: Guard,
+    guard: LogGuard,
     lent: Option<Lent>,
 }
 
-/// The connection is with foreign code.
+/// The state while application code uses the connection.
 #[derive(Debug)]
 struct Lent {
-    /// What the tables of the log were like before.
+    /// The shape of the tables of the log before.
     shape: String,
-    raised: Raised,
+    guard: ActiveGuard,
 }
 
 impl<'t> Transaction<'t> {
-    pub(crate) fn new(inner: commit::Transaction<'t, Driver>, guard: Guard) -> Self {
+    pub(crate) fn new(inner: commit::Transaction<'t, Driver>, guard: LogGuard) -> Self {
         Self { inner, guard, lent: None }
     }
 
-    /// The connection, for the application's own tables. SQLite refuses it a
-    /// COMMIT, and a transaction in which the tables of the log were written to
-    /// fails; see [`Tx`](crate::Tx).
+    /// The connection, for the application's own tables. SQLite refuses a COMMIT on it, and a
+    /// transaction that writes to the tables of the log fails; see [`Tx`](crate::Tx).
     ///
     /// # Errors
     ///
     /// [`Backend`](ErrorKind::Backend) if an earlier error has closed the connection;
     /// then nothing of the transaction is stored, whatever the application
-    /// answers.
+    /// returns.
     ///
     /// # Cancel safety
     ///
@@ -48,8 +47,8 @@ impl<'t> Transaction<'t> {
         let connection = self.inner.tx().await?;
         if self.lent.is_none() {
             let shape = log_shape(connection).await.map_err(failed(DOING))?;
-            let raised = self.guard.raise(connection).await.map_err(failed(DOING))?;
-            self.lent = Some(Lent { shape, raised });
+            let guard = self.guard.activate(connection).await.map_err(failed(DOING))?;
+            self.lent = Some(Lent { shape, guard });
         }
         Ok(connection)
     }
@@ -64,42 +63,41 @@ impl<'t> Transaction<'t> {
     /// [`TooLarge`](ErrorKind::TooLarge) if all appends of the transaction together
     /// are larger than [one may be](downlink::limits::MAX_APPEND_BYTES). After any
     /// error nothing of the transaction is stored, whatever the application
-    /// answers.
+    /// returns.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it has ended, nothing of the transaction
-    /// is stored.
+    /// If the future is dropped before it completes, nothing of the transaction is stored.
     pub async fn append(&mut self, append: Append) -> Result<Appended> {
-        self.take_back().await?;
+        self.reclaim().await?;
         self.inner.append(append).await
     }
 
-    /// Foreign code has ended, or waits: checks that it left the log alone. If
-    /// not, nothing of the transaction is stored.
-    pub(crate) async fn take_back(&mut self) -> Result<()> {
-        let Some(Lent { shape, raised }) = self.lent.take() else { return Ok(()) };
-        // If the look is dropped, so is what says that foreign code had the connection, and the
-        // transaction with it.
-        let looked = match self.inner.tx().await {
+    /// Takes the connection back from application code, and checks that this code left the log
+    /// alone. If not, nothing of the transaction is stored.
+    pub(crate) async fn reclaim(&mut self) -> Result<()> {
+        let Some(Lent { shape, guard }) = self.lent.take() else { return Ok(()) };
+        // If this future is dropped, the active guard is dropped with it, which interrupts the
+        // transaction.
+        let checked = match self.inner.tx().await {
             Ok(connection) => {
-                let is_unhurt = raised.lower(connection).await;
-                shape_within(connection).await.map(|now| is_unhurt && now == shape)
+                let is_unwritten = guard.deactivate(connection).await;
+                shape_within(connection).await.map(|now| is_unwritten && now == shape)
             }
             Err(error) => Err(error),
         };
-        let verdict = match looked {
+        let error = match checked {
             Ok(true) => return Ok(()),
-            Ok(false) => Error::new(ErrorKind::Invalid, MEDDLED),
+            Ok(false) => Error::new(ErrorKind::Invalid, LOG_CHANGED),
             Err(error) => error,
         };
-        self.inner.fail(verdict.clone());
-        Err(verdict)
+        self.inner.fail(error.clone());
+        Err(error)
     }
 }
 
-/// What the tables of the log are like, if the transaction is open: a rollback
-/// changes them, too.
+/// The shape of the tables of the log, if the transaction is open. A rollback would change it,
+/// too.
 async fn shape_within(connection: &mut SqliteConnection) -> Result<String> {
     if !is_open(connection).await {
         return Err(not_open());
@@ -109,6 +107,6 @@ async fn shape_within(connection: &mut SqliteConnection) -> Result<String> {
 
 const DOING: &str = "check the tables of the log";
 
-const MEDDLED: &str = "the transaction has written to the tables of the log, or changed its connection (a \
-                       pragma, a hook, another database): append through it, give the application tables of \
-                       its own, and leave the connection as it is";
+const LOG_CHANGED: &str = "the transaction has written to the tables of the log, or changed its connection (a \
+                       pragma, a hook, another database): append through the transaction, use separate \
+                           tables, and do not change the connection";

@@ -1,11 +1,10 @@
-/// The transaction in which a projection writes its read model: a connection of
-/// sqlx to the file of the log.
+/// The transaction in which a projection writes its read model: a sqlx connection to the file
+/// of the log.
 ///
-/// The store has begun the transaction and commits it, together with the
-/// checkpoint. A projection may nest others in it
-/// ([`begin`](sqlx::Connection::begin)). SQLite refuses it a COMMIT, and a step
-/// that ends the transaction all the same, or writes to the tables of the log,
-/// fails and is taken back.
+/// The store begins the transaction and commits it together with the checkpoint. A projection
+/// may nest other transactions in it ([`begin`](sqlx::Connection::begin)). SQLite refuses a
+/// COMMIT. A step that ends the transaction in another way, or writes to the tables of the
+/// log, fails and is rolled back.
 ///
 /// # Examples
 ///

@@ -2,21 +2,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use downlink::Result;
-use downlink_sqlite_schema::{Verifier, absolute, many, packed, sql};
+use downlink_sqlite_schema::{Verifier, absolute_path, batch_sql, packed, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 pub use downlink_sqlite_schema::{Problem, VerifyReport};
 
-use crate::connection::{Role, Slot};
-use crate::error::failed;
+use crate::connection::{LazyConnection, Role};
+use crate::error::{closed, failed};
+use crate::file::File;
 use crate::postings::indexed_and_head;
-use crate::reader::closed;
 use crate::row::{column, head_row, missing};
-use crate::store::File;
 
-/// Walks through a whole file; see [`SqlxStore::verify`](crate::SqlxStore::verify).
+/// Verifies a whole file; see [`SqlxStore::verify`](crate::SqlxStore::verify).
 ///
 /// # Errors
 ///
@@ -26,24 +25,24 @@ use crate::store::File;
 ///
 /// As there.
 pub async fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    verify_file(Arc::new(File::existing(absolute(path.as_ref())?))).await
+    verify_file(Arc::new(File::existing(absolute_path(path.as_ref())?))).await
 }
 
 pub(crate) async fn verify_file(file: Arc<File>) -> Result<VerifyReport> {
-    tokio::spawn(walk(file)).await.map_err(|_| closed())?
+    tokio::spawn(verify_here(file)).await.map_err(|_| closed())?
 }
 
-/// The same in this task.
-pub(crate) async fn walk(file: Arc<File>) -> Result<VerifyReport> {
-    let mut slot = Slot::new(file, Role::Reader);
-    let report = report(slot.current().await?.connection).await;
-    slot.close().await;
+/// The same in the calling task.
+pub(crate) async fn verify_here(file: Arc<File>) -> Result<VerifyReport> {
+    let mut lazy = LazyConnection::new(file, Role::Reader);
+    let report = report(lazy.current().await?.connection).await;
+    lazy.close().await;
     report
 }
 
-/// Tells a verifier everything, in one snapshot.
+/// Passes all rows of one snapshot to a verifier.
 async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
-    let head = sqlx::query(many::BEGIN_READ)
+    let head = sqlx::query(batch_sql::BEGIN_READ)
         .fetch_optional(&mut *connection)
         .await
         .map_err(failed(DOING))?
@@ -70,7 +69,7 @@ async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
     })
     .await?;
     verifier.indexed(indexed_and_head(connection).await?.0);
-    each(connection, many::ALL_EVENTS, |row| {
+    each(connection, batch_sql::ALL_EVENTS, |row| {
         packed::unpack(column(row, 0)?).try_for_each(|event| {
             verifier.event(&event?);
             Ok(())
@@ -95,11 +94,11 @@ const DOING: &str = "verify the file";
 async fn each(
     connection: &mut SqliteConnection,
     text: &'static str,
-    mut tell: impl FnMut(&SqliteRow) -> Result<()>,
+    mut visit: impl FnMut(&SqliteRow) -> Result<()>,
 ) -> Result<()> {
     let mut rows = sqlx::query(text).fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
-        tell(&row)?;
+        visit(&row)?;
     }
     Ok(())
 }

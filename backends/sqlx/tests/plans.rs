@@ -5,7 +5,7 @@
 mod support;
 
 use downlink::{Filter, FilterItem};
-use downlink_sqlite_schema::{Condition, many};
+use downlink_sqlite_schema::{Condition, batch_sql};
 use rusqlite::Connection;
 use support::Place;
 
@@ -42,20 +42,20 @@ async fn nothing_but_a_page_scans_the_log() {
     place.open().await.close().await;
     let connection = place.sql();
     for text in [
-        many::STATE,
-        many::STREAM_TAILS,
-        many::STREAM_NAMES,
-        many::TYPE_NAMES,
-        many::TYPE_KEYS,
-        many::ADD_STREAMS,
-        many::EVENTS_WITH_IDS,
-        many::EVENTS_AT,
-        many::WALK_FROM,
+        batch_sql::STATE,
+        batch_sql::STREAM_TAILS,
+        batch_sql::STREAM_NAMES,
+        batch_sql::TYPE_NAMES,
+        batch_sql::TYPE_KEYS,
+        batch_sql::ADD_STREAMS,
+        batch_sql::EVENTS_WITH_IDS,
+        batch_sql::EVENTS_AT,
+        batch_sql::WALK_FROM,
     ] {
         let plan = plan(&connection, text);
         assert!(scans(&plan).is_empty(), "{text}\n{plan:#?}");
     }
-    assert!(!scans(&plan(&connection, many::ALL_EVENTS)).is_empty());
+    assert!(!scans(&plan(&connection, batch_sql::ALL_EVENTS)).is_empty());
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn blocks_are_searched_for_by_position_and_come_in_order() {
     let condition = Condition::of(&Filter::from(item)).unwrap();
     for condition in ["1", &condition.text] {
         for newest_first in [false, true] {
-            let plan = plan(&connection, &many::event_blocks(condition, newest_first));
+            let plan = plan(&connection, &batch_sql::event_blocks(condition, newest_first));
             let search = "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
             assert!(plan.iter().any(|step| step == search), "{plan:#?}");
             assert!(scans(&plan).is_empty(), "{plan:#?}");
@@ -89,7 +89,7 @@ async fn the_shape_of_the_log_costs_the_same_however_much_there_is() {
     support::stored(&store, "flight-UA1545", 10).await;
     let connection = place.sql();
     let steps = || {
-        let mut shape = connection.prepare(many::LOG_SHAPE).unwrap();
+        let mut shape = connection.prepare(batch_sql::LOG_SHAPE).unwrap();
         let _: String = shape.query_row((), |row| row.get(0)).unwrap();
         shape.get_status(rusqlite::StatementStatus::VmStep)
     };
@@ -99,7 +99,7 @@ async fn the_shape_of_the_log_costs_the_same_however_much_there_is() {
         connection.execute(add, [from, to]).unwrap();
     };
     // Counting a whole table is one step, which reads all of its pages.
-    let mut opcodes = connection.prepare(&format!("EXPLAIN {}", many::LOG_SHAPE)).unwrap();
+    let mut opcodes = connection.prepare(&format!("EXPLAIN {}", batch_sql::LOG_SHAPE)).unwrap();
     let opcodes = opcodes.query_map((), |row| row.get::<_, String>("opcode")).unwrap();
     assert!(opcodes.into_iter().all(|opcode| opcode.unwrap() != "Count"));
     letters(1, 10);

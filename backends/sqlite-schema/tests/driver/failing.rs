@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
 use crate::support::{Place, all, append, chain, stored};
-use crate::taking::transact;
+use crate::transact::transact;
 use crate::transacting::Do;
 use downlink::commit::Transacted;
-use downlink::event::ContentType;
 use downlink::{Append, Check, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits};
+use downlink::event::ContentType;
 use futures::future::{BoxFuture, join_all};
 use futures::poll;
 use rusqlite::Connection;
 
-type Waiting<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
+type CancelOnDrop<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
 
 /// Another program that holds the lock.
 fn hold_lock(place: &Place) -> Connection {
@@ -30,7 +30,7 @@ async fn in_one_group(
     appends: Vec<Append>,
 ) -> Vec<downlink::Result<downlink::store::Appended>> {
     let lock = hold_lock(place);
-    let mut waiting: Vec<Waiting<'_>> = vec![store.append(append("first", 1))];
+    let mut waiting: Vec<CancelOnDrop<'_>> = vec![store.append(append("first", 1))];
     waiting.extend(appends.into_iter().map(|append| store.append(append)));
     for waiting in &mut waiting {
         assert!(poll!(waiting).is_pending());

@@ -18,7 +18,7 @@ use futures::{FutureExt, poll};
 
 use crate::support::driver::{Options, Store, Tx};
 use crate::support::{Place, all, append, event, stored};
-use crate::taking::transact;
+use crate::transact::transact;
 
 /// What a transaction does.
 pub(crate) enum Do {

@@ -1,0 +1,81 @@
+//! Pages of the whole log.
+
+use downlink::store::{Direction, Mark, Page};
+use downlink::{Cursor, Error, Position, Read, Result};
+use sqlx::PgConnection;
+
+use crate::error::failed;
+use crate::page_builder::PageBuilder;
+use crate::row::{column, count_to_sql, cursor, event, position_from_sql, position_to_sql};
+use crate::sql::Statements;
+
+/// What a page's snapshot has beside the events.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    head: Option<Cursor>,
+    /// The event next to the mark on the side that is not read, or at it.
+    near: Option<Cursor>,
+    oldest: Option<Position>,
+}
+
+/// Where the columns of an event begin.
+const EVENT: usize = 5;
+
+/// Reads a page of the log by one statement.
+pub(crate) async fn read(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    read: &Read,
+    after: Option<Mark>,
+) -> Result<Page> {
+    let from = match (after, read.direction()) {
+        (Some(mark), _) => mark.position(),
+        (None, Direction::Forward) => Position::ZERO,
+        (None, Direction::Backward) => Position::MAX,
+    };
+    let rows = sqlx::query(sql.log(read.direction()).sql())
+        .bind(position_to_sql(from))
+        .bind(count_to_sql(PageBuilder::rows(read)))
+        .bind(count_to_sql(PageBuilder::row_bytes(read)))
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read events"))?;
+    let mut state = State::default();
+    let mut page = PageBuilder::new(read);
+    for (index, row) in rows.iter().enumerate() {
+        if index == 0 {
+            let oldest = column::<Option<i64>>(row, 4)?.map(position_from_sql).transpose()?;
+            state = State { head: cursor(row, 0)?, near: cursor(row, 2)?, oldest };
+            state.verify(after)?;
+        }
+        if let Some(event) = event(row, EVENT)? {
+            page.offer(event);
+        }
+    }
+    let looked_at = page.last.map(|(last, _)| last);
+    let up_to = looked_at.map_or(from, Cursor::position);
+    let head = state.head.unwrap_or(Cursor::START);
+    let more = match read.direction() {
+        Direction::Forward => up_to < head.position(),
+        Direction::Backward => state.oldest.is_some_and(|oldest| oldest < up_to),
+    };
+    let scanned = looked_at.or(state.near).unwrap_or(Cursor::START);
+    Ok(Page { events: page.events, scanned, head, more, stream: None })
+}
+
+impl State {
+    /// Refuses a mark that is not of this log.
+    fn verify(&self, mark: Option<Mark>) -> Result<()> {
+        let Some(mark) = mark else { return Ok(()) };
+        let head = self.head.unwrap_or(Cursor::START);
+        if mark.position() > head.position() {
+            return Err(Error::cursor_ahead(mark.position(), head));
+        }
+        match mark {
+            Mark::Cursor(cursor) if cursor != Cursor::START && self.near != Some(cursor) => {
+                Err(Error::history_changed(cursor))
+            }
+            _ => Ok(()),
+        }
+    }
+}

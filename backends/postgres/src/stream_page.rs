@@ -1,0 +1,63 @@
+//! Pages of one stream.
+
+use downlink::store::{Direction, Page, StreamSpan};
+use downlink::{Cursor, Read, Result, StreamId, Version};
+use sqlx::PgConnection;
+
+use crate::error::failed;
+use crate::page_builder::PageBuilder;
+use crate::row::{column, count_to_sql, cursor, event, version_from_sql, version_to_sql};
+use crate::sql::Statements;
+
+/// Where the columns of an event begin.
+const EVENT: usize = 3;
+
+/// Reads a page of a stream by one statement.
+pub(crate) async fn read(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    read: &Read,
+    stream: &StreamId,
+    after: Option<Version>,
+) -> Result<Page> {
+    let from = match (after, read.direction()) {
+        (Some(version), _) => version_to_sql(version),
+        (None, Direction::Forward) => 0,
+        (None, Direction::Backward) => i64::MAX,
+    };
+    let rows = sqlx::query(sql.stream(read.direction()).sql())
+        .bind(stream.as_str())
+        .bind(from)
+        .bind(count_to_sql(PageBuilder::rows(read)))
+        .bind(count_to_sql(PageBuilder::row_bytes(read)))
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read a stream"))?;
+    let (mut head, mut version) = (Cursor::START, None);
+    let mut page = PageBuilder::new(read);
+    for (index, row) in rows.iter().enumerate() {
+        if index == 0 {
+            head = cursor(row, 0)?.unwrap_or(Cursor::START);
+            version = column::<Option<i64>>(row, 2)?.map(version_from_sql).transpose()?;
+        }
+        if let Some(event) = event(row, EVENT)? {
+            page.offer(event);
+        }
+    }
+    let Some(version) = version else {
+        return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
+    };
+    let up_to = page.last.map_or(from, |(_, looked_at)| version_to_sql(looked_at));
+    let more = match read.direction() {
+        Direction::Forward => up_to < version_to_sql(version),
+        Direction::Backward => up_to > version_to_sql(Version::FIRST),
+    };
+    let scanned = page.last.map(|(_, looked_at)| looked_at).or(after);
+    Ok(Page {
+        scanned: page.last.filter(|_| more).map_or(head, |(cursor, _)| cursor),
+        events: page.events,
+        head,
+        more,
+        stream: Some(StreamSpan { version, scanned }),
+    })
+}

@@ -1,0 +1,57 @@
+//! Those who write take turns, and nobody waits for ever.
+
+use std::time::Duration;
+
+use crate::support::driver::Options;
+use crate::support::{Place, append, stored};
+use downlink::{ErrorKind, EventStore};
+use downlink_sqlite_schema::FairLock;
+
+#[tokio::test]
+async fn a_turn_that_does_not_end_is_busy() {
+    let place = Place::new();
+    let patience = Duration::from_millis(1);
+    let store = Options::new().with_busy_deadline(patience).open(&place.path).await.unwrap();
+    let lock = FairLock::open(&place.path).unwrap();
+    let guard = lock.try_lock().unwrap().unwrap();
+    for _ in 0..3 {
+        let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        assert!(error.to_string().contains("check whether it hangs"), "{error}");
+    }
+    // The place in the queue is kept.
+    while !guard.has_waiters() {
+        std::thread::yield_now();
+    }
+    drop(guard);
+    let mut outcome = store.append(append("flight-UA1545", 1)).await;
+    while outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+        outcome = store.append(append("flight-UA1545", 1)).await;
+    }
+    assert_eq!(outcome.unwrap().writes[0].last.get(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_ends_with_its_transaction() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "flight-UA1545", 1).await;
+    let lock = FairLock::open(&place.path).unwrap();
+    assert!(lock.try_lock().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn two_stores_of_one_process_take_turns_too() {
+    let place = Place::new();
+    let (left, right) = (place.open().await, place.open().await);
+    let appends =
+        (0..50).flat_map(|_| [&left, &right]).map(|store| store.append(append("flight-UA1545", 1)));
+    let mut versions: Vec<_> = futures::future::try_join_all(appends)
+        .await
+        .unwrap()
+        .iter()
+        .map(|appended| appended.writes[0].last.get())
+        .collect();
+    versions.sort_unstable();
+    assert!(versions.into_iter().eq(1..=100));
+}

@@ -1,0 +1,134 @@
+//! A WAL, or its index, that is removed or replaced under a running store, and a
+//! database with a second name.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::support::driver::{self, Bus, BusOptions, Store};
+use crate::support::{Place, all, append, chain, stored};
+use crate::transact::transact;
+use crate::transacting::Do;
+use downlink::{Error, ErrorKind, EventStore, Read};
+
+/// The store says that it has lost this file, whatever it is asked.
+async fn assert_unavailable(store: &Store, end: &str) {
+    for error in [
+        store.append(append("s", 1)).await.unwrap_err(),
+        store.read(Read::log()).await.unwrap_err(),
+        store.head().await.unwrap_err(),
+        store.append(append("s", 1)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{end}: {}", chain(&error));
+        assert!(error.to_string().contains(&format!("flights.db{end} was removed")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
+    for end in ["-wal", "-shm"] {
+        let place = Place::new();
+        let store = place.open().await;
+        stored(&store, "s", 2).await;
+        all(&store).await;
+        fs::remove_file(place.with_end(end)).unwrap();
+        assert_unavailable(&store, end).await;
+        // It was the only one that had it open, so SQLite moves what it has into the database.
+        store.close().await;
+        let store = place.open().await;
+        assert_eq!(all(&store).await.events.len(), 2);
+        assert!(store.verify().await.unwrap().is_sound());
+    }
+}
+
+/// The file goes after the transaction has begun and before it is committed.
+#[tokio::test]
+async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
+    for end in ["-wal", "-shm"] {
+        let place = Place::new();
+        let store = place.open().await;
+        place.sql().execute_batch("CREATE TABLE gates (gate TEXT, flight TEXT)").unwrap();
+        stored(&store, "s", 2).await;
+        let gone = place.with_end(end);
+        let doing =
+            vec![Do::Append(append("s", 1)), Do::Run(Box::new(move || Ok(fs::remove_file(gone)?)))];
+        let error = transact(&store, doing).await.unwrap_err();
+        let error = error.downcast::<Error>().unwrap();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{end}: {}", chain(&error));
+        assert!(chain(&error).contains(&format!("flights.db{end}")), "{}", chain(&error));
+        assert_unavailable(&store, end).await;
+        store.close().await;
+        assert!(place.open().await.verify().await.unwrap().is_sound());
+    }
+}
+
+/// The WAL goes while an append waits for the lock, or before it looks: it is
+/// not acknowledged in either case.
+#[tokio::test]
+async fn an_append_under_way_is_not_acknowledged_into_a_wal_that_is_gone() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "s", 1).await;
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut waiting = store.append(append("s", 1));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    fs::remove_file(place.with_end("-wal")).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    let kind = waiting.await.unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::OutcomeUnknown | ErrorKind::Unavailable), "{kind:?}");
+    assert_unavailable(&store, "-wal").await;
+}
+
+#[tokio::test]
+async fn a_wal_of_another_program_is_left_alone() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "s", 1).await;
+    let wal = place.with_end("-wal");
+    fs::rename(&wal, place.folder.path().join("away")).unwrap();
+    fs::write(&wal, "theirs").unwrap();
+    assert_unavailable(&store, "-wal").await;
+    store.close().await;
+    assert_eq!(fs::read_to_string(wal).unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn a_log_that_is_restored_after_its_wal_was_removed_is_served() {
+    let (place, other) = (Place::new(), Place::new());
+    let store = other.open().await;
+    stored(&store, "restored", 3).await;
+    store.close().await;
+    let store = place.open().await;
+    stored(&store, "s", 1).await;
+    for end in ["-wal", "-shm"] {
+        fs::remove_file(place.with_end(end)).unwrap();
+    }
+    assert_unavailable(&store, "-wal").await;
+    fs::rename(&other.path, &place.path).unwrap();
+    assert_eq!(all(&store).await.events.len(), 3);
+    stored(&store, "restored", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn a_database_with_a_second_name_is_refused() {
+    let place = Place::new();
+    let store = place.open().await;
+    stored(&store, "s", 1).await;
+    let second = place.folder.path().join("second.db");
+    fs::hard_link(&place.path, &second).unwrap();
+    for error in [
+        driver::open(&second).await.unwrap_err(),
+        driver::open(&place.path).await.unwrap_err(),
+        Bus::open_with(&second, BusOptions::new()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{}", chain(&error));
+        assert!(error.to_string().contains("hard links"), "{error}");
+    }
+    // The one that runs has its WAL, and goes on.
+    stored(&store, "s", 1).await;
+    assert_eq!(all(&store).await.events.len(), 2);
+    fs::remove_file(&second).unwrap();
+    symlink(&place.path, &second).unwrap();
+    assert_eq!(all(&driver::open(&second).await.unwrap()).await.events.len(), 2);
+}
