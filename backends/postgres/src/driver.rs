@@ -1,17 +1,18 @@
 //! The steps of a transaction that writes.
 
+use downlink::store::ReadLog;
 use std::sync::Arc;
 use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
 use downlink::store::Page;
-use downlink::{Error, ErrorKind, Position, Read, Result};
+use downlink::{Error, ErrorKind, Position, Result};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
 use crate::connection::{LazyConnection, Role, Server};
 use crate::error::{failed, is_refusal, refuses_commit};
-use crate::readers::page;
+use crate::log_page;
 use crate::row::{
     Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
     version_from_sql,
@@ -107,9 +108,9 @@ impl commit::Driver for Driver {
         Ok(facts)
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
+    async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
         self.state = State::Doubtful;
-        let found = page(self.connection.opened()?, &self.server.sql, &read).await;
+        let found = log_page::read(self.connection.opened()?, &self.server.sql, &read).await;
         if found.as_ref().err().is_none_or(Error::is_other_history) {
             self.state = State::Open;
         }

@@ -1,7 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::store::{Direction, Mark, Page};
-use downlink::{Cursor, Error, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page, ReadLog};
+use downlink::{Cursor, Error, Position, Result};
 use sqlx::PgConnection;
 
 use crate::error::failed;
@@ -25,9 +25,9 @@ const EVENT: usize = 5;
 pub(crate) async fn read(
     connection: &mut PgConnection,
     sql: &Statements,
-    read: &Read,
-    after: Option<Mark>,
+    read: &ReadLog,
 ) -> Result<Page> {
+    let after = read.after();
     let from = match (after, read.direction()) {
         (Some(mark), _) => mark.position(),
         (None, Direction::Forward) => Position::ZERO,

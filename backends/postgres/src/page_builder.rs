@@ -1,4 +1,4 @@
-use downlink::{Cursor, Event, Read, Version};
+use downlink::{Cursor, Event, Filter, Read, Version};
 
 /// How many events one page of a filter looks at. A rare filter comes back with
 /// what it has.
@@ -10,7 +10,9 @@ const SCANNED_BYTES: usize = 4 << 20;
 /// The events of a page that is being read, and its bounds.
 #[derive(Debug)]
 pub(crate) struct PageBuilder<'a> {
-    read: &'a Read,
+    max_events: usize,
+    max_bytes: usize,
+    filter: &'a Filter,
     bytes: usize,
     is_full: bool,
     /// Those that are wanted, so far.
@@ -20,21 +22,29 @@ pub(crate) struct PageBuilder<'a> {
 }
 
 impl<'a> PageBuilder<'a> {
-    pub(crate) fn new(read: &'a Read) -> Self {
-        let is_full = read.max_events() == 0;
-        Self { read, bytes: 0, is_full, events: Vec::new(), last: None }
+    pub(crate) fn new<S>(read: &'a Read<S>) -> Self {
+        let (max_events, max_bytes) = (read.limit(), read.max_bytes());
+        Self {
+            max_events,
+            max_bytes,
+            filter: read.filter(),
+            bytes: 0,
+            is_full: max_events == 0,
+            events: Vec::new(),
+            last: None,
+        }
     }
 
     /// How many rows the server is asked for at most.
-    pub(crate) fn rows(read: &Read) -> usize {
-        let limit = read.max_events();
-        if limit == 0 || read.wanted().is_everything() { limit } else { SCANNED }
+    pub(crate) fn rows<S>(read: &Read<S>) -> usize {
+        let limit = read.limit();
+        if limit == 0 || read.filter().is_everything() { limit } else { SCANNED }
     }
 
     /// How many bytes of them.
-    pub(crate) fn row_bytes(read: &Read) -> usize {
-        let budget = read.byte_budget().max(1);
-        if read.wanted().is_everything() { budget } else { budget.max(SCANNED_BYTES) }
+    pub(crate) fn row_bytes<S>(read: &Read<S>) -> usize {
+        let budget = read.max_bytes().max(1);
+        if read.filter().is_everything() { budget } else { budget.max(SCANNED_BYTES) }
     }
 
     /// Looks at the next event, and takes it if it is wanted and fits.
@@ -43,15 +53,15 @@ impl<'a> PageBuilder<'a> {
             return;
         }
         let last = (event.cursor(), event.version());
-        if self.read.wanted().matches_event(&event) {
+        if self.filter.matches_event(&event) {
             self.bytes = self.bytes.saturating_add(event.size());
-            if self.bytes > self.read.byte_budget() && !self.events.is_empty() {
+            if self.bytes > self.max_bytes && !self.events.is_empty() {
                 self.is_full = true;
                 return;
             }
             self.events.push(event);
         }
         self.last = Some(last);
-        self.is_full = self.events.len() >= self.read.max_events();
+        self.is_full = self.events.len() >= self.max_events;
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downlink::store::Page;
-use downlink::{Cursor, Error, ErrorKind, Read, Result, Scope};
+use downlink::store::{Page, ReadLog, ReadStream};
+use downlink::{Cursor, Error, ErrorKind, Result};
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -24,7 +24,8 @@ pub(crate) struct Readers {
 /// What is read.
 #[derive(Debug)]
 enum Wanted {
-    Page(Read),
+    LogPage(ReadLog),
+    StreamPage(ReadStream),
     Head,
 }
 
@@ -41,12 +42,13 @@ impl Readers {
         Self { any: pool(count), live: pool(1) }
     }
 
-    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+    pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
         let pool = if read.is_live() { &self.live } else { &self.any };
-        match pool.serve(Wanted::Page(read)).await? {
-            Found::Page(page) => Ok(page),
-            Found::Head(_) => unreachable!("a page was asked for"),
-        }
+        pool.page(Wanted::LogPage(read)).await
+    }
+
+    pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
+        self.any.page(Wanted::StreamPage(read)).await
     }
 
     pub(crate) async fn head(&self) -> Result<Cursor> {
@@ -86,6 +88,13 @@ impl Pool {
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
             free: Arc::new(Semaphore::new(count)),
             runtime,
+        }
+    }
+
+    async fn page(&self, wanted: Wanted) -> Result<Page> {
+        match self.serve(wanted).await? {
+            Found::Page(page) => Ok(page),
+            Found::Head(_) => unreachable!("a page was asked for"),
         }
     }
 
@@ -169,27 +178,16 @@ async fn find_again(
 impl Wanted {
     async fn find(&self, connection: &mut PgConnection, sql: &Statements) -> Result<Found> {
         match self {
-            Self::Page(read) => page(connection, sql, read).await.map(Found::Page),
+            Self::LogPage(read) => log_page::read(connection, sql, read).await.map(Found::Page),
+            Self::StreamPage(read) => {
+                stream_page::read(connection, sql, read).await.map(Found::Page)
+            }
             Self::Head => {
                 let row = sqlx::query(sql.head.sql()).fetch_optional(connection).await;
                 let row = row.map_err(failed("read the head"))?;
                 let head = row.map(|row| cursor(&row, 0)).transpose()?.flatten();
                 Ok(Found::Head(head.unwrap_or(Cursor::START)))
             }
-        }
-    }
-}
-
-/// Reads a page by one statement.
-pub(crate) async fn page(
-    connection: &mut PgConnection,
-    sql: &Statements,
-    read: &Read,
-) -> Result<Page> {
-    match read.scope() {
-        Scope::Log { after } => log_page::read(connection, sql, read, *after).await,
-        Scope::Stream { stream, after } => {
-            stream_page::read(connection, sql, read, stream, *after).await
         }
     }
 }

@@ -1,9 +1,11 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Writer};
 use downlink::store::{Appended, Page};
-use downlink::{Append, Cursor, EventStore, Read, Result};
+use downlink::{Append, Cursor, EventStore, Result};
 use tokio::runtime::Handle;
 
 use crate::connection::Server;
@@ -97,8 +99,12 @@ impl EventStore for PostgresStore {
         self.shared.writer.append(append, self).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        self.shared.readers.page(read).await
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.shared.readers.log_page(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.shared.readers.stream_page(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

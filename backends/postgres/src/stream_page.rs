@@ -1,7 +1,7 @@
 //! Pages of one stream.
 
-use downlink::store::{Direction, Page, StreamSpan};
-use downlink::{Cursor, Read, Result, StreamId, Version};
+use downlink::store::{Direction, Page, StreamSpan, ReadStream};
+use downlink::{Cursor, Result, Version};
 use sqlx::PgConnection;
 
 use crate::error::failed;
@@ -16,10 +16,9 @@ const EVENT: usize = 3;
 pub(crate) async fn read(
     connection: &mut PgConnection,
     sql: &Statements,
-    read: &Read,
-    stream: &StreamId,
-    after: Option<Version>,
+    read: &ReadStream,
 ) -> Result<Page> {
+    let (stream, after) = (read.stream_id(), read.after());
     let from = match (after, read.direction()) {
         (Some(version), _) => version_to_sql(version),
         (None, Direction::Forward) => 0,

@@ -1,12 +1,13 @@
 //! The steps of a transaction that writes.
 
+use downlink::store::ReadLog;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
-use downlink::{ErrorKind, Read, Result};
+use downlink::{ErrorKind, Result};
 use downlink::store::Page;
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
@@ -20,7 +21,7 @@ use crate::error::failed;
 use crate::file::File;
 use crate::name_cache::NameCache;
 use crate::postings::{index, indexed_and_head};
-use crate::readers::page;
+use crate::log_page;
 use crate::snapshot::{Snapshot, head};
 use crate::statement::execute;
 use crate::tx::Tx;
@@ -182,9 +183,9 @@ impl commit::Driver for Driver {
         self.transaction()?.facts(needs)
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
+    async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
         let tx = self.connection.opened()?;
-        page(&mut Snapshot::of(tx.raw(), &mut self.names)?, &read)
+        log_page::read(&mut Snapshot::of(tx.raw(), &mut self.names)?, &read)
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {

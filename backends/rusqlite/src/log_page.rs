@@ -1,7 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::store::{Direction, Mark, Page};
-use downlink::{Cursor, Filter, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page, ReadLog};
+use downlink::{Cursor, Filter, Position, Result};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{Condition, PageBuilder, PageLimit, SCAN_BUDGET, named_streams, sql};
 use rusqlite::types::Value;
@@ -29,13 +29,14 @@ enum ScanEnd {
 }
 
 /// Reads a page of the log.
-pub(crate) fn read(snapshot: &mut Snapshot<'_>, read: &Read, after: Option<Mark>) -> Result<Page> {
+pub(crate) fn read(snapshot: &mut Snapshot<'_>, read: &ReadLog) -> Result<Page> {
+    let after = read.after();
     after.map_or(Ok(()), |mark| snapshot.verify(mark))?;
     let mut page = PageBuilder::new(read);
     let forward = read.direction() == Direction::Forward;
     let end = if page.is_full() {
         ScanEnd::NotStarted
-    } else if read.wanted().is_everything() {
+    } else if read.filter().is_everything() {
         unfiltered(snapshot, &mut page, forward, after)?
     } else {
         filtered(snapshot, &mut page, read, after)?
@@ -118,7 +119,7 @@ fn unfiltered(
 fn filtered(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     after: Option<Mark>,
 ) -> Result<ScanEnd> {
     let forward = read.direction() == Direction::Forward;
@@ -127,7 +128,7 @@ fn filtered(
         return Ok(ScanEnd::Exhausted);
     }
     let is_long = (last - first).unsigned_abs() >= MERGE_FROM;
-    let window = match named_streams(read.wanted()) {
+    let window = match named_streams(read.filter()) {
         Some(streams) if is_long => {
             let mut merge = Merge::new(snapshot, &streams, forward, (first, last))?;
             while let Some(event) = merge.next(snapshot)? {
@@ -137,7 +138,7 @@ fn filtered(
             }
             None
         }
-        _ => indexed_and_scanned(snapshot, page, read.wanted(), forward, (first, last))?,
+        _ => indexed_and_scanned(snapshot, page, read.filter(), forward, (first, last))?,
     };
     match (page.limit, window) {
         (None, None) => Ok(ScanEnd::Exhausted),

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use downlink::{Read, Result, Scope};
-use downlink::store::Page;
+use downlink::Result;
+use downlink::store::{Page, ReadLog, ReadStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::connection::{Current, LazyConnection, Role};
@@ -45,10 +45,15 @@ impl Readers {
         Ok((Self { any, live, queries }, threads))
     }
 
-    /// Reads a page in one snapshot.
-    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+    /// Reads a page of the log in one snapshot.
+    pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
         let pool = if read.is_live() { &self.live } else { &self.any };
-        pool.snapshot(move |snapshot| page(snapshot, &read)).await
+        pool.snapshot(move |snapshot| log_page::read(snapshot, &read)).await
+    }
+
+    /// Reads a page of a stream in one snapshot.
+    pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
+        self.any.snapshot(move |snapshot| stream_page::read(snapshot, &read)).await
     }
 
     /// Runs `work` in one snapshot.
@@ -200,17 +205,9 @@ impl Session {
     }
 }
 
-/// Reads a page.
-pub(crate) fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
-    match read.scope() {
-        Scope::Log { after } => log_page::read(snapshot, read, *after),
-        Scope::Stream { stream, after } => stream_page::read(snapshot, read, stream, *after),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use downlink::{ErrorKind, EventStore};
+    use downlink::{ErrorKind, EventStore, Read};
 
     use super::*;
     use crate::store::Options;
@@ -224,7 +221,7 @@ mod tests {
             let panics = store.snapshot(|_| -> Result<()> { panic!("for a test") });
             assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
             let read =
-                tokio::time::timeout(std::time::Duration::from_mins(1), store.read(Read::log()));
+                tokio::time::timeout(std::time::Duration::from_mins(1), store.read_log(Read::log()));
             read.await.expect("an answer").expect("the thread still serves");
         }
         store.close().await;

@@ -1,3 +1,5 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -5,7 +7,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::{Append, Cursor, Error, EventStore, Read, Result};
+use downlink::{Append, Cursor, Error, EventStore, Result};
 use downlink::store::{Appended, Page};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
@@ -279,8 +281,12 @@ impl EventStore for RusqliteStore {
         self.shared.writer.append(append, self).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        self.shared.readers.page(read).await
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.shared.readers.log_page(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.shared.readers.stream_page(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

@@ -1,7 +1,7 @@
 //! Pages of one stream, found by its links.
 
-use downlink::store::{Direction, Page, StreamSpan};
-use downlink::{Error, Position, Read, Result, StreamId, Version};
+use downlink::store::{Direction, Page, StreamSpan, ReadStream};
+use downlink::{Error, Position, Result, StreamId, Version};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };
@@ -39,10 +39,9 @@ impl Link {
 /// Reads a page of one stream.
 pub(crate) fn read(
     snapshot: &mut Snapshot<'_>,
-    read: &Read,
-    stream: &StreamId,
-    after: Option<Version>,
+    read: &ReadStream,
 ) -> Result<Page> {
+    let (stream, after) = (read.stream_id(), read.after());
     let head = snapshot.head.cursor();
     let Some(end) = StreamEnd::of(snapshot, stream)? else {
         return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
@@ -68,11 +67,11 @@ pub(crate) fn read(
 fn forward(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadStream,
     end: StreamEnd,
     after: Option<Version>,
 ) -> Result<bool> {
-    let stride = if read.wanted().is_everything() { page.max_events() } else { STRIDE };
+    let stride = if read.filter().is_everything() { page.max_events() } else { STRIDE };
     let mut next = after.map_or(1, |after| after.get() + 1);
     let mut statement = snapshot.prepare(sql::EVENT_AT)?;
     while next <= end.version.get() && !page.is_full() {

@@ -1,4 +1,4 @@
-use downlink::{Cursor, Event, Position, Read, Version};
+use downlink::{Cursor, Event, Filter, Position, Read, Version};
 
 /// How many events one page looks at. A page of a filter that seldom matches ends
 /// there, so that no snapshot is kept open for long.
@@ -7,7 +7,9 @@ pub const SCAN_BUDGET: usize = 10_000;
 /// Collects the events of one page within its limits.
 #[derive(Debug)]
 pub struct PageBuilder<'a> {
-    read: &'a Read,
+    max_events: usize,
+    max_bytes: usize,
+    filter: &'a Filter,
     bytes: usize,
     looked_at: usize,
     /// The events that match, so far.
@@ -32,21 +34,23 @@ pub enum PageLimit {
 impl<'a> PageBuilder<'a> {
     /// An empty page.
     #[must_use]
-    pub fn new(read: &'a Read) -> Self {
+    pub fn new<S>(read: &'a Read<S>) -> Self {
         Self {
-            read,
+            max_events: read.limit(),
+            max_bytes: read.max_bytes(),
+            filter: read.filter(),
             bytes: 0,
             looked_at: 0,
             events: Vec::new(),
             last: None,
-            limit: (read.max_events() == 0).then_some(PageLimit::Events),
+            limit: (read.limit() == 0).then_some(PageLimit::Events),
         }
     }
 
     /// How many events the page has at most.
     #[must_use]
     pub fn max_events(&self) -> u64 {
-        u64::try_from(self.read.max_events()).unwrap_or(u64::MAX)
+        u64::try_from(self.max_events).unwrap_or(u64::MAX)
     }
 
     /// Whether a limit was reached.
@@ -59,9 +63,9 @@ impl<'a> PageBuilder<'a> {
     /// has room for more.
     pub fn offer(&mut self, event: Event) -> bool {
         let last = (event.cursor(), event.version());
-        if self.read.wanted().matches_event(&event) {
+        if self.filter.matches_event(&event) {
             self.bytes += event.size();
-            if self.bytes > self.read.byte_budget() && !self.events.is_empty() {
+            if self.bytes > self.max_bytes && !self.events.is_empty() {
                 self.limit = Some(PageLimit::Bytes(event.position()));
                 return false;
             }
@@ -69,7 +73,7 @@ impl<'a> PageBuilder<'a> {
         }
         self.last = Some(last);
         self.looked_at += 1;
-        if self.events.len() >= self.read.max_events() {
+        if self.events.len() >= self.max_events {
             self.limit = Some(PageLimit::Events);
         } else if self.looked_at >= SCAN_BUDGET {
             self.limit = Some(PageLimit::Scan);

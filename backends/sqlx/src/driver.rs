@@ -1,10 +1,11 @@
 //! The steps of a transaction that writes.
 
+use downlink::store::ReadLog;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
-use downlink::{Error, ErrorKind, Read, Result};
+use downlink::{Error, ErrorKind, Result};
 use downlink::store::Page;
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
@@ -23,7 +24,7 @@ use crate::file::File;
 use crate::guard::LogGuard;
 use crate::name_cache::NameCache;
 use crate::postings::{index, indexed_and_head};
-use crate::readers::{mark, page};
+use crate::log_page;
 use crate::savepoint;
 use crate::snapshot::{Snapshot, head};
 use crate::statement::execute;
@@ -148,10 +149,10 @@ impl commit::Driver for Driver {
         self.transaction()?.facts(needs).await
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
+    async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
         let connection = self.connection.opened()?;
-        let state = Snapshot::of(connection, &mut self.names, batch_sql::STATE, mark(&read)).await;
-        page(&mut state?, &read).await
+        let state = Snapshot::of(connection, &mut self.names, batch_sql::STATE, read.after()).await;
+        log_page::read(&mut state?, &read).await
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Pages of the whole log.
 
-use downlink::store::{Direction, Mark, Page};
-use downlink::{Cursor, Position, Read, Result};
+use downlink::store::{Direction, Mark, Page, ReadLog};
+use downlink::{Cursor, Position, Result};
 use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
 use downlink_sqlite_schema::{
     Condition, PageBuilder, PageLimit, SCAN_BUDGET, batch_sql, named_streams,
@@ -34,9 +34,9 @@ enum ScanEnd {
 /// Reads a page of the log.
 pub(crate) async fn read(
     snapshot: &mut Snapshot<'_>,
-    read: &Read,
-    after: Option<Mark>,
+    read: &ReadLog,
 ) -> Result<Page> {
+    let after = read.after();
     snapshot.verify()?;
     let mut page = PageBuilder::new(read);
     let forward = read.direction() == Direction::Forward;
@@ -45,7 +45,7 @@ pub(crate) async fn read(
         ScanEnd::NotStarted
     } else if span.is_empty() {
         ScanEnd::Exhausted
-    } else if read.wanted().is_everything() {
+    } else if read.filter().is_everything() {
         unfiltered(snapshot, &mut page, read, span).await?
     } else {
         filtered(snapshot, &mut page, read, span).await?
@@ -100,12 +100,12 @@ async fn backward_end(
 async fn unfiltered(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     span: Span,
 ) -> Result<ScanEnd> {
     let mut left = span;
     while !left.is_empty() && !page.is_full() {
-        let (window, count) = (left.first(read.max_events()), page.events.len());
+        let (window, count) = (left.first(read.limit()), page.events.len());
         offer_window(snapshot, page, read, window).await?;
         left = left.after(window.to);
         if page.events.len() == count {
@@ -138,10 +138,10 @@ async fn skip_gap(snapshot: &mut Snapshot<'_>, left: Span) -> Result<Span> {
 async fn filtered(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     span: Span,
 ) -> Result<ScanEnd> {
-    let window = match named_streams(read.wanted()) {
+    let window = match named_streams(read.filter()) {
         Some(streams) if span.len() > MERGE_FROM => {
             let mut merge = Merge::new(snapshot, &streams, span).await?;
             while !page.is_full() {
@@ -187,7 +187,7 @@ async fn event_before(
 async fn indexed_and_scanned(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     span: Span,
 ) -> Result<Option<Cursor>> {
     let (first, last) = if span.forward { (span.from, span.to) } else { (span.to, span.from) };
@@ -217,7 +217,7 @@ async fn indexed_and_scanned(
 async fn scan(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     span: Span,
 ) -> Result<Option<Cursor>> {
     // A window has at least one event, so that the next page makes progress, however many
@@ -236,10 +236,10 @@ async fn scan(
 async fn offer_window(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     window: Span,
 ) -> Result<()> {
-    let condition = Condition::of(read.wanted())
+    let condition = Condition::of(read.filter())
         .unwrap_or_else(|| Condition { text: "1".into(), values: Vec::new() });
     let text = batch_sql::event_blocks(&condition.text, !window.forward);
     let mut left = window;
@@ -248,8 +248,8 @@ async fn offer_window(
         values.push(left.from);
         values.push(left.to);
         condition.values.iter().cloned().for_each(|value| values.push_value(value));
-        let wanted = read.max_events() - page.events.len();
-        let bounds = Bounds { events: wanted, bytes: read.byte_budget() };
+        let wanted = read.limit() - page.events.len();
+        let bounds = Bounds { events: wanted, bytes: read.max_bytes() };
         let fetched = snapshot.events(text.clone(), values, bounds).await?;
         for found in fetched.events {
             left = left.after(position_to_sql(found.event.position()));

@@ -1,6 +1,7 @@
 //! The index of types and tags: making it, and looking events up in it.
 
-use downlink::{Read, Result};
+use downlink::store::ReadLog;
+use downlink::{Result};
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, batch_sql, sql};
 use futures::TryStreamExt;
@@ -65,11 +66,11 @@ pub(crate) async fn index(
 pub(crate) async fn look_up(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     range: (i64, i64),
     forward: bool,
 ) -> Result<bool> {
-    let Some(mut search) = Search::of(read.wanted(), range, forward) else { return Ok(false) };
+    let Some(mut search) = Search::of(read.filter(), range, forward) else { return Ok(false) };
     let mut values = Values::default();
     search.terms().into_iter().for_each(|list| values.push(list));
     let terms = snapshot.rows(sql::TERMS, values).await?;
@@ -106,15 +107,15 @@ pub(crate) async fn look_up(
 async fn offer(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadLog,
     positions: &[i64],
 ) -> Result<()> {
     let mut left = positions;
     while !left.is_empty() && !page.is_full() {
-        let now = &left[..left.len().min(AT_ONCE.min(read.max_events().max(16)))];
+        let now = &left[..left.len().min(AT_ONCE.min(read.limit().max(16)))];
         let mut values = Values::default();
         values.push(list(now.iter().copied()));
-        let bounds = Bounds { events: usize::MAX, bytes: read.byte_budget() };
+        let bounds = Bounds { events: usize::MAX, bytes: read.max_bytes() };
         let fetched = snapshot.events(batch_sql::EVENTS_AT.into(), values, bounds).await?;
         let taken = fetched.events.last().map(|last| position_to_sql(last.event.position()));
         // Events that do not exist any more are skipped.

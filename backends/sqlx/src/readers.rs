@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downlink::{Read, Result, Scope};
-use downlink::store::{Mark, Page};
+use downlink::Result;
+use downlink::store::{Mark, Page, ReadLog, ReadStream};
 use downlink_sqlite_schema::{batch_sql, sql};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -39,11 +39,28 @@ impl Readers {
         }
     }
 
-    /// Reads a page in one snapshot.
-    pub(crate) async fn page(&self, read: Read) -> Result<Page> {
+    /// Reads a page of the log in one snapshot.
+    pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
         let pool = if read.is_live() { &self.live } else { &self.any };
         let page = pool.serve(|connection, names| {
-            async move { page_of(connection, names, &read).await }.boxed()
+            async move {
+                let mark = read.after();
+                let page = async |snapshot: &mut Snapshot<'_>| log_page::read(snapshot, &read).await;
+                in_snapshot(connection, names, mark, page).await
+            }
+            .boxed()
+        });
+        page.await
+    }
+
+    /// Reads a page of a stream in one snapshot.
+    pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
+        let page = self.any.serve(|connection, names| {
+            async move {
+                let page = async |snapshot: &mut Snapshot<'_>| stream_page::read(snapshot, &read).await;
+                in_snapshot(connection, names, None, page).await
+            }
+            .boxed()
         });
         page.await
     }
@@ -206,38 +223,23 @@ impl Session {
     }
 }
 
-/// Reads a page in a transaction, and ends the transaction in any case.
-pub(crate) async fn page_of(
+/// Runs `read` in a transaction that begins with this mark, and ends the transaction in any
+/// case.
+async fn in_snapshot(
     connection: &mut SqliteConnection,
     names: &mut NameCache,
-    read: &Read,
+    mark: Option<Mark>,
+    read: impl AsyncFnOnce(&mut Snapshot<'_>) -> Result<Page>,
 ) -> Result<Page> {
-    let mut snapshot =
-        Snapshot::of(&mut *connection, names, batch_sql::BEGIN_READ, mark(read)).await?;
-    let result = page(&mut snapshot, read).await;
+    let mut snapshot = Snapshot::of(&mut *connection, names, batch_sql::BEGIN_READ, mark).await?;
+    let result = read(&mut snapshot).await;
     let ended = sqlx::query(sql::COMMIT).execute(connection).await;
     result.and_then(|page| ended.map(|_| page).map_err(failed("read a snapshot")))
 }
 
-/// The mark at which a read of the log begins.
-pub(crate) fn mark(read: &Read) -> Option<Mark> {
-    match read.scope() {
-        Scope::Log { after } => *after,
-        Scope::Stream { .. } => None,
-    }
-}
-
-/// Reads a page of a snapshot that was opened with the [`mark`] of the read.
-pub(crate) async fn page(snapshot: &mut Snapshot<'_>, read: &Read) -> Result<Page> {
-    match read.scope() {
-        Scope::Log { after } => log_page::read(snapshot, read, *after).await,
-        Scope::Stream { stream, after } => stream_page::read(snapshot, read, stream, *after).await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use downlink::{ErrorKind, EventStore};
+    use downlink::{ErrorKind, EventStore, Read};
     use futures::FutureExt;
 
     use super::*;
@@ -252,7 +254,7 @@ mod tests {
             let panics = store.ask(|_| async { panic!("for a test") }.boxed());
             let panics: Result<()> = panics.await;
             assert_eq!(panics.unwrap_err().kind(), ErrorKind::Backend);
-            store.read(Read::log()).await.expect("the next read succeeds");
+            store.read_log(Read::log()).await.expect("the next read succeeds");
         }
         store.close().await;
     }

@@ -73,7 +73,7 @@ impl<'a> Snapshot<'a> {
             return Ok(());
         }
         match &self.marked {
-            Some(id) if cursor.names(id_from_sql(id)?) => Ok(()),
+            Some(id) if cursor.matches(id_from_sql(id)?) => Ok(()),
             _ => Err(Error::history_changed(cursor)),
         }
     }

@@ -1,7 +1,8 @@
 //! Pages of one stream, found by its links.
 
-use downlink::store::{Direction, Page, StreamSpan};
-use downlink::{Position, Read, Result, StreamId, Version};
+use downlink::Read;
+use downlink::store::{Direction, Page, StreamSpan, ReadStream};
+use downlink::{Position, Result, StreamId, Version};
 use downlink_sqlite_schema::links::broken;
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
@@ -34,10 +35,9 @@ pub(crate) struct Link {
 /// Reads a page of one stream.
 pub(crate) async fn read(
     snapshot: &mut Snapshot<'_>,
-    read: &Read,
-    stream: &StreamId,
-    after: Option<Version>,
+    read: &ReadStream,
 ) -> Result<Page> {
+    let (stream, after) = (read.stream_id(), read.after());
     let head = snapshot.head.cursor();
     let Some(end) = StreamEnd::of(snapshot, stream).await? else {
         return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
@@ -59,15 +59,15 @@ pub(crate) async fn read(
     })
 }
 
-fn stride(read: &Read, page: &PageBuilder<'_>) -> u64 {
-    if read.wanted().is_everything() { page.max_events() } else { STRIDE }
+fn stride(read: &ReadStream, page: &PageBuilder<'_>) -> u64 {
+    if read.filter().is_everything() { page.max_events() } else { STRIDE }
 }
 
 /// Returns whether there is more.
 async fn forward(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadStream,
     end: StreamEnd,
     after: Option<Version>,
 ) -> Result<bool> {
@@ -87,7 +87,7 @@ async fn forward(
 async fn backward(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &ReadStream,
     end: StreamEnd,
     before: Option<Version>,
 ) -> Result<bool> {
@@ -106,17 +106,17 @@ async fn backward(
 }
 
 /// Offers the events of these links, until the page is full.
-pub(crate) async fn offer_all(
+pub(crate) async fn offer_all<S>(
     snapshot: &mut Snapshot<'_>,
     page: &mut PageBuilder<'_>,
-    read: &Read,
+    read: &Read<S>,
     links: &[Link],
 ) -> Result<()> {
     let mut left = links;
     while !left.is_empty() && !page.is_full() {
         let mut values = Values::default();
         values.push(list(left.iter().map(|link| link.position)));
-        let bounds = Bounds { events: usize::MAX, bytes: read.byte_budget() };
+        let bounds = Bounds { events: usize::MAX, bytes: read.max_bytes() };
         let fetched = snapshot.events(batch_sql::EVENTS_AT.into(), values, bounds).await?;
         if fetched.events.is_empty() {
             return Err(broken(left[0].stream));
