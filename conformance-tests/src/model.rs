@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use downlink::error::FailedCheck;
 use downlink::store::{Appended, Direction, Page, Write, Written};
 use downlink::{
-    Append, Check, Cursor, ErrorKind, Event, EventId, EventStore, Expected, Position, Read, Scope,
+    Append, Check, Cursor, ErrorKind, Event, EventId, EventStore, Expected, Position, Read,
     StreamId, Version,
 };
 
@@ -224,44 +224,81 @@ impl Model {
         );
     }
 
-    /// The events that a read has to find, in its direction, without its limit.
+    /// The events that a read of the log has to find, in its direction, without
+    /// its limit.
     #[must_use]
-    pub fn select(&self, read: &Read) -> Vec<Event> {
+    pub fn select_log(&self, read: &ReadLog) -> Vec<Event> {
         let forward = read.direction() == Direction::Forward;
-        let inside = |event: &&Event| match read.scope() {
-            Scope::Log { after: Some(mark) } if forward => event.position() > mark.position(),
-            Scope::Log { after: Some(mark) } => event.position() < mark.position(),
-            Scope::Stream { stream, .. } if event.stream() != stream => false,
-            Scope::Log { after: None } | Scope::Stream { after: None, .. } => true,
-            Scope::Stream { after: Some(after), .. } if forward => event.version() > *after,
-            Scope::Stream { after: Some(after), .. } => event.version() < *after,
-        };
-        let wanted = self.log.iter().filter(inside);
+        self.select(read, |event| match read.after() {
+            Some(mark) if forward => event.position() > mark.position(),
+            Some(mark) => event.position() < mark.position(),
+            None => true,
+        })
+    }
+
+    /// The events that a read of a stream has to find, in its direction, without
+    /// its limit.
+    #[must_use]
+    pub fn select_stream(&self, read: &ReadStream) -> Vec<Event> {
+        let forward = read.direction() == Direction::Forward;
+        self.select(read, |event| {
+            event.stream() == read.stream_id()
+                && match read.after() {
+                    Some(after) if forward => event.version() > after,
+                    Some(after) => event.version() < after,
+                    None => true,
+                }
+        })
+    }
+
+    fn select<S>(&self, read: &Read<S>, inside: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let forward = read.direction() == Direction::Forward;
+        let wanted = self.log.iter().filter(|event| inside(event));
         let mut wanted: Vec<_> =
-            wanted.filter(|event| read.wanted().matches_event(event)).cloned().collect();
+            wanted.filter(|event| read.filter().matches_event(event)).cloned().collect();
         if !forward {
             wanted.reverse();
         }
         wanted
     }
 
-    /// Reads a page and compares it.
+    /// Reads a page of the log and compares it.
     ///
     /// # Panics
     ///
     /// Panics where the store differs from the model.
-    pub async fn read(&self, store: &dyn EventStore, read: &Read) -> Page {
+    pub async fn read_log(&self, store: &dyn EventStore, read: &ReadLog) -> Page {
         let page = store.read_log(read.clone()).await.unwrap_or_else(|error| {
             panic!("a read from a cursor of this log was refused: {error}")
         });
-        let wanted = self.select(read);
+        let wanted = self.select_log(read);
+        self.compare(read, &page, &wanted);
+        self.scanned(read, &page, &wanted);
+        page
+    }
+
+    /// Reads a page of a stream and compares it.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the store differs from the model.
+    pub async fn read_stream(&self, store: &dyn EventStore, read: &ReadStream) -> Page {
+        let page = store.read_stream(read.clone()).await;
+        let page = page.unwrap_or_else(|error| panic!("a read of a stream was refused: {error}"));
+        let wanted = self.select_stream(read);
+        self.compare(read, &page, &wanted);
+        self.span(read, &page, &wanted);
+        page
+    }
+
+    fn compare<S>(&self, read: &Read<S>, page: &Page, wanted: &[Event]) {
         assert!(
             wanted.starts_with(&page.events),
             "a page is not the beginning of what the read selects\nselected {wanted:#?}\nfound \
              {:#?}",
             page.events
         );
-        Self::bounds(read, &page);
+        Self::bounds(read, page);
         assert_eq!(page.head, self.head(), "the head of a page has to be the end of the log");
         if !page.more {
             assert_eq!(
@@ -271,30 +308,25 @@ impl Model {
                 wanted.len() - page.events.len()
             );
         }
-        match read.scope() {
-            Scope::Log { .. } => self.scanned(read, &page, &wanted),
-            Scope::Stream { stream, .. } => self.span(stream, read, &page, &wanted),
-        }
-        page
     }
 
-    fn bounds(read: &Read, page: &Page) {
+    fn bounds<S>(read: &Read<S>, page: &Page) {
         assert!(
-            page.events.len() <= read.max_events(),
+            page.events.len() <= read.limit(),
             "a page of at most {} events has {}",
-            read.max_events(),
+            read.limit(),
             page.events.len()
         );
         let bytes: usize = page.events.iter().map(Event::size).sum();
         assert!(
-            bytes <= read.byte_budget() || page.events.len() == 1,
+            bytes <= read.max_bytes() || page.events.len() == 1,
             "a page of at most {} bytes has {bytes} in {} events: limit pages in bytes too",
-            read.byte_budget(),
+            read.max_bytes(),
             page.events.len()
         );
     }
 
-    fn scanned(&self, read: &Read, page: &Page, wanted: &[Event]) {
+    fn scanned(&self, read: &ReadLog, page: &Page, wanted: &[Event]) {
         let scanned = page.scanned;
         assert!(
             scanned == Cursor::START || self.log.iter().any(|event| event.cursor() == scanned),
@@ -325,8 +357,8 @@ impl Model {
         }
     }
 
-    fn span(&self, stream: &StreamId, read: &Read, page: &Page, wanted: &[Event]) {
-        let version = self.version(stream);
+    fn span(&self, read: &ReadStream, page: &Page, wanted: &[Event]) {
+        let version = self.version(read.stream_id());
         assert_eq!(
             page.stream.map(|span| span.version),
             version,

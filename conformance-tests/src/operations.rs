@@ -182,7 +182,7 @@ impl Operation {
     pub async fn apply(&self, model: &mut Model, store: &dyn EventStore) {
         match self {
             Self::ReadLog { .. } | Self::ReadStream { .. } => {
-                model.read(store, &self.read(model)).await;
+                self.read(store, model).await;
             }
             _ => {
                 if let Some(append) = self.append(model) {
@@ -218,26 +218,28 @@ impl Operation {
         }
     }
 
-    fn read(&self, model: &Model) -> Read {
+    async fn read(&self, store: &dyn EventStore, model: &Model) {
         match self {
             Self::ReadLog { after, verified, backward, limit, max_bytes, filter } => {
                 let read = Read::log().with_limit(*limit).with_max_bytes(*max_bytes).with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
-                match after.and_then(|after| pick(model.log(), after)).map(Event::cursor) {
-                    Some(cursor) if *verified => read.with_after(cursor),
-                    Some(cursor) => read.with_after(cursor.position()),
+                let read = match after.and_then(|after| pick(model.log(), after)) {
+                    Some(event) if *verified => read.with_after(event.cursor()),
+                    Some(event) => read.with_after(event.position()),
                     None => read,
-                }
+                };
+                model.read_log(store, &read).await;
             }
             Self::ReadStream { name, after, backward, limit, filter } => {
                 let read = Read::stream(stream(name)).with_limit(*limit).with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
-                match after.and_then(|after| Version::new(after.into())) {
+                let read = match after.and_then(|after| Version::new(after.into())) {
                     Some(version) => read.with_after(version),
                     None => read,
-                }
+                };
+                model.read_stream(store, &read).await;
             }
-            _ => Read::log(),
+            Self::Append { .. } | Self::Repeat { .. } | Self::Misuse { .. } => {}
         }
     }
 }

@@ -98,7 +98,7 @@ pub async fn stream_of(store: &dyn EventStore, name: &StreamId) -> Vec<Event> {
     let mut read = Read::stream(name.clone()).with_limit(1_000).with_max_bytes(16 << 20);
     let mut all = Vec::new();
     loop {
-        let page = store.read_log(read.clone()).await.expect("a page of the stream");
+        let page = store.read_stream(read.clone()).await.expect("a page of the stream");
         all.extend(page.events);
         match page.stream.and_then(|span| span.scanned) {
             Some(scanned) if page.more => read = read.with_after(scanned),
@@ -112,7 +112,7 @@ pub async fn stream_of(store: &dyn EventStore, name: &StreamId) -> Vec<Event> {
 /// # Panics
 ///
 /// Panics if a read fails or does not advance.
-pub async fn pages(store: &dyn EventStore, mut read: Read) -> Vec<Event> {
+pub async fn pages(store: &dyn EventStore, mut read: ReadLog) -> Vec<Event> {
     let mut all = Vec::new();
     let mut last = None;
     loop {
@@ -128,7 +128,7 @@ pub async fn pages(store: &dyn EventStore, mut read: Read) -> Vec<Event> {
             page.scanned
         );
         last = Some(page.scanned);
-        read = read.after(page.scanned.position());
+        read = read.with_after(page.scanned.position());
     }
 }
 

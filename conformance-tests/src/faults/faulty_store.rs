@@ -167,16 +167,40 @@ impl EventStore for FaultyStore {
         outcome
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        let is_live = read.is_live();
+        self.read(is_live, self.inner.read_log(read)).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.read(false, self.inner.read_stream(read)).await
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        self.inner.head().await
+    }
+
+    fn commits(&self) -> Option<Commits> {
+        if self.is_told { self.inner.commits() } else { None }
+    }
+}
+
+impl FaultyStore {
+    /// Reads with the faults that are configured.
+    async fn read(
+        &self,
+        is_live: bool,
+        read: impl Future<Output = Result<Page>> + Send,
+    ) -> Result<Page> {
         self.faults.reads.fetch_add(1, Ordering::SeqCst);
         self.faults.before_read.pass().await;
-        if read.is_live() {
+        if is_live {
             self.faults.before_tail_read.pass().await;
         }
         if one_less(&self.faults.failing_reads) {
             return Err(Error::new(ErrorKind::Unavailable, "this read fails, on purpose"));
         }
-        let mut page = self.inner.read_log(read).await;
+        let mut page = read.await;
         let next = self.meanwhile().pop();
         if let Some(append) = next {
             self.inner.append(append).await?;
@@ -186,14 +210,6 @@ impl EventStore for FaultyStore {
             page.events = page.events.iter().map(|event| self.counted(event)).collect();
         }
         page
-    }
-
-    async fn head(&self) -> Result<Cursor> {
-        self.inner.head().await
-    }
-
-    fn commits(&self) -> Option<Commits> {
-        if self.is_told { self.inner.commits() } else { None }
     }
 }
 

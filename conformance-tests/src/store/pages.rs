@@ -32,12 +32,12 @@ pub fn pages_concatenate(run: &LawRun, fixture: &dyn StoreFixture) {
                 let found = pages(&*store, read.clone()).await;
                 assert_eq!(
                     found,
-                    model.select(&read),
+                    model.select_log(&read),
                     "pages of {limit} do not add up to one page: the next page continues after \
                      `scanned`, without a gap or a repeat"
                 );
             }
-            let nothing = model.read(&*store, &whole.with_limit(0)).await;
+            let nothing = model.read_log(&*store, &whole.with_limit(0)).await;
             assert!(nothing.events.is_empty(), "a limit of 0 has to read no events");
         }
         every_stream_in_pages(&*store, &model, limit).await;
@@ -49,10 +49,10 @@ async fn every_stream_in_pages(store: &dyn EventStore, model: &Model, limit: usi
         for backward in [false, true] {
             let mut read = Read::stream(stream(name)).with_limit(limit);
             read = if backward { read.backward() } else { read };
-            let wanted = model.select(&read);
+            let wanted = model.select_stream(&read);
             let mut found = Vec::new();
             loop {
-                let page = model.read(store, &read).await;
+                let page = model.read_stream(store, &read).await;
                 found.extend(page.events.clone());
                 let scanned = page.stream.and_then(|span| span.scanned);
                 match scanned {

@@ -127,8 +127,12 @@ impl EventStore for Grouping {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        self.log.read(read).await
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.log.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.log.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

@@ -221,10 +221,18 @@ impl EventStore for SharedFile {
         self.run(|opened| opened.append(append)).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.run(move |opened| {
             opened.refresh()?;
-            store_read::read(&opened.events, &read, None)
+            store_read::read_log(&opened.events, &read, None)
+        })
+        .await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.run(move |opened| {
+            opened.refresh()?;
+            Ok(store_read::read_stream(&opened.events, &read, None))
         })
         .await
     }

@@ -488,26 +488,14 @@ impl EventStore for BrokenStore {
         outcome
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        let number = self.handle.reads.fetch_add(1, Ordering::SeqCst);
-        let events = {
-            let log = self.log();
-            let mut old = locked(&self.handle.old);
-            if self.is(Bug::ReadsAnOldSnapshot) && number % 5 == 4 {
-                old.clone()
-            } else {
-                old.clone_from(&log.events);
-                self.visible(&log)
-            }
-        };
-        let mut page = store_read::read(&events, &read, self.bug)?;
-        if self.is(Bug::ReportsALaterHeadAsScanned) {
-            pause().await;
-            let head = self.log().events.last().map_or(Cursor::START, Event::cursor);
-            page.head = head;
-            page.scanned = if page.more { page.scanned } else { head };
-        }
-        Ok(page)
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        let page = store_read::read_log(&self.readable(), &read, self.bug)?;
+        Ok(self.finish(page).await)
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        let page = store_read::read_stream(&self.readable(), &read, self.bug);
+        Ok(self.finish(page).await)
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -520,6 +508,31 @@ impl EventStore for BrokenStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.handle.feed.subscribe())
+    }
+}
+
+impl BrokenStore {
+    /// The events that a read sees.
+    fn readable(&self) -> Vec<Event> {
+        let number = self.handle.reads.fetch_add(1, Ordering::SeqCst);
+        let log = self.log();
+        let mut old = locked(&self.handle.old);
+        if self.is(Bug::ReadsAnOldSnapshot) && number % 5 == 4 {
+            old.clone()
+        } else {
+            old.clone_from(&log.events);
+            self.visible(&log)
+        }
+    }
+
+    async fn finish(&self, mut page: Page) -> Page {
+        if self.is(Bug::ReportsALaterHeadAsScanned) {
+            pause().await;
+            let head = self.log().events.last().map_or(Cursor::START, Event::cursor);
+            page.head = head;
+            page.scanned = if page.more { page.scanned } else { head };
+        }
+        page
     }
 }
 

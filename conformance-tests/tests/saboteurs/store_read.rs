@@ -1,23 +1,9 @@
 use downlink::filter::Pattern;
-use downlink::store::{Direction, Mark, Page, StreamSpan};
-use downlink::{Cursor, Error, Event, Filter, Read, Result, Scope, StreamId, Version};
+use downlink::store::{Direction, Mark, Page, ReadLog, ReadStream, StreamSpan};
+use downlink::{Cursor, Error, Event, Filter, Read, Result};
 
 use crate::store_bug::Bug;
 
-/// Reads a page of these events.
-pub(crate) fn read(events: &[Event], read: &Read, bug: Option<Bug>) -> Result<Page> {
-    let head = events.last().map_or(Cursor::START, Event::cursor);
-    let page = match read.scope() {
-        Scope::Log { after } => {
-            if let Some(mark) = after {
-                verify_mark(events, *mark, bug)?;
-            }
-            read_log(events, read, *after, head, bug)
-        }
-        Scope::Stream { stream, after } => read_stream(events, read, stream, *after, head, bug),
-    };
-    Ok(page)
-}
 
 fn verify_mark(events: &[Event], mark: Mark, bug: Option<Bug>) -> Result<()> {
     match mark {
@@ -63,14 +49,13 @@ pub(crate) fn verify(events: &[Event], cursor: Cursor, bug: Option<Bug>) -> Resu
     if known || forgives(bug, false) { Ok(()) } else { Err(Error::history_changed(cursor)) }
 }
 
-fn read_log(
-    events: &[Event],
-    read: &Read,
-    after: Option<Mark>,
-    head: Cursor,
-    bug: Option<Bug>,
-) -> Page {
-    let place = after.map(Mark::position);
+/// Reads a page of these events.
+pub(crate) fn read_log(events: &[Event], read: &ReadLog, bug: Option<Bug>) -> Result<Page> {
+    let head = events.last().map_or(Cursor::START, Event::cursor);
+    if let Some(mark) = read.after() {
+        verify_mark(events, mark, bug)?;
+    }
+    let place = read.after().map(Mark::position);
     let forward = read.direction() == Direction::Forward;
     let inclusive = bug == Some(Bug::ReadsBackwardInclusively);
     let inside = |event: &&Event| match (forward, place) {
@@ -84,7 +69,7 @@ fn read_log(
     if !forward {
         rows.reverse();
     }
-    if bug == Some(Bug::MovesTheIndexMarkBeforeThePostings) && !read.wanted().is_everything() {
+    if bug == Some(Bug::MovesTheIndexMarkBeforeThePostings) && !read.filter().is_everything() {
         // The events of the last step count as indexed, but have no postings yet.
         let step = |event: &Event| event.position().get() / 4;
         let last = events.last().map(step);
@@ -92,10 +77,10 @@ fn read_log(
     }
     let taken = take(&rows, read, bug);
     let more = match bug {
-        Some(Bug::EndsPagesInsideFilteredEvents) => taken.events.len() >= read.max_events(),
+        Some(Bug::EndsPagesInsideFilteredEvents) => taken.events.len() >= read.limit(),
         _ => taken.looked_at < rows.len(),
     };
-    let skips = bug == Some(Bug::SkipsOneBetweenPages) && more && read.max_events() < 100;
+    let skips = bug == Some(Bug::SkipsOneBetweenPages) && more && read.limit() < 100;
     let looked_at = taken.looked_at + usize::from(skips);
     let beside = |forward: bool| {
         let place = place?;
@@ -110,17 +95,13 @@ fn read_log(
         None => beside(forward).map_or(Cursor::START, Event::cursor),
     };
     let scanned = if forward && !more { head } else { scanned };
-    Page { events: taken.events, scanned, head, more, stream: None }
+    Ok(Page { events: taken.events, scanned, head, more, stream: None })
 }
 
-fn read_stream(
-    events: &[Event],
-    read: &Read,
-    stream: &StreamId,
-    after: Option<Version>,
-    head: Cursor,
-    bug: Option<Bug>,
-) -> Page {
+/// Reads a page of one stream of these events.
+pub(crate) fn read_stream(events: &[Event], read: &ReadStream, bug: Option<Bug>) -> Page {
+    let head = events.last().map_or(Cursor::START, Event::cursor);
+    let (stream, after) = (read.stream_id(), read.after());
     let all: Vec<&Event> = events.iter().filter(|event| event.stream() == stream).collect();
     let forward = read.direction() == Direction::Forward;
     let inside = |event: &&&Event| match after {
@@ -152,7 +133,7 @@ struct Taken {
     looked_at: usize,
 }
 
-fn take(rows: &[&Event], read: &Read, bug: Option<Bug>) -> Taken {
+fn take<S>(rows: &[&Event], read: &Read<S>, bug: Option<Bug>) -> Taken {
     let mut taken = Taken { events: Vec::new(), looked_at: 0 };
     let mut bytes = 0;
     for event in rows {
@@ -160,12 +141,12 @@ fn take(rows: &[&Event], read: &Read, bug: Option<Bug>) -> Taken {
             Some(Bug::EndsPagesInsideFilteredEvents) => taken.looked_at,
             _ => taken.events.len(),
         };
-        if counted >= read.max_events() {
+        if counted >= read.limit() {
             break;
         }
-        if matches(read.wanted(), event, bug) {
+        if matches(read.filter(), event, bug) {
             bytes += event.size();
-            let full = bytes > read.byte_budget() && bug != Some(Bug::IgnoresTheByteLimit);
+            let full = bytes > read.max_bytes() && bug != Some(Bug::IgnoresTheByteLimit);
             if full && !taken.events.is_empty() {
                 break;
             }
