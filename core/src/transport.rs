@@ -1,4 +1,5 @@
 //! The contract of a transport, which carries the log over a network.
+#![doc = include_str!("own_transport.md")]
 
 use std::fmt;
 use std::sync::Arc;

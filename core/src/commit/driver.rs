@@ -75,7 +75,9 @@ pub trait Driver: Send + Sized + 'static {
 
     /// Whether another writer waits for the lock, so that this transaction
     /// should end soon. Asked before each further batch; `false` if unknown.
-    fn is_wanted(&mut self) -> bool;
+    fn is_wanted(&mut self) -> bool {
+        false
+    }
 
     /// Hands the open transaction to a job, guarded so that the job can neither
     /// end it nor write to the tables of the log.

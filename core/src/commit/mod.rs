@@ -31,6 +31,7 @@
 //! assert_eq!(plan.rows.len(), 1);
 //! # Ok::<(), downlink::Error>(())
 //! ```
+#![doc = include_str!("own_store.md")]
 
 mod batch;
 mod clock;
