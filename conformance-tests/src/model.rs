@@ -1,5 +1,7 @@
 //! The reference model that stores are compared with: a list of events.
 
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::collections::HashSet;
 
 use downlink::error::FailedCheck;

@@ -1,5 +1,5 @@
 use downlink::{
-    Append, Check, Cursor, Event, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
+    Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! Streams, events and filters for the laws: few and similar, so that they
 //! collide, and of a kind that naive code mistakes for one another.
 
+use downlink::store::ReadLog;
 use bytes::Bytes;
 use downlink::event::{ContentType, StoredParts};
 use downlink::filter::Pattern;

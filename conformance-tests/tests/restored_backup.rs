@@ -56,7 +56,7 @@ struct Server {
 impl Server {
     async fn start(store: Arc<dyn EventStore>) -> Self {
         let hub = Hub::builder(store, Arc::new(LocalBus::new()))
-            .fallback(Duration::from_millis(20))
+            .with_poll_interval(Duration::from_millis(20))
             .start()
             .await
             .expect("a hub");
@@ -87,7 +87,7 @@ async fn follow(
     count: usize,
 ) -> Result<(Vec<Event>, impl futures::Stream<Item = Result<Frame>> + Unpin)> {
     let endpoint = Endpoint::new(format!("http://{address}"));
-    let mut frames = soon(Sse.connect(&endpoint, Subscribe::new().after(after))).await?;
+    let mut frames = soon(Sse.connect(&endpoint, Subscribe::new().with_after(after))).await?;
     let mut events = Vec::new();
     while events.len() < count {
         if let Frame::Event { event, .. } = soon(frames.next()).await.expect("a frame")? {

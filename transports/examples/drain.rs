@@ -79,7 +79,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
 /// Follows through the end of one server and the start of the next. Fails if an
 /// event is missing, repeated or out of order.
 async fn follow(client: Client, ready: Arc<AtomicUsize>, seen: Arc<AtomicUsize>) -> Result<()> {
-    let mut frames = client.follow(Subscribe::new().after(After::Start))?;
+    let mut frames = client.follow(Subscribe::new().with_after(After::Start))?;
     let mut next = 0;
     let mut is_counted = false;
     while next < 2 * EVENTS {

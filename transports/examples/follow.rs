@@ -17,7 +17,7 @@ async fn main() -> Result<()> {
     // ANCHOR: follow
     let client = Client::new(Endpoint::new(base)).with_transport(Fallback::all());
     let departures = FilterItem::new().with_type("FlightDeparted")?;
-    let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
+    let mut follow = client.follow(Subscribe::new().with_filter(departures.into()))?;
     while let Some(frame) = follow.try_next().await? {
         // `println!` would panic if the output is closed, as with `| head`.
         let written = match frame {

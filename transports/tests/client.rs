@@ -103,9 +103,9 @@ async fn error(follow: &mut Follow) -> ErrorKind {
 async fn the_request_has_the_filter_and_the_cursor() {
     let (listener, address) = listener().await;
     let filter = FilterItem::new().with_stream_prefix("flight ").unwrap();
-    let subscribe = Subscribe::new().filter(filter.into());
+    let subscribe = Subscribe::new().with_filter(filter.into());
     let connect = async |after: After| {
-        let subscribe = subscribe.clone().after(after);
+        let subscribe = subscribe.clone().with_after(after);
         let client = client(address);
         let connected = tokio::join!(client.connect(subscribe), answer(&listener, HEAD));
         connected.0.map(drop).unwrap();
@@ -194,7 +194,7 @@ async fn following_resumes_after_the_last_whole_frame_and_repeats_nothing() {
 #[tokio::test]
 async fn after_now_resumes_from_the_first_ready() {
     let (listener, address) = listener().await;
-    let mut follow = client(address).follow(Subscribe::new().after(After::Now)).unwrap();
+    let mut follow = client(address).follow(Subscribe::new().with_after(After::Now)).unwrap();
     let server = async {
         let never_ready = answer(&listener, HEAD).await;
         assert!(never_ready.contains("after=now"));
@@ -340,7 +340,7 @@ async fn unsupported_urls_and_filters_are_refused_before_connecting() {
     assert_eq!(https.follow(Subscribe::new()).unwrap_err().kind(), ErrorKind::Invalid);
     let items =
         [FilterItem::new().with_type("A").unwrap(), FilterItem::new().with_tag("b").unwrap()];
-    let alternatives = Subscribe::new().filter(downlink::Filter::any(items).unwrap());
+    let alternatives = Subscribe::new().with_filter(downlink::Filter::any(items).unwrap());
     let sse = Client::new(Endpoint::new("http://127.0.0.1:1"));
     assert_eq!(sse.follow(alternatives).unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -136,7 +136,7 @@ async fn polling_starts_where_it_is_told_to() {
         (After::Last(0), head, 0),
         (After::Position(position), Cursor::START, 2),
     ] {
-        let subscribe = Subscribe::new().after(after);
+        let subscribe = Subscribe::new().with_after(after);
         let frames = transport.connect(&served.endpoint(), subscribe).await.unwrap();
         let frames: Vec<_> = soon("frames", frames.take(events + 2).collect::<Vec<_>>()).await;
         let frames: Vec<_> = frames.into_iter().map(Result::unwrap).collect();

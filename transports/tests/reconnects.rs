@@ -350,7 +350,7 @@ impl Connector for Proxy {
 /// A hub that does not poll its store, so that the paused clock can jump by hours.
 async fn hub() -> Hub {
     let never = Duration::from_hours(24 * 365);
-    Hub::builder(MemoryStore::new(), LocalBus::new()).fallback(never).start().await.unwrap()
+    Hub::builder(MemoryStore::new(), LocalBus::new()).with_poll_interval(never).start().await.unwrap()
 }
 
 fn sse_or_long_poll() -> Fallback {
@@ -467,8 +467,8 @@ async fn the_cursor_belongs_to_the_last_frame_on_every_transport() {
                 assert_eq!(follow.cursor(), Some(cursor));
             }
         }
-        assert_eq!(follow.cursor(), Some(hub.tip()));
-        let resumed = Subscribe::new().after(follow.cursor().unwrap());
+        assert_eq!(follow.cursor(), Some(hub.cached_head()));
+        let resumed = Subscribe::new().with_after(follow.cursor().unwrap());
         let mut resumed = client.follow(resumed).unwrap();
         let first = resumed.next().await.unwrap().unwrap();
         assert!(matches!(first, Frame::Live { .. }), "{first:?}");

@@ -92,7 +92,7 @@ async fn the_transport_serves_and_connects() {
     }
     assert!(matches!(soon("live", frames.next()).await, Some(Frame::Live { .. })));
 
-    let resumed = Sse.connect(&endpoint, Subscribe::new().after(second)).await.unwrap();
+    let resumed = Sse.connect(&endpoint, Subscribe::new().with_after(second)).await.unwrap();
     let frames: Vec<_> = soon("three frames", resumed.take(3).try_collect()).await.unwrap();
     assert!(matches!(&frames[1], Frame::Event { event, .. } if event.position().get() == 3));
 
@@ -107,13 +107,13 @@ async fn refused_resumes_have_the_kind_of_their_code() {
     append(&full, 0).await;
     append(&other, 0).await;
     append(&other, 1).await;
-    let changed = other.events(downlink::Read::log()).next().await.unwrap().unwrap().cursor();
+    let changed = other.log_events(downlink::Read::log()).next().await.unwrap().unwrap().cursor();
     let ahead = other.head().await.unwrap();
     let (listener, address) = listener().await;
     let _server = serve(&full, listener);
 
     for (cursor, kind) in [(changed, ErrorKind::HistoryChanged), (ahead, ErrorKind::CursorAhead)] {
-        let subscribe = Subscribe::new().after(cursor);
+        let subscribe = Subscribe::new().with_after(cursor);
         let refused = client(address).connect(subscribe.clone()).await.map(drop);
         assert_eq!(refused.unwrap_err().kind(), kind);
         let mut follow = client(address).follow(subscribe).unwrap();
@@ -131,7 +131,7 @@ async fn filters_reach_the_server() {
     let (listener, address) = listener().await;
     let _server = serve(&hub, listener);
     let filter = FilterItem::new().with_type("Flight Landed/&").unwrap();
-    let mut follow = client(address).follow(Subscribe::new().filter(filter.into())).unwrap();
+    let mut follow = client(address).follow(Subscribe::new().with_filter(filter.into())).unwrap();
     assert_eq!(legs(&mut follow, 1).await, ["{}"]);
 }
 
@@ -202,7 +202,7 @@ async fn a_stalled_reader_is_disconnected_and_resumes_exactly_while_others_are_s
     let server =
         Server::new(Feed::new(&hub).router()).with_write_stall_timeout(Duration::from_millis(300));
     let _server = tokio::spawn(server.serve(listener, shutdown.clone()));
-    let mut other = client(address).follow(Subscribe::new().after(After::Now)).unwrap();
+    let mut other = client(address).follow(Subscribe::new().with_after(After::Now)).unwrap();
     let ready = soon("live", other.next()).await.unwrap().unwrap();
     assert!(matches!(ready, Frame::Live { .. }));
 
@@ -234,7 +234,7 @@ async fn a_stalled_reader_is_disconnected_and_resumes_exactly_while_others_are_s
         last = frame.cursor().unwrap_or(last);
     }
     assert!(seen < count, "it was never disconnected");
-    let mut resumed = client(address).follow(Subscribe::new().after(last)).unwrap();
+    let mut resumed = client(address).follow(Subscribe::new().with_after(last)).unwrap();
     assert_eq!(legs(&mut resumed, count - seen).await.len() + seen, count);
     shutdown.cancel();
 }

@@ -117,7 +117,7 @@ async fn refusals_have_the_kind_of_their_code() {
     for filter in [Filter::everything(), Filter::any(items).unwrap()] {
         for (cursor, kind) in [(other, ErrorKind::HistoryChanged), (ahead, ErrorKind::CursorAhead)]
         {
-            let subscribe = Subscribe::new().after(cursor).filter(filter.clone());
+            let subscribe = Subscribe::new().with_after(cursor).with_filter(filter.clone());
             let refused = running.client().connect(subscribe.clone()).await.map(drop);
             assert_eq!(refused.unwrap_err().kind(), kind);
             let refused = running.socket().await.subscribe(subscribe).await.map(drop);
@@ -136,7 +136,7 @@ async fn filters_with_alternatives_work() {
         running.put(stream, 1).await;
     }
     let items = ["a", "c"].map(|stream| FilterItem::new().with_stream(stream).unwrap());
-    let subscribe = Subscribe::new().filter(Filter::any(items).unwrap());
+    let subscribe = Subscribe::new().with_filter(Filter::any(items).unwrap());
     let mut frames = running.client().connect(subscribe.clone()).await.unwrap();
     let mut streams = Vec::new();
     while let Some(Ok(frame)) = soon("a frame", frames.next()).await {
@@ -160,9 +160,9 @@ async fn one_socket_has_many_subscriptions() {
     let cursor = running.put("flight-1", 3).await;
     let socket = running.socket().await;
     let mut all = socket.subscribe(Subscribe::new()).await.unwrap();
-    let mut last = socket.subscribe(Subscribe::new().after(After::Last(1))).await.unwrap();
+    let mut last = socket.subscribe(Subscribe::new().with_after(After::Last(1))).await.unwrap();
     let gates = FilterItem::new().with_stream_prefix("gate-").unwrap();
-    let mut gates = socket.subscribe(Subscribe::new().filter(gates.into())).await.unwrap();
+    let mut gates = socket.subscribe(Subscribe::new().with_filter(gates.into())).await.unwrap();
     assert!(matches!(next(&mut all).await, Frame::Ready { .. }));
     assert_eq!(until_live(&mut all).await, 3);
     assert_eq!(all.cursor(), Some(cursor));
@@ -182,7 +182,7 @@ async fn one_socket_has_many_subscriptions() {
     })
     .await;
     for _ in 0..30 {
-        std::mem::forget(socket.subscribe(Subscribe::new().after(After::Now)).await.unwrap());
+        std::mem::forget(socket.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap());
     }
     let refused = socket.subscribe(Subscribe::new()).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
@@ -201,7 +201,7 @@ async fn appends_have_receipts_or_typed_errors() {
     assert_eq!(receipt.cursor, running.hub.head().await.unwrap());
     let once_more = socket.append_to("t", Expected::Any, [event()]).await.unwrap();
     assert_eq!(once_more.first, Version::FIRST);
-    let stored = running.hub.events(downlink::Read::log()).next().await.unwrap().unwrap();
+    let stored = running.hub.log_events(downlink::Read::log()).next().await.unwrap().unwrap();
     assert_eq!(stored.payload(), "{\"minutes\":\n20}", "the stored bytes differ from those sent");
 
     let conflict = socket.append_to("s", Expected::NoStream, [event()]).await.unwrap_err();

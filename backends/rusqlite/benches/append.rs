@@ -53,7 +53,7 @@ async fn empty(folder: &Path, sizes: &Sizes) {
     for _ in 0..ROUNDS {
         by_store.add(appenders(&store, 1_000, APPENDERS, sizes.round).await);
         by_pool.add(pool(&pooled, sizes.round));
-        by_loop.add(batches(sizes.round, |random| raw.append_to(64, 1_000, random)));
+        by_loop.add(batches(sizes.round, |random| raw.append(64, 1_000, random)));
     }
     println!("empty logs, 1,000 streams");
     print("64 appenders, the store", &by_store, &by_store);
@@ -62,7 +62,7 @@ async fn empty(folder: &Path, sizes: &Sizes) {
     let (mut alone, mut by_hand) = (Rate::default(), Rate::default());
     for _ in 0..ROUNDS {
         alone.add(appenders(&store, 1_000, 1, sizes.round).await);
-        by_hand.add(batches(sizes.round, |random| raw.append_to(1, 1_000, random)));
+        by_hand.add(batches(sizes.round, |random| raw.append(1, 1_000, random)));
     }
     print("1 appender, the store", &alone, &alone);
     print("transactions of 1 by a plain loop, same tables", &alone, &by_hand);
@@ -88,8 +88,8 @@ async fn full(folder: &Path, sizes: &Sizes) {
         (Rate::default(), Rate::default(), Rate::default());
     for _ in 0..ROUNDS {
         by_store.add(appenders(&store, sizes.streams, APPENDERS, sizes.round).await);
-        by_loop.add(batches(sizes.round, |random| raw.append_to(64, sizes.streams, random)));
-        by_index.add(batches(sizes.round, |random| other.append_to(64, sizes.streams, random)));
+        by_loop.add(batches(sizes.round, |random| raw.append(64, sizes.streams, random)));
+        by_index.add(batches(sizes.round, |random| other.append(64, sizes.streams, random)));
     }
     println!("{} events in {} streams", sizes.events, sizes.streams);
     print("64 appenders, the store", &by_store, &by_store);
@@ -120,7 +120,7 @@ fn pool(path: &Path, round: Duration) -> Rate {
                         pool.1.wait_while(free, |free| free.is_empty()).expect("no panic");
                     let mut connection = free.pop().expect("a free one");
                     drop(free);
-                    connection.append_to(1, 1_000, &mut random);
+                    connection.append(1, 1_000, &mut random);
                     pool.0.lock().expect("no panic").push(connection);
                     pool.1.notify_one();
                     waits.push(asked.elapsed());

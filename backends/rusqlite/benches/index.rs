@@ -62,13 +62,13 @@ async fn compare(events: u64, turn: Duration) {
     println!("{:<28}{:>14}{:>14}{:>9}", "", "indexed", "scanned", "ratio");
     let rare = Filter::from(FilterItem::new().with_tag("rare").expect("a tag"));
     for (name, read) in [
-        ("all that are tagged", Read::log().filter(rare.clone())),
-        ("the last that is tagged", Read::log().filter(rare.clone()).backward().limit(1)),
+        ("all that are tagged", Read::log().with_filter(rare.clone())),
+        ("the last that is tagged", Read::log().with_filter(rare.clone()).backward().with_limit(1)),
     ] {
         let times = [median(&indexed, &read).await, median(&scanned, &read).await];
         row(name, times);
     }
-    let last = Read::log().filter(rare.clone()).backward().limit(1);
+    let last = Read::log().with_filter(rare.clone()).backward().with_limit(1);
     let mut times = [Duration::ZERO; 2];
     for (store, time) in [&indexed, &scanned].into_iter().zip(&mut times) {
         let after = whole(store, last.clone()).await.pop().unwrap_or(Cursor::START);
@@ -139,7 +139,7 @@ async fn whole(store: &RusqliteStore, mut read: Read) -> Vec<Cursor> {
     let limit = read.max_events();
     let mut found = Vec::new();
     loop {
-        let page = store.read(read.clone()).await.expect("a page");
+        let page = store.read_log(read.clone()).await.expect("a page");
         found.extend(page.events.iter().map(downlink::Event::cursor));
         if !page.more || found.len() >= limit {
             return found;

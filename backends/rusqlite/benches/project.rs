@@ -162,7 +162,7 @@ async fn build(store: &RusqliteStore, model: Model, batch: usize, sizes: &Sizes)
     let mut fastest = Duration::MAX;
     for _ in 0..sizes.rounds {
         let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.expect("a hub");
-        let running = hub.project(model, store.clone()).batch(batch, usize::MAX);
+        let running = hub.project(model, store.clone()).with_batch(batch, usize::MAX);
         let running = running.start().expect("a projection");
         running.pause().await.expect("a projection that runs");
         running.reset().await.expect("a reset");

@@ -59,11 +59,11 @@ fn said(stream: usize, count: usize) -> Append {
 }
 
 fn pages() -> Vec<Read> {
-    let mut reads = vec![Read::log().limit(1_000), Read::log().backward().limit(1_000)];
+    let mut reads = vec![Read::log().with_limit(1_000), Read::log().backward().with_limit(1_000)];
     for stream in 0..5 {
         let name = || format!("flight-{stream}").try_into().unwrap();
-        reads.push(Read::stream(name()).limit(1_000));
-        reads.push(Read::stream(name()).backward().limit(3));
+        reads.push(Read::stream(name()).with_limit(1_000));
+        reads.push(Read::stream(name()).backward().with_limit(3));
     }
     reads
 }
@@ -71,8 +71,8 @@ fn pages() -> Vec<Read> {
 async fn both_read(both: &Both) -> Vec<Page> {
     let mut found = Vec::new();
     for read in pages() {
-        let one = both.sqlx.read(read.clone()).await.unwrap();
-        assert_eq!(one, both.rusqlite.read(read).await.unwrap());
+        let one = both.sqlx.read_log(read.clone()).await.unwrap();
+        assert_eq!(one, both.rusqlite.read_log(read).await.unwrap());
         found.push(one);
     }
     found

@@ -14,7 +14,7 @@ pub(super) async fn appends_return_their_versions_and_cursor(target: &Target) ->
     let (one, two) = (EventId::now(), EventId::now());
     let body =
         format!(r#"[{{"id":"{one}","type":"A","data":1}},{{"id":"{two}","type":"B","data":2}}]"#);
-    let answer = target.append_to(&stream, &body, "none").await?;
+    let answer = target.append(&stream, &body, "none").await?;
     let json = answer.json()?;
     ensure!(answer.status == 201, "an append was answered with {}: {json}", answer.status);
     let ids = [one, two].map(|id| id.to_string());
@@ -38,9 +38,9 @@ pub(super) async fn appends_return_their_versions_and_cursor(target: &Target) ->
 pub(super) async fn a_repeat_is_a_duplicate(target: &Target) -> Outcome {
     let stream = format!("{}repeat", target.prefix()?);
     let body = format!(r#"{{"id":"{}","type":"A","data":{{}}}}"#, EventId::now());
-    let first = target.append_to(&stream, &body, "none").await?.json()?;
+    let first = target.append(&stream, &body, "none").await?.json()?;
     // The expectation is stale by now, but a repeat is recognised first.
-    let again = target.append_to(&stream, &body, "none").await?;
+    let again = target.append(&stream, &body, "none").await?;
     let json = again.json()?;
     ensure!(
         again.status == 200 && json["duplicate"] == true && json["cursor"] == first["cursor"],
@@ -48,15 +48,15 @@ pub(super) async fn a_repeat_is_a_duplicate(target: &Target) -> Outcome {
         again.status
     );
     let other = body.replace("{}", "{\"other\":1}");
-    let reused = target.append_to(&stream, &other, "").await?;
+    let reused = target.append(&stream, &other, "").await?;
     is_problem("a known id with other content", &reused, 422, "id-reused")
 }
 
 pub(super) async fn a_stale_expectation_is_a_conflict(target: &Target) -> Outcome {
     let stream = format!("{}conflict", target.prefix()?);
-    target.append_to(&stream, r#"{"type":"A","data":{}}"#, "none").await?;
+    target.append(&stream, r#"{"type":"A","data":{}}"#, "none").await?;
     for expected in ["none", "0", "7"] {
-        let answer = target.append_to(&stream, r#"{"type":"A","data":{}}"#, expected).await?;
+        let answer = target.append(&stream, r#"{"type":"A","data":{}}"#, expected).await?;
         is_problem(&format!("expected={expected} at version 1"), &answer, 409, "version-conflict")?;
         let failed = &answer.json()?["failed"][0];
         ensure!(
@@ -64,7 +64,7 @@ pub(super) async fn a_stale_expectation_is_a_conflict(target: &Target) -> Outcom
             "a conflict does not have the actual version: {failed}"
         );
     }
-    let right = target.append_to(&stream, r#"{"type":"A","data":{}}"#, "1").await?;
+    let right = target.append(&stream, r#"{"type":"A","data":{}}"#, "1").await?;
     ensure!(right.status == 201, "expected=1 at version 1 was answered with {}", right.status);
     Ok(())
 }
@@ -95,7 +95,7 @@ pub(super) async fn malformed_appends_are_refused(target: &Target) -> Outcome {
         r#"{"type":"A","data":[1E400]}"#,
         r#"{"type":"A","data":{},"metadata":{"a":1E400}}"#,
     ] {
-        let answer = target.append_to(&stream, body, "").await?;
+        let answer = target.append(&stream, body, "").await?;
         ensure!(answer.status == 400, "the append {body} was answered with {}", answer.status);
     }
     let gone = target.get(&format!("/streams/{stream}"), &[]).await?;
@@ -132,7 +132,7 @@ pub(super) async fn payloads_come_back_unchanged(target: &Target) -> Outcome {
     for (number, (sent, _)) in payloads().iter().enumerate() {
         let kind = types[number % types.len()];
         let answer =
-            target.append_to(&stream, &format!("{{\"type\":\"{kind}\",{sent}}}"), "").await?;
+            target.append(&stream, &format!("{{\"type\":\"{kind}\",{sent}}}"), "").await?;
         ensure!(
             answer.status == 201,
             "the payload {sent} was answered with {}: {}",
@@ -169,7 +169,7 @@ pub(super) async fn waiting_clients_get_new_events(target: &Target) -> Outcome {
     let body = format!(r#"{{"id":"{}","type":"A","data":{{}}}}"#, EventId::now());
     let wait = join(&[&filter, "after=now&wait=20"]);
     let (polled, appended) =
-        tokio::join!(target.page(&wait), async { target.append_to(&stream, &body, "").await });
+        tokio::join!(target.page(&wait), async { target.append(&stream, &body, "").await });
     let cursor = appended?.json()?["cursor"].as_str().unwrap_or_default().to_owned();
     let arrived = open.until(|text| text.contains(&format!("id: {cursor}\n"))).await?;
     ensure!(arrived.contains(&cursor), "a stream ended before the event {cursor} came");

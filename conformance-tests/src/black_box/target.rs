@@ -51,11 +51,11 @@ impl Target {
             Failure::Wrong(why) | Failure::Skipped(why) => format!("no feed at {url}: {why}"),
         })?;
         let prefix = format!("check-{}-", EventId::now());
-        let first = target.append_to(&format!("{prefix}flight-0"), &event(0), "").await?;
+        let first = target.append(&format!("{prefix}flight-0"), &event(0), "").await?;
         if first.status == 201 {
             for number in 1..EVENTS {
                 let stream = format!("{prefix}flight-{}", number % 3);
-                target.append_to(&stream, &event(number), "").await?;
+                target.append(&stream, &event(number), "").await?;
             }
             target.prefix = Some(prefix);
         }

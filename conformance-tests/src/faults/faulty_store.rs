@@ -1,3 +1,5 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +8,7 @@ use bytes::Bytes;
 use downlink::commit::Commits;
 use downlink::event::StoredParts;
 use downlink::store::{Appended, Page};
-use downlink::{Append, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Read, Result};
+use downlink::{Append, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Result};
 
 use super::Gate;
 

@@ -75,7 +75,7 @@ impl Announced {
             let told = told.clone();
             async move { told.add(&events) }
         };
-        let builder = env.model(sample).project(hub).batch(1, usize::MAX).after(tell);
+        let builder = env.model(sample).project(hub).with_batch(1, usize::MAX).on_applied(tell);
         builder.start().expect("a projection to start")
     }
 

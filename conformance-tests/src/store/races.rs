@@ -154,7 +154,7 @@ pub async fn racing_appends_have_an_order(fixture: &dyn StoreFixture) {
                         _ => Expected::at(known[which]),
                     };
                     let offered = append(["flight-A", "flight-B"][which], expected, 1 + turn % 2);
-                    known[which] = recorder.append_to(&*store, offered, known[which]).await;
+                    known[which] = recorder.append(&*store, offered, known[which]).await;
                 }
             })
         });

@@ -1,3 +1,5 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -87,7 +89,7 @@ impl Writer {
     async fn append_and_tell(&self, log: &MemoryStore, append: Append) -> Result<Appended> {
         let from = log.head().await?;
         let outcome = log.append(append).await;
-        let page = log.read(Read::log().resume(from).limit(1_000)).await?;
+        let page = log.read_log(Read::log().with_after(from).with_limit(1_000)).await?;
         self.feed.committed(from, page.events);
         outcome
     }

@@ -40,8 +40,8 @@ impl Follow {
     pub(crate) async fn open(shared: Arc<Shared>, subscribe: &Subscribe) -> Result<Self> {
         let tip = shared.tip.subscribe();
         let history = shared.history.load(Ordering::SeqCst);
-        let late = shared.is(HubBug::ResolvesNowLate) && subscribe.begins_after() == After::Now;
-        let begin = match subscribe.begins_after() {
+        let late = shared.is(HubBug::ResolvesNowLate) && subscribe.after() == After::Now;
+        let begin = match subscribe.after() {
             After::Now if shared.is(HubBug::UsesTheTipAsNow) => *shared.tip.borrow(),
             After::Now => shared.store.head().await?,
             After::Cursor(cursor) if shared.is(HubBug::ResumesInclusively) => before(cursor),
@@ -49,7 +49,7 @@ impl Follow {
             _ => Cursor::START,
         };
         Ok(Self {
-            filter: subscribe.wanted().clone(),
+            filter: subscribe.filter().clone(),
             tip,
             scanned: begin,
             delivered: begin,
@@ -160,12 +160,12 @@ impl Follow {
     }
 
     async fn page(&self) -> Result<Page> {
-        let read = Read::log().after(self.scanned.position()).limit(self.shared.options.page);
+        let read = Read::log().with_after(self.scanned.position()).with_limit(self.shared.options.page);
         let filter = self.filter.clone();
         let after_limit = self.is(HubBug::FiltersAfterTheLimit);
-        let read = if after_limit { read } else { read.filter(filter) };
+        let read = if after_limit { read } else { read.with_filter(filter) };
         loop {
-            match self.shared.store.read(read.clone()).await {
+            match self.shared.store.read_log(read.clone()).await {
                 Err(error) if error.is_retryable() && !self.is(HubBug::EndsAtAFailedRead) => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }

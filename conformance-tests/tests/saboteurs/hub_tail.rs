@@ -50,11 +50,11 @@ fn clear(shared: &Shared, listener: &mut Option<Listener>) {
 
 async fn read(shared: &Shared, last: &mut Cursor) {
     loop {
-        let read = Read::log().limit(shared.options.page).live();
+        let read = Read::log().with_limit(shared.options.page).live();
         // A forged cursor belongs to no event.
         let is_forged = shared.is(HubBug::UsesTheHintAsACursor);
-        let read = if is_forged { read.after(last.position()) } else { read.resume(*last) };
-        let page = match shared.store.read(read).await {
+        let read = if is_forged { read.with_after(last.position()) } else { read.with_after(*last) };
+        let page = match shared.store.read_log(read).await {
             Ok(page) => page,
             Err(error) if error.is_other_history() => match shared.store.head().await {
                 Ok(head) if !is_forged => {

@@ -140,7 +140,7 @@ impl Driver {
             }
             _ => After::Cursor(at),
         };
-        let subscribe = Subscribe::new().after(after).filter(self.model.filter());
+        let subscribe = Subscribe::new().with_after(after).with_filter(self.model.filter());
         let mut subscription = self.hub.subscribe(subscribe).await?;
         let mut was_live = false;
         while let Some(first) = subscription.next().await {
@@ -152,7 +152,7 @@ impl Driver {
             }
             was_live |= items.iter().any(|item| matches!(item, Item::Live { .. }));
             self.take(&mut at, items).await?;
-            if was_live && at.position() >= self.hub.tip().position() {
+            if was_live && at.position() >= self.hub.cached_head().position() {
                 self.model.make_live().await?;
                 self.state.send_modify(|state| state.live = true);
             }

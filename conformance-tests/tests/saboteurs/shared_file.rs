@@ -1,3 +1,5 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +10,7 @@ use downlink::commit::{BoundaryFact, CommitFeed, Commits, Facts, Group, LogHead}
 use downlink::event::Timestamp;
 use downlink::store::{Appended, Page};
 use downlink::{
-    Append, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position,
-    Read, Result, StreamId, Version,
+    Append, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Result, StreamId, Version,
 };
 use downlink_sqlite_schema::{Pass, Turnstile};
 use rusqlite::{Connection, ErrorCode, params};

@@ -1,3 +1,5 @@
+use downlink::store::ReadLog;
+use downlink::store::ReadStream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +9,7 @@ use downlink::commit::{CommitFeed, Commits};
 use downlink::event::Timestamp;
 use downlink::store::{Appended, Page, Written};
 use downlink::{
-    Append, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Read, Result,
+    Append, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Result,
     StreamId, Version,
 };
 use tokio::task::yield_now;

@@ -110,12 +110,12 @@ impl BrokenTransport {
     }
 
     async fn open(&self, hub: &Hub, asked: Subscribe) -> Result<Session> {
-        let (mut after, filter) = (asked.begins_after(), asked.wanted().clone());
+        let (mut after, filter) = (asked.after(), asked.filter().clone());
         let mut skip = 0;
         if let After::Cursor(cursor) = after {
-            let ahead = cursor.position() > hub.tip().position();
+            let ahead = cursor.position() > hub.cached_head().position();
             if self.is(TransportBug::ComparesWithAnOldHead) && ahead {
-                return Err(Error::cursor_ahead(cursor.position(), hub.tip()));
+                return Err(Error::cursor_ahead(cursor.position(), hub.cached_head()));
             }
             let begins = cursor.position() > Position::ZERO;
             match self.bug {
@@ -137,7 +137,7 @@ impl BrokenTransport {
             Some(TransportBug::MergesRights) => Filter::everything(),
             _ => filter.clone().and(&rights)?,
         };
-        let subscribe = Subscribe::new().after(after).filter(asked);
+        let subscribe = Subscribe::new().with_after(after).with_filter(asked);
         let subscription = hub.subscribe(subscribe).await?;
         Ok(Session {
             transport: self.clone(),
@@ -153,7 +153,7 @@ impl BrokenTransport {
 }
 
 async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
-    let read = downlink::Read::log().backward().after(cursor.position()).limit(1);
+    let read = downlink::Read::log().backward().with_after(cursor.position()).with_limit(1);
     let page = hub.store().read(read).await?;
     Ok(page.events.first().map_or(After::Start, |event| After::Cursor(event.cursor())))
 }

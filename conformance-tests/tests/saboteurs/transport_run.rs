@@ -95,7 +95,7 @@ impl Session {
                     return Some(());
                 }
                 Wake::Next(Some(Err(_))) => {
-                    return way.send(control("reset", None, hub.tip()), None).await;
+                    return way.send(control("reset", None, hub.cached_head()), None).await;
                 }
             };
             way.send(text, item).await?;
@@ -122,7 +122,7 @@ impl Session {
     }
 
     async fn heartbeat(&self, hub: &Hub) -> String {
-        let head = hub.store().head().await.unwrap_or(hub.tip());
+        let head = hub.store().head().await.unwrap_or(hub.cached_head());
         let id = self.transport.is(TransportBug::MovesTheCursorByHeartbeats).then_some(head);
         control("heartbeat", id, head)
     }

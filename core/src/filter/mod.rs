@@ -80,13 +80,6 @@ impl Filter {
         item.unwrap_or_else(|error| panic!("{error}")).into()
     }
 
-    /// The events of one stream.
-    #[must_use]
-    pub fn stream(stream: StreamId) -> Self {
-        let item = FilterItem::new().with_stream(&stream);
-        item.expect("one stream is within every limit").into()
-    }
-
     /// The events that match at least one of the items: [none](Self::nothing) if
     /// there is no item.
     ///

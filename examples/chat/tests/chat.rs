@@ -113,7 +113,7 @@ impl Answer {
 }
 
 fn of_room(room: &str) -> Subscribe {
-    Subscribe::new().filter(FilterItem::new().with_stream(room).unwrap().into())
+    Subscribe::new().with_filter(FilterItem::new().with_stream(room).unwrap().into())
 }
 
 fn message(text: &str) -> NewEvent {
@@ -133,7 +133,7 @@ async fn next_event(channel: &mut SocketSubscription) -> Event {
 async fn next_text(channel: &mut SocketSubscription) -> String {
     loop {
         let event = next_event(channel).await;
-        if let ChatEvent::MessagePosted { text, .. } = event.decode().unwrap() {
+        if let ChatEvent::MessagePosted { text, .. } = event.decode_raw().unwrap() {
             return text;
         }
     }
@@ -147,7 +147,7 @@ async fn messages_reach_the_others_in_the_room() {
     let mut tower = bob.subscribe(of_room("room-tower")).await.unwrap();
     let mut ramp = bob.subscribe(of_room("room-ramp")).await.unwrap();
     assert!(matches!(
-        next_event(&mut tower).await.decode().unwrap(),
+        next_event(&mut tower).await.decode_raw().unwrap(),
         ChatEvent::RoomOpened { name } if name.as_str() == "Tower"
     ));
     for n in 0..20 {
@@ -216,7 +216,7 @@ async fn opening_a_room_is_a_command_with_an_event() {
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;
     let rooms = FilterItem::new().with_type("RoomOpened").unwrap();
-    let mut rooms = socket.subscribe(Subscribe::new().filter(rooms.into())).await.unwrap();
+    let mut rooms = socket.subscribe(Subscribe::new().with_filter(rooms.into())).await.unwrap();
     for room in ["room-tower", "room-gate-c71", "room-ramp", "room-lounge"] {
         assert_eq!(next_event(&mut rooms).await.stream().as_str(), room);
     }
@@ -246,7 +246,7 @@ async fn pages_see_who_is_where() {
     let list = chat.ask("GET", "/api/people", "", "").await;
     let socket = chat.socket().await;
     let joins_and_leaves = FilterItem::new().with_type_prefix("Person").unwrap();
-    let subscribe = Subscribe::new().after(list.cursor()).filter(joins_and_leaves.into());
+    let subscribe = Subscribe::new().with_after(list.cursor()).with_filter(joins_and_leaves.into());
     let mut joins_and_leaves = socket.subscribe(subscribe).await.unwrap();
     chat.here(BOB, "Bob", "room-tower").await;
     chat.here(ADA, "Ada", "room-tower").await;
@@ -286,7 +286,7 @@ async fn a_restart_loses_and_repeats_no_message() {
 
     let chat = Running::start(&folder).await;
     let socket = chat.socket().await;
-    let mut room = socket.subscribe(of_room("room-lounge").after(cursor)).await.unwrap();
+    let mut room = socket.subscribe(of_room("room-lounge").with_after(cursor)).await.unwrap();
     // A page that got no answer sends the same message again.
     let again = socket.append_to("room-lounge", Expected::Any, [first]).await.unwrap();
     assert!(again.duplicate && again.cursor == receipt.cursor);

@@ -41,7 +41,7 @@ impl Projection for ByAirport {
              ON CONFLICT (airport) DO UPDATE SET departed = departed + 1",
         )?;
         for event in events {
-            if let FlightEvent::FlightDeparted { from, .. } = event.decode()? {
+            if let FlightEvent::FlightDeparted { from, .. } = event.decode_raw()? {
                 add.execute([from])?;
             }
         }

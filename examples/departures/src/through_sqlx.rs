@@ -40,7 +40,7 @@ impl Projection for ByAirport {
         let add = "INSERT INTO by_airport_1 VALUES (?1, 1) \
              ON CONFLICT (airport) DO UPDATE SET departed = departed + 1";
         for event in events {
-            if let FlightEvent::FlightDeparted { from, .. } = event.decode()? {
+            if let FlightEvent::FlightDeparted { from, .. } = event.decode_raw()? {
                 sqlx::query(add).bind(from).execute(&mut *tx).await?;
             }
         }

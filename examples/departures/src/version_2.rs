@@ -46,7 +46,7 @@ impl Projection for ByAirport {
                  SET departed = departed + 1, late = late + excluded.late",
         )?;
         for event in events {
-            if let FlightEvent::FlightDeparted { from, late } = event.decode()? {
+            if let FlightEvent::FlightDeparted { from, late } = event.decode_raw()? {
                 add.execute((from, late))?;
             }
         }

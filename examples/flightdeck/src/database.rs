@@ -81,7 +81,7 @@ impl Database {
             Self::Rusqlite(store, _) => hub.project(ThroughRusqlite(model), store.clone()),
             Self::Sqlx(store, _) => hub.project(ThroughSqlx(model), store.clone()),
         };
-        projection.policy(FailurePolicy::skip())
+        projection.with_policy(FailurePolicy::skip())
     }
 
     /// Reads a model and its cursor from one snapshot.

@@ -105,7 +105,7 @@ mod tests {
             if self.1.load(Ordering::SeqCst) {
                 return Err(Error::new(ErrorKind::Unavailable, "this read fails on purpose"));
             }
-            self.0.read(read).await
+            self.0.read_log(read).await
         }
 
         async fn head(&self) -> downlink::Result<Cursor> {
@@ -121,7 +121,7 @@ mod tests {
     async fn a_server_that_cannot_read_for_subscriptions_is_not_ready() {
         let store = Unreadable::default();
         let often = std::time::Duration::from_millis(1);
-        let hub = Hub::builder(store.clone(), downlink::LocalBus::new()).fallback(often);
+        let hub = Hub::builder(store.clone(), downlink::LocalBus::new()).with_poll_interval(often);
         let hub = hub.start().await.unwrap();
         for (unreadable, expected) in
             [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)]

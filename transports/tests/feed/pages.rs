@@ -218,9 +218,9 @@ async fn polls_that_wait_at_the_end_of_the_log_do_not_read_the_store() {
     const POLLS: usize = 200;
     let store = Failing::default();
     let hub = Hub::builder(store.clone(), LocalBus::new());
-    let hub = hub.fallback(Duration::from_hours(1)).start().await.unwrap();
+    let hub = hub.with_poll_interval(Duration::from_hours(1)).start().await.unwrap();
     let (first, app) = (put(&hub, "s", "T").await, App::new(&hub));
-    while hub.tip() != first {
+    while hub.cached_head() != first {
         tokio::task::yield_now().await;
     }
     let before = store.calls();
@@ -302,7 +302,7 @@ async fn cursor_ahead_is_decided_by_the_store_not_by_the_cache() {
     let store = MemoryStore::new();
     let fallback = Duration::from_hours(1);
     let late =
-        Hub::builder(store.clone(), LocalBus::new()).fallback(fallback).start().await.unwrap();
+        Hub::builder(store.clone(), LocalBus::new()).with_poll_interval(fallback).start().await.unwrap();
     let other = Hub::builder(store, LocalBus::new()).start().await.unwrap();
     let cursor = put(&other, "s", "T").await;
     let answer = App::new(&late).get(&format!("/feed?after={cursor}")).await;

@@ -293,7 +293,7 @@ impl EventStore for Failing {
     async fn read(&self, read: Read) -> Result<Page> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
-        self.inner.read(read).await
+        self.inner.read_log(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

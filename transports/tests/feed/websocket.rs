@@ -285,7 +285,7 @@ impl EventStore for Gated {
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
-        self.inner.read(read).await
+        self.inner.read_log(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

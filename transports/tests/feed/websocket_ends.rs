@@ -292,7 +292,7 @@ async fn a_socket_ends_with_its_rights() {
 async fn a_log_that_cannot_be_read_ends_the_socket() {
     let store = Failing::default();
     let hub = Hub::builder(store.clone(), downlink::LocalBus::new());
-    let hub = hub.ring(4, usize::MAX).page(8, 1 << 20).start().await.unwrap();
+    let hub = hub.with_ring(4, usize::MAX).with_page(8, 1 << 20).start().await.unwrap();
     put_many(&hub, 2_000).await;
     let mut peer =
         Peer::open_with(&Feed::new(&hub).router(), "/feed/ws?after=start", 1 << 10).await;

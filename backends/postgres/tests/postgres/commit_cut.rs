@@ -57,7 +57,7 @@ impl Scene {
     }
 
     async fn log(&self) -> Vec<Event> {
-        self.store.read(Read::log().limit(1_000)).await.expect("the log").events
+        self.store.read_log(Read::log().with_limit(1_000)).await.expect("the log").events
     }
 }
 

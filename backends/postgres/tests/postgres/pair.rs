@@ -46,7 +46,7 @@ impl EventStore for Two {
     }
 
     async fn read(&self, read: Read) -> Result<Page> {
-        self.next().read(read).await
+        self.next().read_log(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

@@ -138,7 +138,7 @@ pub(crate) async fn replay(store: &(impl EventStore + Clone), events: u64) -> Ra
         if !page.more {
             break;
         }
-        read = read.resume(page.scanned);
+        read = read.with_afterfter(page.scanned);
     }
     rate.time = began.elapsed();
     rate
@@ -152,7 +152,7 @@ pub(crate) async fn stream_pages(store: &(impl EventStore + Clone), sizes: &Size
             .expect("a version");
         let asked = Instant::now();
         let page =
-            store.read(Read::stream(name).after_version(after).limit(10)).await.expect("a page");
+            store.read(Read::stream(nawith_afterr(after).limit(10)).await.expect("a page");
         rate.waits.push(asked.elapsed());
         rate.events += u64::try_from(page.events.len()).expect("a few");
     }

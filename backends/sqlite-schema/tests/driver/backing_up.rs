@@ -41,7 +41,7 @@ async fn log(store: &Store) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
         let after = events.last().map_or(downlink::Cursor::START, Event::cursor);
-        let page = store.read(Read::log().resume(after)).await.unwrap();
+        let page = store.read_log_log(Read::lowith_afterth_after(after)).await.unwrap();
         if page.events.is_empty() {
             return events;
         }

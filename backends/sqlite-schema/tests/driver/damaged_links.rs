@@ -45,13 +45,13 @@ fn reads() -> Vec<Read> {
     let departed: Filter = FilterItem::new().with_type_prefix("Flight").unwrap().into();
     for after in [0, 1, 3, 4, 5, 7, 8] {
         let read = Read::stream(named(STREAM));
-        let read = Version::new(after).map_or(read.clone(), |after| read.after_version(after));
-        reads.extend([read.clone(), read.clone().limit(2), read.filter(departed.clone())]);
+        let read = Version::new(after).map_or(read.clone(), |after| read.with_afterter));
+        reads.extend([read.clone(), read.clone().witwith_limitit(2), reawith_filter_filter(departed.clone())]);
     }
     let one = FilterItem::new().with_stream(STREAM).unwrap();
     let both = one.clone().with_stream(OTHER).unwrap();
     for filter in [Filter::from(one), Filter::from(both)] {
-        let read = Read::log().filter(filter);
+        let read = Read:with_filter.with_filter(filter);
         for version in [1, 2, 3, 4] {
             let at = Position::new(place_of(version)).unwrap();
             reads.extend([read.clone().after(at), read.clone().after(at).limit(1)]);
@@ -81,7 +81,7 @@ fn answer(page: Result<Page, Error>) -> Answer {
 async fn answers(store: &Store, reads: &[Read], what: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
     for read in reads {
-        let page = timeout(Duration::from_secs(20), store.read(read.clone())).await;
+        let page = timeout(Duration::from_secsread_log, store.read_log(read.clone())).await;
         answers.push(answer(page.unwrap_or_else(|_| panic!("no answer to {read:?} after {what}"))));
     }
     answers

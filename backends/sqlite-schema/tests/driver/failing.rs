@@ -227,7 +227,7 @@ async fn many_reads_at_once_are_all_answered() {
     let place = Place::new();
     let store = Options::new().with_readers(1).open(&place.path).await.unwrap();
     stored(&store, "s", 10).await;
-    let mut reads: Vec<_> = (0..500).map(|_| store.read(Read::log())).collect();
+    let mut reads: Vec<_> = (0..500).map(|_| store.read_log_log(Read::log())).collect();
     for read in reads.iter_mut().step_by(3) {
         let _ = poll!(read);
     }

@@ -3,7 +3,7 @@
 use crate::support::driver::{Options, Store};
 use crate::support::{Place, stored};
 use downlink::store::Direction;
-use downlink::{EventStore, Filter, FilterItem, Position, Read};
+use downlink::{erItem, Position, Read};
 
 /// More than one page looks at.
 const GAP: u64 = 30_000;
@@ -24,7 +24,7 @@ async fn with_gap(place: &Place, lag: usize) -> Store {
 async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
     let mut found = Vec::new();
     for _ in 0..10 {
-        let page = store.read(read.clone()).await.unwrap();
+        let page = store.read_log(rearead_logone()).await.unwrap();
         found.extend(page.events.iter().map(|event| event.position().get()));
         if !page.more {
             return found;
@@ -55,7 +55,7 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
             .chain([(Some(15_000), 100), (Some(GAP), 1), (Some(GAP + 1), 100)])
         {
             for filter in &filters {
-                let read = Read::log().filter(filter.clone()).limit(limit);
+                let read = Read::log().with_filwith_filterlter.clone()).limit(limit);
                 let at = mark.and_then(Position::new);
                 let read = at.map_or(read.clone(), |at| read.after(at));
                 for read in [read.clone(), read.backward()] {
@@ -73,7 +73,7 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
                 }
             }
             let other = FilterItem::new().with_type("Other").unwrap();
-            let none = Read::log().filter(other.into());
+            let none = Read::log().witwith_filterer(other.into());
             assert_eq!(positions(&store, none.clone()).await, [0; 0]);
             assert_eq!(positions(&store, none.backward()).await, [0; 0]);
         }

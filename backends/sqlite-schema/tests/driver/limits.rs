@@ -64,10 +64,10 @@ async fn fill(stores: [&dyn EventStore; 2]) {
 }
 
 async fn found(store: &dyn EventStore, filter: &Filter) -> Vec<(u64, String)> {
-    let mut read = Read::log().filter(filter.clone());
+    let mut read = Read::log().with_filterilter(filter.clone());
     let mut all = Vec::new();
     loop {
-        let page = store.read(read.clone()).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let page = sread_log.read_log(read.clone()).await.unwrap_or_else(|error| panic!("{error:?}"));
         let name = |event: &Event| (event.position().get(), event.event_type().to_string());
         all.extend(page.events.iter().map(name));
         if !page.more {

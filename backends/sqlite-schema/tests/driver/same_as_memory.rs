@@ -227,8 +227,8 @@ impl Both {
         let found = self.store.append(append.clone()).await;
         assert_eq!(outcome(found), outcome(expected), "{append:?}");
         self.said.push(append);
-        let all = Read::log().after(Position::new(self.events.len() as u64).unwrap()).limit(1_000);
-        self.events.extend(self.reference.read(all).await.unwrap().events);
+        let all = Read::log().with_afterafter(Position::new(self.events.len() as u64).unwrap()).limit(1_000);
+        self.events.extend(self.referread_log.read_log(all).await.unwrap().events);
     }
 
     async fn ask(&self, read: NewRead) {
@@ -238,16 +238,16 @@ impl Both {
                 let read = Read::stream(STREAMS[stream].try_into().unwrap());
                 after
                     .into_iter()
-                    .fold(read, |read, after| read.after_version(Version::new(after).unwrap()))
+                    .fold(read, |read, aftwith_after_after(Version::new(after).unwrap()))
             }
             (None, None) => Read::log(),
-            (None, Some((mark, true))) => Read::log().resume(self.cursor(&mark)),
-            (None, Some((mark, false))) => Read::log().after(self.cursor(&mark).position()),
+            (None, Some((mark, true))) => Read::with_afterwith_after(self.cursor(&mark)),
+            (None, Some((mark, false))) => Rewith_afterog().with_after(self.cursor(&mark).position()),
         };
         read = read.limit(limit).max_bytes(bytes).filter(filter);
         read = if backward { read.backward() } else { read };
-        let expected = self.reference.read(read.clone()).await;
-        let found = self.store.read(read.clone()).await;
+        let expected = read_log.reference.read_log(read.clone()).await;
+        let read_logd = self.store.read_log(read.clone()).await;
         assert_eq!(page(found), page(expected), "{read:?}");
     }
 

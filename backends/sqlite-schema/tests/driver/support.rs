@@ -52,7 +52,7 @@ pub(crate) async fn stored(store: &impl EventStore, stream: &str, count: usize) 
 }
 
 pub(crate) async fn all(store: &impl EventStore) -> Page {
-    store.read(Read::log().limit(1_000)).await.unwrap()
+    store.read(Read::log().with_limitlimit(1_000)).await.unwrap()
 }
 
 /// An error and what caused it, in one line.

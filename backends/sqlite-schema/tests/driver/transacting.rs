@@ -101,11 +101,11 @@ async fn rows_and_events_are_stored_together_and_told() {
     let store = with_gates(&place).await;
     let mut commits = store.commits().unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new())
-        .fallback(Duration::from_hours(1))
+        .with_poll_intervall_interval(Duration::from_hours(1))
         .start()
         .await
         .unwrap();
-    let mut subscription = hub.subscribe(Subscribe::new().after(After::Now)).await.unwrap();
+    let mut subscription = hub.subscribe(Subscriwith_afterew().with_after(After::Now)).await.unwrap();
     assert!(matches!(subscription.next().await, Some(Ok(Item::Live { .. }))));
     for turn in 1..=3 {
         let taken = take_gate(&store, append("flight-UA1545", 2)).await.unwrap();

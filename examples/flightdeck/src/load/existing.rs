@@ -1,7 +1,7 @@
 use std::iter::Peekable;
 use std::path::Path;
 
-use downlink::{Cursor, Event, EventStore, EventStoreExt, Read, StreamId, Version, limits};
+use downlink::{Cursor, Event, EventStore, Read, StreamId, Version, limits};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ pub(super) async fn skip_existing(
     stop: &CancellationToken,
 ) -> Result<Existing, LoadError> {
     let mut existing = Existing { events: 0, finished: 0, last: None, cursor: Cursor::START };
-    let mut log = store.events(Read::log().limit(limits::MAX_PAGE_EVENTS));
+    let mut log = store.log_events(Read::log().with_limit(limits::MAX_PAGE_EVENTS));
     while let Some(stored) = log.next().await
         && !stop.is_cancelled()
     {

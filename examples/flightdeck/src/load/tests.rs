@@ -80,7 +80,7 @@ impl Fixture {
 
     async fn events(&self) -> Vec<Event> {
         let database = Database::open(Driver::default(), &self.db()).await.unwrap();
-        let events = database.store().events(Read::log()).try_collect().await.unwrap();
+        let events = database.store().log_events(Read::log()).try_collect().await.unwrap();
         database.close().await;
         events
     }
@@ -131,7 +131,7 @@ async fn a_load_stores_the_same_events_as_the_replay() {
         }
     }
     let mut replayed: HashMap<StreamId, Vec<_>> = HashMap::new();
-    for event in hub.events(Read::log()).try_collect::<Vec<_>>().await.unwrap() {
+    for event in hub.log_events(Read::log()).try_collect::<Vec<_>>().await.unwrap() {
         let content = (event.event_type().clone(), event.payload().clone(), event.tags().to_vec());
         replayed.entry(event.stream().clone()).or_default().push(content);
     }
@@ -303,7 +303,7 @@ impl EventStore for Overtaking {
     }
 
     async fn read(&self, read: Read) -> downlink::Result<Page> {
-        self.store.read(read).await
+        self.store.read_log(read).await
     }
 
     async fn head(&self) -> downlink::Result<Cursor> {

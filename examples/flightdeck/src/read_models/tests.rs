@@ -147,7 +147,7 @@ async fn rows_have_exactly_the_events_up_to_their_cursor() {
             answers
         };
         let ((), answers) = tokio::join!(flying, asking);
-        let log: Vec<Event> = fixture.hub.events(Read::log()).try_collect().await.unwrap();
+        let log: Vec<Event> = fixture.hub.log_events(Read::log()).try_collect().await.unwrap();
         for answer in answers {
             let seen = log.partition_point(|event| event.cursor() <= answer.cursor);
             let found: Value = serde_json::from_str(answer.rows.get()).unwrap();

@@ -23,7 +23,7 @@ impl History {
     /// Reads the whole log. A day has a few thousand events.
     pub(super) async fn read(hub: &Hub) -> Result<Self> {
         let empty = Self { clock: OPENING, done: HashMap::new() };
-        hub.events(Read::log()).try_fold(empty, async |history, event| history.after(&event)).await
+        hub.log_events(Read::log()).try_fold(empty, async |history, event| history.after(&event)).await
     }
 
     fn after(mut self, event: &Event) -> Result<Self> {
@@ -55,14 +55,14 @@ impl History {
 ///
 /// Panics if the replay has no event.
 pub(super) async fn run_id(hub: &Hub) -> Result<EventId> {
-    let read = Read::stream(REPLAY.try_into()?).limit(1);
-    let first = hub.read(read).await?.events.pop();
+    let read = Read::stream(REPLAY.try_into()?).with_limit(1);
+    let first = hub.read_log(read).await?.events.pop();
     Ok(first.expect("the replay has an event").id())
 }
 
 /// The minute of the latest event of a flight, if it is among the newest events.
 pub(super) async fn newest_minute(hub: &Hub) -> Result<ClockTime> {
-    let newest = hub.read(Read::log().backward().limit(NEWEST)).await?.events;
+    let newest = hub.read_log(Read::log().backward().with_limit(NEWEST)).await?.events;
     let mut of_flights = newest.iter().filter(|event| event.stream().as_str() != REPLAY);
     let read = |event: &Event| LENIENT_SCHEMA.decode::<FlightEvent>(event).transpose();
     let newest = of_flights.find_map(read).transpose()?;

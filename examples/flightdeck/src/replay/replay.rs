@@ -102,7 +102,7 @@ impl Replay {
         stop: CancellationToken,
     ) -> Result<(Self, JoinHandle<()>)> {
         let events: Filter = FilterItem::new().with_stream(REPLAY)?.into();
-        let subscribe = Subscribe::new().after(known.cursor).filter(events);
+        let subscribe = Subscribe::new().with_after(known.cursor).with_filter(events);
         let subscription = hub.subscribe(subscribe).await?;
         let (sender, snapshot) = watch::channel(known);
         let following = tokio::spawn(snapshot::follow(subscription, sender, stop));

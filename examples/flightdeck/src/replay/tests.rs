@@ -72,7 +72,7 @@ async fn a_restart_resumes_and_repeats_nothing() {
         running.end().await;
     }
 
-    let all: Vec<_> = hub.events(Read::log()).try_collect().await.unwrap();
+    let all: Vec<_> = hub.log_events(Read::log()).try_collect().await.unwrap();
     let ids: HashSet<EventId> = all.iter().map(downlink::Event::id).collect();
     assert_eq!(ids.len(), all.len());
     let mut scheduled: HashMap<_, u32> = HashMap::new();
@@ -100,7 +100,7 @@ async fn a_paused_replay_stays_paused_after_a_restart() {
     assert_eq!(running.replay.status(), status);
     let resume = Control { paused: Some(false), speed: None };
     running.replay.control(resume).await.unwrap();
-    let page = hub.read(Read::log().after(head.position())).await.unwrap();
+    let page = hub.read_log(Read::log().with_after(head.position())).await.unwrap();
     let types: Vec<_> = page.events.iter().map(|event| event.event_type().as_str()).collect();
     assert_eq!(types[..2], ["ReplayStarted", "ReplayResumed"]);
     running.end().await;
@@ -132,7 +132,7 @@ async fn a_follower_has_the_same_clock_and_can_control_it() {
 
     let head = hub.head().await.unwrap();
     running.end().await;
-    let after = hub.read(Read::log().after(head.position())).await.unwrap().events;
+    let after = hub.read_log(Read::log().with_after(head.position())).await.unwrap().events;
     let types: Vec<_> = after.iter().map(|event| event.event_type().as_str()).collect();
     assert_eq!(types, ["ReplayStopped"], "there are events although the replay was paused");
     snapshot::wait_for(&follower.snapshot(), after[0].cursor()).await;
@@ -148,7 +148,7 @@ async fn two_replays_of_the_same_day_execute_every_command_once() {
     events(&hub, 500).await;
     one.end().await;
     other.end().await;
-    let all: Vec<_> = hub.events(Read::log()).try_collect().await.unwrap();
+    let all: Vec<_> = hub.log_events(Read::log()).try_collect().await.unwrap();
     let scheduled = all.iter().filter(|event| event.event_type().as_str() == "FlightScheduled");
     let mut streams: HashSet<_> = HashSet::new();
     assert!(scheduled.into_iter().all(|event| streams.insert(event.stream())), "one came twice");

@@ -112,12 +112,12 @@ impl Appenders {
         let (mut raw, mut random) = (Linked::open(&self.file), Random::new(7));
         let rows = u64::try_from(self.count)?;
         if self.warm_up {
-            raw.append_to(WARM_UP_ROWS, STREAMS, &mut random);
+            raw.append(WARM_UP_ROWS, STREAMS, &mut random);
         }
         for line in stdin().lines() {
             let (time, began, mut events) = (seconds(&line?)?, Instant::now(), 0);
             while began.elapsed() < time {
-                events += raw.append_to(rows, STREAMS, &mut random);
+                events += raw.append(rows, STREAMS, &mut random);
             }
             println!("{}", Appends { events, reads: 0, seconds: began.elapsed().as_secs_f64() });
         }

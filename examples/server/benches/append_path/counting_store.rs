@@ -35,7 +35,7 @@ impl EventStore for CountingStore {
 
     async fn read(&self, read: Read) -> Result<Page> {
         self.count();
-        self.store.read(read).await
+        self.store.read_log(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {
