@@ -14,7 +14,7 @@ type Outcome<D> = Result<
     ExecuteError<<D as Decider>::Error>,
 >;
 
-/// One command on its way.
+/// The execution of one command.
 pub(super) struct Execution<'a, D: Decider> {
     executor: &'a Executor<D>,
     context: &'a CommandContext,
@@ -22,12 +22,12 @@ pub(super) struct Execution<'a, D: Decider> {
     attempts: Attempts,
 }
 
-/// What became of an append.
+/// The outcome of an append.
 enum Offered {
     Stored(Appended),
-    /// Events of this command are in the stream, from this version on.
+    /// Events of this command are in the stream already, from this version on.
     Repeats(Version),
-    /// Somebody else was faster.
+    /// Another writer was faster.
     Lost(Error),
 }
 
@@ -69,7 +69,7 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The stream as it is now.
+    /// Loads the current stream.
     async fn load(&mut self) -> Result<Loaded<D::State>, ExecuteError<D::Error>> {
         let mut loaded = Loaded::new(self.executor.decider().initial());
         if let Some(keeper) = self.executor.snapshots()
@@ -87,12 +87,12 @@ impl<'a, D: Decider> Execution<'a, D> {
         let page = self.read(self.from(kept.version).with_limit(1)).await?;
         let found = page.events.first().map(Event::id);
         if found != Some(kept.event) {
-            tracing::warn!(stream = %self.stream, "a snapshot is of another history: it is not used");
+            tracing::warn!(stream = %self.stream, "a snapshot belongs to another history of the log; it is not used");
         }
         Ok(found == Some(kept.event))
     }
 
-    /// The stream with what came after the last look.
+    /// Loads the events that came after the last read.
     async fn catch_up(
         &mut self,
         mut loaded: Loaded<D::State>,
@@ -111,7 +111,8 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The events with their ids, metadata and tags, and the state after them.
+    /// Encodes the events with their ids, metadata and tags, and returns the
+    /// state after them.
     fn offered(&self, state: &D::State, events: &[D::Event]) -> Result<(Vec<NewEvent>, D::State)> {
         let decider = self.executor.decider();
         let mut state = state.clone();
@@ -166,8 +167,8 @@ impl<'a, D: Decider> Execution<'a, D> {
         Executed { events, state, written, cursor, duplicate: false }
     }
 
-    /// The outcome of a command that makes nothing happen, unless it has
-    /// happened before where the snapshot hides it.
+    /// The outcome of a command that causes no events, unless it was executed
+    /// before and its events are hidden by the snapshot.
     async fn nothing_new(
         &mut self,
         loaded: Loaded<D::State>,
@@ -187,9 +188,9 @@ impl<'a, D: Decider> Execution<'a, D> {
         Ok(Executed { events: Vec::new(), state, written: None, cursor: head, duplicate: false })
     }
 
-    /// Asks the store whether it knows the id of the command's first event, by
-    /// an append that cannot be stored: known ids are looked at before
-    /// expectations, and no stream is at the last version that there is.
+    /// Finds out whether the store knows the id of the command's first event,
+    /// by an append that cannot be stored: known ids are checked before
+    /// expectations, and no stream has the highest possible version.
     async fn is_known(&mut self) -> Result<bool> {
         loop {
             let id = self.context.command_id().event_id(0);
@@ -204,7 +205,8 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// Looks for the first event of this command, from the end of the stream.
+    /// Searches for the first event of this command, from the end of the
+    /// stream.
     async fn find(&mut self) -> Result<Option<Version>> {
         let id = self.context.command_id().event_id(0);
         let mut read = Read::stream(self.stream.clone()).backward();
@@ -220,8 +222,8 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// What this command made happen the first time: the events from there on
-    /// that have its ids. Another command of the same id is refused.
+    /// The outcome of the command's first execution: the events from `first` on
+    /// that have its ids. Another command with the same id is refused.
     async fn first_outcome(&mut self, loaded: Loaded<D::State>, first: Version) -> Outcome<D> {
         let stored = self.stored(first).await?;
         let last = stored.last().ok_or_else(|| {
@@ -261,7 +263,7 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The stream from this version on.
+    /// Reads the stream from this version on.
     fn from(&self, version: Version) -> ReadStream {
         let read = Read::stream(self.stream.clone());
         match version.previous() {

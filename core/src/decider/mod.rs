@@ -1,4 +1,5 @@
-//! The typed side of commands: decide, append, and try again.
+//! Typed commands: decide on the state of a stream, append the events, and
+//! retry after conflicts.
 
 mod command_context;
 mod command_id;

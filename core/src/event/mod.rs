@@ -1,4 +1,4 @@
-//! Facts: as they are offered, and as they are stored.
+//! Events: new ones to append, and stored ones.
 
 mod content_type;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]

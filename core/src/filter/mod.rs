@@ -1,4 +1,4 @@
-//! Which events somebody wants, or may see.
+//! Filters: which events a reader wants, or may see.
 
 mod item;
 mod pattern;
@@ -13,18 +13,17 @@ use crate::event::{Event, NewEvent};
 use crate::id::StreamId;
 use crate::limits;
 
-/// Which events somebody wants, or may see: a conjunction of queries, each a
+/// Which events a reader wants, or may see: a conjunction of queries, each a
 /// disjunction of [`FilterItem`]s.
 ///
-/// The same filter serves reads, subscriptions, projections, transports,
-/// rights and the boundaries of appends, and all of them ask the same function,
-/// [`matches`](Self::matches). Two filters are intersected by
-/// [`and`](Self::and), exactly (law `filters_intersect_exactly`).
+/// Reads, subscriptions, projections, transports, permissions and the
+/// boundaries of appends all use this type and the same function,
+/// [`matches`](Self::matches). [`and`](Self::and) is the exact intersection of
+/// two filters (law `filters_intersect_exactly`).
 ///
-/// No filter is larger than the [limits](crate::limits) allow, however it is
-/// made, so that every store can answer every filter. A list that is empty
-/// matches nothing: what a user may see must not become everything because he
-/// may see nothing.
+/// No filter exceeds the [limits](crate::limits), however it is made, so that
+/// every store supports every filter. An empty list matches nothing: a user who
+/// may see nothing must not see everything.
 ///
 /// # Examples
 ///
@@ -45,19 +44,20 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Every event.
+    /// Matches every event.
     #[must_use]
     pub const fn everything() -> Self {
         Self { queries: Vec::new() }
     }
 
-    /// No event at all: what a list of things to see means that came out empty.
+    /// Matches no event. An empty list of permitted streams, for example, means
+    /// this.
     #[must_use]
     pub fn nothing() -> Self {
         Self { queries: vec![Vec::new()] }
     }
 
-    /// The events of any of these types, which are literals; see
+    /// Matches the events of any of these types, which are string literals; see
     /// [`FilterItem::with_types`] for others.
     ///
     /// # Panics
@@ -80,23 +80,25 @@ impl Filter {
         item.unwrap_or_else(|error| panic!("{error}")).into()
     }
 
-    /// The events of one stream.
+    /// Matches the events of one stream.
     #[must_use]
     pub fn stream(stream: StreamId) -> Self {
         let item = FilterItem::new().with_stream(&stream);
         item.expect("one stream is within every limit").into()
     }
 
-    /// The events that match at least one of the items: [none](Self::nothing) if
-    /// there is no item.
+    /// Matches the events that match at least one of the items;
+    /// [nothing](Self::nothing) if there are none.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) above
-    /// [64 items](limits::MAX_FILTER_VALUES), or as many values of all of them.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above [64
+    /// items](limits::MAX_FILTER_VALUES), or above 64 values in all of them
+    /// together.
     pub fn any(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let (mut query, mut values, mut is_everything) = (Vec::new(), 0, false);
-        // Counted as they come, so that a list without end is no filter without end.
+        // Counted one by one, so that an endless iterator cannot make an
+        // endless filter.
         for (index, item) in items.into_iter().enumerate() {
             check_count(index + 1, "alternatives", limits::MAX_FILTER_VALUES)?;
             values += item.values();
@@ -109,13 +111,13 @@ impl Filter {
         Ok(if is_everything { Self::everything() } else { Self { queries: vec![query] } })
     }
 
-    /// The events that match both.
+    /// Matches the events that match both filters.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) above
-    /// [16 queries](limits::MAX_FILTER_QUERIES); one that stands in both counts
-    /// once.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above [16
+    /// queries](limits::MAX_FILTER_QUERIES); a query that is in both filters
+    /// counts once.
     pub fn and(mut self, other: &Self) -> Result<Self> {
         if self.is_nothing() || other.is_nothing() {
             return Ok(Self::nothing());
@@ -135,22 +137,23 @@ impl Filter {
         self.queries.is_empty()
     }
 
-    /// Whether no event can match, since a list of alternatives is empty.
+    /// Whether no event can match, since a query has no alternatives.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.queries.iter().any(Vec::is_empty)
     }
 
-    /// The queries, all of which an event has to match; it matches a query by
-    /// matching one of its items. A query without items matches nothing.
+    /// The queries. An event has to match all of them; it matches a query if it
+    /// matches at least one of its items. A query without items matches
+    /// nothing.
     #[must_use]
     pub fn queries(&self) -> &[Vec<FilterItem>] {
         &self.queries
     }
 
-    /// Whether an event of `stream` with this content matches. The one matching
-    /// function of Downlink; a backend may narrow a scan by an index, and asks
-    /// this for every candidate.
+    /// Whether an event of `stream` with this content matches. This is the only
+    /// matching function of Downlink: a backend may narrow a scan with an
+    /// index, and calls this for every candidate.
     #[must_use]
     pub fn matches(&self, stream: &StreamId, content: &NewEvent) -> bool {
         let matches_any =
@@ -177,7 +180,7 @@ impl From<FilterItem> for Filter {
     }
 }
 
-/// Counts `what` of a filter against a limit of it.
+/// Checks a count of a filter's parts against its limit.
 fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
     if count <= limit {
         return Ok(());

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::filter::Filter;
 use crate::id::Position;
 
-/// The memory that a page is counted with in addition to its events.
+/// The memory that a page is assumed to take in addition to its events.
 pub(super) const OVERHEAD: usize = 512;
 
 /// A read that several subscriptions may wait for.

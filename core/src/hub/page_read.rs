@@ -7,10 +7,10 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cached_page::CachedPage;
+use super::hub_stats::count;
 use super::page_cache::{PageRequest, Plan, Reading};
 use super::read_limiter::Priority;
 use super::shared::Shared;
-use super::stats::count;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
@@ -59,7 +59,8 @@ impl PageRead {
     async fn run(self) -> Result<Arc<CachedPage>> {
         let Shared { tuning, pages, counters, .. } = &*self.shared;
         let from = self.request.from;
-        // Once: what others read may end before `from`, since pages are bounded in bytes too.
+        // Tried only once: another read's page may end before `from`, since
+        // pages are bounded in bytes too.
         let mut reach = tuning.page_events;
         loop {
             let permit = pages.limiter.acquire(self.priority).await;
@@ -115,7 +116,7 @@ impl Drop for PageRead {
 }
 
 fn panicked(error: JoinError) -> Error {
-    Error::with_source(ErrorKind::Backend, "a read of the log ended without an answer", error)
+    Error::with_source(ErrorKind::Backend, "a read of the log ended without a result", error)
 }
 
 #[cfg(test)]

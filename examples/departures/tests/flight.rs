@@ -1,10 +1,10 @@
 //! The rules of flights, without a log.
 
 use departures::flight::{Command, Flight, FlightEvent, Flights, Refused, SCHEMA};
-use downlink::testing::{self, Case};
+use downlink::testing::{self, DeciderTest};
 use downlink::{Decider, Event, NewEvent, Position, Tag, Timestamp, Version};
 
-fn scheduled() -> Case<Flights> {
+fn scheduled() -> DeciderTest<Flights> {
     let event = FlightEvent::FlightScheduled { from: "EWR".into(), to: "IAH".into() };
     testing::decider(Flights).given([event])
 }

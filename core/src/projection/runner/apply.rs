@@ -36,7 +36,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         Ok(())
     }
 
-    /// Does what the policy wants with an event that fails alone.
+    /// Applies the policy to an event that fails on its own.
     async fn handle(&mut self, guilty: Event, mut error: BoxError) -> Outcome<()> {
         let mut backoff = Backoff::new(self.policy.pause(), LONGEST_PAUSE);
         for _ in 0..self.policy.retries() {
@@ -52,7 +52,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         if !self.policy.skips() {
             return Err(self.gives_up(Some(&guilty), error));
         }
-        warn!(projection = %self.id, event = %guilty.cursor(), %error, "a projection passes over an event");
+        warn!(projection = %self.id, event = %guilty.cursor(), %error, "a projection skips an event that it cannot apply");
         let skip = Step::skip(self.checkpoint(), DeadLetter::new(&guilty, &*error));
         match self.step(skip).await? {
             Ok(()) => {
@@ -72,13 +72,13 @@ impl<Tx: Send + 'static> Runner<Tx> {
         let Some(event) = guilty else { return Error::projection_failed(id, error) };
         let (cursor, event_type) = (event.cursor(), event.event_type());
         let message = format!(
-            "projection {id} cannot apply the event {cursor} of type '{event_type}': fix it and resume, \
-             or skip such events by its policy"
+            "projection {id} cannot apply event {cursor} of type '{event_type}': fix it and resume, \
+             or skip such events by the failure policy"
         );
         Error::with_source(ErrorKind::Backend, message, error)
     }
 
-    /// Makes a step from where it is. The inner error is the projection's own.
+    /// Makes a step. The inner error is the projection's own.
     pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
         let (from, to, count) = (step.from, step.to, step.events.len());
         let events = if self.on_applied.is_some() { step.events.clone() } else { Vec::new() };
@@ -98,7 +98,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                         let is_new = |event: &Event| event.position() > after.position();
                         self.announce(events.into_iter().filter(is_new).collect()).await;
                     }
-                    // Another version has taken its place.
+                    // Another version has replaced this one.
                     None if self.live() == Some(self.id.version()) => {
                         self.read_live_version().await?;
                     }

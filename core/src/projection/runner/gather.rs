@@ -6,8 +6,8 @@ use super::command::{Interruption, Outcome};
 use crate::hub::{Item, Subscription};
 
 impl<Tx: Send + 'static> Runner<Tx> {
-    /// Takes what waits; while the end of the log is far, waits until a batch
-    /// is full.
+    /// Gathers the waiting events; far from the end of the log, waits until a
+    /// batch is full.
     pub(super) async fn gather(
         &mut self,
         subscription: &mut Subscription,
@@ -41,7 +41,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                 command = self.commands.recv() => {
                     return Err(command.map_or(Interruption::End, Interruption::Command));
                 }
-                turn = subscription.turn() => match turn {
+                turn = subscription.next_or_progress() => match turn {
                     None => return Err(Interruption::End),
                     Some(Ok(None)) => consume_budget().await,
                     Some(Ok(Some(item))) => {
