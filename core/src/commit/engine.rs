@@ -101,7 +101,7 @@ impl<D: Driver> Engine<D> {
     async fn serve(&mut self) {
         loop {
             self.keep_up().await;
-            let mut load = Load::new(self.options.group_events(), GROUP_BYTES);
+            let mut load = Load::new(self.options.group(), GROUP_BYTES);
             match self.queue.next(&mut load).await {
                 None => return,
                 Some(Next::Job(job)) => self.job(job).await,

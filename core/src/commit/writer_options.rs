@@ -98,7 +98,7 @@ impl WriterOptions {
 
     /// The most events of one transaction.
     #[must_use]
-    pub const fn group_events(&self) -> usize {
+    pub const fn group(&self) -> usize {
         self.group_events
     }
 

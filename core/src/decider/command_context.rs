@@ -35,7 +35,7 @@ use crate::event::Event;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandContext {
     command: CommandId,
-    can_come_again: bool,
+    is_repeatable: bool,
     correlation: Uuid,
     causation: Option<Uuid>,
     fingerprint: Option<Uuid>,
@@ -67,7 +67,7 @@ impl CommandContext {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two of them differ")]
     pub fn new() -> Self {
-        Self { can_come_again: false, ..Self::of(CommandId::now()) }
+        Self { is_repeatable: false, ..Self::of(CommandId::now()) }
     }
 
     /// Creates the context of the command with this id, which takes effect
@@ -76,7 +76,7 @@ impl CommandContext {
     pub fn of(command: CommandId) -> Self {
         Self {
             command,
-            can_come_again: true,
+            is_repeatable: true,
             correlation: command.into(),
             causation: None,
             fingerprint: None,
@@ -168,8 +168,8 @@ impl CommandContext {
     }
 
     /// Whether the command may have been executed before with the same id.
-    pub(super) fn can_come_again(&self) -> bool {
-        self.can_come_again
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
 
     /// Refuses an event with this command's id that belongs to another command.

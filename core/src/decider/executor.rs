@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::execution::Execution;
 use super::retry_policy::RetryPolicy;
-use super::snapshots::Keeper;
+use super::snapshots::TypedSnapshots;
 use super::{CommandContext, Decider, ExecuteError, Executed, Snapshots};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
@@ -64,7 +64,7 @@ pub struct Executor<D: Decider> {
     hub: Hub,
     decider: Arc<D>,
     retries: RetryPolicy,
-    snapshots: Option<Keeper<D::State>>,
+    snapshots: Option<TypedSnapshots<D::State>>,
 }
 
 impl<D: Decider> Executor<D> {
@@ -97,7 +97,7 @@ impl<D: Decider> Executor<D> {
     where
         D::State: Serialize + DeserializeOwned,
     {
-        self.snapshots = Some(Keeper::new(snapshots));
+        self.snapshots = Some(TypedSnapshots::new(snapshots));
         self
     }
 
@@ -191,7 +191,7 @@ impl<D: Decider> Executor<D> {
         self.retries
     }
 
-    pub(super) fn snapshots(&self) -> Option<&Keeper<D::State>> {
+    pub(super) fn snapshots(&self) -> Option<&TypedSnapshots<D::State>> {
         self.snapshots.as_ref()
     }
 }

@@ -9,7 +9,7 @@ mod execute_error;
 mod executed;
 mod execution;
 mod executor;
-mod loaded;
+mod loaded_stream;
 mod memory_snapshots;
 mod retry_policy;
 mod schema;

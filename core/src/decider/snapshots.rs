@@ -38,20 +38,20 @@ impl Snapshots {
 
 /// Snapshots of one type of state.
 #[derive(Clone)]
-pub(super) struct Keeper<S> {
+pub(super) struct TypedSnapshots<S> {
     snapshots: Snapshots,
     encode: fn(&S) -> serde_json::Result<Vec<u8>>,
     decode: fn(&[u8]) -> serde_json::Result<S>,
 }
 
 /// A snapshot from the store, decoded but not verified yet.
-pub(super) struct Kept<S> {
+pub(super) struct LoadedSnapshot<S> {
     pub(super) state: S,
     pub(super) version: Version,
     pub(super) event: EventId,
 }
 
-impl<S> Keeper<S> {
+impl<S> TypedSnapshots<S> {
     pub(super) fn new(snapshots: Snapshots) -> Self
     where
         S: Serialize + DeserializeOwned,
@@ -64,7 +64,7 @@ impl<S> Keeper<S> {
     }
 
     /// Loads the snapshot of a stream; `None` if there is no usable one.
-    pub(super) async fn load(&self, stream: &StreamId) -> Option<Kept<S>> {
+    pub(super) async fn load(&self, stream: &StreamId) -> Option<LoadedSnapshot<S>> {
         let snapshot = match self.snapshots.store.load(&self.key(stream)).await {
             Ok(snapshot) => snapshot?,
             Err(error) => {
@@ -78,7 +78,7 @@ impl<S> Keeper<S> {
         let Snapshot { version, event, state, .. } = snapshot;
         let decoded = (self.decode)(&state);
         let unreadable = |error: &_| tracing::warn!(%stream, %error, "could not decode a snapshot; the stream is read from its first event. Was its form changed without a new version?");
-        Some(Kept { state: decoded.inspect_err(unreadable).ok()?, version, event })
+        Some(LoadedSnapshot { state: decoded.inspect_err(unreadable).ok()?, version, event })
     }
 
     /// Whether the next snapshot is due, this many events after the last one.

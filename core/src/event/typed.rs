@@ -14,35 +14,8 @@ use serde_json::value::RawValue;
 
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, NewEvent};
+use crate::event::Event;
 use crate::id::EventType;
-
-/// A value that can be appended: a [`NewEvent`], or a variant of a serde enum,
-/// which [`NewEvent::from_variant`] converts.
-///
-/// Implemented for every type that serializes, since Rust's type system cannot
-/// tell an enum from a struct. A value that is not a variant is refused when it
-/// is converted.
-pub trait IntoNewEvent {
-    /// Converts the value into an event.
-    ///
-    /// # Errors
-    ///
-    /// As [`NewEvent::from_variant`].
-    fn into_new_event(self) -> Result<NewEvent>;
-}
-
-impl IntoNewEvent for NewEvent {
-    fn into_new_event(self) -> Result<NewEvent> {
-        Ok(self)
-    }
-}
-
-impl<T: Serialize> IntoNewEvent for T {
-    fn into_new_event(self) -> Result<NewEvent> {
-        NewEvent::from_variant(&self)
-    }
-}
 
 /// The name of the variant and the bytes of its content.
 pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)> {
@@ -200,7 +173,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Timestamp;
+    use crate::event::{NewEvent, Timestamp};
     use crate::id::{Position, StreamId, Version};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

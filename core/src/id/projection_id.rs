@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::projection::Projection;
 
 /// The identity of a read model: the name of a projection and its version.
 ///
@@ -36,15 +35,6 @@ impl ProjectionId {
         let name = name.as_ref();
         super::name::check("the name of a projection", name)?;
         Ok(Self { name: name.into(), version })
-    }
-
-    /// What this projection calls itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
-        Self::new(projection.name(), projection.version())
     }
 
     /// The name of the projection.

@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, Result};
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::id::ProjectionId;
 
 /// Builds a read model: a view of a log's events that can be queried quickly.
 ///
@@ -77,6 +78,17 @@ pub trait Projection: fmt::Debug + Send + Sync + 'static {
     ///
     /// A panic is treated as an error.
     async fn apply(&self, events: &[Event], tx: &mut Self::Tx) -> Result<(), BoxError>;
+}
+
+impl ProjectionId {
+    /// The id of this projection: its name and version.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
+        Self::new(projection.name(), projection.version())
+    }
 }
 
 #[async_trait]

@@ -19,46 +19,45 @@ pub(super) enum Step {
     Commit,
 }
 
-/// What goes wrong there. A commit may be stored nevertheless.
+/// What goes wrong at a step. A commit may be stored nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Nothing,
     Fails,
-    /// A lock is held by others.
+    /// Another writer holds the lock.
     IsBusy,
     /// Waits until it is [released](Script::release).
     Holds,
     Panics {
         stored: bool,
     },
-    /// Never answers: for drivers that are not blocking.
+    /// Never completes: only for drivers that are not blocking.
     Hangs {
         stored: bool,
     },
-    /// For commits only.
+    /// The outcome is unknown: only for commits.
     IsUnknown {
         stored: bool,
     },
 }
 
-/// The log of a [`Scripted`] driver, and what is to go wrong. Clones are the
-/// same.
+/// The log of a [`Scripted`] driver and its scripted faults. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Script(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// What is stored.
+    /// The stored events.
     pub(super) events: Vec<Event>,
     pub(super) notes: Vec<&'static str>,
-    /// What each commit stored: the types of its events, and its notes.
+    /// What each commit has stored: the types of its events, and its notes.
     pub(super) commits: Vec<Vec<String>>,
     pub(super) begun: usize,
     pub(super) is_closed: bool,
-    /// How many pieces of upkeep are left, and how many are too many.
+    /// The pieces of upkeep that are left, and from how many on it is overdue.
     pub(super) upkeep: usize,
     pub(super) overdue_from: usize,
-    /// How long a piece takes.
+    /// How long a piece of upkeep takes.
     pub(super) upkeep_takes: Duration,
     is_held: bool,
     is_waiting: bool,
@@ -76,12 +75,12 @@ impl Script {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// At the next such steps this happens, one at each.
+    /// Adds faults for the next steps of this kind, one for each.
     pub(super) fn faults(&self, step: Step, faults: impl IntoIterator<Item = Fault>) {
         self.state().faults.extend(faults.into_iter().map(|fault| (step, fault)));
     }
 
-    /// Transactions do not begin until [`release`](Self::release).
+    /// Blocks the beginning of transactions until [`release`](Self::release).
     pub(super) fn hold(&self) {
         self.state().is_held = true;
     }
@@ -90,14 +89,14 @@ impl Script {
         self.state().is_held = false;
     }
 
-    /// Returns when this is so.
+    /// Waits until the condition holds.
     pub(super) async fn until(&self, is_so: impl Fn(&State) -> bool) {
         while !is_so(&self.state()) {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Returns when a transaction is held.
+    /// Waits until a transaction is held.
     pub(super) async fn until_it_waits(&self) {
         self.until(|state| state.is_waiting).await;
     }
@@ -109,8 +108,8 @@ impl Script {
     }
 }
 
-/// A driver over a list of events. An event of the type `Poison` cannot be
-/// inserted, and one of the type `Bomb` panics.
+/// A driver with a list of events. Inserting an event of the type `Poison`
+/// fails, and one of the type `Bomb` panics.
 pub(super) struct Scripted<const BLOCKING: bool> {
     pub(super) script: Script,
     open: Option<Open>,
@@ -146,13 +145,15 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
     async fn step(&self, step: Step) -> Result<()> {
         match self.script.next_fault(step) {
             None | Some(Fault::Nothing) => Ok(()),
-            Some(Fault::IsBusy) => Err(Error::new(ErrorKind::Busy, "others hold the lock")),
+            Some(Fault::IsBusy) => {
+                Err(Error::new(ErrorKind::Busy, "another writer holds the lock"))
+            }
             Some(Fault::Holds) => {
                 self.script.hold();
                 self.pass().await;
                 Ok(())
             }
-            Some(Fault::Panics { .. }) => panic!("{step:?}, on purpose"),
+            Some(Fault::Panics { .. }) => panic!("{step:?} panics (injected by the test)"),
             Some(Fault::Hangs { .. }) => std::future::pending().await,
             Some(Fault::Fails | Fault::IsUnknown { .. }) => Err(failed()),
         }
@@ -170,7 +171,7 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
 }
 
 fn failed() -> Error {
-    Error::new(ErrorKind::Backend, "this step fails, on purpose")
+    Error::new(ErrorKind::Backend, "this step fails (injected by the test)")
 }
 
 impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
@@ -195,7 +196,8 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         let mut facts = Facts::default();
         let state = self.script.state();
         let open = self.open.as_ref().expect("`begin` comes first");
-        // One that has one batch need not show what it has inserted.
+        // A driver whose transactions have one batch need not show what it has
+        // inserted.
         let inserted = if BLOCKING { &open.events[..] } else { &[] };
         for event in state.events.iter().chain(inserted) {
             facts.streams.insert(event.stream().clone(), event.version());
@@ -220,7 +222,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         for event in &plan.rows {
             match event.event_type().as_str() {
                 "Poison" => return Err(failed()),
-                "Bomb" => panic!("an event that panics, on purpose"),
+                "Bomb" => panic!("an event that panics (injected by the test)"),
                 _ => self.open().events.push(event.clone()),
             }
         }
@@ -259,7 +261,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
             self.store();
         }
         match fault {
-            Some(Fault::Panics { .. }) => panic!("the commit panics, on purpose"),
+            Some(Fault::Panics { .. }) => panic!("the commit panics (injected by the test)"),
             Some(Fault::Hangs { .. }) => std::future::pending().await,
             Some(Fault::IsUnknown { .. }) => CommitOutcome::Unknown(failed()),
             _ => CommitOutcome::Committed,
@@ -281,10 +283,10 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     async fn keep_up(&mut self) -> Result<()> {
         self.step(Step::KeepUp).await?;
         let takes = self.script.state().upkeep_takes;
-        // As work does that a processor has to do.
+        // Blocks, like real work.
         std::thread::sleep(takes);
         self.script.state().upkeep -= 1;
-        self.open().notes.push("kept up");
+        self.open().notes.push("upkeep");
         Ok(())
     }
 

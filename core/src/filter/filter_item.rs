@@ -217,7 +217,7 @@ impl FilterItem {
     }
 
     fn check_values(&self) -> Result<()> {
-        super::check_count(self.values(), "values", limits::MAX_FILTER_VALUES)
+        check_count(self.values(), "values", limits::MAX_FILTER_VALUES)
     }
 
     pub(super) fn matches(&self, stream: &StreamId, content: &NewEvent) -> bool {
@@ -229,4 +229,12 @@ impl FilterItem {
             && !self.not_types.contains(content.event_type())
             && self.tags.iter().all(|tag| content.tags().contains(tag))
     }
+}
+
+/// Checks a count of a filter's parts against its limit.
+pub(super) fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::too_large(format!("the filter has more than {limit} {what}: split it"), limit))
 }

@@ -12,108 +12,109 @@ use crate::event::{Event, NewEvent, Timestamp};
 use crate::id::{Position, Version};
 
 over_both_drivers! {
-    what_is_stored_is_told_before_it_is_answered
-    each_commit_is_told_to_follow_the_one_before
-    what_failed_is_not_told
-    what_is_uncertain_is_a_hint
-    what_is_settled_is_hinted_at_again
-    a_clock_that_was_set_back_turns_no_times_round
+    events_are_reported_before_the_append_returns
+    each_reported_commit_follows_the_one_before
+    failed_appends_are_not_reported
+    an_uncertain_commit_is_reported_by_a_hint
+    a_resolved_commit_is_reported_by_a_second_hint
+    recorded_times_never_decrease_if_the_clock_is_set_back
 }
 
-fn told(commits: &mut Commits) -> Vec<Vec<String>> {
-    let mut told = Vec::new();
+fn reported(commits: &mut Commits) -> Vec<Vec<String>> {
+    let mut reported = Vec::new();
     while let Some(notice) = commits.try_next() {
-        told.push(match notice {
+        reported.push(match notice {
             CommitNotice::Committed(commit) => {
                 commit.events.iter().map(|event| event.event_type().to_string()).collect()
             }
             CommitNotice::Hint => vec!["?".to_owned()],
         });
     }
-    told
+    reported
 }
 
-/// Notes, at the moment when it is woken, what was told.
-struct Noting {
+/// Records what has been reported when it is woken.
+struct RecordOnWake {
     commits: Mutex<Commits>,
-    told: OnceLock<Vec<Vec<String>>>,
+    reported: OnceLock<Vec<Vec<String>>>,
 }
 
-impl Wake for Noting {
+impl Wake for RecordOnWake {
     fn wake(self: Arc<Self>) {
-        self.told.get_or_init(|| told(&mut self.commits.lock().unwrap()));
+        self.reported.get_or_init(|| reported(&mut self.commits.lock().unwrap()));
     }
 }
 
-async fn what_is_stored_is_told_before_it_is_answered<const BLOCKING: bool>() {
+async fn events_are_reported_before_the_append_returns<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let commits = Mutex::new(bench.writer.commits());
-    let noting = Arc::new(Noting { commits, told: OnceLock::new() });
+    let recorder = Arc::new(RecordOnWake { commits, reported: OnceLock::new() });
     let mut answer = bench.hold().await;
-    let waker = Waker::from(Arc::clone(&noting));
+    let waker = Waker::from(Arc::clone(&recorder));
     assert!(answer.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
     bench.script.release();
-    bench.script.until(|_| noting.told.get().is_some()).await;
-    assert_eq!(noting.told.get().unwrap(), &[["First"]]);
+    bench.script.until(|_| recorder.reported.get().is_some()).await;
+    assert_eq!(recorder.reported.get().unwrap(), &[["First"]]);
 }
 
-async fn each_commit_is_told_to_follow_the_one_before<const BLOCKING: bool>() {
+async fn each_reported_commit_follows_the_one_before<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
     let mut from = Cursor::START;
     for _ in 0..10 {
-        let appended = bench.offer(one("A")).await.unwrap();
+        let appended = bench.submit(one("A")).await.unwrap();
         let Some(CommitNotice::Committed(commit)) = commits.try_next() else {
-            panic!("an append was answered before it was told")
+            panic!("an append returned before it was reported")
         };
         assert_eq!((commit.from, commit.events[0].cursor()), (from, appended.cursor));
         from = appended.cursor;
     }
-    assert!(told(&mut commits).is_empty());
+    assert!(reported(&mut commits).is_empty());
 }
 
-async fn what_failed_is_not_told<const BLOCKING: bool>() {
+async fn failed_appends_are_not_reported<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
     bench.script.faults(Step::Commit, [Fault::Nothing, Fault::Nothing, Fault::Fails]);
     for outcome in bench.commit_together([one("A"), one("Poison"), one("B")]).await {
         drop(outcome);
     }
-    // The first half is stored; the second is divided, and then its commit failed.
-    assert_eq!(told(&mut commits).concat(), bench.stored());
-    assert!(bench.offer(one("C")).await.is_ok());
-    assert_eq!(told(&mut commits), [["C"]]);
+    // The first half is stored. The second is divided, and then its commit
+    // fails.
+    assert_eq!(reported(&mut commits).concat(), bench.stored());
+    assert!(bench.submit(one("C")).await.is_ok());
+    assert_eq!(reported(&mut commits), [["C"]]);
 }
 
-async fn what_is_uncertain_is_a_hint<const BLOCKING: bool>() {
+async fn an_uncertain_commit_is_reported_by_a_hint<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
     bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
-    bench.offer(one("A")).await.unwrap();
-    assert_eq!(told(&mut commits), [["?"]], "what it stored was told by the hint alone");
+    bench.submit(one("A")).await.unwrap();
+    assert_eq!(reported(&mut commits), [["?"]], "only the hint reports what it has stored");
     bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }]);
-    bench.offer(one("B")).await.unwrap();
-    let told = told(&mut commits).concat();
-    assert!(told.contains(&"?".to_owned()), "{told:?}");
+    bench.submit(one("B")).await.unwrap();
+    let reported = reported(&mut commits).concat();
+    assert!(reported.contains(&"?".to_owned()), "{reported:?}");
 }
 
-async fn what_is_settled_is_hinted_at_again<const BLOCKING: bool>() {
+async fn a_resolved_commit_is_reported_by_a_second_hint<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
     bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
     bench.script.faults(Step::Begin, [Fault::Nothing, Fault::Holds]);
-    let answer = bench.offer(one("A"));
-    // Between the commit and the transaction that finds out.
+    let answer = bench.submit(one("A"));
+    // Between the commit and the transaction that resolves it.
     bench.script.until(State::is_held).await;
-    assert_eq!(told(&mut commits), [["?"]]);
+    assert_eq!(reported(&mut commits), [["?"]]);
     bench.script.release();
     answer.await.unwrap();
-    assert_eq!(told(&mut commits), [["?"]], "now it is certain to be seen");
+    assert_eq!(reported(&mut commits), [["?"]], "now the events are certainly visible");
 }
 
-async fn a_clock_that_was_set_back_turns_no_times_round<const BLOCKING: bool>() {
+async fn recorded_times_never_decrease_if_the_clock_is_set_back<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    // Of a log that was written while the clock was years ahead.
+    // The log was written while the clock was years ahead.
     let ahead = Timestamp::from_micros(Timestamp::now().as_micros() * 2);
     let content = NewEvent::json("FlightScheduled", "{}").unwrap();
     let stream = "flight-UA1545".try_into().unwrap();

@@ -7,7 +7,7 @@ use crate::store::Expected;
 use super::{Decider, ExecuteError};
 
 /// A stream as far as an execution has loaded it.
-pub(super) struct Loaded<S> {
+pub(super) struct LoadedStream<S> {
     pub(super) state: S,
     /// The last event.
     pub(super) last: Option<(Version, EventId)>,
@@ -16,14 +16,14 @@ pub(super) struct Loaded<S> {
     pub(super) repeats: Option<Version>,
     /// The version of the snapshot that was loaded: the ids of the events up to
     /// it were not read.
-    pub(super) unseen: Option<Version>,
+    pub(super) snapshot: Option<Version>,
     /// The end of the log when the stream was last read.
     pub(super) head: Cursor,
 }
 
-impl<S> Loaded<S> {
+impl<S> LoadedStream<S> {
     pub(super) fn new(state: S) -> Self {
-        Self { state, last: None, repeats: None, unseen: None, head: Cursor::START }
+        Self { state, last: None, repeats: None, snapshot: None, head: Cursor::START }
     }
 
     pub(super) fn version(&self) -> Option<Version> {
@@ -36,8 +36,8 @@ impl<S> Loaded<S> {
 
     /// The number of events up to `last` after the snapshot, or from the
     /// beginning.
-    pub(super) fn seen(&self, last: Version) -> u64 {
-        last.get() - self.unseen.map_or(0, Version::get)
+    pub(super) fn events_since_snapshot(&self, last: Version) -> u64 {
+        last.get() - self.snapshot.map_or(0, Version::get)
     }
 
     /// Adds the next event of the stream.
