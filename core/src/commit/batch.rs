@@ -40,8 +40,7 @@ impl Answer {
     /// Sends the outcome of a committed transaction.
     fn send_committed(self, outcome: Result<Appended>) {
         let Self { may_be_stored, .. } = self;
-        // Events that an earlier commit of this same call has stored are not a
-        // repetition.
+        // Events that an earlier commit of this same call has stored are not a repetition.
         self.send(outcome.map(|appended| Appended {
             duplicate: appended.duplicate && !may_be_stored,
             ..appended

@@ -72,8 +72,7 @@ impl CommitFeed {
     /// behind the recorded time of the events.
     pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
         let mut events = events.into_iter().peekable();
-        // Only the first event of the commit is compared: all were given their
-        // time at once.
+        // Only the first event of the commit is compared: all were given their time at once.
         let Some(first) = events.peek() else { return };
         self.clock.observe(first.recorded_at(), Timestamp::now());
         let mut followers = lock(&self.followers);
@@ -197,8 +196,8 @@ impl NoticeQueue {
     fn push(&self, commit: Commit, bytes: usize) {
         let mut state = self.state();
         let is_full = state.commits.len() >= MAX_COMMITS || state.bytes + bytes > MAX_BYTES;
-        // A commit that follows a dropped one does not fit the follower's ring,
-        // so it is dropped too.
+        // A commit that follows a dropped one does not fit the follower's ring, so it is dropped
+        // too.
         if is_full || state.is_hinted {
             state.is_hinted = true;
         } else {
@@ -260,8 +259,7 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, MAX_COMMITS);
-        // The hint was the notice that ended the loop; later commits are kept
-        // again.
+        // The hint was the notice that ended the loop; later commits are kept again.
         assert!(commits.try_next().is_none());
         feed.committed(Cursor::START, [event(3_000)]);
         assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));

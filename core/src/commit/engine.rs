@@ -71,8 +71,7 @@ impl<D: Driver> Engine<D> {
         feed: Arc<CommitFeed>,
         options: WriterOptions,
     ) -> Self {
-        // The futures of a blocking driver are never pending, so a timeout has
-        // no effect.
+        // The futures of a blocking driver are never pending, so a timeout has no effect.
         let options = if D::BLOCKING { options.without_step_deadline() } else { options };
         Self {
             driver,
@@ -136,8 +135,7 @@ impl<D: Driver> Engine<D> {
             if !self.queue.is_idle() {
                 return;
             }
-            // Gives other processes, which do not wait in this queue, a chance
-            // to get the lock.
+            // Gives other processes, which do not wait in this queue, a chance to get the lock.
             let pause = if self.has_failed_at_upkeep {
                 self.upkeep_from.saturating_duration_since(Instant::now())
             } else {
@@ -169,8 +167,7 @@ impl<D: Driver> Engine<D> {
         let mut attempt = Attempt::of(first);
         let outcome = self.attempt(&mut attempt, Some(&mut load)).await;
         self.last = load.appends;
-        // A group that fails is divided until only the appends fail that cause
-        // it.
+        // A group that fails is divided until only the appends fail that cause it.
         let mut left = self.resolve(attempt, outcome);
         while let Some(pending) = left.pop() {
             let mut attempt = Attempt::of(pending);
@@ -185,8 +182,7 @@ impl<D: Driver> Engine<D> {
         let appends = attempt.appends();
         let Attempt { batches, plans, from, .. } = attempt;
         if batches.iter().any(Batch::was_uncertain) {
-            // Events of a late commit may not have been visible when the first
-            // hint was given.
+            // Events of a late commit may not have been visible when the first hint was given.
             self.feed.hint();
         }
         match outcome {
@@ -249,8 +245,8 @@ impl<D: Driver> Engine<D> {
         let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
         let mut head = begin.await.map_err(Failure::Begin)?;
         attempt.from = head.cursor;
-        // More appends arrive during the transaction, so the time in which
-        // callers prepare their next append is used.
+        // More appends arrive during the transaction, so the time in which callers prepare their
+        // next append is used.
         let mut linger_until = None;
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");

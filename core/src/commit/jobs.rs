@@ -95,8 +95,7 @@ impl<D: Driver> Engine<D> {
         }
         let stored = unwound(self.are_stored(rows)).await.and_then(|stored| stored);
         let _ = unwound(self.driver.discard()).await;
-        // Events of a late commit may not have been visible when the first hint
-        // was given.
+        // Events of a late commit may not have been visible when the first hint was given.
         self.feed.hint();
         match stored {
             Ok(true) => Ok(()),

@@ -152,9 +152,8 @@ impl<D: Driver> Queue<D> {
                     if left.is_zero() {
                         break;
                     }
-                    // The runtime's timer has a resolution of milliseconds:
-                    // during the last ones, other tasks run, some of which may
-                    // append.
+                    // The runtime's timer has a resolution of milliseconds: during the last ones,
+                    // other tasks run, some of which may append.
                     match left.checked_sub(CLOCK) {
                         Some(sleep) => drop(timeout(sleep, self.task.notified()).await),
                         None => yield_now().await,
@@ -216,8 +215,7 @@ impl<D: Driver> Queue<D> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<D>> {
-        // A poisoned lock is harmless: nothing panics between two changes that
-        // belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -74,8 +74,8 @@ impl<D: Driver> Writer<D> {
         let queue_limit = QueueLimit::new(options.queue(), options.queue_bytes());
         let (opened, is_open) = oneshot::channel();
         let (ending, ended) = watch::channel(());
-        // The handle exists from here on: if this future is dropped, dropping
-        // the handle ends the writer.
+        // The handle exists from here on: if this future is dropped, dropping the handle ends the
+        // writer.
         let writer = Self {
             queue: Arc::clone(&queue),
             queue_limit,

@@ -182,8 +182,7 @@ impl WriterOptions {
         } else {
             tokio::time::timeout(deadline, job).await.unwrap_or_else(|_| Err(late(deadline)))
         };
-        // After the deadline, an error of the job may only say that it was
-        // interrupted.
+        // After the deadline, an error of the job may only say that it was interrupted.
         if Instant::now() > until { Err(late(deadline)) } else { outcome }
     }
 }

@@ -16,9 +16,9 @@ static AS_WRITTEN: Schema = Schema::new();
 /// clock, no log and no lock: [`Executor`](crate::Executor) connects it with
 /// the log, and [`testing`](crate::testing) tests it without one.
 ///
-/// Whatever a decision needs to know is in the state or in the command: a
-/// command is decided again when somebody else was faster, and an answer that
-/// came from elsewhere would be another one then.
+/// Everything that a decision needs is in the state or in the command: if
+/// another writer was faster, the command is decided again, and input from
+/// elsewhere might have changed by then.
 ///
 /// # Examples
 ///

@@ -66,8 +66,7 @@ impl<R: fmt::Display> fmt::Display for ExecuteError<R> {
 }
 
 impl<R: fmt::Debug + fmt::Display> StdError for ExecuteError<R> {
-    // `Display` prints the refusal or error itself, so the chain continues with
-    // its source.
+    // `Display` prints the refusal or error itself, so the chain continues with its source.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.as_error().and_then(StdError::source)
     }

@@ -130,13 +130,13 @@ impl<D: Decider> Executor<D> {
     /// A command whose events are in the stream is not executed again: its
     /// outcome is always that of the first time, with `duplicate` set, even if
     /// it would be decided differently or refused now. The returned state is
-    /// then the current one. Such a command is recognised by the ids of its
+    /// then the current one. Such a command is recognized by the ids of its
     /// events, which are derived from the command's id. Another command with
     /// the same id gets the same outcome, too, unless the context has a
     /// [fingerprint](super::CommandContext::with_fingerprint): then it fails
     /// with [`IdReused`](crate::ErrorKind::IdReused).
     ///
-    /// Only commands with stored events are recognised. A command that was
+    /// Only commands with stored events are recognized. A command that was
     /// refused, or that had nothing to do, left no trace: it is decided again
     /// when it is repeated, and may succeed then. A command's id belongs to one
     /// stream: used for another stream, it fails with

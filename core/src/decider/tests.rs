@@ -332,8 +332,7 @@ async fn a_repeated_command_always_has_its_first_outcome() {
         executor.execute_with(&hold, STREAM, Command::Hold(80)).await.unwrap();
         executor.execute(STREAM, Command::Delay(LATEST - 80)).await.unwrap();
 
-        // Executed again, these would be refused, cause one event less, and
-        // have nothing to do.
+        // Executed again, these would be refused, cause one event less, and have nothing to do.
         let again = [
             (schedule, Command::Schedule, vec![FlightEvent::FlightScheduled]),
             (delay, Command::Delay(70), vec![delayed(70), FlightEvent::CrewChanged]),
@@ -428,8 +427,7 @@ proptest! {
             });
             let mut outcomes: HashMap<usize, Vec<FlightEvent>> = HashMap::new();
             for (id, outcome) in join_all(race).await {
-                // All executions with one id that return events return the same
-                // ones.
+                // All executions with one id that return events return the same ones.
                 if let Ok((events, ..)) = outcome_of(outcome) && !events.is_empty() {
                     let first = outcomes.entry(id).or_insert_with(|| events.clone());
                     prop_assert_eq!(&*first, &events);

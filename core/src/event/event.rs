@@ -149,8 +149,7 @@ impl Event {
             return bytes.clone();
         }
         let bytes = render(self);
-        // If two threads render at once, the first result is kept; both are the
-        // same bytes.
+        // If two threads render at once, the first result is kept; both are the same bytes.
         let _ = self.inner.rendered.set((format, bytes.clone()));
         bytes
     }

@@ -149,7 +149,7 @@ impl NewEvent {
         }
     }
 
-    /// Sets the id, so that a repetition of the append is recognised. A new
+    /// Sets the id, so that a repetition of the append is recognized. A new
     /// UUID of version 7 by default.
     ///
     /// A retry has to send the same event with the same bytes: keep the event,

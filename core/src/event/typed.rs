@@ -19,9 +19,8 @@ use crate::id::EventType;
 
 /// The name of the variant and the bytes of its content.
 pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)> {
-    // Checked first: a struct with one field, a map and a string have the same
-    // JSON as a variant, and would be stored under a name that is not a
-    // variant's.
+    // Checked first: a struct with one field, a map and a string have the same JSON as a variant,
+    // and would be stored under a name that is not a variant's.
     if let Shape::Other(what) = Shape::of(event) {
         return Err(not_a_variant(&what));
     }
@@ -138,8 +137,7 @@ impl<'de> EnumAccess<'de> for Tagged<'de> {
 impl<'de> VariantAccess<'de> for Tagged<'de> {
     type Error = serde_json::Error;
 
-    // A variant may have lost its content: the payload of older events is
-    // ignored.
+    // A variant may have lost its content: the payload of older events is ignored.
     fn unit_variant(self) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -164,8 +162,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        // As a map: deserializing a struct would also accept an array of its
-        // fields.
+        // As a map: deserializing a struct would also accept an array of its fields.
         serde_json::Deserializer::from_slice(self.payload).deserialize_map(visitor)
     }
 }

@@ -90,8 +90,7 @@ impl Filter {
     /// together.
     pub fn any(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let (mut query, mut values, mut is_everything) = (Vec::new(), 0, false);
-        // Counted one by one, so that an endless iterator cannot make an
-        // endless filter.
+        // Counted one by one, so that an endless iterator cannot make an endless filter.
         for (index, item) in items.into_iter().enumerate() {
             filter_item::check_count(index + 1, "alternatives", limits::MAX_FILTER_VALUES)?;
             values += item.values();

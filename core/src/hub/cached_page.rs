@@ -59,8 +59,7 @@ mod tests {
         let bounds = Bounds { events: 9, bytes: usize::MAX };
         assert_eq!(page.after(log[2].cursor(), bounds), [log[3].clone()]);
         assert_eq!(page.after(log[3].cursor(), bounds), []);
-        // Cursors between events cannot be verified, and after the end there is
-        // nothing to read.
+        // Cursors between events cannot be verified, and after the end there is nothing to read.
         for unknown in [other.cursor(), log[4].cursor(), to, event(5).cursor()] {
             assert!(!page.holds(unknown), "{unknown}");
         }

@@ -89,7 +89,7 @@ pub(super) struct CacheState {
     /// The cached pages, in the order in which they may be evicted.
     order: VecDeque<(Arc<Filter>, Position)>,
     bytes: usize,
-    /// Counts the requests, so that each can be told apart.
+    /// Counts the requests, which gives each a number of its own.
     requests: u64,
     /// Counts how often the cache was cleared.
     generation: u64,
@@ -264,8 +264,8 @@ impl FilterCache {
         let before = self.pending.range(..cursor).rev();
         let near = before.take_while(|(from, _)| is_near(**from, cursor, reach));
         let has_started = |number| self.started.iter().any(|started| started.number == number);
-        // Not upgraded to see whether anything still waits: this might become the last reference
-        // to the read, whose drop takes the lock.
+        // Not upgraded to see whether anything still waits: this might become the last reference to
+        // the read, whose drop takes the lock.
         let waiting = near.filter(|(_, pending)| !has_started(pending.number));
         waiting.last().map_or(cursor, |(from, _)| *from)
     }

@@ -59,8 +59,8 @@ impl PageRead {
     async fn run(self) -> Result<Arc<CachedPage>> {
         let Shared { tuning, pages, counters, .. } = &*self.shared;
         let from = self.request.from;
-        // Tried only once: another read's page may end before `from`, since
-        // pages are bounded in bytes too.
+        // Tried only once: another read's page may end before `from`, since pages are bounded in
+        // bytes too.
         let mut reach = tuning.page_events;
         loop {
             let permit = pages.limiter.acquire(self.priority).await;

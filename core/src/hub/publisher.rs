@@ -23,8 +23,7 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
 }
 
 async fn publish(shared: &Shared, bus: &dyn Bus, hint: Hint) {
-    // The future is created inside as well: a bus may panic before it returns
-    // one.
+    // The future is created inside as well: a bus may panic before it returns one.
     let published = unwound(async { bus.publish(hint).await });
     match timeout(shared.tuning.publish_deadline, published).await {
         Ok(Ok(Ok(()))) => {}

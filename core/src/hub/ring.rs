@@ -138,8 +138,7 @@ mod tests {
         let commit = |from: Cursor, events: &[Event]| Commit { from, events: events.into() };
         let mut ring = Ring::new(Cursor::START, 16, usize::MAX);
         assert!(ring.add_commit(&commit(Cursor::START, &log[..3])));
-        // Of another history, after a gap, and overlapping without the event at
-        // the tip.
+        // Of another history, after a gap, and overlapping without the event at the tip.
         assert!(!ring.add_commit(&commit(other.cursor(), &log[3..4])));
         assert!(!ring.add_commit(&commit(log[3].cursor(), &log[4..5])));
         assert!(!ring.add_commit(&commit(log[1].cursor(), &[other, log[3].clone()])));

@@ -92,8 +92,8 @@ impl Shared {
     }
 
     pub(super) fn window(&self, after: Cursor, bounds: Bounds) -> Window {
-        // A poisoned lock is harmless: changes of the ring call no foreign
-        // code, so it is always consistent.
+        // A poisoned lock is harmless: changes of the ring call no foreign code, so it is always
+        // consistent.
         self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, bounds)
     }
 
@@ -161,8 +161,8 @@ impl Shared {
         self.progress.send_modify(|progress| {
             progress.tip = head;
             progress.history += 1;
-            // Before any subscription sees the new history, so that none in it
-            // is served from the old one.
+            // Before any subscription sees the new history, so that none in it is served from the
+            // old one.
             self.pages.clear();
         });
     }

@@ -125,8 +125,7 @@ impl Subscription {
                 "the hub was shut down: subscribe to a new one",
             ));
         }
-        // Registered before the log is read, so that no change is missed in
-        // between.
+        // Registered before the log is read, so that no change is missed in between.
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
         let (cursor, head) = start_cursor(&shared, subscribe.after, &subscribe.filter).await?;
@@ -418,16 +417,14 @@ impl Subscription {
 
     /// Waits for more events, after everything known was examined.
     async fn wait_for_progress(&mut self) {
-        // Thousands of subscriptions may wait here, so memory that was needed
-        // for a burst is freed.
+        // Thousands of subscriptions may wait here, so memory that was needed for a burst is freed.
         self.waiting.shrink_to(0);
         self.catch_up = None;
         let checkpoint_at =
             self.since_last_item.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
-            // The tail also updates it when the hub stops, so that one place
-            // wakes all subscriptions. Left marked as changed, since the new
-            // value was not read yet.
+            // The tail also updates it when the hub stops, so that one place wakes all
+            // subscriptions. Left marked as changed, since the new value was not read yet.
             _ = self.progress.changed() => self.progress.mark_changed(),
             () = sleep_until_some(checkpoint_at) => self.push(Item::Checkpoint(self.scanned)),
         }
@@ -453,8 +450,8 @@ impl Subscription {
         let catch_up = self.catch_up.get_or_insert_default();
         let page = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
         if page.to == self.scanned {
-            // The store has no more events, but the ring does not hold the
-            // cursor: the tail has to read the log first.
+            // The store has no more events, but the ring does not hold the cursor: the tail has to
+            // read the log first.
             shared.wake_tail.notify_one();
             self.wait_for_progress().await;
         } else {
@@ -482,8 +479,7 @@ impl fmt::Debug for Subscription {
 
 async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
-        // Boxed, so that subscriptions without a deadline do not reserve space
-        // for the timer.
+        // Boxed, so that subscriptions without a deadline do not reserve space for the timer.
         Some(deadline) => Box::pin(sleep_until(deadline)).await,
         None => std::future::pending().await,
     }

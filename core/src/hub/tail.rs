@@ -109,8 +109,7 @@ impl Tail {
             let listening = unwound(listening).map(Result::flatten);
             self.listener = BusListener::Opening(listening.boxed());
         }
-        // Most buses start listening immediately: then this happens before the
-        // read.
+        // Most buses start listening immediately: then this happens before the read.
         if let BusListener::Opening(listening) = &mut self.listener
             && let Some(outcome) = listening.now_or_never()
         {

@@ -2,7 +2,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 
 /// Checks the rules that all names share: 1 to 255 bytes, no control
-/// characters, and neither `.` nor `..`, which URL normalisation removes.
+/// characters, and neither `.` nor `..`, which URL normalization removes.
 pub(super) fn check(what: &str, name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(Error::invalid(format!("{what} is empty: give it 1 to 255 bytes")));

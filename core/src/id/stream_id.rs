@@ -3,7 +3,7 @@ super::name::name! {
     /// `flight-UA1545`.
     ///
     /// 1 to 255 bytes of UTF-8 without control characters. Names are compared
-    /// byte by byte: they are case-sensitive and not normalised. Clones share
+    /// byte by byte: they are case-sensitive and not normalized. Clones share
     /// the text.
     ///
     /// # Examples

@@ -129,8 +129,7 @@ impl<At: Clone> LogIndex<At> {
     }
 
     fn look_up<T>(&self, ask: impl FnOnce(&Entries<At>) -> T) -> T {
-        // A poisoned lock is harmless: nothing panics between two changes that
-        // belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that belong together.
         ask(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
 

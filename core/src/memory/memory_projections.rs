@@ -81,8 +81,8 @@ impl<S> MemoryProjections<S> {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<ProjectionId, Model<S>>> {
-        // A poisoned lock is harmless: models are replaced as a whole, and no
-        // foreign code runs under the lock.
+        // A poisoned lock is harmless: models are replaced as a whole, and no foreign code runs
+        // under the lock.
         self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -74,8 +74,7 @@ impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         append.validate()?;
         let _lock = self.lock_appends()?;
-        // A poisoned lock is harmless: nothing panics between the first change
-        // and the last.
+        // A poisoned lock is harmless: nothing panics between the first change and the last.
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         let from = log.head().cursor;
         let mut plan = decide(&log, append)?;

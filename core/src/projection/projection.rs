@@ -12,8 +12,8 @@ use crate::id::ProjectionId;
 ///
 /// An implementation writes [`prepare`](Self::prepare) and
 /// [`apply`](Self::apply) with one database driver, and nothing else. The
-/// [`ProjectionStore`](crate::projection::ProjectionStore) makes sure that
-/// every event is applied exactly once and in the right transaction.
+/// [`ProjectionStore`](crate::projection::ProjectionStore) provides the
+/// transaction and keeps track of which events were applied.
 /// [`Hub::project`](crate::Hub::project) runs the projection.
 ///
 /// # Versions

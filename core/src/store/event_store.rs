@@ -39,7 +39,7 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 ///    written, expectations are not evaluated, and the original versions and
 ///    positions are returned \[`a_repeat_is_a_duplicate`\]. Content means
 ///    stream, type, content type, payload bytes and tags, but not metadata. A
-///    retry has to send the same bytes: JSON that was serialised again may
+///    retry has to send the same bytes: JSON that was serialized again may
 ///    count as different content.
 /// 6. Any other use of a known id fails with [`IdReused`], whatever the append
 ///    expects, and nothing is written
@@ -101,7 +101,7 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 ///
 /// 23. **Only stored events are reported,** after the commit and in commit
 ///     order. From the moment a notice arrives, a read after its `from` returns
-///     the events of the notice, byte for byte \[`what_is_told_is_stored`\]; A
+///     the events of the notice, byte for byte \[`what_is_told_is_stored`\]. A
 ///     failed append is not reported, even if others of its group are
 ///     \[`a_failed_append_is_not_told`\].
 /// 24. **Every stored event is reported,** in a notice or by a hint, and a

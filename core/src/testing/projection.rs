@@ -130,8 +130,7 @@ where
         let filter = self.projection.filter();
         let wanted = self.given.iter().filter(|event| filter.matches_event(event));
         for events in wanted.cloned().collect::<Vec<_>>().chunks(size) {
-            // The batch is first applied in a transaction that is rolled back,
-            // and then again.
+            // The batch is first applied in a transaction that is rolled back, and then again.
             let mut rolled_back = model.clone();
             at_once(self.projection.apply(events, &mut rolled_back))?;
             at_once(self.projection.apply(events, model))?;

@@ -27,9 +27,8 @@ async fn one_failing_append_of_64_fails_alone_and_in_few_transactions<const BLOC
     }
     assert_eq!(outcomes[37].as_ref().unwrap_err().kind(), ErrorKind::Backend);
     assert_eq!(bench.stored().len(), 1 + 63);
-    // The group itself, and two halves for each of the six times that 64 can be
-    // halved. One of each two halves is committed, and the append that was held
-    // before.
+    // The group itself, and two halves for each of the six times that 64 can be halved. One of each
+    // two halves is committed, and the append that was held before.
     let state = bench.script.state();
     assert_eq!((state.begun, state.commits.len()), (1 + 1 + 2 * 6, 1 + 6));
 }
@@ -89,8 +88,7 @@ async fn a_commit_that_is_unknown_twice_is_an_unknown_outcome<const BLOCKING: bo
     bench.script.faults(Step::Commit, unknown(false));
     let error = bench.submit(one("A")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
-    // If the second transaction finds the events of the first, the outcome is
-    // certain.
+    // If the second transaction finds the events of the first, the outcome is certain.
     bench.script.faults(Step::Commit, unknown(true));
     let appended = bench.submit(one("B")).await.expect("an append");
     assert!(!appended.duplicate, "this same call has stored it, so it is not a repetition");

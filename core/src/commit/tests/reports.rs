@@ -79,8 +79,7 @@ async fn failed_appends_are_not_reported<const BLOCKING: bool>() {
     for outcome in bench.commit_together([one("A"), one("Poison"), one("B")]).await {
         drop(outcome);
     }
-    // The first half is stored. The second is divided, and then its commit
-    // fails.
+    // The first half is stored. The second is divided, and then its commit fails.
     assert_eq!(reported(&mut commits).concat(), bench.stored());
     assert!(bench.submit(one("C")).await.is_ok());
     assert_eq!(reported(&mut commits), [["C"]]);

@@ -196,8 +196,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         let mut facts = Facts::default();
         let state = self.script.state();
         let open = self.open.as_ref().expect("`begin` comes first");
-        // A driver whose transactions have one batch need not show what it has
-        // inserted.
+        // A driver whose transactions have one batch need not show what it has inserted.
         let inserted = if BLOCKING { &open.events[..] } else { &[] };
         for event in state.events.iter().chain(inserted) {
             facts.streams.insert(event.stream().clone(), event.version());

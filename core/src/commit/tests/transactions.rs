@@ -375,8 +375,8 @@ async fn a_transaction_that_waits_forever_is_dropped_at_its_deadline() {
     let waits = bench.writer.transact(0, |mut tx| {
         async move {
             tx.append(one("A")).await?;
-            // The mark applies to this task: the call from the other task is
-            // not refused, and waits.
+            // The mark applies to this task: the call from the other task is not refused, and
+            // waits.
             let other = tokio::spawn(async move { writer.append(one("B"), &NeverRead).await });
             other.await.expect("a task").map(|_| Ending::Commit(()))
         }

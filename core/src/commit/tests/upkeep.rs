@@ -55,8 +55,7 @@ async fn served_with_three_appends<const BLOCKING: bool>(overdue_from: usize) ->
 
 async fn waiting_appends_come_before_wanted_upkeep<const BLOCKING: bool>() {
     let served = served_with_three_appends::<BLOCKING>(0).await;
-    // One piece may be done at once, and the next only after nine times its
-    // duration.
+    // One piece may be done at once, and the next only after nine times its duration.
     assert_eq!(served, ["First", "upkeep", "Second", "Third"]);
 }
 

@@ -13,8 +13,7 @@ async fn only_refusals_after_a_snapshot_cost_an_append() {
     let hub = store.hub().await;
     let [plain, with_snapshots] = executors(&hub);
     for executor in [&plain, &with_snapshots] {
-        // The second executor finds the events of the first, and makes its
-        // first snapshot.
+        // The second executor finds the events of the first, and makes its first snapshot.
         let _ = executor.execute(STREAM, Command::Schedule).await;
         executor.execute(STREAM, Command::Delay(1)).await.unwrap();
     }

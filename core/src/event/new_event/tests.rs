@@ -63,12 +63,12 @@ async fn a_retry_needs_the_same_bytes_not_the_same_json_value() {
     let first = of(r#"{"minutes":20,"reason":"fog"}"#);
     store.append_to("s", Expected::Any, [first.clone()]).await.unwrap();
     assert!(store.append_to("s", Expected::Any, [first.clone()]).await.unwrap().duplicate);
-    for anew in [
+    for payload in [
         r#"{"reason":"fog","minutes":20}"#,
         r#"{"minutes": 20, "reason": "fog"}"#,
         r#"{"minutes":2e1,"reason":"fog"}"#,
     ] {
-        let retry = of(anew).with_id(first.id());
+        let retry = of(payload).with_id(first.id());
         assert!(!first.has_same_content(&retry));
         let error = store.append_to("s", Expected::Any, [retry]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::IdReused);

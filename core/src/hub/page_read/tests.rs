@@ -205,8 +205,7 @@ async fn a_page_that_ends_too_early_for_a_neighbour_delays_nothing() {
     for (n, events) in follow_all(&hub, subscribe, 50).await.iter().enumerate() {
         assert_eq!(events[..], log[900 - 7 * n + 1..], "subscriber {n}");
     }
-    // A hundred pages, and each of the fifty subscriptions may have read one
-    // that it could not use.
+    // A hundred pages, and each of the fifty subscriptions may have read one that it could not use.
     assert!(store.reads().0 <= 160, "{}", store.reads().0);
 }
 
@@ -256,15 +255,14 @@ async fn kept_pages_never_hide_a_replaced_log() {
 
     store.log.restore(&backup);
     store.put(400, |_| "FlightDeparted").await;
-    // The tail has not noticed yet, so this subscription is served cached
-    // pages; it is ended later.
+    // The tail has not noticed yet, so this subscription is served cached pages; it is ended later.
     let mut early = hub.subscribe(Subscribe::new()).await.unwrap();
     if let Err(error) = until_live(&mut early).await {
         assert!(error.is_other_history(), "{error}");
     }
     hub.append_to("s", Expected::Any, [NewEvent::json("Wakes", "{}").unwrap()]).await.unwrap();
-    for mut told in [stays, early] {
-        while let Some(item) = told.next().await {
+    for mut subscription in [stays, early] {
+        while let Some(item) = subscription.next().await {
             let Err(error) = item else { continue };
             assert!(error.is_other_history(), "{error}");
         }
@@ -280,8 +278,7 @@ async fn pages_above_the_tip_are_not_kept() {
     let store = Counting::with(150).await;
     let hub = store.hub().start().await.unwrap();
     let backup = store.log.snapshot();
-    // The tail never sees these events, and will not notice that they disappear
-    // again.
+    // The tail never sees these events, and will not notice that they disappear again.
     store.tail.forget_permits(Semaphore::MAX_PERMITS);
     store.put(20, |_| "FlightDelayed").await;
     let mut early = hub.subscribe(Subscribe::new()).await.unwrap();

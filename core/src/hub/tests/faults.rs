@@ -124,12 +124,12 @@ async fn a_bus_that_panics_gets_the_next_hint() {
     faulty.publish_panics.store(true, Ordering::Relaxed);
     for published in 1..=2 {
         append(&hub, 1).await;
-        let told = async {
+        let woken = async {
             while faulty.published.load(Ordering::Relaxed) < published {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(Duration::from_mins(1), told).await.expect("a hint is published");
+        timeout(Duration::from_mins(1), woken).await.expect("a hint is published");
     }
     hub.shutdown().await;
     assert_eq!(hub.stats().failed_publications, 2);

@@ -36,13 +36,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_every_failing_event_in_few_tries(guilty in prop::collection::vec(any::<bool>(), 1..300)) {
+        fn finds_every_failing_event_in_few_tries(failing in prop::collection::vec(any::<bool>(), 1..300)) {
             let (mut bisect, mut place, mut found, mut tries) = (Bisect::default(), 0, vec![], 0);
-            while place < guilty.len() {
-                let tried = bisect.next(guilty.len() - place);
-                prop_assert!(tried >= 1 && place + tried <= guilty.len());
+            while place < failing.len() {
+                let tried = bisect.next(failing.len() - place);
+                prop_assert!(tried >= 1 && place + tried <= failing.len());
                 tries += 1;
-                if !guilty[place..place + tried].contains(&true) {
+                if !failing[place..place + tried].contains(&true) {
                     bisect.applied(tried);
                     place += tried;
                 } else if bisect.failed(tried) {
@@ -50,7 +50,7 @@ mod tests {
                     place += 1;
                 }
             }
-            let wanted: Vec<_> = (0..guilty.len()).filter(|index| guilty[*index]).collect();
+            let wanted: Vec<_> = (0..failing.len()).filter(|index| failing[*index]).collect();
             prop_assert!(tries <= 1 + 12 * wanted.len());
             prop_assert_eq!(found, wanted);
         }

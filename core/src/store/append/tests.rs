@@ -78,7 +78,7 @@ fn a_stream_that_is_written_twice_is_found_among_many() {
     }
     assert_eq!(kind(append.clone()), None);
     let again = append.clone().and("flight-7", Expected::Any, events(1)).unwrap();
-    assert!(again.validate().unwrap_err().to_string().contains("'flight-7' stands in two"));
+    assert!(again.validate().unwrap_err().to_string().contains("'flight-7' occurs in two"));
     let check =
         |n: usize| Check::Stream(format!("flight-{n}").try_into().unwrap(), Expected::Exists);
     let checked = append.with_check(check(1_000_000)).with_check(check(7));
