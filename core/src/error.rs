@@ -99,9 +99,9 @@ pub enum FailedCheck {
         /// The stream's actual version; `None` if it has no events.
         actual: Option<Version>,
     },
-    /// An event that matches the boundary's filter came after its cursor.
+    /// An event after the boundary's cursor matches its filter.
     Boundary {
-        /// The cursor that the caller had read up to.
+        /// The cursor up to which the caller had read.
         after: Cursor,
         /// The first matching event after it.
         found: Cursor,

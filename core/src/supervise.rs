@@ -1,4 +1,4 @@
-//! Tasks that outlive the panics of the code that they call.
+//! Helpers for tasks that survive panics of the code that they call.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -229,7 +229,8 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Where to resume after this frame; `None` if it does not move the cursor.
+    /// The cursor to resume from after this frame; `None` if the frame does not
+    /// move the cursor.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         match self {

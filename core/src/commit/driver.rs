@@ -78,7 +78,8 @@ pub trait Driver: Send + Sized + 'static {
     fn insert(&mut self, plan: &Plan) -> impl Future<Output = Result<()>> + Send;
 
     /// Whether another writer waits for the lock, so that this transaction
-    /// should end soon. Asked before each further batch; `false` if unknown.
+    /// should end soon. Called before each further batch; return `false` if it
+    /// is unknown.
     fn is_wanted(&mut self) -> bool;
 
     /// Returns the open transaction for a job, guarded so that the job can

@@ -1,4 +1,4 @@
-//! Group commit: the engine that every store shares.
+//! Group commit: the engine that stores share.
 //!
 //! A backend implements [`Driver`], the steps of one transaction, and passes it
 //! to a [`Writer`]. The writer owns a bounded queue, groups waiting appends,

@@ -76,8 +76,7 @@ impl Filter {
     /// Matches the events of one stream.
     #[must_use]
     pub fn stream(stream: StreamId) -> Self {
-        let item = FilterItem::new().with_stream(&stream);
-        item.expect("one stream is within every limit").into()
+        FilterItem::of_stream(stream).into()
     }
 
     /// Matches the events that match at least one of the items;

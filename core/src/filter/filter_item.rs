@@ -87,7 +87,7 @@ impl FilterItem {
     {
         self.streams.get_or_insert_default();
         for stream in streams {
-            let pattern = Pattern::Is(stream.try_into()?.as_str().into());
+            let pattern = Pattern::Is(stream.try_into()?.into());
             self.streams.get_or_insert_default().push(pattern);
             self.check_values()?;
         }
@@ -132,7 +132,7 @@ impl FilterItem {
     {
         self.types.get_or_insert_default();
         for event_type in types {
-            let pattern = Pattern::Is(event_type.try_into()?.as_str().into());
+            let pattern = Pattern::Is(event_type.try_into()?.into());
             self.types.get_or_insert_default().push(pattern);
             self.check_values()?;
         }
@@ -205,6 +205,10 @@ impl FilterItem {
     pub fn is_nothing(&self) -> bool {
         let is_empty = |group: &Option<Vec<Pattern>>| group.as_ref().is_some_and(Vec::is_empty);
         is_empty(&self.streams) || is_empty(&self.types)
+    }
+
+    pub(super) fn of_stream(stream: StreamId) -> Self {
+        Self { streams: Some(vec![Pattern::Is(stream.into())]), ..Self::default() }
     }
 
     pub(super) fn values(&self) -> usize {

@@ -1,4 +1,5 @@
-//! The hub: joins a store and a bus, and serves subscriptions.
+//! The hub: connects a store and a bus, appends events, and serves
+//! subscriptions.
 
 mod announcement;
 mod append;

@@ -21,12 +21,12 @@ pub(super) type Reading = SharedFuture<BoxFuture<'static, Result<Arc<CachedPage>
 type WeakReading = WeakShared<BoxFuture<'static, Result<Arc<CachedPage>>>>;
 
 /// Pages that subscriptions read from the store, shared by all of them: a
-/// subscription that wants what another one is reading waits for the same read,
-/// and a page that was read is kept, bounded in bytes, for those that follow.
+/// subscription that needs a page that another one is reading waits for the
+/// same read, and pages are kept, bounded in bytes, for later subscriptions.
 ///
 /// # Another history
 ///
-/// Only what is at or below the tip that the tail had before the read began is
+/// Only events at or below the tip that the tail had before the read began are
 /// kept. If the log is replaced by one that has other events there, the tail
 /// notices, and the cache is cleared in the same step that notifies every
 /// subscription. In addition, a page serves only cursors that it has an event
@@ -67,7 +67,8 @@ impl PageCache {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, CacheState> {
-        // Nothing panics between two changes that belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that
+        // belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,8 +164,9 @@ impl CacheState {
         *self = Self { requests, generation, ..Self::default() };
     }
 
-    /// What to do for a request that has a permit. What others read or wait for
-    /// counts if it begins less than `reach` positions before.
+    /// What to do for a request that has a permit. Other reads and waiting
+    /// requests are considered if they begin less than `reach` positions
+    /// before.
     pub(super) fn plan(&mut self, request: &PageRequest, reach: usize) -> Plan {
         let Some(cache) = self.filters.get_mut(&request.filter) else {
             return Plan::Read(request.from);
@@ -194,7 +196,7 @@ impl CacheState {
         self.bytes += bytes;
         let cache = self.filters.entry(Arc::clone(&request.filter)).or_default();
         match cache.kept.insert(from, Kept { page, bytes, used: false }) {
-            // Its place in the order serves the new one.
+            // The new page takes over its place in the order.
             Some(former) => self.bytes -= former.bytes,
             None => self.order.push_back((Arc::clone(&request.filter), from)),
         }

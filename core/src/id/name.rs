@@ -121,6 +121,12 @@ macro_rules! name {
             }
         }
 
+        impl From<$name> for std::sync::Arc<str> {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
         impl From<&$name> for $name {
             fn from(name: &$name) -> Self {
                 name.clone()

@@ -104,10 +104,10 @@ impl Read<LogScope> {
         Self::new(LogScope { after: None, is_live: false })
     }
 
-    /// Begins with the event next to this place, in the direction of the read.
-    /// By default, a read begins at the end of the log at which its direction
-    /// begins. A [`Cursor`] is verified, a [`Position`] is trusted: use a
-    /// cursor for a place that was stored or that came from a client.
+    /// Begins with the first event after this place, in the direction of the
+    /// read. By default, a read begins at the end of the log at which its
+    /// direction begins. A [`Cursor`] is verified, a [`Position`] is trusted:
+    /// use a cursor for a place that was stored or that came from a client.
     pub fn with_after(mut self, mark: impl Into<Mark>) -> Self {
         self.scope.after = Some(mark.into());
         self
@@ -141,7 +141,7 @@ impl Read<StreamScope> {
         Self::new(StreamScope { stream, after: None })
     }
 
-    /// Begins with the event next to this version, in the direction of the
+    /// Begins with the first event after this version, in the direction of the
     /// read. By default, a read begins at the end of the stream at which its
     /// direction begins.
     pub fn with_after(mut self, version: Version) -> Self {
