@@ -56,8 +56,8 @@ pub trait Bus: fmt::Debug + Send + Sync + 'static {
     /// Dropping the future loses at most this hint.
     async fn publish(&self, hint: Hint) -> Result<()>;
 
-    /// Starts listening. The listener receives every hint that is published
-    /// after this returns, possibly coalesced.
+    /// Starts listening. A hint that is published after this returns wakes the
+    /// listener.
     ///
     /// # Errors
     ///

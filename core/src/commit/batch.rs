@@ -9,7 +9,7 @@ use crate::event::Timestamp;
 use crate::store::{Append, Appended, Check};
 
 /// An append that waits for the writer or is being committed.
-pub(super) struct Pending {
+pub(super) struct PendingAppend {
     pub(super) append: Append,
     /// The result of scanning each of its boundaries before it was queued.
     pub(super) scans: Vec<Scan>,
@@ -24,7 +24,7 @@ pub(super) struct Answer {
     may_be_stored: bool,
 }
 
-impl Pending {
+impl PendingAppend {
     pub(super) fn new(
         append: Append,
         scans: Vec<Scan>,
@@ -76,9 +76,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn of(pending: Vec<Pending>) -> Self {
+    pub(super) fn of(pending: Vec<PendingAppend>) -> Self {
         let (mut appends, mut scans, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for Pending { append, scans: found, answer } in pending {
+        for PendingAppend { append, scans: found, answer } in pending {
             scans.extend(scans_of(&append, found));
             appends.push(append);
             answers.push(answer);
@@ -109,17 +109,17 @@ impl Batch {
     }
 
     /// Takes the appends back for another transaction.
-    pub(super) fn into_pending(self) -> Vec<Pending> {
+    pub(super) fn into_pending(self) -> Vec<PendingAppend> {
         let appends = self.group.into_appends().into_iter();
         appends
             .zip(self.answers)
-            .map(|(append, answer)| Pending { append, scans: Vec::new(), answer })
+            .map(|(append, answer)| PendingAppend { append, scans: Vec::new(), answer })
             .collect()
     }
 
     /// Takes the appends back after a commit with an unknown outcome. Those
     /// whose outcome is unknown for the second time get the error.
-    pub(super) fn into_unresolved(self, plan: &Plan, error: &Error) -> Vec<Pending> {
+    pub(super) fn into_unresolved(self, plan: &Plan, error: &Error) -> Vec<PendingAppend> {
         let mut left = Vec::with_capacity(self.len());
         for (mut pending, outcome) in self.into_pending().into_iter().zip(&plan.outcomes) {
             let needs_the_commit = outcome.as_ref().is_ok_and(|appended| !appended.duplicate);

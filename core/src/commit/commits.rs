@@ -72,7 +72,8 @@ impl CommitFeed {
     /// behind the recorded time of the events.
     pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
         let mut events = events.into_iter().peekable();
-        // Only the first event of the commit is compared: all were given their time at once.
+        // Only the first event is compared: the times of the others differ by
+        // no more than the duration of the commit.
         let Some(first) = events.peek() else { return };
         self.clock.observe(first.recorded_at(), Timestamp::now());
         let mut followers = lock(&self.followers);
@@ -93,9 +94,7 @@ impl CommitFeed {
             follower.hint();
         }
     }
-}
 
-impl CommitFeed {
     /// Watches the deadline of a job that begins now.
     pub(super) fn watch(&self, until: Option<Instant>) -> DeadlineGuard {
         self.watch.start(until)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use tracing::{error, warn};
 
-use super::batch::{Batch, Pending, decide_and_insert};
+use super::batch::{Batch, PendingAppend, decide_and_insert};
 use super::hidden_rows::HiddenRows;
 use super::queue::{Load, Next, Queue};
 use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
@@ -54,7 +54,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn of(pending: Vec<Pending>) -> Self {
+    fn of(pending: Vec<PendingAppend>) -> Self {
         let batches = vec![Batch::of(pending)];
         Self { batches, plans: Vec::new(), from: Cursor::START, is_committing: false }
     }
@@ -157,7 +157,7 @@ impl<D: Driver> Engine<D> {
     }
 
     /// Commits these appends and those that arrive in the meantime.
-    async fn appends(&mut self, mut first: Vec<Pending>, mut load: Load) {
+    async fn appends(&mut self, mut first: Vec<PendingAppend>, mut load: Load) {
         if D::LINGER == Linger::BeforeBegin {
             let deadline = Instant::now() + self.options.linger();
             while self.wait_for_more(&load, deadline).await {
@@ -178,7 +178,11 @@ impl<D: Driver> Engine<D> {
 
     /// Answers the appends whose outcome is certain. Returns the groups that
     /// have to be tried again, the last one first.
-    fn resolve(&mut self, attempt: Attempt, outcome: Result<(), Failure>) -> Vec<Vec<Pending>> {
+    fn resolve(
+        &mut self,
+        attempt: Attempt,
+        outcome: Result<(), Failure>,
+    ) -> Vec<Vec<PendingAppend>> {
         let appends = attempt.appends();
         let Attempt { batches, plans, from, .. } = attempt;
         if batches.iter().any(Batch::was_uncertain) {

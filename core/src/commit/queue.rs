@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Driver;
-use super::batch::Pending;
+use super::batch::PendingAppend;
 use super::job::AnyJob;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -16,13 +16,13 @@ const CLOCK: Duration = Duration::from_millis(2);
 
 /// An entry of the queue.
 pub(super) enum Entry<D: Driver> {
-    Append(Pending),
+    Append(PendingAppend),
     Job(Box<dyn AnyJob<D>>),
 }
 
 /// The next work of the writer.
 pub(super) enum Next<D: Driver> {
-    Appends(Vec<Pending>),
+    Appends(Vec<PendingAppend>),
     Job(Box<dyn AnyJob<D>>),
 }
 
@@ -59,7 +59,7 @@ impl Load {
         Self { appends: 0, events: 0, bytes: 0, max_events, max_bytes }
     }
 
-    fn add(&mut self, pending: &Pending) {
+    fn add(&mut self, pending: &PendingAppend) {
         self.appends += 1;
         self.events += pending.append.events().count();
         self.bytes += pending.append.size();
@@ -118,7 +118,7 @@ impl<D: Driver> Queue<D> {
     }
 
     /// Takes the waiting appends up to the next job, which no append overtakes.
-    pub(super) fn take(&self, load: &mut Load) -> Vec<Pending> {
+    pub(super) fn take(&self, load: &mut Load) -> Vec<PendingAppend> {
         self.state().take(load)
     }
 
@@ -225,7 +225,7 @@ impl<D: Driver> State<D> {
         self.entries.len() >= self.wanted || self.jobs > 0 || self.is_closed
     }
 
-    fn take(&mut self, load: &mut Load) -> Vec<Pending> {
+    fn take(&mut self, load: &mut Load) -> Vec<PendingAppend> {
         let mut taken = Vec::new();
         while !load.is_full() {
             match self.entries.pop_front() {

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
-use super::batch::Pending;
+use super::batch::PendingAppend;
 use super::engine::{Engine, writer_id};
 use super::job::Job;
 use super::nested::refuse_nested;
@@ -130,7 +130,7 @@ impl<D: Driver> Writer<D> {
         refuse_nested(writer_id(&self.queue))?;
         let permit = self.queue_limit.acquire(append.size())?;
         let scans = scan::scan(&append, store).await?;
-        let (pending, answered) = Pending::new(append, scans, permit);
+        let (pending, answered) = PendingAppend::new(append, scans, permit);
         self.queue.push(Entry::Append(pending))?;
         answered.await.unwrap_or_else(|_| {
             let message =

@@ -149,14 +149,12 @@ impl WriterOptions {
             Err(Error::new(ErrorKind::Unavailable, message))
         })
     }
-}
 
-impl WriterOptions {
     /// Sets how long a transaction of the application
     /// ([`Writer::transact`](super::Writer::transact)) may take: 5 s by
-    /// default, at most one day. With a driver that is not blocking, its future
-    /// is then dropped. A blocking driver has to interrupt it; it is rolled
-    /// back when it ends.
+    /// default, at most one day. With a driver that is not blocking, the future
+    /// of the transaction is then dropped. A blocking driver has to interrupt
+    /// it; the transaction is rolled back when it ends.
     pub const fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
         self.transaction_deadline = at_most_a_day(deadline);
         self

@@ -16,24 +16,24 @@ pub(super) async fn append_reported(shared: &Shared, append: Append) -> Result<A
     shared.store.append(append).await
 }
 
-/// Appends to a store that does not report its commits, and announces the
-/// append. This runs in a task of the hub, so that dropping the caller's future
-/// cancels neither the append nor the hint.
-pub(super) async fn append_and_announce(shared: &Arc<Shared>, append: Append) -> Result<Appended> {
+/// Appends to a store that does not report its commits, and adds a hint. This
+/// runs in a task of the hub, so that dropping the caller's future cancels
+/// neither the append nor the hint.
+pub(super) async fn append_and_hint(shared: &Arc<Shared>, append: Append) -> Result<Appended> {
     let _under_way = shared.appends.token();
     if shared.stop.is_cancelled() {
         return Err(shut_down());
     }
-    let task = shared.appends.spawn(append_then_hint(Arc::clone(shared), append));
+    let task = shared.appends.spawn(append_in_task(Arc::clone(shared), append));
     task.await.unwrap_or_else(|error| Err(unknown(error)))
 }
 
-async fn append_then_hint(shared: Arc<Shared>, append: Append) -> Result<Appended> {
+async fn append_in_task(shared: Arc<Shared>, append: Append) -> Result<Appended> {
     let outcome = unwound(async { shared.store.append(append).await }).await;
     let outcome = outcome.unwrap_or_else(|panic| Err(unknown(panic)));
     match &outcome {
-        Ok(appended) => shared.announcement.stored(appended.last()),
-        Err(error) if error.kind() == ErrorKind::OutcomeUnknown => shared.announcement.anything(),
+        Ok(appended) => shared.pending_hint.stored(appended.last()),
+        Err(error) if error.kind() == ErrorKind::OutcomeUnknown => shared.pending_hint.anything(),
         Err(_) => return outcome,
     }
     shared.wake_tail.notify_one();

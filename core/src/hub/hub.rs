@@ -126,7 +126,7 @@ impl Hub {
         if shared.reports_commits {
             append::append_reported(shared, append).await
         } else {
-            append::append_and_announce(shared, append).await
+            append::append_and_hint(shared, append).await
         }
     }
 

@@ -1,7 +1,6 @@
 //! The hub: connects a store and a bus, appends events, and serves
 //! subscriptions.
 
-mod announcement;
 mod append;
 mod bounds;
 mod cached_page;
@@ -14,6 +13,7 @@ mod hub_stats;
 mod item;
 mod page_cache;
 mod page_read;
+mod pending_hint;
 mod publisher;
 mod read_limiter;
 mod ring;

@@ -8,16 +8,16 @@ use super::shared::Shared;
 use crate::bus::{Bus, Hint};
 use crate::supervise::{logged, unwound};
 
-/// Publishes hints about stored events to the bus. Appends that are announced
-/// while the bus accepts a hint are merged into the next one. Ends when the
-/// tail has announced everything that the hub stored.
+/// Publishes hints about stored events to the bus. Hints that are added while
+/// the bus accepts one are merged into the next. Ends when no further hint will
+/// be added.
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
     while let Some(hint) =
-        shared.all_announced.run_until_cancelled(shared.announcement.next()).await
+        shared.hints_complete.run_until_cancelled(shared.pending_hint.next()).await
     {
         publish(&shared, &*bus, hint).await;
     }
-    if let Some(hint) = shared.announcement.take() {
+    if let Some(hint) = shared.pending_hint.take() {
         publish(&shared, &*bus, hint).await;
     }
 }

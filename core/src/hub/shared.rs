@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::announcement::Announcement;
 use super::bounds::Bounds;
 use super::hub_stats::{Counters, count};
 use super::page_cache::PageCache;
+use super::pending_hint::PendingHint;
 use super::ring::{Ring, Window};
 use crate::backoff::Backoff;
 use crate::commit::Commit;
@@ -33,20 +33,20 @@ pub(super) struct Shared {
     /// Wakes the tail.
     pub(super) wake_tail: Notify,
     /// The next hint that the publisher sends to the bus.
-    pub(super) announcement: Announcement,
+    pub(super) pending_hint: PendingHint,
     /// The appends in progress.
     pub(super) appends: TaskTracker,
-    /// Cancelled after the stop, when everything that was stored is announced.
-    pub(super) all_announced: CancellationToken,
+    /// Cancelled after the stop, when no further hint will be added.
+    pub(super) hints_complete: CancellationToken,
     /// Wakes subscriptions; updated after the ring.
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: watch::Sender<TailProgress>,
     pub(super) pages: PageCache,
     ring: RwLock<Ring>,
 }
 
 /// How far the tail has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct TailProgress {
     pub(super) tip: Cursor,
     /// Counts how often the log was found to be replaced.
     pub(super) history: u64,
@@ -82,10 +82,10 @@ impl Shared {
             counters: Counters::default(),
             stop: CancellationToken::new(),
             wake_tail: Notify::new(),
-            announcement: Announcement::default(),
+            pending_hint: PendingHint::default(),
             appends: TaskTracker::new(),
-            all_announced: CancellationToken::new(),
-            progress: watch::Sender::new(Progress { tip: head, history: 0, stopped: false }),
+            hints_complete: CancellationToken::new(),
+            progress: watch::Sender::new(TailProgress { tip: head, history: 0, stopped: false }),
             pages: PageCache::new(tuning.page_reads, tuning.kept_bytes),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
         }

@@ -13,7 +13,7 @@ use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
 use super::hub_stats::count;
 use super::ring::Window;
-use super::shared::{Progress, Shared};
+use super::shared::{Shared, TailProgress};
 use super::start_cursor::start_cursor;
 use super::{Item, Subscribe};
 use crate::cursor::Cursor;
@@ -78,9 +78,9 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<TailProgress>,
     /// The progress of the tail that was seen last.
-    seen: Progress,
+    seen: TailProgress,
     /// How far the log was examined.
     scanned: Cursor,
     /// The cursor of the last item that was yielded.
@@ -148,7 +148,7 @@ impl Subscription {
     fn new(
         shared: Arc<Shared>,
         filter: Filter,
-        (progress, seen): (watch::Receiver<Progress>, Progress),
+        (progress, seen): (watch::Receiver<TailProgress>, TailProgress),
         (cursor, head): (Cursor, Cursor),
     ) -> Self {
         shared.counters.open_subscriptions.fetch_add(1, Ordering::Relaxed);

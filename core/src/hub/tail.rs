@@ -51,8 +51,8 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<
     }
     // Wakes waiting subscriptions, so that they end.
     shared.progress.send_modify(|progress| progress.stopped = true);
-    tail.announce_remaining().await;
-    shared.all_announced.cancel();
+    tail.drain_commits().await;
+    shared.hints_complete.cancel();
 }
 
 struct Tail {
@@ -224,12 +224,12 @@ impl Tail {
         match notice {
             CommitNotice::Committed(commit) => {
                 if let Some(last) = commit.events.last() {
-                    self.shared.announcement.stored(last.position());
+                    self.shared.pending_hint.stored(last.position());
                 }
                 self.shared.add_commit(&commit)
             }
             CommitNotice::Hint => {
-                self.shared.announcement.anything();
+                self.shared.pending_hint.anything();
                 false
             }
         }
@@ -262,8 +262,9 @@ impl Tail {
         }
     }
 
-    /// After the stop: announces what the appends in progress still store.
-    async fn announce_remaining(&mut self) {
+    /// After the stop: adds the hints for what the appends in progress still
+    /// store.
+    async fn drain_commits(&mut self) {
         self.shared.appends.close();
         let appends = self.shared.appends.clone();
         let mut answered = pin!(appends.wait());

@@ -123,9 +123,9 @@ impl<At: Clone> LogIndex<At> {
         self.snapshot(&fetch).stream_page(read)
     }
 
-    fn snapshot<'a, F>(&'a self, fetch: &'a F) -> Snapshot<'a, At, F> {
+    fn snapshot<'a, F>(&'a self, fetch: &'a F) -> IndexSnapshot<'a, At, F> {
         let count = self.look_up(|entries| entries.rows.len());
-        Snapshot { index: self, count, fetch }
+        IndexSnapshot { index: self, count, fetch }
     }
 
     fn look_up<T>(&self, ask: impl FnOnce(&Entries<At>) -> T) -> T {
@@ -162,13 +162,13 @@ fn version(count: usize) -> Option<Version> {
 }
 
 /// The log at one instant: its first `count` events.
-struct Snapshot<'a, At, F> {
+struct IndexSnapshot<'a, At, F> {
     index: &'a LogIndex<At>,
     count: usize,
     fetch: &'a F,
 }
 
-impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
+impl<At: Clone, F: Fn(Position, At) -> Result<Event>> IndexSnapshot<'_, At, F> {
     fn head(&self) -> Cursor {
         self.count.checked_sub(1).map_or(Cursor::START, |last| self.index.cursor(last))
     }

@@ -34,7 +34,7 @@ pub struct StreamSpan {
     /// The version of the stream's last event in this snapshot.
     pub version: Version,
     /// The version up to which the read has scanned; the next read continues
-    /// after it. If nothing was scanned, it is the version after which the read
-    /// began, or `None` if it began at the end of the stream.
+    /// after it. If nothing was scanned, it is the version that was given to
+    /// [`with_after`](crate::store::Read::with_after), or `None`.
     pub scanned: Option<Version>,
 }

@@ -8,12 +8,12 @@ use crate::id::Position;
 /// The next hint for other processes. All appends since the last hint are
 /// merged into one, with the newest position.
 #[derive(Debug, Default)]
-pub(super) struct Announcement {
+pub(super) struct PendingHint {
     pending: Mutex<Option<Hint>>,
     is_due: Notify,
 }
 
-impl Announcement {
+impl PendingHint {
     /// Records that events up to this position are stored.
     pub(super) fn stored(&self, position: Position) {
         self.add(|pending| match pending.map(Hint::claimed_position) {
@@ -62,15 +62,15 @@ mod tests {
 
     #[test]
     fn hints_are_merged_into_the_newest() {
-        let announcement = Announcement::default();
+        let pending_hint = PendingHint::default();
         let at = |number| Position::new(number).unwrap();
         for number in [3, 9, 5] {
-            announcement.stored(at(number));
+            pending_hint.stored(at(number));
         }
-        assert_eq!(announcement.next().now_or_never(), Some(Hint::at(at(9))));
-        assert_eq!(announcement.next().now_or_never(), None);
-        announcement.anything();
-        announcement.stored(at(12));
-        assert_eq!(announcement.next().now_or_never(), Some(Hint::anything()));
+        assert_eq!(pending_hint.next().now_or_never(), Some(Hint::at(at(9))));
+        assert_eq!(pending_hint.next().now_or_never(), None);
+        pending_hint.anything();
+        pending_hint.stored(at(12));
+        assert_eq!(pending_hint.next().now_or_never(), Some(Hint::anything()));
     }
 }
