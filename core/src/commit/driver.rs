@@ -11,9 +11,9 @@ use crate::store::{Page, ReadLog};
 /// this order:
 ///
 /// ```text
-/// begin  (facts read* insert?)+                  commit | discard    for appends
-/// begin  (tx | check facts read* insert?)* check commit | discard    for jobs
-/// begin  keep_up                                commit | discard    for upkeep
+/// begin  (facts read_log* insert?)+                  commit | discard    for appends
+/// begin  (tx | check facts read_log* insert?)* check commit | discard    for jobs
+/// begin  keep_up                                    commit | discard    for upkeep
 /// ```
 ///
 /// With [`Linger::InTransaction`], appends that arrive while a transaction is

@@ -167,7 +167,8 @@ impl<D: Driver> Engine<D> {
         let mut attempt = Attempt::of(first);
         let outcome = self.attempt(&mut attempt, Some(&mut load)).await;
         self.last = load.appends;
-        // A group that fails is divided until only the appends fail that cause it.
+        // A failed group is divided until only the appends that cause the
+        // failure fail.
         let mut left = self.resolve(attempt, outcome);
         while let Some(pending) = left.pop() {
             let mut attempt = Attempt::of(pending);

@@ -27,8 +27,8 @@ use crate::store::{Append, Appended, EventStore};
 /// - An append is admitted before any work is done for it. Beyond the bounds,
 ///   it fails with [`Overloaded`](ErrorKind::Overloaded) at once.
 /// - Dropping the caller's future does not affect an append that is queued.
-/// - If a group fails, it is divided until only the append fails that causes
-///   it.
+/// - If a group fails, it is divided until only the append that causes the
+///   failure fails.
 /// - If a commit has an unknown outcome, the writer looks up the event ids to
 ///   find out what was stored. Only if that fails too, the append fails with
 ///   [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).

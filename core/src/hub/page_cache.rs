@@ -127,7 +127,7 @@ struct Started {
 }
 
 /// What to do once a read is permitted.
-pub(super) enum Plan {
+pub(super) enum NextRead {
     /// Use this page, which was read meanwhile.
     Use(Arc<CachedPage>),
     /// Wait for this read, which will return the page.
@@ -167,15 +167,15 @@ impl CacheState {
     /// What to do for a request that has a permit. Other reads and waiting
     /// requests are considered if they begin less than `reach` positions
     /// before.
-    pub(super) fn plan(&mut self, request: &PageRequest, reach: usize) -> Plan {
+    pub(super) fn next_read(&mut self, request: &PageRequest, reach: usize) -> NextRead {
         let Some(cache) = self.filters.get_mut(&request.filter) else {
-            return Plan::Read(request.from);
+            return NextRead::Read(request.from);
         };
         if let Some(page) = cache.get(request.from) {
-            return Plan::Use(page);
+            return NextRead::Use(page);
         }
         if let Some(reading) = cache.started_before(request.from, reach) {
-            return Plan::Wait(reading);
+            return NextRead::Wait(reading);
         }
         let from = cache.first_waiting(request.from, reach);
         let own = cache.pending.get(&request.from);
@@ -183,7 +183,7 @@ impl CacheState {
             let (number, reading) = (request.number, own.reading.clone());
             cache.started.push(Started { number, from, reading });
         }
-        Plan::Read(from)
+        NextRead::Read(from)
     }
 
     /// Keeps what was read for a request, unless the cache was cleared since.

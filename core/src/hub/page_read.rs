@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cached_page::CachedPage;
 use super::hub_stats::count;
-use super::page_cache::{PageRequest, Plan, Reading};
+use super::page_cache::{NextRead, PageRequest, Reading};
 use super::read_limiter::Priority;
 use super::shared::Shared;
 use crate::cursor::Cursor;
@@ -64,15 +64,15 @@ impl PageRead {
         let mut reach = tuning.page_events;
         loop {
             let permit = pages.limiter.acquire(self.priority).await;
-            let plan = pages.lock().plan(&self.request, reach);
-            let shared = match plan {
-                Plan::Use(page) => Some(page),
-                Plan::Wait(reading) => {
+            let next = pages.lock().next_read(&self.request, reach);
+            let shared = match next {
+                NextRead::Use(page) => Some(page),
+                NextRead::Wait(reading) => {
                     drop(permit);
                     reading.await.ok().filter(|page| page.holds(from))
                 }
-                Plan::Read(start) if start == from => return self.read(start).await,
-                Plan::Read(start) => {
+                NextRead::Read(start) if start == from => return self.read(start).await,
+                NextRead::Read(start) => {
                     let page = self.read(start).await.ok();
                     if let Some(page) = page.filter(|page| page.holds(from)) {
                         return Ok(page);

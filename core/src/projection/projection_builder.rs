@@ -5,7 +5,7 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 
 use super::projection_handle::ReadDeadLetters;
-use super::runner::{self, Bounds, OnApplied, Runner};
+use super::runner::{self, BatchLimits, OnApplied, Runner};
 use super::{FailurePolicy, Progress, Projection, ProjectionHandle, ProjectionStore, Status};
 use crate::cursor::Cursor;
 use crate::error::Result;
@@ -21,7 +21,7 @@ pub struct ProjectionBuilder<Tx> {
     projection: Arc<dyn Projection<Tx = Tx>>,
     store: Arc<dyn ProjectionStore<Tx = Tx>>,
     policy: FailurePolicy,
-    bounds: Bounds,
+    limits: BatchLimits,
     on_applied: Option<OnApplied>,
 }
 
@@ -31,9 +31,9 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
         projection: Arc<dyn Projection<Tx = Tx>>,
         store: Arc<dyn ProjectionStore<Tx = Tx>>,
     ) -> Self {
-        let bounds = Bounds { events: 1_000, bytes: 1 << 20 };
+        let limits = BatchLimits { events: 1_000, bytes: 1 << 20 };
         let policy = FailurePolicy::default();
-        Self { hub, projection, store, policy, bounds, on_applied: None }
+        Self { hub, projection, store, policy, limits, on_applied: None }
     }
 
     /// Sets what happens to an event that the projection cannot apply: the
@@ -47,7 +47,7 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
     /// 1,000 events and 1 MiB by default, but always at least one event.
     /// Appends to the same database wait during the transaction.
     pub fn with_batch(mut self, events: usize, bytes: usize) -> Self {
-        self.bounds = Bounds { events: events.max(1), bytes };
+        self.limits = BatchLimits { events: events.max(1), bytes };
         self
     }
 
@@ -119,7 +119,7 @@ impl<Tx: Send + 'static> ProjectionBuilder<Tx> {
             store: self.store,
             hub: self.hub.clone(),
             policy: self.policy,
-            bounds: self.bounds,
+            limits: self.limits,
             on_applied: self.on_applied,
             commands: received,
             progress,
@@ -210,7 +210,7 @@ impl<Tx> fmt::Debug for ProjectionBuilder<Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectionBuilder")
             .field("policy", &self.policy)
-            .field("bounds", &self.bounds)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

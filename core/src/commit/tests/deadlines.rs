@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::bench::{Bench, in_time, one};
-use super::scripted::{Fault, Step};
+use super::scripted::{DriverStep, Fault};
 use crate::commit::{Ending, WriterOptions};
 use crate::error::ErrorKind;
 
@@ -14,7 +14,7 @@ async fn a_commit_that_hangs_is_resolved_by_ids() {
     in_time(async {
         for stored in [true, false] {
             let bench = bench().await;
-            bench.script.faults(Step::Commit, [Fault::Nothing, Fault::Hangs { stored }]);
+            bench.script.faults(DriverStep::Commit, [Fault::Nothing, Fault::Hangs { stored }]);
             for outcome in bench.commit_together([one("A"), one("B")]).await {
                 assert!(!outcome.expect("its outcome is found out").duplicate);
             }
@@ -28,7 +28,7 @@ async fn a_commit_that_hangs_is_resolved_by_ids() {
 async fn a_step_that_hangs_times_out() {
     in_time(async {
         let bench = bench().await;
-        for step in [Step::Begin, Step::Facts, Step::Insert] {
+        for step in [DriverStep::Begin, DriverStep::Facts, DriverStep::Insert] {
             bench.script.faults(step, [Fault::Hangs { stored: false }]);
             let error = bench.submit(one("A")).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{step:?}: {error}");
@@ -43,9 +43,10 @@ async fn a_step_that_hangs_times_out() {
 async fn a_job_whose_steps_hang_does_not_block_others() {
     in_time(async {
         let bench = bench().await;
-        for (step, kind) in
-            [(Step::Begin, ErrorKind::Unavailable), (Step::Commit, ErrorKind::OutcomeUnknown)]
-        {
+        for (step, kind) in [
+            (DriverStep::Begin, ErrorKind::Unavailable),
+            (DriverStep::Commit, ErrorKind::OutcomeUnknown),
+        ] {
             bench.script.faults(step, [Fault::Hangs { stored: false }]);
             let job = bench.writer.run(0, |_| Box::pin(async { Ok(Ending::Commit(())) }));
             assert_eq!(job.await.unwrap_err().kind(), kind, "{step:?}");

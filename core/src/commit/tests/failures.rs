@@ -1,6 +1,6 @@
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Step};
+use super::scripted::{DriverStep, Fault};
 use crate::error::ErrorKind;
 use crate::event::NewEvent;
 use crate::store::{Append, Expected};
@@ -45,11 +45,11 @@ async fn an_append_that_panics_fails_alone<const BLOCKING: bool>() {
 
 async fn a_failed_commit_is_retried_in_halves<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Commit, [Fault::Nothing, Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Nothing, Fault::Fails]);
     for outcome in bench.commit_together([one("A"), one("B")]).await {
         outcome.expect("its half is committed");
     }
-    bench.script.faults(Step::Commit, [Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Fails]);
     let alone = bench.submit(one("C")).await.unwrap_err();
     assert_eq!(alone.kind(), ErrorKind::Backend, "certainly nothing is stored");
     assert_eq!(bench.stored(), ["First", "A", "B"]);
@@ -59,7 +59,7 @@ async fn a_failed_commit_is_retried_in_halves<const BLOCKING: bool>() {
 /// without an error.
 async fn check_resolved<const BLOCKING: bool>(fault: Fault) {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Commit, [Fault::Nothing, fault]);
+    bench.script.faults(DriverStep::Commit, [Fault::Nothing, fault]);
     for outcome in bench.commit_together([one("A"), one("B"), one("C")]).await {
         let appended = outcome.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert!(
@@ -85,11 +85,11 @@ async fn a_commit_that_panics_is_resolved_by_ids<const BLOCKING: bool>() {
 async fn a_commit_that_is_unknown_twice_is_an_unknown_outcome<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let unknown = |stored| [Fault::IsUnknown { stored }, Fault::IsUnknown { stored }];
-    bench.script.faults(Step::Commit, unknown(false));
+    bench.script.faults(DriverStep::Commit, unknown(false));
     let error = bench.submit(one("A")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     // If the second transaction finds the events of the first, the outcome is certain.
-    bench.script.faults(Step::Commit, unknown(true));
+    bench.script.faults(DriverStep::Commit, unknown(true));
     let appended = bench.submit(one("B")).await.expect("an append");
     assert!(!appended.duplicate, "this same call has stored it, so it is not a repetition");
     assert_eq!(bench.stored(), ["B"]);
@@ -97,8 +97,8 @@ async fn a_commit_that_is_unknown_twice_is_an_unknown_outcome<const BLOCKING: bo
 
 async fn an_unknown_outcome_stays_unknown_after_another_failure<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    for step in [Step::Begin, Step::Facts] {
-        bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
+    for step in [DriverStep::Begin, DriverStep::Facts] {
+        bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
         bench.script.faults(step, [Fault::Nothing, Fault::Fails]);
         let append = one("A");
         let error = bench.submit(append.clone()).await.unwrap_err();
@@ -111,13 +111,13 @@ async fn an_unknown_outcome_stays_unknown_after_another_failure<const BLOCKING: 
 async fn a_conflict_does_not_depend_on_the_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     bench.submit(one("A")).await.unwrap();
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: false }]);
     let event = NewEvent::json("A", "{}").unwrap();
     let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
     let error = bench.submit(refused).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(bench.script.state().begun, 2, "a refusal is not tried again");
-    bench.script.faults(Step::Commit, [Fault::Panics { stored: false }]);
+    bench.script.faults(DriverStep::Commit, [Fault::Panics { stored: false }]);
     let event = NewEvent::json("A", "{}").unwrap();
     let refused = Append::to("stream-A", Expected::NoStream, [event]).unwrap();
     assert_eq!(bench.submit(refused).await.unwrap_err().kind(), ErrorKind::Conflict);
@@ -126,7 +126,7 @@ async fn a_conflict_does_not_depend_on_the_commit<const BLOCKING: bool>() {
 
 async fn a_group_that_fails_with_busy_is_not_divided<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Insert, [Fault::Nothing, Fault::IsBusy]);
+    bench.script.faults(DriverStep::Insert, [Fault::Nothing, Fault::IsBusy]);
     for outcome in bench.commit_together([one("A"), one("B"), one("C")]).await {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Busy);
     }
@@ -136,7 +136,7 @@ async fn a_group_that_fails_with_busy_is_not_divided<const BLOCKING: bool>() {
 
 async fn a_transaction_that_does_not_begin_fails_its_group_only<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Begin, [Fault::Fails, Fault::Panics { stored: false }]);
+    bench.script.faults(DriverStep::Begin, [Fault::Fails, Fault::Panics { stored: false }]);
     assert_eq!(bench.submit(one("A")).await.unwrap_err().kind(), ErrorKind::Backend);
     assert_eq!(bench.submit(one("B")).await.unwrap_err().kind(), ErrorKind::Backend);
     bench.submit(one("C")).await.expect("the writer continues");

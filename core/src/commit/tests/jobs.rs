@@ -3,7 +3,7 @@ use futures::future::BoxFuture;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Step};
+use super::scripted::{DriverStep, Fault};
 use crate::commit::Ending;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,10 +44,10 @@ async fn a_job_that_fails_is_rolled_back<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let fails = note("no", || Err::<Ending<()>, _>(Error::new(ErrorKind::Corrupt, "a bad row")));
     assert_eq!(bench.writer.run(0, fails).await.unwrap_err().kind(), ErrorKind::Corrupt);
-    bench.script.faults(Step::Commit, [Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Fails]);
     let error = bench.writer.run(0, note("no", || Ok(Ending::Commit(())))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend, "certainly nothing is stored");
-    bench.script.faults(Step::Begin, [Fault::Fails]);
+    bench.script.faults(DriverStep::Begin, [Fault::Fails]);
     let error = bench.writer.run(0, note("no", || Ok(Ending::Commit(())))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend);
     bench.submit(one("A")).await.expect("no transaction is left open");
@@ -66,7 +66,7 @@ async fn a_job_that_panics_is_rolled_back<const BLOCKING: bool>() {
 async fn a_job_whose_commit_is_uncertain_has_an_unknown_outcome<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     for fault in [Fault::IsUnknown { stored: true }, Fault::Panics { stored: true }] {
-        bench.script.faults(Step::Commit, [fault]);
+        bench.script.faults(DriverStep::Commit, [fault]);
         let error = bench.writer.run(0, note("n", || Ok(Ending::Commit(())))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{fault:?}: it may be stored");
     }

@@ -5,7 +5,7 @@ use futures::FutureExt;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, State, Step};
+use super::scripted::{DriverStep, Fault, State};
 use crate::commit::{CommitNotice, Commits};
 use crate::cursor::Cursor;
 use crate::event::{Event, NewEvent, Timestamp};
@@ -75,7 +75,7 @@ async fn each_reported_commit_follows_the_one_before<const BLOCKING: bool>() {
 async fn failed_appends_are_not_reported<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
-    bench.script.faults(Step::Commit, [Fault::Nothing, Fault::Nothing, Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Nothing, Fault::Nothing, Fault::Fails]);
     for outcome in bench.commit_together([one("A"), one("Poison"), one("B")]).await {
         drop(outcome);
     }
@@ -88,10 +88,10 @@ async fn failed_appends_are_not_reported<const BLOCKING: bool>() {
 async fn an_uncertain_commit_is_reported_by_a_hint<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
     bench.submit(one("A")).await.unwrap();
     assert_eq!(reported(&mut commits), [["?"]], "only the hint reports what it has stored");
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: false }]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: false }]);
     bench.submit(one("B")).await.unwrap();
     let reported = reported(&mut commits).concat();
     assert!(reported.contains(&"?".to_owned()), "{reported:?}");
@@ -100,8 +100,8 @@ async fn an_uncertain_commit_is_reported_by_a_hint<const BLOCKING: bool>() {
 async fn a_resolved_commit_is_reported_by_a_second_hint<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let mut commits = bench.writer.commits();
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
-    bench.script.faults(Step::Begin, [Fault::Nothing, Fault::Holds]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Begin, [Fault::Nothing, Fault::Holds]);
     let answer = bench.submit(one("A"));
     // Between the commit and the transaction that resolves it.
     bench.script.until(State::is_held).await;

@@ -10,7 +10,7 @@ use crate::store::{Page, ReadLog};
 
 /// A step of a transaction at which something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum DriverStep {
     Begin,
     Facts,
     Insert,
@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) upkeep_takes: Duration,
     is_held: bool,
     is_waiting: bool,
-    faults: VecDeque<(Step, Fault)>,
+    faults: VecDeque<(DriverStep, Fault)>,
 }
 
 impl State {
@@ -76,7 +76,7 @@ impl Script {
     }
 
     /// Adds faults for the next steps of this kind, one for each.
-    pub(super) fn faults(&self, step: Step, faults: impl IntoIterator<Item = Fault>) {
+    pub(super) fn faults(&self, step: DriverStep, faults: impl IntoIterator<Item = Fault>) {
         self.state().faults.extend(faults.into_iter().map(|fault| (step, fault)));
     }
 
@@ -101,7 +101,7 @@ impl Script {
         self.until(|state| state.is_waiting).await;
     }
 
-    fn next_fault(&self, step: Step) -> Option<Fault> {
+    fn next_fault(&self, step: DriverStep) -> Option<Fault> {
         let mut state = self.state();
         let at = state.faults.iter().position(|(at, _)| *at == step)?;
         state.faults.remove(at).map(|(_, fault)| fault)
@@ -142,7 +142,7 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
         self.script.state().is_waiting = false;
     }
 
-    async fn step(&self, step: Step) -> Result<()> {
+    async fn step(&self, step: DriverStep) -> Result<()> {
         match self.script.next_fault(step) {
             None | Some(Fault::Nothing) => Ok(()),
             Some(Fault::IsBusy) => {
@@ -182,7 +182,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
 
     async fn begin(&mut self, _: Instant) -> Result<LogHead> {
         self.pass().await;
-        self.step(Step::Begin).await?;
+        self.step(DriverStep::Begin).await?;
         assert!(self.open.is_none(), "a transaction was left open");
         self.open = Some(Open::default());
         let mut state = self.script.state();
@@ -192,7 +192,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
-        self.step(Step::Facts).await?;
+        self.step(DriverStep::Facts).await?;
         let mut facts = Facts::default();
         let state = self.script.state();
         let open = self.open.as_ref().expect("`begin` comes first");
@@ -217,7 +217,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
-        self.step(Step::Insert).await?;
+        self.step(DriverStep::Insert).await?;
         for event in &plan.rows {
             match event.event_type().as_str() {
                 "Poison" => return Err(failed()),
@@ -237,7 +237,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn check(&mut self, head: LogHead) -> Result<()> {
-        self.step(Step::Check).await?;
+        self.step(DriverStep::Check).await?;
         let open = self.open.as_ref().expect("`begin` comes first");
         let state = self.script.state();
         let last = state.events.iter().chain(&open.events).next_back();
@@ -246,7 +246,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn commit(&mut self) -> CommitOutcome {
-        let fault = self.script.next_fault(Step::Commit);
+        let fault = self.script.next_fault(DriverStep::Commit);
         let is_stored = match fault {
             None | Some(Fault::Nothing) => true,
             Some(Fault::Fails | Fault::IsBusy | Fault::Holds) => {
@@ -280,7 +280,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn keep_up(&mut self) -> Result<()> {
-        self.step(Step::KeepUp).await?;
+        self.step(DriverStep::KeepUp).await?;
         let takes = self.script.state().upkeep_takes;
         // Blocks, like real work.
         std::thread::sleep(takes);

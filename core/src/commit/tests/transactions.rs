@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::bench::{Bench, NeverRead, in_time, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Scripted, Step};
+use super::scripted::{DriverStep, Fault, Scripted};
 use crate::commit::{CommitNotice, Ending, Transacted, Transaction, Writer, WriterOptions};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
@@ -91,7 +91,7 @@ async fn events_are_reported_once_after_the_commit<const BLOCKING: bool>() {
     bench.submit(one("First")).await.unwrap();
     let (mut commits, from) = (bench.writer.commits(), bench.script.state().events[0].cursor());
     assert!(append_all(&bench, [one("A"), to("s", Expected::Exists)]).await.is_err());
-    bench.script.faults(Step::Commit, [Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Fails]);
     assert!(append_all(&bench, [one("A")]).await.is_err());
     assert!(commits.try_next().is_none(), "failed appends are not reported");
     committed(append_all(&bench, [one("A"), one("B")]).await);
@@ -110,7 +110,7 @@ async fn a_failed_append_prevents_the_commit<const BLOCKING: bool>() {
     assert_eq!(kind(append_all(&bench, [conflict(), one("A")]).await), ErrorKind::Conflict);
     assert_eq!(kind(append_all(&bench, [Append::default()]).await), ErrorKind::Invalid);
     assert_eq!(kind(append_all(&bench, [one("A"), one("Poison")]).await), ErrorKind::Backend);
-    bench.script.faults(Step::Facts, [Fault::Fails]);
+    bench.script.faults(DriverStep::Facts, [Fault::Fails]);
     assert_eq!(kind(append_all(&bench, [one("A"), one("B")]).await), ErrorKind::Backend);
     nothing_is_left(&bench).await;
 }
@@ -118,7 +118,7 @@ async fn a_failed_append_prevents_the_commit<const BLOCKING: bool>() {
 #[tokio::test]
 async fn a_dropped_append_prevents_the_commit() {
     let bench = Bench::<false>::start().await;
-    for step in [Step::Facts, Step::Insert] {
+    for step in [DriverStep::Facts, DriverStep::Insert] {
         bench.script.faults(step, [Fault::Hangs { stored: false }]);
         let run = bench.writer.transact(0, |mut tx| {
             async move {
@@ -152,7 +152,7 @@ async fn nothing_runs_in_a_broken_transaction<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     for sound in 0..3 {
         let faults = std::iter::repeat_n(Fault::Nothing, sound).chain([Fault::Fails]);
-        bench.script.faults(Step::Check, faults);
+        bench.script.faults(DriverStep::Check, faults);
         let outcome = append_all(&bench, [one("A"), one("B")]).await;
         assert_eq!(kind(outcome), ErrorKind::Backend, "after {sound}");
         nothing_is_left(&bench).await;
@@ -343,22 +343,22 @@ async fn an_uncertain_commit_is_resolved_by_ids<const BLOCKING: bool>() {
     for stored in [true, false] {
         for fault in [Fault::IsUnknown { stored }, Fault::Panics { stored }] {
             let mut commits = bench.writer.commits();
-            bench.script.faults(Step::Commit, [fault]);
+            bench.script.faults(DriverStep::Commit, [fault]);
             let outcome = append_all(&bench, [one("A"), one("B")]).await;
             assert_eq!(outcome.is_ok(), stored, "{fault:?}: {outcome:?}");
             assert!(matches!(commits.try_next(), Some(CommitNotice::Hint)), "{fault:?}");
         }
     }
     assert_eq!(bench.stored(), ["A", "B", "A", "B"]);
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
-    bench.script.faults(Step::Begin, [Fault::Nothing, Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Begin, [Fault::Nothing, Fault::Fails]);
     let outcome = append_all(&bench, [one("A")]).await;
     assert_eq!(kind(outcome), ErrorKind::OutcomeUnknown, "the outcome could not be found out");
 }
 
 async fn an_uncertain_commit_without_events_has_an_unknown_outcome<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
     assert_eq!(kind(append_all(&bench, []).await), ErrorKind::OutcomeUnknown);
 }
 

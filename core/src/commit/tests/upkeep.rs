@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Step};
+use super::scripted::{DriverStep, Fault};
 use crate::commit::WriterOptions;
 
 over_both_drivers! {
@@ -67,7 +67,7 @@ async fn overdue_upkeep_comes_before_appends<const BLOCKING: bool>() {
 async fn upkeep_that_fails_or_panics_blocks_no_append<const BLOCKING: bool>() {
     for fault in [Fault::Fails, Fault::Panics { stored: false }] {
         let bench = Bench::<BLOCKING>::start().await;
-        bench.script.faults(Step::KeepUp, [fault]);
+        bench.script.faults(DriverStep::KeepUp, [fault]);
         bench.script.state().upkeep = 1;
         for name in ["A", "B", "C"] {
             bench.submit(one(name)).await.unwrap();

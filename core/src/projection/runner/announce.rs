@@ -55,7 +55,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
             return Ok((to, Vec::new()));
         }
         let read = Read::log().with_after(after).with_filter(self.projection.filter());
-        let page = read.with_limit(self.bounds.events).with_max_bytes(self.bounds.bytes);
+        let page = read.with_limit(self.limits.events).with_max_bytes(self.limits.bytes);
         let page = self.read(page).await?;
         let passed_over = self
             .retry(|runner| {

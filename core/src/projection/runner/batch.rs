@@ -23,9 +23,9 @@ pub(super) enum Reach {
     AtHead,
 }
 
-/// The bounds of a batch.
+/// The limits of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct BatchLimits {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
@@ -64,8 +64,8 @@ impl Batch {
         }
     }
 
-    pub(super) fn is_full(&self, bounds: Bounds) -> bool {
-        self.events.len() >= bounds.events || self.bytes >= bounds.bytes
+    pub(super) fn is_full(&self, limits: BatchLimits) -> bool {
+        self.events.len() >= limits.events || self.bytes >= limits.bytes
     }
 
     /// Whether the batch has waited long enough.

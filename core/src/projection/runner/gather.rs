@@ -15,7 +15,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
     ) -> Outcome<Batch> {
         let mut batch = Batch::after(self.checkpoint());
         loop {
-            while !batch.is_full(self.bounds)
+            while !batch.is_full(self.limits)
                 && let Some(item) = subscription.try_next()
             {
                 self.notice(&item, reach);
@@ -27,13 +27,13 @@ impl<Tx: Send + 'static> Runner<Tx> {
             if batch.events.is_empty() {
                 self.is_at(self.checkpoint(), batch.to);
             }
-            if *reach == Reach::Live && !batch.is_full(self.bounds) && has_everything(subscription)
+            if *reach == Reach::Live && !batch.is_full(self.limits) && has_everything(subscription)
             {
                 *reach = Reach::AtHead;
                 batch.is_at_head = true;
             }
             let has_all = batch.is_at_head || (*reach == Reach::AtHead && !batch.events.is_empty());
-            if has_all || batch.is_full(self.bounds) || batch.is_due() {
+            if has_all || batch.is_full(self.limits) || batch.is_due() {
                 return Ok(batch);
             }
             tokio::select! {

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub(super) use self::batch::Bounds;
+pub(super) use self::batch::BatchLimits;
 use self::batch::Reach;
 pub(super) use self::command::{Command, CommandRequest, QUEUE};
 use self::command::{Interruption, Outcome};
@@ -44,7 +44,7 @@ pub(super) struct Runner<Tx> {
     pub(super) store: Arc<dyn ProjectionStore<Tx = Tx>>,
     pub(super) hub: HubLink,
     pub(super) policy: FailurePolicy,
-    pub(super) bounds: Bounds,
+    pub(super) limits: BatchLimits,
     pub(super) on_applied: Option<OnApplied>,
     pub(super) commands: mpsc::Receiver<CommandRequest>,
     pub(super) progress: watch::Sender<Progress>,
