@@ -13,7 +13,7 @@ use crate::store::{Page, ReadLog};
 /// ```text
 /// begin  (facts read_log* insert?)+                  commit | discard    for appends
 /// begin  (tx | check facts read_log* insert?)* check commit | discard    for jobs
-/// begin  keep_up                                    commit | discard    for upkeep
+/// begin  keep_up                                     commit | discard    for upkeep
 /// ```
 ///
 /// With [`Linger::InTransaction`], appends that arrive while a transaction is

@@ -14,10 +14,10 @@ use crate::store::{Append, Appended};
 ///    (law `rows_and_events_are_stored_together`).
 /// 2. A transaction whose events were stored before writes no rows a second
 ///    time (law `a_repeated_transaction_leaves_nothing`).
-/// 3. Transactions and appends have one sequential order (law
-///    `racing_transactions_have_an_order`).
-/// 4. Its events are reported once, when all of it is stored (law
-///    `a_transaction_is_told_when_it_is_stored`).
+/// 3. Transactions and appends have one sequential order
+///    (law `racing_transactions_have_an_order`).
+/// 4. Its events are reported once, when all of it is stored
+///    (law `a_transaction_is_told_when_it_is_stored`).
 #[derive(Debug)]
 pub struct Transaction<'t, D: Driver> {
     driver: &'t mut D,
