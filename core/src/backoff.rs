@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// How often an operation is attempted whose error does not say whether it is
-/// transient: over about three seconds.
+/// How often an operation is attempted if its error does not say whether the
+/// failure is transient. The attempts span about three seconds.
 const BACKEND_ATTEMPTS: u32 = 10;
 
-/// The pauses between the attempts of an operation: each is twice as long as the
-/// one before, up to a longest one.
+/// The pauses between the attempts of an operation. Each is twice as long as
+/// the one before, up to a maximum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -34,7 +34,7 @@ impl Backoff {
         pause
     }
 
-    /// The pause after this error; `None` if another attempt does not help.
+    /// The pause after this error; `None` if another attempt would not help.
     pub(crate) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         let pause = self.pause();
         let is_transient = error.is_retryable()
@@ -42,7 +42,7 @@ impl Backoff {
         is_transient.then_some(pause)
     }
 
-    /// Begins with the first pause again.
+    /// Starts again with the first pause.
     pub(crate) fn reset(&mut self) {
         *self = Self::new(self.first, self.longest);
     }

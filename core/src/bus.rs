@@ -1,4 +1,4 @@
-//! The bus: wakes processes that follow the log.
+//! The bus: wakes the processes that follow a log.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use futures::stream::{BoxStream, StreamExt};
 use crate::error::Result;
 use crate::id::Position;
 
-/// Wakes whoever follows a log: "there may be something new".
+/// Wakes the followers of a log: "there may be something new".
 ///
-/// A bus carries hints, never events. The store is the only truth, so a bus may
-/// lose, repeat, reorder, delay or invent hints, and no subscriber ever misses,
-/// repeats or reorders an event; only latency suffers.
+/// A bus carries hints, never events. The store is the only source of truth, so
+/// a bus may lose, repeat, reorder, delay or invent hints. Only latency
+/// suffers: no subscriber ever misses, repeats or reorders an event.
 ///
 /// # Contract
 ///
@@ -25,36 +25,39 @@ use crate::id::Position;
 /// 1. A bus **may** coalesce, repeat, reorder, lose and invent hints; every
 ///    subscription stays exact \[`subscriptions_survive_a_faulty_bus`\].
 /// 2. **The last hint arrives.** After the last of a burst of publications,
-///    made when the commit is visible, a healthy bus wakes every listener at
-///    least once \[`the_last_hint_wakes_every_listener`\].
-/// 3. **Publishing is bounded and quick.** It never waits for a listener, and
-///    a listener that does not listen costs no memory that grows
+///    which is made once the commit is visible, a healthy bus wakes every
+///    listener at least once \[`the_last_hint_wakes_every_listener`\].
+/// 3. **Publishing is bounded and quick.** It never waits for a listener, and a
+///    listener that takes no hints causes no unbounded growth of memory
 ///    \[`publishing_never_waits_for_listeners`\].
-/// 4. **A hint is not trusted.** No cursor moves by what it says
-///    \[`a_forged_hint_moves_nothing`\]. A hub reads the log for a hint at a
-///    position above its tip, or without one; a position that is too low makes
-///    the hint as good as lost. So a bus that coalesces keeps the highest
-///    position, and a hint without one before all others.
-/// 5. **Other processes are heard,** if the bus is for logs that they share: a
-///    commit of anybody wakes every listener \[`other_processes_are_woken`\].
+/// 4. **A hint is not trusted.** Its content moves no cursor
+///    \[`a_forged_hint_moves_nothing`\]. A hub reads the log if the hint's
+///    position is above its [cached head](crate::Hub::cached_head), or if the
+///    hint has no position. A hint whose position is too low has no effect. A
+///    bus that coalesces hints therefore keeps the highest position, and
+///    prefers a hint without a position to all others.
+/// 5. **Other processes are noticed,** if the bus is for logs that several
+///    processes share: a commit of any process wakes every listener
+///    \[`other_processes_are_woken`\].
 #[async_trait]
 pub trait Bus: fmt::Debug + Send + Sync + 'static {
-    /// Tells every listener that there may be something new. Called after the
-    /// commit, by one task of the hub, which coalesces.
+    /// Notifies every listener that there may be something new. Called after
+    /// the commit by one task of the hub, which coalesces hints.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the hint could not be handed over. The hub
-    /// counts it and goes on: listeners look by themselves within the fallback
-    /// interval.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the hint could not be
+    /// sent. The hub counts the failure and continues: other hubs poll the log
+    /// within their [poll interval](crate::hub::HubBuilder::with_poll_interval)
+    /// anyway.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses at most this hint.
     async fn publish(&self, hint: Hint) -> Result<()>;
 
-    /// Begins to listen. A hint that is published after this returns is
-    /// noticed.
+    /// Starts listening. A hint that is published after this returns wakes the
+    /// listener.
     ///
     /// # Errors
     ///
@@ -78,43 +81,44 @@ impl<B: Bus + ?Sized> Bus for Arc<B> {
     }
 }
 
-/// A wake-up, with the position that its sender says it reached.
+/// A wake-up, with the position that the sender claims to have reached.
 ///
-/// The position only spares reads: it may be wrong, old or forged, and then
-/// costs latency, never an event.
+/// The position only saves reads. It may be wrong, old or forged, which costs
+/// latency, never an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint {
     position: Option<Position>,
 }
 
 impl Hint {
-    /// A hint that something up to `position` was stored.
+    /// A hint that events up to `position` were stored.
     #[must_use]
     pub fn at(position: Position) -> Self {
         Self { position: Some(position) }
     }
 
-    /// A hint that something may have happened, as after a reconnect.
+    /// A hint that there may be new events, without a position: for example
+    /// after a reconnect.
     #[must_use]
     pub fn anything() -> Self {
         Self { position: None }
     }
 
-    /// The position that the sender claims: a listener that knows of it already
-    /// need not read.
+    /// The position that the sender claims to have reached. A listener that has
+    /// already read that far need not read again.
     #[must_use]
     pub fn claimed_position(self) -> Option<Position> {
         self.position
     }
 }
 
-/// A stream of hints. It ends when the bus is gone for good; a bus that
-/// reconnects by itself yields one hint instead.
+/// A stream of hints. It ends when the bus is permanently gone. A bus that
+/// reconnects by itself yields a hint after a reconnect instead.
 pub struct Listener(BoxStream<'static, Hint>);
 
 impl Listener {
-    /// A listener that yields the hints of this stream, which has to be
-    /// bounded: coalesce rather than queue.
+    /// Makes a listener of a stream of hints. The stream has to be bounded:
+    /// coalesce hints rather than queueing them.
     #[must_use]
     pub fn new(hints: impl Stream<Item = Hint> + Send + 'static) -> Self {
         Self(hints.boxed())

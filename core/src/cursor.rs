@@ -6,16 +6,17 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::id::{EventId, Position};
 
-/// A resume token: "I have handled everything up to and including here".
+/// A resume token: "everything up to and including this event was handled".
 ///
-/// A position, and a *check*: 32 bits derived from the id of the event there. A
-/// log that was restored from a backup, replaced, or lost its tail grows again
-/// to the same positions with other events; the check makes that visible at the
-/// next resume instead of never. A cursor does not contain the filter, so a
-/// client may change its filter and keep its cursor.
+/// A cursor consists of a position and a *check*: 32 bits derived from the id
+/// of the event at that position. A log that was restored from a backup, was
+/// replaced, or lost its tail grows to the same positions again with other
+/// events. The check detects this at the next resume. A cursor does not contain
+/// the filter, so a client may change its filter and keep its cursor.
 ///
-/// Opaque to clients. [`Display`](fmt::Display) and [`FromStr`] are the wire
-/// form, `<position, 16 hex digits>-<check, 8 hex digits>`, which sorts as text.
+/// Cursors are opaque to clients. [`Display`](fmt::Display) and [`FromStr`] use
+/// the wire form, `<position, 16 hex digits>-<check, 8 hex digits>`, whose text
+/// order is the order of cursors.
 ///
 /// # Examples
 ///
@@ -46,14 +47,14 @@ impl Cursor {
         Self { position, check: id.check() }
     }
 
-    /// The position up to which everything was handled.
+    /// The position up to which everything was handled, inclusive.
     #[must_use]
     pub const fn position(self) -> Position {
         self.position
     }
 
-    /// Whether the event with this id is the one that the cursor was made of,
-    /// but for a chance of one in 2³².
+    /// Whether the event with this id is the one that the cursor was made from.
+    /// The answer is wrongly `true` with a probability of one in 2³².
     #[must_use]
     pub fn matches(self, id: EventId) -> bool {
         self.check == id.check()
@@ -78,8 +79,8 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self> {
         parse(text).ok_or_else(|| {
             Error::invalid(
-                "a cursor is 16 lower-case hex digits, '-' and 8 more: \
-                 send back one that the server gave, unchanged",
+                "a cursor is 16 lower-case hex digits, '-' and 8 hex digits: \
+                 send a cursor exactly as the server returned it",
             )
         })
     }

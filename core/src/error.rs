@@ -1,4 +1,4 @@
-//! The error of every operation, and what a caller can do about it.
+//! The error type of every operation, and what a caller can do about an error.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,11 +8,11 @@ use crate::cursor::Cursor;
 use crate::id::{Position, ProjectionId, StreamId, Version};
 use crate::store::Expected;
 
-/// The result of everything that Downlink does.
+/// The result type of Downlink's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error at all, as user code such as [`Projection::apply`](crate::Projection::apply)
-/// returns it.
+/// Any error, as returned by user code such as
+/// [`Projection::apply`](crate::Projection::apply).
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong, as far as a caller can act on it.
@@ -23,69 +23,70 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An expectation or a check failed. Nothing was written. Load the stream,
-    /// decide again, and append again; [`Error::conflicts`] has every check
+    /// decide again, and append again; [`Error::conflicts`] lists every check
     /// that failed.
     Conflict,
-    /// An event id is known already, with other content or in another place.
-    /// Nothing was written. Give new facts new ids.
+    /// An event id is already in use, with other content or at another place.
+    /// Nothing was written. Give new events new ids.
     IdReused,
-    /// The call itself is wrong (an empty batch, a malformed name) and fails
-    /// the same way however often it is repeated. Nothing was written.
+    /// The call itself is wrong, for example an empty batch or a malformed
+    /// name, and fails the same way each time it is repeated. Nothing was
+    /// written.
     Invalid,
-    /// The call is well-formed and exceeds a limit. Nothing was written. Split
+    /// The call is well-formed but exceeds a limit. Nothing was written. Split
     /// it, or store large content elsewhere and its address in the event.
     TooLarge,
-    /// The store's queue of appends is full. Nothing was written. Repeat later,
-    /// with a pause that grows.
+    /// The store's queue of appends is full. Nothing was written. Repeat the
+    /// call later, with a growing pause.
     Overloaded,
-    /// Somebody else held the store's lock past the deadline. Nothing was
-    /// written. Repeat later.
+    /// Another process or program held the store's lock past the deadline.
+    /// Nothing was written. Repeat the call later.
     Busy,
-    /// The disk is full. Nothing was written. Make room; the store serves again
-    /// without a restart.
+    /// The disk is full. Nothing was written. Free some space; the store then
+    /// works again without a restart.
     StorageFull,
     /// The backend cannot be reached, is shutting down or was shut down.
-    /// Nothing was written. Repeat later.
+    /// Nothing was written. Repeat the call later.
     Unavailable,
-    /// Whether the append was stored could not be found out. Repeat it with the
-    /// same event ids: it is stored once, whatever happened before.
+    /// It is unknown whether the append was stored. Repeat it with the same
+    /// event ids: it is stored exactly once, whatever happened before.
     OutcomeUnknown,
     /// The cursor is past the end of this log: the log lost its tail, or the
-    /// cursor is from another one. Start again from a state that you trust.
+    /// cursor belongs to another log. Start again from a state that you trust.
     CursorAhead,
-    /// The log has another event at the cursor's position: it was replaced or
-    /// restored. Start again from a state that you trust.
+    /// The log has another event at the cursor's position: the log was replaced
+    /// or restored. Start again from a state that you trust.
     HistoryChanged,
-    /// Stored bytes do not mean what they should. Repeating does not help, and
-    /// somebody should look.
+    /// Stored data is corrupted or cannot be decoded. Repeating the call does
+    /// not help; an operator has to investigate.
     Corrupt,
-    /// Anything else that a backend reports. Nothing was written.
+    /// Any other error that a backend reports. Nothing was written.
     Backend,
 }
 
 impl ErrorKind {
-    /// What a caller can do, as half a sentence for messages.
+    /// What a caller can do, as a clause for error messages.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Conflict => "load the stream again and decide anew",
+            Self::Conflict => "load the stream again and decide again",
             Self::IdReused => {
-                "retry with the bytes that were sent first, or give new events new ids"
+                "retry with exactly the bytes that were sent first, or give new events new ids"
             }
             Self::Invalid => "correct the call",
             Self::TooLarge => "split it, or store large content elsewhere",
             Self::Overloaded | Self::Busy | Self::Unavailable => "repeat it later",
-            Self::StorageFull => "make room on the disk",
+            Self::StorageFull => "free space on the disk",
             Self::OutcomeUnknown => "repeat it with the same event ids",
             Self::CursorAhead | Self::HistoryChanged => {
-                "the log is another one than before: start again from the beginning"
+                "the log was replaced or restored: start again from the beginning"
             }
-            Self::Corrupt | Self::Backend => "see the log of the server",
+            Self::Corrupt | Self::Backend => "see the server's log",
         }
     }
 }
 
-/// One check of an append that did not hold.
+/// A check of an append that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailedCheck {
@@ -95,14 +96,14 @@ pub enum FailedCheck {
         stream: StreamId,
         /// What the append expected of it.
         expected: Expected,
-        /// The version it is at; `None` if it has no events.
+        /// The stream's actual version; `None` if it has no events.
         actual: Option<Version>,
     },
-    /// An event that matches the boundary's filter came after its cursor.
+    /// An event after the boundary's cursor matches its filter.
     Boundary {
-        /// The cursor that the caller had read up to.
+        /// The cursor up to which the caller had read.
         after: Cursor,
-        /// The first event that matches after it.
+        /// The first matching event after it.
         found: Cursor,
     },
 }
@@ -111,13 +112,13 @@ impl fmt::Display for FailedCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream { stream, expected, actual: Some(version) } => {
-                write!(f, "stream '{stream}' was expected {expected} and is at version {version}")
+                write!(f, "stream '{stream}' was expected {expected} but is at version {version}")
             }
             Self::Stream { stream, expected, actual: None } => {
-                write!(f, "stream '{stream}' was expected {expected} and has no events")
+                write!(f, "stream '{stream}' was expected {expected} but has no events")
             }
             Self::Boundary { after, found } => {
-                write!(f, "nothing was expected after {after} and {found} came")
+                write!(f, "no matching event was expected after {after}, but {found} matches")
             }
         }
     }
@@ -125,8 +126,8 @@ impl fmt::Display for FailedCheck {
 
 /// An error from a store, a bus, a hub or a transport.
 ///
-/// One word wide and cheap to clone: one failed commit is told to every append
-/// of its group.
+/// One word wide and cheap to clone, since the error of one failed commit is
+/// returned to every append of its group.
 ///
 /// # Formatting
 ///
@@ -163,13 +164,13 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind. The message says what happened and what to do
-    /// next, in lower case and without a full stop.
+    /// Creates an error of this kind. The message states what happened and what
+    /// to do next, in lower case and without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::build(kind, message.into(), Vec::new(), None)
     }
 
-    /// An error of this kind with the error that caused it.
+    /// Creates an error of this kind, with the error that caused it.
     pub fn with_source(
         kind: ErrorKind,
         message: impl Into<String>,
@@ -178,15 +179,16 @@ impl Error {
         Self::build(kind, message.into(), Vec::new(), Some(source.into()))
     }
 
-    /// A [`Conflict`](ErrorKind::Conflict) with every check that failed.
+    /// Creates a [`Conflict`](ErrorKind::Conflict) that lists every check that
+    /// failed.
     #[must_use]
     pub fn conflict(failed: Vec<FailedCheck>) -> Self {
         let message = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         Self::build(ErrorKind::Conflict, message, failed, None)
     }
 
-    /// A [`CursorAhead`](ErrorKind::CursorAhead): `position` is past the end of
-    /// the log. For backends.
+    /// Creates a [`CursorAhead`](ErrorKind::CursorAhead): `position` is past
+    /// the end of the log. For backends.
     #[must_use]
     pub fn cursor_ahead(position: Position, head: Cursor) -> Self {
         let message =
@@ -194,29 +196,30 @@ impl Error {
         Self::new(ErrorKind::CursorAhead, message)
     }
 
-    /// A [`HistoryChanged`](ErrorKind::HistoryChanged): the log has another
-    /// event, or none, where `cursor` points. For backends.
+    /// Creates a [`HistoryChanged`](ErrorKind::HistoryChanged): the log has
+    /// another event, or none, at the position of `cursor`. For backends.
     #[must_use]
     pub fn history_changed(cursor: Cursor) -> Self {
         let message = format!("the log has another event at cursor {cursor}, or none");
         Self::new(ErrorKind::HistoryChanged, message)
     }
 
-    /// A [`Backend`](ErrorKind::Backend): the projection could not do its
-    /// part. For backends.
+    /// Creates a [`Backend`](ErrorKind::Backend) error: the projection's own
+    /// code failed. For backends.
     pub fn projection_failed(id: &ProjectionId, source: impl Into<BoxError>) -> Self {
-        let message = format!("projection {id} failed: mend it, and reset or resume it");
+        let message = format!("projection {id} failed: fix it, then reset or resume it");
         Self::with_source(ErrorKind::Backend, message, source)
     }
 
-    /// An [`Invalid`](ErrorKind::Invalid): the projection has no read model
-    /// yet. For backends.
+    /// Creates an [`Invalid`](ErrorKind::Invalid): the projection has no read
+    /// model yet. For backends.
     #[must_use]
     pub fn never_projected(id: &ProjectionId) -> Self {
-        Self::invalid(format!("projection {id} has never made a step: run it first"))
+        Self::invalid(format!("projection {id} has no read model yet: run it first"))
     }
 
-    /// A [`TooLarge`](ErrorKind::TooLarge) past this limit.
+    /// Creates a [`TooLarge`](ErrorKind::TooLarge) for a call that exceeds
+    /// `limit`.
     pub fn too_large(message: impl Into<String>, limit: usize) -> Self {
         let inner = Inner {
             kind: ErrorKind::TooLarge,
@@ -241,7 +244,7 @@ impl Error {
         Self { inner: Arc::new(Inner { kind, message, conflicts, limit: None, source }) }
     }
 
-    /// The category of this error.
+    /// The kind of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
@@ -254,8 +257,8 @@ impl Error {
         &self.inner.conflicts
     }
 
-    /// The limit that was passed, if this is a [`TooLarge`](ErrorKind::TooLarge)
-    /// of which it is known: bytes, or a number of things.
+    /// The limit that was exceeded, in bytes or as a count, if this is a
+    /// [`TooLarge`](ErrorKind::TooLarge) whose limit is known.
     #[must_use]
     pub fn limit(&self) -> Option<usize> {
         self.inner.limit
@@ -263,8 +266,8 @@ impl Error {
 
     /// Whether repeating the same call may succeed.
     ///
-    /// A conflict is *not* retryable in this sense: the same call loses again
-    /// until the caller has looked at the new events.
+    /// A conflict is *not* retryable in this sense: the same call fails again
+    /// until the caller has read the new events.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -277,8 +280,9 @@ impl Error {
         )
     }
 
-    /// Whether the log is another one than the cursor's: [`CursorAhead`](ErrorKind::CursorAhead)
-    /// or [`HistoryChanged`](ErrorKind::HistoryChanged).
+    /// Whether the cursor belongs to another history of the log:
+    /// [`CursorAhead`](ErrorKind::CursorAhead) or
+    /// [`HistoryChanged`](ErrorKind::HistoryChanged).
     #[must_use]
     pub fn is_other_history(&self) -> bool {
         matches!(self.kind(), ErrorKind::CursorAhead | ErrorKind::HistoryChanged)
@@ -343,8 +347,8 @@ mod tests {
         assert!(!error.is_retryable());
         assert_eq!(
             error.to_string(),
-            "stream 'flight-UA1545' was expected to have no events and is at version 1; \
-             stream 'flight-AA1141' was expected to exist and has no events"
+            "stream 'flight-UA1545' was expected to have no events but is at version 1; \
+             stream 'flight-AA1141' was expected to exist but has no events"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Tasks that outlive the panics of the code that they call.
+//! Helpers for tasks that survive panics of the code that they call.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,30 +7,30 @@ use futures::FutureExt;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The future's output, or an error in place of its panic.
+/// Returns the future's output, or an error if it panics.
 pub(crate) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
     AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked(&*panic))
 }
 
-/// Writes to the log, and goes on if that panics: a subscriber of `tracing` is
-/// code of others, too.
+/// Writes to the log, and ignores a panic: a `tracing` subscriber is foreign
+/// code as well.
 pub(crate) fn logged(write: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(write));
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = format!("code that Downlink called panicked: {}", text_of(panic));
+    let text = format!("code called by Downlink panicked: {}", text_of(panic));
     Error::new(ErrorKind::Backend, text)
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-/// A subscriber of the log that panics at every line, as one does that cannot
-/// write.
+/// A `tracing` subscriber that panics at every event, like one whose output is
+/// closed.
 #[cfg(test)]
 pub(crate) struct PanickingLog;
 
@@ -49,7 +49,7 @@ impl tracing::Subscriber for PanickingLog {
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
     fn event(&self, _: &tracing::Event<'_>) {
-        panic!("the log cannot be written, on purpose");
+        panic!("the log cannot be written (injected by the test)");
     }
 
     fn enter(&self, _: &tracing::span::Id) {}

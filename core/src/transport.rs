@@ -1,4 +1,4 @@
-//! The contract of a transport, which carries the log over a network.
+//! The contract of a transport, which delivers the log over a network.
 #![doc = include_str!("own_transport.md")]
 
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::hub::{Hub, Subscribe};
 
-/// Carries a hub's log over a network, both ends of it.
+/// Delivers a hub's log over a network: both the server and the client side.
 ///
-/// This is the contract of a transport: what the conformance suite and transports
-/// of other people use. Applications serve all transports by one router instead,
-/// which `serve` wraps.
+/// The conformance suite and third-party transports use this trait.
+/// Applications instead serve all transports with one router, which `serve`
+/// wraps.
 ///
 /// # Contract
 ///
@@ -29,54 +29,56 @@ use crate::hub::{Hub, Subscribe};
 /// 1. **The same sequence.** For the same log, cursor and filter every transport
 ///    delivers the same events, cursors and envelope bytes
 ///    \[`delivers_the_log_in_order`\].
-/// 2. **Exact resume.** A client that was cut off after any byte and resumes
-///    from its last complete frame has no gap and no repeat
+/// 2. **Exact resume.** A client whose connection was cut after any byte, and
+///    that resumes from its last complete frame, sees no gap and no repetition
 ///    \[`resumes_after_a_cut_at_every_byte`\].
-/// 3. **Any cursor** has an answer: served, or refused with its reason
+/// 3. **Every cursor gets an answer:** it is served, or refused with a reason
 ///    \[`resumes_from_any_id`\].
-/// 4. **Filters** act on the server and commute with resuming
+/// 4. **Filters** are applied on the server and commute with resuming
 ///    \[`filter_and_resume_commute`\].
-/// 5. **The cursor moves** also when nothing matches
+/// 5. **The cursor moves** even if nothing matches
 ///    \[`the_cursor_moves_without_matches`\].
-/// 6. **Framing is injective:** no payload forges a frame
+/// 6. **Framing is injective:** no payload can forge a frame
 ///    \[`no_payload_forges_a_frame`\].
 /// 7. **Order of frames:** `Ready (Event|Checkpoint)* Live
 ///    (Event|Checkpoint|Behind …)*`, heartbeats anywhere
 ///    \[`frames_come_in_order`\].
-/// 8. **What won is what comes:** of appends that race for one version, clients
-///    get the event of the winner and nothing of the losers
+/// 8. **Only winners are delivered:** of appends that race for one version,
+///    clients receive the winner's event and nothing from the losers
 ///    \[`one_writer_wins_and_is_seen`\].
-/// 9. **Other histories are told,** also to who is connected: by `Reset`, after
-///    which nothing follows \[`a_running_server_reports_a_restore`\].
-/// 10. **Signs of life** move no cursor \[`heartbeats_move_nothing`\], and a
-///     server that gives none is left \[`a_client_leaves_a_silent_server`\].
-/// 11. **A client that never reads** costs bounded memory and nobody else's
-///     time, is let go, and resumes exactly
+/// 9. **A changed history is reported,** also to connected clients: by `Reset`,
+///    after which nothing follows \[`a_running_server_reports_a_restore`\].
+/// 10. **Heartbeats** move no cursor \[`heartbeats_move_nothing`\], and a
+///     client disconnects from a server that sends none
+///     \[`a_client_leaves_a_silent_server`\].
+/// 11. **A client that never reads** costs bounded memory and delays no other
+///     client; it is disconnected, and resumes exactly
 ///     \[`a_client_that_never_reads_is_disconnected`\].
-/// 12. **A drain** ends every stream in time and between two frames, and the
-///     next process resumes exactly
+/// 12. **A drain** ends every stream in time and between two frames, and
+///     clients resume exactly at the next process
 ///     \[`a_drain_ends_every_stream_between_two_frames`\].
-/// 13. **Clients that go away** leave nothing behind
+/// 13. **Clients that disconnect** leave nothing behind
 ///     \[`a_client_that_goes_away_leaves_nothing`\].
-/// 14. **Proxies** that hold bytes back delay, and lose nothing
+/// 14. **Proxies** that buffer bytes cause delay but no loss
 ///     \[`a_proxy_that_holds_bytes_back_only_delays`\].
-/// 15. **Transports are one:** they deliver the same bytes
-///     \[`all_transports_deliver_the_same`\], and a client may change from one to
-///     another with its cursor \[`a_client_may_switch_transports`\].
-/// 16. **Rights** that shrank hide in a replay what they hide live
-///     \[`a_replay_hides_what_live_hides`\].
+/// 15. **Transports are interchangeable:** they deliver the same bytes
+///     \[`all_transports_deliver_the_same`\], and a client may switch from one
+///     to another with its cursor \[`a_client_may_switch_transports`\].
+/// 16. **Permissions** that were reduced hide the same events in a replay as in
+///     live delivery \[`a_replay_hides_what_live_hides`\].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// The transport's name, as in `sse`.
+    /// The transport's name, such as `sse`.
     fn name(&self) -> &'static str;
 
-    /// Serves the hub's log on this listener until `shutdown`, and then lets
-    /// every open stream end in good order.
+    /// Serves the hub's log on this listener until `shutdown` is cancelled, and
+    /// then ends every open stream in good order.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if it refuses to serve there,
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the listener fails.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the transport cannot serve on
+    /// this listener, [`Unavailable`](crate::ErrorKind::Unavailable) if the
+    /// listener fails.
     ///
     /// # Cancel safety
     ///
@@ -89,15 +91,15 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ) -> Result<()>;
 
     /// Opens one connection and yields its frames until it ends. It neither
-    /// reconnects nor skips: what it yields is what was sent.
+    /// reconnects nor skips: the stream yields exactly what the server sent.
     ///
     /// # Errors
     ///
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
-    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a refused resume,
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a refused request,
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if there is no connection. The stream ends
-    /// with an error if the connection does not end between two frames.
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a refused
+    /// resume, [`Invalid`](crate::ErrorKind::Invalid) for a refused request,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the connection fails.
+    /// The stream ends with an error if the connection breaks within a frame.
     ///
     /// # Cancel safety
     ///
@@ -134,13 +136,13 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     }
 }
 
-/// Where a feed is served: the URL of its router's root, such as
+/// The address of a feed: the URL at which its router is mounted, such as
 /// `http://127.0.0.1:3000/api`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// The endpoint with this URL; a slash at its end is left out.
+    /// The endpoint with this URL, without trailing slashes.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         let mut url = url.into();
@@ -148,61 +150,62 @@ impl Endpoint {
         Self(url)
     }
 
-    /// The URL, without a slash at its end.
+    /// The URL, without trailing slashes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One frame of a feed: an event, or news about the subscription or the
-/// connection.
+/// A message that a client receives.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Frame {
-    /// The subscription is open. The first frame.
+    /// The subscription starts at `cursor`. Always the first frame.
     Ready {
-        /// The cursor after which the subscription resumes.
+        /// Where the subscription resumes.
         cursor: Cursor,
         /// The end of the log when the subscription was opened.
         head: Cursor,
-        /// How often the server sends a heartbeat, if it does.
+        /// The interval of the server's heartbeats; `None` if it sends none.
         heartbeat: Option<Duration>,
     },
-    /// An event that matches the filter.
+    /// A matching event.
     Event {
-        /// The event, read from its envelope.
+        /// The event, parsed from its envelope.
         event: Event,
         /// The envelope, byte for byte.
         envelope: Bytes,
     },
-    /// The log was scanned up to this cursor, and nothing matched.
+    /// The log was searched up to this cursor, and nothing matched since the
+    /// last frame.
     Checkpoint {
-        /// The end of the scan.
+        /// Up to where the log was searched.
         cursor: Cursor,
     },
     /// Everything up to a head read after [`Ready`](Self::Ready) was delivered.
     Live {
-        /// The subscription's cursor.
+        /// The position of the subscription.
         cursor: Cursor,
         /// The end of the log.
         head: Cursor,
     },
-    /// The subscription fell behind the cached tail and reads from the store again.
+    /// The subscription fell behind the hub's ring of recent events and reads
+    /// from the store again.
     Behind {
-        /// The subscription's cursor.
+        /// The position of the subscription.
         cursor: Cursor,
         /// The end of the log.
         head: Cursor,
     },
-    /// The log was replaced by another one. The last frame.
+    /// The log was replaced or restored; nothing follows.
     Reset {
         /// `history-changed` or `cursor-ahead`.
         reason: String,
-        /// The end of the new log.
+        /// The current end of the log.
         head: Cursor,
     },
-    /// The server is alive.
+    /// A sign that the server is alive.
     Heartbeat {
         /// The end of the log.
         head: Cursor,
@@ -214,11 +217,12 @@ pub enum Frame {
         /// How long to wait before reconnecting.
         reconnect_after: Duration,
     },
-    /// Something went wrong. The connection ends if it carries nothing else.
+    /// A problem that the server reports. The connection ends, unless it still
+    /// serves other subscriptions.
     Problem {
-        /// The code, as in `bad-filter`.
+        /// The code, such as `bad-filter`.
         code: String,
-        /// What happened, and what to do.
+        /// What happened and what to do.
         detail: String,
         /// Whether the same request may succeed later.
         retryable: bool,
@@ -228,8 +232,8 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// The cursor to resume after this frame; `None` if the frame does not move
-    /// it.
+    /// The cursor to resume from after this frame; `None` if the frame does not
+    /// move the cursor.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         match self {

@@ -137,7 +137,7 @@ impl commit::Driver for Driver {
     }
 
     /// A server does not tell who waits for a row.
-    fn is_wanted(&mut self) -> bool {
+    fn has_waiters(&mut self) -> bool {
         false
     }
 

@@ -192,7 +192,7 @@ impl commit::Driver for Driver {
         self.transaction()?.insert(plan)
     }
 
-    fn is_wanted(&mut self) -> bool {
+    fn has_waiters(&mut self) -> bool {
         self.guard.as_ref().is_some_and(FairLockGuard::has_waiters)
     }
 

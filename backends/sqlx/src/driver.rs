@@ -159,7 +159,7 @@ impl commit::Driver for Driver {
         self.transaction()?.insert(plan).await
     }
 
-    fn is_wanted(&mut self) -> bool {
+    fn has_waiters(&mut self) -> bool {
         self.lock_guard.as_ref().is_some_and(FairLockGuard::has_waiters)
     }
 

@@ -4,31 +4,32 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::clock::Clock;
-use super::watch::{Watch, Watched};
+use super::clock_monitor::ClockMonitor;
+use super::deadline_watch::{DeadlineGuard, DeadlineWatch};
 use crate::cursor::Cursor;
 use crate::event::{Event, Timestamp};
 
-/// Transactions that a follower may be behind before it has to read the log.
+/// The most transactions that are kept for a follower before it has to read the
+/// log.
 const MAX_COMMITS: usize = 1_024;
 
-/// The bytes of events that a follower may be behind before it has to read the
-/// log.
+/// The most bytes of events that are kept for a follower before it has to read
+/// the log.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The memory that an event is counted with besides its bytes.
+/// The memory that an event is assumed to take in addition to its bytes.
 const EVENT_OVERHEAD: usize = 512;
 
-/// What one transaction of this process stored.
+/// The events that one transaction of this process has stored.
 #[derive(Clone, Debug)]
 pub struct Commit {
     /// The head of the log that the events follow, read inside the transaction.
     pub from: Cursor,
-    /// The events, in the order of their positions, at least one.
+    /// The events in position order, at least one.
     pub events: Arc<[Event]>,
 }
 
-/// What a store tells of its own commits.
+/// A notice about the commits of a store's own writer.
 #[derive(Clone, Debug)]
 pub enum CommitNotice {
     /// These events are stored.
@@ -37,42 +38,44 @@ pub enum CommitNotice {
     Hint,
 }
 
-/// The sending end of [`Commits`]: what a writer tells the hubs of its process.
+/// The sending end of [`Commits`], by which a writer reports its commits to the
+/// hubs of its process.
 ///
-/// Sending never waits. A follower that is too far behind gets a hint in the
-/// place of the events and reads the log.
+/// Sending never waits. A follower that is too far behind gets a hint instead
+/// of the events and has to read the log.
 #[derive(Debug, Default)]
 pub struct CommitFeed {
-    followers: Mutex<Vec<Weak<Mailbox>>>,
-    watch: Arc<Watch>,
-    clock: Arc<Clock>,
+    followers: Mutex<Vec<Weak<NoticeQueue>>>,
+    watch: Arc<DeadlineWatch>,
+    clock: Arc<ClockMonitor>,
 }
 
 impl CommitFeed {
-    /// A feed without followers.
+    /// Creates a feed without followers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins to follow.
+    /// Subscribes to the commits from now on.
     #[must_use]
     pub fn subscribe(&self) -> Commits {
-        let mailbox = Arc::new(Mailbox::default());
+        let notices = Arc::new(NoticeQueue::default());
         let mut followers = lock(&self.followers);
         followers.retain(|follower| follower.strong_count() > 0);
-        followers.push(Arc::downgrade(&mailbox));
-        Commits { mailbox, watch: Arc::clone(&self.watch), clock: Arc::clone(&self.clock) }
+        followers.push(Arc::downgrade(&notices));
+        Commits { notices, watch: Arc::clone(&self.watch), clock: Arc::clone(&self.clock) }
     }
 
-    /// Tells that these events are stored and follow `from`. Call it after the
-    /// commit is certain, in the order of the commits. Warns once if the clock is
-    /// behind the time that they were given.
+    /// Reports that these events are stored and follow `from`. Call it once the
+    /// commit is certain, in commit order. Logs one warning if the clock is
+    /// behind the recorded time of the events.
     pub fn committed(&self, from: Cursor, events: impl IntoIterator<Item = Event>) {
         let mut events = events.into_iter().peekable();
-        // The first of the commit: the others differ by the time that it took.
+        // Only the first event is compared: the times of the others differ by
+        // no more than the duration of the commit.
         let Some(first) = events.peek() else { return };
-        self.clock.recorded(first.recorded_at(), Timestamp::now());
+        self.clock.observe(first.recorded_at(), Timestamp::now());
         let mut followers = lock(&self.followers);
         followers.retain(|follower| follower.strong_count() > 0);
         if followers.is_empty() {
@@ -81,32 +84,30 @@ impl CommitFeed {
         let commit = Commit { from, events: events.collect() };
         let bytes = commit.events.iter().map(|event| event.size() + EVENT_OVERHEAD).sum();
         for follower in followers.iter().filter_map(Weak::upgrade) {
-            follower.put(commit.clone(), bytes);
+            follower.push(commit.clone(), bytes);
         }
     }
 
-    /// Tells that something may be stored.
+    /// Reports that something may be stored.
     pub fn hint(&self) {
         for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
             follower.hint();
         }
     }
-}
 
-impl CommitFeed {
-    /// Notes until when the work that begins should have ended.
-    pub(super) fn watch(&self, until: Option<Instant>) -> Watched {
-        self.watch.over(until)
+    /// Watches the deadline of a job that begins now.
+    pub(super) fn watch(&self, until: Option<Instant>) -> DeadlineGuard {
+        self.watch.start(until)
     }
 
-    /// Whether a transaction of the application is past its deadline and has not
-    /// ended: see [`Writer::is_stuck`](super::Writer::is_stuck).
+    /// Whether a transaction of the application is past its deadline and has
+    /// not ended; see [`Writer::is_stuck`](super::Writer::is_stuck).
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.watch.is_late()
+        self.watch.is_overdue()
     }
 
-    /// Ends the feed for every follower: nothing is committed any more.
+    /// Closes the feed for every follower: there are no more commits.
     pub fn close(&self) {
         for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
             follower.close();
@@ -120,103 +121,105 @@ impl Drop for CommitFeed {
     }
 }
 
-/// The commits that a store's own writer makes, from when it was asked for them.
+/// The commits of a store's own writer, from the time of subscribing.
 ///
-/// A hub puts the events into its ring without reading the log, if they follow
-/// exactly the event that the ring ends with. Bounded in count and bytes.
+/// A hub adds the events to its ring without reading the log if they directly
+/// follow the last event of the ring. The waiting notices are bounded in count
+/// and bytes.
 #[derive(Debug)]
 pub struct Commits {
-    mailbox: Arc<Mailbox>,
-    watch: Arc<Watch>,
-    clock: Arc<Clock>,
+    notices: Arc<NoticeQueue>,
+    watch: Arc<DeadlineWatch>,
+    clock: Arc<ClockMonitor>,
 }
 
 impl Commits {
-    /// Waits for the next notice; `None` when the store is closed.
+    /// Waits for the next notice; returns `None` when the store is closed.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future takes no notice along.
+    /// Dropping the future loses no notice.
     pub async fn next(&mut self) -> Option<CommitNotice> {
         loop {
             {
-                let mut letters = self.mailbox.letters();
-                let notice = letters.take();
-                if notice.is_some() || letters.is_closed {
+                let mut state = self.notices.state();
+                let notice = state.take();
+                if notice.is_some() || state.is_closed {
                     return notice;
                 }
             }
-            self.mailbox.arrived.notified().await;
+            self.notices.arrived.notified().await;
         }
     }
 
-    /// Whether the writer can commit nothing just now, because a transaction of
-    /// the application is past its deadline and has not ended.
+    /// Whether the writer is currently blocked, because a transaction of the
+    /// application is past its deadline and has not ended.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.watch.is_late()
+        self.watch.is_overdue()
     }
 
     /// How far the system's clock was behind the log when this process recorded
-    /// its last event: zero, unless a clock was ahead before. Then every event has
-    /// the time of the one before it, until the clock has caught up.
+    /// its last event. Zero, unless a clock was ahead before: then every event
+    /// has the time of the one before it, until the clock has caught up.
     #[must_use]
     pub fn clock_behind(&self) -> Duration {
         self.clock.behind()
     }
 
-    /// The next notice, if there is one.
+    /// Returns the next notice if there is one, without waiting.
     pub fn try_next(&mut self) -> Option<CommitNotice> {
-        self.mailbox.letters().take()
+        self.notices.state().take()
     }
 }
 
 #[derive(Debug, Default)]
-struct Mailbox {
-    letters: Mutex<Letters>,
+struct NoticeQueue {
+    state: Mutex<NoticeState>,
     arrived: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Letters {
+struct NoticeState {
     commits: VecDeque<(Commit, usize)>,
     bytes: usize,
     is_hinted: bool,
     is_closed: bool,
 }
 
-impl Mailbox {
-    fn letters(&self) -> MutexGuard<'_, Letters> {
-        lock(&self.letters)
+impl NoticeQueue {
+    fn state(&self) -> MutexGuard<'_, NoticeState> {
+        lock(&self.state)
     }
 
-    fn put(&self, commit: Commit, bytes: usize) {
-        let mut letters = self.letters();
-        let is_full = letters.commits.len() >= MAX_COMMITS || letters.bytes + bytes > MAX_BYTES;
-        // What follows something that was dropped fits nowhere, so it is not kept either.
-        if is_full || letters.is_hinted {
-            letters.is_hinted = true;
+    fn push(&self, commit: Commit, bytes: usize) {
+        let mut state = self.state();
+        let is_full = state.commits.len() >= MAX_COMMITS || state.bytes + bytes > MAX_BYTES;
+        // A commit that follows a dropped one does not fit the follower's ring, so it is dropped
+        // too.
+        if is_full || state.is_hinted {
+            state.is_hinted = true;
         } else {
-            letters.bytes += bytes;
-            letters.commits.push_back((commit, bytes));
+            state.bytes += bytes;
+            state.commits.push_back((commit, bytes));
         }
-        drop(letters);
+        drop(state);
         self.arrived.notify_one();
     }
 
     fn hint(&self) {
-        self.letters().is_hinted = true;
+        self.state().is_hinted = true;
         self.arrived.notify_one();
     }
 
     fn close(&self) {
-        self.letters().is_closed = true;
+        self.state().is_closed = true;
         self.arrived.notify_one();
     }
 }
 
-impl Letters {
-    /// Commits come before the hint: they were made before it.
+impl NoticeState {
+    /// Commits come before the hint, since they were made before it.
     fn take(&mut self) -> Option<CommitNotice> {
         if let Some((commit, bytes)) = self.commits.pop_front() {
             self.bytes -= bytes;
@@ -226,7 +229,8 @@ impl Letters {
     }
 }
 
-/// Nothing panics between two changes that belong together.
+/// A poisoned lock is harmless: nothing panics between two changes that belong
+/// together.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_that_is_too_far_behind_gets_a_hint_after_what_it_has() {
+    fn a_follower_that_is_too_far_behind_gets_a_hint_after_the_kept_commits() {
         let feed = CommitFeed::new();
         let mut commits = feed.subscribe();
         for position in 1..=2_000 {
@@ -254,14 +258,14 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, MAX_COMMITS);
-        // The hint was the notice that ended the loop; what comes later is kept again.
+        // The hint was the notice that ended the loop; later commits are kept again.
         assert!(commits.try_next().is_none());
         feed.committed(Cursor::START, [event(3_000)]);
         assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
     }
 
     #[test]
-    fn the_bytes_that_wait_are_bounded_and_given_back() {
+    fn waiting_bytes_are_bounded_and_freed() {
         let feed = CommitFeed::new();
         let mut commits = feed.subscribe();
         let large = event_of(1, vec![b' '; 1 << 20]);
@@ -273,7 +277,7 @@ mod tests {
             for _ in 0..fitting {
                 assert!(matches!(commits.try_next(), Some(CommitNotice::Committed(_))));
             }
-            assert!(commits.try_next().is_none(), "all of it has room, each time");
+            assert!(commits.try_next().is_none(), "everything fits, each time");
         }
         for _ in 0..=fitting {
             feed.committed(Cursor::START, [large.clone()]);
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_behind_a_hint() {
+    fn nothing_is_kept_after_a_hint() {
         let feed = CommitFeed::new();
         let mut commits = feed.subscribe();
         feed.committed(Cursor::START, [event(1)]);
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_with_the_feed_and_not_before_everything_was_taken() {
+    async fn commits_end_with_the_feed_after_every_notice_was_taken() {
         let feed = CommitFeed::new();
         let (mut one, mut other) = (feed.subscribe(), feed.subscribe());
         assert!(one.next().now_or_never().is_none());
@@ -308,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_the_log_is_told_by_every_store() {
+    fn a_clock_that_is_behind_the_log_is_reported() {
         let feed = CommitFeed::new();
         let content = crate::NewEvent::json("FlightDeparted", "{}").unwrap();
         let stream = crate::StreamId::new("flight-UA1545").unwrap();
@@ -316,7 +320,7 @@ mod tests {
             let (position, version) = (crate::Position::new(1).unwrap(), crate::Version::FIRST);
             Event::new(position, stream.clone(), version, recorded_at, content.clone())
         };
-        // Also while nothing follows.
+        // Even without followers.
         feed.committed(Cursor::START, [event(Timestamp::MAX)]);
         let commits = feed.subscribe();
         assert!(commits.clock_behind() > Duration::from_hours(1));

@@ -5,29 +5,31 @@ use super::{Facts, LogHead, Needs, Plan};
 use crate::error::{Error, Result};
 use crate::store::{Page, ReadLog};
 
-/// What a backend does for the engine: the steps of one transaction.
+/// The backend's part of the engine: the steps of one transaction.
 ///
-/// The [`Writer`](super::Writer) owns the driver and calls it from one place at
-/// a time, in this order:
+/// The [`Writer`](super::Writer) owns the driver and calls it sequentially, in
+/// this order:
 ///
 /// ```text
-/// begin  (facts read* insert?)+                  commit | discard    for appends
-/// begin  (tx | check facts read* insert?)* check commit | discard    for jobs
-/// begin  keep_up                                commit | discard    for upkeep
+/// begin  (facts read_log* insert?)+                  commit | discard    for appends
+/// begin  (tx | check facts read_log* insert?)* check commit | discard    for jobs
+/// begin  keep_up                                     commit | discard    for upkeep
 /// ```
 ///
 /// With [`Linger::InTransaction`], appends that arrive while a transaction is
-/// open join it as further batches, so `facts` and `read` have to see what an
-/// earlier `insert` of the same transaction wrote. With [`Linger::BeforeBegin`] a
-/// transaction of appends has one batch, and `facts` and `read` need not see what
-/// a job has inserted before: the engine adds it to what they answer.
+/// open join it as further batches, so `facts` and `read_log` have to see what
+/// an earlier `insert` of the same transaction wrote. With
+/// [`Linger::BeforeBegin`], a transaction of appends has one batch, and `facts`
+/// and `read_log` need not see what a job has inserted before: the engine adds
+/// it to their results.
 ///
-/// A driver keeps its connection, its statements and its caches; whatever it
-/// remembers of a transaction is forgotten by [`discard`](Self::discard).
+/// A driver may keep its connection, statements and caches.
+/// [`discard`](Self::discard) has to drop everything that it has cached from
+/// the open transaction.
 ///
-/// Calls are dispatched statically, and nothing is boxed for a statement.
+/// Calls are dispatched statically, without boxed futures.
 pub trait Driver: Send + Sized + 'static {
-    /// What a job gets: the transaction as the application may use it.
+    /// The transaction that a job gets, as the application may use it.
     type Tx: ?Sized + Send;
 
     /// Whether every future of this driver is ready when it is first polled. The
@@ -35,21 +37,22 @@ pub trait Driver: Send + Sized + 'static {
     /// otherwise it is a task of the runtime in which it was started.
     const BLOCKING: bool;
 
-    /// Where the engine waits a moment for more appends, and with that whether a
-    /// transaction may have several batches.
+    /// Where the engine waits briefly for more appends. This also determines
+    /// whether a transaction may have several batches.
     const LINGER: Linger;
 
-    /// Connects if need be, begins a transaction that excludes every other
+    /// Connects if necessary, begins a transaction that excludes every other
     /// writer of the log, and reads the end of the log inside it.
     ///
     /// # Errors
     ///
-    /// Nothing happened: every append of the group is answered with this error.
-    /// [`Busy`](crate::ErrorKind::Busy) if others hold the lock past `by`.
+    /// Nothing was written: every append of the group fails with this error.
+    /// [`Busy`](crate::ErrorKind::Busy) if another writer holds the lock past
+    /// `by`.
     fn begin(&mut self, by: Instant) -> impl Future<Output = Result<LogHead>> + Send;
 
-    /// Looks up streams and ids. The engine answers the boundaries by
-    /// [`read`](Self::read), so [`Facts::boundaries`] stays empty.
+    /// Looks up streams and ids. Leaves [`Facts::boundaries`] empty: the engine
+    /// fills it by [`read_log`](Self::read_log).
     ///
     /// # Errors
     ///
@@ -57,16 +60,17 @@ pub trait Driver: Send + Sized + 'static {
     fn facts(&mut self, needs: &Needs<'_>) -> impl Future<Output = Result<Facts>> + Send;
 
     /// Reads a page inside the transaction, as
-    /// [`EventStore::read`](crate::EventStore::read) does.
+    /// [`EventStore::read_log`](crate::EventStore::read_log) does.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::read`](crate::EventStore::read). Any but `CursorAhead` and
-    /// `HistoryChanged` discards the transaction.
+    /// As [`EventStore::read_log`](crate::EventStore::read_log). The
+    /// transaction is discarded, except after `CursorAhead` and
+    /// `HistoryChanged`.
     fn read_log(&mut self, read: ReadLog) -> impl Future<Output = Result<Page>> + Send;
 
-    /// Inserts the rows of a plan, which has some, and moves the ends of the
-    /// streams and of the log.
+    /// Inserts the rows of a plan, of which there is at least one, and updates
+    /// the ends of the streams and of the log.
     ///
     /// # Errors
     ///
@@ -74,23 +78,25 @@ pub trait Driver: Send + Sized + 'static {
     fn insert(&mut self, plan: &Plan) -> impl Future<Output = Result<()>> + Send;
 
     /// Whether another writer waits for the lock, so that this transaction
-    /// should end soon. Asked before each further batch; `false` if unknown.
-    fn is_wanted(&mut self) -> bool {
+    /// should end soon. Called before each further batch; `false` by default,
+    /// for a driver that does not know.
+    fn has_waiters(&mut self) -> bool {
         false
     }
 
-    /// Hands the open transaction to a job, guarded so that the job can neither
-    /// end it nor write to the tables of the log.
+    /// Returns the open transaction for a job, guarded so that the job can
+    /// neither end it nor write to the tables of the log.
     ///
     /// # Errors
     ///
     /// The transaction is discarded.
     fn tx(&mut self) -> impl Future<Output = Result<&mut Self::Tx>> + Send;
 
-    /// Checks that the transaction which began is still open, and that the log
-    /// ends in it at `head`. A job may have ended the transaction, an error may
-    /// have rolled it back silently, and a savepoint of the job's may have taken
-    /// an insert back. Asked before each append of a job, and before its commit.
+    /// Checks that the transaction is still the one that was begun, and that
+    /// the log ends at `head` inside it. A job may have ended the transaction,
+    /// an error may have rolled it back silently, and a savepoint of the job
+    /// may have undone an insert. Called before each append of a job, and
+    /// before its commit.
     ///
     /// # Errors
     ///
@@ -100,61 +106,63 @@ pub trait Driver: Send + Sized + 'static {
     /// Commits, durably when this returns [`CommitOutcome::Committed`].
     fn commit(&mut self) -> impl Future<Output = CommitOutcome> + Send;
 
-    /// Rolls back whatever is open and brings the connection into a known state,
-    /// if need be by closing it. Follows every error, every panic and every
-    /// future that was dropped. Calling it twice does no harm.
+    /// Rolls back any open transaction and brings the connection into a known
+    /// state, if necessary by closing it. Called after every error, every panic
+    /// and every dropped future. Has to be idempotent.
     fn discard(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Whether the driver has work of its own to do, such as bringing an index up
-    /// to date. Cheap; asked between transactions.
+    /// Whether the driver has maintenance work to do, such as updating an
+    /// index. Has to be cheap, since it is called between transactions.
+    /// [`Upkeep::None`] by default.
     fn upkeep(&self) -> Upkeep {
         Upkeep::None
     }
 
-    /// Does a piece of that work, of some milliseconds at most, in the
+    /// Does a piece of that work, of a few milliseconds at most, in a
     /// transaction that was begun for it. [`commit`](Self::commit) follows.
     ///
     /// # Errors
     ///
-    /// The transaction is discarded, and the engine tries again a second later.
+    /// The transaction is discarded, and the engine retries one second later.
     fn keep_up(&mut self) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Ends for good, after the last transaction.
+    /// Closes the driver, after the last transaction.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Whether a driver has work of its own.
+/// Whether a driver has maintenance work to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upkeep {
     /// There is nothing to do.
     None,
-    /// For when the queue is empty, or for a tenth of the time.
+    /// There is work, to be done while the queue is empty, or otherwise in a
+    /// tenth of the time.
     Wanted,
-    /// It comes before the next append.
+    /// There is work that should be done before the next append.
     Overdue,
 }
 
-/// How a commit ended.
+/// The outcome of a commit.
 #[derive(Clone, Debug)]
 pub enum CommitOutcome {
-    /// It is stored.
+    /// Everything is stored.
     Committed,
-    /// It is certain that nothing is stored.
+    /// Certainly nothing is stored.
     NotCommitted(Error),
-    /// It may be stored: the engine finds out by the event ids.
+    /// It may be stored: the engine finds out by looking up the event ids.
     Unknown(Error),
 }
 
-/// Where a writer waits for more appends if fewer came than last time.
+/// Where a writer waits for more appends if fewer have arrived than last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linger {
-    /// With the transaction open, after what has arrived is inserted: for an
-    /// embedded database, whose lock costs other writers little.
+    /// In the open transaction, after inserting the appends that have arrived:
+    /// for an embedded database, whose lock costs other writers little.
     InTransaction,
-    /// Before the transaction begins, which then has one batch: for a server,
-    /// where others wait for the lock meanwhile, and for drivers that only write
-    /// when they commit.
+    /// Before the transaction begins, which then has one batch: for a database
+    /// server, where other writers would wait for the lock meanwhile, and for
+    /// drivers that write only at commit.
     BeforeBegin,
 }

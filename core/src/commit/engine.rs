@@ -4,24 +4,24 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use tracing::{error, warn};
 
-use super::batch::{Batch, Pending, decide_and_insert};
+use super::batch::{Batch, PendingAppend, decide_and_insert};
+use super::hidden_rows::HiddenRows;
 use super::queue::{Load, Next, Queue};
-use super::unseen::Unseen;
 use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervise::{logged, unwound};
 
-/// The appends of one group may have this many bytes before it is closed.
+/// A group takes no further appends once it has this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// The pause before the writer goes on after a panic of its own.
+/// The pause after a panic of the writer.
 const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
-/// The pause before upkeep that failed is tried again.
+/// The pause before failed upkeep is retried.
 const AFTER_FAILED_UPKEEP: Duration = Duration::from_secs(1);
 
-/// The one task or thread that writes.
+/// The single task or thread that writes.
 pub(super) struct Engine<D: Driver> {
     pub(super) driver: D,
     pub(super) queue: Arc<Queue<D>>,
@@ -29,15 +29,15 @@ pub(super) struct Engine<D: Driver> {
     pub(super) options: WriterOptions,
     /// How many appends the last transaction had.
     last: usize,
-    /// When upkeep may take time from those who wait.
+    /// When upkeep may delay waiting appends again.
     upkeep_from: Instant,
     has_failed_at_upkeep: bool,
 }
 
-/// Why a transaction failed, as far as it matters for what was written.
+/// How a transaction failed, as far as it matters for what was written.
 pub(super) enum Failure {
-    /// It did not begin: no append of the group is to blame, and nothing was
-    /// written.
+    /// It did not begin: no append of the group has caused this, and nothing
+    /// was written.
     Begin(Error),
     /// Nothing was written.
     Work(Error),
@@ -45,7 +45,7 @@ pub(super) enum Failure {
     Unknown(Error),
 }
 
-/// A transaction under way: what it was given and what was decided.
+/// A transaction in progress: its batches and what was decided.
 struct Attempt {
     batches: Vec<Batch>,
     plans: Vec<Plan>,
@@ -54,7 +54,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn of(pending: Vec<Pending>) -> Self {
+    fn of(pending: Vec<PendingAppend>) -> Self {
         let batches = vec![Batch::of(pending)];
         Self { batches, plans: Vec::new(), from: Cursor::START, is_committing: false }
     }
@@ -71,7 +71,7 @@ impl<D: Driver> Engine<D> {
         feed: Arc<CommitFeed>,
         options: WriterOptions,
     ) -> Self {
-        // No future of a blocking driver pends, so none can be timed.
+        // The futures of a blocking driver are never pending, so a timeout has no effect.
         let options = if D::BLOCKING { options.without_step_deadline() } else { options };
         Self {
             driver,
@@ -84,12 +84,12 @@ impl<D: Driver> Engine<D> {
         }
     }
 
-    /// Serves the queue until it is closed and empty. A panic costs the
-    /// transaction in which it happens, and not the writer.
+    /// Serves the queue until it is closed and empty. A panic ends the current
+    /// transaction, but not the writer.
     pub(super) async fn run(mut self) {
         let _abandoned = AbandonOnDrop(Arc::clone(&self.queue));
         while let Err(panic) = unwound(self.serve()).await {
-            logged(|| error!(error = %panic, "the writer panicked; it goes on"));
+            logged(|| error!(error = %panic, "the writer panicked; it continues"));
             let _ = unwound(self.driver.discard()).await;
             pause::<D>(AFTER_A_PANIC).await;
         }
@@ -100,7 +100,7 @@ impl<D: Driver> Engine<D> {
     async fn serve(&mut self) {
         loop {
             self.keep_up().await;
-            let mut load = Load::new(self.options.group_events(), GROUP_BYTES);
+            let mut load = Load::new(self.options.group(), GROUP_BYTES);
             match self.queue.next(&mut load).await {
                 None => return,
                 Some(Next::Job(job)) => self.job(job).await,
@@ -109,7 +109,7 @@ impl<D: Driver> Engine<D> {
         }
     }
 
-    /// Does the driver's upkeep while the queue is empty, and for a tenth of the
+    /// Does the driver's upkeep while the queue is empty, and in a tenth of the
     /// time otherwise. Returns when an entry waits or nothing is left to do.
     async fn keep_up(&mut self) {
         loop {
@@ -124,7 +124,7 @@ impl<D: Driver> Engine<D> {
                 let outcome = unwound(self.upkeep_transaction()).await.flatten();
                 self.has_failed_at_upkeep = outcome.is_err();
                 let pause = if let Err(error) = outcome {
-                    logged(|| warn!(%error, "the upkeep of the store failed; it is tried again"));
+                    logged(|| warn!(%error, "the upkeep of the store failed; retrying"));
                     let _ = unwound(self.driver.discard()).await;
                     AFTER_FAILED_UPKEEP
                 } else {
@@ -135,7 +135,7 @@ impl<D: Driver> Engine<D> {
             if !self.queue.is_idle() {
                 return;
             }
-            // Others, who do not wait in our queue, get at the lock as well.
+            // Gives other processes, which do not wait in this queue, a chance to get the lock.
             let pause = if self.has_failed_at_upkeep {
                 self.upkeep_from.saturating_duration_since(Instant::now())
             } else {
@@ -148,7 +148,7 @@ impl<D: Driver> Engine<D> {
     async fn upkeep_transaction(&mut self) -> Result<()> {
         let by = self.options.busy_by();
         self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction").await?;
-        self.options.bounded(self.driver.keep_up(), "keep the store up").await?;
+        self.options.bounded(self.driver.keep_up(), "do the store's upkeep").await?;
         let committed = self.driver.commit();
         match self.options.bounded(committed.map(Ok), "commit").await? {
             CommitOutcome::Committed => Ok(()),
@@ -156,8 +156,8 @@ impl<D: Driver> Engine<D> {
         }
     }
 
-    /// Commits these appends and those that arrive meanwhile.
-    async fn appends(&mut self, mut first: Vec<Pending>, mut load: Load) {
+    /// Commits these appends and those that arrive in the meantime.
+    async fn appends(&mut self, mut first: Vec<PendingAppend>, mut load: Load) {
         if D::LINGER == Linger::BeforeBegin {
             let deadline = Instant::now() + self.options.linger();
             while self.wait_for_more(&load, deadline).await {
@@ -167,22 +167,27 @@ impl<D: Driver> Engine<D> {
         let mut attempt = Attempt::of(first);
         let outcome = self.attempt(&mut attempt, Some(&mut load)).await;
         self.last = load.appends;
-        // Those that fail are divided until only the guilty fail.
-        let mut left = self.settle(attempt, outcome);
+        // A failed group is divided until only the appends that cause the
+        // failure fail.
+        let mut left = self.resolve(attempt, outcome);
         while let Some(pending) = left.pop() {
             let mut attempt = Attempt::of(pending);
             let outcome = self.attempt(&mut attempt, None).await;
-            left.append(&mut self.settle(attempt, outcome));
+            left.append(&mut self.resolve(attempt, outcome));
         }
     }
 
-    /// Answers what is certain. Returns the appends that have to be tried again,
-    /// the last group first.
-    fn settle(&mut self, attempt: Attempt, outcome: Result<(), Failure>) -> Vec<Vec<Pending>> {
+    /// Answers the appends whose outcome is certain. Returns the groups that
+    /// have to be tried again, the last one first.
+    fn resolve(
+        &mut self,
+        attempt: Attempt,
+        outcome: Result<(), Failure>,
+    ) -> Vec<Vec<PendingAppend>> {
         let appends = attempt.appends();
         let Attempt { batches, plans, from, .. } = attempt;
         if batches.iter().any(Batch::was_uncertain) {
-            // What a late commit has stored was not to be seen when it was hinted at.
+            // Events of a late commit may not have been visible when the first hint was given.
             self.feed.hint();
         }
         match outcome {
@@ -193,10 +198,10 @@ impl<D: Driver> Engine<D> {
                 }
                 Vec::new()
             }
-            // A lock that others hold is no append's fault.
+            // A lock that another writer holds is not caused by an append.
             Err(Failure::Work(error)) if appends > 1 && error.kind() != ErrorKind::Busy => {
                 logged(
-                    || warn!(%error, appends, "a group of appends failed: trying each half of it"),
+                    || warn!(%error, appends, "a group of appends failed; trying each half of it"),
                 );
                 let mut first: Vec<_> = batches.into_iter().flat_map(Batch::into_pending).collect();
                 let second = first.split_off(appends / 2);
@@ -209,16 +214,17 @@ impl<D: Driver> Engine<D> {
                 Vec::new()
             }
             Err(Failure::Unknown(error)) => {
-                logged(|| warn!(%error, appends, "a commit failed: finding out what was stored"));
+                logged(|| warn!(%error, appends, "a commit failed; finding out what was stored"));
                 self.feed.hint();
-                let unsettled = |(batch, plan): (Batch, &Plan)| batch.unsettled(plan, &error);
-                let left: Vec<_> = batches.into_iter().zip(&plans).flat_map(unsettled).collect();
+                let unresolved =
+                    |(batch, plan): (Batch, &Plan)| batch.into_unresolved(plan, &error);
+                let left: Vec<_> = batches.into_iter().zip(&plans).flat_map(unresolved).collect();
                 if left.is_empty() { Vec::new() } else { vec![left] }
             }
         }
     }
 
-    /// Runs one transaction. With a load, appends that arrive join it.
+    /// Runs one transaction. With a `load`, appends that arrive join it.
     async fn attempt(
         &mut self,
         attempt: &mut Attempt,
@@ -244,8 +250,8 @@ impl<D: Driver> Engine<D> {
         let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
         let mut head = begin.await.map_err(Failure::Begin)?;
         attempt.from = head.cursor;
-        // While it works, more appends arrive: the time in which appenders make their next one is
-        // not lost to the disk.
+        // More appends arrive during the transaction, so the time in which callers prepare their
+        // next append is used.
         let mut linger_until = None;
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");
@@ -255,7 +261,7 @@ impl<D: Driver> Engine<D> {
                     &batch.group,
                     &batch.scans,
                     head,
-                    Unseen::NOTHING,
+                    HiddenRows::NONE,
                 ),
                 "store events",
             );
@@ -268,13 +274,13 @@ impl<D: Driver> Engine<D> {
             };
             let linger = self.options.linger();
             let deadline = *linger_until.get_or_insert_with(|| Instant::now() + linger);
-            if self.driver.is_wanted() || !self.wait_for_more(load, deadline).await {
+            if self.driver.has_waiters() || !self.wait_for_more(load, deadline).await {
                 break;
             }
             attempt.batches.push(Batch::of(self.queue.take(load)));
         }
         if attempt.plans.iter().all(|plan| plan.rows.is_empty()) {
-            // Whatever becomes of a commit without rows, the outcomes stand.
+            // The outcomes are valid even if a commit without rows fails.
             let commit = unwound(self.driver.commit());
             let outcome = self.options.bounded(commit, "commit").await;
             if !matches!(outcome, Ok(CommitOutcome::Committed)) {
@@ -291,9 +297,9 @@ impl<D: Driver> Engine<D> {
         }
     }
 
-    /// Waits a little if fewer appends came than last time: those that were
-    /// answered with it are likely on their way, and a lone appender has none to
-    /// wait for. Tells whether some arrived.
+    /// Waits briefly if fewer appends have arrived than last time: callers that
+    /// were answered then are likely to append again soon. A single appender
+    /// never waits. Returns whether appends have arrived.
     async fn wait_for_more(&mut self, load: &Load, deadline: Instant) -> bool {
         if load.appends >= self.last || load.is_full() {
             return false;
@@ -303,8 +309,8 @@ impl<D: Driver> Engine<D> {
     }
 }
 
-/// What a writer is known by while one of its jobs runs.
-pub(super) fn address<D: Driver>(queue: &Arc<Queue<D>>) -> usize {
+/// Identifies a writer while one of its jobs runs.
+pub(super) fn writer_id<D: Driver>(queue: &Arc<Queue<D>>) -> usize {
     Arc::as_ptr(queue).addr()
 }
 
@@ -316,7 +322,7 @@ async fn pause<D: Driver>(duration: Duration) {
     }
 }
 
-/// Whatever ends the writer, no caller waits for it any more.
+/// Makes sure that no caller waits for a writer that has ended.
 struct AbandonOnDrop<D: Driver>(Arc<Queue<D>>);
 
 impl<D: Driver> Drop for AbandonOnDrop<D> {

@@ -6,58 +6,59 @@ use crate::event::{Event, Timestamp};
 use crate::filter::Filter;
 use crate::id::{EventId, Position, StreamId, Version};
 
-/// What a group needs to know of the log. Each thing is named once.
+/// The parts of the log that a group needs to know, each listed once.
 #[derive(Debug)]
 pub struct Needs<'a> {
     /// Streams whose versions are needed.
     pub streams: Vec<&'a StreamId>,
-    /// Ids that may be known.
+    /// Event ids that may be stored already.
     pub ids: Vec<EventId>,
-    /// Boundaries, in the order in which [`Facts::boundaries`] answers them.
+    /// Boundaries, in the order of [`Facts::boundaries`].
     pub boundaries: Vec<Boundary<'a>>,
 }
 
-/// A question of [`Check::NothingAfter`](crate::Check::NothingAfter).
+/// The boundary of a [`Check::NothingAfter`](crate::Check::NothingAfter).
 #[derive(Clone, Copy, Debug)]
 pub struct Boundary<'a> {
-    /// Which events are not to come.
+    /// The events that must not exist.
     pub filter: &'a Filter,
-    /// After where.
+    /// The cursor after which they must not exist.
     pub after: Cursor,
 }
 
-/// What a store found, all inside the transaction that will insert.
+/// What a store has found, all inside the transaction that will insert.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// The versions of the needed streams; those without events may be left
+    /// The versions of the needed streams. Streams without events may be left
     /// out.
     pub streams: HashMap<StreamId, Version>,
-    /// The events that have one of the needed ids.
+    /// The stored events that have one of the needed ids.
     pub events: HashMap<EventId, Event>,
-    /// One answer for each boundary.
+    /// One fact for each boundary.
     pub boundaries: Vec<BoundaryFact>,
 }
 
-/// What a store found of one boundary.
+/// What a store has found for one boundary.
 #[derive(Clone, Debug)]
 pub enum BoundaryFact {
-    /// Nothing that matches came.
+    /// No event matches.
     Clear,
-    /// The first event that matches.
+    /// The first matching event.
     Found(Cursor),
-    /// The cursor is not of this log: `CursorAhead` or `HistoryChanged`.
+    /// The cursor does not belong to this log: `CursorAhead` or
+    /// `HistoryChanged`.
     OtherHistory(Error),
 }
 
 /// The end of the log: where the next event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogHead {
-    /// The last event's cursor.
+    /// The cursor of the last event.
     pub cursor: Cursor,
-    /// The position that the next event gets, above that of the cursor. Stores
-    /// whose positions come from a sequence have gaps.
+    /// The position of the next event, above that of the cursor. There are gaps
+    /// if a store takes positions from a sequence.
     pub next: Position,
-    /// When it was recorded; the next is never earlier.
+    /// When the last event was recorded. The next one is never earlier.
     pub recorded_at: Timestamp,
 }
 

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use super::decide::Decision;
+use super::decision::Decision;
 use super::{Boundary, Facts, LogHead, Needs, Plan};
 use crate::event::{NewEvent, Timestamp};
 use crate::store::{Append, Check};
@@ -12,7 +12,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group of appends, each of which passed [`Append::validate`].
+    /// Creates a group of appends, each of which has passed
+    /// [`Append::validate`].
     #[must_use]
     pub fn new(appends: Vec<Append>) -> Self {
         Self { appends }
@@ -24,13 +25,13 @@ impl Group {
         &self.appends
     }
 
-    /// The appends again.
+    /// Returns the appends.
     #[must_use]
     pub fn into_appends(self) -> Vec<Append> {
         self.appends
     }
 
-    /// What has to be known of the log.
+    /// The parts of the log that the decision needs to know.
     #[must_use]
     pub fn needs(&self) -> Needs<'_> {
         let mut seen = HashSet::new();
@@ -66,13 +67,14 @@ impl Group {
         ids
     }
 
-    /// Decides every append, in order. `facts` answer what the group needs, as
-    /// of the transaction that will insert; `head` is the end of the log there,
-    /// and `now` the store's clock.
+    /// Decides every append, in order. `facts` contains what the group
+    /// [needs](Self::needs), read inside the transaction that will insert;
+    /// `head` is the end of the log there, and `now` the time of the store's
+    /// clock.
     ///
     /// # Panics
     ///
-    /// Panics if `facts` have fewer answers than the group has boundaries.
+    /// Panics if `facts` has fewer boundaries than the group.
     #[must_use]
     pub fn decide(&self, facts: &Facts, head: LogHead, now: Timestamp) -> Plan {
         let mut boundaries = facts.boundaries.iter();

@@ -3,30 +3,30 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::room::Ticket;
+use super::queue_limit::QueuePermit;
 use super::{Driver, Transacted, Transaction};
 use crate::error::Result;
 use crate::store::Appended;
 
-/// How a job wants its transaction to end, and what it answers.
+/// How a job ends its transaction, with the value that it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending<T> {
-    /// What was written is stored.
+    /// Commits the transaction.
     Commit(T),
-    /// Nothing is written.
+    /// Rolls the transaction back.
     RollBack(T),
 }
 
-/// Work in a transaction of its own, whatever it answers.
+/// A job with the type of its result erased.
 pub(super) trait AnyJob<D: Driver>: Send {
-    /// How long it may take.
+    /// How long the job may take.
     fn deadline(&self) -> Option<Duration>;
 
-    /// Runs once. Tells whether to commit.
+    /// Runs the job, once. Returns whether to commit.
     fn run<'t>(&'t mut self, transaction: Transaction<'t, D>) -> BoxFuture<'t, Result<bool>>;
 
-    /// Tells the caller what came of it: an original in the place of the answer
-    /// if it was a duplicate.
+    /// Sends the outcome to the caller; the original append if the job was a
+    /// duplicate.
     fn answer(self: Box<Self>, outcome: Result<Option<Appended>>);
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Job<T, F> {
     work: Option<F>,
     value: Option<T>,
     deadline: Option<Duration>,
-    ticket: Ticket,
+    permit: QueuePermit,
     reply: oneshot::Sender<Result<Transacted<T>>>,
 }
 
@@ -42,10 +42,10 @@ impl<T, F> Job<T, F> {
     pub(super) fn new(
         work: F,
         deadline: Option<Duration>,
-        ticket: Ticket,
+        permit: QueuePermit,
     ) -> (Self, oneshot::Receiver<Result<Transacted<T>>>) {
         let (reply, answered) = oneshot::channel();
-        (Self { work: Some(work), value: None, deadline, ticket, reply }, answered)
+        (Self { work: Some(work), value: None, deadline, permit, reply }, answered)
     }
 }
 
@@ -73,11 +73,11 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<Option<Appended>>) {
-        let Self { value, ticket, reply, .. } = *self;
-        drop(ticket);
+        let Self { value, permit, reply, .. } = *self;
+        drop(permit);
         let outcome = outcome.map(|original| match original {
             Some(original) => Transacted::Duplicate(original),
-            None => Transacted::Committed(value.expect("a job that succeeded has an answer")),
+            None => Transacted::Committed(value.expect("a job that succeeded has a value")),
         });
         // The caller may have stopped waiting.
         let _ = reply.send(outcome);

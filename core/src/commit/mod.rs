@@ -1,18 +1,18 @@
-//! Group commit: the engine that every store shares.
+//! Group commit: the engine that stores share.
 //!
-//! A backend implements [`Driver`], the steps of one transaction, and gives it to
-//! a [`Writer`]. The writer owns the queue (bounded, admission first), groups what
-//! waits, lets the planner decide, spares the innocent when a group fails, finds
-//! out what a commit with an unknown outcome has stored, runs jobs in between,
-//! and tells the hubs of its process what it has committed ([`Commits`]).
+//! A backend implements [`Driver`], the steps of one transaction, and passes it
+//! to a [`Writer`]. The writer owns a bounded queue, groups waiting appends,
+//! has the planner decide them, isolates the append that makes a group fail,
+//! finds out what a commit with an unknown outcome has stored, runs jobs in
+//! between, and reports its commits to the hubs of its process ([`Commits`]).
 //!
-//! The planner is the part without I/O: a [`Group`] of appends says what it
-//! [`needs`](Group::needs) to know, the driver fetches these [`Facts`] inside its
-//! transaction, and the group [`decide`](Group::decide)s. The [`Plan`] says what
-//! to insert and what to answer.
+//! The planner is the part without I/O: a [`Group`] of appends lists what it
+//! [`needs`](Group::needs) to know, the driver fetches these [`Facts`] inside
+//! its transaction, and [`Group::decide`] makes a [`Plan`] of the rows to
+//! insert and the outcomes to return.
 //!
-//! Each append of a group wins or loses alone: one that lost leaves no trace,
-//! and one that won counts as stored for those behind it.
+//! Each append of a group succeeds or fails on its own: one that fails leaves
+//! no trace, and one that succeeds counts as stored for those after it.
 //!
 //! ```
 //! use downlink::commit::{Facts, Group, LogHead};
@@ -34,40 +34,40 @@
 #![doc = include_str!("own_store.md")]
 
 mod batch;
-mod clock;
+mod clock_monitor;
 mod commits;
-mod decide;
+mod deadline_watch;
+mod decision;
 mod driver;
 mod engine;
 mod facts;
 mod group;
+mod hidden_rows;
 mod job;
 mod jobs;
 mod nested;
-mod options;
 mod plan;
 mod queue;
-mod room;
+mod queue_limit;
 mod scan;
 mod transaction;
-mod unseen;
-mod watch;
-mod work;
+mod transaction_state;
 mod writer;
+mod writer_options;
 
 pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
 pub use driver::{CommitOutcome, Driver, Linger, Upkeep};
 pub use facts::{Boundary, BoundaryFact, Facts, LogHead, Needs};
 pub use group::Group;
 pub use job::Ending;
-pub use options::WriterOptions;
 pub use plan::{Plan, StreamHead};
 pub use transaction::{Transacted, Transaction};
 pub use writer::Writer;
+pub use writer_options::WriterOptions;
 
-// What the memory store has in common with the engine.
-pub(crate) use nested::{inside, refuse_nested};
-pub(crate) use work::Work;
+// Shared with the memory store.
+pub(crate) use nested::{inside_writer, refuse_nested};
+pub(crate) use transaction_state::TransactionState;
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,13 @@ use crate::event::Event;
 use crate::id::{Position, StreamId, Version};
 use crate::store::Appended;
 
-/// What to insert, and what to answer.
+/// The rows to insert and the outcomes to return.
 #[derive(Debug)]
 pub struct Plan {
-    /// One for each append of the group, in its order. An `Ok` is to be told
+    /// One for each append of the group, in order. Return an `Ok` to the caller
     /// only after the commit.
     pub outcomes: Vec<Result<Appended>>,
-    /// The events to insert, in the order of their positions.
+    /// The events to insert, in position order.
     pub rows: Vec<Event>,
     /// The new ends of the streams that were written.
     pub streams: Vec<StreamHead>,

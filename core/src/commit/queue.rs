@@ -7,27 +7,27 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Driver;
-use super::batch::Pending;
+use super::batch::PendingAppend;
 use super::job::AnyJob;
 use crate::error::{Error, ErrorKind, Result};
 
-/// No more than this is waited for without a timer.
+/// Waits up to this long yield instead of using a timer.
 const CLOCK: Duration = Duration::from_millis(2);
 
-/// Whatever waits for the writer.
+/// An entry of the queue.
 pub(super) enum Entry<D: Driver> {
-    Append(Pending),
+    Append(PendingAppend),
     Job(Box<dyn AnyJob<D>>),
 }
 
-/// What the writer does next.
+/// The next work of the writer.
 pub(super) enum Next<D: Driver> {
-    Appends(Vec<Pending>),
+    Appends(Vec<PendingAppend>),
     Job(Box<dyn AnyJob<D>>),
 }
 
-/// Appends and jobs in the order in which they came. [`Room`](super::room::Room)
-/// bounds it: each entry has its ticket.
+/// Appends and jobs in order of arrival. [`QueueLimit`](super::queue_limit::QueueLimit) bounds it:
+/// each entry has a permit.
 pub(super) struct Queue<D: Driver> {
     state: Mutex<State<D>>,
     /// Wakes a writer that is a thread.
@@ -44,7 +44,7 @@ struct State<D: Driver> {
     wanted: usize,
 }
 
-/// What the appends of one transaction amount to, and its bounds.
+/// The size of the appends of one transaction, and its bounds.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) appends: usize,
@@ -59,7 +59,7 @@ impl Load {
         Self { appends: 0, events: 0, bytes: 0, max_events, max_bytes }
     }
 
-    fn add(&mut self, pending: &Pending) {
+    fn add(&mut self, pending: &PendingAppend) {
         self.appends += 1;
         self.events += pending.append.events().count();
         self.bytes += pending.append.size();
@@ -88,26 +88,26 @@ impl<D: Driver> Queue<D> {
         Ok(())
     }
 
-    /// Lets nothing in any more. What waits is still served.
+    /// Refuses further entries. Waiting entries are still served.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
         self.wake(state);
     }
 
-    /// Lets nothing in any more and drops what waits.
+    /// Refuses further entries and drops the waiting ones.
     pub(super) fn abandon(&self) {
         self.close();
         let mut state = self.state();
         let abandoned = std::mem::take(&mut state.entries);
         state.jobs = 0;
         drop(state);
-        // Its callers are woken without the lock.
+        // Dropped after the lock was released, since this wakes the callers.
         drop(abandoned);
     }
 
-    /// Waits for a job, or for appends, of which it takes those that wait;
-    /// `None` when the queue is closed and empty.
+    /// Waits for a job or for appends, and takes it or all waiting appends.
+    /// Returns `None` when the queue is closed and empty.
     pub(super) async fn next(&self, load: &mut Load) -> Option<Next<D>> {
         self.wait(1, None).await;
         let mut state = self.state();
@@ -117,17 +117,17 @@ impl<D: Driver> Queue<D> {
         }
     }
 
-    /// Takes the appends that wait up to the next job: no append overtakes it.
-    pub(super) fn take(&self, load: &mut Load) -> Vec<Pending> {
+    /// Takes the waiting appends up to the next job, which no append overtakes.
+    pub(super) fn take(&self, load: &mut Load) -> Vec<PendingAppend> {
         self.state().take(load)
     }
 
-    /// Whether it is empty.
+    /// Whether the queue is empty.
     pub(super) fn is_idle(&self) -> bool {
         self.state().entries.is_empty()
     }
 
-    /// Whether nothing is let in any more.
+    /// Whether the queue refuses further entries.
     pub(super) fn is_closed(&self) -> bool {
         self.state().is_closed
     }
@@ -137,7 +137,7 @@ impl<D: Driver> Queue<D> {
         matches!(self.state().entries.front(), Some(Entry::Append(_)))
     }
 
-    /// Waits until so many entries are here, or a job, or the deadline has
+    /// Waits until there are `wanted` entries or a job, the deadline has
     /// passed, or the queue is closed.
     pub(super) async fn wait(&self, wanted: usize, deadline: Option<Instant>) {
         if D::BLOCKING {
@@ -152,8 +152,8 @@ impl<D: Driver> Queue<D> {
                     if left.is_zero() {
                         break;
                     }
-                    // The runtime's clock counts in milliseconds: in the last ones others run, of
-                    // whom some may append.
+                    // The runtime's timer has a resolution of milliseconds: during the last ones,
+                    // other tasks run, some of which may append.
                     match left.checked_sub(CLOCK) {
                         Some(sleep) => drop(timeout(sleep, self.task.notified()).await),
                         None => yield_now().await,
@@ -164,7 +164,7 @@ impl<D: Driver> Queue<D> {
         self.state().wanted = 0;
     }
 
-    /// Waits for this time, or until an entry comes.
+    /// Waits for this long, or until an entry arrives.
     pub(super) async fn rest(&self, pause: Duration) {
         if D::BLOCKING {
             self.block(1, Some(Instant::now() + pause));
@@ -199,7 +199,8 @@ impl<D: Driver> Queue<D> {
         state.wanted = 0;
     }
 
-    /// Wakes the writer, once and without the lock, if it has what it waits for.
+    /// Wakes the writer, once and without holding the lock, if what it waits
+    /// for is there.
     fn wake(&self, mut state: MutexGuard<'_, State<D>>) {
         let is_waiting = state.wanted > 0 && state.is_ready();
         if is_waiting {
@@ -214,7 +215,7 @@ impl<D: Driver> Queue<D> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<D>> {
-        // Nothing panics between two changes that belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -224,7 +225,7 @@ impl<D: Driver> State<D> {
         self.entries.len() >= self.wanted || self.jobs > 0 || self.is_closed
     }
 
-    fn take(&mut self, load: &mut Load) -> Vec<Pending> {
+    fn take(&mut self, load: &mut Load) -> Vec<PendingAppend> {
         let mut taken = Vec::new();
         while !load.is_full() {
             match self.entries.pop_front() {

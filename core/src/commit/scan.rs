@@ -4,19 +4,20 @@ use crate::error::Result;
 use crate::filter::Filter;
 use crate::store::{Append, Check, EventStore, Read, ReadLog};
 
-/// How far a boundary was looked at before the append was queued.
+/// How far a boundary was scanned before its append was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scan {
-    /// Not at all.
+    /// It was not scanned.
     NotYet,
-    /// Nothing that matches came up to here.
+    /// No event up to here matches.
     ClearUpTo(Cursor),
-    /// This is the first event that matches.
+    /// This is the first matching event.
     Found(Cursor),
 }
 
-/// Looks at the boundaries of an append before it is queued, so that its
-/// transaction looks only at what came later. One scan for each, in order.
+/// Scans the boundaries of an append before it is queued, so that its
+/// transaction has to scan only later events. Returns one scan for each
+/// boundary, in order.
 pub(super) async fn scan(append: &Append, store: &dyn EventStore) -> Result<Vec<Scan>> {
     let mut scans = Vec::new();
     for check in &append.checks {
@@ -31,7 +32,7 @@ async fn scan_boundary(filter: &Filter, mut after: Cursor, store: &dyn EventStor
     loop {
         let page = match store.read_log(first_match(filter, after)).await {
             Ok(page) => page,
-            // The transaction looks again, and tells.
+            // The transaction scans again and returns the error.
             Err(error) if error.is_other_history() => return Ok(Scan::NotYet),
             Err(error) => return Err(error),
         };
@@ -45,9 +46,9 @@ async fn scan_boundary(filter: &Filter, mut after: Cursor, store: &dyn EventStor
     }
 }
 
-/// Answers a boundary inside the transaction. What was found before is trusted
-/// as far as its cursor still names an event of this log: then everything below
-/// it is unchanged, too.
+/// Checks a boundary inside the transaction. An earlier scan is used if its
+/// cursor still belongs to an event of this log: then everything below it is
+/// unchanged, too.
 pub(super) async fn answer<D: Driver>(
     driver: &mut D,
     boundary: &Boundary<'_>,
@@ -85,7 +86,7 @@ async fn is_current<D: Driver>(driver: &mut D, cursor: Cursor) -> Result<bool> {
     }
 }
 
-/// The first event that matches after a cursor, and nothing else.
+/// Reads the first matching event after a cursor, and nothing else.
 fn first_match(filter: &Filter, after: Cursor) -> ReadLog {
     Read::log().with_after(after).with_filter(filter.clone()).with_limit(1)
 }

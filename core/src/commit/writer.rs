@@ -8,40 +8,41 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
-use super::batch::Pending;
-use super::engine::{Engine, address};
+use super::batch::PendingAppend;
+use super::engine::{Engine, writer_id};
 use super::job::Job;
 use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
-use super::room::Room;
+use super::queue_limit::QueueLimit;
 use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Append, Appended, EventStore};
 
-/// The one writer of a store handle: group commit over a [`Driver`].
+/// The single writer of a store handle: group commit with a [`Driver`].
 ///
-/// Appends and jobs queue, bounded in count and bytes. The writer commits
-/// whatever appends wait as one transaction; each of them wins or loses alone.
-/// What it guarantees, whatever the driver:
+/// Appends and jobs wait in a queue that is bounded in count and bytes. The
+/// writer commits all waiting appends in one transaction; each of them succeeds
+/// or fails on its own. With every driver, it guarantees:
 ///
-/// - An append is admitted before any work is done for it. Beyond the bounds it
-///   is [`Overloaded`](ErrorKind::Overloaded) at once.
-/// - A caller that goes away changes nothing for an append that is queued.
-/// - If a group fails, it is divided until only the guilty append fails.
-/// - If a commit ends without a certain outcome, the ids of the events decide
-///   what was stored. Only if that fails too, the answer is
+/// - An append is admitted before any work is done for it. Beyond the bounds,
+///   it fails with [`Overloaded`](ErrorKind::Overloaded) at once.
+/// - Dropping the caller's future does not affect an append that is queued.
+/// - If a group fails, it is divided until only the append that causes the
+///   failure fails.
+/// - If a commit has an unknown outcome, the writer looks up the event ids to
+///   find out what was stored. Only if that fails too, the append fails with
 ///   [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).
 /// - Jobs have a transaction of their own and are not overtaken by appends.
-/// - A panic under a transaction discards it and is an error of its append or
-///   job; the writer goes on.
-/// - What is stored is told to [`commits`](Self::commits), after the commit and
-///   before the answers.
+/// - A panic during a transaction discards it and becomes the error of its
+///   append or job; the writer continues.
+/// - Stored events are reported to [`commits`](Self::commits), after the commit
+///   and before the callers get their outcomes.
 ///
-/// When the last handle is dropped, what waits is still stored, and the writer
-/// ends by itself.
+/// When the writer is dropped, waiting appends are still stored, and its task
+/// or thread ends by itself.
 pub struct Writer<D: Driver> {
     queue: Arc<Queue<D>>,
-    room: Arc<Room>,
+    queue_limit: Arc<QueueLimit>,
     feed: Arc<CommitFeed>,
     transaction_deadline: Duration,
     ended: watch::Receiver<()>,
@@ -50,12 +51,13 @@ pub struct Writer<D: Driver> {
 
 impl<D: Driver> Writer<D> {
     /// Opens the driver where it will run, on a thread of its own if it is
-    /// [blocking](Driver::BLOCKING) and else in a task, and begins to serve.
+    /// [blocking](Driver::BLOCKING) and in a task otherwise, and starts
+    /// serving.
     ///
     /// # Errors
     ///
-    /// Those of `open`, and [`Unavailable`](ErrorKind::Unavailable) if the system
-    /// gives no thread.
+    /// Those of `open`, and [`Unavailable`](ErrorKind::Unavailable) if no
+    /// thread could be started.
     ///
     /// # Panics
     ///
@@ -63,19 +65,20 @@ impl<D: Driver> Writer<D> {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future leaves nothing running.
+    /// If the future is dropped, nothing keeps running.
     pub async fn start(
         open: impl Future<Output = Result<D>> + Send + 'static,
         options: WriterOptions,
     ) -> Result<Self> {
         let (queue, feed) = (Arc::new(Queue::new()), Arc::new(CommitFeed::new()));
-        let room = Room::new(options.queue(), options.queue_bytes());
+        let queue_limit = QueueLimit::new(options.queue(), options.queue_bytes());
         let (opened, is_open) = oneshot::channel();
         let (ending, ended) = watch::channel(());
-        // The handle exists from here on: if the caller goes away, its drop ends the writer.
+        // The handle exists from here on: if this future is dropped, dropping the handle ends the
+        // writer.
         let writer = Self {
             queue: Arc::clone(&queue),
-            room,
+            queue_limit,
             feed: Arc::clone(&feed),
             transaction_deadline: options.transaction_deadline(),
             ended,
@@ -101,18 +104,18 @@ impl<D: Driver> Writer<D> {
             tokio::spawn(serve);
             return Ok(());
         }
-        let run = || serve.now_or_never().expect("a blocking driver never pends");
+        let run = || serve.now_or_never().expect("a blocking driver's futures are always ready");
         let thread = thread::Builder::new().name("downlink-writer".into()).spawn(run);
         let thread = thread.map_err(|error| {
-            Error::with_source(ErrorKind::Unavailable, "the system gives no more threads", error)
+            Error::with_source(ErrorKind::Unavailable, "could not start the writer's thread", error)
         })?;
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
 
-    /// Stores an append; see [`EventStore::append`]. `store` is where boundaries
-    /// are looked for before the append is queued, so that its transaction
-    /// looks only at what came later.
+    /// Stores an append; see [`EventStore::append`]. Boundaries are first
+    /// scanned in `store`, before the append is queued, so that its transaction
+    /// has to scan only later events.
     ///
     /// # Errors
     ///
@@ -120,32 +123,33 @@ impl<D: Driver> Writer<D> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the append was queued, the future leaves nothing; after
-    /// that the append takes its course, and its events are told.
+    /// If the future is dropped before the append is queued, nothing is stored.
+    /// After that, the append completes anyway, and its events are reported.
     pub async fn append(&self, append: Append, store: &dyn EventStore) -> Result<Appended> {
         append.validate()?;
-        refuse_nested(address(&self.queue))?;
-        let ticket = self.room.enter(append.size())?;
+        refuse_nested(writer_id(&self.queue))?;
+        let permit = self.queue_limit.acquire(append.size())?;
         let scans = scan::scan(&append, store).await?;
-        let (pending, answered) = Pending::new(append, scans, ticket);
+        let (pending, answered) = PendingAppend::new(append, scans, permit);
         self.queue.push(Entry::Append(pending))?;
         answered.await.unwrap_or_else(|_| {
             let message =
-                "the writer ended before it answered: repeat the append with the same event ids";
+                "the writer ended before the append completed: repeat it with the same event ids";
             Err(Error::new(ErrorKind::OutcomeUnknown, message))
         })
     }
 
     /// Runs `work` in a transaction of its own when its turn in the queue has
-    /// come. `bytes` is what it counts in the queue.
+    /// come. It counts as `bytes` in the queue.
     ///
     /// # Errors
     ///
-    /// As [`transact`](Self::transact). It has no deadline.
+    /// As [`transact`](Self::transact), but without a deadline.
     ///
     /// # Cancel safety
     ///
-    /// Once it is queued, the work takes its course.
+    /// Once it is queued, the work runs to completion even if the future is
+    /// dropped.
     pub async fn run<T, F>(&self, bytes: usize, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -161,30 +165,32 @@ impl<D: Driver> Writer<D> {
     }
 
     /// Runs `work` in a transaction of its own when its turn in the queue has
-    /// come: the application's rows and appends, stored together or not at all.
-    /// `bytes` is what it counts in the queue.
+    /// come: the application's rows and appends are stored together or not at
+    /// all. It counts as `bytes` in the queue.
     ///
-    /// If it appends what had been stored before, it is rolled back, and the
-    /// original is the answer. A commit without a certain outcome is resolved by
-    /// the ids of the events that it appended. After
-    /// [its deadline](WriterOptions::with_transaction_deadline) it is rolled back.
+    /// If it appends events that had been stored before, it is rolled back, and
+    /// the original is returned. If the commit has an unknown outcome, the
+    /// writer looks up the ids of the appended events. After [its
+    /// deadline](WriterOptions::with_transaction_deadline), it is rolled back.
     ///
     /// # Errors
     ///
-    /// Nothing was written after any of these, except for the last:
+    /// Nothing was written after any of these except the last:
     ///
-    /// - those of `work`, and the first error of its appends, whatever it answers;
-    /// - [`Invalid`](ErrorKind::Invalid) from inside of a job of this writer: it
-    ///   would wait for itself;
+    /// - those of `work`, and the first error of its appends, whatever it
+    ///   returns;
+    /// - [`Invalid`](ErrorKind::Invalid) from inside a job of this writer,
+    ///   where it would wait forever;
     /// - [`Overloaded`](ErrorKind::Overloaded) if the queue is full;
-    /// - [`Unavailable`](ErrorKind::Unavailable) past the deadline, and after the
-    ///   writer was closed;
-    /// - [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit ended without
-    ///   a certain outcome and there are no events to tell.
+    /// - [`Unavailable`](ErrorKind::Unavailable) after the deadline, and after
+    ///   the writer was closed;
+    /// - [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the commit has an
+    ///   unknown outcome and there are no events to look up.
     ///
     /// # Cancel safety
     ///
-    /// Once it is queued, the work takes its course.
+    /// Once it is queued, the work runs to completion even if the future is
+    /// dropped.
     pub async fn transact<T, F>(&self, bytes: usize, work: F) -> Result<Transacted<T>>
     where
         T: Send + 'static,
@@ -204,52 +210,53 @@ impl<D: Driver> Writer<D> {
         T: Send + 'static,
         F: for<'t> FnOnce(Transaction<'t, D>) -> BoxFuture<'t, Result<Ending<T>>> + Send + 'static,
     {
-        refuse_nested(address(&self.queue))?;
-        let ticket = self.room.enter(bytes)?;
-        let (job, answered) = Job::new(work, deadline, ticket);
+        refuse_nested(writer_id(&self.queue))?;
+        let permit = self.queue_limit.acquire(bytes)?;
+        let (job, answered) = Job::new(work, deadline, permit);
         self.queue.push(Entry::Job(Box::new(job)))?;
         answered.await.unwrap_or_else(|_| {
-            let message = "the writer ended before it answered: repeat it to find out";
+            let message =
+                "the writer ended before the transaction completed: repeat it to find out";
             Err(Error::new(ErrorKind::OutcomeUnknown, message))
         })
     }
 
-    /// What this writer commits from now on.
+    /// Subscribes to the commits of this writer from now on.
     #[must_use]
     pub fn commits(&self) -> Commits {
         self.feed.subscribe()
     }
 
-    /// Whether a transaction of the application is past its deadline and has not
-    /// ended, so that everything waits for it. Rust code that blocks can be
+    /// Whether a transaction of the application is past its deadline and has
+    /// not ended, so that everything waits for it. Blocking Rust code can be
     /// neither dropped nor interrupted: only a restart of the process helps.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.feed.is_stuck()
     }
 
-    /// Lets no more calls in. What waits is still stored.
+    /// Refuses further calls. Waiting appends are still stored.
     pub fn close(&self) {
         self.queue.close();
     }
 
-    /// Closes, and returns when everything that waited was answered and the
-    /// driver is closed. From inside of a job of this writer, which is part of
-    /// what it would wait for, it returns at once.
+    /// Closes the writer, and returns when all waiting calls have completed and
+    /// the driver is closed. From inside a job of this writer, which it would
+    /// have to wait for, it returns at once.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not reopen the writer.
     pub async fn closed(&self) {
         self.close();
-        if refuse_nested(address(&self.queue)).is_err() {
+        if refuse_nested(writer_id(&self.queue)).is_err() {
             return;
         }
-        // The sender is dropped at the very end.
+        // The sender is dropped when the writer has ended.
         let _ = self.ended.clone().changed().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It has nothing left to do.
+            // The thread has nothing left to do.
             drop(thread.join());
         }
     }
@@ -263,6 +270,6 @@ impl<D: Driver> Drop for Writer<D> {
 
 impl<D: Driver> fmt::Debug for Writer<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Writer").field("queue_limit", &self.queue_limit).finish_non_exhaustive()
     }
 }

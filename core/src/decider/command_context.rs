@@ -6,26 +6,27 @@ use super::CommandId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 
-/// What a command belongs to: its id, the conversation that it is part of,
-/// what caused it, and what else its events should tell.
+/// The context of a command: its id, its correlation and causation ids, and
+/// further metadata for its events.
 ///
-/// All of it goes into the metadata of the events, under these names:
+/// All of it is stored in the metadata of the command's events, under these
+/// names:
 ///
-/// | member | what |
+/// | member | meaning |
 /// |---|---|
-/// | `schema_version` | the form of the payload, if it is not the first; see [`Schema`](crate::Schema) |
-/// | `command_id` | the command that made the event happen |
-/// | `correlation_id` | the conversation: the same from its first command to its last event |
-/// | `causation_id` | the event, or the request, that made somebody give the command; absent if nobody said |
-/// | `command_fingerprint` | what the command says, as a UUID; see [`with_fingerprint`](CommandContext::with_fingerprint); absent if it was not given |
-/// | others | the application's own |
+/// | `schema_version` | the version of the payload's form, unless it is 1; see [`Schema`](crate::Schema) |
+/// | `command_id` | the command that caused the event |
+/// | `correlation_id` | the conversation: the same id from its first command to its last event |
+/// | `causation_id` | the event or request that caused the command; absent if it was not set |
+/// | `command_fingerprint` | a hash of the command's content, as a UUID; see [`with_fingerprint`](CommandContext::with_fingerprint); absent if it was not set |
+/// | others | the application's own members |
 ///
 /// # Examples
 ///
 /// ```
 /// use downlink::decider::{CommandContext, CommandId};
 ///
-/// // From a request that may be repeated: the client made the id.
+/// // From a request that may be repeated: the client has made the id.
 /// let id: CommandId = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11".parse()?;
 /// let context = CommandContext::of(id).with_metadata(&serde_json::json!({"user": "tower"}))?;
 /// assert_eq!(context.command_id(), id);
@@ -34,14 +35,14 @@ use crate::event::Event;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandContext {
     command: CommandId,
-    can_come_again: bool,
+    is_repeatable: bool,
     correlation: Uuid,
     causation: Option<Uuid>,
     fingerprint: Option<Uuid>,
     metadata: Map<String, Value>,
 }
 
-/// The metadata of an event, as far as this crate knows its members.
+/// The metadata of an event that this crate writes.
 #[derive(Serialize)]
 struct Written<'a> {
     #[serde(skip_serializing_if = "is_first")]
@@ -56,24 +57,26 @@ struct Written<'a> {
     others: &'a Map<String, Value>,
 }
 
-/// The names that are this crate's.
+/// The names that are reserved for this crate.
 const RESERVED: [&str; 5] =
     ["schema_version", "command_id", "correlation_id", "causation_id", "command_fingerprint"];
 
 impl CommandContext {
-    /// A new command, which nobody can give again: its id is made here.
+    /// Creates the context of a new command that cannot be repeated, since its
+    /// id is generated here.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two of them differ")]
     pub fn new() -> Self {
-        Self { can_come_again: false, ..Self::of(CommandId::now()) }
+        Self { is_repeatable: false, ..Self::of(CommandId::now()) }
     }
 
-    /// The command of this id, which happens once, however often it is given.
+    /// Creates the context of the command with this id, which takes effect
+    /// once, however often it is executed.
     #[must_use]
     pub fn of(command: CommandId) -> Self {
         Self {
             command,
-            can_come_again: true,
+            is_repeatable: true,
             correlation: command.into(),
             causation: None,
             fingerprint: None,
@@ -81,58 +84,65 @@ impl CommandContext {
         }
     }
 
-    /// Says that this event made somebody give the command: its id becomes the
-    /// causation, its conversation goes on.
+    /// Sets this event as the cause of the command: the event's id becomes the
+    /// causation id, and its correlation id is kept.
     #[must_use]
     pub fn caused_by(self, event: &Event) -> Self {
         let correlation = correlation_of(event).unwrap_or_else(|| event.id().into());
         self.with_causation(event.id()).with_correlation(correlation)
     }
 
-    /// Sets the conversation: that of the command itself by default.
+    /// Sets the correlation id: the command's own id by default.
     #[must_use]
     pub fn with_correlation(mut self, id: impl Into<Uuid>) -> Self {
         self.correlation = id.into();
         self
     }
 
-    /// Sets what made somebody give the command: nothing by default.
+    /// Sets the causation id, that of the event or request that caused the
+    /// command: none by default.
     #[must_use]
     pub fn with_causation(mut self, id: impl Into<Uuid>) -> Self {
         self.causation = Some(id.into());
         self
     }
 
-    /// Says what the command is, in bytes that are the same whenever it comes
-    /// again. If its id has been given with other bytes, the command is refused
-    /// with [`IdReused`](ErrorKind::IdReused) and not answered with the outcome of
-    /// that other one.
+    /// Sets the content of the command, as bytes that are the same whenever it
+    /// is repeated. If the same id was executed before with other bytes, the
+    /// command fails with [`IdReused`](ErrorKind::IdReused) instead of
+    /// returning the outcome of the other command.
     ///
-    /// Take the command itself, as it is serialised, without what differs from
-    /// one request to the next (a time, a trace). Nothing by default: then the id
-    /// alone counts, as it does for what was stored without a fingerprint.
+    /// Use the serialized command without parts that differ between requests,
+    /// such as a time or a trace id. No fingerprint by default: then only the
+    /// id is compared, as it is with events that were stored without a
+    /// fingerprint.
     #[must_use]
     pub fn with_fingerprint(mut self, command: impl AsRef<[u8]>) -> Self {
         self.fingerprint = Some(self.command.derive(command.as_ref()).into());
         self
     }
 
-    /// Sets what else the events' metadata says: whatever serialises as one
-    /// JSON object. Nothing by default.
+    /// Sets further members of the events' metadata: a value that serializes as
+    /// a JSON object. None by default.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is not an object, or uses one of
-    /// the names above.
+    /// [`Invalid`](ErrorKind::Invalid) if it is not a JSON object, or uses one
+    /// of the names above.
     pub fn with_metadata<T: Serialize + ?Sized>(mut self, metadata: &T) -> Result<Self> {
         let value = serde_json::to_value(metadata).map_err(|error| {
-            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+            Error::with_source(
+                ErrorKind::Invalid,
+                "the metadata cannot be serialized as JSON",
+                error,
+            )
         })?;
         let Value::Object(members) = value else {
-            return Err(Error::invalid("the metadata is no JSON object: give it names"));
+            return Err(Error::invalid("the metadata is not a JSON object: use a struct or a map"));
         };
         if let Some(name) = RESERVED.into_iter().find(|name| members.contains_key(*name)) {
-            let message = format!("the metadata has its own '{name}', which the context sets");
+            let message =
+                format!("the metadata contains '{name}', which is reserved: use another name");
             return Err(Error::invalid(message));
         }
         self.metadata = members;
@@ -145,31 +155,31 @@ impl CommandContext {
         self.command
     }
 
-    /// The id of the conversation.
+    /// The correlation id, which identifies the conversation.
     #[must_use]
     pub fn correlation_id(&self) -> Uuid {
         self.correlation
     }
 
-    /// The id of what made somebody give the command.
+    /// The id of the event or request that caused the command.
     #[must_use]
     pub fn causation_id(&self) -> Option<Uuid> {
         self.causation
     }
 
-    /// Whether an earlier execution may have had the same id.
-    pub(super) fn can_come_again(&self) -> bool {
-        self.can_come_again
+    /// Whether the command may have been executed before with the same id.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
 
-    /// Refuses an event of this command's id that another command made happen.
+    /// Refuses an event with this command's id that belongs to another command.
     pub(super) fn check_same(&self, event: &Event) -> Result<()> {
         match (self.fingerprint, fingerprint_of(event)) {
             (Some(own), Some(other)) if own != other => Err(Error::new(
                 ErrorKind::IdReused,
                 format!(
-                    "the id {} was given before, with another command: a command that comes again \
-                     is the same, and a new one has a new id",
+                    "command id {} was used before for another command: repeat a command unchanged, \
+                     and give a new one a new id",
                     self.command
                 ),
             )),
@@ -177,7 +187,7 @@ impl CommandContext {
         }
     }
 
-    /// The metadata of an event whose payload has the form of this version.
+    /// The metadata of an event whose payload has this version.
     pub(super) fn metadata(&self, schema_version: u32) -> Result<Vec<u8>> {
         let written = Written {
             schema_version,
@@ -188,12 +198,16 @@ impl CommandContext {
             others: &self.metadata,
         };
         serde_json::to_vec(&written).map_err(|error| {
-            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+            Error::with_source(
+                ErrorKind::Invalid,
+                "the metadata cannot be serialized as JSON",
+                error,
+            )
         })
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_first(version: &u32) -> bool {
     *version == 1
 }
@@ -238,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_goes_on_from_event_to_command() {
+    fn a_correlation_id_is_passed_from_event_to_command() {
         let first = CommandContext::new();
         let event = stored(&first.metadata(1).unwrap());
         let second = CommandContext::new().caused_by(&event);
@@ -264,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_commands_of_one_id_apart() {
+    fn a_fingerprint_distinguishes_commands_with_one_id() {
         let id = CommandId::now();
         let first = CommandContext::of(id).with_fingerprint("delay by 20");
         let event = stored(&first.metadata(1).unwrap());
         assert!(first.check_same(&event).is_ok());
         assert!(
             CommandContext::of(id).check_same(&event).is_ok(),
-            "without one the id alone counts"
+            "without a fingerprint, only the id is compared"
         );
         let other = CommandContext::of(id).with_fingerprint("delay by 30").check_same(&event);
         assert_eq!(other.unwrap_err().kind(), ErrorKind::IdReused);
@@ -280,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_crate_are_refused() {
+    fn reserved_names_are_refused() {
         for name in RESERVED {
             let mut members = Map::new();
             members.insert(name.to_owned(), json!(1));

@@ -6,20 +6,20 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::id::EventId;
 
-/// The identity of a command, for ever: a UUID.
+/// The permanent identity of a command: a UUID.
 ///
-/// A command that is given again with its id happens once; see
-/// [`Executor::execute_with`](crate::Executor::execute_with). Whether the command that
-/// comes is that command is told by a
-/// [fingerprint](crate::decider::CommandContext::with_fingerprint). The ids of its events
-/// are [derived](Self::event_id) from it and keep its first 48 bits, which are
-/// the time in a version 7. Make ids version 7 for that reason, also in
-/// clients: others work as well, and cost the store more.
+/// A command that is repeated with the same id takes effect once; see
+/// [`Executor::execute_with`](crate::Executor::execute_with). A
+/// [fingerprint](crate::decider::CommandContext::with_fingerprint) detects
+/// another command with the same id. The ids of a command's events are
+/// [derived](Self::event_id) from it and keep its first 48 bits, which are the
+/// time in a UUID of version 7. Therefore use version 7, also in clients: other
+/// versions work as well, but make the store slower.
 ///
 /// # Examples
 ///
-/// What follows from an event follows from it once, if the command has its id
-/// from the event's:
+/// A command that is triggered by an event takes effect once if its id is
+/// derived from the event's:
 ///
 /// ```
 /// use downlink::EventId;
@@ -33,28 +33,28 @@ use crate::id::EventId;
 pub struct CommandId(EventId);
 
 impl CommandId {
-    /// A new id (UUID version 7) of the present moment.
+    /// Creates a new id, a UUID of version 7, from the current time.
     #[must_use]
     pub fn now() -> Self {
         Self(EventId::now())
     }
 
-    /// The id of the command of this name under this one: the same for both,
-    /// for ever, and of the same moment.
+    /// Derives an id from this id and a name: the same two always yield the
+    /// same id. It has the timestamp of this id.
     #[must_use]
     pub fn derive(self, name: &[u8]) -> Self {
         Self(self.0.derive(name))
     }
 
-    /// The id of the event that this command makes happen, the `index`th of
-    /// them counted from 0.
+    /// The id of the command's event with this index, counted from 0.
     #[must_use]
     pub fn event_id(self, index: u32) -> EventId {
         self.0.derive(&index.to_be_bytes())
     }
 }
 
-/// The command that an event's id names. Its events have other ids than that.
+/// Uses the id of an event as a command's id. The ids of the command's events
+/// differ from it.
 impl From<EventId> for CommandId {
     fn from(id: EventId) -> Self {
         Self(id)
@@ -76,7 +76,7 @@ impl From<CommandId> for Uuid {
 impl FromStr for CommandId {
     type Err = crate::Error;
 
-    /// Reads the hyphenated form, 36 characters; upper case is accepted.
+    /// Parses the hyphenated form of 36 characters. Upper case is accepted.
     fn from_str(text: &str) -> Result<Self> {
         text.parse().map(Self)
     }

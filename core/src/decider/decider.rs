@@ -7,18 +7,18 @@ use crate::id::Tag;
 
 static AS_WRITTEN: Schema = Schema::new();
 
-/// What one kind of stream amounts to, and what commands make of it: the rules
-/// of an application, as pure functions.
+/// The rules of one kind of stream, as pure functions: which events a command
+/// causes, and which state the events result in.
 ///
 /// This is the *decider* of Jérémie Chassaing ("Functional Event Sourcing
 /// Decider", 2021): an initial state, a decision from state and command to
-/// events, and an evolution from state and event to state. There is no clock,
-/// no log and no lock in it; [`Executor`](crate::Executor) brings it together
-/// with the log, and [`testing`](crate::testing) tests it without one.
+/// events, and an evolution from state and event to state. It contains no
+/// clock, no log and no lock: [`Executor`](crate::Executor) connects it with
+/// the log, and [`testing`](crate::testing) tests it without one.
 ///
-/// Whatever a decision needs to know is in the state or in the command: a
-/// command is decided again when somebody else was faster, and an answer that
-/// came from elsewhere would be another one then.
+/// Everything that a decision needs is in the state or in the command: if
+/// another writer was faster, the command is decided again, and input from
+/// elsewhere might have changed by then.
 ///
 /// # Examples
 ///
@@ -86,51 +86,51 @@ static AS_WRITTEN: Schema = Schema::new();
 /// # Ok(()) }
 /// ```
 pub trait Decider: Send + Sync {
-    /// What the events of a stream amount to, as far as decisions need it.
+    /// The state of a stream that decisions need.
     type State: Clone + Send + Sync;
 
-    /// What can be asked.
+    /// The commands.
     type Command: Send + Sync;
 
-    /// What can happen: a serde enum that is tagged externally, as in
+    /// The events: a serde enum that is tagged externally, as in
     /// [`NewEvent::from_variant`](crate::NewEvent::from_variant).
     type Event: Serialize + DeserializeOwned + Send + Sync;
 
-    /// Why something does not happen.
+    /// The reasons for refusing a command.
     type Error: Send;
 
     /// The state of a stream without events.
     fn initial(&self) -> Self::State;
 
-    /// What the command makes happen; nothing if all is as it should be
-    /// already.
+    /// Decides which events the command causes; none if there is nothing to do.
     ///
     /// # Errors
     ///
-    /// The refusal, if it makes nothing happen and should not.
+    /// The reason, if the command is refused.
     fn decide(
         &self,
         state: &Self::State,
         command: &Self::Command,
     ) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// The state after this event, which has happened: it cannot be refused.
+    /// Returns the state after this event. The event has happened, so it cannot
+    /// be refused.
     #[must_use]
     fn evolve(&self, state: Self::State, event: &Self::Event) -> Self::State;
 
-    /// The words by which an event is found, `state` being the one after it.
-    /// None by default.
+    /// Returns the tags of an event; `state` is the state after it. No tags by
+    /// default.
     ///
     /// # Errors
     ///
-    /// Those of [`Tag::new`]; the command is not carried out then.
+    /// Those of [`Tag::new`]; the command then fails with this error.
     fn tags(&self, state: &Self::State, event: &Self::Event) -> Result<Vec<Tag>> {
         let _ = (state, event);
         Ok(Vec::new())
     }
 
-    /// How older forms of the events are read. By default there are none, and
-    /// types that are no variants are errors.
+    /// The schema by which older forms of the events are decoded. By default
+    /// there are no older forms, and unknown event types are errors.
     fn schema(&self) -> &Schema {
         &AS_WRITTEN
     }

@@ -3,26 +3,26 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// A command that was not carried out. Nothing was written, unless the store
-/// says that it does not know.
+/// The error of a command that was not executed. Nothing was written, except
+/// perhaps after an [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).
 ///
-/// Exhaustive: whoever gives commands has to mind all of it.
+/// Exhaustive, since callers have to handle every variant.
 #[derive(Clone, Debug)]
 pub enum ExecuteError<R> {
-    /// The decider's own refusal.
+    /// The decider refused the command.
     Refused(R),
-    /// The store did not take it, in as many attempts and as much time as were
-    /// allowed. A [`Conflict`](ErrorKind::Conflict) means that somebody else
-    /// was faster every time, and an [`OutcomeUnknown`](ErrorKind::OutcomeUnknown)
-    /// that the command should be given again with the same id.
+    /// The store failed to read or append, within the allowed attempts and
+    /// time. A [`Conflict`](ErrorKind::Conflict) means that another writer was
+    /// faster every time, an [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) that
+    /// the command should be repeated with the same id.
     Store(Error),
-    /// An event of the stream cannot be read as one of the decider's, so
-    /// nothing can be decided on it.
+    /// An event of the stream cannot be decoded by the decider's schema, so
+    /// nothing was decided.
     Undecodable(Error),
 }
 
 impl<R> ExecuteError<R> {
-    /// The refusal, if it is one.
+    /// The decider's refusal, if this is one.
     #[must_use]
     pub fn as_refused(&self) -> Option<&R> {
         match self {
@@ -31,7 +31,7 @@ impl<R> ExecuteError<R> {
         }
     }
 
-    /// What the store or the stream answered, if it is not a refusal.
+    /// The error of the store or of decoding, if this is not a refusal.
     #[must_use]
     pub fn as_error(&self) -> Option<&Error> {
         match self {
@@ -40,8 +40,8 @@ impl<R> ExecuteError<R> {
         }
     }
 
-    /// Whether giving the same command again, with the same id, may succeed.
-    /// A refusal is not retryable in this sense.
+    /// Whether repeating the same command, with the same id, may succeed. A
+    /// refusal is not retryable in this sense.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.as_error()
@@ -49,7 +49,7 @@ impl<R> ExecuteError<R> {
     }
 }
 
-/// So that `?` works beside other calls of this crate.
+/// Allows `?` with other calls of this crate.
 impl<R> From<Error> for ExecuteError<R> {
     fn from(error: Error) -> Self {
         Self::Store(error)
@@ -66,7 +66,7 @@ impl<R: fmt::Display> fmt::Display for ExecuteError<R> {
 }
 
 impl<R: fmt::Debug + fmt::Display> StdError for ExecuteError<R> {
-    // The refusal and the error speak for themselves, so the chain goes on below them.
+    // `Display` prints the refusal or error itself, so the chain continues with its source.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.as_error().and_then(StdError::source)
     }

@@ -1,20 +1,22 @@
 use crate::cursor::Cursor;
 use crate::store::Written;
 
-/// A command that was carried out.
+/// The outcome of a command that was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Executed<S, E> {
-    /// What happened; nothing if there was nothing to do.
+    /// The events of the command; empty if there was nothing to do.
     pub events: Vec<E>,
-    /// What the stream amounts to after that; of a duplicate, as it is now.
+    /// The state of the stream after the events; the current state if this is a
+    /// duplicate.
     pub state: S,
-    /// The stream and the versions of the events; `None` if there are none.
+    /// The stream and the versions of the events; `None` if there are no
+    /// events.
     pub written: Option<Written>,
-    /// Whoever has followed the log up to here has seen the events or, if
-    /// there are none, all that the decision rests on.
+    /// The cursor of the last event. If there are no events, a cursor up to
+    /// which the log contains everything that the decision is based on.
     pub cursor: Cursor,
     /// Whether this is the outcome of an earlier execution of the same command,
-    /// or of an earlier attempt of this one whose answer was lost.
+    /// or of an earlier attempt of this one whose result was lost.
     pub duplicate: bool,
 }

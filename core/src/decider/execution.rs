@@ -1,8 +1,8 @@
 use futures::TryStreamExt;
 
-use super::loaded::Loaded;
+use super::loaded_stream::LoadedStream;
 use super::retry_policy::Attempts;
-use super::snapshots::Kept;
+use super::snapshots::LoadedSnapshot;
 use super::{CommandContext, Decider, ExecuteError, Executed, Executor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, NewEvent};
@@ -14,7 +14,7 @@ type Outcome<D> = Result<
     ExecuteError<<D as Decider>::Error>,
 >;
 
-/// One command on its way.
+/// The execution of one command.
 pub(super) struct Execution<'a, D: Decider> {
     executor: &'a Executor<D>,
     context: &'a CommandContext,
@@ -22,12 +22,12 @@ pub(super) struct Execution<'a, D: Decider> {
     attempts: Attempts,
 }
 
-/// What became of an append.
-enum Offered {
+/// The outcome of an append.
+enum AppendOutcome {
     Stored(Appended),
-    /// Events of this command are in the stream, from this version on.
+    /// Events of this command are in the stream already, from this version on.
     Repeats(Version),
-    /// Somebody else was faster.
+    /// Another writer was faster.
     Lost(Error),
 }
 
@@ -52,16 +52,16 @@ impl<'a, D: Decider> Execution<'a, D> {
                 Ok(events) if !events.is_empty() => events,
                 decided => return self.nothing_new(loaded, decided.err()).await,
             };
-            let (offered, state) = self.offered(&loaded.state, &events)?;
+            let (offered, state) = self.encode(&loaded.state, &events)?;
             match self.append(loaded.expected(), offered).await? {
-                Offered::Stored(appended) => {
+                AppendOutcome::Stored(appended) => {
                     return Ok(self.done(&loaded, events, state, appended).await);
                 }
-                Offered::Repeats(first) => {
+                AppendOutcome::Repeats(first) => {
                     loaded = self.catch_up(loaded).await?;
                     loaded.repeats = Some(first);
                 }
-                Offered::Lost(conflict) => {
+                AppendOutcome::Lost(conflict) => {
                     self.attempts.after(conflict).await?;
                     loaded = self.catch_up(loaded).await?;
                 }
@@ -69,34 +69,34 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The stream as it is now.
-    async fn load(&mut self) -> Result<Loaded<D::State>, ExecuteError<D::Error>> {
-        let mut loaded = Loaded::new(self.executor.decider().initial());
-        if let Some(keeper) = self.executor.snapshots()
-            && let Some(kept) = keeper.load(&self.stream).await
-            && self.is_of_this_stream(&kept).await?
+    /// Loads the current stream.
+    async fn load(&mut self) -> Result<LoadedStream<D::State>, ExecuteError<D::Error>> {
+        let mut loaded = LoadedStream::new(self.executor.decider().initial());
+        if let Some(snapshots) = self.executor.snapshots()
+            && let Some(snapshot) = snapshots.load(&self.stream).await
+            && self.is_of_this_stream(&snapshot).await?
         {
-            loaded.state = kept.state;
-            loaded.last = Some((kept.version, kept.event));
-            loaded.unseen = Some(kept.version);
+            loaded.state = snapshot.state;
+            loaded.last = Some((snapshot.version, snapshot.event));
+            loaded.snapshot = Some(snapshot.version);
         }
         self.catch_up(loaded).await
     }
 
-    async fn is_of_this_stream(&mut self, kept: &Kept<D::State>) -> Result<bool> {
-        let page = self.read(self.from(kept.version).with_limit(1)).await?;
+    async fn is_of_this_stream(&mut self, snapshot: &LoadedSnapshot<D::State>) -> Result<bool> {
+        let page = self.read(self.from(snapshot.version).with_limit(1)).await?;
         let found = page.events.first().map(Event::id);
-        if found != Some(kept.event) {
-            tracing::warn!(stream = %self.stream, "a snapshot is of another history: it is not used");
+        if found != Some(snapshot.event) {
+            tracing::warn!(stream = %self.stream, "a snapshot belongs to another history of the log; it is not used");
         }
-        Ok(found == Some(kept.event))
+        Ok(found == Some(snapshot.event))
     }
 
-    /// The stream with what came after the last look.
+    /// Loads the events that came after the last read.
     async fn catch_up(
         &mut self,
-        mut loaded: Loaded<D::State>,
-    ) -> Result<Loaded<D::State>, ExecuteError<D::Error>> {
+        mut loaded: LoadedStream<D::State>,
+    ) -> Result<LoadedStream<D::State>, ExecuteError<D::Error>> {
         let first = self.context.command_id().event_id(0);
         loop {
             let next = Version::following(loaded.version());
@@ -111,8 +111,9 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The events with their ids, metadata and tags, and the state after them.
-    fn offered(&self, state: &D::State, events: &[D::Event]) -> Result<(Vec<NewEvent>, D::State)> {
+    /// Encodes the events with their ids, metadata and tags, and returns the
+    /// state after them.
+    fn encode(&self, state: &D::State, events: &[D::Event]) -> Result<(Vec<NewEvent>, D::State)> {
         let decider = self.executor.decider();
         let mut state = state.clone();
         let mut offered = Vec::with_capacity(events.len());
@@ -129,19 +130,19 @@ impl<'a, D: Decider> Execution<'a, D> {
         Ok((offered, state))
     }
 
-    async fn append(&mut self, expected: Expected, events: Vec<NewEvent>) -> Result<Offered> {
+    async fn append(&mut self, expected: Expected, events: Vec<NewEvent>) -> Result<AppendOutcome> {
         loop {
             let append = self.executor.hub().append_to(&self.stream, expected, events.clone());
             match append.await {
                 Ok(appended) if appended.duplicate => {
-                    return Ok(Offered::Repeats(appended.writes[0].first));
+                    return Ok(AppendOutcome::Repeats(appended.writes[0].first));
                 }
-                Ok(appended) => return Ok(Offered::Stored(appended)),
+                Ok(appended) => return Ok(AppendOutcome::Stored(appended)),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
-                    return Ok(Offered::Lost(error));
+                    return Ok(AppendOutcome::Lost(error));
                 }
                 Err(error) if error.kind() == ErrorKind::IdReused => {
-                    return self.find().await?.map(Offered::Repeats).ok_or(error);
+                    return self.find().await?.map(AppendOutcome::Repeats).ok_or(error);
                 }
                 Err(error) => self.attempts.after(error).await?,
             }
@@ -150,31 +151,31 @@ impl<'a, D: Decider> Execution<'a, D> {
 
     async fn done(
         &self,
-        loaded: &Loaded<D::State>,
+        loaded: &LoadedStream<D::State>,
         events: Vec<D::Event>,
         state: D::State,
         appended: Appended,
     ) -> Executed<D::State, D::Event> {
         let Appended { mut writes, cursor, .. } = appended;
         let written = writes.pop();
-        if let (Some(keeper), Some(Written { last, .. })) = (self.executor.snapshots(), &written)
-            && keeper.is_due(loaded.seen(*last))
+        if let (Some(snapshots), Some(Written { last, .. })) = (self.executor.snapshots(), &written)
+            && snapshots.is_due(loaded.events_since_snapshot(*last))
             && let Some(id) = self.ids().nth(events.len() - 1)
         {
-            keeper.save(&self.stream, *last, id, &state).await;
+            snapshots.save(&self.stream, *last, id, &state).await;
         }
         Executed { events, state, written, cursor, duplicate: false }
     }
 
-    /// The outcome of a command that makes nothing happen, unless it has
-    /// happened before where the snapshot hides it.
+    /// The outcome of a command that causes no events, unless it was executed
+    /// before and its events are hidden by the snapshot.
     async fn nothing_new(
         &mut self,
-        loaded: Loaded<D::State>,
+        loaded: LoadedStream<D::State>,
         refusal: Option<D::Error>,
     ) -> Outcome<D> {
-        if loaded.unseen.is_some()
-            && self.context.can_come_again()
+        if loaded.snapshot.is_some()
+            && self.context.is_repeatable()
             && self.is_known().await?
             && let Some(first) = self.find().await?
         {
@@ -183,13 +184,13 @@ impl<'a, D: Decider> Execution<'a, D> {
         if let Some(refusal) = refusal {
             return Err(ExecuteError::Refused(refusal));
         }
-        let Loaded { state, head, .. } = loaded;
+        let LoadedStream { state, head, .. } = loaded;
         Ok(Executed { events: Vec::new(), state, written: None, cursor: head, duplicate: false })
     }
 
-    /// Asks the store whether it knows the id of the command's first event, by
-    /// an append that cannot be stored: known ids are looked at before
-    /// expectations, and no stream is at the last version that there is.
+    /// Finds out whether the store knows the id of the command's first event,
+    /// by an append that cannot be stored: known ids are checked before
+    /// expectations, and no stream has the highest possible version.
     async fn is_known(&mut self) -> Result<bool> {
         loop {
             let id = self.context.command_id().event_id(0);
@@ -204,7 +205,8 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// Looks for the first event of this command, from the end of the stream.
+    /// Searches for the first event of this command, from the end of the
+    /// stream.
     async fn find(&mut self) -> Result<Option<Version>> {
         let id = self.context.command_id().event_id(0);
         let mut read = Read::stream(self.stream.clone()).backward();
@@ -220,9 +222,13 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// What this command made happen the first time: the events from there on
-    /// that have its ids. Another command of the same id is refused.
-    async fn first_outcome(&mut self, loaded: Loaded<D::State>, first: Version) -> Outcome<D> {
+    /// The outcome of the command's first execution: the events from `first` on
+    /// that have its ids. Another command with the same id is refused.
+    async fn first_outcome(
+        &mut self,
+        loaded: LoadedStream<D::State>,
+        first: Version,
+    ) -> Outcome<D> {
         let stored = self.stored(first).await?;
         let last = stored.last().ok_or_else(|| {
             Error::new(
@@ -261,7 +267,7 @@ impl<'a, D: Decider> Execution<'a, D> {
         }
     }
 
-    /// The stream from this version on.
+    /// Reads the stream from this version on.
     fn from(&self, version: Version) -> ReadStream {
         let read = Read::stream(self.stream.clone());
         match version.previous() {

@@ -7,17 +7,17 @@ use serde::de::DeserializeOwned;
 
 use super::execution::Execution;
 use super::retry_policy::RetryPolicy;
-use super::snapshots::Keeper;
+use super::snapshots::TypedSnapshots;
 use super::{CommandContext, Decider, ExecuteError, Executed, Snapshots};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::id::StreamId;
 
-/// Carries commands out: loads the stream, decides, and appends what was
-/// decided if nobody else was faster. If somebody was, it reads what they
-/// appended and decides again.
+/// Executes commands: loads the stream, decides, and appends the events. If
+/// another writer was faster, it reads the new events and decides again.
 ///
-/// Whatever it appends, the hub tells everybody who follows the log.
+/// The events are appended through the hub, so subscriptions receive them at
+/// once.
 ///
 /// # Clones and handles
 ///
@@ -53,7 +53,7 @@ use crate::id::StreamId;
 /// let executor = Executor::new(&hub, Delays)
 ///     .with_snapshots(Snapshots::new(MemorySnapshots::new(), "Delays", 1));
 ///
-/// // A client repeats its request, because the answer was lost.
+/// // A client repeats its request, because the response was lost.
 /// let id = CommandId::now();
 /// let first = executor.execute_with(&CommandContext::of(id), "flight-UA1545", 20).await?;
 /// let again = executor.execute_with(&CommandContext::of(id), "flight-UA1545", 20).await?;
@@ -64,44 +64,45 @@ pub struct Executor<D: Decider> {
     hub: Hub,
     decider: Arc<D>,
     retries: RetryPolicy,
-    snapshots: Option<Keeper<D::State>>,
+    snapshots: Option<TypedSnapshots<D::State>>,
 }
 
 impl<D: Decider> Executor<D> {
-    /// An executor of this decider's commands, which appends through this hub.
+    /// Creates an executor of this decider's commands that appends through this
+    /// hub.
     #[must_use]
     pub fn new(hub: &Hub, decider: D) -> Self {
         let retries = RetryPolicy { attempts: 20, deadline: Duration::from_secs(10) };
         Self { hub: hub.clone(), decider: Arc::new(decider), retries, snapshots: None }
     }
 
-    /// How often a command is tried, counting the first time, and for how long
-    /// after its beginning another attempt may begin: 20 times and 10 seconds
-    /// by default, a day at most.
+    /// Sets how often a command is attempted, including the first time, and how
+    /// long after its start another attempt may begin: 20 attempts and 10
+    /// seconds by default, at most one day.
     ///
-    /// Attempts are repeated after a conflict, which is decided anew, and when
-    /// the store is busy, overloaded or unavailable or does not know what
-    /// became of an append. The pauses between them grow to half a second and
-    /// are spread at random.
+    /// A command is attempted again after a conflict, when it is decided again,
+    /// and if the store is busy, overloaded or unavailable, or the outcome of
+    /// an append is unknown. The pauses between attempts grow up to half a
+    /// second and are randomized.
     #[must_use]
     pub fn with_retries(mut self, attempts: u32, deadline: Duration) -> Self {
         self.retries = RetryPolicy { attempts, deadline };
         self
     }
 
-    /// Begins to load long streams at a snapshot: at their first event by
-    /// default.
+    /// Sets snapshots, from which streams are then loaded. By default there are
+    /// none, and streams are loaded from their first event.
     #[must_use]
     pub fn with_snapshots(mut self, snapshots: Snapshots) -> Self
     where
         D::State: Serialize + DeserializeOwned,
     {
-        self.snapshots = Some(Keeper::new(snapshots));
+        self.snapshots = Some(TypedSnapshots::new(snapshots));
         self
     }
 
-    /// Carries a command out that nobody can give again; otherwise as
-    /// [`execute_with`](Self::execute_with).
+    /// Executes a command that cannot be repeated, since its id is generated
+    /// here; otherwise as [`execute_with`](Self::execute_with).
     ///
     /// # Errors
     ///
@@ -122,44 +123,44 @@ impl<D: Decider> Executor<D> {
         self.execute_with(&CommandContext::new(), stream, command).await
     }
 
-    /// Carries a command out.
+    /// Executes a command.
     ///
-    /// # Commands that come again
+    /// # Repeated commands
     ///
-    /// A command whose events are in the stream does not happen again: its
-    /// outcome is that of the first time, with `duplicate` set, for ever, also
-    /// if it would be decided differently or refused now. It is known by the
-    /// ids of its events, which are derived from the command's. The state is
-    /// then the present one. Another command with that id is answered so, too,
-    /// unless the context has a
-    /// [fingerprint](super::CommandContext::with_fingerprint): then it is
-    /// [`IdReused`](crate::ErrorKind::IdReused).
+    /// A command whose events are in the stream is not executed again: its
+    /// outcome is always that of the first time, with `duplicate` set, even if
+    /// it would be decided differently or refused now. The returned state is
+    /// then the current one. Such a command is recognized by the ids of its
+    /// events, which are derived from the command's id. Another command with
+    /// the same id gets the same outcome, too, unless the context has a
+    /// [fingerprint](super::CommandContext::with_fingerprint): then it fails
+    /// with [`IdReused`](crate::ErrorKind::IdReused).
     ///
-    /// Only what was written is known again. A command that was refused, or
-    /// that had nothing to do, left no trace: it is decided anew when it comes
-    /// again, and may succeed then. And the id of a command belongs to one
-    /// stream: given for another, it is [`IdReused`](crate::ErrorKind::IdReused),
-    /// unless nothing is decided there.
+    /// Only commands with stored events are recognized. A command that was
+    /// refused, or that had nothing to do, left no trace: it is decided again
+    /// when it is repeated, and may succeed then. A command's id belongs to one
+    /// stream: used for another stream, it fails with
+    /// [`IdReused`](crate::ErrorKind::IdReused), unless the command causes no
+    /// events there.
     ///
     /// With [snapshots](Self::with_snapshots), the ids of the events before the
     /// snapshot are not read. A command that is refused, or has nothing to do,
-    /// then costs one append that writes nothing, by which the store tells
-    /// whether the id is known.
+    /// then costs one append that writes nothing, to find out whether the store
+    /// knows the id.
     ///
     /// # Errors
     ///
-    /// - [`Refused`](ExecuteError::Refused) by the decider;
-    /// - [`Store`](ExecuteError::Store) with what the store answered to the last
-    ///   attempt, or if the stream, an event or a tag cannot be made from what
-    ///   was given;
+    /// - [`Refused`](ExecuteError::Refused) if the decider refuses the command;
+    /// - [`Store`](ExecuteError::Store) with the store's error of the last
+    ///   attempt, or if the stream's name, an event or a tag is invalid;
     /// - [`Undecodable`](ExecuteError::Undecodable) if the stream has an event
-    ///   that the decider's schema cannot read.
+    ///   that the decider's schema cannot decode.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future leaves all events of the command stored or none, and if
-    /// they are stored, subscribers are told. Giving the command again with the
-    /// same id tells which.
+    /// If the future is dropped, all events of the command are stored or none.
+    /// If they are stored, subscriptions receive them. Repeat the command with
+    /// the same id to find out.
     pub async fn execute_with<S>(
         &self,
         context: &CommandContext,
@@ -174,7 +175,7 @@ impl<D: Decider> Executor<D> {
         Execution::new(self, context, stream).run(&command).await
     }
 
-    /// The hub that it appends through.
+    /// The hub through which it appends.
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
@@ -190,15 +191,14 @@ impl<D: Decider> Executor<D> {
         self.retries
     }
 
-    pub(super) fn snapshots(&self) -> Option<&Keeper<D::State>> {
+    pub(super) fn snapshots(&self) -> Option<&TypedSnapshots<D::State>> {
         self.snapshots.as_ref()
     }
 }
 
 impl Hub {
-    /// Carries a command out: loads the stream, decides, and appends; see
-    /// [`Executor`], which also has commands that can come again, snapshots and
-    /// other options.
+    /// Executes a command: loads the stream, decides, and appends. See
+    /// [`Executor`] for repeatable commands, snapshots and other options.
     ///
     /// # Errors
     ///

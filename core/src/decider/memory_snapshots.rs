@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::{Snapshot, SnapshotKey, SnapshotStore};
 use crate::error::Result;
 
-/// Snapshots in memory, of a bounded number of streams.
+/// Keeps snapshots of a bounded number of streams in memory.
 ///
-/// Clones share them. When it is full, some other snapshot makes room for a new
-/// one.
+/// Clones share the snapshots. When it is full, a new snapshot replaces an
+/// arbitrary other one.
 #[derive(Clone)]
 pub struct MemorySnapshots {
     kept: Arc<Mutex<HashMap<SnapshotKey, Snapshot>>>,
@@ -18,13 +18,13 @@ pub struct MemorySnapshots {
 }
 
 impl MemorySnapshots {
-    /// Room for 10,000 snapshots.
+    /// Creates a store for up to 10,000 snapshots.
     #[must_use]
     pub fn new() -> Self {
         Self::with_capacity(10_000)
     }
 
-    /// Room for so many snapshots.
+    /// Creates a store for up to this many snapshots.
     #[must_use]
     pub fn with_capacity(snapshots: usize) -> Self {
         Self { kept: Arc::default(), capacity: snapshots }

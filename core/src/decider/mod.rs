@@ -1,4 +1,5 @@
-//! The typed side of commands: decide, append, and try again.
+//! Typed commands: decide on the state of a stream, append the events, and
+//! retry after conflicts.
 
 mod command_context;
 mod command_id;
@@ -8,7 +9,7 @@ mod execute_error;
 mod executed;
 mod execution;
 mod executor;
-mod loaded;
+mod loaded_stream;
 mod memory_snapshots;
 mod retry_policy;
 mod schema;

@@ -12,7 +12,7 @@ use crate::limits::MAX_WAIT;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a command is tried, and for how long.
+/// How often a command is attempted, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryPolicy {
     pub(super) attempts: u32,
@@ -36,11 +36,11 @@ impl Attempts {
         Self { policy, backoff, until, tried: 1, command, stopped }
     }
 
-    /// Waits until it is time for the next attempt, if there is to be one.
+    /// Waits until the next attempt, if there is one.
     ///
     /// # Errors
     ///
-    /// That of the last attempt, if there is none.
+    /// That of the last attempt, if there is no further one.
     pub(super) async fn after(&mut self, error: Error) -> Result<()> {
         let pause = self.pause();
         if !may_pass(&error)
@@ -53,9 +53,9 @@ impl Attempts {
         self.stopped.run_until_cancelled(sleep(pause)).await.ok_or(error)
     }
 
-    /// The next pause of the back-off, shortened at random. The randomness comes
-    /// from the command's id, so that callers that race are spread without a
-    /// generator.
+    /// The next pause of the backoff, randomly shortened. The randomness is
+    /// derived from the command's id, so that racing callers are spread without
+    /// a random number generator.
     fn pause(&mut self) -> Duration {
         let draw = self.command.derive(b"pause").event_id(self.tried);
         let [.., a, b] = *draw.as_bytes();
@@ -64,7 +64,8 @@ impl Attempts {
     }
 }
 
-/// A full disk is retryable too, but not within the time that a caller waits.
+/// A full disk is retryable too, but is not freed within the time that a caller
+/// waits.
 fn may_pass(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_pass_is_told_at_once() {
+    async fn permanent_errors_are_returned_at_once() {
         let start = Instant::now();
         for kind in
             [ErrorKind::StorageFull, ErrorKind::Corrupt, ErrorKind::Invalid, ErrorKind::IdReused]
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_a_hub_that_has_ended() {
+    async fn a_hub_that_was_shut_down_is_not_waited_for() {
         let mut retries = retries(9, Duration::from_hours(1));
         retries.stopped.cancel();
         assert!(retries.after(error(ErrorKind::Unavailable)).await.is_err());
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_may_be_never_or_at_once() {
+    async fn a_deadline_may_be_zero_or_unlimited() {
         let busy = || error(ErrorKind::Busy);
         retries(9, Duration::MAX).after(busy()).await.unwrap();
         let mut at_once = retries(u32::MAX, Duration::ZERO);

@@ -12,19 +12,18 @@ use crate::event::{Event, NewEvent, typed};
 
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 
-/// How events of older forms are read by a program that knows the newest.
+/// Decodes events of older forms for a program that uses the newest.
 ///
-/// An event keeps its type for ever, so that filters find it. Its payload may
-/// change its form: then the form is given the next version, and an *upcast* is
-/// registered that makes the new form of the old one. The version of a type is
-/// the number of its upcasts and one; it stands in the metadata of the event,
-/// as `schema_version`, unless it is 1. What is stored is never changed, and
-/// what followers of the feed get is what is stored.
+/// The type of an event never changes, so that filters find it. The form of its
+/// payload may change: then the form gets the next version, and an *upcast* is
+/// registered that converts the old form into the new one. The version of a
+/// type is the number of its upcasts plus one. It is stored in the event's
+/// metadata, as `schema_version`, unless it is 1. Stored events are never
+/// changed, and followers of the feed receive them as stored.
 ///
-/// A new member that may be absent needs no version: `#[serde(default)]` reads
-/// the old form. Neither does a new name for a variant: `#[serde(alias)]` reads
-/// the old one, and the upcasts of the old name lead to the form that the
-/// variant has now.
+/// A new optional member needs no new version: use `#[serde(default)]`. Neither
+/// does a new name for a variant: use `#[serde(alias)]`; the upcasts of the old
+/// name have to lead to the current form of the variant.
 ///
 /// # Examples
 ///
@@ -65,14 +64,15 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// All types in their first form, and no others.
+    /// Creates a schema in which all types have their first form, and unknown
+    /// types are errors.
     #[must_use]
     pub const fn new() -> Self {
         Self { upcasts: BTreeMap::new(), ignores_unknown: false, ignores_unreadable: false }
     }
 
-    /// Adds the next version of a type, and how a payload of the version before
-    /// becomes one: the first call leads from 1 to 2, the second from 2 to 3.
+    /// Adds the next version of a type, with the upcast from the version
+    /// before: the first call leads from 1 to 2, the second from 2 to 3.
     #[must_use]
     pub fn with_upcast<F>(mut self, event_type: impl Into<String>, upcast: F) -> Self
     where
@@ -82,42 +82,43 @@ impl Schema {
         self
     }
 
-    /// Passes over events whose type is no variant, as [`decode`](Self::decode)
-    /// then does. By default they are errors.
+    /// Makes [`decode`](Self::decode) ignore events whose type is not a
+    /// variant. By default they are errors.
     ///
-    /// For streams that others write too, and for what need not know
-    /// everything. A program that decides does well to keep the default: during
-    /// an upgrade the older one meets the events of the newer, and should not
-    /// decide as if they had not happened.
+    /// For streams that other programs write too, and for readers that need
+    /// only some events. Deciders should keep the default: during an upgrade,
+    /// the older program may read events of the newer one, and must not decide
+    /// as if they had not happened.
     #[must_use]
     pub fn ignoring_unknown(mut self) -> Self {
         self.ignores_unknown = true;
         self
     }
 
-    /// Passes over, with a warning in the log, events of known types that cannot
-    /// be read: a payload that is none of the variant's, an upcast that fails, a
-    /// form that is newer than this program. By default they are errors.
+    /// Makes [`decode`](Self::decode) ignore, with a warning in the log, events
+    /// of known types that cannot be decoded: a payload that does not fit the
+    /// variant, an upcast that fails, a version that is newer than this
+    /// program. By default they are errors.
     ///
-    /// For what follows a log that others may write to and has to go on whatever
-    /// they write: one event that is not as it should be costs no others. A
-    /// projection does better to keep the default, with a
-    /// [policy](crate::projection::FailurePolicy::skip) that sets such events aside; what
-    /// decides does, too, since it would decide as if they had not happened.
+    /// For readers of a log that other programs write to, which have to
+    /// continue after an invalid event. Projections should rather keep the
+    /// default and use a [policy](crate::projection::FailurePolicy::skip) that
+    /// skips such events. Deciders should keep the default, too, since they
+    /// would decide as if the events had not happened.
     #[must_use]
     pub fn ignoring_unreadable(mut self) -> Self {
         self.ignores_unreadable = true;
         self
     }
 
-    /// The version of a type's form that this program writes.
+    /// The version of a type that this program writes.
     #[must_use]
     pub fn version(&self, event_type: &str) -> u32 {
         let upcasts = self.upcasts.get(event_type).map_or(0, Vec::len);
         u32::try_from(upcasts).map_or(u32::MAX, |upcasts| upcasts.saturating_add(1))
     }
 
-    /// An event in its newest form, its version in the metadata.
+    /// Encodes an event in its newest form, with its version in the metadata.
     ///
     /// # Errors
     ///
@@ -130,16 +131,16 @@ impl Schema {
         }
     }
 
-    /// An event of any form as a variant of a serde enum; `None` if there is no
-    /// such variant and unknown ones are [passed over](Self::ignoring_unknown), and
-    /// if it cannot be read and such are
-    /// [passed over](Self::ignoring_unreadable).
+    /// Decodes an event of any version as a variant of a serde enum. Returns
+    /// `None` if there is no such variant and unknown ones are
+    /// [ignored](Self::ignoring_unknown), or if the event cannot be decoded and
+    /// such events are [ignored](Self::ignoring_unreadable).
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if the type is none of the enum's, if
-    /// the payload is not what the variant needs, if an upcast fails, or if the
-    /// form is newer than this program.
+    /// [`Corrupt`](ErrorKind::Corrupt) if the enum has no variant for the type,
+    /// if the payload does not fit the variant, if an upcast fails, or if the
+    /// version is newer than this program.
     pub fn decode<E: DeserializeOwned>(&self, event: &Event) -> Result<Option<E>> {
         let decoded = self.current(event).and_then(|payload| typed::decode(event, &payload));
         match decoded {
@@ -149,14 +150,14 @@ impl Schema {
             Err(error)
                 if self.ignores_unreadable && !typed::is_unknown::<E>(event.event_type()) =>
             {
-                tracing::warn!(%error, "an event that cannot be read is passed over");
+                tracing::warn!(%error, "ignoring an event that cannot be decoded");
                 Ok(None)
             }
             decoded => decoded.map(Some),
         }
     }
 
-    /// The payload in the form of the newest version.
+    /// The payload in its newest form.
     fn current<'a>(&self, event: &'a Event) -> Result<Cow<'a, [u8]>> {
         let name = event.event_type().as_str();
         let (stored, newest) = (stored_version(event)?, self.version(name));
@@ -165,8 +166,8 @@ impl Schema {
         }
         if stored > newest {
             let message = format!(
-                "event {} of type '{name}' has version {stored}, and this program knows up to {newest}: \
-                 read it with a newer one",
+                "event {} of type '{name}' has version {stored}, but this program supports only up to {newest}: \
+                 read it with a newer program",
                 event.cursor()
             );
             return Err(Error::new(ErrorKind::Corrupt, message));
@@ -176,7 +177,7 @@ impl Schema {
         let payload = raise(event.payload(), &upcasts[skipped.min(upcasts.len())..]);
         payload.map(Cow::Owned).map_err(|error| {
             let message = format!(
-                "event {} of type '{name}' and version {stored} has no form of version {newest}: {error}",
+                "event {} of type '{name}' cannot be upcast from version {stored} to {newest}: {error}",
                 event.cursor()
             );
             Error::with_source(ErrorKind::Corrupt, message, error)
@@ -201,12 +202,15 @@ fn first() -> u32 {
 }
 
 fn stored_version(event: &Event) -> Result<u32> {
-    // Most events have no metadata, or none of this crate's.
+    // Most events have no metadata.
     if event.metadata() == "{}" {
         return Ok(first());
     }
     let metadata = serde_json::from_slice::<Metadata>(event.metadata()).map_err(|error| {
-        let message = format!("event {} has no version in its metadata: {error}", event.cursor());
+        let message = format!(
+            "the metadata of event {} has no valid schema version: {error}",
+            event.cursor()
+        );
         Error::with_source(ErrorKind::Corrupt, message, error)
     })?;
     Ok(metadata.schema_version.max(first()))
@@ -232,7 +236,7 @@ mod tests {
     use crate::event::{ContentType, Timestamp};
     use crate::id::{Position, StreamId, Version};
 
-    /// Version 1 had `hours`, version 2 `minutes`, version 3 says who decided.
+    /// Version 1 had `hours`, version 2 `minutes`, version 3 adds `by`.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     enum FlightEvent {
         FlightDelayed {
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_older_form_is_raised_step_by_step() {
+    fn every_older_form_is_upcast_step_by_step() {
         let first = stored(NewEvent::json("FlightDelayed", r#"{"hours":2}"#).unwrap());
         let second = written("FlightDelayed", 2, &json!({"minutes": 20}));
         let third = written("FlightDelayed", 3, &json!({"minutes": 5, "by": "visitor"}));
@@ -298,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_of_the_future_is_an_error_also_if_it_would_decode() {
+    fn a_newer_version_is_an_error_even_if_it_would_decode() {
         let future = written("FlightDelayed", 4, &json!({"minutes": 5, "by": "visitor"}));
         for schema in [schema(), schema().ignoring_unknown()] {
             let error = schema.decode::<FlightEvent>(&future).unwrap_err();
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_types_are_errors_unless_they_are_passed_over() {
+    fn unknown_types_are_errors_unless_they_are_ignored() {
         let png = ContentType::new("image/png").unwrap();
         let photo = NewEvent::bytes("Photo", png, vec![0]).unwrap();
         for event in [stored(photo), written("GateTaken", 7, &json!({}))] {
@@ -319,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_events_are_errors_unless_they_are_passed_over() {
+    fn unreadable_events_are_errors_unless_they_are_ignored() {
         let png = ContentType::new("image/png").unwrap();
         let tolerant = schema().ignoring_unreadable();
         for event in [
@@ -334,11 +338,14 @@ mod tests {
         let good = written("FlightLanded", 1, &json!({"gate": "B12"}));
         assert!(tolerant.decode::<FlightEvent>(&good).unwrap().is_some());
         let unknown = written("GateTaken", 1, &json!({}));
-        assert!(tolerant.decode::<FlightEvent>(&unknown).is_err(), "that is the other choice");
+        assert!(
+            tolerant.decode::<FlightEvent>(&unknown).is_err(),
+            "unknown types have an option of their own"
+        );
     }
 
     #[test]
-    fn metadata_that_says_no_version_is_told() {
+    fn metadata_without_a_valid_version_is_an_error() {
         let event = NewEvent::json("FlightLanded", r#"{"gate":"B12"}"#).unwrap();
         let event = stored(event.with_metadata(&json!({"schema_version": "new"})).unwrap());
         assert_eq!(schema().decode::<FlightEvent>(&event).unwrap_err().kind(), ErrorKind::Corrupt);
@@ -346,7 +353,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(minutes: u64, by in ".{0,8}") {
+        fn encoded_events_decode(minutes: u64, by in ".{0,8}") {
             let event = delayed(minutes, &by);
             let stored = stored(schema().encode(&event).unwrap());
             prop_assert_eq!(schema().decode(&stored).unwrap(), Some(event));

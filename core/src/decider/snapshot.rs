@@ -7,35 +7,37 @@ use bytes::Bytes;
 use crate::error::Result;
 use crate::id::{EventId, StreamId, Version};
 
-/// Keeps states of streams, so that loading a long one need not begin at its
-/// first event.
+/// Stores states of streams, so that loading a long stream need not begin at
+/// its first event.
 ///
 /// # Contract
 ///
-/// There is none to speak of: nothing depends on what a snapshot store does. It
-/// may forget, mix up, or return what it was never given; the executor uses a
-/// snapshot only if the stream has the same event at the snapshot's version,
-/// and reads the stream from its beginning otherwise. What it must not do is to
-/// make up a state that decodes and is another than the events amount to.
+/// A snapshot store guarantees almost nothing. It may lose snapshots, confuse
+/// them, or return corrupted ones: the executor uses a snapshot only if the
+/// stream has the same event at the snapshot's version, and reads the stream
+/// from its beginning otherwise. Only one thing must not happen: that a
+/// returned snapshot decodes to a state that differs from the state of its
+/// events.
 #[async_trait]
 pub trait SnapshotStore: fmt::Debug + Send + Sync + 'static {
-    /// The snapshot that was saved under the key; `None` if there is none.
+    /// Loads the snapshot that was saved under the key; `None` if there is
+    /// none.
     ///
     /// # Errors
     ///
-    /// Any. The executor says so by `tracing`, and goes on without.
+    /// Any error. The executor logs it and continues without a snapshot.
     async fn load(&self, key: &SnapshotKey) -> Result<Option<Snapshot>>;
 
-    /// Keeps a snapshot, in place of the one that was saved under the key
-    /// before.
+    /// Saves a snapshot, replacing the one that was saved under the key before.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load). The command has been carried out by then.
+    /// As [`load`](Self::load). The command has already been executed.
     ///
     /// # Cancel safety
     ///
-    /// Whatever happens, the next load returns a whole snapshot or none.
+    /// If the future is dropped, the next load returns a complete snapshot or
+    /// none.
     async fn save(&self, key: &SnapshotKey, snapshot: Snapshot) -> Result<()>;
 }
 
@@ -51,23 +53,24 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Arc<S> {
     }
 }
 
-/// What a snapshot is of.
+/// The key under which a snapshot is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SnapshotKey {
     /// The stream.
     pub stream: StreamId,
-    /// Whose state of it; see [`Snapshots::new`](crate::decider::Snapshots::new).
+    /// The name of the kind of state; see
+    /// [`Snapshots::new`](crate::decider::Snapshots::new).
     pub name: String,
 }
 
 /// The state of a stream after one of its events.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The version of the state's form.
+    /// The schema version of the state.
     pub schema: u32,
-    /// The version of the last event in it.
+    /// The version of the last event that the state contains.
     pub version: Version,
-    /// The id of that event: a stream of another history has another one there.
+    /// The id of that event, by which the stream's history is verified.
     pub event: EventId,
     /// The state as JSON.
     pub state: Bytes,

@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use super::{Snapshot, SnapshotKey, SnapshotStore};
 use crate::id::{EventId, StreamId, Version};
 
-/// Where an [`Executor`](crate::Executor) keeps snapshots, of what form they
-/// are, and how often it makes one.
+/// The snapshots of an [`Executor`](crate::Executor): where they are stored,
+/// their schema version, and how often one is made.
 ///
-/// Worth it for streams of hundreds of events and more. A snapshot is made
-/// after the append and before the answer, so its store should be near.
+/// Useful for streams of hundreds of events and more. A snapshot is saved after
+/// the append and before the command returns, so its store should be fast.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     store: Arc<dyn SnapshotStore>,
@@ -20,15 +20,15 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Snapshots in this store, under a name of their own beside those that
-    /// others keep of the same streams. Give the state's form the next version
-    /// whenever it changes: snapshots of other versions are not used.
+    /// Creates snapshots in this store. The name distinguishes them from other
+    /// snapshots of the same streams. Increment `schema` whenever the form of
+    /// the state changes: snapshots of other versions are not used.
     pub fn new(store: impl SnapshotStore, name: impl Into<String>, schema: u32) -> Self {
         Self { store: Arc::new(store), name: name.into(), schema, every: 100 }
     }
 
-    /// Makes a snapshot when so many events came after the last one: 100 by
-    /// default, and 1 at least.
+    /// Sets after how many events since the last snapshot the next one is made:
+    /// 100 by default, at least 1.
     #[must_use]
     pub fn with_every(mut self, events: u64) -> Self {
         self.every = events.max(1);
@@ -38,20 +38,20 @@ impl Snapshots {
 
 /// Snapshots of one type of state.
 #[derive(Clone)]
-pub(super) struct Keeper<S> {
+pub(super) struct TypedSnapshots<S> {
     snapshots: Snapshots,
     encode: fn(&S) -> serde_json::Result<Vec<u8>>,
     decode: fn(&[u8]) -> serde_json::Result<S>,
 }
 
-/// A state that a snapshot store returned, not verified yet.
-pub(super) struct Kept<S> {
+/// A snapshot from the store, decoded but not verified yet.
+pub(super) struct LoadedSnapshot<S> {
     pub(super) state: S,
     pub(super) version: Version,
     pub(super) event: EventId,
 }
 
-impl<S> Keeper<S> {
+impl<S> TypedSnapshots<S> {
     pub(super) fn new(snapshots: Snapshots) -> Self
     where
         S: Serialize + DeserializeOwned,
@@ -63,12 +63,12 @@ impl<S> Keeper<S> {
         }
     }
 
-    /// What is kept of a stream; `None` if nothing is that could be of use.
-    pub(super) async fn load(&self, stream: &StreamId) -> Option<Kept<S>> {
+    /// Loads the snapshot of a stream; `None` if there is no usable one.
+    pub(super) async fn load(&self, stream: &StreamId) -> Option<LoadedSnapshot<S>> {
         let snapshot = match self.snapshots.store.load(&self.key(stream)).await {
             Ok(snapshot) => snapshot?,
             Err(error) => {
-                tracing::warn!(%stream, %error, "no snapshot was loaded: the stream is read from its first event");
+                tracing::warn!(%stream, %error, "could not load a snapshot; the stream is read from its first event");
                 return None;
             }
         };
@@ -77,11 +77,11 @@ impl<S> Keeper<S> {
         }
         let Snapshot { version, event, state, .. } = snapshot;
         let decoded = (self.decode)(&state);
-        let unreadable = |error: &_| tracing::warn!(%stream, %error, "a snapshot cannot be read: is its version right?");
-        Some(Kept { state: decoded.inspect_err(unreadable).ok()?, version, event })
+        let unreadable = |error: &_| tracing::warn!(%stream, %error, "could not decode a snapshot; the stream is read from its first event. Was its form changed without a new version?");
+        Some(LoadedSnapshot { state: decoded.inspect_err(unreadable).ok()?, version, event })
     }
 
-    /// Whether it is time for the next one, so many events after the last.
+    /// Whether the next snapshot is due, this many events after the last one.
     pub(super) fn is_due(&self, events: u64) -> bool {
         events >= self.snapshots.every
     }
@@ -100,11 +100,11 @@ impl<S> Keeper<S> {
                 self.snapshots.store.save(&self.key(stream), snapshot).await
             }
             Err(error) => {
-                return tracing::warn!(%stream, %error, "a state cannot be written as a snapshot");
+                return tracing::warn!(%stream, %error, "could not encode a state as a snapshot");
             }
         };
         if let Err(error) = saved {
-            tracing::warn!(%stream, %error, "a snapshot was not saved");
+            tracing::warn!(%stream, %error, "could not save a snapshot");
         }
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// What the bytes of a payload are: `application/json` unless said otherwise.
+/// The media type of a payload: `application/json` by default.
 ///
-/// JSON payloads are checked when the event is made and are embedded as they
-/// are in what subscribers receive; all others are opaque bytes.
+/// JSON payloads are validated when the event is made, and are embedded
+/// unchanged in what subscribers receive. All other payloads are opaque bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ContentType(Option<Arc<str>>);
 
@@ -17,7 +17,7 @@ impl ContentType {
 
     const JSON_TEXT: &'static str = "application/json";
 
-    /// A content type by its name, such as `application/cbor`.
+    /// Creates a content type from its name, such as `application/cbor`.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl ContentType {
         }
         if name.is_empty() || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(Error::invalid(format!(
-                "the content type {name:?} is not printable ASCII: name one like 'application/cbor'"
+                "the content type {name:?} is not printable ASCII: use one like 'application/cbor'"
             )));
         }
         Ok(Self(Some(name.into())))
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_value_is_refused() {
+    fn invalid_header_values_are_refused() {
         assert!(ContentType::new("").is_err());
         assert!(ContentType::new("a\nb").is_err());
         assert!(ContentType::new("é").is_err());

@@ -10,10 +10,10 @@ use crate::error::Result;
 use crate::event::{ContentType, NewEvent, Timestamp};
 use crate::id::{EventId, EventType, Position, StreamId, Tag, Version};
 
-/// A fact as it was stored: immutable, with its place in its stream and in the
-/// log.
+/// A stored event: immutable, with its version in its stream and its position
+/// in the log.
 ///
-/// Cheap to clone; clones share everything.
+/// Cheap to clone: clones share everything.
 #[derive(Clone)]
 pub struct Event {
     inner: Arc<Inner>,
@@ -25,12 +25,12 @@ struct Inner {
     version: Version,
     recorded_at: Timestamp,
     content: NewEvent,
-    /// The first wire format that asked, and what it rendered.
+    /// The first wire format that was rendered, and its bytes.
     rendered: OnceLock<(&'static str, Bytes)>,
 }
 
 impl Event {
-    /// The event that a store has at this place. For backends.
+    /// Creates an event as read from a store. For backends.
     #[must_use]
     pub fn new(
         position: Position,
@@ -44,13 +44,13 @@ impl Event {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The place in the log.
+    /// The position in the log.
     #[must_use]
     pub fn position(&self) -> Position {
         self.inner.cursor.position()
     }
 
-    /// The token to resume after this event.
+    /// The cursor to resume after this event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.inner.cursor
@@ -62,24 +62,25 @@ impl Event {
         &self.inner.stream
     }
 
-    /// The place in its stream.
+    /// The version in its stream.
     #[must_use]
     pub fn version(&self) -> Version {
         self.inner.version
     }
 
-    /// The store's clock at the commit. It never decreases along the log.
+    /// The time of the store's clock at the commit. It never decreases along
+    /// the log.
     ///
-    /// So when a clock was ahead once, each later event has the time of the event
-    /// that was recorded then, until the clock has caught up. The store warns of
-    /// that once, and [`HubStats::clock_behind`](crate::hub::HubStats::clock_behind)
-    /// tells it.
+    /// If a clock was ahead and is set back, later events are therefore
+    /// recorded with the time of the last event before, until the clock has
+    /// caught up. The store logs one warning about this, and
+    /// [`HubStats::clock_behind`](crate::hub::HubStats::clock_behind) shows it.
     #[must_use]
     pub fn recorded_at(&self) -> Timestamp {
         self.inner.recorded_at
     }
 
-    /// What the writer offered: id, type, payload, metadata and tags.
+    /// The event as it was appended: id, type, payload, metadata and tags.
     #[must_use]
     pub fn content(&self) -> &NewEvent {
         &self.inner.content
@@ -97,7 +98,7 @@ impl Event {
         self.inner.content.event_type()
     }
 
-    /// What the payload's bytes are.
+    /// The content type of the payload.
     #[must_use]
     pub fn content_type(&self) -> &ContentType {
         self.inner.content.content_type()
@@ -124,23 +125,23 @@ impl Event {
     /// Decodes the payload as stored, as a variant of a serde enum that
     /// [`NewEvent::from_variant`] wrote.
     ///
-    /// Upcasts are not applied: if the form of an event has ever changed, use
-    /// [`Schema::decode`](crate::Schema::decode), which returns the newest form of
-    /// every event.
+    /// Upcasts are not applied. If the form of an event has ever changed, use
+    /// [`Schema::decode`](crate::Schema::decode), which returns every event in
+    /// its newest form.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the type is none of the enum's
-    /// or the payload is not what the variant needs.
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the enum has no variant for
+    /// the type, or the payload does not fit the variant.
     pub fn decode_raw<T: DeserializeOwned>(&self) -> Result<T> {
         typed::decode(self, self.payload())
     }
 
-    /// What `render` makes of this event in `format`, made once and shared by
-    /// every subscriber of the process.
+    /// The bytes that `render` makes of this event for `format`, rendered once
+    /// and shared by every subscriber of the process.
     ///
-    /// One format is remembered, the first that asks; another is rendered
-    /// anew at each call.
+    /// Only the first format that is rendered is cached. Any other format is
+    /// rendered at each call.
     pub fn rendered(&self, format: &'static str, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
         if let Some((known, bytes)) = self.inner.rendered.get()
             && *known == format
@@ -148,12 +149,12 @@ impl Event {
             return bytes.clone();
         }
         let bytes = render(self);
-        // Of two that render at once the first is kept; both are the same bytes.
+        // If two threads render at once, the first result is kept; both are the same bytes.
         let _ = self.inner.rendered.set((format, bytes.clone()));
         bytes
     }
 
-    /// The bytes of payload, metadata and tags together.
+    /// The size of payload, metadata and tags together, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.inner.content.size()

@@ -3,13 +3,14 @@ use serde::de::IgnoredAny;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
-/// Checks that every reader of JSON will accept these bytes: syntax, UTF-8, no
-/// byte order mark, nesting of at most 64, no lone surrogate escape, which many
-/// parsers refuse and some replace, and no number that is beyond a double or of
-/// more than 1,000 characters, which some refuse and some take for infinity.
+/// Checks that every JSON parser accepts these bytes: valid syntax and UTF-8,
+/// no byte order mark, at most 64 levels of nesting, no lone surrogate escape,
+/// which many parsers refuse and some replace, and no number beyond the range
+/// of a double or of more than 1,000 characters, which some parsers refuse and
+/// some read as infinity.
 pub(super) fn check(what: &str, bytes: &[u8]) -> Result<()> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(Error::invalid(format!("{what} begins with a byte order mark: leave it out")));
+        return Err(Error::invalid(format!("{what} begins with a byte order mark: remove it")));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Error::with_source(ErrorKind::Invalid, format!("{what} is not UTF-8"), error)
@@ -30,12 +31,13 @@ pub(super) fn check_object(what: &str, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Looks at valid JSON for what the syntax alone allows.
+/// Checks valid JSON for problems that the syntax allows.
 #[derive(Default)]
 struct Scan {
     depth: usize,
     in_string: bool,
-    /// A high surrogate was read and its low half has to follow at once.
+    /// A high surrogate was read, and the low surrogate has to follow
+    /// immediately.
     open_surrogate: bool,
 }
 
@@ -84,7 +86,7 @@ impl Scan {
             (matches!(unit, Some(0xd800..=0xdbff)), matches!(unit, Some(0xdc00..=0xdfff)));
         if self.open_surrogate != low {
             return Err(Error::invalid(format!(
-                "{what} has half of a surrogate pair (\\ud800 to \\udfff): write the character itself"
+                "{what} contains half of a surrogate pair (\\ud800 to \\udfff): write the character itself"
             )));
         }
         self.open_surrogate = high;
@@ -92,7 +94,7 @@ impl Scan {
     }
 }
 
-/// Passes over a number that begins with `first`.
+/// Skips and checks a number that begins with `first`.
 fn number<'a>(what: &str, first: u8, tail: &'a [u8]) -> Result<&'a [u8]> {
     let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     let length = tail.iter().take_while(|byte| is_of_number(byte)).count();
@@ -100,14 +102,14 @@ fn number<'a>(what: &str, first: u8, tail: &'a [u8]) -> Result<&'a [u8]> {
     let limit = limits::MAX_JSON_NUMBER;
     if length >= limit {
         return Err(Error::invalid(format!(
-            "{what} has a number of more than {limit} characters: write it as a text"
+            "{what} contains a number of more than {limit} characters: write it as a string"
         )));
     }
-    // Up to 308 digits are less than the largest double.
+    // A number of up to 308 digits is less than the largest double.
     let may_be_beyond = length >= 308 || digits.iter().any(|byte| byte.eq_ignore_ascii_case(&b'e'));
     if may_be_beyond && is_beyond_a_double(first, digits) {
         return Err(Error::invalid(format!(
-            "{what} has a number beyond 1.8e308, which is none in most languages: write it as a text"
+            "{what} contains a number beyond 1.8e308, which most languages cannot represent: write it as a string"
         )));
     }
     Ok(rest)
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_parser_reads_is_accepted() {
+    fn portable_json_is_accepted() {
         for good in [
             "{}",
             "null",
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_some_parser_refuses_is_refused() {
+    fn json_that_some_parser_refuses_is_refused() {
         for bad in [
             &b""[..],
             b"{",
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_within_a_double_and_1000_characters() {
+    fn numbers_have_to_fit_a_double_and_1000_characters() {
         let digits = |count: usize| "9".repeat(count);
         let zeros = |count: usize| format!("0.{}", "0".repeat(count - 2));
         for good in [
@@ -198,7 +200,7 @@ mod tests {
             for text in [bad.clone(), format!("{{\"a\":[0, {bad}]}}"), format!(" {bad} ")] {
                 let error = check("it", text.as_bytes()).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
-                assert!(error.to_string().contains("write it as a text"), "{error}");
+                assert!(error.to_string().contains("write it as a string"), "{error}");
             }
         }
     }

@@ -1,8 +1,9 @@
-//! Facts: as they are offered, and as they are stored.
+//! Events: new ones to append, and stored ones.
 
 mod content_type;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod event;
+mod into_new_event;
 mod json;
 mod new_event;
 #[cfg(test)]
@@ -13,6 +14,6 @@ pub(crate) mod typed;
 
 pub use content_type::ContentType;
 pub use event::Event;
+pub use into_new_event::IntoNewEvent;
 pub use new_event::{NewEvent, StoredParts};
 pub use timestamp::Timestamp;
-pub use typed::IntoNewEvent;

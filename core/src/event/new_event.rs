@@ -10,11 +10,11 @@ use crate::event::ContentType;
 use crate::id::{EventId, EventType, Tag};
 use crate::limits;
 
-/// A fact that is offered to a store: its id, type, payload, metadata and tags.
+/// An event to append: its id, type, payload, metadata and tags.
 ///
-/// Everything is checked when it is made, so that an append can only fail for
-/// reasons of the log. The exact bytes of the payload are what is stored and
-/// what subscribers get.
+/// Each part is validated when it is set, so that an append cannot fail because
+/// of an event's content. The store keeps the exact bytes of the payload, and
+/// subscribers receive them.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub struct NewEvent {
     tags: Arc<[Tag]>,
 }
 
-/// What a store reads from its rows to make a [`NewEvent`] again.
+/// The stored parts of an event, from which a store restores a [`NewEvent`].
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is described at the accessor of the same name")]
 pub struct StoredParts {
@@ -59,37 +59,37 @@ pub struct StoredParts {
 const NO_METADATA: Bytes = Bytes::from_static(b"{}");
 
 impl NewEvent {
-    /// A variant of a serde enum: its name is the event's type, its content the
-    /// payload.
+    /// Creates an event from a variant of a serde enum. The variant's name is
+    /// the event's type, and its content is the payload.
     ///
-    /// The enum is tagged externally, as serde does unless told otherwise.
-    /// `#[serde(rename = "…")]` on a variant sets the type's name. A variant
+    /// The enum has to be tagged externally, which is serde's default.
+    /// `#[serde(rename = "…")]` on a variant sets the event's type. A variant
     /// without content has the payload `{}`.
     ///
-    /// A struct, a map, a text, a [`serde_json::Value`], an `Option` and an enum
-    /// with another tag are no such variants, and a newtype around an enum is
-    /// none either: [`Event::decode_raw`](crate::Event::decode_raw) could not make them
-    /// again. Name the type of such an event with [`json`](Self::json).
+    /// A struct, a map, a string, a [`serde_json::Value`], an `Option`, an enum
+    /// with another tagging, and a newtype around an enum are refused, because
+    /// [`Event::decode_raw`](crate::Event::decode_raw) could not decode them.
+    /// Use [`json`](Self::json) for them, which takes the type as an argument.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `event` is no such variant or cannot be
-    /// written as JSON; [`TooLarge`](ErrorKind::TooLarge) past a
+    /// [`Invalid`](ErrorKind::Invalid) if `event` is not such a variant or
+    /// cannot be serialized as JSON; [`TooLarge`](ErrorKind::TooLarge) beyond a
     /// [limit](crate::limits).
     pub fn from_variant<T: Serialize + ?Sized>(event: &T) -> Result<Self> {
         let (event_type, payload) = typed::encode(event)?;
         Self::json(event_type, payload)
     }
 
-    /// An event with this type and these bytes of JSON, kept as they are.
+    /// Creates an event with this type and this JSON payload, whose bytes are
+    /// kept unchanged.
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if the payload is not JSON that every
-    /// reader accepts (UTF-8 without byte order mark, no lone surrogate escape,
+    /// parser accepts (UTF-8 without byte order mark, no lone surrogate escape,
     /// no number beyond a double or of more than 1,000 characters);
-    /// [`TooLarge`](ErrorKind::TooLarge) past a
-    /// [limit](crate::limits).
+    /// [`TooLarge`](ErrorKind::TooLarge) beyond a [limit](crate::limits).
     pub fn json<T>(event_type: T, payload: impl Into<Bytes>) -> Result<Self>
     where
         T: TryInto<EventType>,
@@ -101,8 +101,8 @@ impl NewEvent {
         Ok(Self::unchecked(event_type.try_into()?, ContentType::JSON, payload))
     }
 
-    /// An event with a payload of any content type; JSON is checked as in
-    /// [`json`](Self::json).
+    /// Creates an event with a payload of any content type. JSON is validated
+    /// as in [`json`](Self::json).
     ///
     /// # Errors
     ///
@@ -124,16 +124,16 @@ impl NewEvent {
         Ok(Self::unchecked(event_type.try_into()?, content_type, payload))
     }
 
-    /// An event as a store has it in its rows, not checked again.
+    /// Restores an event from its stored parts, without validating them again.
     ///
-    /// For everything that moves what was stored: an older release may have let
-    /// through what a new event may not have. Appended elsewhere, or once more, it
-    /// is the same event, and counts as a [repeat](Self::has_same_content) where it
-    /// is known.
+    /// For backends, and for tools that copy stored events: an older release
+    /// may have accepted content that is invalid today. Appended again, or to
+    /// another store, it is the same event, and counts as a
+    /// [repetition](Self::has_same_content) where its id is known.
     #[must_use]
     pub fn from_stored(parts: StoredParts) -> Self {
         let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;
-        // Most events have none, and the empty list is shared.
+        // Most events have no tags, and the empty list is shared.
         let tags = if tags.is_empty() { Arc::default() } else { tags.into() };
         Self { id, event_type, content_type, payload, metadata, tags }
     }
@@ -149,35 +149,41 @@ impl NewEvent {
         }
     }
 
-    /// Sets the id, so that a repetition of the append is recognised. A new
-    /// UUID version 7 by default.
+    /// Sets the id, so that a repetition of the append is recognized. A new
+    /// UUID of version 7 by default.
     ///
-    /// A retry is the same event with the same bytes: keep the event, or the
-    /// payload as it was serialised, until the append was answered. JSON that is
-    /// serialised anew may have its members in another order, or other spaces, and
-    /// is another payload: [`IdReused`](ErrorKind::IdReused).
+    /// A retry has to send the same event with the same bytes: keep the event,
+    /// or its serialized payload, until the append has returned. JSON that is
+    /// serialized again may differ in the order of its members or in
+    /// whitespace. It is then a different payload, and the append fails with
+    /// [`IdReused`](ErrorKind::IdReused).
     #[must_use]
     pub fn with_id(mut self, id: EventId) -> Self {
         self.id = id;
         self
     }
 
-    /// Sets the metadata: whatever serialises as one JSON object. `{}` by
+    /// Sets the metadata to a value that serializes as a JSON object. `{}` by
     /// default.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is not an object that every reader
-    /// of JSON accepts, as in [`json`](Self::json);
+    /// [`Invalid`](ErrorKind::Invalid) if it is not a JSON object that every
+    /// parser accepts, as in [`json`](Self::json);
     /// [`TooLarge`](ErrorKind::TooLarge) above 64 KiB.
     pub fn with_metadata<T: Serialize + ?Sized>(self, metadata: &T) -> Result<Self> {
         let bytes = serde_json::to_vec(metadata).map_err(|error| {
-            Error::with_source(ErrorKind::Invalid, "the metadata cannot be written as JSON", error)
+            Error::with_source(
+                ErrorKind::Invalid,
+                "the metadata cannot be serialized as JSON",
+                error,
+            )
         })?;
         self.with_metadata_json(bytes)
     }
 
-    /// Sets the metadata to these bytes of one JSON object, kept as they are.
+    /// Sets the metadata to the bytes of one JSON object, which are kept
+    /// unchanged.
     ///
     /// # Errors
     ///
@@ -190,12 +196,12 @@ impl NewEvent {
         Ok(self)
     }
 
-    /// Adds a tag, after those that it has.
+    /// Adds a tag after the existing ones. No tags by default.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if it is no valid name,
-    /// [`TooLarge`](ErrorKind::TooLarge) from the 65th on.
+    /// [`Invalid`](ErrorKind::Invalid) if it is not a valid name,
+    /// [`TooLarge`](ErrorKind::TooLarge) above [64 tags](limits::MAX_TAGS).
     pub fn with_tag<T>(mut self, tag: T) -> Result<Self>
     where
         T: TryInto<Tag>,
@@ -219,7 +225,7 @@ impl NewEvent {
         &self.event_type
     }
 
-    /// What the payload's bytes are.
+    /// The content type of the payload.
     #[must_use]
     pub fn content_type(&self) -> &ContentType {
         &self.content_type
@@ -243,10 +249,10 @@ impl NewEvent {
         &self.tags
     }
 
-    /// Whether a repetition may differ from `other` in nothing that counts:
-    /// type, content type, payload bytes and tags. Metadata is not compared,
-    /// since an honest retry has a new trace. JSON is compared by its bytes and not
-    /// by what it says.
+    /// Whether this event has the same content as `other`, so that one may be a
+    /// repetition of the other: type, content type, payload bytes and tags.
+    /// Metadata is not compared, since a retry may have a new trace id. JSON is
+    /// compared by its bytes, not by its meaning.
     #[must_use]
     pub fn has_same_content(&self, other: &Self) -> bool {
         self.event_type == other.event_type
@@ -255,8 +261,8 @@ impl NewEvent {
             && self.tags == other.tags
     }
 
-    /// The bytes of payload, metadata and tags together: what limits of queues
-    /// and pages count.
+    /// The size of payload, metadata and tags together, in bytes, as the limits
+    /// of queues and pages count it.
     #[must_use]
     pub fn size(&self) -> usize {
         let tags: usize = self.tags.iter().map(|tag| tag.as_str().len()).sum();

@@ -8,7 +8,7 @@ pub(crate) fn event(position: u64) -> Event {
     at(position, NewEvent::json("FlightDelayed", "{}").expect("an event"))
 }
 
-/// An event at this position that has these bytes.
+/// A binary event at this position with this payload.
 pub(crate) fn event_of(position: u64, payload: Vec<u8>) -> Event {
     let binary = ContentType::new("application/octet-stream").expect("a content type");
     at(position, NewEvent::bytes("Photo", binary, payload).expect("an event"))

@@ -1,21 +1,21 @@
-//! Which of serde's shapes a value has, known before any of it is written.
+//! Determines how serde serializes a value, without serializing it.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{Error as SerError, Impossible, Serializer};
 
-/// What a value is to serde.
+/// The serde data type of a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A variant of an enum that is tagged externally.
     Variant(&'static str),
-    /// Anything else, in words.
+    /// Anything else, with a description.
     Other(String),
 }
 
 impl Shape {
-    /// The shape of `value`. Nothing but its outermost layer is looked at.
+    /// The shape of `value`, of which only the outermost layer is inspected.
     pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         match value.serialize(Probe) {
             Err(shape) => shape,
@@ -28,10 +28,11 @@ impl Shape {
     }
 }
 
-/// The shape ends the serialisation as its error, so that no content is visited.
+/// The shape is returned as an error, which ends the serialization before any
+/// content is visited.
 impl SerError for Shape {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Other(format!("a value that cannot be written: {message}"))
+        Self::Other(format!("a value that cannot be serialized: {message}"))
     }
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Shape {
 
 impl std::error::Error for Shape {}
 
-/// No value is ever serialised successfully.
+/// Uninhabited: no value is ever serialized successfully.
 enum Never {}
 
 type Probed<T = Never> = Result<T, Shape>;
@@ -87,8 +88,8 @@ impl Serializer for Probe {
         serialize_u128(u128) "a number",
         serialize_f32(f32) "a number",
         serialize_f64(f64) "a number",
-        serialize_char(char) "a text",
-        serialize_str(&str) "a text",
+        serialize_char(char) "a string",
+        serialize_str(&str) "a string",
         serialize_bytes(&[u8]) "bytes",
     }
 

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 
-/// A moment, to the microsecond, from 1970 to 9999.
+/// A point in time with microsecond precision, from 1970 to 9999.
 ///
-/// Shown and read in RFC 3339 form, in UTC, with six decimals.
+/// Displayed in RFC 3339 form, in UTC, with six decimals; any RFC 3339 time in
+/// UTC can be parsed.
 ///
 /// # Examples
 ///
@@ -27,15 +28,15 @@ impl Timestamp {
     /// The last microsecond of the year 9999.
     pub const MAX: Self = Self(253_402_300_799_999_999);
 
-    /// The present moment by the system's clock; a clock before 1970 reads as
-    /// [`EPOCH`](Self::EPOCH).
+    /// The current time of the system's clock; [`EPOCH`](Self::EPOCH) if the
+    /// clock is set before 1970.
     #[must_use]
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The moment this many microseconds after the epoch; later ones than
-    /// [`MAX`](Self::MAX) are taken as that.
+    /// The time this many microseconds after the epoch, at most
+    /// [`MAX`](Self::MAX).
     #[must_use]
     pub fn from_micros(micros: u64) -> Self {
         Self(micros.min(Self::MAX.0))
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_are_shown() {
+    fn the_bounds_are_displayed() {
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Timestamp::from_micros(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
     }

@@ -1,5 +1,5 @@
-//! Serde enums as events: the variant's name is the type, its content the
-//! payload. The form is serde's external tagging, taken apart and put together.
+//! Serde enums as events: the variant's name is the event's type, its content
+//! the payload. Encoding splits serde's external tagging, decoding restores it.
 
 use std::cell::Cell;
 
@@ -14,46 +14,20 @@ use serde_json::value::RawValue;
 
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, NewEvent};
+use crate::event::Event;
 use crate::id::EventType;
-
-/// What can be appended: a [`NewEvent`], or a variant of a serde enum, which
-/// becomes one by [`NewEvent::from_variant`].
-///
-/// Everything that serialises can be written here, since Rust cannot tell an
-/// enum from a struct; what is no variant is refused when it is made an event.
-pub trait IntoNewEvent {
-    /// Makes the event.
-    ///
-    /// # Errors
-    ///
-    /// As [`NewEvent::from_variant`].
-    fn into_new_event(self) -> Result<NewEvent>;
-}
-
-impl IntoNewEvent for NewEvent {
-    fn into_new_event(self) -> Result<NewEvent> {
-        Ok(self)
-    }
-}
-
-impl<T: Serialize> IntoNewEvent for T {
-    fn into_new_event(self) -> Result<NewEvent> {
-        NewEvent::from_variant(&self)
-    }
-}
 
 /// The name of the variant and the bytes of its content.
 pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)> {
-    // Asked first: the JSON of a struct with one field, of a map or of a text is
-    // that of a variant, and would be stored under a name that no enum has.
+    // Checked first: a struct with one field, a map and a string have the same JSON as a variant,
+    // and would be stored under a name that is not a variant's.
     if let Shape::Other(what) = Shape::of(event) {
-        return Err(no_variant(&what));
+        return Err(not_a_variant(&what));
     }
     let tagged = serde_json::to_vec(event).map_err(|error| {
         Error::with_source(
             ErrorKind::Invalid,
-            format!("the event cannot be written as JSON: {error}"),
+            format!("the event cannot be serialized as JSON: {error}"),
             error,
         )
     })?;
@@ -61,16 +35,16 @@ pub(super) fn encode<T: Serialize + ?Sized>(event: &T) -> Result<(String, Bytes)
     if let Ok(name) = serde_json::from_slice::<String>(&tagged) {
         return Ok((name, Bytes::from_static(b"{}")));
     }
-    let Entry(name, payload) =
-        serde_json::from_slice(&tagged).map_err(|_| no_variant("a value of many shapes"))?;
+    let Entry(name, payload) = serde_json::from_slice(&tagged)
+        .map_err(|_| not_a_variant("a value whose serialization varies"))?;
     let payload = tagged.slice_ref(payload.get().as_bytes());
     Ok((name, payload))
 }
 
-fn no_variant(what: &str) -> Error {
+fn not_a_variant(what: &str) -> Error {
     Error::invalid(format!(
-        "a typed event is a variant of a serde enum that is tagged externally (serde's default), \
-         and this is {what}: make it a variant, or name its type with NewEvent::json"
+        "a typed event has to be a variant of a serde enum that is tagged externally (serde's default), \
+         but this is {what}: make it a variant, or give its type with NewEvent::json"
     ))
 }
 
@@ -102,8 +76,8 @@ impl<'de> Deserialize<'de> for Entry<'de> {
     }
 }
 
-/// The variant with the event's type as its name, filled from the payload,
-/// which may be in another form by now than it was stored in.
+/// Decodes the variant that has the event's type as its name from `payload`,
+/// which may differ from the stored one because upcasts were applied.
 pub(crate) fn decode<T: DeserializeOwned>(event: &Event, payload: &[u8]) -> Result<T> {
     if !event.content_type().is_json() {
         let message = format!("event {} is {}, not JSON", event.cursor(), event.content_type());
@@ -117,7 +91,7 @@ pub(crate) fn decode<T: DeserializeOwned>(event: &Event, payload: &[u8]) -> Resu
     })
 }
 
-/// Whether this is an enum that has no variant of the name.
+/// Whether `T` is an enum without a variant of this name.
 pub(crate) fn is_unknown<T: DeserializeOwned>(name: &EventType) -> bool {
     let unknown = Cell::new(false);
     let tagged = Tagged { name: name.as_str(), payload: b"", unknown: &unknown };
@@ -129,7 +103,7 @@ pub(crate) fn is_unknown<T: DeserializeOwned>(name: &EventType) -> bool {
 struct Tagged<'a> {
     name: &'a str,
     payload: &'a [u8],
-    /// Set when the enum has no variant of the name.
+    /// Set if the enum has no variant of this name.
     unknown: &'a Cell<bool>,
 }
 
@@ -163,7 +137,7 @@ impl<'de> EnumAccess<'de> for Tagged<'de> {
 impl<'de> VariantAccess<'de> for Tagged<'de> {
     type Error = serde_json::Error;
 
-    // A variant may lose its content: what older events carried is passed over.
+    // A variant may have lost its content: the payload of older events is ignored.
     fn unit_variant(self) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -188,7 +162,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        // As a map: what asks for a struct would also take an array of its fields.
+        // As a map: deserializing a struct would also accept an array of its fields.
         serde_json::Deserializer::from_slice(self.payload).deserialize_map(visitor)
     }
 }
@@ -196,7 +170,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Timestamp;
+    use crate::event::{NewEvent, Timestamp};
     use crate::id::{Position, StreamId, Version};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -237,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variant_is_refused_and_told_what_to_do() {
+    fn values_that_are_not_variants_are_refused_with_advice() {
         #[derive(Serialize)]
         struct FlightDeparted {
             gate: &'static str,

@@ -4,29 +4,30 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// One value of a filter: a whole name, or the beginning of names.
+/// One value of a filter: a whole name or a prefix of names.
 ///
-/// Equality and prefix only, compared byte by byte, so that every backend can
-/// use an index. Exhaustive: a backend has to obey all of it.
+/// Only equality and prefixes, compared byte by byte, so that every backend can
+/// use an index. Exhaustive, since a backend has to support every variant.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Pattern {
-    /// This name.
+    /// Exactly this name.
     Is(Arc<str>),
-    /// All names that begin so.
+    /// All names that begin with this text.
     StartsWith(Arc<str>),
 }
 
 impl Pattern {
-    /// All names that begin with `prefix`.
+    /// Creates a pattern that matches all names that begin with `prefix`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty or has control
-    /// characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty or contains
+    /// control characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255
+    /// bytes.
     pub fn prefix(prefix: &str) -> Result<Self> {
         if prefix.is_empty() || prefix.chars().any(char::is_control) {
             return Err(Error::invalid(format!(
-                "the prefix {prefix:?} is empty or has control characters: leave it out or name one"
+                "the prefix {prefix:?} is empty or contains control characters: remove it or correct it"
             )));
         }
         if prefix.len() > limits::MAX_NAME_BYTES {
@@ -36,7 +37,7 @@ impl Pattern {
         Ok(Self::StartsWith(prefix.into()))
     }
 
-    /// Whether `name` is meant.
+    /// Whether `name` matches.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match self {

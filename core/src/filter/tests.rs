@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::ErrorKind;
-use crate::id::Tag;
+use crate::error::{ErrorKind, Result};
+use crate::event::NewEvent;
+use crate::id::{StreamId, Tag};
+use crate::limits;
 
 const NAMES: [&str; 6] = ["a", "A", "ab", "a%", "a_", "b"];
 
@@ -105,14 +107,14 @@ fn values_are_limited_at_n_minus_one_n_and_n_plus_one_whatever_they_are() {
 }
 
 #[test]
-fn alternatives_have_the_limit_of_one_filter_together() {
+fn all_alternatives_share_one_limit() {
     let of = |sizes: &[usize]| Filter::any(sizes.iter().map(|n| tags(*n).unwrap()));
     assert!(of(&[32, 32]).is_ok());
     assert_eq!(of(&[32, 33]).unwrap_err().kind(), ErrorKind::TooLarge);
     let without_values = |count| Filter::any(vec![FilterItem::new(); count]);
     assert!(without_values(64).is_ok());
     assert_eq!(without_values(65).unwrap_err().kind(), ErrorKind::TooLarge);
-    // Of a list without end no more is taken than a filter may have.
+    // No more than the limit is taken from an endless iterator.
     let endless = || (0..).inspect(|n| assert!(*n < 100, "{n} values were taken"));
     let items = Filter::any(endless().map(|_| FilterItem::new()));
     assert_eq!(items.unwrap_err().kind(), ErrorKind::TooLarge);
@@ -133,7 +135,7 @@ fn intersections_are_limited_however_they_are_nested() {
     let nested = all(0..8).unwrap().and(&all(8..16).unwrap()).unwrap();
     assert_eq!(nested, full);
     assert_eq!(all(0..9).unwrap().and(&all(8..17).unwrap()).unwrap_err().limit(), Some(16));
-    assert_eq!(full.clone().and(&full).unwrap(), full, "what stands in both counts once");
+    assert_eq!(full.clone().and(&full).unwrap(), full, "a query that is in both counts once");
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn an_empty_list_matches_nothing_and_never_everything() {
     let either = [a_type.clone(), FilterItem::new().with_streams(none).unwrap()];
     assert_eq!(Filter::any(either).unwrap(), a_type.clone().into(), "the other alternative stays");
     let added = FilterItem::new().with_types(none).unwrap().with_type("b").unwrap();
-    assert_eq!(added, a_type, "what is added to an empty list is the list");
+    assert_eq!(added, a_type, "a value added to an empty list is its only value");
     assert!(!added.is_nothing());
 }
 

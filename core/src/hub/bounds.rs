@@ -1,7 +1,7 @@
 use crate::event::Event;
 
-/// How many events a subscription takes at a time. What it holds while its
-/// reader stands still is bounded by this and not by what waits.
+/// The most events and bytes that a subscription takes at a time, and therefore
+/// holds while its reader is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) events: usize,
@@ -9,7 +9,8 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
-/// The first of these events, within the bounds; always one if there is one.
+/// The first of these events, within the bounds, but at least one if there is
+/// one.
 pub(super) fn take_within<'a>(
     events: impl Iterator<Item = &'a Event>,
     bounds: Bounds,
@@ -22,8 +23,8 @@ pub(super) fn take_within<'a>(
     events.enumerate().take_while(fits).map(|(_, event)| event.clone()).collect()
 }
 
-/// The memory that an event is counted with: its bytes as stored, the same
-/// again once it is rendered, and what surrounds them.
+/// The memory that an event is assumed to take: its bytes as stored, as many
+/// again for its rendered form, and the overhead of both.
 pub(super) fn cost(event: &Event) -> usize {
     2 * event.size() + 512
 }
@@ -34,7 +35,7 @@ mod tests {
     use crate::event::sample::event;
 
     #[test]
-    fn a_run_is_bounded_in_count_and_bytes_and_has_one_event_at_least() {
+    fn events_are_taken_up_to_the_bounds_but_at_least_one() {
         let log: Vec<_> = (1..=9).map(event).collect();
         let count = |events, bytes| take_within(log.iter(), Bounds { events, bytes }).len();
         let each = cost(&log[0]);

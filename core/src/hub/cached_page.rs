@@ -3,8 +3,8 @@ use crate::cursor::Cursor;
 use crate::event::Event;
 use crate::store::Page;
 
-/// A part of the log that was read from the store: everything that matches a
-/// filter in `(from, to]`.
+/// A part of the log that was read from the store: every event in `(from, to]`
+/// that matches a filter.
 #[derive(Clone, Debug)]
 pub(super) struct CachedPage {
     pub(super) from: Cursor,
@@ -17,7 +17,8 @@ impl CachedPage {
         Self { from, events: page.events, to: page.scanned }
     }
 
-    /// Whether this is the place before one of the events, or the beginning.
+    /// Whether the page can be used after `cursor`: it is the page's beginning,
+    /// or the cursor of an event that is not the last.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         if cursor.position() >= self.to.position() {
             return false;
@@ -26,13 +27,13 @@ impl CachedPage {
         cursor == before.map_or(self.from, |index| self.events[index].cursor())
     }
 
-    /// The [`run`] after `cursor`.
+    /// The next events after `cursor`, within the bounds.
     pub(super) fn after(&self, cursor: Cursor, bounds: Bounds) -> Vec<Event> {
         take_within(self.events[self.count_up_to(cursor)..].iter(), bounds)
     }
 
-    /// What of it is at or below `tip`, a place in the same log; `None` if
-    /// nothing is.
+    /// The part of the page at or below `tip`, a cursor of the same log; `None`
+    /// if there is none.
     pub(super) fn up_to(&self, tip: Cursor) -> Option<Self> {
         let to = if self.to.position() <= tip.position() { self.to } else { tip };
         let events = self.events[..self.count_up_to(to)].to_vec();
@@ -50,7 +51,7 @@ mod tests {
     use crate::event::sample::event;
 
     #[test]
-    fn vouches_for_its_beginning_and_its_events_and_nothing_else() {
+    fn holds_only_its_beginning_and_its_events() {
         let (log, other) = ((1..=6).map(|n| event(n * 10)).collect::<Vec<_>>(), event(30));
         let (from, to) = (log[0].cursor(), log[5].cursor());
         let page = CachedPage { from, events: log[1..4].to_vec(), to };
@@ -58,7 +59,7 @@ mod tests {
         let bounds = Bounds { events: 9, bytes: usize::MAX };
         assert_eq!(page.after(log[2].cursor(), bounds), [log[3].clone()]);
         assert_eq!(page.after(log[3].cursor(), bounds), []);
-        // Between events nobody knows what the cursor names, and at the end nothing is left.
+        // Cursors between events cannot be verified, and after the end there is nothing to read.
         for unknown in [other.cursor(), log[4].cursor(), to, event(5).cursor()] {
             assert!(!page.holds(unknown), "{unknown}");
         }

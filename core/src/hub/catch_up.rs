@@ -1,42 +1,44 @@
 use std::sync::Arc;
 
 use super::cached_page::CachedPage;
+use super::hub_stats::count;
 use super::page_cache::Reading;
 use super::page_read::read_page;
 use super::read_limiter::Priority;
 use super::shared::Shared;
-use super::stats::count;
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::filter::Filter;
 
-/// If fewer than one event in so many matches, the store looks for the next
-/// ones: it may have an index.
+/// If fewer than one event in this many matches, the store filters: it may have
+/// an index.
 const SPARSE: usize = 8;
 
-/// So many pages before the head all events are read, whatever the filter:
-/// after a restart everybody comes back to there.
+/// Within this many pages before the head, all events are read, whatever the
+/// filter: after a restart, most subscriptions resume there and share the
+/// pages.
 const NEAR_PAGES: u64 = 16;
 
-/// A subscription that has read more pages than this is a replay.
+/// A subscription that has read more pages than this counts as a replay.
 const SHORT_READS: usize = 4;
 
-/// How a subscription that is behind reads the store.
+/// Reads the store for a subscription that is behind.
 ///
-/// All events are read if many of them match, because others want these pages
-/// too, whatever their filter; only what matches, if hardly any does.
+/// If many events match, it reads unfiltered pages, which can be shared with
+/// subscriptions of other filters. If few events match, it reads only those.
 #[derive(Debug, Default)]
 pub(super) struct CatchUp {
     reads: usize,
     is_sparse: bool,
-    /// Held while it is waited for, so that a dropped future does not lose its
-    /// place in the queue.
+    /// The read in progress. Kept here so that a dropped future does not lose
+    /// its place in the queue.
     reading: Option<Reading>,
 }
 
 impl CatchUp {
-    /// What comes after `after`, from memory or the store; the head is where
-    /// the subscription is going. Passing failures are waited out.
+    /// The page after `after`, from the cache or the store. `head` is the end
+    /// of the log up to which the subscription catches up. Transient errors are
+    /// retried.
     pub(super) async fn next(
         &mut self,
         shared: &Arc<Shared>,
@@ -81,7 +83,7 @@ impl CatchUp {
     }
 }
 
-/// Whether few of the events in a page match the filter.
+/// Whether few of a page's events match the filter.
 fn is_sparse(page: &CachedPage, filter: &Filter, read: &Filter) -> bool {
     let events = &page.events;
     if filter.is_everything() {

@@ -19,17 +19,18 @@ use crate::store::{
     Append, Appended, EventStore, EventStoreExt, Expected, Page, ReadLog, ReadStream, to_append,
 };
 
-/// A store, a bus and a tail: what an application holds.
+/// Connects a store and a bus, appends events, and serves subscriptions: the
+/// handle that an application holds.
 ///
-/// Appends through a hub are stored first and then told. Subscriptions are
-/// served from the newest events, which one task reads once for all of them,
-/// and from the store when they are older.
+/// Appends through a hub are first stored and then delivered. The newest events
+/// are kept in memory: one task, the tail, reads them once for all
+/// subscriptions. Older events are read from the store.
 ///
 /// # Clones and handles
 ///
-/// Clones are the same hub. When the last one is dropped, or by
-/// [`shutdown`](Self::shutdown), its tasks end, subscriptions end, and appends
-/// are [`Unavailable`](crate::ErrorKind::Unavailable).
+/// Clones refer to the same hub. When the last one is dropped, or after
+/// [`shutdown`](Self::shutdown), its tasks and subscriptions end, and appends
+/// fail with [`Unavailable`](crate::ErrorKind::Unavailable).
 ///
 /// # Examples
 ///
@@ -64,13 +65,13 @@ impl Drop for Inner {
 }
 
 impl Hub {
-    /// Configures a hub over this store and this bus. If they are chosen at run
+    /// Configures a hub for this store and this bus. If they are chosen at run
     /// time, pass an `Arc<dyn EventStore>` and an `Arc<dyn Bus>`.
     pub fn builder(store: impl EventStore, bus: impl Bus) -> HubBuilder {
         HubBuilder::new(Arc::new(store), Arc::new(bus))
     }
 
-    /// What a task of the hub holds.
+    /// The handle for tasks of the hub, which does not keep the hub alive.
     pub(crate) fn link(&self) -> HubLink {
         let Inner { shared, tasks } = &*self.inner;
         HubLink::new(Arc::clone(shared), tasks.clone())
@@ -80,20 +81,20 @@ impl Hub {
         Self { inner: Arc::new(Inner { shared, tasks }) }
     }
 
-    /// Stores events at the end of one stream, and then wakes subscribers.
+    /// Stores events at the end of one stream, and then wakes subscriptions.
     ///
     /// The events are [`NewEvent`](crate::NewEvent)s or variants of a serde enum.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`]; [`Invalid`](crate::ErrorKind::Invalid) if the stream
-    /// or an event cannot be made from what was given;
+    /// As [`EventStore::append`], [`StreamId::new`] and
+    /// [`NewEvent::from_variant`](crate::NewEvent::from_variant);
     /// [`Unavailable`](crate::ErrorKind::Unavailable) after a shutdown.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future leaves all events stored or none, and if they are
-    /// stored, subscribers receive them.
+    /// If the future is dropped, all events are stored or none. If they are
+    /// stored, subscriptions receive them.
     pub async fn append_to<S, E>(
         &self,
         stream: S,
@@ -109,8 +110,8 @@ impl Hub {
         self.append(append).await
     }
 
-    /// Stores an append of several streams, with checks, and then wakes
-    /// subscribers.
+    /// Stores an append, which may have several streams and checks, and then
+    /// wakes subscriptions.
     ///
     /// # Errors
     ///
@@ -122,41 +123,42 @@ impl Hub {
     /// As [`append_to`](Self::append_to).
     pub async fn append(&self, append: Append) -> Result<Appended> {
         let shared = &self.inner.shared;
-        if shared.is_told {
-            append::told_by_the_store(shared, append).await
+        if shared.reports_commits {
+            append::append_reported(shared, append).await
         } else {
-            append::told_by_the_hub(shared, append).await
+            append::append_and_hint(shared, append).await
         }
     }
 
-    /// Whether the store can commit nothing just now, because a transaction of
-    /// the application is past its deadline and has not ended. `false` if the
-    /// store does not tell.
+    /// Whether the store is currently blocked, because a transaction of the
+    /// application is past its deadline and has not ended. `false` if the store
+    /// does not report its commits.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.inner.shared.store.commits().is_some_and(|commits| commits.is_stuck())
     }
 
-    /// Whether the tail reads the log: `false` from a read that failed to the next
-    /// one that does not. Subscriptions may hear of nothing meanwhile, also if
-    /// appends are stored. `false` after a shutdown.
+    /// Whether the tail can read the log: `false` after a failed read until the
+    /// next successful one, and after a shutdown. Meanwhile subscriptions may
+    /// receive nothing, even if appends are stored.
     #[must_use]
     pub fn is_following(&self) -> bool {
         let shared = &self.inner.shared;
         !shared.stop.is_cancelled() && !shared.counters.tail_fails.load(Ordering::Relaxed)
     }
 
-    /// Follows the log: everything after the given place that matches, in
-    /// order, without end.
+    /// Subscribes to the log: yields every matching event after the given
+    /// place, in order, without end.
     ///
     /// # Errors
     ///
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
-    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a place that is not of
-    /// this log, decided against a head read after the call;
-    /// [`Invalid`](crate::ErrorKind::Invalid) for more than the last 1,000; those of
-    /// [`EventStore::read_log`]; [`Unavailable`](crate::ErrorKind::Unavailable) after a
-    /// shutdown.
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a cursor that
+    /// does not belong to this log, checked against a head read after the call;
+    /// [`Invalid`](crate::ErrorKind::Invalid) for
+    /// [`After::Last`](crate::After::Last) with more than 1,000; those of
+    /// [`EventStore::read_log`]; [`Unavailable`](crate::ErrorKind::Unavailable)
+    /// after a shutdown.
     ///
     /// # Cancel safety
     ///
@@ -165,18 +167,19 @@ impl Hub {
         Subscription::open(Arc::clone(&self.inner.shared), subscribe).await
     }
 
-    /// Follows the log from a cursor that is among the newest events in memory,
-    /// and does not ask the store for anything; `None` for any other cursor, and
-    /// after a shutdown.
+    /// Subscribes from a cursor that is among the newest events in memory,
+    /// without reading the store; `None` for any other cursor, and after a
+    /// shutdown.
     ///
-    /// For those who come back again and again, as a long-poll does. Such a
-    /// subscription does not begin by saying [`Item::Live`](crate::Item::Live).
-    /// That the cursor is of this log is as certain as what open subscriptions
-    /// are sent: a log that was replaced a moment ago ends it with
-    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged).
+    /// For clients that reconnect often, such as those of long polling. Such a
+    /// subscription does not begin with [`Item::Live`](crate::Item::Live). The
+    /// cursor is verified against the events in memory only. If the log was
+    /// replaced a moment ago, the subscription ends with
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) once the tail
+    /// notices, like all open subscriptions.
     #[must_use]
     pub fn subscribe_cached(&self, after: Cursor, filter: Filter) -> Option<Subscription> {
-        Subscription::at_the_tail(Arc::clone(&self.inner.shared), after, filter)
+        Subscription::open_cached(Arc::clone(&self.inner.shared), after, filter)
     }
 
     /// Reads a page of the log; see [`EventStore::read_log`].
@@ -205,14 +208,14 @@ impl Hub {
         self.inner.shared.store.read_stream(read).await
     }
 
-    /// All events of a read of the log, page after page; see
+    /// Streams all events of a read of the log, page by page; see
     /// [`EventStoreExt::log_events`].
     #[must_use]
     pub fn log_events(&self, read: ReadLog) -> BoxStream<'_, Result<Event>> {
         self.inner.shared.store.log_events(read)
     }
 
-    /// All events of a read of one stream, page after page; see
+    /// Streams all events of a read of one stream, page by page; see
     /// [`EventStoreExt::stream_events`].
     #[must_use]
     pub fn stream_events(&self, read: ReadStream) -> BoxStream<'_, Result<Event>> {
@@ -238,7 +241,7 @@ impl Hub {
         self.inner.shared.store.load(stream, initial, fold).await
     }
 
-    /// The end of the log, read now.
+    /// Reads the end of the log from the store.
     ///
     /// # Errors
     ///
@@ -251,8 +254,8 @@ impl Hub {
         self.inner.shared.store.head().await
     }
 
-    /// The end of the log as far as the hub has read it: costs nothing, and may
-    /// be a moment old.
+    /// The end of the log as far as the hub has read it: reads nothing, and may
+    /// be slightly out of date.
     #[must_use]
     pub fn cached_head(&self) -> Cursor {
         self.inner.shared.tip()
@@ -264,7 +267,7 @@ impl Hub {
         &self.inner.shared.store
     }
 
-    /// What happened in this hub since it started.
+    /// Statistics of this hub since it started.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         let commits = self.inner.shared.store.commits();
@@ -272,18 +275,19 @@ impl Hub {
         HubStats { clock_behind, ..self.inner.shared.counters.read() }
     }
 
-    /// Cancelled when the hub is shut down. Does not keep the hub alive.
+    /// A token that is cancelled when the hub is shut down. It does not keep
+    /// the hub alive.
     #[must_use]
     pub fn stopped(&self) -> CancellationToken {
         self.inner.shared.stop.child_token()
     }
 
-    /// Ends the hub for all its clones: refuses new appends, ends every
-    /// subscription, and waits until the appends under way have their answers.
+    /// Shuts the hub down for all its clones: refuses new appends, ends every
+    /// subscription, and waits until the appends in progress have completed.
     ///
     /// # Cancel safety
     ///
-    /// The hub ends also if the future is dropped.
+    /// The hub is shut down even if the future is dropped.
     pub async fn shutdown(&self) {
         self.inner.shared.stop.cancel();
         self.inner.tasks.close();

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::limits::MAX_WAIT;
 use crate::store::EventStore;
 
-/// Sets a [`Hub`] up and starts it.
+/// Configures and starts a [`Hub`].
 #[derive(Debug)]
 #[must_use]
 pub struct HubBuilder {
@@ -36,61 +36,64 @@ impl HubBuilder {
         Self { store, bus, tuning }
     }
 
-    /// How long the tail waits for a hint before it looks by itself: one
-    /// second by default, a millisecond at least and a day at most. The longest
-    /// delay that a silent bus can cause.
+    /// Sets how long the tail waits for a hint before it polls the log: one
+    /// second by default, at least one millisecond and at most one day. This is
+    /// the longest delay that lost hints can cause.
     pub fn with_poll_interval(mut self, interval: Duration) -> Self {
         self.tuning.poll_interval = interval.clamp(Duration::from_millis(1), MAX_WAIT);
         self
     }
 
-    /// The newest events that are kept in memory, in count and in bytes: 16,384
-    /// and 64 MiB by default. Subscribers within them never touch the store.
+    /// Sets how many of the newest events are kept in memory, in count and in
+    /// bytes: 16,384 events and 64 MiB by default. Subscriptions within them
+    /// never read the store.
     pub fn with_ring(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.ring_events, self.tuning.ring_bytes) = (events, bytes);
         self
     }
 
-    /// What a subscription that is behind reads at a time, in count and in
-    /// bytes as stored: 256 events and 64 KiB by default, and always one event. A
-    /// subscriber that stands still holds no more than that, and what it took of
-    /// it: 64 events and 128 KiB with their rendering.
+    /// Sets the size of the pages that subscriptions read from the store while
+    /// they are behind, in count and in stored bytes: 256 events and 64 KiB by
+    /// default, but always at least one event. An idle subscription holds at
+    /// most one page, and up to 64 events (128 KiB, including their rendered
+    /// form) taken from it.
     ///
-    /// A page is read and rendered once for all who want it at the same time,
-    /// also if they begin at other places in it, and once for those who come later
-    /// while it is [kept](Self::with_kept_pages).
+    /// A page is read and rendered once for all subscriptions that need it at
+    /// the same time, even if they begin at different places in it, and for
+    /// later ones while it is [kept](Self::with_kept_pages).
     pub fn with_page(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
         self
     }
 
-    /// How many of these pages are read from the store at a time: 4 by default,
-    /// 2 at least. Who comes next waits for a turn, in order; a quarter is kept
-    /// for subscriptions that have read little so far, as after a reconnect, so
-    /// that they do not wait behind replays.
+    /// Sets how many of these pages are read from the store concurrently: 4 by
+    /// default, at least 2. Further reads wait in order. A quarter of the reads
+    /// is reserved for subscriptions that have read little so far, such as
+    /// after a reconnect, so that they do not wait behind replays.
     pub fn with_page_reads(mut self, at_a_time: usize) -> Self {
         self.tuning.page_reads = at_a_time;
         self
     }
 
-    /// The memory for pages that somebody else may want soon, in bytes: 16 MiB
-    /// by default. With 0 a page is shared only while it is read.
+    /// Sets the memory for pages that are kept for other subscriptions, in
+    /// bytes: 16 MiB by default. With 0, a page is shared only while it is
+    /// being read.
     pub fn with_kept_pages(mut self, bytes: usize) -> Self {
         self.tuning.kept_bytes = bytes;
         self
     }
 
-    /// When a subscription to which nothing matched tells how far it looked:
-    /// after 1,000 events or 10 seconds by default, one event and a millisecond at
-    /// least and a day at most.
+    /// Sets when a subscription without matching events yields a checkpoint:
+    /// after 1,000 events or 10 seconds by default. At least one event, and
+    /// between one millisecond and one day.
     pub fn with_checkpoint(mut self, events: usize, interval: Duration) -> Self {
         (self.tuning.checkpoint_events, self.tuning.checkpoint_interval) =
             (events.max(1), interval.clamp(Duration::from_millis(1), MAX_WAIT));
         self
     }
 
-    /// How long the bus may take to accept a hint: five seconds by default, a day
-    /// at most.
+    /// Sets how long the bus may take to accept a hint or a listener: five
+    /// seconds by default, at most one day.
     pub fn with_publish_deadline(mut self, deadline: Duration) -> Self {
         self.tuning.publish_deadline = deadline.min(MAX_WAIT);
         self
@@ -111,11 +114,11 @@ impl HubBuilder {
     ///
     /// Nothing runs until this has returned.
     pub async fn start(self) -> Result<Hub> {
-        // Before the head is read, so that nothing falls between.
+        // Before the head is read, so that no commit is missed in between.
         let commits = self.store.commits();
         let head = self.store.head().await?;
-        let is_told = commits.is_some();
-        let shared = Arc::new(Shared::new(self.store, self.tuning, head, is_told));
+        let reports_commits = commits.is_some();
+        let shared = Arc::new(Shared::new(self.store, self.tuning, head, reports_commits));
         let tasks = TaskTracker::new();
         tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus), commits));
         tasks.spawn(publisher::run(Arc::clone(&shared), self.bus));

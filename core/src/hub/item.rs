@@ -1,28 +1,29 @@
 use crate::cursor::Cursor;
 use crate::event::Event;
 
-/// What a subscription yields.
+/// An item of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
-    /// An event that matches.
+    /// A matching event.
     Event(Event),
-    /// The log was looked through up to here and nothing matched for a while,
-    /// so that a sparse filter does not have to look again after a reconnect.
+    /// The log was searched up to this cursor, and nothing has matched for a
+    /// while. With a sparse filter, this saves searching the same part again
+    /// after a reconnect.
     Checkpoint(Cursor),
-    /// Everything up to `head` was delivered. What was appended since then
-    /// follows, and what comes as it happens.
+    /// Everything up to `head` was delivered. Events that were appended since
+    /// then follow, and new ones as they are appended.
     Live {
-        /// Where the subscription is: at `head`, or beyond it.
+        /// The position of the subscription: at `head`, or after it.
         cursor: Cursor,
         /// The end of the log, read after the subscription began or fell
         /// behind.
         head: Cursor,
     },
-    /// The subscriber was so slow that memory no longer has what comes next. It
-    /// is read from the store; nothing is lost.
+    /// The subscriber was so slow that the next events are no longer in memory.
+    /// They are read from the store; nothing is lost.
     Behind {
-        /// Where the subscription is.
+        /// The position of the subscription.
         cursor: Cursor,
         /// The end of the log.
         head: Cursor,
@@ -30,7 +31,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// Where to resume once this item was handled.
+    /// The cursor to resume from once this item was handled.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         match self {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::filter::Filter;
 use crate::id::Position;
 
-/// The memory that a page is counted with in addition to its events.
+/// The memory that a page is assumed to take in addition to its events.
 pub(super) const OVERHEAD: usize = 512;
 
 /// A read that several subscriptions may wait for.
@@ -21,12 +21,12 @@ pub(super) type Reading = SharedFuture<BoxFuture<'static, Result<Arc<CachedPage>
 type WeakReading = WeakShared<BoxFuture<'static, Result<Arc<CachedPage>>>>;
 
 /// Pages that subscriptions read from the store, shared by all of them: a
-/// subscription that wants what another one is reading waits for the same read,
-/// and a page that was read is kept, bounded in bytes, for those that follow.
+/// subscription that needs a page that another one is reading waits for the
+/// same read, and pages are kept, bounded in bytes, for later subscriptions.
 ///
 /// # Another history
 ///
-/// Only what is at or below the tip that the tail had before the read began is
+/// Only events at or below the tip that the tail had before the read began are
 /// kept. If the log is replaced by one that has other events there, the tail
 /// notices, and the cache is cleared in the same step that notifies every
 /// subscription. In addition, a page serves only cursors that it has an event
@@ -67,7 +67,8 @@ impl PageCache {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, CacheState> {
-        // Nothing panics between two changes that belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that
+        // belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +90,7 @@ pub(super) struct CacheState {
     /// The cached pages, in the order in which they may be evicted.
     order: VecDeque<(Arc<Filter>, Position)>,
     bytes: usize,
-    /// Counts the requests, so that each can be told apart.
+    /// Counts the requests, which gives each a number of its own.
     requests: u64,
     /// Counts how often the cache was cleared.
     generation: u64,
@@ -126,7 +127,7 @@ struct Started {
 }
 
 /// What to do once a read is permitted.
-pub(super) enum Plan {
+pub(super) enum NextRead {
     /// Use this page, which was read meanwhile.
     Use(Arc<CachedPage>),
     /// Wait for this read, which will return the page.
@@ -163,17 +164,18 @@ impl CacheState {
         *self = Self { requests, generation, ..Self::default() };
     }
 
-    /// What to do for a request that has a permit. What others read or wait for
-    /// counts if it begins less than `reach` positions before.
-    pub(super) fn plan(&mut self, request: &PageRequest, reach: usize) -> Plan {
+    /// What to do for a request that has a permit. Other reads and waiting
+    /// requests are considered if they begin less than `reach` positions
+    /// before.
+    pub(super) fn next_read(&mut self, request: &PageRequest, reach: usize) -> NextRead {
         let Some(cache) = self.filters.get_mut(&request.filter) else {
-            return Plan::Read(request.from);
+            return NextRead::Read(request.from);
         };
         if let Some(page) = cache.get(request.from) {
-            return Plan::Use(page);
+            return NextRead::Use(page);
         }
         if let Some(reading) = cache.started_before(request.from, reach) {
-            return Plan::Wait(reading);
+            return NextRead::Wait(reading);
         }
         let from = cache.first_waiting(request.from, reach);
         let own = cache.pending.get(&request.from);
@@ -181,7 +183,7 @@ impl CacheState {
             let (number, reading) = (request.number, own.reading.clone());
             cache.started.push(Started { number, from, reading });
         }
-        Plan::Read(from)
+        NextRead::Read(from)
     }
 
     /// Keeps what was read for a request, unless the cache was cleared since.
@@ -194,7 +196,7 @@ impl CacheState {
         self.bytes += bytes;
         let cache = self.filters.entry(Arc::clone(&request.filter)).or_default();
         match cache.kept.insert(from, Kept { page, bytes, used: false }) {
-            // Its place in the order serves the new one.
+            // The new page takes over its place in the order.
             Some(former) => self.bytes -= former.bytes,
             None => self.order.push_back((Arc::clone(&request.filter), from)),
         }
@@ -264,8 +266,8 @@ impl FilterCache {
         let before = self.pending.range(..cursor).rev();
         let near = before.take_while(|(from, _)| is_near(**from, cursor, reach));
         let has_started = |number| self.started.iter().any(|started| started.number == number);
-        // Not upgraded to see whether anything still waits: this might become the last reference
-        // to the read, whose drop takes the lock.
+        // Not upgraded to see whether anything still waits: this might become the last reference to
+        // the read, whose drop takes the lock.
         let waiting = near.filter(|(_, pending)| !has_started(pending.number));
         waiting.last().map_or(cursor, |(from, _)| *from)
     }

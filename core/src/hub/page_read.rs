@@ -7,10 +7,10 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cached_page::CachedPage;
-use super::page_cache::{PageRequest, Plan, Reading};
+use super::hub_stats::count;
+use super::page_cache::{NextRead, PageRequest, Reading};
 use super::read_limiter::Priority;
 use super::shared::Shared;
-use super::stats::count;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
@@ -59,19 +59,20 @@ impl PageRead {
     async fn run(self) -> Result<Arc<CachedPage>> {
         let Shared { tuning, pages, counters, .. } = &*self.shared;
         let from = self.request.from;
-        // Once: what others read may end before `from`, since pages are bounded in bytes too.
+        // Tried only once: another read's page may end before `from`, since pages are bounded in
+        // bytes too.
         let mut reach = tuning.page_events;
         loop {
             let permit = pages.limiter.acquire(self.priority).await;
-            let plan = pages.lock().plan(&self.request, reach);
-            let shared = match plan {
-                Plan::Use(page) => Some(page),
-                Plan::Wait(reading) => {
+            let next = pages.lock().next_read(&self.request, reach);
+            let shared = match next {
+                NextRead::Use(page) => Some(page),
+                NextRead::Wait(reading) => {
                     drop(permit);
                     reading.await.ok().filter(|page| page.holds(from))
                 }
-                Plan::Read(start) if start == from => return self.read(start).await,
-                Plan::Read(start) => {
+                NextRead::Read(start) if start == from => return self.read(start).await,
+                NextRead::Read(start) => {
                     let page = self.read(start).await.ok();
                     if let Some(page) = page.filter(|page| page.holds(from)) {
                         return Ok(page);
@@ -115,7 +116,7 @@ impl Drop for PageRead {
 }
 
 fn panicked(error: JoinError) -> Error {
-    Error::with_source(ErrorKind::Backend, "a read of the log ended without an answer", error)
+    Error::with_source(ErrorKind::Backend, "a read of the log ended without a result", error)
 }
 
 #[cfg(test)]

@@ -3,25 +3,27 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::hub_stats::count;
 use super::shared::Shared;
-use super::stats::count;
 use crate::bus::{Bus, Hint};
 use crate::supervise::{logged, unwound};
 
-/// Tells the bus what was stored, however many appends there were in the
-/// meantime: what is announced while the bus takes a hint makes another one.
-/// Ends when the tail has announced everything that the hub stored.
+/// Publishes hints about stored events to the bus. Hints that are added while
+/// the bus accepts one are merged into the next. Ends when no further hint will
+/// be added.
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>) {
-    while let Some(hint) = shared.settled.run_until_cancelled(shared.announcement.next()).await {
+    while let Some(hint) =
+        shared.hints_complete.run_until_cancelled(shared.pending_hint.next()).await
+    {
         publish(&shared, &*bus, hint).await;
     }
-    if let Some(hint) = shared.announcement.take() {
+    if let Some(hint) = shared.pending_hint.take() {
         publish(&shared, &*bus, hint).await;
     }
 }
 
 async fn publish(shared: &Shared, bus: &dyn Bus, hint: Hint) {
-    // The future is made inside, too: a bus may panic at once.
+    // The future is created inside as well: a bus may panic before it returns one.
     let published = unwound(async { bus.publish(hint).await });
     match timeout(shared.tuning.publish_deadline, published).await {
         Ok(Ok(Ok(()))) => {}
@@ -32,5 +34,5 @@ async fn publish(shared: &Shared, bus: &dyn Bus, hint: Hint) {
 
 fn failed(shared: &Shared, error: &dyn std::error::Error) {
     count(&shared.counters.failed_publications);
-    logged(|| warn!(%error, "the bus did not take a hint; listeners look by themselves"));
+    logged(|| warn!(%error, "the bus did not accept a hint; listeners will poll the log"));
 }

@@ -1,24 +1,23 @@
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Who may read the store now: so many at a time, in the order in which they
-/// came. A part of them is kept for those who need little, so that they do not
-/// wait for replays.
+/// Limits concurrent reads of the store and serves them in order. A part of the
+/// permits is reserved for short reads, so that they do not wait for replays.
 #[derive(Debug)]
 pub(super) struct ReadLimiter {
     all: Semaphore,
     long: Semaphore,
 }
 
-/// How much somebody is going to read.
+/// How much a subscription is expected to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// A little, as after a reconnect.
+    /// A little, such as after a reconnect.
     High,
     /// Perhaps the whole log.
     Low,
 }
 
-/// A turn, until it is dropped.
+/// The permission to read, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ReadPermit<'a> {
     _any: SemaphorePermit<'a>,
@@ -32,7 +31,7 @@ impl ReadLimiter {
         Self { all: Semaphore::new(count), long: Semaphore::new(count - kept) }
     }
 
-    /// Waits for a turn. Who drops the future loses the place in the queue.
+    /// Waits for a permit. A dropped future loses its place in the queue.
     pub(super) async fn acquire(&self, priority: Priority) -> ReadPermit<'_> {
         let open = "the semaphores are never closed";
         let long = match priority {
@@ -50,22 +49,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_reads_leave_room_for_short_ones() {
+    fn long_reads_leave_room_for_short_reads() {
         let limiter = ReadLimiter::new(4);
         let long: Vec<_> =
             (0..3).map(|_| limiter.acquire(Priority::Low).now_or_never().unwrap()).collect();
         let mut waiting = Box::pin(limiter.acquire(Priority::Low));
         assert!(waiting.as_mut().now_or_never().is_none());
-        let short = limiter.acquire(Priority::High).now_or_never().expect("a place is kept");
+        let short = limiter.acquire(Priority::High).now_or_never().expect("a permit is reserved");
         assert!(limiter.acquire(Priority::High).now_or_never().is_none());
         drop(short);
-        assert!(waiting.as_mut().now_or_never().is_none(), "the place that is kept is taken");
+        assert!(
+            waiting.as_mut().now_or_never().is_none(),
+            "the free permit is reserved for short reads"
+        );
         drop(long);
         assert!(waiting.as_mut().now_or_never().is_some());
     }
 
     #[test]
-    fn even_one_reader_leaves_room() {
+    fn the_smallest_limiter_leaves_room_for_short_reads() {
         let limiter = ReadLimiter::new(0);
         let _long = limiter.acquire(Priority::Low).now_or_never().unwrap();
         assert!(limiter.acquire(Priority::Low).now_or_never().is_none());

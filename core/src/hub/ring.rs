@@ -5,7 +5,7 @@ use crate::commit::Commit;
 use crate::cursor::Cursor;
 use crate::event::Event;
 
-/// The newest events of a log, bounded in count and bytes: everything in
+/// The newest events of a log, bounded in count and bytes: every event in
 /// `(floor, tip]`.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -16,13 +16,13 @@ pub(super) struct Ring {
     max_bytes: usize,
 }
 
-/// What the ring has for a subscriber.
+/// The answer of the ring to a subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Window {
-    /// The next events, oldest first; none at the tip and beyond.
+    /// The next events, oldest first; none at or above the tip.
     Inside(Vec<Event>),
-    /// What comes next is no longer here, or the cursor is of another history:
-    /// the store knows.
+    /// The next events are no longer in the ring, or the cursor belongs to
+    /// another history: the store has to be read.
     Outside,
 }
 
@@ -31,7 +31,7 @@ impl Ring {
         Self { events: VecDeque::new(), bytes: 0, floor, max_events, max_bytes }
     }
 
-    /// Forgets everything and begins again after `floor`.
+    /// Removes all events and starts again after `floor`.
     pub(super) fn reset(&mut self, floor: Cursor) {
         self.events.clear();
         self.bytes = 0;
@@ -42,7 +42,7 @@ impl Ring {
         self.events.back().map_or(self.floor, Event::cursor)
     }
 
-    /// Adds what comes next in the log.
+    /// Adds the next event of the log.
     pub(super) fn push(&mut self, event: Event) {
         debug_assert!(event.position() > self.tip().position(), "the tail reads in order");
         self.bytes += cost(&event);
@@ -54,16 +54,17 @@ impl Ring {
         }
     }
 
-    /// Adds a commit if it follows the tip, by position and check. What is here
-    /// already, because it was read meanwhile, is left out.
-    pub(super) fn follow(&mut self, commit: &Commit) -> bool {
+    /// Adds a commit if it follows the tip, by position and check. Events that
+    /// are in the ring already, because they were read meanwhile, are skipped.
+    /// Returns `false` if the log has to be read instead.
+    pub(super) fn add_commit(&mut self, commit: &Commit) -> bool {
         let tip = self.tip();
         let known = if commit.from == tip {
             0
         } else if let Some(at) = commit.events.iter().position(|event| event.cursor() == tip) {
             at + 1
         } else {
-            // All of it is here, or only the store knows.
+            // Either all of it is in the ring, or the log has to be read.
             return commit.events.last().is_some_and(|last| self.holds(last.cursor()));
         };
         for event in &commit.events[known..] {
@@ -72,7 +73,7 @@ impl Ring {
         true
     }
 
-    /// The [`run`] after `cursor`.
+    /// The next events after `cursor`, within the bounds.
     pub(super) fn after(&self, cursor: Cursor, bounds: Bounds) -> Window {
         if cursor.position() > self.tip().position() {
             return Window::Inside(Vec::new());
@@ -83,7 +84,7 @@ impl Ring {
         }
     }
 
-    /// Whether this is the cursor of an event that is here, or of the floor.
+    /// Whether this is the cursor of an event in the ring, or the floor.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         self.place_after(cursor).is_some()
     }
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_everything_above_its_floor_and_nothing_else() {
+    fn holds_exactly_the_events_above_its_floor() {
         // Positions with gaps: 10, 20, ... 100.
         let log: Vec<_> = (1..=10).map(|n| event(n * 10)).collect();
         let mut ring = Ring::new(Cursor::START, 3, usize::MAX);
@@ -131,20 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn only_what_follows_the_tip_exactly_is_taken() {
+    fn only_commits_that_follow_the_tip_are_added() {
         let log: Vec<_> = (1..=6).map(event).collect();
         let other = event(3);
         let commit = |from: Cursor, events: &[Event]| Commit { from, events: events.into() };
         let mut ring = Ring::new(Cursor::START, 16, usize::MAX);
-        assert!(ring.follow(&commit(Cursor::START, &log[..3])));
-        // Of another history, with a gap, and from below without the event at the tip.
-        assert!(!ring.follow(&commit(other.cursor(), &log[3..4])));
-        assert!(!ring.follow(&commit(log[3].cursor(), &log[4..5])));
-        assert!(!ring.follow(&commit(log[1].cursor(), &[other, log[3].clone()])));
+        assert!(ring.add_commit(&commit(Cursor::START, &log[..3])));
+        // Of another history, after a gap, and overlapping without the event at the tip.
+        assert!(!ring.add_commit(&commit(other.cursor(), &log[3..4])));
+        assert!(!ring.add_commit(&commit(log[3].cursor(), &log[4..5])));
+        assert!(!ring.add_commit(&commit(log[1].cursor(), &[other, log[3].clone()])));
         assert_eq!(ring.tip(), log[2].cursor());
-        // Read before it was told: all of it, and a part.
-        assert!(ring.follow(&commit(log[0].cursor(), &log[1..3])));
-        assert!(ring.follow(&commit(log[1].cursor(), &log[2..5])));
+        // Read before it was reported: all of it, and a part.
+        assert!(ring.add_commit(&commit(log[0].cursor(), &log[1..3])));
+        assert!(ring.add_commit(&commit(log[1].cursor(), &log[2..5])));
         assert_eq!(ring.after(log[2].cursor(), up_to(9)), Window::Inside(log[3..5].to_vec()));
     }
 

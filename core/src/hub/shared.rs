@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::announcement::Announcement;
 use super::bounds::Bounds;
+use super::hub_stats::{Counters, count};
 use super::page_cache::PageCache;
+use super::pending_hint::PendingHint;
 use super::ring::{Ring, Window};
-use super::stats::{Counters, count};
 use crate::backoff::Backoff;
 use crate::commit::Commit;
 use crate::cursor::Cursor;
@@ -19,36 +19,36 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::store::EventStore;
 
-/// What the hub's tasks and subscriptions share. None of them holds the hub
-/// itself, so that dropping its last handle ends them.
+/// The state that the hub's tasks and subscriptions share. None of them holds
+/// the hub itself, so that dropping its last handle ends them.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<dyn EventStore>,
-    /// Whether the store tells what it commits.
-    pub(super) is_told: bool,
+    /// Whether the store reports its commits.
+    pub(super) reports_commits: bool,
     pub(super) tuning: Tuning,
     pub(super) counters: Counters,
     /// Cancelled when the hub is shut down.
     pub(super) stop: CancellationToken,
     /// Wakes the tail.
-    pub(super) nudge: Notify,
-    /// What the publisher is to tell the bus.
-    pub(super) announcement: Announcement,
-    /// The appends that are under way.
+    pub(super) wake_tail: Notify,
+    /// The next hint that the publisher sends to the bus.
+    pub(super) pending_hint: PendingHint,
+    /// The appends in progress.
     pub(super) appends: TaskTracker,
-    /// Cancelled when everything that was stored before the stop is announced.
-    pub(super) settled: CancellationToken,
-    /// Wakes subscriptions; written after the ring.
-    pub(super) progress: watch::Sender<Progress>,
+    /// Cancelled after the stop, when no further hint will be added.
+    pub(super) hints_complete: CancellationToken,
+    /// Wakes subscriptions; updated after the ring.
+    pub(super) progress: watch::Sender<TailProgress>,
     pub(super) pages: PageCache,
     ring: RwLock<Ring>,
 }
 
 /// How far the tail has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct TailProgress {
     pub(super) tip: Cursor,
-    /// Counts how often the log was found to be another one.
+    /// Counts how often the log was found to be replaced.
     pub(super) history: u64,
     /// Whether the hub was shut down.
     pub(super) stopped: bool,
@@ -73,30 +73,31 @@ impl Shared {
         store: Arc<dyn EventStore>,
         tuning: Tuning,
         head: Cursor,
-        is_told: bool,
+        reports_commits: bool,
     ) -> Self {
         Self {
             store,
-            is_told,
+            reports_commits,
             tuning,
             counters: Counters::default(),
             stop: CancellationToken::new(),
-            nudge: Notify::new(),
-            announcement: Announcement::default(),
+            wake_tail: Notify::new(),
+            pending_hint: PendingHint::default(),
             appends: TaskTracker::new(),
-            settled: CancellationToken::new(),
-            progress: watch::Sender::new(Progress { tip: head, history: 0, stopped: false }),
+            hints_complete: CancellationToken::new(),
+            progress: watch::Sender::new(TailProgress { tip: head, history: 0, stopped: false }),
             pages: PageCache::new(tuning.page_reads, tuning.kept_bytes),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
         }
     }
 
     pub(super) fn window(&self, after: Cursor, bounds: Bounds) -> Window {
-        // Whatever panicked, the ring is whole: its changes do not call foreign code.
+        // A poisoned lock is harmless: changes of the ring call no foreign code, so it is always
+        // consistent.
         self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, bounds)
     }
 
-    /// Whether the newest events vouch for this cursor.
+    /// Whether this cursor is among the newest events.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).holds(cursor)
     }
@@ -105,7 +106,7 @@ impl Shared {
         self.progress.borrow().tip
     }
 
-    /// Puts what was read after the tip into the ring and wakes every
+    /// Adds events that were read after the tip to the ring, and wakes every
     /// subscription.
     pub(super) fn extend(&self, events: Vec<Event>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
@@ -115,11 +116,11 @@ impl Shared {
         self.moved(ring);
     }
 
-    /// Puts a commit into the ring if it follows the tip exactly, and wakes
-    /// every subscription. `false` if only the store can tell where it belongs.
-    pub(super) fn follow(&self, commit: &Commit) -> bool {
+    /// Adds a commit to the ring if it follows the tip exactly, and wakes every
+    /// subscription. Returns `false` if the log has to be read instead.
+    pub(super) fn add_commit(&self, commit: &Commit) -> bool {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        let follows = ring.follow(commit);
+        let follows = ring.add_commit(commit);
         if follows {
             self.moved(ring);
         }
@@ -132,7 +133,7 @@ impl Shared {
         self.progress.send_if_modified(|progress| std::mem::replace(&mut progress.tip, tip) != tip);
     }
 
-    /// Repeats a read that fails for a passing reason, until the hub stops.
+    /// Retries a read while its errors are transient, until the hub stops.
     pub(super) async fn retry<T, F>(&self, mut read: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -149,18 +150,19 @@ impl Shared {
             };
             let Some(pause) = backoff.pause_after(&error) else { return Err(error) };
             count(&self.counters.failed_reads);
-            warn!(%error, "a subscription could not read the log; it tries again");
+            warn!(%error, "a subscription could not read the log; retrying");
             self.stop.run_until_cancelled(sleep(pause)).await;
         }
     }
 
-    /// Begins again at `head`, in another history.
-    pub(super) fn begin_again(&self, head: Cursor) {
+    /// Starts again at `head`, in another history.
+    pub(super) fn start_again(&self, head: Cursor) {
         self.ring.write().unwrap_or_else(PoisonError::into_inner).reset(head);
         self.progress.send_modify(|progress| {
             progress.tip = head;
             progress.history += 1;
-            // Before anybody sees the new history, so that nobody in it is served from the old one.
+            // Before any subscription sees the new history, so that none in it is served from the
+            // old one.
             self.pages.clear();
         });
     }

@@ -7,7 +7,8 @@ use crate::filter::Filter;
 use crate::limits;
 use crate::store::Read;
 
-/// The cursor to begin after, and the head of the same snapshot or a later one.
+/// The cursor after which to begin, and the head of the same or a later
+/// snapshot.
 pub(super) async fn start_cursor(
     shared: &Shared,
     after: After,
@@ -27,7 +28,7 @@ pub(super) async fn start_cursor(
     Ok((page.scanned, page.head))
 }
 
-/// The cursor of the event before the last `count` that match.
+/// The cursor of the event before the last `count` matching ones.
 async fn before_the_last(
     shared: &Shared,
     count: usize,
@@ -35,7 +36,7 @@ async fn before_the_last(
 ) -> Result<(Cursor, Cursor)> {
     if count > limits::MAX_PAGE_EVENTS {
         return Err(Error::invalid(format!(
-            "the last {count} events are too many: the limit is 1,000"
+            "cannot begin {count} events before the end: the limit is 1,000"
         )));
     }
     let head = shared.store.head().await?;

@@ -2,19 +2,19 @@ use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::id::Position;
 
-/// Where a subscription begins. Whatever is named is excluded.
+/// Where a subscription begins. The given place is exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum After {
     /// Before the first event.
     #[default]
     Start,
-    /// The end of the log at the moment of subscribing.
+    /// At the end of the log at the time of subscribing.
     Now,
-    /// So that the last so many **matching** events come first; at most 1,000.
+    /// Before this many of the last **matching** events; at most 1,000.
     Last(usize),
-    /// A position that is trusted.
+    /// After this position, which is trusted.
     Position(Position),
-    /// A cursor, which is verified.
+    /// After this cursor, which is verified.
     Cursor(Cursor),
 }
 
@@ -24,7 +24,7 @@ impl From<Cursor> for After {
     }
 }
 
-/// What to follow, and from where.
+/// Describes a subscription: which events to follow, and from where.
 ///
 /// # Examples
 ///
@@ -43,30 +43,30 @@ pub struct Subscribe {
 }
 
 impl Subscribe {
-    /// Everything, from the start.
+    /// Subscribes to all events from the start.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Where to begin: [`After::Start`] by default.
+    /// Sets where to begin: [`After::Start`] by default.
     pub fn with_after(mut self, after: impl Into<After>) -> Self {
         self.after = after.into();
         self
     }
 
-    /// Which events: all by default.
+    /// Sets which events to follow: all by default.
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Where it begins.
+    /// Where the subscription begins.
     #[must_use]
     pub fn after(&self) -> After {
         self.after
     }
 
-    /// Which events it wants.
+    /// The filter that events have to match.
     #[must_use]
     pub fn filter(&self) -> &Filter {
         &self.filter

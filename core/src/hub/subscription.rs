@@ -11,65 +11,66 @@ use tokio::time::{Instant, sleep_until};
 use super::bounds::Bounds;
 use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
+use super::hub_stats::count;
 use super::ring::Window;
-use super::shared::{Progress, Shared};
+use super::shared::{Shared, TailProgress};
 use super::start_cursor::start_cursor;
-use super::stats::count;
 use super::{Item, Subscribe};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::filter::Filter;
 
-/// Events that are looked at together, and that a subscription holds whose
-/// reader stands still.
+/// The events that are examined together, and that a subscription holds while
+/// its reader is idle.
 const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
 /// # Falling behind
 ///
-/// There is no queue per subscriber, so however slow one is, it costs neither
-/// memory nor anybody else's time, and nothing is lost. One that fell out of
-/// the newest events yields [`Item::Behind`], reads from the store, and yields
-/// [`Item::Live`] when it has caught up. Pages that several want are read once
-/// for all of them.
+/// There is no queue per subscriber. A slow subscriber costs no memory, delays
+/// no other subscriber, and loses nothing. If its next events are no longer in
+/// memory, the subscription yields [`Item::Behind`], reads from the store, and
+/// yields [`Item::Live`] when it has caught up. Pages that several
+/// subscriptions need are read once for all of them.
 ///
 /// # Contract
 ///
-/// At every instant the events that were yielded are a prefix of the events of
-/// the log that come after the cursor and match, and at rest they are all of
-/// them \[`subscription_is_exact`\]. The other laws of the conformance suite
-/// are this one under an adversary:
+/// At every instant, the yielded events are a prefix of the log's matching
+/// events after the cursor, and once the log is idle they are all of them
+/// \[`subscription_is_exact`\]. The other laws of the conformance suite check
+/// this under adverse conditions:
 ///
-/// 1. **Hand-over.** An append that races the way from history to live comes
-///    once \[`appends_during_the_hand_over_come_once`\]; `now` begins when the
-///    subscription is opened \[`now_on_an_empty_log_misses_nothing`\], at the end
-///    of the log in the store \[`now_begins_at_the_head_of_the_store`\]; `Live`
-///    comes when everything was delivered
-///    \[`live_comes_when_everything_was_delivered`\] that was stored when the
-///    subscription was opened \[`live_waits_for_the_head_at_open`\], also beside a
-///    log that never rests \[`live_comes_while_the_log_moves`\].
-/// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or come during a
-///    read \[`a_hint_during_a_read_is_not_lost`\]; one is enough for many pages
-///    \[`one_hint_is_enough`\]; a bus that is down stops nothing
-///    \[`a_bus_that_is_down_stops_nothing`\], and one that cannot be listened to
-///    delays nothing \[`a_bus_that_never_listens_delays_nothing`\].
-/// 3. **Appends** are told at once \[`delivery_does_not_wait_for_polling`\],
-///    also those of a caller who went away \[`a_dropped_append_is_delivered`\], those
-///    whose outcome is unknown \[`an_append_of_unknown_outcome_is_delivered`\], and
-///    those that are made through another hub of the same store
-///    \[`hubs_of_one_store_agree`\].
+/// 1. **Hand-over.** An append that races the switch from history to live
+///    delivery is delivered once \[`appends_during_the_hand_over_come_once`\];
+///    `Now` begins when the subscription is opened
+///    \[`now_on_an_empty_log_misses_nothing`\], at the end of the log in the
+///    store \[`now_begins_at_the_head_of_the_store`\]; `Live` is yielded when
+///    everything was delivered \[`live_comes_when_everything_was_delivered`\]
+///    that was stored when the subscription was opened
+///    \[`live_waits_for_the_head_at_open`\], even if events are appended all
+///    the time \[`live_comes_while_the_log_moves`\].
+/// 2. **Hints** may be lost \[`lost_hints_cost_only_time`\] or arrive during a
+///    read \[`a_hint_during_a_read_is_not_lost`\]; one hint is enough for many
+///    pages \[`one_hint_is_enough`\]; a bus that is down stops nothing
+///    \[`a_bus_that_is_down_stops_nothing`\], and a bus whose `listen` fails or
+///    hangs delays nothing \[`a_bus_that_never_listens_delays_nothing`\].
+/// 3. **Appends** are delivered at once
+///    \[`delivery_does_not_wait_for_polling`\], including those whose
+///    future was dropped \[`a_dropped_append_is_delivered`\], those whose outcome is
+///    unknown \[`an_append_of_unknown_outcome_is_delivered`\], and those made
+///    through another hub of the same store \[`hubs_of_one_store_agree`\].
 /// 4. **Subscribers** may be slow \[`falling_behind_loses_nothing`\] or stop
 ///    \[`a_slow_subscriber_affects_no_other`\], drop `next`
-///    \[`a_dropped_next_loses_nothing`\], begin again in another process
-///    \[`a_restarted_process_resumes_exactly`\] and ask for what hardly ever
-///    comes \[`a_sparse_filter_reaches_the_end`\].
-/// 5. **Reads** that fail are repeated \[`a_failed_read_is_repeated`\].
-/// 6. **Another history** is told: what is committed to a log that took the
-///    place of this one is not put behind it
-///    \[`a_commit_of_another_history_is_not_delivered`\], and nothing that was read of
-///    this one is served in its place \[`no_page_of_another_history_is_served`\].
+///    \[`a_dropped_next_loses_nothing`\], resume in another process
+///    \[`a_restarted_process_resumes_exactly`\] and filter for rare events
+///    \[`a_sparse_filter_reaches_the_end`\].
+/// 5. Failed **reads** are retried \[`a_failed_read_is_repeated`\].
+/// 6. **A changed history** is detected: a commit to a log that replaced this
+///    one is not appended to the events of this one
+///    \[`a_commit_of_another_history_is_not_delivered`\], and no page of this one
+///    is served for the new one \[`no_page_of_another_history_is_served`\].
 ///
 /// # Examples
 ///
@@ -77,41 +78,41 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
-    progress: watch::Receiver<Progress>,
-    /// The progress that was seen last.
-    seen: Progress,
-    /// How far the log was looked at.
+    progress: watch::Receiver<TailProgress>,
+    /// The progress of the tail that was seen last.
+    seen: TailProgress,
+    /// How far the log was examined.
     scanned: Cursor,
-    /// What was handed to the caller.
+    /// The cursor of the last item that was yielded.
     delivered: Cursor,
     /// The end of the log when the subscription was opened.
     head: Cursor,
     waiting: VecDeque<Item>,
     phase: Phase,
-    /// What was read from the store and not looked at yet.
+    /// The page from the store that is being examined.
     page: Option<Arc<CachedPage>>,
-    /// Boxed, because most subscriptions are among the newest events.
+    /// Boxed, because most subscriptions need it rarely.
     catch_up: Option<Box<CatchUp>>,
-    unreported: Unreported,
+    since_last_item: SinceLastItem,
     ended: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The head that has to be reached is not known yet.
+    /// The head up to which to catch up is not known yet.
     Beginning,
     CatchingUp {
         head: Cursor,
     },
-    /// The head that had to be reached was passed, and what came since then is
-    /// not from memory yet: such a subscription cannot fall behind.
+    /// The head was reached, but later events are still read from the store:
+    /// such a subscription cannot fall behind.
     Passed,
     Live,
 }
 
-/// What was looked at since the caller heard of it.
+/// The events that were examined since the last item.
 #[derive(Clone, Copy, Debug, Default)]
-struct Unreported {
+struct SinceLastItem {
     events: usize,
     since: Option<Instant>,
 }
@@ -124,17 +125,16 @@ impl Subscription {
                 "the hub was shut down: subscribe to a new one",
             ));
         }
-        // Registered before the log is read, so that nothing falls between.
+        // Registered before the log is read, so that no change is missed in between.
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
         let (cursor, head) = start_cursor(&shared, subscribe.after, &subscribe.filter).await?;
         Ok(Self::new(shared, subscribe.filter, (progress, seen), (cursor, head)))
     }
 
-    /// A subscription that begins among the newest events, if they vouch for
-    /// its cursor: the store is asked for nothing, so it says `Live` only after
-    /// `Behind`.
-    pub(super) fn at_the_tail(shared: Arc<Shared>, after: Cursor, filter: Filter) -> Option<Self> {
+    /// A subscription that begins in memory, if the ring holds its cursor. The
+    /// store is not read, so `Live` is yielded only after `Behind`.
+    pub(super) fn open_cached(shared: Arc<Shared>, after: Cursor, filter: Filter) -> Option<Self> {
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
         let is_served = shared.holds(after) && !shared.stop.is_cancelled();
@@ -148,7 +148,7 @@ impl Subscription {
     fn new(
         shared: Arc<Shared>,
         filter: Filter,
-        (progress, seen): (watch::Receiver<Progress>, Progress),
+        (progress, seen): (watch::Receiver<TailProgress>, TailProgress),
         (cursor, head): (Cursor, Cursor),
     ) -> Self {
         shared.counters.open_subscriptions.fetch_add(1, Ordering::Relaxed);
@@ -164,21 +164,21 @@ impl Subscription {
             phase: Phase::Beginning,
             page: None,
             catch_up: None,
-            unreported: Unreported::default(),
+            since_last_item: SinceLastItem::default(),
             ended: false,
         }
     }
 
-    /// Where to resume: the cursor of the last item, or where the subscription
-    /// began.
+    /// The cursor to resume from: that of the last item, or where the
+    /// subscription began.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.delivered
     }
 
-    /// How far the log was looked at, which is past [`cursor`](Self::cursor)
-    /// if nothing matched of late; `None` while an item waits to be taken.
-    /// Whoever stops here and resumes there has no gap.
+    /// How far the log was examined, which is after [`cursor`](Self::cursor) if
+    /// the latest events did not match; `None` while an item is waiting to be
+    /// taken. Resuming from here leaves no gap.
     #[must_use]
     pub fn scanned(&self) -> Option<Cursor> {
         self.waiting.is_empty().then_some(self.scanned)
@@ -190,14 +190,15 @@ impl Subscription {
         self.head
     }
 
-    /// The end of the log as far as the tail has read: without any work, and
-    /// perhaps a moment old.
+    /// The end of the log as far as the hub has read it: reads nothing, and may
+    /// be slightly out of date.
     #[must_use]
     pub fn tip(&self) -> Cursor {
         self.shared.tip()
     }
 
-    /// The end of the log, read now; see [`EventStore::head`](crate::EventStore::head).
+    /// Reads the end of the log from the store; see
+    /// [`EventStore::head`](crate::EventStore::head).
     ///
     /// # Errors
     ///
@@ -210,32 +211,32 @@ impl Subscription {
         self.shared.store.head().await
     }
 
-    /// Waits for the next item. `None` when the hub was shut down, and after an
-    /// error.
+    /// Waits for the next item. Returns `None` after the hub was shut down, and
+    /// after an error.
     ///
     /// # Errors
     ///
     /// [`HistoryChanged`](ErrorKind::HistoryChanged) and
-    /// [`CursorAhead`](ErrorKind::CursorAhead) if the log was found to be another one;
-    /// [`Corrupt`](ErrorKind::Corrupt) and [`Backend`](ErrorKind::Backend) if it cannot
-    /// be read. Passing failures of the store are waited out.
+    /// [`CursorAhead`](ErrorKind::CursorAhead) if the log was replaced;
+    /// [`Corrupt`](ErrorKind::Corrupt) and [`Backend`](ErrorKind::Backend) if
+    /// it cannot be read. Transient errors of the store are retried.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future takes nothing along: the next call yields what it
-    /// would have.
+    /// Dropping the future loses nothing: the next call returns the item that
+    /// it would have returned.
     pub async fn next(&mut self) -> Option<Result<Item>> {
         loop {
-            if let Some(item) = self.turn().await?.transpose() {
+            if let Some(item) = self.next_or_progress().await?.transpose() {
                 return Some(item);
             }
         }
     }
 
-    /// As [`next`](Self::next), and returns without an item, too, whenever the
-    /// log was looked through further.
-    pub(crate) async fn turn(&mut self) -> Option<Result<Option<Item>>> {
-        if let Some(item) = self.take() {
+    /// As [`next`](Self::next), but also returns without an item whenever more
+    /// of the log was examined.
+    pub(crate) async fn next_or_progress(&mut self) -> Option<Result<Option<Item>>> {
+        if let Some(item) = self.pop() {
             return Some(Ok(Some(item)));
         }
         if self.ended {
@@ -245,17 +246,18 @@ impl Subscription {
             self.ended = true;
             return (!self.shared.stop.is_cancelled()).then_some(Err(error));
         }
-        (!self.ended).then(|| Ok(self.take()))
+        (!self.ended).then(|| Ok(self.pop()))
     }
 
-    /// The next item, if it is in memory: what a transport writes together with
-    /// the item before it.
+    /// Returns the next item if it is in memory, without waiting, so that a
+    /// transport can write several items at once.
     pub fn try_next(&mut self) -> Option<Item> {
-        while self.waiting.is_empty() && self.look_in_memory() {}
-        self.take()
+        while self.waiting.is_empty() && self.examine_memory() {}
+        self.pop()
     }
 
-    /// The items as a stream, which ends after an error.
+    /// Converts the subscription into a stream of items, which ends after an
+    /// error.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Item>> {
         stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) }).boxed()
@@ -266,64 +268,65 @@ impl Subscription {
         self.waiting.len()
     }
 
-    fn take(&mut self) -> Option<Item> {
+    fn pop(&mut self) -> Option<Item> {
         let item = self.waiting.pop_front()?;
         self.delivered = item.cursor();
         Some(item)
     }
 
-    fn yields(&mut self, item: Item) {
+    fn push(&mut self, item: Item) {
         self.waiting.push_back(item);
-        self.unreported = Unreported::default();
+        self.since_last_item = SinceLastItem::default();
     }
 
-    /// Looks further, or waits until there is something to look at.
+    /// Examines more of the log, or waits until there is more.
     async fn advance(&mut self) -> Result<()> {
-        if !self.is_in_step() {
+        if !self.follows_tail() {
             self.ended = self.progress.borrow().stopped;
             return if self.ended { Ok(()) } else { Err(Error::history_changed(self.scanned)) };
         }
-        // What is rare is boxed: a subscription that waits, as most do, stays small.
+        // Rare futures are boxed, so that a waiting subscription stays small.
         if let Phase::Beginning = self.phase {
             self.begin().boxed().await?;
         }
-        if self.read_stretch() {
+        if self.examine_page() {
             return Ok(());
         }
         let before = self.scanned;
-        if !self.read_ring() {
+        if !self.examine_ring() {
             return self.read_store().boxed().await;
         }
         if self.scanned == before && self.waiting.is_empty() {
-            self.at_the_tip().await;
+            self.wait_for_progress().await;
         }
         Ok(())
     }
 
-    /// Sees how far the tail has got, before the ring is read: what comes later
-    /// wakes. `false` if the log is another one, or the hub was shut down.
-    fn is_in_step(&mut self) -> bool {
-        // Most of the time nothing is new, and then nobody's lock is taken.
+    /// Notes how far the tail has got. Called before the ring is read, so that
+    /// later changes wake the subscription. Returns `false` if the log was
+    /// replaced or the hub was shut down.
+    fn follows_tail(&mut self) -> bool {
+        // Most of the time nothing is new, and then no lock is taken.
         if matches!(self.progress.has_changed(), Ok(false)) {
             return true;
         }
         let progress = *self.progress.borrow_and_update();
-        let is_in_step = progress.history == self.seen.history && !progress.stopped;
-        if is_in_step {
+        let follows_tail = progress.history == self.seen.history && !progress.stopped;
+        if follows_tail {
             self.seen = progress;
         } else {
             self.progress.mark_changed();
         }
-        is_in_step
+        follows_tail
     }
 
-    /// Looks further at what is in memory. `false` if there is no more of it.
-    fn look_in_memory(&mut self) -> bool {
-        if self.ended || matches!(self.phase, Phase::Beginning) || !self.is_in_step() {
+    /// Examines more events in memory. Returns `false` if there are none.
+    fn examine_memory(&mut self) -> bool {
+        if self.ended || matches!(self.phase, Phase::Beginning) || !self.follows_tail() {
             return false;
         }
         let before = self.scanned;
-        self.read_stretch() || (self.read_ring() && self.scanned != before)
+        self.examine_page() || (self.examine_ring() && self.scanned != before)
     }
 
     async fn begin(&mut self) -> Result<()> {
@@ -331,29 +334,30 @@ impl Subscription {
         let head = shared.retry(|| shared.store.head()).await?;
         self.phase = Phase::CatchingUp { head };
         if head.position() > self.seen.tip.position() {
-            self.shared.nudge.notify_one();
+            self.shared.wake_tail.notify_one();
         }
-        self.live_if_there();
+        self.push_live_if_reached();
         Ok(())
     }
 
-    /// Says that everything up to the head was looked at, as soon as that is
-    /// so: also beside a log that never rests.
-    fn live_if_there(&mut self) {
+    /// Yields `Live` as soon as everything up to the head was examined, even if
+    /// events are appended all the time.
+    fn push_live_if_reached(&mut self) {
         let Phase::CatchingUp { head } = self.phase else { return };
         if self.scanned.position() >= head.position() {
             self.phase = Phase::Passed;
-            self.yields(Item::Live { cursor: self.scanned, head });
+            self.push(Item::Live { cursor: self.scanned, head });
         }
     }
 
-    /// Takes a run from the ring. `false` if what comes next is not there.
-    fn read_ring(&mut self) -> bool {
+    /// Examines the next events from the ring. Returns `false` if they are not
+    /// there.
+    fn examine_ring(&mut self) -> bool {
         if self.scanned != self.seen.tip {
             let Window::Inside(events) = self.shared.window(self.scanned, BATCH) else {
                 return false;
             };
-            self.look_at_all(events);
+            self.examine_all(events);
         }
         if let Phase::Passed = self.phase {
             self.phase = Phase::Live;
@@ -361,67 +365,68 @@ impl Subscription {
         true
     }
 
-    /// Takes a run of what was read from the store. `false` if nothing was.
-    fn read_stretch(&mut self) -> bool {
+    /// Examines the next events of the page from the store. Returns `false` if
+    /// there is no page.
+    fn examine_page(&mut self) -> bool {
         let Some(page) = &self.page else { return false };
         let events = page.after(self.scanned, BATCH);
         if events.is_empty() {
-            self.end_stretch();
+            self.finish_page();
         } else {
-            self.look_at_all(events);
+            self.examine_all(events);
         }
         true
     }
 
-    fn end_stretch(&mut self) {
+    fn finish_page(&mut self) {
         let Some(page) = self.page.take() else { return };
         self.scanned = page.to;
         if page.events.is_empty() {
-            self.yields(Item::Checkpoint(page.to));
+            self.push(Item::Checkpoint(page.to));
         }
-        self.live_if_there();
+        self.push_live_if_reached();
     }
 
-    fn look_at_all(&mut self, events: Vec<Event>) {
+    fn examine_all(&mut self, events: Vec<Event>) {
         for event in events {
-            self.look_at(event);
+            self.examine(event);
         }
-        self.checkpoint_if_due();
+        self.push_checkpoint_if_due();
     }
 
-    fn look_at(&mut self, event: Event) {
+    fn examine(&mut self, event: Event) {
         self.scanned = event.cursor();
         if self.filter.matches_event(&event) {
-            self.yields(Item::Event(event));
+            self.push(Item::Event(event));
         } else {
-            self.unreported.events += 1;
-            self.unreported.since.get_or_insert_with(Instant::now);
+            self.since_last_item.events += 1;
+            self.since_last_item.since.get_or_insert_with(Instant::now);
         }
-        self.live_if_there();
+        self.push_live_if_reached();
     }
 
-    fn checkpoint_if_due(&mut self) {
+    fn push_checkpoint_if_due(&mut self) {
         let tuning = &self.shared.tuning;
         let long_ago = |since: Instant| since.elapsed() >= tuning.checkpoint_interval;
-        if self.unreported.events >= tuning.checkpoint_events
-            || self.unreported.since.is_some_and(long_ago)
+        if self.since_last_item.events >= tuning.checkpoint_events
+            || self.since_last_item.since.is_some_and(long_ago)
         {
-            self.yields(Item::Checkpoint(self.scanned));
+            self.push(Item::Checkpoint(self.scanned));
         }
     }
 
-    /// Everything that is known was looked at: waits for more.
-    async fn at_the_tip(&mut self) {
-        // Thousands of subscriptions wait here: none keeps what a burst needed.
+    /// Waits for more events, after everything known was examined.
+    async fn wait_for_progress(&mut self) {
+        // Thousands of subscriptions may wait here, so memory that was needed for a burst is freed.
         self.waiting.shrink_to(0);
         self.catch_up = None;
         let checkpoint_at =
-            self.unreported.since.map(|since| since + self.shared.tuning.checkpoint_interval);
+            self.since_last_item.since.map(|since| since + self.shared.tuning.checkpoint_interval);
         tokio::select! {
-            // The tail writes it also when the hub stops, so that one place wakes everybody.
-            // That it moved is known, and not yet where to.
+            // The tail also updates it when the hub stops, so that one place wakes all
+            // subscriptions. Left marked as changed, since the new value was not read yet.
             _ = self.progress.changed() => self.progress.mark_changed(),
-            () = sleep_until_some(checkpoint_at) => self.yields(Item::Checkpoint(self.scanned)),
+            () = sleep_until_some(checkpoint_at) => self.push(Item::Checkpoint(self.scanned)),
         }
     }
 
@@ -430,11 +435,11 @@ impl Subscription {
         count(&shared.counters.fallen_behind);
         let head = shared.retry(|| shared.store.head()).await?;
         self.phase = Phase::CatchingUp { head };
-        self.yields(Item::Behind { cursor: self.scanned, head });
+        self.push(Item::Behind { cursor: self.scanned, head });
         Ok(())
     }
 
-    /// Reads a page of what the ring no longer has.
+    /// Reads a page of events that are no longer in the ring.
     async fn read_store(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let head = match self.phase {
@@ -445,9 +450,10 @@ impl Subscription {
         let catch_up = self.catch_up.get_or_insert_default();
         let page = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
         if page.to == self.scanned {
-            // The store has no more, and the ring is elsewhere: the tail has yet to see what happened.
-            shared.nudge.notify_one();
-            self.at_the_tip().await;
+            // The store has no more events, but the ring does not hold the cursor: the tail has to
+            // read the log first.
+            shared.wake_tail.notify_one();
+            self.wait_for_progress().await;
         } else {
             self.page = Some(page);
         }
@@ -473,7 +479,7 @@ impl fmt::Debug for Subscription {
 
 async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
-        // Boxed, because most have none and would keep its place.
+        // Boxed, so that subscriptions without a deadline do not reserve space for the timer.
         Some(deadline) => Box::pin(sleep_until(deadline)).await,
         None => std::future::pending().await,
     }

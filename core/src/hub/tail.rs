@@ -8,8 +8,8 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 
+use super::hub_stats::count;
 use super::shared::Shared;
-use super::stats::count;
 use crate::backoff::Backoff;
 use crate::bus::{Bus, Hint, Listener};
 use crate::commit::{CommitNotice, Commits};
@@ -17,52 +17,61 @@ use crate::error::Result;
 use crate::store::Read;
 use crate::supervise::{logged, unwound};
 
-/// Hints that are taken together. More than that, and a bus that never stops
-/// would keep the tail from reading.
+/// The most hints that are taken together. Without a limit, an endless burst of
+/// hints would keep the tail from reading.
 const HINTS_AT_ONCE: usize = 1_024;
 
-/// Follows the log once for all subscribers, and alone writes to the ring.
+/// Follows the log once for all subscriptions. Only this task writes to the
+/// ring.
 ///
-/// What this process commits comes from the store's writer and goes into the
-/// ring if it follows the tip exactly. For everything else the tail reads the
-/// log: when a notice does not fit, when the bus hints at something above the
-/// tip, and by its poll, which also verifies the tip.
+/// Commits of this process are reported by the store's writer and added to the
+/// ring if they follow the tip exactly. For everything else the tail reads the
+/// log: if a notice does not fit, if the bus hints at a position above the tip,
+/// and at every poll, which also verifies the tip.
 ///
-/// Whatever wakes it is taken before it reads, so that what is committed later
-/// wakes it again: catch-up and live are the same loop.
+/// A wake-up is consumed before the read, so that a later commit causes another
+/// wake-up: catching up and live delivery are the same loop.
 pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<Commits>) {
     let backoff = Backoff::up_to(shared.tuning.poll_interval);
-    let mut tail =
-        Tail { shared: Arc::clone(&shared), bus, commits, ear: Ear::Closed, retry: None, backoff };
+    let mut tail = Tail {
+        shared: Arc::clone(&shared),
+        bus,
+        commits,
+        listener: BusListener::Closed,
+        retry: None,
+        backoff,
+    };
     let stop = shared.stop.clone();
     while let Err(panic) = unwound(stop.run_until_cancelled(tail.follow())).await {
         shared.counters.failed_read();
-        logged(|| error!(error = %panic, "a store panicked under the tail; it goes on"));
-        tail.ear = Ear::Closed;
+        logged(|| error!(error = %panic, "the store panicked while the tail read it; retrying"));
+        tail.listener = BusListener::Closed;
         tail.back_off();
         stop.run_until_cancelled(sleep(tail.pause())).await;
     }
-    // Wakes the subscriptions that wait, for their end.
+    // Wakes waiting subscriptions, so that they end.
     shared.progress.send_modify(|progress| progress.stopped = true);
-    tail.settle().await;
-    shared.settled.cancel();
+    tail.drain_commits().await;
+    shared.hints_complete.cancel();
 }
 
 struct Tail {
     shared: Arc<Shared>,
     bus: Arc<dyn Bus>,
-    /// What the store's writer tells, unless it does not tell or is closed.
+    /// The commits that the store's writer reports; `None` if it does not
+    /// report them or is closed.
     commits: Option<Commits>,
-    ear: Ear,
-    /// The pause before the next try, after a failure.
+    listener: BusListener,
+    /// The pause before the next attempt, after a failure.
     retry: Option<Duration>,
     backoff: Backoff,
 }
 
-/// How the tail hears of other processes. Local delivery never waits for it.
-enum Ear {
-    /// Opened with the next poll, so that a bus that ends at once is not asked
-    /// without a pause.
+/// The connection to the bus, for hints from other processes. Local delivery
+/// never waits for it.
+enum BusListener {
+    /// Opened with the next poll, so that a bus that ends immediately is not
+    /// called in a tight loop.
     Closed,
     Opening(BoxFuture<'static, Result<Listener>>),
     Open(Listener),
@@ -73,11 +82,11 @@ impl Tail {
         loop {
             self.listen();
             match self.catch_up().await {
-                Ok(()) => self.has_read(),
-                Err(error) if error.is_other_history() => self.begin_again().await,
+                Ok(()) => self.read_succeeded(),
+                Err(error) if error.is_other_history() => self.follow_new_log().await,
                 Err(error) => {
                     self.shared.counters.failed_read();
-                    logged(|| warn!(%error, "the tail could not read the log; it tries again"));
+                    logged(|| warn!(%error, "the tail could not read the log; retrying"));
                     self.back_off();
                 }
             }
@@ -86,35 +95,37 @@ impl Tail {
     }
 
     fn listen(&mut self) {
-        if matches!(self.ear, Ear::Closed) {
+        if matches!(self.listener, BusListener::Closed) {
             let (bus, deadline) = (Arc::clone(&self.bus), self.shared.tuning.publish_deadline);
             let listening = async move {
                 tokio::time::timeout(deadline, bus.listen()).await.unwrap_or_else(|_| {
                     Err(crate::Error::new(
                         crate::ErrorKind::Unavailable,
-                        format!("the bus did not answer within {deadline:?}"),
+                        format!("the bus did not start listening within {deadline:?}"),
                     ))
                 })
             };
-            // A panic of the bus costs what it can be heard with, and not the log.
+            // A panic of the bus ends only this listener, not the tail.
             let listening = unwound(listening).map(Result::flatten);
-            self.ear = Ear::Opening(listening.boxed());
+            self.listener = BusListener::Opening(listening.boxed());
         }
-        // Most buses can be listened to at once: then it is before the read.
-        if let Ear::Opening(listening) = &mut self.ear
-            && let Some(listened) = listening.now_or_never()
+        // Most buses start listening immediately: then this happens before the read.
+        if let BusListener::Opening(listening) = &mut self.listener
+            && let Some(outcome) = listening.now_or_never()
         {
-            self.listened(listened);
+            self.listening_started(outcome);
         }
     }
 
-    fn listened(&mut self, outcome: Result<Listener>) {
-        self.ear = match outcome {
-            Ok(hints) => Ear::Open(hints),
+    fn listening_started(&mut self, outcome: Result<Listener>) {
+        self.listener = match outcome {
+            Ok(hints) => BusListener::Open(hints),
             Err(error) => {
                 count(&self.shared.counters.failed_listens);
-                logged(|| warn!(%error, "the bus cannot be listened to; the tail looks by itself"));
-                Ear::Closed
+                logged(
+                    || warn!(%error, "could not listen to the bus; the tail polls the log instead"),
+                );
+                BusListener::Closed
             }
         };
     }
@@ -133,27 +144,27 @@ impl Tail {
         }
     }
 
-    /// The log is another one: tells every subscription, and follows the new
-    /// one from its end.
-    async fn begin_again(&mut self) {
+    /// After the log was replaced: notifies every subscription, and follows the
+    /// new log from its end.
+    async fn follow_new_log(&mut self) {
         match self.shared.store.head().await {
             Ok(head) => {
                 count(&self.shared.counters.changed_histories);
-                logged(
-                    || error!(tip = %self.shared.tip(), %head, "the log was replaced by another one"),
-                );
-                self.shared.begin_again(head);
-                self.has_read();
+                logged(|| error!(tip = %self.shared.tip(), %head, "the log was replaced"));
+                self.shared.start_again(head);
+                self.read_succeeded();
             }
             Err(error) => {
                 self.shared.counters.failed_read();
-                logged(|| warn!(%error, "the log was replaced and the new one cannot be read"));
+                logged(
+                    || warn!(%error, "the log was replaced, and the new one could not be read; retrying"),
+                );
                 self.back_off();
             }
         }
     }
 
-    fn has_read(&mut self) {
+    fn read_succeeded(&mut self) {
         self.retry = None;
         self.backoff.reset();
         self.shared.counters.tail_fails.store(false, Ordering::Relaxed);
@@ -167,10 +178,10 @@ impl Tail {
         self.retry.unwrap_or(self.shared.tuning.poll_interval)
     }
 
-    /// Takes what the store tells, until the log has to be read.
+    /// Takes the commits that the store reports, until the log has to be read.
     async fn wait(&mut self) {
         let pause = self.pause();
-        // Also beside a log that never rests: the poll verifies the tip.
+        // Runs even if commits arrive all the time: the poll verifies the tip.
         let mut poll = pin!(sleep_until(Instant::now() + pause));
         loop {
             let notice = next_notice(&mut self.commits);
@@ -180,19 +191,19 @@ impl Tail {
                         return;
                     }
                 }
-                heard = self.ear.hear() => {
-                    if self.heard(heard) {
+                event = self.listener.next() => {
+                    if self.on_bus_event(event) {
                         return;
                     }
                 }
-                () = self.shared.nudge.notified() => return,
+                () = self.shared.wake_tail.notified() => return,
                 () = &mut poll => return,
             }
         }
     }
 
-    /// Puts what was committed into the ring. `false` if the log has to be read
-    /// for some of it.
+    /// Adds commits to the ring. Returns `false` if the log has to be read for
+    /// some of them.
     fn take_notices(&mut self, first: Option<CommitNotice>) -> bool {
         let Some(mut notice) = first else {
             debug!("the store was closed");
@@ -213,27 +224,27 @@ impl Tail {
         match notice {
             CommitNotice::Committed(commit) => {
                 if let Some(last) = commit.events.last() {
-                    self.shared.announcement.stored(last.position());
+                    self.shared.pending_hint.stored(last.position());
                 }
-                self.shared.follow(&commit)
+                self.shared.add_commit(&commit)
             }
             CommitNotice::Hint => {
-                self.shared.announcement.anything();
+                self.shared.pending_hint.anything();
                 false
             }
         }
     }
 
-    /// Whether the log has to be read for this.
-    fn heard(&mut self, heard: Heard) -> bool {
-        match heard {
-            Heard::Listening(listened) => {
-                self.listened(listened);
-                // What was committed meanwhile was not heard of.
-                matches!(self.ear, Ear::Open(_))
+    /// Handles an event of the bus. Returns whether the log has to be read.
+    fn on_bus_event(&mut self, event: BusEvent) -> bool {
+        match event {
+            BusEvent::Started(outcome) => {
+                self.listening_started(outcome);
+                // Hints that were published before this were missed.
+                matches!(self.listener, BusListener::Open(_))
             }
-            Heard::Hint(hint) => {
-                // The store may have told already what the hint is about.
+            BusEvent::Hint(hint) => {
+                // The store may already have reported what the hint is about.
                 while let Some(notice) = self.commits.as_mut().and_then(Commits::try_next) {
                     if !self.take_notice(notice) {
                         return true;
@@ -242,17 +253,18 @@ impl Tail {
                 debug!(?hint, "woken by the bus");
                 hint.claimed_position().is_none_or(|at| at > self.shared.tip().position())
             }
-            Heard::End => {
+            BusEvent::Ended => {
                 count(&self.shared.counters.failed_listens);
-                logged(|| warn!("the bus ended; the tail looks by itself and listens again"));
-                self.ear = Ear::Closed;
+                logged(|| warn!("the bus ended; the tail polls the log and listens again"));
+                self.listener = BusListener::Closed;
                 false
             }
         }
     }
 
-    /// After the stop: announces what appends under way still store.
-    async fn settle(&mut self) {
+    /// After the stop: adds the hints for what the appends in progress still
+    /// store.
+    async fn drain_commits(&mut self) {
         self.shared.appends.close();
         let appends = self.shared.appends.clone();
         let mut answered = pin!(appends.wait());
@@ -266,7 +278,7 @@ impl Tail {
                 () = &mut answered => break,
             }
         }
-        // What was told between the two looks.
+        // Notices that arrived just before the last append ended.
         while let Some(notice) = self.commits.as_mut().and_then(Commits::try_next) {
             self.take_notice(notice);
         }
@@ -280,22 +292,22 @@ async fn next_notice(commits: &mut Option<Commits>) -> Option<CommitNotice> {
     }
 }
 
-/// What the tail hears from the bus.
-enum Heard {
-    Listening(Result<Listener>),
+/// An event of the connection to the bus.
+enum BusEvent {
+    Started(Result<Listener>),
     Hint(Hint),
-    End,
+    Ended,
 }
 
-impl Ear {
-    /// Takes every hint that waits, at least one.
-    async fn hear(&mut self) -> Heard {
+impl BusListener {
+    /// Waits for the next event. Hints that are waiting are merged into one.
+    async fn next(&mut self) -> BusEvent {
         match self {
             Self::Closed => std::future::pending().await,
-            Self::Opening(listening) => Heard::Listening(listening.await),
+            Self::Opening(listening) => BusEvent::Started(listening.await),
             Self::Open(hints) => {
-                let heard = unwound(async { Some(newest(hints.next().await?, hints)) }).await;
-                heard.ok().flatten().map_or(Heard::End, Heard::Hint)
+                let event = unwound(async { Some(newest(hints.next().await?, hints)) }).await;
+                event.ok().flatten().map_or(BusEvent::Ended, BusEvent::Hint)
             }
         }
     }
@@ -311,7 +323,7 @@ fn newest(mut newest: Hint, hints: &mut Listener) -> Hint {
     newest
 }
 
-/// The one for which the log is read rather.
+/// Merges two hints: the result causes a read if either of them would.
 fn later(one: Hint, other: Hint) -> Hint {
     match (one.claimed_position(), other.claimed_position()) {
         (Some(one), Some(other)) => Hint::at(one.max(other)),

@@ -59,7 +59,7 @@ async fn history_comes_first_then_live_then_what_happens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn live_comes_also_when_nothing_is_pending() {
+async fn live_comes_even_if_the_log_is_empty() {
     let hub = memory::hub().await.unwrap();
     let mut subscription = hub.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap();
     let live = Item::Live { cursor: Cursor::START, head: Cursor::START };
@@ -72,7 +72,7 @@ async fn live_comes_while_the_log_moves() {
     append(&hub, 10).await;
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     for delivered in 1..=11 {
-        // There is always something after what is taken.
+        // There is always another event after the one that is taken.
         let newest = append(&hub, 1).await;
         while hub.cached_head() != newest {
             tokio::task::yield_now().await;
@@ -91,7 +91,7 @@ async fn live_comes_while_the_log_moves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_stands_still_holds_a_run_that_is_bounded_in_bytes() {
+async fn an_idle_reader_holds_events_bounded_in_bytes() {
     let hub = memory::hub().await.unwrap();
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
@@ -107,7 +107,7 @@ async fn a_reader_that_stands_still_holds_a_run_that_is_bounded_in_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tail_begins_in_memory_or_not_at_all() {
+async fn a_cached_subscription_begins_in_memory_or_not_at_all() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).with_ring(4, usize::MAX);
     let hub = hub.start().await.unwrap();
     let everything = Filter::everything;
@@ -131,7 +131,7 @@ async fn a_tail_begins_in_memory_or_not_at_all() {
         assert_eq!(std::iter::from_fn(|| tail.try_next()).count(), 6 - place);
     }
     let mut tail = hub.subscribe_cached(hub.cached_head(), everything()).unwrap();
-    assert!(timeout(Duration::from_secs(9), tail.next()).await.is_err(), "it says no `Live`");
+    assert!(timeout(Duration::from_secs(9), tail.next()).await.is_err(), "it yields no `Live`");
     let newest = append(&hub, 1).await;
     assert_eq!(next(&mut tail).await.cursor(), newest);
     drop(tail);
@@ -156,7 +156,7 @@ async fn the_last_n_are_matching_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
+async fn a_subscription_that_falls_behind_reports_it_once_and_misses_nothing() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
         .with_ring(4, usize::MAX)
         .with_page(3, usize::MAX)
@@ -176,7 +176,7 @@ async fn one_who_falls_out_of_the_ring_is_told_once_and_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_far_was_looked_is_known_unless_something_waits() {
+async fn scanned_is_known_unless_an_item_is_waiting() {
     let hub = memory::hub().await.unwrap();
     let nothing = FilterItem::new().with_type("Never").unwrap();
     let mut sparse = hub.subscribe(Subscribe::new().with_filter(nothing.into())).await.unwrap();
@@ -193,7 +193,7 @@ async fn how_far_was_looked_is_known_unless_something_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sparse_filter_is_told_how_far_it_was_looked() {
+async fn a_sparse_filter_yields_checkpoints_by_count_and_by_time() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
         .with_checkpoint(10, Duration::from_secs(10))
         .start()
@@ -232,7 +232,7 @@ async fn a_replaced_log_ends_subscriptions_and_refuses_old_cursors() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_everything_also_by_dropping() {
+async fn shutdown_and_drop_end_everything() {
     let hub = memory::hub().await.unwrap();
     let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
     hub.shutdown().await;
@@ -249,7 +249,7 @@ async fn shutdown_ends_everything_also_by_dropping() {
 }
 
 #[tokio::test]
-async fn a_dropped_append_is_stored_and_told() {
+async fn a_dropped_append_is_stored_and_delivered() {
     let hub = memory::hub().await.unwrap();
     let mut subscription = hub.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));

@@ -6,11 +6,11 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 
-/// The identity of an event, for ever: a UUID.
+/// The permanent identity of an event: a UUID.
 ///
-/// An append that is repeated with the same ids is stored once, whenever the
-/// repetition comes. Ids made by [`now`](Self::now) are version 7: their bytes
-/// rise with time, which keeps the index of a growing log small and warm.
+/// An append that is repeated with the same ids is stored once, whenever it is
+/// repeated. Ids made by [`now`](Self::now) are UUIDs of version 7. They
+/// increase with time, which keeps the hot part of a growing log's index small.
 ///
 /// # Examples
 ///
@@ -25,17 +25,19 @@ use crate::event::Timestamp;
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// A new id (UUID version 7) of the present moment.
+    /// Creates a new id, a UUID of version 7, from the current time.
     #[must_use]
     pub fn now() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The id that a name has at a moment: the same for both, for ever.
+    /// Derives an id from a time and a name: the same two always yield the same
+    /// id.
     ///
-    /// For facts that may be offered again by somebody who remembers nothing,
-    /// such as the lines of a file. The moment should be about that of the
-    /// fact, so that ids rise along the log as those of [`now`](Self::now) do.
+    /// Use it for events that may be appended again by a program that has kept
+    /// no state, such as an import of the lines of a file. The time should be
+    /// close to that of the event, so that ids increase along the log like
+    /// those of [`now`](Self::now).
     #[must_use]
     pub fn derived(at: Timestamp, name: &[u8]) -> Self {
         let [_, _, millis @ ..] = (at.as_micros() / 1_000).to_be_bytes();
@@ -44,10 +46,11 @@ impl EventId {
         Self::from_bytes(bytes).derive(name)
     }
 
-    /// The id that a name has under this one: the same for both, for ever.
+    /// Derives an id from this id and a name: the same two always yield the
+    /// same id.
     ///
-    /// It keeps the moment of this id, its first 48 bits; the bits that are
-    /// random in a version 7 are of the SHA-1 of both.
+    /// The derived id has the timestamp of this id, its first 48 bits. The bits
+    /// that are random in version 7 are taken from the SHA-1 of both.
     #[must_use]
     pub fn derive(self, name: &[u8]) -> Self {
         let mut bytes = *Uuid::new_v5(&self.0, name).as_bytes();
@@ -57,7 +60,7 @@ impl EventId {
         Self::from_bytes(bytes)
     }
 
-    /// The id of these 16 bytes, most significant first.
+    /// The id with these 16 bytes, most significant first.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
@@ -69,11 +72,10 @@ impl EventId {
         self.0.as_bytes()
     }
 
-    /// The 32 bits that a [`Cursor`](crate::Cursor) carries of this id.
+    /// The 32 bits of this id that a [`Cursor`](crate::Cursor) contains.
     ///
-    /// FNV-1a (Fowler, Noll and Vo) of the 16 bytes in 64 bits, its halves
-    /// folded by exclusive or. Part of the wire contract's stability: cursors
-    /// outlive the process.
+    /// The 64-bit FNV-1a hash of the 16 bytes, with its halves combined by
+    /// exclusive or. It must never change, since cursors outlive the process.
     #[must_use]
     pub(crate) fn check(self) -> u32 {
         let hash = self.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -100,17 +102,17 @@ impl From<EventId> for Uuid {
 impl FromStr for EventId {
     type Err = Error;
 
-    /// Reads the hyphenated form, 36 characters; upper case is accepted.
+    /// Parses the hyphenated form of 36 characters. Upper case is accepted.
     fn from_str(text: &str) -> Result<Self> {
         if text.len() != 36 {
             return Err(Error::invalid(format!(
-                "an event id is a UUID of 36 characters, and this has {}",
+                "an event id is a UUID of 36 characters, but this has {}",
                 text.len()
             )));
         }
         Uuid::try_parse(text)
             .map(Self)
-            .map_err(|error| Error::invalid(format!("an event id is a UUID: {error}")))
+            .map_err(|error| Error::invalid(format!("an event id has to be a UUID: {error}")))
     }
 }
 
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hyphenated_form_is_read() {
+    fn only_the_hyphenated_form_is_accepted() {
         assert!("0198c0de7a107c3e9b1f2f6f0d9a4e11".parse::<EventId>().is_err());
         assert!("".parse::<EventId>().is_err());
         assert!("0198C0DE-7A10-7C3E-9B1F-2F6F0D9A4E11".parse::<EventId>().is_ok());

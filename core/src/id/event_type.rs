@@ -1,5 +1,5 @@
 super::name::name! {
-    /// What kind of fact an event is, such as `FlightDeparted`.
+    /// The type of an event, such as `FlightDeparted`.
     ///
     /// 1 to 255 bytes of UTF-8 without control characters, compared byte by
     /// byte. Clones share the text.

@@ -1,4 +1,4 @@
-//! The values that name things: streams, types, tags, events and their places.
+//! Identifiers: of streams, event types, tags, events, positions and versions.
 
 mod event_id;
 mod event_type;

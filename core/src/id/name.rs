@@ -1,8 +1,8 @@
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// Checks what all names share: 1 to 255 bytes, no control characters, and
-/// neither `.` nor `..`, which URLs swallow.
+/// Checks the rules that all names share: 1 to 255 bytes, no control
+/// characters, and neither `.` nor `..`, which URL normalization removes.
 pub(super) fn check(what: &str, name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(Error::invalid(format!("{what} is empty: give it 1 to 255 bytes")));
@@ -14,16 +14,18 @@ pub(super) fn check(what: &str, name: &str) -> Result<()> {
     }
     if name.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
-            "{what} {name:?} contains a control character: leave it out"
+            "{what} {name:?} contains a control character: remove it"
         )));
     }
     if name == "." || name == ".." {
-        return Err(Error::invalid(format!("{what} is '{name}', which URLs cannot carry")));
+        return Err(Error::invalid(format!(
+            "{what} is '{name}', which URLs cannot contain: use another name"
+        )));
     }
     Ok(())
 }
 
-/// Declares a checked, shared, ordered text.
+/// Declares a validated string type with shared text.
 macro_rules! name {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
         $(#[$docs])*
@@ -31,19 +33,20 @@ macro_rules! name {
         pub struct $name(std::sync::Arc<str>);
 
         impl $name {
-            #[doc = concat!("Checks a text and makes it ", $what, ".")]
+            #[doc = concat!("Validates a text and makes it ", $what, ".")]
             ///
             /// # Errors
             ///
-            /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty, `.`, `..` or has control
-            /// characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
+            /// [`Invalid`](crate::ErrorKind::Invalid) if it is empty, `.`, `..`
+            /// or contains control characters,
+            /// [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
             pub fn new(name: impl AsRef<str>) -> crate::Result<Self> {
                 let name = name.as_ref();
                 super::name::check($what, name)?;
                 Ok(Self(name.into()))
             }
 
-            #[doc = concat!("Makes a literal ", $what, ".")]
+            #[doc = concat!("Makes a string literal ", $what, ".")]
             ///
             /// # Panics
             ///
@@ -118,6 +121,12 @@ macro_rules! name {
             }
         }
 
+        impl From<$name> for std::sync::Arc<str> {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
         impl From<&$name> for $name {
             fn from(name: &$name) -> Self {
                 name.clone()
@@ -143,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_or_a_line_would_break_on_is_refused() {
+    fn names_that_break_urls_or_lines_are_refused() {
         for bad in [".", "..", "a\nb", "a\0b", "\u{7f}", "a\u{85}b", "\r"] {
             assert_eq!(check("a name", bad).unwrap_err().kind(), ErrorKind::Invalid, "{bad:?}");
         }

@@ -1,10 +1,10 @@
 use std::fmt;
 
-/// The place of an event in the log.
+/// The position of an event in the log.
 ///
-/// Positions rise strictly in commit order. That they are contiguous is no
-/// promise: compare them, never subtract. [`ZERO`](Self::ZERO) is before
-/// everything and never an event's.
+/// Positions strictly increase in commit order, but may have gaps: compare
+/// them, never subtract them. [`ZERO`](Self::ZERO) is before every event and
+/// never the position of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(u64);
 
@@ -12,7 +12,8 @@ impl Position {
     /// Before the first event.
     pub const ZERO: Self = Self(0);
 
-    /// The highest position: 2⁶³ − 1, so that it fits what databases store.
+    /// The highest position: 2⁶³ − 1, so that it fits a database's signed
+    /// 64-bit integer.
     pub const MAX: Self = Self(i64::MAX.unsigned_abs());
 
     /// The position with this number; `None` above [`MAX`](Self::MAX).
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fits_what_databases_store() {
+    fn fits_a_signed_64_bit_integer() {
         assert_eq!(Position::new(0), Some(Position::ZERO));
         assert_eq!(Position::new(i64::MAX.unsigned_abs()), Some(Position::MAX));
         assert_eq!(Position::new(i64::MAX.unsigned_abs() + 1), None);

@@ -2,13 +2,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::projection::Projection;
 
-/// Which read model: the name of a projection and the version of its form.
+/// The identity of a read model: the name of a projection and its version.
 ///
 /// The name is 1 to 255 bytes of UTF-8 without control characters, compared
-/// byte by byte. Of two versions the higher number is the newer one. Clones
-/// share the name.
+/// byte by byte. A higher version is a newer one. Clones share the name.
 ///
 /// # Examples
 ///
@@ -26,25 +24,17 @@ pub struct ProjectionId {
 }
 
 impl ProjectionId {
-    /// The version of the projection with this name.
+    /// Creates the id of this version of the projection with this name.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that is empty, `.`, `..` or has control
-    /// characters, [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that is empty, `.`,
+    /// `..` or contains control characters,
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above 255 bytes.
     pub fn new(name: impl AsRef<str>, version: u32) -> Result<Self> {
         let name = name.as_ref();
         super::name::check("the name of a projection", name)?;
         Ok(Self { name: name.into(), version })
-    }
-
-    /// What this projection calls itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
-        Self::new(projection.name(), projection.version())
     }
 
     /// The name of the projection.
@@ -53,7 +43,7 @@ impl ProjectionId {
         &self.name
     }
 
-    /// The version of its form.
+    /// The version of the projection.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version

@@ -1,9 +1,10 @@
 super::name::name! {
-    /// The name of a stream: the events of one thing, such as `flight-UA1545`.
+    /// The name of a stream, which holds the events of one entity, such as
+    /// `flight-UA1545`.
     ///
     /// 1 to 255 bytes of UTF-8 without control characters. Names are compared
-    /// byte by byte: case matters, and nothing is normalised. Clones share the
-    /// text.
+    /// byte by byte: they are case-sensitive and not normalized. Clones share
+    /// the text.
     ///
     /// # Examples
     ///

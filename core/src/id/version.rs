@@ -1,10 +1,11 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// The place of an event within its stream: 1 for the first, then 2, 3, …
+/// The number of an event within its stream: 1 for the first, then 2, 3, …
 /// without gaps.
 ///
-/// `Option<Version>` is how a stream's state is written: `None` has no events.
+/// `Option<Version>` is the version of a stream: `None` means that it has no
+/// events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(NonZeroU64);
 
@@ -12,7 +13,8 @@ impl Version {
     /// The version of a stream's first event.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// The highest version: 2⁶³ − 1, so that it fits what databases store.
+    /// The highest version: 2⁶³ − 1, so that it fits a database's signed 64-bit
+    /// integer.
     pub const MAX: Self = Self(NonZeroU64::new(i64::MAX.unsigned_abs()).expect("not zero"));
 
     /// The version with this number; `None` for zero and above [`MAX`](Self::MAX).

@@ -1,26 +1,26 @@
-//! A store, a bus and read models in memory: the reference, for tests and for
-//! reading.
+//! A store, a bus and read models in memory: the reference implementation, for
+//! tests and as an example.
 //!
-//! Nothing here survives the process. What a store promises is written most
-//! plainly here, in [`LogIndex`], which stores that keep their events elsewhere
-//! use, too.
+//! Nothing here survives the process. The simplest implementation of the
+//! store's contract is [`LogIndex`], which stores that keep their events
+//! elsewhere can use, too.
 
-mod bus;
-mod index;
-mod projections;
-mod store;
-mod transaction;
+mod local_bus;
+mod log_index;
+mod memory_projections;
+mod memory_store;
+mod memory_transaction;
 
-pub use bus::LocalBus;
-pub use index::LogIndex;
-pub use projections::MemoryProjections;
-pub use store::MemoryStore;
-pub use transaction::MemoryTransaction;
+pub use local_bus::LocalBus;
+pub use log_index::LogIndex;
+pub use memory_projections::MemoryProjections;
+pub use memory_store::MemoryStore;
+pub use memory_transaction::MemoryTransaction;
 
 use crate::error::Result;
 use crate::hub::Hub;
 
-/// A hub over a new [`MemoryStore`] and a [`LocalBus`], for tests.
+/// Starts a hub with a new [`MemoryStore`] and a [`LocalBus`], for tests.
 ///
 /// # Errors
 ///

@@ -4,29 +4,29 @@ use crate::cursor::Cursor;
 use crate::event::{Event, Timestamp};
 use crate::id::EventId;
 
-/// The bytes of an error that are kept.
+/// The longest error text that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 4_096;
 
-/// An event that a projection could not apply and that was passed over.
+/// An event that a projection could not apply and that was skipped.
 ///
-/// The read model is as if the event had not happened. To have it in the model,
-/// mend the projection and [reset](crate::ProjectionHandle::reset) it, or raise
+/// The read model is as if the event had not happened. To include the event,
+/// fix the projection and [reset](crate::ProjectionHandle::reset) it, or raise
 /// its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The event's place in the log.
+    /// The event's cursor.
     pub cursor: Cursor,
     /// The event's id.
     pub id: EventId,
-    /// What the projection said, and what caused it, in one text of at most
-    /// 4,096 bytes.
+    /// The projection's error and its causes, in one text of at most 4,096
+    /// bytes.
     pub error: String,
-    /// When it was passed over.
+    /// When the event was skipped.
     pub skipped_at: Timestamp,
 }
 
 impl DeadLetter {
-    /// This event, passed over now because of this error.
+    /// Creates a dead letter for this event, skipped now because of this error.
     #[must_use]
     pub fn new(event: &Event, error: &(dyn StdError + 'static)) -> Self {
         Self {
@@ -52,7 +52,7 @@ mod tests {
     use crate::error::{Error, ErrorKind};
 
     #[test]
-    fn an_error_is_kept_with_its_causes_and_not_at_any_length() {
+    fn an_error_is_kept_with_its_causes_up_to_a_maximal_length() {
         let error = Error::with_source(ErrorKind::Backend, "could not add a row", "no such table");
         assert_eq!(chain(&error), "could not add a row: no such table");
         let long = Error::new(ErrorKind::Backend, "é".repeat(MAX_ERROR_BYTES));

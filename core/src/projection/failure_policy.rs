@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-/// Retries of a guilty event come no later after each other.
+/// The longest pause between two retries of a failing event.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What happens to an event that a projection cannot apply.
+/// Defines what happens to an event that a projection cannot apply.
 ///
-/// Only what the projection does wrong counts: a store that is busy, full or
-/// out of reach is waited for, however long that takes.
+/// The policy covers only failures of the projection's own code. If the store
+/// is busy, full or unreachable, the projection waits for it, however long that
+/// takes.
 ///
 /// # Examples
 ///
@@ -27,41 +28,42 @@ pub struct FailurePolicy {
 }
 
 impl FailurePolicy {
-    /// The projection stops right before the event, with the events before it
-    /// applied. The default.
+    /// Stops the projection right before the failing event, with all events
+    /// before it applied. This is the default.
     pub const fn stop() -> Self {
         Self { retries: 0, pause: Duration::ZERO, skips: false }
     }
 
-    /// The event is stored as a [`DeadLetter`](crate::projection::DeadLetter) in the same
-    /// transaction as the checkpoint, and the projection goes on.
+    /// Skips the failing event: stores it as a
+    /// [`DeadLetter`](crate::projection::DeadLetter) in the same transaction as
+    /// the checkpoint, and continues.
     pub const fn skip() -> Self {
         Self { retries: 0, pause: Duration::ZERO, skips: true }
     }
 
-    /// Tries the event so many times more before that: never by default. Waits
-    /// for `pause` before the first time, and twice as long before each other,
-    /// up to a minute.
+    /// Retries the event this many times before that. No retries by default.
+    /// Waits for `pause` before the first retry, and twice as long before each
+    /// further one, up to one minute.
     pub const fn with_retries(mut self, retries: u32, pause: Duration) -> Self {
-        // A longer one could not be doubled.
+        // A longer pause might overflow when doubled.
         let is_long = pause.as_secs() >= LONGEST_PAUSE.as_secs();
         (self.retries, self.pause) = (retries, if is_long { LONGEST_PAUSE } else { pause });
         self
     }
 
-    /// How many times more an event is tried.
+    /// How many times a failing event is retried.
     #[must_use]
     pub const fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// How long to wait before the first of them.
+    /// The pause before the first retry.
     #[must_use]
     pub const fn pause(&self) -> Duration {
         self.pause
     }
 
-    /// Whether an event that still fails is passed over.
+    /// Whether an event that still fails is skipped.
     #[must_use]
     pub const fn skips(&self) -> bool {
         self.skips

@@ -1,4 +1,5 @@
-//! Read models: built from the events of a log and stored with a checkpoint.
+//! Projections: read models that are built from the events of a log and stored
+//! with a checkpoint.
 
 mod dead_letter;
 mod failure_policy;

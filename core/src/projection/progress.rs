@@ -1,39 +1,39 @@
 use crate::cursor::Cursor;
 use crate::error::Error;
 
-/// How far a projection has got, for log lines and progress bars.
+/// How far a projection has got, for logs and progress bars.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What it is doing.
+    /// What the projection is doing.
     pub status: Status,
-    /// Everything up to here is in the read model, for every query begun from
-    /// now on. At or after the checkpoint: events that do not match need no
-    /// transaction.
+    /// Every query begun from now on sees a read model that contains everything
+    /// up to here. At or after the checkpoint, since events that do not match
+    /// need no transaction.
     pub position: Cursor,
-    /// Where it would go on after a crash.
+    /// The stored checkpoint, from which the projection continues after a
+    /// crash.
     pub checkpoint: Cursor,
-    /// The end of the log, perhaps a moment old.
+    /// The end of the log, as of a recent read.
     pub head: Cursor,
-    /// The version that queries should read, as far as it is known.
+    /// The version that queries should read, as far as is known.
     pub live: Option<u32>,
-    /// Events that were applied since the program started it.
+    /// The number of events applied since the projection was started.
     pub applied: u64,
-    /// Events that were passed over since then.
+    /// The number of events skipped since then.
     pub skipped: u64,
 }
 
 impl Progress {
-    /// Whether everything up to the end of the log, as far as it is known, is
-    /// in the read model.
+    /// Whether the read model contains everything up to [`head`](Self::head).
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.position.position() >= self.head.position()
     }
 
-    /// How many positions the log has after the read model. There are at most
-    /// as many events, since positions may have gaps, and at most as many of
-    /// them match.
+    /// The number of positions between the read model and [`head`](Self::head):
+    /// an upper bound for the events that remain, since positions may have gaps
+    /// and not every event matches.
     #[must_use]
     pub fn behind(&self) -> u64 {
         self.head.position().get().saturating_sub(self.position.position().get())
@@ -44,19 +44,19 @@ impl Progress {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Status {
-    /// It makes a read model that no query should read yet, or one that was
-    /// reset.
+    /// It builds a read model that no query should read yet, or rebuilds one
+    /// after a reset.
     Rebuilding,
-    /// It has fallen behind the end of the log, or has just begun.
+    /// It is behind the end of the log, or has just started.
     CatchingUp,
-    /// It applies events as they happen.
+    /// It applies events as they are appended.
     CaughtUp,
-    /// Something failed, and it tries again by itself.
+    /// Something failed, and it retries by itself.
     Retrying(Error),
-    /// Somebody has paused it.
+    /// It was paused.
     Paused,
-    /// It has given up, because of this error.
-    /// [`resume`](crate::ProjectionHandle::resume) lets it try again.
+    /// It has stopped because of this error.
+    /// [`resume`](crate::ProjectionHandle::resume) makes it try again.
     Stopped(Error),
     /// It was shut down, or the hub was.
     Ended,

@@ -3,77 +3,92 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, Result};
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::id::ProjectionId;
 
-/// A read model: what the events of a log amount to, in a form that is quick
-/// to ask.
+/// Builds a read model: a view of a log's events that can be queried quickly.
 ///
-/// An author writes [`prepare`](Self::prepare) and [`apply`](Self::apply) with
-/// the means of one driver, and nothing else. Which events were applied, in
-/// which transaction and how often is the business of the
-/// [`ProjectionStore`](crate::projection::ProjectionStore); when, of
-/// [`Hub::project`](crate::Hub::project).
+/// An implementation writes [`prepare`](Self::prepare) and
+/// [`apply`](Self::apply) with one database driver, and nothing else. The
+/// [`ProjectionStore`](crate::projection::ProjectionStore) provides the
+/// transaction and keeps track of which events were applied.
+/// [`Hub::project`](crate::Hub::project) runs the projection.
 ///
 /// # Versions
 ///
-/// Whoever changes what the model looks like raises [`version`](Self::version),
-/// and gives each version tables of its own (`board_2` beside `board_1`). The
-/// new version is built from the beginning of the log beside the old one, which
-/// goes on, and takes its place when it has caught up. A query asks
-/// [`ProjectionStore::live`](crate::projection::ProjectionStore::live) which version to
-/// read.
+/// To change the form of the read model, raise [`version`](Self::version) and
+/// give each version tables of its own, such as `board_1` and `board_2`. The
+/// new version is built from the beginning of the log while the old one keeps
+/// running, and replaces it once it has caught up. Queries ask
+/// [`ProjectionStore::live`](crate::projection::ProjectionStore::live) which
+/// version to read.
 ///
-/// # What belongs into `apply`
+/// # Side effects
 ///
-/// Writes to `tx`, and nothing that a rollback does not take back: the same
-/// events may come again after one. What should happen once because of an event
-/// (a mail, a call of another service) belongs into
-/// [`ProjectionBuilder::after`](crate::projection::ProjectionBuilder::after).
+/// Write only to `tx` in `apply`, and do nothing that a rollback does not undo:
+/// the same events are applied again after a rollback. Put anything that should
+/// happen once for an event, such as sending mail or calling another service,
+/// into
+/// [`ProjectionBuilder::on_applied`](crate::projection::ProjectionBuilder::on_applied).
 #[async_trait]
 pub trait Projection: fmt::Debug + Send + Sync + 'static {
-    /// What the read model is written in: the transaction of the driver. It is
-    /// begun and committed by the [`ProjectionStore`](crate::projection::ProjectionStore).
+    /// The driver's transaction, in which the read model is written. The
+    /// [`ProjectionStore`](crate::projection::ProjectionStore) begins and
+    /// commits it.
     type Tx: Send + 'static;
 
-    /// The name under which the checkpoint is kept.
+    /// The name of the projection, under which its checkpoint is stored.
     fn name(&self) -> &str;
 
-    /// The version of the read model's form.
+    /// The version of the read model.
     fn version(&self) -> u32;
 
-    /// Which events it is made of. The same at every call; another one is
-    /// another version.
+    /// The events of which the read model is made. The same at every call: a
+    /// changed filter needs a new version.
     fn filter(&self) -> Filter;
 
-    /// Makes the read model as it is before the first event: its tables, all
-    /// of them empty, whatever an earlier run has left in them. Called in the
-    /// transaction of every step from the beginning of the log, and of a reset.
+    /// Creates the read model in its state before the first event: all its
+    /// tables, emptied of whatever an earlier run has left in them. Called in
+    /// the transaction of every step that begins at the start of the log, and
+    /// of a reset.
     ///
     /// # Errors
     ///
-    /// Any: the transaction is rolled back.
+    /// Any error rolls the transaction back.
     ///
     /// # Panics
     ///
-    /// May panic, which is an error.
+    /// A panic is treated as an error.
     async fn prepare(&self, tx: &mut Self::Tx) -> Result<(), BoxError>;
 
-    /// Writes what these events change. They come in the order of the log, at
-    /// least one at a time; how many at a time is not to make a difference.
+    /// Applies these events to the read model. They come in log order, at least
+    /// one per call. The result must not depend on how many events each call
+    /// gets.
     ///
     /// # Errors
     ///
-    /// Any: the transaction is rolled back, and the checkpoint stays before
-    /// these events. They come again, fewer at a time, until it is known which
-    /// of them is guilty; then the [`FailurePolicy`](crate::projection::FailurePolicy)
-    /// decides.
+    /// Any error rolls the transaction back, and the checkpoint stays before
+    /// these events. They are applied again in smaller batches until the
+    /// failing event is found; then the
+    /// [`FailurePolicy`](crate::projection::FailurePolicy) decides.
     ///
     /// # Panics
     ///
-    /// May panic, which is an error.
+    /// A panic is treated as an error.
     async fn apply(&self, events: &[Event], tx: &mut Self::Tx) -> Result<(), BoxError>;
+}
+
+impl ProjectionId {
+    /// The id of this projection: its name and version.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
+        Self::new(projection.name(), projection.version())
+    }
 }
 
 #[async_trait]

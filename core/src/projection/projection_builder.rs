@@ -5,7 +5,7 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 
 use super::projection_handle::ReadDeadLetters;
-use super::runner::{self, Bounds, OnApplied, Runner};
+use super::runner::{self, BatchLimits, OnApplied, Runner};
 use super::{FailurePolicy, Progress, Projection, ProjectionHandle, ProjectionStore, Status};
 use crate::cursor::Cursor;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::hub::{Hub, HubLink};
 use crate::id::ProjectionId;
 
-/// Sets up how a projection follows a log, and starts it; see
+/// Configures and starts a projection; see
 /// [`Hub::project`](crate::Hub::project).
 #[must_use]
 pub struct ProjectionBuilder {
@@ -25,7 +25,7 @@ pub struct ProjectionBuilder {
 
 struct Settings {
     policy: FailurePolicy,
-    bounds: Bounds,
+    limits: BatchLimits,
     on_applied: Option<OnApplied>,
 }
 
@@ -35,42 +35,46 @@ impl ProjectionBuilder {
         projection: Arc<dyn Projection<Tx = Tx>>,
         store: Arc<dyn ProjectionStore<Tx = Tx>>,
     ) -> Self {
-        let bounds = Bounds { events: 1_000, bytes: 1 << 20 };
-        let settings = Settings { policy: FailurePolicy::default(), bounds, on_applied: None };
+        let limits = BatchLimits { events: 1_000, bytes: 1 << 20 };
+        let settings = Settings { policy: FailurePolicy::default(), limits, on_applied: None };
         let start = Box::new(move |hub, settings| start(projection, store, hub, settings));
         Self { hub, settings, start }
     }
 
-    /// What happens to an event that the projection cannot apply: it
-    /// [stops](FailurePolicy::stop) by default.
+    /// Sets what happens to an event that the projection cannot apply: the
+    /// projection [stops](FailurePolicy::stop) by default.
     pub fn with_policy(mut self, policy: FailurePolicy) -> Self {
         self.settings.policy = policy;
         self
     }
 
-    /// How many events, and bytes of them, are applied in one transaction at
-    /// most: 1,000 and 1 MiB by default, and always one event. Appends to the
-    /// same database wait while it works.
+    /// Limits the events, and their bytes, that are applied in one transaction:
+    /// 1,000 events and 1 MiB by default, but always at least one event.
+    /// Appends to the same database wait during the transaction.
     pub fn with_batch(mut self, events: usize, bytes: usize) -> Self {
-        self.settings.bounds = Bounds { events: events.max(1), bytes };
+        self.settings.limits = BatchLimits { events: events.max(1), bytes };
         self
     }
 
-    /// What to do because of events once they are in the read model of the
-    /// live version: send a mail, tell another service.
+    /// Sets a function that is called with events after the live version has
+    /// applied them, for side effects such as sending mail or calling another
+    /// service. None by default.
     ///
-    /// Each event comes **at most once**, and once as long as nothing dies,
-    /// whatever versions, resets and workers there are: what one version has not
-    /// told when another takes its place, that one tells. What a version or a
-    /// worker without this applies counts as told. Never those that were passed
-    /// over, nor those that were there before the projection was first
-    /// complete; and not those of a step after which the program or the handle
-    /// ended before this was done, or whose outcome the store could not tell. What
-    /// must not be left out belongs into the read model, as
-    /// an outbox. If the log is replaced, as by a restore, and the read models
-    /// are not, what the new log has when that is noticed is not told.
+    /// The function gets each event **at most once**, and exactly once as long
+    /// as no process fails, across all versions, resets and workers: events
+    /// that one version has not announced when another one replaces it are
+    /// announced by the new one. Events that a version or a worker without this
+    /// function applies count as announced. The function never gets events that
+    /// were skipped, nor those that were in the log before the projection was
+    /// first complete. It also misses the events of a step if the program or
+    /// the handle ended before the function was done, or if the store could not
+    /// determine the step's outcome. For effects that must not be lost, write
+    /// an outbox to the read model. If the log is replaced, for example by a
+    /// restore, but the read models are not, the function does not get the
+    /// events that the new log contains when the replacement is noticed.
     ///
-    /// The projection goes on when the future is done. A panic is logged.
+    /// The projection continues when the returned future has completed. A panic
+    /// is logged.
     pub fn on_applied<F, D>(mut self, run: F) -> Self
     where
         F: Fn(Vec<Event>) -> D + Send + Sync + 'static,
@@ -85,9 +89,9 @@ impl ProjectionBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) and [`TooLarge`](crate::ErrorKind::TooLarge) for a
-    /// name that no projection may have. Everything else is told by the
-    /// handle.
+    /// [`Invalid`](crate::ErrorKind::Invalid) and
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) for an invalid name. All other
+    /// errors are reported by the handle.
     ///
     /// # Panics
     ///
@@ -130,7 +134,7 @@ fn start<Tx: Send + 'static>(
         store,
         hub: hub.clone(),
         policy: settings.policy,
-        bounds: settings.bounds,
+        limits: settings.limits,
         on_applied: settings.on_applied,
         commands: received,
         progress,
@@ -152,13 +156,13 @@ fn dead_letters<Tx: Send + 'static>(
 }
 
 impl Hub {
-    /// Begins to set a projection up: a read model that is made of this log
-    /// and kept in `store`.
+    /// Configures a projection: a read model that is built from this log and
+    /// kept in `store`.
     ///
     /// # Examples
     ///
-    /// Counts delays, in memory; over SQLite only `Tx` and what `apply` writes
-    /// are other ones.
+    /// Counts delays in memory. With SQLite, only `Tx` and the bodies of
+    /// `prepare` and `apply` differ.
     ///
     /// ```
     /// use downlink::memory::MemoryProjections;
@@ -220,7 +224,7 @@ impl fmt::Debug for ProjectionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectionBuilder")
             .field("policy", &self.settings.policy)
-            .field("bounds", &self.settings.bounds)
+            .field("limits", &self.settings.limits)
             .finish_non_exhaustive()
     }
 }

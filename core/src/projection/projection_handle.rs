@@ -14,7 +14,7 @@ use crate::hub::HubLink;
 use crate::id::{Position, ProjectionId};
 use crate::projection::DeadLetter;
 
-/// Reads the dead letters of one projection, whatever its transactions are.
+/// Reads the dead letters of one projection, with its transaction type erased.
 pub(super) type ReadDeadLetters =
     Arc<dyn Fn(Position, usize) -> BoxFuture<'static, Result<Vec<DeadLetter>>> + Send + Sync>;
 
@@ -24,31 +24,34 @@ pub(super) type ReadDeadLetters =
 ///
 /// The names in brackets are laws of the conformance suite.
 ///
-/// 1. **Exact.** Whatever is appended meanwhile, and however many workers run
-///    the same projection, the read model is the fold of the log up to its
-///    checkpoint, and at rest of all of it \[`a_running_projection_is_exact`\].
+/// 1. **Exact.** Whatever is appended concurrently, and however many workers
+///    run the same projection, the read model is the fold of the log up to its
+///    checkpoint, and of the whole log once the projection is idle
+///    \[`a_running_projection_is_exact`\].
 /// 2. **A failing event** stops it right before that event, with everything
-///    before it applied \[`a_projection_stops_before_a_failing_event`\]; or is
-///    passed over alone \[`only_failing_events_are_skipped`\]; after as
-///    many tries as its policy says \[`a_failing_event_is_retried_as_configured`\].
-///    A store that is busy or out of reach is waited for
+///    before it applied \[`a_projection_stops_before_a_failing_event`\]; or it
+///    alone is skipped \[`only_failing_events_are_skipped`\]; in both
+///    cases after as many tries as the policy allows
+///    \[`a_failing_event_is_retried_as_configured`\]. If the store is
+///    busy or unreachable, the projection waits for it
 ///    \[`a_projection_waits_for_a_busy_store`\].
-/// 3. **Read your writes.** [`wait_for`](Self::wait_for) returns when the read
-///    model has the event, and not before
+/// 3. **Read your writes.** [`wait_for`](Self::wait_for) returns once the read
+///    model contains the event, and not before
 ///    \[`wait_for_returns_when_the_model_has_it`\].
-/// 4. **Versions.** A new version is built beside the live one, which goes on,
-///    and takes its place when it has caught up
+/// 4. **Versions.** A new version is built while the live one keeps running,
+///    and replaces it once it has caught up
 ///    \[`a_new_version_is_built_beside_the_live_one`\]; each event is announced
-///    by one of them \[`every_event_is_announced_once`\].
-/// 5. **Checkpoints move without matches,** so that a restart does not look
-///    through the log again \[`a_checkpoint_moves_without_matches`\].
-/// 6. **A log that was replaced** under its checkpoint stops it
-///    \[`another_history_stops_a_projection`\].
+///    by exactly one version \[`every_event_is_announced_once`\].
+/// 5. **Checkpoints move without matches,** so that a restart does not search
+///    the log again \[`a_checkpoint_moves_without_matches`\].
+/// 6. **A replaced log,** which no longer has the event of the checkpoint,
+///    stops the projection \[`another_history_stops_a_projection`\].
 ///
 /// # Clones and handles
 ///
-/// Clones are the same projection. It ends when the last one is dropped, when
-/// one is [shut down](Self::shutdown), and when the hub is shut down.
+/// Clones refer to the same projection. It ends when the last handle is
+/// dropped, when one is [shut down](Self::shutdown), and when the hub is shut
+/// down.
 ///
 /// # Examples
 ///
@@ -65,20 +68,21 @@ pub struct ProjectionHandle {
 }
 
 impl ProjectionHandle {
-    /// Which read model it makes.
+    /// The id of the read model.
     #[must_use]
     pub fn id(&self) -> &ProjectionId {
         &self.id
     }
 
-    /// How far it has got, without any work.
+    /// How far the projection has got, without reading anything.
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress { head: self.hub.cached_head(), ..self.progress.borrow().clone() }
     }
 
-    /// How far it has got, now and whenever that changes, until it has ended.
-    /// Changes that nobody looks at are told as one.
+    /// A stream of the current progress and of every change, until the
+    /// projection ends. Changes between two polls of the stream are merged into
+    /// one.
     #[must_use]
     pub fn changes(&self) -> BoxStream<'static, Progress> {
         let (mut progress, hub) = (self.progress.clone(), self.hub.clone());
@@ -91,8 +95,8 @@ impl ProjectionHandle {
         stream::unfold((progress, hub), next).boxed()
     }
 
-    /// How many positions the log has after the read model, with the end of
-    /// the log read from the store now; see [`Progress::behind`].
+    /// The number of positions between the read model and the end of the log,
+    /// which is read from the store now; see [`Progress::behind`].
     ///
     /// # Errors
     ///
@@ -106,13 +110,13 @@ impl ProjectionHandle {
         Ok(Progress { head, ..self.progress.borrow().clone() }.behind())
     }
 
-    /// Waits until everything up to `cursor` is in the read model: for whoever
-    /// has appended something and queries the model next. While the projection
-    /// is paused, waits on.
+    /// Waits until the read model contains everything up to `cursor`, for
+    /// example before querying it after an append. Keeps waiting while the
+    /// projection is paused.
     ///
     /// # Errors
     ///
-    /// Why the projection has stopped, if it has;
+    /// The error for which the projection has stopped, if it has;
     /// [`Unavailable`](ErrorKind::Unavailable) if it has ended.
     ///
     /// # Cancel safety
@@ -140,7 +144,7 @@ impl ProjectionHandle {
         self.until(move |progress| progress.position.position() >= position).await
     }
 
-    /// Waits until this version, or a higher one, is the one that queries
+    /// Waits until this version, or a higher one, is the version that queries
     /// should read.
     ///
     /// # Errors
@@ -156,7 +160,7 @@ impl ProjectionHandle {
     }
 
     /// Stops applying events until [`resume`](Self::resume). When this returns,
-    /// no step is under way.
+    /// no step is in progress.
     ///
     /// # Errors
     ///
@@ -164,12 +168,13 @@ impl ProjectionHandle {
     ///
     /// # Cancel safety
     ///
-    /// It may be paused all the same.
+    /// If the future is dropped, the projection may be paused nevertheless.
     pub async fn pause(&self) -> Result<()> {
         self.send(Command::Pause).await
     }
 
-    /// Goes on after a pause, or tries again after it has stopped.
+    /// Continues after a pause, or tries again after the projection has
+    /// stopped.
     ///
     /// # Errors
     ///
@@ -177,16 +182,16 @@ impl ProjectionHandle {
     ///
     /// # Cancel safety
     ///
-    /// It may go on all the same.
+    /// If the future is dropped, the projection may continue nevertheless.
     pub async fn resume(&self) -> Result<()> {
         self.send(Command::Resume).await
     }
 
-    /// Empties the read model, forgets its dead letters, and builds it again
-    /// from the beginning of the log. Whoever queries it meanwhile sees it
-    /// grow; a new version is built unseen.
+    /// Empties the read model, deletes its dead letters, and rebuilds it from
+    /// the beginning of the log. Queries see the model grow meanwhile; to avoid
+    /// that, build a new version.
     ///
-    /// A projection that has stopped goes on; one that is paused stays paused.
+    /// A stopped projection continues; a paused one stays paused.
     ///
     /// # Errors
     ///
@@ -195,17 +200,18 @@ impl ProjectionHandle {
     ///
     /// # Cancel safety
     ///
-    /// It may be reset all the same.
+    /// If the future is dropped, the projection may be reset nevertheless.
     pub async fn reset(&self) -> Result<()> {
         self.send(Command::Reset).await
     }
 
-    /// The events that were passed over; see
+    /// Reads the events that were skipped; see
     /// [`ProjectionStore::dead_letters`](crate::projection::ProjectionStore::dead_letters).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As
+    /// [`ProjectionStore::dead_letters`](crate::projection::ProjectionStore::dead_letters).
     ///
     /// # Cancel safety
     ///
@@ -214,16 +220,16 @@ impl ProjectionHandle {
         (self.dead_letters)(after, limit).await
     }
 
-    /// Ends the projection, for all clones of the handle, and waits for that.
-    /// The read model stays as it is.
+    /// Ends the projection, for all clones of the handle, and waits until it
+    /// has ended. The read model is kept.
     ///
     /// # Cancel safety
     ///
-    /// The projection ends also if the future is dropped.
+    /// The projection ends even if the future is dropped.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         let mut progress = self.progress.clone();
-        // Closed when the task is gone.
+        // The channel is closed when the task has ended.
         while progress.changed().await.is_ok() {}
     }
 
@@ -252,7 +258,7 @@ impl ProjectionHandle {
     }
 
     fn ended(&self) -> Error {
-        let message = format!("projection {} has ended: start it anew", self.id());
+        let message = format!("projection {} has ended: start it again", self.id());
         Error::new(ErrorKind::Unavailable, message)
     }
 }

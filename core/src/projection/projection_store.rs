@@ -8,66 +8,68 @@ use crate::error::Result;
 use crate::id::{Position, ProjectionId};
 use crate::projection::{DeadLetter, Projection, Step, Stepped};
 
-/// Keeps read models, and for each the checkpoint up to which it was made.
+/// Stores read models, each with the checkpoint up to which it was built.
 ///
-/// This trait is what a backend implements and nothing more. What drives it is
-/// [`Hub::project`](crate::Hub::project).
+/// A backend implements this trait and nothing more.
+/// [`Hub::project`](crate::Hub::project) drives it.
 ///
 /// # Contract
 ///
-/// Every store keeps these promises, and the conformance suite holds it to
-/// them; the names in brackets are its laws.
+/// Every store guarantees the following. The names in brackets are the laws of
+/// the conformance suite that check it.
 ///
 /// 1. **Effectively once.** A read model and its checkpoint move in one
-///    transaction, so that the model is the fold of exactly the events up to
-///    the checkpoint, for every reader at every moment
+///    transaction, so that every reader at every moment sees the fold of
+///    exactly the events up to the checkpoint
 ///    \[`a_model_is_the_fold_up_to_its_checkpoint`\].
-/// 2. **Compare and set.** Of two who step from the same checkpoint one does;
-///    the other learns where the checkpoint is
+/// 2. **Compare and set.** Of two workers that step from the same checkpoint,
+///    one succeeds; the other learns where the checkpoint is
 ///    \[`one_of_two_workers_commits_a_step`\].
-/// 3. **Any size of steps gives the same model,** and so does a rebuild
+/// 3. **Any step size yields the same model,** and so does a rebuild
 ///    \[`any_size_of_steps_gives_the_same_model`\].
 /// 4. **All or nothing.** A projection that fails or panics leaves model,
-///    checkpoint and dead letters as they were, and stops nobody else
-///    \[`a_failed_step_leaves_no_trace`\]; so does a dropped future, or the
-///    step was made \[`a_dropped_step_is_all_or_nothing`\].
-/// 5. **A checkpoint goes back only by a reset** \[`a_checkpoint_never_goes_back`\],
-///    which makes the model anew in the same transaction
-///    \[`a_reset_starts_over`\].
-/// 6. **Dead letters** are stored with the step that passes over them, and
-///    listed in the order of the log \[`dead_letters_move_with_the_checkpoint`\].
-/// 7. **Versions** share nothing but their name \[`versions_are_isolated`\], and
-///    only a higher one takes the place of the live one
+///    checkpoint and dead letters unchanged, and does not affect others
+///    \[`a_failed_step_leaves_no_trace`\]. After a dropped future, the step was
+///    made completely or not at all \[`a_dropped_step_is_all_or_nothing`\].
+/// 5. **A checkpoint moves back only by a reset**
+///    \[`a_checkpoint_never_goes_back`\], which prepares the model again in the
+///    same transaction \[`a_reset_starts_over`\].
+/// 6. **Dead letters** are stored with the step that skips them, and listed in
+///    log order \[`dead_letters_move_with_the_checkpoint`\].
+/// 7. **Versions** share only their name \[`versions_are_isolated`\], and only a
+///    higher version replaces the live one
 ///    \[`only_a_higher_version_becomes_live`\].
-/// 8. **Announced once.** A position is told as unannounced to one step of the
-///    live version only, whatever versions, resets and workers there are
-///    \[`an_event_is_announced_at_most_once`\]; and what the version before has
-///    not announced when another one takes its place is left to that one
+/// 8. **Announced once.** A position is returned as unannounced to only one
+///    step of the live version, across all versions, resets and workers
+///    \[`an_event_is_announced_at_most_once`\]; and events that a version has
+///    not announced when another one replaces it are left to the new one
 ///    \[`every_event_is_announced_once`\].
 ///
 /// *If the read models outlive the store*
 ///
-/// 9. After a crash at any moment, and when it is opened again, all of this
-///    still holds \[`a_killed_projection_resumes_exactly`\].
+/// 9. All of this still holds after a crash at any moment, once the store is
+///    reopened \[`a_killed_projection_resumes_exactly`\].
 ///
-/// # Where the log is
+/// # Location of the log
 ///
-/// In the same database, if read models and log are to be restored together;
-/// the contract does not ask for it. A read model in another database than the
-/// log is effectively once, too, since its checkpoint is beside it.
+/// Read models may be in the same database as the log, so that both are
+/// restored together, but the contract does not require it. A read model in
+/// another database is updated effectively once as well, since its checkpoint
+/// is stored with it.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future of [`step`](Self::step), [`reset`](Self::reset),
-/// [`make_live`](Self::make_live) or [`announce`](Self::announce) leaves it done
-/// or not done, and nothing half open. Repeating a step is safe: it is `Lost` if
-/// it was done. The other methods have no effects.
+/// [`make_live`](Self::make_live) or [`announce`](Self::announce) leaves the
+/// operation done or not done, and no transaction open. Repeating a step is
+/// safe: it is `Lost` if it was done before. The other methods have no effects.
 #[async_trait]
 pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
-    /// The transaction that projections of this store write in.
+    /// The transaction in which projections of this store write.
     type Tx: Send + 'static;
 
-    /// Up to where this read model was made; [`Cursor::START`] if it never was.
+    /// The checkpoint up to which this read model was built; [`Cursor::START`]
+    /// if it was never built.
     ///
     /// # Errors
     ///
@@ -75,14 +77,14 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// [`Backend`](crate::ErrorKind::Backend).
     async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor>;
 
-    /// In one transaction: compares the checkpoint with where the step begins,
-    /// has the projection [write](Step::write) the step, stores the dead letter
-    /// if there is one, and moves the checkpoint. Durable when this returns, as
-    /// an append is.
+    /// Makes one step. In one transaction: compares the checkpoint with the
+    /// step's beginning, has the projection [write](Step::write) the step,
+    /// stores the dead letter if there is one, and moves the checkpoint. When
+    /// this returns, the step is as durable as an append.
     ///
     /// # Errors
     ///
-    /// What the projection does wrong is no error but [`Stepped::Failed`].
+    /// A failure of the projection is not an error but [`Stepped::Failed`].
     ///
     /// - [`Invalid`](crate::ErrorKind::Invalid) as in [`Step::validate`];
     /// - [`Overloaded`](crate::ErrorKind::Overloaded), [`Busy`](crate::ErrorKind::Busy),
@@ -96,30 +98,31 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
         step: Step,
     ) -> Result<Stepped>;
 
-    /// In one transaction: has the projection make its read model anew, forgets
-    /// its dead letters, and sets the checkpoint to [`Cursor::START`]. Whether
-    /// this version is the live one stays as it was, and what was announced
-    /// stays announced.
+    /// Resets a read model. In one transaction: has the projection
+    /// [prepare](Projection::prepare) its read model again, deletes its dead
+    /// letters, and sets the checkpoint to [`Cursor::START`]. Whether this
+    /// version is the live one does not change, and what was announced stays
+    /// announced.
     ///
     /// # Errors
     ///
-    /// As [`step`](Self::step), and [`Backend`](crate::ErrorKind::Backend) if the projection
-    /// cannot prepare, with what it said as the source.
+    /// As [`step`](Self::step), and [`Backend`](crate::ErrorKind::Backend) if
+    /// the projection fails to prepare, with its error as the source.
     async fn reset(&self, projection: &Arc<dyn Projection<Tx = Self::Tx>>) -> Result<()>;
 
     /// The version of the projection with this name that queries should read;
-    /// `None` if none was ever complete.
+    /// `None` if no version was ever complete.
     ///
     /// # Errors
     ///
-    /// As [`checkpoint`](Self::checkpoint), and [`Invalid`](crate::ErrorKind::Invalid) for what is no
-    /// name.
+    /// As [`checkpoint`](Self::checkpoint), and
+    /// [`Invalid`](crate::ErrorKind::Invalid) for an invalid name.
     async fn live(&self, name: &str) -> Result<Option<u32>>;
 
-    /// Makes this version the live one if none is or a lower one is, in one
-    /// transaction. What the version before has announced counts as announced; if
-    /// there was none, events up to the checkpoint. Returns the version that is
-    /// live now.
+    /// Makes this version the live one if there is none or a lower one, in one
+    /// transaction. Events that the version before has announced count as
+    /// announced; if there was none, events up to the checkpoint do. Returns
+    /// the version that is live now.
     ///
     /// # Errors
     ///
@@ -127,25 +130,25 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// never made a step.
     async fn make_live(&self, id: &ProjectionId) -> Result<u32>;
 
-    /// Up to where events were announced, by whatever version of this name;
-    /// `None` if this version is not the live one.
+    /// Up to where events were announced, by any version of this name; `None`
+    /// if this version is not the live one.
     ///
     /// # Errors
     ///
     /// As [`checkpoint`](Self::checkpoint).
     async fn announced(&self, id: &ProjectionId) -> Result<Option<Cursor>>;
 
-    /// Counts events up to `to` as announced if this version is the live one and
-    /// they did up to `from`, in one transaction; tells whether it did. `to` may
-    /// be before `from`, if the log is another one.
+    /// Marks events up to `to` as announced if this version is the live one and
+    /// events are marked up to `from`, in one transaction. Returns whether it
+    /// did. `to` may be before `from` if the log was replaced.
     ///
     /// # Errors
     ///
     /// As [`step`](Self::step).
     async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool>;
 
-    /// The events that this read model passed over, after this position, in
-    /// the order of the log: at most `limit`, and at most 1,000.
+    /// Reads the events after this position that this read model has skipped,
+    /// in log order: at most `limit`, and at most 1,000.
     ///
     /// # Errors
     ///

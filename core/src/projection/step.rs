@@ -9,54 +9,57 @@ use crate::event::Event;
 use crate::projection::{DeadLetter, Projection};
 use crate::supervise::text_of;
 
-/// Events for a read model, and how far the checkpoint moves with them.
+/// One step of a projection: events to apply, and how far the checkpoint moves
+/// with them.
 ///
-/// Exhaustive: a [`ProjectionStore`](crate::projection::ProjectionStore) has to obey all of
-/// it.
+/// Exhaustive, since a [`ProjectionStore`](crate::projection::ProjectionStore)
+/// has to support every part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where the checkpoint has to be.
+    /// Where the checkpoint has to be before the step.
     pub from: Cursor,
-    /// Where it is afterwards. The same as `from` for a step that only prepares
-    /// a new read model.
+    /// Where the checkpoint is after the step. The same as `from` for a step
+    /// that only prepares a new read model.
     pub to: Cursor,
-    /// The events between the two that match, in the order of the log; none if
-    /// nothing matched.
+    /// The matching events between the two, in log order; empty if nothing
+    /// matched.
     pub events: Vec<Event>,
-    /// An event between the two that is passed over.
+    /// An event between the two that is skipped.
     pub skipped: Option<DeadLetter>,
 }
 
 impl Step {
-    /// Moves the checkpoint over these events.
+    /// Creates a step that applies these events.
     #[must_use]
     pub fn new(from: Cursor, to: Cursor, events: Vec<Event>) -> Self {
         Self { from, to, events, skipped: None }
     }
 
-    /// Moves the checkpoint over an event that is passed over.
+    /// Creates a step that skips one event.
     #[must_use]
     pub fn skip(from: Cursor, skipped: DeadLetter) -> Self {
         Self { from, to: skipped.cursor, events: Vec::new(), skipped: Some(skipped) }
     }
 
-    /// Up to where events count as announced after this step of the live version,
-    /// if they did up to `announced` before. For backends.
+    /// Up to where events count as announced after this step of the live
+    /// version, if they counted as announced up to `announced` before. For
+    /// backends.
     ///
-    /// A step that begins beyond leaves a gap to [`ProjectionStore::announce`](crate::projection::ProjectionStore::announce).
+    /// If the step begins after that, it leaves a gap, which is closed by
+    /// [`ProjectionStore::announce`](crate::projection::ProjectionStore::announce).
     #[must_use]
     pub fn announced_after(&self, announced: Cursor) -> Cursor {
         let has_gap = announced.position() < self.from.position();
         if has_gap || announced.position() >= self.to.position() { announced } else { self.to }
     }
 
-    /// Checks what can be known without the store. Every store calls this
-    /// first.
+    /// Checks everything that can be checked without the store. Every store
+    /// calls this first.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a step back, and for events
-    /// that are not between its ends or not in the order of the log.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a step that goes back, and
+    /// for events that are outside the step or not in log order.
     pub fn validate(&self) -> Result<()> {
         let (from, to) = (self.from.position(), self.to.position());
         if to < from || (to == from && self.to != self.from) {
@@ -70,7 +73,7 @@ impl Step {
         for position in self.events.iter().map(Event::position).chain(passed_over) {
             if position <= before || position > to {
                 return Err(Error::invalid(format!(
-                    "the event at {position} is out of place in a step from {from} to {to}"
+                    "the event at position {position} is outside or out of order in a step from {from} to {to}"
                 )));
             }
             before = position;
@@ -78,14 +81,14 @@ impl Step {
         Ok(())
     }
 
-    /// Has the projection write this step, within the transaction of the
-    /// store: prepares the read model if the step is the first, and applies the
-    /// events. For backends.
+    /// Has the projection write this step in the store's transaction: prepares
+    /// the read model if this is the first step, and applies the events. For
+    /// backends.
     ///
     /// # Errors
     ///
-    /// What the projection said, or its panic. The store takes the transaction
-    /// back and answers [`Stepped::Failed`].
+    /// The projection's error, or its panic as an error. The store then rolls
+    /// the transaction back and returns [`Stepped::Failed`].
     pub async fn write<Tx: Send + 'static>(
         &self,
         projection: &dyn Projection<Tx = Tx>,
@@ -102,8 +105,8 @@ impl Step {
     }
 }
 
-/// Has the projection make its read model anew, within the transaction of the
-/// store. A panic is an error.
+/// Has the projection prepare its read model in the store's transaction. A
+/// panic becomes an error.
 async fn prepare<Tx: Send + 'static>(
     projection: &dyn Projection<Tx = Tx>,
     tx: &mut Tx,
@@ -116,24 +119,25 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
     format!("the projection panicked: {}", text_of(panic)).into()
 }
 
-/// What became of a step.
+/// The outcome of a step.
 ///
-/// Exhaustive: whoever drives a projection has to mind all of it.
+/// Exhaustive, since callers have to handle every variant.
 #[derive(Debug)]
 pub enum Stepped {
     /// The events were applied and the checkpoint is at the step's end.
     Applied {
         /// If this version is the live one: up to where events had been
-        /// announced before, by whatever version of this name. If that is not
-        /// before the step, those of its events that come later count as
-        /// announced from now on; if it is before, none does until they are
+        /// announced before, by any version of this name. If that is at or
+        /// after the step's beginning, those of its events that come later
+        /// count as announced from now on. If it is before the step, none of
+        /// them does until they are
         /// [announced](crate::projection::ProjectionStore::announce).
         unannounced_after: Option<Cursor>,
     },
-    /// The checkpoint was not where the step begins: it is here. Nothing was
+    /// The checkpoint was not at the step's beginning but here. Nothing was
     /// written.
     Lost(Cursor),
-    /// The projection could not prepare or apply. Nothing was written.
+    /// The projection failed to prepare or apply. Nothing was written.
     Failed(BoxError),
 }
 

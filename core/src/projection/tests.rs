@@ -16,7 +16,7 @@ use crate::id::Position;
 use crate::memory::{self, MemoryProjections};
 use crate::store::Expected;
 
-/// A board that counts, and fails while it is told to.
+/// A projection that counts events, and that fails on demand.
 #[derive(Clone, Debug)]
 struct Board {
     version: u32,
@@ -70,13 +70,13 @@ fn count(models: &Models, handle: &ProjectionHandle) -> usize {
     *models.state(handle.id()).unwrap()
 }
 
-/// Nothing happens, however long one waits.
+/// Checks that the future never completes.
 async fn never<T>(future: impl Future<Output = T>) {
     assert!(timeout(Duration::from_hours(1), future).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_projection_waits_and_goes_on() {
+async fn a_paused_projection_waits_until_it_is_resumed() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let board = hub.project(Board::new(1), models.clone()).start().unwrap();
     board.wait_for(append(&hub, "FlightDelayed", 3).await).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_paused_projection_waits_and_goes_on() {
     assert!(matches!(progress.status, Status::Paused) && !progress.is_caught_up());
     assert_eq!((progress.behind(), board.lag().await.unwrap()), (4, 4));
     assert_eq!(count(&models, &board), 3);
-    // A reset does not let it go on.
+    // A reset does not resume it.
     board.reset().await.unwrap();
     assert_eq!(count(&models, &board), 0);
     never(board.wait_for(cursor)).await;
@@ -97,7 +97,7 @@ async fn a_paused_projection_waits_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_of_a_projection_that_runs_builds_it_again() {
+async fn a_reset_rebuilds_a_running_projection() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let board = hub.project(Board::new(1), models.clone()).with_batch(10, 1 << 20).start().unwrap();
     let cursor = append(&hub, "FlightDelayed", 100).await;
@@ -109,11 +109,11 @@ async fn a_reset_of_a_projection_that_runs_builds_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stopped_projection_says_why_until_it_is_resumed() {
+async fn a_stopped_projection_reports_its_error_until_it_is_resumed() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let mended = Board::new(1);
-    mended.fails.store(true, Ordering::Relaxed);
-    let board = hub.project(mended.clone(), models.clone()).start().unwrap();
+    let failing_board = Board::new(1);
+    failing_board.fails.store(true, Ordering::Relaxed);
+    let board = hub.project(failing_board.clone(), models.clone()).start().unwrap();
     let cursor = append(&hub, "FlightDelayed", 1).await;
     let error = board.wait_for(cursor).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend);
@@ -121,14 +121,14 @@ async fn a_stopped_projection_says_why_until_it_is_resumed() {
     assert!(error.to_string().contains("resume") && source == "no such gate", "{error}: {source}");
     assert!(matches!(board.progress().status, Status::Stopped(_)));
     assert!(board.wait_for(cursor).await.is_err());
-    mended.fails.store(false, Ordering::Relaxed);
+    failing_board.fails.store(false, Ordering::Relaxed);
     board.resume().await.unwrap();
     board.wait_for(cursor).await.unwrap();
     assert_eq!(count(&models, &board), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_match_is_waited_for_without_a_transaction() {
+async fn waiting_for_events_that_do_not_match_needs_no_transaction() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let board = hub.project(Board::new(1), models.clone()).start().unwrap();
     board.wait_live().await.unwrap();
@@ -145,17 +145,17 @@ async fn what_does_not_match_is_waited_for_without_a_transaction() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_after_is_done_once_and_never_for_history() {
+async fn on_applied_gets_each_event_once_and_never_history() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     append(&hub, "FlightDelayed", 10).await;
-    let told: Arc<Mutex<Vec<Position>>> = Arc::default();
+    let announced: Arc<Mutex<Vec<Position>>> = Arc::default();
     let start = |version| {
-        let told = Arc::clone(&told);
-        let tell = move |events: Vec<Event>| {
-            told.lock().unwrap().extend(events.iter().map(Event::position));
+        let announced = Arc::clone(&announced);
+        let announce = move |events: Vec<Event>| {
+            announced.lock().unwrap().extend(events.iter().map(Event::position));
             async { panic!("on purpose") }
         };
-        hub.project(Board::new(version), models.clone()).on_applied(tell).start().unwrap()
+        hub.project(Board::new(version), models.clone()).on_applied(announce).start().unwrap()
     };
     let one = start(1);
     one.wait_live().await.unwrap();
@@ -167,10 +167,11 @@ async fn what_comes_after_is_done_once_and_never_for_history() {
     let last = append(&hub, "FlightDelayed", 2).await;
     two.wait_for(last).await.unwrap();
     one.wait_for(last).await.unwrap();
-    let told: Vec<_> = told.lock().unwrap().iter().map(|position| position.get()).collect();
-    assert_eq!(told, [11, 12, 13, 14, 15, 16]);
+    let announced: Vec<_> =
+        announced.lock().unwrap().iter().map(|position| position.get()).collect();
+    assert_eq!(announced, [11, 12, 13, 14, 15, 16]);
     assert_eq!((one.progress().live, two.progress().live), (Some(2), Some(2)));
-    // The version before is no longer needed, and its handle knows.
+    // A higher version is live, so waiting for this one returns.
     one.wait_live().await.unwrap();
 }
 
@@ -199,7 +200,7 @@ async fn it_ends_with_its_handle_and_with_its_hub() {
     }
 
     let mut changes = start().changes();
-    // Its only handle is gone.
+    // Its only handle was dropped.
     while changes.next().await.is_some() {}
 
     let board = start();
@@ -210,7 +211,7 @@ async fn it_ends_with_its_handle_and_with_its_hub() {
 }
 
 #[tokio::test]
-async fn a_name_that_none_may_have_is_refused_at_the_start() {
+async fn an_invalid_name_is_refused_at_the_start() {
     #[derive(Debug)]
     struct Nameless(Board);
 
@@ -245,7 +246,7 @@ async fn a_name_that_none_may_have_is_refused_at_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_nobody_looks_at_are_told_as_one() {
+async fn changes_between_two_polls_are_merged() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let board = hub.project(Board::new(1), models.clone()).with_batch(1, 1).start().unwrap();
     let mut changes = board.changes();
@@ -257,28 +258,30 @@ async fn changes_that_nobody_looks_at_are_told_as_one() {
     assert!(changes.any(|progress| std::future::ready(progress.position == cursor)).await);
 }
 
-/// Notes the positions of what is told.
-fn noted(told: &Arc<Mutex<Vec<u64>>>) -> impl Fn(Vec<Event>) -> std::future::Ready<()> + use<> {
-    let told = Arc::clone(told);
+/// Records the positions of the events that are announced.
+fn record(
+    announced: &Arc<Mutex<Vec<u64>>>,
+) -> impl Fn(Vec<Event>) -> std::future::Ready<()> + use<> {
+    let announced = Arc::clone(announced);
     move |events| {
-        told.lock().unwrap().extend(events.iter().map(|event| event.position().get()));
+        announced.lock().unwrap().extend(events.iter().map(|event| event.position().get()));
         std::future::ready(())
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happens_after_the_log_was_restored_is_told() {
+async fn events_after_a_restore_are_announced() {
     let (store, models) = (crate::MemoryStore::new(), Models::new());
     let hub = Hub::builder(store.clone(), crate::LocalBus::new()).start().await.unwrap();
     append(&hub, "FlightDelayed", 2).await;
     let backup = store.snapshot();
-    let told = Arc::default();
-    let board = hub.project(Board::new(1), models).on_applied(noted(&told)).start().unwrap();
+    let announced = Arc::default();
+    let board = hub.project(Board::new(1), models).on_applied(record(&announced)).start().unwrap();
     board.wait_live().await.unwrap();
     let cursor = append(&hub, "FlightDelayed", 10).await;
     board.wait_for(cursor).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(*told.lock().unwrap(), (3..=12).collect::<Vec<_>>());
+    assert_eq!(*announced.lock().unwrap(), (3..=12).collect::<Vec<_>>());
 
     store.restore(&backup);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -286,7 +289,7 @@ async fn what_happens_after_the_log_was_restored_is_told() {
     let cursor = append(&hub, "FlightDelayed", 5).await;
     board.wait_for(cursor).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(told.lock().unwrap()[10..], [3, 4, 5, 6, 7]);
+    assert_eq!(announced.lock().unwrap()[10..], [3, 4, 5, 6, 7]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,24 +301,24 @@ async fn a_version_without_a_hook_leaves_nothing_to_the_next_one() {
     append(&hub, "FlightDelayed", 3).await;
     let two = hub.project(Board::new(2), models.clone()).start().unwrap();
     two.wait_live().await.unwrap();
-    let told = Arc::default();
-    let three = hub.project(Board::new(3), models).on_applied(noted(&told)).start().unwrap();
+    let announced = Arc::default();
+    let three = hub.project(Board::new(3), models).on_applied(record(&announced)).start().unwrap();
     three.wait_live().await.unwrap();
     let cursor = append(&hub, "FlightDelayed", 1).await;
     three.wait_for(cursor).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(*told.lock().unwrap(), [4]);
+    assert_eq!(*announced.lock().unwrap(), [4]);
 }
 
-/// A store of read models whose next calls panic.
+/// A projection store whose next calls panic.
 #[derive(Debug)]
 struct Panics(Models, std::sync::atomic::AtomicUsize);
 
 impl Panics {
-    fn panic_if_told_to(&self) {
+    fn panic_on_demand(&self) {
         let one_less = |left: usize| left.checked_sub(1);
-        let told = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
-        assert!(!told, "the store panics, on purpose");
+        let panics = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+        assert!(!panics, "the store panics (injected by the test)");
     }
 }
 
@@ -324,7 +327,7 @@ impl ProjectionStore for Panics {
     type Tx = usize;
 
     async fn checkpoint(&self, id: &crate::id::ProjectionId) -> crate::Result<Cursor> {
-        self.panic_if_told_to();
+        self.panic_on_demand();
         self.0.checkpoint(id).await
     }
 
@@ -333,12 +336,12 @@ impl ProjectionStore for Panics {
         projection: &Arc<dyn Projection<Tx = usize>>,
         step: Step,
     ) -> crate::Result<Stepped> {
-        self.panic_if_told_to();
+        self.panic_on_demand();
         self.0.step(projection, step).await
     }
 
     async fn reset(&self, projection: &Arc<dyn Projection<Tx = usize>>) -> crate::Result<()> {
-        self.panic_if_told_to();
+        self.panic_on_demand();
         self.0.reset(projection).await
     }
 
@@ -374,7 +377,7 @@ impl ProjectionStore for Panics {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does() {
+async fn a_panicking_projection_store_costs_only_time_even_if_logging_panics() {
     let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let store = Arc::new(Panics(models.clone(), 2.into()));
@@ -388,7 +391,7 @@ async fn a_store_of_read_models_that_panics_costs_only_time_also_if_the_log_does
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_projection_obeys_while_its_store_panics() {
+async fn a_projection_accepts_commands_while_its_store_panics() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
     let store = Arc::new(Panics(models.clone(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store));
@@ -401,7 +404,7 @@ async fn a_projection_obeys_while_its_store_panics() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(
         matches!(board.progress().status, Status::Paused),
-        "a reset that panics unpauses nothing"
+        "a reset that panics does not resume the projection"
     );
     assert_eq!(models.state(board.id()).as_deref(), Some(&0));
 
@@ -415,10 +418,11 @@ async fn a_projection_obeys_while_its_store_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_next_version_passed_over_is_not_told() {
+async fn events_that_the_next_version_skipped_are_not_announced() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let told = Arc::default();
-    let one = hub.project(Board::new(1), models.clone()).on_applied(noted(&told)).start().unwrap();
+    let announced = Arc::default();
+    let one =
+        hub.project(Board::new(1), models.clone()).on_applied(record(&announced)).start().unwrap();
     one.wait_live().await.unwrap();
     one.shutdown().await;
     append(&hub, "FlightDelayed", 3).await;
@@ -426,11 +430,11 @@ async fn what_the_next_version_passed_over_is_not_told() {
     failing.fails.store(true, Ordering::Relaxed);
     let fails = Arc::clone(&failing.fails);
     let two = hub.project(failing, models.clone()).with_policy(FailurePolicy::skip());
-    let two = two.on_applied(noted(&told)).start().unwrap();
+    let two = two.on_applied(record(&announced)).start().unwrap();
     two.wait_live().await.unwrap();
     fails.store(false, Ordering::Relaxed);
     let cursor = append(&hub, "FlightDelayed", 1).await;
     two.wait_for(cursor).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(*told.lock().unwrap(), [4]);
+    assert_eq!(*announced.lock().unwrap(), [4]);
 }

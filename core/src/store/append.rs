@@ -9,7 +9,7 @@ use crate::id::StreamId;
 use crate::limits;
 use crate::store::Expected;
 
-/// Events for one or more streams, stored all or not at all.
+/// Events for one or more streams, stored atomically.
 ///
 /// # Examples
 ///
@@ -26,9 +26,9 @@ use crate::store::Expected;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Append {
-    /// What to write, each stream at most once.
+    /// The writes. Each stream occurs at most once.
     pub writes: Vec<Write>,
-    /// What has to hold besides the expectations of the writes.
+    /// Conditions in addition to the expectations of the writes.
     pub checks: Vec<Check>,
 }
 
@@ -37,30 +37,30 @@ pub struct Append {
 pub struct Write {
     /// The stream.
     pub stream: StreamId,
-    /// What it has to be like.
+    /// The required state of the stream.
     pub expected: Expected,
-    /// The events, at least one, in the order in which they are numbered.
+    /// The events in order, at least one.
     pub events: Vec<NewEvent>,
 }
 
-/// A condition on something that the append does not write.
+/// A condition on a part of the log that the append does not write.
 ///
-/// Exhaustive: a backend has to obey all of it.
+/// Exhaustive, since a backend has to support every variant.
 #[derive(Clone, Debug)]
 pub enum Check {
-    /// A stream that is not written is as expected.
+    /// A stream that the append does not write is as expected.
     Stream(StreamId, Expected),
-    /// No event that matches the filter came after the cursor: a dynamic
-    /// consistency boundary. The cursor is where the decision read up to.
+    /// No event after the cursor matches the filter: a dynamic consistency
+    /// boundary. The cursor is the point up to which the decision has read.
     NothingAfter(Filter, Cursor),
 }
 
 impl Append {
-    /// Events for one stream.
+    /// Creates an append of events to one stream.
     ///
     /// # Errors
     ///
-    /// Those of the stream's name.
+    /// As [`StreamId::new`].
     pub fn to<S>(stream: S, expected: Expected, events: impl Into<Vec<NewEvent>>) -> Result<Self>
     where
         S: TryInto<StreamId>,
@@ -69,11 +69,11 @@ impl Append {
         Self::default().and(stream, expected, events)
     }
 
-    /// Adds events for another stream.
+    /// Adds events to another stream.
     ///
     /// # Errors
     ///
-    /// Those of the stream's name.
+    /// As [`StreamId::new`].
     pub fn and<S>(
         mut self,
         stream: S,
@@ -96,25 +96,26 @@ impl Append {
         self
     }
 
-    /// All events, in the order of their positions.
+    /// All events, in the order in which they get their positions.
     pub fn events(&self) -> impl Iterator<Item = &NewEvent> {
         self.writes.iter().flat_map(|write| &write.events)
     }
 
-    /// The bytes that limits count.
+    /// The size in bytes that limits count: the sum of [`NewEvent::size`].
     #[must_use]
     pub fn size(&self) -> usize {
         self.events().map(NewEvent::size).sum()
     }
 
-    /// Checks everything that can be known without the log. Every store calls
+    /// Checks everything that can be checked without the log. Every store calls
     /// this first.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) for an append or a write without events,
-    /// an id twice, a stream in two writes, or a [`Check::Stream`] on a stream
-    /// that is written; [`TooLarge`](crate::ErrorKind::TooLarge) past a
+    /// [`Invalid`](crate::ErrorKind::Invalid) for an append or a write without
+    /// events, a repeated event id, a stream in two writes, or a
+    /// [`Check::Stream`] on a stream that is written;
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond a
     /// [limit](crate::limits).
     pub fn validate(&self) -> Result<()> {
         check_count(self.events().count(), "events", limits::MAX_EVENTS_PER_APPEND)?;
@@ -131,7 +132,7 @@ impl Append {
             return Ok(());
         }
         match first_repeated(self.events().map(NewEvent::id)) {
-            Some(id) => Err(Error::invalid(format!("event id {id} stands twice in one append"))),
+            Some(id) => Err(Error::invalid(format!("event id {id} occurs twice in one append"))),
             None => Ok(()),
         }
     }
@@ -143,17 +144,17 @@ impl Append {
         if let Some(Write { stream, .. }) = self.writes.iter().find(|write| write.events.is_empty())
         {
             return Err(Error::invalid(format!(
-                "the write to stream '{stream}' has no events: add one"
+                "the write to stream '{stream}' has no events: add at least one"
             )));
         }
         if let Some(stream) = first_repeated(self.streams()) {
             return Err(Error::invalid(format!(
-                "stream '{stream}' stands in two writes: join them"
+                "stream '{stream}' occurs in two writes: merge them"
             )));
         }
         if let Some(stream) = self.written_and_checked() {
             return Err(Error::invalid(format!(
-                "stream '{stream}' is written and checked: say what you expect in its write"
+                "stream '{stream}' is written and checked: put the expectation into its write"
             )));
         }
         Ok(())
@@ -179,14 +180,15 @@ fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
     Err(Error::too_large(format!("{count} {what} in one append: the limit is {limit}"), limit))
 }
 
-/// The first item that was there before. Each is compared with those of its
-/// hash only, so that a thousand streams cost a thousand lookups.
+/// The first item that occurred before. By hash, so that a thousand streams
+/// cost a thousand lookups.
 fn first_repeated<T: Copy + Eq + Hash>(items: impl Iterator<Item = T>) -> Option<T> {
     let mut seen = HashSet::with_capacity(items.size_hint().0);
     items.into_iter().find(|item| !seen.insert(*item))
 }
 
-/// The first of `items` that is in the set, which is made only if there is one.
+/// The first of `items` that is in the set. The set is built only if there are
+/// items.
 fn first_common<T: Eq + Hash>(
     set: impl FnOnce() -> HashSet<T>,
     items: &mut impl Iterator<Item = T>,

@@ -4,15 +4,15 @@ use crate::id::{Position, StreamId, Version};
 /// Where an append was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// One for each write, in their order.
+    /// The result of each write, in the order of the writes.
     pub writes: Vec<Written>,
     /// The position of the first event.
     pub first: Position,
-    /// The token of the last event: who has handled it has handled this
-    /// append.
+    /// The cursor of the last event. A reader that has reached it has seen the
+    /// whole append.
     pub cursor: Cursor,
-    /// Whether it had been stored before, by an append with the same ids. The
-    /// versions and positions are the original ones.
+    /// Whether an earlier append with the same ids had stored the events
+    /// already. The versions and positions are then the original ones.
     pub duplicate: bool,
 }
 

@@ -7,13 +7,13 @@ use crate::event::{Event, IntoNewEvent, NewEvent};
 use crate::id::StreamId;
 use crate::store::{Append, Appended, EventStore, Expected, Page, Read, ReadLog, ReadStream};
 
-/// Conveniences on top of any [`EventStore`], also behind `dyn`.
+/// Convenience methods on every [`EventStore`], also behind `dyn`.
 pub trait EventStoreExt: EventStore {
     /// Stores events at the end of one stream; see [`EventStore::append`].
     ///
     /// # Errors
     ///
-    /// As [`EventStore::append`], and those of the stream's name and of
+    /// As [`EventStore::append`], [`StreamId::new`] and
     /// [`NewEvent::from_variant`].
     ///
     /// # Cancel safety
@@ -34,12 +34,12 @@ pub trait EventStoreExt: EventStore {
         async move { self.append(append?).await }
     }
 
-    /// Folds a stream into a state, and tells what to expect of the stream when
-    /// appending what was decided on that state.
+    /// Folds a stream into a state, and returns it with the expectation to use
+    /// for an append that was decided on that state.
     ///
     /// # Errors
     ///
-    /// As [`EventStore::read_stream`], and what `fold` returns.
+    /// As [`EventStore::read_stream`], and any error that `fold` returns.
     ///
     /// # Cancel safety
     ///
@@ -70,8 +70,9 @@ pub trait EventStoreExt: EventStore {
         }
     }
 
-    /// All events of a read of the log, page after page; its limit is the size of
-    /// a page. Ends at the head that the last page returns.
+    /// Streams all events of a read of the log, page by page. The limit of the
+    /// read is the page size. The stream ends at the head that the last page
+    /// reports.
     fn log_events(&self, read: ReadLog) -> BoxStream<'_, Result<Event>> {
         pages(read, move |read| async move {
             let page = self.read_log(read.clone()).await?;
@@ -80,8 +81,9 @@ pub trait EventStoreExt: EventStore {
         })
     }
 
-    /// All events of a read of one stream, page after page; its limit is the size
-    /// of a page. Ends with the version that the last page returns.
+    /// Streams all events of a read of one stream, page by page. The limit of
+    /// the read is the page size. The stream ends at the version that the last
+    /// page reports.
     fn stream_events(&self, read: ReadStream) -> BoxStream<'_, Result<Event>> {
         pages(read, move |read| async move {
             let page = self.read_stream(read.clone()).await?;

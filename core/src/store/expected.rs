@@ -2,12 +2,13 @@ use std::fmt;
 
 use crate::id::Version;
 
-/// What an append demands of a stream: optimistic concurrency.
+/// What an append requires of a stream's version, for optimistic concurrency
+/// control.
 ///
-/// Exhaustive: a backend has to obey all of it.
+/// Exhaustive, since a backend has to support every variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {
-    /// Nothing.
+    /// No requirement.
     Any,
     /// The stream has no events.
     NoStream,
@@ -18,7 +19,7 @@ pub enum Expected {
 }
 
 impl Expected {
-    /// That the stream is just so: at `version`, or without events if `None`.
+    /// Requires exactly this state: `version`, or no events if `None`.
     #[must_use]
     pub fn at(version: Option<Version>) -> Self {
         version.map_or(Self::NoStream, Self::Exact)
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_holds_for_its_own() {
+    fn each_expectation_holds_for_its_own_state() {
         let (none, first) = (None, Some(Version::FIRST));
         let table = [
             (Expected::Any, true, true),

@@ -1,4 +1,4 @@
-//! The log: its contract, appends and reads.
+//! The event store: its contract, appends and reads.
 
 mod append;
 mod appended;

@@ -3,8 +3,9 @@ use crate::filter::Filter;
 use crate::id::{Position, StreamId, Version};
 use crate::limits;
 
-/// What to read: of the whole log ([`ReadLog`]) or of one stream
-/// ([`ReadStream`]), in which direction, how much, and which events.
+/// Describes a read of the whole log ([`ReadLog`]) or of one stream
+/// ([`ReadStream`]): where it begins, in which direction, how much, and which
+/// events.
 ///
 /// # Examples
 ///
@@ -28,7 +29,7 @@ pub struct Read<S> {
 /// A read of all streams, in commit order.
 pub type ReadLog = Read<LogScope>;
 
-/// A read of one stream, in the order of its versions.
+/// A read of one stream, in version order.
 pub type ReadStream = Read<StreamScope>;
 
 /// The scope of a [`ReadLog`].
@@ -45,13 +46,14 @@ pub struct StreamScope {
     after: Option<Version>,
 }
 
-/// A place in the log. Exhaustive, since a backend has to support all of them.
+/// A place in the log. Exhaustive, since a backend has to support every
+/// variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// A position that is trusted: whether an event is there is not checked.
+    /// A trusted position: the store does not check which event is there.
     Position(Position),
-    /// A cursor that is verified in the same snapshot as the page: if another
-    /// event is there, the read fails with
+    /// A cursor, verified in the same snapshot as the page. If another event is
+    /// there, the read fails with
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged).
     Cursor(Cursor),
 }
@@ -90,10 +92,10 @@ pub enum Direction {
     Backward,
 }
 
-/// The events of a page by default.
+/// The default limit of a page, in events.
 pub const DEFAULT_LIMIT: usize = 500;
 
-/// The bytes of a page by default: 1 MiB.
+/// The default size of a page, in bytes: 1 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
 
 impl Read<LogScope> {
@@ -102,30 +104,31 @@ impl Read<LogScope> {
         Self::new(LogScope { after: None, is_live: false })
     }
 
-    /// Begins with the event next to this place, in the direction of the read.
-    /// A [`Cursor`] is verified, a [`Position`] is trusted: use a cursor for a
-    /// place that was stored or that came from a client.
+    /// Begins with the first event after this place, in the direction of the
+    /// read. By default, a read begins at the end of the log at which its
+    /// direction begins. A [`Cursor`] is verified, a [`Position`] is trusted:
+    /// use a cursor for a place that was stored or that came from a client.
     pub fn with_after(mut self, mark: impl Into<Mark>) -> Self {
         self.scope.after = Some(mark.into());
         self
     }
 
-    /// Marks the read as one that live delivery waits for, as the tail of a hub
-    /// does. A store that queues reads keeps a reader for these, so that they
-    /// don't wait behind others.
+    /// Marks the read as one that live delivery waits for, such as those of a
+    /// hub's tail. A store that queues reads reserves a reader for these, so
+    /// that they don't wait behind others. Off by default.
     pub fn live(mut self) -> Self {
         self.scope.is_live = true;
         self
     }
 
-    /// Where the read begins, excluded; `None` for the end of the log at which
-    /// a read in its direction begins.
+    /// Where the read begins, exclusive; `None` for the end of the log at which
+    /// its direction begins.
     #[must_use]
     pub fn after(&self) -> Option<Mark> {
         self.scope.after
     }
 
-    /// Whether live delivery waits for it.
+    /// Whether live delivery waits for this read.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.scope.is_live
@@ -138,7 +141,9 @@ impl Read<StreamScope> {
         Self::new(StreamScope { stream, after: None })
     }
 
-    /// Begins with the event next to this version, in the direction of the read.
+    /// Begins with the first event after this version, in the direction of the
+    /// read. By default, a read begins at the end of the stream at which its
+    /// direction begins.
     pub fn with_after(mut self, version: Version) -> Self {
         self.scope.after = Some(version);
         self
@@ -150,8 +155,8 @@ impl Read<StreamScope> {
         &self.scope.stream
     }
 
-    /// Where the read begins, excluded; `None` for the end of the stream at
-    /// which a read in its direction begins.
+    /// Where the read begins, exclusive; `None` for the end of the stream at
+    /// which its direction begins.
     #[must_use]
     pub fn after(&self) -> Option<Version> {
         self.scope.after
@@ -176,8 +181,8 @@ impl<S> Read<S> {
     }
 
     /// Returns at most this many events: [500](DEFAULT_LIMIT) by default,
-    /// [1,000](limits::MAX_PAGE_EVENTS) at most. With 0 the page is empty; the
-    /// cursor is still verified and the head returned.
+    /// [1,000](limits::MAX_PAGE_EVENTS) at most. With 0, the page is empty, but
+    /// the cursor is still verified and the head returned.
     pub fn with_limit(mut self, events: usize) -> Self {
         self.limit = events.min(limits::MAX_PAGE_EVENTS);
         self
@@ -190,7 +195,7 @@ impl<S> Read<S> {
         self
     }
 
-    /// Returns only events that match: all by default.
+    /// Returns only matching events: all by default.
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
@@ -202,19 +207,19 @@ impl<S> Read<S> {
         self.direction
     }
 
-    /// How many events a page may have.
+    /// The most events of a page.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How many bytes a page of more than one event may have.
+    /// The most bytes of a page with more than one event.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// Which events are returned.
+    /// The filter that events have to match.
     #[must_use]
     pub fn filter(&self) -> &Filter {
         &self.filter

@@ -5,7 +5,8 @@ use crate::decider::Decider;
 use crate::event::{Event, Timestamp};
 use crate::id::{Position, StreamId, Version};
 
-/// Begins a test of a decider; with no events it is about a new stream.
+/// Begins a test of a decider. Without given events, it starts with a new
+/// stream.
 ///
 /// # Examples
 ///
@@ -51,26 +52,28 @@ use crate::id::{Position, StreamId, Version};
 ///     .then_refused(&Refused::TooLate);
 /// ```
 #[must_use = "nothing is tested without a command"]
-pub fn decider<D: Decider>(decider: D) -> Case<D> {
-    Case { decider, given: Vec::new() }
+pub fn decider<D: Decider>(decider: D) -> DeciderTest<D> {
+    DeciderTest { decider, given: Vec::new() }
 }
 
-/// A decider and what happened so far.
+/// A test of a decider: the decider and the events so far.
 #[derive(Debug)]
 #[must_use = "nothing is tested without a command"]
-pub struct Case<D: Decider> {
+pub struct DeciderTest<D: Decider> {
     decider: D,
     given: Vec<D::Event>,
 }
 
-impl<D: Decider> Case<D> {
-    /// Says that these events happened, after those that did already.
+impl<D: Decider> DeciderTest<D> {
+    /// Adds events that have happened before the command, after those given
+    /// already.
     pub fn given(mut self, events: impl IntoIterator<Item = D::Event>) -> Self {
         self.given.extend(events);
         self
     }
 
-    /// Gives a command and says that it succeeds: its events happened, too.
+    /// Adds the events of a command that has to succeed, as if it was executed
+    /// before.
     ///
     /// # Panics
     ///
@@ -84,17 +87,19 @@ impl<D: Decider> Case<D> {
         match self.decider.decide(&self.state(), command) {
             Ok(events) => self.given.extend(events),
             Err(refusal) => {
-                panic!("{command:?} was to succeed before the test, and was refused: {refusal:?}")
+                panic!(
+                    "{command:?} has to succeed before the test, but it was refused: {refusal:?}"
+                )
             }
         }
         self
     }
 
-    /// Gives the command that the test is about.
+    /// Executes the command under test.
     #[must_use = "nothing is tested without an expectation"]
     pub fn when(self, command: D::Command) -> Decided<D> {
         let outcome = self.decider.decide(&self.state(), &command);
-        Decided { case: self, command, outcome }
+        Decided { test: self, command, outcome }
     }
 
     fn state(&self) -> D::State {
@@ -103,65 +108,65 @@ impl<D: Decider> Case<D> {
     }
 }
 
-/// What a decider made of a command.
+/// The outcome of a command under test.
 #[derive(Debug)]
 #[must_use = "nothing is tested without an expectation"]
 pub struct Decided<D: Decider> {
-    case: Case<D>,
+    test: DeciderTest<D>,
     command: D::Command,
     outcome: Result<Vec<D::Event>, D::Error>,
 }
 
 impl<D: Decider<Command: Debug, Event: Debug + PartialEq, Error: Debug>> Decided<D> {
-    /// Expects that these events happen and no others, and that each of them
-    /// can be read again as it was.
+    /// Expects exactly these events, each of which has to decode to the same
+    /// event after encoding.
     ///
     /// # Panics
     ///
-    /// Panics with both lists if it was otherwise.
+    /// Panics with both lists if they differ.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = D::Event>) -> Then<D::State> {
         let expected: Vec<_> = expected.into_iter().collect();
         let Ok(actual) = &self.outcome else {
-            panic!("{}", self.told(&lines(&expected), ""));
+            panic!("{}", self.failure(&lines(&expected), ""));
         };
         let same = *actual == expected;
-        assert!(same, "{}", self.told(&lines(&expected), &difference(&expected, actual)));
+        assert!(same, "{}", self.failure(&lines(&expected), &difference(&expected, actual)));
         for event in actual {
-            self.can_be_read_again(event);
+            self.assert_round_trip(event);
         }
-        let decider = &self.case.decider;
-        let before = self.case.state();
+        let decider = &self.test.decider;
+        let before = self.test.state();
         Then { state: actual.iter().fold(before, |state, event| decider.evolve(state, event)) }
     }
 
-    /// Expects that nothing happens, and that this is fine.
+    /// Expects that the command succeeds without events.
     ///
     /// # Panics
     ///
-    /// Panics with what was otherwise.
+    /// Panics with both outcomes if they differ.
     #[track_caller]
     pub fn then_nothing(self) {
         self.then([]);
     }
 
-    /// Expects this refusal.
+    /// Expects that the command is refused with this error.
     ///
     /// # Panics
     ///
-    /// Panics with what was otherwise.
+    /// Panics with both outcomes if they differ.
     #[track_caller]
     pub fn then_refused(self, expected: &D::Error)
     where
         D::Error: PartialEq,
     {
         let same = self.outcome.as_ref().is_err_and(|refusal| refusal == expected);
-        assert!(same, "{}", self.told(&format!("    the refusal {expected:?}\n"), ""));
+        assert!(same, "{}", self.failure(&format!("    the refusal {expected:?}\n"), ""));
     }
 
     #[track_caller]
-    fn can_be_read_again(&self, event: &D::Event) {
-        let schema = self.case.decider.schema();
+    fn assert_round_trip(&self, event: &D::Event) {
+        let schema = self.test.decider.schema();
         let read = schema.encode(event).and_then(|new| {
             let stream = StreamId::new("under-test")?;
             let place = Position::ZERO.next();
@@ -175,26 +180,26 @@ impl<D: Decider<Command: Debug, Event: Debug + PartialEq, Error: Debug>> Decided
         });
         match read {
             Ok(Some(read)) if read == *event => {}
-            Ok(Some(read)) => panic!("{event:?} is stored, and read again as {read:?}"),
-            Ok(None) => panic!("{event:?} is stored, and passed over when it is read again"),
+            Ok(Some(read)) => panic!("{event:?} is stored, but read again as {read:?}"),
+            Ok(None) => panic!("{event:?} is stored, but ignored when it is read again"),
             Err(error) => panic!("{event:?} cannot be stored and read again: {error}"),
         }
     }
 
-    fn told(&self, expected: &str, difference: &str) -> String {
+    fn failure(&self, expected: &str, difference: &str) -> String {
         let happened = match &self.outcome {
             Ok(events) => lines(events),
             Err(refusal) => format!("    the refusal {refusal:?}\n"),
         };
         format!(
-            "the decider did something else\n  given\n{}  when\n    {:?}\n  then was expected\n{expected}  and there was\n{happened}{difference}",
-            lines(&self.case.given),
+            "the outcome is not the expected one\n  given\n{}  when\n    {:?}\n  then expected\n{expected}  but was\n{happened}{difference}",
+            lines(&self.test.given),
             self.command,
         )
     }
 }
 
-/// What a stream amounts to after the expected events.
+/// The state after the expected events.
 #[derive(Debug)]
 pub struct Then<S> {
     state: S,
@@ -205,12 +210,12 @@ impl<S: Debug + PartialEq> Then<S> {
     ///
     /// # Panics
     ///
-    /// Panics with both states if it is another.
+    /// Panics with both states if they differ.
     #[track_caller]
     pub fn then_state(self, expected: &S) {
         assert!(
             self.state == *expected,
-            "the events amount to something else\n  expected\n    {expected:?}\n  and there is\n    {:?}",
+            "the state is not the expected one\n  expected\n    {expected:?}\n  but was\n    {:?}",
             self.state
         );
     }
@@ -231,7 +236,7 @@ mod tests {
         FlightDelayed {
             minutes: u32,
         },
-        /// Forgets its gate on the way.
+        /// Loses its gate when it is stored.
         FlightLanded {
             #[serde(skip)]
             gate: u32,
@@ -284,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_expected_passes() {
+    fn expected_outcomes_pass() {
         let case = || decider(Flights).given([delayed(20)]).given_command(&Command::Delay(30));
         case().when(Command::Delay(5)).then([delayed(5)]).then_state(&55);
         case().when(Command::Delay(0)).then_nothing();
@@ -300,9 +305,9 @@ mod tests {
         for line in [
             "  given\n    FlightDelayed { minutes: 20 }\n",
             "  when\n    Delay(5)\n",
-            "  then was expected\n    FlightDelayed { minutes: 5 }\n    FlightDelayed { minutes: 6 }\n",
-            "  and there was\n    FlightDelayed { minutes: 5 }\n",
-            "1 of them did not happen",
+            "  then expected\n    FlightDelayed { minutes: 5 }\n    FlightDelayed { minutes: 6 }\n",
+            "  but was\n    FlightDelayed { minutes: 5 }\n",
+            "1 expected events did not happen",
         ] {
             assert!(text.contains(line), "no {line:?} in {text}");
         }
@@ -319,12 +324,12 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_where_events_were_expected_and_before() {
+    fn an_unexpected_refusal_fails_the_test() {
         let case = || decider(Flights).given([delayed(60)]);
         let text = failure(|| {
             case().when(Command::Delay(5)).then([delayed(5)]);
         });
-        assert!(text.contains("and there was\n    the refusal TooLate(65)"), "{text}");
+        assert!(text.contains("but was\n    the refusal TooLate(65)"), "{text}");
         let text = failure(|| case().when(Command::Delay(5)).then_refused(&TooLate(66)));
         assert!(text.contains("TooLate(65)") && text.contains("TooLate(66)"), "{text}");
         let text = failure(|| {

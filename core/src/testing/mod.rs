@@ -1,11 +1,11 @@
-//! Tests of deciders and projections that need no log: given, when, then.
+//! Given-when-then tests of deciders and projections, without a log.
 //!
-//! Nothing here is asynchronous, and a failure prints what was expected beside
+//! Nothing here is asynchronous. A failure prints both what was expected and
 //! what happened.
 
 mod decider;
 mod projection;
 mod text;
 
-pub use decider::{Case, Decided, Then, decider};
-pub use projection::{Projected, projection};
+pub use decider::{Decided, DeciderTest, Then, decider};
+pub use projection::{ProjectionTest, projection};

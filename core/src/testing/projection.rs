@@ -47,29 +47,29 @@ use crate::projection::Projection;
 ///     .then(&25);
 /// ```
 #[must_use = "nothing is tested without an expectation"]
-pub fn projection<P: Projection>(projection: P) -> Projected<P> {
-    Projected { projection, given: Vec::new(), times: 1 }
+pub fn projection<P: Projection>(projection: P) -> ProjectionTest<P> {
+    ProjectionTest { projection, given: Vec::new(), times: 1 }
 }
 
-/// A projection and the log that it is given.
+/// A test of a projection: the projection and the log of the test.
 #[derive(Debug)]
 #[must_use = "nothing is tested without an expectation"]
-pub struct Projected<P> {
+pub struct ProjectionTest<P> {
     projection: P,
     given: Vec<Event>,
     times: usize,
 }
 
-impl<P> Projected<P>
+impl<P> ProjectionTest<P>
 where
     P: Projection<Tx: Clone + Debug + Default + PartialEq>,
 {
-    /// Appends events to the log of the test, at the end of this stream. Those
-    /// that the projection's filter does not want are not given to it.
+    /// Appends events to this stream in the log of the test. Events that do not
+    /// match the projection's filter are not applied.
     ///
     /// # Panics
     ///
-    /// Panics if the stream or an event cannot be made from what is given.
+    /// Panics if the stream's name or an event is invalid.
     #[track_caller]
     pub fn given<S, E>(mut self, stream: S, events: E) -> Self
     where
@@ -78,48 +78,49 @@ where
         E: IntoIterator<Item: IntoNewEvent>,
     {
         let stream = stream.try_into().map_err(Error::from);
-        let stream = stream.unwrap_or_else(|error| panic!("no stream can be made of it: {error}"));
+        let stream = stream.unwrap_or_else(|error| panic!("the stream is invalid: {error}"));
         for event in events {
             let event = self.placed(stream.clone(), event);
-            self.given
-                .push(event.unwrap_or_else(|error| panic!("an event cannot be made: {error}")));
+            self.given.push(event.unwrap_or_else(|error| panic!("an event is invalid: {error}")));
         }
         self
     }
 
-    /// How often the read model is made, one time after the other from what the
+    /// Sets how often the read model is built, each time on top of what the
     /// time before has left: once by default.
     ///
-    /// So it happens to a projection in the end: a transaction is taken back
-    /// and the events come again, by other numbers at a time; it is reset, and
-    /// the log begins anew. Each time has to give the same model.
+    /// This is what happens to a projection in production: a transaction is
+    /// rolled back and the events are applied again in other batches, or the
+    /// projection is reset and starts again. Each time has to yield the same
+    /// model.
     pub fn number_of_times(mut self, times: usize) -> Self {
         self.times = times;
         self
     }
 
-    /// Expects this read model, each time.
+    /// Expects this read model each time.
     ///
     /// # Panics
     ///
-    /// Panics with both models if it is another, or if the projection fails.
+    /// Panics with both models if they differ, or if the projection fails.
     #[track_caller]
     pub fn then(self, expected: &P::Tx) {
         let mut model = P::Tx::default();
         for time in 1..=self.times {
             let size = self.size_of_steps(time);
             if let Err(error) = self.make(&mut model, size) {
-                panic!("time {time}, {size} events at a time: the projection fails: {error}");
+                panic!("time {time}, in batches of {size}: the projection fails: {error}");
             }
             assert!(
                 model == *expected,
-                "time {time}, {size} events at a time: the read model is another one\n  \
-                 expected\n    {expected:?}\n  and there is\n    {model:?}"
+                "time {time}, in batches of {size}: the read model is not the expected one\n  \
+                 expected\n    {expected:?}\n  but was\n    {model:?}"
             );
         }
     }
 
-    /// All at once the first time, then one by one, two by two, and so on.
+    /// All events in one batch the first time, then batches of one, two, and so
+    /// on.
     fn size_of_steps(&self, time: usize) -> usize {
         if time == 1 { self.given.len().max(1) } else { time - 1 }
     }
@@ -129,9 +130,9 @@ where
         let filter = self.projection.filter();
         let wanted = self.given.iter().filter(|event| filter.matches_event(event));
         for events in wanted.cloned().collect::<Vec<_>>().chunks(size) {
-            // The transaction is taken back, and then it is made.
-            let mut taken_back = model.clone();
-            at_once(self.projection.apply(events, &mut taken_back))?;
+            // The batch is first applied in a transaction that is rolled back, and then again.
+            let mut rolled_back = model.clone();
+            at_once(self.projection.apply(events, &mut rolled_back))?;
             at_once(self.projection.apply(events, model))?;
         }
         Ok(())
@@ -146,11 +147,11 @@ where
     }
 }
 
-/// Drives a future that has nothing to wait for.
+/// Polls a future that has nothing to wait for.
 fn at_once(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), BoxError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err("it waits for something, and there is only a value in memory".into()),
+        Poll::Pending => Err("it awaits something, which a test in memory does not support".into()),
     }
 }
 
@@ -165,10 +166,10 @@ mod tests {
     use crate::event::NewEvent;
     use crate::filter::{Filter, FilterItem};
 
-    /// Counts delays, with one mistake or none.
+    /// Counts delays, with at most one bug.
     #[derive(Debug, Default)]
     struct Delays {
-        keeps_the_old: bool,
+        keeps_old_state: bool,
         counts_steps: bool,
         remembers: Option<AtomicU32>,
         waits: bool,
@@ -191,7 +192,7 @@ mod tests {
         }
 
         async fn prepare(&self, count: &mut u32) -> Result<(), BoxError> {
-            if !self.keeps_the_old {
+            if !self.keeps_old_state {
                 *count = 0;
             }
             Ok(())
@@ -210,7 +211,7 @@ mod tests {
         }
     }
 
-    fn given(delays: Delays) -> Projected<Delays> {
+    fn given(delays: Delays) -> ProjectionTest<Delays> {
         let event = |name| NewEvent::json(name, "{}").unwrap();
         let [first, second] =
             [["FlightDelayed", "FlightDeparted"], ["FlightDelayed", "FlightDelayed"]];
@@ -232,19 +233,19 @@ mod tests {
     }
 
     #[test]
-    fn events_have_their_places() {
+    fn events_get_positions_and_versions() {
         let places = given(Delays::default()).given;
         let places = places.iter().map(|event| (event.position().get(), event.version().get()));
         assert_eq!(places.collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 1), (4, 2), (5, 3)]);
     }
 
     #[test]
-    fn what_an_earlier_time_has_left_is_found() {
-        let delays = || Delays { keeps_the_old: true, ..Delays::default() };
+    fn leftovers_of_an_earlier_time_are_found() {
+        let delays = || Delays { keeps_old_state: true, ..Delays::default() };
         given(delays()).then(&3);
         let text = failure(delays(), 2);
         assert!(text.contains("time 2") && text.contains("expected\n    3\n"), "{text}");
-        assert!(text.contains("there is\n    6"), "{text}");
+        assert!(text.contains("but was\n    6"), "{text}");
     }
 
     #[test]
@@ -254,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rollback_does_not_take_back_is_found() {
+    fn effects_that_survive_a_rollback_are_found() {
         let text = failure(Delays { remembers: Some(AtomicU32::new(0)), ..Delays::default() }, 1);
-        assert!(text.contains("there is\n    6"), "{text}");
+        assert!(text.contains("but was\n    6"), "{text}");
     }
 
     #[test]
-    fn a_projection_that_waits_is_told() {
+    fn a_projection_that_awaits_is_refused() {
         let text = failure(Delays { waits: true, ..Delays::default() }, 1);
-        assert!(text.contains("the projection fails: it waits"), "{text}");
+        assert!(text.contains("the projection fails: it awaits"), "{text}");
     }
 }

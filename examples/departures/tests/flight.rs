@@ -2,10 +2,10 @@
 
 use departures::flight::{Command, Flight, FlightEvent, Flights, Refused, SCHEMA};
 use downlink::event::Timestamp;
-use downlink::testing::{self, Case};
+use downlink::testing::{self, DeciderTest};
 use downlink::{Decider, Event, NewEvent, Position, Tag, Version};
 
-fn scheduled() -> Case<Flights> {
+fn scheduled() -> DeciderTest<Flights> {
     let event = FlightEvent::FlightScheduled { from: "EWR".into(), to: "IAH".into() };
     testing::decider(Flights).given([event])
 }

@@ -49,7 +49,7 @@ impl commit::Driver for Driver {
         Ok(())
     }
 
-    fn is_wanted(&mut self) -> bool {
+    fn has_waiters(&mut self) -> bool {
         false
     }
 

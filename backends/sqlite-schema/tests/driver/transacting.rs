@@ -448,7 +448,7 @@ async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
         async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
     });
     match stepped.await.unwrap() {
-        Stepped::Failed(error) => assert!(error.to_string().contains("wait for itself"), "{error}"),
+        Stepped::Failed(error) => assert!(error.to_string().contains("wait forever"), "{error}"),
         other => panic!("{other:?}"),
     }
     there_are(&store, &place, 0, 1).await;

@@ -14,15 +14,15 @@ use crate::error::Result;
 use crate::event::NewEvent;
 use crate::store::{Append, Appended, EventStore, Expected, Page, ReadLog, ReadStream};
 
-/// What has not come by then does not come.
+/// Fails a test that hangs.
 pub(super) async fn in_time<T>(test: impl Future<Output = T>) -> T {
-    timeout(Duration::from_mins(1), test).await.expect("the writer hangs")
+    timeout(Duration::from_mins(1), test).await.expect("the writer does not hang")
 }
 
-/// An append on its way.
+/// The future of an append.
 pub(super) type Answer = BoxFuture<'static, Result<Appended>>;
 
-/// A writer over a scripted driver.
+/// A writer with a scripted driver.
 pub(super) struct Bench<const BLOCKING: bool> {
     pub(super) writer: Arc<Writer<Scripted<BLOCKING>>>,
     pub(super) script: Script,
@@ -41,44 +41,44 @@ impl<const BLOCKING: bool> Bench<BLOCKING> {
     }
 
     /// Queues an append.
-    pub(super) fn offer(&self, append: Append) -> Answer {
+    pub(super) fn submit(&self, append: Append) -> Answer {
         let writer = Arc::clone(&self.writer);
         let mut answer = async move { writer.append(append, &NeverRead).await }.boxed();
-        // It is queued when it is first polled.
+        // The first poll queues it.
         match (&mut answer).now_or_never() {
             Some(outcome) => ready(outcome).boxed(),
             None => answer,
         }
     }
 
-    /// Holds the writer in a transaction of its own, so that what is offered from
-    /// now on waits and is one group.
+    /// Holds the writer in a transaction, so that the appends that are queued
+    /// from now on become one group.
     pub(super) async fn hold(&self) -> Answer {
         self.script.hold();
-        let first = self.offer(one("First"));
+        let first = self.submit(one("First"));
         self.script.until_it_waits().await;
         first
     }
 
-    /// Commits these together, and returns what became of each.
+    /// Commits these appends as one group, and returns their outcomes.
     pub(super) async fn commit_together(
         &self,
         appends: impl IntoIterator<Item = Append>,
     ) -> Vec<Result<Appended>> {
         let first = self.hold().await;
-        let answers: Vec<_> = appends.into_iter().map(|append| self.offer(append)).collect();
+        let answers: Vec<_> = appends.into_iter().map(|append| self.submit(append)).collect();
         self.script.release();
         first.await.expect("an append");
         join_all(answers).await
     }
 
-    /// The types of all events that are stored.
+    /// The types of all stored events.
     pub(super) fn stored(&self) -> Vec<String> {
         self.script.state().events.iter().map(|event| event.event_type().to_string()).collect()
     }
 }
 
-/// An append of one event of this type, to a stream of that name.
+/// An append of one event of this type to a stream named after it.
 pub(super) fn one(event_type: &str) -> Append {
     let event = NewEvent::json(event_type, "{}").unwrap();
     Append::to(format!("stream-{event_type}"), Expected::Any, [event]).unwrap()
@@ -91,19 +91,19 @@ pub(super) struct NeverRead;
 #[async_trait]
 impl EventStore for NeverRead {
     async fn append(&self, _: Append) -> Result<Appended> {
-        unreachable!("the writer does not append to the store that it writes for")
+        unreachable!("the writer does not append to its own store")
     }
 
     async fn read_log(&self, _: ReadLog) -> Result<Page> {
-        panic!("the store was read for an append that has no place in the queue")
+        panic!("the store was read for an append that was not admitted")
     }
 
     async fn read_stream(&self, _: ReadStream) -> Result<Page> {
-        unreachable!("the writer reads the log only")
+        unreachable!("the writer reads only the log")
     }
 
     async fn head(&self) -> Result<Cursor> {
-        unreachable!("the writer reads pages only")
+        unreachable!("the writer reads only pages")
     }
 
     fn commits(&self) -> Option<Commits> {

@@ -19,7 +19,7 @@ over_both_drivers! {
     the_queue_is_bounded_in_entries
     the_queue_is_bounded_in_bytes
     an_append_is_admitted_before_the_store_is_read_for_it
-    what_was_answered_makes_room
+    an_answered_append_returns_its_permit
     a_lone_appender_never_waits
     groups_end_at_their_bound
 }
@@ -27,12 +27,12 @@ over_both_drivers! {
 async fn the_queue_is_bounded_in_entries<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue(3)).await;
     let first = bench.hold().await;
-    let answers = ["A", "B"].map(|name| bench.offer(one(name)));
-    let refused = bench.offer(one("C")).await.unwrap_err();
+    let answers = ["A", "B"].map(|name| bench.submit(one(name)));
+    let refused = bench.submit(one("C")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
-    let refused = bench.writer.run(0, |_| unreachable!("it has no place")).await;
+    let refused = bench.writer.run(0, |_| unreachable!("it is not admitted")).await;
     let refused: crate::Result<()> = refused;
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Overloaded, "jobs have places, too");
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Overloaded, "jobs count, too");
     bench.script.release();
     first.await.unwrap();
     for answer in answers {
@@ -49,15 +49,15 @@ async fn the_queue_is_bounded_in_bytes<const BLOCKING: bool>() {
         let event = NewEvent::json("PictureTaken", payload).unwrap();
         Append::to("flight-UA1545", Expected::Any, [event]).unwrap()
     };
-    let fits = bench.offer(large(3_000));
-    assert_eq!(bench.offer(large(1_000)).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    let fits = bench.submit(large(3_000));
+    assert_eq!(bench.submit(large(1_000)).await.unwrap_err().kind(), ErrorKind::Overloaded);
     bench.script.release();
     first.await.unwrap();
     fits.await.unwrap();
-    bench.offer(large(9_000)).await.expect("alone, however large");
+    bench.submit(large(9_000)).await.expect("a single append, however large");
 }
 
-/// An append with a boundary, which is looked for in the store.
+/// An append with a boundary, which is scanned in the store.
 fn bounded() -> Append {
     one("Bounded").with_check(Check::NothingAfter(Filter::everything(), Cursor::START))
 }
@@ -72,19 +72,19 @@ async fn an_append_is_admitted_before_the_store_is_read_for_it<const BLOCKING: b
     first.await.unwrap();
 }
 
-async fn what_was_answered_makes_room<const BLOCKING: bool>() {
+async fn an_answered_append_returns_its_permit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::with(WriterOptions::new().with_queue(1)).await;
     for _ in 0..100 {
-        bench.offer(one("A")).await.expect("the place of the one before");
+        bench.submit(one("A")).await.expect("the permit of the append before");
     }
 }
 
 async fn a_lone_appender_never_waits<const BLOCKING: bool>() {
-    // An hour, and the test is given a minute.
+    // The linger is an hour, but the test has to end within a minute.
     let options = WriterOptions::new().with_linger(Duration::from_hours(1));
     let bench = Bench::<BLOCKING>::with(options).await;
     for _ in 0..10 {
-        bench.offer(one("A")).await.unwrap();
+        bench.submit(one("A")).await.unwrap();
     }
     assert_eq!(bench.script.state().commits.len(), 10);
 }
@@ -97,7 +97,7 @@ async fn groups_end_at_their_bound<const BLOCKING: bool>() {
     assert_eq!(sizes, [1, 4, 4, 2]);
 }
 
-/// How often a task was woken.
+/// Counts how often a task was woken.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -108,14 +108,14 @@ impl Wake for Woken {
 }
 
 #[tokio::test]
-async fn a_long_wait_for_more_appends_keeps_no_core_busy() {
+async fn a_long_wait_for_more_appends_is_not_a_busy_loop() {
     let queue = Queue::<Scripted<false>>::new();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut wait = pin!(queue.wait(2, Some(Instant::now() + Duration::from_hours(1))));
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     tokio::task::yield_now().await;
-    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it asks to be polled at once");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it must not ask to be polled again at once");
     queue.close();
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());

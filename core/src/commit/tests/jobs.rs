@@ -3,21 +3,21 @@ use futures::future::BoxFuture;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Step};
+use super::scripted::{DriverStep, Fault};
 use crate::commit::Ending;
 use crate::error::{Error, ErrorKind, Result};
 
 over_both_drivers! {
-    a_job_ends_as_it_says
+    a_job_is_committed_or_rolled_back_as_it_returns
     a_job_that_fails_is_rolled_back
     a_job_that_panics_is_rolled_back
-    a_job_whose_commit_is_uncertain_is_told_so
+    a_job_whose_commit_is_uncertain_has_an_unknown_outcome
     appends_do_not_overtake_jobs
 }
 
 type Notes = Vec<&'static str>;
 
-/// A job that writes a note and then ends so.
+/// A job that writes a note and then ends with `end`.
 fn note<T: Send + 'static>(
     text: &'static str,
     end: impl FnOnce() -> Result<Ending<T>> + Send + 'static,
@@ -31,26 +31,26 @@ fn note<T: Send + 'static>(
     }
 }
 
-async fn a_job_ends_as_it_says<const BLOCKING: bool>() {
+async fn a_job_is_committed_or_rolled_back_as_it_returns<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let rolled_back = bench.writer.run(0, note("no", || Ok(Ending::RollBack(1)))).await;
     let committed = bench.writer.run(0, note("yes", || Ok(Ending::Commit(2)))).await;
     assert_eq!((rolled_back.unwrap(), committed.unwrap()), (1, 2));
     assert_eq!(bench.script.state().notes, ["yes"]);
-    bench.offer(one("A")).await.expect("no transaction is left open");
+    bench.submit(one("A")).await.expect("no transaction is left open");
 }
 
 async fn a_job_that_fails_is_rolled_back<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let fails = note("no", || Err::<Ending<()>, _>(Error::new(ErrorKind::Corrupt, "a bad row")));
     assert_eq!(bench.writer.run(0, fails).await.unwrap_err().kind(), ErrorKind::Corrupt);
-    bench.script.faults(Step::Commit, [Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Fails]);
     let error = bench.writer.run(0, note("no", || Ok(Ending::Commit(())))).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Backend, "it is certain that nothing is stored");
-    bench.script.faults(Step::Begin, [Fault::Fails]);
+    assert_eq!(error.kind(), ErrorKind::Backend, "certainly nothing is stored");
+    bench.script.faults(DriverStep::Begin, [Fault::Fails]);
     let error = bench.writer.run(0, note("no", || Ok(Ending::Commit(())))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend);
-    bench.offer(one("A")).await.expect("no transaction is left open");
+    bench.submit(one("A")).await.expect("no transaction is left open");
     assert_eq!(bench.script.state().commits, [["A"]]);
 }
 
@@ -59,14 +59,14 @@ async fn a_job_that_panics_is_rolled_back<const BLOCKING: bool>() {
     let panics = note("no", || -> Result<Ending<()>> { panic!("a bad projection") });
     let error = bench.writer.run(0, panics).await.unwrap_err();
     assert!(error.to_string().contains("a bad projection"), "{error}");
-    bench.offer(one("A")).await.expect("no transaction is left open");
+    bench.submit(one("A")).await.expect("no transaction is left open");
     assert_eq!(bench.script.state().commits, [["A"]]);
 }
 
-async fn a_job_whose_commit_is_uncertain_is_told_so<const BLOCKING: bool>() {
+async fn a_job_whose_commit_is_uncertain_has_an_unknown_outcome<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     for fault in [Fault::IsUnknown { stored: true }, Fault::Panics { stored: true }] {
-        bench.script.faults(Step::Commit, [fault]);
+        bench.script.faults(DriverStep::Commit, [fault]);
         let error = bench.writer.run(0, note("n", || Ok(Ending::Commit(())))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{fault:?}: it may be stored");
     }
@@ -75,10 +75,10 @@ async fn a_job_whose_commit_is_uncertain_is_told_so<const BLOCKING: bool>() {
 async fn appends_do_not_overtake_jobs<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let first = bench.hold().await;
-    let before = bench.offer(one("Before"));
+    let before = bench.submit(one("Before"));
     let mut job = bench.writer.run(0, note("job", || Ok(Ending::Commit(())))).boxed();
     assert!((&mut job).now_or_never().is_none());
-    let after = bench.offer(one("After"));
+    let after = bench.submit(one("After"));
     bench.script.release();
     first.await.unwrap();
     before.await.unwrap();

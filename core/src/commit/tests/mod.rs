@@ -3,15 +3,15 @@ mod bounds;
 mod deadlines;
 mod failures;
 mod jobs;
+mod lifecycle;
 mod planner;
+mod reports;
 mod scripted;
-mod serving;
-mod told;
 mod transactions;
 mod upkeep;
 
-/// Runs a test over a driver that blocks on a thread of its own, and over one
-/// that is a task.
+/// Runs a test with a driver that blocks on a thread of its own, and with one
+/// that runs in a task.
 macro_rules! over_both_drivers {
     ($($test:ident)*) => {$(
         mod $test {

@@ -10,7 +10,7 @@ use crate::filter::{Filter, FilterItem};
 use crate::id::{EventId, Position, StreamId, Version};
 use crate::store::{Append, Check, Expected};
 
-/// What an append may say, from a world of three streams and eight ids.
+/// A generated append, with three streams and eight ids to choose from.
 #[derive(Clone, Debug)]
 struct Offer {
     writes: Vec<OfferedWrite>,
@@ -69,7 +69,7 @@ fn boundary_filter() -> Filter {
 }
 
 impl Offer {
-    /// The append, if it is a valid one, with its boundary somewhere in `log`.
+    /// The append if it is valid, with its boundary somewhere in `log`.
     fn append(&self, log: &[Event]) -> Option<Append> {
         let mut append = Append::default();
         for (number, kind, events) in &self.writes {
@@ -94,7 +94,7 @@ fn event(id: u8, content: u8) -> NewEvent {
     NewEvent::json(format!("Type{content}"), "{}").unwrap().with_id(EventId::from_bytes([id; 16]))
 }
 
-/// A log as plainly as it can be said, one append at a time.
+/// The model: a plain log that takes one append at a time.
 #[derive(Clone, Default)]
 struct Model {
     log: Vec<Event>,
@@ -183,9 +183,9 @@ impl Model {
 }
 
 proptest! {
-    /// A group decides as its appends would one after the other.
+    /// A group decides like its appends one after the other.
     #[test]
-    fn a_group_is_its_appends_in_turn(
+    fn a_group_decides_like_its_appends_in_sequence(
         before in prop::collection::vec(any_offer(), 0..6),
         offers in prop::collection::vec(any_offer(), 1..12),
     ) {
@@ -226,7 +226,7 @@ fn decide(appends: Vec<Append>, head: LogHead, now: Timestamp) -> Plan {
 }
 
 #[test]
-fn a_repeat_in_the_same_group_gets_the_first_ones_places() {
+fn a_repetition_in_the_same_group_gets_the_original_positions() {
     let events = [event(1, 0), event(2, 0)];
     let first = append("flight-0", Expected::NoStream, &events);
     let plan = decide(vec![first.clone(), first], LogHead::EMPTY, Timestamp::EPOCH);
@@ -238,7 +238,7 @@ fn a_repeat_in_the_same_group_gets_the_first_ones_places() {
 }
 
 #[test]
-fn every_failed_check_is_listed_with_what_is() {
+fn every_failed_check_is_listed_with_the_actual_version() {
     let appends = vec![
         append("flight-0", Expected::Any, &[event(1, 0)]),
         append("flight-0", Expected::NoStream, &[event(2, 1)])
@@ -270,7 +270,7 @@ fn a_boundary_of_another_history_refuses_its_append_only() {
 }
 
 #[test]
-fn a_clock_that_went_back_does_not_turn_recorded_times_round() {
+fn recorded_times_never_decrease_if_the_clock_goes_back() {
     let head = LogHead::after(Cursor::START, Timestamp::from_micros(9));
     let one = append("flight-0", Expected::Any, &[event(1, 0)]);
     let plan = decide(vec![one], head, Timestamp::from_micros(3));
@@ -279,7 +279,7 @@ fn a_clock_that_went_back_does_not_turn_recorded_times_round() {
 }
 
 #[test]
-fn needs_name_each_thing_once() {
+fn needs_list_each_thing_once() {
     let group = Group::new(vec![
         append("flight-0", Expected::Any, &[event(1, 0)])
             .with_check(Check::Stream(stream(1), Expected::Any)),

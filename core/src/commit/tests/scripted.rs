@@ -10,7 +10,7 @@ use crate::store::{Page, ReadLog};
 
 /// A step of a transaction at which something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum DriverStep {
     Begin,
     Facts,
     Insert,
@@ -19,50 +19,49 @@ pub(super) enum Step {
     Commit,
 }
 
-/// What goes wrong there. A commit may be stored nevertheless.
+/// What goes wrong at a step. A commit may be stored nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Nothing,
     Fails,
-    /// A lock is held by others.
+    /// Another writer holds the lock.
     IsBusy,
     /// Waits until it is [released](Script::release).
     Holds,
     Panics {
         stored: bool,
     },
-    /// Never answers: for drivers that are not blocking.
+    /// Never completes: only for drivers that are not blocking.
     Hangs {
         stored: bool,
     },
-    /// For commits only.
+    /// The outcome is unknown: only for commits.
     IsUnknown {
         stored: bool,
     },
 }
 
-/// The log of a [`Scripted`] driver, and what is to go wrong. Clones are the
-/// same.
+/// The log of a [`Scripted`] driver and its scripted faults. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Script(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// What is stored.
+    /// The stored events.
     pub(super) events: Vec<Event>,
     pub(super) notes: Vec<&'static str>,
-    /// What each commit stored: the types of its events, and its notes.
+    /// What each commit has stored: the types of its events, and its notes.
     pub(super) commits: Vec<Vec<String>>,
     pub(super) begun: usize,
     pub(super) is_closed: bool,
-    /// How many pieces of upkeep are left, and how many are too many.
+    /// The pieces of upkeep that are left, and from how many on it is overdue.
     pub(super) upkeep: usize,
     pub(super) overdue_from: usize,
-    /// How long a piece takes.
+    /// How long a piece of upkeep takes.
     pub(super) upkeep_takes: Duration,
     is_held: bool,
     is_waiting: bool,
-    faults: VecDeque<(Step, Fault)>,
+    faults: VecDeque<(DriverStep, Fault)>,
 }
 
 impl State {
@@ -76,12 +75,12 @@ impl Script {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// At the next such steps this happens, one at each.
-    pub(super) fn faults(&self, step: Step, faults: impl IntoIterator<Item = Fault>) {
+    /// Adds faults for the next steps of this kind, one for each.
+    pub(super) fn faults(&self, step: DriverStep, faults: impl IntoIterator<Item = Fault>) {
         self.state().faults.extend(faults.into_iter().map(|fault| (step, fault)));
     }
 
-    /// Transactions do not begin until [`release`](Self::release).
+    /// Blocks the beginning of transactions until [`release`](Self::release).
     pub(super) fn hold(&self) {
         self.state().is_held = true;
     }
@@ -90,27 +89,27 @@ impl Script {
         self.state().is_held = false;
     }
 
-    /// Returns when this is so.
+    /// Waits until the condition holds.
     pub(super) async fn until(&self, is_so: impl Fn(&State) -> bool) {
         while !is_so(&self.state()) {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Returns when a transaction is held.
+    /// Waits until a transaction is held.
     pub(super) async fn until_it_waits(&self) {
         self.until(|state| state.is_waiting).await;
     }
 
-    fn next_fault(&self, step: Step) -> Option<Fault> {
+    fn next_fault(&self, step: DriverStep) -> Option<Fault> {
         let mut state = self.state();
         let at = state.faults.iter().position(|(at, _)| *at == step)?;
         state.faults.remove(at).map(|(_, fault)| fault)
     }
 }
 
-/// A driver over a list of events. An event of the type `Poison` cannot be
-/// inserted, and one of the type `Bomb` panics.
+/// A driver with a list of events. Inserting an event of the type `Poison`
+/// fails, and one of the type `Bomb` panics.
 pub(super) struct Scripted<const BLOCKING: bool> {
     pub(super) script: Script,
     open: Option<Open>,
@@ -143,16 +142,18 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
         self.script.state().is_waiting = false;
     }
 
-    async fn step(&self, step: Step) -> Result<()> {
+    async fn step(&self, step: DriverStep) -> Result<()> {
         match self.script.next_fault(step) {
             None | Some(Fault::Nothing) => Ok(()),
-            Some(Fault::IsBusy) => Err(Error::new(ErrorKind::Busy, "others hold the lock")),
+            Some(Fault::IsBusy) => {
+                Err(Error::new(ErrorKind::Busy, "another writer holds the lock"))
+            }
             Some(Fault::Holds) => {
                 self.script.hold();
                 self.pass().await;
                 Ok(())
             }
-            Some(Fault::Panics { .. }) => panic!("{step:?}, on purpose"),
+            Some(Fault::Panics { .. }) => panic!("{step:?} panics (injected by the test)"),
             Some(Fault::Hangs { .. }) => std::future::pending().await,
             Some(Fault::Fails | Fault::IsUnknown { .. }) => Err(failed()),
         }
@@ -170,7 +171,7 @@ impl<const BLOCKING: bool> Scripted<BLOCKING> {
 }
 
 fn failed() -> Error {
-    Error::new(ErrorKind::Backend, "this step fails, on purpose")
+    Error::new(ErrorKind::Backend, "this step fails (injected by the test)")
 }
 
 impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
@@ -181,7 +182,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
 
     async fn begin(&mut self, _: Instant) -> Result<LogHead> {
         self.pass().await;
-        self.step(Step::Begin).await?;
+        self.step(DriverStep::Begin).await?;
         assert!(self.open.is_none(), "a transaction was left open");
         self.open = Some(Open::default());
         let mut state = self.script.state();
@@ -191,11 +192,11 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
-        self.step(Step::Facts).await?;
+        self.step(DriverStep::Facts).await?;
         let mut facts = Facts::default();
         let state = self.script.state();
         let open = self.open.as_ref().expect("`begin` comes first");
-        // One that has one batch need not show what it has inserted.
+        // A driver whose transactions have one batch need not show what it has inserted.
         let inserted = if BLOCKING { &open.events[..] } else { &[] };
         for event in state.events.iter().chain(inserted) {
             facts.streams.insert(event.stream().clone(), event.version());
@@ -216,18 +217,18 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
-        self.step(Step::Insert).await?;
+        self.step(DriverStep::Insert).await?;
         for event in &plan.rows {
             match event.event_type().as_str() {
                 "Poison" => return Err(failed()),
-                "Bomb" => panic!("an event that panics, on purpose"),
+                "Bomb" => panic!("an event that panics (injected by the test)"),
                 _ => self.open().events.push(event.clone()),
             }
         }
         Ok(())
     }
 
-    fn is_wanted(&mut self) -> bool {
+    fn has_waiters(&mut self) -> bool {
         false
     }
 
@@ -236,7 +237,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn check(&mut self, head: LogHead) -> Result<()> {
-        self.step(Step::Check).await?;
+        self.step(DriverStep::Check).await?;
         let open = self.open.as_ref().expect("`begin` comes first");
         let state = self.script.state();
         let last = state.events.iter().chain(&open.events).next_back();
@@ -245,7 +246,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn commit(&mut self) -> CommitOutcome {
-        let fault = self.script.next_fault(Step::Commit);
+        let fault = self.script.next_fault(DriverStep::Commit);
         let is_stored = match fault {
             None | Some(Fault::Nothing) => true,
             Some(Fault::Fails | Fault::IsBusy | Fault::Holds) => {
@@ -259,7 +260,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
             self.store();
         }
         match fault {
-            Some(Fault::Panics { .. }) => panic!("the commit panics, on purpose"),
+            Some(Fault::Panics { .. }) => panic!("the commit panics (injected by the test)"),
             Some(Fault::Hangs { .. }) => std::future::pending().await,
             Some(Fault::IsUnknown { .. }) => CommitOutcome::Unknown(failed()),
             _ => CommitOutcome::Committed,
@@ -279,12 +280,12 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     }
 
     async fn keep_up(&mut self) -> Result<()> {
-        self.step(Step::KeepUp).await?;
+        self.step(DriverStep::KeepUp).await?;
         let takes = self.script.state().upkeep_takes;
-        // As work does that a processor has to do.
+        // Blocks, like real work.
         std::thread::sleep(takes);
         self.script.state().upkeep -= 1;
-        self.open().notes.push("kept up");
+        self.open().notes.push("upkeep");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::bench::{Bench, NeverRead, in_time, one};
 use super::over_both_drivers;
-use super::scripted::{Fault, Scripted, Step};
+use super::scripted::{DriverStep, Fault, Scripted};
 use crate::commit::{CommitNotice, Ending, Transacted, Transaction, Writer, WriterOptions};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,25 +18,25 @@ use crate::store::{Append, Appended, Check, Expected};
 
 over_both_drivers! {
     rows_and_events_are_stored_together
-    the_events_are_told_once_and_after_the_commit
-    a_failed_append_cannot_be_swallowed
-    a_verdict_cannot_be_swallowed
-    nothing_runs_in_a_transaction_that_is_not_whole
-    the_same_append_twice_within_one_transaction_goes_on
-    what_was_stored_before_rolls_back_and_is_answered_with_the_original
-    what_was_stored_half_before_and_half_within_is_refused
+    events_are_reported_once_after_the_commit
+    a_failed_append_prevents_the_commit
+    fail_prevents_the_commit
+    nothing_runs_in_a_broken_transaction
+    a_repetition_within_one_transaction_is_a_duplicate
+    a_repetition_of_earlier_events_rolls_back_and_returns_the_original
+    events_stored_partly_before_and_partly_within_are_refused
     later_appends_see_earlier_ones
     the_bytes_of_a_transaction_are_bounded
     a_call_from_inside_is_refused
-    a_panic_leaves_nothing
-    an_uncertain_commit_is_settled_by_the_ids
-    an_uncertain_commit_without_events_is_told_so
+    a_transaction_that_panics_stores_nothing
+    an_uncertain_commit_is_resolved_by_ids
+    an_uncertain_commit_without_events_has_an_unknown_outcome
 }
 
 type Tx<'t, const BLOCKING: bool> = Transaction<'t, Scripted<BLOCKING>>;
 
-/// Runs a transaction that writes a note, appends these one after the other, and
-/// commits whatever came of them.
+/// Runs a transaction that writes a note, makes these appends one after the
+/// other, and commits whatever their outcomes.
 async fn append_all<const BLOCKING: bool>(
     bench: &Bench<BLOCKING>,
     appends: impl IntoIterator<Item = Append>,
@@ -67,11 +67,11 @@ fn kind<T: std::fmt::Debug>(outcome: Result<Transacted<T>>) -> ErrorKind {
     outcome.expect_err("a failure").kind()
 }
 
-/// Nothing was stored, and no transaction is left open.
+/// Checks that nothing was stored and no transaction is left open.
 async fn nothing_is_left<const BLOCKING: bool>(bench: &Bench<BLOCKING>) {
     assert!(bench.stored().is_empty(), "{:?}", bench.stored());
     assert!(bench.script.state().notes.is_empty());
-    bench.offer(one("Next")).await.expect("the writer to go on");
+    bench.submit(one("Next")).await.expect("the writer continues");
     bench.script.state().events.clear();
 }
 
@@ -86,41 +86,43 @@ async fn rows_and_events_are_stored_together<const BLOCKING: bool>() {
     assert_eq!(bench.script.state().commits, [["A", "B", "note"]]);
 }
 
-async fn the_events_are_told_once_and_after_the_commit<const BLOCKING: bool>() {
+async fn events_are_reported_once_after_the_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.offer(one("First")).await.unwrap();
+    bench.submit(one("First")).await.unwrap();
     let (mut commits, from) = (bench.writer.commits(), bench.script.state().events[0].cursor());
     assert!(append_all(&bench, [one("A"), to("s", Expected::Exists)]).await.is_err());
-    bench.script.faults(Step::Commit, [Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::Fails]);
     assert!(append_all(&bench, [one("A")]).await.is_err());
-    assert!(commits.try_next().is_none(), "what failed is not told");
+    assert!(commits.try_next().is_none(), "failed appends are not reported");
     committed(append_all(&bench, [one("A"), one("B")]).await);
-    let Some(CommitNotice::Committed(commit)) = commits.try_next() else { panic!("it is told") };
+    let Some(CommitNotice::Committed(commit)) = commits.try_next() else {
+        panic!("the commit is reported")
+    };
     let types: Vec<_> = commit.events.iter().map(Event::event_type).collect();
     assert_eq!((commit.from, types.len()), (from, 2));
     assert!(commits.try_next().is_none(), "once");
 }
 
-async fn a_failed_append_cannot_be_swallowed<const BLOCKING: bool>() {
+async fn a_failed_append_prevents_the_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let conflict = || to("s", Expected::Exists);
     assert_eq!(kind(append_all(&bench, [conflict()]).await), ErrorKind::Conflict);
     assert_eq!(kind(append_all(&bench, [conflict(), one("A")]).await), ErrorKind::Conflict);
     assert_eq!(kind(append_all(&bench, [Append::default()]).await), ErrorKind::Invalid);
     assert_eq!(kind(append_all(&bench, [one("A"), one("Poison")]).await), ErrorKind::Backend);
-    bench.script.faults(Step::Facts, [Fault::Fails]);
+    bench.script.faults(DriverStep::Facts, [Fault::Fails]);
     assert_eq!(kind(append_all(&bench, [one("A"), one("B")]).await), ErrorKind::Backend);
     nothing_is_left(&bench).await;
 }
 
 #[tokio::test]
-async fn a_dropped_append_cannot_be_swallowed() {
+async fn a_dropped_append_prevents_the_commit() {
     let bench = Bench::<false>::start().await;
-    for step in [Step::Facts, Step::Insert] {
+    for step in [DriverStep::Facts, DriverStep::Insert] {
         bench.script.faults(step, [Fault::Hangs { stored: false }]);
         let run = bench.writer.transact(0, |mut tx| {
             async move {
-                assert!(tx.append(one("A")).now_or_never().is_none(), "it hangs");
+                assert!(tx.append(one("A")).now_or_never().is_none(), "the append hangs");
                 Ok(Ending::Commit(()))
             }
             .boxed()
@@ -130,13 +132,13 @@ async fn a_dropped_append_cannot_be_swallowed() {
     }
 }
 
-async fn a_verdict_cannot_be_swallowed<const BLOCKING: bool>() {
+async fn fail_prevents_the_commit<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let run = bench.writer.transact(0, |mut tx: Tx<'_, BLOCKING>| {
         async move {
             tx.append(one("A")).await?;
-            tx.fail(Error::new(ErrorKind::Corrupt, "it has meddled"));
-            assert!(tx.append(one("B")).await.is_err(), "nothing is appended any more");
+            tx.fail(Error::new(ErrorKind::Corrupt, "the job has broken the transaction"));
+            assert!(tx.append(one("B")).await.is_err(), "no further appends are possible");
             Ok(Ending::Commit(()))
         }
         .boxed()
@@ -145,19 +147,19 @@ async fn a_verdict_cannot_be_swallowed<const BLOCKING: bool>() {
     nothing_is_left(&bench).await;
 }
 
-/// The driver is asked before each append and before the commit.
-async fn nothing_runs_in_a_transaction_that_is_not_whole<const BLOCKING: bool>() {
+/// The driver checks the transaction before each append and before the commit.
+async fn nothing_runs_in_a_broken_transaction<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     for sound in 0..3 {
         let faults = std::iter::repeat_n(Fault::Nothing, sound).chain([Fault::Fails]);
-        bench.script.faults(Step::Check, faults);
+        bench.script.faults(DriverStep::Check, faults);
         let outcome = append_all(&bench, [one("A"), one("B")]).await;
         assert_eq!(kind(outcome), ErrorKind::Backend, "after {sound}");
         nothing_is_left(&bench).await;
     }
 }
 
-async fn the_same_append_twice_within_one_transaction_goes_on<const BLOCKING: bool>() {
+async fn a_repetition_within_one_transaction_is_a_duplicate<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let twice = one("A");
     let outcomes = committed(append_all(&bench, [twice.clone(), one("B"), twice]).await);
@@ -168,24 +170,24 @@ async fn the_same_append_twice_within_one_transaction_goes_on<const BLOCKING: bo
     assert_eq!(bench.script.state().commits, [["A", "B", "note"]]);
 }
 
-async fn what_was_stored_before_rolls_back_and_is_answered_with_the_original<
+async fn a_repetition_of_earlier_events_rolls_back_and_returns_the_original<
     const BLOCKING: bool,
 >() {
     let bench = Bench::<BLOCKING>::start().await;
     let said = one("A");
-    let original = bench.offer(said.clone()).await.unwrap();
+    let original = bench.submit(said.clone()).await.unwrap();
     match append_all(&bench, [one("B"), said]).await.unwrap() {
         Transacted::Duplicate(found) => assert_eq!(found.cursor, original.cursor),
         committed @ Transacted::Committed(_) => panic!("{committed:?}"),
     }
     assert_eq!(bench.script.state().commits, [["A"]]);
-    bench.offer(one("C")).await.expect("the writer to go on");
+    bench.submit(one("C")).await.expect("the writer continues");
 }
 
-async fn what_was_stored_half_before_and_half_within_is_refused<const BLOCKING: bool>() {
+async fn events_stored_partly_before_and_partly_within_are_refused<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let (old, new) = (one("A"), one("B"));
-    bench.offer(old.clone()).await.unwrap();
+    bench.submit(old.clone()).await.unwrap();
     let both = Append { writes: [old.writes, new.writes.clone()].concat(), checks: Vec::new() };
     let outcome = append_all(&bench, [new, both]).await;
     assert_eq!(kind(outcome), ErrorKind::IdReused);
@@ -194,7 +196,7 @@ async fn what_was_stored_half_before_and_half_within_is_refused<const BLOCKING: 
 
 async fn later_appends_see_earlier_ones<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.offer(one("A")).await.unwrap();
+    bench.submit(one("A")).await.unwrap();
     let seen = bench.script.state().events[0].cursor();
     let nothing_after = |cursor| Check::NothingAfter(Filter::everything(), cursor);
     let outcomes = committed(
@@ -246,7 +248,7 @@ async fn the_bytes_of_a_transaction_are_bounded<const BLOCKING: bool>() {
 
 type Called<'a> = BoxFuture<'a, Result<()>>;
 
-/// Every call that would wait for the writer.
+/// All calls that would wait for the writer.
 fn calls<const BLOCKING: bool>(writer: &Writer<Scripted<BLOCKING>>) -> [Called<'_>; 3] {
     [
         async move { writer.append(one("A"), &NeverRead).await.map(drop) }.boxed(),
@@ -286,7 +288,7 @@ async fn a_call_from_inside_is_refused<const BLOCKING: bool>() {
         .boxed()
     });
     step.await.unwrap();
-    // The mark is of that writer, and goes with the job.
+    // The mark applies only to this writer, and ends with the job.
     for call in calls(&bench.writer) {
         call.await.unwrap();
     }
@@ -302,7 +304,7 @@ async fn a_call_from_inside_is_refused<const BLOCKING: bool>() {
     other.append(one("C"), &NeverRead).await.unwrap();
 }
 
-/// The end of the writer does not wait for a job that waits for it.
+/// Closing the writer from a job does not deadlock.
 #[tokio::test]
 async fn a_job_may_close_its_writer() {
     let bench = Bench::<false>::start().await;
@@ -318,7 +320,7 @@ async fn a_job_may_close_its_writer() {
     in_time(bench.writer.closed()).await;
 }
 
-async fn a_panic_leaves_nothing<const BLOCKING: bool>() {
+async fn a_transaction_that_panics_stores_nothing<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     let run = bench.writer.transact(0, |mut tx: Tx<'_, BLOCKING>| {
         async move {
@@ -336,27 +338,27 @@ async fn a_panic_leaves_nothing<const BLOCKING: bool>() {
     nothing_is_left(&bench).await;
 }
 
-async fn an_uncertain_commit_is_settled_by_the_ids<const BLOCKING: bool>() {
+async fn an_uncertain_commit_is_resolved_by_ids<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
     for stored in [true, false] {
         for fault in [Fault::IsUnknown { stored }, Fault::Panics { stored }] {
             let mut commits = bench.writer.commits();
-            bench.script.faults(Step::Commit, [fault]);
+            bench.script.faults(DriverStep::Commit, [fault]);
             let outcome = append_all(&bench, [one("A"), one("B")]).await;
             assert_eq!(outcome.is_ok(), stored, "{fault:?}: {outcome:?}");
             assert!(matches!(commits.try_next(), Some(CommitNotice::Hint)), "{fault:?}");
         }
     }
     assert_eq!(bench.stored(), ["A", "B", "A", "B"]);
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
-    bench.script.faults(Step::Begin, [Fault::Nothing, Fault::Fails]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Begin, [Fault::Nothing, Fault::Fails]);
     let outcome = append_all(&bench, [one("A")]).await;
-    assert_eq!(kind(outcome), ErrorKind::OutcomeUnknown, "nothing could be found out");
+    assert_eq!(kind(outcome), ErrorKind::OutcomeUnknown, "the outcome could not be found out");
 }
 
-async fn an_uncertain_commit_without_events_is_told_so<const BLOCKING: bool>() {
+async fn an_uncertain_commit_without_events_has_an_unknown_outcome<const BLOCKING: bool>() {
     let bench = Bench::<BLOCKING>::start().await;
-    bench.script.faults(Step::Commit, [Fault::IsUnknown { stored: true }]);
+    bench.script.faults(DriverStep::Commit, [Fault::IsUnknown { stored: true }]);
     assert_eq!(kind(append_all(&bench, []).await), ErrorKind::OutcomeUnknown);
 }
 
@@ -367,13 +369,14 @@ fn with_deadline(deadline: Duration) -> WriterOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_for_ever_is_dropped_at_its_deadline() {
+async fn a_transaction_that_waits_forever_is_dropped_at_its_deadline() {
     let bench = Bench::<false>::with(with_deadline(SECOND)).await;
     let writer = Arc::clone(&bench.writer);
     let waits = bench.writer.transact(0, |mut tx| {
         async move {
             tx.append(one("A")).await?;
-            // The mark is on this task: the other one is not refused, and waits.
+            // The mark applies to this task: the call from the other task is not refused, and
+            // waits.
             let other = tokio::spawn(async move { writer.append(one("B"), &NeverRead).await });
             other.await.expect("a task").map(|_| Ending::Commit(()))
         }
@@ -382,12 +385,12 @@ async fn one_that_waits_for_ever_is_dropped_at_its_deadline() {
     let error = in_time(waits).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("in a task that it has spawned"), "{error}");
-    bench.offer(one("C")).await.unwrap();
-    assert_eq!(bench.stored(), ["B", "C"], "the other one was let in then");
+    bench.submit(one("C")).await.unwrap();
+    assert_eq!(bench.stored(), ["B", "C"], "the other append was made afterwards");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_has_no_deadline() {
+async fn steps_of_a_transaction_have_no_deadline() {
     let bench = Bench::<false>::with(with_deadline(SECOND)).await;
     let slow = bench.writer.run(0, |_| {
         async {
@@ -396,12 +399,13 @@ async fn a_step_has_no_deadline() {
         }
         .boxed()
     });
-    in_time(slow).await.expect("a step as long as it likes");
+    in_time(slow).await.expect("a step without a deadline");
 }
 
-/// A blocking driver cannot be dropped: what comes too late is rolled back.
+/// The future of a blocking driver cannot be dropped: a job that ends too late
+/// is rolled back.
 #[tokio::test]
-async fn one_that_blocks_is_stuck_and_rolled_back_when_it_ends() {
+async fn a_blocking_transaction_is_stuck_and_rolled_back_when_it_ends() {
     let deadline = Duration::from_millis(20);
     let bench = Bench::<true>::with(with_deadline(deadline)).await;
     let (goes_on, until) = (Arc::new(AtomicBool::new(true)), Instant::now() + 2 * deadline);
@@ -425,6 +429,6 @@ async fn one_that_blocks_is_stuck_and_rolled_back_when_it_ends() {
     };
     let (outcome, ()) = in_time(futures::future::join(run, watched)).await;
     assert_eq!(kind(outcome), ErrorKind::Unavailable);
-    assert!(!bench.writer.is_stuck(), "it goes on");
+    assert!(!bench.writer.is_stuck(), "the writer continues");
     nothing_is_left(&bench).await;
 }

@@ -35,7 +35,7 @@ fn tags_are_limited_at_n_minus_one_n_and_n_plus_one() {
 }
 
 #[test]
-fn what_is_too_large_says_of_what_and_names_the_limit() {
+fn a_too_large_error_states_the_size_and_the_limit() {
     let metadata = format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::MAX_METADATA_BYTES));
     let error = event().with_metadata_json(metadata).unwrap_err();
     assert_eq!(error.to_string(), "the metadata has 65544 bytes: the limit is 65536");
@@ -47,14 +47,14 @@ fn what_is_too_large_says_of_what_and_names_the_limit() {
 }
 
 #[test]
-fn json_that_is_none_is_refused_when_the_event_is_made() {
+fn invalid_json_is_refused_when_the_event_is_made() {
     assert_eq!(NewEvent::json("X", "{").unwrap_err().kind(), ErrorKind::Invalid);
     let labelled = NewEvent::bytes("X", ContentType::JSON, "{");
     assert_eq!(labelled.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test]
-async fn a_retry_has_the_same_bytes_and_json_that_is_serialised_anew_has_others() {
+async fn a_retry_needs_the_same_bytes_not_the_same_json_value() {
     use crate::memory::MemoryStore;
     use crate::store::{EventStoreExt, Expected};
 
@@ -63,12 +63,12 @@ async fn a_retry_has_the_same_bytes_and_json_that_is_serialised_anew_has_others(
     let first = of(r#"{"minutes":20,"reason":"fog"}"#);
     store.append_to("s", Expected::Any, [first.clone()]).await.unwrap();
     assert!(store.append_to("s", Expected::Any, [first.clone()]).await.unwrap().duplicate);
-    for anew in [
+    for payload in [
         r#"{"reason":"fog","minutes":20}"#,
         r#"{"minutes": 20, "reason": "fog"}"#,
         r#"{"minutes":2e1,"reason":"fog"}"#,
     ] {
-        let retry = of(anew).with_id(first.id());
+        let retry = of(payload).with_id(first.id());
         assert!(!first.has_same_content(&retry));
         let error = store.append_to("s", Expected::Any, [retry]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::IdReused);

@@ -53,7 +53,7 @@ enum Untagged {
 }
 
 #[test]
-fn every_variant_of_an_external_enum_is_one() {
+fn every_variant_of_an_externally_tagged_enum_is_a_variant() {
     let gate = "C71";
     for (variant, name) in [
         (External::Unit, "Unit"),

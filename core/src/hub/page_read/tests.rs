@@ -22,14 +22,14 @@ use crate::store::{
 
 const PAGE: usize = 100;
 
-/// A store that counts what subscriptions read, and lets their reads wait.
+/// A store that counts the reads of subscriptions, and can block reads.
 #[derive(Clone, Debug)]
 struct Counting {
     log: MemoryStore,
     all: Arc<AtomicUsize>,
     filtered: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
-    /// Where the tail waits.
+    /// Blocks the reads of the tail.
     tail: Arc<Semaphore>,
 }
 
@@ -46,7 +46,7 @@ impl Counting {
         store
     }
 
-    /// Appends behind the hub's back.
+    /// Appends without going through the hub.
     async fn put(&self, count: usize, event_type: impl Fn(usize) -> &'static str) {
         let event = |n| NewEvent::json(event_type(n), "{}").unwrap();
         for batch in (0..count).collect::<Vec<_>>().chunks(1_000) {
@@ -121,7 +121,11 @@ async fn until_live(subscription: &mut Subscription) -> Result<Vec<Event>> {
     }
 }
 
-async fn crowd(hub: &Hub, subscribe: impl Fn(usize) -> Subscribe, count: usize) -> Vec<Vec<Event>> {
+async fn follow_all(
+    hub: &Hub,
+    subscribe: impl Fn(usize) -> Subscribe,
+    count: usize,
+) -> Vec<Vec<Event>> {
     let follow = async |n| {
         let mut subscription = hub.subscribe(subscribe(n)).await.unwrap();
         until_live(&mut subscription).await.unwrap()
@@ -130,25 +134,25 @@ async fn crowd(hub: &Hub, subscribe: impl Fn(usize) -> Subscribe, count: usize) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_that_resumes_at_one_place_reads_and_renders_once() {
+async fn subscriptions_that_resume_at_one_place_read_and_render_once() {
     let store = Counting::with(1_000).await;
     let hub = store.hub().start().await.unwrap();
-    let everybody = crowd(&hub, |_| Subscribe::new(), 1_000).await;
+    let all_events = follow_all(&hub, |_| Subscribe::new(), 1_000).await;
     assert_eq!(store.reads(), (10, 0));
     let renders = AtomicUsize::new(0);
-    for event in everybody.iter().flatten() {
+    for event in all_events.iter().flatten() {
         event.rendered("test", |_| {
             renders.fetch_add(1, Ordering::SeqCst);
             Bytes::new()
         });
     }
-    assert_eq!(everybody.iter().map(Vec::len).sum::<usize>(), 1_000_000);
+    assert_eq!(all_events.iter().map(Vec::len).sum::<usize>(), 1_000_000);
     assert_eq!(renders.into_inner(), 1_000);
     assert_eq!((hub.stats().page_reads, hub.stats().shared_pages), (10, 9_990));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
+async fn subscriptions_share_pages_whatever_their_filters_and_places() {
     let store = Counting::new();
     store.put(1_000, |n| if n % 2 == 0 { "FlightDelayed" } else { "FlightDeparted" }).await;
     let hub = store.hub().start().await.unwrap();
@@ -157,10 +161,10 @@ async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
         let filter = [Filter::everything(), only("FlightDelayed"), only("FlightDeparted")];
         Subscribe::new().with_after(log[n % 50].cursor()).with_filter(filter[n % 3].clone())
     };
-    let everybody = crowd(&hub, subscribe, 300).await;
+    let all_events = follow_all(&hub, subscribe, 300).await;
     let (all, filtered) = store.reads();
     assert!(all <= 12 && filtered == 0, "{all} and {filtered}");
-    for (n, events) in everybody.iter().enumerate() {
+    for (n, events) in all_events.iter().enumerate() {
         let wanted = subscribe(n);
         let expected =
             log[n % 50 + 1..].iter().filter(|event| wanted.filter().matches_event(event));
@@ -168,9 +172,10 @@ async fn a_crowd_shares_whatever_its_filters_and_wherever_it_begins() {
     }
 }
 
-/// As after a restart of the server: each comes back at a place of its own.
+/// As after a restart of the server: each subscription resumes at a place of
+/// its own.
 #[tokio::test(start_paused = true)]
-async fn reconnects_at_many_places_share_the_pages_that_they_are_in() {
+async fn reconnects_at_many_places_share_pages() {
     let places = 400..900;
     let shuffled = |n: usize| 400 + (n * 211) % 500;
     let orders: [&dyn Fn(usize) -> usize; 3] = [&|n| 400 + n, &|n| 899 - n, &shuffled];
@@ -179,100 +184,101 @@ async fn reconnects_at_many_places_share_the_pages_that_they_are_in() {
         let hub = store.hub().start().await.unwrap();
         let log = log_of(&store).await;
         let subscribe = |n| Subscribe::new().with_after(log[place_of(n)].cursor());
-        let everybody = crowd(&hub, subscribe, places.len()).await;
+        let all_events = follow_all(&hub, subscribe, places.len()).await;
         // Six pages, and a few that begin elsewhere.
         let (all, filtered) = store.reads();
         assert!(all <= 18 && filtered == 0, "{all} and {filtered}");
-        for (n, events) in everybody.iter().enumerate() {
+        for (n, events) in all_events.iter().enumerate() {
             assert_eq!(events[..], log[place_of(n) + 1..], "subscriber {n}");
         }
     }
 }
 
-/// Pages are bounded in bytes, too, and end before they get to those who wait.
+/// Pages are bounded in bytes, too, and may end before the places of waiting
+/// subscriptions.
 #[tokio::test(start_paused = true)]
-async fn a_page_that_ends_too_early_for_a_neighbour_is_no_obstacle() {
+async fn a_page_that_ends_too_early_for_a_neighbour_delays_nothing() {
     let store = Counting::with(1_000).await;
     let log = log_of(&store).await;
     let hub = store.hub().with_page(PAGE, 10 * log[0].size()).start().await.unwrap();
     let subscribe = |n: usize| Subscribe::new().with_after(log[900 - 7 * n].cursor());
-    for (n, events) in crowd(&hub, subscribe, 50).await.iter().enumerate() {
+    for (n, events) in follow_all(&hub, subscribe, 50).await.iter().enumerate() {
         assert_eq!(events[..], log[900 - 7 * n + 1..], "subscriber {n}");
     }
-    // A hundred pages, and each of the fifty may have read one that did not help.
+    // A hundred pages, and each of the fifty subscriptions may have read one that it could not use.
     assert!(store.reads().0 <= 160, "{}", store.reads().0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_rare_is_left_to_the_store_and_shared_too() {
+async fn sparse_filters_are_left_to_the_store_and_shared_too() {
     let store = Counting::new();
     store.put(20_000, |n| if n % 1_000 == 0 { "FlightDiverted" } else { "FlightDelayed" }).await;
     let hub = store.hub().start().await.unwrap();
-    let everybody =
-        crowd(&hub, |_| Subscribe::new().with_filter(only("FlightDiverted")), 100).await;
-    assert!(everybody.iter().all(|events| events.len() == 20));
+    let all_events =
+        follow_all(&hub, |_| Subscribe::new().with_filter(only("FlightDiverted")), 100).await;
+    assert!(all_events.iter().all(|events| events.len() == 20));
     let (all, filtered) = store.reads();
-    // The store looks at 10,000 events a page.
+    // The store examines 10,000 events per page.
     assert!((1..=20).contains(&all) && filtered == 2, "{all} and {filtered}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_later_finds_what_is_kept_and_no_more_is_kept_than_allowed() {
+async fn later_subscriptions_use_kept_pages_up_to_the_limit() {
     let store = Counting::with(1_000).await;
     let one_page =
         PAGE * cost(&store.log.read_log(Read::log()).await.unwrap().events[0]) + OVERHEAD;
     let hub = store.hub().with_kept_pages(5 * one_page).start().await.unwrap();
-    crowd(&hub, |_| Subscribe::new(), 1).await;
+    follow_all(&hub, |_| Subscribe::new(), 1).await;
     assert_eq!(store.reads().0, 10);
     let near_the_end = hub.read_log(Read::log().backward().with_limit(450)).await.unwrap().events;
     let after = near_the_end.last().unwrap().cursor();
-    crowd(&hub, |_| Subscribe::new().with_after(after), 1).await;
+    follow_all(&hub, |_| Subscribe::new().with_after(after), 1).await;
     assert_eq!(store.reads().0, 10, "the newest five pages were kept");
-    crowd(&hub, |_| Subscribe::new(), 1).await;
+    follow_all(&hub, |_| Subscribe::new(), 1).await;
     assert!(store.reads().0 > 10, "the oldest were not");
     let none = store.hub().with_kept_pages(0).start().await.unwrap();
-    crowd(&none, |_| Subscribe::new(), 1).await;
+    follow_all(&none, |_| Subscribe::new(), 1).await;
     let before = store.reads().0;
-    crowd(&none, |_| Subscribe::new(), 1).await;
+    follow_all(&none, |_| Subscribe::new(), 1).await;
     assert_eq!(store.reads().0, before + 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_never_hides_another_log() {
+async fn kept_pages_never_hide_a_replaced_log() {
     let store = Counting::with(300).await;
     let backup = store.log.snapshot();
     store.put(200, |_| "FlightDelayed").await;
     let hub = store.hub().start().await.unwrap();
-    crowd(&hub, |_| Subscribe::new(), 3).await;
+    follow_all(&hub, |_| Subscribe::new(), 3).await;
     let mut stays = hub.subscribe(Subscribe::new()).await.unwrap();
     until_live(&mut stays).await.unwrap();
 
     store.log.restore(&backup);
     store.put(400, |_| "FlightDeparted").await;
-    // The tail has not noticed, and this one is served what was kept; it is not left in peace.
+    // The tail has not noticed yet, so this subscription is served cached pages; it is ended later.
     let mut early = hub.subscribe(Subscribe::new()).await.unwrap();
     if let Err(error) = until_live(&mut early).await {
         assert!(error.is_other_history(), "{error}");
     }
     hub.append_to("s", Expected::Any, [NewEvent::json("Wakes", "{}").unwrap()]).await.unwrap();
-    for mut told in [stays, early] {
-        while let Some(item) = told.next().await {
+    for mut subscription in [stays, early] {
+        while let Some(item) = subscription.next().await {
             let Err(error) = item else { continue };
             assert!(error.is_other_history(), "{error}");
         }
     }
     let log = log_of(&store).await;
-    for events in crowd(&hub, |_| Subscribe::new(), 3).await {
+    for events in follow_all(&hub, |_| Subscribe::new(), 3).await {
         assert_eq!(events, log);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_tail_does_not_vouch_for_is_not_kept() {
+async fn pages_above_the_tip_are_not_kept() {
     let store = Counting::with(150).await;
     let hub = store.hub().start().await.unwrap();
     let backup = store.log.snapshot();
-    // The tail does not get to see these, and will not notice that they go away again.
+    // The tail never sees these events, and will not notice that they disappear again.
     store.tail.forget_permits(Semaphore::MAX_PERMITS);
     store.put(20, |_| "FlightDelayed").await;
     let mut early = hub.subscribe(Subscribe::new()).await.unwrap();
@@ -283,13 +289,13 @@ async fn what_the_tail_does_not_vouch_for_is_not_kept() {
     store.put(300, |_| "FlightDeparted").await;
     store.tail.add_permits(1);
     let log = log_of(&store).await;
-    for events in crowd(&hub, |_| Subscribe::new(), 2).await {
+    for events in follow_all(&hub, |_| Subscribe::new(), 2).await {
         assert_eq!(events, log);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
+async fn a_dropped_next_keeps_its_place_in_the_queue() {
     let store = Counting::with(1_000).await;
     let hub = store.hub().with_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
@@ -299,7 +305,7 @@ async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
     for event in places.map(|place| &log[place]) {
         let subscribe = Subscribe::new().with_after(event.cursor());
         let mut subscription = hub.subscribe(subscribe).await.unwrap();
-        // As a transport does that sends a heartbeat meanwhile.
+        // Like a transport that sends heartbeats meanwhile.
         for _ in 0..3 {
             assert!(timeout(Duration::from_secs(15), subscription.next()).await.is_err());
         }
@@ -307,14 +313,14 @@ async fn who_waits_for_a_turn_keeps_the_place_when_next_is_dropped() {
     }
     assert_eq!(store.reads().0, 2, "two may read");
     store.gate.add_permits(1);
-    // One after the other, in the order in which they came.
+    // One after the other, in order of arrival.
     for (place, subscription) in places.into_iter().zip(&mut waiting) {
         assert_eq!(next(subscription).await.unwrap().cursor(), log[place + 1].cursor());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_nobody_waits_for_gives_its_turn_back() {
+async fn an_abandoned_read_returns_its_permit() {
     let store = Counting::with(1_000).await;
     let hub = store.hub().with_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
@@ -326,11 +332,11 @@ async fn a_read_that_nobody_waits_for_gives_its_turn_back() {
         tokio::task::yield_now().await;
     }
     store.gate.add_permits(1);
-    assert_eq!(crowd(&hub, |_| Subscribe::new(), 1).await[0].len(), 1_000);
+    assert_eq!(follow_all(&hub, |_| Subscribe::new(), 1).await[0].len(), 1_000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_does_not_keep_who_needs_little_from_reading() {
+async fn replays_do_not_block_short_reads() {
     let store = Counting::with(3_000).await;
     let hub = store.hub().with_page_reads(4).with_kept_pages(0).start().await.unwrap();
     let log = log_of(&store).await;
@@ -348,10 +354,10 @@ async fn a_replay_does_not_keep_who_needs_little_from_reading() {
     for replay in &mut replays {
         assert!(timeout(Duration::from_secs(1), replay.next()).await.is_err());
     }
-    assert_eq!(store.reads().0, before + 3, "three of four limiter are for replays");
+    assert_eq!(store.reads().0, before + 3, "three of four permits are for replays");
     let mut little = hub.subscribe(Subscribe::new().with_after(log[2_900].cursor())).await.unwrap();
     assert!(timeout(Duration::from_secs(1), little.next()).await.is_err());
-    assert_eq!(store.reads().0, before + 4, "the fourth is for who needs little");
+    assert_eq!(store.reads().0, before + 4, "the fourth is reserved for short reads");
 }
 
 fn any_filter() -> impl Strategy<Value = Filter> {
@@ -361,7 +367,8 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whoever comes when and where, with whatever filter, gets what matches.
+    /// Every subscription receives exactly its matching events, whenever and
+    /// wherever it begins.
     #[test]
     fn sharing_changes_nothing(
         types in prop::collection::vec(prop_oneof![9 => Just("A"), 1 => Just("B")], 1..400),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{ReadLog, ReadStream};
 
-/// A bus that takes nothing, or a store that fails when told to.
+/// A bus that accepts nothing, and a store that fails on demand.
 #[derive(Debug, Default)]
 struct Faulty {
     store: MemoryStore,
@@ -12,7 +12,7 @@ struct Faulty {
     append_panics: AtomicBool,
     publish_panics: AtomicBool,
     listen_panics: AtomicBool,
-    is_deaf: AtomicBool,
+    listen_fails: AtomicBool,
     published: AtomicU64,
 }
 
@@ -21,17 +21,18 @@ impl Bus for Faulty {
     async fn publish(&self, _: Hint) -> Result<()> {
         self.published.fetch_add(1, Ordering::Relaxed);
         let panics = self.publish_panics.swap(false, Ordering::Relaxed);
-        assert!(!panics, "this publication panics, on purpose");
+        assert!(!panics, "this publication panics (injected by the test)");
         Err(Error::new(ErrorKind::Unavailable, "the bus is down"))
     }
 
     async fn listen(&self) -> Result<Listener> {
         let panics = self.listen_panics.load(Ordering::Relaxed);
-        assert!(!panics, "listening panics, on purpose");
-        if self.is_deaf.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Unavailable, "the bus is deaf"));
+        assert!(!panics, "listening panics (injected by the test)");
+        if self.listen_fails.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "the bus cannot be listened to"));
         }
-        let panics = futures::stream::poll_fn(|_| panic!("hearing panics, on purpose"));
+        let panics =
+            futures::stream::poll_fn(|_| panic!("the listener panics (injected by the test)"));
         Ok(Listener::new(futures::stream::empty().chain(panics)))
     }
 }
@@ -41,13 +42,13 @@ impl EventStore for Faulty {
     async fn append(&self, append: Append) -> Result<Appended> {
         let appended = self.store.append(append).await;
         let panics = self.append_panics.swap(false, Ordering::Relaxed);
-        assert!(!panics, "this append panics when it is stored, on purpose");
+        assert!(!panics, "this append panics after it is stored (injected by the test)");
         appended
     }
 
     async fn read_log(&self, read: ReadLog) -> Result<Page> {
         let panics = read.is_live() && self.reads_panic.swap(false, Ordering::Relaxed);
-        assert!(!panics, "this read panics, on purpose");
+        assert!(!panics, "this read panics (injected by the test)");
         if self.reads_fail.swap(false, Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Backend, "this read failed"));
         }
@@ -76,7 +77,7 @@ async fn a_bus_that_is_down_and_a_read_that_fails_only_cost_time() {
     faulty.reads_fail.store(true, Ordering::Relaxed);
     append(&hub, 2).await;
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
-    // Appended by somebody else, who could not tell: the fallback finds it.
+    // Appended without a notice or a hint: the poll finds it.
     let elsewhere = Append::to("s", Expected::Any, [event("A")]).unwrap();
     faulty.store.append(elsewhere).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Event(_)));
@@ -101,7 +102,7 @@ async fn a_panic_under_the_tail_costs_only_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_that_panics_may_be_stored_and_is_told() {
+async fn an_append_that_panics_after_it_is_stored_is_delivered() {
     let store = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&store), LocalBus::new())
         .with_poll_interval(Duration::from_hours(24))
@@ -117,24 +118,24 @@ async fn an_append_that_panics_may_be_stored_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bus_that_panics_is_told_the_next_time() {
+async fn a_bus_that_panics_gets_the_next_hint() {
     let faulty = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&faulty), Arc::clone(&faulty)).start().await.unwrap();
     faulty.publish_panics.store(true, Ordering::Relaxed);
     for published in 1..=2 {
         append(&hub, 1).await;
-        let told = async {
+        let woken = async {
             while faulty.published.load(Ordering::Relaxed) < published {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(Duration::from_mins(1), told).await.expect("the bus is told");
+        timeout(Duration::from_mins(1), woken).await.expect("a hint is published");
     }
     hub.shutdown().await;
     assert_eq!(hub.stats().failed_publications, 2);
 }
 
-/// Where log lines go may be full, closed or broken.
+/// The output of log lines may be full, closed or broken.
 #[tokio::test(start_paused = true)]
 async fn a_log_that_panics_costs_nothing() {
     let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
@@ -155,12 +156,12 @@ async fn a_log_that_panics_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bus_that_panics_when_listened_to_or_is_deaf_delays_nothing() {
-    for (panics, is_deaf) in [(true, false), (false, true), (false, false)] {
+async fn a_bus_that_panics_or_fails_when_listened_to_delays_nothing() {
+    for (panics, listen_fails) in [(true, false), (false, true), (false, false)] {
         let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
         let faulty = Arc::new(Faulty::default());
         faulty.listen_panics.store(panics, Ordering::Relaxed);
-        faulty.is_deaf.store(is_deaf, Ordering::Relaxed);
+        faulty.listen_fails.store(listen_fails, Ordering::Relaxed);
         let hub = Hub::builder(MemoryStore::new(), Arc::clone(&faulty)).start().await.unwrap();
         let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
         assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
@@ -177,7 +178,7 @@ async fn a_bus_that_panics_when_listened_to_or_is_deaf_delays_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_passes_the_head_and_has_more_to_read_has_not_fallen_behind() {
+async fn a_subscription_that_passed_the_head_and_has_more_to_read_has_not_fallen_behind() {
     let store = MemoryStore::new();
     let hub = Hub::builder(store.clone(), LocalBus::new()).with_ring(4, usize::MAX);
     let hub = hub.with_page(3, usize::MAX).start().await.unwrap();
@@ -204,7 +205,7 @@ async fn who_passes_the_head_and_has_more_to_read_has_not_fallen_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hub_whose_tail_cannot_read_says_so() {
+async fn a_hub_reports_that_its_tail_cannot_read() {
     let store = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&store), LocalBus::new()).start().await.unwrap();
     append(&hub, 1).await;
@@ -223,7 +224,7 @@ async fn a_hub_whose_tail_cannot_read_says_so() {
     assert!(!hub.is_following());
 }
 
-/// A store whose appends wait.
+/// A store whose appends wait for a permit.
 #[derive(Debug)]
 struct Held(MemoryStore, tokio::sync::Semaphore);
 
@@ -252,7 +253,7 @@ impl EventStore for Held {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
+async fn a_shutdown_publishes_hints_of_the_appends_it_waits_for() {
     let store = Arc::new(Held(MemoryStore::new(), tokio::sync::Semaphore::new(0)));
     let bus = Arc::new(Faulty::default());
     let hub = Hub::builder(Arc::clone(&store), Arc::clone(&bus)).start().await.unwrap();
@@ -270,9 +271,9 @@ async fn what_an_append_stores_that_a_shutdown_waits_for_is_hinted_at() {
     assert_eq!(bus.published.load(Ordering::Relaxed), 1);
 }
 
-/// A subscription that nothing matches says now and then how far it looked.
+/// Extreme durations in the options neither panic nor cause a busy loop.
 #[tokio::test(start_paused = true)]
-async fn a_hub_takes_every_duration() {
+async fn a_hub_accepts_every_duration() {
     for extreme in [Duration::MAX, Duration::ZERO] {
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
             .with_poll_interval(extreme)

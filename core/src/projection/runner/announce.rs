@@ -1,4 +1,5 @@
-//! What is done once for each event of the live read model.
+//! The part of the runner that calls `on_applied`, once for each event of the
+//! live version.
 
 use futures::FutureExt;
 use tracing::{error, warn};
@@ -13,12 +14,13 @@ use crate::store::{Page, Read, ReadLog};
 use crate::supervise::{logged, unwound};
 
 impl<Tx: Send + 'static> Runner<Tx> {
-    /// Announces what is in the read model and was not announced: by a version
-    /// before that this one has taken the place of, or because the program ended.
+    /// Announces events that are in the read model but were not announced,
+    /// because this version has replaced another one or because the program
+    /// ended.
     ///
-    /// What was announced is known by a cursor. If that is of another log, as
-    /// after a restore, everything that the log has now counts as announced:
-    /// what of it was, only the lost log could tell.
+    /// A cursor marks what was announced. If it belongs to another history, as
+    /// after a restore, everything in the current log counts as announced,
+    /// since it is unknown which of its events were.
     pub(super) async fn announce_missing(&mut self) -> Outcome<()> {
         while let Some(announced) = self.retry(|runner| runner.store.announced(&runner.id)).await? {
             if !self.is_of_this_log(announced).await? {
@@ -46,14 +48,14 @@ impl<Tx: Send + 'static> Runner<Tx> {
         }
     }
 
-    /// What of the read model comes next, and up to where that is. What it passed
-    /// over is not in it.
+    /// The next events of the read model, without skipped ones, and the cursor
+    /// up to which they reach.
     async fn missing(&mut self, after: Cursor, to: Cursor) -> Outcome<(Cursor, Vec<Event>)> {
         if self.on_applied.is_none() {
             return Ok((to, Vec::new()));
         }
         let read = Read::log().with_after(after).with_filter(self.projection.filter());
-        let page = read.with_limit(self.bounds.events).with_max_bytes(self.bounds.bytes);
+        let page = read.with_limit(self.limits.events).with_max_bytes(self.limits.bytes);
         let page = self.read(page).await?;
         let passed_over = self
             .retry(|runner| {
@@ -78,7 +80,9 @@ impl<Tx: Send + 'static> Runner<Tx> {
         let hub = self.hub.clone();
         let head = self.retry(move |_| hub.clone().head().boxed()).await?;
         let id = &self.id;
-        logged(|| error!(projection = %id, %announced, %head, "the log is another one"));
+        logged(
+            || error!(projection = %id, %announced, %head, "the log was replaced; its current events are not announced"),
+        );
         self.retry(move |runner| runner.store.announce(&runner.id, announced, head)).await?;
         Ok(())
     }
@@ -88,7 +92,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
             && let Err(error) = unwound(async { after(events).await }).await
         {
             let id = &self.id;
-            logged(|| warn!(projection = %id, %error, "what is done after a step panicked"));
+            logged(|| warn!(projection = %id, %error, "on_applied panicked"));
         }
     }
 }

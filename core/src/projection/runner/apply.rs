@@ -27,8 +27,8 @@ impl<Tx: Send + 'static> Runner<Tx> {
                 Err(error) if events.is_empty() => return Err(self.gives_up(None, error)),
                 Err(error) => {
                     if bisect.failed(tried) {
-                        let guilty = events.remove(0);
-                        self.handle(guilty, error).await?;
+                        let failing = events.remove(0);
+                        self.handle(failing, error).await?;
                     }
                 }
             }
@@ -36,49 +36,49 @@ impl<Tx: Send + 'static> Runner<Tx> {
         Ok(())
     }
 
-    /// Does what the policy wants with an event that fails alone.
-    async fn handle(&mut self, guilty: Event, mut error: BoxError) -> Outcome<()> {
+    /// Applies the policy to an event that fails on its own.
+    async fn handle(&mut self, failing: Event, mut error: BoxError) -> Outcome<()> {
         let mut backoff = Backoff::new(self.policy.pause(), LONGEST_PAUSE);
         for _ in 0..self.policy.retries() {
-            let before = self.set_status(Status::Retrying(self.failure(Some(&guilty), error)));
+            let before = self.set_status(Status::Retrying(self.failure(Some(&failing), error)));
             self.wait(backoff.pause()).await?;
             self.set_status(before);
-            let alone = Step::new(self.checkpoint(), guilty.cursor(), vec![guilty.clone()]);
+            let alone = Step::new(self.checkpoint(), failing.cursor(), vec![failing.clone()]);
             match self.step(alone).await? {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
         }
         if !self.policy.skips() {
-            return Err(self.gives_up(Some(&guilty), error));
+            return Err(self.gives_up(Some(&failing), error));
         }
-        warn!(projection = %self.id, event = %guilty.cursor(), %error, "a projection passes over an event");
-        let skip = Step::skip(self.checkpoint(), DeadLetter::new(&guilty, &*error));
+        warn!(projection = %self.id, event = %failing.cursor(), %error, "a projection skips an event that it cannot apply");
+        let skip = Step::skip(self.checkpoint(), DeadLetter::new(&failing, &*error));
         match self.step(skip).await? {
             Ok(()) => {
                 self.progress.send_modify(|progress| progress.skipped += 1);
                 Ok(())
             }
-            Err(error) => Err(self.gives_up(Some(&guilty), error)),
+            Err(error) => Err(self.gives_up(Some(&failing), error)),
         }
     }
 
-    pub(super) fn gives_up(&self, guilty: Option<&Event>, error: BoxError) -> Interruption {
-        Interruption::Failed(self.failure(guilty, error))
+    pub(super) fn gives_up(&self, failing: Option<&Event>, error: BoxError) -> Interruption {
+        Interruption::Failed(self.failure(failing, error))
     }
 
-    fn failure(&self, guilty: Option<&Event>, error: BoxError) -> Error {
+    fn failure(&self, failing: Option<&Event>, error: BoxError) -> Error {
         let id = &self.id;
-        let Some(event) = guilty else { return Error::projection_failed(id, error) };
+        let Some(event) = failing else { return Error::projection_failed(id, error) };
         let (cursor, event_type) = (event.cursor(), event.event_type());
         let message = format!(
-            "projection {id} cannot apply the event {cursor} of type '{event_type}': fix it and resume, \
-             or skip such events by its policy"
+            "projection {id} cannot apply event {cursor} of type '{event_type}': fix it and resume, \
+             or skip such events by the failure policy"
         );
         Error::with_source(ErrorKind::Backend, message, error)
     }
 
-    /// Makes a step from where it is. The inner error is the projection's own.
+    /// Makes a step. The inner error is the projection's own.
     pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
         let (from, to, count) = (step.from, step.to, step.events.len());
         let events = if self.on_applied.is_some() { step.events.clone() } else { Vec::new() };
@@ -98,7 +98,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                         let is_new = |event: &Event| event.position() > after.position();
                         self.announce(events.into_iter().filter(is_new).collect()).await;
                     }
-                    // Another version has taken its place.
+                    // Another version has replaced this one.
                     None if self.live() == Some(self.id.version()) => {
                         self.read_live_version().await?;
                     }

@@ -6,38 +6,38 @@ use crate::cursor::Cursor;
 use crate::event::Event;
 use crate::hub::Item;
 
-/// What waits no longer than this is written, also if the batch is not full:
-/// a checkpoint without events, or events while the end of the log is far.
+/// A batch is written after this time even if it is not full: a checkpoint
+/// without events, or events far from the end of the log.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// How near the end of the log a projection is. `Live` means only that it has
-/// passed the end that the log had when the subscription was opened, which in a
-/// rebuild may have been hours ago.
+/// How close to the end of the log a projection is. `Live` means only that it
+/// has passed the end that the log had when the subscription was opened, which
+/// may have been hours ago in a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// It reads history.
     Behind,
-    /// It has passed the end that the log had when it began.
+    /// It has passed the end that the log had when the subscription was opened.
     Live,
     /// It has received everything in the log.
     AtHead,
 }
 
-/// How large a batch may become.
+/// The limits of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct BatchLimits {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
 
-/// What is written next, in one transaction.
+/// The events to write next, in one transaction.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     bytes: usize,
     /// Everything up to here is in the read model or in this batch.
     pub(super) to: Cursor,
-    /// When it began to differ from what is stored.
+    /// When it began to differ from the stored checkpoint.
     since: Option<Instant>,
     /// Whether the end of the log was reached with it.
     pub(super) is_at_head: bool,
@@ -56,7 +56,7 @@ impl Batch {
         }
     }
 
-    /// Nothing else matched up to here.
+    /// Records that nothing else matches up to this cursor.
     pub(super) fn looked_up_to(&mut self, cursor: Cursor) {
         if self.to != cursor {
             self.to = cursor;
@@ -64,16 +64,16 @@ impl Batch {
         }
     }
 
-    pub(super) fn is_full(&self, bounds: Bounds) -> bool {
-        self.events.len() >= bounds.events || self.bytes >= bounds.bytes
+    pub(super) fn is_full(&self, limits: BatchLimits) -> bool {
+        self.events.len() >= limits.events || self.bytes >= limits.bytes
     }
 
-    /// Whether it has waited long enough.
+    /// Whether the batch has waited long enough.
     pub(super) fn is_due(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() >= MAX_DELAY)
     }
 
-    /// Waits until it is due: for ever if there is nothing to write.
+    /// Waits until the batch is due: forever if there is nothing to write.
     pub(super) async fn until_due(&self) {
         match self.since {
             Some(since) => sleep_until(since + MAX_DELAY).await,

@@ -1,14 +1,14 @@
-/// Finds the event because of which a batch fails: halves what is tried until
-/// one is left, and keeps what goes well on the way.
+/// Finds the event that makes a batch fail: halves the batch until one event is
+/// left. Parts that succeed on the way are applied.
 #[derive(Debug, Default)]
 pub(super) struct Bisect {
-    /// So many of the events that are left, from the first, are known to fail
-    /// together; none if nothing has failed.
+    /// This many of the remaining events, from the first, are known to fail
+    /// together; 0 if nothing has failed.
     suspects: usize,
 }
 
 impl Bisect {
-    /// How many of the events that are left to try next.
+    /// How many of the `left` remaining events to try next.
     pub(super) fn next(&self, left: usize) -> usize {
         match self.suspects {
             0 => left,
@@ -20,7 +20,7 @@ impl Bisect {
         self.suspects = self.suspects.saturating_sub(tried);
     }
 
-    /// Whether the event that fails is known now: it is the first.
+    /// Returns whether the failing event is known now: it is the first one.
     pub(super) fn failed(&mut self, tried: usize) -> bool {
         let was_alone = tried == 1;
         self.suspects = if was_alone { 0 } else { tried };
@@ -36,13 +36,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_every_guilty_event_in_few_tries(guilty in prop::collection::vec(any::<bool>(), 1..300)) {
+        fn finds_every_failing_event_in_few_tries(failing in prop::collection::vec(any::<bool>(), 1..300)) {
             let (mut bisect, mut place, mut found, mut tries) = (Bisect::default(), 0, vec![], 0);
-            while place < guilty.len() {
-                let tried = bisect.next(guilty.len() - place);
-                prop_assert!(tried >= 1 && place + tried <= guilty.len());
+            while place < failing.len() {
+                let tried = bisect.next(failing.len() - place);
+                prop_assert!(tried >= 1 && place + tried <= failing.len());
                 tries += 1;
-                if !guilty[place..place + tried].contains(&true) {
+                if !failing[place..place + tried].contains(&true) {
                     bisect.applied(tried);
                     place += tried;
                 } else if bisect.failed(tried) {
@@ -50,7 +50,7 @@ mod tests {
                     place += 1;
                 }
             }
-            let wanted: Vec<_> = (0..guilty.len()).filter(|index| guilty[*index]).collect();
+            let wanted: Vec<_> = (0..failing.len()).filter(|index| failing[*index]).collect();
             prop_assert!(tries <= 1 + 12 * wanted.len());
             prop_assert_eq!(found, wanted);
         }

@@ -6,8 +6,8 @@ use super::command::{Interruption, Outcome};
 use crate::hub::{Item, Subscription};
 
 impl<Tx: Send + 'static> Runner<Tx> {
-    /// Takes what waits; while the end of the log is far, waits until a batch
-    /// is full.
+    /// Gathers the waiting events; far from the end of the log, waits until a
+    /// batch is full.
     pub(super) async fn gather(
         &mut self,
         subscription: &mut Subscription,
@@ -15,7 +15,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
     ) -> Outcome<Batch> {
         let mut batch = Batch::after(self.checkpoint());
         loop {
-            while !batch.is_full(self.bounds)
+            while !batch.is_full(self.limits)
                 && let Some(item) = subscription.try_next()
             {
                 self.notice(&item, reach);
@@ -27,13 +27,13 @@ impl<Tx: Send + 'static> Runner<Tx> {
             if batch.events.is_empty() {
                 self.is_at(self.checkpoint(), batch.to);
             }
-            if *reach == Reach::Live && !batch.is_full(self.bounds) && has_everything(subscription)
+            if *reach == Reach::Live && !batch.is_full(self.limits) && has_everything(subscription)
             {
                 *reach = Reach::AtHead;
                 batch.is_at_head = true;
             }
             let has_all = batch.is_at_head || (*reach == Reach::AtHead && !batch.events.is_empty());
-            if has_all || batch.is_full(self.bounds) || batch.is_due() {
+            if has_all || batch.is_full(self.limits) || batch.is_due() {
                 return Ok(batch);
             }
             tokio::select! {
@@ -41,7 +41,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                 command = self.commands.recv() => {
                     return Err(command.map_or(Interruption::End, Interruption::Command));
                 }
-                turn = subscription.turn() => match turn {
+                turn = subscription.next_or_progress() => match turn {
                     None => return Err(Interruption::End),
                     Some(Ok(None)) => consume_budget().await,
                     Some(Ok(Some(item))) => {

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub(super) use self::batch::Bounds;
+pub(super) use self::batch::BatchLimits;
 use self::batch::Reach;
 pub(super) use self::command::{Command, CommandRequest, QUEUE};
 use self::command::{Interruption, Outcome};
@@ -32,18 +32,19 @@ use crate::hub::{HubLink, Subscribe, Subscription};
 use crate::id::ProjectionId;
 use crate::supervise::{logged, unwound};
 
-/// What the application does once for each event of a live read model.
+/// The application's function for applied events; see
+/// [`ProjectionBuilder::on_applied`](super::ProjectionBuilder::on_applied).
 pub(super) type OnApplied = Box<dyn Fn(Vec<Event>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Drives one projection. Nothing else in this process moves its checkpoint, so
-/// the progress that it reports never has to be taken back.
+/// the reported progress never has to be corrected.
 pub(super) struct Runner<Tx> {
     pub(super) id: ProjectionId,
     pub(super) projection: Arc<dyn Projection<Tx = Tx>>,
     pub(super) store: Arc<dyn ProjectionStore<Tx = Tx>>,
     pub(super) hub: HubLink,
     pub(super) policy: FailurePolicy,
-    pub(super) bounds: Bounds,
+    pub(super) limits: BatchLimits,
     pub(super) on_applied: Option<OnApplied>,
     pub(super) commands: mpsc::Receiver<CommandRequest>,
     pub(super) progress: watch::Sender<Progress>,
@@ -57,7 +58,7 @@ pub(super) struct Runner<Tx> {
 /// The longest pause after a panic.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the hub is shut down or the last handle is gone.
+/// Runs until the hub is shut down or the last handle is dropped.
 pub(super) async fn run<Tx: Send + 'static>(mut runner: Runner<Tx>) {
     let stop = runner.stop.clone();
     stop.run_until_cancelled(runner.serve()).await;
@@ -99,15 +100,15 @@ impl<Tx: Send + 'static> Runner<Tx> {
         }
     }
 
-    /// Follows the log. A panic, of the store of the read models as of any other
-    /// code that it calls, lets it begin again at the stored checkpoint.
+    /// Follows the log until it is interrupted. After a panic of any code that
+    /// it calls, it starts again at the stored checkpoint.
     async fn until_interrupted(&mut self) -> Interruption {
         match unwound(self.follow()).await {
             Ok(Err(interruption)) => interruption,
             Err(panic) => {
                 let id = &self.id;
                 logged(
-                    || error!(projection = %id, error = %panic, "a projection panicked and starts again"),
+                    || error!(projection = %id, error = %panic, "a projection panicked; it starts again"),
                 );
                 Interruption::Panicked(panic)
             }
@@ -127,8 +128,9 @@ impl<Tx: Send + 'static> Runner<Tx> {
         }
     }
 
-    /// The status changes before the answer is sent: a caller that waits after
-    /// [`Command::Resume`] does not see why the projection had stopped.
+    /// Executes a command. The status changes before the reply is sent, so that
+    /// a caller that waits after [`Command::Resume`] does not see the old
+    /// error.
     async fn execute(&mut self, CommandRequest { command, answer }: CommandRequest) {
         let outcome = match command {
             Command::Pause => {
@@ -141,7 +143,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
             }
             Command::Reset => self.reset().await,
         };
-        // The caller may have gone away.
+        // The caller may have stopped waiting.
         let _ = answer.send(outcome);
     }
 
@@ -156,7 +158,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         Ok(())
     }
 
-    /// Goes from the stored checkpoint to the end of the log, and on with it.
+    /// Follows the log from the stored checkpoint.
     async fn follow(&mut self) -> Outcome<Infallible> {
         let checkpoint = self.retry(|runner| runner.store.checkpoint(&runner.id)).await?;
         self.read_live_version().await?;
@@ -166,7 +168,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         self.set_behind();
         self.announce_missing().await?;
         if checkpoint == Cursor::START {
-            // Queries find its tables also if nothing ever happens.
+            // Creates the tables for queries even if no event matches.
             let prepared = self.step(Step::new(checkpoint, checkpoint, Vec::new())).await?;
             prepared.map_err(|error| self.gives_up(None, error))?;
         }
@@ -191,7 +193,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
             Interruption::Failed(error) if error.is_other_history() => {
                 let id = &self.id;
                 let message = format!(
-                    "the checkpoint {checkpoint} of projection {id} is not of this log: reset the projection"
+                    "the checkpoint {checkpoint} of projection {id} does not belong to this log: reset the projection"
                 );
                 Interruption::Failed(Error::with_source(error.kind(), message, error))
             }
@@ -217,7 +219,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         Ok(())
     }
 
-    /// Repeats what fails with a transient error, until a command is received.
+    /// Retries after transient errors, until a command is received.
     async fn retry<T>(
         &mut self,
         mut attempt: impl FnMut(&Self) -> BoxFuture<'_, Result<T>> + Send,
@@ -237,7 +239,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
             let Some(pause) = backoff.pause_after(&error) else {
                 return Err(Interruption::Failed(error));
             };
-            logged(|| warn!(projection = %self.id, %error, "a projection tries again"));
+            logged(|| warn!(projection = %self.id, %error, "a projection failed; retrying"));
             let before = self.set_status(Status::Retrying(error));
             status_before.get_or_insert(before);
             self.wait(pause).await?;
@@ -253,7 +255,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         }
     }
 
-    /// The version that queries read, as far as it is known.
+    /// The version that queries should read, as far as is known.
     fn live(&self) -> Option<u32> {
         self.progress.borrow().live
     }

@@ -36,7 +36,7 @@ thread_local! {
     static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts how often it is compared.
+/// Counts how often names are compared.
 #[derive(Clone, Copy)]
 struct Counted(usize);
 
@@ -56,7 +56,7 @@ impl Hash for Counted {
 }
 
 #[test]
-fn every_name_of_an_append_is_compared_with_few_others() {
+fn names_of_an_append_are_compared_by_hash() {
     let names = limits::MAX_EVENTS_PER_APPEND;
     let few = 4 * names;
     let repeated = || first_repeated((0..names).map(Counted));
@@ -78,7 +78,7 @@ fn a_stream_that_is_written_twice_is_found_among_many() {
     }
     assert_eq!(kind(append.clone()), None);
     let again = append.clone().and("flight-7", Expected::Any, events(1)).unwrap();
-    assert!(again.validate().unwrap_err().to_string().contains("'flight-7' stands in two"));
+    assert!(again.validate().unwrap_err().to_string().contains("'flight-7' occurs in two"));
     let check =
         |n: usize| Check::Stream(format!("flight-{n}").try_into().unwrap(), Expected::Exists);
     let checked = append.with_check(check(1_000_000)).with_check(check(7));
@@ -86,7 +86,7 @@ fn a_stream_that_is_written_twice_is_found_among_many() {
 }
 
 #[test]
-fn what_can_never_be_meant_is_invalid() {
+fn contradictory_appends_are_invalid() {
     let invalid = Some(ErrorKind::Invalid);
     let one = events(1);
     let twice = [one.clone(), one].concat();

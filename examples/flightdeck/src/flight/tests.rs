@@ -1,5 +1,5 @@
 use downlink::event::Timestamp;
-use downlink::testing::{self, Case};
+use downlink::testing::{self, DeciderTest};
 use downlink::{Event, NewEvent, Position, StreamId, Version};
 
 use super::*;
@@ -31,20 +31,20 @@ fn at(at: ClockTime, action: Action) -> FlightCommand {
     FlightCommand { at, action }
 }
 
-fn unknown() -> Case<Flights> {
+fn unknown() -> DeciderTest<Flights> {
     testing::decider(Flights)
 }
 
-fn scheduled() -> Case<Flights> {
+fn scheduled() -> DeciderTest<Flights> {
     let timetable = timetable();
     unknown().given([FlightEvent::FlightScheduled { at: SCHEDULED, timetable }])
 }
 
-fn boarding() -> Case<Flights> {
+fn boarding() -> DeciderTest<Flights> {
     scheduled().given([FlightEvent::BoardingStarted { at: ClockTime::new(4, 45) }])
 }
 
-fn departed() -> Case<Flights> {
+fn departed() -> DeciderTest<Flights> {
     boarding().given([FlightEvent::FlightDeparted { at: DEPARTED }])
 }
 

@@ -165,7 +165,7 @@ impl ReplayState {
 mod tests {
     use std::collections::BTreeSet;
 
-    use downlink::testing::{self, Case};
+    use downlink::testing::{self, DeciderTest};
 
     use super::*;
     use crate::day::Day;
@@ -180,7 +180,7 @@ mod tests {
         ReplayCommand { clock: NOON, action }
     }
 
-    fn new() -> Case<ReplayDecider> {
+    fn new() -> DeciderTest<ReplayDecider> {
         testing::decider(ReplayDecider)
     }
 

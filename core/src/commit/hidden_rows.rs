@@ -2,23 +2,23 @@ use super::{Boundary, BoundaryFact, Driver, Facts, Linger};
 use crate::cursor::Cursor;
 use crate::event::Event;
 
-/// What the open transaction has inserted and its driver does not show before
-/// it commits.
+/// Rows that the open transaction has inserted but that its driver does not
+/// show before the commit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unseen<'a>(&'a [Event]);
+pub(super) struct HiddenRows<'a>(&'a [Event]);
 
-impl<'a> Unseen<'a> {
-    pub(super) const NOTHING: Self = Self(&[]);
+impl<'a> HiddenRows<'a> {
+    pub(super) const NONE: Self = Self(&[]);
 
-    /// Of these rows, those that this driver need not show.
+    /// Those of the inserted rows that this driver need not show.
     pub(super) fn of<D: Driver>(rows: &'a [Event]) -> Self {
         match D::LINGER {
-            Linger::InTransaction => Self::NOTHING,
+            Linger::InTransaction => Self::NONE,
             Linger::BeforeBegin => Self(rows),
         }
     }
 
-    /// Adds streams and ids to what the driver has found.
+    /// Adds the streams and ids of these rows to what the driver has found.
     pub(super) fn add_to(self, facts: &mut Facts) {
         for event in self.0 {
             facts.streams.insert(event.stream().clone(), event.version());
@@ -26,9 +26,9 @@ impl<'a> Unseen<'a> {
         }
     }
 
-    /// The answer to a boundary that begins at one of these, which the driver
-    /// cannot know.
-    pub(super) fn answer(self, boundary: &Boundary<'_>) -> Option<BoundaryFact> {
+    /// The fact for a boundary that begins at one of these rows, which the
+    /// driver cannot check.
+    pub(super) fn fact(self, boundary: &Boundary<'_>) -> Option<BoundaryFact> {
         let place = self.0.iter().position(|event| event.cursor() == boundary.after)?;
         Some(
             Self(&self.0[place + 1..])
@@ -37,8 +37,9 @@ impl<'a> Unseen<'a> {
         )
     }
 
-    /// What the driver has answered, and these after it.
-    pub(super) fn after(self, fact: BoundaryFact, boundary: &Boundary<'_>) -> BoundaryFact {
+    /// Completes the fact that the driver has found with these rows, which come
+    /// after it.
+    pub(super) fn complete(self, fact: BoundaryFact, boundary: &Boundary<'_>) -> BoundaryFact {
         match fact {
             BoundaryFact::Clear => self.found(boundary).map_or(fact, BoundaryFact::Found),
             fact => fact,

@@ -6,34 +6,34 @@ use tracing::{info, warn};
 use crate::event::Timestamp;
 use crate::supervise::logged;
 
-/// Clocks are corrected by less than this all the time.
+/// Smaller differences are normal corrections of a clock.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Compares the system's clock with the times of the log.
+/// Compares the system's clock with the times recorded in the log.
 ///
-/// Times never decrease along the log, so a clock that was ahead once gives its
-/// time to every later event, until the clock is there again. Nothing else shows
-/// that.
+/// Recorded times never decrease along the log. After a clock was ahead, every
+/// later event therefore has the time of the last event before, until the clock
+/// has caught up. Nothing else makes this visible.
 #[derive(Debug, Default)]
-pub(super) struct Clock(Mutex<State>);
+pub(super) struct ClockMonitor(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     behind: Duration,
-    is_told: bool,
+    has_warned: bool,
 }
 
-impl Clock {
-    /// An event was recorded with this time just now. Warns at the first of those
-    /// that have an earlier event's time because the clock is behind it.
-    pub(super) fn recorded(&self, recorded_at: Timestamp, now: Timestamp) {
+impl ClockMonitor {
+    /// Compares the time of an event that was just recorded with the clock.
+    /// Logs a warning at the first event for which the clock is behind.
+    pub(super) fn observe(&self, recorded_at: Timestamp, now: Timestamp) {
         let behind = recorded_at.as_micros().saturating_sub(now.as_micros());
         let behind = Duration::from_micros(behind);
-        match self.moved(behind) {
+        match self.transition(behind) {
             Some(true) => logged(|| {
                 warn!(
                     %recorded_at, clock = %now,
-                    "the clock is behind the last event of the log: until it has caught up, every event is recorded \
+                    "the clock is behind the last event of the log: until it has caught up, events are recorded \
                      with that event's time; set the clock right if it is wrong"
                 );
             }),
@@ -42,13 +42,14 @@ impl Clock {
         }
     }
 
-    /// Whether an episode begins or ends with this.
-    fn moved(&self, behind: Duration) -> Option<bool> {
+    /// `Some(true)` if the clock has just fallen behind, `Some(false)` if it
+    /// has just caught up.
+    fn transition(&self, behind: Duration) -> Option<bool> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.behind = behind;
-        let begins = behind > TOLERANCE && !state.is_told;
-        let ends = behind.is_zero() && state.is_told;
-        state.is_told = (state.is_told || begins) && !ends;
+        let begins = behind > TOLERANCE && !state.has_warned;
+        let ends = behind.is_zero() && state.has_warned;
+        state.has_warned = (state.has_warned || begins) && !ends;
         (begins || ends).then_some(begins)
     }
 
@@ -99,27 +100,27 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_told_once_until_it_has_caught_up() {
-        let (clock, warnings) = (Clock::default(), Warnings::default());
-        let told = |ahead, now| {
-            clock.recorded(at(ahead), at(now));
+    fn a_clock_that_is_behind_is_reported_once_until_it_has_caught_up() {
+        let (clock, warnings) = (ClockMonitor::default(), Warnings::default());
+        let warnings_after = |ahead, now| {
+            clock.observe(at(ahead), at(now));
             warnings.0.load(Ordering::Relaxed)
         };
         tracing::subscriber::with_default(warnings.clone(), || {
-            assert_eq!(told(100, 100), 0);
-            // A correction, as there are many.
-            assert_eq!(told(102, 100), 0);
-            assert_eq!(told(4_000, 101), 1);
+            assert_eq!(warnings_after(100, 100), 0);
+            // A normal correction.
+            assert_eq!(warnings_after(102, 100), 0);
+            assert_eq!(warnings_after(4_000, 101), 1);
             assert_eq!(clock.behind(), Duration::from_secs(3_899));
             for now in 102..200 {
-                assert_eq!(told(4_000, now), 1);
+                assert_eq!(warnings_after(4_000, now), 1);
             }
-            // Nearly there, which is not the end yet.
-            assert_eq!(told(4_000, 3_999), 1);
-            assert_eq!(told(4_000, 3_900), 1);
-            assert_eq!(told(4_001, 4_001), 1);
+            // Within the tolerance, but not caught up yet.
+            assert_eq!(warnings_after(4_000, 3_999), 1);
+            assert_eq!(warnings_after(4_000, 3_900), 1);
+            assert_eq!(warnings_after(4_001, 4_001), 1);
             assert_eq!(clock.behind(), Duration::ZERO);
-            assert_eq!(told(9_000, 4_002), 2);
+            assert_eq!(warnings_after(9_000, 4_002), 2);
         });
     }
 }

@@ -7,9 +7,9 @@ use crate::limits;
 /// One alternative of a [`Filter`](crate::Filter): any of these streams **and**
 /// any of these types **and** none of those types **and** all of these tags.
 ///
-/// A group that nothing was said about is no restriction. A group of which a
-/// list was given that came out empty matches nothing: a person who may see no
-/// stream shall not see all of them.
+/// A group that was never set is no restriction. A group that was set to an
+/// empty list matches nothing: a user who may see no stream must not see all of
+/// them.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ use crate::limits;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterItem {
-    /// `None` as long as nothing was said.
+    /// `None` until it is set.
     streams: Option<Vec<Pattern>>,
     types: Option<Vec<Pattern>>,
     not_types: Vec<EventType>,
@@ -37,9 +37,10 @@ pub struct FilterItem {
 
 /// The groups of a [`FilterItem`], for backends and transports.
 ///
-/// A group without values is no restriction: an item that matches nothing
-/// because a list of it is empty is in no [`Filter`](crate::Filter). Exhaustive,
-/// so that a backend that takes an item apart notices when a group is added.
+/// A group without values is no restriction: a [`Filter`](crate::Filter) never
+/// contains an item that matches nothing because of an empty list. Exhaustive,
+/// so that a backend that destructures an item fails to compile when a group is
+/// added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterItemParts<'a> {
     /// The event's stream is one of these.
@@ -53,7 +54,7 @@ pub struct FilterItemParts<'a> {
 }
 
 impl FilterItem {
-    /// No restriction yet.
+    /// Creates an item without restrictions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -63,8 +64,8 @@ impl FilterItem {
     ///
     /// # Errors
     ///
-    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
-    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) if the
+    /// item has more than [64 values](limits::MAX_FILTER_VALUES).
     pub fn with_stream<T>(self, stream: T) -> Result<Self>
     where
         T: TryInto<StreamId>,
@@ -86,14 +87,14 @@ impl FilterItem {
     {
         self.streams.get_or_insert_default();
         for stream in streams {
-            let pattern = Pattern::Is(stream.try_into()?.as_str().into());
+            let pattern = Pattern::Is(stream.try_into()?.into());
             self.streams.get_or_insert_default().push(pattern);
             self.check_values()?;
         }
         Ok(self)
     }
 
-    /// Adds all streams whose names begin so to the alternatives.
+    /// Adds all streams whose names begin with `prefix` to the alternatives.
     ///
     /// # Errors
     ///
@@ -108,8 +109,8 @@ impl FilterItem {
     ///
     /// # Errors
     ///
-    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
-    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) if the
+    /// item has more than [64 values](limits::MAX_FILTER_VALUES).
     pub fn with_type<T>(self, event_type: T) -> Result<Self>
     where
         T: TryInto<EventType>,
@@ -131,14 +132,14 @@ impl FilterItem {
     {
         self.types.get_or_insert_default();
         for event_type in types {
-            let pattern = Pattern::Is(event_type.try_into()?.as_str().into());
+            let pattern = Pattern::Is(event_type.try_into()?.into());
             self.types.get_or_insert_default().push(pattern);
             self.check_values()?;
         }
         Ok(self)
     }
 
-    /// Adds all types whose names begin so to the alternatives.
+    /// Adds all types whose names begin with `prefix` to the alternatives.
     ///
     /// # Errors
     ///
@@ -163,16 +164,16 @@ impl FilterItem {
         self.checked()
     }
 
-    /// Demands a tag, besides those demanded already.
+    /// Requires a tag, in addition to those required already.
     ///
     /// To match events with one of several tags, make an item for each and join
-    /// them by [`Filter::any`](crate::Filter::any), which also does what is right
-    /// for an empty list.
+    /// them with [`Filter::any`](crate::Filter::any), which also matches
+    /// nothing for an empty list.
     ///
     /// # Errors
     ///
-    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) from the
-    /// [65th value](limits::MAX_FILTER_VALUES) of the item on.
+    /// Those of the name, and [`TooLarge`](crate::ErrorKind::TooLarge) if the
+    /// item has more than [64 values](limits::MAX_FILTER_VALUES).
     pub fn with_tag<T>(mut self, tag: T) -> Result<Self>
     where
         T: TryInto<Tag>,
@@ -182,7 +183,7 @@ impl FilterItem {
         self.checked()
     }
 
-    /// The groups. An item of a filter has in each what restricts it.
+    /// The groups of restrictions.
     #[must_use]
     pub fn parts(&self) -> FilterItemParts<'_> {
         FilterItemParts {
@@ -199,12 +200,15 @@ impl FilterItem {
         *self == Self::default()
     }
 
-    /// Whether no event can match, since a list of streams or of types was
-    /// empty.
+    /// Whether no event can match, since a list of streams or types was empty.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         let is_empty = |group: &Option<Vec<Pattern>>| group.as_ref().is_some_and(Vec::is_empty);
         is_empty(&self.streams) || is_empty(&self.types)
+    }
+
+    pub(super) fn of_stream(stream: StreamId) -> Self {
+        Self { streams: Some(vec![Pattern::Is(stream.into())]), ..Self::default() }
     }
 
     pub(super) fn values(&self) -> usize {
@@ -217,7 +221,7 @@ impl FilterItem {
     }
 
     fn check_values(&self) -> Result<()> {
-        super::check_count(self.values(), "values", limits::MAX_FILTER_VALUES)
+        check_count(self.values(), "values", limits::MAX_FILTER_VALUES)
     }
 
     pub(super) fn matches(&self, stream: &StreamId, content: &NewEvent) -> bool {
@@ -229,4 +233,12 @@ impl FilterItem {
             && !self.not_types.contains(content.event_type())
             && self.tags.iter().all(|tag| content.tags().contains(tag))
     }
+}
+
+/// Checks a count of a filter's parts against its limit.
+pub(super) fn check_count(count: usize, what: &str, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::too_large(format!("the filter has more than {limit} {what}: split it"), limit))
 }

@@ -2,22 +2,22 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use super::store::{decide, fetch};
+use super::memory_store::{decide, fetch};
 use super::{LogIndex, MemoryStore};
-use crate::commit::{Transacted, Work, inside};
+use crate::commit::{Transacted, TransactionState, inside_writer};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 use crate::supervise::panicked;
 
-/// Appends that are stored together or not at all; see
+/// A transaction, whose appends are stored together or not at all; see
 /// [`MemoryStore::transact`].
 #[derive(Debug)]
 pub struct MemoryTransaction {
-    /// A copy of the log, to which appends are made until all are stored.
+    /// A copy of the log, to which the transaction appends until it is stored.
     log: LogIndex<Event>,
-    work: Work,
+    state: TransactionState,
 }
 
 impl MemoryTransaction {
@@ -26,22 +26,22 @@ impl MemoryTransaction {
     /// # Errors
     ///
     /// As [`EventStore::append`](crate::EventStore::append), and
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) if all appends of the transaction together
-    /// are larger than [one may be](crate::limits::MAX_APPEND_BYTES). After any
-    /// error nothing of the transaction is stored, whatever the application
-    /// answers.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) if all appends of the
+    /// transaction together exceed [the limit for one
+    /// append](crate::limits::MAX_APPEND_BYTES). After any error, nothing of
+    /// the transaction is stored, whatever the application returns.
     pub fn append(&mut self, append: Append) -> Result<Appended> {
-        self.work.begin_append()?;
+        self.state.begin_append()?;
         let outcome = self.try_append(append);
-        self.work.end_append(&outcome);
+        self.state.end_append(&outcome);
         outcome
     }
 
     fn try_append(&mut self, append: Append) -> Result<Appended> {
         append.validate()?;
-        self.work.admit(&append)?;
+        self.state.admit(&append)?;
         let plan = decide(&self.log, append)?;
-        self.work.take(plan)
+        self.state.record(plan)
     }
 
     /// Reads the log as this transaction sees it.
@@ -62,7 +62,7 @@ impl MemoryTransaction {
         self.log.stream_page(read, fetch)
     }
 
-    /// The end of the log as this transaction has it.
+    /// The end of the log as this transaction sees it.
     #[must_use]
     pub fn head(&self) -> Cursor {
         self.log.head().cursor
@@ -70,25 +70,27 @@ impl MemoryTransaction {
 }
 
 impl MemoryStore {
-    /// Runs `work` once and alone: what it appends is stored together or not at
-    /// all, as the SQLite stores do it with rows of the application besides.
+    /// Runs `work` in a transaction: its appends are stored together or not at
+    /// all. The SQLite stores offer the same together with rows of the
+    /// application.
     ///
-    /// Nothing is stored after an error or a panic. If `work` appends what had
-    /// been stored before, nothing is stored either, and the answer is
-    /// [`Transacted::Duplicate`]. Appends wait while it runs; it works on a copy
-    /// of the log, so reads do not, and a long log makes it slow.
+    /// Nothing is stored after an error or a panic. If `work` appends events
+    /// that had been stored before, nothing is stored either, and
+    /// [`Transacted::Duplicate`] is returned. Other appends wait while it runs.
+    /// It works on a copy of the log, so that reads do not wait, but a long log
+    /// makes it slow.
     ///
     /// # Errors
     ///
-    /// What `work` returns, and the first error of its appends;
-    /// [`Invalid`](crate::ErrorKind::Invalid) from inside of such a transaction;
+    /// Any error of `work`, and the first error of its appends;
+    /// [`Invalid`](crate::ErrorKind::Invalid) from inside such a transaction;
     /// [`Backend`](crate::ErrorKind::Backend) after a panic;
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) if the log was
-    /// [restored](Self::restore) meanwhile.
+    /// [restored](Self::restore) in the meantime.
     ///
     /// # Cancel safety
     ///
-    /// The future is ready when it is first polled.
+    /// The future completes when it is first polled.
     ///
     /// # Examples
     ///
@@ -119,9 +121,9 @@ impl MemoryStore {
         self.run(work, || ())
     }
 
-    /// The same with a value of the application in the place of tables: `work`
-    /// changes a copy of it, which takes its place when the appends are stored.
-    /// Others read the value by the same lock.
+    /// As [`transact`](Self::transact), but with a value of the application in
+    /// place of tables: `work` changes a copy of it, which replaces the value
+    /// when the appends are stored. Read the value through the same lock.
     ///
     /// # Errors
     ///
@@ -159,31 +161,32 @@ impl MemoryStore {
     fn run<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&mut MemoryTransaction) -> Result<T, E>,
-        take_over: impl FnOnce(),
+        replace_value: impl FnOnce(),
     ) -> Result<Transacted<T>, E> {
-        let _turn = self.turn()?;
+        let _lock = self.lock_appends()?;
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut tx = MemoryTransaction { work: Work::at(log.head()), log };
+        let mut tx = MemoryTransaction { state: TransactionState::at(log.head()), log };
         let run = || catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
-        let outcome = inside(self.address(), run).map_err(|panic| panicked(&*panic))?;
-        if let Some(original) = tx.work.duplicate.take() {
+        let outcome = inside_writer(self.id(), run).map_err(|panic| panicked(&*panic))?;
+        if let Some(original) = tx.state.duplicate.take() {
             return Ok(Transacted::Duplicate(original));
         }
         let value = outcome?;
-        tx.work.verdict()?;
-        self.store(tx.work, take_over)?;
+        tx.state.check_committable()?;
+        self.store(tx.state, replace_value)?;
         Ok(Transacted::Committed(value))
     }
 
-    /// The application's value is there before its events are told.
-    fn store(&self, work: Work, take_over: impl FnOnce()) -> Result<()> {
+    /// Stores the events. The application's value is replaced before they are
+    /// reported.
+    fn store(&self, state: TransactionState, replace_value: impl FnOnce()) -> Result<()> {
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        if log.head() != work.begun {
-            return Err(Error::history_changed(work.begun.cursor));
+        if log.head() != state.begun {
+            return Err(Error::history_changed(state.begun.cursor));
         }
-        log.extend(work.rows.iter().map(|row| (row, row.clone())));
-        take_over();
-        self.feed.committed(work.begun.cursor, work.rows);
+        log.extend(state.rows.iter().map(|row| (row, row.clone())));
+        replace_value();
+        self.feed.committed(state.begun.cursor, state.rows);
         Ok(())
     }
 }
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn appends_are_seen_within_and_told_after() {
+    async fn appends_are_visible_inside_and_reported_afterwards() {
         let store = MemoryStore::new();
         store.append(append("s", Expected::NoStream)).await.unwrap();
         let (mut commits, twice) = (store.commits().unwrap(), append("t", Expected::NoStream));
@@ -225,28 +228,30 @@ mod tests {
             tx.append(append("s", Expected::Exists))?;
             assert!(!tx.append(twice.clone())?.duplicate);
             assert!(tx.append(twice.clone())?.duplicate);
-            assert_eq!(position(store.head().now_or_never().unwrap()?), 1, "nothing is told yet");
+            assert_eq!(position(store.head().now_or_never().unwrap()?), 1, "nothing is stored yet");
             assert!(commits.try_next().is_none());
             assert_eq!(tx.read_log(&Read::log())?.events.len(), 3);
             Ok::<_, Error>(tx.head())
         });
         let Ok(Transacted::Committed(head)) = done.await else { panic!() };
         assert_eq!((position(head), store.head().await.unwrap()), (3, head));
-        let Some(CommitNotice::Committed(commit)) = commits.try_next() else { panic!("not told") };
+        let Some(CommitNotice::Committed(commit)) = commits.try_next() else {
+            panic!("not reported")
+        };
         assert_eq!((position(commit.from), commit.events.len()), (1, 2));
         let repeated = store.transact(|tx| tx.append(twice));
         assert!(matches!(repeated.await, Ok(Transacted::Duplicate(_))));
     }
 
     #[tokio::test]
-    async fn what_fails_leaves_nothing() {
+    async fn a_failed_transaction_stores_nothing() {
         let store = MemoryStore::new();
         let fits = || append("s", Expected::Any);
         let conflict = append("s", Expected::NoStream);
         assert_eq!(kind(&store, vec![fits(), conflict, fits()]).await, ErrorKind::Conflict);
         let panics = store.transact(|tx| {
             tx.append(fits())?;
-            assert!(tx.head() == Cursor::START, "it fell off");
+            assert!(tx.head() == Cursor::START, "panics (injected by the test)");
             Ok::<(), Error>(())
         });
         assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
@@ -265,6 +270,6 @@ mod tests {
         });
         assert_eq!(restored.await.unwrap_err().kind(), ErrorKind::HistoryChanged);
         store.append(fits()).await.unwrap();
-        assert_eq!(position(store.head().await.unwrap()), 2, "of what was restored");
+        assert_eq!(position(store.head().await.unwrap()), 2, "the restored event and this one");
     }
 }

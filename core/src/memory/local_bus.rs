@@ -8,34 +8,36 @@ use crate::id::Position;
 
 /// The bus of one process: wakes the listeners of its clones.
 ///
-/// Holds one hint for each listener, however many are published and however
-/// slowly it listens: the one for which it rather reads the log.
+/// Holds only one hint for each listener, however many are published and
+/// however slow it is: one with the highest position, or one without a position
+/// if there was any.
 #[derive(Clone, Debug)]
 pub struct LocalBus {
-    told: watch::Sender<Told>,
+    published: watch::Sender<Published>,
 }
 
-/// What was published so far. A listener compares it with what it has seen, so
-/// that a hint at a lower position takes no higher one away.
+/// The hints that were published so far. A listener compares them with what it
+/// has seen, so that a hint with a lower position does not replace one with a
+/// higher position.
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+struct Published {
     highest: Position,
-    /// How many hints had no position.
+    /// The number of hints without a position.
     anything: u64,
 }
 
 impl LocalBus {
-    /// A bus that nobody listens to yet.
+    /// Creates a bus without listeners.
     #[must_use]
     pub fn new() -> Self {
-        Self { told: watch::Sender::default() }
+        Self { published: watch::Sender::default() }
     }
 
     /// Publishes a hint from code that is not async.
     pub fn wake(&self, hint: Hint) {
-        self.told.send_modify(|told| match hint.claimed_position() {
-            Some(position) => told.highest = told.highest.max(position),
-            None => told.anything += 1,
+        self.published.send_modify(|published| match hint.claimed_position() {
+            Some(position) => published.highest = published.highest.max(position),
+            None => published.anything += 1,
         });
     }
 }
@@ -54,15 +56,18 @@ impl Bus for LocalBus {
     }
 
     async fn listen(&self) -> Result<Listener> {
-        // The receiver has seen the value of this moment, so only later hints wake it.
-        let mut receiver = self.told.subscribe();
+        // The receiver has seen the current value, so only later hints wake it.
+        let mut receiver = self.published.subscribe();
         let seen = receiver.borrow_and_update().anything;
         Ok(Listener::new(stream::unfold((receiver, seen), |(mut receiver, seen)| async move {
             receiver.changed().await.ok()?;
-            let told = *receiver.borrow_and_update();
-            let hint =
-                if told.anything == seen { Hint::at(told.highest) } else { Hint::anything() };
-            Some((hint, (receiver, told.anything)))
+            let published = *receiver.borrow_and_update();
+            let hint = if published.anything == seen {
+                Hint::at(published.highest)
+            } else {
+                Hint::anything()
+            };
+            Some((hint, (receiver, published.anything)))
         })))
     }
 }
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn hints_coalesce_and_the_last_one_stays() {
+    async fn hints_coalesce_into_the_last_one() {
         let bus = LocalBus::new();
         let mut listener = bus.listen().await.unwrap();
         assert_eq!(listener.next().now_or_never(), None);
@@ -86,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_hint_takes_another_one_away() {
+    async fn no_hint_replaces_a_more_important_one() {
         let bus = LocalBus::new();
         let mut listener = bus.listen().await.unwrap();
         for position in [10, 9] {

@@ -5,25 +5,25 @@ use crate::id::Position;
 use crate::limits;
 use crate::store::{Append, Appended};
 
-/// What a job has done within its transaction so far.
+/// The state of a job's transaction: what the job has done so far.
 #[derive(Debug)]
-pub(crate) struct Work {
-    /// Where the log ended when the transaction began.
+pub(crate) struct TransactionState {
+    /// The end of the log when the transaction began.
     pub(crate) begun: LogHead,
-    /// Where it ends within the transaction.
+    /// The end of the log within the transaction.
     pub(crate) head: LogHead,
-    /// The events that were appended.
+    /// The events that the job has appended.
     pub(crate) rows: Vec<Event>,
     bytes: usize,
     /// The first append that had been stored before the transaction began.
     pub(crate) duplicate: Option<Appended>,
-    /// Why it must not be committed, whatever the job answers.
+    /// Why the transaction must not be committed, whatever the job returns.
     failure: Option<Error>,
     is_appending: bool,
 }
 
-impl Work {
-    /// None yet, in a transaction that has not begun.
+impl TransactionState {
+    /// The state before the transaction has begun.
     pub(crate) fn new() -> Self {
         Self {
             begun: LogHead::EMPTY,
@@ -36,44 +36,45 @@ impl Work {
         }
     }
 
-    /// None yet, in a transaction that begins at this end of the log.
+    /// The state of a transaction that begins at this end of the log.
     pub(crate) fn at(head: LogHead) -> Self {
-        let mut work = Self::new();
-        work.begin(head);
-        work
+        let mut state = Self::new();
+        state.begin(head);
+        state
     }
 
-    /// The transaction begins, at this end of the log.
+    /// Begins the transaction at this end of the log.
     pub(crate) fn begin(&mut self, head: LogHead) {
         (self.begun, self.head) = (head, head);
     }
 
-    /// Notes that it must not be committed. The first reason stays.
+    /// Prevents the transaction from being committed. The first error is kept.
     pub(crate) fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
 
-    /// Whether it may be committed.
-    pub(crate) fn verdict(&self) -> Result<()> {
+    /// Returns an error if the transaction must not be committed.
+    pub(crate) fn check_committable(&self) -> Result<()> {
         if let Some(error) = &self.failure {
             return Err(error.clone());
         }
         if self.is_appending {
-            let message = "an append within a transaction was dropped before it had ended: await \
+            let message = "an append within a transaction was dropped before it completed: await \
                            it, so that rows and events are stored together";
             return Err(Error::invalid(message));
         }
         Ok(())
     }
 
-    /// An append begins. Until it has ended, the transaction must not be committed.
+    /// Begins an append. Until it has ended, the transaction must not be
+    /// committed.
     pub(crate) fn begin_append(&mut self) -> Result<()> {
-        self.verdict()?;
+        self.check_committable()?;
         self.is_appending = true;
         Ok(())
     }
 
-    /// The append that began has ended.
+    /// Ends the append that was begun.
     pub(crate) fn end_append(&mut self, outcome: &Result<Appended>) {
         self.is_appending = false;
         if let Err(error) = outcome {
@@ -81,38 +82,38 @@ impl Work {
         }
     }
 
-    /// Refuses what would make the transaction too large.
+    /// Refuses an append that would make the transaction too large.
     pub(crate) fn admit(&self, append: &Append) -> Result<()> {
         let (bytes, limit) = (self.bytes.saturating_add(append.size()), limits::MAX_APPEND_BYTES);
         if bytes > limit {
             let message = format!(
-                "{bytes} bytes of events in one transaction: the limit is {limit}, so divide it"
+                "{bytes} bytes of events in one transaction: the limit is {limit}, so split it"
             );
             return Err(Error::too_large(message, limit));
         }
         Ok(())
     }
 
-    /// Takes in what was decided on one append.
-    pub(crate) fn take(&mut self, mut plan: Plan) -> Result<Appended> {
+    /// Records the decision on one append.
+    pub(crate) fn record(&mut self, mut plan: Plan) -> Result<Appended> {
         self.head = plan.head;
         self.bytes += plan.rows.iter().map(Event::size).sum::<usize>();
         self.rows.append(&mut plan.rows);
         let appended = plan.outcomes.pop().expect("one outcome for one append")?;
         if appended.duplicate {
-            self.repeat(&appended)?;
+            self.record_duplicate(&appended)?;
         }
         Ok(appended)
     }
 
-    /// An append was stored before: before this transaction, or within it.
-    fn repeat(&mut self, original: &Appended) -> Result<()> {
+    /// Handles an append that was stored before this transaction or within it.
+    fn record_duplicate(&mut self, original: &Appended) -> Result<()> {
         let begun = self.begun.cursor.position();
         let is_old = |position: Position| position <= begun;
         if is_old(original.last()) {
             self.duplicate.get_or_insert_with(|| original.clone());
         } else if is_old(original.first) {
-            let message = "some events of an append were stored before this transaction began and \
+            let message = "some events of an append were stored before this transaction began, and \
                            others within it: give new events new ids";
             return Err(Error::new(ErrorKind::IdReused, message));
         }

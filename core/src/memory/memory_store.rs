@@ -10,11 +10,11 @@ use crate::event::{Event, Timestamp};
 use crate::id::Position;
 use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream};
 
-/// The reference store: a [`LogIndex`] that has the events themselves.
+/// The reference store: keeps events in memory, in a [`LogIndex`].
 ///
 /// Clones share the log. An append is decided and stored under one lock, so a
-/// group is always one append, and nothing is ever half done. A filter looks at
-/// one event after the other; the store is meant to be right, not fast.
+/// group is always one append, and nothing is ever partially stored. A filter
+/// scans one event after the other: the store is meant to be correct, not fast.
 ///
 /// # Examples
 ///
@@ -33,40 +33,39 @@ use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream
 pub struct MemoryStore {
     pub(super) log: Arc<RwLock<LogIndex<Event>>>,
     pub(super) feed: Arc<CommitFeed>,
-    /// Held while an append or a transaction works.
-    turn: Arc<Mutex<()>>,
+    /// Held during an append or a transaction.
+    append_lock: Arc<Mutex<()>>,
 }
 
 impl MemoryStore {
-    /// An empty log.
+    /// Creates a store with an empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An independent copy of the log as it is now, as a backup is.
+    /// Creates an independent copy of the current log, like a backup.
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
         Self { log: Arc::new(RwLock::new(log)), ..Self::default() }
     }
 
-    /// Replaces the log by another one under the feet of everybody who uses it,
-    /// as restoring a backup does.
+    /// Replaces the log while it is in use, like restoring a backup.
     pub fn restore(&self, backup: &Self) {
         let log = backup.log.read().unwrap_or_else(PoisonError::into_inner).clone();
         *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
     }
 
-    /// Waits for the turn to append.
-    pub(super) fn turn(&self) -> Result<MutexGuard<'_, ()>> {
-        refuse_nested(self.address())?;
-        Ok(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits until no other append or transaction is running.
+    pub(super) fn lock_appends(&self) -> Result<MutexGuard<'_, ()>> {
+        refuse_nested(self.id())?;
+        Ok(self.append_lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What this store is known by while one of its transactions works.
-    pub(super) fn address(&self) -> usize {
-        Arc::as_ptr(&self.turn).addr()
+    /// Identifies this store while one of its transactions runs.
+    pub(super) fn id(&self) -> usize {
+        Arc::as_ptr(&self.append_lock).addr()
     }
 }
 
@@ -74,12 +73,12 @@ impl MemoryStore {
 impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         append.validate()?;
-        let _turn = self.turn()?;
-        // Nothing panics between the first change and the last, so a poisoned lock is a whole log.
+        let _lock = self.lock_appends()?;
+        // A poisoned lock is harmless: nothing panics between the first change and the last.
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         let from = log.head().cursor;
         let mut plan = decide(&log, append)?;
-        // Under the lock, so that commits are told in their order.
+        // Under the lock, so that commits are reported in order.
         self.feed.committed(from, plan.rows);
         plan.outcomes.pop().expect("one outcome for one append")
     }
@@ -101,7 +100,7 @@ impl EventStore for MemoryStore {
     }
 }
 
-/// Decides an append and adds what it stores.
+/// Decides an append and adds its events to the log.
 pub(super) fn decide(log: &LogIndex<Event>, append: Append) -> Result<Plan> {
     let group = Group::new(vec![append]);
     let needs = group.needs();
@@ -112,7 +111,7 @@ pub(super) fn decide(log: &LogIndex<Event>, append: Append) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The event itself is in the index.
+/// Fetches an event: the index contains the event itself.
 #[expect(clippy::unnecessary_wraps, reason = "stores that fetch events can fail")]
 pub(super) fn fetch(_: Position, event: Event) -> Result<Event> {
     Ok(event)

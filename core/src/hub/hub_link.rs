@@ -10,8 +10,8 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::store::{Page, ReadLog};
 
-/// What a task holds that follows the log for as long as the hub runs: not the
-/// hub itself, so that dropping its last handle ends the task.
+/// A handle for tasks that follow the log while the hub runs. It does not keep
+/// the hub alive, so that dropping the last hub handle ends the task.
 #[derive(Clone, Debug)]
 pub(crate) struct HubLink {
     shared: Arc<Shared>,
@@ -23,7 +23,7 @@ impl HubLink {
         Self { shared, tasks }
     }
 
-    /// Runs a task that the hub's shutdown waits for.
+    /// Spawns a task that the hub's shutdown waits for.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }

@@ -10,12 +10,12 @@ use crate::id::{Position, ProjectionId};
 use crate::limits;
 use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, Stepped};
 
-/// Read models that are values of the type `S`, in memory.
+/// Keeps read models in memory, as values of the type `S`.
 ///
-/// A step copies the value, has the projection change the copy, and puts it in
-/// the place of the value, so that whoever looks sees whole steps only. Clones
-/// share the models. Nothing survives the process: a projection is built anew
-/// from its log when the program starts.
+/// A step copies the value, has the projection change the copy, and then
+/// replaces the value, so that readers see only complete steps. Clones share
+/// the models. Nothing survives the process: a projection is rebuilt from its
+/// log when the program starts.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ struct Model<S> {
     state: Arc<S>,
     checkpoint: Cursor,
     is_live: bool,
-    /// Up to where events were announced, if it is the live one.
+    /// Up to where events were announced, if this is the live version.
     announced: Cursor,
     dead_letters: Vec<DeadLetter>,
 }
@@ -46,33 +46,33 @@ impl<S: Default> Model<S> {
 }
 
 impl<S> MemoryProjections<S> {
-    /// No models yet.
+    /// Creates a store without models.
     #[must_use]
     pub fn new() -> Self {
         Self { models: Arc::default() }
     }
 
-    /// The read model as it is now; `None` before its first step.
+    /// The current read model; `None` before its first step.
     #[must_use]
     pub fn state(&self, id: &ProjectionId) -> Option<Arc<S>> {
         self.locked().get(id).map(|model| Arc::clone(&model.state))
     }
 
-    /// The read model that queries should read, of the projection with this
-    /// name; `None` if none was ever complete.
+    /// The read model of the projection with this name that queries should
+    /// read; `None` if no version was ever complete.
     #[must_use]
     pub fn live_state(&self, name: &str) -> Option<Arc<S>> {
         self.live_state_at(name).map(|(state, _)| state)
     }
 
-    /// The read model as it is now, and the checkpoint that it is at.
+    /// The current read model and its checkpoint; `None` before its first step.
     #[must_use]
     pub fn state_at(&self, id: &ProjectionId) -> Option<(Arc<S>, Cursor)> {
         self.locked().get(id).map(|model| (Arc::clone(&model.state), model.checkpoint))
     }
 
-    /// The read model that queries should read and its checkpoint, both of one
-    /// moment; `None` if no version with this name was ever complete.
+    /// The read model that queries should read and its checkpoint, read
+    /// atomically; `None` if no version with this name was ever complete.
     #[must_use]
     pub fn live_state_at(&self, name: &str) -> Option<(Arc<S>, Cursor)> {
         let models = self.locked();
@@ -81,7 +81,8 @@ impl<S> MemoryProjections<S> {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<ProjectionId, Model<S>>> {
-        // Models are changed whole, and no foreign code runs under the lock.
+        // A poisoned lock is harmless: models are replaced as a whole, and no foreign code runs
+        // under the lock.
         self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -139,7 +140,7 @@ where
     }
 
     async fn live(&self, name: &str) -> Result<Option<u32>> {
-        // Refuses what is no name.
+        // Refuses an invalid name.
         let name = ProjectionId::new(name, 0)?;
         let models = self.locked();
         let is_live =
@@ -162,7 +163,7 @@ where
             model.is_live = false;
             announced = Some(model.announced);
         }
-        let model = models.get_mut(id).expect("it was there just now");
+        let model = models.get_mut(id).expect("the model was found above");
         model.is_live = true;
         model.announced = announced.unwrap_or(model.checkpoint);
         Ok(id.version())

@@ -1,32 +1,32 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What happened in a hub since it started.
+/// Statistics of a hub since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Hints that the bus did not take, in time or at all.
+    /// Hints that the bus refused or did not accept in time.
     pub failed_publications: u64,
-    /// Times that listening to the bus failed or ended.
+    /// How often listening to the bus failed or ended.
     pub failed_listens: u64,
-    /// Reads of the tail: one for each poll, and for what it was not told by
-    /// the store.
+    /// Reads of the tail: one for each poll, and those for events that the
+    /// store did not report.
     pub tail_reads: u64,
-    /// Reads of the tail that failed.
+    /// Reads of the tail, and of subscriptions, that failed.
     pub failed_reads: u64,
-    /// Times that the log was found to be another one.
+    /// How often the log was found to be replaced.
     pub changed_histories: u64,
-    /// Times that a subscription fell out of the ring.
+    /// How often a subscription fell behind the events in memory.
     pub fallen_behind: u64,
-    /// Pages that were read from the store for subscriptions.
+    /// Pages read from the store for subscriptions.
     pub page_reads: u64,
-    /// Pages that a subscription got without a read of its own.
+    /// Pages that a subscription received without a read of its own.
     pub shared_pages: u64,
-    /// Subscriptions that are open now.
+    /// Subscriptions that are currently open.
     pub open_subscriptions: u64,
     /// How far the system's clock was behind the log when this process recorded
-    /// its last event: see [`Event::recorded_at`](crate::Event::recorded_at). Zero
-    /// if the store does not tell.
+    /// its last event: see [`Event::recorded_at`](crate::Event::recorded_at).
+    /// Zero if the store does not report its commits.
     pub clock_behind: Duration,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// A read of the tail failed.
+    /// Counts a failed read of the tail.
     pub(super) fn failed_read(&self) {
         count(&self.failed_reads);
         self.tail_fails.store(true, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl Counters {
     }
 }
 
-/// Counts one more.
+/// Increments a counter.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -5,7 +5,7 @@ use super::Driver;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_WAIT;
 
-/// How a [`Writer`](super::Writer) queues and groups.
+/// Configures how a [`Writer`](super::Writer) queues and groups appends.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct WriterOptions {
@@ -19,7 +19,7 @@ pub struct WriterOptions {
 }
 
 impl WriterOptions {
-    /// The defaults, each of which its setter describes.
+    /// Creates the default options, which the setters document.
     pub const fn new() -> Self {
         Self {
             queue: 4_096,
@@ -32,48 +32,48 @@ impl WriterOptions {
         }
     }
 
-    /// How many appends and jobs may wait for their answer: 4,096 by default, at
-    /// least one. One more is answered `Overloaded` at once.
+    /// Sets how many appends and jobs may wait for their outcome: 4,096 by
+    /// default, at least one. Further ones fail with `Overloaded` at once.
     pub const fn with_queue(mut self, entries: usize) -> Self {
         self.queue = if entries == 0 { 1 } else { entries };
         self
     }
 
-    /// How many bytes of events those that wait may have together: 64 MiB by
-    /// default. One more is answered `Overloaded` at once, unless it is alone.
+    /// Sets how many bytes of events may wait: 64 MiB by default. A further
+    /// append fails with `Overloaded` at once, unless nothing else waits.
     pub const fn with_queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
         self
     }
 
-    /// How many events one transaction takes before it leaves the appends that
-    /// still wait to the next: 4,096 by default, at least one. 1 commits every
-    /// append alone.
+    /// Sets how many events one transaction takes before further appends are
+    /// left to the next one: 4,096 by default, at least one. With 1, every
+    /// append is committed alone.
     pub const fn with_group(mut self, events: usize) -> Self {
         self.group_events = if events == 0 { 1 } else { events };
         self
     }
 
-    /// How long the writer waits, at most, until as many appends have come as
-    /// the last time: 300 µs by default, a day at most. A lone appender never waits.
+    /// Sets how long the writer waits, at most, until as many appends have
+    /// arrived as last time: 300 µs by default, at most one day. A single
+    /// appender never waits.
     pub const fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = at_most_a_day(linger);
         self
     }
 
-    /// How long to wait for a lock that others hold: 5 s by default, a day at
-    /// most. Then the call is answered `Busy`.
+    /// Sets how long to wait for a lock that another writer holds: 5 s by
+    /// default, at most one day. Then the call fails with `Busy`.
     pub const fn with_busy_deadline(mut self, deadline: Duration) -> Self {
         self.busy_deadline = at_most_a_day(deadline);
         self
     }
 
-    /// How long the events of one batch may take to be stored, and a commit to
-    /// answer, for a driver that is not blocking: without limit by default, a day
-    /// at most. A
-    /// transaction may take as long to begin, beside what it waits for a lock. A
-    /// commit that takes longer has no certain outcome. What a job does in its
-    /// transaction is the job's.
+    /// Sets how long storing the events of one batch, and a commit, may take
+    /// with a driver that is not blocking: no limit by default, at most one
+    /// day. Beginning a transaction may take as long, in addition to the time
+    /// that it waits for a lock. A commit that takes longer has an unknown
+    /// outcome. The work of a job in its transaction is not limited by this.
     pub const fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.step_deadline = Some(at_most_a_day(deadline));
         self
@@ -84,31 +84,31 @@ impl WriterOptions {
         self
     }
 
-    /// The number of appends and jobs that may wait.
+    /// The most appends and jobs that may wait.
     #[must_use]
     pub const fn queue(&self) -> usize {
         self.queue
     }
 
-    /// The bytes that those that wait may have.
+    /// The most bytes of events that may wait.
     #[must_use]
     pub const fn queue_bytes(&self) -> usize {
         self.queue_bytes
     }
 
-    /// The events of one transaction.
+    /// The most events of one transaction.
     #[must_use]
-    pub const fn group_events(&self) -> usize {
+    pub const fn group(&self) -> usize {
         self.group_events
     }
 
-    /// How long the writer waits for more appends.
+    /// How long the writer waits for more appends, at most.
     #[must_use]
     pub const fn linger(&self) -> Duration {
         self.linger
     }
 
-    /// How long it waits for a lock.
+    /// How long the writer waits for a lock.
     #[must_use]
     pub const fn busy_deadline(&self) -> Duration {
         self.busy_deadline
@@ -149,25 +149,24 @@ impl WriterOptions {
             Err(Error::new(ErrorKind::Unavailable, message))
         })
     }
-}
 
-impl WriterOptions {
-    /// How long a transaction of the application may take
-    /// ([`Writer::transact`](super::Writer::transact)): 5 s by default, a day at
-    /// most. A driver that is not blocking drops it then; a blocking one has to
-    /// interrupt it by itself, and it is rolled back when it ends.
+    /// Sets how long a transaction of the application
+    /// ([`Writer::transact`](super::Writer::transact)) may take: 5 s by
+    /// default, at most one day. With a driver that is not blocking, the future
+    /// of the transaction is then dropped. A blocking driver has to interrupt
+    /// it; the transaction is rolled back when it ends.
     pub const fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
         self.transaction_deadline = at_most_a_day(deadline);
         self
     }
 
-    /// The time that a transaction of the application may take.
+    /// How long a transaction of the application may take.
     #[must_use]
     pub const fn transaction_deadline(&self) -> Duration {
         self.transaction_deadline
     }
 
-    /// Runs a job within its deadline, which counts from when it began.
+    /// Runs a job within its deadline, counted from its beginning.
     pub(super) async fn bounded_job<D: Driver, T>(
         &self,
         deadline: Option<Duration>,
@@ -181,16 +180,16 @@ impl WriterOptions {
         } else {
             tokio::time::timeout(deadline, job).await.unwrap_or_else(|_| Err(late(deadline)))
         };
-        // Whatever it says then, its own error may be that it was interrupted.
+        // After the deadline, an error of the job may only say that it was interrupted.
         if Instant::now() > until { Err(late(deadline)) } else { outcome }
     }
 }
 
 fn late(deadline: Duration) -> Error {
     let message = format!(
-        "a transaction took longer than {deadline:?} and was rolled back: it must not wait for an \
-         append or a transaction of the same store, also not in a task that it has spawned, since \
-         these wait for it; or it has too much to do"
+        "a transaction took longer than {deadline:?} and was rolled back: it must not wait for another \
+         append or transaction of the same store, not even in a task that it has spawned, because \
+         these wait for it; if it does not, give it less to do"
     );
     Error::new(ErrorKind::Unavailable, message)
 }
@@ -201,7 +200,7 @@ impl Default for WriterOptions {
     }
 }
 
-/// "Never" is said with durations that cannot be added to a time.
+/// Very long durations, such as for "never", cannot be added to an instant.
 const fn at_most_a_day(duration: Duration) -> Duration {
     if duration.as_secs() >= MAX_WAIT.as_secs() { MAX_WAIT } else { duration }
 }
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_duration_can_be_added_to_a_moment() {
+    fn every_duration_can_be_added_to_an_instant() {
         for extreme in [Duration::MAX, Duration::ZERO] {
             let options = WriterOptions::new()
                 .with_linger(extreme)

@@ -8,7 +8,7 @@ use crate::event::{Event, NewEvent, Timestamp};
 use crate::id::{EventId, Position, StreamId, Version};
 use crate::store::{Append, Appended, Check, Write, Written};
 
-/// The log as it would be after the appends decided so far.
+/// The log as it will be after the appends decided so far.
 pub(super) struct Decision<'a> {
     facts: &'a Facts,
     rows: Vec<Event>,
@@ -32,8 +32,8 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Decides one append. `boundaries` stands at its first boundary and is
-    /// moved past its last, whatever the outcome.
+    /// Decides one append. Takes one fact from `boundaries` for each boundary
+    /// of the append, whatever the outcome.
     pub(super) fn take(
         &mut self,
         append: &Append,
@@ -67,8 +67,8 @@ impl<'a> Decision<'a> {
         self.facts.events.get(&id).or_else(|| self.row_of.get(&id).map(|row| &self.rows[*row]))
     }
 
-    /// The original outcome if this append was stored before, `None` if all of
-    /// it is new.
+    /// The original outcome if this append was stored before, `None` if all its
+    /// events are new.
     fn repeated(&self, append: &Append) -> Result<Option<Appended>> {
         let Some(id) = append.events().map(NewEvent::id).find(|id| self.known(*id).is_some())
         else {
@@ -89,7 +89,8 @@ impl<'a> Decision<'a> {
         Ok(Some(Appended { writes, first, cursor: last, duplicate: true }))
     }
 
-    /// The first and last event of a write that is stored as it stands.
+    /// The first and last stored event of a write, if it is stored with the
+    /// same content.
     fn stored_as(&self, write: &Write) -> Option<(&Event, &Event)> {
         let mut run: Option<(&Event, &Event)> = None;
         for event in &write.events {
@@ -122,7 +123,7 @@ impl<'a> Decision<'a> {
                     failed.extend(self.failed_expectation(stream, *expected));
                 }
                 Check::NothingAfter(filter, after) => {
-                    let fact = boundaries.next().expect("an answer for every boundary");
+                    let fact = boundaries.next().expect("a fact for every boundary");
                     match self.found_after(fact, filter) {
                         Ok(found) => failed.extend(
                             found.map(|found| FailedCheck::Boundary { after: *after, found }),
@@ -185,8 +186,8 @@ impl<'a> Decision<'a> {
 
 fn id_reused(id: EventId) -> Error {
     let message = format!(
-        "event id {id} is known for another event, or as part of another append: a retry sends the \
-         same events with the same bytes, and a new event has a new id"
+        "event id {id} belongs to another event or to another append: a retry has to send the \
+         same events with the same bytes, and a new event needs a new id"
     );
     Error::new(ErrorKind::IdReused, message)
 }

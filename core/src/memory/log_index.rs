@@ -9,20 +9,21 @@ use crate::event::{Event, Timestamp};
 use crate::id::{EventId, Position, StreamId, Version};
 use crate::store::{Direction, Mark, Page, Read, ReadLog, ReadStream, StreamSpan};
 
-/// How many events one page looks at. A read with a rare filter comes back with
-/// what it has.
+/// How many events are scanned for one page. A read with a sparse filter
+/// returns what it has found until then.
 const SCAN_BUDGET: usize = 10_000;
 
-/// An index of a log in memory: finds events by position, id, and stream.
+/// An in-memory index of a log that finds events by position, id and stream.
 ///
-/// For stores whose events are somewhere else. `At` is what the store needs to
-/// fetch one: an offset in a file, a key, or the event itself. The index answers
-/// what the contract of [`EventStore`](crate::EventStore) asks of reads and of
-/// [`Driver::facts`](crate::commit::Driver::facts): it verifies cursors, filters,
-/// keeps the bounds of pages, and tells how far a page looked.
+/// For stores whose events are kept elsewhere. `At` is what the store needs to
+/// fetch an event: an offset in a file, a key, or the event itself. The index
+/// implements what the contract of [`EventStore`](crate::EventStore) requires
+/// of reads and of [`Driver::facts`](crate::commit::Driver::facts): it verifies
+/// cursors, filters events, bounds pages, and reports how far a page has
+/// scanned.
 ///
-/// Events are added while others read. A page is of the events that were there
-/// when it was begun, and no lock is held while an event is fetched.
+/// Events may be added during reads. A page is a snapshot of the time when its
+/// read began, and no lock is held while an event is fetched.
 #[derive(Debug)]
 pub struct LogIndex<At> {
     entries: RwLock<Entries<At>>,
@@ -30,17 +31,17 @@ pub struct LogIndex<At> {
 
 #[derive(Clone, Debug)]
 struct Entries<At> {
-    /// In the order of the log.
+    /// In log order.
     rows: Vec<(Cursor, At)>,
-    /// Places in `rows`.
+    /// Indexes of `rows`, by event id.
     ids: HashMap<EventId, usize>,
-    /// Places in `rows`, by version.
+    /// Indexes of `rows`, by stream, in version order.
     streams: HashMap<StreamId, Vec<usize>>,
     recorded_at: Timestamp,
 }
 
 impl<At: Clone> LogIndex<At> {
-    /// The index of an empty log.
+    /// Creates the index of an empty log.
     #[must_use]
     pub fn new() -> Self {
         let (rows, ids, streams) = (Vec::new(), HashMap::new(), HashMap::new());
@@ -48,7 +49,7 @@ impl<At: Clone> LogIndex<At> {
         Self { entries: RwLock::new(entries) }
     }
 
-    /// Adds events at the end. Readers see all of them or none.
+    /// Adds events at the end of the log. Readers see all of them or none.
     pub fn extend<'e>(&self, events: impl IntoIterator<Item = (&'e Event, At)>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for (event, at) in events {
@@ -98,8 +99,8 @@ impl<At: Clone> LogIndex<At> {
     /// # Errors
     ///
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
-    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a mark that is not of
-    /// this log, and those of `fetch`.
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a mark that
+    /// does not belong to this log, and those of `fetch`.
     pub fn log_page(
         &self,
         read: &ReadLog,
@@ -122,13 +123,13 @@ impl<At: Clone> LogIndex<At> {
         self.snapshot(&fetch).stream_page(read)
     }
 
-    fn snapshot<'a, F>(&'a self, fetch: &'a F) -> Snapshot<'a, At, F> {
+    fn snapshot<'a, F>(&'a self, fetch: &'a F) -> IndexSnapshot<'a, At, F> {
         let count = self.look_up(|entries| entries.rows.len());
-        Snapshot { index: self, count, fetch }
+        IndexSnapshot { index: self, count, fetch }
     }
 
     fn look_up<T>(&self, ask: impl FnOnce(&Entries<At>) -> T) -> T {
-        // Nothing panics between two changes that belong together.
+        // A poisoned lock is harmless: nothing panics between two changes that belong together.
         ask(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -149,25 +150,25 @@ impl<At: Clone> Default for LogIndex<At> {
 }
 
 impl<At: Clone> Clone for LogIndex<At> {
-    /// An independent copy.
+    /// Creates an independent copy.
     fn clone(&self) -> Self {
         Self { entries: RwLock::new(self.look_up(Entries::clone)) }
     }
 }
 
-/// The last version of a stream with so many events.
+/// The last version of a stream with `count` events.
 fn version(count: usize) -> Option<Version> {
     u64::try_from(count).ok().and_then(Version::new)
 }
 
-/// The events that the log had at one moment: its first so many.
-struct Snapshot<'a, At, F> {
+/// The log at one instant: its first `count` events.
+struct IndexSnapshot<'a, At, F> {
     index: &'a LogIndex<At>,
     count: usize,
     fetch: &'a F,
 }
 
-impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
+impl<At: Clone, F: Fn(Position, At) -> Result<Event>> IndexSnapshot<'_, At, F> {
     fn head(&self) -> Cursor {
         self.count.checked_sub(1).map_or(Cursor::START, |last| self.index.cursor(last))
     }
@@ -179,7 +180,7 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
         })
     }
 
-    /// Refuses a mark that is not of this log.
+    /// Refuses a mark that does not belong to this log.
     fn verify(&self, mark: Mark) -> Result<()> {
         let head = self.head();
         if mark.position() > head.position() {
@@ -195,13 +196,13 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
     fn log_page(&self, read: &ReadLog) -> Result<Page> {
         let after = read.after();
         after.map_or(Ok(()), |mark| self.verify(mark))?;
-        let range = self.beside(read.direction(), after.map(Mark::position));
-        // Where a page stands that looked at nothing.
+        let range = self.range_after(read.direction(), after.map(Mark::position));
+        // The place of a page that has scanned nothing.
         let mark = match read.direction() {
             Direction::Forward => range.start.checked_sub(1),
             Direction::Backward => Some(range.end).filter(|end| *end < self.count),
         };
-        let Looked { events, last, more } = self.look_at(read, range, |place| place)?;
+        let Scanned { events, last, more } = self.scan(read, range, |place| place)?;
         let scanned = match last {
             Some((cursor, _)) => cursor,
             None => mark.map_or(Cursor::START, |place| self.index.cursor(place)),
@@ -209,8 +210,9 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
         Ok(Page { events, scanned, head: self.head(), more, stream: None })
     }
 
-    /// The places beside a position, in the direction of the read.
-    fn beside(&self, direction: Direction, position: Option<Position>) -> Range<usize> {
+    /// The indexes of the events after a position, in the direction of the
+    /// read.
+    fn range_after(&self, direction: Direction, position: Option<Position>) -> Range<usize> {
         match (direction, position) {
             (_, None) => 0..self.count,
             (Direction::Forward, Some(after)) => self.count_up_to(after)..self.count,
@@ -235,7 +237,7 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
             (Direction::Backward, Some(before)) => 0..up_to(before.get() - 1),
         };
         let place = |number: usize| self.index.look_up(|entries| entries.streams[stream][number]);
-        let Looked { events, last, more } = self.look_at(read, range, place)?;
+        let Scanned { events, last, more } = self.scan(read, range, place)?;
         let scanned = last.filter(|_| more).map_or(head, |(cursor, _)| cursor);
         let span = StreamSpan { version, scanned: last.map(|(_, version)| version).or(after) };
         Ok(Page { events, scanned, head, more, stream: Some(span) })
@@ -246,18 +248,18 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
         self.index.look_up(|entries| entries.streams.get(stream).map_or(0, count))
     }
 
-    /// Looks at the events of a range, in the direction of the read, until a bound
+    /// Scans the events of a range, in the direction of the read, until a bound
     /// of the page is reached.
-    fn look_at<S>(
+    fn scan<S>(
         &self,
         read: &Read<S>,
         range: Range<usize>,
         place_of: impl Fn(usize) -> usize,
-    ) -> Result<Looked> {
-        let (mut looked, mut bytes) = (Looked::default(), 0);
+    ) -> Result<Scanned> {
+        let (mut scanned, mut bytes) = (Scanned::default(), 0);
         for step in 0..range.len() {
-            looked.more = step == SCAN_BUDGET || looked.events.len() >= read.limit();
-            if looked.more {
+            scanned.more = step == SCAN_BUDGET || scanned.events.len() >= read.limit();
+            if scanned.more {
                 break;
             }
             let number = match read.direction() {
@@ -268,25 +270,25 @@ impl<At: Clone, F: Fn(Position, At) -> Result<Event>> Snapshot<'_, At, F> {
             let place = (event.cursor(), event.version());
             if read.filter().matches_event(&event) {
                 bytes += event.size();
-                looked.more = bytes > read.max_bytes() && !looked.events.is_empty();
-                if looked.more {
+                scanned.more = bytes > read.max_bytes() && !scanned.events.is_empty();
+                if scanned.more {
                     break;
                 }
-                looked.events.push(event);
+                scanned.events.push(event);
             }
-            looked.last = Some(place);
+            scanned.last = Some(place);
         }
-        Ok(looked)
+        Ok(scanned)
     }
 }
 
-/// What was found of a range.
+/// The result of scanning a range.
 #[derive(Default)]
-struct Looked {
+struct Scanned {
     events: Vec<Event>,
-    /// The last event that was looked at.
+    /// The last event that was scanned.
     last: Option<(Cursor, Version)>,
-    /// Whether something is left.
+    /// Whether a part of the range is left.
     more: bool,
 }
 
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_of_one_moment() {
+    fn a_page_is_a_snapshot() {
         type ReadPage = fn(&LogIndex<Event>, &dyn Fn(Position, Event) -> Result<Event>) -> Page;
         fn stream() -> ReadStream {
             Read::stream(StreamId::from_static("flight-UA1545"))
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_filter_comes_back_with_what_it_has() {
+    fn a_sparse_filter_returns_what_it_has_found_within_the_budget() {
         let index = index_of(SCAN_BUDGET + 1);
         let gates = FilterItem::new().with_stream_prefix("gate-").unwrap();
         let read = Read::log().with_filter(Filter::any([gates]).unwrap());

@@ -5,16 +5,16 @@ use tokio::sync::Notify;
 use crate::bus::Hint;
 use crate::id::Position;
 
-/// What other processes are to be told: the newest of what was stored, however
-/// much there was since they were last told.
+/// The next hint for other processes. All appends since the last hint are
+/// merged into one, with the newest position.
 #[derive(Debug, Default)]
-pub(super) struct Announcement {
+pub(super) struct PendingHint {
     pending: Mutex<Option<Hint>>,
     is_due: Notify,
 }
 
-impl Announcement {
-    /// Something up to here is stored.
+impl PendingHint {
+    /// Records that events up to this position are stored.
     pub(super) fn stored(&self, position: Position) {
         self.add(|pending| match pending.map(Hint::claimed_position) {
             Some(None) => Hint::anything(),
@@ -23,12 +23,12 @@ impl Announcement {
         });
     }
 
-    /// Something may be stored.
+    /// Records that something may be stored.
     pub(super) fn anything(&self) {
         self.add(|_| Hint::anything());
     }
 
-    /// Waits until there is something to tell, and takes it.
+    /// Waits until there is a hint to publish, and takes it.
     pub(super) async fn next(&self) -> Hint {
         loop {
             if let Some(hint) = self.take() {
@@ -38,7 +38,7 @@ impl Announcement {
         }
     }
 
-    /// What is to be told, if there is something.
+    /// Takes the hint to publish, if there is one.
     pub(super) fn take(&self) -> Option<Hint> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -61,16 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_is_told_once() {
-        let announcement = Announcement::default();
+    fn hints_are_merged_into_the_newest() {
+        let pending_hint = PendingHint::default();
         let at = |number| Position::new(number).unwrap();
         for number in [3, 9, 5] {
-            announcement.stored(at(number));
+            pending_hint.stored(at(number));
         }
-        assert_eq!(announcement.next().now_or_never(), Some(Hint::at(at(9))));
-        assert_eq!(announcement.next().now_or_never(), None);
-        announcement.anything();
-        announcement.stored(at(12));
-        assert_eq!(announcement.next().now_or_never(), Some(Hint::anything()));
+        assert_eq!(pending_hint.next().now_or_never(), Some(Hint::at(at(9))));
+        assert_eq!(pending_hint.next().now_or_never(), None);
+        pending_hint.anything();
+        pending_hint.stored(at(12));
+        assert_eq!(pending_hint.next().now_or_never(), Some(Hint::anything()));
     }
 }

@@ -6,24 +6,24 @@ use crate::store::Expected;
 
 use super::{Decider, ExecuteError};
 
-/// A stream as far as an execution knows it.
-pub(super) struct Loaded<S> {
+/// A stream as far as an execution has loaded it.
+pub(super) struct LoadedStream<S> {
     pub(super) state: S,
     /// The last event.
     pub(super) last: Option<(Version, EventId)>,
-    /// The first event of the command that is being executed, if it has
-    /// happened before.
+    /// The version of the command's first event, if the command was executed
+    /// before.
     pub(super) repeats: Option<Version>,
-    /// The version of the snapshot that this began with: the ids of the events
-    /// up to there were not seen.
-    pub(super) unseen: Option<Version>,
+    /// The version of the snapshot that was loaded: the ids of the events up to
+    /// it were not read.
+    pub(super) snapshot: Option<Version>,
     /// The end of the log when the stream was last read.
     pub(super) head: Cursor,
 }
 
-impl<S> Loaded<S> {
+impl<S> LoadedStream<S> {
     pub(super) fn new(state: S) -> Self {
-        Self { state, last: None, repeats: None, unseen: None, head: Cursor::START }
+        Self { state, last: None, repeats: None, snapshot: None, head: Cursor::START }
     }
 
     pub(super) fn version(&self) -> Option<Version> {
@@ -34,12 +34,13 @@ impl<S> Loaded<S> {
         Expected::at(self.version())
     }
 
-    /// The events after the snapshot, or after the beginning.
-    pub(super) fn seen(&self, last: Version) -> u64 {
-        last.get() - self.unseen.map_or(0, Version::get)
+    /// The number of events up to `last` after the snapshot, or from the
+    /// beginning.
+    pub(super) fn events_since_snapshot(&self, last: Version) -> u64 {
+        last.get() - self.snapshot.map_or(0, Version::get)
     }
 
-    /// The stream with its next event.
+    /// Adds the next event of the stream.
     pub(super) fn with<D: Decider<State = S>>(
         self,
         decider: &D,
