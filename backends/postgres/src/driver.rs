@@ -25,34 +25,33 @@ pub(crate) struct Driver {
     state: State,
 }
 
-/// What is known of the connection.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// No transaction is open.
     Idle,
     /// One is open, and the server waits for the next statement.
     Open,
-    /// A statement is on its way, or its future was dropped, or the connection
-    /// failed.
-    Doubtful,
+    /// A statement is running, or its future was dropped, or the connection failed.
+    Unknown,
 }
 
 impl Driver {
-    /// Connects, and makes an empty log if there is none.
+    /// Connects, and creates an empty log if there is none.
     pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
         let mut connection = LazyConnection::new(&server, Role::Writer);
         connection.create().await?;
         Ok(Self { server, connection, state: State::Idle })
     }
 
-    /// Runs one statement of the open transaction. Until it is answered, nothing
-    /// is known of the connection.
+    /// Runs one statement of the open transaction. Until it is answered, the state of the
+    /// connection is unknown.
     async fn step<T>(
         &mut self,
         doing: &str,
         step: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T> {
-        self.state = State::Doubtful;
+        self.state = State::Unknown;
         let done = step(self.connection.opened()?).await;
         if done.as_ref().err().is_none_or(is_refusal) {
             self.state = State::Open;
@@ -80,8 +79,8 @@ impl commit::Driver for Driver {
     async fn begin(&mut self, by: Instant) -> Result<LogHead> {
         let was_open = self.connection.is_open();
         let begun = self.begin_once(by).await;
-        if begun.is_err() && was_open && self.state == State::Doubtful {
-            // It was cut while it idled. Nothing was done, so this may be done again.
+        if begun.is_err() && was_open && self.state == State::Unknown {
+            // The connection was lost while idle. Nothing was done, so retrying is safe.
             self.discard().await;
             return self.begin_once(by).await;
         }
@@ -107,7 +106,7 @@ impl commit::Driver for Driver {
     }
 
     async fn read(&mut self, read: Read) -> Result<Page> {
-        self.state = State::Doubtful;
+        self.state = State::Unknown;
         let found = page(self.connection.opened()?, &self.server.sql, &read).await;
         if found.as_ref().err().is_none_or(Error::is_other_history) {
             self.state = State::Open;
@@ -134,23 +133,23 @@ impl commit::Driver for Driver {
         self.step("store events", insert).await.map(drop)
     }
 
-    /// A server does not tell who waits for a row.
+    /// A server does not report who waits for a row.
     fn is_wanted(&mut self) -> bool {
         false
     }
 
     async fn tx(&mut self) -> Result<&mut PgConnection> {
-        Err(Error::new(ErrorKind::Backend, "this backend runs no jobs yet"))
+        Err(Error::new(ErrorKind::Backend, "this backend does not run jobs yet"))
     }
 
-    /// No job ever gets the connection, and the server fails whatever comes
-    /// after an error.
+    /// Needs no check: no job gets the connection, and after an error the server refuses all
+    /// further statements.
     async fn check(&mut self, _: LogHead) -> Result<()> {
         Ok(())
     }
 
     async fn commit(&mut self) -> CommitOutcome {
-        self.state = State::Doubtful;
+        self.state = State::Unknown;
         let connection = match self.connection.opened() {
             Ok(connection) => connection,
             Err(error) => return CommitOutcome::NotCommitted(error),
@@ -174,10 +173,10 @@ impl commit::Driver for Driver {
                 sqlx::raw_sql(ROLLBACK).execute(connection).await
             };
             let deadline = self.server.deadline;
-            // Whatever comes of it is in the state.
+            // The state has the outcome.
             let _ = tokio::time::timeout(deadline, self.step("roll back", roll_back)).await;
         }
-        if self.state == State::Doubtful {
+        if self.state == State::Unknown {
             self.connection.discard();
         }
         self.state = State::Idle;
@@ -191,10 +190,13 @@ impl commit::Driver for Driver {
 /// The end of the log, from the answer to the beginning of a transaction.
 fn log_head(rows: &[PgRow]) -> Result<LogHead> {
     let [_lock, row] = rows else {
-        return Err(Error::new(ErrorKind::Corrupt, "the log has lost the row that is its lock"));
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "the row that serves as the lock of the log is missing",
+        ));
     };
     let given = position_from_sql(column(row, 0)?)?;
-    // Before it was ever used, a sequence stands at what it gives first.
+    // Before its first use, a sequence is at the value that it returns first.
     let free = if column(row, 1)? { given.next() } else { given };
     let Some(cursor) = cursor(row, 2)? else {
         return Ok(LogHead { next: free, ..LogHead::EMPTY });

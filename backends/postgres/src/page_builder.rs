@@ -1,19 +1,19 @@
 use downlink::{Cursor, Event, Read, Version};
 
-/// How many events one page of a filter looks at. A rare filter comes back with
-/// what it has.
+/// How many events one page of a filter looks at. A page of a filter that seldom matches ends
+/// there.
 const SCANNED: usize = 2_000;
 
 /// The bytes of events that one page of a filter looks at.
 const SCANNED_BYTES: usize = 4 << 20;
 
-/// The events of a page that is being read, and its bounds.
+/// Collects the events of one page within its limits.
 #[derive(Debug)]
 pub(crate) struct PageBuilder<'a> {
     read: &'a Read,
     bytes: usize,
     is_full: bool,
-    /// Those that are wanted, so far.
+    /// The events that match, so far.
     pub(crate) events: Vec<Event>,
     /// The last event that was looked at.
     pub(crate) last: Option<(Cursor, Version)>,
@@ -25,19 +25,19 @@ impl<'a> PageBuilder<'a> {
         Self { read, bytes: 0, is_full, events: Vec::new(), last: None }
     }
 
-    /// How many rows the server is asked for at most.
+    /// How many rows to request from the server at most.
     pub(crate) fn rows(read: &Read) -> usize {
         let limit = read.max_events();
         if limit == 0 || read.wanted().is_everything() { limit } else { SCANNED }
     }
 
-    /// How many bytes of them.
+    /// How many bytes of rows to request at most.
     pub(crate) fn row_bytes(read: &Read) -> usize {
         let budget = read.byte_budget().max(1);
         if read.wanted().is_everything() { budget } else { budget.max(SCANNED_BYTES) }
     }
 
-    /// Looks at the next event, and takes it if it is wanted and fits.
+    /// Looks at the next event, and adds it if it matches and fits.
     pub(crate) fn offer(&mut self, event: Event) {
         if self.is_full {
             return;

@@ -12,15 +12,15 @@ use crate::row::cursor;
 use crate::sql::Statements;
 use crate::{log_page, stream_page};
 
-/// Connections that read. One of them serves live delivery alone, so that it
-/// never waits behind other reads.
+/// Connections that read. One of them serves only live delivery, which therefore never waits
+/// behind other reads.
 #[derive(Debug)]
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
 }
 
-/// What is read.
+/// What to read.
 #[derive(Debug)]
 enum Wanted {
     Page(Read),
@@ -34,7 +34,7 @@ enum Found {
 }
 
 impl Readers {
-    /// Connections of tasks in this runtime, opened when they are needed.
+    /// Readers whose tasks run in this runtime. Connections are opened when needed.
     pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: &Handle) -> Self {
         let pool = |count| Pool::new(server, count, runtime.clone());
         Self { any: pool(count), live: pool(1) }
@@ -55,17 +55,16 @@ impl Readers {
         }
     }
 
-    /// Lets nothing in any more, and closes the connections that are idle. The
-    /// others are closed when they have answered.
+    /// Accepts no more calls, and closes the idle connections. The others are closed when they
+    /// have answered.
     pub(crate) async fn close(&self) {
         self.any.close().await;
         self.live.close().await;
     }
 }
 
-/// Callers are served in the order in which they came, each by a task that goes
-/// on when its caller goes away: a caller that stops waiting makes no room for
-/// one connection more.
+/// Serves callers in the order in which they arrive, each in a task that continues when its
+/// caller is dropped: a caller that stops waiting does not free a connection.
 #[derive(Debug)]
 struct Pool {
     server: Arc<Server>,
@@ -74,7 +73,7 @@ struct Pool {
     runtime: Handle,
 }
 
-/// Those that are not in use; `None` once the store is closed.
+/// Connections that are not in use; `None` once the store is closed.
 #[derive(Debug)]
 struct Idle(Mutex<Option<Vec<LazyConnection>>>);
 
@@ -119,7 +118,7 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection back, or returns it to be closed.
+    /// Adds a connection, or returns it if it must be closed.
     fn put(&self, connection: LazyConnection) -> Option<LazyConnection> {
         match self.connections().as_mut() {
             Some(idle) => {
@@ -135,10 +134,10 @@ fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
-/// Reads within the deadline. Whatever state a connection is in after an error,
-/// the next read has a new one.
+/// Reads within the deadline. After an error the state of the connection is unknown, so the
+/// next read opens a new one.
 async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted) -> Result<Found> {
-    let found = timeout(server.deadline, find_again(connection, server, wanted)).await;
+    let found = timeout(server.deadline, find_with_retry(connection, server, wanted)).await;
     let found = found.unwrap_or_else(|_| {
         let message = format!("could not read within {:?}", server.deadline);
         Err(Error::new(ErrorKind::Unavailable, message))
@@ -149,8 +148,8 @@ async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted)
     found
 }
 
-/// Reads on this connection, and on a new one if it was cut while it idled.
-async fn find_again(
+/// Reads on this connection, or on a new one if it was lost while idle.
+async fn find_with_retry(
     connection: &mut LazyConnection,
     server: &Server,
     wanted: &Wanted,
@@ -179,7 +178,7 @@ impl Wanted {
     }
 }
 
-/// Reads a page by one statement.
+/// Reads a page with one statement.
 pub(crate) async fn page(
     connection: &mut PgConnection,
     sql: &Statements,

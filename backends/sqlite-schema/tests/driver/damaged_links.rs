@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::driver::{Store, verify};
-use crate::support::{Place, append, stored};
+use crate::support::{TempLog, append, stored};
 use downlink::{
     Error, ErrorKind, EventStore, Filter, FilterItem, Page, Position, Read, StreamId, Version,
 };
@@ -24,8 +24,8 @@ fn place_of(version: u64) -> u64 {
 }
 
 /// A log with a stream of some events, each followed by one of another stream.
-async fn log(place: &Place) -> Store {
-    let store = place.open().await;
+async fn log(temp: &TempLog) -> Store {
+    let store = temp.open().await;
     for version in 1..=LAST {
         let at = stored(&store, STREAM, 1).await.cursor.position();
         assert_eq!(at.get(), place_of(version));
@@ -70,9 +70,9 @@ fn reads() -> Vec<Read> {
 type Answer = Result<(Vec<(u64, u64)>, bool, u64), ErrorKind>;
 
 fn answer(page: Result<Page, Error>) -> Answer {
-    let place = |event: &downlink::Event| (event.position().get(), event.version().get());
+    let temp = |event: &downlink::Event| (event.position().get(), event.version().get());
     page.map(|page| {
-        (page.events.iter().map(place).collect(), page.more, page.scanned.position().get())
+        (page.events.iter().map(temp).collect(), page.more, page.scanned.position().get())
     })
     .map_err(|error| error.kind())
 }
@@ -88,12 +88,12 @@ async fn answers(store: &Store, reads: &[Read], what: &str) -> Vec<Answer> {
 
 /// Damages the file in each of these ways in turn, and repairs it again.
 async fn damaged_by(damages: impl IntoIterator<Item = String>) {
-    let place = Place::new();
-    let store = log(&place).await;
+    let temp = TempLog::new();
+    let store = log(&temp).await;
     let reads = reads();
     let right = answers(&store, &reads, "nothing").await;
     assert!(right.iter().all(Result::is_ok), "{right:?}");
-    let other = place.sql();
+    let other = temp.sql();
     for damage in damages {
         keep(&other);
         other.execute_batch(&damage).unwrap_or_else(|error| panic!("{damage}: {error}"));
@@ -221,12 +221,12 @@ async fn an_event_that_is_not_the_one_linked_to_is_corrupt() {
 /// A head that is an earlier event of its stream looks like a shorter stream.
 #[tokio::test]
 async fn an_outdated_head_is_found_by_verify() {
-    let place = Place::new();
-    log(&place).await.close().await;
+    let temp = TempLog::new();
+    log(&temp).await.close().await;
     let set = format!("version = 5, position = {}", place_of(5));
     let sql = format!("UPDATE downlink_stream_heads SET {set} WHERE stream = 1");
-    place.sql().execute_batch(&sql).unwrap();
-    assert!(!verify(&place.path).await.unwrap().is_sound());
+    temp.sql().execute_batch(&sql).unwrap();
+    assert!(!verify(&temp.path).await.unwrap().is_sound());
 }
 
 #[tokio::test]
@@ -238,12 +238,12 @@ async fn nothing_is_appended_behind_a_head_that_points_elsewhere() {
         "UPDATE downlink_stream_heads SET version = 9 WHERE stream = 1",
         "DELETE FROM downlink_stream_heads WHERE stream = 1",
     ] {
-        let place = Place::new();
-        let store = log(&place).await;
+        let temp = TempLog::new();
+        let store = log(&temp).await;
         let head = store.head().await.unwrap();
         store.close().await;
-        place.sql().execute_batch(damage).unwrap();
-        let store = place.open().await;
+        temp.sql().execute_batch(damage).unwrap();
+        let store = temp.open().await;
         let error = store.append(append(STREAM, 1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
         assert_eq!(store.head().await.unwrap(), head, "{damage}");
@@ -253,11 +253,11 @@ async fn nothing_is_appended_behind_a_head_that_points_elsewhere() {
 
 #[tokio::test]
 async fn no_copy_is_made_of_a_file_with_a_broken_link() {
-    let place = Place::new();
-    let store = log(&place).await;
+    let temp = TempLog::new();
+    let store = log(&temp).await;
     let broken =
         format!("UPDATE downlink_events SET prev = position WHERE position = {}", place_of(5));
-    place.sql().execute_batch(&broken).unwrap();
-    let error = store.backup(place.folder.path().join("copy.db")).await.unwrap_err();
+    temp.sql().execute_batch(&broken).unwrap();
+    let error = store.backup(temp.folder.path().join("copy.db")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }

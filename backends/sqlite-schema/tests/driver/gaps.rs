@@ -1,20 +1,20 @@
 //! Logs in which many positions are missing.
 
 use crate::support::driver::{Options, Store};
-use crate::support::{Place, stored};
+use crate::support::{TempLog, stored};
 use downlink::{Direction, EventStore, Filter, FilterItem, Position, Read};
 
 /// More than one page looks at.
 const GAP: u64 = 30_000;
 
 /// Events at 1, 2, and beyond the gap.
-async fn with_gap(place: &Place, lag: usize) -> Store {
-    let store = place.open().await;
+async fn with_gap(temp: &TempLog, lag: usize) -> Store {
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 2).await;
     store.close().await;
     let jump = format!("UPDATE downlink_head SET position = {GAP}");
-    place.sql().execute_batch(&jump).unwrap();
-    let store = Options::new().with_index_lag(lag).open(&place.path).await.unwrap();
+    temp.sql().execute_batch(&jump).unwrap();
+    let store = Options::new().with_index_lag(lag).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 2).await;
     store
 }
@@ -36,8 +36,8 @@ async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
 #[tokio::test]
 async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
     for is_indexed in [false, true] {
-        let place = Place::new();
-        let store = with_gap(&place, if is_indexed { 1 } else { usize::MAX }).await;
+        let temp = TempLog::new();
+        let store = with_gap(&temp, if is_indexed { 1 } else { usize::MAX }).await;
         while is_indexed && store.index_lag().await.unwrap() > 0 {
             tokio::task::yield_now().await;
         }

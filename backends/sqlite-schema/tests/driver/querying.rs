@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
-use crate::support::{Place, Tally, all, append, ask, chain, panic_in_query, run, stored};
+use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
 use downlink::{
     Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, ProjectionId, ProjectionStore,
     Read, Result, Step, Stepped,
@@ -50,8 +50,8 @@ async fn apply_up_to(store: &Store, version: u32, last: u64) -> Cursor {
 }
 
 /// A store with a live tally of three events of one stream.
-async fn with_tally(place: &Place, options: Options) -> (Store, Cursor) {
-    let store = options.open(&place.path).await.unwrap();
+async fn with_tally(temp: &TempLog, options: Options) -> (Store, Cursor) {
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 3).await;
     let cursor = apply_up_to(&store, 1, 3).await;
     store.make_live(&ProjectionId::new("tally", 1).unwrap()).await.unwrap();
@@ -69,8 +69,8 @@ async fn goes_on(store: &Store, cursor: Cursor) {
 /// the log up to its cursor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_the_fold_up_to_the_cursor() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let projection = hub.project(Tally(1), store.clone()).start().unwrap();
     projection.wait_live().await.unwrap();
@@ -101,8 +101,8 @@ async fn rows_are_the_fold_up_to_the_cursor() {
 
 #[tokio::test]
 async fn the_live_version_answers() {
-    let place = Place::new();
-    let (store, first) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, first) = with_tally(&temp, Options::new()).await;
     let second = apply_up_to(&store, 2, 2).await;
     let live = ask(&store, &[], tally).await.unwrap();
     assert_eq!(live, ((1, "flight-UA1545:3".into()), first));
@@ -113,8 +113,8 @@ async fn the_live_version_answers() {
 
 #[tokio::test]
 async fn a_read_model_that_is_not_there_is_told() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let unknown = run(&store, "tally", "SELECT 1").await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Invalid);
@@ -131,8 +131,8 @@ async fn a_read_model_that_is_not_there_is_told() {
 
 #[tokio::test]
 async fn a_query_cannot_write() {
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new()).await;
     for write in [
         "INSERT INTO tally_1 VALUES ('flight-AA1', 1)",
         "DELETE FROM tally_1",
@@ -154,8 +154,8 @@ async fn a_query_cannot_write() {
 async fn a_query_that_unlocks_its_connection_changes_nothing() {
     const WRITE: &str = "INSERT INTO tally_1 VALUES ('flight-AA1', 1)";
     const UNLOCK: &str = "PRAGMA query_only = OFF";
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new()).await;
     let attempts: [&'static [&'static str]; 4] = [
         &[UNLOCK, WRITE],
         &[UNLOCK, WRITE, "COMMIT"],
@@ -175,9 +175,9 @@ async fn a_query_that_unlocks_its_connection_changes_nothing() {
 
 #[tokio::test]
 async fn a_query_does_not_end_its_transaction() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1);
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     for end in [
         "COMMIT",
         "END",
@@ -211,9 +211,9 @@ const ENDLESS: &str =
 
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_stopped() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_millis(100));
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     let stopped = |result: Result<Cursor>| {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", chain(&error));
@@ -227,9 +227,9 @@ async fn a_query_that_takes_too_long_is_stopped() {
 
 #[tokio::test]
 async fn a_query_stops_when_its_caller_is_gone() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     for _ in 0..3 {
         let mut waiting = run(&store, "tally", ENDLESS).boxed();
         assert!(poll!(&mut waiting).is_pending());
@@ -239,8 +239,8 @@ async fn a_query_stops_when_its_caller_is_gone() {
 
 #[tokio::test]
 async fn a_panic_in_a_query_costs_no_reader() {
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new().with_readers(1)).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new().with_readers(1)).await;
     for _ in 0..3 {
         let error = soon(panic_in_query(&store)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Backend);
@@ -251,9 +251,9 @@ async fn a_panic_in_a_query_costs_no_reader() {
 
 #[tokio::test]
 async fn slow_queries_do_not_hold_up_reads_of_the_log() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
-    let (store, _) = with_tally(&place, options).await;
+    let (store, _) = with_tally(&temp, options).await;
     let mut waiting = run(&store, "tally", ENDLESS).boxed();
     assert!(poll!(&mut waiting).is_pending());
     soon(store.append(append("flight-UA1545", 1))).await.unwrap();
