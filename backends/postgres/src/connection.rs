@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::error::failed;
 use crate::sql::{FORMAT, Statements, WRITER_SESSION};
 
-/// The server, and what every connection to it has in common.
+/// The server, and what all connections to it share.
 #[derive(Debug)]
 pub(crate) struct Server {
     options: PgConnectOptions,
@@ -39,8 +39,8 @@ impl Server {
         Ok(Self { options, sql: Statements::of(schema), deadline })
     }
 
-    /// Runs something within the deadline. Dropped half-way, it leaves its
-    /// connection in no known state.
+    /// Runs a step within the deadline. If it is dropped before it completes, the state of its
+    /// connection is unknown.
     pub(crate) async fn bounded<T>(
         &self,
         doing: &str,
@@ -57,8 +57,7 @@ impl Server {
         self.bounded("connect to PostgreSQL", self.options.connect()).await
     }
 
-    /// Statements are prepared before the first transaction that needs them, and
-    /// not under the lock.
+    /// Sets up a connection. Statements are prepared here, and not while the lock is held.
     async fn set_up(&self, connection: &mut PgConnection, role: Role) -> Result<()> {
         let set_up = async {
             if role == Role::Reader {
@@ -80,11 +79,11 @@ impl LazyConnection {
         Self { server: Arc::clone(server), role, open: None }
     }
 
-    /// Connects and makes the log if there is none.
+    /// Connects, and creates the log if there is none.
     pub(crate) async fn create(&mut self) -> Result<()> {
         let mut connection = self.server.connect().await?;
         let made = sqlx::raw_sql(self.server.sql.create().sql()).fetch_all(&mut connection);
-        let rows = self.server.bounded("make an empty log", made).await?;
+        let rows = self.server.bounded("create an empty log", made).await?;
         check(rows.last())?;
         self.server.set_up(&mut connection, self.role).await?;
         self.open = Some(connection);
@@ -95,7 +94,7 @@ impl LazyConnection {
         self.open.is_some()
     }
 
-    /// The connection, opened if need be.
+    /// The connection, opened if necessary.
     pub(crate) async fn connected(&mut self) -> Result<&mut PgConnection> {
         if self.open.is_none() {
             let mut connection = self.server.connect().await?;
@@ -105,20 +104,20 @@ impl LazyConnection {
         self.opened()
     }
 
-    /// The connection of the transaction that was begun on it.
+    /// The connection with the open transaction.
     pub(crate) fn opened(&mut self) -> Result<&mut PgConnection> {
         self.open.as_mut().ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the connection was closed within its transaction")
         })
     }
 
-    /// Lets the connection go as it is. The server takes an open transaction
-    /// back when it notices.
+    /// Drops the connection in whatever state it is. The server rolls an open transaction back
+    /// when it detects that.
     pub(crate) fn discard(&mut self) {
         self.open = None;
     }
 
-    /// Says good-bye, if the server listens.
+    /// Closes the connection gracefully if the server responds.
     pub(crate) async fn close(&mut self) {
         if let Some(connection) = self.open.take() {
             // It is closed in any case.
@@ -127,21 +126,23 @@ impl LazyConnection {
     }
 }
 
-/// Refuses what is not ours.
+/// Refuses a log that this release does not support.
 fn check(row: Option<&PgRow>) -> Result<()> {
     use sqlx::Row;
 
-    let missing = || Error::new(ErrorKind::Corrupt, "the log has lost the row that is its lock");
+    let missing =
+        || Error::new(ErrorKind::Corrupt, "the row that serves as the lock of the log is missing");
     let row = row.ok_or_else(missing)?;
-    let doing = "look at the log";
+    let doing = "inspect the log";
     let format: i32 = row.try_get(0).map_err(failed(doing))?;
     let encoding: String = row.try_get(1).map_err(failed(doing))?;
     if format != FORMAT {
-        let message = format!("the log has format {format}, and this release knows {FORMAT}");
+        let message = format!("the log has format {format}, and this release supports {FORMAT}");
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     if encoding != "UTF8" {
-        let message = format!("the database is in {encoding}: make one with ENCODING 'UTF8'");
+        let message =
+            format!("the database has the encoding {encoding}: create one with ENCODING 'UTF8'");
         return Err(Error::new(ErrorKind::Backend, message));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What PostgreSQL says, and what callers get: the table of the crate's docs.
+//! Errors of PostgreSQL as errors of Downlink: the table in the docs of the crate.
 
 use downlink::{Error, ErrorKind};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -15,7 +15,7 @@ pub(crate) fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error {
 fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
-            (ErrorKind::Corrupt, "the tables have what no release writes")
+            (ErrorKind::Corrupt, "the tables have a value that no release writes")
         }
         sqlx::Error::Configuration(_) => (ErrorKind::Invalid, "the address is not valid"),
         sqlx::Error::Database(_) => explain(code(error).unwrap_or_default()),
@@ -24,24 +24,27 @@ fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     }
 }
 
-/// By the code of the error, or by the class that its first two characters are.
+/// The kind and the message for a code, or for its class, which is its first two characters.
 fn explain(code: &str) -> (ErrorKind, &'static str) {
     match code {
-        "55P03" => return (ErrorKind::Busy, "others hold the lock of the log: repeat it later"),
+        "55P03" => return (ErrorKind::Busy, "other writers hold the lock of the log: retry later"),
         "57014" => return (ErrorKind::Unavailable, "it took longer than its deadline"),
         "53100" => return (ErrorKind::StorageFull, "the disk of the server is full"),
-        "25006" => return (ErrorKind::Unavailable, "the server only reads: it is a standby"),
-        "25P03" => return (ErrorKind::Unavailable, "the server ended a transaction that idled"),
+        "25006" => return (ErrorKind::Unavailable, "the server is read-only: it is a standby"),
+        "25P03" => return (ErrorKind::Unavailable, "the server ended an idle transaction"),
         _ => {}
     }
     match code.get(..2).unwrap_or_default() {
-        "08" | "57" => (ErrorKind::Unavailable, "the server ends or does not serve"),
-        "28" | "3D" => (ErrorKind::Unavailable, "the server does not let us in"),
-        "40" => (ErrorKind::Busy, "it got in the way of another transaction: repeat it later"),
-        "53" => (ErrorKind::Unavailable, "the server has no room for it: repeat it later"),
+        "08" | "57" => (ErrorKind::Unavailable, "the server is shutting down or not available"),
+        "28" | "3D" => (
+            ErrorKind::Unavailable,
+            "the server refuses the connection: check user, password and database",
+        ),
+        "40" => (ErrorKind::Busy, "it conflicted with another transaction: retry later"),
+        "53" => (ErrorKind::Unavailable, "the server lacks resources: retry later"),
         "54" => (ErrorKind::TooLarge, "it is too large for the server"),
         "XX" => (ErrorKind::Corrupt, "the server found its data or itself damaged"),
-        _ => (ErrorKind::Backend, "the server refuses"),
+        _ => (ErrorKind::Backend, "the server reports an error"),
     }
 }
 
@@ -53,20 +56,18 @@ fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
-/// Whether the connection is as good as before: the server refused a statement
-/// and goes on.
+/// Whether the connection is still usable: the server refused a statement and continues.
 pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     match database(error) {
         Some(error) => !matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic),
-        // Decoding a row of ours; the rest of the answer is read before the next statement.
+        // An error in decoding a row; the rest of the answer is read before the next statement.
         None => matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
     }
 }
 
-/// Whether a COMMIT that was answered with this error certainly stored nothing:
-/// a constraint, a serialization failure, or a transaction that had failed. A
-/// server that shuts down or waits for a standby may have stored it all the
-/// same.
+/// Whether a COMMIT that failed with this error certainly stored nothing: a constraint, a
+/// serialization failure, or a transaction that had failed. A server that shuts down or waits
+/// for a standby may have stored it nevertheless.
 pub(crate) fn refuses_commit(error: &sqlx::Error) -> bool {
     let class = code(error).and_then(|code| code.get(..2));
     is_refusal(error) && matches!(class, Some("23" | "25" | "40"))
@@ -95,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_connection_decides_nothing() {
-        let cut = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert!(!is_refusal(&cut) && !refuses_commit(&cut));
-        assert_eq!(failed("test")(cut).kind(), ErrorKind::Unavailable);
+    fn a_lost_connection_has_no_certain_outcome() {
+        let lost = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(!is_refusal(&lost) && !refuses_commit(&lost));
+        assert_eq!(failed("test")(lost).kind(), ErrorKind::Unavailable);
     }
 }

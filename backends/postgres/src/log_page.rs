@@ -9,19 +9,19 @@ use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, position_from_sql, position_to_sql};
 use crate::sql::Statements;
 
-/// What a page's snapshot has beside the events.
+/// The state of the log in the snapshot of a page.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     head: Option<Cursor>,
-    /// The event next to the mark on the side that is not read, or at it.
+    /// The event at the mark, or else the nearest one on the side that is not read.
     near: Option<Cursor>,
     oldest: Option<Position>,
 }
 
-/// Where the columns of an event begin.
+/// The index of the first column of an event.
 const EVENT: usize = 5;
 
-/// Reads a page of the log by one statement.
+/// Reads a page of the log with one statement.
 pub(crate) async fn read(
     connection: &mut PgConnection,
     sql: &Statements,
@@ -64,7 +64,7 @@ pub(crate) async fn read(
 }
 
 impl State {
-    /// Refuses a mark that is not of this log.
+    /// Refuses a mark that does not belong to this log.
     fn verify(&self, mark: Option<Mark>) -> Result<()> {
         let Some(mark) = mark else { return Ok(()) };
         let head = self.head.unwrap_or(Cursor::START);

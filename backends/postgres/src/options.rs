@@ -3,7 +3,7 @@ use std::time::Duration;
 use downlink::commit::WriterOptions;
 use downlink::{Error, ErrorKind, Result, limits};
 
-/// How a [`PostgresStore`](crate::PostgresStore) is connected.
+/// Options for connecting a [`PostgresStore`](crate::PostgresStore).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -14,7 +14,7 @@ pub struct Options {
     step_deadline: Duration,
 }
 
-/// PostgreSQL cuts longer names.
+/// PostgreSQL truncates longer names.
 const MAX_SCHEMA_BYTES: usize = 63;
 
 impl Options {
@@ -26,59 +26,59 @@ impl Options {
         Self { schema: "downlink".into(), readers: 4, writer, busy_deadline, step_deadline }
     }
 
-    /// The schema that the log has for itself: `downlink` by default. It is made
-    /// if it does not exist. Lower-case letters, digits and `_`, at most 63.
+    /// The schema of the log: `downlink` by default. It is created if it does not exist, and is
+    /// for the log alone. The name has 1 to 63 lower-case letters, digits and `_`.
     pub fn with_schema(mut self, name: impl Into<String>) -> Self {
         self.schema = name.into();
         self
     }
 
-    /// How many connections read, beside the one that serves live delivery: 4 by
-    /// default, at least one. They are opened when they are needed.
+    /// How many connections read, in addition to the one that serves live delivery: 4 by
+    /// default, at least one. They are opened when needed.
     pub fn with_readers(mut self, connections: usize) -> Self {
         self.readers = connections.max(1);
         self
     }
 
-    /// How many appends may wait for their answer: 4,096 by default, at least
-    /// one. One more is answered `Overloaded` at once.
+    /// How many appends may be queued: 4,096 by default, at least one. Further ones fail at
+    /// once with `Overloaded`.
     pub fn with_queue(mut self, appends: usize) -> Self {
         self.writer = self.writer.with_queue(appends);
         self
     }
 
-    /// How many bytes of events those that wait may have together: 64 MiB by
-    /// default. One more is answered `Overloaded` at once, unless it is alone.
+    /// How many bytes of events may be queued in total: 64 MiB by default. An append beyond
+    /// that fails at once with `Overloaded`, unless the queue is empty.
     pub fn with_queue_bytes(mut self, bytes: usize) -> Self {
         self.writer = self.writer.with_queue_bytes(bytes);
         self
     }
 
-    /// How many events one transaction takes before it leaves the appends that
-    /// still wait to the next: 4,096 by default, at least one.
+    /// How many events one transaction takes before it leaves the remaining appends to the
+    /// next: 4,096 by default, at least one.
     pub fn with_group(mut self, events: usize) -> Self {
         self.writer = self.writer.with_group(events);
         self
     }
 
-    /// How long to wait for the log's lock while others hold it: 5 s by default,
-    /// a day at most. Then an append is answered `Busy`.
+    /// How long to wait for the lock of the log: 5 s by default, a day at most. Then an append
+    /// fails with `Busy`.
     pub fn with_busy_deadline(mut self, deadline: Duration) -> Self {
         self.writer = self.writer.with_busy_deadline(deadline);
         self.busy_deadline = deadline.min(limits::MAX_WAIT);
         self
     }
 
-    /// How long connecting, storing the events of a group, a commit and a read
-    /// may take each: 10 s by default, a day at most. A commit that takes longer has no certain
-    /// outcome, and is looked for by the ids of its events.
+    /// How long each of connecting, storing the events of a group, a commit and a read may
+    /// take: 10 s by default, a day at most. A commit that takes longer has no certain outcome,
+    /// which is then resolved by the ids of its events.
     pub fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.writer = self.writer.with_step_deadline(deadline);
         self.step_deadline = deadline.min(limits::MAX_WAIT);
         self
     }
 
-    /// The name stands in SQL text.
+    /// Checks the name, because it becomes part of SQL text.
     pub(crate) fn check_schema(&self) -> Result<()> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
@@ -87,7 +87,7 @@ impl Options {
             return Ok(());
         }
         let message = format!(
-            "{:?} is no name for a schema: take 1 to {MAX_SCHEMA_BYTES} of a-z, 0-9 and '_'",
+            "{:?} is not a valid schema name: use 1 to {MAX_SCHEMA_BYTES} of a-z, 0-9 and '_'",
             self.schema
         );
         Err(Error::new(ErrorKind::Invalid, message))

@@ -1,4 +1,4 @@
-//! Rows: numbers, names and events as the tables have them.
+//! Conversion of rows to and from numbers, names and events.
 
 use bytes::Bytes;
 use downlink::event::{ContentType, StoredParts, Timestamp};
@@ -44,19 +44,19 @@ pub(crate) fn id_to_sql(id: EventId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
-/// A count of rows or bytes; more than fits means no bound.
+/// A count of rows or bytes. A count that does not fit means no limit.
 pub(crate) fn count_to_sql(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A position and an id that stand side by side, if they are there.
+/// The cursor in two adjacent columns, position and id, if it is not NULL.
 pub(crate) fn cursor(row: &PgRow, at: usize) -> Result<Option<Cursor>> {
     let Some(position) = column::<Option<i64>>(row, at)? else { return Ok(None) };
     let id = column::<Uuid>(row, at + 1)?;
     Ok(Some(Cursor::of(position_from_sql(position)?, EventId::from_bytes(id.into_bytes()))))
 }
 
-/// The event whose columns begin here, if there is one.
+/// The event whose columns begin at this index, if it is not NULL.
 pub(crate) fn event(row: &PgRow, at: usize) -> Result<Option<Event>> {
     let Some(position) = column::<Option<i64>>(row, at)? else { return Ok(None) };
     let content_type = column::<Option<&str>>(row, at + 6)?;
@@ -86,7 +86,7 @@ fn corrupt(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the tables have a {what} that no release writes"))
 }
 
-/// Events by their columns, as the statement that stores them takes them.
+/// Events as columns, for the statement that stores them.
 #[derive(Default)]
 pub(crate) struct Columns<'a> {
     pub(crate) positions: Vec<i64>,
@@ -96,7 +96,7 @@ pub(crate) struct Columns<'a> {
     pub(crate) types: Vec<&'a str>,
     pub(crate) times: Vec<i64>,
     pub(crate) content_types: Vec<Option<&'a str>>,
-    /// Those of one event joined by line feeds, which no tag has.
+    /// The tags of each event, joined by line feeds, which no tag contains.
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: Vec<&'a [u8]>,
     pub(crate) payloads: Vec<&'a [u8]>,

@@ -1,4 +1,4 @@
-//! All SQL, for one schema.
+//! All SQL statements, for one schema.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use downlink::store::Direction;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// What the tables are laid out as. Another number is another release's.
+/// The format of the tables. Another number belongs to another release.
 pub(crate) const FORMAT: i32 = 1;
 
-/// How long a transaction may wait for its own client: one that vanished lets
-/// others on after that.
+/// How long a transaction may wait for its own client. If the client has vanished, other
+/// writers continue after that.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// The columns of an event, in the order in which [`row`](crate::row) reads them.
@@ -20,13 +20,13 @@ const EVENT: &str =
 pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
-/// Settings of every connection. Each statement has its index, and the planner
-/// shall not take another way on the statistics of a table that was empty.
-/// Where there is no other way, as for the row that is the lock, that makes a
-/// statement look so costly that it would be compiled each time.
+/// Settings of every connection. Each statement has an index, and the planner must not choose a
+/// sequential scan because of statistics from an empty table. Where a sequential scan is the
+/// only way, as for the row that is the lock, the setting makes the estimated cost so high that
+/// the statement would be JIT-compiled each time.
 pub(crate) const WRITER_SESSION: &str = "SET enable_seqscan = off; SET jit = off";
 
-/// The statements for the tables of one schema, whose name is plain.
+/// The statements for the tables of one schema, whose name was checked.
 #[derive(Debug)]
 pub(crate) struct Statements {
     schema: String,
@@ -42,8 +42,8 @@ pub(crate) struct Statements {
 pub(crate) struct Text(Arc<str>);
 
 impl Text {
-    /// For the driver: the text is our own, and its only variable part is the
-    /// name of the schema, which was checked.
+    /// The text for the driver. It is safe: its only variable part is the name of the schema,
+    /// which was checked.
     pub(crate) fn sql(&self) -> SqlStr {
         AssertSqlSafe(Arc::clone(&self.0)).into_sql_str()
     }
@@ -80,8 +80,8 @@ impl Statements {
         &self.stream[index(direction)]
     }
 
-    /// The settings of a connection that reads. What is read in vain ends by
-    /// itself.
+    /// The settings of a connection that reads. A read whose caller is gone ends at the
+    /// timeout.
     pub(crate) fn reader_session(step: Duration) -> Text {
         let step = millis(step);
         format!(
@@ -90,11 +90,10 @@ impl Statements {
         .into()
     }
 
-    /// Makes the log if it is not there; the last row has the format of the one
-    /// that is.
+    /// Creates the log if it does not exist. The last row has the format of the log.
     pub(crate) fn create(&self) -> Text {
         let schema = &self.schema;
-        // The advisory lock: two that create at once get in each other's way.
+        // The advisory lock serializes concurrent creation, which would fail.
         format!(
             r#"BEGIN;
 SELECT pg_advisory_xact_lock(hashtext('downlink {schema}'));
@@ -124,12 +123,11 @@ SELECT format, current_setting('server_encoding') FROM "{schema}".log"#
         .into()
     }
 
-    /// Begins a transaction that has the log's lock, in one round trip. Two rows
-    /// come: the lock, and the end of the log as of a statement that began when
-    /// the lock was held.
+    /// Begins a transaction with the lock of the log, in one round trip. Returns two rows: the
+    /// lock, and the end of the log as of a statement that began with the lock held.
     ///
-    /// The lock is a row that is never updated, so nothing of it rots beside a
-    /// snapshot that is held for long.
+    /// The lock is a row that is never updated, so a long-lived snapshot leaves no dead rows
+    /// behind.
     pub(crate) fn begin(&self, wait: Duration, step: Duration) -> Text {
         let schema = &self.schema;
         let (wait, step, idle) = (millis(wait), millis(step), millis(IDLE));
@@ -158,7 +156,7 @@ fn index(direction: Direction) -> usize {
     }
 }
 
-/// 0 would be no limit at all.
+/// At least 1, because 0 would mean no limit.
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
 }
@@ -184,8 +182,8 @@ SELECT {EVENT} FROM "{schema}".events WHERE id = ANY ($2::uuid[])"#
     .into()
 }
 
-/// Stores events, given by columns, and moves the sequence to `$11`. That is
-/// not taken back by a roll back: no position is given twice.
+/// Stores events, given by columns, and moves the sequence to `$11`. A rollback does not undo
+/// that, so no position is used twice.
 fn insert(schema: &str) -> Text {
     format!(
         r#"WITH stored AS (
@@ -200,8 +198,8 @@ SELECT setval('"{schema}".positions', $11)"#
     .into()
 }
 
-/// The end of the log, what is next to the mark, the beginning of the log, and
-/// the events of the page: one statement, so one snapshot.
+/// The end of the log, the event at or next to the mark, the beginning of the log, and the
+/// events of the page: one statement, so one snapshot.
 fn log(schema: &str, direction: Direction) -> Text {
     let (beyond, order, near) = match direction {
         Direction::Forward => {
@@ -246,9 +244,8 @@ ORDER BY e.{order}"#
 const EVENTS_OF_PAGE: &str = "e.position, e.id, e.stream, e.version, e.type, e.recorded_at, \
     e.content_type, e.tags, e.metadata, e.payload";
 
-/// The next events, bounded in rows (parameter `bounds`) and in bytes (the one
-/// behind it): the server sends nothing that the page has no room for but the
-/// one event that goes beyond it.
+/// The next events, limited in rows (parameter `bounds`) and in bytes (the parameter after it):
+/// the server sends at most one event for which the page has no room.
 fn events(schema: &str, beyond: &str, order: &str, bounds: usize) -> String {
     let (rows, bytes) = (bounds, bounds + 1);
     format!(

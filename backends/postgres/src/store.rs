@@ -15,9 +15,9 @@ use crate::readers::Readers;
 
 /// A log in one schema of a PostgreSQL database.
 ///
-/// A handle: clones share the connections and the queue. When the last clone is
-/// dropped, what waits in the queue is still stored, and the tasks end by
-/// themselves; [`close`](Self::close) waits for that.
+/// A handle: clones share the connections and the queue. When the last clone is dropped, queued
+/// appends are still stored, and the tasks end by themselves; [`close`](Self::close) waits for
+/// that.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
@@ -31,12 +31,13 @@ struct Shared {
 
 impl Options {
     /// Connects to the database of this URL, `postgres://user@host/database`,
-    /// and makes an empty log in the schema if there is none.
+    /// and creates an empty log in the schema if there is none.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](downlink::ErrorKind::Invalid) if the URL or the name of the schema is no
-    /// such; [`Unavailable`](downlink::ErrorKind::Unavailable) if the server does not let us in;
+    /// [`Invalid`](downlink::ErrorKind::Invalid) if the URL or the name of the schema is
+    /// not valid; [`Unavailable`](downlink::ErrorKind::Unavailable) if the connection fails or is
+    /// refused;
     /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the schema has a log of another release;
     /// [`Backend`](downlink::ErrorKind::Backend) for a database that is not in UTF-8.
     ///
@@ -79,9 +80,9 @@ impl PostgresStore {
         Ok(Self { shared: Arc::new(Shared { writer, readers }) })
     }
 
-    /// Lets no more calls in, stores what waits, and returns when the
-    /// connections that were idle and the one that writes are closed. Later
-    /// calls, also of other clones, are `Unavailable`.
+    /// Accepts no more calls, stores queued appends, and returns when the idle connections and
+    /// the one that writes are closed. Later calls, also on other clones, fail with
+    /// `Unavailable`.
     ///
     /// # Cancel safety
     ///

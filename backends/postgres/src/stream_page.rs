@@ -9,10 +9,10 @@ use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, version_from_sql, version_to_sql};
 use crate::sql::Statements;
 
-/// Where the columns of an event begin.
+/// The index of the first column of an event.
 const EVENT: usize = 3;
 
-/// Reads a page of a stream by one statement.
+/// Reads a page of a stream with one statement.
 pub(crate) async fn read(
     connection: &mut PgConnection,
     sql: &Statements,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use downlink::BoxError;
 use downlink_rusqlite::{OnConnect, Options};
 use rusqlite::functions::FunctionFlags;
-use support::{Place, stored};
+use support::{TempLog, stored};
 
 #[tokio::test]
 async fn an_index_of_the_application_uses_its_own_function() {
@@ -19,14 +19,14 @@ async fn an_index_of_the_application_uses_its_own_function() {
             Ok(context.get::<String>(0)?.to_lowercase())
         })
     });
-    let place = Place::new();
-    let own = place.sql();
+    let temp = TempLog::new();
+    let own = temp.sql();
     fold(&own).unwrap();
     let tables = "CREATE TABLE gates (name TEXT); \
          CREATE UNIQUE INDEX folded ON gates (fold(name))";
     own.execute_batch(tables).unwrap();
     let options = Options::new().with_application_database().with_on_connect(fold);
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let take = |gate: &'static str| {
         store.transact(move |tx| {
@@ -39,5 +39,5 @@ async fn an_index_of_the_application_uses_its_own_function() {
     take("c71").await.unwrap_err();
     take("B22").await.unwrap();
     assert!(store.verify().await.unwrap().is_sound());
-    store.backup(place.folder.path().join("copy.db")).await.unwrap();
+    store.backup(temp.folder.path().join("copy.db")).await.unwrap();
 }

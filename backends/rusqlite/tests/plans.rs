@@ -7,7 +7,7 @@ mod support;
 use downlink::{Filter, FilterItem};
 use downlink_sqlite_schema::{Condition, sql};
 use rusqlite::Connection;
-use support::Place;
+use support::TempLog;
 
 /// What SQLite says it will do.
 fn plan(connection: &Connection, text: &str) -> Vec<String> {
@@ -19,9 +19,9 @@ fn plan(connection: &Connection, text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn nothing_but_a_page_scans_the_log() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let connection = place.sql();
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    let connection = temp.sql();
     for text in [
         sql::STREAM_KEY,
         sql::STREAM_NAME,
@@ -57,9 +57,9 @@ async fn nothing_but_a_page_scans_the_log() {
 
 #[tokio::test]
 async fn a_filter_looks_its_names_up_and_walks_the_window_only() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let connection = place.sql();
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    let connection = temp.sql();
     let item = FilterItem::new()
         .with_stream("a")
         .and_then(|item| item.with_stream_prefix("flight-"))

@@ -17,7 +17,7 @@ use downlink::{
 use downlink_rusqlite::{Options, RusqliteStore, Tx};
 use downlink_sqlite_schema::sql;
 use futures::poll;
-use support::{Place, all, append, chain, stored};
+use support::{TempLog, all, append, chain, stored};
 use tokio::time::timeout;
 
 /// Does to its read model what a test says.
@@ -85,9 +85,9 @@ fn board() -> ProjectionId {
     ProjectionId::new("board", 1).unwrap()
 }
 
-fn lines(place: &Place) -> u32 {
+fn lines(temp: &TempLog) -> u32 {
     let count = "SELECT count(*) FROM board";
-    place.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
+    temp.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
 }
 
 async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
@@ -97,19 +97,19 @@ async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
     }
 }
 
-async fn goes_on(store: &RusqliteStore, place: &Place) {
+async fn goes_on(store: &RusqliteStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
     assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
-    assert_eq!(lines(place), 1);
+    assert_eq!(lines(temp), 1);
     stored(store, "flight-UA1545", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     for foreign in [
         "DELETE FROM downlink_events",
@@ -139,24 +139,24 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         assert!(said.contains("not authorized"), "{foreign}: {said}");
         assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
     }
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_projection_may_read_the_log_and_use_savepoints() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let sql = "INSERT INTO board SELECT id FROM downlink_events; \
                SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
     store.step(&running(sql), whole(&store).await).await.unwrap();
-    assert_eq!(lines(&place), 1 + 3);
+    assert_eq!(lines(&temp), 1 + 3);
 }
 
 #[tokio::test]
 async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     store.step(&running(""), whole(&store).await).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
@@ -171,42 +171,42 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
         let end = doing(move |tx| Ok(tx.prepare_cached(own).map(drop)?));
         let said = failed(&store, &end).await;
         assert!(said.contains("not authorized"), "{own}: {said}");
-        assert_eq!(lines(&place), 1);
+        assert_eq!(lines(&temp), 1);
     }
     store.step(&running(""), whole(&store).await).await.unwrap();
-    assert_eq!(lines(&place), 2);
+    assert_eq!(lines(&temp), 2);
 }
 
 #[tokio::test]
 async fn a_trigger_that_rolls_back_takes_everything_back() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let sql = "CREATE TEMP TABLE once (a); \
                CREATE TEMP TRIGGER t AFTER INSERT ON once BEGIN SELECT RAISE(ROLLBACK, 'no'); END; \
                INSERT INTO once VALUES (1)";
     assert!(failed(&store, &running(sql)).await.contains("no"));
-    assert_eq!(lines(&place), 0);
-    goes_on(&store, &place).await;
+    assert_eq!(lines(&temp), 0);
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let sql = "CREATE TABLE gates (id INTEGER PRIMARY KEY); \
                CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 /// What would fail in the same way for ever does not wait for it to pass.
 #[tokio::test]
 async fn statements_that_get_in_each_others_way_are_the_projections() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let drops_while_reading = doing(|tx| {
         let mut lines = tx.prepare("SELECT line FROM board")?;
@@ -229,7 +229,7 @@ async fn statements_that_get_in_each_others_way_are_the_projections() {
     let stopped = timeout(Duration::from_mins(1), stopped.wait_live()).await.expect("it stops");
     assert!(chain(&stopped.unwrap_err()).contains("locked"));
     hub.shutdown().await;
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 /// Empties its tables while it lists them.
@@ -269,21 +269,21 @@ impl Projection for Stubborn {
 
 #[tokio::test]
 async fn a_projection_that_awaits_something_else_is_told() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     store
         .append_to("flight-UA1545", downlink::Expected::Any, [support::event("Wait")])
         .await
         .unwrap();
     let said = failed(&store, &running("")).await;
     assert!(said.contains("finish at once"), "{said}");
-    assert_eq!(lines(&place), 0);
+    assert_eq!(lines(&temp), 0);
 }
 
 #[tokio::test]
 async fn a_full_disk_is_the_stores_and_passes() {
-    let place = Place::new();
-    let store = Options::new().with_max_size(256 << 10).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     for _ in 0..3 {
@@ -292,36 +292,36 @@ async fn a_full_disk_is_the_stores_and_passes() {
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{}", chain(&error));
         stored(&store, "flight-AA1141", 1).await;
     }
-    assert_eq!(lines(&place), 0);
-    goes_on(&store, &place).await;
+    assert_eq!(lines(&temp), 0);
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_foreign_lock_past_the_deadline_is_busy() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_busy_deadline(Duration::from_millis(20));
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store.step(&running(""), step).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     other.execute_batch("ROLLBACK").unwrap();
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
-    let place = Place::new();
-    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&place.path);
+    let temp = TempLog::new();
+    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&temp.path);
     let store = store.await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     let count = doing(|tx| {
         Ok(tx.execute("INSERT INTO board SELECT count(*) FROM downlink_events", ()).map(drop)?)
     });
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (mut held, mut before) =
         (store.append(append("held", 1)), store.append(append("before", 1)));
@@ -334,7 +334,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
     before.await.unwrap();
     held.await.unwrap();
-    let counted: u32 = place
+    let counted: u32 = temp
         .sql()
         .query_row("SELECT line FROM board WHERE line <> 'before'", (), |row| row.get(0))
         .unwrap();
@@ -343,12 +343,12 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
 
 #[tokio::test]
 async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_queue(2).with_busy_deadline(Duration::from_mins(1));
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (board, appended) = (running(""), append("s", 1));
     let mut one = store.append(appended);
@@ -363,8 +363,8 @@ async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
 
 #[tokio::test]
 async fn a_closed_store_is_unavailable() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     store.close().await;

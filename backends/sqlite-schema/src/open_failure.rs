@@ -20,7 +20,7 @@ pub(crate) fn explain_open_failure(
 ) -> Option<(ErrorKind, String)> {
     match code & 0xff {
         BUSY | LOCKED => {
-            let what = "another program held its lock past the deadline: end that program or its \
+            let what = "another program kept it locked past the deadline: end that program or its \
                         transaction";
             Some((ErrorKind::Busy, what.to_owned()))
         }

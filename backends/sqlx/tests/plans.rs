@@ -7,7 +7,7 @@ mod support;
 use downlink::{Filter, FilterItem};
 use downlink_sqlite_schema::{Condition, batch_sql};
 use rusqlite::Connection;
-use support::Place;
+use support::TempLog;
 
 /// What SQLite says it will do.
 fn plan(connection: &Connection, text: &str) -> Vec<String> {
@@ -38,9 +38,9 @@ fn scans(plan: &[String]) -> Vec<&String> {
 
 #[tokio::test]
 async fn nothing_but_a_page_scans_the_log() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let connection = place.sql();
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    let connection = temp.sql();
     for text in [
         batch_sql::STATE,
         batch_sql::STREAM_TAILS,
@@ -60,9 +60,9 @@ async fn nothing_but_a_page_scans_the_log() {
 
 #[tokio::test]
 async fn blocks_are_searched_for_by_position_and_come_in_order() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let connection = place.sql();
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    let connection = temp.sql();
     let item = FilterItem::new()
         .with_stream("a")
         .and_then(|item| item.with_stream_prefix("flight-"))
@@ -84,10 +84,10 @@ async fn blocks_are_searched_for_by_position_and_come_in_order() {
 /// It is looked at twice in each step of a projection.
 #[tokio::test]
 async fn the_shape_of_the_log_costs_the_same_however_much_there_is() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     support::stored(&store, "flight-UA1545", 10).await;
-    let connection = place.sql();
+    let connection = temp.sql();
     let steps = || {
         let mut shape = connection.prepare(batch_sql::LOG_SHAPE).unwrap();
         let _: String = shape.query_row((), |row| row.get(0)).unwrap();

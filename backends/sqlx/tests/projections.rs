@@ -17,7 +17,7 @@ use downlink_sqlx::{Options, SqlxStore, Tx};
 use futures::poll;
 use sqlx::Connection;
 use sqlx::error::{DatabaseError, ErrorKind as ErrorKindOfSqlx};
-use support::{Place, all, append, chain, stored};
+use support::{TempLog, all, append, chain, stored};
 
 /// Does to its read model what a test says, in SQL.
 #[derive(Debug)]
@@ -132,9 +132,9 @@ fn board() -> ProjectionId {
     ProjectionId::new("board", 1).unwrap()
 }
 
-fn lines(place: &Place) -> u32 {
+fn lines(temp: &TempLog) -> u32 {
     let count = "SELECT count(*) FROM board";
-    place.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
+    temp.sql().query_row(count, (), |row| row.get(0)).unwrap_or_default()
 }
 
 async fn failed(store: &SqlxStore, projection: &Doing) -> String {
@@ -144,11 +144,11 @@ async fn failed(store: &SqlxStore, projection: &Doing) -> String {
     }
 }
 
-async fn goes_on(store: &SqlxStore, place: &Place) {
+async fn goes_on(store: &SqlxStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
     assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
-    assert_eq!(lines(place), 1);
+    assert_eq!(lines(temp), 1);
     goes_on_from(store).await;
 }
 
@@ -159,8 +159,8 @@ async fn goes_on_from(store: &SqlxStore) {
 
 #[tokio::test]
 async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
-    let place = Place::new();
-    let store = Options::new().with_index_lag(1).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_index_lag(1).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 3).await;
     while store.index_lag().await.unwrap() > 0 {
         tokio::task::yield_now().await;
@@ -210,55 +210,55 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         let said = failed(&store, &running(foreign)).await;
         assert!(said.contains(told), "{foreign}: {said}");
         assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
-        assert_eq!(lines(&place), 0, "{foreign}");
+        assert_eq!(lines(&temp), 0, "{foreign}");
     }
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_projection_may_read_the_log_and_nest_transactions() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let sql = "INSERT INTO board SELECT id FROM downlink_events; \
                SAVEPOINT here; DELETE FROM board; ROLLBACK TO here; RELEASE here";
     store.step(&running(sql), whole(&store).await).await.unwrap();
-    assert_eq!(lines(&place), 1 + 3);
+    assert_eq!(lines(&temp), 1 + 3);
     stored(&store, "flight-UA1545", 1).await;
     store.step(&running("nested"), whole(&store).await).await.unwrap();
-    assert_eq!(lines(&place), 1 + 3 + 2);
+    assert_eq!(lines(&temp), 1 + 3 + 2);
     goes_on_from(&store).await;
 }
 
 #[tokio::test]
 async fn a_trigger_that_rolls_back_takes_everything_back() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let sql = "CREATE TEMP TABLE once (a); \
                CREATE TEMP TRIGGER t AFTER INSERT ON once BEGIN SELECT RAISE(ROLLBACK, 'no'); END; \
                INSERT INTO once VALUES (1)";
     assert!(failed(&store, &running(sql)).await.contains("no"));
-    assert_eq!(lines(&place), 0);
-    goes_on(&store, &place).await;
+    assert_eq!(lines(&temp), 0);
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let sql = "CREATE TABLE gates (id INTEGER PRIMARY KEY); \
                CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_full_disk_is_the_stores_and_passes() {
-    let place = Place::new();
-    let store = Options::new().with_max_size(256 << 10).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     for _ in 0..3 {
@@ -267,33 +267,33 @@ async fn a_full_disk_is_the_stores_and_passes() {
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{}", chain(&error));
         stored(&store, "flight-AA1141", 1).await;
     }
-    assert_eq!(lines(&place), 0);
-    goes_on(&store, &place).await;
+    assert_eq!(lines(&temp), 0);
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_foreign_lock_past_the_deadline_is_busy() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_busy_deadline(Duration::from_millis(20));
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store.step(&running(""), step).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     other.execute_batch("ROLLBACK").unwrap();
-    goes_on(&store, &place).await;
+    goes_on(&store, &temp).await;
 }
 
 #[tokio::test]
 async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_queue(2).with_busy_deadline(Duration::from_mins(1));
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (board, appended) = (running(""), append("s", 1));
     let mut one = store.append(appended);
@@ -308,8 +308,8 @@ async fn a_step_that_finds_the_queue_full_is_overloaded_at_once() {
 
 #[tokio::test]
 async fn a_closed_store_is_unavailable() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     store.close().await;
@@ -319,13 +319,13 @@ async fn a_closed_store_is_unavailable() {
 
 #[tokio::test]
 async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
-    let place = Place::new();
-    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&place.path);
+    let temp = TempLog::new();
+    let store = Options::new().with_busy_deadline(Duration::from_mins(1)).open(&temp.path);
     let store = store.await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     let step = whole(&store).await;
     let count = running("INSERT INTO board SELECT count(*) FROM downlink_events");
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (mut held, mut before) =
         (store.append(append("held", 1)), store.append(append("before", 1)));
@@ -338,7 +338,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
     before.await.unwrap();
     held.await.unwrap();
-    let counted: u32 = place
+    let counted: u32 = temp
         .sql()
         .query_row("SELECT line FROM board WHERE line <> 'before'", (), |row| row.get(0))
         .unwrap();

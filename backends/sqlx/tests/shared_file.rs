@@ -7,7 +7,7 @@ use downlink::store::{Appended, Page};
 use downlink::{Append, Event, EventStore, Expected, Read, Result};
 use futures::future::{join_all, try_join_all};
 use proptest::prelude::*;
-use support::{Place, all, append, event, stored};
+use support::{TempLog, all, append, event, stored};
 
 /// Both drivers with the same file open.
 struct Both {
@@ -16,9 +16,9 @@ struct Both {
 }
 
 impl Both {
-    async fn open(place: &Place) -> Self {
-        let sqlx = place.open().await;
-        Self { sqlx, rusqlite: downlink_rusqlite::open(&place.path).await.unwrap() }
+    async fn open(temp: &TempLog) -> Self {
+        let sqlx = temp.open().await;
+        Self { sqlx, rusqlite: downlink_rusqlite::open(&temp.path).await.unwrap() }
     }
 
     fn one(&self, is_sqlx: bool) -> &dyn EventStore {
@@ -35,8 +35,8 @@ impl Both {
 type Row = (i64, i64, i64, i64, i64, i64);
 
 /// Position, stream, version, links and type of every event.
-fn rows(place: &Place) -> Vec<Row> {
-    let connection = place.sql();
+fn rows(temp: &TempLog) -> Vec<Row> {
+    let connection = temp.sql();
     let text =
         "SELECT position, stream, version, prev, jump, type FROM downlink_events ORDER BY position";
     let mut statement = connection.prepare(text).unwrap();
@@ -79,8 +79,8 @@ async fn both_read(both: &Both) -> Vec<Page> {
 }
 
 async fn take_turns(steps: Vec<(bool, usize, usize)>) {
-    let (place, alone) = (Place::new(), Place::new());
-    let (both, other) = (Both::open(&place).await, alone.open().await);
+    let (temp, alone) = (TempLog::new(), TempLog::new());
+    let (both, other) = (Both::open(&temp).await, alone.open().await);
     for (is_sqlx, stream, count) in steps {
         let append = said(stream, count);
         let shared = both.one(is_sqlx).append(append.clone()).await.unwrap();
@@ -90,7 +90,7 @@ async fn take_turns(steps: Vec<(bool, usize, usize)>) {
         both_read(&both).await;
     }
     both.verify().await;
-    assert!(rows(&place) == rows(&alone), "keys or links depend on who has given them");
+    assert!(rows(&temp) == rows(&alone), "keys or links depend on who has given them");
 }
 
 proptest! {
@@ -105,8 +105,8 @@ proptest! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drivers_write_at_the_same_time() {
-    let place = Place::new();
-    let both = Both::open(&place).await;
+    let temp = TempLog::new();
+    let both = Both::open(&temp).await;
     for _ in 0..20 {
         let appends = (0..40).map(|number| {
             both.one(number % 2 == 0).append(append(&format!("flight-{}", number % 7), 3))
@@ -123,8 +123,8 @@ async fn drivers_write_at_the_same_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_drivers_wins() {
-    let place = Place::new();
-    let both = Both::open(&place).await;
+    let temp = TempLog::new();
+    let both = Both::open(&temp).await;
     for round in 0..50 {
         let stream = format!("flight-{round}");
         let first = || Append::to(stream.clone(), Expected::NoStream, [event("A")]).unwrap();
@@ -136,19 +136,19 @@ async fn one_of_two_drivers_wins() {
 
 #[tokio::test]
 async fn a_file_goes_from_one_driver_to_the_other_and_back() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let mut events: Vec<Event> = Vec::new();
     for round in 0..6 {
         let (said, read) = if round % 2 == 0 {
-            let store = place.open().await;
+            let store = temp.open().await;
             (stored(&store, "flight-UA1545", 5).await, all(&store).await)
         } else {
-            let store = downlink_rusqlite::open(&place.path).await.unwrap();
+            let store = downlink_rusqlite::open(&temp.path).await.unwrap();
             (stored(&store, "flight-UA1545", 5).await, all(&store).await)
         };
         assert_eq!(said.writes[0].first.get(), 5 * round + 1);
         assert_eq!(read.events[..events.len()], events);
         events = read.events;
     }
-    Both::open(&place).await.verify().await;
+    Both::open(&temp).await.verify().await;
 }

@@ -113,7 +113,7 @@ impl Linked {
                     let mut statement = self.0.prepare_cached(sql::JUMP_AT).expect("a statement");
                     let of = [position_to_sql(position), key, version_to_sql(version)];
                     let jump = statement.query_row(of, |row| row.get(0)).expect("a link");
-                    chain.learn(position_from_sql(jump).expect("one"));
+                    chain.add_jump(position_from_sql(jump).expect("one"));
                 }
             }
         }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::driver::{self, Store, verify};
-use crate::support::{Place, Tally, all, ask, chain, stored};
-use downlink::event::ContentType;
+use crate::support::{Tally, TempLog, all, ask, chain, stored};
 use downlink::{Append, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read};
+use downlink::event::ContentType;
 use futures::{FutureExt, poll};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-impl Place {
+impl TempLog {
     fn backup(&self) -> PathBuf {
         self.folder.path().join("backup.db")
     }
@@ -41,7 +41,7 @@ async fn log(store: &Store) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
         let after = events.last().map_or(downlink::Cursor::START, Event::cursor);
-        let page = store.read_log_log(Read::lowith_afterth_after(after)).await.unwrap();
+        let page = store.read(Read::log().resume(after)).await.unwrap();
         if page.events.is_empty() {
             return events;
         }
@@ -51,8 +51,8 @@ async fn log(store: &Store) -> Vec<Event> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     fill(&store).await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let projection = hub.project(Tally(1), store.clone()).start().unwrap();
@@ -69,7 +69,7 @@ async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
         })
         .collect();
     let before = store.head().await.unwrap();
-    let backup = store.backup(place.backup()).await.unwrap();
+    let backup = store.backup(temp.backup()).await.unwrap();
     let after = store.head().await.unwrap();
     stop.send(true).unwrap();
     for appender in appenders {
@@ -77,11 +77,11 @@ async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
     }
     hub.shutdown().await;
     assert!(before <= backup.report.head && backup.report.head < after, "{backup:?}");
-    assert_eq!(place.others(), ["backup.db"]);
-    let report = verify(place.backup()).await.unwrap();
+    assert_eq!(temp.others(), ["backup.db"]);
+    let report = verify(temp.backup()).await.unwrap();
     assert!(report.is_sound() && report == backup.report, "{report}");
 
-    let copy = driver::open(place.backup()).await.unwrap();
+    let copy = driver::open(temp.backup()).await.unwrap();
     let (whole, prefix) = (log(&store).await, log(&copy).await);
     assert_eq!(prefix.last().unwrap().cursor(), backup.report.head);
     assert_eq!(prefix[..], whole[..prefix.len()]);
@@ -96,17 +96,17 @@ async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
 
 #[tokio::test]
 async fn a_backup_replaces_no_file() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let before = all(&store).await;
-    let wal = place.folder.path().join("backup.db-wal");
+    let wal = temp.folder.path().join("backup.db-wal");
     for (name, taken) in [
-        (place.backup(), place.backup()),
-        (place.backup(), wal),
-        (place.path.clone(), place.path.clone()),
+        (temp.backup(), temp.backup()),
+        (temp.backup(), wal),
+        (temp.path.clone(), temp.path.clone()),
     ] {
-        let is_own = taken == place.path;
+        let is_own = taken == temp.path;
         if !is_own {
             fs::write(&taken, "mine").unwrap();
         }
@@ -121,30 +121,30 @@ async fn a_backup_replaces_no_file() {
             fs::remove_file(taken).unwrap();
         }
     }
-    assert!(place.others().is_empty());
+    assert!(temp.others().is_empty());
     assert_eq!(all(&store).await, before);
 }
 
 #[tokio::test]
 async fn a_folder_that_is_missing_is_told() {
-    let place = Place::new();
-    let store = place.open().await;
-    let nowhere = place.folder.path().join("missing/backup.db");
+    let temp = TempLog::new();
+    let store = temp.open().await;
+    let nowhere = temp.folder.path().join("missing/backup.db");
     let error = store.backup(nowhere).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_backup_leaves_no_file() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     fill(&store).await;
     // Given up at once, in the middle of the copy, and while it is verified.
     for moment in 0..3 {
         let reached = Arc::new(Notify::new());
         let told = Arc::clone(&reached);
         let mut backup = store
-            .backup_with(place.backup(), move |progress| {
+            .backup_with(temp.backup(), move |progress| {
                 if (progress.done == progress.total) == (moment == 2) {
                     told.notify_one();
                 }
@@ -159,56 +159,56 @@ async fn a_dropped_backup_leaves_no_file() {
         }
         drop(backup);
         let gone = async {
-            while !place.others().is_empty() {
-                assert!(!place.backup().exists() || moment == 2);
+            while !temp.others().is_empty() {
+                assert!(!temp.backup().exists() || moment == 2);
                 sleep(Duration::from_millis(5)).await;
             }
         };
         timeout(Duration::from_mins(1), gone).await.expect("what was written is removed");
     }
-    store.backup(place.backup()).await.unwrap();
+    store.backup(temp.backup()).await.unwrap();
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn progress_rises_to_the_size_of_the_copy() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     fill(&store).await;
     let all = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&all);
     let tell = move |progress| told.lock().unwrap().push(progress);
-    let backup = store.backup_with(place.backup(), tell).await.unwrap();
+    let backup = store.backup_with(temp.backup(), tell).await.unwrap();
     let all = all.lock().unwrap();
     assert!(all.is_sorted_by_key(|progress| progress.done), "{all:?}");
     let last = all.last().unwrap();
     assert_eq!((last.done, last.total), (backup.bytes, backup.bytes));
-    assert_eq!(backup.bytes, fs::metadata(place.backup()).unwrap().len());
+    assert_eq!(backup.bytes, fs::metadata(temp.backup()).unwrap().len());
 }
 
 #[tokio::test]
 async fn a_panic_while_progress_is_told_leaves_no_file() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     fill(&store).await;
     let tell = |_| panic!("no such gate");
-    let error = store.backup_with(place.backup(), tell).await.unwrap_err();
+    let error = store.backup_with(temp.backup(), tell).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend, "{}", chain(&error));
-    assert!(place.others().is_empty());
-    store.backup(place.backup()).await.unwrap();
+    assert!(temp.others().is_empty());
+    store.backup(temp.backup()).await.unwrap();
 }
 
 /// What an application keeps in tables without a key is found by row id.
 #[tokio::test]
 async fn row_ids_are_kept() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let table =
         "CREATE TABLE gates (gate); INSERT INTO gates (rowid, gate) VALUES (7, 'C71'), (99, 'A1')";
-    place.sql().execute_batch(table).unwrap();
-    store.backup(place.backup()).await.unwrap();
-    let copy = rusqlite::Connection::open(place.backup()).unwrap();
+    temp.sql().execute_batch(table).unwrap();
+    store.backup(temp.backup()).await.unwrap();
+    let copy = rusqlite::Connection::open(temp.backup()).unwrap();
     let rows: String = copy
         .query_row("SELECT group_concat(concat(rowid, gate)) FROM gates", (), |row| row.get(0))
         .unwrap();

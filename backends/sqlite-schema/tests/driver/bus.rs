@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::driver::{self, Bus as FileBus, BusOptions};
-use crate::support::{Place, stored};
-use downlink::bus::{Hint, Listener};
+use crate::support::{TempLog, stored};
 use downlink::{Bus, ErrorKind, Position};
+use downlink::bus::{Hint, Listener};
 use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
@@ -18,9 +18,9 @@ async fn hint(listener: &mut Listener) -> Option<Hint> {
 
 #[tokio::test]
 async fn a_commit_of_somebody_else_is_a_hint() {
-    let place = Place::new();
-    let store = place.open().await;
-    let bus = FileBus::open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = temp.open().await;
+    let bus = FileBus::open(&temp.path).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     assert_eq!(listener.next().now_or_never(), None);
     for position in 1..=3 {
@@ -31,51 +31,51 @@ async fn a_commit_of_somebody_else_is_a_hint() {
 
 #[tokio::test]
 async fn a_hint_of_this_process_needs_no_look() {
-    let place = Place::new();
-    let bus = FileBus::open_with(&place.path, BusOptions::new().without_polling()).await.unwrap();
+    let temp = TempLog::new();
+    let bus = FileBus::open_with(&temp.path, BusOptions::new().without_polling()).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     bus.publish(Hint::anything()).await.unwrap();
     assert_eq!(listener.next().now_or_never(), Some(Some(Hint::anything())));
-    assert!(!place.path.exists(), "nothing was opened");
+    assert!(!temp.path.exists(), "nothing was opened");
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_told() {
-    let place = Place::new();
-    let error = FileBus::open(&place.path).await.unwrap_err();
+    let temp = TempLog::new();
+    let error = FileBus::open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(!place.path.exists(), "no empty log is made");
+    assert!(!temp.path.exists(), "no empty log is made");
 }
 
 #[tokio::test]
 async fn a_file_that_goes_and_comes_is_two_hints() {
-    let place = Place::new();
-    let (away, other) = (place.folder.path().join("away.db"), place.folder.path().join("other.db"));
+    let temp = TempLog::new();
+    let (away, other) = (temp.folder.path().join("away.db"), temp.folder.path().join("other.db"));
     let store = driver::open(&other).await.unwrap();
     stored(&store, "flight-AA1141", 1).await;
     store.close().await;
-    place.open().await.close().await;
-    let bus = FileBus::open(&place.path).await.unwrap();
+    temp.open().await.close().await;
+    let bus = FileBus::open(&temp.path).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
-    fs::rename(&place.path, &away).unwrap();
+    fs::rename(&temp.path, &away).unwrap();
     assert_eq!(hint(&mut listener).await, Some(Hint::anything()));
     for end in ["-wal", "-shm"] {
         // The bus was the last to close the file, or is about to.
-        let _ = fs::remove_file(place.with_end(end));
+        let _ = fs::remove_file(temp.with_end(end));
     }
-    fs::rename(&other, &place.path).unwrap();
+    fs::rename(&other, &temp.path).unwrap();
     assert_eq!(hint(&mut listener).await, Some(Hint::anything()));
     // It looks at the file that is there now.
-    let store = place.open().await;
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     assert_eq!(hint(&mut listener).await, Some(Hint::at(Position::new(2).unwrap())));
 }
 
 #[tokio::test]
 async fn looking_pins_no_wal() {
-    let place = Place::new();
-    let store = place.open().await;
-    let bus = FileBus::open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = temp.open().await;
+    let bus = FileBus::open(&temp.path).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     for _ in 0..20 {
         stored(&store, "flight-UA1545", 10).await;
@@ -83,15 +83,15 @@ async fn looking_pins_no_wal() {
     hint(&mut listener).await.unwrap();
     let truncate = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let left: (i64, i64) =
-        place.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), truncate).unwrap();
+        temp.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), truncate).unwrap();
     assert_eq!(left, (0, 0), "nobody reads an old state");
 }
 
 #[tokio::test]
 async fn listeners_end_with_the_bus() {
-    let place = Place::new();
-    let _store = place.open().await;
-    let bus = FileBus::open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let _store = temp.open().await;
+    let bus = FileBus::open(&temp.path).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     let clone = bus.clone();
     bus.close().await;
@@ -99,7 +99,7 @@ async fn listeners_end_with_the_bus() {
     assert_eq!(clone.publish(Hint::anything()).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(clone.listen().await.unwrap_err().kind(), ErrorKind::Unavailable);
 
-    let bus = FileBus::open(&place.path).await.unwrap();
+    let bus = FileBus::open(&temp.path).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     drop(bus);
     assert_eq!(hint(&mut listener).await, None);

@@ -4,11 +4,9 @@
 use std::time::Duration;
 
 use crate::support::driver::{Store, verify};
-use crate::support::{Place, append, stored};
+use crate::support::{TempLog, append, stored};
+use downlink::{Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version};
 use downlink::store::Page;
-use downlink::{
-    Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version,
-};
 use rusqlite::Connection;
 use tokio::time::timeout;
 
@@ -25,8 +23,8 @@ fn place_of(version: u64) -> u64 {
 }
 
 /// A log with a stream of some events, each followed by one of another stream.
-async fn log(place: &Place) -> Store {
-    let store = place.open().await;
+async fn log(temp: &TempLog) -> Store {
+    let store = temp.open().await;
     for version in 1..=LAST {
         let at = stored(&store, STREAM, 1).await.cursor.position();
         assert_eq!(at.get(), place_of(version));
@@ -45,13 +43,13 @@ fn reads() -> Vec<Read> {
     let departed: Filter = FilterItem::new().with_type_prefix("Flight").unwrap().into();
     for after in [0, 1, 3, 4, 5, 7, 8] {
         let read = Read::stream(named(STREAM));
-        let read = Version::new(after).map_or(read.clone(), |after| read.with_afterter));
-        reads.extend([read.clone(), read.clone().witwith_limitit(2), reawith_filter_filter(departed.clone())]);
+        let read = Version::new(after).map_or(read.clone(), |after| read.after_version(after));
+        reads.extend([read.clone(), read.clone().limit(2), read.filter(departed.clone())]);
     }
     let one = FilterItem::new().with_stream(STREAM).unwrap();
     let both = one.clone().with_stream(OTHER).unwrap();
     for filter in [Filter::from(one), Filter::from(both)] {
-        let read = Read:with_filter.with_filter(filter);
+        let read = Read::log().filter(filter);
         for version in [1, 2, 3, 4] {
             let at = Position::new(place_of(version)).unwrap();
             reads.extend([read.clone().after(at), read.clone().after(at).limit(1)]);
@@ -71,9 +69,9 @@ fn reads() -> Vec<Read> {
 type Answer = Result<(Vec<(u64, u64)>, bool, u64), ErrorKind>;
 
 fn answer(page: Result<Page, Error>) -> Answer {
-    let place = |event: &downlink::Event| (event.position().get(), event.version().get());
+    let temp = |event: &downlink::Event| (event.position().get(), event.version().get());
     page.map(|page| {
-        (page.events.iter().map(place).collect(), page.more, page.scanned.position().get())
+        (page.events.iter().map(temp).collect(), page.more, page.scanned.position().get())
     })
     .map_err(|error| error.kind())
 }
@@ -81,7 +79,7 @@ fn answer(page: Result<Page, Error>) -> Answer {
 async fn answers(store: &Store, reads: &[Read], what: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
     for read in reads {
-        let page = timeout(Duration::from_secsread_log, store.read_log(read.clone())).await;
+        let page = timeout(Duration::from_secs(20), store.read(read.clone())).await;
         answers.push(answer(page.unwrap_or_else(|_| panic!("no answer to {read:?} after {what}"))));
     }
     answers
@@ -89,12 +87,12 @@ async fn answers(store: &Store, reads: &[Read], what: &str) -> Vec<Answer> {
 
 /// Damages the file in each of these ways in turn, and repairs it again.
 async fn damaged_by(damages: impl IntoIterator<Item = String>) {
-    let place = Place::new();
-    let store = log(&place).await;
+    let temp = TempLog::new();
+    let store = log(&temp).await;
     let reads = reads();
     let right = answers(&store, &reads, "nothing").await;
     assert!(right.iter().all(Result::is_ok), "{right:?}");
-    let other = place.sql();
+    let other = temp.sql();
     for damage in damages {
         keep(&other);
         other.execute_batch(&damage).unwrap_or_else(|error| panic!("{damage}: {error}"));
@@ -222,12 +220,12 @@ async fn an_event_that_is_not_the_one_linked_to_is_corrupt() {
 /// A head that is an earlier event of its stream looks like a shorter stream.
 #[tokio::test]
 async fn an_outdated_head_is_found_by_verify() {
-    let place = Place::new();
-    log(&place).await.close().await;
+    let temp = TempLog::new();
+    log(&temp).await.close().await;
     let set = format!("version = 5, position = {}", place_of(5));
     let sql = format!("UPDATE downlink_stream_heads SET {set} WHERE stream = 1");
-    place.sql().execute_batch(&sql).unwrap();
-    assert!(!verify(&place.path).await.unwrap().is_sound());
+    temp.sql().execute_batch(&sql).unwrap();
+    assert!(!verify(&temp.path).await.unwrap().is_sound());
 }
 
 #[tokio::test]
@@ -239,12 +237,12 @@ async fn nothing_is_appended_behind_a_head_that_points_elsewhere() {
         "UPDATE downlink_stream_heads SET version = 9 WHERE stream = 1",
         "DELETE FROM downlink_stream_heads WHERE stream = 1",
     ] {
-        let place = Place::new();
-        let store = log(&place).await;
+        let temp = TempLog::new();
+        let store = log(&temp).await;
         let head = store.head().await.unwrap();
         store.close().await;
-        place.sql().execute_batch(damage).unwrap();
-        let store = place.open().await;
+        temp.sql().execute_batch(damage).unwrap();
+        let store = temp.open().await;
         let error = store.append(append(STREAM, 1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
         assert_eq!(store.head().await.unwrap(), head, "{damage}");
@@ -254,11 +252,11 @@ async fn nothing_is_appended_behind_a_head_that_points_elsewhere() {
 
 #[tokio::test]
 async fn no_copy_is_made_of_a_file_with_a_broken_link() {
-    let place = Place::new();
-    let store = log(&place).await;
+    let temp = TempLog::new();
+    let store = log(&temp).await;
     let broken =
         format!("UPDATE downlink_events SET prev = position WHERE position = {}", place_of(5));
-    place.sql().execute_batch(&broken).unwrap();
-    let error = store.backup(place.folder.path().join("copy.db")).await.unwrap_err();
+    temp.sql().execute_batch(&broken).unwrap();
+    let error = store.backup(temp.folder.path().join("copy.db")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
-use crate::support::{Place, all, append, chain, stored};
+use crate::support::{TempLog, all, append, chain, stored};
 use crate::transact::transact;
 use crate::transacting::Do;
 use downlink::commit::Transacted;
@@ -16,8 +16,8 @@ use rusqlite::Connection;
 type CancelOnDrop<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
 
 /// Another program that holds the lock.
-fn hold_lock(place: &Place) -> Connection {
-    let other = place.sql();
+fn hold_lock(temp: &TempLog) -> Connection {
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }
@@ -26,10 +26,10 @@ fn hold_lock(place: &Place) -> Connection {
 /// group.
 async fn in_one_group(
     store: &Store,
-    place: &Place,
+    temp: &TempLog,
     appends: Vec<Append>,
 ) -> Vec<downlink::Result<downlink::store::Appended>> {
-    let lock = hold_lock(place);
+    let lock = hold_lock(temp);
     let mut waiting: Vec<CancelOnDrop<'_>> = vec![store.append(append("first", 1))];
     waiting.extend(appends.into_iter().map(|append| store.append(append)));
     for waiting in &mut waiting {
@@ -46,9 +46,9 @@ fn photo(bytes: usize) -> NewEvent {
 
 #[tokio::test]
 async fn a_full_queue_is_overloaded_at_once() {
-    let place = Place::new();
-    let store = Options::new().with_queue(2).open(&place.path).await.unwrap();
-    let lock = hold_lock(&place);
+    let temp = TempLog::new();
+    let store = Options::new().with_queue(2).open(&temp.path).await.unwrap();
+    let lock = hold_lock(&temp);
     let (mut one, mut two) = (store.append(append("s", 1)), store.append(append("s", 1)));
     assert!(poll!(&mut one).is_pending() && poll!(&mut two).is_pending());
     let error = store.append(append("s", 1)).await.unwrap_err();
@@ -62,11 +62,11 @@ async fn a_full_queue_is_overloaded_at_once() {
 
 #[tokio::test]
 async fn a_queue_full_of_bytes_is_overloaded_at_once() {
-    let place = Place::new();
-    let store = Options::new().with_queue_bytes(1_000).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_queue_bytes(1_000).open(&temp.path).await.unwrap();
     let big = || Append::to("s", Expected::Any, [photo(1_500)]).unwrap();
     store.append(big()).await.expect("one that is alone");
-    let lock = hold_lock(&place);
+    let lock = hold_lock(&temp);
     let mut one = store.append(big());
     assert!(poll!(&mut one).is_pending());
     assert_eq!(store.append(append("s", 1)).await.unwrap_err().kind(), ErrorKind::Overloaded);
@@ -77,10 +77,10 @@ async fn a_queue_full_of_bytes_is_overloaded_at_once() {
 
 #[tokio::test]
 async fn a_foreign_lock_past_the_deadline_is_busy() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_busy_deadline(Duration::from_millis(20));
-    let store = options.open(&place.path).await.unwrap();
-    let lock = hold_lock(&place);
+    let store = options.open(&temp.path).await.unwrap();
+    let lock = hold_lock(&temp);
     let said = append("s", 1);
     let error = store.append(said.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
@@ -91,9 +91,9 @@ async fn a_foreign_lock_past_the_deadline_is_busy() {
 
 #[tokio::test]
 async fn the_innocent_of_a_group_are_spared() {
-    let place = Place::new();
-    let store = place.open().await;
-    place
+    let temp = TempLog::new();
+    let store = temp.open().await;
+    temp
         .sql()
         .execute_batch(
             "CREATE TRIGGER poison BEFORE INSERT ON downlink_events WHEN NEW.payload = CAST('\"poison\"' AS BLOB) \
@@ -105,7 +105,7 @@ async fn the_innocent_of_a_group_are_spared() {
     appends[3] =
         Append::to("flight-UA1545", Expected::Any, [crate::support::event("Half"), poison()])
             .unwrap();
-    let outcomes = in_one_group(&store, &place, appends).await;
+    let outcomes = in_one_group(&store, &temp, appends).await;
     for (index, outcome) in outcomes.iter().enumerate() {
         match outcome {
             Ok(appended) => assert!(index != 3 && !appended.duplicate),
@@ -122,9 +122,9 @@ async fn the_innocent_of_a_group_are_spared() {
 /// A constraint that is only looked at by COMMIT.
 #[tokio::test]
 async fn a_commit_that_fails_is_taken_back() {
-    let place = Place::new();
-    let store = place.open().await;
-    place
+    let temp = TempLog::new();
+    let store = temp.open().await;
+    temp
         .sql()
         .execute_batch(
             "CREATE TABLE parents (id INTEGER PRIMARY KEY);
@@ -135,12 +135,9 @@ async fn a_commit_that_fails_is_taken_back() {
         .unwrap();
     let poison = NewEvent::json("FlightDelayed", "\"poison\"").unwrap();
     let guilty = Append::to("flight-AA1", Expected::Any, [poison]).unwrap();
-    let outcomes = in_one_group(
-        &store,
-        &place,
-        vec![append("flight-AA1", 1), guilty, append("flight-AA1", 1)],
-    )
-    .await;
+    let outcomes =
+        in_one_group(&store, &temp, vec![append("flight-AA1", 1), guilty, append("flight-AA1", 1)])
+            .await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert_eq!(outcomes[1].as_ref().unwrap_err().kind(), ErrorKind::Backend);
     assert_eq!(all(&store).await.events.len(), 3);
@@ -149,11 +146,11 @@ async fn a_commit_that_fails_is_taken_back() {
 
 #[tokio::test]
 async fn a_full_disk_fails_only_what_does_not_fit() {
-    let place = Place::new();
-    let store = Options::new().with_max_size(512 << 10).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_max_size(512 << 10).open(&temp.path).await.unwrap();
     let big = Append::to("photos", Expected::Any, [photo(limits::MAX_PAYLOAD_BYTES)]).unwrap();
     let outcomes =
-        in_one_group(&store, &place, vec![append("s", 1), big.clone(), append("s", 1)]).await;
+        in_one_group(&store, &temp, vec![append("s", 1), big.clone(), append("s", 1)]).await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
     assert_eq!(outcomes[1].as_ref().unwrap_err().kind(), ErrorKind::StorageFull);
     // Alone, and again and again, it fails in the same way and leaves nothing behind.
@@ -164,15 +161,15 @@ async fn a_full_disk_fails_only_what_does_not_fit() {
     assert_eq!(all(&store).await.events.len(), 3 + 3);
     store.close().await;
 
-    let store = place.open().await;
+    let store = temp.open().await;
     assert!(!store.append(big).await.unwrap().duplicate);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn a_log_filled_to_the_brim_keeps_what_it_acknowledged() {
-    let place = Place::new();
-    let store = Options::new().with_max_size(256 << 10).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     let mut acknowledged = 0;
     let error = loop {
         match store.append(Append::to("s", Expected::Any, [photo(3_000)]).unwrap()).await {
@@ -187,8 +184,8 @@ async fn a_log_filled_to_the_brim_keeps_what_it_acknowledged() {
 
 #[tokio::test]
 async fn dropped_appends_leave_nothing_open() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let appends: Vec<_> = (0..100).map(|n| append(&format!("flight-{}", n % 7), 3)).collect();
     for said in &appends {
         // Queued by the first poll, and given up.
@@ -196,7 +193,7 @@ async fn dropped_appends_leave_nothing_open() {
     }
     stored(&store, "flight-0", 1).await;
     // No lock is left: another program may write.
-    hold_lock(&place).execute_batch("ROLLBACK").unwrap();
+    hold_lock(&temp).execute_batch("ROLLBACK").unwrap();
     for said in appends {
         store.append(said).await.unwrap();
     }
@@ -206,15 +203,15 @@ async fn dropped_appends_leave_nothing_open() {
 
 #[tokio::test]
 async fn a_boundary_holds_against_what_came_in_between() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let seen = stored(&store, "s", 1).await.cursor;
     let only_if_nothing_came = |stream: &str| {
         let check = Check::NothingAfter(Filter::everything(), seen);
         append(stream, 1).with_check(check)
     };
     let outcomes =
-        in_one_group(&store, &place, vec![only_if_nothing_came("a"), only_if_nothing_came("b")])
+        in_one_group(&store, &temp, vec![only_if_nothing_came("a"), only_if_nothing_came("b")])
             .await;
     // The append that held the group up came after what was seen.
     for outcome in outcomes {
@@ -224,10 +221,10 @@ async fn a_boundary_holds_against_what_came_in_between() {
 
 #[tokio::test]
 async fn many_reads_at_once_are_all_answered() {
-    let place = Place::new();
-    let store = Options::new().with_readers(1).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_readers(1).open(&temp.path).await.unwrap();
     stored(&store, "s", 10).await;
-    let mut reads: Vec<_> = (0..500).map(|_| store.read_log_log(Read::log())).collect();
+    let mut reads: Vec<_> = (0..500).map(|_| store.read(Read::log())).collect();
     for read in reads.iter_mut().step_by(3) {
         let _ = poll!(read);
     }
@@ -240,18 +237,18 @@ async fn many_reads_at_once_are_all_answered() {
 
 #[tokio::test]
 async fn every_duration_may_be_never() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new()
         .with_busy_deadline(Duration::MAX)
         .with_linger(Duration::MAX)
         .with_transaction_deadline(Duration::MAX)
         .with_query_limit(Duration::MAX);
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     // A lone appender does not wait for others, so each of these is a group.
     for _ in 0..20 {
         stored(&store, "flight-UA1545", 1).await;
     }
-    place.sql().execute_batch("CREATE TABLE gates (gate TEXT)").unwrap();
+    temp.sql().execute_batch("CREATE TABLE gates (gate TEXT)").unwrap();
     let taken = transact(&store, vec![Do::Append(append("flight-UA1545", 1))]).await;
     assert_eq!(taken.unwrap(), Transacted::Committed(0));
     assert_eq!(all(&store).await.events.len(), 21);
@@ -260,11 +257,11 @@ async fn every_duration_may_be_never() {
 
 #[tokio::test]
 async fn a_lock_may_be_waited_for_not_at_all() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_busy_deadline(Duration::ZERO).with_linger(Duration::ZERO);
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
-    let lock = hold_lock(&place);
+    let lock = hold_lock(&temp);
     let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     lock.execute_batch("ROLLBACK").unwrap();

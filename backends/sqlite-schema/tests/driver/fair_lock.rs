@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use crate::support::driver::Options;
-use crate::support::{Place, append, stored};
+use crate::support::{TempLog, append, stored};
 use downlink::{ErrorKind, EventStore};
 use downlink_sqlite_schema::FairLock;
 
 #[tokio::test]
 async fn a_turn_that_does_not_end_is_busy() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let patience = Duration::from_millis(1);
-    let store = Options::new().with_busy_deadline(patience).open(&place.path).await.unwrap();
-    let lock = FairLock::open(&place.path).unwrap();
+    let store = Options::new().with_busy_deadline(patience).open(&temp.path).await.unwrap();
+    let lock = FairLock::open(&temp.path).unwrap();
     let guard = lock.try_lock().unwrap().unwrap();
     for _ in 0..3 {
         let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
@@ -33,17 +33,17 @@ async fn a_turn_that_does_not_end_is_busy() {
 
 #[tokio::test]
 async fn a_turn_ends_with_its_transaction() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
-    let lock = FairLock::open(&place.path).unwrap();
+    let lock = FairLock::open(&temp.path).unwrap();
     assert!(lock.try_lock().unwrap().is_some());
 }
 
 #[tokio::test]
 async fn two_stores_of_one_process_take_turns_too() {
-    let place = Place::new();
-    let (left, right) = (place.open().await, place.open().await);
+    let temp = TempLog::new();
+    let (left, right) = (temp.open().await, temp.open().await);
     let appends =
         (0..50).flat_map(|_| [&left, &right]).map(|store| store.append(append("flight-UA1545", 1)));
     let mut versions: Vec<_> = futures::future::try_join_all(appends)

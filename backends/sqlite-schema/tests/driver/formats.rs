@@ -13,7 +13,7 @@ use downlink::{ErrorKind, EventStore, Filter, FilterItem, Position, Read};
 use downlink_sqlite_schema::FORMAT;
 
 use crate::support::driver::{self, Options, Store};
-use crate::support::{Place, all, append, chain, copy, stored};
+use crate::support::{TempLog, all, append, chain, copy, stored};
 
 /// A log of 60 events in 20 streams, with tags, metadata, content of other
 /// types, and a projection, which release 0.1 wrote.
@@ -33,20 +33,20 @@ const APPEND_OF_1: [&str; 2] = [
     "UPDATE head SET position = 61, id = x'ff', recorded_at = 1, generation = 100",
 ];
 
-async fn of_format_1() -> (Place, Store) {
-    let place = Place::new();
-    copy(Path::new(FORMAT_1), &place.path);
-    let store = place.open().await;
-    (place, store)
+async fn of_format_1() -> (TempLog, Store) {
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_1), &temp.path);
+    let store = temp.open().await;
+    (temp, store)
 }
 
-fn number(place: &Place, sql: &str) -> i64 {
-    place.sql().query_row(sql, (), |row| row.get(0)).unwrap()
+fn number(temp: &TempLog, sql: &str) -> i64 {
+    temp.sql().query_row(sql, (), |row| row.get(0)).unwrap()
 }
 
 #[tokio::test]
 async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() {
-    let (place, store) = of_format_1().await;
+    let (temp, store) = of_format_1().await;
     let page = all(&store).await;
     assert_eq!(page.events.len(), 60);
     assert_eq!(page.head.to_string(), "000000000000003c-31f1a8d8");
@@ -61,13 +61,13 @@ async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() 
 
     let board = ProjectionId::new("board", 1).unwrap();
     assert_eq!(store.checkpoint(&board).await.unwrap(), page.head);
-    assert_eq!(number(&place, "SELECT count(*) FROM board"), 60);
+    assert_eq!(number(&temp, "SELECT count(*) FROM board"), 60);
 
     assert_eq!(stored(&store, "flight-UA0", 1).await.first.get(), 61);
     assert!(store.verify().await.unwrap().is_sound());
     store.close().await;
-    assert_eq!(number(&place, "PRAGMA user_version"), FORMAT);
-    let store = place.open().await;
+    assert_eq!(number(&temp, "PRAGMA user_version"), FORMAT);
+    let store = temp.open().await;
     assert_eq!(all(&store).await.events.len(), 61);
 }
 
@@ -77,18 +77,18 @@ async fn what_was_announced_is_known_after_a_migration() {
     let in_a_rebuild = "UPDATE downlink_projections SET announced = 40, \
                         checkpoint = '0000000000000000-00000000'";
     for (state, announced) in [("", 60), (in_a_rebuild, 40)] {
-        let place = Place::new();
-        copy(Path::new(FORMAT_2), &place.path);
-        place.sql().execute_batch(state).unwrap();
-        let store = place.open().await;
-        assert_eq!(number(&place, FORMAT_OF), FORMAT);
+        let temp = TempLog::new();
+        copy(Path::new(FORMAT_2), &temp.path);
+        temp.sql().execute_batch(state).unwrap();
+        let store = temp.open().await;
+        assert_eq!(number(&temp, FORMAT_OF), FORMAT);
         let event = all(&store).await.events.swap_remove(announced - 1);
         assert_eq!(store.announced(&board).await.unwrap(), Some(event.cursor()));
         let head = store.head().await.unwrap();
         assert!(store.announce(&board, event.cursor(), head).await.unwrap());
         assert!(store.verify().await.unwrap().is_sound());
         store.close().await;
-        let store = place.open().await;
+        let store = temp.open().await;
         assert_eq!(store.announced(&board).await.unwrap(), Some(head));
     }
 }
@@ -98,12 +98,12 @@ async fn what_was_announced_is_known_after_a_migration() {
 #[tokio::test]
 async fn a_broken_view_is_no_obstacle_to_a_migration() {
     for format in [FORMAT_1, FORMAT_2] {
-        let place = Place::new();
-        copy(Path::new(format), &place.path);
+        let temp = TempLog::new();
+        copy(Path::new(format), &temp.path);
         let broken = "CREATE TABLE gates (name); CREATE VIEW free AS SELECT * FROM gates; \
                       DROP TABLE gates";
-        place.sql().execute_batch(broken).unwrap();
-        let store = place.open().await;
+        temp.sql().execute_batch(broken).unwrap();
+        let store = temp.open().await;
         assert_eq!(all(&store).await.events.len(), 60);
         assert!(store.verify().await.unwrap().is_sound());
     }
@@ -112,10 +112,10 @@ async fn a_broken_view_is_no_obstacle_to_a_migration() {
 /// How a release of format 2 adds a projection.
 #[tokio::test]
 async fn a_process_of_format_2_adds_no_row_that_this_release_cannot_read() {
-    let place = Place::new();
-    copy(Path::new(FORMAT_2), &place.path);
-    let old = place.sql();
-    let _store = place.open().await;
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_2), &temp.path);
+    let old = temp.sql();
+    let _store = temp.open().await;
     let adding = "INSERT INTO downlink_projections (name, version, checkpoint, live, announced) \
                   VALUES ('gates', 1, '0000000000000000-00000000', 0, 0)";
     let error = old.execute(adding, ()).unwrap_err().to_string();
@@ -125,11 +125,11 @@ async fn a_process_of_format_2_adds_no_row_that_this_release_cannot_read() {
 /// What a process of release 0.1 does that has the file open.
 #[tokio::test]
 async fn an_earlier_release_fails_visibly_and_writes_nothing_more() {
-    let place = Place::new();
-    copy(Path::new(FORMAT_1), &place.path);
-    let old = place.sql();
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_1), &temp.path);
+    let old = temp.sql();
     let mut prepared = APPEND_OF_1.map(|text| old.prepare(text).unwrap());
-    let store = place.open().await;
+    let store = temp.open().await;
     for statement in &mut prepared {
         let error = statement.execute(()).unwrap_err().to_string();
         assert!(error.contains("no such table"), "{error}");
@@ -141,20 +141,20 @@ async fn an_earlier_release_fails_visibly_and_writes_nothing_more() {
 
 #[tokio::test]
 async fn what_only_looks_at_a_file_does_not_migrate_it() {
-    let place = Place::new();
-    copy(Path::new(FORMAT_1), &place.path);
-    let error = driver::verify(&place.path).await.unwrap_err();
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_1), &temp.path);
+    let error = driver::verify(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(chain(&error).contains("earlier release"), "{}", chain(&error));
-    assert_eq!(number(&place, "PRAGMA user_version"), 1);
+    assert_eq!(number(&temp, "PRAGMA user_version"), 1);
 }
 
 #[tokio::test]
 async fn two_that_migrate_at_once_do_not_disturb_each_other() {
     for _ in 0..10 {
-        let place = Place::new();
-        copy(Path::new(FORMAT_1), &place.path);
-        let (one, other) = tokio::join!(place.open(), place.open());
+        let temp = TempLog::new();
+        copy(Path::new(FORMAT_1), &temp.path);
+        let (one, other) = tokio::join!(temp.open(), temp.open());
         stored(&one, "flight-UA0", 1).await;
         stored(&other, "flight-UA0", 1).await;
         assert_eq!(all(&one).await.events.len(), 62);
@@ -163,47 +163,47 @@ async fn two_that_migrate_at_once_do_not_disturb_each_other() {
 }
 
 /// A database of an application, which counts its own versions.
-fn application() -> Place {
-    let place = Place::new();
+fn application() -> TempLog {
+    let temp = TempLog::new();
     let tables = "PRAGMA application_id = 7; PRAGMA user_version = 40; \
          CREATE TABLE gates (name TEXT PRIMARY KEY); INSERT INTO gates VALUES ('C71')";
-    place.sql().execute_batch(tables).unwrap();
-    place
+    temp.sql().execute_batch(tables).unwrap();
+    temp
 }
 
 #[tokio::test]
 async fn a_log_lives_in_a_database_of_an_application_when_asked() {
-    let place = application();
-    let before = fs::read(&place.path).unwrap();
-    let error = driver::open(&place.path).await.unwrap_err();
+    let temp = application();
+    let before = fs::read(&temp.path).unwrap();
+    let error = driver::open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("with_application_database"), "{error}");
-    assert_eq!(fs::read(&place.path).unwrap(), before);
+    assert_eq!(fs::read(&temp.path).unwrap(), before);
 
     let options = Options::new().with_application_database();
-    let store = options.clone().open(&place.path).await.unwrap();
+    let store = options.clone().open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 3).await;
-    place.sql().execute("INSERT INTO gates VALUES ('B22')", ()).unwrap();
+    temp.sql().execute("INSERT INTO gates VALUES ('B22')", ()).unwrap();
     assert_eq!(stored(&store, "flight-UA1545", 1).await.first.get(), 4);
     store.close().await;
 
-    assert_eq!(number(&place, "PRAGMA application_id"), 7);
-    assert_eq!(number(&place, "PRAGMA user_version"), 40);
-    assert_eq!(number(&place, "SELECT count(*) FROM gates"), 2);
-    assert_eq!(number(&place, FORMAT_OF), FORMAT);
+    assert_eq!(number(&temp, "PRAGMA application_id"), 7);
+    assert_eq!(number(&temp, "PRAGMA user_version"), 40);
+    assert_eq!(number(&temp, "SELECT count(*) FROM gates"), 2);
+    assert_eq!(number(&temp, FORMAT_OF), FORMAT);
     // It has to be asked for each time, so that no other program opens it by accident.
-    assert_eq!(driver::open(&place.path).await.unwrap_err().kind(), ErrorKind::Invalid);
-    let store = options.open(&place.path).await.unwrap();
+    assert_eq!(driver::open(&temp.path).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let store = options.open(&temp.path).await.unwrap();
     assert_eq!(all(&store).await.events.len(), 4);
     assert!(store.verify().await.unwrap().is_sound());
-    assert!(driver::verify(&place.path).await.unwrap().is_sound());
+    assert!(driver::verify(&temp.path).await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn a_file_of_our_own_is_opened_with_that_option_too() {
-    let place = Place::new();
-    place.open().await.close().await;
-    let store = Options::new().with_application_database().open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    let store = Options::new().with_application_database().open(&temp.path).await.unwrap();
     assert_eq!(stored(&store, "flight-UA1545", 1).await.first, Position::new(1).unwrap());
 }
 
@@ -214,31 +214,31 @@ async fn a_database_that_cannot_have_a_log_is_left_alone() {
         ("CREATE TABLE downlink_events (position)", "downlink_"),
         ("CREATE VIEW Downlink_board AS SELECT 1", "downlink_"),
     ] {
-        let place = Place::new();
-        place.sql().execute_batch(what).unwrap();
-        let before = fs::read(&place.path).unwrap();
-        let open = Options::new().with_application_database().open(&place.path);
+        let temp = TempLog::new();
+        temp.sql().execute_batch(what).unwrap();
+        let before = fs::read(&temp.path).unwrap();
+        let open = Options::new().with_application_database().open(&temp.path);
         let error = open.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
         assert!(error.to_string().contains(cause), "{what}: {error}");
-        assert_eq!(fs::read(&place.path).unwrap(), before, "{what}");
+        assert_eq!(fs::read(&temp.path).unwrap(), before, "{what}");
     }
-    let place = application();
+    let temp = application();
     let options = Options::new().with_application_database();
-    options.clone().open(&place.path).await.unwrap().close().await;
+    options.clone().open(&temp.path).await.unwrap().close().await;
     let trigger = "CREATE TRIGGER audit AFTER INSERT ON downlink_events BEGIN SELECT 1; END";
-    place.sql().execute_batch(trigger).unwrap();
-    let error = options.open(&place.path).await.unwrap_err();
+    temp.sql().execute_batch(trigger).unwrap();
+    let error = options.open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("audit"), "{error}");
 }
 
 #[tokio::test]
 async fn the_application_prepares_every_connection() {
-    let (place, count) = (application(), Arc::new(AtomicUsize::new(0)));
+    let (temp, count) = (application(), Arc::new(AtomicUsize::new(0)));
     let on_connect = driver::on_connect("PRAGMA foreign_keys = ON", Arc::clone(&count));
     let options = Options::new().with_application_database().with_on_connect(on_connect);
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     let after_opening = count.load(Ordering::Relaxed);
     assert!(after_opening >= 1);
     stored(&store, "flight-UA1545", 1).await;
@@ -248,17 +248,17 @@ async fn the_application_prepares_every_connection() {
 
     let broken = driver::on_connect("SELECT * FROM nowhere", Arc::clone(&count));
     let options = Options::new().with_application_database().with_on_connect(broken);
-    let error = options.open(&place.path).await.unwrap_err();
+    let error = options.open(&temp.path).await.unwrap_err();
     assert!(chain(&error).contains("no such table: nowhere"), "{}", chain(&error));
 }
 
 #[tokio::test]
 async fn a_transaction_of_the_application_that_takes_too_long_is_named() {
-    let place = application();
+    let temp = application();
     let options =
         Options::new().with_application_database().with_busy_deadline(Duration::from_millis(200));
-    let store = options.open(&place.path).await.unwrap();
-    let own = place.sql();
+    let store = options.open(&temp.path).await.unwrap();
+    let own = temp.sql();
     own.execute_batch("BEGIN IMMEDIATE; INSERT INTO gates VALUES ('B22')").unwrap();
     let error = store.append(append("flight-UA1545", 1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);

@@ -1,21 +1,21 @@
 //! Logs in which many positions are missing.
 
 use crate::support::driver::{Options, Store};
-use crate::support::{Place, stored};
+use crate::support::{TempLog, stored};
+use downlink::{EventStore, Filter, FilterItem, Position, Read};
 use downlink::store::Direction;
-use downlink::{erItem, Position, Read};
 
 /// More than one page looks at.
 const GAP: u64 = 30_000;
 
 /// Events at 1, 2, and beyond the gap.
-async fn with_gap(place: &Place, lag: usize) -> Store {
-    let store = place.open().await;
+async fn with_gap(temp: &TempLog, lag: usize) -> Store {
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 2).await;
     store.close().await;
     let jump = format!("UPDATE downlink_head SET position = {GAP}");
-    place.sql().execute_batch(&jump).unwrap();
-    let store = Options::new().with_index_lag(lag).open(&place.path).await.unwrap();
+    temp.sql().execute_batch(&jump).unwrap();
+    let store = Options::new().with_index_lag(lag).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 2).await;
     store
 }
@@ -24,7 +24,7 @@ async fn with_gap(place: &Place, lag: usize) -> Store {
 async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
     let mut found = Vec::new();
     for _ in 0..10 {
-        let page = store.read_log(rearead_logone()).await.unwrap();
+        let page = store.read(read.clone()).await.unwrap();
         found.extend(page.events.iter().map(|event| event.position().get()));
         if !page.more {
             return found;
@@ -37,8 +37,8 @@ async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
 #[tokio::test]
 async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
     for is_indexed in [false, true] {
-        let place = Place::new();
-        let store = with_gap(&place, if is_indexed { 1 } else { usize::MAX }).await;
+        let temp = TempLog::new();
+        let store = with_gap(&temp, if is_indexed { 1 } else { usize::MAX }).await;
         while is_indexed && store.index_lag().await.unwrap() > 0 {
             tokio::task::yield_now().await;
         }
@@ -55,7 +55,7 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
             .chain([(Some(15_000), 100), (Some(GAP), 1), (Some(GAP + 1), 100)])
         {
             for filter in &filters {
-                let read = Read::log().with_filwith_filterlter.clone()).limit(limit);
+                let read = Read::log().filter(filter.clone()).limit(limit);
                 let at = mark.and_then(Position::new);
                 let read = at.map_or(read.clone(), |at| read.after(at));
                 for read in [read.clone(), read.backward()] {
@@ -73,7 +73,7 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
                 }
             }
             let other = FilterItem::new().with_type("Other").unwrap();
-            let none = Read::log().witwith_filterer(other.into());
+            let none = Read::log().filter(other.into());
             assert_eq!(positions(&store, none.clone()).await, [0; 0]);
             assert_eq!(positions(&store, none.backward()).await, [0; 0]);
         }

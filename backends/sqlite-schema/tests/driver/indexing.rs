@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use downlink::store::Page;
 use downlink::{
     Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Read,
 };
+use downlink::store::Page;
 use tokio::time::{sleep, timeout};
 
 use crate::support::driver::{Options, Problem, Store};
-use crate::support::{Place, event, stored};
+use crate::support::{TempLog, event, stored};
 
 fn tagged(name: &str, tags: &[String]) -> NewEvent {
     tags.iter().fold(event(name), |event, tag| event.with_tag(tag.as_str()).unwrap())
@@ -34,16 +34,16 @@ fn tag(name: &str) -> FilterItem {
     FilterItem::new().with_tag(name).unwrap()
 }
 
-fn number(place: &Place, sql: &str) -> i64 {
-    place.sql().query_row(sql, (), |row| row.get(0)).unwrap()
+fn number(temp: &TempLog, sql: &str) -> i64 {
+    temp.sql().query_row(sql, (), |row| row.get(0)).unwrap()
 }
 
 const INDEXED: &str = "SELECT position FROM downlink_indexed";
 
 /// Waits until the index has come so far, which it does by itself.
-async fn indexed(place: &Place, at_least: i64) {
+async fn indexed(temp: &TempLog, at_least: i64) {
     let reached = async {
-        while number(place, INDEXED) < at_least {
+        while number(temp, INDEXED) < at_least {
             sleep(Duration::from_millis(5)).await;
         }
     };
@@ -54,7 +54,7 @@ async fn read(store: &Store, read: Read) -> Vec<Event> {
     let mut events = Vec::new();
     let mut read = read;
     loop {
-        let Page { events: found, scanned, more, .. } = store.read_log_log(read.clone()).await.unwrap();
+        let Page { events: found, scanned, more, .. } = store.read(read.clone()).await.unwrap();
         events.extend(found);
         if !more {
             return events;
@@ -66,7 +66,7 @@ async fn read(store: &Store, read: Read) -> Vec<Event> {
 /// Every filter gives what it gives without an index, both ways, in pages of
 /// any size.
 async fn answers_are_right(store: &Store) {
-    let everything = read(store, Read::lowith_limitith_limit(10_000)).await;
+    let everything = read(store, Read::log().limit(10_000)).await;
     let filters = [
         Filter::from(tag("rare")),
         Filter::from(tag("often").with_tag("rare").unwrap()),
@@ -86,17 +86,17 @@ async fn answers_are_right(store: &Store) {
         // Small pages of many events would only take long.
         let limits = if expected.len() < 100 { [1, 7, 10_000] } else { [150, 600, 10_000] };
         for limit in limits {
-            let forward = Reawith_filter().with_filter(filter.clone()).limit(limit);
+            let forward = Read::log().filter(filter.clone()).limit(limit);
             assert_eq!(read(store, forward).await, expected, "{filter:?}, pages of {limit}");
         }
         let from = everything[1_234].cursor();
         let later: Vec<_> =
             expected.iter().filter(|event| event.position() > from.position()).cloned().collect();
-        let resumed with_filter::log().with_filter(filter.clone()).resume(from);
+        let resumed = Read::log().filter(filter.clone()).resume(from);
         assert_eq!(read(store, resumed).await, later, "{filter:?}");
         expected.reverse();
         for limit in limits {
-            let backwith_filter Read::log().with_filter(filter.clone()).backward().limit(limit);
+            let backward = Read::log().filter(filter.clone()).backward().limit(limit);
             assert_eq!(read(store, backward).await, expected, "{filter:?}, pages of {limit}");
         }
     }
@@ -104,44 +104,44 @@ async fn answers_are_right(store: &Store) {
 
 #[tokio::test]
 async fn what_is_looked_up_is_what_a_scan_finds() {
-    let place = Place::new();
-    let store = Options::new().with_index_lag(100).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_index_lag(100).open(&temp.path).await.unwrap();
     log(&store).await;
-    indexed(&place, 2_900).await;
+    indexed(&temp, 2_900).await;
     assert!(store.index_lag().await.unwrap() <= 100);
     answers_are_right(&store).await;
     assert!(store.verify().await.unwrap().is_sound());
     // Half of the log has no index, as after a migration.
     let half = "DELETE FROM downlink_postings; UPDATE downlink_indexed SET position = 0";
     store.close().await;
-    place.sql().execute_batch(half).unwrap();
-    let store = Options::new().with_index_lag(10_000).open(&place.path).await.unwrap();
+    temp.sql().execute_batch(half).unwrap();
+    let store = Options::new().with_index_lag(10_000).open(&temp.path).await.unwrap();
     answers_are_right(&store).await;
     assert_eq!(store.index_lag().await.unwrap(), 3_000);
     store.close().await;
-    assert_eq!(number(&place, INDEXED), 0, "less than the lag is left to scans");
-    let store = Options::new().with_index_lag(1).open(&place.path).await.unwrap();
-    indexed(&place, 3_000).await;
+    assert_eq!(number(&temp, INDEXED), 0, "less than the lag is left to scans");
+    let store = Options::new().with_index_lag(1).open(&temp.path).await.unwrap();
+    indexed(&temp, 3_000).await;
     answers_are_right(&store).await;
     stored(&store, "day-30", 1).await;
-    indexed(&place, 3_001).await;
+    indexed(&temp, 3_001).await;
     assert!(store.verify().await.unwrap().is_sound());
-    assert_eq!(number(&place, "SELECT count(*) FROM downlink_tags WHERE name = 'rare'"), 1);
+    assert_eq!(number(&temp, "SELECT count(*) FROM downlink_tags WHERE name = 'rare'"), 1);
 }
 
 #[tokio::test]
 async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
-    let place = Place::new();
-    let store = Options::new().with_index_lag(1_000).open(&place.path).await.unwrap();
+    let temp = TempLog::new();
+    let store = Options::new().with_index_lag(1_000).open(&temp.path).await.unwrap();
     log(&store).await;
-    indexed(&place, 2_000).await;
-    let last_rare = rwith_filtertore, Read::log().with_filter(tag("rare").into())).await.pop().unwrap();
+    indexed(&temp, 2_000).await;
+    let last_rare = read(&store, Read::log().filter(tag("rare").into())).await.pop().unwrap();
     let after = |cursor| Check::NothingAfter(tag("rare").into(), cursor);
     let append = |check| {
         let append = Append::to("seats", Expected::Any, [tagged("SeatSold", &["rare".into()])]);
         append.unwrap().with_check(check)
     };
-    let beforwith_limitead(&store, Read::log().with_limit(50)).await[40].cursor();
+    let before = read(&store, Read::log().limit(50)).await[40].cursor();
     let error = store.append(append(after(before))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     store.append(append(after(last_rare.cursor()))).await.unwrap();
@@ -161,13 +161,13 @@ async fn an_index_that_disagrees_with_the_log_is_found() {
         "UPDATE downlink_postings SET positions = x'0001' WHERE kind = 2 AND key = 3",
         "UPDATE downlink_postings SET positions = x'000100' WHERE kind = 2 AND key = 3",
     ] {
-        let place = Place::new();
-        let store = Options::new().with_index_lag(1_000).open(&place.path).await.unwrap();
+        let temp = TempLog::new();
+        let store = Options::new().with_index_lag(1_000).open(&temp.path).await.unwrap();
         log(&store).await;
-        indexed(&place, 2_000).await;
+        indexed(&temp, 2_000).await;
         store.close().await;
-        place.sql().execute_batch(damage).unwrap();
-        let report = crate::support::driver::verify(&place.path).await.unwrap();
+        temp.sql().execute_batch(damage).unwrap();
+        let report = crate::support::driver::verify(&temp.path).await.unwrap();
         assert!(
             matches!(report.problems[..], [Problem::Postings { segment: 0 }, ..]),
             "{damage}: {report}"
@@ -178,10 +178,10 @@ async fn an_index_that_disagrees_with_the_log_is_found() {
 /// Several processes, each of which may bring the index up to date.
 #[tokio::test]
 async fn two_stores_index_one_file() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_index_lag(16);
-    let one = options.clone().open(&place.path).await.unwrap();
-    let other = options.open(&place.path).await.unwrap();
+    let one = options.clone().open(&temp.path).await.unwrap();
+    let other = options.open(&temp.path).await.unwrap();
     for round in 0..40 {
         let both = [(&one, "one"), (&other, "other")].map(|(store, name)| {
             let events: Vec<_> =
@@ -190,8 +190,8 @@ async fn two_stores_index_one_file() {
         });
         futures::future::try_join_all(both).await.unwrap();
     }
-    indexed(&place, 700).await;
-    with_filter_eq!(read(&one, Read::log().with_filter(tag("other").into())).await.len(), 360);
- with_filterert_eq!(read(&other, Read::log().with_filter(tag("round:7").into())).await.len(), 18);
+    indexed(&temp, 700).await;
+    assert_eq!(read(&one, Read::log().filter(tag("other").into())).await.len(), 360);
+    assert_eq!(read(&other, Read::log().filter(tag("round:7").into())).await.len(), 18);
     assert!(one.verify().await.unwrap().is_sound());
 }

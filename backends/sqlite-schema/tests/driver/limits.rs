@@ -5,7 +5,7 @@ use downlink::{
     NewEvent, Read, Result, limits,
 };
 
-use crate::support::Place;
+use crate::support::TempLog;
 use crate::support::driver::Store;
 
 /// Adds the `n`th value of a group to an item.
@@ -79,8 +79,8 @@ async fn found(store: &dyn EventStore, filter: &Filter) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_filters_and_the_empty_one_are_answered_as_memory_does() {
-    let place = Place::new();
-    let (store, memory): (Store, _) = (place.open().await, MemoryStore::new());
+    let temp = TempLog::new();
+    let (store, memory): (Store, _) = (temp.open().await, MemoryStore::new());
     fill([&store, &memory]).await;
     let mut has_matched = 0;
     for filter in largest() {
@@ -102,8 +102,8 @@ async fn the_largest_filters_and_the_empty_one_are_answered_as_memory_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_checks_as_there_may_be_of_the_largest_filters_are_decided() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     fill([&store, &MemoryStore::new()]).await;
     let seen = store.head().await.unwrap();
     let event = || [NewEvent::json("FlightDelayed", "{}").unwrap()];

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::support::driver::{self, Bus, BusOptions, Store};
-use crate::support::{Place, all, append, chain, stored};
+use crate::support::{TempLog, all, append, chain, stored};
 use crate::transact::transact;
 use crate::transacting::Do;
 use downlink::{Error, ErrorKind, EventStore, Read};
@@ -26,15 +26,15 @@ async fn assert_unavailable(store: &Store, end: &str) {
 #[tokio::test]
 async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
     for end in ["-wal", "-shm"] {
-        let place = Place::new();
-        let store = place.open().await;
+        let temp = TempLog::new();
+        let store = temp.open().await;
         stored(&store, "s", 2).await;
         all(&store).await;
-        fs::remove_file(place.with_end(end)).unwrap();
+        fs::remove_file(temp.with_end(end)).unwrap();
         assert_unavailable(&store, end).await;
         // It was the only one that had it open, so SQLite moves what it has into the database.
         store.close().await;
-        let store = place.open().await;
+        let store = temp.open().await;
         assert_eq!(all(&store).await.events.len(), 2);
         assert!(store.verify().await.unwrap().is_sound());
     }
@@ -44,11 +44,11 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
 #[tokio::test]
 async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
     for end in ["-wal", "-shm"] {
-        let place = Place::new();
-        let store = place.open().await;
-        place.sql().execute_batch("CREATE TABLE gates (gate TEXT, flight TEXT)").unwrap();
+        let temp = TempLog::new();
+        let store = temp.open().await;
+        temp.sql().execute_batch("CREATE TABLE gates (gate TEXT, flight TEXT)").unwrap();
         stored(&store, "s", 2).await;
-        let gone = place.with_end(end);
+        let gone = temp.with_end(end);
         let doing =
             vec![Do::Append(append("s", 1)), Do::Run(Box::new(move || Ok(fs::remove_file(gone)?)))];
         let error = transact(&store, doing).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
         assert!(chain(&error).contains(&format!("flights.db{end}")), "{}", chain(&error));
         assert_unavailable(&store, end).await;
         store.close().await;
-        assert!(place.open().await.verify().await.unwrap().is_sound());
+        assert!(temp.open().await.verify().await.unwrap().is_sound());
     }
 }
 
@@ -65,14 +65,14 @@ async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
 /// not acknowledged in either case.
 #[tokio::test]
 async fn an_append_under_way_is_not_acknowledged_into_a_wal_that_is_gone() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "s", 1).await;
-    let other = place.sql();
+    let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut waiting = store.append(append("s", 1));
     assert!(futures::poll!(&mut waiting).is_pending());
-    fs::remove_file(place.with_end("-wal")).unwrap();
+    fs::remove_file(temp.with_end("-wal")).unwrap();
     other.execute_batch("ROLLBACK").unwrap();
     let kind = waiting.await.unwrap_err().kind();
     assert!(matches!(kind, ErrorKind::OutcomeUnknown | ErrorKind::Unavailable), "{kind:?}");
@@ -81,11 +81,11 @@ async fn an_append_under_way_is_not_acknowledged_into_a_wal_that_is_gone() {
 
 #[tokio::test]
 async fn a_wal_of_another_program_is_left_alone() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "s", 1).await;
-    let wal = place.with_end("-wal");
-    fs::rename(&wal, place.folder.path().join("away")).unwrap();
+    let wal = temp.with_end("-wal");
+    fs::rename(&wal, temp.folder.path().join("away")).unwrap();
     fs::write(&wal, "theirs").unwrap();
     assert_unavailable(&store, "-wal").await;
     store.close().await;
@@ -94,17 +94,17 @@ async fn a_wal_of_another_program_is_left_alone() {
 
 #[tokio::test]
 async fn a_log_that_is_restored_after_its_wal_was_removed_is_served() {
-    let (place, other) = (Place::new(), Place::new());
+    let (temp, other) = (TempLog::new(), TempLog::new());
     let store = other.open().await;
     stored(&store, "restored", 3).await;
     store.close().await;
-    let store = place.open().await;
+    let store = temp.open().await;
     stored(&store, "s", 1).await;
     for end in ["-wal", "-shm"] {
-        fs::remove_file(place.with_end(end)).unwrap();
+        fs::remove_file(temp.with_end(end)).unwrap();
     }
     assert_unavailable(&store, "-wal").await;
-    fs::rename(&other.path, &place.path).unwrap();
+    fs::rename(&other.path, &temp.path).unwrap();
     assert_eq!(all(&store).await.events.len(), 3);
     stored(&store, "restored", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
@@ -112,14 +112,14 @@ async fn a_log_that_is_restored_after_its_wal_was_removed_is_served() {
 
 #[tokio::test]
 async fn a_database_with_a_second_name_is_refused() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "s", 1).await;
-    let second = place.folder.path().join("second.db");
-    fs::hard_link(&place.path, &second).unwrap();
+    let second = temp.folder.path().join("second.db");
+    fs::hard_link(&temp.path, &second).unwrap();
     for error in [
         driver::open(&second).await.unwrap_err(),
-        driver::open(&place.path).await.unwrap_err(),
+        driver::open(&temp.path).await.unwrap_err(),
         Bus::open_with(&second, BusOptions::new()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{}", chain(&error));
@@ -129,6 +129,6 @@ async fn a_database_with_a_second_name_is_refused() {
     stored(&store, "s", 1).await;
     assert_eq!(all(&store).await.events.len(), 2);
     fs::remove_file(&second).unwrap();
-    symlink(&place.path, &second).unwrap();
+    symlink(&temp.path, &second).unwrap();
     assert_eq!(all(&driver::open(&second).await.unwrap()).await.events.len(), 2);
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::driver::{Bus, Options};
-use crate::support::{Place, chain};
+use crate::support::{TempLog, chain};
 use downlink::ErrorKind;
 
 /// Opens a store and a bus, which are refused with this kind and these words.
@@ -24,10 +24,10 @@ async fn assert_refused(path: &Path, kind: ErrorKind, words: &[&str]) {
     }
 }
 
-async fn closed_log() -> Place {
-    let place = Place::new();
-    place.open().await.close().await;
-    place
+async fn closed_log() -> TempLog {
+    let temp = TempLog::new();
+    temp.open().await.close().await;
+    temp
 }
 
 /// Sets the mode of a file or a folder, and back to what it was.
@@ -49,9 +49,9 @@ impl Drop for Mode {
 
 /// Whether modes bind this process: they do not bind root.
 fn modes_bind() -> bool {
-    let place = Place::new();
-    let _read_only = Mode::set(place.folder.path(), 0o555);
-    let bind = fs::write(&place.path, "").is_err();
+    let temp = TempLog::new();
+    let _read_only = Mode::set(temp.folder.path(), 0o555);
+    let bind = fs::write(&temp.path, "").is_err();
     if !bind {
         eprintln!("skipped: modes do not bind this user, who may be root");
     }
@@ -60,49 +60,49 @@ fn modes_bind() -> bool {
 
 #[tokio::test]
 async fn a_lock_of_another_program_is_named() {
-    let place = closed_log().await;
-    let other = place.sql();
+    let temp = closed_log().await;
+    let other = temp.sql();
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
-    assert_refused(&place.path, ErrorKind::Busy, &["another program", "locked", "end"]).await;
+    assert_refused(&temp.path, ErrorKind::Busy, &["another program", "locked", "end"]).await;
 }
 
 #[tokio::test]
 async fn what_is_not_a_database_is_named() {
-    let place = Place::new();
-    fs::write(&place.path, "a letter to my aunt".repeat(100)).unwrap();
+    let temp = TempLog::new();
+    fs::write(&temp.path, "a letter to my aunt".repeat(100)).unwrap();
     let words = ["not a SQLite database", "name another"];
-    assert_refused(&place.path, ErrorKind::Corrupt, &words).await;
+    assert_refused(&temp.path, ErrorKind::Corrupt, &words).await;
 }
 
 #[tokio::test]
 async fn a_folder_in_the_place_of_a_file_is_named() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let words = ["is a folder", "name a file in it"];
-    assert_refused(place.folder.path(), ErrorKind::Invalid, &words).await;
+    assert_refused(temp.folder.path(), ErrorKind::Invalid, &words).await;
 }
 
 #[tokio::test]
 async fn a_missing_folder_is_named() {
-    let place = Place::new();
-    let missing = place.folder.path().join("missing");
-    let words = [&*format!("the folder {} does not exist", missing.display()), "make it"];
+    let temp = TempLog::new();
+    let missing = temp.folder.path().join("missing");
+    let words = [&*format!("the folder {} does not exist", missing.display()), "create it"];
     assert_refused(&missing.join("flights.db"), ErrorKind::Unavailable, &words).await;
 }
 
 #[tokio::test]
 async fn a_file_in_the_place_of_a_folder_is_named() {
-    let place = Place::new();
-    fs::write(&place.path, "").unwrap();
+    let temp = TempLog::new();
+    fs::write(&temp.path, "").unwrap();
     let words = ["is not a folder"];
-    assert_refused(&place.path.join("flights.db"), ErrorKind::Unavailable, &words).await;
+    assert_refused(&temp.path.join("flights.db"), ErrorKind::Unavailable, &words).await;
 }
 
 #[tokio::test]
 async fn a_newer_format_is_named() {
-    let place = closed_log().await;
+    let temp = closed_log().await;
     let newer = "UPDATE downlink_meta SET value = 99 WHERE name = 'format'";
-    place.sql().execute_batch(newer).unwrap();
-    assert_refused(&place.path, ErrorKind::Invalid, &["version 99", "newer release"]).await;
+    temp.sql().execute_batch(newer).unwrap();
+    assert_refused(&temp.path, ErrorKind::Invalid, &["version 99", "newer release"]).await;
 }
 
 #[tokio::test]
@@ -110,10 +110,10 @@ async fn a_read_only_file_is_named() {
     if !modes_bind() {
         return;
     }
-    let place = closed_log().await;
-    let _mode = Mode::set(&place.path, 0o400);
+    let temp = closed_log().await;
+    let _mode = Mode::set(&temp.path, 0o400);
     let words = ["may only read the file", "mode 400", "read and write"];
-    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+    assert_refused(&temp.path, ErrorKind::Unavailable, &words).await;
 }
 
 #[tokio::test]
@@ -121,10 +121,10 @@ async fn a_file_that_may_not_be_opened_is_named() {
     if !modes_bind() {
         return;
     }
-    let place = closed_log().await;
-    let _mode = Mode::set(&place.path, 0o000);
+    let temp = closed_log().await;
+    let _mode = Mode::set(&temp.path, 0o000);
     let words = ["may not open the file", "mode 000", "read and write"];
-    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+    assert_refused(&temp.path, ErrorKind::Unavailable, &words).await;
 }
 
 #[tokio::test]
@@ -132,36 +132,36 @@ async fn a_read_only_folder_is_named() {
     if !modes_bind() {
         return;
     }
-    for place in [closed_log().await, Place::new()] {
+    for temp in [closed_log().await, TempLog::new()] {
         for end in ["-gate", "-turn"] {
-            let _ = fs::remove_file(place.with_end(end));
+            let _ = fs::remove_file(temp.with_end(end));
         }
-        let _mode = Mode::set(place.folder.path(), 0o555);
+        let _mode = Mode::set(temp.folder.path(), 0o555);
         let words = ["may not write in the folder", "mode 555"];
-        assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+        assert_refused(&temp.path, ErrorKind::Unavailable, &words).await;
     }
 }
 
 #[tokio::test]
-async fn a_folder_that_may_not_be_looked_into_is_named() {
+async fn a_folder_that_may_not_be_searched_is_named() {
     if !modes_bind() {
         return;
     }
-    let place = closed_log().await;
-    let _mode = Mode::set(place.folder.path(), 0o600);
-    let words = ["may not look into the folder", "mode 600"];
-    assert_refused(&place.path, ErrorKind::Unavailable, &words).await;
+    let temp = closed_log().await;
+    let _mode = Mode::set(temp.folder.path(), 0o600);
+    let words = ["may not search the folder", "mode 600"];
+    assert_refused(&temp.path, ErrorKind::Unavailable, &words).await;
 }
 
 const WITHOUT_FILES: &str = "DOWNLINK_TEST_WITHOUT_FILES";
 
 /// Whichever file it is that cannot be opened, the mode of none is said to be the cause.
 #[tokio::test]
-async fn too_many_open_files_are_not_told_as_a_mode() {
+async fn too_many_open_files_are_not_blamed_on_a_mode() {
     if std::env::var_os(WITHOUT_FILES).is_some() {
         return open_with_few_files_left().await;
     }
-    let name = "refusing::too_many_open_files_are_not_told_as_a_mode";
+    let name = "open_failures::too_many_open_files_are_not_blamed_on_a_mode";
     // The limit is a process's, so this needs one of its own.
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
@@ -175,13 +175,13 @@ async fn too_many_open_files_are_not_told_as_a_mode() {
 }
 
 async fn open_with_few_files_left() {
-    let (closed, new) = (closed_log().await, Place::new());
-    for place in [&closed, &new] {
+    let (closed, new) = (closed_log().await, TempLog::new());
+    for temp in [&closed, &new] {
         let mut told = Vec::new();
         for left in 0..20 {
             let mut taken: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
             taken.truncate(taken.len() - left);
-            let opened = Options::new().open(&place.path).await;
+            let opened = Options::new().open(&temp.path).await;
             drop(taken);
             match opened {
                 Ok(store) => store.close().await,
@@ -190,7 +190,9 @@ async fn open_with_few_files_left() {
         }
         assert!(told[0].contains("open files"), "{told:?}");
         for text in told {
-            for words in ["this process may not", "may only", "be writable", "same owner"] {
+            for words in
+                ["this process may not", "may only", "be writable", "is not writable", "same owner"]
+            {
                 assert!(!text.contains(words), "{text}");
             }
         }
@@ -200,11 +202,11 @@ async fn open_with_few_files_left() {
 /// A bus is opened like a store, and only to a log that is there.
 #[tokio::test]
 async fn a_bus_is_refused_in_the_same_words() {
-    let place = Place::new();
-    fs::write(&place.path, "a letter to my aunt".repeat(100)).unwrap();
-    let error = Bus::open(&place.path).await.unwrap_err();
+    let temp = TempLog::new();
+    fs::write(&temp.path, "a letter to my aunt".repeat(100)).unwrap();
+    let error = Bus::open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("not a SQLite database: name another"), "{error}");
-    let error = Bus::open(place.folder.path()).await.unwrap_err();
+    let error = Bus::open(temp.folder.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
 }

@@ -3,18 +3,18 @@
 use std::fs;
 
 use crate::support::driver::{self, Options};
-use crate::support::{Place, all, append, chain, stored};
+use crate::support::{TempLog, all, append, chain, stored};
 use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
 
 #[tokio::test]
 async fn events_are_there_after_reopening() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let first = stored(&store, "flight-UA1545", 3).await;
     let before = all(&store).await;
     store.close().await;
 
-    let store = place.open().await;
+    let store = temp.open().await;
     assert_eq!(all(&store).await, before);
     let next = stored(&store, "flight-UA1545", 1).await;
     assert_eq!(next.writes[0].first, first.writes[0].last.next());
@@ -24,30 +24,30 @@ async fn events_are_there_after_reopening() {
 
 #[tokio::test]
 async fn a_repeat_is_known_after_reopening() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let said = append("flight-UA1545", 2);
     let first = store.append(said.clone()).await.unwrap();
     store.close().await;
-    let again = place.open().await.append(said).await.unwrap();
+    let again = temp.open().await.append(said).await.unwrap();
     assert!(again.duplicate);
     assert_eq!((again.first, again.cursor), (first.first, first.cursor));
 }
 
 #[tokio::test]
 async fn an_empty_log_has_no_head() {
-    let place = Place::new();
-    assert_eq!(place.open().await.head().await.unwrap(), Cursor::START);
+    let temp = TempLog::new();
+    assert_eq!(temp.open().await.head().await.unwrap(), Cursor::START);
 }
 
 #[tokio::test]
 async fn what_is_no_database_is_left_alone() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let text = "a letter to my aunt, long enough for a header of a hundred bytes".repeat(20);
-    fs::write(&place.path, &text).unwrap();
-    let error = driver::open(&place.path).await.unwrap_err();
+    fs::write(&temp.path, &text).unwrap();
+    let error = driver::open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
-    assert_eq!(fs::read_to_string(&place.path).unwrap(), text);
+    assert_eq!(fs::read_to_string(&temp.path).unwrap(), text);
 }
 
 #[tokio::test]
@@ -55,12 +55,12 @@ async fn a_database_of_something_else_is_left_alone() {
     for mark in
         ["CREATE TABLE aunts (name)", "PRAGMA application_id = 7", "PRAGMA user_version = 3"]
     {
-        let place = Place::new();
-        place.sql().execute_batch(mark).unwrap();
-        let before = fs::read(&place.path).unwrap();
-        let error = driver::open(&place.path).await.unwrap_err();
+        let temp = TempLog::new();
+        temp.sql().execute_batch(mark).unwrap();
+        let before = fs::read(&temp.path).unwrap();
+        let error = driver::open(&temp.path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{mark}: {error}");
-        assert_eq!(fs::read(&place.path).unwrap(), before, "{mark}");
+        assert_eq!(fs::read(&temp.path).unwrap(), before, "{mark}");
     }
 }
 
@@ -75,8 +75,8 @@ async fn a_log_in_memory_is_refused() {
 
 #[tokio::test]
 async fn two_handles_on_one_file_see_each_other() {
-    let place = Place::new();
-    let (one, other) = (place.open().await, place.open().await);
+    let temp = TempLog::new();
+    let (one, other) = (temp.open().await, temp.open().await);
     for round in 1..=4_u64 {
         for store in [&one, &other] {
             stored(store, "flight-UA1545", 1).await;
@@ -92,8 +92,8 @@ async fn two_handles_on_one_file_see_each_other() {
 #[tokio::test]
 async fn two_that_open_an_empty_file_at_once_share_it() {
     for _ in 0..16 {
-        let place = Place::new();
-        let (one, other) = tokio::join!(driver::open(&place.path), driver::open(&place.path));
+        let temp = TempLog::new();
+        let (one, other) = tokio::join!(driver::open(&temp.path), driver::open(&temp.path));
         stored(&one.unwrap(), "a", 1).await;
         assert_eq!(all(&other.unwrap()).await.events.len(), 1);
     }
@@ -101,8 +101,8 @@ async fn two_that_open_an_empty_file_at_once_share_it() {
 
 #[tokio::test]
 async fn a_closed_store_says_so() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let clone = store.clone();
     store.close().await;
     store.close().await;
@@ -114,13 +114,13 @@ async fn a_closed_store_says_so() {
         assert_eq!(kind, ErrorKind::Unavailable);
     }
     // Closed means closed: the last connection has taken the WAL away.
-    assert!(!place.with_end("-wal").exists());
+    assert!(!temp.with_end("-wal").exists());
 }
 
 #[tokio::test]
 async fn what_waits_is_stored_after_the_last_handle_is_gone() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let appends: Vec<_> = (0..50).map(|_| append("flight-UA1545", 1)).collect();
     for said in &appends {
         let mut waiting = store.append(said.clone());
@@ -129,7 +129,7 @@ async fn what_waits_is_stored_after_the_last_handle_is_gone() {
     let closing = store.clone();
     drop(store);
     closing.close().await;
-    let store = place.open().await;
+    let store = temp.open().await;
     assert_eq!(all(&store).await.events.len(), 50);
     for said in appends {
         assert!(store.append(said).await.unwrap().duplicate);
@@ -138,14 +138,14 @@ async fn what_waits_is_stored_after_the_last_handle_is_gone() {
 
 #[tokio::test]
 async fn a_small_store_is_the_same_store() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new()
         .with_readers(0)
         .with_queue(0)
         .with_group(0)
         .with_cache(0)
         .with_queue_bytes(0);
-    let store = options.open(&place.path).await.unwrap();
+    let store = options.open(&temp.path).await.unwrap();
     let said = downlink::Append::to(
         "s",
         Expected::NoStream,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
-use crate::support::{Place, Tally, all, append, ask, chain, panic_in_query, run, stored};
+use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
+use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use downlink::id::ProjectionId;
 use downlink::projection::{ProjectionStore, Step, Stepped};
-use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use futures::{FutureExt, TryStreamExt, poll};
 use tokio::time::timeout;
 
@@ -49,8 +49,8 @@ async fn apply_up_to(store: &Store, version: u32, last: u64) -> Cursor {
 }
 
 /// A store with a live tally of three events of one stream.
-async fn with_tally(place: &Place, options: Options) -> (Store, Cursor) {
-    let store = options.open(&place.path).await.unwrap();
+async fn with_tally(temp: &TempLog, options: Options) -> (Store, Cursor) {
+    let store = options.open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 3).await;
     let cursor = apply_up_to(&store, 1, 3).await;
     store.make_live(&ProjectionId::new("tally", 1).unwrap()).await.unwrap();
@@ -68,8 +68,8 @@ async fn goes_on(store: &Store, cursor: Cursor) {
 /// the log up to its cursor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_the_fold_up_to_the_cursor() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let projection = hub.project(Tally(1), store.clone()).start().unwrap();
     projection.wait_live().await.unwrap();
@@ -86,7 +86,7 @@ async fn rows_are_the_fold_up_to_the_cursor() {
         answers.push(soon(ask(&store, &["SELECT 1"], tally)).await.unwrap());
     }
     appending.await.unwrap();
-    let log: Vec<Event> = hub.log_eventsents(Read::log()).try_collect().await.unwrap();
+    let log: Vec<Event> = hub.events(Read::log()).try_collect().await.unwrap();
     let mut cursors: Vec<_> = answers.iter().map(|(_, cursor)| *cursor).collect();
     for ((_, rows), cursor) in answers {
         let seen = log.partition_point(|event| event.cursor() <= cursor);
@@ -100,8 +100,8 @@ async fn rows_are_the_fold_up_to_the_cursor() {
 
 #[tokio::test]
 async fn the_live_version_answers() {
-    let place = Place::new();
-    let (store, first) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, first) = with_tally(&temp, Options::new()).await;
     let second = apply_up_to(&store, 2, 2).await;
     let live = ask(&store, &[], tally).await.unwrap();
     assert_eq!(live, ((1, "flight-UA1545:3".into()), first));
@@ -112,8 +112,8 @@ async fn the_live_version_answers() {
 
 #[tokio::test]
 async fn a_read_model_that_is_not_there_is_told() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     let unknown = run(&store, "tally", "SELECT 1").await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Invalid);
@@ -130,8 +130,8 @@ async fn a_read_model_that_is_not_there_is_told() {
 
 #[tokio::test]
 async fn a_query_cannot_write() {
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new()).await;
     for write in [
         "INSERT INTO tally_1 VALUES ('flight-AA1', 1)",
         "DELETE FROM tally_1",
@@ -153,8 +153,8 @@ async fn a_query_cannot_write() {
 async fn a_query_that_unlocks_its_connection_changes_nothing() {
     const WRITE: &str = "INSERT INTO tally_1 VALUES ('flight-AA1', 1)";
     const UNLOCK: &str = "PRAGMA query_only = OFF";
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new()).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new()).await;
     let attempts: [&'static [&'static str]; 4] = [
         &[UNLOCK, WRITE],
         &[UNLOCK, WRITE, "COMMIT"],
@@ -174,9 +174,9 @@ async fn a_query_that_unlocks_its_connection_changes_nothing() {
 
 #[tokio::test]
 async fn a_query_does_not_end_its_transaction() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1);
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     for end in [
         "COMMIT",
         "END",
@@ -210,9 +210,9 @@ const ENDLESS: &str =
 
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_stopped() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_millis(100));
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     let stopped = |result: Result<Cursor>| {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", chain(&error));
@@ -226,9 +226,9 @@ async fn a_query_that_takes_too_long_is_stopped() {
 
 #[tokio::test]
 async fn a_query_stops_when_its_caller_is_gone() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
-    let (store, cursor) = with_tally(&place, options).await;
+    let (store, cursor) = with_tally(&temp, options).await;
     for _ in 0..3 {
         let mut waiting = run(&store, "tally", ENDLESS).boxed();
         assert!(poll!(&mut waiting).is_pending());
@@ -238,8 +238,8 @@ async fn a_query_stops_when_its_caller_is_gone() {
 
 #[tokio::test]
 async fn a_panic_in_a_query_costs_no_reader() {
-    let place = Place::new();
-    let (store, cursor) = with_tally(&place, Options::new().with_readers(1)).await;
+    let temp = TempLog::new();
+    let (store, cursor) = with_tally(&temp, Options::new().with_readers(1)).await;
     for _ in 0..3 {
         let error = soon(panic_in_query(&store)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Backend);
@@ -250,13 +250,13 @@ async fn a_panic_in_a_query_costs_no_reader() {
 
 #[tokio::test]
 async fn slow_queries_do_not_hold_up_reads_of_the_log() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
-    let (store, _) = with_tally(&place, options).await;
+    let (store, _) = with_tally(&temp, options).await;
     let mut waiting = run(&store, "tally", ENDLESS).boxed();
     assert!(poll!(&mut waiting).is_pending());
     soon(store.append(append("flight-UA1545", 1))).await.unwrap();
-    assert_eq!(soon(stread_logread_log(Read::log())).await.unwrap().events.len(), 4);
+    assert_eq!(soon(store.read(Read::log())).await.unwrap().events.len(), 4);
     drop(waiting);
     store.close().await;
 }

@@ -4,36 +4,36 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::driver::{Store, verify};
-use crate::support::{Place, all, append, copy, stored};
+use crate::support::{TempLog, all, append, copy, stored};
 use downlink::{ErrorKind, EventStore, Read, Version};
 
 /// A running store with five events, and a backup with three of them.
-async fn with_backup(place: &Place) -> (Store, PathBuf) {
-    let backup = place.folder.path().join("backup.db");
-    let store = place.open().await;
+async fn with_backup(temp: &TempLog) -> (Store, PathBuf) {
+    let backup = temp.folder.path().join("backup.db");
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
     store.close().await;
-    copy(&place.path, &backup);
-    let store = place.open().await;
+    copy(&temp.path, &backup);
+    let store = temp.open().await;
     stored(&store, "flight-AA1141", 1).await;
     stored(&store, "flight-UA1545", 1).await;
     all(&store).await;
     (store, backup)
 }
 
-fn remove_sidecars(place: &Place) {
+fn remove_sidecars(temp: &TempLog) {
     for end in ["-wal", "-shm"] {
-        fs::remove_file(place.with_end(end)).unwrap();
+        fs::remove_file(temp.with_end(end)).unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_restored_backup_is_noticed_under_a_running_store() {
-    let place = Place::new();
-    let (store, backup) = with_backup(&place).await;
+    let temp = TempLog::new();
+    let (store, backup) = with_backup(&temp).await;
     let head = store.head().await.unwrap();
-    fs::rename(backup, &place.path).unwrap();
-    remove_sidecars(&place);
+    fs::rename(backup, &temp.path).unwrap();
+    remove_sidecars(&temp);
 
     let resume = || store.read_log_log(Read::lowith_afterth_after(head));
     assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::CursorAhead);
@@ -52,9 +52,9 @@ async fn a_restored_backup_is_noticed_under_a_running_store() {
 
 #[tokio::test]
 async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
-    let place = Place::new();
-    let (store, backup) = with_backup(&place).await;
-    fs::rename(backup, &place.path).unwrap();
+    let temp = TempLog::new();
+    let (store, backup) = with_backup(&temp).await;
+    fs::rename(backup, &temp.path).unwrap();
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
       read_logore.read_log(Read::log()).await.unwrap_err(),
@@ -62,7 +62,7 @@ async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("flights.db-wal"), "{error}");
     }
-    remove_sidecars(&place);
+    remove_sidecars(&temp);
     assert_eq!(all(&store).await.events.len(), 3);
     stored(&store, "s", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
@@ -70,9 +70,9 @@ async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
 
 #[tokio::test]
 async fn a_file_that_is_gone_is_named() {
-    let place = Place::new();
-    let (store, backup) = with_backup(&place).await;
-    fs::remove_file(&place.path).unwrap();
+    let temp = TempLog::new();
+    let (store, backup) = with_backup(&temp).await;
+    fs::remove_file(&temp.path).unwrap();
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
   read_log  store.read_log(Read::log()).await.unwrap_err(),
@@ -81,21 +81,21 @@ async fn a_file_that_is_gone_is_named() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("flights.db"), "{error}");
     }
-    assert!(!place.path.exists(), "no empty log is made in its place");
-    assert_eq!(verify(&place.path).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    remove_sidecars(&place);
-    fs::rename(backup, &place.path).unwrap();
+    assert!(!temp.path.exists(), "no empty log is made in its temp");
+    assert_eq!(verify(&temp.path).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    remove_sidecars(&temp);
+    fs::rename(backup, &temp.path).unwrap();
     assert_eq!(all(&store).await.events.len(), 3);
 }
 
 /// As `.restore` of SQLite's shell does it: through SQLite, in the same file.
 #[tokio::test]
 async fn a_log_that_was_rewritten_in_place_is_noticed() {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     stored(&store, "flight-UA1545", 2).await;
     let old = all(&store).await.head;
-    let other = Place::new();
+    let other = TempLog::new();
     let source = other.open().await;
     stored(&source, "flight-AA1141", 1).await;
     stored(&source, "flight-DL1234", 1).await;
@@ -107,7 +107,7 @@ async fn a_log_that_was_rewritten_in_place_is_noticed() {
         "downlink_stream_heads",
         "downlink_head",
     ];
-    let sql = place.sql();
+    let sql = temp.sql();
     sql.execute("ATTACH ?1 AS other", [other.path.to_str().unwrap()]).unwrap();
     let replace = |table: &&str| {
         format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM other.{table};")

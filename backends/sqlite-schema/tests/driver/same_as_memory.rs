@@ -1,6 +1,6 @@
 //! The store and the reference store, told the same, answer the same.
 
-use crate::support::Place;
+use crate::support::TempLog;
 use crate::support::driver::{self, Options};
 use downlink::error::FailedCheck;
 use downlink::store::{Appended, Page};
@@ -290,20 +290,20 @@ type Stored = (Cursor, String, Version, NewEvent);
 /// A page, but for the times.
 fn page(result: Result<Page>) -> Result<(Vec<Stored>, String), Told> {
     let mut page = result.map_err(|error| told(&error))?;
-    let place = |event: Event| {
+    let temp = |event: Event| {
         (event.cursor(), event.stream().to_string(), event.version(), event.content().clone())
     };
-    let events = std::mem::take(&mut page.events).into_iter().map(place).collect();
+    let events = std::mem::take(&mut page.events).into_iter().map(temp).collect();
     Ok((events, format!("{page:?}")))
 }
 
 fn run(prefix: usize, steps: Vec<Step>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let place = Place::new();
+        let temp = TempLog::new();
         let mut both = Both {
             reference: MemoryStore::new(),
-            store: Options::new().with_index_lag(40).open(&place.path).await.unwrap(),
+            store: Options::new().with_index_lag(40).open(&temp.path).await.unwrap(),
             said: Vec::new(),
             events: Vec::new(),
         };

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use crate::support::driver::{self, Bus, BusOptions};
-use crate::support::{Place, Tally, all, append, ask, copy, stored};
+use crate::support::{Tally, TempLog, all, append, ask, copy, stored};
 use downlink::{EventStore, Hub, Read};
 use futures::future::join_all;
 
 const STOPS: usize = 100;
 
-fn wal_bytes(place: &Place) -> u64 {
-    std::fs::metadata(place.with_end("-wal")).map_or(0, |wal| wal.len())
+fn wal_bytes(temp: &TempLog) -> u64 {
+    std::fs::metadata(temp.with_end("-wal")).map_or(0, |wal| wal.len())
 }
 
 /// Stops a store, its bus and a hub with a projection, with reads, queries and
 /// appends under way. Tells how many events were acknowledged.
-async fn stop(place: &Place, is_bus_last: bool) -> usize {
-    let store = place.open().await;
+async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
+    let store = temp.open().await;
     let pauses = BusOptions::new().with_pauses(Duration::from_millis(1), Duration::from_millis(1));
-    let bus = Bus::open_with(&place.path, pauses).await.unwrap();
+    let bus = Bus::open_with(&temp.path, pauses).await.unwrap();
     let hub = Hub::builder(store.clone(), bus.clone()).start().await.unwrap();
     let tally = hub.project(Tally(1), store.clone()).start().unwrap();
     tally.wait_live().await.unwrap();
@@ -40,7 +40,7 @@ async fn stop(place: &Place, is_bus_last: bool) -> usize {
     if is_bus_last {
         store.close().await;
         // The bus has the file open still, so that no connection was the last one.
-        assert_eq!(wal_bytes(place), 0, "a store that was closed left a WAL");
+        assert_eq!(wal_bytes(temp), 0, "a store that was closed left a WAL");
         bus.close().await;
     } else {
         tokio::join!(store.close(), bus.close());
@@ -52,19 +52,19 @@ async fn stop(place: &Place, is_bus_last: bool) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clean_stop_leaves_everything_in_the_database() {
-    let place = Place::new();
-    let (mut expected, alone) = (0, place.folder.path().join("alone.db"));
+    let temp = TempLog::new();
+    let (mut expected, alone) = (0, temp.folder.path().join("alone.db"));
     for round in 0..STOPS {
-        expected += stop(&place, round % 2 == 0).await;
-        assert_eq!(wal_bytes(&place), 0, "stop {round} left a WAL");
+        expected += stop(&temp, round % 2 == 0).await;
+        assert_eq!(wal_bytes(&temp), 0, "stop {round} left a WAL");
         // What an operator keeps who copies the one file.
-        copy(&place.path, &alone);
+        copy(&temp.path, &alone);
         let store = driver::open(&alone).await.unwrap();
         let kept = store.head().await.unwrap().position();
         assert_eq!(kept.get(), expected as u64, "stop {round}");
         store.close().await;
     }
-    let store = place.open().await;
+    let store = temp.open().await;
     assert!(!all(&store).await.events.is_empty());
     assert!(store.verify().await.unwrap().is_sound());
 }
@@ -74,16 +74,16 @@ async fn a_clean_stop_leaves_everything_in_the_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_dropped_leaves_everything_in_the_database() {
     for _ in 0..10 {
-        let place = Place::new();
-        let store = place.open().await;
+        let temp = TempLog::new();
+        let store = temp.open().await;
         stored(&store, "s", 3).await;
         all(&store).await;
         drop(store);
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while wal_bytes(&place) > 0 {
+        while wal_bytes(&temp) > 0 {
             assert!(std::time::Instant::now() < deadline, "the WAL stays");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(all(&place.open().await).await.events.len(), 3);
+        assert_eq!(all(&temp.open().await).await.events.len(), 3);
     }
 }

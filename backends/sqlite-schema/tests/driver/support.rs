@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use super::driver::{self, Store};
 
 /// A folder that is gone with the test, and a place for a log in it.
-pub(crate) struct Place {
+pub(crate) struct TempLog {
     pub(crate) folder: TempDir,
     pub(crate) path: PathBuf,
 }
 
-impl Place {
+impl TempLog {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flights.db");

@@ -17,7 +17,7 @@ use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, poll};
 
 use crate::support::driver::{Options, Store, Tx};
-use crate::support::{Place, all, append, event, stored};
+use crate::support::{TempLog, all, append, event, stored};
 use crate::transact::transact;
 
 /// What a transaction does.
@@ -43,22 +43,22 @@ const SHUT: &str = "INSERT INTO gates VALUES ('shut', 'UA1545')";
 const FOR_EVER: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                         INSERT INTO gates SELECT 'C71', max(i) FROM n";
 
-async fn with_gates(place: &Place) -> Store {
-    let store = place.open().await;
+async fn with_gates(temp: &TempLog) -> Store {
+    let store = temp.open().await;
     let tables = "CREATE TABLE gates (gate TEXT, flight TEXT); CREATE TABLE photos (photo BLOB); \
                   CREATE TRIGGER shut BEFORE INSERT ON gates WHEN NEW.gate = 'shut' \
                   BEGIN SELECT RAISE(ROLLBACK, 'the gate is shut'); END";
-    place.sql().execute_batch(tables).unwrap();
+    temp.sql().execute_batch(tables).unwrap();
     store
 }
 
-async fn with_deadline(place: &Place, deadline: Duration) -> Store {
-    with_gates(place).await.close().await;
-    Options::new().with_transaction_deadline(deadline).open(&place.path).await.unwrap()
+async fn with_deadline(temp: &TempLog, deadline: Duration) -> Store {
+    with_gates(temp).await.close().await;
+    Options::new().with_transaction_deadline(deadline).open(&temp.path).await.unwrap()
 }
 
-fn gates(place: &Place) -> i64 {
-    place.sql().query_row("SELECT count(*) FROM gates", (), |row| row.get(0)).unwrap()
+fn gates(temp: &TempLog) -> i64 {
+    temp.sql().query_row("SELECT count(*) FROM gates", (), |row| row.get(0)).unwrap()
 }
 
 fn flight() -> Do {
@@ -82,23 +82,23 @@ fn kind(outcome: Result<Transacted<i64>, BoxError>) -> Option<ErrorKind> {
 }
 
 /// There are so many rows and events, and the store goes on.
-async fn there_are(store: &Store, place: &Place, rows: i64, events: usize) {
-    assert_eq!((gates(place), all(store).await.events.len()), (rows, events));
+async fn there_are(store: &Store, temp: &TempLog, rows: i64, events: usize) {
+    assert_eq!((gates(temp), all(store).await.events.len()), (rows, events));
     let more = append("flight-AA1141", 1_000 - events);
     store.append(more).await.expect("the store goes on");
     take_gate(store, append("flight-AA1141", 1)).await.expect("transactions go on");
-    let found: i64 = place
+    let found: i64 = temp
         .sql()
         .query_row("SELECT max(position) FROM downlink_events", (), |row| row.get(0))
         .unwrap();
-    assert_eq!((gates(place), found), (rows + 1, 1_001));
+    assert_eq!((gates(temp), found), (rows + 1, 1_001));
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn rows_and_events_are_stored_together_and_told() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let mut commits = store.commits().unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new())
         .with_poll_intervall_interval(Duration::from_hours(1))
@@ -121,13 +121,13 @@ async fn rows_and_events_are_stored_together_and_told() {
         drop(transact(&store, vec![flight(), run(|| Err("no".into()))]).await);
     }
     assert!(commits.try_next().is_none());
-    there_are(&store, &place, 3, 6).await;
+    there_are(&store, &temp, 3, 6).await;
 }
 
 #[tokio::test]
 async fn what_fails_leaves_neither_rows_nor_events() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     stored(&store, "flight-AA1141", 1).await;
     let take_and = |end| transact(&store, vec![Sql(TAKE), flight(), end]);
     let failed = take_and(run(|| Err("the gate is closed".into()))).await;
@@ -139,7 +139,7 @@ async fn what_fails_leaves_neither_rows_nor_events() {
     for foreign in ["DELETE FROM downlink_events", "COMMIT", "ROLLBACK", SHUT] {
         error(take_and(Sql(foreign)).await);
     }
-    there_are(&store, &place, 0, 1).await;
+    there_are(&store, &temp, 0, 1).await;
 }
 
 /// The end of a transaction by the application's own statement is refused, or
@@ -159,8 +159,8 @@ async fn an_application_cannot_end_the_transaction() {
         "RELEASE downlink_job",
     ] {
         for begins_with_event in [true, false] {
-            let place = Place::new();
-            let store = with_gates(&place).await;
+            let temp = TempLog::new();
+            let store = with_gates(&temp).await;
             let mut doing = vec![Sql(TAKE), TrySql(end), TrySql(TAKE), flight()];
             if begins_with_event {
                 doing.insert(1, flight());
@@ -168,20 +168,19 @@ async fn an_application_cannot_end_the_transaction() {
             let events = doing.iter().filter(|doing| matches!(doing, Do::Append(_))).count();
             let is_done = transact(&store, doing).await.is_ok();
             let (rows, events) = if is_done { (2, events) } else { (0, 0) };
-            there_are(&store, &place, rows, events).await;
+            there_are(&store, &temp, rows, events).await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_failed_append_cannot_be_swallowed() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let conflict = Append::to("flight-UA1545", Expected::Exists, [event("Landed")]).unwrap();
     let swallowed = transact(&store, vec![Sql(TAKE), TryAppend(conflict), Sql(TAKE)]).await;
     assert_eq!(kind(swallowed), Some(ErrorKind::Conflict));
-    place
-        .sql()
+    temp.sql()
         .execute_batch(
             "CREATE TRIGGER poison BEFORE INSERT ON downlink_events WHEN NEW.version = 13 \
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
@@ -190,14 +189,14 @@ async fn a_failed_append_cannot_be_swallowed() {
     let poisoned = append("flight-UA1545", 13);
     let swallowed = transact(&store, vec![Sql(TAKE), TryAppend(poisoned)]).await;
     assert_eq!(kind(swallowed), Some(ErrorKind::Backend));
-    place.sql().execute_batch("DROP TRIGGER poison").unwrap();
-    there_are(&store, &place, 0, 0).await;
+    temp.sql().execute_batch("DROP TRIGGER poison").unwrap();
+    there_are(&store, &temp, 0, 0).await;
 }
 
 #[tokio::test]
 async fn a_meddler_cannot_swallow_its_verdict() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
     let meddle = TrySql("DELETE FROM downlink_events");
     let doing = vec![Sql(TAKE), meddle, TryAppend(append("flight-UA1545", 1))];
@@ -215,10 +214,10 @@ async fn nothing_runs_after_a_silent_rollback() {
     let more = || TryAppend(append("flight-UA1545", 1));
     for (silent, appends) in [(SHUT, true), (full, true), (SHUT, false), (full, false)] {
         for end in 0..5 {
-            let place = Place::new();
-            with_gates(&place).await.close().await;
+            let temp = TempLog::new();
+            with_gates(&temp).await.close().await;
             let options = Options::new().with_max_size(1 << 20);
-            let store = options.open(&place.path).await.unwrap();
+            let store = options.open(&temp.path).await.unwrap();
             let mut doing = vec![Sql(TAKE)];
             doing.extend(appends.then(flight));
             doing.push(TryEach([silent, TAKE]));
@@ -231,15 +230,15 @@ async fn nothing_runs_after_a_silent_rollback() {
             }
             let told = kind(transact(&store, doing).await);
             assert_eq!(told, Some(ErrorKind::Backend), "it is certain that nothing is stored");
-            there_are(&store, &place, 0, 0).await;
+            there_are(&store, &temp, 0, 0).await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_repetition_is_rolled_back_and_answered_with_the_original() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let (first, other) = (append("flight-UA1545", 2), append("flight-AA1141", 1));
     take_gate(&store, first.clone()).await.unwrap();
     store.append(other.clone()).await.unwrap();
@@ -249,24 +248,24 @@ async fn a_repetition_is_rolled_back_and_answered_with_the_original() {
             committed @ Transacted::Committed(_) => panic!("{committed:?}"),
         }
     }
-    there_are(&store, &place, 1, 3).await;
+    there_are(&store, &temp, 1, 3).await;
 }
 
 #[tokio::test]
 async fn the_same_append_twice_within_one_transaction_is_stored_once() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
     let twice = append("flight-UA1545", 2);
     let doing = vec![Do::Append(twice.clone()), Sql(TAKE), Do::Append(twice), flight()];
     assert_eq!(transact(&store, doing).await.unwrap(), Transacted::Committed(1));
-    there_are(&store, &place, 1, 4).await;
+    there_are(&store, &temp, 1, 4).await;
 }
 
 #[tokio::test]
 async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let (open, back) = (|| Sql("SAVEPOINT mine"), || Sql("ROLLBACK TO mine"));
     let phantom = transact(&store, vec![open(), flight(), back(), Sql("RELEASE mine")]).await;
     assert_eq!(kind(phantom), Some(ErrorKind::Invalid));
@@ -275,13 +274,13 @@ async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
     // Rows alone may be taken back.
     let rows = vec![flight(), open(), Sql(TAKE), back(), Sql(TAKE), flight()];
     assert_eq!(transact(&store, rows).await.unwrap(), Transacted::Committed(1));
-    there_are(&store, &place, 1, 2).await;
+    there_are(&store, &temp, 1, 2).await;
 }
 
 #[tokio::test]
 async fn a_call_from_inside_is_refused_and_blocks_no_other_call() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let (own, through) = (store.clone(), hub.clone());
     let by_the_store = Call(Box::new(move || {
@@ -298,14 +297,14 @@ async fn a_call_from_inside_is_refused_and_blocks_no_other_call() {
         let refused = transact(&store, vec![Sql(TAKE), flight(), nested]).await;
         assert_eq!(kind(refused), Some(ErrorKind::Invalid));
     }
-    there_are(&store, &place, 0, 0).await;
+    there_are(&store, &temp, 0, 0).await;
     hub.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
-    let place = Place::new();
-    let store = with_deadline(&place, Duration::from_millis(50)).await;
+    let temp = TempLog::new();
+    let store = with_deadline(&temp, Duration::from_millis(50)).await;
     for doing in [Sql(FOR_EVER), TrySql(FOR_EVER)] {
         let late = transact(&store, vec![Sql(TAKE), flight(), doing, flight()]);
         let late = tokio::time::timeout(Duration::from_secs(30), late).await.expect("it ends");
@@ -314,32 +313,32 @@ async fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     }
     let store = {
         store.close().await;
-        place.open().await
+        temp.open().await
     };
-    there_are(&store, &place, 0, 0).await;
+    there_are(&store, &temp, 0, 0).await;
 }
 
 /// Whatever was set for foreign code is taken off after a panic: neither a guard
 /// nor a deadline is left for the appends that follow.
 #[tokio::test]
 async fn a_panic_leaves_no_guard_and_no_deadline() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let deadline = Duration::from_millis(100);
-    let store = with_deadline(&place, deadline).await;
+    let store = with_deadline(&temp, deadline).await;
     let panics = || run(|| panic!("the gate fell off"));
     // One that is rolled back, so that the statement for it is prepared.
     error(transact(&store, vec![Sql(TAKE), run(|| Err("no".into()))]).await);
     error(transact(&store, vec![Sql(TAKE), panics()]).await);
     tokio::time::sleep(deadline).await;
     stored(&store, "flight-UA1545", 1_000).await;
-    assert_eq!((gates(&place), all(&store).await.events.len()), (0, 1_000));
+    assert_eq!((gates(&temp), all(&store).await.events.len()), (0, 1_000));
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_closure_that_blocks_is_told_and_rolled_back_when_it_ends() {
-    let place = Place::new();
-    let store = with_deadline(&place, Duration::from_millis(50)).await;
+    let temp = TempLog::new();
+    let store = with_deadline(&temp, Duration::from_millis(50)).await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let (goes_on, blocked) = (Arc::new(AtomicBool::new(true)), store.clone());
     let blocks = Arc::clone(&goes_on);
@@ -364,8 +363,8 @@ async fn a_closure_that_blocks_is_told_and_rolled_back_when_it_ends() {
 
 #[tokio::test]
 async fn they_take_their_turns_among_the_appends() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let appends = (0..40).map(|_| store.append(append("flight-UA1545", 2)));
     let takes = (0..10).map(|_| take_gate(&store, append("flight-UA1545", 1)));
     let (stored, outcomes) = futures::join!(join_all(appends), join_all(takes));
@@ -373,19 +372,19 @@ async fn they_take_their_turns_among_the_appends() {
     let versions: Vec<_> =
         all(&store).await.events.iter().map(|event| event.version().get()).collect();
     assert_eq!(versions, (1..=90).collect::<Vec<_>>());
-    assert_eq!(gates(&place), 10);
+    assert_eq!(gates(&temp), 10);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_nothing_along() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     let mut taking = take_gate(&store, append("flight-UA1545", 1)).boxed();
     assert!(poll!(&mut taking).is_pending());
     drop(taking);
     stored(&store, "flight-AA1141", 1).await;
-    there_are(&store, &place, 1, 2).await;
+    there_are(&store, &temp, 1, 2).await;
 }
 
 /// A projection that does something of its own in `apply`.
@@ -439,8 +438,8 @@ async fn step(
 /// It once stopped the writer for ever.
 #[tokio::test]
 async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
     let own = store.clone();
     let stepped = step(&store, move || {
@@ -451,25 +450,25 @@ async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
         Stepped::Failed(error) => assert!(error.to_string().contains("wait forever"), "{error}"),
         other => panic!("{other:?}"),
     }
-    there_are(&store, &place, 0, 1).await;
+    there_are(&store, &temp, 0, 1).await;
 }
 
 #[tokio::test]
 async fn a_projection_that_panics_leaves_no_guard() {
-    let place = Place::new();
-    let store = with_gates(&place).await;
+    let temp = TempLog::new();
+    let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
     let panicked = step(&store, || async { panic!("the board fell off") }.boxed()).await;
     assert!(matches!(panicked.unwrap(), Stepped::Failed(_)));
-    there_are(&store, &place, 0, 1).await;
+    there_are(&store, &temp, 0, 1).await;
 }
 
 /// The deadline is that of transactions.
 #[tokio::test]
 async fn a_projection_may_take_longer_than_a_transaction() {
-    let place = Place::new();
+    let temp = TempLog::new();
     let deadline = Duration::from_millis(20);
-    let store = with_deadline(&place, deadline).await;
+    let store = with_deadline(&temp, deadline).await;
     stored(&store, "flight-UA1545", 1).await;
     let slow = move || {
         std::thread::sleep(2 * deadline);

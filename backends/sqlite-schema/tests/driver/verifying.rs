@@ -1,20 +1,20 @@
 //! What `verify` finds in a file that was damaged.
 
 use crate::support::driver::{Problem, verify};
-use crate::support::{Place, stored};
+use crate::support::{TempLog, stored};
 
 /// A log in which something was changed behind the store's back.
 async fn damaged(sql: &str) -> Vec<Problem> {
-    let place = Place::new();
-    let store = place.open().await;
+    let temp = TempLog::new();
+    let store = temp.open().await;
     for round in 0..9 {
         stored(&store, "flight-UA1545", 1).await;
         stored(&store, &format!("flight-{round}"), 1).await;
     }
     assert!(store.verify().await.unwrap().is_sound());
     store.close().await;
-    place.sql().execute_batch(sql).unwrap();
-    let report = verify(&place.path).await.unwrap();
+    temp.sql().execute_batch(sql).unwrap();
+    let report = verify(&temp.path).await.unwrap();
     assert!(!report.is_sound(), "{sql}");
     assert!(report.to_string().starts_with("18 events in") || sql.contains("DELETE"), "{report}");
     report.problems

@@ -146,7 +146,7 @@ async fn links(
                     .bind(version_to_sql(version))
                     .fetch_one(&mut *connection)
                     .await?;
-                chain.learn(position_from_sql(jump).expect("one"));
+                chain.add_jump(position_from_sql(jump).expect("one"));
             }
         }
     }
