@@ -1,11 +1,9 @@
 //! The reference model that stores are compared with: a list of events.
 
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::collections::HashSet;
 
 use downlink::error::FailedCheck;
-use downlink::store::{Appended, Direction, Page, Write, Written};
+use downlink::store::{Appended, Direction, Page, ReadLog, ReadStream, Write, Written};
 use downlink::{
     Append, Check, Cursor, ErrorKind, Event, EventId, EventStore, Expected, Position, Read,
     StreamId, Version,
@@ -212,7 +210,10 @@ impl Model {
     }
 
     async fn after_tip(&self, store: &dyn EventStore) -> Vec<Event> {
-        let read = Read::log().with_after(self.head().position()).with_limit(1_000).with_max_bytes(16 << 20);
+        let read = Read::log()
+            .with_after(self.head().position())
+            .with_limit(1_000)
+            .with_max_bytes(16 << 20);
         sample::pages(store, read).await
     }
 

@@ -1,12 +1,12 @@
-use downlink::{
-    Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
-};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::Model;
 use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
+use downlink::{
+    Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
+};
 
 /// One operation of a generated history. Every operation is valid in every
 /// state of the log, so that failing histories can shrink by leaving operations
@@ -221,7 +221,10 @@ impl Operation {
     async fn read(&self, store: &dyn EventStore, model: &Model) {
         match self {
             Self::ReadLog { after, verified, backward, limit, max_bytes, filter } => {
-                let read = Read::log().with_limit(*limit).with_max_bytes(*max_bytes).with_filter(filter.clone());
+                let read = Read::log()
+                    .with_limit(*limit)
+                    .with_max_bytes(*max_bytes)
+                    .with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
                 let read = match after.and_then(|after| pick(model.log(), after)) {
                     Some(event) if *verified => read.with_after(event.cursor()),
@@ -231,7 +234,8 @@ impl Operation {
                 model.read_log(store, &read).await;
             }
             Self::ReadStream { name, after, backward, limit, filter } => {
-                let read = Read::stream(stream(name)).with_limit(*limit).with_filter(filter.clone());
+                let read =
+                    Read::stream(stream(name)).with_limit(*limit).with_filter(filter.clone());
                 let read = if *backward { read.backward() } else { read };
                 let read = match after.and_then(|after| Version::new(after.into())) {
                     Some(version) => read.with_after(version),

@@ -1,10 +1,10 @@
 //! Streams, events and filters for the laws: few and similar, so that they
 //! collide, and of a kind that naive code mistakes for one another.
 
-use downlink::store::ReadLog;
 use bytes::Bytes;
 use downlink::event::{ContentType, StoredParts};
 use downlink::filter::Pattern;
+use downlink::store::ReadLog;
 use downlink::{
     Append, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Read, StreamId, Version,
 };

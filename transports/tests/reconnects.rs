@@ -350,7 +350,11 @@ impl Connector for Proxy {
 /// A hub that does not poll its store, so that the paused clock can jump by hours.
 async fn hub() -> Hub {
     let never = Duration::from_hours(24 * 365);
-    Hub::builder(MemoryStore::new(), LocalBus::new()).with_poll_interval(never).start().await.unwrap()
+    Hub::builder(MemoryStore::new(), LocalBus::new())
+        .with_poll_interval(never)
+        .start()
+        .await
+        .unwrap()
 }
 
 fn sse_or_long_poll() -> Fallback {

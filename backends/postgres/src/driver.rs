@@ -1,11 +1,10 @@
 //! The steps of a transaction that writes.
 
-use downlink::store::ReadLog;
 use std::sync::Arc;
 use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
-use downlink::store::Page;
+use downlink::store::{Page, ReadLog};
 use downlink::{Error, ErrorKind, Position, Result};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;

@@ -1,7 +1,8 @@
 //! Errors of PostgreSQL as errors of Downlink: the table in the docs of the crate.
 
-use downlink::{Error, ErrorKind};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use downlink::{Error, ErrorKind};
 
 /// Turns an error of the driver into one of Downlink; `doing` completes "could
 /// not".

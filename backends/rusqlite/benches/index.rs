@@ -13,6 +13,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use downlink::store::ReadLog;
 use downlink::{Append, Check, Cursor, EventStore, Expected, Filter, FilterItem, NewEvent, Read};
 use downlink_rusqlite::{Options, RusqliteStore};
 use tempfile::TempDir;
@@ -135,8 +136,8 @@ async fn settle(store: &RusqliteStore, file: &Path, events: u64) -> u64 {
     }
 }
 
-async fn whole(store: &RusqliteStore, mut read: Read) -> Vec<Cursor> {
-    let limit = read.max_events();
+async fn whole(store: &RusqliteStore, mut read: ReadLog) -> Vec<Cursor> {
+    let limit = read.limit();
     let mut found = Vec::new();
     loop {
         let page = store.read_log(read.clone()).await.expect("a page");
@@ -144,11 +145,11 @@ async fn whole(store: &RusqliteStore, mut read: Read) -> Vec<Cursor> {
         if !page.more || found.len() >= limit {
             return found;
         }
-        read = read.resume(page.scanned);
+        read = read.with_after(page.scanned);
     }
 }
 
-async fn median(store: &RusqliteStore, read: &Read) -> Duration {
+async fn median(store: &RusqliteStore, read: &ReadLog) -> Duration {
     let mut times = Vec::new();
     for _ in 0..9 {
         let began = Instant::now();

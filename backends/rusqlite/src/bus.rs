@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
 use downlink::bus::{Hint, Listener};
+use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
 use downlink_sqlite_schema::{BusOptions, DATA_VERSION, PollSchedule, absolute_path};
 use tokio::sync::oneshot;
 

@@ -1,14 +1,13 @@
 //! The steps of a transaction that writes.
 
-use downlink::store::ReadLog;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
+use downlink::store::{Page, ReadLog};
 use downlink::{ErrorKind, Result};
-use downlink::store::Page;
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
     FairLock, FairLockGuard, Indexing, WriterCache, check_head, is_disk_full, not_open, sql,
@@ -19,9 +18,9 @@ use crate::append_transaction::AppendTransaction;
 use crate::connection::{Current, LazyConnection, Role};
 use crate::error::failed;
 use crate::file::File;
+use crate::log_page;
 use crate::name_cache::NameCache;
 use crate::postings::{index, indexed_and_head};
-use crate::log_page;
 use crate::snapshot::{Snapshot, head};
 use crate::statement::execute;
 use crate::tx::Tx;

@@ -220,8 +220,10 @@ mod tests {
         for _ in 0..3 {
             let panics = store.snapshot(|_| -> Result<()> { panic!("for a test") });
             assert_eq!(panics.await.unwrap_err().kind(), ErrorKind::Backend);
-            let read =
-                tokio::time::timeout(std::time::Duration::from_mins(1), store.read_log(Read::log()));
+            let read = tokio::time::timeout(
+                std::time::Duration::from_mins(1),
+                store.read_log(Read::log()),
+            );
             read.await.expect("an answer").expect("the thread still serves");
         }
         store.close().await;

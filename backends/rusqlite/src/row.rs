@@ -1,8 +1,9 @@
 //! Rows as rusqlite returns them.
 
-use downlink_sqlite_schema::{EventRow, HeadRow};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, FromSqlResult, Type, ValueRef};
+
+use downlink_sqlite_schema::{EventRow, HeadRow};
 
 /// The columns of [`EVENT_COLUMNS`](downlink_sqlite_schema::EVENT_COLUMNS).
 pub(crate) fn event_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventRow<'a>> {

@@ -1,7 +1,8 @@
 //! Statements without rows, and values as rusqlite binds them.
 
-use downlink_sqlite_schema::Value;
 use rusqlite::{Connection, types};
+
+use downlink_sqlite_schema::Value;
 
 /// Runs a statement without parameters that stays prepared.
 pub(crate) fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {

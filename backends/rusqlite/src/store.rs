@@ -1,5 +1,3 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -7,8 +5,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, EventStore, Result};
-use downlink::store::{Appended, Page};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use rusqlite::Connection;

@@ -1,8 +1,7 @@
 use std::time::{Duration, Instant};
 
-use downlink::commit;
 use downlink::store::Appended;
-use downlink::{Append, Error, ErrorKind, Result};
+use downlink::{Append, Error, ErrorKind, Result, commit};
 use futures::FutureExt;
 
 use crate::driver::Driver;

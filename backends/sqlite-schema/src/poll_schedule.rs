@@ -67,8 +67,8 @@ impl PollSchedule {
 
 #[cfg(test)]
 mod tests {
-    use downlink::{EventId, Position};
     use downlink::event::Timestamp;
+    use downlink::{EventId, Position};
 
     use super::*;
 

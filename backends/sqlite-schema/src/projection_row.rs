@@ -1,7 +1,7 @@
-use downlink::{Cursor, Error, ErrorKind, Result};
 use downlink::event::Timestamp;
 use downlink::id::ProjectionId;
 use downlink::projection::{DeadLetter, Step};
+use downlink::{Cursor, Error, ErrorKind, Result};
 
 use crate::event_row::{cursor_from_sql, id_from_sql};
 use crate::number::from_sql;

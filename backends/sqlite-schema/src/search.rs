@@ -1,7 +1,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use downlink::{Filter, FilterItem, Result};
 use downlink::filter::{FilterItemParts, Pattern};
+use downlink::{Filter, FilterItem, Result};
 
 use crate::condition::successor;
 use crate::postings::{SEGMENT, TAG, TYPE, unpack};

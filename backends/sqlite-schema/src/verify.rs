@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use downlink::{Cursor, Event, EventType, Position, Result, StreamId, Tag, Version};
 use downlink::event::Timestamp;
+use downlink::{Cursor, Event, EventType, Position, Result, StreamId, Tag, Version};
 
 use crate::event_row::EventRow;
 use crate::head_row::HeadRow;

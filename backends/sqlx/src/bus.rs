@@ -3,8 +3,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
 use downlink::bus::{Hint, Listener};
+use downlink::{Bus, Error, ErrorKind, LocalBus, Result};
 use downlink_sqlite_schema::{BusOptions, DATA_VERSION, PollSchedule, absolute_path};
 use futures::FutureExt;
 use tokio::time::sleep;

@@ -1,12 +1,11 @@
 //! The steps of a transaction that writes.
 
-use downlink::store::ReadLog;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
+use downlink::store::{Page, ReadLog};
 use downlink::{Error, ErrorKind, Result};
-use downlink::store::Page;
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
     FairLock, FairLockGuard, Indexing, WriterCache, batch_sql, check_head, is_disk_full, not_open,
@@ -24,11 +23,10 @@ use crate::file::File;
 use crate::guard::LogGuard;
 use crate::name_cache::NameCache;
 use crate::postings::{index, indexed_and_head};
-use crate::log_page;
-use crate::savepoint;
 use crate::snapshot::{Snapshot, head};
 use crate::statement::execute;
 use crate::tx::Tx;
+use crate::{log_page, savepoint};
 
 /// The connection that writes, and its caches.
 #[derive(Debug)]

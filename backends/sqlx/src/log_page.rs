@@ -32,10 +32,7 @@ enum ScanEnd {
 }
 
 /// Reads a page of the log.
-pub(crate) async fn read(
-    snapshot: &mut Snapshot<'_>,
-    read: &ReadLog,
-) -> Result<Page> {
+pub(crate) async fn read(snapshot: &mut Snapshot<'_>, read: &ReadLog) -> Result<Page> {
     let after = read.after();
     snapshot.verify()?;
     let mut page = PageBuilder::new(read);

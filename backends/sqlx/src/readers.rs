@@ -45,7 +45,8 @@ impl Readers {
         let page = pool.serve(|connection, names| {
             async move {
                 let mark = read.after();
-                let page = async |snapshot: &mut Snapshot<'_>| log_page::read(snapshot, &read).await;
+                let page =
+                    async |snapshot: &mut Snapshot<'_>| log_page::read(snapshot, &read).await;
                 in_snapshot(connection, names, mark, page).await
             }
             .boxed()
@@ -57,7 +58,8 @@ impl Readers {
     pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
         let page = self.any.serve(|connection, names| {
             async move {
-                let page = async |snapshot: &mut Snapshot<'_>| stream_page::read(snapshot, &read).await;
+                let page =
+                    async |snapshot: &mut Snapshot<'_>| stream_page::read(snapshot, &read).await;
                 in_snapshot(connection, names, None, page).await
             }
             .boxed()

@@ -1,12 +1,13 @@
 //! Statements without rows, and parameters as sqlx binds them.
 
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Encode, Sqlite, SqliteConnection, Type};
+
 use downlink::commit::StreamHead;
 use downlink::{Event, Result};
 use downlink_sqlite_schema::links::Links;
 use downlink_sqlite_schema::number::{position_to_sql, to_sql, version_to_sql};
 use downlink_sqlite_schema::{HeadRow, NullableColumns, Value};
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, Encode, Sqlite, SqliteConnection, Type};
 
 /// Runs a statement without parameters that stays prepared.
 pub(crate) async fn execute(

@@ -1,12 +1,10 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, EventStore, Result};
-use downlink::store::{Appended, Page};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;

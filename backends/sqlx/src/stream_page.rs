@@ -1,8 +1,7 @@
 //! Pages of one stream, found by its links.
 
-use downlink::Read;
-use downlink::store::{Direction, Page, StreamSpan, ReadStream};
-use downlink::{Position, Result, StreamId, Version};
+use downlink::store::{Direction, Page, ReadStream, StreamSpan};
+use downlink::{Position, Read, Result, StreamId, Version};
 use downlink_sqlite_schema::links::broken;
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
@@ -33,10 +32,7 @@ pub(crate) struct Link {
 }
 
 /// Reads a page of one stream.
-pub(crate) async fn read(
-    snapshot: &mut Snapshot<'_>,
-    read: &ReadStream,
-) -> Result<Page> {
+pub(crate) async fn read(snapshot: &mut Snapshot<'_>, read: &ReadStream) -> Result<Page> {
     let (stream, after) = (read.stream_id(), read.after());
     let head = snapshot.head.cursor();
     let Some(end) = StreamEnd::of(snapshot, stream).await? else {

@@ -7,7 +7,7 @@ use downlink::store::{Appended, Page};
 use downlink::{Append, Event, EventStore, Expected, Read, Result};
 use futures::future::{join_all, try_join_all};
 use proptest::prelude::*;
-use support::{TempLog, all, append, event, stored};
+use support::{AnyRead, TempLog, all, append, event, stored};
 
 /// Both drivers with the same file open.
 struct Both {
@@ -58,12 +58,15 @@ fn said(stream: usize, count: usize) -> Append {
         .unwrap()
 }
 
-fn pages() -> Vec<Read> {
-    let mut reads = vec![Read::log().with_limit(1_000), Read::log().backward().with_limit(1_000)];
+fn pages() -> Vec<AnyRead> {
+    let mut reads = vec![
+        AnyRead::Log(Read::log().with_limit(1_000)),
+        AnyRead::Log(Read::log().backward().with_limit(1_000)),
+    ];
     for stream in 0..5 {
         let name = || format!("flight-{stream}").try_into().unwrap();
-        reads.push(Read::stream(name()).with_limit(1_000));
-        reads.push(Read::stream(name()).backward().with_limit(3));
+        reads.push(AnyRead::Stream(Read::stream(name()).with_limit(1_000)));
+        reads.push(AnyRead::Stream(Read::stream(name()).backward().with_limit(3)));
     }
     reads
 }
@@ -71,8 +74,8 @@ fn pages() -> Vec<Read> {
 async fn both_read(both: &Both) -> Vec<Page> {
     let mut found = Vec::new();
     for read in pages() {
-        let one = both.sqlx.read_log(read.clone()).await.unwrap();
-        assert_eq!(one, both.rusqlite.read_log(read).await.unwrap());
+        let one = read.page(&both.sqlx).await.unwrap();
+        assert_eq!(one, read.page(&both.rusqlite).await.unwrap());
         found.push(one);
     }
     found

@@ -131,8 +131,7 @@ pub(super) async fn payloads_come_back_unchanged(target: &Target) -> Outcome {
     let types = ["error", "feed.bye", "data: x", "\\\"", "\u{2028}"];
     for (number, (sent, _)) in payloads().iter().enumerate() {
         let kind = types[number % types.len()];
-        let answer =
-            target.append(&stream, &format!("{{\"type\":\"{kind}\",{sent}}}"), "").await?;
+        let answer = target.append(&stream, &format!("{{\"type\":\"{kind}\",{sent}}}"), "").await?;
         ensure!(
             answer.status == 201,
             "the payload {sent} was answered with {}: {}",

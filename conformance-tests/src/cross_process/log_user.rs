@@ -136,7 +136,8 @@ impl LogUser {
     }
 
     async fn follow(&mut self) -> Result<Vec<String>> {
-        let hub = Hub::builder(Arc::clone(&self.store), Arc::clone(&self.bus)).with_poll_interval(NEVER);
+        let hub =
+            Hub::builder(Arc::clone(&self.store), Arc::clone(&self.bus)).with_poll_interval(NEVER);
         let hub = hub.start().await?;
         let mut subscription = hub.subscribe(Subscribe::new()).await?;
         while !matches!(subscription.next().await.transpose()?, Some(Item::Live { .. }) | None) {}

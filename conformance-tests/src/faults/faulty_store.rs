@@ -1,5 +1,3 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use downlink::commit::Commits;
 use downlink::event::StoredParts;
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, ErrorKind, Event, EventStore, NewEvent, Result};
 
 use super::Gate;

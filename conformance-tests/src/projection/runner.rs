@@ -64,7 +64,8 @@ impl RunnerFixture for DownlinkRunner {
         model: Arc<dyn ReadModel>,
         drive: RunOptions,
     ) -> Result<Box<dyn RunningProjection>> {
-        let builder = model.project(hub).with_policy(drive.policy).with_batch(drive.batch, usize::MAX);
+        let builder =
+            model.project(hub).with_policy(drive.policy).with_batch(drive.batch, usize::MAX);
         Ok(Box::new(builder.start()?))
     }
 }

@@ -19,7 +19,10 @@ pub async fn reopening_keeps_the_log(fixture: &dyn DurableFixture) {
             .expect("a valid name");
         store.append(append).await.expect("an append after reopening");
         let head = store.head().await.expect("a head");
-        store.read_log(Read::log().with_after(head)).await.expect("a read that resumes from the head");
+        store
+            .read_log(Read::log().with_after(head))
+            .await
+            .expect("a read that resumes from the head");
         before = log(&*store).await;
     }
     let store = place.open().await.expect("the log to open");

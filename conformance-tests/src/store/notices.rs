@@ -74,7 +74,8 @@ async fn check_each(store: Arc<dyn EventStore>, mut commits: Commits) {
 
 async fn compare(store: &dyn EventStore, commit: &Commit) {
     let told = &commit.events;
-    let read = Read::log().with_after(commit.from).with_limit(told.len()).with_max_bytes(usize::MAX);
+    let read =
+        Read::log().with_after(commit.from).with_limit(told.len()).with_max_bytes(usize::MAX);
     let stored = store.read_log(read).await.unwrap_or_else(|error| {
         panic!(
             "a notice of a commit after {} came, and a read after that cursor fails with \

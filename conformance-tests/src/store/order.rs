@@ -77,7 +77,8 @@ fn follow(store: &Arc<dyn EventStore>, ended: &Arc<AtomicBool>) -> JoinHandle<Ve
         let (mut seen, mut last) = (Vec::new(), Position::ZERO);
         loop {
             let last_round = ended.load(Ordering::SeqCst);
-            let page = store.read_log(Read::log().with_after(last).with_limit(7)).await.expect("a page");
+            let page =
+                store.read_log(Read::log().with_after(last).with_limit(7)).await.expect("a page");
             last = page.events.last().map_or(last, Event::position);
             seen.extend(page.events.iter().map(Event::id));
             if last_round && page.events.is_empty() {

@@ -109,7 +109,8 @@ async fn follow_scanned(store: Arc<dyn EventStore>, ended: Arc<AtomicBool>) -> V
     let (mut found, mut scanned) = (Vec::new(), Cursor::START);
     loop {
         let last_round = ended.load(Ordering::SeqCst);
-        let read = Read::log().with_after(scanned).with_filter(of_type("FlightDeparted")).with_limit(3);
+        let read =
+            Read::log().with_after(scanned).with_filter(of_type("FlightDeparted")).with_limit(3);
         let page = store.read_log(read).await.expect("a page");
         assert!(page.scanned.position() >= scanned.position(), "`scanned` went back");
         assert!(
@@ -128,7 +129,10 @@ async fn follow_scanned(store: Arc<dyn EventStore>, ended: Arc<AtomicBool>) -> V
 async fn bounds_are_kept(store: &dyn EventStore) {
     let size = event("FlightDelayed").size();
     for (limit, bytes) in [(1, usize::MAX), (7, usize::MAX), (1_000, 3 * size), (1_000, 0)] {
-        let page = store.read_log(Read::log().with_limit(limit).with_max_bytes(bytes)).await.expect("a page");
+        let page = store
+            .read_log(Read::log().with_limit(limit).with_max_bytes(bytes))
+            .await
+            .expect("a page");
         let found: usize = page.events.iter().map(Event::size).sum();
         assert!(page.events.len() <= limit, "a page has more events than its limit");
         assert!(
@@ -231,7 +235,8 @@ pub fn filters_intersect_exactly(run: &LawRun, fixture: &dyn StoreFixture) {
         let (store, _guard) = fixture.open().await.expect("a fresh store");
         let model = filled(&*store, &appends).await;
         let found =
-            pages(&*store, Read::log().with_filter(one.clone().and(&other).expect("few queries"))).await;
+            pages(&*store, Read::log().with_filter(one.clone().and(&other).expect("few queries")))
+                .await;
         let both = |event: &&Event| matches(&one, event) && matches(&other, event);
         let wanted: Vec<_> = model.log().iter().filter(both).cloned().collect();
         assert!(

@@ -1,5 +1,3 @@
-use downlink::bus::Hint;
-use downlink::{EventStore, Expected, Position};
 use tokio::task::yield_now;
 
 use super::setup::Follower;
@@ -7,6 +5,8 @@ use super::{HubOptions, SubscriptionSetup};
 use crate::faults::BusFault;
 use crate::sample::append;
 use crate::tasks;
+use downlink::bus::Hint;
+use downlink::{EventStore, Expected, Position};
 
 /// **Law.** Whatever a bus does to hints (loses, repeats, reorders, delays or
 /// forges them, or does not work at all), every subscription stays exact.

@@ -31,7 +31,8 @@ impl AuthorizingTransportSetup {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let hub = Hub::builder(store, Arc::new(LocalBus::new()));
         // A small ring, so that a replay reads the store.
-        let hub = hub.with_poll_interval(Duration::from_millis(20)).with_ring(4, usize::MAX).start();
+        let hub =
+            hub.with_poll_interval(Duration::from_millis(20)).with_ring(4, usize::MAX).start();
         let hub = hub.await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(visibility.clone()), Arc::new(guard)).await
     }

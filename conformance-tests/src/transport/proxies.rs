@@ -48,7 +48,8 @@ pub async fn a_proxy_that_holds_bytes_back_only_delays(setup: &TransportSetup) {
     let cursor = client.cursor().expect("a cursor");
     expect_whole(&served, &client.seen, cursor, "behind a proxy that held everything back").await;
 
-    let client = connect(&served.transport, proxy.address(), Subscribe::new().with_after(cursor)).await;
+    let client =
+        connect(&served.transport, proxy.address(), Subscribe::new().with_after(cursor)).await;
     let mut client = client.expect("a connection through a proxy");
     client.until_live().await;
     proxy.hold();

@@ -47,7 +47,8 @@ impl ShortTimeoutTransportSetup {
     async fn open(&self, heartbeat: Duration) -> (FaultyStore, TestServer) {
         let (store, guard) = self.store.open().await.expect("a fresh store");
         let store = FaultyStore::counting(store);
-        let hub = Hub::builder(store.clone(), LocalBus::new()).with_poll_interval(Duration::from_millis(20));
+        let hub = Hub::builder(store.clone(), LocalBus::new())
+            .with_poll_interval(Duration::from_millis(20));
         let hub = hub.with_ring(RING, usize::MAX);
         let served = self.serve(hub, heartbeat, Arc::new(guard)).await;
         (store, served)

@@ -1,4 +1,3 @@
-use downlink::{Cursor, Expected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -7,6 +6,7 @@ use super::framing::forgeries;
 use super::http;
 use super::setup::TestServer;
 use crate::{sample, tasks};
+use downlink::{Cursor, Expected};
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 1;

@@ -38,7 +38,8 @@ async fn work<F: DurableProjectionFixture>(fixture: Arc<F>, address: &str) -> Re
     say("opening");
     let Opened { log, models, guard: _guard } = fixture.open_at(address).await?;
     let hub = Hub::builder(log, Arc::new(LocalBus::new())).start().await?;
-    let board = hub.project(Arc::new(Board(fixture)), models).with_batch(STEP, usize::MAX).start()?;
+    let board =
+        hub.project(Arc::new(Board(fixture)), models).with_batch(STEP, usize::MAX).start()?;
     say("open");
     try_join_all((0..APPENDERS).map(|_| tokio::spawn(append(hub.clone(), board.clone()))))
         .await

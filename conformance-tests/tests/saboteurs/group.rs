@@ -1,10 +1,8 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{CommitFeed, Commits};
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
     Append, Cursor, Error, ErrorKind, EventStore, EventType, MemoryStore, Read, Result,
 };

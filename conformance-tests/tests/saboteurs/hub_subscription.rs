@@ -160,7 +160,8 @@ impl Follow {
     }
 
     async fn page(&self) -> Result<Page> {
-        let read = Read::log().with_after(self.scanned.position()).with_limit(self.shared.options.page);
+        let read =
+            Read::log().with_after(self.scanned.position()).with_limit(self.shared.options.page);
         let filter = self.filter.clone();
         let after_limit = self.is(HubBug::FiltersAfterTheLimit);
         let read = if after_limit { read } else { read.with_filter(filter) };

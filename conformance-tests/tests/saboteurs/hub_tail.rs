@@ -53,7 +53,8 @@ async fn read(shared: &Shared, last: &mut Cursor) {
         let read = Read::log().with_limit(shared.options.page).live();
         // A forged cursor belongs to no event.
         let is_forged = shared.is(HubBug::UsesTheHintAsACursor);
-        let read = if is_forged { read.with_after(last.position()) } else { read.with_after(*last) };
+        let read =
+            if is_forged { read.with_after(last.position()) } else { read.with_after(*last) };
         let page = match shared.store.read_log(read).await {
             Ok(page) => page,
             Err(error) if error.is_other_history() => match shared.store.head().await {

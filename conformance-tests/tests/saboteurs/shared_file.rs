@@ -1,5 +1,3 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use downlink::commit::{BoundaryFact, CommitFeed, Commits, Facts, Group, LogHead};
 use downlink::event::Timestamp;
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
-    Append, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Result, StreamId, Version,
+    Append, BoxError, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position,
+    Result, StreamId, Version,
 };
-use downlink_sqlite_schema::{Pass, Turnstile};
+use downlink_sqlite_schema::{FairLock, FairLockGuard};
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::shared_bug::SharedBug;
@@ -36,7 +35,7 @@ struct Opened {
     /// The end of the last notice of this handle.
     told: Cursor,
     connection: Connection,
-    turnstile: Turnstile,
+    fair_lock: FairLock,
     lock_timeout: Duration,
     /// The part of the log that was read.
     events: Vec<Event>,
@@ -58,7 +57,7 @@ impl SharedFile {
             feed: Arc::clone(&feed),
             told: Cursor::START,
             connection,
-            turnstile: Turnstile::beside(file)?,
+            fair_lock: FairLock::open(file)?,
             lock_timeout,
             events: Vec::new(),
             remembered: HashMap::new(),
@@ -107,12 +106,12 @@ impl Opened {
         outcome
     }
 
-    fn turn(&self) -> Result<Option<Pass>> {
+    fn turn(&self) -> Result<Option<FairLockGuard>> {
         if self.is(SharedBug::BeginsDeferred) || self.is(SharedBug::LeavesFairnessToSqlite) {
             return Ok(None);
         }
-        let pass = self.turnstile.enter(Instant::now() + self.lock_timeout)?;
-        pass.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
+        let guard = self.fair_lock.lock(Instant::now() + self.lock_timeout)?;
+        guard.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
     }
 
     fn transact(&mut self, group: &Group, early: Option<Facts>) -> Result<Appended> {

@@ -1,5 +1,3 @@
-use downlink::store::ReadLog;
-use downlink::store::ReadStream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use downlink::commit::{CommitFeed, Commits};
 use downlink::event::Timestamp;
-use downlink::store::{Appended, Page, Written};
+use downlink::store::{Appended, Page, ReadLog, ReadStream, Written};
 use downlink::{
     Append, Cursor, Error, ErrorKind, Event, EventId, EventStore, NewEvent, Position, Result,
     StreamId, Version,
@@ -17,8 +15,7 @@ use tokio::task::yield_now;
 use crate::store_bug::Bug;
 use crate::store_check::{self, Facts, duplicate};
 use crate::store_late::{Hole, Late};
-use crate::store_notices;
-use crate::store_read;
+use crate::{store_notices, store_read};
 
 /// A small store that is correct except for its bug.
 ///

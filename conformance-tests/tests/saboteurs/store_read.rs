@@ -4,7 +4,6 @@ use downlink::{Cursor, Error, Event, Filter, Read, Result};
 
 use crate::store_bug::Bug;
 
-
 fn verify_mark(events: &[Event], mark: Mark, bug: Option<Bug>) -> Result<()> {
     match mark {
         Mark::Cursor(cursor) => verify(events, cursor, bug),

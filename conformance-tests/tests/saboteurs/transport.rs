@@ -154,7 +154,7 @@ impl BrokenTransport {
 
 async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
     let read = downlink::Read::log().backward().with_after(cursor.position()).with_limit(1);
-    let page = hub.store().read(read).await?;
+    let page = hub.store().read_log(read).await?;
     Ok(page.events.first().map_or(After::Start, |event| After::Cursor(event.cursor())))
 }
 

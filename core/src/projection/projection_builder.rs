@@ -19,9 +19,11 @@ use crate::id::ProjectionId;
 pub struct ProjectionBuilder {
     hub: HubLink,
     settings: Settings,
-    /// Starts the runner, whatever the type of the transactions is.
-    start: Box<dyn FnOnce(HubLink, Settings) -> Result<ProjectionHandle> + Send>,
+    start: Start,
 }
+
+/// Starts the runner, whatever the type of the transactions is.
+type Start = Box<dyn FnOnce(&HubLink, Settings) -> Result<ProjectionHandle> + Send>;
 
 struct Settings {
     policy: FailurePolicy,
@@ -37,7 +39,8 @@ impl ProjectionBuilder {
     ) -> Self {
         let limits = BatchLimits { events: 1_000, bytes: 1 << 20 };
         let settings = Settings { policy: FailurePolicy::default(), limits, on_applied: None };
-        let start = Box::new(move |hub, settings| start(projection, store, hub, settings));
+        let start =
+            Box::new(move |hub: &HubLink, settings| start(projection, store, hub, settings));
         Self { hub, settings, start }
     }
 
@@ -97,14 +100,14 @@ impl ProjectionBuilder {
     ///
     /// Panics outside a Tokio runtime.
     pub fn start(self) -> Result<ProjectionHandle> {
-        (self.start)(self.hub, self.settings)
+        (self.start)(&self.hub, self.settings)
     }
 }
 
 fn start<Tx: Send + 'static>(
     projection: Arc<dyn Projection<Tx = Tx>>,
     store: Arc<dyn ProjectionStore<Tx = Tx>>,
-    hub: HubLink,
+    hub: &HubLink,
     settings: Settings,
 ) -> Result<ProjectionHandle> {
     let id = ProjectionId::of(&*projection)?;

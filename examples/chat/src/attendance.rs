@@ -213,7 +213,8 @@ mod tests {
     /// The joins and leaves in the log.
     async fn log_of(hub: &Hub) -> Vec<String> {
         let filter = ChatEvent::filter(["PersonJoined", "PersonLeft"]).unwrap();
-        let events: Vec<_> = hub.log_events(Read::log().with_filter(filter)).try_collect().await.unwrap();
+        let events: Vec<_> =
+            hub.log_events(Read::log().with_filter(filter)).try_collect().await.unwrap();
         let line = |event: &downlink::Event| match event.decode_raw::<ChatEvent>().unwrap() {
             ChatEvent::PersonJoined { name, .. } => format!("{name} into {}", event.stream()),
             ChatEvent::PersonLeft { name, .. } => format!("{name} out of {}", event.stream()),

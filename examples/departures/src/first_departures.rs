@@ -1,8 +1,8 @@
 //! The first departures of 1 January 2013, as commands.
 
-use downlink::decider::{CommandId, ExecuteError};
+use downlink::decider::{CommandContext, CommandId, ExecuteError};
 use downlink::event::Timestamp;
-use downlink::{Context, Cursor, EventId, Executor};
+use downlink::{Cursor, EventId, Executor};
 
 use crate::flight::{Command, Flights, Refused};
 
@@ -46,7 +46,7 @@ async fn execute(
     step: &str,
     command: Command,
 ) -> Result<Cursor, ExecuteError<Refused>> {
-    let context = Context::of(id_of(flight, step)?);
+    let context = CommandContext::of(id_of(flight, step)?);
     let done = flights.execute_with(&context, format!("flight-{flight}"), command).await?;
     Ok(done.cursor)
 }

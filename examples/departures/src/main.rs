@@ -36,7 +36,7 @@ async fn run(Args { file }: &Args) -> Result<(), BoxError> {
     // ANCHOR: start
     let board = hub.project(through_rusqlite::ByAirport, store.clone());
     // An event that cannot be applied is set aside; the others are applied.
-    let board = board.policy(FailurePolicy::skip()).start()?;
+    let board = board.with_policy(FailurePolicy::skip()).start()?;
     // ANCHOR_END: start
 
     // ANCHOR: wait
@@ -48,7 +48,7 @@ async fn run(Args { file }: &Args) -> Result<(), BoxError> {
 
     // ANCHOR: version_2
     let next = hub.project(version_2::ByAirport, store.clone());
-    let next = next.policy(FailurePolicy::skip()).start()?;
+    let next = next.with_policy(FailurePolicy::skip()).start()?;
     next.wait_live().await?;
     board.shutdown().await;
     // ANCHOR_END: version_2

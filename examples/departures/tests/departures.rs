@@ -151,7 +151,7 @@ async fn an_event_that_cannot_be_decoded_is_skipped() {
     let (store, hub) = fixture.open().await;
     // ANCHOR: skip
     let policy = FailurePolicy::skip().with_retries(3, Duration::from_millis(20));
-    let board = hub.project(ByAirport, store.clone()).policy(policy).start().unwrap();
+    let board = hub.project(ByAirport, store.clone()).with_policy(policy).start().unwrap();
     // ANCHOR_END: skip
     // ANCHOR: unreadable
     let unreadable = NewEvent::json("FlightDeparted", r#"{"gate":"C71"}"#).unwrap();
@@ -200,7 +200,7 @@ async fn side_effects_run_once_per_event() {
     // ANCHOR: after
     let board = hub
         .project(ByAirport, store.clone())
-        .after(move |events| {
+        .on_applied(move |events| {
             let sender = sender.clone();
             async move {
                 for event in events {

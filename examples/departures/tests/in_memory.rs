@@ -34,7 +34,7 @@ impl Projection for ByAirport {
 
     async fn apply(&self, events: &[Event], departed: &mut Self::Tx) -> Result<(), BoxError> {
         for event in events {
-            if let FlightEvent::FlightDeparted { from, .. } = event.decode()? {
+            if let FlightEvent::FlightDeparted { from, .. } = event.decode_raw()? {
                 *departed.entry(from).or_default() += 1;
             }
         }

@@ -6,8 +6,8 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use downlink::decider::CommandId;
-use downlink::{Context, Executor, Hub};
+use downlink::decider::{CommandContext, CommandId};
+use downlink::{Executor, Hub};
 use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
@@ -181,8 +181,8 @@ impl ApiState {
 
 /// Recognises a repeated request by its `Idempotency-Key`. Another command with the same
 /// key is refused.
-fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(Context::new()) };
+fn context(headers: &HeaderMap, action: &Action) -> Result<CommandContext, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(CommandContext::new()) };
     let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
     let key = key.ok_or_else(|| {
         let detail =
@@ -190,7 +190,7 @@ fn context(headers: &HeaderMap, action: &Action) -> Result<Context, ApiError> {
         ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
     let fingerprint = serde_json::to_vec(action).expect("an action can be serialised");
-    Ok(Context::of(key).with_fingerprint(fingerprint))
+    Ok(CommandContext::of(key).with_fingerprint(fingerprint))
 }
 
 fn unknown(error: &InvalidFlightId) -> ApiError {

@@ -1,5 +1,3 @@
-use downlink::Hub;
-use downlink_transports::serve::Signals;
 use tokio::task::JoinHandle;
 
 use crate::database::Database;
@@ -7,6 +5,8 @@ use crate::day::Day;
 use crate::options::ReplayOptions;
 use crate::replay::Replay;
 use crate::start_error::StartError;
+use downlink::Hub;
+use downlink_transports::serve::Signals;
 
 /// The replay without a server: it appends to a log that another process serves.
 #[derive(Debug)]

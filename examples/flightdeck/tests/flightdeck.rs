@@ -22,7 +22,7 @@ fn check_order(events: &[Event]) {
 }
 
 fn tagged(tag: &str) -> Subscribe {
-    Subscribe::new().filter(FilterItem::new().with_tag(tag).expect("a tag").into())
+    Subscribe::new().with_filter(FilterItem::new().with_tag(tag).expect("a tag").into())
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_delay_by_a_visitor_is_in_the_feed() {
     options.speed = Some(Speed::SLOWEST);
     let deck = Running::start(&options).await.unwrap();
     let scheduled = FilterItem::new().with_type("FlightScheduled").unwrap();
-    let mut feed = deck.follow(Subscribe::new().filter(scheduled.into()));
+    let mut feed = deck.follow(Subscribe::new().with_filter(scheduled.into()));
     // Four flights are on the board at the start.
     let first = next_events(&mut feed, 4).await;
     assert!(first.iter().any(|event| event.stream().as_str() == "flight-UA1545"));
@@ -82,7 +82,7 @@ async fn a_delay_by_a_visitor_is_in_the_feed() {
     let answer = deck.post("/api/flights/UA1545/delay", fog).await;
     assert_eq!(answer.status(), 200, "{}", answer.body);
     let delayed = FilterItem::new().with_type("FlightDelayed").unwrap();
-    let event = next_event(&mut deck.follow(Subscribe::new().filter(delayed.into()))).await;
+    let event = next_event(&mut deck.follow(Subscribe::new().with_filter(delayed.into()))).await;
     assert_eq!(answer.header("feed-cursor"), Some(event.cursor().to_string().as_str()));
     let data: serde_json::Value = serde_json::from_slice(event.payload()).unwrap();
     assert_eq!((&data["by"], &data["reason"]), (&"visitor".into(), &"fog".into()));
@@ -111,7 +111,7 @@ async fn the_feed_continues_from_the_cursor_of_the_board() {
         }
         assert!(!versions.is_empty());
 
-        let mut feed = deck.follow(tagged("airport:JFK").after(cursor));
+        let mut feed = deck.follow(tagged("airport:JFK").with_after(cursor));
         for event in next_events(&mut feed, 60).await {
             if event.stream().as_str() == "replay" {
                 continue;
@@ -191,7 +191,7 @@ async fn foreign_events_do_not_affect_the_replay() {
             let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
             let from = deck.get("/api/board").await;
             let from: Cursor = from.header("feed-cursor").unwrap().parse().unwrap();
-            let subscribe = Subscribe::new().after(from).filter(departed.into());
+            let subscribe = Subscribe::new().with_after(from).with_filter(departed.into());
             let gone = next_events(&mut deck.follow(subscribe), 3).await;
             let rows = deck.get("/api/punctuality").await.json()["rows"].clone();
             assert!(rows.is_array(), "{rows}");
@@ -231,7 +231,7 @@ async fn one_process_replays_and_another_one_serves() {
     replayer.end().await;
     let stopped = FilterItem::new().with_type("ReplayStopped").unwrap();
     let cursor: Cursor = paused.header("feed-cursor").unwrap().parse().unwrap();
-    let stopped = Subscribe::new().after(cursor).filter(stopped.into());
+    let stopped = Subscribe::new().with_after(cursor).with_filter(stopped.into());
     next_event(&mut deck.follow(stopped)).await;
     deck.end().await;
 }
@@ -241,7 +241,7 @@ async fn a_refusal_is_a_problem_document_with_a_detail() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
-    let mut departures = deck.follow(Subscribe::new().filter(departed.into()));
+    let mut departures = deck.follow(Subscribe::new().with_filter(departed.into()));
     let gone = next_event(&mut departures).await.stream().as_str().replace("flight-", "");
 
     let expected = [

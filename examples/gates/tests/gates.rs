@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use downlink::{BoxError, EventId, Hub, LocalBus, Read};
+use downlink::{BoxError, EventId, EventStore, Hub, LocalBus, Read};
 use downlink_rusqlite::{Options, RusqliteStore};
 use downlink_transports::health;
 use http::{Request, StatusCode};

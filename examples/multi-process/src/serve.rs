@@ -16,7 +16,8 @@ pub(crate) async fn run(options: &Serve) -> Result<()> {
     // Wakes the hub after another process has appended.
     let bus = RusqliteBus::open(&options.db).await?;
     let poll_interval = Duration::from_secs(options.poll_interval);
-    let hub = Hub::builder(store.clone(), bus.clone()).with_poll_interval(poll_interval).start().await?;
+    let hub =
+        Hub::builder(store.clone(), bus.clone()).with_poll_interval(poll_interval).start().await?;
     // ANCHOR_END: open
 
     let page = get(Html(include_str!("page.html")));

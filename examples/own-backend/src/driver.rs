@@ -1,8 +1,8 @@
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
-use downlink::store::Page;
-use downlink::{Error, ErrorKind, Event, Read, Result};
+use downlink::store::{Page, ReadLog};
+use downlink::{Error, ErrorKind, Event, Result};
 
 use crate::log::Log;
 
@@ -40,17 +40,13 @@ impl commit::Driver for Driver {
         self.log.index.facts(needs, |position, span| self.log.fetch(position, span))
     }
 
-    async fn read(&mut self, read: Read) -> Result<Page> {
-        self.log.index.page(&read, |position, span| self.log.fetch(position, span))
+    async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
+        self.log.index.log_page(&read, |position, span| self.log.fetch(position, span))
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
         self.rows.extend_from_slice(&plan.rows);
         Ok(())
-    }
-
-    fn has_waiters(&mut self) -> bool {
-        false
     }
 
     async fn tx(&mut self) -> Result<&mut Infallible> {

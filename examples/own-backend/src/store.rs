@@ -2,8 +2,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Writer, WriterOptions};
-use downlink::store::{Appended, Page};
-use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Read, Result};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::driver::Driver;
@@ -57,17 +57,36 @@ impl FileStore {
     }
 }
 
+impl FileStore {
+    /// Reads where blocking is allowed.
+    async fn read_blocking(
+        &self,
+        page: impl FnOnce(&Log) -> Result<Page> + Send + 'static,
+    ) -> Result<Page> {
+        let log = Arc::clone(&self.log);
+        let aborted = |error| Error::with_source(ErrorKind::Backend, "a read was aborted", error);
+        spawn_blocking(move || page(&log)).await.map_err(aborted)?
+    }
+}
+
 #[async_trait]
 impl EventStore for FileStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         self.writer.append(append, self).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
-        let log = Arc::clone(&self.log);
-        let page = move || log.index.page(&read, |position, span| log.fetch(position, span));
-        let failed = |error| Error::with_source(ErrorKind::Backend, "a read was aborted", error);
-        spawn_blocking(page).await.map_err(failed)?
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        self.read_blocking(move |log| {
+            log.index.log_page(&read, |position, span| log.fetch(position, span))
+        })
+        .await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.read_blocking(move |log| {
+            log.index.stream_page(&read, |position, span| log.fetch(position, span))
+        })
+        .await
     }
 
     async fn head(&self) -> Result<Cursor> {

@@ -21,7 +21,7 @@ async fn append(store: &FileStore, numbers: &[usize]) {
 
 /// The payloads in the log, in order.
 async fn delays(store: &FileStore) -> Vec<String> {
-    let events: Vec<_> = store.events(Read::log()).try_collect().await.unwrap();
+    let events: Vec<_> = store.log_events(Read::log()).try_collect().await.unwrap();
     events.iter().map(|event| String::from_utf8_lossy(event.payload()).into_owned()).collect()
 }
 
@@ -68,7 +68,7 @@ async fn assert_recovers(path: &Path, bytes: &[u8], kept: &[usize], what: &str) 
     drop(store);
     let store = FileStore::open(path).await.unwrap();
     assert_eq!(delays(&store).await, of(&[kept, &[5]].concat()), "{what}, opened once more");
-    let page = store.read(Read::log().backward().limit(1)).await.unwrap();
+    let page = store.read_log(Read::log().backward().with_limit(1)).await.unwrap();
     assert_eq!(page.events[0].version().get(), page.events[0].position().get(), "{what}");
 }
 
@@ -113,9 +113,9 @@ async fn damage_while_the_store_is_open_is_a_read_error() {
     let log = Log::of_two_transactions().await;
     let store = FileStore::open(&log.path).await.unwrap();
     fs::write(&log.path, log.with_flipped(log.bytes.len() - 1)).unwrap();
-    let error = store.read(Read::log()).await.unwrap_err();
+    let error = store.read_log(Read::log()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-    assert_eq!(store.read(Read::log().limit(3)).await.unwrap().events.len(), 3);
+    assert_eq!(store.read_log(Read::log().with_limit(3)).await.unwrap().events.len(), 3);
 }
 
 #[tokio::test]

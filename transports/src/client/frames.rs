@@ -1,5 +1,3 @@
-use downlink::transport::Frame;
-use downlink::{Result, Subscribe};
 use futures::Stream;
 
 use super::connect_options::ConnectOptions;
@@ -11,6 +9,8 @@ use super::sse;
 use super::transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 use super::websocket;
+use downlink::transport::Frame;
+use downlink::{Result, Subscribe};
 
 /// The frames of one connection, as they were sent, over any transport.
 ///

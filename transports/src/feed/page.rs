@@ -1,8 +1,7 @@
-use downlink::store::ReadLog;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use downlink::store::Page;
+use downlink::store::{Page, ReadLog};
 use downlink::{After, Cursor, Filter, Item, Read, Subscribe, Subscription};
 use http::request::Parts;
 use http::{Method, StatusCode};

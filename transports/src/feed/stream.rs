@@ -1,6 +1,5 @@
-use downlink::store::ReadStream;
 use axum::response::{IntoResponse, Response};
-use downlink::store::{Direction, Page, StreamSpan};
+use downlink::store::{Direction, Page, ReadStream, StreamSpan};
 use downlink::{Read, StreamId, Version};
 use http::StatusCode;
 use http::request::Parts;
@@ -23,7 +22,9 @@ pub(super) async fn answer(
     let stream = name(parts)?;
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let direction = direction(&query)?;
-    let read = Read::stream(stream.clone()).with_limit(query.limit()?).with_filter(rights.filter().clone());
+    let read = Read::stream(stream.clone())
+        .with_limit(query.limit()?)
+        .with_filter(rights.filter().clone());
     let read = read_from(read, from_version(&query)?, direction);
     let (page, span) = first_visible(feed, read).await?.ok_or_else(|| not_found(&stream))?;
     if page.events.is_empty() && !rights.is_everything() {
@@ -50,7 +51,10 @@ fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan
 /// Reads up to the first page that has an event, or the last page; `None` if
 /// there is no such stream. Pages of events that the rights hide are skipped, so
 /// that a client does not get empty pages.
-async fn first_visible(feed: &Feed, mut read: ReadStream) -> Result<Option<(Page, StreamSpan)>, Problem> {
+async fn first_visible(
+    feed: &Feed,
+    mut read: ReadStream,
+) -> Result<Option<(Page, StreamSpan)>, Problem> {
     loop {
         let page = feed.hub.read_stream(read.clone()).await?;
         let Some(span) = page.stream else { return Ok(None) };

@@ -66,7 +66,7 @@ mod tests {
     use async_trait::async_trait;
     use axum::body::Body;
     use downlink::store::{Appended, Page};
-    use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Read};
+    use downlink::{Append, Cursor, Error, ErrorKind, EventStore};
     use http::{Request, StatusCode};
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
@@ -101,11 +101,18 @@ mod tests {
             self.0.append(append).await
         }
 
-        async fn read(&self, read: Read) -> downlink::Result<Page> {
+        async fn read_log(&self, read: downlink::store::ReadLog) -> downlink::Result<Page> {
             if self.1.load(Ordering::SeqCst) {
                 return Err(Error::new(ErrorKind::Unavailable, "this read fails on purpose"));
             }
             self.0.read_log(read).await
+        }
+
+        async fn read_stream(&self, read: downlink::store::ReadStream) -> downlink::Result<Page> {
+            if self.1.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Unavailable, "this read fails on purpose"));
+            }
+            self.0.read_stream(read).await
         }
 
         async fn head(&self) -> downlink::Result<Cursor> {

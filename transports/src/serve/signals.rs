@@ -1,5 +1,6 @@
-use downlink::{Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
+
+use downlink::{Error, ErrorKind, Result};
 
 /// Shutdown requests by signal: Ctrl-C, and SIGTERM on Unix.
 ///

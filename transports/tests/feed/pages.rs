@@ -301,8 +301,11 @@ async fn every_failure_of_a_store_has_its_status() {
 async fn cursor_ahead_is_decided_by_the_store_not_by_the_cache() {
     let store = MemoryStore::new();
     let fallback = Duration::from_hours(1);
-    let late =
-        Hub::builder(store.clone(), LocalBus::new()).with_poll_interval(fallback).start().await.unwrap();
+    let late = Hub::builder(store.clone(), LocalBus::new())
+        .with_poll_interval(fallback)
+        .start()
+        .await
+        .unwrap();
     let other = Hub::builder(store, LocalBus::new()).start().await.unwrap();
     let cursor = put(&other, "s", "T").await;
     let answer = App::new(&late).get(&format!("/feed?after={cursor}")).await;

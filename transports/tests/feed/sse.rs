@@ -359,7 +359,8 @@ async fn another_log_resets_an_open_stream() {
 #[tokio::test(start_paused = true)]
 async fn another_log_resets_a_stream_that_reads_history() {
     let store = Failing::default();
-    let builder = Hub::builder(store.clone(), LocalBus::new()).with_ring(1, usize::MAX).with_page(1, 1);
+    let builder =
+        Hub::builder(store.clone(), LocalBus::new()).with_ring(1, usize::MAX).with_page(1, 1);
     let hub = builder.with_poll_interval(Duration::from_hours(1)).start().await.unwrap();
     put_many(&hub, 9).await;
     let mut frames = App::new(&hub).open("/feed").await;

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
     Append, Cursor, Error, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent,
-    Read, Result,
+    Result,
 };
 use downlink_transports::feed::Feed;
 use futures::StreamExt;
@@ -290,10 +290,16 @@ impl EventStore for Failing {
         self.inner.append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
         self.inner.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        outcome(&self.read)?;
+        self.inner.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

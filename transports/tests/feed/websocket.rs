@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
-    Append, Cursor, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent, Read,
-    Result,
+    Append, Cursor, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent, Result,
 };
 use downlink_transports::feed::Feed;
 use serde_json::{Value, json};
@@ -284,8 +283,12 @@ impl EventStore for Gated {
         self.inner.append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.inner.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.inner.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

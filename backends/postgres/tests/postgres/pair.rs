@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use downlink::commit::Commits;
-use downlink::store::{Appended, Page};
-use downlink::{Append, Cursor, EventStore, Read, Result};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::{Append, Cursor, EventStore, Result};
 use downlink_conformance_tests::{Guard, StoreFixture};
 use downlink_postgres::PostgresStore;
 
@@ -45,8 +45,12 @@ impl EventStore for Two {
         self.next().append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.next().read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.next().read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

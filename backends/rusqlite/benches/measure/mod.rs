@@ -133,12 +133,12 @@ pub(crate) async fn replay(store: &(impl EventStore + Clone), events: u64) -> Ra
     let (began, mut rate) = (Instant::now(), Rate::default());
     let mut read = Read::log();
     while rate.events < events {
-        let page = store.read(read.clone()).await.expect("a page");
+        let page = store.read_log(read.clone()).await.expect("a page");
         rate.events += u64::try_from(page.events.len()).expect("a few");
         if !page.more {
             break;
         }
-        read = read.with_afterfter(page.scanned);
+        read = read.with_after(page.scanned);
     }
     rate.time = began.elapsed();
     rate
@@ -151,8 +151,10 @@ pub(crate) async fn stream_pages(store: &(impl EventStore + Clone), sizes: &Size
         let after = downlink::Version::new(1 + random.below(sizes.events / sizes.streams))
             .expect("a version");
         let asked = Instant::now();
-        let page =
-            store.read(Read::stream(nawith_afterr(after).limit(10)).await.expect("a page");
+        let page = store
+            .read_stream(Read::stream(name).with_after(after).with_limit(10))
+            .await
+            .expect("a page");
         rate.waits.push(asked.elapsed());
         rate.events += u64::try_from(page.events.len()).expect("a few");
     }

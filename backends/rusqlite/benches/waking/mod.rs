@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use downlink::{After, Bus, EventStore, EventStoreExt, Expected, Hub, Item, NewEvento::time::sleep;
+use downlink::{After, Bus, EventStore, EventStoreExt, Expected, Hub, Item, NewEvent, Subscribe};
+use tokio::time::sleep;
 
 pub(crate) type Opened = (Arc<dyn EventStore>, Arc<dyn Bus>);
 
@@ -105,10 +106,10 @@ async fn wakes(
 ) -> Vec<Duration> {
     let (store, bus) = open(file.clone()).await;
     // Only the bus can have woken it.
-    let hub = Hub::builder(store, bus).with_poll_intervall_interval(Duration::from_hours(1)).start();
+    let hub = Hub::builder(store, bus).with_poll_interval(Duration::from_hours(1)).start();
     let hub = hub.await.expect("a hub");
     let mut subscription =
-        hub.subscribe(Subscriwith_afterew().with_after(After::Now)).await.expect("a subscription");
+        hub.subscribe(Subscribe::new().with_after(After::Now)).await.expect("a subscription");
     while !matches!(subscription.next().await, Some(Ok(Item::Live { .. }))) {}
     let mut appender = Appender::start(file, pace, Stdio::piped());
     let mut acknowledged = appender.acknowledged();

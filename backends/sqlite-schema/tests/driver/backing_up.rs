@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::support::driver::{self, Store, verify};
 use crate::support::{Tally, TempLog, all, ask, chain, stored};
-use downlink::{Append, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read};
 use downlink::event::ContentType;
+use downlink::{Append, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read};
 use futures::{FutureExt, poll};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -41,7 +41,7 @@ async fn log(store: &Store) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
         let after = events.last().map_or(downlink::Cursor::START, Event::cursor);
-        let page = store.read(Read::log().resume(after)).await.unwrap();
+        let page = store.read_log(Read::log().with_after(after)).await.unwrap();
         if page.events.is_empty() {
             return events;
         }

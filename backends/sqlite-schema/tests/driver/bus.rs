@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::driver::{self, Bus as FileBus, BusOptions};
 use crate::support::{TempLog, stored};
-use downlink::{Bus, ErrorKind, Position};
 use downlink::bus::{Hint, Listener};
+use downlink::{Bus, ErrorKind, Position};
 use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use crate::support::driver::{Store, verify};
-use crate::support::{TempLog, append, stored};
-use downlink::{Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version};
+use crate::support::{AnyRead, TempLog, append, stored};
 use downlink::store::Page;
+use downlink::{
+    Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version,
+};
 use rusqlite::Connection;
 use tokio::time::timeout;
 
@@ -37,33 +39,37 @@ async fn log(temp: &TempLog) -> Store {
 }
 
 /// Everything that follows links.
-fn reads() -> Vec<Read> {
-    let mut reads = Vec::new();
+fn reads() -> Vec<AnyRead> {
+    let (mut streams, mut reads) = (Vec::new(), Vec::new());
     let named = |name: &str| StreamId::new(name).unwrap();
     let departed: Filter = FilterItem::new().with_type_prefix("Flight").unwrap().into();
     for after in [0, 1, 3, 4, 5, 7, 8] {
         let read = Read::stream(named(STREAM));
-        let read = Version::new(after).map_or(read.clone(), |after| read.after_version(after));
-        reads.extend([read.clone(), read.clone().limit(2), read.filter(departed.clone())]);
+        let read = Version::new(after).map_or(read.clone(), |after| read.with_after(after));
+        streams.extend([
+            read.clone(),
+            read.clone().with_limit(2),
+            read.with_filter(departed.clone()),
+        ]);
     }
     let one = FilterItem::new().with_stream(STREAM).unwrap();
     let both = one.clone().with_stream(OTHER).unwrap();
     for filter in [Filter::from(one), Filter::from(both)] {
-        let read = Read::log().filter(filter);
+        let read = Read::log().with_filter(filter);
         for version in [1, 2, 3, 4] {
             let at = Position::new(place_of(version)).unwrap();
-            reads.extend([read.clone().after(at), read.clone().after(at).limit(1)]);
+            reads.extend([read.clone().with_after(at), read.clone().with_after(at).with_limit(1)]);
         }
         for version in [5, 6, 8] {
             let at = Position::new(place_of(version)).unwrap();
-            let back = read.clone().backward().after(at);
-            reads.extend([back.clone(), back.limit(1)]);
+            let back = read.clone().backward().with_after(at);
+            reads.extend([back.clone(), back.with_limit(1)]);
         }
-        reads.extend([read.clone(), read.clone().backward(), read.limit(2)]);
+        reads.extend([read.clone(), read.clone().backward(), read.with_limit(2)]);
     }
-    let back: Vec<Read> = reads[..21].iter().map(|read| read.clone().backward()).collect();
-    reads.extend(back);
-    reads
+    let back: Vec<_> = streams.iter().map(|read| read.clone().backward()).collect();
+    let streams = streams.into_iter().chain(back).map(AnyRead::Stream);
+    streams.chain(reads.into_iter().map(AnyRead::Log)).collect()
 }
 
 type Answer = Result<(Vec<(u64, u64)>, bool, u64), ErrorKind>;
@@ -76,10 +82,10 @@ fn answer(page: Result<Page, Error>) -> Answer {
     .map_err(|error| error.kind())
 }
 
-async fn answers(store: &Store, reads: &[Read], what: &str) -> Vec<Answer> {
+async fn answers(store: &Store, reads: &[AnyRead], what: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
     for read in reads {
-        let page = timeout(Duration::from_secs(20), store.read(read.clone())).await;
+        let page = timeout(Duration::from_secs(20), read.page(store)).await;
         answers.push(answer(page.unwrap_or_else(|_| panic!("no answer to {read:?} after {what}"))));
     }
     answers

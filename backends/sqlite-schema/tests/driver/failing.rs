@@ -7,8 +7,8 @@ use crate::support::{TempLog, all, append, chain, stored};
 use crate::transact::transact;
 use crate::transacting::Do;
 use downlink::commit::Transacted;
-use downlink::{Append, Check, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits};
 use downlink::event::ContentType;
+use downlink::{Append, Check, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits};
 use futures::future::{BoxFuture, join_all};
 use futures::poll;
 use rusqlite::Connection;
@@ -224,7 +224,7 @@ async fn many_reads_at_once_are_all_answered() {
     let temp = TempLog::new();
     let store = Options::new().with_readers(1).open(&temp.path).await.unwrap();
     stored(&store, "s", 10).await;
-    let mut reads: Vec<_> = (0..500).map(|_| store.read(Read::log())).collect();
+    let mut reads: Vec<_> = (0..500).map(|_| store.read_log(Read::log())).collect();
     for read in reads.iter_mut().step_by(3) {
         let _ = poll!(read);
     }

@@ -2,8 +2,8 @@
 
 use crate::support::driver::{Options, Store};
 use crate::support::{TempLog, stored};
+use downlink::store::{Direction, ReadLog};
 use downlink::{EventStore, Filter, FilterItem, Position, Read};
-use downlink::store::Direction;
 
 /// More than one page looks at.
 const GAP: u64 = 30_000;
@@ -21,15 +21,15 @@ async fn with_gap(temp: &TempLog, lag: usize) -> Store {
 }
 
 /// The positions of all pages from there on.
-async fn positions(store: &Store, mut read: Read) -> Vec<u64> {
+async fn positions(store: &Store, mut read: ReadLog) -> Vec<u64> {
     let mut found = Vec::new();
     for _ in 0..10 {
-        let page = store.read(read.clone()).await.unwrap();
+        let page = store.read_log(read.clone()).await.unwrap();
         found.extend(page.events.iter().map(|event| event.position().get()));
         if !page.more {
             return found;
         }
-        read = read.resume(page.scanned);
+        read = read.with_after(page.scanned);
     }
     panic!("no end after ten pages: {read:?}, {found:?}");
 }
@@ -55,9 +55,9 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
             .chain([(Some(15_000), 100), (Some(GAP), 1), (Some(GAP + 1), 100)])
         {
             for filter in &filters {
-                let read = Read::log().filter(filter.clone()).limit(limit);
+                let read = Read::log().with_filter(filter.clone()).with_limit(limit);
                 let at = mark.and_then(Position::new);
-                let read = at.map_or(read.clone(), |at| read.after(at));
+                let read = at.map_or(read.clone(), |at| read.with_after(at));
                 for read in [read.clone(), read.backward()] {
                     let is_forward = read.direction() == Direction::Forward;
                     let mut expected = all.to_vec();
@@ -73,7 +73,7 @@ async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
                 }
             }
             let other = FilterItem::new().with_type("Other").unwrap();
-            let none = Read::log().filter(other.into());
+            let none = Read::log().with_filter(other.into());
             assert_eq!(positions(&store, none.clone()).await, [0; 0]);
             assert_eq!(positions(&store, none.backward()).await, [0; 0]);
         }

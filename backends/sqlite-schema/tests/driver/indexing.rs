@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use downlink::store::{Page, ReadLog};
 use downlink::{
     Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, NewEvent, Read,
 };
-use downlink::store::Page;
 use tokio::time::{sleep, timeout};
 
 use crate::support::driver::{Options, Problem, Store};
@@ -50,23 +50,23 @@ async fn indexed(temp: &TempLog, at_least: i64) {
     timeout(Duration::from_secs(30), reached).await.expect("the index is brought up to date");
 }
 
-async fn read(store: &Store, read: Read) -> Vec<Event> {
+async fn read(store: &Store, read: ReadLog) -> Vec<Event> {
     let mut events = Vec::new();
     let mut read = read;
     loop {
-        let Page { events: found, scanned, more, .. } = store.read(read.clone()).await.unwrap();
+        let Page { events: found, scanned, more, .. } = store.read_log(read.clone()).await.unwrap();
         events.extend(found);
         if !more {
             return events;
         }
-        read = read.resume(scanned);
+        read = read.with_after(scanned);
     }
 }
 
 /// Every filter gives what it gives without an index, both ways, in pages of
 /// any size.
 async fn answers_are_right(store: &Store) {
-    let everything = read(store, Read::log().limit(10_000)).await;
+    let everything = read(store, Read::log().with_limit(10_000)).await;
     let filters = [
         Filter::from(tag("rare")),
         Filter::from(tag("often").with_tag("rare").unwrap()),
@@ -86,17 +86,17 @@ async fn answers_are_right(store: &Store) {
         // Small pages of many events would only take long.
         let limits = if expected.len() < 100 { [1, 7, 10_000] } else { [150, 600, 10_000] };
         for limit in limits {
-            let forward = Read::log().filter(filter.clone()).limit(limit);
+            let forward = Read::log().with_filter(filter.clone()).with_limit(limit);
             assert_eq!(read(store, forward).await, expected, "{filter:?}, pages of {limit}");
         }
         let from = everything[1_234].cursor();
         let later: Vec<_> =
             expected.iter().filter(|event| event.position() > from.position()).cloned().collect();
-        let resumed = Read::log().filter(filter.clone()).resume(from);
+        let resumed = Read::log().with_filter(filter.clone()).with_after(from);
         assert_eq!(read(store, resumed).await, later, "{filter:?}");
         expected.reverse();
         for limit in limits {
-            let backward = Read::log().filter(filter.clone()).backward().limit(limit);
+            let backward = Read::log().with_filter(filter.clone()).backward().with_limit(limit);
             assert_eq!(read(store, backward).await, expected, "{filter:?}, pages of {limit}");
         }
     }
@@ -135,13 +135,13 @@ async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
     let store = Options::new().with_index_lag(1_000).open(&temp.path).await.unwrap();
     log(&store).await;
     indexed(&temp, 2_000).await;
-    let last_rare = read(&store, Read::log().filter(tag("rare").into())).await.pop().unwrap();
+    let last_rare = read(&store, Read::log().with_filter(tag("rare").into())).await.pop().unwrap();
     let after = |cursor| Check::NothingAfter(tag("rare").into(), cursor);
     let append = |check| {
         let append = Append::to("seats", Expected::Any, [tagged("SeatSold", &["rare".into()])]);
         append.unwrap().with_check(check)
     };
-    let before = read(&store, Read::log().limit(50)).await[40].cursor();
+    let before = read(&store, Read::log().with_limit(50)).await[40].cursor();
     let error = store.append(append(after(before))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     store.append(append(after(last_rare.cursor()))).await.unwrap();
@@ -191,7 +191,7 @@ async fn two_stores_index_one_file() {
         futures::future::try_join_all(both).await.unwrap();
     }
     indexed(&temp, 700).await;
-    assert_eq!(read(&one, Read::log().filter(tag("other").into())).await.len(), 360);
-    assert_eq!(read(&other, Read::log().filter(tag("round:7").into())).await.len(), 18);
+    assert_eq!(read(&one, Read::log().with_filter(tag("other").into())).await.len(), 360);
+    assert_eq!(read(&other, Read::log().with_filter(tag("round:7").into())).await.len(), 18);
     assert!(one.verify().await.unwrap().is_sound());
 }

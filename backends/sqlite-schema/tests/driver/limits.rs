@@ -64,16 +64,16 @@ async fn fill(stores: [&dyn EventStore; 2]) {
 }
 
 async fn found(store: &dyn EventStore, filter: &Filter) -> Vec<(u64, String)> {
-    let mut read = Read::log().with_filterilter(filter.clone());
+    let mut read = Read::log().with_filter(filter.clone());
     let mut all = Vec::new();
     loop {
-        let page = sread_log.read_log(read.clone()).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let page = store.read_log(read.clone()).await.unwrap_or_else(|error| panic!("{error:?}"));
         let name = |event: &Event| (event.position().get(), event.event_type().to_string());
         all.extend(page.events.iter().map(name));
         if !page.more {
             return all;
         }
-        read = read.resume(page.scanned);
+        read = read.with_after(page.scanned);
     }
 }
 

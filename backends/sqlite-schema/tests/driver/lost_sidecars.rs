@@ -14,7 +14,7 @@ use downlink::{Error, ErrorKind, EventStore, Read};
 async fn assert_unavailable(store: &Store, end: &str) {
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
-        store.read_log_log(Read::log()).await.unwrap_err(),
+        store.read_log(Read::log()).await.unwrap_err(),
         store.head().await.unwrap_err(),
         store.append(append("s", 1)).await.unwrap_err(),
     ] {

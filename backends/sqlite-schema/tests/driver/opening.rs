@@ -82,7 +82,8 @@ async fn two_handles_on_one_file_see_each_other() {
             stored(store, "flight-UA1545", 1).await;
         }
         let last = Version::new(2 * round).unwrap();
-        let page = other.read_log_log(Read::stream("flight-UA1545".try_into().unwrap())).await.unwrap();
+        let page =
+            other.read_stream(Read::stream("flight-UA1545".try_into().unwrap())).await.unwrap();
         assert_eq!(page.stream.unwrap().version, last);
         assert_eq!(one.head().await.unwrap(), other.head().await.unwrap());
     }
@@ -108,7 +109,7 @@ async fn a_closed_store_says_so() {
     store.close().await;
     for kind in [
         clone.append(append("s", 1)).await.unwrap_err().kind(),
-        clread_logread_log(Read::log()).await.unwrap_err().kind(),
+        clone.read_log(Read::log()).await.unwrap_err().kind(),
         clone.head().await.unwrap_err().kind(),
     ] {
         assert_eq!(kind, ErrorKind::Unavailable);

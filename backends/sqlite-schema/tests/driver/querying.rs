@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::support::driver::{Options, Store};
 use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
-use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use downlink::id::ProjectionId;
 use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use futures::{FutureExt, TryStreamExt, poll};
 use tokio::time::timeout;
 
@@ -86,7 +86,7 @@ async fn rows_are_the_fold_up_to_the_cursor() {
         answers.push(soon(ask(&store, &["SELECT 1"], tally)).await.unwrap());
     }
     appending.await.unwrap();
-    let log: Vec<Event> = hub.events(Read::log()).try_collect().await.unwrap();
+    let log: Vec<Event> = hub.log_events(Read::log()).try_collect().await.unwrap();
     let mut cursors: Vec<_> = answers.iter().map(|(_, cursor)| *cursor).collect();
     for ((_, rows), cursor) in answers {
         let seen = log.partition_point(|event| event.cursor() <= cursor);
@@ -256,7 +256,7 @@ async fn slow_queries_do_not_hold_up_reads_of_the_log() {
     let mut waiting = run(&store, "tally", ENDLESS).boxed();
     assert!(poll!(&mut waiting).is_pending());
     soon(store.append(append("flight-UA1545", 1))).await.unwrap();
-    assert_eq!(soon(store.read(Read::log())).await.unwrap().events.len(), 4);
+    assert_eq!(soon(store.read_log(Read::log())).await.unwrap().events.len(), 4);
     drop(waiting);
     store.close().await;
 }

@@ -35,7 +35,7 @@ async fn a_restored_backup_is_noticed_under_a_running_store() {
     fs::rename(backup, &temp.path).unwrap();
     remove_sidecars(&temp);
 
-    let resume = || store.read_log_log(Read::lowith_afterth_after(head));
+    let resume = || store.read_log(Read::log().with_after(head));
     assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::CursorAhead);
     // The same positions and keys get other events and names.
     let next = stored(&store, "flight-DL1234", 2).await;
@@ -57,7 +57,7 @@ async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
     fs::rename(backup, &temp.path).unwrap();
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
-      read_logore.read_log(Read::log()).await.unwrap_err(),
+        store.read_log(Read::log()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("flights.db-wal"), "{error}");
@@ -75,7 +75,7 @@ async fn a_file_that_is_gone_is_named() {
     fs::remove_file(&temp.path).unwrap();
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
-  read_log  store.read_log(Read::log()).await.unwrap_err(),
+        store.read_log(Read::log()).await.unwrap_err(),
         store.head().await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -116,7 +116,8 @@ async fn a_log_that_was_rewritten_in_place_is_noticed() {
     sql.execute_batch(&format!("BEGIN IMMEDIATE; {script} COMMIT")).unwrap();
 
     // Same file, same generation, same position; only the last event differs.
-    assert_eq!read_log      store.rwith_afterg(Read::log().with_after(old)).await.unwrap_err().kind(),
+    assert_eq!(
+        store.read_log(Read::log().with_after(old)).await.unwrap_err().kind(),
         ErrorKind::HistoryChanged
     );
     let version = stored(&store, "flight-UA1545", 1).await.writes[0].last;

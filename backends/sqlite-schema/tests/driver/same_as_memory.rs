@@ -1,15 +1,16 @@
 //! The store and the reference store, told the same, answer the same.
 
-use crate::support::TempLog;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
 use crate::support::driver::{self, Options};
+use crate::support::{AnyRead, TempLog};
 use downlink::error::FailedCheck;
 use downlink::store::{Appended, Page};
 use downlink::{
     Append, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, Filter, FilterItem,
     MemoryStore, NewEvent, Position, Read, Result, Version,
 };
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
 
 const STREAMS: [&str; 6] = ["a", "A", "ab", "a%", "b_", "é"];
 const TYPES: [&str; 4] = ["Departed", "departed", "Dep", "Landed"];
@@ -128,6 +129,12 @@ fn filter() -> impl Strategy<Value = Filter> {
     ]
 }
 
+fn within<S>(read: Read<S>, limits: (usize, usize), filter: Filter, backward: bool) -> Read<S> {
+    let (limit, bytes) = limits;
+    let read = read.with_limit(limit).with_max_bytes(bytes).with_filter(filter);
+    if backward { read.backward() } else { read }
+}
+
 fn read() -> impl Strategy<Value = NewRead> {
     let stream = prop::option::of((0..STREAMS.len(), prop::option::of(1_u64..40)));
     let bytes = prop_oneof![Just(1_usize << 20), 1_usize..1_000];
@@ -227,27 +234,31 @@ impl Both {
         let found = self.store.append(append.clone()).await;
         assert_eq!(outcome(found), outcome(expected), "{append:?}");
         self.said.push(append);
-        let all = Read::log().with_afterafter(Position::new(self.events.len() as u64).unwrap()).limit(1_000);
-        self.events.extend(self.referread_log.read_log(all).await.unwrap().events);
+        let all = Read::log()
+            .with_after(Position::new(self.events.len() as u64).unwrap())
+            .with_limit(1_000);
+        self.events.extend(self.reference.read_log(all).await.unwrap().events);
     }
 
     async fn ask(&self, read: NewRead) {
         let NewRead { stream, mark, backward, limit, bytes, filter } = read;
-        let mut read = match (stream, mark) {
-            (Some((stream, after)), _) => {
-                let read = Read::stream(STREAMS[stream].try_into().unwrap());
-                after
-                    .into_iter()
-                    .fold(read, |read, aftwith_after_after(Version::new(after).unwrap()))
-            }
-            (None, None) => Read::log(),
-            (None, Some((mark, true))) => Read::with_afterwith_after(self.cursor(&mark)),
-            (None, Some((mark, false))) => Rewith_afterog().with_after(self.cursor(&mark).position()),
+        let limits = (limit, bytes);
+        let read = if let Some((stream, after)) = stream {
+            let read = Read::stream(STREAMS[stream].try_into().unwrap());
+            let read = after
+                .into_iter()
+                .fold(read, |read, after| read.with_after(Version::new(after).unwrap()));
+            AnyRead::Stream(within(read, limits, filter, backward))
+        } else {
+            let read = match mark {
+                None => Read::log(),
+                Some((mark, true)) => Read::log().with_after(self.cursor(&mark)),
+                Some((mark, false)) => Read::log().with_after(self.cursor(&mark).position()),
+            };
+            AnyRead::Log(within(read, limits, filter, backward))
         };
-        read = read.limit(limit).max_bytes(bytes).filter(filter);
-        read = if backward { read.backward() } else { read };
-        let expected = read_log.reference.read_log(read.clone()).await;
-        let read_logd = self.store.read_log(read.clone()).await;
+        let expected = read.page(&self.reference).await;
+        let found = read.page(&self.store).await;
         assert_eq!(page(found), page(expected), "{read:?}");
     }
 

@@ -27,7 +27,7 @@ async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
     let mut under_way = Vec::new();
     for _ in 0..8 {
         let reads = store.clone();
-        under_way.push(tokio::spawn(async move { drop(reads.read_log_log(Read::log()).await) }));
+        under_way.push(tokio::spawn(async move { drop(reads.read_log(Read::log()).await) }));
         let queries = store.clone();
         let count = |version| format!("SELECT count(*) || '' FROM tally_{version}");
         under_way.push(tokio::spawn(async move { drop(ask(&queries, &[], count).await) }));

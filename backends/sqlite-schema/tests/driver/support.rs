@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use downlink::store::{Appended, Page};
-use downlink::{Append, Error, EventStore, Expected, NewEvent, Read};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::{Append, Error, EventStore, Expected, NewEvent, Read, Result};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -52,7 +52,23 @@ pub(crate) async fn stored(store: &impl EventStore, stream: &str, count: usize) 
 }
 
 pub(crate) async fn all(store: &impl EventStore) -> Page {
-    store.read(Read::log().with_limitlimit(1_000)).await.unwrap()
+    store.read_log(Read::log().with_limit(1_000)).await.unwrap()
+}
+
+/// A read of the log or of a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyRead {
+    Log(ReadLog),
+    Stream(ReadStream),
+}
+
+impl AnyRead {
+    pub(crate) async fn page(&self, store: &impl EventStore) -> Result<Page> {
+        match self {
+            Self::Log(read) => store.read_log(read.clone()).await,
+            Self::Stream(read) => store.read_stream(read.clone()).await,
+        }
+    }
 }
 
 /// An error and what caused it, in one line.

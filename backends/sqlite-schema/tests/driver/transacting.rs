@@ -101,11 +101,11 @@ async fn rows_and_events_are_stored_together_and_told() {
     let store = with_gates(&temp).await;
     let mut commits = store.commits().unwrap();
     let hub = Hub::builder(store.clone(), LocalBus::new())
-        .with_poll_intervall_interval(Duration::from_hours(1))
+        .with_poll_interval(Duration::from_hours(1))
         .start()
         .await
         .unwrap();
-    let mut subscription = hub.subscribe(Subscriwith_afterew().with_after(After::Now)).await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new().with_after(After::Now)).await.unwrap();
     assert!(matches!(subscription.next().await, Some(Ok(Item::Live { .. }))));
     for turn in 1..=3 {
         let taken = take_gate(&store, append("flight-UA1545", 2)).await.unwrap();
@@ -447,7 +447,7 @@ async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
         async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
     });
     match stepped.await.unwrap() {
-        Stepped::Failed(error) => assert!(error.to_string().contains("wait forever"), "{error}"),
+        Stepped::Failed(error) => assert!(error.to_string().contains("wait for itself"), "{error}"),
         other => panic!("{other:?}"),
     }
     there_are(&store, &temp, 0, 1).await;

@@ -1,12 +1,12 @@
 //! A transaction of an application, as this driver has it.
 
-use downlink::BoxError;
-use downlink::commit::Transacted;
-use downlink_sqlx::Transaction;
 use futures::FutureExt;
 
 use crate::support::driver::Store;
 use crate::transacting::Do;
+use downlink::BoxError;
+use downlink::commit::Transacted;
+use downlink_sqlx::Transaction;
 
 /// Does this within one transaction. Answers how many gates are taken.
 pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted<i64>, BoxError> {

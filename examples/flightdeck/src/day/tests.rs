@@ -141,7 +141,10 @@ fn errors_name_the_line_and_the_value() {
 fn every_command_of_the_day_is_accepted() {
     for plan in Day::recorded().flights() {
         assert!(plan.commands.is_sorted_by_key(|command| command.at), "{}", plan.flight);
-        let _ = plan.commands.iter().fold(testing::decider(Flights), testing::DeciderTest::given_command);
+        let _ = plan
+            .commands
+            .iter()
+            .fold(testing::decider(Flights), testing::DeciderTest::given_command);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::iter::Peekable;
 use std::path::Path;
 
-use downlink::{Cursor, Event, EventStore, Read, StreamId, Version, limits};
+use downlink::{Cursor, Event, EventStore, EventStoreExt, Read, StreamId, Version, limits};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use downlink::store::{Appended, Page};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
     Append, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Expected, MemoryStore, NewEvent,
     Read, StreamId,
@@ -302,8 +302,12 @@ impl EventStore for Overtaking {
         outcome
     }
 
-    async fn read(&self, read: Read) -> downlink::Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> downlink::Result<Page> {
         self.store.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> downlink::Result<Page> {
+        self.store.read_stream(read).await
     }
 
     async fn head(&self) -> downlink::Result<Cursor> {

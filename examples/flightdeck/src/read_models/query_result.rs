@@ -1,6 +1,7 @@
-use downlink::{Cursor, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use downlink::{Cursor, Error, ErrorKind, Result};
 
 /// Selects rows of a model; all if empty.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -23,7 +23,9 @@ impl History {
     /// Reads the whole log. A day has a few thousand events.
     pub(super) async fn read(hub: &Hub) -> Result<Self> {
         let empty = Self { clock: OPENING, done: HashMap::new() };
-        hub.log_events(Read::log()).try_fold(empty, async |history, event| history.after(&event)).await
+        hub.log_events(Read::log())
+            .try_fold(empty, async |history, event| history.after(&event))
+            .await
     }
 
     fn after(mut self, event: &Event) -> Result<Self> {
@@ -56,7 +58,7 @@ impl History {
 /// Panics if the replay has no event.
 pub(super) async fn run_id(hub: &Hub) -> Result<EventId> {
     let read = Read::stream(REPLAY.try_into()?).with_limit(1);
-    let first = hub.read_log(read).await?.events.pop();
+    let first = hub.read_stream(read).await?.events.pop();
     Ok(first.expect("the replay has an event").id())
 }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use downlink::decider::ExecuteError;
-use downlink::{Context, Cursor, Error, EventId, Executor, Hub};
+use downlink::decider::{CommandContext, ExecuteError};
+use downlink::{Cursor, Error, EventId, Executor, Hub};
 use futures::{StreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +86,7 @@ impl Task {
 
     async fn execute(&self, due: Due) -> (Due, Result<(), ExecuteError<Refused>>) {
         let stream = due.flight.stream();
-        let context = Context::of(id_of(self.run, &due.flight, due.number));
+        let context = CommandContext::of(id_of(self.run, &due.flight, due.number));
         let done = self.flights.execute_with(&context, &stream, due.command.clone()).await;
         (due, done.map(drop))
     }

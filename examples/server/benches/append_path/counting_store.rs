@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use downlink::store::{Appended, Page};
-use downlink::{Append, Cursor, EventStore, Read, Result};
+use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::{Append, Cursor, EventStore, Result};
 
 /// A store that counts reads of the log.
 #[derive(Clone, Debug)]
@@ -33,9 +33,14 @@ impl EventStore for CountingStore {
         self.store.append(append).await
     }
 
-    async fn read(&self, read: Read) -> Result<Page> {
+    async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.count();
         self.store.read_log(read).await
+    }
+
+    async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        self.count();
+        self.store.read_stream(read).await
     }
 
     async fn head(&self) -> Result<Cursor> {

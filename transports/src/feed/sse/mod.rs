@@ -47,7 +47,8 @@ pub(super) async fn answer(
         verify(feed, after, filter).await?;
         return Ok(event_stream(empty_body()));
     }
-    let subscription = feed.hub.subscribe(Subscribe::new().with_after(after).with_filter(filter)).await?;
+    let subscription =
+        feed.hub.subscribe(Subscribe::new().with_after(after).with_filter(filter)).await?;
     let body =
         SseBody::new(subscription, feed, rights, drain).with_heartbeat_events(heartbeat_events);
     Ok(event_stream(body.into_body()))
