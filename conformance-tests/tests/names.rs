@@ -9,13 +9,13 @@ use downlink_conformance_tests::lists;
 /// The files whose docs promise guarantees.
 const PROMISES: [&str; 9] = [
     "commit/transaction.rs",
-    "store/contract.rs",
+    "store/event_store.rs",
     "bus.rs",
-    "projection/contract.rs",
-    "projection/handle.rs",
+    "projection/projection_store.rs",
+    "projection/projection_handle.rs",
     "transport.rs",
     "hub/subscription.rs",
-    "filter/mod.rs",
+    "filter/filter.rs",
     "limits.rs",
 ];
 
