@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![doc = include_str!("bank_account.md")]
 
 mod access;
 #[cfg(feature = "client")]

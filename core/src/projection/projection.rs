@@ -42,12 +42,17 @@ pub trait Projection: fmt::Debug + Send + Sync + 'static {
     /// The name of the projection, under which its checkpoint is stored.
     fn name(&self) -> &str;
 
-    /// The version of the read model.
-    fn version(&self) -> u32;
+    /// The version of the read model: 1 by default. Raise it when the read model
+    /// changes, so that it is built again beside the present one.
+    fn version(&self) -> u32 {
+        1
+    }
 
-    /// The events of which the read model is made. The same at every call: a
-    /// changed filter needs a new version.
-    fn filter(&self) -> Filter;
+    /// The events of which the read model is made: all by default. The same at
+    /// every call: a changed filter needs a new version.
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
 
     /// Creates the read model in its state before the first event: all its
     /// tables, emptied of whatever an earlier run has left in them. Called in
