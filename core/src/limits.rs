@@ -30,9 +30,9 @@ pub const MAX_APPEND_BYTES: usize = 16 << 20;
 /// common parsers reject.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-/// The most values of one filter query, over all its alternatives and groups,
-/// and the most alternatives. Each query that is [joined by
-/// *and*](crate::Filter::and) has a limit of its own.
+/// The most values in one query (all items and groups together), and the most
+/// items in it. Each query that is [joined by *and*](crate::Filter::and) has a
+/// limit of its own.
 pub const MAX_FILTER_VALUES: usize = 64;
 
 /// The most queries that may be [joined by *and*](crate::Filter::and): a
@@ -49,7 +49,7 @@ pub const MAX_JSON_NUMBER: usize = 1_000;
 /// The most events of one page. A larger limit is reduced to this.
 pub const MAX_PAGE_EVENTS: usize = 1_000;
 
-/// The longest duration of an option: one day. A longer one, such as
-/// [`Duration::MAX`] for "never", is reduced to this, so that it can be added
-/// to an instant.
+/// The longest deadline, timeout, delay or interval of an option that documents
+/// no other maximum: one day. A longer one, such as [`Duration::MAX`] for
+/// "never", is reduced to this, so that it can be added to an instant.
 pub const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

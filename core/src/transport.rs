@@ -19,8 +19,8 @@ use crate::hub::{Hub, Subscribe};
 /// Delivers a hub's log over a network: both the server and the client side.
 ///
 /// The conformance suite and third-party transports use this trait.
-/// Applications instead serve all transports with one router, which `serve`
-/// wraps.
+/// Applications serve all transports with one router.
+/// [`Transport::serve`](Self::serve) wraps that router for tests.
 ///
 /// # Contract
 ///

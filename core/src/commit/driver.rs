@@ -137,8 +137,8 @@ pub trait Driver: Send + Sized + 'static {
 pub enum Upkeep {
     /// There is nothing to do.
     None,
-    /// There is work, to be done while the queue is empty, or otherwise in a
-    /// tenth of the time.
+    /// There is work. Done while the queue is empty; under load it gets at most
+    /// a tenth of the writer's time.
     Wanted,
     /// There is work that should be done before the next append.
     Overdue,
@@ -155,7 +155,8 @@ pub enum CommitOutcome {
     Unknown(Error),
 }
 
-/// Where a writer waits for more appends if fewer have arrived than last time.
+/// Where a writer waits for more appends if fewer have arrived than in the last
+/// transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linger {
     /// In the open transaction, after inserting the appends that have arrived:

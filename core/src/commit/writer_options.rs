@@ -54,9 +54,9 @@ impl WriterOptions {
         self
     }
 
-    /// Sets how long the writer waits, at most, until as many appends have
-    /// arrived as last time: 300 µs by default, at most one day. A single
-    /// appender never waits.
+    /// If fewer appends have arrived than in the last transaction, the writer
+    /// waits up to this long for more: 300 µs by default, at most one day. A
+    /// single appender never waits.
     pub const fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = at_most_a_day(linger);
         self
@@ -69,11 +69,10 @@ impl WriterOptions {
         self
     }
 
-    /// Sets how long storing the events of one batch, and a commit, may take
-    /// with a driver that is not blocking: no limit by default, at most one
-    /// day. Beginning a transaction may take as long, in addition to the time
-    /// that it waits for a lock. A commit that takes longer has an unknown
-    /// outcome. The work of a job in its transaction is not limited by this.
+    /// With a driver that is not blocking, limits each batch's storing, each
+    /// commit, and each begin (beyond waiting for a lock). No limit by default,
+    /// at most one day. A commit that takes longer has an unknown outcome. The
+    /// job's own work is not limited.
     pub const fn with_step_deadline(mut self, deadline: Duration) -> Self {
         self.step_deadline = Some(at_most_a_day(deadline));
         self

@@ -113,9 +113,8 @@ impl CommandContext {
     /// returning the outcome of the other command.
     ///
     /// Use the serialized command without parts that differ between requests,
-    /// such as a time or a trace id. No fingerprint by default: then only the
-    /// id is compared, as it is with events that were stored without a
-    /// fingerprint.
+    /// such as a time or a trace id. No fingerprint by default. Without a
+    /// fingerprint, on either side, only the id is compared.
     #[must_use]
     pub fn with_fingerprint(mut self, command: impl AsRef<[u8]>) -> Self {
         self.fingerprint = Some(self.command.derive(command.as_ref()).into());

@@ -13,8 +13,8 @@ pub struct Executed<S, E> {
     /// The stream and the versions of the events; `None` if there are no
     /// events.
     pub written: Option<Written>,
-    /// The cursor of the last event. If there are no events, a cursor up to
-    /// which the log contains everything that the decision is based on.
+    /// The cursor of the last event. Without events: a cursor at or after
+    /// everything the decision has read.
     pub cursor: Cursor,
     /// Whether this is the outcome of an earlier execution of the same command,
     /// or of an earlier attempt of this one whose result was lost.

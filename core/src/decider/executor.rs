@@ -76,14 +76,13 @@ impl<D: Decider> Executor<D> {
         Self { hub: hub.clone(), decider: Arc::new(decider), retries, snapshots: None }
     }
 
-    /// Sets how often a command is attempted, including the first time, and how
-    /// long after its start another attempt may begin: 20 attempts and 10
-    /// seconds by default, at most one day.
+    /// Sets the most attempts, including the first (20 by default), and after
+    /// how long no further attempt begins (10 seconds by default, at most one
+    /// day).
     ///
-    /// A command is attempted again after a conflict, when it is decided again,
-    /// and if the store is busy, overloaded or unavailable, or the outcome of
-    /// an append is unknown. The pauses between attempts grow up to half a
-    /// second and are randomized.
+    /// A conflict is decided again. Busy, overloaded, unavailable and an
+    /// unknown outcome are attempted again. The pauses between attempts grow up
+    /// to half a second and are randomized.
     #[must_use]
     pub fn with_retries(mut self, attempts: u32, deadline: Duration) -> Self {
         self.retries = RetryPolicy { attempts, deadline };

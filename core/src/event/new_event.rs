@@ -127,9 +127,9 @@ impl NewEvent {
     /// Restores an event from its stored parts, without validating them again.
     ///
     /// For backends, and for tools that copy stored events: an older release
-    /// may have accepted content that is invalid today. Appended again, or to
-    /// another store, it is the same event, and counts as a
-    /// [repetition](Self::has_same_content) where its id is known.
+    /// may have accepted content that is invalid today. Appending it again is
+    /// recognized as a [repetition](Self::has_same_content) by its id, also in
+    /// another store that knows it.
     #[must_use]
     pub fn from_stored(parts: StoredParts) -> Self {
         let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;

@@ -132,7 +132,7 @@ impl Filter {
         self.queries.is_empty()
     }
 
-    /// Whether no event can match, since a query has no alternatives.
+    /// Whether some query has no items, so that no event can match.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.queries.iter().any(Vec::is_empty)

@@ -7,6 +7,8 @@ use crate::limits;
 /// One alternative of a [`Filter`](crate::Filter): any of these streams **and**
 /// any of these types **and** none of those types **and** all of these tags.
 ///
+/// Tags are joined by *and*, while streams, and types, are alternatives.
+///
 /// A group that was never set is no restriction. A group that was set to an
 /// empty list matches nothing: a user who may see no stream must not see all of
 /// them.
@@ -37,10 +39,11 @@ pub struct FilterItem {
 
 /// The groups of a [`FilterItem`], for backends and transports.
 ///
-/// A group without values is no restriction: a [`Filter`](crate::Filter) never
-/// contains an item that matches nothing because of an empty list. Exhaustive,
-/// so that a backend that destructures an item fails to compile when a group is
-/// added.
+/// An empty group is no restriction. (An item that matches nothing is removed
+/// when the [`Filter`](crate::Filter) is made, so backends never see one.)
+///
+/// Exhaustive, so that a backend that destructures an item fails to compile
+/// when a group is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterItemParts<'a> {
     /// The event's stream is one of these.

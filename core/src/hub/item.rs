@@ -11,10 +11,10 @@ pub enum Item {
     /// while. With a sparse filter, this saves searching the same part again
     /// after a reconnect.
     Checkpoint(Cursor),
-    /// Everything up to `head` was delivered. Events that were appended since
-    /// then follow, and new ones as they are appended.
+    /// Everything up to `head` was delivered; from here on, events come as they
+    /// are appended. `cursor` may be past `head`.
     Live {
-        /// The position of the subscription: at `head`, or after it.
+        /// The position of the subscription.
         cursor: Cursor,
         /// The end of the log, read after the subscription began or fell
         /// behind.

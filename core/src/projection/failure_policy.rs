@@ -41,9 +41,9 @@ impl FailurePolicy {
         Self { retries: 0, pause: Duration::ZERO, skips: true }
     }
 
-    /// Retries the event this many times before that. No retries by default.
-    /// Waits for `pause` before the first retry, and twice as long before each
-    /// further one, up to one minute.
+    /// Retries a failing event this many times before the projection stops or
+    /// skips it. No retries by default. Waits for `pause` before the first
+    /// retry, and twice as long before each further one, up to one minute.
     pub const fn with_retries(mut self, retries: u32, pause: Duration) -> Self {
         // A longer pause might overflow when doubled.
         let is_long = pause.as_secs() >= LONGEST_PAUSE.as_secs();

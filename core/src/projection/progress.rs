@@ -7,9 +7,9 @@ use crate::error::Error;
 pub struct Progress {
     /// What the projection is doing.
     pub status: Status,
-    /// Every query begun from now on sees a read model that contains everything
-    /// up to here. At or after the checkpoint, since events that do not match
-    /// need no transaction.
+    /// Queries begun now see everything up to here. May be after the
+    /// checkpoint, never before it, because passing events that do not match
+    /// writes nothing.
     pub position: Cursor,
     /// The stored checkpoint, from which the projection continues after a
     /// crash.

@@ -63,18 +63,20 @@ impl ProjectionBuilder {
     /// applied them, for side effects such as sending mail or calling another
     /// service. None by default.
     ///
-    /// The function gets each event **at most once**, and exactly once as long
-    /// as no process fails, across all versions, resets and workers: events
-    /// that one version has not announced when another one replaces it are
-    /// announced by the new one. Events that a version or a worker without this
-    /// function applies count as announced. The function never gets events that
-    /// were skipped, nor those that were in the log before the projection was
-    /// first complete. It also misses the events of a step if the program or
-    /// the handle ended before the function was done, or if the store could not
-    /// determine the step's outcome. For effects that must not be lost, write
-    /// an outbox to the read model. If the log is replaced, for example by a
-    /// restore, but the read models are not, the function does not get the
-    /// events that the new log contains when the replacement is noticed.
+    /// To *announce* an event is to pass it to this function. Each event is
+    /// announced **at most once**, and exactly once as long as no process
+    /// fails, across all versions, resets and workers. If a new version takes
+    /// over, it announces what the old one has not. Events applied without this
+    /// function count as announced.
+    ///
+    /// Never announced are events that were skipped, and those that were in the
+    /// log before the projection was first complete. The function also misses
+    /// the events of a step if the program or the handle ended before the
+    /// function was done, or if the store could not determine the step's
+    /// outcome. For effects that must not be lost, write an outbox to the read
+    /// model. If only the log is replaced, for example by a restore, the events
+    /// that the new log has when this is noticed are never passed to the
+    /// function.
     ///
     /// The projection continues when the returned future has completed. A panic
     /// is logged.

@@ -120,9 +120,9 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     async fn live(&self, name: &str) -> Result<Option<u32>>;
 
     /// Makes this version the live one if there is none or a lower one, in one
-    /// transaction. Events that the version before has announced count as
-    /// announced; if there was none, events up to the checkpoint do. Returns
-    /// the version that is live now.
+    /// transaction. If an earlier version was live, this one takes over its
+    /// announced cursor; if none was, everything up to the checkpoint counts as
+    /// announced. Returns the version that is live now.
     ///
     /// # Errors
     ///

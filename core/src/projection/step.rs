@@ -126,12 +126,14 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 pub enum Stepped {
     /// The events were applied and the checkpoint is at the step's end.
     Applied {
-        /// If this version is the live one: up to where events had been
-        /// announced before, by any version of this name. If that is at or
-        /// after the step's beginning, those of its events that come later
-        /// count as announced from now on. If it is before the step, none of
-        /// them does until they are
-        /// [announced](crate::projection::ProjectionStore::announce).
+        /// `Some` only for the live version: the cursor up to which events were
+        /// announced before this step, by any version of this name.
+        ///
+        /// - At or after the step's `from`: the step has marked the rest of its
+        ///   events as announced.
+        /// - Before `from`: there is a gap, and the step has marked nothing.
+        ///   [Announce](crate::projection::ProjectionStore::announce) the gap
+        ///   first.
         unannounced_after: Option<Cursor>,
     },
     /// The checkpoint was not at the step's beginning but here. Nothing was

@@ -61,9 +61,9 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 /// 11. **Commit order.** Positions are unique and increase in the order of the
 ///     log. An append that begins after another one was acknowledged gets
 ///     higher positions \[`positions_rise_in_commit_order`\].
-/// 12. **No late arrivals.** Once a read has returned an event or a head, no
-///     event at or below it appears that was not visible to every read begun
-///     later \[`nothing_appears_below_the_head`\].
+/// 12. **No late arrivals.** Once a read has returned an event or a head, the
+///     log up to it is final: every read begun later sees exactly the same
+///     events there \[`nothing_appears_below_the_head`\].
 /// 13. **One sequence.** Every reader sees prefixes of one sequence, and the
 ///     order within each stream agrees with it
 ///     \[`readers_see_prefixes_of_one_sequence`\].
@@ -201,8 +201,8 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// and [`Backend`](crate::ErrorKind::Backend).
     async fn read_stream(&self, read: ReadStream) -> Result<Page>;
 
-    /// The end of the log: the cursor of the newest event such that nothing can
-    /// still appear at or below it. [`Cursor::START`] for an empty log.
+    /// The end of the log: the cursor of the newest event of the part of the
+    /// log that is final. [`Cursor::START`] for an empty log.
     ///
     /// # Errors
     ///

@@ -12,11 +12,14 @@ pub struct Page {
     /// it, even if no event matched. Backward: the same for every event at or
     /// above it.
     ///
-    /// It is the cursor of the last event scanned. If none was scanned, it is
-    /// that of the newest event at or below the mark of a forward read (the
-    /// oldest at or above the mark of a backward read), or [`Cursor::START`] if
-    /// there is no such event. When a forward read has nothing left to scan, it
-    /// equals [`head`](Self::head).
+    /// It is the cursor of:
+    ///
+    /// - the last event scanned, if any was;
+    /// - otherwise, for a forward read, the newest event at or below its mark;
+    /// - otherwise, for a backward read, the oldest event at or above its mark.
+    ///
+    /// If there is no such event, it is [`Cursor::START`]. When a forward read
+    /// has nothing left to scan, it equals [`head`](Self::head).
     pub scanned: Cursor,
     /// The end of the log in this snapshot.
     pub head: Cursor,

@@ -105,9 +105,10 @@ impl Read<LogScope> {
     }
 
     /// Begins with the first event after this place, in the direction of the
-    /// read. By default, a read begins at the end of the log at which its
-    /// direction begins. A [`Cursor`] is verified, a [`Position`] is trusted:
-    /// use a cursor for a place that was stored or that came from a client.
+    /// read. By default, a forward read begins before the first event, a
+    /// backward read at the newest. A [`Cursor`] is verified, a [`Position`] is
+    /// trusted: use a cursor for a place that was stored or that came from a
+    /// client.
     pub fn with_after(mut self, mark: impl Into<Mark>) -> Self {
         self.scope.after = Some(mark.into());
         self
@@ -121,8 +122,8 @@ impl Read<LogScope> {
         self
     }
 
-    /// Where the read begins, exclusive; `None` for the end of the log at which
-    /// its direction begins.
+    /// The place after which the read begins. `None`: a forward read begins
+    /// before the first event, a backward read at the newest.
     #[must_use]
     pub fn after(&self) -> Option<Mark> {
         self.scope.after
@@ -142,8 +143,8 @@ impl Read<StreamScope> {
     }
 
     /// Begins with the first event after this version, in the direction of the
-    /// read. By default, a read begins at the end of the stream at which its
-    /// direction begins.
+    /// read. By default, a forward read begins before the first event, a
+    /// backward read at the newest.
     pub fn with_after(mut self, version: Version) -> Self {
         self.scope.after = Some(version);
         self
@@ -155,8 +156,8 @@ impl Read<StreamScope> {
         &self.scope.stream
     }
 
-    /// Where the read begins, exclusive; `None` for the end of the stream at
-    /// which its direction begins.
+    /// The version after which the read begins. `None`: a forward read begins
+    /// before the first event, a backward read at the newest.
     #[must_use]
     pub fn after(&self) -> Option<Version> {
         self.scope.after

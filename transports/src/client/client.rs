@@ -22,7 +22,7 @@ use super::websocket::Socket;
 
 /// The address of a feed, and how to connect to it.
 ///
-/// Cheap to clone; clones share nothing.
+/// Cheap to clone. Clones are independent: no connection is shared.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {
@@ -96,8 +96,8 @@ impl Client {
     /// Sets the range of the random delay before a reconnect if the server does
     /// not ask for one: 1 to 10 seconds by default, a day at most.
     ///
-    /// A delay that a server asks for is raised to 100 milliseconds, or to the
-    /// start of this range if that is shorter.
+    /// A shorter delay that a server asks for is raised to 100 milliseconds, or to
+    /// the start of this range, whichever is less.
     pub fn with_reconnect_delay(mut self, delay: RangeInclusive<Duration>) -> Self {
         let (min, max) = delay.into_inner();
         let delay = &mut self.options.reconnect_delay;
@@ -106,7 +106,8 @@ impl Client {
     }
 
     /// Sets the longest delay before a reconnect that a server may ask for: one
-    /// minute by default, a day at most.
+    /// minute by default, a day at most. It also caps the client's own [random
+    /// delay](Self::with_reconnect_delay).
     pub fn with_max_server_delay(mut self, delay: Duration) -> Self {
         self.options.reconnect_delay.server_max = delay.min(MAX_WAIT);
         self

@@ -10,11 +10,11 @@ const MAX_UPGRADE_FACTOR: u32 = 12;
 
 /// Transports in the order of preference.
 ///
-/// A follower falls back to the next transport if one does not reach
-/// [`Frame::Ready`](downlink::transport::Frame::Ready) in time, for example behind a proxy that strips
-/// `Upgrade` or buffers streams: at once if it is certain that the transport
-/// will never work, and otherwise after a few attempts. It does not fall back
-/// if the server cannot be reached, or refuses by itself.
+/// Falls back if a transport does not become
+/// [`Ready`](downlink::transport::Frame::Ready) in time, for example behind a
+/// proxy that strips `Upgrade` or buffers streams: at once if it can never work,
+/// otherwise after [`with_attempts`](Self::with_attempts). Does not fall back if
+/// the server is unreachable or itself refuses.
 ///
 /// After a while the follower tries to upgrade: it opens a connection with a
 /// preferred transport in addition to the one that it has, and switches once that
@@ -91,8 +91,8 @@ impl Fallback {
     /// Sets how long to stay with a transport before a preferred one is tried
     /// again: five minutes by default, a month at most.
     ///
-    /// The actual time is up to twice as long, at random. It doubles after each
-    /// failed upgrade, up to twelve times as long.
+    /// Randomized to one to two times this. Each failed upgrade doubles the wait,
+    /// up to twelve times.
     pub fn with_upgrade_after(mut self, time: Duration) -> Self {
         self.upgrade_after = time.min(Duration::from_hours(30 * 24));
         self

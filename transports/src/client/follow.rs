@@ -18,12 +18,12 @@ use super::reconnector::Reconnector;
 ///
 /// # Storing the cursor
 ///
-/// Within one process there is nothing to do. To continue after a restart, handle
-/// a frame first and then store its cursor: [`Frame::cursor`], or
-/// [`cursor`](Self::cursor) as long as no other frame was taken. If a frame must
-/// not be handled twice, store the cursor in the same transaction as the frame's
-/// changes. Resume with [`Subscribe::after`]. If a cursor is stored *before* its
-/// frame was handled, a crash loses that frame.
+/// Within one process there is nothing to do. To continue after a restart: handle
+/// a frame, then store [`Frame::cursor`]. ([`Follow::cursor`](Self::cursor) is the
+/// same until you take the next frame.) If a frame must not be handled twice,
+/// store the cursor in the same transaction as the frame's changes. Resume with
+/// [`Subscribe::with_after`](downlink::Subscribe::with_after). If a cursor is
+/// stored *before* its frame was handled, a crash loses that frame.
 ///
 /// ```no_run
 /// # async fn run(client: downlink_transports::client::Client) -> downlink::Result<()> {
@@ -32,7 +32,7 @@ use super::reconnector::Reconnector;
 /// use futures::TryStreamExt;
 ///
 /// let stored = load().unwrap_or(Cursor::START);
-/// let mut follow = client.follow(Subscribe::new().after(stored))?;
+/// let mut follow = client.follow(Subscribe::new().with_after(stored))?;
 /// while let Some(frame) = follow.try_next().await? {
 ///     handle(&frame);
 ///     if let Some(cursor) = frame.cursor() {

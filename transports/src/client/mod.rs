@@ -22,7 +22,7 @@
 //!
 //! let departures = FilterItem::new().with_type("FlightDeparted")?;
 //! let client = Client::new(Endpoint::new("http://127.0.0.1:3000"));
-//! let mut follow = client.follow(Subscribe::new().filter(departures.into()))?;
+//! let mut follow = client.follow(Subscribe::new().with_filter(departures.into()))?;
 //! while let Some(frame) = follow.try_next().await? {
 //!     if let Frame::Event { event, .. } = frame {
 //!         println!("{} {}", event.stream(), event.version());

@@ -95,8 +95,8 @@ impl Feed {
     /// machines, under any `Host` unless [`with_hosts`](Self::with_hosts) lists
     /// some. By default, every request may see everything.
     ///
-    /// A request with a `Cookie` and no `Authorization` counts as authenticated
-    /// by the cookie: it must come from the feed's own pages or a listed origin.
+    /// A request with a `Cookie` but no `Authorization` must come from the feed's
+    /// own host or a [listed origin](Self::with_origins) (CSRF).
     pub fn with_authorizer(mut self, authorizer: impl Authorize) -> Self {
         self.authorizer = Some(Arc::new(authorizer));
         self
@@ -166,7 +166,7 @@ impl Feed {
     }
 
     /// Ends every open stream with `bye` once this is cancelled, and begins no
-    /// new one. Under [`serve`](crate::serve) that happens without it.
+    /// new one. [`serve`](crate::serve) does this by itself.
     pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
         self.shutdown = Some(shutdown);
         self

@@ -11,8 +11,7 @@ use crate::wire::{Code, Problem};
 /// Rights are a second filter, made by the server and combined with the client's
 /// by *and*. They are evaluated at every request and every resume, so rights
 /// that shrank hide what was visible before. Events outside of them are not
-/// delivered, and their existence is not revealed; cursors may show how many
-/// there are, never what they are.
+/// delivered. Cursors may reveal the number of hidden events, nothing else.
 ///
 /// The same filter restricts appends: a client cannot append an event that it
 /// may not see.
@@ -20,9 +19,9 @@ use crate::wire::{Code, Problem};
 /// For rights to a list of streams or types use
 /// [`with_streams`](downlink::FilterItem::with_streams) and
 /// [`with_types`](downlink::FilterItem::with_types), and for alternatives
-/// [`Filter::any`]: an empty list means rights to nothing. A filter combined from
-/// [16 queries](downlink::limits::MAX_FILTER_QUERIES) leaves no room for the
-/// client's.
+/// [`Filter::any`]: an empty list means rights to nothing. A filter with
+/// [16 queries](downlink::limits::MAX_FILTER_QUERIES) leaves none for the client,
+/// whose filter is then refused.
 ///
 /// # Examples
 ///

@@ -21,17 +21,15 @@ use crate::wire::{Code, Problem};
 impl Feed {
     /// The routes of the feed, to be served alone or nested in another router.
     ///
-    /// The router has its own fallback, so nest it: merging it with another
-    /// router that has one panics, as in axum.
+    /// Nest it. Merging panics if the other router has a fallback, too.
     #[must_use = "a router does nothing until it is served"]
     pub fn router(self) -> Router {
         router(&self.into_shared())
     }
 
-    /// Puts the feed's checks of hosts and origins before routes of the
-    /// application's own, such as those that take commands: a page of another
-    /// site reaches them no more than the feed. Asks neither
-    /// [`with_authorizer`](Self::with_authorizer) nor the hub.
+    /// Applies the feed's host and origin checks to your own routes, so that a
+    /// page of another site cannot send them commands. Runs no
+    /// [authorizer](Self::with_authorizer): check permissions yourself.
     ///
     /// # Examples
     ///

@@ -43,7 +43,7 @@ const MAX_APPENDS: usize = 16;
 /// let client = Client::new(Endpoint::new("http://127.0.0.1:3000"));
 /// let socket = client.socket().await?;
 /// let delays = FilterItem::new().with_type("FlightDelayed")?;
-/// let mut delays = socket.subscribe(Subscribe::new().filter(delays.into())).await?;
+/// let mut delays = socket.subscribe(Subscribe::new().with_filter(delays.into())).await?;
 ///
 /// let delayed = NewEvent::json("FlightDelayed", r#"{"minutes":20}"#)?;
 /// let receipt = socket.append_to("flight-UA1545", Expected::Any, [delayed]).await?;
@@ -96,15 +96,15 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// The server's error, as for
-    /// [`EventStore::append`](downlink::EventStore::append): a
-    /// [`Conflict`](ErrorKind::Conflict) lists every failed check.
-    /// [`TooLarge`](ErrorKind::TooLarge) for more than 256 KiB in one message;
-    /// [`Invalid`](ErrorKind::Invalid) if the feed does not take appends;
-    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the socket ends before
-    /// the answer: append the same events again, with the same ids and the same
-    /// bytes of the payloads, because JSON that is serialised again may differ;
-    /// [`Unavailable`](ErrorKind::Unavailable) if the socket had ended before.
+    /// - The server's error, as for
+    ///   [`EventStore::append`](downlink::EventStore::append): a
+    ///   [`Conflict`](ErrorKind::Conflict) lists every failed check.
+    /// - [`TooLarge`](ErrorKind::TooLarge) for more than 256 KiB in one message.
+    /// - [`Invalid`](ErrorKind::Invalid) if the feed does not take appends.
+    /// - [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the socket ends before
+    ///   the answer. Append the *same* [`NewEvent`]s again; do not serialize them
+    ///   anew.
+    /// - [`Unavailable`](ErrorKind::Unavailable) if the socket had ended before.
     ///
     /// # Cancel safety
     ///

@@ -16,11 +16,11 @@ use super::buffer::Buffer;
 ///
 /// # Backpressure
 ///
-/// Up to 1,024 frames or 1 MiB of events are buffered. If there are more, the
-/// subscription is closed at the server, and opened again after the last buffered
-/// frame once half of the buffer is free. Nothing is lost or repeated, and a
-/// subscription that was live gets [`Frame::Behind`]. The socket and its other
-/// subscriptions never wait for this one.
+/// Up to 1,024 frames or 1 MiB of events are buffered. When the buffer is full,
+/// the client unsubscribes; once half is free, it subscribes again after the last
+/// buffered frame. Nothing is lost or repeated, and a subscription that was live
+/// gets [`Frame::Behind`]. The socket and its other subscriptions never wait for
+/// this one.
 ///
 /// # Errors
 ///
