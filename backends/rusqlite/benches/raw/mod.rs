@@ -11,7 +11,7 @@ use downlink_sqlite_schema::number::{
 use downlink_sqlite_schema::{Durability, Pragmas, WAL, sql};
 use rusqlite::{Connection, OptionalExtension, params};
 
-const PAYLOAD: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","scheduled":"2013-01-01T05:15:00-05:00","delay":2,"tail":"N14228","transport":"United"}"#;
+const PAYLOAD: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","scheduled":"2013-01-01T05:15:00-05:00","delay":2,"tail":"N14228","carrier":"United"}"#;
 
 pub(crate) fn event() -> NewEvent {
     NewEvent::json("FlightDeparted", PAYLOAD).expect("an event")
