@@ -225,7 +225,7 @@ impl ProjectionStore for Models {
             }
             return Ok(Stepped::Failed(error));
         }
-        let row = database.rows.get_mut(&id).expect("it was added");
+        let row = database.rows.get_mut(&id).expect("the row was added above");
         let announced = step.announced_after(row.announced);
         row.checkpoint = step.to;
         if !self.is(ModelBug::LosesDeadLetters) {

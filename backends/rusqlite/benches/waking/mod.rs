@@ -141,7 +141,7 @@ impl Appender {
 
     /// When each append was acknowledged.
     fn acknowledged(&mut self) -> impl Iterator<Item = Duration> + use<> {
-        let out = self.0.stdout.take().expect("it was piped");
+        let out = self.0.stdout.take().expect("stdout was piped");
         BufReader::new(out).lines().map(|line| {
             let nanos = line.expect("a line").parse().expect("nanoseconds");
             Duration::from_nanos(nanos)

@@ -230,7 +230,11 @@ async fn nothing_runs_after_a_silent_rollback() {
                 _ => doing.extend([TrySql(TAKE), more(), TrySql(TAKE)]),
             }
             let failure = kind(transact(&store, doing).await);
-            assert_eq!(failure, Some(ErrorKind::Backend), "it is certain that nothing is stored");
+            assert_eq!(
+                failure,
+                Some(ErrorKind::Backend),
+                "the outcome is certain: nothing is stored"
+            );
             there_are(&store, &temp, 0, 0).await;
         }
     }
