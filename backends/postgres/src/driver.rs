@@ -33,21 +33,21 @@ enum State {
     Idle,
     /// One is open, and the server waits for the next statement.
     Open,
-    /// A statement is on its way, or its future was dropped, or the connection
+    /// A statement is in flight, or its future was dropped, or the connection
     /// failed.
     Doubtful,
 }
 
 impl Driver {
-    /// Connects, and makes an empty log if there is none.
+    /// Connects, and creates an empty log if there is none.
     pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
         let mut connection = LazyConnection::new(&server, Role::Writer);
         connection.create().await?;
         Ok(Self { server, connection, state: State::Idle })
     }
 
-    /// Runs one statement of the open transaction. Until it is answered, nothing
-    /// is known of the connection.
+    /// Runs one statement of the open transaction. Until the server answers, the
+    /// state of the connection is unknown.
     async fn step<T>(
         &mut self,
         doing: &str,
@@ -82,7 +82,7 @@ impl commit::Driver for Driver {
         let was_open = self.connection.is_open();
         let begun = self.begin_once(by).await;
         if begun.is_err() && was_open && self.state == State::Doubtful {
-            // It was cut while it idled. Nothing was done, so this may be done again.
+            // The connection was lost while idle. Nothing was done yet, so a retry is safe.
             self.discard().await;
             return self.begin_once(by).await;
         }
@@ -135,7 +135,7 @@ impl commit::Driver for Driver {
         self.step("store events", insert).await.map(drop)
     }
 
-    /// A server does not tell who waits for a row.
+    /// The server does not report whether other transactions wait for a row.
     fn has_waiters(&mut self) -> bool {
         false
     }
@@ -144,8 +144,8 @@ impl commit::Driver for Driver {
         Err(Error::new(ErrorKind::Backend, "this backend runs no jobs yet"))
     }
 
-    /// No job ever gets the connection, and the server fails whatever comes
-    /// after an error.
+    /// No job gets the connection, and the server refuses every statement that
+    /// follows an error.
     async fn check(&mut self, _: LogHead) -> Result<()> {
         Ok(())
     }
@@ -175,7 +175,7 @@ impl commit::Driver for Driver {
                 sqlx::raw_sql(ROLLBACK).execute(connection).await
             };
             let deadline = self.server.deadline;
-            // Whatever comes of it is in the state.
+            // The outcome is in the state.
             let _ = tokio::time::timeout(deadline, self.step("roll back", roll_back)).await;
         }
         if self.state == State::Doubtful {
@@ -192,10 +192,13 @@ impl commit::Driver for Driver {
 /// The end of the log, from the answer to the beginning of a transaction.
 fn log_head(rows: &[PgRow]) -> Result<LogHead> {
     let [_lock, row] = rows else {
-        return Err(Error::new(ErrorKind::Corrupt, "the log has lost the row that is its lock"));
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "the row that serves as the lock of the log is missing",
+        ));
     };
     let given = position_from_sql(column(row, 0)?)?;
-    // Before it was ever used, a sequence stands at what it gives first.
+    // Until its first use, a sequence holds the first value that it will return.
     let free = if column(row, 1)? { given.next() } else { given };
     let Some(cursor) = cursor(row, 2)? else {
         return Ok(LogHead { next: free, ..LogHead::EMPTY });

@@ -39,13 +39,13 @@ fn explain(code: &str) -> (ErrorKind, &'static str) {
         "08" | "57" => (ErrorKind::Unavailable, "the server is shutting down or not available"),
         "28" | "3D" => (
             ErrorKind::Unavailable,
-            "the server refuses the connection: check user, password and database",
+            "the server refused the connection: check user, password and database",
         ),
         "40" => (ErrorKind::Busy, "it conflicted with another transaction: retry later"),
         "53" => (ErrorKind::Unavailable, "the server lacks resources: retry later"),
         "54" => (ErrorKind::TooLarge, "it is too large for the server"),
-        "XX" => (ErrorKind::Corrupt, "the server found its data or itself damaged"),
-        _ => (ErrorKind::Backend, "the server reports an error"),
+        "XX" => (ErrorKind::Corrupt, "the server reports corrupted data or an internal error"),
+        _ => (ErrorKind::Backend, "the server reported an error"),
     }
 }
 

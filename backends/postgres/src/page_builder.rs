@@ -1,10 +1,10 @@
 use downlink::{Cursor, Event, Filter, Read, Version};
 
-/// How many events one page of a filter looks at. A rare filter comes back with
-/// what it has.
+/// How many events one page with a filter looks at. If few of them match, the
+/// page has few events.
 const SCANNED: usize = 2_000;
 
-/// The bytes of events that one page of a filter looks at.
+/// How many bytes of events one page with a filter looks at.
 const SCANNED_BYTES: usize = 4 << 20;
 
 /// The events of a page that is being read, and its bounds.
@@ -15,7 +15,7 @@ pub(crate) struct PageBuilder<'a> {
     filter: &'a Filter,
     bytes: usize,
     is_full: bool,
-    /// Those that are wanted, so far.
+    /// The events found so far that match the filter.
     pub(crate) events: Vec<Event>,
     /// The last event that was looked at.
     pub(crate) last: Option<(Cursor, Version)>,
@@ -35,19 +35,19 @@ impl<'a> PageBuilder<'a> {
         }
     }
 
-    /// How many rows the server is asked for at most.
+    /// The most rows to request from the server.
     pub(crate) fn rows<S>(read: &Read<S>) -> usize {
         let limit = read.limit();
         if limit == 0 || read.filter().is_everything() { limit } else { SCANNED }
     }
 
-    /// How many bytes of them.
+    /// The most bytes to request from the server.
     pub(crate) fn row_bytes<S>(read: &Read<S>) -> usize {
         let budget = read.max_bytes().max(1);
         if read.filter().is_everything() { budget } else { budget.max(SCANNED_BYTES) }
     }
 
-    /// Looks at the next event, and takes it if it is wanted and fits.
+    /// Looks at the next event, and takes it if it matches the filter and fits.
     pub(crate) fn offer(&mut self, event: Event) {
         if self.is_full {
             return;

@@ -58,17 +58,16 @@ impl Readers {
         }
     }
 
-    /// Lets nothing in any more, and closes the connections that are idle. The
-    /// others are closed when they have answered.
+    /// Accepts no more reads, and closes the connections that are idle. The others
+    /// are closed when their reads complete.
     pub(crate) async fn close(&self) {
         self.any.close().await;
         self.live.close().await;
     }
 }
 
-/// Callers are served in the order in which they came, each by a task that goes
-/// on when its caller goes away: a caller that stops waiting makes no room for
-/// one connection more.
+/// Serves callers in the order of their arrival, each in a task that continues if
+/// its caller is dropped: a dropped caller does not free its connection early.
 #[derive(Debug)]
 struct Pool {
     server: Arc<Server>,
@@ -77,7 +76,7 @@ struct Pool {
     runtime: Handle,
 }
 
-/// Those that are not in use; `None` once the store is closed.
+/// The connections that are not in use; `None` once the store is closed.
 #[derive(Debug)]
 struct Idle(Mutex<Option<Vec<LazyConnection>>>);
 
@@ -129,7 +128,7 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection back, or returns it to be closed.
+    /// Puts a connection back, or returns it to be closed.
     fn put(&self, connection: LazyConnection) -> Option<LazyConnection> {
         match self.connections().as_mut() {
             Some(idle) => {
@@ -145,8 +144,8 @@ fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
-/// Reads within the deadline. Whatever state a connection is in after an error,
-/// the next read has a new one.
+/// Reads within the deadline. After an error the state of the connection is
+/// unknown, so the next read gets a new one.
 async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted) -> Result<Found> {
     let found = timeout(server.deadline, find_again(connection, server, wanted)).await;
     let found = found.unwrap_or_else(|_| {
@@ -159,7 +158,7 @@ async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted)
     found
 }
 
-/// Reads on this connection, and on a new one if it was cut while it idled.
+/// Reads on this connection, and on a new one if it was lost while idle.
 async fn find_again(
     connection: &mut LazyConnection,
     server: &Server,

@@ -222,7 +222,7 @@ ORDER BY e.{order}"#
     .into()
 }
 
-/// The same for a stream: the end of the log, that of the stream, and events.
+/// The same for a stream: the end of the log, the end of the stream, and the events.
 fn stream(schema: &str, direction: Direction) -> Text {
     let (beyond, order) = match direction {
         Direction::Forward => ("stream = $1 AND version > $2", "version"),

@@ -35,9 +35,8 @@ impl Options {
     ///
     /// [`Invalid`](downlink::ErrorKind::Invalid) if the URL or the name of the schema is
     /// not valid; [`Unavailable`](downlink::ErrorKind::Unavailable) if the connection fails or is
-    /// refused;
-    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the schema has a log of another release;
-    /// [`Backend`](downlink::ErrorKind::Backend) for a database that is not in UTF-8.
+    /// refused; [`Corrupt`](downlink::ErrorKind::Corrupt) if the schema has a log of another
+    /// release; [`Backend`](downlink::ErrorKind::Backend) for a database that is not in UTF-8.
     ///
     /// # Panics
     ///

@@ -1,5 +1,5 @@
-//! What the store makes of appends, beside what one would write by hand, in one
-//! run on one disk, since a durable figure means nothing without its ratio.
+//! The throughput of appends through the store, compared with handwritten code in
+//! the same run on the same disk. Only the ratio is comparable between machines.
 //!
 //! ```console
 //! $ cargo bench -p downlink-rusqlite --bench append
@@ -33,13 +33,13 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
 
-    println!("fdatasync of 4 KiB: {:.0?} in the middle", fdatasync(folder.path()));
+    println!("fdatasync of 4 KiB: {:.0?} (median)", fdatasync(folder.path()));
     println!("{:<58} {:>10} {:>6} {:>9} {:>9}", "", "events/s", "ratio", "median", "longest");
     runtime.block_on(empty(folder.path(), &sizes));
     runtime.block_on(full(folder.path(), &sizes));
 }
 
-/// Small logs: what group commit brings.
+/// Small logs: the gain of group commit.
 async fn empty(folder: &Path, sizes: &Sizes) {
     let (grouped, pooled, looped) =
         (folder.join("grouped.db"), folder.join("pooled.db"), folder.join("looped.db"));
@@ -71,14 +71,14 @@ async fn empty(folder: &Path, sizes: &Sizes) {
     store.close().await;
 }
 
-/// Long logs: what the links bring.
+/// Long logs: the gain of the links.
 async fn full(folder: &Path, sizes: &Sizes) {
     let (linked, copied, indexed) =
         (folder.join("linked.db"), folder.join("copied.db"), folder.join("indexed.db"));
     downlink_rusqlite::open(&linked).await.expect("a store").close().await;
     let mut random = Random::new(1);
     Linked::open(&linked).fill(sizes.events, sizes.streams, &mut random);
-    // A file of its own, since the store forgets what it remembers when another appends.
+    // A separate file, because a store drops its cache when another connection appends.
     std::fs::copy(&linked, &copied).expect("a copy");
     let mut raw = Linked::open(&copied);
     let mut other = Indexed::create(&indexed);
@@ -101,7 +101,7 @@ async fn full(folder: &Path, sizes: &Sizes) {
     print("random pages of 10 of one stream", &pages, &pages);
 }
 
-/// As many appenders before a pool of connections: each waits for a free one.
+/// The same number of appenders with a pool of connections: each waits for a free one.
 fn pool(path: &Path, round: Duration) -> Rate {
     let began = Instant::now();
     let free: Vec<_> = (0..CONNECTIONS).map(|_| Linked::open(path)).collect();

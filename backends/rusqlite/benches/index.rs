@@ -1,4 +1,5 @@
-//! What the index of types and tags gives to reads, and what it costs appends.
+//! How much the index of types and tags speeds up reads, and how much it slows
+//! down appends.
 //!
 //! ```console
 //! $ cargo bench -p downlink-rusqlite --bench index
@@ -6,9 +7,9 @@
 //! ```
 //!
 //! Both logs have the same events, of which one in 200,000 is tagged `rare`. One
-//! has an index, and the other scans, as every read did before there was one. The
-//! appenders take short turns on the one and the other. Boundaries are checked
-//! from the start of the log.
+//! log has an index, and reads of the other scan it. The appenders alternate
+//! between the two in short turns. Boundaries are checked from the start of the
+//! log.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -121,7 +122,7 @@ async fn fill(store: &RusqliteStore, events: u64) {
     }
 }
 
-/// Waits until the index rests, and tells how far it is behind.
+/// Waits until the index is up to date, and returns how far it is behind.
 async fn settle(store: &RusqliteStore, file: &Path, events: u64) -> u64 {
     let connection = rusqlite::Connection::open(file).expect("a connection");
     loop {
@@ -163,7 +164,7 @@ async fn median(store: &RusqliteStore, read: &ReadLog) -> Duration {
 async fn boundary(store: &RusqliteStore, filter: &Filter, after: Cursor) -> Duration {
     let mut times = Vec::new();
     for number in 0..9 {
-        // The boundary was read long ago, so everything after it is to be looked at.
+        // The boundary was read long ago, so everything after it has to be checked.
         let check = Check::NothingAfter(filter.clone(), after);
         let append = Append::to("decided", Expected::Any, [event(number)]).expect("an append");
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! How fast a read model is built from a log that is there, and what appends
-//! pay for one that is kept up to date.
+//! How fast a read model is built from an existing log, and how much a running
+//! projection slows down appends.
 //!
 //! ```console
 //! $ cargo bench -p downlink-rusqlite --bench project
@@ -130,9 +130,10 @@ fn main() {
         }
         println!("{:<44} {:>12}", format!("appending, {APPENDERS} at a time"), "events/s");
         for model in [None, Some(Model::Total), Some(Model::Flights)] {
-            let rate = append_beside(&store, model, &sizes).await;
-            let what = model.map_or("nothing".to_owned(), |model| format!("{model:?}"));
-            println!("{:<44} {rate:>12.0}", format!("  beside {what}"));
+            let rate = append_during(&store, model, &sizes).await;
+            let what = model
+                .map_or("without a projection".to_owned(), |model| format!("projecting {model:?}"));
+            println!("{:<44} {rate:>12.0}", format!("  {what}"));
         }
     });
 }
@@ -157,7 +158,7 @@ fn delayed(number: u64) -> NewEvent {
     NewEvent::json("FlightDelayed", payload).expect("a valid event")
 }
 
-/// The fastest of a few.
+/// Returns the fastest rate of several rounds.
 async fn build(store: &RusqliteStore, model: Model, batch: usize, sizes: &Sizes) -> f64 {
     let mut fastest = Duration::MAX;
     for _ in 0..sizes.rounds {
@@ -176,7 +177,7 @@ async fn build(store: &RusqliteStore, model: Model, batch: usize, sizes: &Sizes)
     per_second(sizes.events, fastest)
 }
 
-async fn append_beside(store: &RusqliteStore, model: Option<Model>, sizes: &Sizes) -> f64 {
+async fn append_during(store: &RusqliteStore, model: Option<Model>, sizes: &Sizes) -> f64 {
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.expect("a hub");
     let running =
         model.map(|model| hub.project(model, store.clone()).start().expect("a projection"));

@@ -1,13 +1,13 @@
-//! What becomes of one process when another appends to the same file without a
-//! pause, 64 appenders each.
+//! The throughput of one process while another appends to the same file without a
+//! pause, with 64 appenders each.
 //!
 //! ```console
 //! $ cargo bench -p downlink-rusqlite --bench turns
 //! ```
 
-#[allow(dead_code, reason = "each benchmark uses its part")]
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod measure;
-#[allow(dead_code, reason = "each benchmark uses its part")]
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod raw;
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use measure::{Rate, Sizes, appenders, fdatasync, print};
 
-/// With this argument the program is the other process.
+/// With this argument the program runs as the other process.
 const OTHER: &str = "--other";
 
 const APPENDERS: u64 = 64;
@@ -35,7 +35,7 @@ fn main() {
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = folder.path().join("flights.db");
-    println!("fdatasync of 4 KiB: {:.0?} in the middle", fdatasync(folder.path()));
+    println!("fdatasync of 4 KiB: {:.0?} (median)", fdatasync(folder.path()));
     println!("{:<58} {:>10} {:>6} {:>9} {:>9}", "", "events/s", "ratio", "median", "longest");
     let alone = runtime.block_on(append(&file, time));
     print("one process by itself", &alone, &alone);

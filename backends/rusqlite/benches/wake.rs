@@ -1,5 +1,5 @@
-//! How long a commit takes to be known in another process, and what the looking
-//! costs.
+//! How soon another process is notified of a commit, and how much CPU time polling
+//! takes.
 //!
 //! ```console
 //! $ cargo bench -p downlink-rusqlite --bench wake

@@ -88,7 +88,7 @@ impl LazyConnection {
             && self.check_committed().is_ok()
             && let Err(error) = tx.execute_batch(schema::EMPTY_WAL)
         {
-            tracing::warn!(%error, path = %self.file.path().display(), "could not move the WAL into the database: it stays next to it");
+            tracing::warn!(%error, path = %self.file.path().display(), "could not move the WAL into the database, so it remains next to the file");
         }
         self.close();
     }

@@ -1,4 +1,4 @@
-//! Functions of an application that its schema uses.
+//! Functions of an application that are used in its schema.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -11,7 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use support::{TempLog, stored};
 
 #[tokio::test]
-async fn an_index_of_the_application_uses_its_own_function() {
+async fn an_index_of_the_application_can_use_its_own_function() {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let fold: OnConnect = Arc::new(move |connection| {
         connection.execute_batch("PRAGMA busy_timeout = 0")?;
@@ -34,7 +34,7 @@ async fn an_index_of_the_application_uses_its_own_function() {
         })
     };
     take("C71").await.unwrap();
-    // A change of the schema has every connection read it again.
+    // After a change of the schema every connection reads it again.
     own.execute_batch("CREATE TABLE staff (name TEXT)").unwrap();
     take("c71").await.unwrap_err();
     take("B22").await.unwrap();

@@ -1,4 +1,4 @@
-//! That the statements find what they look for, and do not search for it.
+//! The query plans: no statement scans a table that it could search by a key.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use downlink_sqlite_schema::{Condition, sql};
 use rusqlite::Connection;
 use support::TempLog;
 
-/// What SQLite says it will do.
+/// The steps of the query plan.
 fn plan(connection: &Connection, text: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
     let count = statement.parameter_count();
@@ -47,7 +47,7 @@ async fn nothing_but_a_page_scans_the_log() {
         };
         assert!(!plan.iter().any(is_scan), "{text}\n{plan:#?}");
     }
-    // The right edge of the index, and not its whole length.
+    // This reads only the last entry of the index, although the plan says SCAN.
     let plan = plan(&connection, sql::MAX_ID);
     assert_eq!(
         plan,
@@ -56,7 +56,7 @@ async fn nothing_but_a_page_scans_the_log() {
 }
 
 #[tokio::test]
-async fn a_filter_looks_its_names_up_and_walks_the_window_only() {
+async fn a_filter_looks_up_its_names_and_reads_only_the_window() {
     let temp = TempLog::new();
     temp.open().await.close().await;
     let connection = temp.sql();

@@ -20,7 +20,7 @@ use futures::poll;
 use support::{TempLog, all, append, chain, stored};
 use tokio::time::timeout;
 
-/// Does to its read model what a test says.
+/// A projection whose writes a test defines.
 struct Board<F>(F);
 
 impl<F> fmt::Debug for Board<F> {
@@ -97,7 +97,7 @@ async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
     }
 }
 
-async fn goes_on(store: &RusqliteStore, temp: &TempLog) {
+async fn still_works(store: &RusqliteStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
     assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
@@ -107,7 +107,7 @@ async fn goes_on(store: &RusqliteStore, temp: &TempLog) {
 }
 
 #[tokio::test]
-async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
+async fn a_projection_can_neither_change_the_log_nor_end_its_transaction() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
@@ -135,11 +135,11 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         "ATTACH ':memory:' AS other",
         "PRAGMA synchronous = OFF",
     ] {
-        let said = failed(&store, &running(foreign)).await;
-        assert!(said.contains("not authorized"), "{foreign}: {said}");
+        let message = failed(&store, &running(foreign)).await;
+        assert!(message.contains("not authorized"), "{foreign}: {message}");
         assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
     }
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
@@ -154,14 +154,14 @@ async fn a_projection_may_read_the_log_and_use_savepoints() {
 }
 
 #[tokio::test]
-async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
+async fn a_cached_statement_of_the_store_is_refused_to_a_projection() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     store.step(&running(""), whole(&store).await).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
     failed(&store, &running("no such statement")).await;
-    // Prepared by the store a moment ago, when SQLite did not ask whether they may run.
+    // The store has prepared these before, when no authorizer was set.
     for own in [
         "ROLLBACK",
         "COMMIT",
@@ -169,8 +169,8 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
         "UPDATE downlink_head SET position = ?1, id = ?2, recorded_at = ?3, generation = ?4",
     ] {
         let end = doing(move |tx| Ok(tx.prepare_cached(own).map(drop)?));
-        let said = failed(&store, &end).await;
-        assert!(said.contains("not authorized"), "{own}: {said}");
+        let message = failed(&store, &end).await;
+        assert!(message.contains("not authorized"), "{own}: {message}");
         assert_eq!(lines(&temp), 1);
     }
     store.step(&running(""), whole(&store).await).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_statement_of_the_store_itself_does_not_end_the_transaction_unseen() {
 }
 
 #[tokio::test]
-async fn a_trigger_that_rolls_back_takes_everything_back() {
+async fn a_trigger_that_rolls_back_undoes_the_whole_step() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
@@ -187,11 +187,11 @@ async fn a_trigger_that_rolls_back_takes_everything_back() {
                INSERT INTO once VALUES (1)";
     assert!(failed(&store, &running(sql)).await.contains("no"));
     assert_eq!(lines(&temp), 0);
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
-async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
+async fn a_deferred_constraint_fails_the_projection() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
@@ -199,12 +199,13 @@ async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
                CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
-/// What would fail in the same way for ever does not wait for it to pass.
+/// These errors are permanent, although SQLite reports a lock, so the step is not
+/// retried.
 #[tokio::test]
-async fn statements_that_get_in_each_others_way_are_the_projections() {
+async fn conflicting_statements_fail_the_projection() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
@@ -214,22 +215,23 @@ async fn statements_that_get_in_each_others_way_are_the_projections() {
         lines.next()?;
         Ok(tx.execute_batch("DROP TABLE board")?)
     });
-    let said = failed(&store, &drops_while_reading).await;
-    assert!(said.contains("locked"), "{said}");
+    let message = failed(&store, &drops_while_reading).await;
+    assert!(message.contains("locked"), "{message}");
     let nests_while_writing = doing(|tx| {
         let mut lines = tx.prepare("INSERT INTO board VALUES (1), (2) RETURNING line")?;
         let mut lines = lines.query(())?;
         lines.next()?;
         Ok(tx.execute_batch("SAVEPOINT mine")?)
     });
-    let said = failed(&store, &nests_while_writing).await;
-    assert!(said.contains("in progress"), "{said}");
+    let message = failed(&store, &nests_while_writing).await;
+    assert!(message.contains("in progress"), "{message}");
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
     let stopped = hub.project(Stubborn, store.clone()).start().unwrap();
-    let stopped = timeout(Duration::from_mins(1), stopped.wait_live()).await.expect("it stops");
+    let stopped =
+        timeout(Duration::from_mins(1), stopped.wait_live()).await.expect("the projection stops");
     assert!(chain(&stopped.unwrap_err()).contains("locked"));
     hub.shutdown().await;
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 /// Empties its tables while it lists them.
@@ -268,20 +270,20 @@ impl Projection for Stubborn {
 }
 
 #[tokio::test]
-async fn a_projection_that_awaits_something_else_is_told() {
+async fn a_projection_that_awaits_something_else_fails() {
     let temp = TempLog::new();
     let store = temp.open().await;
     store
         .append_to("flight-UA1545", downlink::Expected::Any, [support::event("Wait")])
         .await
         .unwrap();
-    let said = failed(&store, &running("")).await;
-    assert!(said.contains("finish at once"), "{said}");
+    let message = failed(&store, &running("")).await;
+    assert!(message.contains("finish at once"), "{message}");
     assert_eq!(lines(&temp), 0);
 }
 
 #[tokio::test]
-async fn a_full_disk_is_the_stores_and_passes() {
+async fn a_full_disk_fails_the_store_and_not_the_projection() {
     let temp = TempLog::new();
     let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
@@ -293,7 +295,7 @@ async fn a_full_disk_is_the_stores_and_passes() {
         stored(&store, "flight-AA1141", 1).await;
     }
     assert_eq!(lines(&temp), 0);
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
@@ -308,7 +310,7 @@ async fn a_foreign_lock_past_the_deadline_is_busy() {
     let error = store.step(&running(""), step).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     other.execute_batch("ROLLBACK").unwrap();
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! What the store makes of appends, beside a pool of sqlx and beside its
-//! sibling over rusqlite, in one run on one disk, since a durable figure means
-//! nothing without its ratio.
+//! The throughput of appends through the store, compared with a pool of sqlx and
+//! with `downlink-rusqlite` in the same run on the same disk. Only the ratio is
+//! comparable between machines.
 //!
 //! ```console
 //! $ cargo bench -p downlink-sqlx --bench append
@@ -38,13 +38,13 @@ fn main() {
         .build()
         .expect("a runtime");
 
-    println!("fdatasync of 4 KiB: {:.0?} in the middle", fdatasync(folder.path()));
+    println!("fdatasync of 4 KiB: {:.0?} (median)", fdatasync(folder.path()));
     println!("{:<58} {:>10} {:>6} {:>9} {:>9}", "", "events/s", "ratio", "median", "longest");
     runtime.block_on(empty(folder.path(), &sizes));
     runtime.block_on(full(folder.path(), &sizes));
 }
 
-/// Small logs: what group commit brings, and what the driver costs.
+/// Small logs: the gain of group commit, and the cost of the driver.
 async fn empty(folder: &Path, sizes: &Sizes) {
     let (here, there, pooled) =
         (folder.join("sqlx.db"), folder.join("rusqlite.db"), folder.join("pooled.db"));
@@ -62,7 +62,7 @@ async fn empty(folder: &Path, sizes: &Sizes) {
             by_pool.add(by_hand::appenders(&pool, count, sizes.round).await);
         }
         print(&format!("{count} appenders, the store"), &by_store, &by_store);
-        print(&format!("{count} appenders, the store over rusqlite"), &by_store, &by_sibling);
+        print(&format!("{count} appenders, downlink-rusqlite"), &by_store, &by_sibling);
         print(&format!("{count} appenders, a pool of 8, a transaction each"), &by_store, &by_pool);
     }
     let report = store.verify().await.expect("a report");
@@ -76,7 +76,7 @@ async fn full(folder: &Path, sizes: &Sizes) {
     let (here, there) = (folder.join("long.db"), folder.join("copied.db"));
     downlink_sqlx::open(&here).await.expect("a store").close().await;
     Linked::open(&here).fill(sizes.events, sizes.streams, &mut Random::new(1));
-    // A file of its own, since a store forgets what it remembers when another appends.
+    // A separate file, because a store drops its cache when another connection appends.
     std::fs::copy(&here, &there).expect("a copy");
     let store = downlink_sqlx::open(&here).await.expect("a store");
     let sibling = downlink_rusqlite::open(&there).await.expect("a store");
@@ -87,12 +87,12 @@ async fn full(folder: &Path, sizes: &Sizes) {
         by_sibling.add(appenders(&sibling, sizes.streams, APPENDERS, sizes.round).await);
     }
     print("64 appenders, the store", &by_store, &by_store);
-    print("64 appenders, the store over rusqlite", &by_store, &by_sibling);
+    print("64 appenders, downlink-rusqlite", &by_store, &by_sibling);
     let events = sizes.events.min(1_000_000);
     let (one, other) = (replay(&store, events).await, replay(&sibling, events).await);
     print("replay in pages of 500, the store", &one, &one);
-    print("replay in pages of 500, the store over rusqlite", &one, &other);
+    print("replay in pages of 500, downlink-rusqlite", &one, &other);
     let (one, other) = (stream_pages(&store, sizes).await, stream_pages(&sibling, sizes).await);
     print("random pages of 10 of one stream, the store", &one, &one);
-    print("random pages of 10 of one stream, the store over rusqlite", &one, &other);
+    print("random pages of 10 of one stream, downlink-rusqlite", &one, &other);
 }

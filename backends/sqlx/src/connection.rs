@@ -99,7 +99,7 @@ impl LazyConnection {
             && is_ours
             && let Err(error) = run(connection, schema::EMPTY_WAL.into()).await
         {
-            tracing::warn!(%error, path = %self.file.path().display(), "the WAL stays beside the file");
+            tracing::warn!(%error, path = %self.file.path().display(), "could not move the WAL into the database, so it remains next to the file");
         }
         self.close().await;
     }

@@ -14,11 +14,11 @@ impl Span {
     /// The positions of a log that ends at `head`, after a mark in reading order.
     pub(crate) fn of(head: Position, forward: bool, after: Option<Mark>) -> Self {
         let head = position_to_sql(head);
-        let beside = after.map(|mark| position_to_sql(mark.position()));
+        let mark = after.map(|after| position_to_sql(after.position()));
         if forward {
-            Self { from: beside.map_or(1, |after| after + 1), to: head, forward }
+            Self { from: mark.map_or(1, |after| after + 1), to: head, forward }
         } else {
-            Self { from: beside.map_or(head, |before| before - 1), to: 1, forward }
+            Self { from: mark.map_or(head, |before| before - 1), to: 1, forward }
         }
     }
 

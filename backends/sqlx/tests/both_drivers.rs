@@ -1,4 +1,4 @@
-//! What both drivers do alike.
+//! Tests that both drivers share.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../sqlite-schema/tests/driver/backing_up.rs"]

@@ -1,5 +1,5 @@
-//! That the statements on many things find what they look for, and do not
-//! search for it.
+//! The query plans of statements on many rows: none scans a table that it could
+//! search by a key.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -9,7 +9,7 @@ use downlink_sqlite_schema::{Condition, batch_sql};
 use rusqlite::Connection;
 use support::TempLog;
 
-/// What SQLite says it will do.
+/// The steps of the query plan.
 fn plan(connection: &Connection, text: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
     let count = statement.parameter_count();
@@ -17,7 +17,7 @@ fn plan(connection: &Connection, text: &str) -> Vec<String> {
     statement.query_map(parameters, |row| row.get("detail")).unwrap().map(Result::unwrap).collect()
 }
 
-/// Steps that walk over a whole table of the log.
+/// The steps that scan a whole table of the log.
 fn scans(plan: &[String]) -> Vec<&String> {
     let tables = [
         "e",
@@ -59,7 +59,7 @@ async fn nothing_but_a_page_scans_the_log() {
 }
 
 #[tokio::test]
-async fn blocks_are_searched_for_by_position_and_come_in_order() {
+async fn blocks_are_found_by_position_and_returned_in_order() {
     let temp = TempLog::new();
     temp.open().await.close().await;
     let connection = temp.sql();
@@ -81,9 +81,9 @@ async fn blocks_are_searched_for_by_position_and_come_in_order() {
     }
 }
 
-/// It is looked at twice in each step of a projection.
+/// The shape is read twice in each step of a projection.
 #[tokio::test]
-async fn the_shape_of_the_log_costs_the_same_however_much_there_is() {
+async fn reading_the_shape_takes_as_long_for_a_large_log_as_for_a_small_one() {
     let temp = TempLog::new();
     let store = temp.open().await;
     support::stored(&store, "flight-UA1545", 10).await;

@@ -19,7 +19,7 @@ use sqlx::Connection;
 use sqlx::error::{DatabaseError, ErrorKind as ErrorKindOfSqlx};
 use support::{TempLog, all, append, chain, stored};
 
-/// Does to its read model what a test says, in SQL.
+/// A projection whose writes a test defines, in SQL.
 #[derive(Debug)]
 struct Board(&'static str);
 
@@ -65,7 +65,7 @@ impl Projection for Board {
     }
 }
 
-/// What SQLite says when a statement is in the way of another on its connection.
+/// SQLite's error when a statement conflicts with another on the same connection.
 #[derive(Debug)]
 struct Locked;
 
@@ -144,28 +144,28 @@ async fn failed(store: &SqlxStore, projection: &Doing) -> String {
     }
 }
 
-async fn goes_on(store: &SqlxStore, temp: &TempLog) {
+async fn still_works(store: &SqlxStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
     assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
     assert_eq!(lines(temp), 1);
-    goes_on_from(store).await;
+    still_appends(store).await;
 }
 
-async fn goes_on_from(store: &SqlxStore) {
+async fn still_appends(store: &SqlxStore) {
     stored(store, "flight-UA1545", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
-async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
+async fn a_projection_can_neither_change_the_log_nor_end_its_transaction() {
     let temp = TempLog::new();
     let store = Options::new().with_index_lag(1).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 3).await;
     while store.index_lag().await.unwrap() > 0 {
         tokio::task::yield_now().await;
     }
-    for (foreign, told) in [
+    for (foreign, expected) in [
         ("DELETE FROM downlink_events", "tables of the log"),
         ("DELETE FROM downlink_events WHERE position = 3", "tables of the log"),
         ("DROP TABLE Downlink_Stream_Heads", "tables of the log"),
@@ -207,12 +207,12 @@ async fn a_projection_has_no_business_with_the_log_nor_with_transactions() {
         ("locked", "table is locked"),
         ("PRAGMA synchronous = OFF", "inside a transaction"),
     ] {
-        let said = failed(&store, &running(foreign)).await;
-        assert!(said.contains(told), "{foreign}: {said}");
+        let message = failed(&store, &running(foreign)).await;
+        assert!(message.contains(expected), "{foreign}: {message}");
         assert_eq!(store.checkpoint(&board()).await.unwrap(), Cursor::START, "{foreign}");
         assert_eq!(lines(&temp), 0, "{foreign}");
     }
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
@@ -227,11 +227,11 @@ async fn a_projection_may_read_the_log_and_nest_transactions() {
     stored(&store, "flight-UA1545", 1).await;
     store.step(&running("nested"), whole(&store).await).await.unwrap();
     assert_eq!(lines(&temp), 1 + 3 + 2);
-    goes_on_from(&store).await;
+    still_appends(&store).await;
 }
 
 #[tokio::test]
-async fn a_trigger_that_rolls_back_takes_everything_back() {
+async fn a_trigger_that_rolls_back_undoes_the_whole_step() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
@@ -240,11 +240,11 @@ async fn a_trigger_that_rolls_back_takes_everything_back() {
                INSERT INTO once VALUES (1)";
     assert!(failed(&store, &running(sql)).await.contains("no"));
     assert_eq!(lines(&temp), 0);
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
-async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
+async fn a_deferred_constraint_fails_the_projection() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
@@ -252,11 +252,11 @@ async fn a_constraint_that_only_commit_looks_at_is_the_projections() {
                CREATE TABLE flights (gate REFERENCES gates (id) DEFERRABLE INITIALLY DEFERRED); \
                INSERT INTO flights VALUES (1)";
     failed(&store, &running(sql)).await;
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
-async fn a_full_disk_is_the_stores_and_passes() {
+async fn a_full_disk_fails_the_store_and_not_the_projection() {
     let temp = TempLog::new();
     let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     stored(&store, "flight-UA1545", 1).await;
@@ -268,7 +268,7 @@ async fn a_full_disk_is_the_stores_and_passes() {
         stored(&store, "flight-AA1141", 1).await;
     }
     assert_eq!(lines(&temp), 0);
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_foreign_lock_past_the_deadline_is_busy() {
     let error = store.step(&running(""), step).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     other.execute_batch("ROLLBACK").unwrap();
-    goes_on(&store, &temp).await;
+    still_works(&store, &temp).await;
 }
 
 #[tokio::test]

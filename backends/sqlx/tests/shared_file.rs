@@ -1,4 +1,4 @@
-//! One file, written by both drivers.
+//! One file that both drivers write.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -46,12 +46,12 @@ fn rows(temp: &TempLog) -> Vec<Row> {
     statement.query_map((), read).unwrap().map(Result::unwrap).collect()
 }
 
-/// Some events for two streams, by one of the drivers.
+/// Appends to two streams, each with one of the drivers.
 fn steps() -> impl Strategy<Value = Vec<(bool, usize, usize)>> {
     prop::collection::vec((any::<bool>(), 0..5_usize, 1..9_usize), 1..60)
 }
 
-fn said(stream: usize, count: usize) -> Append {
+fn batch(stream: usize, count: usize) -> Append {
     let events = |name: &str| (0..count).map(|_| event(name)).collect::<Vec<_>>();
     Append::to(format!("flight-{stream}"), Expected::Any, events("FlightDelayed"))
         .and_then(|append| append.and("board", Expected::Any, events("BoardChanged")))
@@ -85,7 +85,7 @@ async fn take_turns(steps: Vec<(bool, usize, usize)>) {
     let (temp, alone) = (TempLog::new(), TempLog::new());
     let (both, other) = (Both::open(&temp).await, alone.open().await);
     for (is_sqlx, stream, count) in steps {
-        let append = said(stream, count);
+        let append = batch(stream, count);
         let shared = both.one(is_sqlx).append(append.clone()).await.unwrap();
         assert_eq!(other.append(append.clone()).await.unwrap(), shared);
         let again = both.one(!is_sqlx).append(append).await.unwrap();
@@ -93,14 +93,14 @@ async fn take_turns(steps: Vec<(bool, usize, usize)>) {
         both_read(&both).await;
     }
     both.verify().await;
-    assert!(rows(&temp) == rows(&alone), "keys or links depend on who has given them");
+    assert!(rows(&temp) == rows(&alone), "keys or links depend on the driver");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn drivers_that_take_turns_write_what_one_would(steps in steps()) {
+    fn alternating_drivers_write_the_same_as_one(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(take_turns(steps));
     }
@@ -125,7 +125,7 @@ async fn drivers_write_at_the_same_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_two_drivers_wins() {
+async fn one_of_two_conflicting_appends_succeeds() {
     let temp = TempLog::new();
     let both = Both::open(&temp).await;
     for round in 0..50 {
@@ -138,18 +138,18 @@ async fn one_of_two_drivers_wins() {
 }
 
 #[tokio::test]
-async fn a_file_goes_from_one_driver_to_the_other_and_back() {
+async fn a_file_can_be_opened_by_each_driver_in_turn() {
     let temp = TempLog::new();
     let mut events: Vec<Event> = Vec::new();
     for round in 0..6 {
-        let (said, read) = if round % 2 == 0 {
+        let (appended, read) = if round % 2 == 0 {
             let store = temp.open().await;
             (stored(&store, "flight-UA1545", 5).await, all(&store).await)
         } else {
             let store = downlink_rusqlite::open(&temp.path).await.unwrap();
             (stored(&store, "flight-UA1545", 5).await, all(&store).await)
         };
-        assert_eq!(said.writes[0].first.get(), 5 * round + 1);
+        assert_eq!(appended.writes[0].first.get(), 5 * round + 1);
         assert_eq!(read.events[..events.len()], events);
         events = read.events;
     }

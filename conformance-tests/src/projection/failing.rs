@@ -10,7 +10,7 @@ use crate::tasks;
 const FINE: &str = "FlightDelayed";
 
 /// **Law.** A projection that cannot apply an event stops right before it, with
-/// everything before it applied, returns the error to those who wait, and
+/// everything before it applied, returns the error to its waiters, and
 /// continues from there once it was repaired.
 pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) {
     for (bad, batch) in [(FAILS, 100), (PANICS, 100), (FAILS, 3), (FAILS, 1)] {
@@ -20,7 +20,7 @@ pub async fn a_projection_stops_before_a_failing_event(setup: &ProjectionSetup) 
         let (log, sample) = (env.log().await, Sample::new("board", 1));
         let hub = env.hub().await;
         let board = env.start(&hub, &sample, RunOptions { batch, ..RunOptions::default() });
-        let what = "a projection stopped at an event without an error for those who wait";
+        let what = "a projection stopped at an event without returning the error to its waiters";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(
             stopped.is_err(),
@@ -95,7 +95,7 @@ pub async fn a_failing_event_is_retried_as_configured(setup: &ProjectionSetup) {
         let hub = env.hub().await;
         let policy = FailurePolicy::stop().with_retries(retries, Duration::from_millis(1));
         let board = env.start(&hub, &sample, RunOptions { policy, ..RunOptions::default() });
-        let what = "a projection stopped at an event without an error for those who wait";
+        let what = "a projection stopped at an event without returning the error to its waiters";
         let stopped = tasks::soon(what, board.wait_for(last)).await;
         assert!(stopped.is_err(), "a projection continued past an event that it could not apply");
         let tries = u32::try_from(sample.tries()).expect("a few");

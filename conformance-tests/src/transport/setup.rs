@@ -53,18 +53,18 @@ impl TransportSetup {
     }
 
     /// Serves the same log again, as another process does.
-    pub(super) async fn again(&self, beside: &TestServer) -> TestServer {
-        let bus = self.bus.open(&beside.guard).await.expect("a bus");
-        let (store, guard) = (Arc::clone(&beside.store), Arc::clone(&beside.guard));
+    pub(super) async fn again(&self, other: &TestServer) -> TestServer {
+        let bus = self.bus.open(&other.guard).await.expect("a bus");
+        let (store, guard) = (Arc::clone(&other.store), Arc::clone(&other.guard));
         self.serve(store, bus, guard, 64, Duration::from_millis(20)).await
     }
 
     /// Another server for the same log, which gets no hints and does not poll.
-    pub(super) async fn lagging(&self, beside: &TestServer) -> TestServer {
-        let bus = self.bus.open(&beside.guard).await.expect("a bus");
+    pub(super) async fn lagging(&self, other: &TestServer) -> TestServer {
+        let bus = self.bus.open(&other.guard).await.expect("a bus");
         let bus: Arc<dyn Bus> = Arc::new(FaultyBus::new(bus, BusFault::LosesAll));
-        let store = Arc::new(FaultyStore::new(Arc::clone(&beside.store)));
-        self.serve(store, bus, Arc::clone(&beside.guard), 64, HubOptions::NEVER).await
+        let store = Arc::new(FaultyStore::new(Arc::clone(&other.store)));
+        self.serve(store, bus, Arc::clone(&other.guard), 64, HubOptions::NEVER).await
     }
 
     /// As [`open`](Self::open), without events and with a ring of this size.

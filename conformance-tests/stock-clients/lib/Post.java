@@ -9,11 +9,11 @@ import java.net.http.HttpResponse;
  * Java's two clients.
  *
  * <p>usage: java Post CLIENT JOB..., with a JOB as URL BYTES NAME:VALUE,..., separated by tabs. Prints
- * a line for each: the status of its answer, or the error in place of one.
+ * a line for each: the status of the response, or the error.
  */
 final class Post {
     public static void main(String[] args) {
-        // HttpURLConnection leaves `Origin` out otherwise.
+        // Otherwise HttpURLConnection omits `Origin`.
         System.setProperty("sun.net.http.allowRestrictedHeaders", "true");
         for (int n = 1; n < args.length; n += 1) {
             String[] job = args[n].split("\t");

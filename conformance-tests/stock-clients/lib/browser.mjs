@@ -11,7 +11,7 @@ const ARGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 
-/** A headless Chromium. What its pages complain about is printed. */
+/** A headless Chromium. Errors of its pages are printed. */
 export async function browser(world) {
   const launched = await playwright.launch({ executablePath: chromium, args: ARGS });
   world.defer(() => launched.close());
@@ -47,12 +47,12 @@ export class EventSourceClient {
     return this.page.evaluate(() => window.reader.received);
   }
 
-  /** Hangs up and comes back. */
+  /** Closes the connection and reconnects. */
   drop() {
     return this.page.evaluate(() => window.reader.drop());
   }
 
-  /** What the page was told when it asked why its EventSource was CLOSED. */
+  /** The statuses that the page received when it asked why its EventSource was CLOSED. */
   answers() {
     return this.page.evaluate(() => window.reader.answers);
   }

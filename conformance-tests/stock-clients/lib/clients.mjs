@@ -11,7 +11,7 @@ import { envelopes, received } from './envelopes.mjs';
 import { run } from './program.mjs';
 import { pause, work } from './scenario.mjs';
 
-/** A program that writes down what it gets from a feed. */
+/** A program that prints what it receives from a feed. */
 export class ProgramClient {
   #world;
   #url = '';
@@ -19,12 +19,12 @@ export class ProgramClient {
   #events = [];
   #newest = '';
   #cursor = '';
-  #over = false;
+  #stopped = false;
 
   constructor(world) {
     this.#world = world;
     world.defer(() => {
-      this.#over = true;
+      this.#stopped = true;
       this.#child?.kill('SIGKILL');
     });
   }
@@ -39,7 +39,7 @@ export class ProgramClient {
 
   received = () => this.#events;
 
-  /** kill -9 of the client; its successor goes on after the last event that it had whole. */
+  /** Kills the client with kill -9; the next one resumes after its last complete event. */
   drop() {
     this.#child.kill('SIGKILL');
   }
@@ -58,7 +58,7 @@ export class ProgramClient {
     });
     child.once('close', async () => {
       await pause(20);
-      if (!this.#over) this.#begin();
+      if (!this.#stopped) this.#begin();
     });
   }
 
@@ -87,10 +87,10 @@ export class Curl extends ProgramClient {
   }
 }
 
-/** `curl .../feed?wait=10`, again and again. */
+/** `curl .../feed?wait=10`, repeatedly. */
 export class CurlPolls extends ProgramClient {
   name = 'curl, polling';
-  // Follows each response, complete or not; no page contains it.
+  // Curl prints it after each response, complete or not; no page contains it.
   separator = '\n';
 
   command(url, cursor) {
@@ -102,7 +102,7 @@ export class CurlPolls extends ProgramClient {
     try {
       page = JSON.parse(text);
     } catch {
-      return []; // Half a page, or none.
+      return []; // The page is incomplete.
     }
     return [...envelopes(text).map(received), { id: page.cursor }];
   }
@@ -116,7 +116,7 @@ export class NodeEventSource {
   #cursor = '';
   #source = null;
   #url = '';
-  /** Statuses after which it was CLOSED. */
+  /** The statuses after which it was CLOSED. */
   refusals = [];
 
   constructor(world) {

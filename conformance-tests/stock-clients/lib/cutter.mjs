@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 export class Cutter {
-  /** How often it has cut. */
+  /** How many connections it has cut. */
   cuts = 0;
   #lengths;
   #sockets = new Set();
 
-  /** @param lengths the bytes after which the first answers are cut; later ones are not */
+  /** @param lengths after how many bytes the first responses are cut; later ones are not */
   static async between(world, origin, lengths) {
     const cutter = new Cutter();
     cutter.#lengths = [...lengths];

@@ -23,5 +23,5 @@ export function envelopes(text) {
   return found;
 }
 
-/** An event as a client has got it. */
+/** An event as a client has received it. */
 export const received = (data) => ({ id: JSON.parse(data).cursor, data });

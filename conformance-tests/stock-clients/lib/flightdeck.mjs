@@ -5,11 +5,11 @@ import { expect, until } from './scenario.mjs';
 export class Flightdeck {
   #page;
 
-  /** Opens it, at a URL with these choices. */
-  static async visit(context, origin, choices = '') {
+  /** Opens the page at a URL with these parameters. */
+  static async visit(context, origin, parameters = '') {
     const deck = new Flightdeck();
     deck.#page = await context.newPage();
-    await deck.#page.goto(`${origin}/?${choices}`);
+    await deck.#page.goto(`${origin}/?${parameters}`);
     await deck.#page.waitForFunction(() => window.flightdeck);
     return deck;
   }
@@ -18,12 +18,12 @@ export class Flightdeck {
     return this.#page;
   }
 
-  /** What the page knows. */
+  /** The state of the page. */
   read() {
     return this.#page.evaluate(() => ({ ...window.flightdeck, detail: document.getElementById('detail').textContent }));
   }
 
-  /** Waits until that is so, and gives what the page knows then. */
+  /** Waits until the condition holds, and returns the state of the page. */
   until(what, condition) {
     return until(`the page ${what}`, async () => {
       const known = await this.read();
@@ -31,20 +31,20 @@ export class Flightdeck {
     });
   }
 
-  /** Waits until it is live and has received so many more events. */
+  /** Waits until the page is live and has received this many more events. */
   async advance(count) {
     const { received } = await this.read();
     return this.until(`has ${count} more events`, (known) => known.state === 'live' && known.received >= received + count);
   }
 
-  /** Waits until its board, which rests between its changes, shows that view of all that has come: rows hold still then if the log does. */
+  /** Waits until the board, which is redrawn at intervals, shows this view of all received events. After that, rows move only if the log grows. */
   shows(view) {
     return this.until(`shows the newest of '${view}'`, ({ shown, cursor }) => shown.view === view && shown.cursor === cursor);
   }
 
   /**
-   * Waits until it has the whole log, which must be at rest, and checks that it is exactly that: it
-   * has received every event since it was loaded, and its board is the one that the server makes.
+   * Waits until the page has the whole log, to which nothing may be appended meanwhile, and checks
+   * that it has received every event since it was loaded and that its board equals the server's.
    */
   async check(program) {
     const head = await program.head();
@@ -56,7 +56,7 @@ export class Flightdeck {
     return ids.length - log.length;
   }
 
-  /** What the server makes of the log, once it has all of it. */
+  /** The board of the server, once it has processed the whole log. */
   #board(program, head) {
     return until('the board of the server is at the head', async () => {
       const answer = await fetch(`${program.origin}/api/board`);
@@ -65,12 +65,12 @@ export class Flightdeck {
   }
 }
 
-// What a board shows of each flight, sorted.
+// The values that a board shows of each flight, sorted.
 const sorted = (flights) => flights
   .map(({ id, version, status, gate, scheduled, departs, landed, changed }) => JSON.stringify([id, version, status, gate, scheduled, departs, landed, changed]))
   .sort();
 
-/** Stops the clock of the replay, so that the log is at rest. */
+/** Stops the clock of the replay, so that nothing more is appended. */
 export async function pauseReplay(program) {
   const answer = await fetch(`${program.origin}/api/replay`, {
     method: 'POST',

@@ -1,4 +1,4 @@
-"""Follows a feed with httpx-sse, as its users do: resumes from the last id after every break.
+"""Follows a feed with httpx-sse, as its users do: resumes from the last id after every disconnect.
 
     follow.py URL [LAST_EVENT_ID]
 
@@ -12,7 +12,7 @@ import time
 import httpx
 from httpx_sse import SSEError, connect_sse
 
-# A break is followed by a new try soon; the server's `retry` is for those who are many.
+# Reconnects soon. The server's `retry` is longer, because it spreads many clients.
 PAUSE = 0.05
 
 
@@ -23,7 +23,7 @@ def follow(client, url, last_event_id):
             with connect_sse(client, "GET", url, headers=headers) as source:
                 for event in source.iter_sse():
                     last_event_id = event.id
-                    # A comment alone reaches us as an event without data.
+                    # A lone comment arrives as an event without data.
                     if event.data:
                         print(json.dumps({"event": event.event, "id": event.id, "data": event.data}), flush=True)
         except SSEError:

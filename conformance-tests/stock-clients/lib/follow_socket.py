@@ -1,4 +1,4 @@
-"""Follows a feed with websockets, as its users do: comes back at its cursor after every break.
+"""Follows a feed with websockets, as its users do: resumes at its cursor after every disconnect.
 
     follow_socket.py URL [CURSOR]
 
@@ -26,7 +26,7 @@ def envelopes(text):
 
 
 async def session(url, cursor):
-    """Yields where the client is, after each message."""
+    """Yields the cursor after each message."""
     async with connect(url, subprotocols=["feed.v1.json"], max_size=None) as socket:
         await socket.send(json.dumps({"frame": "subscribe", "sub": "s1", "after": cursor}))
         async for text in socket:

@@ -1,4 +1,4 @@
-// A private haproxy, with Debian's default configuration or another.
+// An haproxy for one scenario, with Debian's default configuration or another.
 
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { until } from './scenario.mjs';
 
 const DEFAULT = new URL('haproxy.cfg', import.meta.url);
 
-/** Starts one before a program of ours; gives its origin. */
+/** Starts an haproxy in front of the program with this origin, and returns the proxy's origin. */
 export async function haproxy(world, origin, file = DEFAULT) {
   const folder = join(world.folder, 'haproxy');
   const near = await freePort();

@@ -6,7 +6,7 @@ import { onTheWire, payloads } from './payloads.mjs';
 import { expect, pause } from './scenario.mjs';
 
 const STREAMS = ['flight-UA1545', 'flight-B6 725/2 100%', 'flight-Åre?#&'];
-const PATIENCE = 30_000;
+const DEADLINE = 30_000;
 
 export class Log {
   /** What was written, in order. */
@@ -14,12 +14,12 @@ export class Log {
   #origin;
   #versions = new Map();
 
-  /** @param origin where the server takes `POST /streams/{stream}` */
+  /** @param origin the server that accepts `POST /streams/{stream}` */
   constructor(origin) {
     this.#origin = origin;
   }
 
-  /** A log that has begun like this one and goes its own way. */
+  /** A copy of this log, to which other events can be appended. */
   fork() {
     const fork = new Log(this.#origin);
     fork.events = [...this.events];
@@ -27,7 +27,7 @@ export class Log {
     return fork;
   }
 
-  /** Appends so many events, one after the other, and over again those whose answer was lost. */
+  /** Appends this many events, one after the other, and repeats those whose response was lost. */
   async append(count) {
     for (let n = 0; n < count; n += 1) await this.#append();
   }
@@ -51,19 +51,19 @@ export class Log {
       headers: { 'Content-Type': 'application/json' },
       body: `{"id":"${id}","type":"${type}",${data},"metadata":{"note":"a\\r\\nid: 1\\n\\n"},"tags":["airport:EWR"]}`,
     };
-    const end = performance.now() + PATIENCE;
+    const end = performance.now() + DEADLINE;
     for (;;) {
       const answer = await fetch(`${this.#origin}/streams/${encodeURIComponent(stream)}?expected=${version - 1}`, request)
         .catch(() => null);
       if (answer?.ok) return;
       const why = answer && `${answer.status} ${await answer.text()}`;
       if (answer && answer.status !== 503) throw new Error(`append of '${event.name}' to '${stream}': ${why}`);
-      if (performance.now() > end) throw new Error(`no append for ${PATIENCE / 1000} s: ${why ?? 'no answer'}`);
+      if (performance.now() > end) throw new Error(`no append for ${DEADLINE / 1000} s: ${why ?? 'no response'}`);
       await pause(50);
     }
   }
 
-  /** Checks what a client has got, as `{ id, data }` each: everything, in order, once, and equal. */
+  /** Checks that a client has received every event once, in order and unchanged, each as `{ id, data }`. */
   check(received) {
     let before = '';
     received.forEach(({ id, data }, index) => {
@@ -73,7 +73,7 @@ export class Log {
       expect(what, { id: got, stream, version, type },
         { id: event.id, stream: event.stream, version: event.version, type: event.type });
       expect(`${what}, its cursor`, cursor, id);
-      if (!(id > before)) throw new Error(`${what}: id ${id} after ${before} does not rise`);
+      if (!(id > before)) throw new Error(`${what}: id ${id} after ${before} does not increase`);
       if (!data.includes(`,${onTheWire(event)},"metadata":{"note":"a\\r\\nid: 1\\n\\n"},`)) {
         throw new Error(`${what}: the payload was changed: ${data.slice(0, 400)}`);
       }

@@ -1,4 +1,4 @@
-// A private nginx, with a default configuration or another.
+// An nginx for one scenario, with a default configuration or another.
 
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { until } from './scenario.mjs';
 
 const DEFAULT = new URL('nginx.conf', import.meta.url);
 
-/** Starts one before a program of ours; gives its origin. */
+/** Starts an nginx in front of the program with this origin, and returns the proxy's origin. */
 export async function nginx(world, origin, file = DEFAULT) {
   const folder = join(world.folder, 'nginx');
   const near = await freePort();

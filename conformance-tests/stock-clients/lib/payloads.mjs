@@ -1,4 +1,4 @@
-// Payloads that a careless encoder splits, repeats or drops.
+// Payloads that a careless encoder splits, repeats or loses.
 
 const json = (name, type, data) => ({ name, type, json: data });
 const bytes = (name, type, contentType, data) => ({
@@ -28,7 +28,7 @@ export const payloads = [
   bytes('no byte', 'FlightPhotographed', 'image/png', ''),
 ];
 
-/** The payload as it has to stand in an envelope: exactly what was stored, on one line. */
+/** The payload as it has to be in an envelope: exactly what was stored, on one line. */
 export function onTheWire({ json, base64, contentType }) {
   if (json === undefined) return `"data_base64":"${base64}","content_type":"${contentType}"`;
   return `"data":${json.replaceAll(/[\r\n]/g, ' ')}`;

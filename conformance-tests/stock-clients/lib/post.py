@@ -1,7 +1,7 @@
 """Python's http.client, which writes a whole request before it reads anything.
 
 usage: post.py JOBS, with JOBS as JSON: [[url, headers, bytes], ...]
-Prints what each was answered: its status, or the error in place of one.
+Prints the result of each: the status of the response, or the error.
 """
 
 import http.client

@@ -8,11 +8,11 @@ import { basename, join } from 'node:path';
 
 import { expect, target, until } from './scenario.mjs';
 
-// No program outlives this process, however it ends.
+// Kills all programs when this process ends, however it ends.
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** A child that dies with this process. */
+/** A child process that is killed when this process ends. */
 export function run(command, args, options) {
   const child = spawn(command, args, options);
   running.add(child);
@@ -20,7 +20,7 @@ export function run(command, args, options) {
   return child;
 }
 
-/** A port on the loopback interface that nobody uses. */
+/** A free port on the loopback interface. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -30,15 +30,15 @@ export async function freePort() {
   return port;
 }
 
-/** The configuration of a proxy, with these ports for 8080, where it listens, and 3000, what is behind it. */
+/** The configuration of a proxy, with port 8080, on which it listens, and port 3000, of the server behind it, replaced. */
 export function configuration(file, near, origin) {
   const text = readFileSync(file, 'utf8');
   return text.replaceAll('127.0.0.1:8080', `127.0.0.1:${near}`).replaceAll('127.0.0.1:3000', new URL(origin).host);
 }
 
-/** A program of ours that serves a feed at one address, through many lives. */
+/** One of our programs, which serves a feed at one address and can be restarted. */
 export class Program {
-  lives = 0;
+  starts = 0;
   #child = null;
   #args;
   #binary;
@@ -55,11 +55,11 @@ export class Program {
     defer(() => this.kill());
   }
 
-  /** Starts it and waits until it answers. */
+  /** Starts the program and waits until it responds. */
   async start(...more) {
     const child = run(this.#binary, [...this.#args, ...more], { stdio: ['ignore', this.#log, this.#log] });
     this.#child = child;
-    this.lives += 1;
+    this.starts += 1;
     await until(`${basename(this.#binary)} answers at ${this.feed}`, () => {
       if (child.exitCode !== null) throw new Error(`${this.#binary} ended at once, with code ${child.exitCode}`);
       return this.get('limit=1').catch(() => false);
@@ -74,7 +74,7 @@ export class Program {
     await once(this.#child, 'exit');
   }
 
-  /** Ctrl-C; gives the milliseconds until the process had ended, which it must have done well. */
+  /** Ctrl-C. Checks that the process ends with code 0, and returns after how many milliseconds. */
   async interrupt() {
     const began = performance.now();
     const end = once(this.#child, 'exit');
@@ -91,7 +91,7 @@ export class Program {
     return answer.json();
   }
 
-  /** The cursor of the end of the log. */
+  /** The cursor at the end of the log. */
   async head() {
     return (await this.get('after=now')).head;
   }
@@ -107,13 +107,13 @@ export class Program {
   }
 }
 
-/** The bare log server over a file. */
+/** The log server with this file. */
 export async function server(world, file = join(world.folder, 'log.db')) {
   const args = ['--store', `rusqlite:${file}`, '--allow-append'];
   return new Program('server', world, await freePort(), args, '/feed');
 }
 
-/** FlightDeck over a file. */
+/** FlightDeck with this file. */
 export async function flightdeck(world, file = join(world.folder, 'log.db')) {
   return new Program('flightdeck', world, await freePort(), ['--db', file], '/api/feed');
 }

@@ -5,10 +5,10 @@ import { until } from './scenario.mjs';
 const STEPS = 40;
 
 /**
- * Writes one event at a time: the next when everybody has the one before, so that something between
- * them that waits for more before it passes anything on is noticed by the order alone.
+ * Writes one event at a time, the next once all clients have received the one before. If a proxy
+ * buffers events until more arrive, this does not finish.
  *
- * @param clients by what they are behind: `[name, client]`
+ * @param clients pairs of the name of the proxy and the client behind it: `[name, client]`
  */
 export async function promptly(log, clients) {
   let longest = 0;

@@ -1,4 +1,4 @@
-// Follows the feed with a native EventSource, and does a page's own duty when that is CLOSED.
+// Follows the feed with a native EventSource, and handles CLOSED as a page has to.
 
 const reader = {
   received: [],
@@ -29,15 +29,15 @@ const reader = {
     this.open();
   },
 
-  // The browser keeps the reason to itself and never tries again. So ask the same URL for
-  // a page of JSON, and come back, unless the answer is a refusal for good.
+  // The browser does not report the reason and does not reconnect. So request the same URL as
+  // JSON, and reconnect unless the response is a permanent refusal.
   async closed() {
     const ask = new URLSearchParams({ after: this.cursor || 'start', limit: 1 });
     const status = await fetch(`/feed?${ask}`, { headers: { Accept: 'application/json' } })
       .then((answer) => answer.status, () => 0);
     this.answers.push(status);
-    const forGood = status >= 400 && status < 500 && status !== 429;
-    if (!forGood) setTimeout(() => this.open(), 1_000 + Math.random() * 9_000);
+    const isPermanent = status >= 400 && status < 500 && status !== 429;
+    if (!isPermanent) setTimeout(() => this.open(), 1_000 + Math.random() * 9_000);
   },
 };
 

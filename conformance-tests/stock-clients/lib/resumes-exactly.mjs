@@ -9,13 +9,13 @@ const HISTORY = 200;
 const ROUND = 60;
 
 /**
- * Lets a client follow a log while everything breaks: the wire in the middle of the history;
- * then, while events are written, the client and the server (by kill -9) in turn.
+ * Lets a client follow a log through failures: first connections are cut in the middle of the
+ * history; then, while events are written, the client and the server (by kill -9) fail in turn.
  *
- * @param cuts    the bytes after which the wire breaks, connection by connection
- * @param between what stands between server and client: gets the server's origin, gives its own
- * @param away    what has to come about while the server is away
- * @returns what the client has come through, in figures
+ * @param cuts    after how many bytes each connection is cut
+ * @param between starts a proxy in front of the server: takes the server's origin, returns its own
+ * @param away    runs while the server is stopped
+ * @returns the numbers of events, cuts, drops and kills, as a text
  */
 export async function resumesExactly(world, client, { cuts = [], between = (origin) => origin, away = () => {} }) {
   const program = await (await server(world)).start();
@@ -42,11 +42,11 @@ export async function resumesExactly(world, client, { cuts = [], between = (orig
   const received = await client.received();
   log.check(received);
   const bytes = received.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0);
-  const broken = cuts.length > 0 ? `${cutter.cuts} cuts of the wire, ` : '';
-  return `${received.length} events, ${(bytes / 1e6).toFixed(1)} MB, ${broken}2 drops, ${program.lives - 1} kill -9`;
+  const broken = cuts.length > 0 ? `${cutter.cuts} connections cut, ` : '';
+  return `${received.length} events, ${(bytes / 1e6).toFixed(1)} MB, ${broken}2 drops, ${program.starts - 1} kill -9`;
 }
 
-// One event at a time: the next is written when the one before has arrived.
+// Writes one event at a time, the next once the one before has arrived.
 async function inStep(log, level) {
   for (let n = 0; n < 5; n += 1) {
     await log.append(1);
@@ -59,5 +59,5 @@ function halfWay(log) {
   return until('half of the events are written', () => log.events.length >= half);
 }
 
-/** So many lengths between 1 and `most`, spread without order: the same in every run. */
+/** `count` lengths between 1 and `most` in pseudo-random order, the same in every run. */
 export const lengths = (count, most) => Array.from({ length: count }, (_, n) => 1 + ((n + 1) * 7_919 * 7_919) % most);

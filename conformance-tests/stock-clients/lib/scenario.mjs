@@ -5,14 +5,14 @@ import { basename, join } from 'node:path';
 
 const DEADLINE = 120_000;
 
-/** What the scenarios find in their surroundings: programs, and where to work. */
+/** The environment of the scenarios: the paths of the programs and of the working folder. */
 export const { DOWNLINK_TARGET: target, CHROMIUM: chromium, PAGE_TESTS: work } = process.env;
 
 /**
  * Runs one scenario and prints its line: `ok what (figures)`, or what failed and where to look.
  *
- * @param body gets `{ folder, defer }`: an empty folder, and a way to say what to undo at the
- *             end, however it ends; gives the figures
+ * @param body takes `{ folder, defer }`: an empty folder, and a function that registers a cleanup
+ *             for the end, however the scenario ends; returns the figures
  * @param milliseconds how long it may take
  */
 export async function scenario(what, body, milliseconds = DEADLINE) {
@@ -27,13 +27,13 @@ export async function scenario(what, body, milliseconds = DEADLINE) {
     console.log(`ok ${what} (${figures})`);
     process.exitCode = 0;
   } catch (error) {
-    console.log(`FAILED ${what}\n${error.stack ?? error}\n${lastWords(folder)}all files: ${folder}`);
+    console.log(`FAILED ${what}\n${error.stack ?? error}\n${logTails(folder)}all files: ${folder}`);
   }
   for (const end of undo.reverse()) await end();
   process.exit();
 }
 
-/** Waits until the condition gives something truthy, and gives that. */
+/** Waits until the condition returns something truthy, and returns that. */
 export async function until(what, condition, milliseconds = 45_000) {
   const end = performance.now() + milliseconds;
   for (;;) {
@@ -46,7 +46,7 @@ export async function until(what, condition, milliseconds = 45_000) {
 
 export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** A check that says what it found instead. */
+/** Throws an error with both values unless they are equal. */
 export function expect(what, found, expected) {
   const [is, should] = [found, expected].map((value) => JSON.stringify(value));
   if (is !== should) throw new Error(`${what}: expected ${short(should)}, found ${short(is)}`);
@@ -61,7 +61,7 @@ function deadline(milliseconds) {
 }
 
 // The last lines of all logs in the folder.
-function lastWords(folder) {
+function logTails(folder) {
   const end = (name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').slice(-8);
   const logs = readdirSync(folder).filter((name) => name.endsWith('.log'));
   return logs.map((name) => `-- the end of ${name}\n${end(name).join('\n')}\n`).join('');

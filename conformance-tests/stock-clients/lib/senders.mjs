@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 
-/** All that are installed: `{ name: async (jobs) => answers }`. */
+/** All installed clients: `{ name: async (jobs) => answers }`. */
 export async function senders({ folder }) {
   const all = {
     'http.client': python,

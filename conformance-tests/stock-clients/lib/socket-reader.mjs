@@ -10,9 +10,9 @@ export class SocketReader {
   /** Why the socket was closed, each time. */
   closed = [];
   #cursor = 'start';
-  #over = false;
+  #stopped = false;
 
-  /** @param WebSocket the browser's own, or one that is like it */
+  /** @param WebSocket the browser's own class, or a compatible one */
   constructor(WebSocket, url) {
     this.open = () => {
       const socket = new WebSocket(url, 'feed.v1.json');
@@ -22,7 +22,7 @@ export class SocketReader {
       socket.onerror = () => {};
       socket.onclose = ({ code, reason }) => {
         this.closed.push({ code, reason });
-        if (!this.#over) setTimeout(this.open, PAUSE);
+        if (!this.#stopped) setTimeout(this.open, PAUSE);
       };
     };
     this.open();
@@ -41,13 +41,13 @@ export class SocketReader {
     }
   }
 
-  /** Hangs up, and comes back. */
+  /** Closes the connection and reconnects. */
   drop() {
     this.socket.close();
   }
 
   end() {
-    this.#over = true;
+    this.#stopped = true;
     this.socket.close();
   }
 }

@@ -80,7 +80,7 @@ export class Websocat extends ProgramClient {
 
   command(url, cursor) {
     const program = process.env.WEBSOCAT ?? 'websocat';
-    // Only what comes, and no message in parts.
+    // Only receive, and don't split messages.
     const options = ['--unidirectional-reverse', '--buffer-size', String(8 << 20), '--protocol', 'feed.v1.json'];
     return [program, ...options, `${url.replace(/^http/, 'ws')}/ws?after=${cursor || 'start'}`];
   }

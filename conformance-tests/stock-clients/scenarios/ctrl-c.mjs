@@ -6,10 +6,10 @@ import { server } from '../lib/program.mjs';
 import { expect, scenario, until } from '../lib/scenario.mjs';
 
 const STREAMS = 1_000;
-// The aim is one second; a test that must not fail on a busy machine allows more.
+// The goal is one second; the test allows more, so that it does not fail on a busy machine.
 const MOST = 5_000;
 
-/** One stream over a bare socket: a thousand of them cost little. */
+/** One stream over a plain socket, of which a thousand need few resources. */
 class Stream {
   text = '';
   ended = false;
@@ -22,8 +22,8 @@ class Stream {
     once(socket, 'close').then(() => (this.ended = true), (error) => (this.text += `\n${error}`));
   }
 
-  /** Whether the stream said goodbye and its body has an end. */
-  well() {
+  /** Whether the stream ended with `feed.bye` and a complete body. */
+  endedCleanly() {
     return /event: feed\.bye\ndata: .*\n\n\r\n0\r\n\r\n$/.test(this.text);
   }
 }
@@ -37,7 +37,7 @@ await scenario(`Ctrl-C ends the server with ${STREAMS} open streams`, async (wor
 
   const took = await program.interrupt();
   await until('every stream has ended', () => streams.every((stream) => stream.ended));
-  expect('streams without a last word', streams.filter((stream) => !stream.well()).length, 0);
+  expect('streams that did not end cleanly', streams.filter((stream) => !stream.endedCleanly()).length, 0);
   if (took > MOST) throw new Error(`it took ${Math.round(took)} ms`);
-  return `${Math.round(took)} ms, each told by feed.bye`;
+  return `${Math.round(took)} ms, each stream ended with feed.bye`;
 });

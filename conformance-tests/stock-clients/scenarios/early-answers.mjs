@@ -6,7 +6,7 @@ import { senders } from '../lib/senders.mjs';
 
 const MIB = 2 ** 20;
 const SIZES = [1, 3, 10, 17];
-// The largest body that is read, and that the proxy before it takes.
+// The largest body that the server reads and the proxies accept, in MiB.
 const LIMIT = 16;
 
 const JSON_BODY = { 'Content-Type': 'application/json' };
@@ -20,7 +20,7 @@ const TOO_LARGE = { status: 413, path: '/streams/s', headers: JSON_BODY };
 
 const SHOWN = 20;
 
-// How often every client sends every size on every way.
+// How often every client sends every size over every way.
 const times = Number(process.env.EARLY_ANSWERS ?? 1);
 
 await scenario(
@@ -60,7 +60,7 @@ function sized(mib, way, origin) {
   const reasons = mib > LIMIT ? [TOO_LARGE, ...REFUSALS] : REFUSALS;
   return Array.from({ length: times }, (_, n) => {
     const { status, path, headers } = reasons[(n + SIZES.indexOf(mib)) % reasons.length];
-    // This proxy refuses by itself what is too large, whatever else is wrong with it.
+    // nginx itself refuses a body that is too large, whatever else is wrong with the request.
     const seen = way === 'behind nginx' && mib > LIMIT ? TOO_LARGE.status : status;
     return { url: `${origin}${path}`, headers, bytes: mib * MIB, mib, status: seen };
   });

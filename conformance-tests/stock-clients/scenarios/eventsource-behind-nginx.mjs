@@ -3,16 +3,16 @@ import { nginx } from '../lib/nginx.mjs';
 import { resumesExactly } from '../lib/resumes-exactly.mjs';
 import { expect, scenario, until } from '../lib/scenario.mjs';
 
-// A server that is away makes nginx answer 502, and that ends an EventSource for good: the
-// page asks why, and opens another.
+// While the server is stopped, nginx answers 502, which closes an EventSource permanently: the
+// page asks for the reason and opens another one.
 await scenario("Chromium's EventSource behind a default nginx resumes exactly", async (world) => {
   const client = new EventSourceClient(await browser(world));
-  let deaths = 0;
+  let stops = 0;
   const figures = await resumesExactly(world, client, {
     between: (origin) => nginx(world, origin),
     async away() {
-      deaths += 1;
-      await until('the EventSource is CLOSED and the page has asked', async () => (await client.answers()).length >= deaths);
+      stops += 1;
+      await until('the EventSource is CLOSED and the page has asked', async () => (await client.answers()).length >= stops);
     },
   });
   const answers = await client.answers();

@@ -4,9 +4,9 @@ import { browser } from '../lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../lib/flightdeck.mjs';
 import { flightdeck } from '../lib/program.mjs';
 import { expect, scenario, until } from '../lib/scenario.mjs';
-import { backUp, restore } from '../lib/yesterday.mjs';
+import { backUp, restore } from '../lib/older-copy.mjs';
 
-await scenario("FlightDeck's page tells that its log was replaced, and begins again", async (world) => {
+await scenario("FlightDeck's page shows that its log was replaced, and starts again", async (world) => {
   const file = join(world.folder, 'log.db');
   const program = await (await flightdeck(world, file)).start('--speed', '600');
   const deck = await Flightdeck.visit(await browser(world), program.origin);
@@ -21,34 +21,34 @@ await scenario("FlightDeck's page tells that its log was replaced, and begins ag
   await program.interrupt();
   restore(file);
   await program.start('--speed', '1');
-  await told(deck);
+  await closeBanner(deck);
   await pauseReplay(program);
   await deck.check(program);
 
-  // The copy has grown past what the page has seen, before the page could look.
+  // The copy has grown past what the page has seen before the page reconnects.
   const { cursor } = await deck.read();
   await program.interrupt();
   restore(file);
-  const elsewhere = await (await flightdeck(world, file)).start('--speed', '3600');
-  await until('the copy has grown', async () => (await elsewhere.head()) > cursor);
-  await elsewhere.interrupt();
+  const hidden = await (await flightdeck(world, file)).start('--speed', '3600');
+  await until('the copy has grown', async () => (await hidden.head()) > cursor);
+  await hidden.interrupt();
   await program.start('--speed', '1');
-  await told(deck);
+  await closeBanner(deck);
   await pauseReplay(program);
   await deck.check(program);
 
-  expect('what the page was told', codes, ['cursor-ahead', 'history-changed']);
+  expect('the codes that the page received', codes, ['cursor-ahead', 'history-changed']);
   return codes.join(', then ');
 });
 
-// Waits for the banner, and closes it as a person does.
-async function told(deck) {
+// Waits for the banner, and closes it like a user.
+async function closeBanner(deck) {
   const banner = deck.page.locator('#banner');
   await banner.getByText('The log was replaced').waitFor({ timeout: 45_000 });
   await banner.getByRole('button').click();
 }
 
-// The codes that the page is given when it asks why its EventSource is CLOSED.
+// The codes that the page receives when it asks why its EventSource is CLOSED.
 function refusals(page) {
   const codes = [];
   page.on('response', async (response) => {

@@ -14,7 +14,7 @@ await scenario("FlightDeck's page survives kill -9 of its server, also behind a 
 
   await program.kill();
   await direct.until('waits for the server', ({ state }) => state === 'waiting');
-  // A 502 has closed its EventSource, it has asked why, and will try again.
+  // A 502 has closed its EventSource; the page has asked for the reason and will reconnect.
   await behind.until('has asked for the reason', ({ state, detail }) => state === 'waiting' && /cannot be reached/.test(detail));
   await program.start();
   await Promise.all(pages.map((page) => page.advance(100)));

@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import { Log } from '../lib/log.mjs';
 import { server } from '../lib/program.mjs';
 import { expect, scenario } from '../lib/scenario.mjs';
-import { backUp, restore } from '../lib/yesterday.mjs';
+import { backUp, restore } from '../lib/older-copy.mjs';
 
-await scenario('a database replaced by its older copy is told to a client that resumes', async (world) => {
+await scenario('a client that resumes after the database was replaced by an older copy gets 410', async (world) => {
   const file = join(world.folder, 'log.db');
   const program = await (await server(world, file)).start();
   const kept = new Log(program.origin);
@@ -33,7 +33,7 @@ await scenario('a database replaced by its older copy is told to a client that r
   return '410 cursor-ahead, 410 history-changed, and a cursor from before the copy is served';
 });
 
-// What curl is answered.
+// The response that curl gets.
 async function resume(program, cursor) {
   const args = ['--silent', '--max-time', '20', '-N', '-H', 'Accept: text/event-stream', '-H', `Last-Event-ID: ${cursor}`, program.feed];
   const { stdout } = await promisify(execFile)('curl', [...args, '-w', '\n%{http_code}']);

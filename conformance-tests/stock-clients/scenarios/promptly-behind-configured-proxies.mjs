@@ -9,9 +9,9 @@ import { Ws } from '../lib/sockets.mjs';
 
 const MIB = 2 ** 20;
 
-// The configurations are those that the book shows.
-await scenario('every transport and the appends of a page pass an nginx and a haproxy as the book has them', async (world) => {
-  // They say that they are proxies, which a program for its own machine refuses.
+// The configurations are those in the book.
+await scenario('every transport and the appends of a page pass nginx and haproxy configured as in the book', async (world) => {
+  // The proxies add forwarding headers. Without this option the server refuses such requests.
   const program = await (await server(world)).start('--open-to-everyone');
   const proxies = {
     nginx: await nginx(world, program.origin, new URL('../proxies/nginx.conf', import.meta.url)),
@@ -29,7 +29,7 @@ await scenario('every transport and the appends of a page pass an nginx and a ha
   return `${figures}, appends of 4 MiB`;
 });
 
-/** What a page of `from` is answered that appends four large events. */
+/** The status that a page of the origin `from` gets when it appends four large events. */
 async function append(origin, from) {
   const event = { type: 'FlightDelayed', data: 'x'.repeat(MIB - 2) };
   const answer = await fetch(`${origin}/streams/flight-UA1545`, {

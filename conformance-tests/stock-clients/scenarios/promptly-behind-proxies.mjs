@@ -9,7 +9,7 @@ import { promptly } from '../lib/promptly.mjs';
 import { expect, scenario } from '../lib/scenario.mjs';
 import { Ws } from '../lib/sockets.mjs';
 
-await scenario('every event passes a default nginx and a default haproxy by itself', async (world) => {
+await scenario('every event passes a default nginx and a default haproxy without delay', async (world) => {
   const program = await (await server(world)).start();
   const proxies = { nginx: await nginx(world, program.origin), haproxy: await haproxy(world, program.origin) };
   const clients = [];
@@ -18,15 +18,15 @@ await scenario('every event passes a default nginx and a default haproxy by itse
   for (const [name, client] of clients) await client.follow(proxies[name]);
   const figures = await promptly(new Log(program.origin), clients);
 
-  // A bare `proxy_pass` strips `Upgrade`, and the server says what to write instead.
+  // A bare `proxy_pass` strips `Upgrade`, and the server's response says what to configure.
   const { status, body } = await refusal(proxies.nginx);
   expect('a socket behind a bare proxy_pass', status, 426);
   const { detail } = JSON.parse(body);
   if (!/proxy/.test(detail)) throw new Error(`the refusal does not name the proxy's lines: ${detail}`);
-  return `${figures}, a bare proxy_pass of a socket is told by 426`;
+  return `${figures}, a WebSocket behind a bare proxy_pass gets 426`;
 });
 
-// What somebody is answered who asks for a socket and gets none.
+// The response to a WebSocket request that is refused.
 function refusal(origin) {
   const socket = new WebSocket(`${origin.replace(/^http/, 'ws')}/feed/ws`, 'feed.v1.json');
   socket.on('error', () => {});

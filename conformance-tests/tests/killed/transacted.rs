@@ -153,7 +153,11 @@ async fn look<D: OpenedModels>(address: &str, heard: &Heard) {
         *events.entry(batch::of(event)).or_default() += 1;
     }
     assert_eq!(rows(address), events, "a row is stored without its events, or they without it");
-    assert_eq!(desk.problems().await.expect("a verification of the file"), 0, "it is damaged");
+    assert_eq!(
+        desk.problems().await.expect("a verification of the file"),
+        0,
+        "the file is damaged"
+    );
 }
 
 /// The number of events in each row.

@@ -126,7 +126,7 @@ pub(crate) async fn kill_one(reentry: &Respawn, address: &str, lines: usize, hea
     let mut command = reentry.command(address);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut worker = command.spawn().expect("this program can be started again");
-    let stdout = BufReader::new(worker.stdout.take().expect("it was piped"));
+    let stdout = BufReader::new(worker.stdout.take().expect("stdout was piped"));
     let mut said = stdout.lines();
     let mut count = 0;
     while let Some(line) = said.next_line().await.expect("a line") {

@@ -43,7 +43,7 @@ struct BrokenBus {
 }
 
 impl BrokenBus {
-    /// Whether a hint was sent a moment ago.
+    /// Whether a hint was sent within the last 5 ms.
     fn throttles(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| last.elapsed() < Duration::from_millis(5)) {

@@ -19,8 +19,8 @@ pub(crate) enum GroupBug {
     NotifiesARolledBackGroup,
 }
 
-/// A store with a queue and one writer that commits everything that waits in
-/// one group.
+/// A store with a queue and one writer, which commits all queued appends as one
+/// group.
 #[derive(Debug)]
 struct Grouping {
     log: MemoryStore,
@@ -65,26 +65,26 @@ impl Writer {
     }
 
     async fn commit(&self, group: Vec<Waiting>) {
-        let fails = group.iter().any(|waiting| self.is_guilty(&waiting.append));
+        let fails = group.iter().any(|waiting| self.has_poison(&waiting.append));
         for Waiting { append, answer } in group {
             let failed = Error::new(ErrorKind::Backend, "a constraint failed");
             let outcome = match self.bug {
                 Some(GroupBug::FailsTheWholeGroup) if fails => Err(failed),
-                Some(GroupBug::StoresAndReportsAFailure) if self.is_guilty(&append) => {
+                Some(GroupBug::StoresAndReportsAFailure) if self.has_poison(&append) => {
                     self.log.append(append).await.and(Err(failed))
                 }
-                Some(GroupBug::NotifiesARolledBackGroup) if self.is_guilty(&append) => {
-                    self.append_and_tell(&self.log.snapshot(), append).await.and(Err(failed))
+                Some(GroupBug::NotifiesARolledBackGroup) if self.has_poison(&append) => {
+                    self.append_and_notify(&self.log.snapshot(), append).await.and(Err(failed))
                 }
-                _ if self.is_guilty(&append) => Err(failed),
-                _ => self.append_and_tell(&self.log, append).await,
+                _ if self.has_poison(&append) => Err(failed),
+                _ => self.append_and_notify(&self.log, append).await,
             };
             // The caller may have dropped its future.
             let _ = answer.send(outcome);
         }
     }
 
-    async fn append_and_tell(&self, log: &MemoryStore, append: Append) -> Result<Appended> {
+    async fn append_and_notify(&self, log: &MemoryStore, append: Append) -> Result<Appended> {
         let from = log.head().await?;
         let outcome = log.append(append).await;
         let page = log.read_log(Read::log().with_after(from).with_limit(1_000)).await?;
@@ -92,7 +92,7 @@ impl Writer {
         outcome
     }
 
-    fn is_guilty(&self, append: &Append) -> bool {
+    fn has_poison(&self, append: &Append) -> bool {
         append.events().any(|event| Some(event.event_type()) == self.poison.as_ref())
     }
 }
@@ -103,8 +103,8 @@ impl Grouping {
         let (bounded, from_bounded) = mpsc::channel(queue);
         let (unbounded, from_unbounded) = mpsc::unbounded_channel();
         let feed = Arc::new(CommitFeed::new());
-        let (told, held) = (Arc::clone(&feed), gate.clone());
-        let writer = Writer { log: log.clone(), feed: told, bug, poison, gate: held };
+        let writer =
+            Writer { log: log.clone(), feed: Arc::clone(&feed), bug, poison, gate: gate.clone() };
         tokio::spawn(writer.run(from_bounded, from_unbounded));
         (Self { log, feed, bug, bounded, unbounded }, gate)
     }

@@ -32,7 +32,7 @@ impl HubFixture for BrokenHubs {
         let head = store.head().await?;
         let shared = Arc::new(Shared {
             bug: self.0,
-            is_told: commits.is_some(),
+            has_notices: commits.is_some(),
             store,
             bus,
             options,
@@ -54,7 +54,7 @@ impl HubFixture for BrokenHubs {
 /// The state that the tail, the publisher and the subscriptions share.
 pub(crate) struct Shared {
     pub(crate) bug: Option<HubBug>,
-    is_told: bool,
+    has_notices: bool,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) options: HubOptions,
@@ -63,11 +63,11 @@ pub(crate) struct Shared {
     pub(crate) nudge: Notify,
     publish: Notify,
     failures: AtomicU64,
-    /// The position of each subscriber, for a tail that waits for all of them.
+    /// The position of each subscriber, for the bug that waits for all of them.
     slowest: Mutex<Vec<Arc<AtomicU64>>>,
-    /// How often the log was found to be replaced.
+    /// How often the hub found that the log was replaced.
     pub(crate) history: AtomicU64,
-    /// Pages by the position after which they start, for a hub that keeps them.
+    /// Pages by the position after which they start, for the bug that keeps them.
     kept: Mutex<HashMap<Position, Page>>,
 }
 
@@ -185,7 +185,7 @@ impl HubUnderTest for MiniHub {
                     if outcome.is_err() && shared.is(HubBug::SendsNoHintAfterAnError) {
                         return outcome;
                     }
-                    if !shared.is_told {
+                    if !shared.has_notices {
                         shared.nudge.notify_one();
                     }
                     shared.publish.notify_one();

@@ -12,7 +12,7 @@ pub(crate) enum HubBug {
     UsesTheTipAsNow,
     ReportsLiveTooEarly,
     ReportsLiveAtTheTip,
-    ReportsLiveOnlyAtRest,
+    ReportsLiveOnlyWhenIdle,
     KeepsPagesAboveTheTip,
     EndsAtAFailedRead,
     EndsWhenLagging,

@@ -109,7 +109,7 @@ impl Follow {
     fn live_if_there(&mut self) {
         if let Phase::CatchingUp(head) = self.phase
             && self.scanned.position() >= head.position()
-            && !self.is(HubBug::ReportsLiveOnlyAtRest)
+            && !self.is(HubBug::ReportsLiveOnlyWhenIdle)
         {
             self.phase = Phase::Live;
             self.waiting.push_back(Item::Live { cursor: self.scanned, head });
@@ -179,7 +179,7 @@ impl Follow {
         if self.is(HubBug::FiltersAfterTheLimit) {
             page.events.retain(|event| self.filter.matches_event(event));
             if page.events.is_empty() {
-                // Nothing in the page matches, so it looks as if nothing was left.
+                // Nothing in the page matches, so the bug takes it for the end of the log.
                 drop(self.tip.changed().await);
                 return;
             }

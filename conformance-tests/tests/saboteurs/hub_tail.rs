@@ -100,8 +100,8 @@ async fn follow(shared: &Shared, last: &mut Cursor, commit: &Commit) -> bool {
 
 /// Takes commit notices until the log has to be read.
 async fn until_a_read_is_needed(shared: &Shared, commits: &mut Option<Commits>, last: &mut Cursor) {
-    while let Some(told) = commits {
-        match told.next().await {
+    while let Some(notices) = commits {
+        match notices.next().await {
             Some(CommitNotice::Committed(commit)) if follow(shared, last, &commit).await => {}
             Some(_) => return,
             None => *commits = None,

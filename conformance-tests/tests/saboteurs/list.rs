@@ -64,15 +64,15 @@ fn replaceable_transports(broken: Option<TransportBug>) -> ReplaceableTransportS
     ReplaceableTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn impatient(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
+fn short_timeouts(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
     ShortTimeoutTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-fn guarded(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
+fn authorizing(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
     AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
-/// A transport without a bug, and this one.
+/// A transport without a bug and one with this bug.
 fn transport_pair(broken: Option<TransportBug>) -> TransportsSetup {
     let transport = |bug| -> Arc<dyn TransportFixture> { Arc::new(BrokenTransports(bug)) };
     TransportsSetup::new(Broken(None), [transport(None), transport(broken)])
@@ -94,7 +94,7 @@ fn models(broken: Option<ModelBug>) -> ProjectionSetup {
     ProjectionSetup::new(BrokenModels(broken))
 }
 
-fn killed(broken: Option<ModelBug>) -> DurableProjectionSetup {
+fn durable_models(broken: Option<ModelBug>) -> DurableProjectionSetup {
     DurableProjectionSetup::in_this_process(DurableBrokenModels::new(broken))
 }
 
@@ -228,7 +228,7 @@ saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(Transact
 
 saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process;
     CachesVersionsForever wire_law processes_share_one_log "is valid only until someone else appends"
-    HearsOnlyItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of another user of the log"
+    ReceivesOnlyHintsOfItsOwnProcess wire_law other_processes_are_woken "was not woken by an append of another user of the log"
     ChecksBeforeItBegins wire_law one_process_wins_each_version "check and insert are not one transaction"
     CachesVersionsForever wire_law one_process_wins_each_version "won version"
     BeginsDeferred wire_law processes_take_turns "database is locked"
@@ -268,7 +268,7 @@ saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
     UsesTheTipAsNow law now_begins_at_the_head_of_the_store "`now` is the tip of the tail"
     ReportsLiveAtTheTip law live_waits_for_the_head_at_open "wait for the end of the log, not for the tail"
     SendsNoHintAfterAnError law an_append_of_unknown_outcome_is_delivered "send a hint then, too"
-    ReportsLiveOnlyAtRest law live_comes_while_the_log_moves "do not wait until nothing is left"
+    ReportsLiveOnlyWhenIdle law live_comes_while_the_log_moves "do not wait until nothing is left"
     WaitsForTheBus law a_bus_that_never_listens_delays_nothing "do not wait for the bus"
     ReportsLiveTooEarly law live_comes_when_everything_was_delivered "`Live` came when"
     ResumesInclusively law a_restarted_process_resumes_exactly "an event came twice"
@@ -307,7 +307,7 @@ saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     SkipsAGap law an_event_is_announced_at_most_once "must not announce anything beyond a gap"
 }
 
-saboteurs! { KILLED: DurableProjectionSetup = killed(ModelBug), projection;
+saboteurs! { DURABLE_MODELS: DurableProjectionSetup = durable_models(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
     ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step has to be durable when it returns"
 }
@@ -355,7 +355,7 @@ saboteurs! { TRANSPORTS: TransportSetup = transports(TransportBug), transport;
     ResumesFromWhatItSent wire_law a_proxy_that_holds_bytes_back_only_delays "a proxy that holds everything back: "
 }
 
-saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), transport;
+saboteurs! { SHORT_TIMEOUTS: ShortTimeoutTransportSetup = short_timeouts(TransportBug), transport;
     MovesTheCursorByHeartbeats wire_law heartbeats_move_nothing "heartbeats moved its cursor"
     SendsNoHeartbeats wire_law heartbeats_move_nothing "sends no heartbeats"
     StaysWithASilentServer wire_law a_client_leaves_a_silent_server "stays with a server that is silent"
@@ -363,7 +363,7 @@ saboteurs! { IMPATIENT: ShortTimeoutTransportSetup = impatient(TransportBug), tr
     WaitsForeverToWrite wire_law a_client_that_never_reads_is_disconnected "is never disconnected"
 }
 
-saboteurs! { GUARDED: AuthorizingTransportSetup = guarded(TransportBug), transport;
+saboteurs! { AUTHORIZING: AuthorizingTransportSetup = authorizing(TransportBug), transport;
     ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
     FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
@@ -415,12 +415,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         NOTIFIED_HUBS,
         REPLACED,
         MODELS,
-        KILLED,
+        DURABLE_MODELS,
         MODELS_IN_USE,
         RUNNER,
         TRANSPORTS,
-        IMPATIENT,
-        GUARDED,
+        SHORT_TIMEOUTS,
+        AUTHORIZING,
         TRANSPORT_PAIRS,
         REPLACEABLE_TRANSPORTS,
         WIRE_BYTES,

@@ -1,6 +1,6 @@
 //! Tests of the suite itself: each broken implementation here has one bug, and
 //! the named law has to fail with the message for that bug. Without the bug the
-//! same implementation keeps the law.
+//! law has to hold for the same implementation.
 
 mod bus;
 mod group;
@@ -45,7 +45,7 @@ use std::time::Duration;
 use downlink_conformance_tests::lists;
 use list::Saboteur;
 
-/// How many laws run at a time: they wait more than they work.
+/// How many laws run at a time. They spend most of their time waiting.
 const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     downlink_conformance_tests::set_timeout(Duration::from_secs(5));
-    // The message of a law is compared, and printed on one line.
+    // The message of a failed law is compared and printed on one line below.
     panic::set_hook(Box::new(|_| {}));
     let failures = run(&chosen);
     let caught = chosen.len() - failures;
@@ -80,8 +80,8 @@ fn name(saboteur: &Saboteur) -> String {
     format!("saboteurs::{}::{}", saboteur.law, saboteur.name)
 }
 
-/// Selects tests as the standard harness does: by any of the given parts of a
-/// name.
+/// Selects tests like the standard harness does: those whose names contain one of
+/// the arguments.
 fn is_chosen(arguments: &[String], saboteur: &Saboteur) -> bool {
     let ignored = arguments.iter().any(|argument| argument == "--ignored");
     let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
@@ -89,8 +89,8 @@ fn is_chosen(arguments: &[String], saboteur: &Saboteur) -> bool {
     !ignored && (any || parts.any(|part| name(saboteur).contains(part.as_str())))
 }
 
-/// Runs each saboteur with its bug and without, a few at a time. Prints the
-/// results in order, and returns how many were wrong.
+/// Runs each saboteur with its bug and without it, a few at a time. Prints the
+/// results in order, and returns how many bugs were missed.
 fn run(chosen: &[&'static Saboteur]) -> usize {
     let left = Mutex::new(chosen.iter().enumerate());
     let (controls, verdicts) = (Mutex::new(HashMap::new()), Mutex::new(BTreeMap::new()));

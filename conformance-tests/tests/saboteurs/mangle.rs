@@ -27,7 +27,7 @@ pub(crate) enum Mangle {
     ClosesWithoutBye,
 }
 
-/// Real servers behind an intermediary that does this, or nothing.
+/// Real servers behind an intermediary with this fault or none.
 pub(crate) struct Mangled(pub(crate) Option<Mangle>);
 
 impl TransportFixture for Mangled {
@@ -40,8 +40,8 @@ impl TransportFixture for Mangled {
 struct Intermediary(Option<Mangle>);
 
 impl Intermediary {
-    /// Replaces a text by another of the same length, so that chunk lengths
-    /// stay right.
+    /// Replaces a text with another of the same length, so that chunk lengths
+    /// remain correct.
     fn answer(self, bytes: &mut [u8]) {
         let (from, to): (&[u8], &[u8]) = match self.0 {
             Some(Mangle::AnswersAnotherStatus) => (b"HTTP/1.1 400", b"HTTP/1.1 404"),
@@ -53,7 +53,7 @@ impl Intermediary {
                 (b"{\"frame\":\"ready\"", b"{\"frame\":\"begin\"")
             }
             Some(Mangle::MixesSubscriptionsUp) => (b"\"sub\":\"two\"", b"\"sub\":\"one\""),
-            // 4400, which no text contains, and 1000.
+            // The close codes 4400, which no text contains, and 1000.
             Some(Mangle::ClosesForNoReason) => (b"\x11\x30", b"\x03\xe8"),
             Some(Mangle::ClosesWithoutBye) => (b"{\"frame\":\"bye\"", b"{\"frame\":\"end\""),
             Some(Mangle::AnswersTimeoutsWith204) if contains(bytes, b"\"events\":[],") => {

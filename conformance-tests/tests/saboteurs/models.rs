@@ -46,7 +46,7 @@ impl ProjectionFixture for BrokenModels {
     }
 
     async fn lines(&self, opened: &Opened<Lists>, list: &str) -> Result<Vec<String>> {
-        let models = opened.guard.get::<Models>().expect("what `open` keeps");
+        let models = opened.guard.get::<Models>().expect("`open` sets it");
         Ok(models.locked().lists.get(&self.list(list)).cloned().unwrap_or_default())
     }
 }
@@ -108,7 +108,7 @@ impl DurableProjectionFixture for DurableBrokenModels {
 struct Models {
     bug: Option<ModelBug>,
     disk: Arc<Mutex<Database>>,
-    /// What a crash leaves, if it is less than what was reported.
+    /// The state after a crash, if it is older than what was reported.
     durable: Arc<Mutex<Database>>,
     /// Held by the step that writes.
     writer: Arc<tokio::sync::Mutex<()>>,
@@ -140,7 +140,7 @@ impl Models {
         Self { bug, disk: Arc::default(), durable: Arc::default(), writer: Arc::default() }
     }
 
-    /// Simulates a crash of the process that had it open.
+    /// Simulates a crash of the process that had the database open.
     fn recover(&self) {
         if self.is(ModelBug::ReturnsBeforeTheCommit) {
             let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -225,15 +225,15 @@ impl ProjectionStore for Models {
             }
             return Ok(Stepped::Failed(error));
         }
-        let row = database.rows.get_mut(&id).expect("it was added");
+        let row = database.rows.get_mut(&id).expect("the row was added above");
         let announced = step.announced_after(row.announced);
         row.checkpoint = step.to;
         if !self.is(ModelBug::LosesDeadLetters) {
             row.letters.extend(step.skipped);
         }
-        let tells = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
-        let unannounced_after = tells.then_some(row.announced);
-        if tells {
+        let announces = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
+        let unannounced_after = announces.then_some(row.announced);
+        if announces {
             row.announced = match self.bug {
                 Some(ModelBug::SkipsAGap) => step.to,
                 _ => announced,

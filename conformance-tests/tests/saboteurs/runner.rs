@@ -247,7 +247,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The inner error is the projection's.
+    /// Runs a step. The inner error is that of the projection.
     async fn step(&self, step: Step) -> Result<Result<(), BoxError>, Halt> {
         loop {
             match self.model.step(step.clone()).await {
@@ -264,5 +264,5 @@ impl Driver {
 }
 
 fn stopped(error: BoxError) -> Halt {
-    Halt::Stopped(Error::with_source(ErrorKind::Backend, "it fails", error))
+    Halt::Stopped(Error::with_source(ErrorKind::Backend, "the projection failed", error))
 }

@@ -6,7 +6,7 @@ pub(crate) enum SharedBug {
     BeginsDeferred,
     LeavesFairnessToSqlite,
     ReportsALockAsAFailure,
-    HearsOnlyItsOwnProcess,
+    ReceivesOnlyHintsOfItsOwnProcess,
     NotifiesFromItsOwnLastCommit,
 }
 
@@ -17,7 +17,7 @@ impl SharedBug {
         Self::BeginsDeferred,
         Self::LeavesFairnessToSqlite,
         Self::ReportsALockAsAFailure,
-        Self::HearsOnlyItsOwnProcess,
+        Self::ReceivesOnlyHintsOfItsOwnProcess,
         Self::NotifiesFromItsOwnLastCommit,
     ];
 

@@ -33,11 +33,11 @@ struct Opened {
     bug: Option<SharedBug>,
     feed: Arc<CommitFeed>,
     /// The end of the last notice of this handle.
-    told: Cursor,
+    notified: Cursor,
     connection: Connection,
     fair_lock: FairLock,
     lock_timeout: Duration,
-    /// The part of the log that was read.
+    /// The events that were read so far.
     events: Vec<Event>,
     remembered: HashMap<StreamId, Version>,
 }
@@ -55,7 +55,7 @@ impl SharedFile {
         let opened = Opened {
             bug,
             feed: Arc::clone(&feed),
-            told: Cursor::START,
+            notified: Cursor::START,
             connection,
             fair_lock: FairLock::open(file)?,
             lock_timeout,
@@ -111,7 +111,9 @@ impl Opened {
             return Ok(None);
         }
         let guard = self.fair_lock.lock(Instant::now() + self.lock_timeout)?;
-        guard.map(Some).ok_or_else(|| Error::new(ErrorKind::Busy, "others write"))
+        guard
+            .map(Some)
+            .ok_or_else(|| Error::new(ErrorKind::Busy, "other connections hold the lock"))
     }
 
     fn transact(&mut self, group: &Group, early: Option<Facts>) -> Result<Appended> {
@@ -128,9 +130,12 @@ impl Opened {
         self.execute("COMMIT")?;
         let heads = plan.streams.iter().map(|head| (head.stream.clone(), head.version));
         self.remembered.extend(heads);
-        let from =
-            if self.is(SharedBug::NotifiesFromItsOwnLastCommit) { self.told } else { head.cursor };
-        self.told = plan.head.cursor;
+        let from = if self.is(SharedBug::NotifiesFromItsOwnLastCommit) {
+            self.notified
+        } else {
+            head.cursor
+        };
+        self.notified = plan.head.cursor;
         self.feed.committed(from, plan.rows.iter().cloned());
         plan.outcomes.remove(0)
     }
@@ -160,15 +165,15 @@ impl Opened {
         let sql = "SELECT position, id, stream, version, type, time FROM log WHERE position > ? \
                    ORDER BY position";
         let mut statement =
-            self.connection.prepare_cached(sql).map_err(|error| self.told(error))?;
+            self.connection.prepare_cached(sql).map_err(|error| self.sqlite_error(error))?;
         let rows = statement
             .query_map([last], |row| {
                 let event_type: String = row.get(4)?;
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, event_type, row.get(5)?))
             })
-            .map_err(|error| self.told(error))?;
+            .map_err(|error| self.sqlite_error(error))?;
         for row in rows {
-            self.events.push(event(row.map_err(|error| self.told(error))?)?);
+            self.events.push(event(row.map_err(|error| self.sqlite_error(error))?)?);
         }
         Ok(())
     }
@@ -186,14 +191,14 @@ impl Opened {
         let sql = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)";
         let inserted =
             self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(row));
-        inserted.map(drop).map_err(|error| self.told(error))
+        inserted.map(drop).map_err(|error| self.sqlite_error(error))
     }
 
     fn execute(&self, sql: &str) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(|error| self.told(error))
+        self.connection.execute_batch(sql).map_err(|error| self.sqlite_error(error))
     }
 
-    fn told(&self, error: rusqlite::Error) -> Error {
+    fn sqlite_error(&self, error: rusqlite::Error) -> Error {
         let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
         if is_busy && !self.is(SharedBug::ReportsALockAsAFailure) {
             return Error::with_source(ErrorKind::Busy, "the database is locked", error);

@@ -26,7 +26,7 @@ pub(crate) fn shared(broken: Option<SharedBug>) -> CrossProcessSetup {
     CrossProcessSetup::new(BrokenFiles(broken), Respawn::with_arguments([OTHER_PROCESS, &name]))
 }
 
-/// Runs as the other process, if this is it.
+/// Runs the child's part if this is the other process. Returns whether it is.
 pub(crate) fn is_other_process(arguments: &[String]) -> bool {
     match arguments {
         [first, name] if first == OTHER_PROCESS => shared(SharedBug::named(name)).runs_as_child(),
@@ -46,7 +46,7 @@ impl CrossProcessFixture for BrokenFiles {
     async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
         let store = SharedFile::open(Path::new(address), self.0, LOCK_TIMEOUT)?;
         let bus: Arc<dyn Bus> = match self.0 {
-            Some(SharedBug::HearsOnlyItsOwnProcess) => Arc::new(LocalBus::new()),
+            Some(SharedBug::ReceivesOnlyHintsOfItsOwnProcess) => Arc::new(LocalBus::new()),
             _ => Arc::new(PollingBus::over(store.clone())),
         };
         Ok((Arc::new(store), bus))
@@ -63,7 +63,7 @@ impl CrossProcessFixture for BrokenFiles {
     }
 
     async fn verify(&self, _: &str) -> Result<()> {
-        // The laws that compare versions find everything that can be wrong with this file.
+        // Nothing to verify: the laws compare the versions of all events.
         Ok(())
     }
 }

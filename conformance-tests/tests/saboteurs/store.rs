@@ -19,7 +19,7 @@ use crate::{store_notices, store_read};
 
 /// A small store that is correct except for its bug.
 ///
-/// Its log is behind one lock. What a bug does too early or too late happens
+/// Its log is behind one lock. What a bug does too early or too late, it does
 /// outside the lock, with a pause in which other tasks run.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenStore {
@@ -28,7 +28,7 @@ pub(crate) struct BrokenStore {
     handle: Arc<Handle>,
 }
 
-/// What outlives the handle.
+/// The state that is kept when the handle is dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     /// The events in the order of reads.
@@ -49,7 +49,7 @@ impl Default for Assigned {
     }
 }
 
-/// What is lost with the handle.
+/// The state that is lost when the handle is dropped.
 #[derive(Debug, Default)]
 struct Handle {
     cached: Mutex<HashMap<StreamId, Version>>,
@@ -69,7 +69,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets other tasks run in between.
+/// Lets other tasks run.
 async fn pause() {
     for _ in 0..4 {
         yield_now().await;
@@ -136,7 +136,7 @@ impl BrokenStore {
     async fn transact(&self, append: Append) -> Result<Appended> {
         let early = self.facts(&self.log(), &append);
         let early_end = self.log().end();
-        let looks_early = [
+        let reads_early = [
             Bug::ChecksBeforeTheLock,
             Bug::ChecksIdsBeforeTheLock,
             Bug::ChecksOtherStreamsBeforeTheLock,
@@ -145,10 +145,10 @@ impl BrokenStore {
             Bug::InsertsOrIgnores,
             Bug::ReadsTheHeadBeforeTheLock,
         ];
-        if self.bug.is_some_and(|bug| looks_early.contains(&bug)) {
+        if self.bug.is_some_and(|bug| reads_early.contains(&bug)) {
             pause().await;
         }
-        let escapes = [
+        let skips_lock = [
             Bug::AssignsPositionsBeforeTheCommit,
             Bug::ReportsTheHighestAssignedAsHead,
             Bug::HidesWhatIsNewerThanRunning,
@@ -157,7 +157,7 @@ impl BrokenStore {
             Bug::TrustsCachedVersions,
         ];
         let _writing = match self.bug {
-            Some(bug) if escapes.contains(&bug) => None,
+            Some(bug) if skips_lock.contains(&bug) => None,
             _ => Some(self.handle.writer.lock().await),
         };
         let (versions, verdict) = {
@@ -314,7 +314,7 @@ impl BrokenStore {
         self.log().show(placed);
     }
 
-    /// Commits like a transaction that gets its number when it begins and its
+    /// Commits like a transaction that takes its number when it begins and its
     /// positions later.
     async fn commit_running(&self, events: &[Event]) {
         let number = self.log().late.begin();
@@ -404,8 +404,7 @@ impl Log {
         self.events.last().map_or(Cursor::START, Event::cursor)
     }
 
-    /// Assigns a position and a time to an event, without making it visible
-    /// yet.
+    /// Assigns a position and a time to an event that is not visible yet.
     fn assign(&mut self, event: &Event, bug: Option<Bug>) -> Event {
         let next = self.assigned.0.position().next().get();
         let count = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
@@ -427,7 +426,7 @@ impl Log {
         placed
     }
 
-    /// Makes events visible that have positions already.
+    /// Makes events visible to which positions were assigned.
     fn show(&mut self, placed: Vec<Event>) {
         self.events.extend(placed);
         self.events.sort_by_key(Event::position);
@@ -457,7 +456,7 @@ impl Log {
 }
 
 impl BrokenStore {
-    /// What a process that crashes leaves behind.
+    /// Simulates a crash of the process.
     pub(crate) fn close(&self) {
         if self.is(Bug::AcknowledgesBeforeTheCommit) {
             let unwritten = std::mem::take(&mut *locked(&self.handle.unwritten));

@@ -10,7 +10,7 @@ use downlink::{
 use crate::store_bug::Bug;
 use crate::store_read;
 
-/// What an append needs to know of the log.
+/// The state of the log on which the outcome of an append depends.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// The versions after which new events are numbered.
@@ -53,7 +53,7 @@ impl Facts {
         self.versions.extend(cached());
     }
 
-    /// The facts of a store that read some of them before it took the lock.
+    /// Replaces the facts that the store with this bug reads before it takes the lock.
     pub(crate) fn with_early(mut self, bug: Option<Bug>, early: &Self) -> Self {
         match bug {
             Some(Bug::ChecksBeforeTheLock) => self.expected.clone_from(&early.expected),
@@ -113,8 +113,8 @@ fn compare(
     (!holds).then(|| FailedCheck::Stream { stream: stream.clone(), expected, actual })
 }
 
-/// The original outcome of an append that is known; an error if its ids are
-/// used for other events.
+/// The original result if the append is a repetition; an error if its ids belong to
+/// other events.
 pub(crate) fn duplicate(
     known: &HashMap<EventId, Event>,
     append: &Append,
@@ -133,7 +133,7 @@ pub(crate) fn duplicate(
             cursor: first.cursor(),
             duplicate: true,
         })),
-        (None, _) => Err(Error::new(ErrorKind::IdReused, "an id is known for another event")),
+        (None, _) => Err(Error::new(ErrorKind::IdReused, "an id belongs to another event")),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Two ways to read a log whose positions are assigned before the commit. Both
-//! look right and are wrong.
+//! look correct and are not.
 
 use std::collections::{BTreeSet, HashMap};
 
 use downlink::{Event, EventId, Position};
 
-/// Transactions with numbers, as `xmin` has them.
+/// Numbered transactions, as with PostgreSQL's `xmin`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Late {
     begun: u64,
@@ -25,15 +25,15 @@ impl Late {
         self.written_by.extend(events.iter().map(|event| (event.id(), number)));
     }
 
-    /// The events of transactions that began before all that are running. One
-    /// with a higher number and lower positions may still be running.
+    /// The events of transactions that began before all running ones. This is wrong:
+    /// a transaction with a higher number and lower positions may still be running.
     pub(crate) fn older_than_running(&self, events: &[Event]) -> Vec<Event> {
         let oldest = self.running.first().copied().unwrap_or(u64::MAX);
         events.iter().filter(|event| self.written_by[&event.id()] < oldest).cloned().collect()
     }
 }
 
-/// The gap that a reader waits at.
+/// The gap at which a reader waits.
 #[derive(Debug, Default)]
 pub(crate) struct Hole {
     after: Position,
@@ -41,8 +41,8 @@ pub(crate) struct Hole {
 }
 
 impl Hole {
-    /// Returns what is before the first gap, and everything once the gap has
-    /// been there for a while.
+    /// Returns the events before the first gap, or all events once the gap has
+    /// existed for a while.
     pub(crate) fn up_to<'a>(&mut self, events: &'a [Event]) -> &'a [Event] {
         let mut wanted = Position::ZERO;
         let without_hole = events

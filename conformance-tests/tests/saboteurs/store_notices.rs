@@ -3,11 +3,11 @@ use downlink::event::Timestamp;
 
 use crate::store_bug::Bug;
 
-/// The events in the notice of a commit that stored these events, after this
-/// many other commits.
+/// The events in the notice of a commit that stored these events. `number` commits
+/// came before it.
 pub(crate) fn notified(events: &[Event], number: usize, bug: Option<Bug>) -> Vec<Event> {
     match bug {
-        // The notice was sent already.
+        // This bug has sent the notice already.
         Some(Bug::NotifiesBeforeTheCommit) => Vec::new(),
         Some(Bug::NotifiesEveryOtherCommit) if number.is_multiple_of(2) => Vec::new(),
         Some(Bug::NotifiesWithAnotherTime) => events.iter().map(a_moment_later).collect(),

@@ -15,7 +15,7 @@ fn verify_mark(events: &[Event], mark: Mark, bug: Option<Bug>) -> Result<()> {
     }
 }
 
-/// Bugs that accept any cursor.
+/// Whether the store with this bug accepts cursors that it should refuse.
 fn forgives(bug: Option<Bug>, ahead: bool) -> bool {
     match bug {
         Some(
@@ -35,7 +35,7 @@ fn forgives(bug: Option<Bug>, ahead: bool) -> bool {
     }
 }
 
-/// Refuses a cursor that is not of this log.
+/// Refuses a cursor that does not belong to this log.
 pub(crate) fn verify(events: &[Event], cursor: Cursor, bug: Option<Bug>) -> Result<()> {
     let head = events.last().map_or(Cursor::START, Event::cursor);
     if cursor.position() > head.position() {
@@ -81,7 +81,7 @@ pub(crate) fn read_log(events: &[Event], read: &ReadLog, bug: Option<Bug>) -> Re
     };
     let skips = bug == Some(Bug::SkipsOneBetweenPages) && more && read.limit() < 100;
     let looked_at = taken.looked_at + usize::from(skips);
-    let beside = |forward: bool| {
+    let nearest = |forward: bool| {
         let place = place?;
         if forward {
             events.iter().rev().find(|event| event.position() <= place)
@@ -91,7 +91,7 @@ pub(crate) fn read_log(events: &[Event], read: &ReadLog, bug: Option<Bug>) -> Re
     };
     let scanned = match looked_at.checked_sub(1) {
         Some(last) => rows.get(last).map_or(head, |event| event.cursor()),
-        None => beside(forward).map_or(Cursor::START, Event::cursor),
+        None => nearest(forward).map_or(Cursor::START, Event::cursor),
     };
     let scanned = if forward && !more { head } else { scanned };
     Ok(Page { events: taken.events, scanned, head, more, stream: None })

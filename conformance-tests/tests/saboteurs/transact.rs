@@ -42,7 +42,7 @@ impl Broken {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of these steps; an error if a step fails.
+    /// The rows that these steps insert.
     fn rows_of(steps: &[TransactionStep]) -> Vec<String> {
         let rows = steps.iter().filter_map(|step| match step {
             TransactionStep::InsertRow(name) => Some(name.clone()),
@@ -60,8 +60,8 @@ impl Broken {
                 TransactionStep::AppendIgnoringErrors(append) => {
                     drop(self.store.append(append).await);
                 }
-                TransactionStep::Fail => return Err("it fails, on purpose".into()),
-                TransactionStep::Panic => return Err("it panics, on purpose".into()),
+                TransactionStep::Fail => return Err("this step fails on purpose".into()),
+                TransactionStep::Panic => return Err("this step panics on purpose".into()),
             }
         }
         self.stored().extend(rows);
@@ -97,8 +97,10 @@ impl Application for Broken {
                     TransactionStep::InsertRow(name) => rows.push(name),
                     TransactionStep::Append(append) => drop(tx.append(append)?),
                     TransactionStep::AppendIgnoringErrors(append) => drop(tx.append(append)),
-                    TransactionStep::Fail => return Err(BoxError::from("it fails, on purpose")),
-                    TransactionStep::Panic => panic!("it panics, on purpose"),
+                    TransactionStep::Fail => {
+                        return Err(BoxError::from("this step fails on purpose"));
+                    }
+                    TransactionStep::Panic => panic!("this step panics on purpose"),
                 }
             }
             Ok(())

@@ -39,21 +39,21 @@ impl ShortTimeoutFixture for BrokenTransports {
 }
 
 impl AuthorizingFixture for BrokenTransports {
-    fn transport(&self, sight: Visibility) -> Arc<dyn Transport> {
-        Arc::new(BrokenTransport { sight, ..BrokenTransport::new(self.0) })
+    fn transport(&self, visibility: Visibility) -> Arc<dyn Transport> {
+        Arc::new(BrokenTransport { visibility, ..BrokenTransport::new(self.0) })
     }
 }
 
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A small transport that is correct except for its bug: the lines of SSE
-/// without HTTP. A request is passed to the server in memory, by its number.
+/// A small transport that is correct except for its bug: the lines of SSE without
+/// HTTP. A request is passed to the server in memory; the socket carries its number.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenTransport {
     bug: Option<TransportBug>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) stall: Duration,
-    sight: Visibility,
+    visibility: Visibility,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -66,8 +66,8 @@ struct Shared {
 
 impl BrokenTransport {
     fn new(bug: Option<TransportBug>) -> Self {
-        let sight = Visibility::new(Filter::everything());
-        Self { bug, heartbeat: None, stall: NEVER, sight, shared: Arc::default() }
+        let visibility = Visibility::new(Filter::everything());
+        Self { bug, heartbeat: None, stall: NEVER, visibility, shared: Arc::default() }
     }
 
     pub(crate) fn is(&self, bug: TransportBug) -> bool {
@@ -100,9 +100,9 @@ impl BrokenTransport {
         session.run(&hub, socket, &shutdown).await
     }
 
-    /// What this connection may see.
+    /// The filter of the events that this connection may see.
     fn rights(&self) -> Filter {
-        let now = self.sight.filter();
+        let now = self.visibility.filter();
         if self.is(TransportBug::ChecksRightsOnce) {
             return self.shared().rights.get_or_insert(now).clone();
         }
@@ -174,7 +174,7 @@ impl Session {
         self.transport.bug
     }
 
-    /// Whether the client may see this item of the subscription.
+    /// Whether this event is sent to the client.
     fn shows(&self, event: &Event) -> bool {
         match self.transport.bug {
             Some(TransportBug::FiltersLiveOnly) => {

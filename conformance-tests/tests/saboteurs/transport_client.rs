@@ -32,7 +32,7 @@ pub(crate) async fn frames(
         Some("CursorAhead") => return Err(Error::new(ErrorKind::CursorAhead, "refused")),
         Some("HistoryChanged") => return Err(Error::new(ErrorKind::HistoryChanged, "refused")),
         Some(_) => return Err(Error::new(ErrorKind::Invalid, "refused")),
-        None => return Err(broken("cut before the answer")),
+        None => return Err(broken("the connection ended before the response")),
     }
     let frames = stream::unfold(Some(lines), |lines| async {
         let mut lines = lines?;
@@ -69,7 +69,9 @@ impl Lines {
         let read = self.socket.read_until(b'\n', &mut line);
         let read =
             match self.beat.filter(|_| self.bug != Some(TransportBug::StaysWithASilentServer)) {
-                Some(beat) => timeout(beat * 5 / 2, read).await.map_err(|_| broken("silence"))?,
+                Some(beat) => {
+                    timeout(beat * 5 / 2, read).await.map_err(|_| broken("no heartbeat came"))?
+                }
                 None => read.await,
             };
         read.map_err(|_| broken("the connection broke"))?;
@@ -99,7 +101,7 @@ impl Lines {
                 _ if line.is_empty() => {
                     let block = std::mem::take(&mut self.block);
                     self.is_inside = false;
-                    let frame = block.frame().ok_or_else(|| broken("no frame"))?;
+                    let frame = block.frame().ok_or_else(|| broken("not a valid frame"))?;
                     if let Frame::Ready { heartbeat, .. } = &frame {
                         self.beat = *heartbeat;
                     }

@@ -49,7 +49,7 @@ impl Sending {
         }
     }
 
-    /// `None` if the peer has disconnected, or has read nothing for too long.
+    /// Returns `None` if the peer has disconnected or has read nothing for too long.
     async fn send(&mut self, text: String, item: Option<Item>) -> Option<()> {
         match self {
             Self::Direct { to, stall } => {
@@ -80,13 +80,13 @@ impl Session {
         shutdown: &CancellationToken,
     ) -> Option<()> {
         let (mut from, to) = socket.into_split();
-        let mut way = Sending::new(self.bug(), to, self.transport.stall);
+        let mut sending = Sending::new(self.bug(), to, self.transport.stall);
         let mut quiet_since = Instant::now();
         loop {
             let (text, item) = match self.wake(&mut from, quiet_since, shutdown).await {
                 Wake::Gone | Wake::Next(None) => return None,
                 Wake::Shutdown if self.transport.is(TransportBug::CutsAtShutdown) => {
-                    return way.send("id: 00".to_owned(), None).await;
+                    return sending.send("id: 00".to_owned(), None).await;
                 }
                 Wake::Shutdown => return Some(()),
                 Wake::Beat => (self.heartbeat(hub).await, None),
@@ -95,10 +95,10 @@ impl Session {
                     return Some(());
                 }
                 Wake::Next(Some(Err(_))) => {
-                    return way.send(control("reset", None, hub.cached_head()), None).await;
+                    return sending.send(control("reset", None, hub.cached_head()), None).await;
                 }
             };
-            way.send(text, item).await?;
+            sending.send(text, item).await?;
             quiet_since = Instant::now();
         }
     }

@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server for streams without an end.
 //!
-//! `axum::serve` keeps a half-sent request open for ever, and its graceful
+//! `axum::serve` keeps a half-sent request open forever, and its graceful
 //! shutdown does not finish while an idle stream is open. This server has a timeout
 //! for headers, disconnects peers that have stopped reading, limits connections,
 //! and drains: it makes open streams end with `bye`, and returns.

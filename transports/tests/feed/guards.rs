@@ -243,7 +243,7 @@ async fn methods_and_options_are_answered_before_authorization() {
     }
     app.ask(empty(post("/feed"))).await.problem(405, "method-not-allowed");
     let refusing = App::of(Feed::new(&hub).with_authorizer(|_: &Parts| async {
-        Err(Refusal::unauthenticated("nobody is known here"))
+        Err(Refusal::unauthenticated("no credentials are accepted here"))
     }));
     assert_eq!(refusing.ask(empty(request(Method::OPTIONS, "/feed"))).await.status, 204);
     refusing.ask(empty(request(Method::PUT, "/feed"))).await.problem(405, "method-not-allowed");

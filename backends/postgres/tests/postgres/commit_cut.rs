@@ -1,5 +1,5 @@
-//! The connection is cut at COMMIT: what appends are told is what is stored,
-//! once.
+//! The connection is cut at COMMIT: the result of each append matches what is
+//! stored, and nothing is stored twice.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::server::{Server, fresh_schema, options};
 const CUTS: [Cut; 4] =
     [Cut::Answer, Cut::Commit, Cut::CommitSilently, Cut::CommitUntilTheNextBegins];
 
-/// A hang is a failure.
+/// An append that takes longer hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 struct Scene {
@@ -37,8 +37,8 @@ impl Scene {
         Self { proxy, store, lock }
     }
 
-    /// Appends all of these. They are in the queue before the first is
-    /// committed, so that it is alone, and the others are a group.
+    /// Runs all these appends. All are in the queue before the first one is
+    /// committed, so the first is committed alone and the others as a group.
     async fn append_at_once(&self, appends: &[Append]) -> Vec<Result<Appended>> {
         self.lock.hold().await.expect("the lock");
         let mut running = JoinSet::new();
@@ -67,18 +67,20 @@ fn append(stream: &str, expected: Expected) -> Append {
         .expect("a valid name")
 }
 
-/// Compares what an append was told with what is stored.
+/// Compares the result of an append with what is stored.
 fn compare(append: &Append, appended: &Appended, log: &[Event]) {
     let found: Vec<_> =
         append.events().map(|event| log.iter().find(|stored| stored.id() == event.id())).collect();
-    let found: Vec<_> = found.into_iter().map(|found| found.expect("what was told")).collect();
+    let found: Vec<_> =
+        found.into_iter().map(|found| found.expect("the event is stored")).collect();
     assert_eq!(appended.first, found[0].position());
     assert_eq!(appended.cursor, found[found.len() - 1].cursor());
     assert_eq!(appended.writes[0].first, found[0].version());
     assert_eq!(appended.writes[0].last, found[found.len() - 1].version());
 }
 
-/// Nothing twice, versions without holes, positions that rise.
+/// Checks that no event is stored twice, that versions have no gaps and that
+/// positions increase.
 fn check_log(log: &[Event]) {
     let mut versions: HashMap<_, u64> = HashMap::new();
     let ids: std::collections::HashSet<EventId> = log.iter().map(Event::id).collect();
@@ -87,36 +89,39 @@ fn check_log(log: &[Event]) {
     for event in log {
         let version = versions.entry(event.stream().clone()).or_default();
         *version += 1;
-        assert_eq!(event.version().get(), *version, "a stream has a hole");
+        assert_eq!(event.version().get(), *version, "a stream has a gap");
     }
 }
 
-/// What is told of commits is stored, and what is not told is hinted at.
-fn check_told(commits: &mut Commits, log: &[Event]) {
-    let (mut told, mut is_hinted) = (0, false);
+/// Checks that the events of commit notices are stored, and that there is a hint
+/// if some stored event is in none of them.
+fn check_notices(commits: &mut Commits, log: &[Event]) {
+    let (mut notified, mut is_hinted) = (0, false);
     while let Some(notice) = commits.try_next() {
         match notice {
             CommitNotice::Hint => is_hinted = true,
             CommitNotice::Committed(commit) => {
-                told += commit.events.len();
-                assert!(commit.events.iter().all(|event| log.contains(event)), "told, not stored");
+                notified += commit.events.len();
+                let are_stored = commit.events.iter().all(|event| log.contains(event));
+                assert!(are_stored, "a notice has an event that is not stored");
             }
         }
     }
-    assert!(is_hinted || told == log.len(), "{told} events were told, {} stored", log.len());
+    let stored = log.len();
+    assert!(is_hinted || notified == stored, "{notified} events in notices, {stored} stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: ./check postgres"]
-async fn appends_are_told_what_is_stored() {
+async fn the_result_of_an_append_matches_what_is_stored() {
     for cut in CUTS {
         for cuts in [&[cut][..], &[Cut::Nothing, cut]] {
             let scene = Scene::new().await;
-            let mut commits = scene.store.commits().expect("commits are told");
+            let mut commits = scene.store.commits().expect("commit notices");
             scene.proxy.cut(cuts);
             let mut appends: Vec<_> =
                 (0..6).map(|n| append(&format!("flight-{n}"), Expected::NoStream)).collect();
-            // One repeats another, and one cannot win.
+            // One repeats another, one conflicts with another, and one always conflicts.
             appends.push(appends[3].clone());
             appends.push(append("flight-0", Expected::NoStream));
             appends.push(append("flight-9", Expected::Exists));
@@ -125,17 +130,17 @@ async fn appends_are_told_what_is_stored() {
             let log = scene.log().await;
             check_log(&log);
             assert_eq!(log.len(), 12, "{cuts:?}: nothing is lost and nothing is stored twice");
-            check_told(&mut commits, &log);
+            check_notices(&mut commits, &log);
             check_outcomes(&appends, &outcomes, &log, cuts);
         }
     }
 }
 
-/// Of what [`appends_are_told_what_is_stored`] offers.
+/// Checks the outcomes of [`the_result_of_an_append_matches_what_is_stored`].
 fn check_outcomes(appends: &[Append], outcomes: &[Result<Appended>], log: &[Event], cuts: &[Cut]) {
     let is_ok = |index: usize| outcomes[index].is_ok();
-    assert!(is_ok(0) != is_ok(7), "{cuts:?}: one of two that expect no stream wins");
-    assert!(!is_ok(8), "{cuts:?}: an append that cannot win did");
+    assert!(is_ok(0) != is_ok(7), "{cuts:?}: exactly one of two that expect no stream succeeds");
+    assert!(!is_ok(8), "{cuts:?}: an append to a missing stream succeeded");
     let mut duplicates = Vec::new();
     for (index, (append, outcome)) in appends.iter().zip(outcomes).enumerate() {
         match outcome {
@@ -144,18 +149,18 @@ fn check_outcomes(appends: &[Append], outcomes: &[Result<Appended>], log: &[Even
                 duplicates.extend(appended.duplicate.then_some(index));
             }
             Err(error) => {
-                assert!(matches!(index, 0 | 7 | 8), "{cuts:?}: append {index} was told '{error}'");
+                assert!(matches!(index, 0 | 7 | 8), "{cuts:?}: append {index} failed: '{error}'");
                 assert_eq!(error.kind(), ErrorKind::Conflict, "{cuts:?}: '{error}'");
             }
         }
     }
     let one_of_two = matches!(duplicates[..], [3 | 6]);
-    assert!(one_of_two, "{cuts:?}: {duplicates:?} are called repetitions, and 3 or 6 is one");
+    assert!(one_of_two, "{cuts:?}: {duplicates:?} are duplicates, expected 3 or 6");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: ./check postgres"]
-async fn an_append_that_is_cut_twice_is_right_or_unknown() {
+async fn an_append_that_is_cut_twice_is_stored_or_its_outcome_is_unknown() {
     for first in CUTS {
         for second in CUTS {
             let scene = Scene::new().await;
@@ -177,7 +182,7 @@ async fn an_append_that_is_cut_twice_is_right_or_unknown() {
             let repeated = scene.store.append(offered.clone()).await.expect("a repetition");
             let log = scene.log().await;
             check_log(&log);
-            assert_eq!(log.len(), 2, "{first:?}, {second:?}: one copy in the end");
+            assert_eq!(log.len(), 2, "{first:?}, {second:?}: stored once");
             compare(&offered, &repeated, &log);
         }
     }
@@ -189,15 +194,15 @@ async fn a_client_that_vanished_holds_the_lock_for_seconds_only() {
     let scene = Scene::new().await;
     scene.proxy.cut(&[Cut::CommitSilently]);
     let outcome = scene.store.append(append("flight-UA1545", Expected::NoStream));
-    let outcome = timeout(DEADLINE, outcome).await.expect("the lock is held for ever");
-    // Sooner than the lock is waited for: 5 s by default.
+    let outcome = timeout(DEADLINE, outcome).await.expect("the lock is not released");
+    // The lock was released within the busy deadline, 5 s by default.
     assert!(!outcome.expect("an append").duplicate);
     assert_eq!(scene.log().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: ./check postgres"]
-async fn connections_that_were_cut_while_they_idled_are_opened_again() {
+async fn connections_lost_while_idle_are_reopened() {
     let scene = Scene::new().await;
     for version in 1..4 {
         let appended = scene.store.append(append("flight-UA1545", Expected::Any)).await;

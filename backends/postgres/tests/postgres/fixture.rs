@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::server::{Server, fresh_schema, options};
 
-/// How long a store waits while its log is held.
+/// How long a store waits while its log is locked.
 const PATIENT: Duration = Duration::from_mins(1);
 
 /// A schema of its own for each log.
@@ -64,7 +64,7 @@ impl GroupCommitFixture for Postgres {
     }
 }
 
-/// Holds the log's lock, as another process does that writes for long.
+/// Holds the log's lock, like another process with a long transaction.
 pub(crate) struct Lock {
     connection: Mutex<PgConnection>,
     schema: String,
@@ -76,7 +76,7 @@ impl Lock {
         Ok(Self { connection: Mutex::new(connection), schema })
     }
 
-    /// Lets the insertion of such events fail.
+    /// Makes the insertion of events of this type fail.
     async fn poison(&self, poison: &EventType) -> Result<()> {
         let schema = &self.schema;
         self.execute(format!(

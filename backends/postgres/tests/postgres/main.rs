@@ -1,5 +1,5 @@
-//! The store over a server of this program's own, which starts with the first
-//! test and ends with the program. Without PostgreSQL all of them are ignored.
+//! Tests of the store with a server of their own, which starts with the first test
+//! and ends with the program. All are ignored by default, as they need PostgreSQL.
 
 mod commit_cut;
 mod fixture;

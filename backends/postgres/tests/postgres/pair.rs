@@ -10,9 +10,8 @@ use downlink_postgres::PostgresStore;
 
 use crate::server::{Server, fresh_schema, options};
 
-/// Two stores on one log, as two processes have them: each call goes to the
-/// other one than the call before. Whatever one of them remembers or does
-/// without the lock breaks a law.
+/// Two stores on one log, as in two processes, between which calls alternate. If a
+/// store relies on its own cache or works without the lock, a law fails.
 pub(crate) struct Pair;
 
 #[derive(Debug)]
@@ -57,7 +56,7 @@ impl EventStore for Two {
         self.next().head().await
     }
 
-    /// Neither of them tells all.
+    /// Neither store reports all commits.
     fn commits(&self) -> Option<Commits> {
         None
     }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-/// What becomes of a connection when it sends COMMIT. In all but the first case
+/// What happens to a connection when it sends COMMIT. In all but the first case
 /// its client is cut off at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -19,11 +19,11 @@ pub(crate) enum Cut {
     Nothing,
     /// The server commits, and its answer is dropped.
     Answer,
-    /// The server never gets it, and is told that the client is gone.
+    /// The server never receives it, and its side of the connection is closed.
     Commit,
-    /// The server never gets it, and waits for a client that has vanished.
+    /// The server never receives it, and waits for a client that has vanished.
     CommitSilently,
-    /// The server gets it only when another transaction begins.
+    /// The server receives it only when another transaction begins.
     CommitUntilTheNextBegins,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Proxy {
 
 struct Shared {
     server: PathBuf,
-    /// What happens at the next ones.
+    /// What happens at the next COMMITs.
     cuts: Mutex<VecDeque<Cut>>,
     begun: watch::Sender<usize>,
     round_trips: AtomicUsize,
@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// In front of the server with this socket.
+    /// Starts a proxy in front of the server with this socket.
     pub(crate) async fn start(server: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -78,18 +78,18 @@ impl Proxy {
         format!("postgres://downlink@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
-    /// What happens at the next COMMITs, one after the other; nothing at those
-    /// that come after them.
+    /// Sets what happens at the next COMMITs, one after the other. Nothing happens
+    /// at later ones.
     pub(crate) fn cut(&self, cuts: &[Cut]) {
         self.shared.cuts().extend(cuts);
     }
 
-    /// Whether all of that has happened.
+    /// Whether all cuts have happened.
     pub(crate) fn has_cut_all(&self) -> bool {
         self.shared.cuts().is_empty()
     }
 
-    /// Cuts all connections that there are.
+    /// Cuts all open connections.
     pub(crate) fn hang_up(&self) {
         self.shared.hang_up.send_replace(());
     }
@@ -122,21 +122,21 @@ impl Shared {
                 Cut::Commit => return to_server.shutdown().await,
                 Cut::Answer => to_server.write_all(&commit).await?,
                 Cut::CommitUntilTheNextBegins => {
-                    // This very proxy holds the sender.
+                    // This cannot fail: the proxy holds the sender.
                     let _ = begun.changed().await;
                     to_server.write_all(&commit).await?;
                 }
                 Cut::Nothing | Cut::CommitSilently => {}
             }
-            // The server is left to wait.
+            // The server keeps waiting.
             std::future::pending().await
         };
         let (asked, answered) = tokio::join!(asking, answer(from_server, to_client, is_cut_off));
         asked.and(answered)
     }
 
-    /// Passes messages on, until one is a COMMIT that is to be cut, or the client
-    /// ends.
+    /// Forwards messages until one is a COMMIT that is to be cut, or the client
+    /// disconnects.
     async fn ask(
         &self,
         from: &mut OwnedReadHalf,
@@ -169,7 +169,7 @@ async fn connect(server: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(server).await
 }
 
-/// Passes on what the server says, and drops it once the client is cut off.
+/// Forwards what the server sends, and discards it once the client is cut off.
 async fn answer(
     mut from: ServerReadHalf,
     mut to: OwnedWriteHalf,
@@ -183,8 +183,8 @@ async fn answer(
     copy(&mut from, &mut sink()).await.map(drop)
 }
 
-/// One message of the protocol: so many bytes of its kind, a length that counts
-/// itself, and the rest.
+/// Reads one message of the protocol: its kind (`kind` bytes), a length that
+/// includes itself, and the body.
 async fn read_message(from: &mut OwnedReadHalf, kind: usize) -> io::Result<Vec<u8>> {
     let mut message = vec![0; kind + 4];
     from.read_exact(&mut message).await?;

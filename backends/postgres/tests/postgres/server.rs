@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use downlink_postgres::Options;
 
-/// The server of this program of tests. It ends when the program has, since its
-/// standard input ends then.
+/// The server of this test program. It stops when the program ends, because that
+/// closes its standard input.
 #[derive(Debug)]
 pub(crate) struct Server {
     folder: PathBuf,
@@ -17,11 +17,11 @@ pub(crate) struct Server {
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 
-/// One log each.
+/// The number of schemas created so far.
 static LOGS: AtomicU64 = AtomicU64::new(0);
 
 impl Server {
-    /// Started by the first test that asks for it.
+    /// The server, started by the first test that needs it.
     pub(crate) fn get() -> &'static Self {
         SERVER.get_or_init(Self::start)
     }
@@ -38,12 +38,12 @@ impl Server {
         Self { folder: folder.trim_end().into(), _script: script }
     }
 
-    /// Its socket.
+    /// The path of its socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join(".s.PGSQL.5432")
     }
 
-    /// How to reach it.
+    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///postgres?user=downlink&host={}", self.folder.display())
     }
@@ -54,8 +54,8 @@ pub(crate) fn fresh_schema() -> String {
     format!("log_{}", LOGS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A log in this schema.
+/// Options for a log in this schema.
 pub(crate) fn options(schema: &str) -> Options {
-    // The laws wait for a minute, and a machine that is busy may be slow.
+    // The laws wait for a minute, and a busy machine may be slow.
     Options::new().with_schema(schema).with_step_deadline(Duration::from_secs(20))
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A PostgreSQL server of its own, in a folder of its own, until standard input ends: however the test
-# ends, the server ends and its folder goes. Tells its folder, in which its socket is, when it serves.
+# Runs a PostgreSQL server in a temporary folder until standard input ends. However the tests end, the
+# server is stopped and its folder removed. Prints the folder, which has the socket, once it is ready.
 set -eu
 
 for bin in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
@@ -27,7 +27,7 @@ trap 'exit 1' HUP INT TERM
     cat init.log >&2
     exit 1
 }
-# Nothing of it outlives the tests, so nothing is synced to the disk.
+# The data is not needed after the tests, so nothing is synced to the disk.
 "$bin/pg_ctl" start -w -D data -l server.log >/dev/null </dev/null -o "\
     -c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=300 \
     -c fsync=off -c full_page_writes=off -c autovacuum=off" || {

@@ -1,4 +1,4 @@
-//! How long things take, beside each other.
+//! Measurements that the benchmarks compare.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -9,7 +9,7 @@ use downlink::{Append, EventStore, Expected, Read, StreamId};
 
 use crate::raw::{Random, event, stream};
 
-/// Short rounds in turn, since the disk's speed drifts.
+/// The number of rounds. Short alternating rounds, because the disk's speed drifts.
 pub(crate) const ROUNDS: u32 = 20;
 
 pub(crate) struct Sizes {
@@ -34,7 +34,7 @@ impl Sizes {
     }
 }
 
-/// How fast something went.
+/// The rate of a measurement.
 #[derive(Default)]
 pub(crate) struct Rate {
     pub(crate) events: u64,
@@ -84,7 +84,7 @@ pub(crate) fn print(name: &str, of: &Rate, rate: &Rate) {
     println!("  {name:<56} {:>10.0} {ratio:>6.2} {}", rate.per_second(), rate.waits());
 }
 
-/// So many tasks, each appending one event after the other.
+/// Runs `count` tasks that each append one event after the other.
 pub(crate) async fn appenders(
     store: &(impl EventStore + Clone),
     streams: u64,

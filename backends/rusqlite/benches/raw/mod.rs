@@ -1,4 +1,4 @@
-//! What one would write by hand: loops on plain connections.
+//! Handwritten code for comparison: loops on plain connections.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use downlink_sqlite_schema::number::{
 use downlink_sqlite_schema::{Durability, Pragmas, WAL, sql};
 use rusqlite::{Connection, OptionalExtension, params};
 
-const PAYLOAD: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","scheduled":"2013-01-01T05:15:00-05:00","delay":2,"tail":"N14228","transport":"United"}"#;
+const PAYLOAD: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","scheduled":"2013-01-01T05:15:00-05:00","delay":2,"tail":"N14228","carrier":"United"}"#;
 
 pub(crate) fn event() -> NewEvent {
     NewEvent::json("FlightDeparted", PAYLOAD).expect("an event")
@@ -39,7 +39,7 @@ impl Random {
 
 fn connect(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("a file");
-    connection.busy_timeout(Duration::from_mins(1)).expect("a time-out");
+    connection.busy_timeout(Duration::from_mins(1)).expect("a timeout");
     connection.query_row(WAL, (), |_| Ok(())).expect("a WAL");
     let pragmas = Pragmas {
         durability: Durability::Full,
@@ -64,7 +64,7 @@ impl Linked {
         Self(connect(path))
     }
 
-    /// One transaction of so many events, nothing remembered from the last one.
+    /// Runs one transaction with `count` events, without a cache.
     pub(crate) fn append(&mut self, count: u64, streams: u64, random: &mut Random) -> u64 {
         let names: Vec<String> = (0..count).map(|_| stream(random.below(streams))).collect();
         execute(&self.0, sql::BEGIN_WRITE);
@@ -177,7 +177,7 @@ impl Linked {
             .expect("a stream")
     }
 
-    /// So many events in big transactions.
+    /// Fills the log with events in large transactions.
     pub(crate) fn fill(&mut self, events: u64, streams: u64, random: &mut Random) {
         let mut tails: Vec<Option<(i64, Chain)>> =
             vec![None; usize::try_from(streams).expect("a few")];
@@ -228,8 +228,8 @@ impl Linked {
     }
 }
 
-/// The table that event stores usually have. Its streams are numbers, too,
-/// which is the faster kind.
+/// The table that event stores usually have. Streams are integers here, too,
+/// which is the faster variant.
 pub(crate) struct Indexed(Connection);
 
 const ADD: &str = "INSERT INTO events (id, stream, version, type, recorded_at, payload) VALUES (?1, ?2, ?3, 1, 1, ?4)";

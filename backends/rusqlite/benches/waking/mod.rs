@@ -1,4 +1,4 @@
-//! What both drivers measure.
+//! The measurement that both drivers share.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,15 +12,15 @@ use tokio::time::sleep;
 
 pub(crate) type Opened = (Arc<dyn EventStore>, Arc<dyn Bus>);
 
-/// With this argument the program is the process that appends.
+/// With this argument the program runs as the process that appends.
 const APPEND: &str = "--append";
 
 /// How fast another process appends.
 #[derive(Clone, Copy)]
 struct Pace {
     name: &'static str,
-    /// Between two appends; each adds up to a quarter of it, so that they do
-    /// not fall in step with the looking.
+    /// The pause between two appends. Up to a quarter of it is added to each, so
+    /// that appends do not synchronize with the polls.
     pause: Duration,
 }
 
@@ -75,7 +75,7 @@ async fn measure(open: &impl AsyncFn(PathBuf) -> Opened, time: Duration) {
     // The pauses grow to the longest one first.
     let settling = time.min(Duration::from_millis(500));
     sleep(settling).await;
-    print("nobody appends", &[], share(time).await);
+    print("no appends", &[], share(time).await);
     drop(bus);
     for pace in PACES {
         let waits = wakes(open, &file, pace, time).await;
@@ -96,8 +96,8 @@ fn print(what: &str, waits: &[Duration], share: f64) {
     println!("{what:<40} {p50:>12} {p99:>12} {:>12.2} %", share * 100.0);
 }
 
-/// How long after its acknowledgement each event of another process came out
-/// of a subscription here, in order of size.
+/// The delays from the acknowledgement of each event in another process to its
+/// delivery by a subscription in this one, sorted.
 async fn wakes(
     open: &impl AsyncFn(PathBuf) -> Opened,
     file: &PathBuf,
@@ -105,7 +105,7 @@ async fn wakes(
     time: Duration,
 ) -> Vec<Duration> {
     let (store, bus) = open(file.clone()).await;
-    // Only the bus can have woken it.
+    // Polling is practically off, so only the bus can wake the hub.
     let hub = Hub::builder(store, bus).with_poll_interval(Duration::from_hours(1)).start();
     let hub = hub.await.expect("a hub");
     let mut subscription =
@@ -118,7 +118,7 @@ async fn wakes(
         let Some(Ok(item)) = subscription.next().await else { panic!("the subscription ended") };
         if matches!(item, Item::Event(_)) {
             let woken = now();
-            // One that comes before its acknowledgement has waited for nothing.
+            // If the event arrives before its acknowledgement, the delay is zero.
             let acknowledged = acknowledged.next().expect("an acknowledgement of each event");
             waits.push(woken.saturating_sub(acknowledged));
         }
@@ -141,7 +141,7 @@ impl Appender {
 
     /// When each append was acknowledged.
     fn acknowledged(&mut self) -> impl Iterator<Item = Duration> + use<> {
-        let out = self.0.stdout.take().expect("it was piped");
+        let out = self.0.stdout.take().expect("stdout was piped");
         BufReader::new(out).lines().map(|line| {
             let nanos = line.expect("a line").parse().expect("nanoseconds");
             Duration::from_nanos(nanos)
@@ -151,21 +151,20 @@ impl Appender {
 
 impl Drop for Appender {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The share of one core that this process takes for so long.
+/// The share of one core that this process uses during this time.
 async fn share(time: Duration) -> f64 {
     let (began, before) = (Instant::now(), on_cpu());
     sleep(time).await;
     on_cpu().saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64()
 }
 
-/// What all threads of this process have had, as Linux counts it; zero
-/// elsewhere.
+/// The CPU time of all threads of this process on Linux; zero on other systems.
 fn on_cpu() -> Duration {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let spent = threads.filter_map(|thread| {

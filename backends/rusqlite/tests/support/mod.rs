@@ -1,7 +1,7 @@
-//! What the tests share.
-#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+//! Helpers that the tests share.
+#![allow(dead_code, unused_imports, reason = "each test uses a part")]
 
-/// Whose store is tested.
+/// The driver under test.
 pub(crate) mod driver {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ pub(crate) mod driver {
         open, verify,
     };
 
-    /// Runs a statement on each new connection, and counts them.
+    /// Runs a statement on each new connection, and counts the connections.
     pub(crate) fn on_connect(sql: &'static str, count: Arc<AtomicUsize>) -> OnConnect {
         Arc::new(move |connection| {
             count.fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use downlink::{BoxError, Cursor, Event, Filter, Projection, Result};
 use downlink_rusqlite::{RusqliteStore as Store, Tx};
 
-/// The table `tally_1`, or that of another version.
+/// Writes the table `tally_1`, or that of another version.
 #[derive(Debug)]
 pub(crate) struct Tally(pub(crate) u32);
 
@@ -45,8 +45,8 @@ impl Projection for Tally {
     }
 }
 
-/// Runs some statements on the live version and then one that has a text, and
-/// returns the version with it.
+/// Runs some statements on the live version and then one that returns a text.
+/// Returns the version and the text.
 pub(crate) async fn ask(
     store: &Store,
     first: &'static [&'static str],
@@ -54,7 +54,7 @@ pub(crate) async fn ask(
 ) -> Result<((u32, String), Cursor)> {
     let work = move |tx: &downlink_rusqlite::ReadTx<'_>| {
         for statement in first {
-            // As careless as code can be: errors are left unseen.
+            // Careless code: errors are ignored.
             let _ = tx.execute_batch(statement);
         }
         Ok((tx.version(), tx.query_row(&last(tx.version()), (), |row| row.get(0))?))

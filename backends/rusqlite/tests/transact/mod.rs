@@ -1,4 +1,4 @@
-//! A transaction of an application, as this driver has it.
+//! Transactions of an application, with this driver.
 
 use futures::FutureExt;
 
@@ -8,7 +8,7 @@ use downlink::BoxError;
 use downlink::commit::Transacted;
 use downlink_rusqlite::Transaction;
 
-/// Does this within one transaction. Answers how many gates are taken.
+/// Runs these actions in one transaction. Returns how many gates are taken.
 pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted<i64>, BoxError> {
     let transacted = store.transact(move |tx| {
         doing.into_iter().try_for_each(|doing| one(tx, doing))?;

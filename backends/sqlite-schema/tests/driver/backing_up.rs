@@ -1,4 +1,4 @@
-//! Copies of a log that is written to meanwhile.
+//! Backups of a log while it is written to.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ impl TempLog {
         self.folder.path().join("backup.db")
     }
 
-    /// What is in the folder beside the store's own files.
+    /// The files in the folder other than the store's own.
     fn others(&self) -> Vec<String> {
         let names = fs::read_dir(self.folder.path()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -50,7 +50,7 @@ async fn log(store: &Store) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
+async fn a_backup_during_appends_is_a_prefix_of_the_log() {
     let temp = TempLog::new();
     let store = temp.open().await;
     fill(&store).await;
@@ -85,7 +85,7 @@ async fn a_backup_beside_64_appenders_is_a_prefix_of_the_log() {
     let (whole, prefix) = (log(&store).await, log(&copy).await);
     assert_eq!(prefix.last().unwrap().cursor(), backup.report.head);
     assert_eq!(prefix[..], whole[..prefix.len()]);
-    // The read model came along, as it was.
+    // The copy has the read model of the same moment.
     let (_, cursor) = ask(&copy, &[], |_| "SELECT 'here'".into()).await.unwrap();
     assert!(cursor <= backup.report.head);
     stored(&copy, "flight-0", 1).await;
@@ -126,7 +126,7 @@ async fn a_backup_replaces_no_file() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_is_told() {
+async fn a_missing_folder_is_unavailable() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let nowhere = temp.folder.path().join("missing/backup.db");
@@ -139,14 +139,14 @@ async fn a_dropped_backup_leaves_no_file() {
     let temp = TempLog::new();
     let store = temp.open().await;
     fill(&store).await;
-    // Given up at once, in the middle of the copy, and while it is verified.
+    // Dropped at once, in the middle of the copy, and during its verification.
     for moment in 0..3 {
         let reached = Arc::new(Notify::new());
-        let told = Arc::clone(&reached);
+        let notify = Arc::clone(&reached);
         let mut backup = store
             .backup_with(temp.backup(), move |progress| {
                 if (progress.done == progress.total) == (moment == 2) {
-                    told.notify_one();
+                    notify.notify_one();
                 }
             })
             .boxed();
@@ -154,7 +154,7 @@ async fn a_dropped_backup_leaves_no_file() {
         if moment > 0 {
             tokio::select! {
                 () = reached.notified() => {}
-                done = &mut backup => panic!("never told: {done:?}"),
+                done = &mut backup => panic!("no progress was reported: {done:?}"),
             }
         }
         drop(backup);
@@ -164,7 +164,7 @@ async fn a_dropped_backup_leaves_no_file() {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(Duration::from_mins(1), gone).await.expect("what was written is removed");
+        timeout(Duration::from_mins(1), gone).await.expect("the partial copy is removed");
     }
     store.backup(temp.backup()).await.unwrap();
     assert!(store.verify().await.unwrap().is_sound());
@@ -176,9 +176,9 @@ async fn progress_rises_to_the_size_of_the_copy() {
     let store = temp.open().await;
     fill(&store).await;
     let all = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&all);
-    let tell = move |progress| told.lock().unwrap().push(progress);
-    let backup = store.backup_with(temp.backup(), tell).await.unwrap();
+    let collected = Arc::clone(&all);
+    let on_progress = move |progress| collected.lock().unwrap().push(progress);
+    let backup = store.backup_with(temp.backup(), on_progress).await.unwrap();
     let all = all.lock().unwrap();
     assert!(all.is_sorted_by_key(|progress| progress.done), "{all:?}");
     let last = all.last().unwrap();
@@ -187,18 +187,18 @@ async fn progress_rises_to_the_size_of_the_copy() {
 }
 
 #[tokio::test]
-async fn a_panic_while_progress_is_told_leaves_no_file() {
+async fn a_panic_while_progress_is_reported_leaves_no_file() {
     let temp = TempLog::new();
     let store = temp.open().await;
     fill(&store).await;
-    let tell = |_| panic!("no such gate");
-    let error = store.backup_with(temp.backup(), tell).await.unwrap_err();
+    let on_progress = |_| panic!("no such gate");
+    let error = store.backup_with(temp.backup(), on_progress).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend, "{}", chain(&error));
     assert!(temp.others().is_empty());
     store.backup(temp.backup()).await.unwrap();
 }
 
-/// What an application keeps in tables without a key is found by row id.
+/// An application may refer to rows of tables without a key by their row ids.
 #[tokio::test]
 async fn row_ids_are_kept() {
     let temp = TempLog::new();

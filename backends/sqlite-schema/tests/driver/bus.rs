@@ -1,4 +1,4 @@
-//! The bus notices what others write, and what becomes of the file.
+//! The bus notices commits of other connections, and that its file is replaced.
 
 use std::fs;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn hint(listener: &mut Listener) -> Option<Hint> {
 }
 
 #[tokio::test]
-async fn a_commit_of_somebody_else_is_a_hint() {
+async fn a_commit_of_another_connection_is_a_hint() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let bus = FileBus::open(&temp.path).await.unwrap();
@@ -30,25 +30,25 @@ async fn a_commit_of_somebody_else_is_a_hint() {
 }
 
 #[tokio::test]
-async fn a_hint_of_this_process_needs_no_look() {
+async fn a_hint_of_this_process_needs_no_polling() {
     let temp = TempLog::new();
     let bus = FileBus::open_with(&temp.path, BusOptions::new().without_polling()).await.unwrap();
     let mut listener = bus.listen().await.unwrap();
     bus.publish(Hint::anything()).await.unwrap();
     assert_eq!(listener.next().now_or_never(), Some(Some(Hint::anything())));
-    assert!(!temp.path.exists(), "nothing was opened");
+    assert!(!temp.path.exists(), "the bus opened no file");
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_told() {
+async fn a_missing_file_is_unavailable() {
     let temp = TempLog::new();
     let error = FileBus::open(&temp.path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(!temp.path.exists(), "no empty log is made");
+    assert!(!temp.path.exists(), "no empty log is created");
 }
 
 #[tokio::test]
-async fn a_file_that_goes_and_comes_is_two_hints() {
+async fn removing_and_restoring_the_file_are_two_hints() {
     let temp = TempLog::new();
     let (away, other) = (temp.folder.path().join("away.db"), temp.folder.path().join("other.db"));
     let store = driver::open(&other).await.unwrap();
@@ -60,19 +60,19 @@ async fn a_file_that_goes_and_comes_is_two_hints() {
     fs::rename(&temp.path, &away).unwrap();
     assert_eq!(hint(&mut listener).await, Some(Hint::anything()));
     for end in ["-wal", "-shm"] {
-        // The bus was the last to close the file, or is about to.
+        // They may be gone: the bus removes them when it closes the file.
         let _ = fs::remove_file(temp.with_end(end));
     }
     fs::rename(&other, &temp.path).unwrap();
     assert_eq!(hint(&mut listener).await, Some(Hint::anything()));
-    // It looks at the file that is there now.
+    // The bus polls the new file.
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;
     assert_eq!(hint(&mut listener).await, Some(Hint::at(Position::new(2).unwrap())));
 }
 
 #[tokio::test]
-async fn looking_pins_no_wal() {
+async fn polling_does_not_pin_the_wal() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let bus = FileBus::open(&temp.path).await.unwrap();
@@ -84,7 +84,7 @@ async fn looking_pins_no_wal() {
     let truncate = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let left: (i64, i64) =
         temp.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), truncate).unwrap();
-    assert_eq!(left, (0, 0), "nobody reads an old state");
+    assert_eq!(left, (0, 0), "no connection reads an old snapshot");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Links that lead astray: what reads by them answers right or `Corrupt`, and
-//! always soon.
+//! Wrong links: a read that follows them returns the right events or `Corrupt`,
+//! and never hangs.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tokio::time::timeout;
 const STREAM: &str = "flight-UA1545";
 const OTHER: &str = "flight-AA1";
 const LAST: u64 = 8;
-/// So many that a filter for streams follows their links.
+/// Enough events that a filter for streams follows their links.
 const BETWEEN: usize = 600;
 
-/// Where the event of the stream with this version is.
+/// The position of the stream's event with this version.
 fn place_of(version: u64) -> u64 {
     let filler = if version > LAST / 2 { BETWEEN as u64 } else { 0 };
     2 * version - 1 + filler
@@ -38,7 +38,7 @@ async fn log(temp: &TempLog) -> Store {
     store
 }
 
-/// Everything that follows links.
+/// All reads that follow links.
 fn reads() -> Vec<AnyRead> {
     let (mut streams, mut reads) = (Vec::new(), Vec::new());
     let named = |name: &str| StreamId::new(name).unwrap();
@@ -75,9 +75,9 @@ fn reads() -> Vec<AnyRead> {
 type Answer = Result<(Vec<(u64, u64)>, bool, u64), ErrorKind>;
 
 fn answer(page: Result<Page, Error>) -> Answer {
-    let temp = |event: &downlink::Event| (event.position().get(), event.version().get());
+    let place = |event: &downlink::Event| (event.position().get(), event.version().get());
     page.map(|page| {
-        (page.events.iter().map(temp).collect(), page.more, page.scanned.position().get())
+        (page.events.iter().map(place).collect(), page.more, page.scanned.position().get())
     })
     .map_err(|error| error.kind())
 }
@@ -102,10 +102,10 @@ async fn damaged_by(damages: impl IntoIterator<Item = String>) {
     for damage in damages {
         keep(&other);
         other.execute_batch(&damage).unwrap_or_else(|error| panic!("{damage}: {error}"));
-        let mut told = 0;
+        let mut reported = 0;
         let found = answers(&store, &reads, &damage).await;
         for ((read, right), found) in reads.iter().zip(&right).zip(&found) {
-            told += u32::from(*found == Err(ErrorKind::Corrupt));
+            reported += u32::from(*found == Err(ErrorKind::Corrupt));
             assert!(
                 found == right || *found == Err(ErrorKind::Corrupt),
                 "{damage}\n{read:?}\nis {found:?}\ninstead of {right:?}"
@@ -113,8 +113,8 @@ async fn damaged_by(damages: impl IntoIterator<Item = String>) {
         }
         let report = store.verify().await.unwrap();
         assert!(!report.is_sound(), "{damage}");
-        // Links that no read of these needs may be wrong in silence until then.
-        assert!(told > 0 || damage.contains("jump"), "{damage}: no read tells");
+        // A link that none of these reads follows is only found by `verify`.
+        assert!(reported > 0 || damage.contains("jump"), "{damage}: no read reports it");
         restore(&other);
     }
     assert_eq!(answers(&store, &reads, "repairs").await, right);
@@ -147,8 +147,8 @@ fn link_damages(column: &str) -> Vec<String> {
     let mut damages = Vec::new();
     for version in 1..=LAST {
         let own = place_of(version);
-        // Nowhere, to an event of another stream, to the event itself, to earlier and later ones
-        // of the stream, to no event, and to what is no position.
+        // To nothing, an event of another stream, the event itself, earlier and later events of
+        // the stream, a position without an event, and invalid positions.
         let targets = (1..=LAST).map(place_of).map(u64::cast_signed).chain([
             0,
             2,
@@ -163,7 +163,7 @@ fn link_damages(column: &str) -> Vec<String> {
                 _ => Some(version & (version - 1)),
             };
             let right = is_right.filter(|to| *to > 0).map_or(0, |to| place_of(to).cast_signed());
-            // No link leads on from the first event, so none is followed there.
+            // The first event has no links, so none is followed there.
             if target != right && version > 1 {
                 damages.push(format!(
                     "UPDATE downlink_events SET {column} = {target} WHERE position = {own}"
@@ -184,7 +184,7 @@ async fn a_jump_to_the_wrong_event_is_corrupt_or_not_taken() {
     damaged_by(link_damages("jump")).await;
 }
 
-/// Both at once, so that there is no way around.
+/// Both links at once, so that neither leads out of the circle.
 #[tokio::test]
 async fn a_circle_of_links_is_corrupt() {
     let circle = |version: u64, to: u64| {
@@ -223,7 +223,7 @@ async fn an_event_that_is_not_the_one_linked_to_is_corrupt() {
     damaged_by(damages).await;
 }
 
-/// A head that is an earlier event of its stream looks like a shorter stream.
+/// If a stream head is an earlier event, the stream only looks shorter.
 #[tokio::test]
 async fn an_outdated_head_is_found_by_verify() {
     let temp = TempLog::new();
@@ -235,7 +235,7 @@ async fn an_outdated_head_is_found_by_verify() {
 }
 
 #[tokio::test]
-async fn nothing_is_appended_behind_a_head_that_points_elsewhere() {
+async fn nothing_is_appended_after_a_head_that_points_elsewhere() {
     for damage in [
         "UPDATE downlink_stream_heads SET position = 2 WHERE stream = 1",
         "UPDATE downlink_stream_heads SET position = 5000 WHERE stream = 1",

@@ -1,4 +1,4 @@
-//! What goes wrong, and what is true afterwards.
+//! Failures of appends, and the state after them.
 
 use std::time::Duration;
 
@@ -15,15 +15,14 @@ use rusqlite::Connection;
 
 type CancelOnDrop<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
 
-/// Another program that holds the lock.
+/// Holds the lock as another program.
 fn hold_lock(temp: &TempLog) -> Connection {
     let other = temp.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }
 
-/// Queues appends in such a way that the writer takes all but the first as one
-/// group.
+/// Queues appends so that the writer takes all but the first as one group.
 async fn in_one_group(
     store: &Store,
     temp: &TempLog,
@@ -65,7 +64,7 @@ async fn a_queue_full_of_bytes_is_overloaded_at_once() {
     let temp = TempLog::new();
     let store = Options::new().with_queue_bytes(1_000).open(&temp.path).await.unwrap();
     let big = || Append::to("s", Expected::Any, [photo(1_500)]).unwrap();
-    store.append(big()).await.expect("one that is alone");
+    store.append(big()).await.expect("an append to an empty queue");
     let lock = hold_lock(&temp);
     let mut one = store.append(big());
     assert!(poll!(&mut one).is_pending());
@@ -81,16 +80,16 @@ async fn a_foreign_lock_past_the_deadline_is_busy() {
     let options = Options::new().with_busy_deadline(Duration::from_millis(20));
     let store = options.open(&temp.path).await.unwrap();
     let lock = hold_lock(&temp);
-    let said = append("s", 1);
-    let error = store.append(said.clone()).await.unwrap_err();
+    let offered = append("s", 1);
+    let error = store.append(offered.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", chain(&error));
     assert!(all(&store).await.events.is_empty());
     lock.execute_batch("ROLLBACK").unwrap();
-    assert!(!store.append(said).await.unwrap().duplicate);
+    assert!(!store.append(offered).await.unwrap().duplicate);
 }
 
 #[tokio::test]
-async fn the_innocent_of_a_group_are_spared() {
+async fn only_the_append_that_fails_is_taken_out_of_its_group() {
     let temp = TempLog::new();
     let store = temp.open().await;
     temp
@@ -119,9 +118,9 @@ async fn the_innocent_of_a_group_are_spared() {
     assert!(store.verify().await.unwrap().is_sound());
 }
 
-/// A constraint that is only looked at by COMMIT.
+/// A constraint that is only checked by COMMIT.
 #[tokio::test]
-async fn a_commit_that_fails_is_taken_back() {
+async fn a_commit_that_fails_is_rolled_back() {
     let temp = TempLog::new();
     let store = temp.open().await;
     temp
@@ -134,10 +133,13 @@ async fn a_commit_that_fails_is_taken_back() {
         )
         .unwrap();
     let poison = NewEvent::json("FlightDelayed", "\"poison\"").unwrap();
-    let guilty = Append::to("flight-AA1", Expected::Any, [poison]).unwrap();
-    let outcomes =
-        in_one_group(&store, &temp, vec![append("flight-AA1", 1), guilty, append("flight-AA1", 1)])
-            .await;
+    let failing = Append::to("flight-AA1", Expected::Any, [poison]).unwrap();
+    let outcomes = in_one_group(
+        &store,
+        &temp,
+        vec![append("flight-AA1", 1), failing, append("flight-AA1", 1)],
+    )
+    .await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert_eq!(outcomes[1].as_ref().unwrap_err().kind(), ErrorKind::Backend);
     assert_eq!(all(&store).await.events.len(), 3);
@@ -153,7 +155,7 @@ async fn a_full_disk_fails_only_what_does_not_fit() {
         in_one_group(&store, &temp, vec![append("s", 1), big.clone(), append("s", 1)]).await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
     assert_eq!(outcomes[1].as_ref().unwrap_err().kind(), ErrorKind::StorageFull);
-    // Alone, and again and again, it fails in the same way and leaves nothing behind.
+    // It also fails alone, each time in the same way, and leaves nothing behind.
     for _ in 0..3 {
         assert_eq!(store.append(big.clone()).await.unwrap_err().kind(), ErrorKind::StorageFull);
         stored(&store, "s", 1).await;
@@ -167,7 +169,7 @@ async fn a_full_disk_fails_only_what_does_not_fit() {
 }
 
 #[tokio::test]
-async fn a_log_filled_to_the_brim_keeps_what_it_acknowledged() {
+async fn a_full_log_keeps_what_it_acknowledged() {
     let temp = TempLog::new();
     let store = Options::new().with_max_size(256 << 10).open(&temp.path).await.unwrap();
     let mut acknowledged = 0;
@@ -187,22 +189,22 @@ async fn dropped_appends_leave_nothing_open() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let appends: Vec<_> = (0..100).map(|n| append(&format!("flight-{}", n % 7), 3)).collect();
-    for said in &appends {
-        // Queued by the first poll, and given up.
-        let _ = poll!(store.append(said.clone()));
+    for offered in &appends {
+        // Queued by the first poll, and then dropped.
+        let _ = poll!(store.append(offered.clone()));
     }
     stored(&store, "flight-0", 1).await;
     // No lock is left: another program may write.
     hold_lock(&temp).execute_batch("ROLLBACK").unwrap();
-    for said in appends {
-        store.append(said).await.unwrap();
+    for offered in appends {
+        store.append(offered).await.unwrap();
     }
     assert_eq!(all(&store).await.events.len(), 301);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
 #[tokio::test]
-async fn a_boundary_holds_against_what_came_in_between() {
+async fn a_boundary_fails_if_another_append_came_in_between() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let seen = stored(&store, "s", 1).await.cursor;
@@ -213,7 +215,7 @@ async fn a_boundary_holds_against_what_came_in_between() {
     let outcomes =
         in_one_group(&store, &temp, vec![only_if_nothing_came("a"), only_if_nothing_came("b")])
             .await;
-    // The append that held the group up came after what was seen.
+    // The append that delayed the group came after `seen`.
     for outcome in outcomes {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Conflict);
     }
@@ -236,7 +238,7 @@ async fn many_reads_at_once_are_all_answered() {
 }
 
 #[tokio::test]
-async fn every_duration_may_be_never() {
+async fn every_duration_may_be_unlimited() {
     let temp = TempLog::new();
     let options = Options::new()
         .with_busy_deadline(Duration::MAX)
@@ -244,7 +246,7 @@ async fn every_duration_may_be_never() {
         .with_transaction_deadline(Duration::MAX)
         .with_query_limit(Duration::MAX);
     let store = options.open(&temp.path).await.unwrap();
-    // A lone appender does not wait for others, so each of these is a group.
+    // A single appender does not linger, so each of these is a group.
     for _ in 0..20 {
         stored(&store, "flight-UA1545", 1).await;
     }
@@ -256,7 +258,7 @@ async fn every_duration_may_be_never() {
 }
 
 #[tokio::test]
-async fn a_lock_may_be_waited_for_not_at_all() {
+async fn a_busy_deadline_of_zero_does_not_wait() {
     let temp = TempLog::new();
     let options = Options::new().with_busy_deadline(Duration::ZERO).with_linger(Duration::ZERO);
     let store = options.open(&temp.path).await.unwrap();

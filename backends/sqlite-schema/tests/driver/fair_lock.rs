@@ -1,4 +1,4 @@
-//! Those who write take turns, and nobody waits for ever.
+//! Writers take turns, and none waits forever.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use downlink::{ErrorKind, EventStore};
 use downlink_sqlite_schema::FairLock;
 
 #[tokio::test]
-async fn a_turn_that_does_not_end_is_busy() {
+async fn a_lock_that_is_not_released_is_busy() {
     let temp = TempLog::new();
-    let patience = Duration::from_millis(1);
-    let store = Options::new().with_busy_deadline(patience).open(&temp.path).await.unwrap();
+    let deadline = Duration::from_millis(1);
+    let store = Options::new().with_busy_deadline(deadline).open(&temp.path).await.unwrap();
     let lock = FairLock::open(&temp.path).unwrap();
     let guard = lock.try_lock().unwrap().unwrap();
     for _ in 0..3 {
@@ -19,7 +19,7 @@ async fn a_turn_that_does_not_end_is_busy() {
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.to_string().contains("check whether it hangs"), "{error}");
     }
-    // The place in the queue is kept.
+    // The store keeps its place in the queue.
     while !guard.has_waiters() {
         std::thread::yield_now();
     }
@@ -32,7 +32,7 @@ async fn a_turn_that_does_not_end_is_busy() {
 }
 
 #[tokio::test]
-async fn a_turn_ends_with_its_transaction() {
+async fn the_lock_is_released_after_the_transaction() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 1).await;

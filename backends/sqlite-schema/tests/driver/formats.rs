@@ -15,8 +15,8 @@ use downlink_sqlite_schema::FORMAT;
 use crate::support::driver::{self, Options, Store};
 use crate::support::{TempLog, all, append, chain, copy, stored};
 
-/// A log of 60 events in 20 streams, with tags, metadata, content of other
-/// types, and a projection, which release 0.1 wrote.
+/// A log that release 0.1 wrote: 60 events in 20 streams, with tags, metadata,
+/// content of other types, and a projection.
 const FORMAT_1: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-1.sqlite");
 
@@ -45,7 +45,7 @@ fn number(temp: &TempLog, sql: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() {
+async fn a_file_of_format_1_is_migrated_without_loss() {
     let (temp, store) = of_format_1().await;
     let page = all(&store).await;
     assert_eq!(page.events.len(), 60);
@@ -72,7 +72,7 @@ async fn a_file_of_format_1_is_brought_up_to_date_with_everything_that_it_has() 
 }
 
 #[tokio::test]
-async fn what_was_announced_is_known_after_a_migration() {
+async fn the_announced_cursor_survives_a_migration() {
     let board = ProjectionId::new("board", 1).unwrap();
     let in_a_rebuild = "UPDATE downlink_projections SET announced = 40, \
                         checkpoint = '0000000000000000-00000000'";
@@ -93,10 +93,9 @@ async fn what_was_announced_is_known_after_a_migration() {
     }
 }
 
-/// A view of a table that is gone is nothing that SQLite minds, until a table is
-/// altered.
+/// SQLite ignores a view of a table that is gone until some table is altered.
 #[tokio::test]
-async fn a_broken_view_is_no_obstacle_to_a_migration() {
+async fn a_broken_view_does_not_prevent_a_migration() {
     for format in [FORMAT_1, FORMAT_2] {
         let temp = TempLog::new();
         copy(Path::new(format), &temp.path);
@@ -122,7 +121,7 @@ async fn a_process_of_format_2_adds_no_row_that_this_release_cannot_read() {
     assert!(error.contains("no column named announced"), "{error}");
 }
 
-/// What a process of release 0.1 does that has the file open.
+/// A process of release 0.1 has the file open.
 #[tokio::test]
 async fn an_earlier_release_fails_visibly_and_writes_nothing_more() {
     let temp = TempLog::new();
@@ -140,7 +139,7 @@ async fn an_earlier_release_fails_visibly_and_writes_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_only_looks_at_a_file_does_not_migrate_it() {
+async fn verify_does_not_migrate_a_file() {
     let temp = TempLog::new();
     copy(Path::new(FORMAT_1), &temp.path);
     let error = driver::verify(&temp.path).await.unwrap_err();
@@ -150,7 +149,7 @@ async fn what_only_looks_at_a_file_does_not_migrate_it() {
 }
 
 #[tokio::test]
-async fn two_that_migrate_at_once_do_not_disturb_each_other() {
+async fn two_stores_can_migrate_at_the_same_time() {
     for _ in 0..10 {
         let temp = TempLog::new();
         copy(Path::new(FORMAT_1), &temp.path);
@@ -172,7 +171,7 @@ fn application() -> TempLog {
 }
 
 #[tokio::test]
-async fn a_log_lives_in_a_database_of_an_application_when_asked() {
+async fn a_log_is_created_in_a_database_of_an_application_only_with_the_option() {
     let temp = application();
     let before = fs::read(&temp.path).unwrap();
     let error = driver::open(&temp.path).await.unwrap_err();
@@ -191,7 +190,7 @@ async fn a_log_lives_in_a_database_of_an_application_when_asked() {
     assert_eq!(number(&temp, "PRAGMA user_version"), 40);
     assert_eq!(number(&temp, "SELECT count(*) FROM gates"), 2);
     assert_eq!(number(&temp, FORMAT_OF), FORMAT);
-    // It has to be asked for each time, so that no other program opens it by accident.
+    // The option is needed each time, so that no other program opens it by accident.
     assert_eq!(driver::open(&temp.path).await.unwrap_err().kind(), ErrorKind::Invalid);
     let store = options.open(&temp.path).await.unwrap();
     assert_eq!(all(&store).await.events.len(), 4);
@@ -200,7 +199,7 @@ async fn a_log_lives_in_a_database_of_an_application_when_asked() {
 }
 
 #[tokio::test]
-async fn a_file_of_our_own_is_opened_with_that_option_too() {
+async fn a_file_without_tables_of_an_application_is_opened_with_that_option_too() {
     let temp = TempLog::new();
     temp.open().await.close().await;
     let store = Options::new().with_application_database().open(&temp.path).await.unwrap();
@@ -234,7 +233,7 @@ async fn a_database_that_cannot_have_a_log_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_application_prepares_every_connection() {
+async fn on_connect_runs_on_every_connection() {
     let (temp, count) = (application(), Arc::new(AtomicUsize::new(0)));
     let on_connect = driver::on_connect("PRAGMA foreign_keys = ON", Arc::clone(&count));
     let options = Options::new().with_application_database().with_on_connect(on_connect);

@@ -5,10 +5,10 @@ use crate::support::{TempLog, stored};
 use downlink::store::{Direction, ReadLog};
 use downlink::{EventStore, Filter, FilterItem, Position, Read};
 
-/// More than one page looks at.
+/// More positions than one page looks at.
 const GAP: u64 = 30_000;
 
-/// Events at 1, 2, and beyond the gap.
+/// A log with events at 1, at 2, and after the gap.
 async fn with_gap(temp: &TempLog, lag: usize) -> Store {
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 2).await;
@@ -20,7 +20,7 @@ async fn with_gap(temp: &TempLog, lag: usize) -> Store {
     store
 }
 
-/// The positions of all pages from there on.
+/// The positions of all pages, starting with this read.
 async fn positions(store: &Store, mut read: ReadLog) -> Vec<u64> {
     let mut found = Vec::new();
     for _ in 0..10 {
@@ -35,7 +35,7 @@ async fn positions(store: &Store, mut read: ReadLog) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_gap_is_stepped_over_and_nothing_beyond_it_is_left_out() {
+async fn reads_skip_a_gap_and_return_everything_after_it() {
     for is_indexed in [false, true] {
         let temp = TempLog::new();
         let store = with_gap(&temp, if is_indexed { 1 } else { usize::MAX }).await;

@@ -1,4 +1,4 @@
-//! The index of types and tags, which is made behind the log.
+//! The index of types and tags, which is updated behind the log.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ fn tagged(name: &str, tags: &[String]) -> NewEvent {
     tags.iter().fold(event(name), |event, tag| event.with_tag(tag.as_str()).unwrap())
 }
 
-/// A log of 3,000 events: one in a hundred is rare, one in seven is often.
+/// Fills a log with 3,000 events: one in a hundred is tagged `rare`, one in seven
+/// `often`.
 async fn log(store: &Store) {
     for group in 0..30 {
         let events = (0..100).map(|at| {
@@ -40,7 +41,7 @@ fn number(temp: &TempLog, sql: &str) -> i64 {
 
 const INDEXED: &str = "SELECT position FROM downlink_indexed";
 
-/// Waits until the index has come so far, which it does by itself.
+/// Waits until the index has reached this position, without any call.
 async fn indexed(temp: &TempLog, at_least: i64) {
     let reached = async {
         while number(temp, INDEXED) < at_least {
@@ -63,8 +64,8 @@ async fn read(store: &Store, read: ReadLog) -> Vec<Event> {
     }
 }
 
-/// Every filter gives what it gives without an index, both ways, in pages of
-/// any size.
+/// Checks that every filter returns the same as without an index, in both
+/// directions and in pages of any size.
 async fn answers_are_right(store: &Store) {
     let everything = read(store, Read::log().with_limit(10_000)).await;
     let filters = [
@@ -83,7 +84,7 @@ async fn answers_are_right(store: &Store) {
     for filter in filters {
         let mut expected: Vec<_> =
             everything.iter().filter(|event| filter.matches_event(event)).cloned().collect();
-        // Small pages of many events would only take long.
+        // Small pages of many events would take too long.
         let limits = if expected.len() < 100 { [1, 7, 10_000] } else { [150, 600, 10_000] };
         for limit in limits {
             let forward = Read::log().with_filter(filter.clone()).with_limit(limit);
@@ -119,7 +120,7 @@ async fn what_is_looked_up_is_what_a_scan_finds() {
     answers_are_right(&store).await;
     assert_eq!(store.index_lag().await.unwrap(), 3_000);
     store.close().await;
-    assert_eq!(number(&temp, INDEXED), 0, "less than the lag is left to scans");
+    assert_eq!(number(&temp, INDEXED), 0, "fewer events than the lag are not indexed");
     let store = Options::new().with_index_lag(1).open(&temp.path).await.unwrap();
     indexed(&temp, 3_000).await;
     answers_are_right(&store).await;
@@ -130,7 +131,7 @@ async fn what_is_looked_up_is_what_a_scan_finds() {
 }
 
 #[tokio::test]
-async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
+async fn a_boundary_with_a_tag_sees_indexed_and_other_events() {
     let temp = TempLog::new();
     let store = Options::new().with_index_lag(1_000).open(&temp.path).await.unwrap();
     log(&store).await;
@@ -145,7 +146,7 @@ async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
     let error = store.append(append(after(before))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     store.append(append(after(last_rare.cursor()))).await.unwrap();
-    // That one is not indexed yet.
+    // The event just appended is not indexed yet.
     let error = store.append(append(after(last_rare.cursor()))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
 }
@@ -153,7 +154,7 @@ async fn a_boundary_over_a_tag_sees_what_is_indexed_and_what_is_not() {
 #[tokio::test]
 async fn an_index_that_disagrees_with_the_log_is_found() {
     for damage in [
-        // The mark moved before what it stands for was stored.
+        // The mark moved before the postings were stored.
         "UPDATE downlink_indexed SET position = position + 50",
         "UPDATE downlink_indexed SET position = position - 50",
         "DELETE FROM downlink_postings WHERE kind = 1 AND key = 1",
@@ -175,7 +176,7 @@ async fn an_index_that_disagrees_with_the_log_is_found() {
     }
 }
 
-/// Several processes, each of which may bring the index up to date.
+/// Each of several processes may update the index.
 #[tokio::test]
 async fn two_stores_index_one_file() {
     let temp = TempLog::new();

@@ -1,4 +1,4 @@
-//! What the limits allow, every store does, and all of them alike.
+//! Every store accepts what the limits allow, and gives the same results.
 
 use downlink::{
     Append, Check, ErrorKind, Event, EventStore, Expected, Filter, FilterItem, MemoryStore,
@@ -25,8 +25,8 @@ fn values(add: Add, numbers: impl IntoIterator<Item = usize>) -> FilterItem {
     numbers.into_iter().try_fold(FilterItem::new(), add).unwrap()
 }
 
-/// The largest filters that there are: of each group, with all values in one
-/// item and with one value in each of as many, alone and joined.
+/// The largest filters: for each group, all values in one item and one value in
+/// each of many items, alone and combined.
 fn largest() -> Vec<Filter> {
     let (most, queries) = (limits::MAX_FILTER_VALUES, limits::MAX_FILTER_QUERIES);
     let mut all = Vec::new();
@@ -42,14 +42,14 @@ fn largest() -> Vec<Filter> {
     all
 }
 
-/// The same events in both, more of them than are scanned without an index.
+/// Appends the same events to both, more than are scanned without an index.
 async fn fill(stores: [&dyn EventStore; 2]) {
     for group in 0..12 {
         let events: Vec<_> = (0..100)
             .map(|n| {
                 let event = NewEvent::json(format!("Type{}", (group * 100 + n) % 90), "{}");
                 let event = event.unwrap().with_tag(format!("tag:{}", n % 80)).unwrap();
-                // One that has all the tags that a filter can name.
+                // The first event has all the tags that a filter can name.
                 (1..if n == 0 { 64 } else { 1 })
                     .try_fold(event, |event, tag| event.with_tag(format!("tag:{tag}")))
                     .unwrap()
@@ -78,7 +78,7 @@ async fn found(store: &dyn EventStore, filter: &Filter) -> Vec<(u64, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_filters_and_the_empty_one_are_answered_as_memory_does() {
+async fn the_largest_filters_and_empty_ones_match_the_same_as_in_memory() {
     let temp = TempLog::new();
     let (store, memory): (Store, _) = (temp.open().await, MemoryStore::new());
     fill([&store, &memory]).await;
@@ -101,7 +101,7 @@ async fn the_largest_filters_and_the_empty_one_are_answered_as_memory_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_many_checks_as_there_may_be_of_the_largest_filters_are_decided() {
+async fn the_maximum_number_of_checks_with_the_largest_filters_is_decided() {
     let temp = TempLog::new();
     let store = temp.open().await;
     fill([&store, &MemoryStore::new()]).await;
@@ -114,7 +114,7 @@ async fn as_many_checks_as_there_may_be_of_the_largest_filters_are_decided() {
     };
     let most = limits::MAX_CHECKS_PER_APPEND;
     store.append(checked(most, Filter::nothing())).await.unwrap();
-    // Which the event before has crossed.
+    // The event just appended violates this boundary.
     let delays = FilterItem::new().with_type("FlightDelayed").unwrap().into();
     let error = store.append(checked(most, delays)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");

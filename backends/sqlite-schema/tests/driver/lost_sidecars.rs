@@ -1,5 +1,5 @@
-//! A WAL, or its index, that is removed or replaced under a running store, and a
-//! database with a second name.
+//! A `-wal` or `-shm` file that is removed or replaced under a running store, and
+//! a database with a second name.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use crate::transact::transact;
 use crate::transacting::Do;
 use downlink::{Error, ErrorKind, EventStore, Read};
 
-/// The store says that it has lost this file, whatever it is asked.
+/// Checks that every call reports that this file was removed.
 async fn assert_unavailable(store: &Store, end: &str) {
     for error in [
         store.append(append("s", 1)).await.unwrap_err(),
@@ -24,7 +24,7 @@ async fn assert_unavailable(store: &Store, end: &str) {
 }
 
 #[tokio::test]
-async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
+async fn nothing_is_acknowledged_after_a_sidecar_was_removed() {
     for end in ["-wal", "-shm"] {
         let temp = TempLog::new();
         let store = temp.open().await;
@@ -32,7 +32,7 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
         all(&store).await;
         fs::remove_file(temp.with_end(end)).unwrap();
         assert_unavailable(&store, end).await;
-        // It was the only one that had it open, so SQLite moves what it has into the database.
+        // No other connection had the log open, so SQLite moves the WAL into the database.
         store.close().await;
         let store = temp.open().await;
         assert_eq!(all(&store).await.events.len(), 2);
@@ -40,9 +40,9 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
     }
 }
 
-/// The file goes after the transaction has begun and before it is committed.
+/// The file is removed after the transaction has begun and before it is committed.
 #[tokio::test]
-async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
+async fn a_commit_after_a_sidecar_was_removed_has_no_certain_outcome() {
     for end in ["-wal", "-shm"] {
         let temp = TempLog::new();
         let store = temp.open().await;
@@ -61,10 +61,10 @@ async fn a_commit_into_a_file_that_is_gone_has_no_certain_outcome() {
     }
 }
 
-/// The WAL goes while an append waits for the lock, or before it looks: it is
-/// not acknowledged in either case.
+/// The WAL is removed while an append waits for the lock, before or after the
+/// check: the append is not acknowledged in either case.
 #[tokio::test]
-async fn an_append_under_way_is_not_acknowledged_into_a_wal_that_is_gone() {
+async fn a_waiting_append_is_not_acknowledged_after_the_wal_was_removed() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "s", 1).await;
@@ -125,7 +125,7 @@ async fn a_database_with_a_second_name_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{}", chain(&error));
         assert!(error.to_string().contains("hard links"), "{error}");
     }
-    // The one that runs has its WAL, and goes on.
+    // The running store keeps its WAL, and continues.
     stored(&store, "s", 1).await;
     assert_eq!(all(&store).await.events.len(), 2);
     fs::remove_file(&second).unwrap();

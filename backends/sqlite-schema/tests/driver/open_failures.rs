@@ -1,5 +1,4 @@
-//! Each reason for which a log cannot be opened has a name of its own, and says what
-//! to do.
+//! Each error of opening a log names its cause, and says what to do.
 
 use std::fs::{self, File, Permissions};
 use std::iter;
@@ -12,7 +11,7 @@ use crate::support::driver::{Bus, Options};
 use crate::support::{TempLog, chain};
 use downlink::ErrorKind;
 
-/// Opens a store and a bus, which are refused with this kind and these words.
+/// Checks that opening a store fails with this kind and these words.
 async fn assert_refused(path: &Path, kind: ErrorKind, words: &[&str]) {
     let options = Options::new().with_busy_deadline(Duration::from_millis(20));
     let error = options.open(path).await.unwrap_err();
@@ -30,7 +29,7 @@ async fn closed_log() -> TempLog {
     temp
 }
 
-/// Sets the mode of a file or a folder, and back to what it was.
+/// Sets the mode of a file or a folder, and restores it when dropped.
 struct Mode(PathBuf, u32);
 
 impl Mode {
@@ -47,19 +46,19 @@ impl Drop for Mode {
     }
 }
 
-/// Whether modes bind this process: they do not bind root.
-fn modes_bind() -> bool {
+/// Whether file modes apply to this process: they do not apply to root.
+fn modes_apply() -> bool {
     let temp = TempLog::new();
     let _read_only = Mode::set(temp.folder.path(), 0o555);
-    let bind = fs::write(&temp.path, "").is_err();
-    if !bind {
-        eprintln!("skipped: modes do not bind this user, who may be root");
+    let apply = fs::write(&temp.path, "").is_err();
+    if !apply {
+        eprintln!("skipped: file modes do not apply to this user, probably root");
     }
-    bind
+    apply
 }
 
 #[tokio::test]
-async fn a_lock_of_another_program_is_named() {
+async fn a_lock_of_another_program_is_reported() {
     let temp = closed_log().await;
     let other = temp.sql();
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
@@ -67,7 +66,7 @@ async fn a_lock_of_another_program_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_database_is_named() {
+async fn a_file_that_is_not_a_database_is_reported() {
     let temp = TempLog::new();
     fs::write(&temp.path, "a letter to my aunt".repeat(100)).unwrap();
     let words = ["not a SQLite database", "name another"];
@@ -75,14 +74,14 @@ async fn what_is_not_a_database_is_named() {
 }
 
 #[tokio::test]
-async fn a_folder_in_the_place_of_a_file_is_named() {
+async fn a_folder_in_the_place_of_a_file_is_reported() {
     let temp = TempLog::new();
     let words = ["is a folder", "name a file in it"];
     assert_refused(temp.folder.path(), ErrorKind::Invalid, &words).await;
 }
 
 #[tokio::test]
-async fn a_missing_folder_is_named() {
+async fn a_missing_folder_is_reported() {
     let temp = TempLog::new();
     let missing = temp.folder.path().join("missing");
     let words = [&*format!("the folder {} does not exist", missing.display()), "create it"];
@@ -90,7 +89,7 @@ async fn a_missing_folder_is_named() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_a_folder_is_named() {
+async fn a_file_in_the_place_of_a_folder_is_reported() {
     let temp = TempLog::new();
     fs::write(&temp.path, "").unwrap();
     let words = ["is not a folder"];
@@ -98,7 +97,7 @@ async fn a_file_in_the_place_of_a_folder_is_named() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_named() {
+async fn a_newer_format_is_reported() {
     let temp = closed_log().await;
     let newer = "UPDATE downlink_meta SET value = 99 WHERE name = 'format'";
     temp.sql().execute_batch(newer).unwrap();
@@ -106,8 +105,8 @@ async fn a_newer_format_is_named() {
 }
 
 #[tokio::test]
-async fn a_read_only_file_is_named() {
-    if !modes_bind() {
+async fn a_read_only_file_is_reported() {
+    if !modes_apply() {
         return;
     }
     let temp = closed_log().await;
@@ -117,8 +116,8 @@ async fn a_read_only_file_is_named() {
 }
 
 #[tokio::test]
-async fn a_file_that_may_not_be_opened_is_named() {
-    if !modes_bind() {
+async fn a_file_that_may_not_be_opened_is_reported() {
+    if !modes_apply() {
         return;
     }
     let temp = closed_log().await;
@@ -128,8 +127,8 @@ async fn a_file_that_may_not_be_opened_is_named() {
 }
 
 #[tokio::test]
-async fn a_read_only_folder_is_named() {
-    if !modes_bind() {
+async fn a_read_only_folder_is_reported() {
+    if !modes_apply() {
         return;
     }
     for temp in [closed_log().await, TempLog::new()] {
@@ -143,8 +142,8 @@ async fn a_read_only_folder_is_named() {
 }
 
 #[tokio::test]
-async fn a_folder_that_may_not_be_searched_is_named() {
-    if !modes_bind() {
+async fn a_folder_that_may_not_be_searched_is_reported() {
+    if !modes_apply() {
         return;
     }
     let temp = closed_log().await;
@@ -155,14 +154,14 @@ async fn a_folder_that_may_not_be_searched_is_named() {
 
 const WITHOUT_FILES: &str = "DOWNLINK_TEST_WITHOUT_FILES";
 
-/// Whichever file it is that cannot be opened, the mode of none is said to be the cause.
+/// Whichever file cannot be opened, the error does not name a mode as the cause.
 #[tokio::test]
 async fn too_many_open_files_are_not_blamed_on_a_mode() {
     if std::env::var_os(WITHOUT_FILES).is_some() {
         return open_with_few_files_left().await;
     }
     let name = "open_failures::too_many_open_files_are_not_blamed_on_a_mode";
-    // The limit is a process's, so this needs one of its own.
+    // The limit applies to a whole process, so this runs in a separate one.
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())
@@ -177,7 +176,7 @@ async fn too_many_open_files_are_not_blamed_on_a_mode() {
 async fn open_with_few_files_left() {
     let (closed, new) = (closed_log().await, TempLog::new());
     for temp in [&closed, &new] {
-        let mut told = Vec::new();
+        let mut errors = Vec::new();
         for left in 0..20 {
             let mut taken: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
             taken.truncate(taken.len() - left);
@@ -185,11 +184,11 @@ async fn open_with_few_files_left() {
             drop(taken);
             match opened {
                 Ok(store) => store.close().await,
-                Err(error) => told.push(error.to_string()),
+                Err(error) => errors.push(error.to_string()),
             }
         }
-        assert!(told[0].contains("open files"), "{told:?}");
-        for text in told {
+        assert!(errors[0].contains("open files"), "{errors:?}");
+        for text in errors {
             for words in
                 ["this process may not", "may only", "be writable", "is not writable", "same owner"]
             {
@@ -199,7 +198,7 @@ async fn open_with_few_files_left() {
     }
 }
 
-/// A bus is opened like a store, and only to a log that is there.
+/// A bus is opened like a store, and only for an existing log.
 #[tokio::test]
 async fn a_bus_is_refused_in_the_same_words() {
     let temp = TempLog::new();

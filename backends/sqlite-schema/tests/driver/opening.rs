@@ -1,4 +1,4 @@
-//! What is opened, what is refused, and what is there afterwards.
+//! Opening, reopening and closing a store.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::support::{TempLog, all, append, chain, stored};
 use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
 
 #[tokio::test]
-async fn events_are_there_after_reopening() {
+async fn events_are_kept_after_reopening() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let first = stored(&store, "flight-UA1545", 3).await;
@@ -26,10 +26,10 @@ async fn events_are_there_after_reopening() {
 async fn a_repeat_is_known_after_reopening() {
     let temp = TempLog::new();
     let store = temp.open().await;
-    let said = append("flight-UA1545", 2);
-    let first = store.append(said.clone()).await.unwrap();
+    let offered = append("flight-UA1545", 2);
+    let first = store.append(offered.clone()).await.unwrap();
     store.close().await;
-    let again = temp.open().await.append(said).await.unwrap();
+    let again = temp.open().await.append(offered).await.unwrap();
     assert!(again.duplicate);
     assert_eq!((again.first, again.cursor), (first.first, first.cursor));
 }
@@ -41,7 +41,7 @@ async fn an_empty_log_has_no_head() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_left_alone() {
+async fn a_file_that_is_not_a_database_is_left_alone() {
     let temp = TempLog::new();
     let text = "a letter to my aunt, long enough for a header of a hundred bytes".repeat(20);
     fs::write(&temp.path, &text).unwrap();
@@ -91,7 +91,7 @@ async fn two_handles_on_one_file_see_each_other() {
 }
 
 #[tokio::test]
-async fn two_that_open_an_empty_file_at_once_share_it() {
+async fn two_stores_that_open_an_empty_file_at_once_share_it() {
     for _ in 0..16 {
         let temp = TempLog::new();
         let (one, other) = tokio::join!(driver::open(&temp.path), driver::open(&temp.path));
@@ -101,7 +101,7 @@ async fn two_that_open_an_empty_file_at_once_share_it() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so() {
+async fn a_closed_store_is_unavailable() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let clone = store.clone();
@@ -114,17 +114,17 @@ async fn a_closed_store_says_so() {
     ] {
         assert_eq!(kind, ErrorKind::Unavailable);
     }
-    // Closed means closed: the last connection has taken the WAL away.
+    // All connections are closed: the last one has removed the WAL.
     assert!(!temp.with_end("-wal").exists());
 }
 
 #[tokio::test]
-async fn what_waits_is_stored_after_the_last_handle_is_gone() {
+async fn queued_appends_are_stored_after_the_last_handle_is_dropped() {
     let temp = TempLog::new();
     let store = temp.open().await;
     let appends: Vec<_> = (0..50).map(|_| append("flight-UA1545", 1)).collect();
-    for said in &appends {
-        let mut waiting = store.append(said.clone());
+    for offered in &appends {
+        let mut waiting = store.append(offered.clone());
         assert!(futures::poll!(&mut waiting).is_pending());
     }
     let closing = store.clone();
@@ -132,13 +132,13 @@ async fn what_waits_is_stored_after_the_last_handle_is_gone() {
     closing.close().await;
     let store = temp.open().await;
     assert_eq!(all(&store).await.events.len(), 50);
-    for said in appends {
-        assert!(store.append(said).await.unwrap().duplicate);
+    for offered in appends {
+        assert!(store.append(offered).await.unwrap().duplicate);
     }
 }
 
 #[tokio::test]
-async fn a_small_store_is_the_same_store() {
+async fn a_store_with_minimal_options_works() {
     let temp = TempLog::new();
     let options = Options::new()
         .with_readers(0)
@@ -147,12 +147,12 @@ async fn a_small_store_is_the_same_store() {
         .with_cache(0)
         .with_queue_bytes(0);
     let store = options.open(&temp.path).await.unwrap();
-    let said = downlink::Append::to(
+    let offered = downlink::Append::to(
         "s",
         Expected::NoStream,
         [crate::support::event("A"), crate::support::event("B")],
     )
     .unwrap();
-    store.append(said).await.unwrap();
+    store.append(offered).await.unwrap();
     assert_eq!(all(&store).await.events.len(), 2);
 }

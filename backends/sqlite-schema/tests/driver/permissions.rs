@@ -1,4 +1,4 @@
-//! Whose the files of a log are, and who may open them.
+//! The owners and modes of the files of a log.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -12,7 +12,7 @@ use crate::support::driver::{self, Options};
 use crate::support::{TempLog, chain, stored};
 use downlink::ErrorKind;
 
-const BESIDE: [&str; 4] = ["-wal", "-shm", "-gate", "-turn"];
+const SIDECARS: [&str; 4] = ["-wal", "-shm", "-gate", "-turn"];
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -24,7 +24,7 @@ fn owner(path: &Path) -> (u32, u32) {
 }
 
 #[tokio::test]
-async fn the_files_of_a_new_log_are_their_owners_alone_or_as_it_is_said() {
+async fn the_files_of_a_new_log_have_mode_600_or_that_of_the_options() {
     for (options, expected) in
         [(Options::new(), 0o600), (Options::new().with_file_mode(0o660), 0o660)]
     {
@@ -33,14 +33,14 @@ async fn the_files_of_a_new_log_are_their_owners_alone_or_as_it_is_said() {
         stored(&store, "s", 1).await;
         let backup = temp.folder.path().join("backup.db");
         store.backup(&backup).await.unwrap();
-        for path in BESIDE.map(|end| temp.with_end(end)).iter().chain([&temp.path, &backup]) {
+        for path in SIDECARS.map(|end| temp.with_end(end)).iter().chain([&temp.path, &backup]) {
             assert_eq!(mode(path), expected, "{}", path.display());
         }
     }
 }
 
 #[tokio::test]
-async fn a_file_that_a_link_names_is_made_with_the_mode_too() {
+async fn a_file_that_is_created_through_a_link_has_the_mode_too() {
     let temp = TempLog::new();
     let real = temp.folder.path().join("real.db");
     fs::create_dir(temp.folder.path().join("links")).unwrap();
@@ -53,33 +53,33 @@ async fn a_file_that_a_link_names_is_made_with_the_mode_too() {
 }
 
 #[tokio::test]
-async fn the_files_beside_a_database_follow_its_owner_and_mode() {
+async fn sidecars_have_the_owner_and_mode_of_the_database() {
     let temp = TempLog::new();
     temp.open().await.close().await;
     fs::set_permissions(&temp.path, Permissions::from_mode(0o640)).unwrap();
-    // `-gate` is there, as an earlier run of another user leaves it, and `-turn` is not.
+    // `-gate` exists, as an earlier run of another user leaves it, and `-turn` does not.
     fs::remove_file(temp.with_end("-turn")).unwrap();
     let is_root = chown(&temp.path, Some(4_711), Some(4_712)).is_ok();
     if !is_root {
-        eprintln!("not root: only modes are looked at");
+        eprintln!("not root: only modes are checked");
     }
     let store = temp.open().await;
     stored(&store, "s", 1).await;
     let backup = temp.folder.path().join("backup.db");
     store.backup(&backup).await.unwrap();
-    for path in BESIDE.map(|end| temp.with_end(end)).iter().chain([&backup]) {
+    for path in SIDECARS.map(|end| temp.with_end(end)).iter().chain([&backup]) {
         assert_eq!(mode(path), 0o640, "{}", path.display());
         assert_eq!(owner(path), owner(&temp.path), "{}", path.display());
     }
 }
 
 #[tokio::test]
-async fn a_file_beside_it_that_cannot_be_opened_is_named_with_its_owner() {
+async fn a_sidecar_that_cannot_be_opened_is_reported_with_its_owner() {
     for end in ["-gate", "-turn"] {
         let temp = TempLog::new();
         temp.open().await.close().await;
         fs::remove_file(temp.with_end(end)).unwrap();
-        // Also root cannot write to it.
+        // A folder cannot be opened as a file, not even by root.
         fs::create_dir(temp.with_end(end)).unwrap();
         let error = driver::open(&temp.path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
@@ -90,10 +90,10 @@ async fn a_file_beside_it_that_cannot_be_opened_is_named_with_its_owner() {
     }
 }
 
-/// The folder of the log may be of a user who puts there what he likes, and the program
-/// may be root's: no file is made, opened or given away through a link.
+/// The folder of the log may belong to an untrusted user while the program runs as
+/// root: no file is created, opened or given another owner through a link.
 #[tokio::test]
-async fn a_link_in_the_place_of_a_file_beside_it_is_refused() {
+async fn a_link_in_the_place_of_a_sidecar_is_refused() {
     type Link = fn(&Path, &Path) -> io::Result<()>;
     let links: [Link; 2] = [|to, at| symlink(to, at), |to, at| fs::hard_link(to, at)];
     for end in ["-gate", "-turn"] {
@@ -101,7 +101,7 @@ async fn a_link_in_the_place_of_a_file_beside_it_is_refused() {
             let temp = TempLog::new();
             temp.open().await.close().await;
             fs::set_permissions(&temp.path, Permissions::from_mode(0o666)).unwrap();
-            // Unless this is root, there is no other owner.
+            // Only root can set another owner.
             let _ = chown(&temp.path, Some(4_711), Some(4_712));
             let victim = temp.folder.path().join("victim");
             fs::write(&victim, "mine").unwrap();
@@ -130,10 +130,10 @@ async fn assert_link_refused(temp: &TempLog, end: &str) {
 
 const AS_ANOTHER_USER: &str = "DOWNLINK_TEST_LOG_OF_A_GROUP";
 
-/// The one user has made the database, and the other is the first to open it since the
-/// files beside it are gone.
+/// One user has created the database, and the other is the first to open it since
+/// its sidecars were removed.
 #[tokio::test]
-async fn the_users_of_a_group_can_each_open_what_the_other_has_made() {
+async fn users_of_a_group_can_open_the_files_of_each_other() {
     if let Some(path) = std::env::var_os(AS_ANOTHER_USER) {
         let store = Options::new().with_file_mode(0o660).open(Path::new(&path)).await.unwrap();
         stored(&store, "s", 1).await;
@@ -143,21 +143,21 @@ async fn the_users_of_a_group_can_each_open_what_the_other_has_made() {
     let folder = temp.folder.path();
     fs::set_permissions(folder, Permissions::from_mode(0o770)).unwrap();
     let program = folder.join("test");
-    let may_be_others = chown(folder, None, Some(4_712)).is_ok()
+    let can_be_another_user = chown(folder, None, Some(4_712)).is_ok()
         && fs::copy(std::env::current_exe().unwrap(), &program).is_ok()
         && chown(&program, Some(4_714), Some(4_712)).is_ok();
-    if !may_be_others {
+    if !can_be_another_user {
         eprintln!("skipped: only root can be another user");
         return;
     }
     let open_as = |user| {
-        let name = "permissions::the_users_of_a_group_can_each_open_what_the_other_has_made";
+        let name = "permissions::users_of_a_group_can_open_the_files_of_each_other";
         let mut command = Command::new(&program);
         command.args(["--exact", name]).env(AS_ANOTHER_USER, &temp.path).current_dir("/");
         command.stdin(Stdio::null()).uid(user).gid(4_712);
         loop {
             match command.output() {
-                // A program that another test starts just now has the copy open until it runs.
+                // A process that another test is starting may still have the copy open.
                 Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => yield_now(),
                 output => return output.unwrap(),
             }

@@ -1,4 +1,5 @@
-//! Queries of read models: rows and cursor of one moment, and nothing else.
+//! Queries of read models: the rows and the cursor are of one snapshot, and a query
+//! cannot write.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,7 +22,7 @@ fn tally(version: u32) -> String {
     )
 }
 
-/// The same, made of the log.
+/// The same, folded from the log.
 fn fold<'a>(log: impl Iterator<Item = &'a Event>) -> String {
     let mut streams = BTreeMap::<String, u32>::new();
     log.for_each(|event| *streams.entry(event.stream().to_string()).or_default() += 1);
@@ -31,10 +32,10 @@ fn fold<'a>(log: impl Iterator<Item = &'a Event>) -> String {
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_mins(1), future).await.expect("an answer in time")
+    timeout(Duration::from_mins(1), future).await.expect("a result in time")
 }
 
-/// Has a version of the tally apply everything up to a position.
+/// Applies everything up to a position to a version of the tally.
 async fn apply_up_to(store: &Store, version: u32, last: u64) -> Cursor {
     let projection: Arc<dyn Projection<Tx = _>> = Arc::new(Tally(version));
     let id = ProjectionId::new("tally", version).unwrap();
@@ -57,15 +58,15 @@ async fn with_tally(temp: &TempLog, options: Options) -> (Store, Cursor) {
     (store, cursor)
 }
 
-async fn goes_on(store: &Store, cursor: Cursor) {
+async fn still_works(store: &Store, cursor: Cursor) {
     let answer = soon(ask(store, &[], tally)).await.unwrap();
     assert_eq!(answer, ((1, "flight-UA1545:3".into()), cursor));
     stored(store, "flight-UA1545", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
 }
 
-/// **Law.** However fast a projection runs, the rows of a query are the fold of
-/// the log up to its cursor.
+/// **Law.** The rows of a query are the fold of the log up to its cursor, also
+/// while the projection runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_the_fold_up_to_the_cursor() {
     let temp = TempLog::new();
@@ -93,13 +94,13 @@ async fn rows_are_the_fold_up_to_the_cursor() {
         assert_eq!(rows, fold(log[..seen].iter()), "at {cursor}");
     }
     cursors.dedup();
-    assert!(cursors.len() > 10, "the projection was hardly seen running: {}", cursors.len());
+    assert!(cursors.len() > 10, "too few different cursors: {}", cursors.len());
     hub.shutdown().await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn the_live_version_answers() {
+async fn a_query_reads_the_live_version() {
     let temp = TempLog::new();
     let (store, first) = with_tally(&temp, Options::new()).await;
     let second = apply_up_to(&store, 2, 2).await;
@@ -111,7 +112,7 @@ async fn the_live_version_answers() {
 }
 
 #[tokio::test]
-async fn a_read_model_that_is_not_there_is_told() {
+async fn a_missing_read_model_is_an_error() {
     let temp = TempLog::new();
     let store = temp.open().await;
     stored(&store, "flight-UA1545", 3).await;
@@ -143,10 +144,10 @@ async fn a_query_cannot_write() {
         "VACUUM",
     ] {
         let error = run(&store, "tally", write).await.unwrap_err();
-        let is_told = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Backend);
-        assert!(is_told, "{write}: {}", chain(&error));
+        let is_refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Backend);
+        assert!(is_refused, "{write}: {}", chain(&error));
     }
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 #[tokio::test]
@@ -162,18 +163,18 @@ async fn a_query_that_unlocks_its_connection_changes_nothing() {
         &["ROLLBACK", UNLOCK, WRITE, "BEGIN", WRITE, "COMMIT", "BEGIN"],
     ];
     for attempt in attempts {
-        // Over one driver each statement is refused, over the other the answer is.
+        // One driver refuses each statement, the other the result of the query.
         if let Ok(answer) = ask(&store, attempt, tally).await {
             assert_eq!(answer, ((1, "flight-UA1545:3".into()), cursor), "{attempt:?}");
         }
         let rows = ask(&store, &[], tally).await.unwrap();
         assert_eq!(rows, ((1, "flight-UA1545:3".into()), cursor), "{attempt:?}");
     }
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 #[tokio::test]
-async fn a_query_does_not_end_its_transaction() {
+async fn a_query_cannot_end_its_transaction() {
     let temp = TempLog::new();
     let options = Options::new().with_readers(1);
     let (store, cursor) = with_tally(&temp, options).await;
@@ -190,7 +191,7 @@ async fn a_query_does_not_end_its_transaction() {
     ] {
         let error = run(&store, "tally", end).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{end}: {}", chain(&error));
-        goes_on(&store, cursor).await;
+        still_works(&store, cursor).await;
     }
     for change in [
         "ATTACH ':memory:' AS other",
@@ -202,7 +203,7 @@ async fn a_query_does_not_end_its_transaction() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{change}: {}", chain(&error));
     }
     run(&store, "tally", "SAVEPOINT here; SELECT 1").await.unwrap();
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 const ENDLESS: &str =
@@ -219,13 +220,13 @@ async fn a_query_that_takes_too_long_is_stopped() {
         assert!(error.to_string().contains("with_query_limit"), "{error}");
     };
     stopped(soon(run(&store, "tally", ENDLESS)).await);
-    // Also if the code does not look at what SQLite says.
+    // Also if the code ignores the error of SQLite.
     stopped(soon(ask(&store, &[ENDLESS], tally)).await.map(|answer| answer.1));
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 #[tokio::test]
-async fn a_query_stops_when_its_caller_is_gone() {
+async fn a_query_is_stopped_when_its_caller_is_dropped() {
     let temp = TempLog::new();
     let options = Options::new().with_readers(1).with_query_limit(Duration::from_hours(1));
     let (store, cursor) = with_tally(&temp, options).await;
@@ -233,11 +234,11 @@ async fn a_query_stops_when_its_caller_is_gone() {
         let mut waiting = run(&store, "tally", ENDLESS).boxed();
         assert!(poll!(&mut waiting).is_pending());
     }
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 #[tokio::test]
-async fn a_panic_in_a_query_costs_no_reader() {
+async fn a_panic_in_a_query_does_not_lose_a_reader() {
     let temp = TempLog::new();
     let (store, cursor) = with_tally(&temp, Options::new().with_readers(1)).await;
     for _ in 0..3 {
@@ -245,7 +246,7 @@ async fn a_panic_in_a_query_costs_no_reader() {
         assert_eq!(error.kind(), ErrorKind::Backend);
         assert!(error.to_string().contains("no such gate"), "{error}");
     }
-    goes_on(&store, cursor).await;
+    still_works(&store, cursor).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A file that is replaced, restored or gone under a running store.
+//! A file that is replaced, restored or removed under a running store.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ async fn a_restored_backup_is_noticed_under_a_running_store() {
 
     let resume = || store.read_log(Read::log().with_after(head));
     assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::CursorAhead);
-    // The same positions and keys get other events and names.
+    // The same positions and keys now belong to other events and names.
     let next = stored(&store, "flight-DL1234", 2).await;
     assert_eq!(next.last(), head.position());
     assert_eq!(resume().await.unwrap_err().kind(), ErrorKind::HistoryChanged);
@@ -51,7 +51,7 @@ async fn a_restored_backup_is_noticed_under_a_running_store() {
 }
 
 #[tokio::test]
-async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
+async fn a_backup_next_to_the_old_wal_is_refused_until_the_wal_is_removed() {
     let temp = TempLog::new();
     let (store, backup) = with_backup(&temp).await;
     fs::rename(backup, &temp.path).unwrap();
@@ -69,7 +69,7 @@ async fn a_backup_beside_the_old_wal_is_refused_until_that_is_removed() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_is_named() {
+async fn a_file_that_is_gone_is_reported() {
     let temp = TempLog::new();
     let (store, backup) = with_backup(&temp).await;
     fs::remove_file(&temp.path).unwrap();
@@ -81,14 +81,15 @@ async fn a_file_that_is_gone_is_named() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("flights.db"), "{error}");
     }
-    assert!(!temp.path.exists(), "no empty log is made in its temp");
+    assert!(!temp.path.exists(), "no empty log is created in its place");
     assert_eq!(verify(&temp.path).await.unwrap_err().kind(), ErrorKind::Unavailable);
     remove_sidecars(&temp);
     fs::rename(backup, &temp.path).unwrap();
     assert_eq!(all(&store).await.events.len(), 3);
 }
 
-/// As `.restore` of SQLite's shell does it: through SQLite, in the same file.
+/// The log is rewritten like `.restore` in SQLite's shell does it: through SQLite,
+/// in the same file.
 #[tokio::test]
 async fn a_log_that_was_rewritten_in_place_is_noticed() {
     let temp = TempLog::new();
@@ -115,7 +116,7 @@ async fn a_log_that_was_rewritten_in_place_is_noticed() {
     let script: String = tables.iter().map(replace).collect();
     sql.execute_batch(&format!("BEGIN IMMEDIATE; {script} COMMIT")).unwrap();
 
-    // Same file, same generation, same position; only the last event differs.
+    // The file, the generation and the position are the same; only the last event differs.
     assert_eq!(
         store.read_log(Read::log().with_after(old)).await.unwrap_err().kind(),
         ErrorKind::HistoryChanged

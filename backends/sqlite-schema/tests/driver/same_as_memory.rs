@@ -1,4 +1,4 @@
-//! The store and the reference store, told the same, answer the same.
+//! The store and the reference store give the same results for the same calls.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -19,7 +19,7 @@ const TAGS: [&str; 3] = ["x", "xy", "é"];
 #[derive(Clone, Debug)]
 enum Step {
     Append(Vec<NewWrite>, Vec<NewCheck>),
-    /// An earlier append again, maybe with other expectations.
+    /// An earlier append again, possibly with other expectations.
     Repeat(Index, NewExpected),
     /// Parts of two earlier appends.
     Mix(Index, Index),
@@ -165,11 +165,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Both stores, and what was said to them.
+/// Both stores, and what was appended to them.
 struct Both {
     reference: MemoryStore,
     store: driver::Store,
-    said: Vec<Append>,
+    appends: Vec<Append>,
     events: Vec<Event>,
 }
 
@@ -229,18 +229,18 @@ impl Both {
         append
     }
 
-    async fn say(&mut self, append: Append) {
+    async fn append_to_both(&mut self, append: Append) {
         let expected = self.reference.append(append.clone()).await;
         let found = self.store.append(append.clone()).await;
         assert_eq!(outcome(found), outcome(expected), "{append:?}");
-        self.said.push(append);
+        self.appends.push(append);
         let all = Read::log()
             .with_after(Position::new(self.events.len() as u64).unwrap())
             .with_limit(1_000);
         self.events.extend(self.reference.read_log(all).await.unwrap().events);
     }
 
-    async fn ask(&self, read: NewRead) {
+    async fn read_from_both(&self, read: NewRead) {
         let NewRead { stream, mark, backward, limit, bytes, filter } = read;
         let limits = (limit, bytes);
         let read = if let Some((stream, after)) = stream {
@@ -266,45 +266,45 @@ impl Both {
         match step {
             Step::Append(writes, checks) => {
                 let append = self.append(writes, checks);
-                self.say(append).await;
+                self.append_to_both(append).await;
             }
-            Step::Repeat(index, expected) if !self.said.is_empty() => {
-                let mut append = index.get(&self.said).clone();
+            Step::Repeat(index, expected) if !self.appends.is_empty() => {
+                let mut append = index.get(&self.appends).clone();
                 for write in &mut append.writes {
                     write.expected = self.expected(write.stream.as_str(), expected);
                 }
-                self.say(append).await;
+                self.append_to_both(append).await;
             }
-            Step::Mix(a, b) if !self.said.is_empty() => {
-                let mut append = a.get(&self.said).clone();
-                append.writes.extend(b.get(&self.said).writes.iter().take(1).cloned());
-                self.say(append).await;
+            Step::Mix(a, b) if !self.appends.is_empty() => {
+                let mut append = a.get(&self.appends).clone();
+                append.writes.extend(b.get(&self.appends).writes.iter().take(1).cloned());
+                self.append_to_both(append).await;
             }
             Step::Repeat(..) | Step::Mix(..) => {}
-            Step::Read(read) => self.ask(read).await,
+            Step::Read(read) => self.read_from_both(read).await,
         }
     }
 }
 
-type Told = (ErrorKind, Vec<FailedCheck>);
+type Failure = (ErrorKind, Vec<FailedCheck>);
 
-fn told(error: &Error) -> Told {
+fn failure(error: &Error) -> Failure {
     (error.kind(), error.conflicts().to_vec())
 }
 
-fn outcome(result: Result<Appended>) -> Result<Appended, Told> {
-    result.map_err(|error| told(&error))
+fn outcome(result: Result<Appended>) -> Result<Appended, Failure> {
+    result.map_err(|error| failure(&error))
 }
 
 type Stored = (Cursor, String, Version, NewEvent);
 
-/// A page, but for the times.
-fn page(result: Result<Page>) -> Result<(Vec<Stored>, String), Told> {
-    let mut page = result.map_err(|error| told(&error))?;
-    let temp = |event: Event| {
+/// A page without the times.
+fn page(result: Result<Page>) -> Result<(Vec<Stored>, String), Failure> {
+    let mut page = result.map_err(|error| failure(&error))?;
+    let parts = |event: Event| {
         (event.cursor(), event.stream().to_string(), event.version(), event.content().clone())
     };
-    let events = std::mem::take(&mut page.events).into_iter().map(temp).collect();
+    let events = std::mem::take(&mut page.events).into_iter().map(parts).collect();
     Ok((events, format!("{page:?}")))
 }
 
@@ -315,7 +315,7 @@ fn run(prefix: usize, steps: Vec<Step>) {
         let mut both = Both {
             reference: MemoryStore::new(),
             store: Options::new().with_index_lag(40).open(&temp.path).await.unwrap(),
-            said: Vec::new(),
+            appends: Vec::new(),
             events: Vec::new(),
         };
         for chunk in 0..prefix {
@@ -327,7 +327,7 @@ fn run(prefix: usize, steps: Vec<Step>) {
             let writes =
                 (0..STREAMS.len()).filter(|stream| chunk % (stream + 1) == 0).map(write).collect();
             let append = both.append(writes, Vec::new());
-            both.say(append).await;
+            both.append_to_both(append).await;
         }
         for step in steps {
             both.step(step).await;
@@ -346,7 +346,7 @@ proptest! {
         run(0, steps);
     }
 
-    /// Long enough that named streams are read by their links.
+    /// Logs long enough that named streams are read by their links.
     #[test]
     fn long_logs_agree(steps in prop::collection::vec(step(), 20..40)) {
         run(100, steps);

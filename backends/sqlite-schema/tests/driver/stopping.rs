@@ -1,4 +1,5 @@
-//! A clean stop, beside everything that a store does: the database alone is the log.
+//! After a clean stop during any activity of a store, the database file alone is
+//! the log.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ fn wal_bytes(temp: &TempLog) -> u64 {
     std::fs::metadata(temp.with_end("-wal")).map_or(0, |wal| wal.len())
 }
 
-/// Stops a store, its bus and a hub with a projection, with reads, queries and
-/// appends under way. Tells how many events were acknowledged.
+/// Stops a store, its bus and a hub with a projection while reads, queries and
+/// appends run. Returns how many events were acknowledged.
 async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
     let store = temp.open().await;
     let pauses = BusOptions::new().with_pauses(Duration::from_millis(1), Duration::from_millis(1));
@@ -24,13 +25,13 @@ async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
     tally.wait_live().await.unwrap();
     stored(&store, "s", 3).await;
 
-    let mut under_way = Vec::new();
+    let mut running = Vec::new();
     for _ in 0..8 {
         let reads = store.clone();
-        under_way.push(tokio::spawn(async move { drop(reads.read_log(Read::log()).await) }));
+        running.push(tokio::spawn(async move { drop(reads.read_log(Read::log()).await) }));
         let queries = store.clone();
         let count = |version| format!("SELECT count(*) || '' FROM tally_{version}");
-        under_way.push(tokio::spawn(async move { drop(ask(&queries, &[], count).await) }));
+        running.push(tokio::spawn(async move { drop(ask(&queries, &[], count).await) }));
     }
     let mut appends: Vec<_> = (0..4).map(|_| store.append(append("late", 1))).collect();
     for append in &mut appends {
@@ -39,14 +40,14 @@ async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
     hub.shutdown().await;
     if is_bus_last {
         store.close().await;
-        // The bus has the file open still, so that no connection was the last one.
+        // The bus still has the file open, so the store did not close the last connection.
         assert_eq!(wal_bytes(temp), 0, "a store that was closed left a WAL");
         bus.close().await;
     } else {
         tokio::join!(store.close(), bus.close());
     }
     let late = join_all(appends).await.into_iter().flatten().count();
-    join_all(under_way).await;
+    join_all(running).await;
     3 + late
 }
 
@@ -57,7 +58,7 @@ async fn a_clean_stop_leaves_everything_in_the_database() {
     for round in 0..STOPS {
         expected += stop(&temp, round % 2 == 0).await;
         assert_eq!(wal_bytes(&temp), 0, "stop {round} left a WAL");
-        // What an operator keeps who copies the one file.
+        // A copy of only the database file has everything.
         copy(&temp.path, &alone);
         let store = driver::open(&alone).await.unwrap();
         let kept = store.head().await.unwrap().position();
@@ -70,7 +71,7 @@ async fn a_clean_stop_leaves_everything_in_the_database() {
 }
 
 /// As when `main` returns without closing anything: the tasks and threads end by
-/// themselves, and the last of them leaves the same.
+/// themselves, and the result is the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_dropped_leaves_everything_in_the_database() {
     for _ in 0..10 {
@@ -81,7 +82,7 @@ async fn a_store_that_is_dropped_leaves_everything_in_the_database() {
         drop(store);
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         while wal_bytes(&temp) > 0 {
-            assert!(std::time::Instant::now() < deadline, "the WAL stays");
+            assert!(std::time::Instant::now() < deadline, "the WAL remains");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(all(&temp.open().await).await.events.len(), 3);

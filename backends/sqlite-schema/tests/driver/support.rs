@@ -1,4 +1,4 @@
-//! What the tests of both drivers share.
+//! Helpers that the tests of both drivers share.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::driver::{self, Store};
 
-/// A folder that is gone with the test, and a place for a log in it.
+/// The path of a log in a temporary folder, which is removed after the test.
 pub(crate) struct TempLog {
     pub(crate) folder: TempDir,
     pub(crate) path: PathBuf,
@@ -26,7 +26,7 @@ impl TempLog {
         driver::open(&self.path).await.unwrap()
     }
 
-    /// A connection past the store, to do what it would never do.
+    /// A connection that bypasses the store.
     pub(crate) fn sql(&self) -> Connection {
         Connection::open(&self.path).unwrap()
     }
@@ -71,7 +71,7 @@ impl AnyRead {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error with its sources, in one line.
 pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -82,7 +82,7 @@ pub(crate) fn chain(error: &Error) -> String {
     text
 }
 
-/// A copy of a closed log.
+/// Copies a closed log.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::copy(from, to).unwrap();
 }

@@ -20,27 +20,27 @@ use crate::support::driver::{Options, Store, Tx};
 use crate::support::{TempLog, all, append, event, stored};
 use crate::transact::transact;
 
-/// What a transaction does.
+/// An action in a transaction.
 pub(crate) enum Do {
     Sql(&'static str),
-    /// The same, and forgets the error.
+    /// The same, but ignores the error.
     TrySql(&'static str),
-    /// One after the other on the connection as it was got once.
+    /// One after the other on the same reference to the connection, ignoring errors.
     TryEach([&'static str; 2]),
     Append(Append),
-    /// The same, and forgets the error.
+    /// The same, but ignores the error.
     TryAppend(Append),
     Run(Box<dyn FnOnce() -> Result<(), BoxError> + Send>),
-    /// What is to be answered at once, or never.
+    /// A call that has to fail at once.
     Call(Box<dyn FnOnce() -> BoxFuture<'static, Result<(), BoxError>> + Send>),
 }
 
 use Do::{Call, Run, Sql, TryAppend, TryEach, TrySql};
 
 const TAKE: &str = "INSERT INTO gates VALUES ('C71', 'UA1545')";
-/// A trigger refuses it, and rolls back what is open.
+/// A trigger refuses this row, and rolls back the transaction.
 const SHUT: &str = "INSERT INTO gates VALUES ('shut', 'UA1545')";
-const FOR_EVER: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                         INSERT INTO gates SELECT 'C71', max(i) FROM n";
 
 async fn with_gates(temp: &TempLog) -> Store {
@@ -81,12 +81,12 @@ fn kind(outcome: Result<Transacted<i64>, BoxError>) -> Option<ErrorKind> {
     error(outcome).downcast_ref::<Error>().map(Error::kind)
 }
 
-/// There are so many rows and events, and the store goes on.
+/// Checks that there are this many rows and events, and that the store still works.
 async fn there_are(store: &Store, temp: &TempLog, rows: i64, events: usize) {
     assert_eq!((gates(temp), all(store).await.events.len()), (rows, events));
     let more = append("flight-AA1141", 1_000 - events);
-    store.append(more).await.expect("the store goes on");
-    take_gate(store, append("flight-AA1141", 1)).await.expect("transactions go on");
+    store.append(more).await.expect("the store still works");
+    take_gate(store, append("flight-AA1141", 1)).await.expect("transactions still work");
     let found: i64 = temp
         .sql()
         .query_row("SELECT max(position) FROM downlink_events", (), |row| row.get(0))
@@ -96,7 +96,7 @@ async fn there_are(store: &Store, temp: &TempLog, rows: i64, events: usize) {
 }
 
 #[tokio::test]
-async fn rows_and_events_are_stored_together_and_told() {
+async fn rows_and_events_are_stored_together_and_delivered() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let mut commits = store.commits().unwrap();
@@ -110,14 +110,16 @@ async fn rows_and_events_are_stored_together_and_told() {
     for turn in 1..=3 {
         let taken = take_gate(&store, append("flight-UA1545", 2)).await.unwrap();
         assert_eq!(taken, Transacted::Committed(turn), "the transaction sees its own rows");
-        let Some(CommitNotice::Committed(commit)) = commits.try_next() else { panic!("not told") };
+        let Some(CommitNotice::Committed(commit)) = commits.try_next() else {
+            panic!("no commit notice")
+        };
         assert_eq!(commit.events.len(), 2);
-        assert!(commits.try_next().is_none(), "once");
+        assert!(commits.try_next().is_none(), "only one notice");
         for _ in 0..2 {
             let item = subscription.next().await;
             assert!(matches!(item, Some(Ok(Item::Event(_)))), "{item:?}");
         }
-        // What fails is not told.
+        // A transaction that fails sends no notice.
         drop(transact(&store, vec![flight(), run(|| Err("no".into()))]).await);
     }
     assert!(commits.try_next().is_none());
@@ -125,13 +127,13 @@ async fn rows_and_events_are_stored_together_and_told() {
 }
 
 #[tokio::test]
-async fn what_fails_leaves_neither_rows_nor_events() {
+async fn a_failed_transaction_leaves_neither_rows_nor_events() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     stored(&store, "flight-AA1141", 1).await;
     let take_and = |end| transact(&store, vec![Sql(TAKE), flight(), end]);
     let failed = take_and(run(|| Err("the gate is closed".into()))).await;
-    assert_eq!(error(failed).to_string(), "the gate is closed", "its own error");
+    assert_eq!(error(failed).to_string(), "the gate is closed", "the error of the application");
     let panicked = take_and(run(|| panic!("the gate fell off"))).await;
     assert!(error(panicked).to_string().contains("the gate fell off"));
     let conflict = Append::to("flight-UA1545", Expected::NoStream, [event("Landed")]).unwrap();
@@ -142,8 +144,8 @@ async fn what_fails_leaves_neither_rows_nor_events() {
     there_are(&store, &temp, 0, 1).await;
 }
 
-/// The end of a transaction by the application's own statement is refused, or
-/// it is the end of all.
+/// A statement of the application that ends the transaction is refused, or the
+/// whole transaction fails.
 #[tokio::test]
 async fn an_application_cannot_end_the_transaction() {
     for end in [
@@ -174,7 +176,7 @@ async fn an_application_cannot_end_the_transaction() {
 }
 
 #[tokio::test]
-async fn a_failed_append_cannot_be_swallowed() {
+async fn an_ignored_error_of_an_append_fails_the_transaction() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let conflict = Append::to("flight-UA1545", Expected::Exists, [event("Landed")]).unwrap();
@@ -194,20 +196,19 @@ async fn a_failed_append_cannot_be_swallowed() {
 }
 
 #[tokio::test]
-async fn a_meddler_cannot_swallow_its_verdict() {
+async fn a_write_to_the_log_has_no_effect_even_if_its_error_is_ignored() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
-    let meddle = TrySql("DELETE FROM downlink_events");
-    let doing = vec![Sql(TAKE), meddle, TryAppend(append("flight-UA1545", 1))];
-    // Refused when it is prepared, or found when it is taken back.
+    let write_to_log = TrySql("DELETE FROM downlink_events");
+    let doing = vec![Sql(TAKE), write_to_log, TryAppend(append("flight-UA1545", 1))];
+    // Either the statement is refused, or the whole transaction is rolled back.
     let events = if transact(&store, doing).await.is_ok() { 2 } else { 1 };
     assert_eq!(all(&store).await.events.len(), events);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
-/// SQLite rolls back silently: with a trigger that says so, and when the disk is
-/// full.
+/// SQLite rolls back silently, for example because of a trigger or a full disk.
 #[tokio::test]
 async fn nothing_runs_after_a_silent_rollback() {
     let full = "INSERT INTO photos VALUES (zeroblob(3000000))";
@@ -228,15 +229,19 @@ async fn nothing_runs_after_a_silent_rollback() {
                 3 => doing.push(TryEach([TAKE, TAKE])),
                 _ => doing.extend([TrySql(TAKE), more(), TrySql(TAKE)]),
             }
-            let told = kind(transact(&store, doing).await);
-            assert_eq!(told, Some(ErrorKind::Backend), "it is certain that nothing is stored");
+            let failure = kind(transact(&store, doing).await);
+            assert_eq!(
+                failure,
+                Some(ErrorKind::Backend),
+                "the outcome is certain: nothing is stored"
+            );
             there_are(&store, &temp, 0, 0).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_repetition_is_rolled_back_and_answered_with_the_original() {
+async fn a_repetition_is_rolled_back_and_returns_the_original() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let (first, other) = (append("flight-UA1545", 2), append("flight-AA1141", 1));
@@ -263,7 +268,7 @@ async fn the_same_append_twice_within_one_transaction_is_stored_once() {
 }
 
 #[tokio::test]
-async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
+async fn an_append_that_a_savepoint_rolls_back_is_not_committed() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let (open, back) = (|| Sql("SAVEPOINT mine"), || Sql("ROLLBACK TO mine"));
@@ -271,7 +276,7 @@ async fn an_append_that_a_savepoint_takes_back_is_not_committed() {
     assert_eq!(kind(phantom), Some(ErrorKind::Invalid));
     let swallowed = vec![flight(), open(), flight(), back(), TryAppend(append("s", 1)), Sql(TAKE)];
     assert_eq!(kind(transact(&store, swallowed).await), Some(ErrorKind::Invalid));
-    // Rows alone may be taken back.
+    // Rows alone may be rolled back.
     let rows = vec![flight(), open(), Sql(TAKE), back(), Sql(TAKE), flight()];
     assert_eq!(transact(&store, rows).await.unwrap(), Transacted::Committed(1));
     there_are(&store, &temp, 1, 2).await;
@@ -305,9 +310,10 @@ async fn a_call_from_inside_is_refused_and_blocks_no_other_call() {
 async fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     let temp = TempLog::new();
     let store = with_deadline(&temp, Duration::from_millis(50)).await;
-    for doing in [Sql(FOR_EVER), TrySql(FOR_EVER)] {
+    for doing in [Sql(ENDLESS), TrySql(ENDLESS)] {
         let late = transact(&store, vec![Sql(TAKE), flight(), doing, flight()]);
-        let late = tokio::time::timeout(Duration::from_secs(30), late).await.expect("it ends");
+        let late =
+            tokio::time::timeout(Duration::from_secs(30), late).await.expect("the call returns");
         let late = error(late);
         assert!(late.to_string().contains("longer than 50ms"), "{late}");
     }
@@ -318,15 +324,15 @@ async fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     there_are(&store, &temp, 0, 0).await;
 }
 
-/// Whatever was set for foreign code is taken off after a panic: neither a guard
-/// nor a deadline is left for the appends that follow.
+/// After a panic of the application's code, neither its guard nor its deadline
+/// applies to the appends that follow.
 #[tokio::test]
 async fn a_panic_leaves_no_guard_and_no_deadline() {
     let temp = TempLog::new();
     let deadline = Duration::from_millis(100);
     let store = with_deadline(&temp, deadline).await;
     let panics = || run(|| panic!("the gate fell off"));
-    // One that is rolled back, so that the statement for it is prepared.
+    // A transaction that is rolled back, so that the statement for that is prepared.
     error(transact(&store, vec![Sql(TAKE), run(|| Err("no".into()))]).await);
     error(transact(&store, vec![Sql(TAKE), panics()]).await);
     tokio::time::sleep(deadline).await;
@@ -336,12 +342,12 @@ async fn a_panic_leaves_no_guard_and_no_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_closure_that_blocks_is_told_and_rolled_back_when_it_ends() {
+async fn a_closure_that_blocks_is_reported_and_rolled_back_when_it_ends() {
     let temp = TempLog::new();
     let store = with_deadline(&temp, Duration::from_millis(50)).await;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
-    let (goes_on, blocked) = (Arc::new(AtomicBool::new(true)), store.clone());
-    let blocks = Arc::clone(&goes_on);
+    let (is_blocking, blocked) = (Arc::new(AtomicBool::new(true)), store.clone());
+    let blocks = Arc::clone(&is_blocking);
     let taken = tokio::spawn(async move {
         let block = run(move || {
             while blocks.load(Ordering::Relaxed) {
@@ -355,14 +361,14 @@ async fn a_closure_that_blocks_is_told_and_rolled_back_when_it_ends() {
         tokio::task::yield_now().await;
     }
     assert_eq!(all(&store).await.events.len(), 0, "reads are served");
-    goes_on.store(false, Ordering::Relaxed);
+    is_blocking.store(false, Ordering::Relaxed);
     assert_eq!(kind(taken.await.unwrap()), Some(ErrorKind::Unavailable));
     assert!(!store.is_stuck() && !hub.is_stuck());
     hub.shutdown().await;
 }
 
 #[tokio::test]
-async fn they_take_their_turns_among_the_appends() {
+async fn transactions_and_appends_are_queued_together() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let appends = (0..40).map(|_| store.append(append("flight-UA1545", 2)));
@@ -377,7 +383,7 @@ async fn they_take_their_turns_among_the_appends() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_nothing_along() {
+async fn a_transaction_is_committed_even_if_its_caller_is_dropped() {
     let temp = TempLog::new();
     let store = with_gates(&temp).await;
     let mut taking = take_gate(&store, append("flight-UA1545", 1)).boxed();
@@ -387,7 +393,7 @@ async fn a_caller_that_goes_away_takes_nothing_along() {
     there_are(&store, &temp, 1, 2).await;
 }
 
-/// A projection that does something of its own in `apply`.
+/// A projection that calls a function in `apply`.
 struct Board<F>(F);
 
 impl<F> fmt::Debug for Board<F> {
@@ -432,10 +438,12 @@ async fn step(
     let page = all(store).await;
     let step = Step::new(from, page.head, page.events);
     let board: Arc<dyn Projection<Tx = Tx>> = Arc::new(Board(apply));
-    tokio::time::timeout(Duration::from_secs(30), store.step(&board, step)).await.expect("it ends")
+    tokio::time::timeout(Duration::from_secs(30), store.step(&board, step))
+        .await
+        .expect("the call returns")
 }
 
-/// It once stopped the writer for ever.
+/// A regression test: this once blocked the writer forever.
 #[tokio::test]
 async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
     let temp = TempLog::new();
@@ -463,7 +471,7 @@ async fn a_projection_that_panics_leaves_no_guard() {
     there_are(&store, &temp, 0, 1).await;
 }
 
-/// The deadline is that of transactions.
+/// The deadline applies only to transactions.
 #[tokio::test]
 async fn a_projection_may_take_longer_than_a_transaction() {
     let temp = TempLog::new();

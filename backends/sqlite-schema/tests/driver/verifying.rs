@@ -1,9 +1,9 @@
-//! What `verify` finds in a file that was damaged.
+//! What `verify` finds in a damaged file.
 
 use crate::support::driver::{Problem, verify};
 use crate::support::{TempLog, stored};
 
-/// A log in which something was changed behind the store's back.
+/// The problems of a log that was changed without the store.
 async fn damaged(sql: &str) -> Vec<Problem> {
     let temp = TempLog::new();
     let store = temp.open().await;
@@ -84,7 +84,7 @@ async fn a_time_that_runs_backwards_is_found() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_event_is_found() {
+async fn a_row_that_is_not_a_valid_event_is_found() {
     for sql in [
         "UPDATE downlink_events SET tags = x'05' WHERE position = 9",
         "UPDATE downlink_events SET id = x'00' WHERE position = 9",

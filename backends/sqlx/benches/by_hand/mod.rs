@@ -1,5 +1,5 @@
-//! What one would write by hand: a pool of connections, a transaction for each
-//! append, on the tables of the store.
+//! Handwritten code for comparison: a pool of connections and a transaction for
+//! each append, on the tables of the store.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub(crate) async fn pool(path: &Path, connections: u32) -> SqlitePool {
         .expect("a pool")
 }
 
-/// So many tasks before the pool.
+/// Runs `count` tasks that append through the pool.
 pub(crate) async fn appenders(pool: &SqlitePool, count: u64, round: Duration) -> Rate {
     let began = Instant::now();
     let tasks: Vec<_> = (0..count)

@@ -6,7 +6,7 @@ use downlink_sqlx::{SqlxStore as Store, Tx};
 use futures::FutureExt;
 use sqlx::AssertSqlSafe;
 
-/// The table `tally_1`, or that of another version.
+/// Writes the table `tally_1`, or that of another version.
 #[derive(Debug)]
 pub(crate) struct Tally(pub(crate) u32);
 
@@ -49,8 +49,8 @@ impl Projection for Tally {
     }
 }
 
-/// Runs some statements on the live version and then one that has a text, and
-/// returns the version with it.
+/// Runs some statements on the live version and then one that returns a text.
+/// Returns the version and the text.
 pub(crate) async fn ask(
     store: &Store,
     first: &'static [&'static str],
@@ -59,7 +59,7 @@ pub(crate) async fn ask(
     let answer = store.query("tally", move |mut tx| {
         async move {
             for statement in first {
-                // As careless as code can be: errors are left unseen.
+                // Careless code: errors are ignored.
                 let _ = sqlx::raw_sql(*statement).execute(&mut *tx).await;
             }
             let last = AssertSqlSafe(last(tx.version()));

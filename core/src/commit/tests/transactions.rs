@@ -408,8 +408,8 @@ async fn steps_of_a_transaction_have_no_deadline() {
 async fn a_blocking_transaction_is_stuck_and_rolled_back_when_it_ends() {
     let deadline = Duration::from_millis(20);
     let bench = Bench::<true>::with(with_deadline(deadline)).await;
-    let (goes_on, until) = (Arc::new(AtomicBool::new(true)), Instant::now() + 2 * deadline);
-    let blocks = Arc::clone(&goes_on);
+    let (is_blocking, until) = (Arc::new(AtomicBool::new(true)), Instant::now() + 2 * deadline);
+    let blocks = Arc::clone(&is_blocking);
     let run = bench.writer.transact(0, move |mut tx| {
         async move {
             tx.append(one("A")).await?;
@@ -425,7 +425,7 @@ async fn a_blocking_transaction_is_stuck_and_rolled_back_when_it_ends() {
             tokio::task::yield_now().await;
         }
         assert!(bench.writer.commits().is_stuck());
-        goes_on.store(false, Ordering::Relaxed);
+        is_blocking.store(false, Ordering::Relaxed);
     };
     let (outcome, ()) = in_time(futures::future::join(run, watched)).await;
     assert_eq!(kind(outcome), ErrorKind::Unavailable);

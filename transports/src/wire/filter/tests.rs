@@ -106,8 +106,8 @@ fn an_empty_list_is_refused_everywhere() {
             assert!(problem.detail().contains(&format!("'{group}' is an empty list")), "{json}");
         }
     }
-    let beside = filter_of_json(r#"{"any":[{"stream":["a"]}],"tag":[]}"#).unwrap_err();
-    assert!(beside.detail().contains("'any' cannot be combined with other members"));
+    let problem = filter_of_json(r#"{"any":[{"stream":["a"]}],"tag":[]}"#).unwrap_err();
+    assert!(problem.detail().contains("'any' cannot be combined with other members"));
 }
 
 fn any_item() -> impl Strategy<Value = FilterItem> {

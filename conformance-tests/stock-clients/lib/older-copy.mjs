@@ -3,15 +3,15 @@
 import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** Copies the file of a program that is stopped. */
+/** Copies the file of a stopped program. */
 export function backUp(file) {
-  copyFileSync(file, `${file}.yesterday`);
+  copyFileSync(file, `${file}.copy`);
 }
 
-/** Puts the copy in its place, without what belonged to the file that was there. */
+/** Replaces the file with the copy, and removes the sidecars of the replaced file. */
 export function restore(file) {
   for (const name of readdirSync(dirname(file))) {
     if (/^-/.test(name.slice(basename(file).length)) && name.startsWith(basename(file))) rmSync(join(dirname(file), name));
   }
-  copyFileSync(`${file}.yesterday`, file);
+  copyFileSync(`${file}.copy`, file);
 }
