@@ -51,11 +51,11 @@ impl Recorder {
             ),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Conflict, "not a conflict: {error}");
-                let actual_version = match error.conflicts() {
+                let actual_version = match error.failed_checks() {
                     [FailedCheck::Stream { actual, .. }, ..] => *actual,
                     _ => known,
                 };
-                (Outcome::Refused(error.conflicts().to_vec()), actual_version)
+                (Outcome::Refused(error.failed_checks().to_vec()), actual_version)
             }
         };
         let call = Call { append, called, answered, outcome };

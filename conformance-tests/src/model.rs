@@ -151,7 +151,7 @@ impl Model {
                     "a failed expectation has to be a conflict, and this is `{error}`"
                 );
                 assert_eq!(
-                    sorted(error.conflicts()),
+                    sorted(error.failed_checks()),
                     sorted(failed),
                     "a conflict has to name every check that failed, with the actual version"
                 );

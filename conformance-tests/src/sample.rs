@@ -168,7 +168,7 @@ pub fn any_filter() -> impl Strategy<Value = Filter> {
     let items = prop_oneof![15 => vec(any_item(), 1..3), 1 => Just(Vec::new())];
     vec(items, 0..3).prop_map(|queries| {
         queries.into_iter().fold(Filter::everything(), |filter, items| {
-            filter.and(&Filter::any(items).expect("few values")).expect("few queries")
+            filter.and(&Filter::any_of(items).expect("few values")).expect("few queries")
         })
     })
 }

@@ -253,7 +253,7 @@ impl Error {
     /// Every check that failed, if this is a [`Conflict`](ErrorKind::Conflict);
     /// empty otherwise.
     #[must_use]
-    pub fn conflicts(&self) -> &[FailedCheck] {
+    pub fn failed_checks(&self) -> &[FailedCheck] {
         &self.inner.conflicts
     }
 
@@ -343,7 +343,7 @@ mod tests {
                 actual: None,
             },
         ]);
-        assert_eq!(error.conflicts().len(), 2);
+        assert_eq!(error.failed_checks().len(), 2);
         assert!(!error.is_retryable());
         assert_eq!(
             error.to_string(),

@@ -44,7 +44,7 @@ pub const MAX_FILTER_QUERIES: usize = 16;
 pub const MAX_CHECKS_PER_APPEND: usize = 64;
 
 /// The longest number in a JSON payload or in metadata, in characters.
-pub const MAX_JSON_NUMBER: usize = 1_000;
+pub const MAX_JSON_NUMBER_CHARS: usize = 1_000;
 
 /// The most events of one page. A larger limit is reduced to this.
 pub const MAX_PAGE_EVENTS: usize = 1_000;

@@ -340,7 +340,7 @@ async fn unsupported_urls_and_filters_are_refused_before_connecting() {
     assert_eq!(https.follow(Subscribe::new()).unwrap_err().kind(), ErrorKind::Invalid);
     let items =
         [FilterItem::new().with_type("A").unwrap(), FilterItem::new().with_tag("b").unwrap()];
-    let alternatives = Subscribe::new().with_filter(downlink::Filter::any(items).unwrap());
+    let alternatives = Subscribe::new().with_filter(downlink::Filter::any_of(items).unwrap());
     let sse = Client::new(Endpoint::new("http://127.0.0.1:1"));
     assert_eq!(sse.follow(alternatives).unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -114,7 +114,7 @@ async fn refusals_have_the_kind_of_their_code() {
     let ahead = "0000000000000009-00000001".parse::<Cursor>().unwrap();
     // By URL, and by a frame for a filter that a URL cannot express.
     let items = ["a", "b"].map(|tag| FilterItem::new().with_tag(tag).unwrap());
-    for filter in [Filter::everything(), Filter::any(items).unwrap()] {
+    for filter in [Filter::everything(), Filter::any_of(items).unwrap()] {
         for (cursor, kind) in [(other, ErrorKind::HistoryChanged), (ahead, ErrorKind::CursorAhead)]
         {
             let subscribe = Subscribe::new().with_after(cursor).with_filter(filter.clone());
@@ -136,7 +136,7 @@ async fn filters_with_alternatives_work() {
         running.put(stream, 1).await;
     }
     let items = ["a", "c"].map(|stream| FilterItem::new().with_stream(stream).unwrap());
-    let subscribe = Subscribe::new().with_filter(Filter::any(items).unwrap());
+    let subscribe = Subscribe::new().with_filter(Filter::any_of(items).unwrap());
     let mut frames = running.client().connect(subscribe.clone()).await.unwrap();
     let mut streams = Vec::new();
     while let Some(Ok(frame)) = soon("a frame", frames.next()).await {
@@ -207,7 +207,7 @@ async fn appends_have_receipts_or_typed_errors() {
     let conflict = socket.append_to("s", Expected::NoStream, [event()]).await.unwrap_err();
     let (expected, actual) = (Expected::NoStream, Version::new(2));
     let failed = FailedCheck::Stream { stream: "s".try_into().unwrap(), expected, actual };
-    assert_eq!((conflict.kind(), conflict.conflicts()), (ErrorKind::Conflict, &[failed][..]));
+    assert_eq!((conflict.kind(), conflict.failed_checks()), (ErrorKind::Conflict, &[failed][..]));
     let known = socket.append_to("u", Expected::Any, [first]).await.unwrap_err();
     assert_eq!(known.kind(), ErrorKind::IdReused);
     let long = NewEvent::json("T", format!("\"{}\"", "x".repeat(300_000))).unwrap();

@@ -87,7 +87,7 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.shared.writer.close();
         self.shared.readers.close().await;
-        self.shared.writer.closed().await;
+        self.shared.writer.shutdown().await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use downlink::commit::Ending;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_storage_error, sql};
@@ -33,7 +33,7 @@ impl ProjectionStore for RusqliteStore {
         Ok(row.map_or(Cursor::START, |row| row.checkpoint))
     }
 
-    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<Stepped> {
+    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<StepOutcome> {
         step.validate()?;
         let id = ProjectionId::of(&**projection)?;
         let projection = Arc::clone(projection);
@@ -86,21 +86,21 @@ fn make(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
-) -> Result<Ending<Stepped>> {
+) -> Result<Ending<StepOutcome>> {
     let row = find(tx.raw(), id)?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
-        return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
+        return Ok(Ending::RollBack(StepOutcome::CheckpointMoved(checkpoint)));
     }
     let row = row.map_or_else(|| add(tx.raw(), id), Ok)?;
     if let Err(error) = project(tx, projection, step)? {
-        return Ok(Ending::RollBack(Stepped::Failed(error)));
+        return Ok(Ending::RollBack(StepOutcome::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
         add_dead_letter(tx.raw(), row.key, skipped)?;
     }
     set(tx.raw(), &row.after(step))?;
-    Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+    Ok(Ending::Commit(StepOutcome::Applied { unannounced_after: row.unannounced_after() }))
 }
 
 fn reset(
@@ -161,10 +161,10 @@ fn project(
 
 /// Turns a constraint violation at COMMIT into a failed step: COMMIT checks deferred
 /// constraints of the projection's tables.
-fn refused_at_commit(error: Error) -> Result<Stepped> {
+fn refused_at_commit(error: Error) -> Result<StepOutcome> {
     let is_constraint = driver_error(&error)
         .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation));
-    if is_constraint { Ok(Stepped::Failed(error.into())) } else { Err(error) }
+    if is_constraint { Ok(StepOutcome::Failed(error.into())) } else { Err(error) }
 }
 
 /// Polls a future that must be ready at once.

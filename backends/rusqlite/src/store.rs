@@ -116,7 +116,7 @@ impl RusqliteStore {
         if spawn("downlink-close", wait).is_ok() {
             let _ = all_ended.await;
         }
-        self.shared.writer.closed().await;
+        self.shared.writer.shutdown().await;
     }
 
     /// Verifies the whole file: SQLite's own check, every event's version, links, time and
@@ -161,8 +161,8 @@ impl RusqliteStore {
     /// that every append waits for it. It then runs blocking Rust code, which can be neither
     /// dropped nor interrupted: restart the process.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.shared.writer.is_stuck()
+    pub fn has_overdue_transaction(&self) -> bool {
+        self.shared.writer.has_overdue_transaction()
     }
 
     /// The path of the file.

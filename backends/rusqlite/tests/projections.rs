@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::projection::{ProjectionStore, Step, StepOutcome};
 use downlink::{
     BoxError, Cursor, ErrorKind, Event, EventStore, EventStoreExt, Filter, Hub, LocalBus,
     Projection,
@@ -92,7 +92,7 @@ fn lines(temp: &TempLog) -> u32 {
 
 async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
     match store.step(projection, whole(store).await).await.unwrap() {
-        Stepped::Failed(error) => error.to_string(),
+        StepOutcome::Failed(error) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -100,7 +100,7 @@ async fn failed(store: &RusqliteStore, projection: &Doing) -> String {
 async fn still_works(store: &RusqliteStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
-    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert!(matches!(stepped, StepOutcome::Applied { .. }), "{stepped:?}");
     assert_eq!(lines(temp), 1);
     stored(store, "flight-UA1545", 1).await;
     assert!(store.verify().await.unwrap().is_sound());
@@ -333,7 +333,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     assert!(poll!(&mut between).is_pending() && poll!(&mut after).is_pending());
     other.execute_batch("ROLLBACK").unwrap();
     after.await.unwrap();
-    assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
+    assert!(matches!(between.await.unwrap(), StepOutcome::Applied { .. }));
     before.await.unwrap();
     held.await.unwrap();
     let counted: u32 = temp

@@ -45,7 +45,7 @@ impl BusOptions {
     }
 
     /// Disables polling: only hints of this process arrive, and subscribers find
-    /// what other processes wrote at their fallback interval. For a file that only
+    /// what other processes wrote at their poll interval. For a file that only
     /// one process writes.
     pub const fn without_polling(mut self) -> Self {
         self.pauses = None;

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn filter(items: impl IntoIterator<Item = FilterItem>) -> Filter {
-        Filter::any(items).unwrap()
+        Filter::any_of(items).unwrap()
     }
 
     fn item() -> FilterItem {

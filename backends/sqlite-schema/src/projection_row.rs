@@ -68,7 +68,7 @@ impl ProjectionRow {
     }
 
     /// The cursor up to which events are announced, if this version is live: the value in
-    /// [`Stepped::Applied`](downlink::projection::Stepped::Applied) for a step from this row, and of
+    /// [`StepOutcome::Applied`](downlink::projection::StepOutcome::Applied) for a step from this row, and of
     /// [`ProjectionStore::announced`](downlink::projection::ProjectionStore::announced).
     #[must_use]
     pub fn unannounced_after(&self) -> Option<Cursor> {

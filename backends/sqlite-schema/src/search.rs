@@ -415,7 +415,7 @@ mod tests {
             length in MIN_RANGE..3 * SEGMENT,
             forward: bool,
         ) {
-            let filter = Filter::any(items.clone()).unwrap();
+            let filter = Filter::any_of(items.clone()).unwrap();
             let high = low + length;
             let mut search = Search::of(&filter, (low, high), forward).unwrap();
             let found = answer(&mut search, &events);
@@ -446,14 +446,14 @@ mod tests {
     fn a_filter_is_looked_up_if_each_alternative_has_names() {
         let item = FilterItem::new;
         let of = |items: Vec<FilterItem>| {
-            Search::of(&Filter::any(items).unwrap(), (1, 1_000), true).is_some()
+            Search::of(&Filter::any_of(items).unwrap(), (1, 1_000), true).is_some()
         };
         assert!(of(vec![item().with_tag("a").unwrap()]));
         assert!(of(vec![item().with_type_prefix("A").unwrap(), item().with_tag("a").unwrap()]));
         assert!(!of(vec![item().with_tag("a").unwrap(), item().with_stream("s").unwrap()]));
         assert!(!of(vec![item().without_type("A").unwrap()]));
         assert!(Search::of(&Filter::everything(), (1, 1_000), true).is_none());
-        let short = Filter::any([item().with_tag("a").unwrap()]).unwrap();
+        let short = Filter::any_of([item().with_tag("a").unwrap()]).unwrap();
         assert!(Search::of(&short, (1, 10), true).is_none());
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use downlink::commit::Ending;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, ErrorKind, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{
@@ -36,7 +36,7 @@ impl ProjectionStore for SqlxStore {
         Ok(row.await?.map_or(Cursor::START, |row| row.checkpoint))
     }
 
-    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<Stepped> {
+    async fn step(&self, projection: &AnyProjection, step: Step) -> Result<StepOutcome> {
         step.validate()?;
         let id = ProjectionId::of(&**projection)?;
         let projection = Arc::clone(projection);
@@ -97,21 +97,21 @@ async fn make(
     id: &ProjectionId,
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
-) -> Result<Ending<Stepped>> {
+) -> Result<Ending<StepOutcome>> {
     let row = find(tx, id).await?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
-        return Ok(Ending::RollBack(Stepped::Lost(checkpoint)));
+        return Ok(Ending::RollBack(StepOutcome::CheckpointMoved(checkpoint)));
     }
     let row = find_or_add(tx, id, row).await?;
     if let Err(error) = project(tx, guard, projection, step).await? {
-        return Ok(Ending::RollBack(Stepped::Failed(error)));
+        return Ok(Ending::RollBack(StepOutcome::Failed(error)));
     }
     if let Some(skipped) = &step.skipped {
         add_dead_letter(tx, row.key, skipped).await?;
     }
     set(tx, &row.after(step)).await?;
-    Ok(Ending::Commit(Stepped::Applied { unannounced_after: row.unannounced_after() }))
+    Ok(Ending::Commit(StepOutcome::Applied { unannounced_after: row.unannounced_after() }))
 }
 
 async fn reset(
@@ -196,9 +196,9 @@ const DOING: &str = "write a read model";
 
 /// Turns a constraint violation at COMMIT into a failed step: COMMIT checks deferred
 /// constraints of the projection's tables.
-fn refused_at_commit(error: Error) -> Result<Stepped> {
+fn refused_at_commit(error: Error) -> Result<StepOutcome> {
     if driver_error(&error).and_then(code).is_some_and(is_constraint) {
-        return Ok(Stepped::Failed(error.into()));
+        return Ok(StepOutcome::Failed(error.into()));
     }
     Err(error)
 }

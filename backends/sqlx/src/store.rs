@@ -112,7 +112,7 @@ impl SqlxStore {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.readers_closed.token().cancel();
-        self.shared.writer.closed().await;
+        self.shared.writer.shutdown().await;
     }
 
     /// Verifies the whole file: SQLite's own check, every event's version, links, time and
@@ -158,8 +158,8 @@ impl SqlxStore {
     /// that every append waits for it. It then runs blocking Rust code, which can be neither
     /// dropped nor interrupted: restart the process.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.shared.writer.is_stuck()
+    pub fn has_overdue_transaction(&self) -> bool {
+        self.shared.writer.has_overdue_transaction()
     }
 
     /// The path of the file.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::projection::{ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, ErrorKind, Event, EventStore, Filter, Projection};
 use downlink_sqlx::{Options, SqlxStore, Tx};
 use futures::poll;
@@ -139,7 +139,7 @@ fn lines(temp: &TempLog) -> u32 {
 
 async fn failed(store: &SqlxStore, projection: &Doing) -> String {
     match store.step(projection, whole(store).await).await.unwrap() {
-        Stepped::Failed(error) => error.to_string(),
+        StepOutcome::Failed(error) => error.to_string(),
         other => panic!("{projection:?}: {other:?}"),
     }
 }
@@ -147,7 +147,7 @@ async fn failed(store: &SqlxStore, projection: &Doing) -> String {
 async fn still_works(store: &SqlxStore, temp: &TempLog) {
     let step = whole(store).await;
     let stepped = store.step(&running(""), step).await.unwrap();
-    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert!(matches!(stepped, StepOutcome::Applied { .. }), "{stepped:?}");
     assert_eq!(lines(temp), 1);
     still_appends(store).await;
 }
@@ -335,7 +335,7 @@ async fn steps_and_appends_are_served_in_the_order_of_their_arrival() {
     assert!(poll!(&mut between).is_pending() && poll!(&mut after).is_pending());
     other.execute_batch("ROLLBACK").unwrap();
     after.await.unwrap();
-    assert!(matches!(between.await.unwrap(), Stepped::Applied { .. }));
+    assert!(matches!(between.await.unwrap(), StepOutcome::Applied { .. }));
     before.await.unwrap();
     held.await.unwrap();
     let counted: u32 = temp

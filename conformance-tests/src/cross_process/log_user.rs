@@ -77,7 +77,7 @@ impl LogUser {
                     won.push(format!("{label}@{}", appended.writes[0].first.get()));
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict => {
-                    at = match error.conflicts() {
+                    at = match error.failed_checks() {
                         [FailedCheck::Stream { actual, .. }, ..] => *actual,
                         _ => return Err(error),
                     };

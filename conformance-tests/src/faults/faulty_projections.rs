@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
 use downlink::{Cursor, Error, ErrorKind, Position, Projection, Result};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -152,7 +152,11 @@ impl<Tx: Send + 'static> ProjectionStore for FaultyProjections<Tx> {
         self.inner.checkpoint(id).await
     }
 
-    async fn step(&self, projection: &Arc<dyn Projection<Tx = Tx>>, step: Step) -> Result<Stepped> {
+    async fn step(
+        &self,
+        projection: &Arc<dyn Projection<Tx = Tx>>,
+        step: Step,
+    ) -> Result<StepOutcome> {
         self.faults.before_step(&ProjectionId::of(&**projection)?).await?;
         self.inner.step(projection, step).await
     }

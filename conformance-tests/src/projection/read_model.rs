@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionBuilder, ProjectionStore, Step, Stepped};
+use downlink::projection::{DeadLetter, ProjectionBuilder, ProjectionStore, Step, StepOutcome};
 use downlink::{Cursor, Filter, Hub, Position, Projection, Result};
 
 use super::sample::{Sample, SampleProjection};
@@ -23,7 +23,7 @@ pub trait ReadModel: Send + Sync {
     async fn checkpoint(&self) -> Result<Cursor>;
 
     /// See [`ProjectionStore::step`].
-    async fn step(&self, step: Step) -> Result<Stepped>;
+    async fn step(&self, step: Step) -> Result<StepOutcome>;
 
     /// See [`ProjectionStore::reset`].
     async fn reset(&self) -> Result<()>;
@@ -81,7 +81,7 @@ impl<F: ProjectionFixture> ReadModel for SampleModel<F> {
         self.models.checkpoint(&self.sample.id).await
     }
 
-    async fn step(&self, step: Step) -> Result<Stepped> {
+    async fn step(&self, step: Step) -> Result<StepOutcome> {
         self.models.step(&self.projection(), step).await
     }
 

@@ -86,7 +86,7 @@ impl RunningProjection for ProjectionHandle {
             if progress.checkpoint.position() >= cursor.position() {
                 return Ok(());
             }
-            if let Status::Stopped(error) = progress.status {
+            if let Status::Failed(error) = progress.status {
                 return Err(error);
             }
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use downlink::projection::{DeadLetter, Step, Stepped};
+use downlink::projection::{DeadLetter, Step, StepOutcome};
 use downlink::{Cursor, ErrorKind, Event, Position};
 use proptest::collection::vec;
 use tokio::sync::Barrier;
@@ -23,7 +23,7 @@ pub(super) fn over(from: Cursor, events: &[Event]) -> Step {
 pub(super) async fn done(model: &dyn ReadModel, step: Step) -> Option<Cursor> {
     let (from, to) = (step.from, step.to);
     match model.step(step).await {
-        Ok(Stepped::Applied { unannounced_after }) => unannounced_after,
+        Ok(StepOutcome::Applied { unannounced_after }) => unannounced_after,
         other => panic!("a step from {from} to {to} was not made: {other:?}"),
     }
 }
@@ -84,7 +84,7 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
         let outcomes = tasks::join(workers).await;
         let won: Vec<_> = outcomes
             .iter()
-            .filter(|(_, outcome)| matches!(outcome, Stepped::Applied { .. }))
+            .filter(|(_, outcome)| matches!(outcome, StepOutcome::Applied { .. }))
             .map(|(to, _)| *to)
             .collect();
         assert!(
@@ -94,7 +94,7 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
             won.len()
         );
         for (_, outcome) in &outcomes {
-            if let Stepped::Lost(cursor) = outcome {
+            if let StepOutcome::CheckpointMoved(cursor) = outcome {
                 assert_eq!(
                     *cursor, won[0],
                     "a worker whose step is lost has to learn where the checkpoint is now"
@@ -145,8 +145,8 @@ pub async fn a_failed_step_leaves_no_trace(setup: &ProjectionSetup) {
         for _ in 0..3 {
             let outcome = model.step(over(log[2].cursor(), &log[3..])).await;
             assert!(
-                matches!(outcome, Ok(Stepped::Failed(_))),
-                "a projection that {bad} has to return `Stepped::Failed`, and the step returned \
+                matches!(outcome, Ok(StepOutcome::Failed(_))),
+                "a projection that {bad} has to return `StepOutcome::Failed`, and the step returned \
                  {outcome:?}"
             );
             assert_eq!(
@@ -186,8 +186,8 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
         env.verify(&sample).await;
         let repeated = model.step(step.clone()).await.expect("a step, or `Lost`");
         match repeated {
-            Stepped::Applied { .. } => {}
-            Stepped::Lost(cursor) if cursor == step.to => {}
+            StepOutcome::Applied { .. } => {}
+            StepOutcome::CheckpointMoved(cursor) if cursor == step.to => {}
             other => panic!("a step that was dropped and repeated was {other:?}"),
         }
         env.verify(&sample).await;
@@ -213,7 +213,7 @@ pub async fn a_checkpoint_never_goes_back(setup: &ProjectionSetup) {
         for end in [after + 1, 9] {
             let outcome = model.step(over(once, &log[after..end])).await;
             assert!(
-                matches!(outcome, Ok(Stepped::Lost(cursor)) if cursor == here),
+                matches!(outcome, Ok(StepOutcome::CheckpointMoved(cursor)) if cursor == here),
                 "a step from the former checkpoint {once} has to be lost to {here}, and was \
                  {outcome:?}: compare checkpoints for equality"
             );
@@ -286,7 +286,7 @@ pub async fn dead_letters_move_with_the_checkpoint(setup: &ProjectionSetup) {
         let letter = letter(&pair[1]);
         let lost = model.step(Step::skip(at, letter.clone())).await;
         assert!(
-            matches!(lost, Ok(Stepped::Lost(_))),
+            matches!(lost, Ok(StepOutcome::CheckpointMoved(_))),
             "a step from another checkpoint has to be lost, and was {lost:?}"
         );
         assert!(

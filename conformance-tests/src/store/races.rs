@@ -47,7 +47,11 @@ pub async fn one_writer_wins(fixture: &dyn StoreFixture) {
                 expected: Expected::at(at),
                 actual: version,
             };
-            assert_eq!(error.conflicts(), [beaten], "a loser has to learn the version that won");
+            assert_eq!(
+                error.failed_checks(),
+                [beaten],
+                "a loser has to learn the version that won"
+            );
         }
         at = version;
     }
@@ -128,7 +132,7 @@ async fn only_one_takes_the_gate(store: &Arc<dyn EventStore>, round: usize) {
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         let found = FailedCheck::Boundary { after: before, found: won[0].cursor };
         assert_eq!(
-            error.conflicts(),
+            error.failed_checks(),
             [found],
             "a loser has to learn which event it lost to: {error}"
         );

@@ -107,7 +107,7 @@ pub async fn delivery_does_not_wait_for_polling(setup: &SubscriptionSetup) {
             writing.append(append("flight-UA1545", Expected::Any, 1)).await.expect("an append");
         }
         count += burst;
-        let what = "an append waits for the fallback interval: send a hint after the commit is \
+        let what = "an append waits for the poll interval: send a hint after the commit is \
                     visible, and one after the last append of a burst";
         own.until(count, what).await;
         other.until(count, what).await;

@@ -101,7 +101,7 @@ impl HubFixture for DownlinkHubs {
             .with_poll_interval(options.poll_interval)
             .with_ring(options.ring, usize::MAX)
             .with_page(options.page, 64 << 10)
-            .with_kept_pages(if options.keeps_pages { 16 << 20 } else { 0 })
+            .with_page_cache(if options.keeps_pages { 16 << 20 } else { 0 })
             .with_checkpoint(options.checkpoint, HubOptions::NEVER)
             .with_publish_deadline(options.publish_deadline)
             .start()

@@ -63,7 +63,7 @@ impl ShortTimeoutTransportSetup {
 
     async fn serve(&self, hub: HubBuilder, heartbeat: Duration, guard: Arc<Guard>) -> TestServer {
         // No kept pages: whatever is held in memory is held for a client.
-        let hub = hub.with_page(RING, usize::MAX).with_kept_pages(0).start().await.expect("a hub");
+        let hub = hub.with_page(RING, usize::MAX).with_page_cache(0).start().await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(heartbeat, STALL), guard).await
     }
 }

@@ -291,7 +291,7 @@ saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     SetsTheCheckpointUnconditionally law one_of_two_workers_commits_a_step "compare the checkpoint and set it"
     AppliesTenAtMost property any_size_of_steps_gives_the_same_model "another read model"
     KeepsWhatFailed law a_failed_step_leaves_no_trace "has left something in the read model"
-    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "has to return `Stepped::Failed`"
+    ReturnsAPanicAsAnError law a_failed_step_leaves_no_trace "has to return `StepOutcome::Failed`"
     CommitsTheCheckpointSeparately law a_dropped_step_is_all_or_nothing "write model and checkpoint in one transaction"
     AcceptsStepsFromThePast law a_checkpoint_never_goes_back "compare checkpoints for equality"
     ResetsTheCheckpointOnly law a_reset_starts_over "something is left in the read model"

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, Stepped};
+use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, ErrorKind, MemoryStore, Position, Projection, Result};
 use downlink_conformance_tests::Guard;
 use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened, ProjectionFixture};
@@ -199,7 +199,7 @@ impl ProjectionStore for Models {
         &self,
         projection: &Arc<dyn Projection<Tx = Lists>>,
         mut step: Step,
-    ) -> Result<Stepped> {
+    ) -> Result<StepOutcome> {
         step.validate()?;
         let id = self.key(&ProjectionId::of(&**projection)?);
         let _writer = self.writer.lock().await;
@@ -211,7 +211,7 @@ impl ProjectionStore for Models {
                 let mut disk = self.locked();
                 disk.rows.entry(id).or_default().letters.extend(step.skipped);
             }
-            return Ok(Stepped::Lost(checkpoint));
+            return Ok(StepOutcome::CheckpointMoved(checkpoint));
         }
         if self.is(ModelBug::AppliesTenAtMost) {
             step.events.truncate(10);
@@ -223,7 +223,7 @@ impl ProjectionStore for Models {
             if self.is(ModelBug::ReturnsAPanicAsAnError) && error.to_string().contains("panic") {
                 return Err(Error::with_source(ErrorKind::Unavailable, "poisoned", error));
             }
-            return Ok(Stepped::Failed(error));
+            return Ok(StepOutcome::Failed(error));
         }
         let row = database.rows.get_mut(&id).expect("the row was added above");
         let announced = step.announced_after(row.announced);
@@ -240,7 +240,7 @@ impl ProjectionStore for Models {
             };
         }
         self.commit(database).await;
-        Ok(Stepped::Applied { unannounced_after })
+        Ok(StepOutcome::Applied { unannounced_after })
     }
 
     async fn reset(&self, projection: &Arc<dyn Projection<Tx = Lists>>) -> Result<()> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::projection::{DeadLetter, Step, Stepped};
+use downlink::projection::{DeadLetter, Step, StepOutcome};
 use downlink::{
     After, BoxError, Cursor, Error, ErrorKind, Event, Hub, Item, Position, Result, Subscribe,
 };
@@ -251,9 +251,9 @@ impl Driver {
     async fn step(&self, step: Step) -> Result<Result<(), BoxError>, Halt> {
         loop {
             match self.model.step(step.clone()).await {
-                Ok(Stepped::Applied { .. }) => return Ok(Ok(())),
-                Ok(Stepped::Lost(_)) => return Err(Halt::Elsewhere),
-                Ok(Stepped::Failed(error)) => return Ok(Err(error)),
+                Ok(StepOutcome::Applied { .. }) => return Ok(Ok(())),
+                Ok(StepOutcome::CheckpointMoved(_)) => return Err(Halt::Elsewhere),
+                Ok(StepOutcome::Failed(error)) => return Ok(Err(error)),
                 Err(error) if error.is_retryable() && !self.is(RunnerBug::TreatsBusyAsAFailure) => {
                     sleep(Duration::from_millis(1)).await;
                 }

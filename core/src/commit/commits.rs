@@ -101,9 +101,9 @@ impl CommitFeed {
     }
 
     /// Whether a transaction of the application is past its deadline and has
-    /// not ended; see [`Writer::is_stuck`](super::Writer::is_stuck).
+    /// not ended; see [`Writer::has_overdue_transaction`](super::Writer::has_overdue_transaction).
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
+    pub fn has_overdue_transaction(&self) -> bool {
         self.watch.is_overdue()
     }
 
@@ -155,7 +155,7 @@ impl Commits {
     /// Whether the writer is currently blocked, because a transaction of the
     /// application is past its deadline and has not ended.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
+    pub fn has_overdue_transaction(&self) -> bool {
         self.watch.is_overdue()
     }
 

@@ -231,8 +231,8 @@ impl<D: Driver> Writer<D> {
     /// not ended, so that everything waits for it. Blocking Rust code can be
     /// neither dropped nor interrupted: only a restart of the process helps.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.feed.is_stuck()
+    pub fn has_overdue_transaction(&self) -> bool {
+        self.feed.has_overdue_transaction()
     }
 
     /// Refuses further calls. Waiting appends are still stored.
@@ -247,7 +247,7 @@ impl<D: Driver> Writer<D> {
     /// # Cancel safety
     ///
     /// Dropping the future does not reopen the writer.
-    pub async fn closed(&self) {
+    pub async fn shutdown(&self) {
         self.close();
         if refuse_nested(writer_id(&self.queue)).is_err() {
             return;

@@ -37,7 +37,7 @@ impl<'a, D: Decider> Execution<'a, D> {
         context: &'a CommandContext,
         stream: StreamId,
     ) -> Self {
-        let stopped = executor.hub().stopped();
+        let stopped = executor.hub().shutdown_token();
         let attempts = Attempts::new(executor.retries(), context.command_id(), stopped);
         Self { executor, context, stream, attempts }
     }

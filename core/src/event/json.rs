@@ -99,7 +99,7 @@ fn number<'a>(what: &str, first: u8, tail: &'a [u8]) -> Result<&'a [u8]> {
     let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     let length = tail.iter().take_while(|byte| is_of_number(byte)).count();
     let (digits, rest) = tail.split_at(length);
-    let limit = limits::MAX_JSON_NUMBER;
+    let limit = limits::MAX_JSON_NUMBER_CHARS;
     if length >= limit {
         return Err(Error::invalid(format!(
             "{what} contains a number of more than {limit} characters: write it as a string"

@@ -87,7 +87,7 @@ impl Filter {
     /// [`TooLarge`](crate::ErrorKind::TooLarge) above [64
     /// items](limits::MAX_FILTER_VALUES), or above 64 values in all of them
     /// together.
-    pub fn any(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
+    pub fn any_of(items: impl IntoIterator<Item = FilterItem>) -> Result<Self> {
         let (mut query, mut values, mut is_everything) = (Vec::new(), 0, false);
         // Counted one by one, so that an endless iterator cannot make an endless filter.
         for (index, item) in items.into_iter().enumerate() {

@@ -170,7 +170,7 @@ impl FilterItem {
     /// Requires a tag, in addition to those required already.
     ///
     /// To match events with one of several tags, make an item for each and join
-    /// them with [`Filter::any`](crate::Filter::any), which also matches
+    /// them with [`Filter::any_of`](crate::Filter::any_of), which also matches
     /// nothing for an empty list.
     ///
     /// # Errors

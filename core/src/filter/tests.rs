@@ -36,7 +36,7 @@ fn any_item() -> impl Strategy<Value = FilterItem> {
 }
 
 fn any_filter() -> impl Strategy<Value = Filter> {
-    prop::collection::vec(any_item(), 1..3).prop_map(|items| Filter::any(items).unwrap())
+    prop::collection::vec(any_item(), 1..3).prop_map(|items| Filter::any_of(items).unwrap())
 }
 
 fn any_event() -> impl Strategy<Value = (StreamId, NewEvent)> {
@@ -108,15 +108,15 @@ fn values_are_limited_at_n_minus_one_n_and_n_plus_one_whatever_they_are() {
 
 #[test]
 fn all_alternatives_share_one_limit() {
-    let of = |sizes: &[usize]| Filter::any(sizes.iter().map(|n| tags(*n).unwrap()));
+    let of = |sizes: &[usize]| Filter::any_of(sizes.iter().map(|n| tags(*n).unwrap()));
     assert!(of(&[32, 32]).is_ok());
     assert_eq!(of(&[32, 33]).unwrap_err().kind(), ErrorKind::TooLarge);
-    let without_values = |count| Filter::any(vec![FilterItem::new(); count]);
+    let without_values = |count| Filter::any_of(vec![FilterItem::new(); count]);
     assert!(without_values(64).is_ok());
     assert_eq!(without_values(65).unwrap_err().kind(), ErrorKind::TooLarge);
     // No more than the limit is taken from an endless iterator.
     let endless = || (0..).inspect(|n| assert!(*n < 100, "{n} values were taken"));
-    let items = Filter::any(endless().map(|_| FilterItem::new()));
+    let items = Filter::any_of(endless().map(|_| FilterItem::new()));
     assert_eq!(items.unwrap_err().kind(), ErrorKind::TooLarge);
     let types = FilterItem::new().with_types(endless().map(|n| format!("n{n}")));
     assert_eq!(types.unwrap_err().kind(), ErrorKind::TooLarge);
@@ -146,11 +146,11 @@ fn an_empty_list_matches_nothing_and_never_everything() {
     let a_type = FilterItem::new().with_type("b").unwrap();
     for nothing in [
         Filter::nothing(),
-        Filter::any([]).unwrap(),
+        Filter::any_of([]).unwrap(),
         FilterItem::new().with_streams(none).unwrap().into(),
         FilterItem::new().with_types(none).unwrap().into(),
         a_type.clone().with_streams(none).unwrap().into(),
-        Filter::any([FilterItem::new().with_types(none).unwrap()]).unwrap(),
+        Filter::any_of([FilterItem::new().with_types(none).unwrap()]).unwrap(),
         Filter::everything().and(&Filter::nothing()).unwrap(),
         Filter::nothing().and(&a_type.clone().into()).unwrap(),
     ] {
@@ -158,7 +158,11 @@ fn an_empty_list_matches_nothing_and_never_everything() {
         assert!(!nothing.matches(&stream, &event), "{nothing:?}");
     }
     let either = [a_type.clone(), FilterItem::new().with_streams(none).unwrap()];
-    assert_eq!(Filter::any(either).unwrap(), a_type.clone().into(), "the other alternative stays");
+    assert_eq!(
+        Filter::any_of(either).unwrap(),
+        a_type.clone().into(),
+        "the other alternative stays"
+    );
     let added = FilterItem::new().with_types(none).unwrap().with_type("b").unwrap();
     assert_eq!(added, a_type, "a value added to an empty list is its only value");
     assert!(!added.is_nothing());

@@ -134,8 +134,8 @@ impl Hub {
     /// application is past its deadline and has not ended. `false` if the store
     /// does not report its commits.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.inner.shared.store.commits().is_some_and(|commits| commits.is_stuck())
+    pub fn has_overdue_transaction(&self) -> bool {
+        self.inner.shared.store.commits().is_some_and(|commits| commits.has_overdue_transaction())
     }
 
     /// Whether the tail can read the log: `false` after a failed read until the
@@ -278,7 +278,7 @@ impl Hub {
     /// A token that is cancelled when the hub is shut down. It does not keep
     /// the hub alive.
     #[must_use]
-    pub fn stopped(&self) -> CancellationToken {
+    pub fn shutdown_token(&self) -> CancellationToken {
         self.inner.shared.stop.child_token()
     }
 

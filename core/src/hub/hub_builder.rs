@@ -60,7 +60,7 @@ impl HubBuilder {
     ///
     /// A page is read and rendered once for all subscriptions that need it at
     /// the same time, even if they begin at different places in it, and for
-    /// later ones while it is [kept](Self::with_kept_pages).
+    /// later ones while it is [kept](Self::with_page_cache).
     pub fn with_page(mut self, events: usize, bytes: usize) -> Self {
         (self.tuning.page_events, self.tuning.page_bytes) = (events.max(1), bytes);
         self
@@ -70,7 +70,7 @@ impl HubBuilder {
     /// default, at least 2. Further reads wait in order. A quarter of the reads
     /// is reserved for subscriptions that have read little so far, such as
     /// after a reconnect, so that they do not wait behind replays.
-    pub fn with_page_reads(mut self, at_a_time: usize) -> Self {
+    pub fn with_max_page_reads(mut self, at_a_time: usize) -> Self {
         self.tuning.page_reads = at_a_time;
         self
     }
@@ -78,7 +78,7 @@ impl HubBuilder {
     /// Sets the memory for pages that are kept for other subscriptions, in
     /// bytes: 16 MiB by default. With 0, a page is shared only while it is
     /// being read.
-    pub fn with_kept_pages(mut self, bytes: usize) -> Self {
+    pub fn with_page_cache(mut self, bytes: usize) -> Self {
         self.tuning.kept_bytes = bytes;
         self
     }

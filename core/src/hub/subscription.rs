@@ -193,7 +193,7 @@ impl Subscription {
     /// The end of the log as far as the hub has read it: reads nothing, and may
     /// be slightly out of date.
     #[must_use]
-    pub fn tip(&self) -> Cursor {
+    pub fn cached_head(&self) -> Cursor {
         self.shared.tip()
     }
 

@@ -101,7 +101,7 @@ impl<At: Clone> LogIndex<At> {
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a mark that
     /// does not belong to this log, and those of `fetch`.
-    pub fn log_page(
+    pub fn read_log(
         &self,
         read: &ReadLog,
         fetch: impl Fn(Position, At) -> Result<Event>,
@@ -115,7 +115,7 @@ impl<At: Clone> LogIndex<At> {
     /// # Errors
     ///
     /// Those of `fetch`.
-    pub fn stream_page(
+    pub fn read_stream(
         &self,
         read: &ReadStream,
         fetch: impl Fn(Position, At) -> Result<Event>,
@@ -319,10 +319,10 @@ mod tests {
             Read::stream(StreamId::from_static("flight-UA1545"))
         }
         let reads: [ReadPage; 4] = [
-            |index, fetch| index.log_page(&Read::log(), fetch).unwrap(),
-            |index, fetch| index.log_page(&Read::log().backward(), fetch).unwrap(),
-            |index, fetch| index.stream_page(&stream(), fetch).unwrap(),
-            |index, fetch| index.stream_page(&stream().backward(), fetch).unwrap(),
+            |index, fetch| index.read_log(&Read::log(), fetch).unwrap(),
+            |index, fetch| index.read_log(&Read::log().backward(), fetch).unwrap(),
+            |index, fetch| index.read_stream(&stream(), fetch).unwrap(),
+            |index, fetch| index.read_stream(&stream().backward(), fetch).unwrap(),
         ];
         for read in reads {
             let index = index_of(10);
@@ -343,11 +343,11 @@ mod tests {
     fn a_sparse_filter_returns_what_it_has_found_within_the_budget() {
         let index = index_of(SCAN_BUDGET + 1);
         let gates = FilterItem::new().with_stream_prefix("gate-").unwrap();
-        let read = Read::log().with_filter(Filter::any([gates]).unwrap());
-        let page = index.log_page(&read, |_, event| Ok(event)).unwrap();
+        let read = Read::log().with_filter(Filter::any_of([gates]).unwrap());
+        let page = index.read_log(&read, |_, event| Ok(event)).unwrap();
         assert!(page.events.is_empty() && page.more);
         assert_eq!(page.scanned, index.cursor(SCAN_BUDGET - 1));
-        let rest = index.log_page(&read.with_after(page.scanned), |_, event| Ok(event)).unwrap();
+        let rest = index.read_log(&read.with_after(page.scanned), |_, event| Ok(event)).unwrap();
         assert!(!rest.more);
         assert_eq!(rest.scanned, rest.head);
     }
@@ -357,7 +357,7 @@ mod tests {
         let index = LogIndex::new();
         let events = [event(5), event(9)];
         index.extend(events.iter().map(|event| (event, event.clone())));
-        let page = |mark| index.log_page(&Read::log().with_after(mark), |_, event| Ok(event));
+        let page = |mark| index.read_log(&Read::log().with_after(mark), |_, event| Ok(event));
         for position in [3, 7] {
             let error = page(event(position).cursor()).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::HistoryChanged, "{position}");

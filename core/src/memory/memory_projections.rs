@@ -8,7 +8,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::id::{Position, ProjectionId};
 use crate::limits;
-use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, Stepped};
+use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, StepOutcome};
 
 /// Keeps read models in memory, as values of the type `S`.
 ///
@@ -62,19 +62,19 @@ impl<S> MemoryProjections<S> {
     /// read; `None` if no version was ever complete.
     #[must_use]
     pub fn live_state(&self, name: &str) -> Option<Arc<S>> {
-        self.live_state_at(name).map(|(state, _)| state)
+        self.live_state_with_checkpoint(name).map(|(state, _)| state)
     }
 
     /// The current read model and its checkpoint; `None` before its first step.
     #[must_use]
-    pub fn state_at(&self, id: &ProjectionId) -> Option<(Arc<S>, Cursor)> {
+    pub fn state_with_checkpoint(&self, id: &ProjectionId) -> Option<(Arc<S>, Cursor)> {
         self.locked().get(id).map(|model| (Arc::clone(&model.state), model.checkpoint))
     }
 
     /// The read model that queries should read and its checkpoint, read
     /// atomically; `None` if no version with this name was ever complete.
     #[must_use]
-    pub fn live_state_at(&self, name: &str) -> Option<(Arc<S>, Cursor)> {
+    pub fn live_state_with_checkpoint(&self, name: &str) -> Option<(Arc<S>, Cursor)> {
         let models = self.locked();
         let live = models.iter().find(|(id, model)| id.name() == name && model.is_live);
         live.map(|(_, model)| (Arc::clone(&model.state), model.checkpoint))
@@ -98,21 +98,26 @@ where
         Ok(self.locked().get(id).map_or(Cursor::START, |model| model.checkpoint))
     }
 
-    async fn step(&self, projection: &Arc<dyn Projection<Tx = S>>, step: Step) -> Result<Stepped> {
+    async fn step(
+        &self,
+        projection: &Arc<dyn Projection<Tx = S>>,
+        step: Step,
+    ) -> Result<StepOutcome> {
         step.validate()?;
         let id = ProjectionId::of(&**projection)?;
-        let (before, checkpoint) = self.state_at(&id).unwrap_or((Arc::default(), Cursor::START));
+        let (before, checkpoint) =
+            self.state_with_checkpoint(&id).unwrap_or((Arc::default(), Cursor::START));
         if checkpoint != step.from {
-            return Ok(Stepped::Lost(checkpoint));
+            return Ok(StepOutcome::CheckpointMoved(checkpoint));
         }
         let mut state = S::clone(&before);
         if let Err(error) = step.write(&**projection, &mut state).await {
-            return Ok(Stepped::Failed(error));
+            return Ok(StepOutcome::Failed(error));
         }
         let mut models = self.locked();
         let model = models.entry(id).or_insert_with(Model::new);
         if model.checkpoint != step.from {
-            return Ok(Stepped::Lost(model.checkpoint));
+            return Ok(StepOutcome::CheckpointMoved(model.checkpoint));
         }
         let announced = step.announced_after(model.announced);
         model.state = Arc::new(state);
@@ -122,7 +127,7 @@ where
         if model.is_live {
             model.announced = announced;
         }
-        Ok(Stepped::Applied { unannounced_after })
+        Ok(StepOutcome::Applied { unannounced_after })
     }
 
     async fn reset(&self, projection: &Arc<dyn Projection<Tx = S>>) -> Result<()> {

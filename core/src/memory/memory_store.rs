@@ -84,11 +84,11 @@ impl EventStore for MemoryStore {
     }
 
     async fn read_log(&self, read: ReadLog) -> Result<Page> {
-        self.log.read().unwrap_or_else(PoisonError::into_inner).log_page(&read, fetch)
+        self.log.read().unwrap_or_else(PoisonError::into_inner).read_log(&read, fetch)
     }
 
     async fn read_stream(&self, read: ReadStream) -> Result<Page> {
-        self.log.read().unwrap_or_else(PoisonError::into_inner).stream_page(&read, fetch)
+        self.log.read().unwrap_or_else(PoisonError::into_inner).read_stream(&read, fetch)
     }
 
     async fn head(&self) -> Result<Cursor> {
@@ -121,7 +121,7 @@ fn answer(log: &LogIndex<Event>, boundary: &Boundary<'_>) -> BoundaryFact {
     let mut read =
         Read::log().with_after(boundary.after).with_filter(boundary.filter.clone()).with_limit(1);
     loop {
-        match log.log_page(&read, fetch) {
+        match log.read_log(&read, fetch) {
             Err(error) => return BoundaryFact::OtherHistory(error),
             Ok(page) if !page.events.is_empty() => return BoundaryFact::Found(page.scanned),
             Ok(page) if !page.more => return BoundaryFact::Clear,

@@ -50,7 +50,7 @@ impl MemoryTransaction {
     ///
     /// As [`EventStore::read_log`](crate::EventStore::read_log).
     pub fn read_log(&self, read: &ReadLog) -> Result<Page> {
-        self.log.log_page(read, fetch)
+        self.log.read_log(read, fetch)
     }
 
     /// Reads a stream as this transaction sees it.
@@ -59,7 +59,7 @@ impl MemoryTransaction {
     ///
     /// As [`EventStore::read_stream`](crate::EventStore::read_stream).
     pub fn read_stream(&self, read: &ReadStream) -> Result<Page> {
-        self.log.stream_page(read, fetch)
+        self.log.read_stream(read, fetch)
     }
 
     /// The end of the log as this transaction sees it.

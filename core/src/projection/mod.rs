@@ -19,7 +19,7 @@ pub use projection::Projection;
 pub use projection_builder::ProjectionBuilder;
 pub use projection_handle::ProjectionHandle;
 pub use projection_store::ProjectionStore;
-pub use step::{Step, Stepped};
+pub use step::{Step, StepOutcome};
 
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,7 @@ impl Progress {
     /// an upper bound for the events that remain, since positions may have gaps
     /// and not every event matches.
     #[must_use]
-    pub fn behind(&self) -> u64 {
+    pub fn lag(&self) -> u64 {
         self.head.position().get().saturating_sub(self.position.position().get())
     }
 }
@@ -57,7 +57,7 @@ pub enum Status {
     Paused,
     /// It has stopped because of this error.
     /// [`resume`](crate::ProjectionHandle::resume) makes it try again.
-    Stopped(Error),
+    Failed(Error),
     /// It was shut down, or the hub was.
     Ended,
 }

@@ -107,7 +107,7 @@ impl ProjectionHandle {
     /// Has no effects.
     pub async fn lag(&self) -> Result<u64> {
         let head = self.hub.clone().head().await?;
-        Ok(Progress { head, ..self.progress.borrow().clone() }.behind())
+        Ok(Progress { head, ..self.progress.borrow().clone() }.lag())
     }
 
     /// Waits until the read model contains everything up to `cursor`, for
@@ -242,7 +242,7 @@ impl ProjectionHandle {
                     return Ok(());
                 }
                 match &progress.status {
-                    Status::Stopped(error) => return Err(error.clone()),
+                    Status::Failed(error) => return Err(error.clone()),
                     Status::Ended => return Err(self.ended()),
                     _ => {}
                 }

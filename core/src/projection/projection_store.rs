@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::id::{Position, ProjectionId};
-use crate::projection::{DeadLetter, Projection, Step, Stepped};
+use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
 
 /// Stores read models, each with the checkpoint up to which it was built.
 ///
@@ -84,7 +84,7 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// A failure of the projection is not an error but [`Stepped::Failed`].
+    /// A failure of the projection is not an error but [`StepOutcome::Failed`].
     ///
     /// - [`Invalid`](crate::ErrorKind::Invalid) as in [`Step::validate`];
     /// - [`Overloaded`](crate::ErrorKind::Overloaded), [`Busy`](crate::ErrorKind::Busy),
@@ -96,7 +96,7 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
         &self,
         projection: &Arc<dyn Projection<Tx = Self::Tx>>,
         step: Step,
-    ) -> Result<Stepped>;
+    ) -> Result<StepOutcome>;
 
     /// Resets a read model. In one transaction: has the projection
     /// [prepare](Projection::prepare) its read model again, deletes its dead
@@ -174,7 +174,7 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
         &self,
         projection: &Arc<dyn Projection<Tx = S::Tx>>,
         step: Step,
-    ) -> Result<Stepped> {
+    ) -> Result<StepOutcome> {
         (**self).step(projection, step).await
     }
 

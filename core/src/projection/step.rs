@@ -88,7 +88,7 @@ impl Step {
     /// # Errors
     ///
     /// The projection's error, or its panic as an error. The store then rolls
-    /// the transaction back and returns [`Stepped::Failed`].
+    /// the transaction back and returns [`StepOutcome::Failed`].
     pub async fn write<Tx: Send + 'static>(
         &self,
         projection: &dyn Projection<Tx = Tx>,
@@ -123,7 +123,7 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 ///
 /// Exhaustive, since callers have to handle every variant.
 #[derive(Debug)]
-pub enum Stepped {
+pub enum StepOutcome {
     /// The events were applied and the checkpoint is at the step's end.
     Applied {
         /// `Some` only for the live version: the cursor up to which events were
@@ -138,7 +138,7 @@ pub enum Stepped {
     },
     /// The checkpoint was not at the step's beginning but here. Nothing was
     /// written.
-    Lost(Cursor),
+    CheckpointMoved(Cursor),
     /// The projection failed to prepare or apply. Nothing was written.
     Failed(BoxError),
 }

@@ -85,7 +85,7 @@ async fn a_paused_projection_waits_until_it_is_resumed() {
     never(board.wait_for(cursor)).await;
     let progress = board.progress();
     assert!(matches!(progress.status, Status::Paused) && !progress.is_caught_up());
-    assert_eq!((progress.behind(), board.lag().await.unwrap()), (4, 4));
+    assert_eq!((progress.lag(), board.lag().await.unwrap()), (4, 4));
     assert_eq!(count(&models, &board), 3);
     // A reset does not resume it.
     board.reset().await.unwrap();
@@ -93,7 +93,7 @@ async fn a_paused_projection_waits_until_it_is_resumed() {
     never(board.wait_for(cursor)).await;
     board.resume().await.unwrap();
     board.wait_for(cursor).await.unwrap();
-    assert_eq!((count(&models, &board), board.progress().behind()), (7, 0));
+    assert_eq!((count(&models, &board), board.progress().lag()), (7, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +119,7 @@ async fn a_stopped_projection_reports_its_error_until_it_is_resumed() {
     assert_eq!(error.kind(), ErrorKind::Backend);
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.to_string().contains("resume") && source == "no such gate", "{error}: {source}");
-    assert!(matches!(board.progress().status, Status::Stopped(_)));
+    assert!(matches!(board.progress().status, Status::Failed(_)));
     assert!(board.wait_for(cursor).await.is_err());
     failing_board.fails.store(false, Ordering::Relaxed);
     board.resume().await.unwrap();
@@ -335,7 +335,7 @@ impl ProjectionStore for Panics {
         &self,
         projection: &Arc<dyn Projection<Tx = usize>>,
         step: Step,
-    ) -> crate::Result<Stepped> {
+    ) -> crate::Result<StepOutcome> {
         self.panic_on_demand();
         self.0.step(projection, step).await
     }

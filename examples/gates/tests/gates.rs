@@ -69,7 +69,7 @@ async fn a_server_with_a_blocked_transaction_is_not_ready() {
     while send(&app, "GET", "/health/ready").await.0 != StatusCode::SERVICE_UNAVAILABLE {
         tokio::task::yield_now().await;
     }
-    assert!(send(&app, "GET", "/health/ready").await.1.contains("has not ended at its deadline"));
+    assert!(send(&app, "GET", "/health/ready").await.1.contains("has not ended by its deadline"));
     assert_eq!(send(&app, "GET", "/health/live").await.0, StatusCode::OK);
     drop(unblock);
     assert!(blocking.await.unwrap().is_err(), "the transaction must be rolled back");

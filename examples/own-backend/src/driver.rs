@@ -41,7 +41,7 @@ impl commit::Driver for Driver {
     }
 
     async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
-        self.log.index.log_page(&read, |position, span| self.log.fetch(position, span))
+        self.log.index.read_log(&read, |position, span| self.log.fetch(position, span))
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {

@@ -53,7 +53,7 @@ impl FileStore {
     ///
     /// Dropping the future does not reopen the store.
     pub async fn close(&self) {
-        self.writer.closed().await;
+        self.writer.shutdown().await;
     }
 }
 
@@ -77,14 +77,14 @@ impl EventStore for FileStore {
 
     async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.read_blocking(move |log| {
-            log.index.log_page(&read, |position, span| log.fetch(position, span))
+            log.index.read_log(&read, |position, span| log.fetch(position, span))
         })
         .await
     }
 
     async fn read_stream(&self, read: ReadStream) -> Result<Page> {
         self.read_blocking(move |log| {
-            log.index.stream_page(&read, |position, span| log.fetch(position, span))
+            log.index.read_stream(&read, |position, span| log.fetch(position, span))
         })
         .await
     }

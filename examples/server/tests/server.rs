@@ -251,7 +251,7 @@ fn errors_say_what_to_do() {
     let text = folder.path().join("flights.txt");
     std::fs::write(&text, "no database ".repeat(100)).unwrap();
     let other = serve(&text);
-    assert!(other.contains("name another, or move this one away"), "{other}");
+    assert!(other.contains("name another file, or move this one away"), "{other}");
     assert!(other.matches("not a").count() == 1, "{other}");
 }
 

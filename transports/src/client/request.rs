@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn alternatives_and_long_filters_are_refused() {
         let any = [item().with_stream("a").unwrap(), item().with_type("T").unwrap()];
-        let error = filter_query(&Filter::any(any).unwrap()).unwrap_err();
+        let error = filter_query(&Filter::any_of(any).unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let long = (0..64)
             .fold(item(), |item, n| item.with_tag(format!("{n}{}", "x".repeat(200))).unwrap());

@@ -178,7 +178,7 @@ impl PageQuery<'_> {
         if !is_cut {
             cursor = subscription.scanned().unwrap_or(cursor);
         }
-        let head = subscription.tip().max(cursor);
+        let head = subscription.cached_head().max(cursor);
         FoundPage { events, cursor, head, more: is_cut || cursor < head }
     }
 }

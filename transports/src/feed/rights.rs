@@ -19,7 +19,7 @@ use crate::wire::{Code, Problem};
 /// For rights to a list of streams or types use
 /// [`with_streams`](downlink::FilterItem::with_streams) and
 /// [`with_types`](downlink::FilterItem::with_types), and for alternatives
-/// [`Filter::any`]: an empty list means rights to nothing. A filter with
+/// [`Filter::any_of`]: an empty list means rights to nothing. A filter with
 /// [16 queries](downlink::limits::MAX_FILTER_QUERIES) leaves none for the client,
 /// whose filter is then refused.
 ///

@@ -28,10 +28,10 @@ pub(super) async fn ready(
 }
 
 async fn check(hub: &Hub, is_draining: bool) -> Result<(), Problem> {
-    if is_draining || hub.stopped().is_cancelled() {
+    if is_draining || hub.shutdown_token().is_cancelled() {
         return Err(Problem::new(Code::Draining, "the server is shutting down: use another one"));
     }
-    if hub.is_stuck() {
+    if hub.has_overdue_transaction() {
         let message = "a transaction of the application has not ended by its deadline and holds up \
                        every append: find out what it waits for, and restart the server";
         return Err(Problem::new(Code::Unavailable, message));

@@ -208,6 +208,33 @@ mod tests {
         assert_eq!(Code::parse("fireworks"), None);
     }
 
+    /// Written out, so that an accidental change of the table is noticed.
+    #[test]
+    fn clients_rely_on_these_codes() {
+        for (name, status, kind) in [
+            ("bad-filter", 400, ErrorKind::Invalid),
+            ("host-not-allowed", 403, ErrorKind::Invalid),
+            ("version-conflict", 409, ErrorKind::Conflict),
+            ("cursor-ahead", 410, ErrorKind::CursorAhead),
+            ("cursor-expired", 410, ErrorKind::HistoryChanged),
+            ("history-changed", 410, ErrorKind::HistoryChanged),
+            ("too-large", 413, ErrorKind::TooLarge),
+            ("id-reused", 422, ErrorKind::IdReused),
+            ("limit", 429, ErrorKind::Overloaded),
+            ("corrupt", 500, ErrorKind::Corrupt),
+            ("internal", 500, ErrorKind::Backend),
+            ("busy", 503, ErrorKind::Busy),
+            ("draining", 503, ErrorKind::Unavailable),
+            ("overloaded", 503, ErrorKind::Overloaded),
+            ("unavailable", 503, ErrorKind::Unavailable),
+            ("outcome-unknown", 504, ErrorKind::OutcomeUnknown),
+            ("storage-full", 507, ErrorKind::StorageFull),
+        ] {
+            let code = Code::parse(name).unwrap();
+            assert_eq!((code.status().as_u16(), code.error_kind()), (status, kind), "{name}");
+        }
+    }
+
     #[test]
     fn the_code_of_an_error_has_the_kind_of_that_error() {
         for code in Code::ALL {

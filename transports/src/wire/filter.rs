@@ -203,7 +203,7 @@ impl Builder {
     }
 
     fn finish(self) -> Result<Filter, Problem> {
-        Filter::any(self.items).map_err(|_| too_many(limits::MAX_FILTER_VALUES, "alternatives"))
+        Filter::any_of(self.items).map_err(|_| too_many(limits::MAX_FILTER_VALUES, "alternatives"))
     }
 }
 

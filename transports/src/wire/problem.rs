@@ -205,7 +205,7 @@ impl From<Error> for Problem {
             _ => general_text(kind).to_owned(),
         };
         let mut problem = Self::new(Code::from(kind), format!("{text}: {}", kind.advice()));
-        problem.inner.failed = error.conflicts().to_vec();
+        problem.inner.failed = error.failed_checks().to_vec();
         problem.inner.limit = error.limit();
         problem
     }

@@ -50,7 +50,7 @@ async fn a_file_of_format_1_is_migrated_without_loss() {
     let page = all(&store).await;
     assert_eq!(page.events.len(), 60);
     assert_eq!(page.head.to_string(), "000000000000003c-31f1a8d8");
-    let tagged = Filter::any([FilterItem::new().with_tag("airport:JFK").unwrap()]).unwrap();
+    let tagged = Filter::any_of([FilterItem::new().with_tag("airport:JFK").unwrap()]).unwrap();
     let found = store.read_log(Read::log().with_filter(tagged.clone())).await.unwrap().events;
     let expected: Vec<_> =
         page.events.iter().filter(|event| tagged.matches_event(event)).cloned().collect();

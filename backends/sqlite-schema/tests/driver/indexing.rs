@@ -76,8 +76,8 @@ async fn answers_are_right(store: &Store) {
         Filter::from(tag("rare").with_type("FlightLanded").unwrap()),
         Filter::from(FilterItem::new().with_type("FlightDeparted").unwrap()),
         Filter::from(FilterItem::new().with_type_prefix("FlightL").unwrap()),
-        Filter::any([tag("rare"), tag("flight:7"), tag("flight:2999")]).unwrap(),
-        Filter::any([tag("often"), FilterItem::new().with_stream("day-3").unwrap()]).unwrap(),
+        Filter::any_of([tag("rare"), tag("flight:7"), tag("flight:2999")]).unwrap(),
+        Filter::any_of([tag("often"), FilterItem::new().with_stream("day-3").unwrap()]).unwrap(),
         Filter::from(tag("often")).and(&Filter::from(tag("rare"))).unwrap(),
         Filter::from(tag("rare").without_type("FlightLanded").unwrap()),
     ];

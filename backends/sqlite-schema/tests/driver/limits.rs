@@ -33,7 +33,7 @@ fn largest() -> Vec<Filter> {
     for add in GROUPS {
         let item = |shift: usize| Filter::from(values(add, shift..shift + most));
         let alternatives =
-            |shift: usize| Filter::any((shift..shift + most).map(|n| values(add, [n]))).unwrap();
+            |shift: usize| Filter::any_of((shift..shift + most).map(|n| values(add, [n]))).unwrap();
         for query in [&item as &dyn Fn(usize) -> Filter, &alternatives] {
             let joined = (0..queries).try_fold(Filter::everything(), |all, n| all.and(&query(n)));
             all.extend([query(0), joined.unwrap()]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::driver::{Options, Store};
 use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
 use downlink::id::ProjectionId;
-use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::projection::{ProjectionStore, Step, StepOutcome};
 use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use futures::{FutureExt, TryStreamExt, poll};
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ async fn apply_up_to(store: &Store, version: u32, last: u64) -> Cursor {
     let events: Vec<_> = all(store).await.events.into_iter().filter(wanted).collect();
     let to = events.last().unwrap().cursor();
     let stepped = store.step(&projection, Step::new(from, to, events)).await.unwrap();
-    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert!(matches!(stepped, StepOutcome::Applied { .. }), "{stepped:?}");
     to
 }
 

@@ -116,7 +116,7 @@ fn item() -> impl Strategy<Value = FilterItem> {
 
 fn filter() -> impl Strategy<Value = Filter> {
     let query =
-        || prop::collection::vec(item(), 1..3).prop_map(|items| Filter::any(items).unwrap());
+        || prop::collection::vec(item(), 1..3).prop_map(|items| Filter::any_of(items).unwrap());
     prop_oneof![
         2 => Just(Filter::everything()),
         3 => query(),
@@ -289,7 +289,7 @@ impl Both {
 type Failure = (ErrorKind, Vec<FailedCheck>);
 
 fn failure(error: &Error) -> Failure {
-    (error.kind(), error.conflicts().to_vec())
+    (error.kind(), error.failed_checks().to_vec())
 }
 
 fn outcome(result: Result<Appended>) -> Result<Appended, Failure> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::commit::{CommitNotice, Transacted};
 use downlink::id::ProjectionId;
-use downlink::projection::{ProjectionStore, Step, Stepped};
+use downlink::projection::{ProjectionStore, Step, StepOutcome};
 use downlink::{
     After, Append, BoxError, Error, ErrorKind, Event, EventStore, Expected, Filter, Hub, Item,
     LocalBus, Projection, Subscribe,
@@ -357,13 +357,13 @@ async fn a_closure_that_blocks_is_reported_and_rolled_back_when_it_ends() {
         });
         transact(&blocked, vec![Sql(TAKE), flight(), block]).await
     });
-    while !store.is_stuck() || !hub.is_stuck() {
+    while !store.has_overdue_transaction() || !hub.has_overdue_transaction() {
         tokio::task::yield_now().await;
     }
     assert_eq!(all(&store).await.events.len(), 0, "reads are served");
     is_blocking.store(false, Ordering::Relaxed);
     assert_eq!(kind(taken.await.unwrap()), Some(ErrorKind::Unavailable));
-    assert!(!store.is_stuck() && !hub.is_stuck());
+    assert!(!store.has_overdue_transaction() && !hub.has_overdue_transaction());
     hub.shutdown().await;
 }
 
@@ -433,7 +433,7 @@ where
 async fn step(
     store: &Store,
     apply: impl Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
-) -> downlink::Result<Stepped> {
+) -> downlink::Result<StepOutcome> {
     let from = store.checkpoint(&ProjectionId::new("board", 1).unwrap()).await.unwrap();
     let page = all(store).await;
     let step = Step::new(from, page.head, page.events);
@@ -455,7 +455,9 @@ async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
         async move { Ok(own.append(append("s", 1)).await.map(drop)?) }.boxed()
     });
     match stepped.await.unwrap() {
-        Stepped::Failed(error) => assert!(error.to_string().contains("wait for itself"), "{error}"),
+        StepOutcome::Failed(error) => {
+            assert!(error.to_string().contains("wait forever"), "{error}")
+        }
         other => panic!("{other:?}"),
     }
     there_are(&store, &temp, 0, 1).await;
@@ -467,7 +469,7 @@ async fn a_projection_that_panics_leaves_no_guard() {
     let store = with_gates(&temp).await;
     stored(&store, "flight-UA1545", 1).await;
     let panicked = step(&store, || async { panic!("the board fell off") }.boxed()).await;
-    assert!(matches!(panicked.unwrap(), Stepped::Failed(_)));
+    assert!(matches!(panicked.unwrap(), StepOutcome::Failed(_)));
     there_are(&store, &temp, 0, 1).await;
 }
 
@@ -483,5 +485,5 @@ async fn a_projection_may_take_longer_than_a_transaction() {
         async { Ok(()) }.boxed()
     };
     let stepped = step(&store, slow).await.unwrap();
-    assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+    assert!(matches!(stepped, StepOutcome::Applied { .. }), "{stepped:?}");
 }

@@ -24,12 +24,12 @@ async fn waiting_calls_complete_after_close_and_later_ones_are_refused<const BLO
     let refused: crate::Result<()> = bench.writer.run(0, |_| unreachable!("it is closed")).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
     bench.script.release();
-    bench.writer.closed().await;
+    bench.writer.shutdown().await;
     assert!(bench.script.state().is_closed, "the driver is closed when `closed` returns");
     first.await.unwrap();
     waiting.await.unwrap();
     assert_eq!(bench.stored(), ["First", "A"]);
-    bench.writer.closed().await;
+    bench.writer.shutdown().await;
 }
 
 async fn the_last_handle_ends_the_writer<const BLOCKING: bool>() {

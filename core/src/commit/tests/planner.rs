@@ -250,7 +250,7 @@ fn every_failed_check_is_listed_with_the_actual_version() {
     let facts = Facts { boundaries: vec![BoundaryFact::Clear], ..Facts::default() };
     let plan = group.decide(&facts, LogHead::EMPTY, Timestamp::EPOCH);
     let error = plan.outcomes[1].as_ref().unwrap_err();
-    assert_eq!(error.conflicts().len(), 3, "{error}");
+    assert_eq!(error.failed_checks().len(), 3, "{error}");
     assert_eq!(plan.rows.len(), 1);
 }
 

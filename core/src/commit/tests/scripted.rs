@@ -213,7 +213,7 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         let inserted = if BLOCKING { &open.events[..] } else { &[] };
         let state = self.script.state();
         index.extend(state.events.iter().chain(inserted).map(|event| (event, event.clone())));
-        index.log_page(&read, |_, event| Ok(event))
+        index.read_log(&read, |_, event| Ok(event))
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {

@@ -311,13 +311,13 @@ async fn a_job_may_close_its_writer() {
     let writer = Arc::clone(&bench.writer);
     let run = bench.writer.transact(0, |_| {
         async move {
-            writer.closed().await;
+            writer.shutdown().await;
             Ok(Ending::Commit(()))
         }
         .boxed()
     });
     committed(in_time(run).await);
-    in_time(bench.writer.closed()).await;
+    in_time(bench.writer.shutdown()).await;
 }
 
 async fn a_transaction_that_panics_stores_nothing<const BLOCKING: bool>() {
@@ -421,14 +421,14 @@ async fn a_blocking_transaction_is_stuck_and_rolled_back_when_it_ends() {
         .boxed()
     });
     let watched = async {
-        while !bench.writer.is_stuck() {
+        while !bench.writer.has_overdue_transaction() {
             tokio::task::yield_now().await;
         }
-        assert!(bench.writer.commits().is_stuck());
+        assert!(bench.writer.commits().has_overdue_transaction());
         is_blocking.store(false, Ordering::Relaxed);
     };
     let (outcome, ()) = in_time(futures::future::join(run, watched)).await;
     assert_eq!(kind(outcome), ErrorKind::Unavailable);
-    assert!(!bench.writer.is_stuck(), "the writer continues");
+    assert!(!bench.writer.has_overdue_transaction(), "the writer continues");
     nothing_is_left(&bench).await;
 }

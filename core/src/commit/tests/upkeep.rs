@@ -87,6 +87,6 @@ async fn a_closed_writer_does_no_further_upkeep<const BLOCKING: bool>() {
     bench.writer.close();
     bench.script.release();
     first.await.unwrap();
-    bench.writer.closed().await;
+    bench.writer.shutdown().await;
     assert_eq!(order(&bench), ["First"]);
 }

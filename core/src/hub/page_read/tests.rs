@@ -227,7 +227,7 @@ async fn later_subscriptions_use_kept_pages_up_to_the_limit() {
     let store = Counting::with(1_000).await;
     let one_page =
         PAGE * cost(&store.log.read_log(Read::log()).await.unwrap().events[0]) + OVERHEAD;
-    let hub = store.hub().with_kept_pages(5 * one_page).start().await.unwrap();
+    let hub = store.hub().with_page_cache(5 * one_page).start().await.unwrap();
     follow_all(&hub, |_| Subscribe::new(), 1).await;
     assert_eq!(store.reads().0, 10);
     let near_the_end = hub.read_log(Read::log().backward().with_limit(450)).await.unwrap().events;
@@ -236,7 +236,7 @@ async fn later_subscriptions_use_kept_pages_up_to_the_limit() {
     assert_eq!(store.reads().0, 10, "the newest five pages were kept");
     follow_all(&hub, |_| Subscribe::new(), 1).await;
     assert!(store.reads().0 > 10, "the oldest were not");
-    let none = store.hub().with_kept_pages(0).start().await.unwrap();
+    let none = store.hub().with_page_cache(0).start().await.unwrap();
     follow_all(&none, |_| Subscribe::new(), 1).await;
     let before = store.reads().0;
     follow_all(&none, |_| Subscribe::new(), 1).await;
@@ -297,7 +297,7 @@ async fn pages_above_the_tip_are_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_next_keeps_its_place_in_the_queue() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().with_page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_max_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     let log = log_of(&store).await;
     let mut waiting = Vec::new();
@@ -322,7 +322,7 @@ async fn a_dropped_next_keeps_its_place_in_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_read_returns_its_permit() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().with_page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_max_page_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     for n in 1..=3 {
         let mut gone = hub.subscribe(Subscribe::new()).await.unwrap();
@@ -338,7 +338,7 @@ async fn an_abandoned_read_returns_its_permit() {
 #[tokio::test(start_paused = true)]
 async fn replays_do_not_block_short_reads() {
     let store = Counting::with(3_000).await;
-    let hub = store.hub().with_page_reads(4).with_kept_pages(0).start().await.unwrap();
+    let hub = store.hub().with_max_page_reads(4).with_page_cache(0).start().await.unwrap();
     let log = log_of(&store).await;
     let mut replays = Vec::new();
     for place in 0..8 {
@@ -383,7 +383,7 @@ proptest! {
             let (before, during) = types.split_at(types.len() / 2);
             store.put(before.len(), |n| ["A", "B"][usize::from(before[n] == "B")]).await;
             let builder = store.hub().with_ring(ring, usize::MAX).with_page(page, usize::MAX);
-            let hub = builder.with_kept_pages(kept).start().await.unwrap();
+            let hub = builder.with_page_cache(kept).start().await.unwrap();
             let follow = async |(begin, filter): &(usize, Filter)| {
                 let log = log_of(&store).await;
                 let begin = begin % (log.len() + 1);

@@ -8,7 +8,7 @@ use crate::backoff::Backoff;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::event::Event;
 use crate::projection::failure_policy::LONGEST_PAUSE;
-use crate::projection::{DeadLetter, Status, Step, Stepped};
+use crate::projection::{DeadLetter, Status, Step, StepOutcome};
 
 impl<Tx: Send + 'static> Runner<Tx> {
     /// Writes a batch, in one transaction unless something in it fails.
@@ -83,9 +83,9 @@ impl<Tx: Send + 'static> Runner<Tx> {
         let (from, to, count) = (step.from, step.to, step.events.len());
         let events = if self.on_applied.is_some() { step.events.clone() } else { Vec::new() };
         match self.retry(move |runner| runner.store.step(&runner.projection, step.clone())).await? {
-            Stepped::Failed(error) => Ok(Err(error)),
-            Stepped::Lost(_) => Err(Interruption::Restart),
-            Stepped::Applied { unannounced_after } => {
+            StepOutcome::Failed(error) => Ok(Err(error)),
+            StepOutcome::CheckpointMoved(_) => Err(Interruption::Restart),
+            StepOutcome::Applied { unannounced_after } => {
                 self.progress.send_modify(|progress| {
                     progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
                 });

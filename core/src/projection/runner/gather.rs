@@ -69,6 +69,6 @@ impl<Tx: Send + 'static> Runner<Tx> {
 }
 
 fn has_everything(subscription: &Subscription) -> bool {
-    let tip = subscription.tip().position();
+    let tip = subscription.cached_head().position();
     subscription.scanned().is_some_and(|scanned| scanned.position() >= tip)
 }

@@ -83,7 +83,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                 }
                 Interruption::Failed(error) => {
                     logged(|| warn!(projection = %self.id, %error, "a projection has stopped"));
-                    self.set_status(Status::Stopped(error));
+                    self.set_status(Status::Failed(error));
                     if self.idle(false).await.is_none() {
                         return;
                     }

@@ -49,7 +49,7 @@ async fn follow(
     let mut changes = stream::select_all(projections.iter().map(ProjectionHandle::changes));
     let mut slowest = Slowest::default();
     while let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await {
-        if let Status::Stopped(error) = change.status {
+        if let Status::Failed(error) = change.status {
             return Err(error);
         }
         let before = std::mem::replace(&mut slowest, Slowest::of(projections));

@@ -184,7 +184,7 @@ impl SseBody {
 
     fn heartbeat(&self) -> Bytes {
         if self.heartbeat_events {
-            wire::frame_block(&Frame::Heartbeat { head: self.subscription.tip() }, None)
+            wire::frame_block(&Frame::Heartbeat { head: self.subscription.cached_head() }, None)
         } else {
             Bytes::from_static(b":\n\n")
         }
@@ -193,7 +193,8 @@ impl SseBody {
     async fn failure(&self, error: Error) -> Bytes {
         if error.is_other_history() {
             // The cached head may still be that of the old log.
-            let head = self.subscription.head().await.unwrap_or_else(|_| self.subscription.tip());
+            let head =
+                self.subscription.head().await.unwrap_or_else(|_| self.subscription.cached_head());
             let reason = Code::from(error.kind()).to_string();
             return wire::frame_block(&Frame::Reset { reason, head }, None);
         }

@@ -63,7 +63,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         let (now, feed) = (Instant::now(), client.feed());
         let deadline = StreamDeadline::new(feed.rotation, rights, now);
         Self {
-            stopped: feed.hub.stopped(),
+            stopped: feed.hub.shutdown_token(),
             deadline,
             idle_since: now,
             unanswered_pings: 0,

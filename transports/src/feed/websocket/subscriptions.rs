@@ -99,7 +99,7 @@ async fn next(mut subscription: Box<Subscription>) -> SubscriptionUpdate {
         Some(Ok(item)) => SubscriptionUpdate::Item(subscription, item),
         Some(Err(error)) if error.is_other_history() => {
             // The cached head may still be that of the old log.
-            let head = subscription.head().await.unwrap_or_else(|_| subscription.tip());
+            let head = subscription.head().await.unwrap_or_else(|_| subscription.cached_head());
             SubscriptionUpdate::Reset { code: error.kind().into(), head }
         }
         Some(Err(error)) => SubscriptionUpdate::Failed(error),

@@ -137,7 +137,7 @@ proptest! {
 
     #[test]
     fn json_round_trips(items in prop::collection::vec(any_item(), 1..4)) {
-        let filter = Filter::any(items.iter().map(sorted)).unwrap();
+        let filter = Filter::any_of(items.iter().map(sorted)).unwrap();
         prop_assert_eq!(filter_of_json(&filter_to_json(&filter).unwrap()).unwrap(), filter);
     }
 

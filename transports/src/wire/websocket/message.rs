@@ -299,7 +299,7 @@ mod tests {
             let to = Addressee::Req(label("a1"));
             let text = Reply::Problem { to: Some(&to), problem: &problem }.json();
             let Message::Refused { error, .. } = parse(&text) else { panic!("no refusal") };
-            assert_eq!((error.kind(), error.conflicts()), (ErrorKind::Conflict, &*failed));
+            assert_eq!((error.kind(), error.failed_checks()), (ErrorKind::Conflict, &*failed));
         }
         let problem = wire::Problem::from(Error::new(ErrorKind::Overloaded, "full"));
         let to = Addressee::Req(label("a1"));
