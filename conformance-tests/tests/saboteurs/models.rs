@@ -231,9 +231,9 @@ impl ProjectionStore for Models {
         if !self.is(ModelBug::LosesDeadLetters) {
             row.letters.extend(step.skipped);
         }
-        let announces = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
-        let unannounced_after = announces.then_some(row.announced);
-        if announces {
+        let marks_announced = row.is_live || self.is(ModelBug::AnnouncesForVersionsThatAreNotLive);
+        let unannounced_after = marks_announced.then_some(row.announced);
+        if marks_announced {
             row.announced = match self.bug {
                 Some(ModelBug::SkipsAGap) => step.to,
                 _ => announced,

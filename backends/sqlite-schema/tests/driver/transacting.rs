@@ -456,7 +456,7 @@ async fn a_projection_that_appends_is_refused_and_blocks_no_other_call() {
     });
     match stepped.await.unwrap() {
         StepOutcome::Failed(error) => {
-            assert!(error.to_string().contains("wait forever"), "{error}")
+            assert!(error.to_string().contains("wait forever"), "{error}");
         }
         other => panic!("{other:?}"),
     }
