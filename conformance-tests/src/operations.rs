@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::Model;
+use crate::model::Model;
 use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
 use downlink::{
     Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,

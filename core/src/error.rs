@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cursor::Cursor;
+use crate::expected::Expected;
 use crate::id::{Position, ProjectionId, StreamId, Version};
-use crate::store::Expected;
 
 /// The result type of Downlink's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

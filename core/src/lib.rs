@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod decider;
 pub mod error;
 pub mod event;
+mod expected;
 pub mod filter;
 pub mod hub;
 pub mod id;
@@ -16,6 +17,7 @@ pub mod projection;
 pub mod store;
 mod supervise;
 pub mod testing;
+mod timestamp;
 pub mod transport;
 
 pub use bus::Bus;

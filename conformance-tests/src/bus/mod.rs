@@ -8,8 +8,9 @@ use downlink::{Bus, EventStore, Expected, Result};
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 
+use crate::fixture::{BusFixture, Guard, StoreFixture};
 use crate::sample::append;
-use crate::{BusFixture, Guard, StoreFixture, tasks};
+use crate::tasks;
 
 /// The most hints that may wait for a listener that does not listen.
 const BOUND: usize = 4_096;

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::log_user::LogUser;
 use super::peer::{self, Peer};
-use crate::{CrossProcessFixture, Guard};
+use crate::fixture::{CrossProcessFixture, Guard};
 
 /// The environment variable with the address of the log that a started process
 /// opens.

@@ -15,8 +15,9 @@ use super::setup::{Environment, OpenedModels, TypedModels};
 use super::{DurableProjectionFixture, ProjectionFixture};
 use crate::cross_process::Respawn;
 use crate::faults::drop_after;
+use crate::fixture::Guard;
 use crate::sample::append;
-use crate::{Guard, tasks};
+use crate::tasks;
 
 /// Begins the lines in which a worker reports what is in the read model.
 const REPORTED: &str = "reported:";

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use downlink::projection::ProjectionStore;
 use downlink::{BoxError, EventStore, Result};
 
-use crate::Guard;
+use crate::fixture::Guard;
 
 /// Opens projection stores, and writes the suite's sample projection into them,
 /// in which each read model is a list of lines. For

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::sample::Sample;
 use super::{ProjectionSetup, RunOptions, RunningProjection};
+use crate::run::LawRun;
 use crate::sample::{append, of_type};
-use crate::{LawRun, tasks};
+use crate::tasks;
 
 /// **Law.** Whatever is appended while projections run, and also if two workers
 /// run the same projection, the read model is the fold of the log up to its

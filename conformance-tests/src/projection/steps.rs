@@ -10,7 +10,8 @@ use super::sample::{FAILS, PANICS, Sample};
 use super::setup::Environment;
 use super::{ProjectionSetup, ReadModel};
 use crate::faults::drop_after;
-use crate::{LawRun, tasks};
+use crate::run::LawRun;
+use crate::tasks;
 
 /// A step over these events, from the event before them.
 pub(super) fn over(from: Cursor, events: &[Event]) -> Step {

@@ -4,9 +4,12 @@ use downlink::{Append, ErrorKind, Expected};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::fixture::StoreFixture;
+use crate::model::Model;
 use crate::operations::{any_append, any_misuse, any_operation, any_repeat};
+use crate::run::LawRun;
 use crate::sample::{append, event, log, stream, stream_of, version};
-use crate::{LawRun, Model, StoreFixture, tasks};
+use crate::tasks;
 
 /// **Law.** An append succeeds exactly if its expectations hold. A refused
 /// append reports every failed check with the actual version, and writes

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use downlink::{ErrorKind, Expected};
 
+use crate::fixture::BoundedFixture;
 use crate::sample::{append, log};
-use crate::{BoundedFixture, tasks};
+use crate::tasks;
 
 /// **Law.** The queue of appends is bounded. Appends beyond the bound fail with
 /// `Overloaded` at once and write nothing; those in the queue are stored when

@@ -5,8 +5,9 @@ use downlink::{Append, Event, EventStore, Expected, NewEvent};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::fixture::StoreFixture;
+use crate::run::LawRun;
 use crate::sample::{log, of_an_older_release, stream, stream_of};
-use crate::{LawRun, StoreFixture};
 
 /// JSON that changes if it is parsed and serialised again.
 const JSON: [&str; 13] = [

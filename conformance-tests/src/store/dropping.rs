@@ -3,8 +3,9 @@ use std::sync::Arc;
 use downlink::{Append, EventStore, Expected};
 
 use crate::faults::drop_after;
+use crate::fixture::StoreFixture;
 use crate::sample::{append, event, stream, stream_of};
-use crate::{StoreFixture, tasks};
+use crate::tasks;
 
 /// **Law.** Dropping the future of an append at any await leaves all of its
 /// events stored or none, and leaves no transaction open: other appends proceed

@@ -1,6 +1,6 @@
 use downlink::{ErrorKind, Event, Expected, Read};
 
-use crate::DurableFixture;
+use crate::fixture::DurableFixture;
 use crate::sample::{append, event, log, stream_of};
 
 /// **Law.** After the store was closed and opened again, everything that was

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use downlink::store::Appended;
 use downlink::{Append, ErrorKind, EventStore, EventType, Expected, Result};
 
+use crate::fixture::{GroupCommitFixture, WriteLock};
 use crate::sample::{append, event, log};
-use crate::{GroupCommitFixture, WriteLock, tasks};
+use crate::tasks;
 
 /// **Law.** An append that cannot be inserted fails alone. Nothing of it is
 /// stored, and the appends that were committed together with it are.

@@ -2,7 +2,7 @@ use downlink::event::ContentType;
 use downlink::store::Write;
 use downlink::{Append, Check, Cursor, ErrorKind, EventStore, Expected, NewEvent, limits};
 
-use crate::StoreFixture;
+use crate::fixture::StoreFixture;
 use crate::sample::{append, event, events, log, of_type, stream};
 
 /// **Law.** Exceeded limits and malformed appends are typed errors, returned

@@ -10,8 +10,9 @@ use downlink::{
 use tokio::task::yield_now;
 
 use super::group_commit;
+use crate::fixture::{GroupCommitFixture, StoreFixture};
 use crate::sample::{append, event, log};
-use crate::{GroupCommitFixture, StoreFixture, tasks};
+use crate::tasks;
 
 /// The stream of the last append of each law here.
 const END: &str = "end";

@@ -6,8 +6,9 @@ use downlink::{Event, EventId, EventStore, Expected, Position, Read};
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::faults::drop_after;
+use crate::fixture::StoreFixture;
 use crate::sample::{append, events, log, stream, stream_of};
-use crate::{StoreFixture, tasks};
+use crate::tasks;
 
 /// **Law.** Positions are unique and rise along the log. An append that begins
 /// after another was acknowledged gets higher positions.

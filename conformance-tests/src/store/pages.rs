@@ -7,8 +7,11 @@ use downlink::{
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
+use crate::fixture::StoreFixture;
+use crate::model::Model;
+use crate::run::LawRun;
 use crate::sample::{any_appends, any_filter, append, event, log, of_type, pages, stream};
-use crate::{LawRun, Model, StoreFixture, tasks};
+use crate::tasks;
 
 async fn filled(store: &dyn EventStore, appends: &[Append]) -> Model {
     let mut model = Model::default();

@@ -9,9 +9,10 @@ use downlink::{
 use futures::future::join_all;
 use tokio::sync::Barrier;
 
+use crate::fixture::StoreFixture;
 use crate::history::Recorder;
 use crate::sample::{append, event, log, stream, tagged};
-use crate::{StoreFixture, tasks};
+use crate::tasks;
 
 const WRITERS: usize = 8;
 

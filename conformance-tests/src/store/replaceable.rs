@@ -5,8 +5,9 @@ use downlink::{
     After, Cursor, ErrorKind, EventStore, Expected, Hub, Item, LocalBus, Read, Subscribe,
 };
 
+use crate::fixture::{Backups, ReplaceableFixture};
 use crate::sample::{append, event, log};
-use crate::{Backups, ReplaceableFixture, tasks};
+use crate::tasks;
 
 /// **Law.** A cursor from before the log was restored is refused: at once if it
 /// is past the head, and, when the log has grown past it again, because another

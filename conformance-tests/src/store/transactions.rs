@@ -5,8 +5,9 @@ use downlink::commit::CommitNotice;
 use downlink::{Event, Expected};
 use tokio::time::timeout;
 
+use crate::fixture::{TransactionStep, TransactionalFixture};
 use crate::sample::{append, log};
-use crate::{TransactionStep, TransactionalFixture, tasks};
+use crate::tasks;
 
 fn row(name: &str) -> TransactionStep {
     TransactionStep::InsertRow(name.into())

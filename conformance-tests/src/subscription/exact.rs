@@ -9,8 +9,9 @@ use proptest::sample::Index;
 use super::setup::{Environment, Follower};
 use super::{HubOptions, SubscriptionSetup};
 use crate::faults::BusFault;
+use crate::run::LawRun;
 use crate::sample::{any_appends, any_filter, append, of_type};
-use crate::{LawRun, tasks};
+use crate::tasks;
 
 #[derive(Clone, Debug)]
 struct Scenario {

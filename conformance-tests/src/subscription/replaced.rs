@@ -6,8 +6,9 @@ use downlink::{EventStore, Expected, Item, LocalBus};
 use super::setup::{Environment, Follower};
 use super::{DownlinkHubs, HubFixture, HubOptions};
 use crate::faults::{BusFault, FaultyBus, FaultyStore};
+use crate::fixture::{Backups, Guard, ReplaceableFixture};
 use crate::sample::append;
-use crate::{Backups, Guard, ReplaceableFixture, tasks};
+use crate::tasks;
 
 /// A store whose log can be restored from a backup, and hubs over it.
 pub struct ReplaceableSubscriptionSetup {

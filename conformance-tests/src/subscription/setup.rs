@@ -6,7 +6,8 @@ use downlink::{Bus, Cursor, Event, EventStore, Filter, Item, Position, Subscribe
 
 use super::{DownlinkHubs, HubFixture, HubOptions, HubUnderTest, SubscriptionUnderTest};
 use crate::faults::{BusFault, FaultyBus, FaultyStore};
-use crate::{BusFixture, Guard, StoreFixture, tasks};
+use crate::fixture::{BusFixture, Guard, StoreFixture};
+use crate::tasks;
 
 /// A store, a bus, and hubs over them.
 pub struct SubscriptionSetup {

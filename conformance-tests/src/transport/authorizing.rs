@@ -5,8 +5,8 @@ use std::time::Duration;
 use downlink::{Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus};
 
 use super::setup::{TestServer, expect_same};
+use crate::fixture::{AuthorizingFixture, StoreFixture, Visibility};
 use crate::sample::{event, of_type};
-use crate::{AuthorizingFixture, StoreFixture, Visibility};
 
 /// A store, and a transport that checks what a client may see.
 pub struct AuthorizingTransportSetup {

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::connect;
+use crate::fixture::{ReplaceableFixture, TransportFixture};
 use crate::sample::append;
-use crate::{ReplaceableFixture, TransportFixture};
 
 /// A store whose log can be restored while it runs, and a transport.
 pub struct ReplaceableTransportSetup {

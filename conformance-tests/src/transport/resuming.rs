@@ -3,7 +3,7 @@ use proptest::sample::Index;
 
 use super::TransportSetup;
 use super::setup::{TestServer, connect, expect_same};
-use crate::LawRun;
+use crate::run::LawRun;
 use crate::sample::{any_appends, any_item, append, event, of_type};
 use downlink::transport::Frame;
 use downlink::{

@@ -15,8 +15,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::{BusFault, FaultyBus, FaultyStore};
+use crate::fixture::{BusFixture, Guard, StoreFixture, TransportFixture};
 use crate::subscription::HubOptions;
-use crate::{BusFixture, Guard, StoreFixture, TransportFixture, sample, tasks};
+use crate::{sample, tasks};
 
 /// A store, a bus and a transport.
 pub struct TransportSetup {

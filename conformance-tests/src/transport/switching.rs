@@ -12,8 +12,9 @@ use proptest::prelude::*;
 
 use super::framing::forgeries;
 use super::setup::{TestServer, connect, expect_same};
+use crate::fixture::{Guard, StoreFixture, TransportFixture};
+use crate::run::LawRun;
 use crate::sample::{any_appends, any_item, of_type};
-use crate::{Guard, LawRun, StoreFixture, TransportFixture};
 
 /// A store, and several transports that serve it.
 pub struct TransportsSetup {

@@ -9,8 +9,9 @@ use downlink::{Cursor, Event, Filter, Hub, LocalBus, Subscribe};
 use super::proxies::flood;
 use super::setup::{TestClient, TestServer, connect, expect_same};
 use crate::faults::{BusFault, FaultyBus, FaultyStore, HoldingProxy};
+use crate::fixture::{Guard, ShortTimeoutFixture, StoreFixture};
 use crate::subscription::HubOptions;
-use crate::{Guard, ShortTimeoutFixture, StoreFixture, sample, tasks};
+use crate::{sample, tasks};
 
 /// The heartbeat of laws that test heartbeats. Not shorter, so that a server
 /// that only waits for a processor is not taken for silent.

@@ -34,9 +34,6 @@
 #![doc = include_str!("own_store.md")]
 
 mod batch;
-mod clock_monitor;
-mod commits;
-mod deadline_watch;
 mod decision;
 mod driver;
 mod engine;
@@ -55,7 +52,7 @@ mod transaction_state;
 mod writer;
 mod writer_options;
 
-pub use commits::{Commit, CommitFeed, CommitNotice, Commits};
+pub use crate::store::commits::{Commit, CommitFeed, CommitNotice, Commits};
 pub use driver::{CommitOutcome, Driver, Linger, Upkeep};
 pub use facts::{Boundary, BoundaryFact, Facts, LogHead, Needs};
 pub use group::Group;

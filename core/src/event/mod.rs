@@ -9,11 +9,10 @@ mod new_event;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shape;
-mod timestamp;
 pub(crate) mod typed;
 
+pub use crate::timestamp::Timestamp;
 pub use content_type::ContentType;
 pub use event::Event;
 pub use into_new_event::IntoNewEvent;
 pub use new_event::{NewEvent, StoredParts};
-pub use timestamp::Timestamp;

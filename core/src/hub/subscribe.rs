@@ -29,11 +29,10 @@ impl From<Cursor> for After {
 /// # Examples
 ///
 /// ```
-/// use downlink::{After, FilterItem, Subscribe};
+/// use downlink::{After, Filter, Subscribe};
 ///
-/// let delays = FilterItem::new().with_type("FlightDelayed")?;
-/// let subscribe = Subscribe::new().with_after(After::Now).with_filter(delays.into());
-/// # Ok::<(), downlink::Error>(())
+/// let delays = Filter::types(["FlightDelayed"]);
+/// let subscribe = Subscribe::new().with_after(After::Now).with_filter(delays);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]

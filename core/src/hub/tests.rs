@@ -146,7 +146,7 @@ async fn the_last_n_are_matching_ones() {
     for event_type in ["A", "B", "A", "B", "A", "B", "B"] {
         hub.append_to("s", Expected::Any, [event(event_type)]).await.unwrap();
     }
-    let filter = || FilterItem::new().with_type("A").unwrap().into();
+    let filter = || Filter::types(["A"]);
     let subscribe = |count| Subscribe::new().with_after(After::Last(count)).with_filter(filter());
     for (count, expected) in [(0, &[][..]), (1, &[5]), (2, &[3, 5]), (9, &[1, 3, 5])] {
         let mut subscription = hub.subscribe(subscribe(count)).await.unwrap();

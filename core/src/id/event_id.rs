@@ -4,7 +4,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::event::Timestamp;
+use crate::timestamp::Timestamp;
 
 /// The permanent identity of an event: a UUID.
 ///

@@ -171,10 +171,10 @@ impl Hub {
     ///
     /// ```
     /// use downlink::memory::MemoryProjections;
-    /// use downlink::{BoxError, Event, Expected, Filter, FilterItem, NewEvent, Projection};
+    /// use downlink::{BoxError, Event, Expected, Filter, NewEvent, Projection};
     ///
     /// #[derive(Debug)]
-    /// struct Delays(Filter);
+    /// struct Delays;
     ///
     /// #[async_trait::async_trait]
     /// impl Projection for Delays {
@@ -184,12 +184,8 @@ impl Hub {
     ///         "delays"
     ///     }
     ///
-    ///     fn version(&self) -> u32 {
-    ///         1
-    ///     }
-    ///
     ///     fn filter(&self) -> Filter {
-    ///         self.0.clone()
+    ///         Filter::types(["FlightDelayed"])
     ///     }
     ///
     ///     async fn prepare(&self, count: &mut u64) -> Result<(), BoxError> {
@@ -207,8 +203,7 @@ impl Hub {
     /// # async fn main() -> downlink::Result<()> {
     /// let hub = downlink::memory::hub().await?;
     /// let models = MemoryProjections::new();
-    /// let filter = FilterItem::new().with_type("FlightDelayed")?.into();
-    /// let delays = hub.project(Delays(filter), models.clone()).start()?;
+    /// let delays = hub.project(Delays, models.clone()).start()?;
     ///
     /// let delayed = NewEvent::json("FlightDelayed", r#"{"minutes":20}"#)?;
     /// let appended = hub.append_to("flight-UA1545", Expected::Any, [delayed]).await?;

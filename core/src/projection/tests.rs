@@ -10,7 +10,7 @@ use super::*;
 use crate::cursor::Cursor;
 use crate::error::{BoxError, ErrorKind};
 use crate::event::{Event, NewEvent};
-use crate::filter::{Filter, FilterItem};
+use crate::filter::Filter;
 use crate::hub::Hub;
 use crate::id::Position;
 use crate::memory::{self, MemoryProjections};
@@ -42,7 +42,7 @@ impl Projection for Board {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDelayed").unwrap().into()
+        Filter::types(["FlightDelayed"])
     }
 
     async fn prepare(&self, count: &mut usize) -> Result<(), BoxError> {

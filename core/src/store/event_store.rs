@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::commit::Commits;
 use crate::cursor::Cursor;
 use crate::error::Result;
+use crate::store::commits::Commits;
 use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 
 /// A durable, append-only log of events, divided into streams.

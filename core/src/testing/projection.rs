@@ -13,7 +13,7 @@ use crate::projection::Projection;
 /// # Examples
 ///
 /// ```
-/// # use downlink::{BoxError, Event, Filter, FilterItem, Projection};
+/// # use downlink::{BoxError, Event, Filter, Projection};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Debug)]
 /// # struct Delays;
@@ -23,7 +23,7 @@ use crate::projection::Projection;
 /// #     fn name(&self) -> &str { "delays" }
 /// #     fn version(&self) -> u32 { 1 }
 /// #     fn filter(&self) -> Filter {
-/// #         FilterItem::new().with_type("FlightDelayed").expect("a name").into()
+/// #         Filter::types(["FlightDelayed"])
 /// #     }
 /// #     async fn prepare(&self, minutes: &mut u32) -> Result<(), BoxError> {
 /// #         *minutes = 0;
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::event::NewEvent;
-    use crate::filter::{Filter, FilterItem};
+    use crate::filter::Filter;
 
     /// Counts delays, with at most one bug.
     #[derive(Debug, Default)]
@@ -188,7 +188,7 @@ mod tests {
         }
 
         fn filter(&self) -> Filter {
-            FilterItem::new().with_type("FlightDelayed").unwrap().into()
+            Filter::types(["FlightDelayed"])
         }
 
         async fn prepare(&self, count: &mut u32) -> Result<(), BoxError> {

@@ -10,7 +10,10 @@ use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attendance, Here, Name, PersonId, Rooms};
+use crate::attendance::{Attendance, Here};
+use crate::name::Name;
+use crate::person_id::PersonId;
+use crate::rooms::Rooms;
 
 /// The state of the routes.
 #[derive(Clone, Debug)]

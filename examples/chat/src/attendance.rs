@@ -1,16 +1,18 @@
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{Cursor, Error, ErrorKind, EventId, Expected, Hub, Read, Result};
+use downlink::{Cursor, ErrorKind, Expected, Hub, Read, Result};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ChatEvent, Name, RoomId};
+use crate::event::ChatEvent;
+use crate::name::Name;
+use crate::person_id::PersonId;
+use crate::rooms::RoomId;
 
 /// After this long without a heartbeat a person has left. Browsers allow a page in the
 /// background one timer a minute.
@@ -57,11 +59,6 @@ pub struct Here {
     /// The room.
     pub room: RoomId,
 }
-
-/// A person who has the page open: a UUID that the page generates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PersonId(EventId);
 
 impl Attendance {
     /// Reads from the log who is present. Each of them has until the timeout to send a
@@ -175,36 +172,14 @@ impl Attendance {
     }
 }
 
-impl TryFrom<String> for PersonId {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-            .map(Self)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "a person id must be a UUID"))
-    }
-}
-
-impl From<PersonId> for String {
-    fn from(person: PersonId) -> Self {
-        person.to_string()
-    }
-}
-
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rooms;
+    use crate::rooms::Rooms;
 
     fn here(person: u8, name: &str, room: &str) -> Here {
         Here {
-            person: PersonId(EventId::from_bytes([person; 16])),
+            person: PersonId::from_bytes([person; 16]),
             name: name.to_owned().try_into().unwrap(),
             room: room.to_owned().try_into().unwrap(),
         }

@@ -9,7 +9,10 @@ use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::{Attendance, Options, Rooms, api, assets};
+use crate::attendance::Attendance;
+use crate::options::Options;
+use crate::rooms::Rooms;
+use crate::{api, assets};
 
 /// The program: a log, the people who are present, and the server of the page.
 #[derive(Debug)]

@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 use downlink::{Event, Filter, FilterItem, Result, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, PersonId};
+use crate::name::Name;
+use crate::person_id::PersonId;
 
 /// The events of a room. The variants' names are the event types.
 // ANCHOR: events

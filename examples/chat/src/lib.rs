@@ -15,11 +15,13 @@ mod chat;
 mod event;
 mod name;
 mod options;
+mod person_id;
 mod rooms;
 
-pub use attendance::{Attendance, Here, PersonId};
+pub use attendance::{Attendance, Here};
 pub use chat::Chat;
 pub use event::ChatEvent;
 pub use name::{InvalidName, Name};
 pub use options::Options;
+pub use person_id::PersonId;
 pub use rooms::{RoomId, Rooms};

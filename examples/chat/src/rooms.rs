@@ -3,7 +3,8 @@ use std::fmt;
 use downlink::{Cursor, ErrorKind, Expected, Hub, Result, StreamId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ChatEvent, Name};
+use crate::event::ChatEvent;
+use crate::name::Name;
 
 /// The rooms that exist from the start.
 const INITIAL_ROOMS: [&str; 4] = ["Tower", "Gate C71", "Ramp", "Lounge"];

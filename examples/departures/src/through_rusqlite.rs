@@ -1,7 +1,7 @@
 //! Departures by airport as a table, through rusqlite.
 
 use async_trait::async_trait;
-use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink::{BoxError, Cursor, Event, Filter, Projection, Result};
 use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
+        Filter::types(["FlightDeparted"])
     }
 
     async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {

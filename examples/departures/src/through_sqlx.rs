@@ -1,7 +1,7 @@
 //! Departures by airport as a table, through sqlx.
 
 use async_trait::async_trait;
-use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink::{BoxError, Cursor, Event, Filter, Projection, Result};
 use downlink_sqlx::{SqlxStore, Tx};
 use futures::FutureExt;
 
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
+        Filter::types(["FlightDeparted"])
     }
 
     // ANCHOR: apply

@@ -1,7 +1,7 @@
 //! Version 2 of the table, which also has delays.
 
 use async_trait::async_trait;
-use downlink::{BoxError, Cursor, Event, Filter, FilterItem, Projection, Result};
+use downlink::{BoxError, Cursor, Event, Filter, Projection, Result};
 use downlink_rusqlite::{RusqliteStore, Tx};
 
 use crate::flight::FlightEvent;
@@ -25,7 +25,7 @@ impl Projection for ByAirport {
     // ANCHOR_END: projection
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
+        Filter::types(["FlightDeparted"])
     }
 
     async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {

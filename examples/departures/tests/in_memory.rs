@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use departures::flight::FlightEvent;
-use downlink::{BoxError, Event, Filter, FilterItem, Projection, testing};
+use downlink::{BoxError, Event, Filter, Projection, testing};
 
 // ANCHOR: projection
 /// Departures by airport, in memory.
@@ -24,7 +24,7 @@ impl Projection for ByAirport {
     }
 
     fn filter(&self) -> Filter {
-        FilterItem::new().with_type("FlightDeparted").expect("a valid name").into()
+        Filter::types(["FlightDeparted"])
     }
 
     async fn prepare(&self, departed: &mut Self::Tx) -> Result<(), BoxError> {

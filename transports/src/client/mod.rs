@@ -15,14 +15,14 @@
 //!
 //! ```no_run
 //! # async fn run() -> downlink::Result<()> {
-//! use downlink::{FilterItem, Subscribe};
+//! use downlink::{Filter, Subscribe};
 //! use downlink::transport::{Endpoint, Frame};
 //! use downlink_transports::client::Client;
 //! use futures::TryStreamExt;
 //!
-//! let departures = FilterItem::new().with_type("FlightDeparted")?;
+//! let departures = Filter::types(["FlightDeparted"]);
 //! let client = Client::new(Endpoint::new("http://127.0.0.1:3000"));
-//! let mut follow = client.follow(Subscribe::new().with_filter(departures.into()))?;
+//! let mut follow = client.follow(Subscribe::new().with_filter(departures))?;
 //! while let Some(frame) = follow.try_next().await? {
 //!     if let Frame::Event { event, .. } = frame {
 //!         println!("{} {}", event.stream(), event.version());

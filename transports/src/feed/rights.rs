@@ -26,12 +26,10 @@ use crate::wire::{Code, Problem};
 /// # Examples
 ///
 /// ```
-/// use downlink::FilterItem;
+/// use downlink::Filter;
 /// use downlink_transports::feed::Rights;
 ///
-/// let departures = FilterItem::new().with_type("FlightDeparted")?;
-/// let rights = Rights::to(departures.into()).read_only();
-/// # Ok::<(), downlink::Error>(())
+/// let rights = Rights::to(Filter::types(["FlightDeparted"])).read_only();
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -35,15 +35,15 @@ const MAX_APPENDS: usize = 16;
 ///
 /// ```no_run
 /// # async fn run() -> downlink::Result<()> {
-/// use downlink::{Expected, FilterItem, NewEvent, Subscribe};
+/// use downlink::{Expected, Filter, NewEvent, Subscribe};
 /// use downlink::transport::Endpoint;
 /// use downlink_transports::client::Client;
 /// use futures::TryStreamExt;
 ///
 /// let client = Client::new(Endpoint::new("http://127.0.0.1:3000"));
 /// let socket = client.socket().await?;
-/// let delays = FilterItem::new().with_type("FlightDelayed")?;
-/// let mut delays = socket.subscribe(Subscribe::new().with_filter(delays.into())).await?;
+/// let delays = Filter::types(["FlightDelayed"]);
+/// let mut delays = socket.subscribe(Subscribe::new().with_filter(delays)).await?;
 ///
 /// let delayed = NewEvent::json("FlightDelayed", r#"{"minutes":20}"#)?;
 /// let receipt = socket.append_to("flight-UA1545", Expected::Any, [delayed]).await?;

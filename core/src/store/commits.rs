@@ -96,12 +96,12 @@ impl CommitFeed {
     }
 
     /// Watches the deadline of a job that begins now.
-    pub(super) fn watch(&self, until: Option<Instant>) -> DeadlineGuard {
+    pub(crate) fn watch(&self, until: Option<Instant>) -> DeadlineGuard {
         self.watch.start(until)
     }
 
     /// Whether a transaction of the application is past its deadline and has
-    /// not ended; see [`Writer::has_overdue_transaction`](super::Writer::has_overdue_transaction).
+    /// not ended; see [`Writer::has_overdue_transaction`](crate::commit::Writer::has_overdue_transaction).
     #[must_use]
     pub fn has_overdue_transaction(&self) -> bool {
         self.watch.is_overdue()

@@ -27,7 +27,7 @@ impl DeadlineWatch {
 /// Represents a running job; ends the watch when it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct DeadlineGuard(Arc<DeadlineWatch>);
+pub(crate) struct DeadlineGuard(Arc<DeadlineWatch>);
 
 impl Drop for DeadlineGuard {
     fn drop(&mut self) {
