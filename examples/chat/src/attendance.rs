@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{Cursor, ErrorKind, Expected, Hub, Read, Result};
+use downlink::{Cursor, Expected, Hub, Read, Result};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -111,7 +111,7 @@ impl Attendance {
     ///
     /// # Errors
     ///
-    /// Those of the store; [`Conflict`](ErrorKind::Conflict) if there is no such
+    /// Those of the store; [`Conflict`](downlink::ErrorKind::Conflict) if there is no such
     /// room.
     pub async fn here(&self, Here { person, name, room }: Here) -> Result<Cursor> {
         let mut people = self.people.lock().await;
@@ -174,6 +174,8 @@ impl Attendance {
 
 #[cfg(test)]
 mod tests {
+    use downlink::ErrorKind;
+
     use super::*;
     use crate::rooms::Rooms;
 
