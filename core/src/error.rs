@@ -23,7 +23,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An expectation or a check failed. Nothing was written. Load the stream,
-    /// decide again, and append again; [`Error::conflicts`] lists every check
+    /// decide again, and append again; [`Error::failed_checks`] lists every check
     /// that failed.
     Conflict,
     /// An event id is already in use, with other content or at another place.
@@ -55,7 +55,8 @@ pub enum ErrorKind {
     /// cursor belongs to another log. Start again from a state that you trust.
     CursorAhead,
     /// The log has another event at the cursor's position: the log was replaced
-    /// or restored. Start again from a state that you trust.
+    /// or restored, or the cursor belongs to another log. Start again from a
+    /// state that you trust.
     HistoryChanged,
     /// Stored data is corrupted or cannot be decoded. Repeating the call does
     /// not help; an operator has to investigate.
@@ -191,8 +192,11 @@ impl Error {
     /// the end of the log. For backends.
     #[must_use]
     pub fn cursor_ahead(position: Position, head: Cursor) -> Self {
-        let message =
-            format!("position {position} is past the end of the log at {}", head.position());
+        let message = format!(
+            "position {position} is past the end of the log, which is at {}: the log was \
+                 replaced or restored, or the position is of another log; begin again from the start",
+            head.position()
+        );
         Self::new(ErrorKind::CursorAhead, message)
     }
 
@@ -200,7 +204,10 @@ impl Error {
     /// another event, or none, at the position of `cursor`. For backends.
     #[must_use]
     pub fn history_changed(cursor: Cursor) -> Self {
-        let message = format!("the log has another event at cursor {cursor}, or none");
+        let message = format!(
+            "the log has another event at cursor {cursor}, or none: it was replaced or restored, \
+             or the cursor is of another log; begin again from the start"
+        );
         Self::new(ErrorKind::HistoryChanged, message)
     }
 

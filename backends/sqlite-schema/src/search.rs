@@ -237,7 +237,7 @@ impl Search {
     ///
     /// # Errors
     ///
-    /// [`Corrupt`](ErrorKind::Corrupt) if a row is malformed.
+    /// [`Corrupt`](downlink::ErrorKind::Corrupt) if a row is malformed.
     pub fn take_postings(
         &mut self,
         rows: impl IntoIterator<Item = Result<(i64, i64, i64, Vec<u8>)>>,

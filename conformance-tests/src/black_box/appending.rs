@@ -39,7 +39,7 @@ pub(super) async fn a_repeat_is_a_duplicate(target: &Target) -> Outcome {
     let stream = format!("{}repeat", target.prefix()?);
     let body = format!(r#"{{"id":"{}","type":"A","data":{{}}}}"#, EventId::now());
     let first = target.append(&stream, &body, "none").await?.json()?;
-    // The expectation is stale by now, but a repeat is recognised first.
+    // The expectation is stale by now, but a repeat is recognized first.
     let again = target.append(&stream, &body, "none").await?;
     let json = again.json()?;
     ensure!(

@@ -78,7 +78,7 @@ pub async fn one_of_two_workers_commits_a_step(setup: &ProjectionSetup) {
                 let step = over(at, &left[..size.min(left.len())]);
                 tokio::spawn(async move {
                     barrier.wait().await;
-                    (step.to, model.step(step).await.expect("a step, or `Lost`"))
+                    (step.to, model.step(step).await.expect("a step, or `CheckpointMoved`"))
                 })
             })
             .collect();
@@ -185,7 +185,7 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
         // The dropped step may still be in progress for a while.
         let _ = drop_after(index % 8, model.step(step.clone())).await;
         env.verify(&sample).await;
-        let repeated = model.step(step.clone()).await.expect("a step, or `Lost`");
+        let repeated = model.step(step.clone()).await.expect("a step, or `CheckpointMoved`");
         match repeated {
             StepOutcome::Applied { .. } => {}
             StepOutcome::CheckpointMoved(cursor) if cursor == step.to => {}
@@ -201,7 +201,7 @@ pub async fn a_dropped_step_is_all_or_nothing(setup: &ProjectionSetup) {
 }
 
 /// **Law.** A checkpoint goes back only by a reset: a step to an earlier
-/// position is refused, and a step from a former checkpoint is `Lost`.
+/// position is refused, and a step from a former checkpoint is `CheckpointMoved`.
 pub async fn a_checkpoint_never_goes_back(setup: &ProjectionSetup) {
     let env = setup.open().await;
     env.append(9).await;

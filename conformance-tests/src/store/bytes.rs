@@ -9,7 +9,7 @@ use crate::fixture::StoreFixture;
 use crate::run::LawRun;
 use crate::sample::{log, of_an_older_release, stream, stream_of};
 
-/// JSON that changes if it is parsed and serialised again.
+/// JSON that changes if it is parsed and serialized again.
 const JSON: [&str; 13] = [
     "{}",
     " {\n  \"gate\": \"C71\",\r\n  \"pier\": \"C\"\n}\n",
@@ -44,7 +44,7 @@ const LOOKALIKES: [&str; 12] = [
 ];
 
 /// **Law.** Payload, metadata, names, tags, ids and content types are returned
-/// byte for byte: nothing is parsed, trimmed, case-folded or normalised on the
+/// byte for byte: nothing is parsed, trimmed, case-folded or normalized on the
 /// way. An event that was read can be stored in another log, and is a repeat in
 /// its own, also if new events may no longer have such content.
 pub fn stored_bytes_are_exact(run: &LawRun, fixture: &dyn StoreFixture) {

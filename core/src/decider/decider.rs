@@ -96,7 +96,9 @@ pub trait Decider: Send + Sync {
     /// [`NewEvent::from_variant`](crate::NewEvent::from_variant).
     type Event: Serialize + DeserializeOwned + Send + Sync;
 
-    /// The reasons for refusing a command.
+    /// The reasons for refusing a command. If it is `Debug` and `Display`,
+    /// [`ExecuteError`](crate::decider::ExecuteError) is a [`std::error::Error`],
+    /// and `?` converts it to a boxed one.
     type Error: Send;
 
     /// The state of a stream without events.

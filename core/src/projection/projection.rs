@@ -32,6 +32,12 @@ use crate::id::ProjectionId;
 /// happen once for an event, such as sending mail or calling another service,
 /// into
 /// [`ProjectionBuilder::on_applied`](crate::projection::ProjectionBuilder::on_applied).
+///
+/// # Implementing it
+///
+/// The trait has `async` methods that work behind `dyn`, by the macro
+/// `#[async_trait]` of the crate `async-trait`: add it to your dependencies, and put
+/// the attribute on your `impl`.
 #[async_trait]
 pub trait Projection: fmt::Debug + Send + Sync + 'static {
     /// The driver's transaction, in which the read model is written. The
@@ -43,7 +49,7 @@ pub trait Projection: fmt::Debug + Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// The version of the read model: 1 by default. Raise it when the read model
-    /// changes, so that it is built again beside the present one.
+    /// changes, so that it is built again next to the current one.
     fn version(&self) -> u32 {
         1
     }

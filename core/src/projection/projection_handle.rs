@@ -96,7 +96,7 @@ impl ProjectionHandle {
     }
 
     /// The number of positions between the read model and the end of the log,
-    /// which is read from the store now; see [`Progress::behind`].
+    /// which is read from the store now; see [`Progress::lag`].
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
 /// Dropping the future of [`step`](Self::step), [`reset`](Self::reset),
 /// [`make_live`](Self::make_live) or [`announce`](Self::announce) leaves the
 /// operation done or not done, and no transaction open. Repeating a step is
-/// safe: it is `Lost` if it was done before. The other methods have no effects.
+/// safe: it is `CheckpointMoved` if it was done before. The other methods have no effects.
 #[async_trait]
 pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// The transaction in which projections of this store write.

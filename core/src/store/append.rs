@@ -58,6 +58,10 @@ pub enum Check {
 impl Append {
     /// Creates an append of events to one stream.
     ///
+    /// Make a variant of a serde enum an event with
+    /// [`NewEvent::from_variant`](crate::NewEvent::from_variant), or with
+    /// [`Schema::encode`](crate::Schema::encode) if its form has changed.
+    ///
     /// # Errors
     ///
     /// As [`StreamId::new`].

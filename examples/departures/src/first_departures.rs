@@ -17,7 +17,7 @@ pub const FLIGHTS: [(&str, &str, &str, u32); 6] = [
 ];
 
 /// Lets all of them depart, and returns the cursor of the last departure. Calling it
-/// again changes nothing: commands are recognised by their ids.
+/// again changes nothing: commands are recognized by their ids.
 ///
 /// # Errors
 ///

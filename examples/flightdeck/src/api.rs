@@ -189,7 +189,7 @@ fn context(headers: &HeaderMap, action: &Action) -> Result<CommandContext, ApiEr
             "an Idempotency-Key must be a UUID, preferably of version 7: create a new one for every command";
         ApiError::Problem(Problem::new(Code::Invalid, detail))
     })?;
-    let fingerprint = serde_json::to_vec(action).expect("an action can be serialised");
+    let fingerprint = serde_json::to_vec(action).expect("an action can be serialized");
     Ok(CommandContext::of(key).with_fingerprint(fingerprint))
 }
 

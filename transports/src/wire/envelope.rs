@@ -79,7 +79,7 @@ fn render(event: &Event) -> Bytes {
 }
 
 /// Renders a new event for an append, with its JSON byte for byte: a repeated
-/// append is recognised by its bytes.
+/// append is recognized by its bytes.
 #[cfg(feature = "websocket")]
 pub(super) fn put_new_event(out: &mut String, event: &NewEvent) {
     put(out, format_args!("{{\"id\":\"{}\",\"type\":", event.id()));

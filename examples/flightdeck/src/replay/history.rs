@@ -72,7 +72,7 @@ pub(super) async fn newest_minute(hub: &Hub) -> Result<ClockTime> {
 }
 
 /// The id of a flight's command with this number. It is the same in every run of the program
-/// on the same log, so executed commands are recognised.
+/// on the same log, so executed commands are recognized.
 ///
 /// It is derived from `run`, the id of the replay's first event. So a new log has other
 /// ids, and a page that follows the old log notices.
