@@ -103,8 +103,8 @@ pub async fn live_comes_when_everything_was_delivered(setup: &SubscriptionSetup)
     let env = setup.open(BusFault::None).await;
     for events in [0, 1, 40] {
         if events > 0 {
-            let hiscenario = append("flight-UA1545", Expected::Any, events);
-            env.store.append(hiscenario).await.expect("an append");
+            let history = append("flight-UA1545", Expected::Any, events);
+            env.store.append(history).await.expect("an append");
         }
         for ring in [2, 100] {
             let hub = env.hub(HubOptions { ring, page: 3, ..HubOptions::small() }).await;

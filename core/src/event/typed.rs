@@ -86,7 +86,15 @@ pub(crate) fn decode<T: DeserializeOwned>(event: &Event, payload: &[u8]) -> Resu
     let unknown = Cell::new(false);
     let name = event.event_type().as_str();
     T::deserialize(Tagged { name, payload, unknown: &unknown }).map_err(|error| {
-        let message = format!("event {} of type '{name}' does not decode: {error}", event.cursor());
+        let advice = if unknown.get() {
+            "; add a variant for it, or skip unknown types with Schema::ignoring_unknown"
+        } else {
+            ""
+        };
+        let (cursor, stream) = (event.cursor(), event.stream());
+        let message = format!(
+            "event {cursor} of type '{name}' in stream '{stream}' does not decode: {error}{advice}"
+        );
         Error::with_source(ErrorKind::Corrupt, message, error)
     })
 }
@@ -250,7 +258,9 @@ mod tests {
             let event = stored(NewEvent::json(name, payload).unwrap());
             let error = event.decode_raw::<FlightEvent>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
-            assert!(error.to_string().contains(name), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("flight-UA1545"), "{text}");
+            assert_eq!(text.contains("add a variant"), name == "Unknown", "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ const foreign = [
   ]),
 ];
 
-await scenario('what foreignrs append costs a page nothing else', async (world) => {
+await scenario('what foreign programs append costs a page nothing else', async (world) => {
   const program = await (await chat(world)).start();
   const context = await browser(world);
   const ada = await Visitor.visit(context, program.origin, 'Ada');

@@ -18,7 +18,7 @@ export class Visitor {
     visitor.name = name;
     visitor.page = await context.newPage();
     await visitor.page.goto(`${origin}/`);
-    await visitor.page.getByLabel('Your name').fill(name);
+    await visitor.page.getByRole('textbox', { name: 'Your name' }).fill(name);
     await visitor.page.getByRole('button', { name: 'Join' }).click();
     await visitor.until('is live', ({ state, room }) => state === 'live' && room);
     return visitor;
