@@ -237,7 +237,7 @@ const ADD: &str = "INSERT INTO events (id, stream, version, type, recorded_at, p
 impl Indexed {
     pub(crate) fn create(path: &Path) -> Self {
         let connection = connect(path);
-        let tables = "CREATE TABLE streams (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+        let tables = "CREATE TABLE downlink_streams (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
             CREATE TABLE events (position INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, stream INTEGER NOT NULL,
             version INTEGER NOT NULL, type INTEGER NOT NULL, recorded_at INTEGER NOT NULL, payload BLOB NOT NULL,
             UNIQUE (stream, version)) STRICT;";
