@@ -1,12 +1,12 @@
+use downlink::{
+    Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::model::Model;
 use crate::sample::{NAMES, any_event, any_filter, any_name, stream};
-use downlink::{
-    Append, Check, Cursor, EventStore, Expected, Filter, NewEvent, Read, StreamId, Version,
-};
 
 /// One operation of a generated history. Every operation is valid in every
 /// state of the log, so that failing histories can shrink by leaving operations

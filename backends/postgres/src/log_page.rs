@@ -1,13 +1,13 @@
 //! Pages of the whole log.
 
+use downlink::store::{Direction, Mark, Page, ReadLog};
+use downlink::{Cursor, Error, Position, Result};
 use sqlx::PgConnection;
 
 use crate::error::failed;
 use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, position_from_sql, position_to_sql};
 use crate::sql::Statements;
-use downlink::store::{Direction, Mark, Page, ReadLog};
-use downlink::{Cursor, Error, Position, Result};
 
 /// The state of the log in the snapshot of a page.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,13 +1,13 @@
 //! Pages of one stream.
 
+use downlink::store::{Direction, Page, ReadStream, StreamSpan};
+use downlink::{Cursor, Result, Version};
 use sqlx::PgConnection;
 
 use crate::error::failed;
 use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, version_from_sql, version_to_sql};
 use crate::sql::Statements;
-use downlink::store::{Direction, Page, ReadStream, StreamSpan};
-use downlink::{Cursor, Result, Version};
 
 /// The index of the first column of an event.
 const EVENT: usize = 3;

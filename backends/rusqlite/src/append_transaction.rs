@@ -1,14 +1,14 @@
+use downlink::commit::{Facts, Needs, Plan};
+use downlink::{Event, EventId, EventType, Result, StreamId};
+use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, to_sql, version_to_sql};
+use downlink_sqlite_schema::{HeadRow, NullableColumns, Tail, WriterCache, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::failed;
 use crate::name_cache::NameCache;
 use crate::row::event_row;
 use crate::stream_page::StreamEnd;
-use downlink::commit::{Facts, Needs, Plan};
-use downlink::{Event, EventId, EventType, Result, StreamId};
-use downlink_sqlite_schema::links::{Chain, Links, Next, broken};
-use downlink_sqlite_schema::number::{position_from_sql, position_to_sql, to_sql, version_to_sql};
-use downlink_sqlite_schema::{HeadRow, NullableColumns, Tail, WriterCache, id_from_sql, sql};
 
 /// An open transaction that appends: it looks up what the planner needs, and stores its
 /// plan.

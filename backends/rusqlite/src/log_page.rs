@@ -1,5 +1,9 @@
 //! Pages of the whole log.
 
+use downlink::store::{Direction, Mark, Page, ReadLog};
+use downlink::{Cursor, Filter, Position, Result};
+use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
+use downlink_sqlite_schema::{Condition, PageBuilder, PageLimit, SCAN_BUDGET, named_streams, sql};
 use rusqlite::types::Value;
 use rusqlite::{Params, params_from_iter};
 
@@ -9,10 +13,6 @@ use crate::postings::{indexed_and_head, look_up};
 use crate::row::event_row;
 use crate::snapshot::Snapshot;
 use crate::statement::value;
-use downlink::store::{Direction, Mark, Page, ReadLog};
-use downlink::{Cursor, Filter, Position, Result};
-use downlink_sqlite_schema::number::{position_from_sql, position_to_sql};
-use downlink_sqlite_schema::{Condition, PageBuilder, PageLimit, SCAN_BUDGET, named_streams, sql};
 
 /// From this number of events on, the streams that a filter names are read by their links
 /// instead of the log.

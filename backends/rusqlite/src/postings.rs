@@ -1,11 +1,11 @@
 //! The index of types and tags: building it, and looking events up in it.
 
+use downlink::{Filter, Result};
+use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, sql};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::error::failed;
 use crate::snapshot::Snapshot;
-use downlink::{Filter, Result};
-use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, sql};
 
 /// How far the index and the log are.
 pub(crate) fn indexed_and_head(connection: &Connection) -> Result<(i64, i64)> {

@@ -1,13 +1,13 @@
+use downlink::store::Mark;
+use downlink::{Cursor, Error, Event, Position, Result};
+use downlink_sqlite_schema::number::position_to_sql;
+use downlink_sqlite_schema::{HeadRow, cursor_from_sql, id_from_sql, sql};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
 use crate::error::failed;
 use crate::name_cache::{NameCache, id_at};
 use crate::row::{event_row, head_row};
 use crate::statement::execute;
-use downlink::store::Mark;
-use downlink::{Cursor, Error, Event, Position, Result};
-use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{HeadRow, cursor_from_sql, id_from_sql, sql};
 
 /// One state of the log, in an open transaction.
 pub(crate) struct Snapshot<'a> {

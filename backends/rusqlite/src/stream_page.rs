@@ -1,15 +1,15 @@
 //! Pages of one stream, found by its links.
 
-use rusqlite::CachedStatement;
-
-use crate::error::failed;
-use crate::snapshot::{Linked, Snapshot};
 use downlink::store::{Direction, Page, ReadStream, StreamSpan};
 use downlink::{Error, Position, Result, StreamId, Version};
 use downlink_sqlite_schema::number::{
     position_from_sql, position_to_sql, version_from_sql, version_to_sql,
 };
 use downlink_sqlite_schema::{PageBuilder, links, sql};
+use rusqlite::CachedStatement;
+
+use crate::error::failed;
+use crate::snapshot::{Linked, Snapshot};
 
 /// How many events a page with a filter reads at once.
 const STRIDE: u64 = 512;

@@ -1,5 +1,9 @@
 //! The index of types and tags: making it, and looking events up in it.
 
+use downlink::Result;
+use downlink::store::ReadLog;
+use downlink_sqlite_schema::number::position_to_sql;
+use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, batch_sql, sql};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -8,10 +12,6 @@ use crate::error::failed;
 use crate::row::{column, missing};
 use crate::snapshot::{Bounds, Snapshot};
 use crate::statement::{Values, list};
-use downlink::Result;
-use downlink::store::ReadLog;
-use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{NewPostings, PageBuilder, Search, batch_sql, sql};
 
 /// How many events are fetched by one statement.
 const AT_ONCE: usize = 256;

@@ -1,12 +1,12 @@
 //! Rows as sqlx returns them.
 
+use downlink::{Error, ErrorKind, Result};
+use downlink_sqlite_schema::packed::unpack;
+use downlink_sqlite_schema::{EventRow, HeadRow};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
 use crate::error::failed;
-use downlink::{Error, ErrorKind, Result};
-use downlink_sqlite_schema::packed::unpack;
-use downlink_sqlite_schema::{EventRow, HeadRow};
 
 /// A column of a row.
 pub(crate) fn column<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T>

@@ -1,3 +1,7 @@
+use downlink::store::Mark;
+use downlink::{Cursor, Error, Event, Position, Result};
+use downlink_sqlite_schema::number::position_to_sql;
+use downlink_sqlite_schema::{EventRow, HeadRow, batch_sql, cursor_from_sql, id_from_sql, sql};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -6,10 +10,6 @@ use crate::error::failed;
 use crate::name_cache::NameCache;
 use crate::row::{column, event_rows, head_row, missing};
 use crate::statement::Values;
-use downlink::store::Mark;
-use downlink::{Cursor, Error, Event, Position, Result};
-use downlink_sqlite_schema::number::position_to_sql;
-use downlink_sqlite_schema::{EventRow, HeadRow, batch_sql, cursor_from_sql, id_from_sql, sql};
 
 /// One state of the log, in an open transaction.
 pub(crate) struct Snapshot<'a> {

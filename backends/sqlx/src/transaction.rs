@@ -1,12 +1,12 @@
+use downlink::store::Appended;
+use downlink::{Append, Error, ErrorKind, Result, commit};
+use downlink_sqlite_schema::not_open;
 use sqlx::SqliteConnection;
 
 use crate::driver::{Driver, is_open};
 use crate::error::failed;
 use crate::guard::{ActiveGuard, LogGuard};
 use crate::snapshot::log_shape;
-use downlink::store::Appended;
-use downlink::{Append, Error, ErrorKind, Result, commit};
-use downlink_sqlite_schema::not_open;
 
 /// A transaction with writes to application tables and appends; see
 /// [`SqlxStore::transact`](crate::SqlxStore::transact).

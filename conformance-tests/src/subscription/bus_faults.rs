@@ -1,3 +1,5 @@
+use downlink::bus::Hint;
+use downlink::{EventStore, Expected, Position};
 use tokio::task::yield_now;
 
 use super::setup::Follower;
@@ -5,8 +7,6 @@ use super::{HubOptions, SubscriptionSetup};
 use crate::faults::BusFault;
 use crate::sample::append;
 use crate::tasks;
-use downlink::bus::Hint;
-use downlink::{EventStore, Expected, Position};
 
 /// **Law.** Whatever a bus does to hints (loses, repeats, reorders, delays or
 /// forges them, or does not work at all), every subscription stays exact.

@@ -1,3 +1,8 @@
+use downlink::transport::Frame;
+use downlink::{
+    After, Append, Cursor, ErrorKind, Event, EventId, Expected, Filter, FilterItem, Position,
+    Subscribe,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -5,11 +10,6 @@ use super::TransportSetup;
 use super::setup::{TestServer, connect, expect_same};
 use crate::run::LawRun;
 use crate::sample::{any_appends, any_item, append, event, of_type};
-use downlink::transport::Frame;
-use downlink::{
-    After, Append, Cursor, ErrorKind, Event, EventId, Expected, Filter, FilterItem, Position,
-    Subscribe,
-};
 
 fn after(log: &[Event], cursor: Cursor, filter: &Filter) -> Vec<Event> {
     let later = |event: &&Event| event.position() > cursor.position();

@@ -1,3 +1,4 @@
+use downlink::{Cursor, Expected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -6,7 +7,6 @@ use super::framing::forgeries;
 use super::http;
 use super::setup::TestServer;
 use crate::{sample, tasks};
-use downlink::{Cursor, Expected};
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 1;

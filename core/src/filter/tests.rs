@@ -174,3 +174,16 @@ fn an_empty_name_is_an_error() {
     assert!(FilterItem::new().with_stream("").is_err());
     assert!(Filter::from(FilterItem::new()).is_everything());
 }
+
+#[test]
+fn literal_types_are_alternatives() {
+    let item = FilterItem::new().with_types(["FlightDelayed", "FlightDeparted"]).unwrap();
+    assert_eq!(Filter::types(["FlightDelayed", "FlightDeparted"]), item.into());
+    assert!(Filter::types([]).is_nothing());
+}
+
+#[test]
+#[should_panic(expected = "an event type is empty")]
+fn literal_types_that_are_not_valid_panic() {
+    let _ = Filter::types(["FlightDelayed", ""]);
+}

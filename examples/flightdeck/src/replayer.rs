@@ -1,3 +1,5 @@
+use downlink::Hub;
+use downlink_transports::serve::Signals;
 use tokio::task::JoinHandle;
 
 use crate::database::Database;
@@ -5,8 +7,6 @@ use crate::day::Day;
 use crate::options::ReplayOptions;
 use crate::replay::Replay;
 use crate::start_error::StartError;
-use downlink::Hub;
-use downlink_transports::serve::Signals;
 
 /// The replay without a server: it appends to a log that another process serves.
 #[derive(Debug)]

@@ -1,3 +1,8 @@
+use downlink::event::Timestamp;
+use downlink::{Event, Expected, Hub, NewEvent, Position, Version, memory};
+use downlink_transports::feed;
+use downlink_transports::serve::Server;
+use downlink_transports::wire;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -5,11 +10,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::arguments::Arguments;
 use crate::clients::Clients;
 use crate::{Result, raw};
-use downlink::event::Timestamp;
-use downlink::{Event, Expected, Hub, NewEvent, Position, Version, memory};
-use downlink_transports::feed;
-use downlink_transports::serve::Server;
-use downlink_transports::wire;
 
 /// How the events are sent to the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::transport::Endpoint;
+use downlink::{After, Cursor, Error, ErrorKind, Filter, FilterItem, Result};
 use http::header::HeaderName;
 use http::{HeaderValue, Uri};
 
 use crate::wire;
-use downlink::filter::{FilterItemParts, Pattern};
-use downlink::transport::Endpoint;
-use downlink::{After, Cursor, Error, ErrorKind, Filter, FilterItem, Result};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

@@ -1,8 +1,8 @@
+use downlink::{After, Cursor, Position, limits};
 use http::HeaderMap;
 
 use super::query::decimal;
 use super::{Code, Problem, Query};
-use downlink::{After, Cursor, Position, limits};
 
 /// The header in which a browser sends the last id that it received.
 const LAST_EVENT_ID: &str = "last-event-id";

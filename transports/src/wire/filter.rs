@@ -1,11 +1,11 @@
+use downlink::filter::{FilterItemParts, Pattern};
+use downlink::{Error, Filter, FilterItem, limits};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::object::{Object, present};
 use super::{Code, Problem, Query};
-use downlink::filter::{FilterItemParts, Pattern};
-use downlink::{Error, Filter, FilterItem, limits};
 
 /// The bytes of all values of a filter together: 8 KiB.
 const MAX_BYTES: usize = 8 << 10;

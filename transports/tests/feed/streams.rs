@@ -1,11 +1,11 @@
 //! `GET /streams/{stream}`.
 
+use downlink::{FilterItem, Hub};
+use downlink_transports::feed::{Feed, Refusal, Rights};
 use http::request::Parts;
 use serde_json::Value;
 
 use crate::support::{App, hub, put};
-use downlink::{FilterItem, Hub};
-use downlink_transports::feed::{Feed, Refusal, Rights};
 
 async fn with_stream(count: usize) -> Hub {
     let hub = hub().await;

@@ -1,12 +1,12 @@
 //! Transactions of an application, with this driver.
 
+use downlink::BoxError;
+use downlink::commit::Transacted;
+use downlink_rusqlite::Transaction;
 use futures::FutureExt;
 
 use crate::support::driver::Store;
 use crate::transacting::Do;
-use downlink::BoxError;
-use downlink::commit::Transacted;
-use downlink_rusqlite::Transaction;
 
 /// Runs these actions in one transaction. Returns how many gates are taken.
 pub(crate) async fn transact(store: &Store, doing: Vec<Do>) -> Result<Transacted<i64>, BoxError> {

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::driver::{self, Store, verify};
-use crate::support::{Tally, TempLog, all, ask, chain, stored};
 use downlink::event::ContentType;
 use downlink::{Append, ErrorKind, Event, EventStore, Expected, Hub, LocalBus, NewEvent, Read};
 use futures::{FutureExt, poll};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
+
+use crate::support::driver::{self, Store, verify};
+use crate::support::{Tally, TempLog, all, ask, chain, stored};
 
 impl TempLog {
     fn backup(&self) -> PathBuf {

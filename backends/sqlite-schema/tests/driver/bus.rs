@@ -3,12 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::driver::{self, Bus as FileBus, BusOptions};
-use crate::support::{TempLog, stored};
 use downlink::bus::{Hint, Listener};
 use downlink::{Bus, ErrorKind, Position};
 use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
+
+use crate::support::driver::{self, Bus as FileBus, BusOptions};
+use crate::support::{TempLog, stored};
 
 const WATCHDOG: Duration = Duration::from_secs(30);
 

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use crate::support::driver::{Store, verify};
-use crate::support::{AnyRead, TempLog, append, stored};
 use downlink::store::Page;
 use downlink::{
     Error, ErrorKind, EventStore, Filter, FilterItem, Position, Read, StreamId, Version,
 };
 use rusqlite::Connection;
 use tokio::time::timeout;
+
+use crate::support::driver::{Store, verify};
+use crate::support::{AnyRead, TempLog, append, stored};
 
 const STREAM: &str = "flight-UA1545";
 const OTHER: &str = "flight-AA1";

@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use crate::support::driver::{Options, Store};
-use crate::support::{TempLog, all, append, chain, stored};
-use crate::transact::transact;
-use crate::transacting::Do;
 use downlink::commit::Transacted;
 use downlink::event::ContentType;
 use downlink::{Append, Check, ErrorKind, EventStore, Expected, Filter, NewEvent, Read, limits};
@@ -13,7 +9,12 @@ use futures::future::{BoxFuture, join_all};
 use futures::poll;
 use rusqlite::Connection;
 
-type CancelOnDrop<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
+use crate::support::driver::{Options, Store};
+use crate::support::{TempLog, all, append, chain, stored};
+use crate::transact::transact;
+use crate::transacting::Do;
+
+type PendingAppend<'a> = BoxFuture<'a, downlink::Result<downlink::store::Appended>>;
 
 /// Holds the lock as another program.
 fn hold_lock(temp: &TempLog) -> Connection {
@@ -29,7 +30,7 @@ async fn in_one_group(
     appends: Vec<Append>,
 ) -> Vec<downlink::Result<downlink::store::Appended>> {
     let lock = hold_lock(temp);
-    let mut waiting: Vec<CancelOnDrop<'_>> = vec![store.append(append("first", 1))];
+    let mut waiting: Vec<PendingAppend<'_>> = vec![store.append(append("first", 1))];
     waiting.extend(appends.into_iter().map(|append| store.append(append)));
     for waiting in &mut waiting {
         assert!(poll!(waiting).is_pending());

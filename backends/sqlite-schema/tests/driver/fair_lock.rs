@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::driver::Options;
-use crate::support::{TempLog, append, stored};
 use downlink::{ErrorKind, EventStore};
 use downlink_sqlite_schema::FairLock;
+
+use crate::support::driver::Options;
+use crate::support::{TempLog, append, stored};
 
 #[tokio::test]
 async fn a_lock_that_is_not_released_is_busy() {

@@ -1,9 +1,10 @@
 //! Logs in which many positions are missing.
 
-use crate::support::driver::{Options, Store};
-use crate::support::{TempLog, stored};
 use downlink::store::{Direction, ReadLog};
 use downlink::{EventStore, Filter, FilterItem, Position, Read};
+
+use crate::support::driver::{Options, Store};
+use crate::support::{TempLog, stored};
 
 /// More positions than one page looks at.
 const GAP: u64 = 30_000;

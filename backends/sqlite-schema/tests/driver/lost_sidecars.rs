@@ -4,11 +4,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use downlink::{Error, ErrorKind, EventStore, Read};
+
 use crate::support::driver::{self, Bus, BusOptions, Store};
 use crate::support::{TempLog, all, append, chain, stored};
 use crate::transact::transact;
 use crate::transacting::Do;
-use downlink::{Error, ErrorKind, EventStore, Read};
 
 /// Checks that every call reports that this file was removed.
 async fn assert_unavailable(store: &Store, end: &str) {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use downlink::ErrorKind;
+
 use crate::support::driver::{Bus, Options};
 use crate::support::{TempLog, chain};
-use downlink::ErrorKind;
 
 /// Checks that opening a store fails with this kind and these words.
 async fn assert_refused(path: &Path, kind: ErrorKind, words: &[&str]) {

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
+
 use crate::support::driver::{self, Options};
 use crate::support::{TempLog, all, append, chain, stored};
-use downlink::{Cursor, ErrorKind, EventStore, Expected, Read, Version};
 
 #[tokio::test]
 async fn events_are_kept_after_reopening() {

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::yield_now;
 
+use downlink::ErrorKind;
+
 use crate::support::driver::{self, Options};
 use crate::support::{TempLog, chain, stored};
-use downlink::ErrorKind;
 
 const SIDECARS: [&str; 4] = ["-wal", "-shm", "-gate", "-turn"];
 

@@ -6,13 +6,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::driver::{Options, Store};
-use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
 use downlink::id::ProjectionId;
 use downlink::projection::{ProjectionStore, Step, StepOutcome};
 use downlink::{Cursor, ErrorKind, Event, EventStore, Hub, LocalBus, Projection, Read, Result};
 use futures::{FutureExt, TryStreamExt, poll};
 use tokio::time::timeout;
+
+use crate::support::driver::{Options, Store};
+use crate::support::{Tally, TempLog, all, append, ask, chain, panic_in_query, run, stored};
 
 /// All streams with the number of their events, as one text.
 fn tally(version: u32) -> String {

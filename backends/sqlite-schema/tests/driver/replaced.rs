@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use downlink::{ErrorKind, EventStore, Read, Version};
+
 use crate::support::driver::{Store, verify};
 use crate::support::{TempLog, all, append, copy, stored};
-use downlink::{ErrorKind, EventStore, Read, Version};
 
 /// A running store with five events, and a backup with three of them.
 async fn with_backup(temp: &TempLog) -> (Store, PathBuf) {

@@ -1,16 +1,16 @@
 //! The store and the reference store give the same results for the same calls.
 
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
-
-use crate::support::driver::{self, Options};
-use crate::support::{AnyRead, TempLog};
 use downlink::error::FailedCheck;
 use downlink::store::{Appended, Page};
 use downlink::{
     Append, Check, Cursor, Error, ErrorKind, Event, EventStore, Expected, Filter, FilterItem,
     MemoryStore, NewEvent, Position, Read, Result, Version,
 };
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::support::driver::{self, Options};
+use crate::support::{AnyRead, TempLog};
 
 const STREAMS: [&str; 6] = ["a", "A", "ab", "a%", "b_", "é"];
 const TYPES: [&str; 4] = ["Departed", "departed", "Dep", "Landed"];

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::driver::{self, Bus, BusOptions};
-use crate::support::{Tally, TempLog, all, append, ask, copy, stored};
 use downlink::{EventStore, Hub, Read};
 use futures::future::join_all;
+
+use crate::support::driver::{self, Bus, BusOptions};
+use crate::support::{Tally, TempLog, all, append, ask, copy, stored};
 
 const STOPS: usize = 100;
 

@@ -1,9 +1,9 @@
+use downlink::{Error, ErrorKind};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::{Code, object};
-use downlink::{Error, ErrorKind};
 
 /// The members of a problem that a client reads.
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
+use downlink::{FilterItem, Version};
 use proptest::prelude::*;
 
 use super::*;
-use downlink::{FilterItem, Version};
 
 fn code(text: &str) -> Code {
     Command::parse(text).unwrap_err().problem.code()
