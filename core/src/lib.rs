@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
+pub mod budget;
 pub mod bus;
 pub mod commit;
 pub mod cursor;

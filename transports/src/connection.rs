@@ -1,6 +1,10 @@
 use std::net::{IpAddr, SocketAddr};
 
+use downlink::budget::ByteBudget;
 use tokio_util::sync::CancellationToken;
+
+/// How many bytes are held for the peers of a server, by default.
+pub(crate) const DEFAULT_BUDGET: usize = 128 << 20;
 
 /// A request extension that describes the connection the request came on.
 ///
@@ -20,12 +24,23 @@ pub struct Connection {
     /// Cancelled when the server begins to drain: finish what is open, begin
     /// nothing new.
     pub drain: CancellationToken,
+    /// The bytes that the server may hold for all its peers, which what is held for
+    /// this one counts against.
+    pub budget: ByteBudget,
 }
 
 impl Connection {
     /// A direct connection, without a proxy.
     #[must_use]
     pub fn new(peer: SocketAddr, drain: CancellationToken) -> Self {
-        Self { peer, client: peer.ip().to_canonical(), drain }
+        let budget = ByteBudget::new(DEFAULT_BUDGET);
+        Self { peer, client: peer.ip().to_canonical(), drain, budget }
+    }
+
+    /// Sets the budget: one of this connection's own, of 128 MiB, by default.
+    #[must_use]
+    pub fn with_budget(mut self, budget: ByteBudget) -> Self {
+        self.budget = budget;
+        self
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
+use downlink::budget::ByteBudget;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -54,6 +55,8 @@ pub(super) struct Connections {
     read_stall_timeout: Duration,
     write_stall_timeout: Duration,
     discard_limits: DiscardLimits,
+    /// The bytes that are held for all peers.
+    pub(super) budget: ByteBudget,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     client_limiter: Option<Arc<ClientLimiter>>,
@@ -89,6 +92,7 @@ impl Connections {
             read_stall_timeout: limits.read_stall_timeout,
             write_stall_timeout: limits.write_stall_timeout,
             discard_limits: limits.linger,
+            budget: limits.budget,
             permits: Arc::new(Semaphore::new(limits.max_connections)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             client_limiter: limits.max_per_client.map(|limit| Arc::new(ClientLimiter::new(limit))),
@@ -143,7 +147,7 @@ impl Connections {
         let service = ConnectionService {
             router: self.router.clone(),
             bodies: Arc::clone(&bodies),
-            connection: Connection::new(peer, drain.clone()),
+            connection: Connection::new(peer, drain.clone()).with_budget(self.budget.clone()),
             counters: Arc::clone(&self.counters),
             read_stall_timeout: self.read_stall_timeout,
             proxied,

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use downlink::budget::ByteBudget;
+
 use super::discard::DiscardLimits;
 use super::proxies::TrustedProxies;
+use crate::connection::DEFAULT_BUDGET;
 use crate::stall_timeout::STALL_DEADLINE;
 
 /// The limits of a [`Server`](super::server::Server).
@@ -15,6 +18,7 @@ pub(super) struct Limits {
     pub(super) write_stall_timeout: Duration,
     pub(super) linger: DiscardLimits,
     pub(super) drain_deadline: Duration,
+    pub(super) budget: ByteBudget,
 }
 
 impl Default for Limits {
@@ -28,6 +32,7 @@ impl Default for Limits {
             write_stall_timeout: Duration::from_secs(20),
             linger: DiscardLimits { bytes: 64 << 20, timeout: Duration::from_secs(5) },
             drain_deadline: Duration::from_secs(10),
+            budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
 }

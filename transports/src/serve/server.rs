@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use downlink::budget::ByteBudget;
 use downlink::limits::MAX_WAIT;
 use downlink::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
@@ -171,6 +172,17 @@ impl Server {
     /// day at most.
     pub fn with_drain_deadline(mut self, deadline: Duration) -> Self {
         self.limits.drain_deadline = deadline.min(MAX_WAIT);
+        self
+    }
+
+    /// Sets the bytes that may be held for all peers together: bodies that are being
+    /// received, messages and appends over WebSocket, and pages of the log for
+    /// readers that are behind. 128 MiB by default.
+    ///
+    /// Beyond it new bodies and messages are refused with 503, and peers that have
+    /// stopped reading are disconnected sooner, those that stopped first.
+    pub fn with_byte_budget(mut self, bytes: usize) -> Self {
+        self.limits.budget = ByteBudget::new(bytes);
         self
     }
 
