@@ -64,7 +64,6 @@ impl ByteBudget {
     }
 
     /// A reservation of no bytes, which can [grow](Reservation::try_grow).
-    #[must_use]
     pub fn empty(&self) -> Reservation {
         Reservation { budget: self.clone(), bytes: 0 }
     }
