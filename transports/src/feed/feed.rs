@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::Hub;
+use downlink::budget::ByteBudget;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +10,7 @@ use super::authorize::Authorize;
 use super::hosts::{HostRule, Hosts, Origin};
 use super::rights::Rights;
 use crate::access::Access;
+use crate::connection::{Connection, DEFAULT_BUDGET};
 use crate::wire::Problem;
 
 /// Serves a hub over HTTP: the routes of the wire contract, with access control.
@@ -56,6 +58,7 @@ pub struct Feed {
     pub(super) heartbeat: Duration,
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
+    budget: ByteBudget,
 }
 
 impl Feed {
@@ -73,6 +76,7 @@ impl Feed {
             heartbeat: Duration::from_secs(15),
             rotation: Duration::from_mins(10),
             shutdown: None,
+            budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
 
@@ -188,6 +192,13 @@ impl Feed {
             Some(authorizer) => authorizer.authorize(parts).await?.check_not_ended(),
             None => Ok(Rights::everything()),
         }
+    }
+
+    /// What is held for this client counts against: the server's budget, or one of
+    /// the feed's own under another server.
+    pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
+        let connection = parts.extensions.get::<Connection>();
+        connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
     pub(super) fn into_shared(mut self) -> Arc<Self> {

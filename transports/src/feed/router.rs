@@ -10,7 +10,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::drain::Drain;
+use super::drain::{Drain, draining};
 use super::feed::Feed;
 #[cfg(feature = "websocket")]
 use super::websocket;
@@ -126,10 +126,7 @@ async fn dispatch(
     guard::check_origin(feed, parts, route.is_safe(&parts.method))?;
     let drain = Drain::of(feed, parts);
     if drain.has_begun() {
-        return Err(Problem::new(
-            Code::Draining,
-            "the server is shutting down: repeat the request later",
-        ));
+        return Err(draining());
     }
     let rights = feed.rights(parts).await?;
     match route {

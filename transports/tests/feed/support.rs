@@ -15,6 +15,7 @@ use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode, request};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// A hub over an empty log.
@@ -239,13 +240,15 @@ impl Frames {
     }
 }
 
-/// A store whose calls fail with the kinds that are set.
+/// A store whose calls fail with the kinds that are set, and whose reads of history
+/// can be held.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failing {
     inner: MemoryStore,
     append: Arc<Mutex<Option<ErrorKind>>>,
     read: Arc<Mutex<Option<ErrorKind>>>,
     calls: Arc<AtomicUsize>,
+    held: watch::Sender<bool>,
 }
 
 impl Failing {
@@ -259,6 +262,11 @@ impl Failing {
 
     pub(crate) fn fail_read(&self, kind: ErrorKind) {
         *self.read.lock().unwrap() = Some(kind);
+    }
+
+    /// Lets reads of history wait until they are let go.
+    pub(crate) fn hold_reads(&self, yes: bool) {
+        self.held.send_replace(yes);
     }
 
     /// The number of calls.
@@ -293,6 +301,9 @@ impl EventStore for Failing {
     async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
+        if !read.is_live() && read.limit() > 0 {
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+        }
         self.inner.read_log(read).await
     }
 

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::Subscribing;
 use super::appends::{AppendResult, Appends};
 use super::batch_writer::BatchWriter;
 use super::close_reason::{CLOSE_TIMEOUT, CloseReason, close_frame};
@@ -75,9 +76,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
     }
 
-    /// Adds a subscription that was opened before the socket was.
-    pub(super) fn subscribe(&mut self, sub: Label, opened: OpenedSubscription) {
-        self.mux.subscriptions.open(sub, async { Ok(opened) });
+    /// Adds a subscription.
+    pub(super) fn subscribe(&mut self, sub: Label, subscribing: Subscribing) {
+        self.mux.subscriptions.open(sub, subscribing);
     }
 
     pub(super) async fn run(&mut self) {
