@@ -2,13 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::Hub;
+use downlink::budget::ByteBudget;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
 use super::authorize::Authorize;
 use super::hosts::{HostRule, Hosts, Origin};
+use super::parse_pool::ParsePool;
 use super::rights::Rights;
 use crate::access::Access;
+use crate::connection::{Connection, DEFAULT_BUDGET};
 use crate::wire::Problem;
 
 /// Serves a hub over HTTP: the routes of the wire contract, with access control.
@@ -56,6 +59,9 @@ pub struct Feed {
     pub(super) heartbeat: Duration,
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
+    pub(super) parsers: ParsePool,
+    /// For requests of a server without a budget.
+    budget: ByteBudget,
 }
 
 impl Feed {
@@ -73,6 +79,8 @@ impl Feed {
             heartbeat: Duration::from_secs(15),
             rotation: Duration::from_mins(10),
             shutdown: None,
+            parsers: ParsePool::new(),
+            budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
 
@@ -180,6 +188,13 @@ impl Feed {
             (None, true) => Access::Public,
             (None, false) => Access::LocalOnly,
         }
+    }
+
+    /// The budget that what is held for this request counts against: that of the
+    /// server, or else of the feed.
+    pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
+        let connection = parts.extensions.get::<Connection>();
+        connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
     /// What this request may see now.

@@ -12,6 +12,7 @@ mod get;
 mod guard;
 mod hosts;
 mod page;
+mod parse_pool;
 mod reconnect;
 mod refusal;
 mod response;

@@ -58,6 +58,18 @@ impl AppendBody {
         }
     }
 
+    /// How many bytes have arrived.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether no byte has arrived.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// An upper bound of the memory that the events take once they are parsed, in
     /// bytes, without that of the body itself.
     #[must_use]
