@@ -13,6 +13,8 @@ mod scanner;
 mod string_scan;
 
 pub use body::AppendBody;
+#[cfg(feature = "websocket")]
+pub(crate) use scanner::events_size;
 
 /// Parses the expected version of an append: `any`, `none`, `exists` or a
 /// version, where 0 is `none`.

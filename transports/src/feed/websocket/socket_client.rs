@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use downlink::budget::ByteBudget;
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
 use http::{HeaderValue, Request};
@@ -16,6 +17,7 @@ pub(super) struct SocketClient {
     feed: Arc<Feed>,
     /// What the authorizer decides by; `None` without an authorizer.
     request: Option<Arc<Parts>>,
+    budget: ByteBudget,
 }
 
 /// A subscription, and the rights with which it was opened.
@@ -35,7 +37,12 @@ pub(super) struct CommandError {
 impl SocketClient {
     pub(super) fn new(feed: &Arc<Feed>, parts: &Parts) -> Self {
         let request = feed.authorizer.as_ref().map(|_| Arc::new(detached(parts)));
-        Self { feed: Arc::clone(feed), request }
+        Self { feed: Arc::clone(feed), request, budget: feed.budget(parts) }
+    }
+
+    /// The budget that what is held for this client counts against.
+    pub(super) fn budget(&self) -> &ByteBudget {
+        &self.budget
     }
 
     pub(super) fn feed(&self) -> &Feed {

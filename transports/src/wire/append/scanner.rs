@@ -1,5 +1,7 @@
 use std::fmt;
 
+#[cfg(feature = "websocket")]
+use downlink::NewEvent;
 use downlink::limits;
 
 use super::json_scan::{JsonProblem, JsonScan};
@@ -14,6 +16,13 @@ const MARK: [u8; 3] = *b"\xef\xbb\xbf";
 /// What an event and a tag need in memory, in addition to their content.
 const EVENT_BYTES: usize = 512;
 const TAG_BYTES: usize = 96;
+
+/// How much memory events take, in bytes.
+#[cfg(feature = "websocket")]
+pub(crate) fn events_size(events: &[NewEvent]) -> usize {
+    let size = |event: &NewEvent| EVENT_BYTES + event.size() + TAG_BYTES * event.tags().len();
+    events.iter().map(size).sum()
+}
 
 /// Checks the limits of an append while its body arrives.
 ///
