@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::authorize::Authorize;
 use super::hosts::{HostRule, Hosts};
 use super::origin::Origin;
+use super::parse_pool::ParsePool;
 use super::rights::Rights;
 use crate::access::Access;
 use crate::connection::{Connection, DEFAULT_BUDGET};
@@ -67,6 +68,8 @@ pub struct Feed {
     pub(super) heartbeat: Duration,
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
+    pub(super) parsers: ParsePool,
+    /// For requests of a server without a budget.
     budget: ByteBudget,
 }
 
@@ -85,6 +88,7 @@ impl Feed {
             heartbeat: Duration::from_secs(15),
             rotation: Duration::from_mins(10),
             shutdown: None,
+            parsers: ParsePool::new(),
             budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
@@ -196,19 +200,19 @@ impl Feed {
         }
     }
 
+    /// The budget that what is held for this request counts against: that of the
+    /// server, or else of the feed.
+    pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
+        let connection = parts.extensions.get::<Connection>();
+        connection.map_or(&self.budget, |connection| &connection.budget).clone()
+    }
+
     /// What this request may see now.
     pub(super) async fn rights(&self, parts: &Parts) -> Result<Rights, Problem> {
         match &self.authorizer {
             Some(authorizer) => authorizer.authorize(parts).await?.check_not_ended(),
             None => Ok(Rights::everything()),
         }
-    }
-
-    /// What is held for this client counts against: the server's budget, or one of
-    /// the feed's own under another server.
-    pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
-        let connection = parts.extensions.get::<Connection>();
-        connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
     pub(super) fn into_shared(mut self) -> Arc<Self> {

@@ -15,6 +15,7 @@ mod hosts;
 mod origin;
 mod origin_check;
 mod page;
+mod parse_pool;
 mod reconnect;
 mod refusal;
 mod response;

@@ -2,10 +2,15 @@
 
 mod appends;
 mod batch_writer;
+mod close_frame;
 mod close_reason;
 mod frame_buffer;
+mod frame_head;
 mod handshake;
+mod message_decoder;
+mod message_reader;
 mod multiplexer;
+mod read_error;
 mod session;
 mod socket_client;
 mod subscriptions;
@@ -48,7 +53,7 @@ pub(super) async fn answer(
     tokio::spawn(async move {
         match handshake.upgraded().await {
             Ok(io) => {
-                let mut session = Session::new(TokioIo::new(io), client, &rights, drain).await;
+                let mut session = Session::new(TokioIo::new(io), client, &rights, drain);
                 if let Some(subscribing) = subscribing {
                     session.subscribe(url_label(), subscribing);
                 }

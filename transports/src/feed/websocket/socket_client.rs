@@ -41,6 +41,11 @@ impl SocketClient {
         Self { feed: Arc::clone(feed), request, budget: feed.budget(parts) }
     }
 
+    /// The budget that what is held for this client counts against.
+    pub(super) fn budget(&self) -> &ByteBudget {
+        &self.budget
+    }
+
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
     }
