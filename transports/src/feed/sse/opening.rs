@@ -13,6 +13,7 @@ pub(super) struct Opening {
 }
 
 /// What happened while a stream was being opened.
+#[expect(clippy::large_enum_variant, reason = "it is used at once")]
 pub(super) enum Opened {
     Subscription(Result<Subscription>),
     /// A heartbeat is due. Has the end of the log.
