@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::bounds::{Bounds, cost, take_within};
 use crate::budget::{ByteBudget, Reservation};
@@ -16,14 +16,13 @@ pub(super) struct CachedPage {
     pub(super) from: Cursor,
     pub(super) events: Vec<Event>,
     pub(super) to: Cursor,
-    /// The bytes of the budget that this page counts against, once for everybody
-    /// who holds it.
-    reserved: OnceLock<Reservation>,
+    /// The bytes of a budget, once for all subscriptions that hold the page.
+    reserved: Mutex<Weak<Reservation>>,
 }
 
 impl CachedPage {
     pub(super) fn new(from: Cursor, page: Page) -> Self {
-        Self { from, events: page.events, to: page.scanned, reserved: OnceLock::new() }
+        Self { from, events: page.events, to: page.scanned, reserved: Mutex::default() }
     }
 
     /// The memory that the page is assumed to take.
@@ -31,16 +30,16 @@ impl CachedPage {
         self.events.iter().map(cost).sum::<usize>() + OVERHEAD
     }
 
-    /// Counts the page against this budget until its last holder drops it. Returns
-    /// `false` if the budget has too few bytes left.
-    pub(super) fn reserve(&self, budget: &ByteBudget) -> bool {
-        if self.reserved.get().is_some() {
-            return true;
+    /// Counts the page against this budget as long as anybody has the reservation.
+    /// `None` if the budget has too few bytes left.
+    pub(super) fn reserve(&self, budget: &ByteBudget) -> Option<Arc<Reservation>> {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reservation) = reserved.upgrade() {
+            return Some(reservation);
         }
-        let reservation = budget.try_reserve(self.bytes());
-        // If somebody else has reserved the bytes meanwhile, these are given back.
-        reservation.is_some_and(|reservation| self.reserved.set(reservation).is_ok())
-            || self.reserved.get().is_some()
+        let reservation = Arc::new(budget.try_reserve(self.bytes())?);
+        *reserved = Arc::downgrade(&reservation);
+        Some(reservation)
     }
 
     /// Whether the page can be used after `cursor`: it is the page's beginning,
@@ -63,7 +62,7 @@ impl CachedPage {
     pub(super) fn up_to(&self, tip: Cursor) -> Option<Self> {
         let to = if self.to.position() <= tip.position() { self.to } else { tip };
         let events = self.events[..self.count_up_to(to)].to_vec();
-        let reserved = OnceLock::new();
+        let reserved = Mutex::default();
         (to.position() > self.from.position()).then_some(Self {
             from: self.from,
             events,
@@ -83,22 +82,23 @@ mod tests {
     use crate::event::sample::event;
 
     fn page(from: Cursor, events: &[Event], to: Cursor) -> CachedPage {
-        CachedPage { from, events: events.to_vec(), to, reserved: OnceLock::new() }
+        CachedPage { from, events: events.to_vec(), to, reserved: Mutex::default() }
     }
 
     #[test]
-    fn counts_once_against_a_budget_until_it_is_dropped() {
+    fn counts_once_against_a_budget_as_long_as_a_subscription_holds_it() {
         let log: Vec<_> = (1..=4).map(event).collect();
         let first = page(log[0].cursor(), &log[1..], log[3].cursor());
         let budget = ByteBudget::new(first.bytes() + 1);
-        assert!(first.reserve(&budget) && first.reserve(&budget));
+        let held = (first.reserve(&budget).unwrap(), first.reserve(&budget).unwrap());
         assert_eq!(budget.used(), first.bytes());
         let second = page(log[0].cursor(), &log[1..], log[3].cursor());
-        assert!(!second.reserve(&budget));
-        drop(first);
-        assert!(second.reserve(&budget));
-        drop(second);
-        assert_eq!(budget.used(), 0);
+        assert!(second.reserve(&budget).is_none());
+        drop(held.0);
+        assert_eq!(budget.used(), first.bytes());
+        drop(held.1);
+        assert_eq!(budget.used(), 0, "the cache alone does not count");
+        assert!(second.reserve(&budget).is_some());
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl CatchUp {
         wanted: &Filter,
         after: Cursor,
     ) -> Result<Arc<CachedPage>> {
-        let priority = if self.reads < SHORT_READS { Priority::High } else { Priority::Low };
+        // With a filter, the store may search the whole log for a page.
+        let is_short = self.reads < SHORT_READS && wanted.is_everything();
+        let priority = if is_short { Priority::High } else { Priority::Low };
         let place = &mut self.reading;
         let read = || {
             let has_failed = |reading: &Reading| matches!(reading.peek(), Some(Err(_)));

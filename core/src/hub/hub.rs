@@ -154,7 +154,9 @@ impl Hub {
     ///
     /// [`CursorAhead`](crate::ErrorKind::CursorAhead) and
     /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) for a cursor that
-    /// does not belong to this log, checked against a head read after the call;
+    /// does not belong to this log, checked against a head read after the call
+    /// (a cursor of an event in memory is accepted at once, and verified before
+    /// the first item);
     /// [`Invalid`](crate::ErrorKind::Invalid) for
     /// [`After::Last`](crate::After::Last) with more than 1,000; those of
     /// [`EventStore::read_log`]; [`Unavailable`](crate::ErrorKind::Unavailable)
@@ -183,7 +185,8 @@ impl Hub {
     }
 
     /// Reads a page of the log; see [`EventStore::read_log`]. Waits its
-    /// [turn](HubBuilder::with_max_reads), in the order of the calls.
+    /// [turn](HubBuilder::with_max_reads), in the order of the calls; one that begins
+    /// near the end of the log may come earlier.
     ///
     /// # Errors
     ///

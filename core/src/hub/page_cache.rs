@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
 
 use super::cached_page::CachedPage;
+use super::read_limiter::Priority;
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::filter::Filter;
@@ -110,6 +111,7 @@ struct Kept {
 
 struct Pending {
     number: u64,
+    priority: Priority,
     reading: WeakReading,
 }
 
@@ -135,8 +137,20 @@ impl CacheState {
         self.filters.get_mut(filter)?.get(cursor)
     }
 
-    pub(super) fn in_progress(&self, filter: &Filter, from: Cursor) -> Option<Reading> {
-        self.filters.get(filter)?.pending.get(&from)?.reading.upgrade()
+    /// The read of this page that is in progress, unless it is a long one that still
+    /// waits for its turn and this one is short.
+    pub(super) fn in_progress(
+        &self,
+        filter: &Filter,
+        from: Cursor,
+        priority: Priority,
+    ) -> Option<Reading> {
+        let cache = self.filters.get(filter)?;
+        let pending = cache.pending.get(&from)?;
+        let is_soon = pending.priority == priority
+            || priority == Priority::Low
+            || cache.has_started(pending.number);
+        is_soon.then(|| pending.reading.upgrade()).flatten()
     }
 
     /// A request for the page of `filter` that begins after `from`.
@@ -147,10 +161,10 @@ impl CacheState {
         PageRequest { filter, from, number: self.requests, generation: self.generation }
     }
 
-    pub(super) fn add(&mut self, request: &PageRequest, reading: &Reading) {
+    pub(super) fn add(&mut self, request: &PageRequest, priority: Priority, reading: &Reading) {
         let reading = reading.downgrade().expect("it was not polled");
         let cache = self.filters.entry(Arc::clone(&request.filter)).or_default();
-        cache.pending.insert(request.from, Pending { number: request.number, reading });
+        cache.pending.insert(request.from, Pending { number: request.number, priority, reading });
     }
 
     fn clear(&mut self) {
@@ -249,6 +263,10 @@ impl FilterCache {
         })
     }
 
+    fn has_started(&self, number: u64) -> bool {
+        self.started.iter().any(|started| started.number == number)
+    }
+
     fn started_before(&self, cursor: Cursor, reach: usize) -> Option<Reading> {
         let mut started =
             self.started.iter().filter(|started| is_near(started.from, cursor, reach));
@@ -259,10 +277,9 @@ impl FilterCache {
     fn first_waiting(&self, cursor: Cursor, reach: usize) -> Cursor {
         let before = self.pending.range(..cursor).rev();
         let near = before.take_while(|(from, _)| is_near(**from, cursor, reach));
-        let has_started = |number| self.started.iter().any(|started| started.number == number);
         // Not upgraded to see whether anything still waits: this might become the last reference to
         // the read, whose drop takes the lock.
-        let waiting = near.filter(|(_, pending)| !has_started(pending.number));
+        let waiting = near.filter(|(_, pending)| !self.has_started(pending.number));
         waiting.last().map_or(cursor, |(from, _)| *from)
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cached_page::CachedPage;
 use super::hub_stats::count;
 use super::page_cache::{NextRead, PageRequest, Reading};
-use super::read_limiter::Priority;
+use super::read_limiter::{Priority, ReadPermit};
 use super::shared::Shared;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ pub(super) fn read_page(
     priority: Priority,
 ) -> Reading {
     let mut cache = shared.pages.lock();
-    if let Some(reading) = cache.in_progress(filter, from) {
+    if let Some(reading) = cache.in_progress(filter, from, priority) {
         count(&shared.counters.shared_pages);
         return reading;
     }
@@ -48,7 +48,7 @@ pub(super) fn read_page(
         task.await.unwrap_or_else(|error| Err(panicked(error)))
     };
     let reading = reading.boxed().shared();
-    cache.add(&request, &reading);
+    cache.add(&request, priority, &reading);
     reading
 }
 
@@ -71,9 +71,9 @@ impl PageRead {
                     drop(permit);
                     reading.await.ok().filter(|page| page.holds(from))
                 }
-                NextRead::Read(start) if start == from => return self.read(start).await,
+                NextRead::Read(start) if start == from => return self.read(permit, start).await,
                 NextRead::Read(start) => {
-                    let page = self.read(start).await.ok();
+                    let page = self.read(permit, start).await.ok();
                     if let Some(page) = page.filter(|page| page.holds(from)) {
                         return Ok(page);
                     }
@@ -89,15 +89,15 @@ impl PageRead {
         }
     }
 
-    async fn read(&self, from: Cursor) -> Result<Arc<CachedPage>> {
-        let Shared { store, tuning, pages, counters, .. } = &*self.shared;
+    async fn read(&self, turn: ReadPermit, from: Cursor) -> Result<Arc<CachedPage>> {
+        let Shared { tuning, pages, counters, .. } = &*self.shared;
         let tip = self.shared.tip();
         let read = Read::log()
             .with_after(from)
             .with_filter(Filter::clone(&self.request.filter))
             .with_limit(tuning.page_events)
             .with_max_bytes(tuning.page_bytes);
-        let page = store.read_log(read).await?;
+        let page = self.shared.read_log_in(turn, read).await?;
         count(&counters.page_reads);
         let page = Arc::new(CachedPage::new(from, page));
         if page.to.position() <= tip.position() {

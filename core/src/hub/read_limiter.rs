@@ -1,14 +1,17 @@
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Limits concurrent reads of the store and serves them in order. A part of the
-/// permits is reserved for short reads, so that they do not wait for replays.
+/// permits is reserved for short reads, so that they do not wait for replays. Short
+/// reads take part in the order of the others, too, so neither kind starves.
 #[derive(Debug)]
 pub(super) struct ReadLimiter {
-    all: Semaphore,
-    long: Semaphore,
+    any: Arc<Semaphore>,
+    short: Arc<Semaphore>,
 }
 
-/// How much a subscription is expected to read.
+/// How much is expected to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Priority {
     /// A little, such as after a reconnect.
@@ -18,27 +21,28 @@ pub(super) enum Priority {
 }
 
 /// The permission to read, until it is dropped.
-#[derive(Debug)]
-pub(super) struct ReadPermit<'a> {
-    _any: SemaphorePermit<'a>,
-    _long: Option<SemaphorePermit<'a>>,
-}
+pub(super) type ReadPermit = OwnedSemaphorePermit;
 
 impl ReadLimiter {
     pub(super) fn new(count: usize) -> Self {
         let count = count.clamp(2, Semaphore::MAX_PERMITS);
         let kept = (count / 4).max(1);
-        Self { all: Semaphore::new(count), long: Semaphore::new(count - kept) }
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { any: permits(count - kept), short: permits(kept) }
     }
 
     /// Waits for a permit. A dropped future loses its place in the queue.
-    pub(super) async fn acquire(&self, priority: Priority) -> ReadPermit<'_> {
-        let open = "the semaphores are never closed";
-        let long = match priority {
-            Priority::High => None,
-            Priority::Low => Some(self.long.acquire().await.expect(open)),
+    pub(super) async fn acquire(&self, priority: Priority) -> ReadPermit {
+        let of = |permits: &Arc<Semaphore>| Arc::clone(permits).acquire_owned();
+        let acquired = match priority {
+            Priority::Low => of(&self.any).await,
+            Priority::High => tokio::select! {
+                biased;
+                acquired = of(&self.any) => acquired,
+                acquired = of(&self.short) => acquired,
+            },
         };
-        ReadPermit { _any: self.all.acquire().await.expect(open), _long: long }
+        acquired.expect("the semaphores are never closed")
     }
 }
 
@@ -71,6 +75,29 @@ mod tests {
         let limiter = ReadLimiter::new(0);
         let _long = limiter.acquire(Priority::Low).now_or_never().unwrap();
         assert!(limiter.acquire(Priority::Low).now_or_never().is_none());
+        assert!(limiter.acquire(Priority::High).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn neither_kind_starves_the_other() {
+        let limiter = ReadLimiter::new(4);
+        let all: Vec<_> =
+            (0..4).map(|_| limiter.acquire(Priority::High).now_or_never().unwrap()).collect();
+        let mut short: Vec<_> =
+            (0..10).map(|_| Box::pin(limiter.acquire(Priority::High))).collect();
+        for waiting in &mut short {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        let mut long = Box::pin(limiter.acquire(Priority::Low));
+        assert!(long.as_mut().now_or_never().is_none());
+        drop(all);
+        let mut served = 0;
+        while long.as_mut().now_or_never().is_none() {
+            // Each is given back at once.
+            short.retain_mut(|waiting| waiting.as_mut().now_or_never().is_none());
+            served += 1;
+            assert!(served <= 10, "the long read starves");
+        }
         assert!(limiter.acquire(Priority::High).now_or_never().is_some());
     }
 }

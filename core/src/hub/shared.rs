@@ -11,7 +11,7 @@ use super::bounds::Bounds;
 use super::hub_stats::{Counters, count};
 use super::page_cache::PageCache;
 use super::pending_hint::PendingHint;
-use super::read_limiter::{Priority, ReadLimiter};
+use super::read_limiter::{Priority, ReadLimiter, ReadPermit};
 use super::ring::{Ring, Window};
 use crate::backoff::Backoff;
 use crate::commit::Commit;
@@ -139,22 +139,32 @@ impl Shared {
     }
 
     /// Reads a page of the log when it is its turn. A read that begins near the end
-    /// of the log is a short one.
+    /// of the log is a short one, and one without events is none.
     pub(super) async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        if read.limit() == 0 {
+            return self.store.read_log(read).await;
+        }
         let near = u64::try_from(self.tuning.page_events).unwrap_or(u64::MAX);
         let end = self.tip().position().get();
         let is_near = |position: Position| end.saturating_sub(position.get()) <= near;
         let from = read.after().map_or(Position::ZERO, Mark::position);
         let is_short = read.direction() == Direction::Forward && is_near(from);
         let priority = if is_short { Priority::High } else { Priority::Low };
-        let _turn = self.reads.acquire(priority).await;
-        self.store.read_log(read).await
+        let turn = self.reads.acquire(priority).await;
+        self.read_log_in(turn, read).await
     }
 
     /// Reads a page of a stream when it is its turn.
     pub(super) async fn read_stream(&self, read: ReadStream) -> Result<Page> {
-        let _turn = self.reads.acquire(Priority::Low).await;
-        self.store.read_stream(read).await
+        let turn = self.reads.acquire(Priority::Low).await;
+        let store = Arc::clone(&self.store);
+        with_turn(turn, async move { store.read_stream(read).await }).await
+    }
+
+    /// Reads a page of the log in this turn.
+    pub(super) async fn read_log_in(&self, turn: ReadPermit, read: ReadLog) -> Result<Page> {
+        let store = Arc::clone(&self.store);
+        with_turn(turn, async move { store.read_log(read).await }).await
     }
 
     /// Retries a read while its errors are transient, until the hub stops.
@@ -190,4 +200,21 @@ impl Shared {
             self.pages.clear();
         });
     }
+}
+
+/// Reads in a task, which gives the turn back when the store has answered, even if
+/// nobody waits for the answer any more: the store may work on it all the same.
+async fn with_turn(
+    turn: ReadPermit,
+    read: impl Future<Output = Result<Page>> + Send + 'static,
+) -> Result<Page> {
+    let task = tokio::spawn(async move {
+        let outcome = read.await;
+        drop(turn);
+        outcome
+    });
+    task.await.unwrap_or_else(|error| {
+        let message = "a read of the log ended without a result";
+        Err(Error::with_source(ErrorKind::Backend, message, error))
+    })
 }

@@ -1,7 +1,7 @@
 use super::shared::Shared;
 use super::subscribe::After;
 use crate::cursor::Cursor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::filter::Filter;
 use crate::limits;
@@ -16,17 +16,25 @@ pub(super) async fn start_cursor(
 ) -> Result<(Cursor, Cursor)> {
     let nothing = match after {
         After::Start => return Ok((Cursor::START, shared.store.head().await?)),
-        After::Cursor(cursor) if shared.holds(cursor) => return Ok((cursor, shared.tip())),
+        After::Cursor(cursor) if shared.holds(cursor) => {
+            return Ok((cursor, shared.tip().max(cursor)));
+        }
         After::Cursor(cursor) => Read::log().with_after(cursor),
         After::Position(position) => Read::log().with_after(position),
         After::Now => {
             let head = shared.store.head().await?;
             return Ok((head, head));
         }
-        After::Last(count) => return before_the_last(shared, count, filter).await,
+        After::Last(count) => {
+            let search = before_the_last(shared, count, filter);
+            return shared
+                .stop
+                .run_until_cancelled(search)
+                .await
+                .unwrap_or_else(|| Err(shut_down()));
+        }
     };
-    // Not in turn, because it reads no history: a resume is refused or begun at once.
-    let page = shared.store.read_log(nothing.with_limit(0)).await?;
+    let page = shared.read_log(nothing.with_limit(0)).await?;
     Ok((page.scanned, page.head))
 }
 
@@ -55,5 +63,11 @@ async fn before_the_last(
     }
     let Some(oldest) = oldest else { return Ok((head, head)) };
     let before = shared.read_log(Read::log().backward().with_after(oldest).with_limit(1)).await?;
-    Ok((before.events.first().map_or(Cursor::START, Event::cursor), head))
+    let cursor = before.events.first().map_or(Cursor::START, Event::cursor);
+    // The search may have seen events that came after the head was read.
+    Ok((cursor, head.max(cursor)))
+}
+
+pub(super) fn shut_down() -> Error {
+    Error::new(ErrorKind::Unavailable, "the hub was shut down: subscribe to a new one")
 }

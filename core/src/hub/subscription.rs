@@ -14,13 +14,14 @@ use super::catch_up::CatchUp;
 use super::hub_stats::count;
 use super::ring::Window;
 use super::shared::{Shared, TailProgress};
-use super::start_cursor::start_cursor;
+use super::start_cursor::{shut_down, start_cursor};
 use super::{Item, Subscribe};
-use crate::budget::ByteBudget;
+use crate::budget::{ByteBudget, Reservation};
 use crate::cursor::Cursor;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::store::Read;
 
 /// The events that are examined together, and that a subscription holds while
 /// its reader is idle.
@@ -93,12 +94,15 @@ pub struct Subscription {
     waiting: VecDeque<Item>,
     phase: Phase,
     /// The page from the store that is being examined.
-    page: Option<Arc<CachedPage>>,
+    page: Option<HeldPage>,
     /// Boxed, because most subscriptions need it rarely.
     catch_up: Option<Box<CatchUp>>,
     since_last_item: SinceLastItem,
     ended: bool,
 }
+
+/// A page, and the bytes of a budget for it.
+type HeldPage = (Arc<CachedPage>, Option<Arc<Reservation>>);
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -123,10 +127,7 @@ struct SinceLastItem {
 impl Subscription {
     pub(super) async fn open(shared: Arc<Shared>, subscribe: Subscribe) -> Result<Self> {
         if shared.stop.is_cancelled() {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the hub was shut down: subscribe to a new one",
-            ));
+            return Err(shut_down());
         }
         // Registered before the log is read, so that no change is missed in between.
         let progress = shared.progress.subscribe();
@@ -339,7 +340,9 @@ impl Subscription {
 
     async fn begin(&mut self) -> Result<()> {
         let shared = &self.shared;
-        let head = shared.retry(|| shared.store.head()).await?;
+        // Also verifies the cursor, which memory may have vouched for although the log was replaced.
+        let verify = Read::log().with_after(self.scanned).with_limit(0);
+        let head = shared.retry(|| shared.read_log(verify.clone())).await?.head;
         self.phase = Phase::CatchingUp { head };
         if head.position() > self.seen.tip.position() {
             self.shared.wake_tail.notify_one();
@@ -376,30 +379,31 @@ impl Subscription {
     /// Keeps a page to examine it, or if the budget has too few bytes left for it,
     /// examines a few events and leaves the rest to another read.
     fn take_page(&mut self, page: Arc<CachedPage>) {
-        let is_kept = self.budget.as_ref().is_none_or(|budget| page.reserve(budget));
+        let reserved = self.budget.as_ref().map(|budget| page.reserve(budget));
         let next = page.after(self.scanned, BATCH);
-        if is_kept || next.is_empty() {
-            self.page = Some(page);
-        } else {
-            self.examine_all(next);
+        match reserved {
+            // Nothing but its end is left of it.
+            Some(None) if next.is_empty() => self.page = Some((page, None)),
+            Some(None) => self.examine_all(next),
+            reserved => self.page = Some((page, reserved.flatten())),
         }
     }
 
     /// Examines the next events of the page from the store. Returns `false` if
     /// there is no page.
     fn examine_page(&mut self) -> bool {
-        let Some(page) = &self.page else { return false };
-        let events = page.after(self.scanned, BATCH);
-        if events.is_empty() {
+        let Some((page, _)) = &self.page else { return false };
+        let (events, end) = (page.after(self.scanned, BATCH), page.to);
+        let is_nothing_left = events.is_empty();
+        self.examine_all(events);
+        if is_nothing_left || self.scanned == end {
             self.finish_page();
-        } else {
-            self.examine_all(events);
         }
         true
     }
 
     fn finish_page(&mut self) {
-        let Some(page) = self.page.take() else { return };
+        let Some((page, _)) = self.page.take() else { return };
         self.scanned = page.to;
         if page.events.is_empty() {
             self.push(Item::Checkpoint(page.to));

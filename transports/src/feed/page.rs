@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use downlink::store::{Page, ReadLog};
 use downlink::{After, Cursor, Filter, Item, Read, Subscribe, Subscription};
+use futures::FutureExt;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +13,7 @@ use super::feed::Feed;
 use super::feed_cursor::FeedCursor;
 use super::response::{close_connection, json};
 use super::rights::Rights;
-use crate::wire::{self, Envelopes, Problem, Query};
+use crate::wire::{self, Code, Envelopes, Problem, Query};
 
 const PARAMETERS: [&str; 10] = [
     "after",
@@ -46,7 +47,7 @@ pub(super) async fn answer(
         let end = rights.ends().map_or(end, |rights| rights.min(end));
         query.wait(after, end, drain).await?
     } else {
-        query.first(after).await?
+        drain.unless_begun(query.first(after)).await.ok_or_else(draining)??
     };
     let body = found.events.feed_page(found.cursor, found.head, found.more);
     let mut response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
@@ -90,15 +91,20 @@ struct PageQuery<'a> {
 impl PageQuery<'_> {
     /// Reads the page that is available now.
     async fn first(&self, after: After) -> Result<FoundPage, Problem> {
-        let read = match after {
-            After::Start => Read::log().with_after(Cursor::START),
+        let read = match self.place(after).await? {
             After::Cursor(cursor) => Read::log().with_after(cursor),
             After::Position(position) => Read::log().with_after(position),
-            After::Now | After::Last(_) => {
-                Read::log().with_after(self.subscribe(after).await?.cursor())
-            }
+            _ => Read::log().with_after(Cursor::START),
         };
         self.read(read).await
+    }
+
+    /// The same place, as a cursor if it depends on the log.
+    async fn place(&self, after: After) -> Result<After, Problem> {
+        match after {
+            After::Now | After::Last(_) => Ok(self.subscribe(after).await?.cursor().into()),
+            other => Ok(other),
+        }
     }
 
     async fn read(&self, read: ReadLog) -> Result<FoundPage, Problem> {
@@ -116,20 +122,28 @@ impl PageQuery<'_> {
     /// Polls that wait at the end of the log don't read the store: the hub reads
     /// once for all of them.
     async fn wait(&self, after: After, end: Instant, drain: &Drain) -> Result<FoundPage, Problem> {
-        let at_the_tail = match after {
-            After::Cursor(cursor) => self.tail(cursor),
-            _ => None,
+        let place = self.place(after).boxed();
+        let after = match drain.unless_begun(timeout_at(end, place)).await {
+            Some(Ok(after)) => after?,
+            Some(Err(_)) => return Err(too_busy()),
+            None => return Err(draining()),
         };
-        if let Some(subscription) = at_the_tail {
+        if let After::Cursor(cursor) = after
+            && let Some(subscription) = self.tail(cursor)
+        {
             return self.wait_on(subscription, end, drain).await;
         }
-        let mut found = drain.unless_begun(self.first(after)).await.ok_or_else(draining)??;
-        while found.is_empty() && found.more && Instant::now() < end {
-            let next = self.read(Read::log().with_after(found.cursor));
-            let Some(next) = drain.unless_begun(next).await else { return Ok(found) };
+        let in_time = async |read| drain.unless_begun(timeout_at(end, read)).await?.ok();
+        let Some(first) = in_time(self.first(after).boxed()).await else {
+            return self.nothing_after(after);
+        };
+        let mut found = first?;
+        while found.is_empty() && found.more {
+            let next = self.read(Read::log().with_after(found.cursor)).boxed();
+            let Some(next) = in_time(next).await else { return Ok(found) };
             found = next?;
         }
-        if !found.is_empty() || found.more {
+        if !found.is_empty() {
             return Ok(found);
         }
         let subscription = match self.tail(found.cursor) {
@@ -137,6 +151,17 @@ impl PageQuery<'_> {
             None => self.subscribe(After::Cursor(found.cursor)).await?,
         };
         self.wait_on(subscription, end, drain).await
+    }
+
+    /// The answer to a poll whose turn to read did not come.
+    fn nothing_after(&self, after: After) -> Result<FoundPage, Problem> {
+        let cursor = match after {
+            After::Cursor(cursor) => cursor,
+            After::Start => Cursor::START,
+            _ => return Err(too_busy()),
+        };
+        let head = self.feed.hub.cached_head().max(cursor);
+        Ok(FoundPage { events: Envelopes::default(), cursor, head, more: cursor < head })
     }
 
     fn tail(&self, after: Cursor) -> Option<Subscription> {
@@ -180,6 +205,12 @@ impl PageQuery<'_> {
         let head = subscription.cached_head().max(cursor);
         FoundPage { events, cursor, head, more: is_cut || cursor < head }
     }
+}
+
+fn too_busy() -> Problem {
+    let detail = "the place to begin at was not found within 'wait', because others search the log: \
+                  repeat the request later";
+    Problem::new(Code::Overloaded, detail)
 }
 
 /// Returns the next event that matches; `None` if the hub was shut down.

@@ -189,7 +189,10 @@ async fn dispatch(
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
-        Route::Stream => stream::answer(feed, parts, &rights).await,
+        Route::Stream => {
+            let answer = stream::answer(feed, parts, &rights);
+            drain.unless_begun(answer).await.ok_or_else(draining)?
+        }
     }
 }
 

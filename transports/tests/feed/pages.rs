@@ -334,8 +334,8 @@ async fn a_poll_that_searches_ends_at_a_drain() {
     let hub = store.hub().await;
     put_many(&hub, 5).await;
     let app = App::of(Feed::new(&hub).with_public_access());
-    for (after, held) in [("start", true), ("last:3", true)] {
-        store.hold_reads(held);
+    store.hold_reads(true);
+    for (after, status) in [("start", 200), ("last:3", 503)] {
         let drain = CancellationToken::new();
         let peer = "127.0.0.1:4000".parse().unwrap();
         let uri = format!("/feed?wait=50&type=None&after={after}");
@@ -344,7 +344,37 @@ async fn a_poll_that_searches_ends_at_a_drain() {
             tokio::time::advance(Duration::from_secs(1)).await;
             drain.cancel();
         });
-        answer.problem(503, "draining");
-        assert_eq!(answer.header("connection"), "close", "{after}");
+        assert_eq!((answer.status.as_u16(), answer.header("connection")), (status, "close"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_whose_turn_does_not_come_in_time_has_nothing_new() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    let cursors = put_many(&hub, 5).await;
+    // With a memory of its own that does not have the first events.
+    let hub = Hub::builder(store.clone(), LocalBus::new()).start().await.unwrap();
+    put(&hub, "s", "T").await;
+    let app = App::of(Feed::new(&hub).with_public_access());
+    store.hold_reads(true);
+    for drains in [false, true] {
+        let drain = CancellationToken::new();
+        let peer = "127.0.0.1:4000".parse().unwrap();
+        let uri = format!("/feed?wait=5&after={}", cursors[0]);
+        let request = get(&uri).extension(Connection::new(peer, drain.clone()));
+        let began = Instant::now();
+        let (answer, ()) = tokio::join!(app.ask(empty(request)), async {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            if drains {
+                drain.cancel();
+            }
+        });
+        assert_eq!((answer.status.as_u16(), answer.cursors().len()), (200, 0));
+        assert_eq!(answer.header("feed-cursor"), cursors[0].to_string());
+        assert_eq!(answer.json()["more"], true);
+        assert_eq!(began.elapsed().as_secs(), if drains { 1 } else { 5 });
+    }
+    let answer = app.get("/feed?wait=5&after=last:2").await;
+    answer.problem(503, "overloaded");
 }

@@ -157,4 +157,55 @@ async fn pages_of_slow_readers_count_once_and_stay_within_their_budget() {
         assert!(matches!(next(reader).await, Item::Live { .. }));
         assert!(budget.used() <= budget.limit());
     }
+    assert_eq!(budget.used(), 0, "pages that are only cached do not count");
+}
+
+#[tokio::test]
+async fn what_memory_vouched_for_is_verified_before_the_first_item() {
+    let store = Gated::with(1_000).await;
+    store.open();
+    let backup = store.log.snapshot();
+    let hub = Hub::builder(store.clone(), LocalBus::new())
+        .with_poll_interval(Duration::from_hours(1))
+        .start()
+        .await
+        .unwrap();
+    append(&hub, 1).await;
+    until("delivered", || hub.cached_head().position().get() == 1_001).await;
+    let cursor = hub.cached_head();
+    store.log.restore(&backup);
+    // The tail has not noticed it yet.
+    let mut resumed = hub.subscribe(Subscribe::new().with_after(cursor)).await.unwrap();
+    let error = resumed.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CursorAhead);
+    assert!(resumed.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_head_of_a_search_is_not_before_its_cursor() {
+    let store = Gated::with(1_000).await;
+    let hub = store.hub().await;
+    let last = Subscribe::new().with_after(After::Last(1));
+    let searching = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.subscribe(last).await }
+    });
+    until("searched", || store.under_way.load(Ordering::SeqCst) == 1).await;
+    append(&hub, 10).await;
+    store.open();
+    let found = searching.await.unwrap().unwrap();
+    assert_eq!((found.cursor().position().get(), found.head_at_open()), (1_009, found.cursor()));
+}
+
+#[tokio::test]
+async fn a_search_ends_with_the_hub() {
+    let store = Gated::with(1_000).await;
+    let hub = store.hub().await;
+    let searching = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.subscribe(Subscribe::new().with_after(After::Last(1))).await }
+    });
+    until("searched", || store.under_way.load(Ordering::SeqCst) == 1).await;
+    hub.shutdown().await;
+    assert_eq!(searching.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
 }

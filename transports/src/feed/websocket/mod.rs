@@ -80,7 +80,7 @@ async fn url_subscription(
     let query = Query::parse(parts.uri.query(), &sse::PARAMETERS, &client.feed().parameters)?;
     query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
-    let filter = wire::filter_of_query(&query)?;
+    let filter = rights.restrict(wire::filter_of_query(&query)?)?;
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }

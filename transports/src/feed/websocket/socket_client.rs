@@ -64,17 +64,19 @@ impl SocketClient {
         filter: Filter,
     ) -> Result<OpenedSubscription, CommandError> {
         let rights = self.rights().await?;
+        let filter = rights.restrict(filter)?;
         self.subscribe_with(rights, after, filter).await
     }
 
-    /// As [`subscribe`](Self::subscribe), with rights that were determined already.
+    /// As [`subscribe`](Self::subscribe), with rights that were determined already,
+    /// and a filter that is restricted to them.
     pub(super) async fn subscribe_with(
         self,
         rights: Rights,
         after: After,
         filter: Filter,
     ) -> Result<OpenedSubscription, CommandError> {
-        let subscribe = Subscribe::new().with_after(after).with_filter(rights.restrict(filter)?);
+        let subscribe = Subscribe::new().with_after(after).with_filter(filter);
         let subscribe = subscribe.with_budget(self.budget);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
         Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
