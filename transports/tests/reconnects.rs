@@ -14,7 +14,7 @@ use downlink::{
 };
 use downlink_transports::client::{Client, Connector, Fallback, Follow, IoStream, TransportKind};
 use downlink_transports::feed::Feed;
-use downlink_transports::wire::{frame_block, sse_block};
+use downlink_transports::wire::{Code, Problem, frame_block, sse_block};
 use futures::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -91,8 +91,10 @@ fn status(line: &str) -> String {
     format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")
 }
 
-fn problem(status: &str, code: &str) -> String {
-    json(status, &format!(r#"{{"code":"{code}","detail":"why","retryable":false}}"#))
+fn problem(code: Code) -> String {
+    let problem = Problem::new(code, "why");
+    json(&problem.status().to_string(), &problem.to_json())
+        .replace("application/json", "application/problem+json")
 }
 
 fn ready() -> String {
@@ -203,11 +205,11 @@ fn permanent() -> Vec<(&'static str, Scripted)> {
                 false,
             ),
         ),
-        ("400", script(problem("400 Bad Request", "bad-filter"), false)),
-        ("401", script(problem("401 Unauthorized", "unauthenticated"), false)),
-        ("403", script(problem("403 Forbidden", "forbidden"), false)),
+        ("400", script(problem(Code::BadFilter), false)),
+        ("401", script(problem(Code::Unauthenticated), false)),
+        ("403", script(problem(Code::Forbidden), false)),
         ("404", script(status("404 Not Found"), false)),
-        ("410", script(problem("410 Gone", "cursor-ahead"), false)),
+        ("410", script(problem(Code::CursorAhead), false)),
         ("410 without a body", script(status("410 Gone"), false)),
     ]
 }
@@ -448,7 +450,7 @@ async fn it_does_not_fall_back_if_the_server_is_unreachable_or_refuses() {
     take(&mut follow, &mut 0, 1).await;
     assert_eq!(proxy.asked(), ["sse"]);
 
-    let draining = script(problem("503 No", "draining"), true);
+    let draining = script(problem(Code::Draining), true);
     let mut follow = client(draining.clone())
         .with_transport(sse_or_long_poll())
         .follow(Subscribe::new())

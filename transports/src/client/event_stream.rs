@@ -56,6 +56,9 @@ enum Start {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The capacity that the buffer for lines keeps after a long one, in bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
 impl EventStream {
     /// The default size limit of an event, in bytes: 4 MiB, more than any store
     /// accepts.
@@ -106,8 +109,10 @@ impl EventStream {
             *piece = &piece[end + 1..];
             let line = std::mem::take(&mut self.line);
             let event = self.line(&line)?;
-            self.line = line;
-            self.line.clear();
+            if line.capacity() <= KEPT_BYTES {
+                self.line = line;
+                self.line.clear();
+            }
             if event.is_some() {
                 return Ok(event);
             }
