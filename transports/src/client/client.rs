@@ -44,7 +44,8 @@ impl Client {
         self
     }
 
-    /// Sets a header of every request, such as `authorization`: none by default.
+    /// Sets a header of every request, such as `authorization`: none by default. For
+    /// tokens that expire, see [`with_token_provider`](Self::with_token_provider).
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.options.headers.insert(name, value);
         self
@@ -113,7 +114,8 @@ impl Client {
         self
     }
 
-    /// Sets how long connecting may take: 10 seconds by default, a day at most.
+    /// Sets how long connecting may take, to whichever address of the host answers
+    /// first: 10 seconds by default, a day at most.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
         self.options.connect_deadline = deadline.min(MAX_WAIT);
         self
@@ -198,7 +200,7 @@ impl Client {
     /// [`Overloaded`](downlink::ErrorKind::Overloaded) if there is no connection now.
     ///
     /// The stream ends with [`Unavailable`](downlink::ErrorKind::Unavailable) if the
-    /// connection breaks or is silent for two heartbeats, and with
+    /// connection breaks or is [silent](Self::with_read_stall_timeout) for too long, and with
     /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the bytes are not a feed.
     ///
     /// # Cancel safety

@@ -104,11 +104,12 @@ impl ConnectOptions {
     where
         O: Future<Output = Result<T, Failure>>,
     {
-        match open(self.with_token(reason).await?, reason).await {
+        // Boxed: the future of a whole handshake takes kilobytes.
+        let open = async |reason| Box::pin(open(self.with_token(reason).await?, reason)).await;
+        match open(reason).await {
             Err(failure) if reason != TokenReason::Renew && self.can_renew(&failure) => {
                 tracing::debug!(error = %failure.error, "asking for a new token");
-                let reason = TokenReason::Renew;
-                open(self.with_token(reason).await?, reason).await
+                open(TokenReason::Renew).await
             }
             outcome => outcome,
         }
@@ -157,9 +158,11 @@ impl ConnectOptions {
 impl fmt::Debug for ConnectOptions {
     /// Leaves out the values of headers, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `HeaderMap::keys` shows the values, too.
+        let names: Vec<_> = self.headers.keys().collect();
         f.debug_struct("ConnectOptions")
             .field("endpoint", &self.endpoint)
-            .field("headers", &self.headers.keys())
+            .field("headers", &names)
             .finish_non_exhaustive()
     }
 }

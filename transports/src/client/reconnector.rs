@@ -201,9 +201,10 @@ impl Reconnector {
             return self.on_failure(failure);
         }
         let error = &failure.error;
-        match failure.cause {
-            Cause::Temporary => tracing::debug!(%error, "the connection broke"),
-            _ => tracing::warn!(%error, "the answer is not from the feed, reconnecting"),
+        if failure.cause == Cause::Temporary {
+            tracing::debug!(%error, "the connection broke");
+        } else {
+            tracing::warn!(%error, "this is not what a feed sends, reconnecting");
         }
         self.close(ServerDelay::Unspecified);
         Ok(())

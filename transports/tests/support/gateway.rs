@@ -59,12 +59,12 @@ async fn accept(
         let (mut answer, answered) = (answer.clone(), Arc::clone(&answered));
         tokio::spawn(async move {
             let given = answer.borrow_and_update().clone();
-            match given {
-                Some(given) => respond(client, &given, &answered).await,
-                None => tokio::select! {
-                    _ = answer.changed() => {}
-                    () = pass(client, upstream) => {}
-                },
+            if let Some(given) = given {
+                return respond(client, &given, &answered).await;
+            }
+            tokio::select! {
+                _ = answer.changed() => {}
+                () = pass(client, upstream) => {}
             }
         });
     }
