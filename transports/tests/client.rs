@@ -13,7 +13,7 @@ use downlink::{
     Subscribe, Version,
 };
 use downlink_transports::client::{Client, Follow};
-use downlink_transports::wire::{frame_block, sse_block};
+use downlink_transports::wire::{Code, Problem, frame_block, sse_block};
 use futures::StreamExt;
 use support::{Raw, listener, soon};
 use tokio::net::TcpListener;
@@ -241,7 +241,7 @@ async fn permanent_refusals_end_following() {
     ] {
         let (listener, address) = listener().await;
         let mut follow = follow(address);
-        let body = format!(r#"{{"code":"{code}","detail":"why","retryable":false}}"#);
+        let body = Problem::new(Code::parse(code).unwrap(), "why").to_json();
         let length = body.len();
         let refusal = format!(
             "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -266,23 +266,86 @@ async fn a_reset_ends_following() {
     }
 }
 
-#[tokio::test]
-async fn corrupt_bytes_end_following() {
+/// Bodies that a feed does not send.
+fn unreadable() -> Vec<String> {
     let forged = block(1).replace(&format!("id: {}", cursor(1)), &format!("id: {}", cursor(2)));
-    for body in ["data: {}\n\n", &forged, "event: feed.live\ndata: no\n\n"] {
+    let bodies = ["data: {}\n\n", &forged, "event: feed.live\ndata: no\n\n", &ready(0)];
+    bodies.map(|body| [HEAD, &ready(0), body].concat()).into()
+}
+
+#[tokio::test]
+async fn corrupt_bytes_end_following_if_they_come_again_and_again() {
+    for body in unreadable() {
         let (listener, address) = listener().await;
         let mut follow = follow(address);
-        let body = [HEAD, &ready(0), body].concat();
-        let (got, _) = tokio::join!(error(&mut follow), answer(&listener, &body));
-        assert_eq!(got, ErrorKind::Corrupt);
+        let server = async {
+            for _ in 0..3 {
+                answer(&listener, &body).await;
+            }
+        };
+        let (got, ()) = tokio::join!(error(&mut follow), server);
+        assert_eq!(got, ErrorKind::Corrupt, "{body}");
     }
+}
+
+#[tokio::test]
+async fn corrupt_bytes_that_pass_do_not_end_following() {
+    let (listener, address) = listener().await;
+    let mut follow = follow(address);
+    let server = async {
+        for n in 0..4 {
+            for body in &unreadable()[..2] {
+                answer(&listener, &body.replace(&ready(0), &ready(n))).await;
+            }
+            answer(&listener, &[HEAD, &ready(n), &block(n + 1), "data: {}\n\n"].concat()).await;
+        }
+        hold(&listener, &[HEAD, &ready(4), &block(5)].concat()).await
+    };
+    let events = async {
+        for n in 1..=5 {
+            assert_eq!(next_event(&mut follow).await, event(n));
+        }
+    };
+    let _held = tokio::join!(server, events);
+}
+
+#[tokio::test]
+async fn the_stream_of_another_client_is_not_taken_for_ones_own() {
+    // A proxy that merges requests answers with it: event 2 would be missing.
+    let (listener, address) = listener().await;
+    let mut follow = follow(address);
+    let server = async {
+        answer(&listener, &[HEAD, &ready(0), &block(1)].concat()).await;
+        answer(&listener, &[HEAD, &ready(2), &block(3), &live(3)].concat()).await;
+        hold(&listener, &[HEAD, &ready(1), &block(2)].concat()).await
+    };
+    let events = async {
+        assert_eq!(next_event(&mut follow).await, event(1));
+        assert_eq!(next_event(&mut follow).await, event(2));
+    };
+    let _held = tokio::join!(server, events);
+}
+
+#[tokio::test]
+async fn cursors_never_go_back() {
+    let (listener, address) = listener().await;
+    let mut follow = follow(address);
+    let body = [HEAD, &ready(0), &block(2), &block(1), &live(1), &block(2), &block(3)].concat();
+    let server = hold(&listener, &body);
+    let frames = async {
+        assert_eq!(next_event(&mut follow).await, event(2));
+        let live = next(&mut follow).await.unwrap().unwrap();
+        assert_eq!(live.cursor(), Some(cursor(2)), "a caller that stores it would go back");
+        assert_eq!(next_event(&mut follow).await, event(3));
+    };
+    let _held = tokio::join!(server, frames);
 }
 
 #[tokio::test]
 async fn an_event_above_the_limit_ends_following() {
     let (listener, address) = listener().await;
     let mut follow = client(address).with_event_limit(100).follow(Subscribe::new()).unwrap();
-    let body = [HEAD, &block(1)].concat();
+    let body = [HEAD, &ready(0), &block(1)].concat();
     let (got, _) = tokio::join!(error(&mut follow), answer(&listener, &body));
     assert_eq!(got, ErrorKind::TooLarge);
 }

@@ -2,113 +2,33 @@
 //! which transport it uses.
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
+#[path = "support/scripted.rs"]
+mod scripted;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downlink::transport::{Endpoint, Frame};
+use downlink::transport::Frame;
 use downlink::{
     Cursor, Error, ErrorKind, Event, Expected, Hub, LocalBus, MemoryStore, NewEvent, Subscribe,
 };
-use downlink_transports::client::{Client, Connector, Fallback, Follow, IoStream, TransportKind};
+use downlink_transports::client::{Connector, Fallback, Follow, IoStream, TransportKind};
 use downlink_transports::feed::Feed;
-use downlink_transports::wire::{frame_block, sse_block};
+use downlink_transports::wire::{Code, sse_block};
 use futures::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use scripted::{
+    Scripted, client, json, page, problem, read_head, ready, script, status, stream, ten_minutes,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// Beyond this a loop is a busy loop.
-const MAX_REQUESTS: usize = 10_000;
-
-fn client(connector: impl Connector) -> Client {
-    Client::new(Endpoint::new("http://localhost")).with_connector(connector)
-}
-
-/// A server that answers every request with the same bytes.
-#[derive(Clone, Debug, Default)]
-struct Scripted {
-    answer: String,
-    closes: bool,
-    requests: Arc<AtomicUsize>,
-}
-
-impl Scripted {
-    async fn serve(self, mut io: DuplexStream) -> io::Result<()> {
-        loop {
-            read_head(&mut io).await?;
-            if self.requests.fetch_add(1, Ordering::SeqCst) > MAX_REQUESTS {
-                // Ends a busy loop.
-                std::future::pending::<()>().await;
-            }
-            io.write_all(self.answer.as_bytes()).await?;
-            if self.closes {
-                return Ok(());
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Connector for Scripted {
-    async fn connect(&self, _: &str, _: u16) -> io::Result<Box<dyn IoStream>> {
-        let (near, far) = duplex(64 << 10);
-        tokio::spawn(self.clone().serve(far));
-        Ok(Box::new(near))
-    }
-}
-
-fn script(answer: impl Into<String>, closes: bool) -> Scripted {
-    Scripted { answer: answer.into(), closes, requests: Arc::default() }
-}
-
-async fn read_head(io: &mut DuplexStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(io.read_u8().await?);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
-}
-
-fn stream(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{body}")
-}
-
-fn json(status: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-fn status(line: &str) -> String {
-    format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")
-}
-
-fn problem(status: &str, code: &str) -> String {
-    json(status, &format!(r#"{{"code":"{code}","detail":"why","retryable":false}}"#))
-}
-
-fn ready() -> String {
-    let start = Cursor::START;
-    let heartbeat = Some(Duration::from_secs(15));
-    let ready = Frame::Ready { cursor: start, head: start, heartbeat };
-    String::from_utf8(frame_block(&ready, None).to_vec()).unwrap()
-}
-
-fn page(events: &str, more: bool) -> String {
-    let (start, body) = (Cursor::START, events);
-    json(
-        "200 OK",
-        &format!(r#"{{"events":[{body}],"cursor":"{start}","head":"{start}","more":{more}}}"#),
-    )
-}
 
 fn event() -> Event {
     let content = NewEvent::json("FlightDeparted", "{}").unwrap();
@@ -126,26 +46,6 @@ fn event() -> Event {
 fn envelope() -> String {
     let block = String::from_utf8(sse_block(&event()).to_vec()).unwrap();
     block.split("data: ").nth(1).unwrap().trim().to_owned()
-}
-
-/// How many requests a follower sends in ten minutes, and the error that ended it.
-async fn ten_minutes(
-    script: Scripted,
-    transport: impl Into<Fallback>,
-) -> (usize, Option<ErrorKind>) {
-    let mut follow =
-        client(script.clone()).with_transport(transport).follow(Subscribe::new()).unwrap();
-    let ended = timeout(10 * MINUTE, async {
-        loop {
-            match follow.next().await {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return error.kind(),
-                None => panic!("it ended without an error"),
-            }
-        }
-    });
-    let ended = ended.await.ok();
-    (script.requests.load(Ordering::SeqCst), ended)
 }
 
 /// Answers after which the client retries, after a delay of at least a second
@@ -203,11 +103,11 @@ fn permanent() -> Vec<(&'static str, Scripted)> {
                 false,
             ),
         ),
-        ("400", script(problem("400 Bad Request", "bad-filter"), false)),
-        ("401", script(problem("401 Unauthorized", "unauthenticated"), false)),
-        ("403", script(problem("403 Forbidden", "forbidden"), false)),
+        ("400", script(problem(Code::BadFilter), false)),
+        ("401", script(problem(Code::Unauthenticated), false)),
+        ("403", script(problem(Code::Forbidden), false)),
         ("404", script(status("404 Not Found"), false)),
-        ("410", script(problem("410 Gone", "cursor-ahead"), false)),
+        ("410", script(problem(Code::CursorAhead), false)),
         ("410 without a body", script(status("410 Gone"), false)),
     ]
 }
@@ -448,7 +348,7 @@ async fn it_does_not_fall_back_if_the_server_is_unreachable_or_refuses() {
     take(&mut follow, &mut 0, 1).await;
     assert_eq!(proxy.asked(), ["sse"]);
 
-    let draining = script(problem("503 No", "draining"), true);
+    let draining = script(problem(Code::Draining), true);
     let mut follow = client(draining.clone())
         .with_transport(sse_or_long_poll())
         .follow(Subscribe::new())

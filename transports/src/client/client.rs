@@ -16,6 +16,7 @@ use super::follow::Follow;
 use super::frames::Frames;
 use super::reconnector::Reconnector;
 use super::request;
+use super::token::{TokenProvider, TokenReason};
 use super::transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 use super::websocket::Socket;
@@ -43,9 +44,66 @@ impl Client {
         self
     }
 
-    /// Sets a header of every request, such as `authorization`: none by default.
+    /// Sets a header of every request, such as `authorization`: none by default. For
+    /// tokens that expire, see [`with_token_provider`](Self::with_token_provider).
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.options.headers.insert(name, value);
+        self
+    }
+
+    /// Sets a function that returns bearer tokens, for `Authorization: Bearer`: none
+    /// by default. It replaces an `authorization` [header](Self::with_header).
+    ///
+    /// It is called before each connection, and once more with
+    /// [`TokenReason::Renew`] if the token is refused (401). The client ends only if
+    /// the feed refuses that token, too. When rights expire in the middle of a
+    /// connection, the client connects again with a new token and misses nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the function returns an error of the kind
+    /// [`Invalid`](downlink::ErrorKind::Invalid), the client ends with it. It is
+    /// called again after any other error, and if it takes longer than the
+    /// [connect deadline](Self::with_connect_deadline), after the usual delay.
+    ///
+    /// # Cancel safety
+    ///
+    /// The client drops the function's future at the deadline, and when it is
+    /// itself dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn fetch_token(_: &str) -> downlink::Result<String> { Ok(String::new()) }
+    /// use std::sync::Arc;
+    ///
+    /// use downlink::transport::Endpoint;
+    /// use downlink_transports::client::{Client, TokenReason};
+    /// use tokio::sync::Mutex;
+    ///
+    /// let cached = Arc::new(Mutex::new(None::<String>));
+    /// let client = Client::new(Endpoint::new("http://feed.example")).with_token_provider(
+    ///     move |reason| {
+    ///         let cached = Arc::clone(&cached);
+    ///         async move {
+    ///             let mut cached = cached.lock().await;
+    ///             match &*cached {
+    ///                 Some(token) if reason == TokenReason::Connect => Ok(token.clone()),
+    ///                 _ => {
+    ///                     let token = fetch_token("the-client-id").await?;
+    ///                     Ok(cached.insert(token).clone())
+    ///                 }
+    ///             }
+    ///         }
+    ///     },
+    /// );
+    /// ```
+    pub fn with_token_provider<P, T>(mut self, provide: P) -> Self
+    where
+        P: Fn(TokenReason) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<String>> + Send + 'static,
+    {
+        self.options.token_provider = Some(TokenProvider::new(provide));
         self
     }
 
@@ -56,7 +114,8 @@ impl Client {
         self
     }
 
-    /// Sets how long connecting may take: 10 seconds by default, a day at most.
+    /// Sets how long connecting may take, to whichever address of the host answers
+    /// first: 10 seconds by default, a day at most.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
         self.options.connect_deadline = deadline.min(MAX_WAIT);
         self
@@ -66,6 +125,17 @@ impl Client {
     /// long-poll: 10 seconds by default, a day at most.
     pub fn with_answer_deadline(mut self, deadline: Duration) -> Self {
         self.options.answer_deadline = deadline.min(MAX_WAIT);
+        self
+    }
+
+    /// Sets how long at least a connection may pass without a byte before the client
+    /// gives it up, a day at most. By default, two and a half of the heartbeats that
+    /// the server announces, and 10 seconds within an answer to a poll; these count
+    /// as well if they are longer. Set it for networks that pause.
+    ///
+    /// Bytes count, not frames: a long event on a slow connection is not silence.
+    pub fn with_read_stall_timeout(mut self, timeout: Duration) -> Self {
+        self.options.read_stall_timeout = timeout.min(MAX_WAIT);
         self
     }
 
@@ -130,14 +200,18 @@ impl Client {
     /// [`Overloaded`](downlink::ErrorKind::Overloaded) if there is no connection now.
     ///
     /// The stream ends with [`Unavailable`](downlink::ErrorKind::Unavailable) if the
-    /// connection breaks or is silent for two heartbeats, and with
+    /// connection breaks or is [silent](Self::with_read_stall_timeout) for too long, and with
     /// [`Corrupt`](downlink::ErrorKind::Corrupt) if the bytes are not a feed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future or the stream closes the connection.
     pub async fn connect(&self, subscribe: Subscribe) -> Result<BoxStream<'static, Result<Frame>>> {
-        let frames = Frames::open(self.fallback.first(), &self.options, &subscribe).await;
+        let (transport, subscribe) = (self.fallback.first(), &subscribe);
+        let open = |options: ConnectOptions, _| async move {
+            Frames::open(transport, &options, subscribe).await
+        };
+        let frames = self.options.authorized(TokenReason::Connect, open).await;
         Ok(frames.map_err(|failure| failure.error)?.into_stream().boxed())
     }
 
@@ -169,7 +243,9 @@ impl Client {
     /// Dropping the future closes the connection.
     #[cfg(feature = "websocket")]
     pub async fn socket(&self) -> Result<Socket> {
-        Socket::open(&self.options).await.map_err(|failure| failure.error)
+        let open = |options: ConnectOptions, _| async move { Socket::open(&options).await };
+        let socket = self.options.authorized(TokenReason::Connect, open).await;
+        socket.map_err(|failure| failure.error)
     }
 }
 
@@ -184,10 +260,12 @@ mod tests {
         let client = Client::new(endpoint)
             .with_connect_deadline(Duration::MAX)
             .with_answer_deadline(Duration::MAX)
+            .with_read_stall_timeout(Duration::MAX)
             .with_reconnect_delay(Duration::MAX..=Duration::MAX)
             .with_max_server_delay(Duration::MAX);
         let options = client.options;
         assert_eq!((options.connect_deadline, options.answer_deadline), (MAX_WAIT, MAX_WAIT));
+        assert_eq!(options.read_stall_timeout, MAX_WAIT);
         for server in [
             ServerDelay::Unspecified,
             ServerDelay::Exactly(Duration::MAX),

@@ -3,9 +3,11 @@ use std::io;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// Opens the connections of a [`Client`](super::Client), by default plain TCP.
+///
+/// The default tries the addresses of a host in parallel, IPv6 and IPv4 in turn:
+/// the next one after 250 milliseconds without an answer, or at once if one refuses.
 ///
 /// Implement it to add TLS, Unix domain sockets or a proxy.
 #[async_trait]
@@ -31,19 +33,5 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> IoStream for T {}
 impl fmt::Debug for dyn IoStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IoStream")
-    }
-}
-
-/// The default connector.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tcp;
-
-#[async_trait]
-impl Connector for Tcp {
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn IoStream>> {
-        let stream = TcpStream::connect((host, port)).await?;
-        // A failure costs latency only.
-        let _ = stream.set_nodelay(true);
-        Ok(Box::new(stream))
     }
 }

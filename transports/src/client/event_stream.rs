@@ -56,6 +56,12 @@ enum Start {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The longest id, in bytes. Every event has a copy of it.
+const MAX_ID_BYTES: usize = 1 << 10;
+
+/// The capacity that the buffer for lines keeps after a long one, in bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
 impl EventStream {
     /// The default size limit of an event, in bytes: 4 MiB, more than any store
     /// accepts.
@@ -89,7 +95,8 @@ impl EventStream {
     /// # Errors
     ///
     /// [`TooLarge`](ErrorKind::TooLarge) if a line or an event is longer than
-    /// the limit. The parser cannot be used after an error.
+    /// the limit, or an id longer than 1 KiB. The parser cannot be used after an
+    /// error.
     pub fn next(&mut self, piece: &mut &[u8]) -> Result<Option<StreamEvent>> {
         self.skip_byte_order_mark(piece);
         while !piece.is_empty() {
@@ -106,8 +113,10 @@ impl EventStream {
             *piece = &piece[end + 1..];
             let line = std::mem::take(&mut self.line);
             let event = self.line(&line)?;
-            self.line = line;
-            self.line.clear();
+            if line.capacity() <= KEPT_BYTES {
+                self.line = line;
+                self.line.clear();
+            }
             if event.is_some() {
                 return Ok(event);
             }
@@ -157,6 +166,15 @@ impl EventStream {
         Err(Error::new(ErrorKind::TooLarge, message))
     }
 
+    fn set_id(&mut self, id: &[u8]) -> Result<()> {
+        if id.len() > MAX_ID_BYTES {
+            let message = format!("an id of the stream is longer than {MAX_ID_BYTES} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        self.last_event_id = String::from_utf8_lossy(id).into_owned();
+        Ok(())
+    }
+
     fn line(&mut self, line: &[u8]) -> Result<Option<StreamEvent>> {
         if line.is_empty() {
             return Ok(self.dispatch());
@@ -179,9 +197,7 @@ impl EventStream {
                 self.data.push(b'\n');
             }
             b"event" => self.event = String::from_utf8_lossy(value).into_owned(),
-            b"id" if !value.contains(&0) => {
-                self.last_event_id = String::from_utf8_lossy(value).into_owned();
-            }
+            b"id" if !value.contains(&0) => self.set_id(value)?,
             b"retry" => self.retry = milliseconds(value).or(self.retry),
             _ => {}
         }

@@ -13,8 +13,9 @@ const MAX_UPGRADE_FACTOR: u32 = 12;
 /// Falls back if a transport does not become
 /// [`Ready`](downlink::transport::Frame::Ready) in time, for example behind a
 /// proxy that strips `Upgrade` or buffers streams: at once if it can never work,
-/// otherwise after [`with_attempts`](Self::with_attempts). Does not fall back if
-/// the server is unreachable or itself refuses.
+/// otherwise, and once the feed was reached, after
+/// [`with_attempts`](Self::with_attempts). Does not fall back if the server is
+/// unreachable or itself refuses.
 ///
 /// After a while the follower tries to upgrade: it opens a connection with a
 /// preferred transport in addition to the one that it has, and switches once that

@@ -51,14 +51,25 @@ use super::reconnector::Reconnector;
 /// forever, and each attempt is logged; set a timeout around the stream if you
 /// need one.
 ///
+/// Once the feed was reached, only the feed itself ends the stream. What a proxy
+/// answers in its place (404 during a deployment, 403, a redirect, a page with the
+/// status 200) is logged as a warning and retried, too. Before, such an answer is
+/// an error: the URL is probably wrong.
+///
 /// # Errors
 ///
 /// The stream ends after its first error, which retrying cannot fix:
-/// [`CursorAhead`](downlink::ErrorKind::CursorAhead) and
-/// [`HistoryChanged`](downlink::ErrorKind::HistoryChanged) if the log was replaced by another
-/// one, [`Invalid`](downlink::ErrorKind::Invalid) if the request is refused,
-/// [`Corrupt`](downlink::ErrorKind::Corrupt) and [`TooLarge`](downlink::ErrorKind::TooLarge) if
-/// the bytes cannot be read.
+///
+/// - [`CursorAhead`](downlink::ErrorKind::CursorAhead) and
+///   [`HistoryChanged`](downlink::ErrorKind::HistoryChanged) if the log was replaced by
+///   another one.
+/// - [`Invalid`](downlink::ErrorKind::Invalid) if the feed refuses the request, if the
+///   [token provider](super::Client::with_token_provider) says so, or if there is no
+///   feed at the URL and never was.
+/// - [`TooLarge`](downlink::ErrorKind::TooLarge) for an event above the
+///   [limit](super::Client::with_event_limit).
+/// - [`Corrupt`](downlink::ErrorKind::Corrupt) if a feed ends three connections in a row
+///   at the same place with bytes that cannot be read.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Follow {
     /// `None` after the end, so that the connection is closed then.

@@ -52,7 +52,7 @@ impl Frames {
     /// # Cancel safety
     ///
     /// No frame is lost.
-    pub(super) async fn next(&mut self) -> Option<Result<Frame>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
         match self {
             Self::Sse(frames) => frames.next().await,
             #[cfg(feature = "websocket")]
@@ -76,7 +76,8 @@ impl Frames {
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Frame>> + Send + 'static {
         futures::stream::unfold(self, |mut frames| async {
-            frames.next().await.map(|frame| (frame, frames))
+            let frame = frames.next().await?;
+            Some((frame.map_err(|failure| failure.error), frames))
         })
     }
 }

@@ -24,6 +24,9 @@ use super::failure::Failure;
 /// How much of the body of a refusal is read, in bytes.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
+/// The longest head of an answer, and how much is read at a time, in bytes.
+const MAX_READ_BYTES: usize = 64 << 10;
+
 /// One HTTP/1.1 connection: sends requests one after the other and reads their
 /// answers. It has no task of its own; dropping it closes the connection.
 pub(super) struct HttpConnection {
@@ -34,7 +37,9 @@ pub(super) struct HttpConnection {
 
 impl HttpConnection {
     pub(super) async fn handshake(io: Box<dyn IoStream>) -> Result<Self, Failure> {
-        let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
+        let mut http = http1::Builder::new();
+        http.max_buf_size(MAX_READ_BYTES);
+        let (sender, connection) = http.handshake(TokioIo::new(io)).await.map_err(broken)?;
         Ok(Self { connection: connection.with_upgrades().boxed().fuse(), sender, body: None })
     }
 

@@ -31,6 +31,7 @@
 //! # Ok(()) }
 //! ```
 
+mod active_connection;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod client;
 mod connect_options;
@@ -46,8 +47,12 @@ mod long_poll;
 mod reconnect_delay;
 mod reconnector;
 mod request;
+mod silence_limit;
 mod sse;
+mod tcp;
+mod token;
 mod transport_kind;
+mod upgrade;
 #[cfg(feature = "websocket")]
 mod websocket;
 
@@ -56,6 +61,7 @@ pub use connector::{Connector, IoStream};
 pub use event_stream::{EventStream, StreamEvent};
 pub use fallback::Fallback;
 pub use follow::Follow;
+pub use token::TokenReason;
 pub use transport_kind::TransportKind;
 #[cfg(feature = "websocket")]
 pub use websocket::{Socket, SocketSubscription};

@@ -2,21 +2,25 @@ use std::time::Duration;
 
 use downlink::transport::Frame;
 use downlink::{Cursor, Error, ErrorKind, Result, Subscribe};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
+use super::active_connection::{ActiveConnection, ConnectionEvent, skips_events};
 use super::connect_options::ConnectOptions;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::fallback::{Fallback, FallbackState};
 use super::frames::Frames;
 use super::reconnect_delay::ServerDelay;
-use super::transport_kind::TransportKind;
-use crate::wire::{Code, problem_error};
+use super::token::TokenReason;
+use super::upgrade::{Upgrade, UpgradeEvent, Upgraded};
+use crate::wire::Code;
 
 /// After this many unproductive connections in a row, a server can no longer
 /// shorten the delay.
 const MAX_UNPRODUCTIVE: u32 = 3;
+
+/// After this many connections in a row that a feed ended with bytes that cannot be
+/// read, without anything new in between, the feed itself is the cause.
+const MAX_UNREADABLE: u32 = 3;
 
 /// The state of a [`Follow`](super::Follow): one connection at a time, and a new
 /// one when it ends.
@@ -29,66 +33,20 @@ pub(super) struct Reconnector {
     connection: Option<Box<ActiveConnection>>,
     /// When to open the next connection.
     reconnect_at: Option<Instant>,
+    /// Which token the next connection needs.
+    token_reason: TokenReason,
+    /// Whether the feed was reached: then only itself can end the client.
+    was_ready: bool,
     /// How many connections in a row delivered nothing and ended soon.
     unproductive: u32,
+    /// How many of them ended with bytes that cannot be read.
+    unreadable: u32,
     upgrade: Upgrade,
 }
 
-struct ActiveConnection {
-    frames: Frames,
-    opened_at: Instant,
-    is_productive: bool,
-    is_ready: bool,
-    /// When it has to be ready, if there is another transport.
-    ready_by: Option<Instant>,
-}
-
-/// The upgrade to a preferred transport.
-enum Upgrade {
-    /// There is no preferred transport.
-    None,
-    /// It starts at this time.
-    At(Instant),
-    /// A preferred transport is being connected.
-    Connecting(BoxFuture<'static, Option<Upgraded>>),
-}
-
-/// A preferred transport that is ready.
-type Upgraded = (TransportKind, Box<ActiveConnection>);
-
-enum ConnectionEvent {
-    Frame(Option<Result<Frame>>),
-    NotReadyInTime,
-    UpgradeDue,
-    UpgradeDone(Option<Upgraded>),
-}
-
-impl ActiveConnection {
-    fn new(frames: Frames, ready_by: Option<Instant>) -> Box<Self> {
-        let opened_at = Instant::now();
-        Box::new(Self { frames, opened_at, is_productive: false, is_ready: false, ready_by })
-    }
-
-    async fn event(&mut self) -> ConnectionEvent {
-        let frame = match self.ready_by {
-            Some(ready_by) if !self.is_ready => timeout_at(ready_by, self.frames.next()).await,
-            _ => Ok(self.frames.next().await),
-        };
-        frame.map_or(ConnectionEvent::NotReadyInTime, ConnectionEvent::Frame)
-    }
-}
-
-impl Upgrade {
-    async fn event(&mut self) -> ConnectionEvent {
-        match self {
-            Self::None => std::future::pending().await,
-            Self::At(time) => {
-                sleep_until(*time).await;
-                ConnectionEvent::UpgradeDue
-            }
-            Self::Connecting(upgraded) => ConnectionEvent::UpgradeDone(upgraded.await),
-        }
-    }
+enum Event {
+    Connection(ConnectionEvent),
+    Upgrade(UpgradeEvent),
 }
 
 impl Reconnector {
@@ -100,7 +58,10 @@ impl Reconnector {
             fallback: FallbackState::new(fallback),
             connection: None,
             reconnect_at: None,
+            token_reason: TokenReason::Connect,
+            was_ready: false,
             unproductive: 0,
+            unreadable: 0,
             upgrade: Upgrade::None,
         }
     }
@@ -109,12 +70,12 @@ impl Reconnector {
     pub(super) async fn next(&mut self) -> Option<Result<Frame>> {
         loop {
             let next = match &mut self.connection {
-                None => self.connect().await,
+                None => self.connect().await.map(|()| None),
                 Some(connection) => {
                     let event = tokio::select! {
                         biased;
-                        event = connection.event() => event,
-                        event = self.upgrade.event() => event,
+                        event = connection.event() => Event::Connection(event),
+                        event = self.upgrade.event() => Event::Upgrade(event),
                     };
                     self.on_event(event)
                 }
@@ -125,23 +86,31 @@ impl Reconnector {
         }
     }
 
-    fn on_event(&mut self, event: ConnectionEvent) -> Result<Option<Frame>> {
+    fn on_event(&mut self, event: Event) -> Result<Option<Frame>> {
         match event {
-            ConnectionEvent::Frame(Some(Ok(frame))) => return self.on_frame(frame),
-            ConnectionEvent::Frame(Some(Err(error))) => return self.on_error(error),
-            ConnectionEvent::Frame(None) => {
+            Event::Connection(ConnectionEvent::Frame(Some(Ok(frame)))) => {
+                return self.on_frame(frame);
+            }
+            Event::Connection(ConnectionEvent::Frame(Some(Err(failure)))) => {
+                self.on_broken(failure)?;
+            }
+            Event::Connection(ConnectionEvent::Frame(None)) => {
                 tracing::debug!("the connection ended");
                 self.close(ServerDelay::Unspecified);
             }
-            ConnectionEvent::NotReadyInTime => {
-                tracing::debug!("the feed did not become ready in time");
+            Event::Connection(ConnectionEvent::NotReadyInTime) => {
+                let transport = self.fallback.transport();
+                tracing::warn!(%transport, "the feed accepts the request and does not become ready");
                 self.close(ServerDelay::Unspecified);
             }
-            ConnectionEvent::UpgradeDue => self.start_upgrade(),
-            ConnectionEvent::UpgradeDone(Some((transport, connection))) => {
-                self.switch_to(transport, connection);
+            Event::Upgrade(UpgradeEvent::Due) => {
+                let (preferred, deadline) =
+                    (self.fallback.preferred(), self.fallback.ready_deadline());
+                let (options, subscribe) = (self.options.clone(), self.resume());
+                self.upgrade = Upgrade::start(preferred, deadline, options, subscribe);
             }
-            ConnectionEvent::UpgradeDone(None) => {
+            Event::Upgrade(UpgradeEvent::Done(Some(upgraded))) => self.switch_to(upgraded),
+            Event::Upgrade(UpgradeEvent::Done(None)) => {
                 self.upgrade = Upgrade::At(self.fallback.on_failed_upgrade());
             }
         }
@@ -157,36 +126,95 @@ impl Reconnector {
         }
     }
 
-    async fn connect(&mut self) -> Result<Option<Frame>> {
+    async fn connect(&mut self) -> Result<()> {
         if let Some(time) = self.reconnect_at.take() {
             sleep_until(time).await;
         }
-        let ready_by = self.fallback.ready_by();
-        match Frames::open(self.fallback.transport(), &self.options, &self.resume()).await {
-            Ok(frames) => self.connection = Some(ActiveConnection::new(frames, ready_by)),
-            Err(failure) => return self.on_failure(failure),
+        match self.open().await {
+            Ok(connection) => self.connection = Some(connection),
+            Err(failure) => self.on_failure(failure)?,
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn on_failure(&mut self, failure: Failure) -> Result<Option<Frame>> {
-        let Failure { error, is_permanent, may_fall_back, retry_after, .. } = failure;
+    async fn open(&mut self) -> Result<Box<ActiveConnection>, Failure> {
+        let reason = std::mem::take(&mut self.token_reason);
+        let subscribe = self.resume();
+        let (fallback, subscribe) = (&self.fallback, &subscribe);
+        let open = |options: ConnectOptions, reason| async move {
+            let last_resort = Instant::now() + options.ready_deadline();
+            let ready_by = fallback.ready_by().unwrap_or(last_resort);
+            let frames = Frames::open(fallback.transport(), &options, subscribe).await?;
+            Ok(ActiveConnection::new(frames, reason, ready_by))
+        };
+        self.options.authorized(reason, open).await
+    }
+
+    /// Handles a connection that could not be opened.
+    fn on_failure(&mut self, failure: Failure) -> Result<()> {
+        let Failure { error, cause, may_fall_back, retry_after, .. } = failure;
         let transport = self.fallback.transport();
-        if may_fall_back && self.fallback.on_failure(is_permanent) {
+        let is_final = self.is_final(cause);
+        if may_fall_back && self.fallback.on_failure(is_final) {
             let next = self.fallback.transport();
             tracing::warn!(%error, %transport, %next, "the transport does not work, falling back");
-            return Ok(None);
+            return Ok(());
         }
-        if is_permanent {
+        if is_final {
             return Err(error);
         }
         tracing::warn!(%error, %transport, "cannot connect to the feed, retrying");
         self.unproductive += 1;
         self.schedule(retry_after.map_or(ServerDelay::Unspecified, ServerDelay::AtLeast));
-        Ok(None)
+        Ok(())
+    }
+
+    /// Whether a failure would come again at the next attempt. What is not a feed
+    /// will be one again, if it was one before.
+    fn is_final(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Permanent => true,
+            Cause::NotAFeed => !self.was_ready,
+            Cause::Unreadable => self.unreadable >= MAX_UNREADABLE,
+            Cause::Temporary => false,
+        }
+    }
+
+    /// Handles the failure of a connection that was open.
+    fn on_broken(&mut self, failure: Failure) -> Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let is_productive = self.is_productive(connection);
+        if self.options.can_renew(&failure)
+            && (is_productive || connection.token_reason != TokenReason::Renew)
+        {
+            tracing::debug!(error = %failure.error, "reconnecting with a new token");
+            self.token_reason = TokenReason::Renew;
+            self.close(ServerDelay::Exactly(Duration::ZERO));
+            return Ok(());
+        }
+        let failure = if connection.is_ready { failure } else { failure.before_ready() };
+        if failure.cause == Cause::Unreadable && !is_productive {
+            self.unreadable += 1;
+        }
+        if self.is_final(failure.cause) {
+            self.connection = None;
+            return self.on_failure(failure);
+        }
+        let error = &failure.error;
+        if failure.cause == Cause::Temporary {
+            tracing::debug!(%error, "the connection broke");
+        } else {
+            tracing::warn!(%error, "this is not what a feed sends, reconnecting");
+        }
+        self.close(ServerDelay::Unspecified);
+        Ok(())
     }
 
     fn on_frame(&mut self, frame: Frame) -> Result<Option<Frame>> {
+        if let Err(failure) = self.check_order(&frame) {
+            self.on_broken(failure)?;
+            return Ok(None);
+        }
         match frame {
             Frame::Ready { cursor, .. } => {
                 self.cursor = self.cursor.max(Some(cursor));
@@ -195,40 +223,84 @@ impl Reconnector {
             }
             Frame::Event { ref event, .. } => {
                 let is_new = self.cursor.is_none_or(|cursor| cursor.position() < event.position());
-                self.cursor = self.cursor.max(Some(event.cursor()));
-                self.mark_productive(is_new);
+                self.advance(event.cursor(), is_new);
                 Ok(is_new.then_some(frame))
             }
             Frame::Checkpoint { cursor } => {
                 let is_new = self.cursor < Some(cursor);
-                self.cursor = self.cursor.max(Some(cursor));
-                self.mark_productive(is_new);
+                self.advance(cursor, is_new);
                 Ok(is_new.then_some(frame))
             }
-            Frame::Live { cursor, .. } | Frame::Behind { cursor, .. } => {
-                self.mark_productive(self.cursor < Some(cursor));
-                self.cursor = self.cursor.max(Some(cursor));
-                Ok(Some(frame))
+            Frame::Live { cursor, head } => {
+                let cursor = self.advance(cursor, self.cursor < Some(cursor));
+                Ok(Some(Frame::Live { cursor, head }))
+            }
+            Frame::Behind { cursor, head } => {
+                let cursor = self.advance(cursor, self.cursor < Some(cursor));
+                Ok(Some(Frame::Behind { cursor, head }))
             }
             Frame::Reset { reason, head } => Err(reset(&reason, head)),
             Frame::Bye { reason, reconnect_after } => {
                 tracing::debug!(%reason, ?reconnect_after, "the server ends the connection");
+                if reason == "expired" {
+                    self.token_reason = TokenReason::Renew;
+                }
                 self.close(ServerDelay::Exactly(reconnect_after));
                 Ok(None)
             }
             Frame::Problem { code, detail, retryable, .. } => {
-                let error = problem_error(&code, &detail, retryable);
-                if !retryable {
-                    return Err(error);
+                let failure = Failure::from_problem(&code, &detail, retryable);
+                if retryable {
+                    tracing::warn!(error = %failure.error, "the feed reports a problem");
+                } else {
+                    self.on_broken(failure)?;
                 }
-                tracing::warn!(%error, "the feed reports a problem");
                 Ok(None)
             }
             _ => Ok(None),
         }
     }
 
+    /// Checks that `Ready` comes first and once, and where the connection has to
+    /// resume: a proxy that answers with the stream of another client would
+    /// otherwise make events disappear.
+    fn check_order(&self, frame: &Frame) -> Result<(), Failure> {
+        let is_ready = self.connection.as_ref().is_some_and(|connection| connection.is_ready);
+        match frame {
+            Frame::Ready { .. } if is_ready => Err(Failure::unreadable(
+                "the feed sent `ready` twice on a connection: check for a proxy that caches or \
+                 merges streams",
+            )),
+            Frame::Ready { cursor, .. } if skips_events(*cursor, self.resume().after()) => {
+                Err(Failure::unreadable(format!(
+                    "the feed resumed at {cursor}, which is after the cursor of the request: \
+                     check for a proxy that caches or merges streams"
+                )))
+            }
+            Frame::Event { .. }
+            | Frame::Checkpoint { .. }
+            | Frame::Live { .. }
+            | Frame::Behind { .. }
+                if !is_ready =>
+            {
+                Err(Failure::unreadable("the feed sent an event before `ready`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the cursor, and never back. Returns where it is.
+    fn advance(&mut self, cursor: Cursor, is_new: bool) -> Cursor {
+        if let Some(connection) = &mut self.connection {
+            connection.is_productive |= is_new;
+        }
+        let cursor = self.cursor.map_or(cursor, |current| current.max(cursor));
+        self.cursor = Some(cursor);
+        cursor
+    }
+
     fn on_ready(&mut self) {
+        self.was_ready = true;
         if let Some(connection) = &mut self.connection {
             connection.is_ready = true;
         }
@@ -237,21 +309,6 @@ impl Reconnector {
         {
             self.upgrade = Upgrade::At(upgrade_at);
         }
-    }
-
-    fn mark_productive(&mut self, is_new: bool) {
-        if let Some(connection) = &mut self.connection {
-            connection.is_productive |= is_new;
-        }
-    }
-
-    fn on_error(&mut self, error: Error) -> Result<Option<Frame>> {
-        if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::TooLarge) {
-            return Err(error);
-        }
-        tracing::debug!(%error, "the connection broke");
-        self.close(ServerDelay::Unspecified);
-        Ok(None)
     }
 
     /// Closes the connection, and either schedules the next one or falls back to
@@ -265,13 +322,21 @@ impl Reconnector {
             tracing::warn!(%transport, %next, "the transport does not become ready, falling back");
             return;
         }
-        let is_long = connection.opened_at.elapsed() >= self.options.reconnect_delay.max;
-        let is_productive = connection.is_productive || is_long;
-        self.unproductive = if is_productive { 0 } else { self.unproductive + 1 };
+        if self.is_productive(&connection) {
+            (self.unproductive, self.unreadable) = (0, 0);
+        } else {
+            self.unproductive += 1;
+        }
         self.schedule(match server {
             ServerDelay::Unspecified => connection.frames.server_delay(),
             server => server,
         });
+    }
+
+    /// Whether the connection delivered something, or lasted long enough.
+    fn is_productive(&self, connection: &ActiveConnection) -> bool {
+        let is_long = connection.opened_at.elapsed() >= self.options.reconnect_delay.max;
+        connection.is_productive || (connection.is_ready && is_long)
     }
 
     fn schedule(&mut self, server: ServerDelay) {
@@ -285,44 +350,14 @@ impl Reconnector {
         self.reconnect_at = Some(Instant::now() + delay);
     }
 
-    /// Connects with a preferred transport in addition to the current connection.
-    fn start_upgrade(&mut self) {
-        let connecting = connect_first(
-            self.fallback.preferred(),
-            self.fallback.ready_deadline(),
-            self.options.clone(),
-            self.resume(),
-        );
-        self.upgrade = Upgrade::Connecting(connecting.boxed());
-    }
-
     /// Replaces the connection. The cursor filters out what the new one repeats.
-    fn switch_to(&mut self, transport: TransportKind, connection: Box<ActiveConnection>) {
+    fn switch_to(&mut self, (transport, connection): Upgraded) {
         tracing::info!(from = %self.fallback.transport(), to = %transport, "switching to a preferred transport");
         self.upgrade = Upgrade::None;
         self.fallback.on_upgrade(transport);
         self.connection = Some(connection);
         self.on_ready();
     }
-}
-
-/// Returns the first of these transports that becomes ready.
-async fn connect_first(
-    transports: Vec<TransportKind>,
-    deadline: Duration,
-    options: ConnectOptions,
-    subscribe: Subscribe,
-) -> Option<Upgraded> {
-    for transport in transports {
-        let ready_by = Instant::now() + deadline;
-        let open = Frames::open(transport, &options, &subscribe);
-        let Ok(Ok(frames)) = timeout_at(ready_by, open).await else { continue };
-        let mut connection = ActiveConnection::new(frames, Some(ready_by));
-        if let ConnectionEvent::Frame(Some(Ok(Frame::Ready { .. }))) = connection.event().await {
-            return Some((transport, connection));
-        }
-    }
-    None
 }
 
 fn reset(reason: &str, head: Cursor) -> Error {

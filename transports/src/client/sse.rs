@@ -1,7 +1,5 @@
 //! Reads frames from an SSE stream.
 
-use std::time::Duration;
-
 use bytes::{Buf, Bytes};
 use downlink::transport::Frame;
 use downlink::{Error, ErrorKind, Result, Subscribe};
@@ -14,10 +12,8 @@ use super::failure::Failure;
 use super::http_connection::{HttpConnection, within};
 use super::reconnect_delay::ServerDelay;
 use super::request::{self, LAST_EVENT_ID};
+use super::silence_limit::SilenceLimit;
 use crate::wire::{parse_envelope, parse_frame};
-
-/// The interval of heartbeats until the server announces its own.
-const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(super) async fn open(
     options: &ConnectOptions,
@@ -34,7 +30,7 @@ pub(super) async fn open(
     let mut connection = HttpConnection::handshake(options.connect(&target).await?).await?;
     let parts = within(options.answer_deadline, connection.send(request)).await?;
     if is_event_stream(&parts) {
-        return Ok(Frames::new(connection, options.event_limit));
+        return Ok(Frames::new(connection, options));
     }
     let body = connection.refusal_body(options.answer_deadline).await;
     Err(Failure::from_answer(&parts, &body, "not an event stream"))
@@ -53,17 +49,17 @@ pub(super) struct Frames {
     stream: EventStream,
     /// What was received and not parsed yet.
     chunk: Bytes,
-    heartbeat: Option<Duration>,
+    silence_limit: SilenceLimit,
     has_ended: bool,
 }
 
 impl Frames {
-    fn new(connection: HttpConnection, event_limit: usize) -> Self {
+    fn new(connection: HttpConnection, options: &ConnectOptions) -> Self {
         Self {
             connection,
-            stream: EventStream::with_limit(event_limit),
+            stream: EventStream::with_limit(options.event_limit),
             chunk: Bytes::new(),
-            heartbeat: Some(DEFAULT_HEARTBEAT),
+            silence_limit: options.silence_limit(),
             has_ended: false,
         }
     }
@@ -72,16 +68,16 @@ impl Frames {
         self.stream.retry().map_or(ServerDelay::Unspecified, ServerDelay::Exactly)
     }
 
-    pub(super) async fn next(&mut self) -> Option<Result<Frame>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
         if self.has_ended {
             return None;
         }
         let next = self.try_next().await.transpose();
         self.has_ended = !matches!(next, Some(Ok(_)));
         if let Some(Ok(Frame::Ready { heartbeat, .. })) = &next {
-            self.heartbeat = *heartbeat;
+            self.silence_limit.expect_every(*heartbeat);
         }
-        next
+        next.map(|next| next.map_err(Failure::from))
     }
 
     async fn try_next(&mut self) -> Result<Option<Frame>> {
@@ -111,11 +107,10 @@ impl Frames {
 
     async fn read(&mut self) -> Result<Option<Bytes>> {
         let chunk = self.connection.chunk();
-        match self.heartbeat {
-            // Two missed heartbeats, and half of one for the network.
-            Some(heartbeat) => timeout(heartbeat * 5 / 2, chunk)
+        match self.silence_limit.get() {
+            Some(limit) => timeout(limit, chunk)
                 .await
-                .map_err(|_| unavailable("the server was silent for two heartbeats"))?,
+                .map_err(|_| unavailable(&format!("the server was silent for {limit:?}")))?,
             None => chunk.await,
         }
     }

@@ -106,6 +106,24 @@ fn the_limit_applies_to_lines_and_events() {
     assert_eq!(attempt(two).unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
+#[test]
+fn an_id_has_a_limit_of_its_own() {
+    let attempt = |bytes: usize| {
+        let stream = format!("id: {}\ndata\n\n", "x".repeat(bytes));
+        EventStream::new().next(&mut stream.as_bytes()).map(drop)
+    };
+    assert!(attempt(MAX_ID_BYTES).is_ok());
+    assert_eq!(attempt(MAX_ID_BYTES + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn a_long_line_does_not_keep_its_buffer() {
+    let mut stream = EventStream::new();
+    let long = format!("data: {}\n\ndata: short", "x".repeat(1 << 20));
+    assert!(stream.next(&mut long.as_bytes()).unwrap().is_some());
+    assert!(stream.line.capacity() <= KEPT_BYTES, "{}", stream.line.capacity());
+}
+
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => "(data|event|id|retry|:|x)(:| : |: )?[a-z0-9 :\u{e9}\u{feff}\0]{0,8}".prop_map(String::into_bytes),

@@ -2,13 +2,13 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use downlink::transport::Frame;
-use downlink::{After, Cursor, Error, Result};
+use downlink::{After, Cursor};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::page::Page;
 use super::poller::{PollError, Poller};
-use crate::client::failure::Failure;
+use crate::client::failure::{Cause, Failure};
 use crate::client::reconnect_delay::ServerDelay;
 use crate::wire::Code;
 
@@ -37,7 +37,7 @@ enum Outcome {
     Page(Page),
     Ended,
     LastFrame(Frame),
-    Failed(Error),
+    Failed(Failure),
 }
 
 impl Frames {
@@ -69,7 +69,7 @@ impl Frames {
         self.server_delay
     }
 
-    pub(in crate::client) async fn next(&mut self) -> Option<Result<Frame>> {
+    pub(in crate::client) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
         loop {
             if let Some(frame) = self.pending.pop_front() {
                 return Some(Ok(frame));
@@ -81,9 +81,9 @@ impl Frames {
                     self.poller = None;
                     return Some(Ok(frame));
                 }
-                Outcome::Failed(error) => {
+                Outcome::Failed(failure) => {
                     self.poller = None;
-                    return Some(Err(error));
+                    return Some(Err(failure));
                 }
             }
         }
@@ -131,27 +131,26 @@ async fn poll(mut poller: Box<Poller>, cursor: Cursor, is_live: bool) -> (Box<Po
             tracing::debug!(error = %failure.error, "the server became unreachable between two polls");
             Outcome::Ended
         }
-        Err(PollError::Broken(error)) => Outcome::Failed(error),
+        Err(PollError::Broken(error)) => Outcome::Failed(error.into()),
         Err(PollError::Refused(failure)) => refused(&mut poller, failure).await,
     };
     (poller, outcome)
 }
 
 async fn refused(poller: &mut Poller, failure: Failure) -> Outcome {
-    let Failure { error, retry_after, code, .. } = failure;
-    let reason = code.unwrap_or_else(|| Code::Unavailable.to_string());
-    if error.is_other_history() {
+    let reason = failure.code.clone().unwrap_or_else(|| Code::Unavailable.to_string());
+    if failure.error.is_other_history() {
         return match poller.head().await {
             Ok(head) => Outcome::LastFrame(Frame::Reset { reason, head }),
-            Err(_) => Outcome::Failed(error),
+            Err(_) => Outcome::Failed(failure),
         };
     }
-    match retry_after {
-        Some(delay) => {
+    match failure.retry_after {
+        Some(delay) if failure.cause == Cause::Temporary => {
             let reconnect_after = poller.spread(delay);
             Outcome::LastFrame(Frame::Bye { reason, reconnect_after })
         }
-        None => Outcome::Failed(error),
+        _ => Outcome::Failed(failure),
     }
 }
 

@@ -48,7 +48,7 @@ impl PollError {
     fn into_failure(self) -> Failure {
         match self {
             Self::Unreachable(failure) | Self::Refused(failure) => failure,
-            Self::Broken(error) => Failure::from(error).allow_fallback(),
+            Self::Broken(error) => Failure::from(error).before_ready().allow_fallback(),
         }
     }
 }
@@ -150,7 +150,7 @@ impl Poller {
         if let Some(cursor) = cursor {
             request.headers_mut().insert(LAST_EVENT_ID, cursor);
         }
-        let deadline = options.answer_deadline;
+        let deadline = options.page_deadline();
         // It is put back after a complete answer only: otherwise it cannot be used any more.
         let Some(mut connection) = self.connection.take() else {
             return Err(PollError::Unreachable(Failure::unavailable("no connection")));
@@ -160,10 +160,10 @@ impl Poller {
             .map_err(|_| PollError::Broken(no_answer(deadline + wait)))?
             .map_err(PollError::Unreachable)?;
         if !is_page(&parts) {
-            let body = connection.refusal_body(deadline).await;
+            let body = connection.refusal_body(options.answer_deadline).await;
             return Err(PollError::Refused(Failure::from_answer(&parts, &body, "not a page")));
         }
-        let limit = options.event_limit.max(MAX_PAGE_BYTES) + PAGE_OVERHEAD;
+        let limit = options.event_limit.max(MAX_PAGE_BYTES).saturating_add(PAGE_OVERHEAD);
         let body = connection.body(limit, deadline).await.map_err(PollError::Broken)?;
         let page = Page::parse(&body, options.event_limit).map_err(PollError::Broken)?;
         self.is_closing = is_last(&parts);

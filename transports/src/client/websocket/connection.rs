@@ -10,17 +10,17 @@ use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message as Raw};
 
+use crate::client::connect_options::ConnectOptions;
+use crate::client::failure::Failure;
+use crate::client::silence_limit::SilenceLimit;
 use crate::wire::Message;
-
-/// The interval of heartbeats until the server announces its own.
-const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long the server may take to answer the closing handshake.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -28,34 +28,39 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// The bytes of a message in addition to one event.
 const MESSAGE_OVERHEAD: usize = 32 << 10;
 
+/// How much may wait for a server that does not read, in bytes: the appends that
+/// may be unanswered, and as much for everything else.
+const MAX_UNSENT_BYTES: usize = 8 << 20;
+
 /// One WebSocket: sends and receives messages, and ends when the server is silent.
 pub(super) struct Connection {
     socket: WebSocketStream<ReadTracker<TokioIo<Upgraded>>>,
     silent_since: Instant,
-    heartbeat: Duration,
+    silence_limit: SilenceLimit,
     has_unsent: bool,
 }
 
 impl Connection {
-    pub(super) async fn new(io: Upgraded, event_limit: usize) -> Self {
-        let largest = Some(event_limit.saturating_add(MESSAGE_OVERHEAD));
+    pub(super) async fn new(io: Upgraded, options: &ConnectOptions) -> Self {
+        let largest = Some(options.event_limit.saturating_add(MESSAGE_OVERHEAD));
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
+            .max_write_buffer_size(MAX_UNSENT_BYTES)
             .max_message_size(largest)
             .max_frame_size(largest);
         let io = ReadTracker { io: TokioIo::new(io), has_read: false };
         Self {
             socket: WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await,
             silent_since: Instant::now(),
-            heartbeat: DEFAULT_HEARTBEAT,
+            silence_limit: options.silence_limit(),
             has_unsent: false,
         }
     }
 
-    /// Sets the interval of the server's heartbeats.
-    pub(super) fn expect_every(&mut self, heartbeat: Duration) {
-        self.heartbeat = heartbeat;
+    /// Sets the interval of the server's heartbeats; `None` if it sends none.
+    pub(super) fn expect_every(&mut self, heartbeat: Option<Duration>) {
+        self.silence_limit.expect_every(heartbeat);
     }
 
     /// Sends as much of a message as possible without waiting; [`next`](Self::next)
@@ -71,11 +76,15 @@ impl Connection {
     /// # Cancel safety
     ///
     /// No message is lost.
-    pub(super) async fn next(&mut self) -> Option<Result<Message>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Message, Failure>> {
         loop {
-            // Two missed heartbeats, and half of one for the network.
-            let deadline = self.silent_since + self.heartbeat * 5 / 2;
-            let next = timeout_at(deadline, poll_fn(|cx| self.poll(cx))).await;
+            let limit = self.silence_limit.get();
+            let silent = silent_until(limit.map(|limit| self.silent_since + limit));
+            let next = tokio::select! {
+                biased;
+                next = poll_fn(|cx| self.poll(cx)) => Ok(next),
+                () = silent => Err(limit.unwrap_or_default()),
+            };
             let has_read = std::mem::take(&mut self.socket.get_mut().has_read);
             if has_read {
                 self.silent_since = Instant::now();
@@ -83,18 +92,20 @@ impl Connection {
             match next {
                 Ok(Some(Ok(Raw::Text(text)))) => {
                     if let Some(message) = Message::parse(&text).transpose() {
-                        return Some(message);
+                        return Some(message.map_err(Failure::from));
                     }
                 }
                 Ok(Some(Ok(Raw::Close(frame)))) => return self.on_close(frame.as_ref()).map(Err),
-                Ok(Some(Ok(Raw::Binary(_)))) => return Some(Err(corrupt("a binary message"))),
+                Ok(Some(Ok(Raw::Binary(_)))) => {
+                    return Some(Err(corrupt("a binary message").into()));
+                }
                 Ok(Some(Ok(Raw::Ping(_) | Raw::Pong(_) | Raw::Frame(_)))) => {}
-                Ok(Some(Err(error))) => return Some(Err(broken(&error))),
-                Ok(None) => return Some(Err(no_close())),
+                Ok(Some(Err(error))) => return Some(Err(broken(&error).into())),
+                Ok(None) => return Some(Err(no_close().into())),
                 Err(_) if has_read => {}
-                Err(_) => {
-                    let silent = "the server was silent for two heartbeats";
-                    return Some(Err(Error::new(ErrorKind::Unavailable, silent)));
+                Err(limit) => {
+                    let silent = format!("the server was silent for {limit:?}");
+                    return Some(Err(Failure::unavailable(silent)));
                 }
             }
         }
@@ -113,21 +124,22 @@ impl Connection {
         Pin::new(&mut self.socket).poll_next(cx)
     }
 
-    /// Answers the server's close frame. Returns an error if its reason is
-    /// permanent.
-    fn on_close(&mut self, frame: Option<&CloseFrame>) -> Option<Error> {
+    /// Answers the server's close frame. Returns a failure unless the server may
+    /// just be asked again.
+    fn on_close(&mut self, frame: Option<&CloseFrame>) -> Option<Failure> {
         // A server that cannot read the answer now closes without it.
         let _ = self.socket.flush().now_or_never();
         let frame = frame?;
         let code = u16::from(frame.code);
-        let is_permanent = matches!(code, 1002 | 1003 | 1007..=1009 | 4400..=4403);
-        is_permanent.then(|| {
-            let reason = &frame.reason;
-            Error::new(
-                ErrorKind::Invalid,
-                format!("the server refuses the socket: {reason} ({code})"),
-            )
-        })
+        let message = format!("the server refuses the socket: {} ({code})", frame.reason);
+        match code {
+            4400 | 4401 | 4403 => {
+                Some(Failure::refused(message).with_unauthenticated(code == 4401))
+            }
+            // Every WebSocket server and gateway may use these.
+            1002 | 1003 | 1007..=1009 => Some(Failure::not_a_feed(message)),
+            _ => None,
+        }
     }
 
     /// Closes the socket, and waits for the server's answer.
@@ -141,6 +153,13 @@ impl Connection {
         if !matches!(timeout(CLOSE_DEADLINE, close).await, Ok(Ok(()))) {
             tracing::debug!("the server did not answer the close of a socket");
         }
+    }
+}
+
+async fn silent_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -167,7 +186,9 @@ fn no_close() -> Error {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("heartbeat", &self.heartbeat).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("silence_limit", &self.silence_limit)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::connection::Connection;
 use super::socket_subscription::SocketSubscription;
 use super::subscriber::{Action, Outcome, Subscriber};
+use crate::client::failure::Failure;
 use crate::wire::{Command, Label, Message, Receipt};
 
 /// How many subscriptions a server accepts on one socket.
@@ -46,7 +47,7 @@ pub(super) struct Driver {
 }
 
 enum DriverEvent {
-    Message(Option<Result<Message>>),
+    Message(Option<Result<Message, Failure>>),
     Request(Option<SocketRequest>),
     /// An action for the subscriber with this index.
     Action(usize, Action),
@@ -100,7 +101,9 @@ impl Driver {
             }
             let outcome = match self.event().await {
                 DriverEvent::Message(Some(Ok(message))) => self.on_message(message),
-                DriverEvent::Message(Some(Err(error))) => Err(Closed::ByServer(Some(error))),
+                DriverEvent::Message(Some(Err(failure))) => {
+                    Err(Closed::ByServer(Some(failure.error)))
+                }
                 DriverEvent::Message(None) => Err(Closed::ByServer(None)),
                 DriverEvent::Request(Some(request)) => self.on_request(request),
                 DriverEvent::Request(None) => Ok(()),
@@ -155,6 +158,8 @@ impl Driver {
             SocketRequest::Ping { answered } => {
                 let req = self.next_label();
                 let command = Command::Ping { req: req.clone() }.json();
+                // A server that answers none must not make it grow.
+                self.pings.retain(|_, answered| !answered.is_closed());
                 self.pings.insert(req, answered);
                 self.send(command)
             }
@@ -228,7 +233,7 @@ impl Driver {
         // Frames in flight for a subscription that was closed will be sent again.
         let Some(index) = index else { return Ok(()) };
         for frame in frames {
-            if let Frame::Ready { heartbeat: Some(heartbeat), .. } = frame {
+            if let Frame::Ready { heartbeat, .. } = frame {
                 self.connection.expect_every(heartbeat);
             }
             match self.subscribers[index].on_frame(frame) {

@@ -1,14 +1,15 @@
 use std::collections::VecDeque;
 
 use downlink::transport::Frame;
-use downlink::{Error, ErrorKind, Result, Subscribe};
+use downlink::{Error, ErrorKind, Subscribe};
 
 use super::connection::Connection;
 use super::upgrade::upgrade;
 use crate::client::connect_options::ConnectOptions;
 use crate::client::failure::Failure;
+use crate::client::http_connection::within;
 use crate::client::request;
-use crate::wire::{Command, Label, Message, problem_error};
+use crate::wire::{Command, Label, Message};
 
 /// The name of a subscription that is opened by URL.
 const SUB: &str = "0";
@@ -26,7 +27,7 @@ pub(in crate::client) async fn open(
     // Without a parameter the server would not open a subscription.
     let after = if after.is_empty() { "after=start".to_owned() } else { after };
     let io = upgrade(options, &[filter, after], cursor).await?;
-    Ok(Frames::new(Connection::new(io, options.event_limit).await))
+    Ok(Frames::new(Connection::new(io, options).await))
 }
 
 async fn open_by_frame(options: &ConnectOptions, subscribe: &Subscribe) -> Result<Frames, Failure> {
@@ -34,11 +35,12 @@ async fn open_by_frame(options: &ConnectOptions, subscribe: &Subscribe) -> Resul
     let (after, filter) = (subscribe.after(), subscribe.filter().clone());
     let command = Command::Subscribe { sub, after, filter }.json().ok_or_else(not_expressible)?;
     let io = upgrade(options, &[], None).await?;
-    let mut frames = Frames::new(Connection::new(io, options.event_limit).await);
+    let mut frames = Frames::new(Connection::new(io, options).await);
     frames.connection.send(command)?;
-    match frames.next().await.transpose()? {
+    let first = async { frames.next().await.transpose().map_err(Failure::before_ready) };
+    match within(options.ready_deadline(), first).await? {
         Some(Frame::Problem { code, detail, retryable, .. }) => {
-            Err(problem_error(&code, &detail, retryable).into())
+            Err(Failure::from_problem(&code, &detail, retryable))
         }
         Some(first) => {
             frames.pending.push_front(first);
@@ -68,7 +70,7 @@ impl Frames {
         Self { connection: Box::new(connection), pending: VecDeque::new(), has_ended: false }
     }
 
-    pub(in crate::client) async fn next(&mut self) -> Option<Result<Frame>> {
+    pub(in crate::client) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
         loop {
             if let Some(frame) = self.pending.pop_front() {
                 return Some(Ok(self.inspect(frame)));
@@ -79,9 +81,9 @@ impl Frames {
             match self.connection.next().await {
                 Some(Ok(Message::Frames { frames, .. })) => self.pending.extend(frames),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => {
+                Some(Err(failure)) => {
                     self.has_ended = true;
-                    return Some(Err(error));
+                    return Some(Err(failure));
                 }
                 None => self.has_ended = true,
             }
@@ -90,9 +92,7 @@ impl Frames {
 
     fn inspect(&mut self, frame: Frame) -> Frame {
         match frame {
-            Frame::Ready { heartbeat: Some(heartbeat), .. } => {
-                self.connection.expect_every(heartbeat);
-            }
+            Frame::Ready { heartbeat, .. } => self.connection.expect_every(heartbeat),
             // The server leaves the socket open, but sends nothing more.
             Frame::Reset { .. } => self.has_ended = true,
             _ => {}

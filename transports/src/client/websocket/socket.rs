@@ -63,7 +63,7 @@ pub struct Socket {
 impl Socket {
     pub(in crate::client) async fn open(options: &ConnectOptions) -> Result<Self, Failure> {
         let io = upgrade(options, &[], None).await?;
-        let connection = Connection::new(io, options.event_limit).await;
+        let connection = Connection::new(io, options).await;
         let (requests, receiver) = mpsc::channel(8);
         tokio::spawn(Driver::new(connection, receiver).run());
         Ok(Self { requests, appends: Arc::new(Semaphore::new(MAX_APPENDS)) })

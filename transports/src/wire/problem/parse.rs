@@ -5,9 +5,14 @@ use serde_json::value::RawValue;
 
 use crate::wire::{Code, object};
 
+/// What the `type` of a feed's problem is, before its code.
+const TYPE: &str = "urn:downlink:problem:";
+
 /// The members of a problem that a client reads.
 #[derive(Deserialize)]
 pub(in crate::wire) struct ProblemMembers<'a> {
+    #[serde(default, rename = "type")]
+    urn: String,
     pub(in crate::wire) code: String,
     #[serde(default)]
     title: String,
@@ -24,13 +29,20 @@ impl<'a> ProblemMembers<'a> {
     pub(in crate::wire) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
         object::from_slice(json)
     }
+
+    /// The body of a refusal, if a feed wrote it: other programs have problem
+    /// documents, too.
+    fn of_feed(body: &'a [u8]) -> Option<Self> {
+        let problem = Self::parse(body).ok()?;
+        (problem.urn.strip_prefix(TYPE) == Some(&problem.code)).then_some(problem)
+    }
 }
 
 /// Returns the error for a refused request: by the problem's code if the body
-/// is a problem with a known code, by the status otherwise.
+/// is the problem of a feed with a known code, by the status otherwise.
 #[must_use]
 pub fn parse_refusal(status: StatusCode, body: &[u8]) -> Error {
-    let Ok(problem) = ProblemMembers::parse(body) else {
+    let Some(problem) = ProblemMembers::of_feed(body) else {
         let message = format!("the server answered {status} without a problem document");
         return Error::new(kind_of_status(status), message);
     };
@@ -40,10 +52,11 @@ pub fn parse_refusal(status: StatusCode, body: &[u8]) -> Error {
     Error::new(kind, format!("{text} ({code})"))
 }
 
-/// The code of a refused request; `None` if the body is not a problem.
+/// The code of a refused request; `None` if the body is not the problem of a feed:
+/// its `type` is `urn:downlink:problem:` and the code.
 #[must_use]
 pub fn parse_problem_code(body: &[u8]) -> Option<String> {
-    ProblemMembers::parse(body).ok().map(|problem| problem.code)
+    ProblemMembers::of_feed(body).map(|problem| problem.code)
 }
 
 /// The error for a [`Problem`](downlink::transport::Frame::Problem) frame.
@@ -86,7 +99,8 @@ mod tests {
         let kind = |status: u16, body: &[u8]| {
             parse_refusal(StatusCode::from_u16(status).unwrap(), body).kind()
         };
-        let unknown = br#"{"code":"fireworks","detail":"d","retryable":false}"#;
+        let unknown =
+            br#"{"type":"urn:downlink:problem:fireworks","code":"fireworks","detail":"d"}"#;
         assert_eq!(kind(400, unknown), ErrorKind::Invalid);
         assert_eq!(kind(503, unknown), ErrorKind::Unavailable);
         assert_eq!(kind(502, b"<html>"), ErrorKind::Unavailable);
@@ -94,7 +108,20 @@ mod tests {
         let array = br#"["cursor-ahead","","d",false]"#;
         assert_eq!(kind(502, array), ErrorKind::Unavailable);
         assert_eq!(parse_problem_code(array), None);
+        assert_eq!(parse_problem_code(unknown).as_deref(), Some("fireworks"));
         assert_eq!(problem_error("fireworks", "", true).kind(), ErrorKind::Unavailable);
         assert_eq!(problem_error("fireworks", "", false).kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn the_problems_of_other_programs_are_not_those_of_a_feed() {
+        let ours = Problem::new(Code::CursorAhead, "why").to_json();
+        assert_eq!(parse_problem_code(ours.as_bytes()).as_deref(), Some("cursor-ahead"));
+        for urn in ["about:blank", "", "urn:downlink:problem:", "urn:downlink:problem:forbidden"] {
+            let theirs = ours.replace("urn:downlink:problem:cursor-ahead", urn);
+            assert_eq!(parse_problem_code(theirs.as_bytes()), None, "{urn}");
+            let error = parse_refusal(StatusCode::GONE, theirs.as_bytes());
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{urn}");
+        }
     }
 }
