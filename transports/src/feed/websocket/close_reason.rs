@@ -60,4 +60,4 @@ pub(super) fn close_frame(code: u16, reason: impl Into<String>) -> CloseFrame {
 
 /// How long pending appends may take, and then the closing handshake: together
 /// less than the drain deadline of a server.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
