@@ -79,6 +79,15 @@ impl ByteBudget {
     }
 }
 
+/// Two are equal if they share the bytes.
+impl PartialEq for ByteBudget {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for ByteBudget {}
+
 /// Bytes of a [`ByteBudget`], given back when this is dropped.
 #[derive(Debug)]
 #[must_use = "dropping a reservation gives its bytes back"]

@@ -11,8 +11,29 @@ pub(crate) const DEFAULT_BUDGET: usize = 128 << 20;
 /// [`serve`](crate::serve) adds it to every request, and the feed reads it: a
 /// feed with [`LocalOnly`](crate::Access::LocalOnly) access requires a peer on
 /// this machine, and open streams end with `bye` once `drain` is cancelled.
-/// Other servers do not add it; see
+/// Other servers do not add it; see [`Feed`](crate::feed::Feed#access) and
 /// [`Feed::with_shutdown`](crate::feed::Feed::with_shutdown).
+///
+/// # Examples
+///
+/// A test that calls a router without a server says that it is on this machine:
+///
+/// ```
+/// use axum::body::Body;
+/// use downlink_transports::{Connection, feed};
+/// use http::Request;
+/// use tokio_util::sync::CancellationToken;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = downlink::memory::hub().await?;
+/// let here = Connection::new(([127, 0, 0, 1], 3000).into(), CancellationToken::new());
+/// let request = Request::get("/feed").header("host", "localhost").extension(here);
+/// let response = feed::router(&hub).oneshot(request.body(Body::empty())?).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connection {

@@ -10,6 +10,7 @@ mod headers;
 pub mod health;
 pub mod serve;
 mod stall_timeout;
+mod stall_timer;
 #[cfg(feature = "client")]
 mod transport;
 pub mod wire;

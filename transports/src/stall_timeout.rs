@@ -1,5 +1,3 @@
-use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -7,44 +5,22 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use downlink::BoxError;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a body may stall by default.
-pub(crate) const STALL_DEADLINE: Duration = Duration::from_secs(20);
-
-/// The whole body may take this many times as long, and a second longer for each
-/// [`BYTES_PER_SECOND`] received.
-const TOTAL_FACTOR: u32 = 3;
-const BYTES_PER_SECOND: u64 = 16 << 10;
+use crate::stall_timer::StallTimer;
+pub(crate) use crate::stall_timer::{STALL_DEADLINE, Stalled};
 
 /// A body that fails with [`Stalled`] if it stalls or is too slow. Only the time in
 /// which a reader waits for it counts.
 pub(crate) struct StallTimeout<B, F> {
     body: B,
-    deadline: Duration,
+    timer: StallTimer,
     on_stall: F,
-    received: u64,
-    waited: Duration,
-    /// The start of the current wait, and its timeout.
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<B, F: FnMut()> StallTimeout<B, F> {
     /// Calls `on_stall` before the body fails.
     pub(crate) fn new(body: B, deadline: Duration, on_stall: F) -> Self {
-        Self { body, deadline, on_stall, received: 0, waited: Duration::ZERO, waiting: None }
-    }
-
-    /// Waits until the body has stalled.
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Stalled> {
-        let total =
-            self.deadline * TOTAL_FACTOR + Duration::from_secs(self.received / BYTES_PER_SECOND);
-        let timeout = self.deadline.min(total.saturating_sub(self.waited));
-        let now = || (Instant::now(), Box::pin(sleep(timeout)));
-        let (_, timer) = self.waiting.get_or_insert_with(now);
-        ready!(timer.as_mut().poll(cx));
-        (self.on_stall)();
-        Poll::Ready(Stalled(self.deadline))
+        Self { body, timer: StallTimer::new(deadline), on_stall }
     }
 }
 
@@ -61,14 +37,12 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            return self.poll_stalled(cx).map(|stalled| Some(Err(stalled.into())));
+            let stalled = ready!(self.timer.poll_stalled(cx));
+            (self.on_stall)();
+            return Poll::Ready(Some(Err(stalled.into())));
         };
-        if let Some((since, _)) = self.waiting.take() {
-            self.waited += since.elapsed();
-        }
-        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-            self.received += u64::try_from(data.remaining()).unwrap_or(u64::MAX);
-        }
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.timer.received(data.map_or(0, Buf::remaining));
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
@@ -81,35 +55,11 @@ where
     }
 }
 
-/// The error of a body that stalled or was too slow.
-#[derive(Debug)]
-pub(crate) struct Stalled(Duration);
-
-impl Stalled {
-    /// Finds this error in the chain of sources of an error.
-    pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |&error| error.source())
-            .find_map(<dyn Error>::downcast_ref)
-    }
-}
-
-impl fmt::Display for Stalled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (deadline, total) = (self.0, self.0 * TOTAL_FACTOR);
-        write!(
-            f,
-            "no bytes of the body arrived for {deadline:?}, or fewer than {BYTES_PER_SECOND} per second \
-             for more than {total:?}: send it without a break"
-        )
-    }
-}
-
-impl Error for Stalled {}
-
 #[cfg(test)]
 mod tests {
     use futures::{StreamExt, stream};
     use http_body_util::{BodyExt, StreamBody};
+    use tokio::time::sleep;
 
     use super::*;
 

@@ -12,6 +12,7 @@ use downlink_transports::feed::Feed;
 use downlink_transports::serve::{Server, ServerStats, TrustedProxies};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use support::{Raw, listener, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -248,4 +249,71 @@ async fn an_unlisted_proxy_is_not_trusted() {
     let mut second = Raw::connect(scene.address).await;
     let refused = ask(&mut second, "X-Forwarded-For: 192.0.2.2").await;
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+}
+
+/// A masked frame with this first byte.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u64::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[first, 0xff][..], &len, &[0; 4], payload].concat()
+}
+
+async fn websocket(scene: &Scene) -> Raw {
+    let mut socket = scene
+        .send(
+            "GET /feed/ws HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: websocket\n\
+             Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n",
+        )
+        .await;
+    socket.until("\r\n\r\n").await;
+    socket
+}
+
+/// Reads a text message of less than 64 KiB.
+async fn message(socket: &mut Raw) -> String {
+    let read = async {
+        assert_eq!(socket.0.read_u8().await.unwrap(), 0x81);
+        let len = match socket.0.read_u8().await.unwrap() {
+            126 => socket.0.read_u16().await.unwrap().into(),
+            len => usize::from(len),
+        };
+        let mut text = vec![0; len];
+        socket.0.read_exact(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    soon("a message", read).await
+}
+
+#[tokio::test]
+async fn unfinished_messages_are_bounded_by_the_byte_budget() {
+    const FRAGMENT: usize = 255 << 10;
+    let scene = Scene::start(|server| server.with_byte_budget(10 * FRAGMENT)).await;
+    let begun = frame(0x01, &vec![b' '; FRAGMENT]);
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for _ in 0..30 {
+        let mut socket = websocket(&scene).await;
+        // The server may close the socket before it has taken everything.
+        let _ = socket.0.write_all(&begun).await;
+        let ping = soon("the ping", socket.0.write_all(b"\x89\x80\0\0\0\0")).await;
+        // A pong, or a close frame, which the server writes first.
+        match ping.map(|()| socket.0.read_u8()) {
+            Ok(first) => match soon("an answer", first).await.unwrap() {
+                0x8a => kept.push(socket),
+                0x88 => refused += 1,
+                other => panic!("{other:#x}"),
+            },
+            Err(_) => refused += 1,
+        }
+    }
+    // Those that have room wait for the rest, and get an answer.
+    assert_eq!((kept.len(), refused), (10, 20));
+    for mut socket in kept {
+        socket.0.read_u8().await.unwrap();
+        let rest = br#"{"frame":"ping","req":"p1"}"#;
+        socket.0.write_all(&frame(0x80, rest)).await.unwrap();
+        assert_eq!(message(&mut socket).await, r#"{"frame":"pong","req":"p1"}"#);
+    }
+    let mut last = websocket(&scene).await;
+    last.0.write_all(&begun).await.unwrap();
+    last.0.write_all(&frame(0x80, b"")).await.unwrap();
+    assert!(message(&mut last).await.contains(r#""code":"invalid""#));
 }

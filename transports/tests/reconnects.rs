@@ -296,7 +296,7 @@ impl Proxy {
 
     async fn pass(self, mut client: DuplexStream) -> io::Result<()> {
         let (mut near, far) = duplex(64 << 10);
-        let router = Feed::new(&self.hub).router();
+        let router = Feed::new(&self.hub).with_public_access().router();
         tokio::spawn(async move {
             let answer = service_fn(|request| router.clone().oneshot(request));
             let http = hyper::server::conn::http1::Builder::new();

@@ -10,12 +10,12 @@ import { until } from './scenario.mjs';
 const DEFAULT = new URL('nginx.conf', import.meta.url);
 
 /** Starts an nginx in front of the program with this origin, and returns the proxy's origin. */
-export async function nginx(world, origin, file = DEFAULT) {
-  const folder = join(world.folder, 'nginx');
+export async function nginx(world, origin, file = DEFAULT, name = 'nginx') {
+  const folder = join(world.folder, name);
   const near = await freePort();
   mkdirSync(folder);
   writeFileSync(join(folder, 'nginx.conf'), configuration(file, near, origin));
-  const log = openSync(join(world.folder, 'nginx.log'), 'a');
+  const log = openSync(join(world.folder, `${name}.log`), 'a');
   const child = run('nginx', ['-p', `${folder}/`, '-c', 'nginx.conf', '-e', 'stderr'], { stdio: ['ignore', log, log] });
   world.defer(async () => {
     if (child.exitCode !== null) return;

@@ -182,7 +182,8 @@ impl Hub {
         Subscription::open_cached(Arc::clone(&self.inner.shared), after, filter)
     }
 
-    /// Reads a page of the log; see [`EventStore::read_log`].
+    /// Reads a page of the log; see [`EventStore::read_log`]. Waits its
+    /// [turn](HubBuilder::with_max_reads), in the order of the calls.
     ///
     /// # Errors
     ///
@@ -192,10 +193,11 @@ impl Hub {
     ///
     /// Has no effects.
     pub async fn read_log(&self, read: ReadLog) -> Result<Page> {
-        self.inner.shared.store.read_log(read).await
+        self.inner.shared.read_log(read).await
     }
 
-    /// Reads a page of one stream; see [`EventStore::read_stream`].
+    /// Reads a page of one stream; see [`EventStore::read_stream`]. Waits its
+    /// [turn](HubBuilder::with_max_reads), in the order of the calls.
     ///
     /// # Errors
     ///
@@ -205,7 +207,7 @@ impl Hub {
     ///
     /// Has no effects.
     pub async fn read_stream(&self, read: ReadStream) -> Result<Page> {
-        self.inner.shared.store.read_stream(read).await
+        self.inner.shared.read_stream(read).await
     }
 
     /// Streams all events of a read of the log, page by page; see

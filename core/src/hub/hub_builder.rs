@@ -55,8 +55,9 @@ impl HubBuilder {
     /// Sets the size of the pages that subscriptions read from the store while
     /// they are behind, in count and in stored bytes: 256 events and 64 KiB by
     /// default, but always at least one event. An idle subscription holds at
-    /// most one page, and up to 64 events (128 KiB, including their rendered
-    /// form) taken from it.
+    /// most one page, and up to 64 events (48 KiB, including their rendered
+    /// form) taken from it; [`Subscribe::with_budget`](crate::Subscribe::with_budget)
+    /// limits the pages of all.
     ///
     /// A page is read and rendered once for all subscriptions that need it at
     /// the same time, even if they begin at different places in it, and for
@@ -66,11 +67,13 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how many of these pages are read from the store concurrently: 4 by
+    /// Sets how many reads of the store run concurrently for subscriptions and for
+    /// [`read_log`](Hub::read_log) and [`read_stream`](Hub::read_stream): 4 by
     /// default, at least 2. Further reads wait in order. A quarter of the reads
-    /// is reserved for subscriptions that have read little so far, such as
-    /// after a reconnect, so that they do not wait behind replays.
-    pub fn with_max_page_reads(mut self, at_a_time: usize) -> Self {
+    /// is reserved for short ones: of subscriptions that have read little so far,
+    /// such as after a reconnect, and near the end of the log. So they do not wait
+    /// behind replays and searches. Live delivery does not wait for any of them.
+    pub fn with_max_reads(mut self, at_a_time: usize) -> Self {
         self.tuning.page_reads = at_a_time;
         self
     }

@@ -4,16 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
 
-use super::bounds::cost;
 use super::cached_page::CachedPage;
-use super::read_limiter::ReadLimiter;
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::id::Position;
-
-/// The memory that a page is assumed to take in addition to its events.
-pub(super) const OVERHEAD: usize = 512;
 
 /// A read that several subscriptions may wait for.
 pub(super) type Reading = SharedFuture<BoxFuture<'static, Result<Arc<CachedPage>>>>;
@@ -42,14 +37,13 @@ type WeakReading = WeakShared<BoxFuture<'static, Result<Arc<CachedPage>>>>;
 /// serve.
 #[derive(Debug)]
 pub(super) struct PageCache {
-    pub(super) limiter: ReadLimiter,
     max_bytes: usize,
     state: Mutex<CacheState>,
 }
 
 impl PageCache {
-    pub(super) fn new(reads: usize, max_bytes: usize) -> Self {
-        Self { limiter: ReadLimiter::new(reads), max_bytes, state: Mutex::default() }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, state: Mutex::default() }
     }
 
     /// The cached page of this filter that has an event at `cursor`.
@@ -188,7 +182,7 @@ impl CacheState {
 
     /// Keeps what was read for a request, unless the cache was cleared since.
     fn keep(&mut self, request: &PageRequest, page: Arc<CachedPage>, max_bytes: usize) {
-        let bytes = page.events.iter().map(cost).sum::<usize>() + OVERHEAD;
+        let bytes = page.bytes();
         if self.generation != request.generation || bytes > max_bytes {
             return;
         }

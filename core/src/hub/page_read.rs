@@ -57,13 +57,13 @@ impl PageRead {
     /// cached meanwhile, another read may be about to return it, or a request
     /// shortly before this one may be served by the same page.
     async fn run(self) -> Result<Arc<CachedPage>> {
-        let Shared { tuning, pages, counters, .. } = &*self.shared;
+        let Shared { tuning, pages, counters, reads, .. } = &*self.shared;
         let from = self.request.from;
         // Tried only once: another read's page may end before `from`, since pages are bounded in
         // bytes too.
         let mut reach = tuning.page_events;
         loop {
-            let permit = pages.limiter.acquire(self.priority).await;
+            let permit = reads.acquire(self.priority).await;
             let next = pages.lock().next_read(&self.request, reach);
             let shared = match next {
                 NextRead::Use(page) => Some(page),

@@ -11,13 +11,15 @@ use super::bounds::Bounds;
 use super::hub_stats::{Counters, count};
 use super::page_cache::PageCache;
 use super::pending_hint::PendingHint;
+use super::read_limiter::{Priority, ReadLimiter};
 use super::ring::{Ring, Window};
 use crate::backoff::Backoff;
 use crate::commit::Commit;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::store::EventStore;
+use crate::id::Position;
+use crate::store::{Direction, EventStore, Mark, Page, ReadLog, ReadStream};
 
 /// The state that the hub's tasks and subscriptions share. None of them holds
 /// the hub itself, so that dropping its last handle ends them.
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     /// Wakes subscriptions; updated after the ring.
     pub(super) progress: watch::Sender<TailProgress>,
     pub(super) pages: PageCache,
+    /// The turns at the store, for everything that is read for others.
+    pub(super) reads: ReadLimiter,
     ring: RwLock<Ring>,
 }
 
@@ -86,7 +90,8 @@ impl Shared {
             appends: TaskTracker::new(),
             hints_complete: CancellationToken::new(),
             progress: watch::Sender::new(TailProgress { tip: head, history: 0, stopped: false }),
-            pages: PageCache::new(tuning.page_reads, tuning.kept_bytes),
+            pages: PageCache::new(tuning.kept_bytes),
+            reads: ReadLimiter::new(tuning.page_reads),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
         }
     }
@@ -131,6 +136,25 @@ impl Shared {
         let tip = ring.tip();
         drop(ring);
         self.progress.send_if_modified(|progress| std::mem::replace(&mut progress.tip, tip) != tip);
+    }
+
+    /// Reads a page of the log when it is its turn. A read that begins near the end
+    /// of the log is a short one.
+    pub(super) async fn read_log(&self, read: ReadLog) -> Result<Page> {
+        let near = u64::try_from(self.tuning.page_events).unwrap_or(u64::MAX);
+        let end = self.tip().position().get();
+        let is_near = |position: Position| end.saturating_sub(position.get()) <= near;
+        let from = read.after().map_or(Position::ZERO, Mark::position);
+        let is_short = read.direction() == Direction::Forward && is_near(from);
+        let priority = if is_short { Priority::High } else { Priority::Low };
+        let _turn = self.reads.acquire(priority).await;
+        self.store.read_log(read).await
+    }
+
+    /// Reads a page of a stream when it is its turn.
+    pub(super) async fn read_stream(&self, read: ReadStream) -> Result<Page> {
+        let _turn = self.reads.acquire(Priority::Low).await;
+        self.store.read_stream(read).await
     }
 
     /// Retries a read while its errors are transient, until the hub stops.

@@ -1,3 +1,4 @@
+use crate::budget::ByteBudget;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::id::Position;
@@ -39,6 +40,7 @@ impl From<Cursor> for After {
 pub struct Subscribe {
     pub(super) after: After,
     pub(super) filter: Filter,
+    pub(super) budget: Option<ByteBudget>,
 }
 
 impl Subscribe {
@@ -56,6 +58,14 @@ impl Subscribe {
     /// Sets which events to follow: all by default.
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Sets what the pages count against that the subscription holds while its
+    /// reader is behind: nothing by default. Beyond it, the subscription holds a
+    /// few events at a time and reads pages again, which is slower.
+    pub fn with_budget(mut self, budget: ByteBudget) -> Self {
+        self.budget = Some(budget);
         self
     }
 

@@ -16,6 +16,7 @@ use super::ring::Window;
 use super::shared::{Shared, TailProgress};
 use super::start_cursor::start_cursor;
 use super::{Item, Subscribe};
+use crate::budget::ByteBudget;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -23,7 +24,7 @@ use crate::filter::Filter;
 
 /// The events that are examined together, and that a subscription holds while
 /// its reader is idle.
-const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
+const BATCH: Bounds = Bounds { events: 64, bytes: 48 << 10 };
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
@@ -78,6 +79,8 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 128 << 10 };
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
+    /// What the pages count against that this holds.
+    budget: Option<ByteBudget>,
     progress: watch::Receiver<TailProgress>,
     /// The progress of the tail that was seen last.
     seen: TailProgress,
@@ -128,8 +131,11 @@ impl Subscription {
         // Registered before the log is read, so that no change is missed in between.
         let progress = shared.progress.subscribe();
         let seen = *progress.borrow();
-        let (cursor, head) = start_cursor(&shared, subscribe.after, &subscribe.filter).await?;
-        Ok(Self::new(shared, subscribe.filter, (progress, seen), (cursor, head)))
+        let Subscribe { after, filter, budget } = subscribe;
+        let place = start_cursor(&shared, after, &filter).await?;
+        let mut subscription = Self::new(shared, filter, (progress, seen), place);
+        subscription.budget = budget;
+        Ok(subscription)
     }
 
     /// A subscription that begins in memory, if the ring holds its cursor. The
@@ -155,6 +161,7 @@ impl Subscription {
         Self {
             shared,
             filter,
+            budget: None,
             progress,
             seen,
             scanned: cursor,
@@ -184,7 +191,8 @@ impl Subscription {
         self.waiting.is_empty().then_some(self.scanned)
     }
 
-    /// The end of the log when the subscription was opened.
+    /// The end of the log when the subscription was opened, as far as the hub had
+    /// read it.
     #[must_use]
     pub fn head_at_open(&self) -> Cursor {
         self.head
@@ -365,6 +373,18 @@ impl Subscription {
         true
     }
 
+    /// Keeps a page to examine it, or if the budget has too few bytes left for it,
+    /// examines a few events and leaves the rest to another read.
+    fn take_page(&mut self, page: Arc<CachedPage>) {
+        let is_kept = self.budget.as_ref().is_none_or(|budget| page.reserve(budget));
+        let next = page.after(self.scanned, BATCH);
+        if is_kept || next.is_empty() {
+            self.page = Some(page);
+        } else {
+            self.examine_all(next);
+        }
+    }
+
     /// Examines the next events of the page from the store. Returns `false` if
     /// there is no page.
     fn examine_page(&mut self) -> bool {
@@ -455,7 +475,7 @@ impl Subscription {
             shared.wake_tail.notify_one();
             self.wait_for_progress().await;
         } else {
-            self.page = Some(page);
+            self.take_page(page);
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::memory::{LocalBus, MemoryStore};
 use crate::store::{Append, Appended, EventStore, Expected, Page};
 
 mod faults;
+mod turns;
 
 fn event(event_type: &str) -> NewEvent {
     NewEvent::json(event_type, "{}").unwrap()

@@ -1,6 +1,6 @@
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use downlink::budget::Reservation;
 use downlink::store::Appended;
 use downlink::{Append, Expected, NewEvent, StreamId, limits};
 use http::StatusCode;
@@ -13,8 +13,9 @@ use super::feed_cursor::FeedCursor;
 use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
+use crate::connection::Connection;
 use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
-use crate::wire::{self, Code, Problem, Query};
+use crate::wire::{self, AppendBody, Code, Problem, Query};
 
 /// The limit of one append applies to its body.
 const MAX_BODY_BYTES: usize = limits::MAX_APPEND_BYTES;
@@ -30,7 +31,12 @@ pub(super) async fn answer(
     let query = Query::parse(parts.uri.query(), &["expected"], &feed.parameters)?;
     let expected = query.one("expected")?.map_or(Ok(Expected::Any), wire::parse_expected)?;
     check_headers(&parts.headers)?;
-    let events = wire::parse_events(&read(body).await?)?;
+    rights.check_stream(&stream)?;
+    let mut held = feed.budget(parts).empty();
+    // Our server counts the bodies itself, until they are answered.
+    let is_counted = parts.extensions.get::<Connection>().is_some();
+    let body = read(body, (!is_counted).then_some(&mut held)).await?;
+    let (events, _held) = parse(feed, body, held).await?;
     let (appended, body) = append(feed, rights, stream, expected, events).await?;
     let status = if appended.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((FeedCursor(appended.cursor), json(status, body)).into_response())
@@ -80,24 +86,58 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
+/// Takes the body as long as it can be accepted. Its bytes are added to `held`.
+async fn read(body: Body, mut held: Option<&mut Reservation>) -> Result<AppendBody, Problem> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > MAX_BODY_BYTES {
         return Err(too_large());
     }
     let mut body = Limited::new(StallTimeout::new(body, STALL_DEADLINE, || ()), MAX_BODY_BYTES);
-    let mut whole = BytesMut::new();
+    let mut taken = AppendBody::new();
     while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => whole.extend(frame.into_data()),
-            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(error) => return Err(read_failed(&*error)),
+        let Ok(piece) = frame.map_err(|error| read_failed(&*error))?.into_data() else { continue };
+        if held.as_mut().is_some_and(|held| !held.try_grow(piece.len())) {
+            return Err(overloaded());
+        }
+        if !taken.push(&piece)? {
+            break;
         }
     }
-    Ok(whole.freeze())
+    Ok(taken)
+}
+
+/// Parses the body. What is returned with the events holds their bytes.
+async fn parse(
+    feed: &Feed,
+    body: AppendBody,
+    mut held: Reservation,
+) -> Result<(Vec<NewEvent>, Reservation), Problem> {
+    let bytes = body.len();
+    if !held.try_grow(body.parsed_size()) {
+        return Err(overloaded());
+    }
+    // Both go along, so that they are held as long as it is parsed, even if the request ends.
+    let parse = move || {
+        let events = body.parse();
+        drop(body);
+        // Those of the body are free now, or our server counts them until the response.
+        held.shrink(bytes);
+        events.map(|events| (events, held))
+    };
+    feed.parsers.run(bytes, parse).await
+}
+
+/// The problem of an append that the byte budget has no room for.
+pub(super) fn overloaded() -> Problem {
+    let detail = "the server holds as many bytes for its clients as it may, and nothing was \
+                  written: retry later, or send less at a time";
+    Problem::new(Code::Overloaded, detail)
 }
 
 fn read_failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
     match Stalled::find(error) {
         Some(stalled) => Problem::new(Code::RequestTimeout, stalled.to_string()),
         None => Problem::new(Code::Invalid, "the body ended early: send all of it"),
@@ -108,4 +148,24 @@ fn too_large() -> Problem {
     let detail =
         format!("the body has more than {MAX_BODY_BYTES} bytes: split it into several appends");
     Problem::new(Code::TooLarge, detail).with_limit(MAX_BODY_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use downlink::budget::ByteBudget;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_server_that_counts_bodies_the_feed_does() {
+        let budget = ByteBudget::new(100);
+        let body = |bytes: usize| Body::from(" ".repeat(bytes));
+        let mut held = budget.empty();
+        let taken = read(body(100), Some(&mut held)).await.unwrap();
+        assert_eq!((taken.len(), budget.used()), (100, 100));
+        drop(held);
+        let refused = read(body(101), Some(&mut budget.empty())).await.unwrap_err();
+        assert_eq!((refused.code(), budget.used()), (Code::Overloaded, 0));
+        assert_eq!(read(body(101), None).await.unwrap().len(), 101);
+    }
 }

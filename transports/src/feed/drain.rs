@@ -3,6 +3,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use crate::connection::Connection;
+use crate::wire::{Code, Problem};
 
 /// The shutdown signals of the server and of the application, either of which
 /// ends a stream.
@@ -10,6 +11,11 @@ use crate::connection::Connection;
 pub(super) struct Drain {
     server: Option<CancellationToken>,
     application: Option<CancellationToken>,
+}
+
+/// The problem of a request that comes too late.
+pub(super) fn draining() -> Problem {
+    Problem::new(Code::Draining, "the server is shutting down: repeat the request later")
 }
 
 impl Drain {
@@ -30,6 +36,15 @@ impl Drain {
     pub(super) fn has_begun(&self) -> bool {
         let mut tokens = self.server.iter().chain(&self.application);
         tokens.any(CancellationToken::is_cancelled)
+    }
+
+    /// Drops `work` when the drain begins, and returns `None`.
+    pub(super) async fn unless_begun<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.begins() => None,
+            outcome = work => Some(outcome),
+        }
     }
 
     pub(super) async fn begins(&self) {

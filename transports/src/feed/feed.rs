@@ -2,13 +2,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::Hub;
+use downlink::budget::ByteBudget;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
 use super::authorize::Authorize;
-use super::hosts::{HostRule, Hosts, Origin};
+use super::hosts::{HostRule, Hosts};
+use super::origin::Origin;
+use super::parse_pool::ParsePool;
 use super::rights::Rights;
 use crate::access::Access;
+use crate::connection::{Connection, DEFAULT_BUDGET};
 use crate::wire::Problem;
 
 /// Serves a hub over HTTP: the routes of the wire contract, with access control.
@@ -16,11 +20,19 @@ use crate::wire::Problem;
 /// # Access
 ///
 /// By default, only programs on this machine have access. A request must have a
-/// local name in `Host`, must come from a loopback address if the address is
-/// known, and must not have the headers that proxies add. (A proxy that adds
-/// none, such as a bare `proxy_pass`, cannot be detected.) Call
-/// [`with_authorizer`](Self::with_authorizer) or
+/// local name in `Host`, must come from a loopback address, and must not have the
+/// headers that proxies add. (A proxy that adds none, such as a bare `proxy_pass`,
+/// cannot be detected.) Call [`with_authorizer`](Self::with_authorizer) or
 /// [`with_public_access`](Self::with_public_access) to open the feed.
+///
+/// The address is that of the request's [`Connection`](crate::Connection), which
+/// [`serve`](crate::serve) adds, or else of axum's `ConnectInfo<SocketAddr>`. A plain
+/// `axum::serve` adds neither, and the feed then refuses every request: pass it
+/// `router.into_make_service_with_connect_info::<SocketAddr>()`. Tests that call the
+/// router add a `Connection` to the extensions of the request.
+///
+/// Whoever has access, requests of pages of other sites are refused, unless they are
+/// [listed](Self::with_origins) or the user follows a link.
 ///
 /// # Examples
 ///
@@ -56,6 +68,9 @@ pub struct Feed {
     pub(super) heartbeat: Duration,
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
+    pub(super) parsers: ParsePool,
+    /// For requests of a server without a budget.
+    budget: ByteBudget,
 }
 
 impl Feed {
@@ -73,6 +88,8 @@ impl Feed {
             heartbeat: Duration::from_secs(15),
             rotation: Duration::from_mins(10),
             shutdown: None,
+            parsers: ParsePool::new(),
+            budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
 
@@ -95,8 +112,9 @@ impl Feed {
     /// machines, under any `Host` unless [`with_hosts`](Self::with_hosts) lists
     /// some. By default, every request may see everything.
     ///
-    /// A request with a `Cookie` but no `Authorization` must come from the feed's
-    /// own host or a [listed origin](Self::with_origins) (CSRF).
+    /// A request with a `Cookie` but no `Authorization` must come from a page of the
+    /// feed's own host or of a [listed origin](Self::with_origins) (CSRF). Over plain
+    /// HTTP only the `Referer` shows that, so such pages must not withhold it.
     pub fn with_authorizer(mut self, authorizer: impl Authorize) -> Self {
         self.authorizer = Some(Arc::new(authorizer));
         self
@@ -180,6 +198,13 @@ impl Feed {
             (None, true) => Access::Public,
             (None, false) => Access::LocalOnly,
         }
+    }
+
+    /// The budget that what is held for this request counts against: that of the
+    /// server, or else of the feed.
+    pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
+        let connection = parts.extensions.get::<Connection>();
+        connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
     /// What this request may see now.

@@ -1,18 +1,18 @@
 use std::net::SocketAddr;
 
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, OriginalUri};
 use http::HeaderName;
-use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, ORIGIN, VIA};
+use http::header::{FORWARDED, HOST, VIA};
 use http::request::Parts;
 
+use super::authority::Authority;
 use super::feed::Feed;
-use super::hosts::{Authority, Origin};
 use crate::access::Access;
 use crate::connection::Connection;
 use crate::wire::{Code, Problem};
 
 /// Refuses requests for another host and, while only this machine has access,
-/// requests from other machines.
+/// requests that may be from other machines.
 pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
     if !parts.headers.contains_key(HOST) && parts.uri.authority().is_none() {
         let detail = "the request has no 'Host': send the host that serves this feed";
@@ -28,10 +28,9 @@ pub(super) fn check_host(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
         return Err(host_not_allowed("the request came through a proxy", feed));
     }
     match peer(parts) {
-        Some(peer) if !peer.ip().to_canonical().is_loopback() => {
-            Err(host_not_allowed("the request came from another machine", feed))
-        }
-        _ => Ok(()),
+        Some(peer) if peer.ip().to_canonical().is_loopback() => Ok(()),
+        Some(_) => Err(host_not_allowed("the request came from another machine", feed)),
+        None => Err(unknown_peer()),
     }
 }
 
@@ -46,8 +45,18 @@ fn host_not_allowed(what: &str, feed: &Feed) -> Problem {
     Problem::new(Code::HostNotAllowed, format!("{what}: {how}"))
 }
 
+/// The problem of a server that does not say where requests come from.
+fn unknown_peer() -> Problem {
+    let detail = "only programs on the same machine have access, and the server does not tell the \
+                  feed where the request came from: serve the router with \
+                  downlink_transports::serve::serve, or pass axum::serve the result of \
+                  router.into_make_service_with_connect_info::<SocketAddr>(), or open the feed \
+                  with Feed::with_authorizer(..) or Feed::with_public_access()";
+    Problem::new(Code::HostNotAllowed, detail)
+}
+
 /// The host of the request; `None` if it is missing or ambiguous.
-fn host(parts: &Parts) -> Option<Authority> {
+pub(super) fn host(parts: &Parts) -> Option<Authority> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let header = match (hosts.next(), hosts.next()) {
         (Some(host), None) => Some(Authority::parse(host.to_str().ok()?)?),
@@ -75,49 +84,35 @@ fn peer(parts: &Parts) -> Option<SocketAddr> {
     connection.or_else(|| Some(parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0))
 }
 
-/// Refuses requests of pages of other sites, if they are not safe (an append or a
-/// WebSocket) or may be authenticated by a cookie.
-pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<(), Problem> {
-    let by_cookie = feed.authorizer.is_some()
-        && parts.headers.contains_key(COOKIE)
-        && !parts.headers.contains_key(AUTHORIZATION);
-    if is_safe && !by_cookie {
-        return Ok(());
+/// Refuses paths with a segment that is `.` or `..`, also percent-encoded: browsers
+/// and proxies resolve it, so that it means one path to them and another here.
+pub(super) fn check_path(parts: &Parts, code: Code) -> Result<(), Problem> {
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
+    if uri.path().split('/').any(is_dot_segment) {
+        let detail = "the path has a segment '.' or '..', which browsers and proxies resolve to \
+                      another path: send the path that you mean";
+        return Err(Problem::new(code, detail));
     }
-    let site = parts.headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
-    let mut origins = parts.headers.get_all(ORIGIN).iter().peekable();
-    if origins.peek().is_none() {
-        return match site {
-            Some(b"cross-site") => Err(cross_site("the request is from a page of another site")),
-            Some(b"same-origin" | b"none") => Ok(()),
-            _ if by_cookie => {
-                Err(cross_site("a cookie authenticates the request, and it has no 'Origin'"))
-            }
-            _ => Ok(()),
-        };
-    }
-    let is_cross_site = site == Some(b"cross-site");
-    let own = host(parts);
-    let trusted = |origin: Origin| {
-        feed.origins.iter().any(|listed| listed.is_same(&origin))
-            || (!is_cross_site && own.as_ref().is_some_and(|host| origin.is_of(host)))
-    };
-    let all_trusted =
-        origins.all(|origin| origin.to_str().ok().and_then(Origin::parse).is_some_and(trusted));
-    if all_trusted { Ok(()) } else { Err(cross_site("the request is from a page of another site")) }
+    Ok(())
 }
 
-fn cross_site(what: &str) -> Problem {
-    let detail = format!(
-        "{what}: only this host's own pages are allowed, and the origins that the program lists \
-         with Feed::with_origins(..)"
-    );
-    Problem::new(Code::OriginNotAllowed, detail)
+fn is_dot_segment(segment: &str) -> bool {
+    let mut decoded = percent_encoding::percent_decode_str(segment);
+    let is_dots = decoded.by_ref().take(2).all(|byte| byte == b'.') && decoded.next().is_none();
+    is_dots && !segment.is_empty()
 }
 
-/// The `Origin` of the request, if it is listed.
-pub(super) fn listed_origin<'a>(feed: &Feed, parts: &'a Parts) -> Option<&'a http::HeaderValue> {
-    let text = parts.headers.get(ORIGIN)?;
-    let origin = text.to_str().ok().and_then(Origin::parse)?;
-    feed.origins.iter().any(|listed| listed.is_same(&origin)).then_some(text)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_recognized_however_they_are_encoded() {
+        for dots in [".", "..", "%2e", "%2E%2e", ".%2E", "%2e."] {
+            assert!(is_dot_segment(dots), "{dots}");
+        }
+        for name in ["", "...", "%2e%2e%2e", "a", "a.", ".a", "..a", "a..", "%252e", "a%2F..%2Fc"] {
+            assert!(!is_dot_segment(name), "{name}");
+        }
+    }
 }

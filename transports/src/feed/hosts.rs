@@ -1,53 +1,4 @@
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// A host and an optional port, as in `Host` and after the scheme of an `Origin`:
-/// lower case, without user and path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Authority {
-    host: String,
-    port: Option<u16>,
-}
-
-impl Authority {
-    /// `None` for anything that browsers do not send.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (host, port) = match text.rsplit_once(':') {
-            Some((_, port)) if port.contains(']') => (text, None),
-            Some((_, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => return None,
-            Some((host, "")) => (host, None),
-            Some((host, port)) => (host, Some(port.parse().ok()?)),
-            None => (text, None),
-        };
-        // A trailing dot marks the name as complete; it is the same name.
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        let is_literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let is_host = match is_literal {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.bytes().all(is_host_byte),
-        };
-        is_host.then_some(Self { host, port })
-    }
-
-    /// Whether this is a name of the machine itself, independent of any resolver:
-    /// `localhost`, `*.localhost`, `127.0.0.0/8`, `[::1]`.
-    fn is_local(&self) -> bool {
-        let host = self.host.as_str();
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-            || host == "[::1]"
-    }
-
-    /// Whether both are the same, with the default port of `scheme`.
-    fn is_same(&self, other: &Self, scheme: &str) -> bool {
-        let default = if scheme == "https" { 443 } else { 80 };
-        self.host == other.host && self.port.unwrap_or(default) == other.port.unwrap_or(default)
-    }
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
-}
+use super::authority::{Authority, Host};
 
 /// One entry of the host list: a host or `*.host`, and an optional port.
 #[derive(Clone, Debug)]
@@ -63,17 +14,19 @@ impl HostRule {
             Some(rest) => (rest, true),
             None => (text, false),
         };
-        Some(Self { authority: Authority::parse(text)?, with_subdomains })
+        let authority = Authority::parse(text)?;
+        let has_subdomains = matches!(authority.host, Host::Name(_));
+        (has_subdomains || !with_subdomains).then_some(Self { authority, with_subdomains })
     }
 
     fn allows(&self, asked: &Authority) -> bool {
         let Authority { host, port } = &self.authority;
-        let is_host = if self.with_subdomains {
-            asked.host.strip_suffix(host.as_str()).is_some_and(|rest| rest.ends_with('.'))
-        } else {
-            asked.host == *host
-        };
-        is_host && (port.is_none() || *port == asked.port)
+        let is_host =
+            if self.with_subdomains { asked.host.is_below(host) } else { asked.host == *host };
+        // Without a port it is the default one, of a scheme that only a proxy may know.
+        let is_port =
+            asked.port == *port || (asked.port.is_none() && matches!(port, Some(80 | 443)));
+        is_host && (port.is_none() || is_port)
     }
 }
 
@@ -90,36 +43,10 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    pub(super) fn allow(&self, host: &Authority) -> bool {
+    pub(super) fn allow(&self, asked: &Authority) -> bool {
         let all = self.rules.is_empty() && !self.local;
-        all || (self.local && host.is_local()) || self.rules.iter().any(|rule| rule.allows(host))
-    }
-}
-
-/// An origin as browsers send it: a scheme, a host and an optional port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    scheme: String,
-    authority: Authority,
-}
-
-impl Origin {
-    /// `None` for `null` and everything else that is not a valid origin.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (scheme, authority) = text.split_once("://")?;
-        let is_scheme = !scheme.is_empty()
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let authority = Authority::parse(authority)?;
-        is_scheme.then(|| Self { scheme: scheme.to_ascii_lowercase(), authority })
-    }
-
-    /// Whether this is the origin of the requested host.
-    pub(super) fn is_of(&self, host: &Authority) -> bool {
-        self.authority.is_same(host, &self.scheme)
-    }
-
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.scheme == other.scheme && self.authority.is_same(&other.authority, &self.scheme)
+        let is_local = self.local && asked.host.is_local();
+        all || is_local || self.rules.iter().any(|rule| rule.allows(asked))
     }
 }
 
@@ -144,6 +71,9 @@ mod tests {
             "[::1]:3000",
             "localhost:",
             "[::1]:",
+            "[0:0:0:0:0:0:0:1]:3000",
+            "[::ffff:127.0.0.1]",
+            "[::FFFF:7F00:1]:3000",
             "localhost.",
             "app.localhost.:3000",
         ] {
@@ -163,6 +93,13 @@ mod tests {
             "0.0.0.0",
             "[::]",
             "[::2]:3000",
+            "[::ffff:128.0.0.1]",
+            "[::127.0.0.1]",
+            "[::1%25lo]",
+            "[::1]evil.test",
+            "[::1].",
+            "[127.0.0.1]",
+            "[]",
             "::1",
             "evil@localhost",
             "evil/x.localhost",
@@ -179,33 +116,29 @@ mod tests {
 
     #[test]
     fn rules_have_hosts_and_optional_ports() {
-        let rules = ["feed.example", "*.apps.example", "admin.example:8443"];
+        let rules = [
+            "feed.example",
+            "*.apps.example",
+            "admin.example:8443",
+            "tls.example:443",
+            "[2001:db8::7]",
+            "10.0.0.7",
+        ];
         let rules = rules.iter().filter_map(|rule| HostRule::parse(rule)).collect();
         let hosts = Hosts { rules, local: false };
         assert!(allows(&hosts, "Feed.Example:99"));
         assert!(allows(&hosts, "a.apps.example"));
         assert!(allows(&hosts, "admin.example:8443"));
+        assert!(allows(&hosts, "[2001:DB8:0:0:0:0:0:7]:3000"));
+        assert!(allows(&hosts, "[::ffff:10.0.0.7]"));
+        assert!(allows(&hosts, "tls.example") && allows(&hosts, "tls.example:443"));
+        assert!(!allows(&hosts, "tls.example:80"));
         assert!(!allows(&hosts, "apps.example"));
         assert!(!allows(&hosts, "evilapps.example"));
         assert!(!allows(&hosts, "admin.example"));
         assert!(!allows(&hosts, "localhost"));
         assert!(allows(&Hosts::default(), "anything.test"));
-    }
-
-    #[test]
-    fn an_origin_matches_a_host_by_name_and_port() {
-        let is_of = |origin: &str, host: &str| {
-            Origin::parse(origin).zip(Authority::parse(host)).is_some_and(|(o, h)| o.is_of(&h))
-        };
-        assert!(is_of("http://localhost:3000", "localhost:3000"));
-        assert!(is_of("https://feed.example", "feed.example"));
-        assert!(is_of("https://feed.example", "feed.example:443"));
-        assert!(is_of("http://feed.example:80", "feed.example"));
-        assert!(is_of("http://[::1]:3000", "[::1]:3000"));
-        assert!(!is_of("http://localhost:3001", "localhost:3000"));
-        assert!(!is_of("http://localhost", "localhost:3000"));
-        assert!(!is_of("null", "null"));
-        assert!(!is_of("http://localhost:3000/", "localhost:3000"));
-        assert!(!is_of("://localhost", "localhost"));
+        assert!(HostRule::parse("*.127.0.0.1").is_none());
+        assert!(HostRule::parse("*.[::1]").is_none());
     }
 }

@@ -3,6 +3,7 @@
 //! [`router`] serves a hub with the defaults; [`Feed`] has the options.
 
 mod append;
+mod authority;
 mod authorize;
 mod drain;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
@@ -11,7 +12,10 @@ mod feed_cursor;
 mod get;
 mod guard;
 mod hosts;
+mod origin;
+mod origin_check;
 mod page;
+mod parse_pool;
 mod reconnect;
 mod refusal;
 mod response;
@@ -47,6 +51,9 @@ pub use rights::Rights;
 /// let app: axum::Router = axum::Router::new().nest("/api", feed::router(&hub));
 /// # Ok(()) }
 /// ```
-pub fn router(hub: &Hub) -> Router {
+pub fn router<S>(hub: &Hub) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     Feed::new(hub).router()
 }

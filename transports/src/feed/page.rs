@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::drain::Drain;
+use super::drain::{Drain, draining};
 use super::feed::Feed;
 use super::feed_cursor::FeedCursor;
 use super::response::{close_connection, json};
@@ -123,9 +123,11 @@ impl PageQuery<'_> {
         if let Some(subscription) = at_the_tail {
             return self.wait_on(subscription, end, drain).await;
         }
-        let mut found = self.first(after).await?;
+        let mut found = drain.unless_begun(self.first(after)).await.ok_or_else(draining)??;
         while found.is_empty() && found.more && Instant::now() < end {
-            found = self.read(Read::log().with_after(found.cursor)).await?;
+            let next = self.read(Read::log().with_after(found.cursor));
+            let Some(next) = drain.unless_begun(next).await else { return Ok(found) };
+            found = next?;
         }
         if !found.is_empty() || found.more {
             return Ok(found);
@@ -147,11 +149,8 @@ impl PageQuery<'_> {
         end: Instant,
         drain: &Drain,
     ) -> Result<FoundPage, Problem> {
-        let waited = tokio::select! {
-            biased;
-            () = drain.begins() => None,
-            waited = timeout_at(end, first_event(&mut subscription)) => waited.ok(),
-        };
+        let waiting = timeout_at(end, first_event(&mut subscription));
+        let waited = drain.unless_begun(waiting).await.and_then(Result::ok);
         let first = waited.transpose()?.flatten();
         Ok(self.collect(first, &mut subscription))
     }

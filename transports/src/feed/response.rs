@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::feed::Feed;
-use super::guard;
+use super::origin_check::listed_origin;
 use crate::headers::{CROSS_ORIGIN_RESOURCE_POLICY, set_common};
 
 /// A JSON response.
@@ -34,7 +34,7 @@ pub(super) fn finish(feed: &Feed, parts: &Parts, mut response: Response) -> Resp
 }
 
 fn set_cors(feed: &Feed, parts: &Parts, headers: &mut HeaderMap) {
-    let Some(origin) = guard::listed_origin(feed, parts) else { return };
+    let Some(origin) = listed_origin(feed, parts) else { return };
     let mut set = |name, text| headers.insert(name, HeaderValue::from_static(text));
     set(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     set(ACCESS_CONTROL_EXPOSE_HEADERS, "Feed-Cursor, Retry-After");

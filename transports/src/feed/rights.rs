@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use downlink::{Filter, NewEvent, StreamId};
+use downlink::{Filter, FilterItem, NewEvent, StreamId};
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
@@ -100,26 +100,35 @@ impl Rights {
         }
     }
 
+    /// Refuses to append to a stream of which no event may be seen, whatever the
+    /// events are.
+    pub(super) fn check_stream(&self, stream: &StreamId) -> Result<(), Problem> {
+        let may_match = |item: &FilterItem| {
+            let streams = item.parts().streams;
+            streams.is_empty() || streams.iter().any(|pattern| pattern.matches(stream.as_str()))
+        };
+        let may_match = self.filter.queries().iter().all(|query| query.iter().any(may_match));
+        self.permit(may_match, "you may not append to this stream")
+    }
+
     /// Refuses to append events that may not be seen.
     pub(super) fn check_append(
         &self,
         stream: &StreamId,
         events: &[NewEvent],
     ) -> Result<(), Problem> {
-        let may_append =
-            self.may_append && events.iter().all(|event| self.filter.matches(stream, event));
-        if may_append {
-            Ok(())
-        } else {
-            Err(Refusal::forbidden("you may not append these events to this stream").into())
-        }
+        let may_match = events.iter().all(|event| self.filter.matches(stream, event));
+        self.permit(may_match, "you may not append these events to this stream")
+    }
+
+    fn permit(&self, may_match: bool, refusal: &str) -> Result<(), Problem> {
+        let may_append = self.may_append && may_match;
+        if may_append { Ok(()) } else { Err(Refusal::forbidden(refusal).into()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use downlink::FilterItem;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -139,6 +148,22 @@ mod tests {
         let rights = Rights::to(FilterItem::new().with_type("A").unwrap().into());
         assert!(rights.check_append(&stream, &[event("A")]).is_ok());
         assert!(rights.check_append(&stream, &[event("A"), event("B")]).is_err());
+        assert!(rights.clone().check_stream(&stream).is_ok());
+        assert!(rights.clone().read_only().check_stream(&stream).is_err());
         assert!(rights.read_only().check_append(&stream, &[event("A")]).is_err());
+    }
+
+    #[test]
+    fn a_stream_of_which_nothing_may_be_seen_is_known_without_the_events() {
+        let of = |name| StreamId::new(name).unwrap();
+        let item = |stream| FilterItem::new().with_stream(stream).unwrap();
+        let any = Filter::any_of([item("a"), item("b").with_type("T").unwrap()]).unwrap();
+        let rights = Rights::to(any.clone());
+        assert!(rights.check_stream(&of("a")).is_ok() && rights.check_stream(&of("b")).is_ok());
+        assert!(rights.check_stream(&of("c")).is_err());
+        let both = any.and(&item("b").into()).unwrap();
+        let rights = Rights::to(both);
+        assert!(rights.check_stream(&of("a")).is_err() && rights.check_stream(&of("b")).is_ok());
+        assert!(Rights::to(Filter::nothing()).check_stream(&of("a")).is_err());
     }
 }

@@ -10,26 +10,58 @@ use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::drain::Drain;
+use super::drain::{Drain, draining};
 use super::feed::Feed;
 #[cfg(feature = "websocket")]
 use super::websocket;
-use super::{append, guard, page, response, sse, stream};
+use super::{append, guard, origin_check, page, response, sse, stream};
 use crate::headers::accepts_event_stream;
 use crate::wire::{Code, Problem};
 
 impl Feed {
-    /// The routes of the feed, to be served alone or nested in another router.
+    /// The routes of the feed, to be served alone or nested in another router, of
+    /// any state.
     ///
     /// Nest it. Merging panics if the other router has a fallback, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use axum::Router;
+    /// use axum::extract::State;
+    /// use axum::routing::get;
+    /// use downlink_transports::feed::Feed;
+    ///
+    /// #[derive(Clone)]
+    /// struct Airport {
+    ///     name: &'static str,
+    /// }
+    ///
+    /// let feed = Feed::new(&downlink::memory::hub().await?);
+    /// let app: Router = Router::new()
+    ///     .route("/airport", get(async |State(airport): State<Airport>| airport.name))
+    ///     .nest("/api", feed.router())
+    ///     .with_state(Airport { name: "EWR" });
+    /// # Ok(()) }
+    /// ```
     #[must_use = "a router does nothing until it is served"]
-    pub fn router(self) -> Router {
+    pub fn router<S>(self) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
         router(&self.into_shared())
     }
 
-    /// Applies the feed's host and origin checks to your own routes, so that a
-    /// page of another site cannot send them commands. Runs no
+    /// Applies the feed's checks of hosts, paths and origins to your own routes, so
+    /// that a page of another site cannot send them commands. Runs no
     /// [authorizer](Self::with_authorizer): check permissions yourself.
+    ///
+    /// Guard the routes that your pages call, commands and queries; routes that are
+    /// added to the result are not checked. A link on another site to a guarded
+    /// route works. Where cookies authenticate over plain HTTP, an address that a
+    /// user types does not, so leave the pages themselves outside.
     ///
     /// # Examples
     ///
@@ -45,7 +77,10 @@ impl Feed {
     /// # Ok(()) }
     /// ```
     #[must_use = "the checks are in the router that is returned"]
-    pub fn guard(&self, router: Router) -> Router {
+    pub fn guard<S>(&self, router: Router<S>) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
         let feed = self.clone().into_shared();
         router.layer(middleware::from_fn(move |request, next| {
             guarded(Arc::clone(&feed), request, next)
@@ -69,7 +104,10 @@ const PATHS: &str = if cfg!(feature = "websocket") {
     "/feed and /streams/{stream}"
 };
 
-fn router(feed: &Arc<Feed>) -> Router {
+fn router<S>(feed: &Arc<Feed>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let to = |route: Option<Route>| {
         let feed = Arc::clone(feed);
         move |request: Request| answer(feed, route, request)
@@ -97,13 +135,22 @@ async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Resp
 /// Checks a request to one of the application's own routes.
 async fn guarded(feed: Arc<Feed>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let is_safe = parts.method.is_safe();
-    let checked =
-        guard::check_host(&feed, &parts).and_then(|()| guard::check_origin(&feed, &parts, is_safe));
-    match checked {
+    match check_guarded(&feed, &parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => response::finish(&feed, &parts, problem.into_response()),
     }
+}
+
+fn check_guarded(feed: &Feed, parts: &Parts) -> Result<(), Problem> {
+    guard::check_host(feed, parts)?;
+    guard::check_path(parts, Code::Invalid)?;
+    // Preflights too: the request after it would be refused, and a route that
+    // takes any method would be called by it.
+    origin_check::check_site(feed, parts)?;
+    if origin_check::is_navigation(parts) {
+        return Ok(());
+    }
+    origin_check::check_origin(feed, parts, parts.method.is_safe())
 }
 
 async fn dispatch(
@@ -113,23 +160,23 @@ async fn dispatch(
     body: Body,
 ) -> Result<Response, Problem> {
     guard::check_host(feed, parts)?;
-    let Some(route) = route else {
-        let detail = format!("this path does not exist: the paths are {PATHS}");
-        return Err(Problem::new(Code::NotFound, detail));
-    };
+    let bad_path = if route == Some(Route::Stream) { Code::BadStream } else { Code::Invalid };
+    guard::check_path(parts, bad_path)?;
+    let is_options = parts.method == Method::OPTIONS;
+    if !is_options {
+        origin_check::check_site(feed, parts)?;
+    }
+    let route = route.ok_or_else(|| not_found(parts.uri.path()))?;
     let allow = route.allow(feed);
-    if parts.method == Method::OPTIONS {
+    if is_options {
         let allow = [(ALLOW, HeaderValue::from_static(allow))];
         return Ok((StatusCode::NO_CONTENT, allow).into_response());
     }
     route.check_method(&parts.method, allow)?;
-    guard::check_origin(feed, parts, route.is_safe(&parts.method))?;
+    origin_check::check_origin(feed, parts, route.is_safe(&parts.method))?;
     let drain = Drain::of(feed, parts);
     if drain.has_begun() {
-        return Err(Problem::new(
-            Code::Draining,
-            "the server is shutting down: repeat the request later",
-        ));
+        return Err(draining());
     }
     let rights = feed.rights(parts).await?;
     match route {
@@ -144,6 +191,19 @@ async fn dispatch(
         }
         Route::Stream => stream::answer(feed, parts, &rights).await,
     }
+}
+
+fn not_found(path: &str) -> Problem {
+    let name =
+        path.strip_prefix("/streams/").filter(|name| name.trim_end_matches('/').contains('/'));
+    let detail = match name.map(|name| name.replace('/', "%2F")) {
+        Some(name) => format!(
+            "this path does not exist: percent-encode a slash in the name of a stream, as in \
+             /streams/{name}"
+        ),
+        None => format!("this path does not exist: the paths are {PATHS}"),
+    };
+    Problem::new(Code::NotFound, detail)
 }
 
 impl Route {

@@ -35,7 +35,10 @@ use crate::feed::get;
 ///     axum::Router::new().nest("/api", feed::router(&hub)).merge(health::router(&hub));
 /// # Ok(()) }
 /// ```
-pub fn router(hub: &Hub) -> Router {
+pub fn router<S>(hub: &Hub) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     Router::new()
         .route("/health/live", get(probes::live))
         .route("/health/ready", get(probes::ready))

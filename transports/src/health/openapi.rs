@@ -14,9 +14,11 @@ mod tests {
     use axum::body::Body;
     use http::{Request, StatusCode};
     use serde_json::Value;
+    use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::connection::Connection;
     use crate::feed::Feed;
 
     fn json() -> Value {
@@ -55,9 +57,14 @@ mod tests {
                 let method = method.to_uppercase();
                 let request =
                     Request::builder().method(&*method).uri(&uri).header("host", "localhost");
-                let request = request.body(Body::empty()).unwrap();
+                let here = Connection::new(([127, 0, 0, 1], 9).into(), CancellationToken::new());
+                let request = request.extension(here).body(Body::empty()).unwrap();
                 let answer = app.clone().oneshot(request).await.unwrap();
-                let unknown = [StatusCode::BAD_REQUEST, StatusCode::METHOD_NOT_ALLOWED];
+                let unknown = [
+                    StatusCode::BAD_REQUEST,
+                    StatusCode::FORBIDDEN,
+                    StatusCode::METHOD_NOT_ALLOWED,
+                ];
                 assert!(!unknown.contains(&answer.status()), "{method} {uri}: {answer:?}");
             }
         }

@@ -60,8 +60,8 @@ codes! {
     Unauthenticated: "unauthenticated", "Not authenticated", 401, Invalid, false;
     /// The caller is not allowed to do this.
     Forbidden: "forbidden", "Forbidden", 403, Invalid, false;
-    /// The `Host` is not on the list, or a request came through a proxy to a
-    /// feed that is open to its own machine only.
+    /// The `Host` is not on the list, or the request may be from another machine
+    /// and the feed is open to its own machine only.
     HostNotAllowed: "host-not-allowed", "Host not allowed", 403, Invalid, false;
     /// The request comes from a page of another site.
     OriginNotAllowed: "origin-not-allowed", "Origin not allowed", 403, Invalid, false;

@@ -14,11 +14,14 @@ pub(crate) mod object;
 mod page;
 mod problem;
 mod query;
+pub(crate) mod utf8;
 #[cfg(feature = "websocket")]
 mod websocket;
 
 pub use after::{after_text, parse_after, resume};
-pub use append::{appended_json, parse_events, parse_expected};
+#[cfg(feature = "websocket")]
+pub(crate) use append::events_size;
+pub use append::{AppendBody, appended_json, parse_events, parse_expected};
 pub use code::Code;
 #[cfg(feature = "client")]
 pub use envelope::parse_envelope;

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use downlink::budget::ByteBudget;
 use downlink::{ErrorKind, FilterItem};
+use downlink_transports::Connection;
 use downlink_transports::feed::{Feed, Refusal, Rights};
 use futures::StreamExt;
 use http::request::Parts;
 use http::{Method, Request};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{App, Failing, empty, hub, post, request};
+use crate::websocket::Gated;
 
 const ID: &str = "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11";
 
@@ -246,4 +250,82 @@ async fn rights_restrict_appends() {
     app.post("/streams/other", event(ID, "1")).await.problem(403, "forbidden");
     let reader = post("/streams/own").header("x-reader", "1").body(Body::from(event(ID, "1")));
     app.ask(reader.unwrap()).await.problem(403, "forbidden");
+}
+
+/// A body that panics if it is read.
+fn untouched() -> Body {
+    Body::from_stream(futures::stream::poll_fn(
+        |_| -> std::task::Poll<Option<Result<&str, std::io::Error>>> {
+            panic!("the body was read")
+        },
+    ))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_is_answered_before_its_body_is_read() {
+    let hub = hub().await;
+    let app = App::of(Feed::new(&hub).with_authorizer(own_only).with_append());
+    let reader = post("/streams/own").header("x-reader", "1");
+    app.ask(reader.body(untouched()).unwrap()).await.problem(403, "forbidden");
+    app.post("/streams/other", untouched()).await.problem(403, "forbidden");
+    app.post("/streams/own?expected=later", untouched()).await.problem(400, "bad-parameter");
+    let text = request(Method::POST, "/streams/own").header("content-type", "text/plain");
+    app.ask(text.body(untouched()).unwrap()).await.problem(415, "unsupported-media-type");
+    let app = App::of(Feed::new(&hub));
+    app.post("/streams/own", untouched()).await.problem(405, "append-disabled");
+}
+
+/// This body, and then nothing more for ever.
+fn unfinished(begin: String) -> Body {
+    let begin = begin.into_bytes();
+    let begin =
+        futures::stream::iter(begin.chunks(1 << 14).map(<[u8]>::to_vec).collect::<Vec<_>>());
+    Body::from_stream(begin.map(Ok::<_, std::io::Error>).chain(futures::stream::pending()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beyond_a_limit_is_refused_before_its_end() {
+    let hub = hub().await;
+    let app = App::new(&hub);
+    let began = Instant::now();
+    let events = vec![r#"{"type":"T","data":1}"#; 1_001].join(",");
+    let problem = app.post("/streams/s", unfinished(format!("[{events}"))).await;
+    assert_eq!(problem.problem(413, "too-large")["limit"], 1_000);
+    let tags = format!(r#"{{"type":"T","tags":["x"{}"#, ",\"x\"".repeat(64));
+    let problem = app.post("/streams/s", unfinished(tags)).await;
+    assert_eq!(problem.problem(413, "too-large")["limit"], 64);
+    let payload = format!(r#"{{"data":"{}"#, "x".repeat(1 << 20));
+    let problem = app.post("/streams/s", unfinished(payload)).await;
+    assert_eq!(problem.problem(413, "too-large")["limit"], 1 << 20);
+    let not_json = app.post("/streams/s", unfinished("[1".into())).await;
+    not_json.problem(400, "bad-event");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_counts_in_the_byte_budget_until_it_is_answered() {
+    let (hub, permits) = Gated::hub().await;
+    let app = App::new(&hub);
+    let budget = ByteBudget::new(400_000);
+    let large = |bytes: usize| {
+        let connection = Connection::new(([127, 0, 0, 1], 9).into(), CancellationToken::new());
+        let body = format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(bytes));
+        let request = post("/streams/s").extension(connection.with_budget(budget.clone()));
+        request.body(Body::from(body)).unwrap()
+    };
+    app.ask(large(500_000)).await.problem(503, "overloaded");
+    assert_eq!(budget.used(), 0);
+    let until_stored = async {
+        while budget.used() < 500 {
+            tokio::task::yield_now().await;
+        }
+        // The server counts the body itself, so that it is not counted twice.
+        let refused = app.ask(large(399_000)).await;
+        refused.problem(503, "overloaded");
+        assert_eq!(refused.header("retry-after"), "1");
+        permits.add_permits(2);
+    };
+    let (answer, ()) = tokio::join!(app.ask(large(300_000)), until_stored);
+    assert_eq!((answer.status.as_u16(), budget.used()), (201, 0));
+    assert_eq!(app.ask(large(390_000)).await.status, 201);
 }

@@ -1,15 +1,19 @@
-//! Hosts, origins, methods and paths.
+//! Hosts, peers, methods, and the guard of an application's own routes.
+
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use downlink_transports::feed::{Feed, Refusal, Rights};
-use downlink_transports::{Access, Connection, feed};
+use downlink_transports::{Access, Connection};
 use http::request::Parts;
 use http::{Method, Request};
-use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::support::{Answer, App, empty, get, hub, post, request};
+use crate::support::{App, empty, from_here, get, hub, post, request};
 
 async fn everything(_: &Parts) -> Result<Rights, Refusal> {
     Ok(Rights::everything())
@@ -33,7 +37,14 @@ async fn a_feed_is_local_by_default() {
     {
         app.ask(empty(of_host(host))).await.problem(403, "host-not-allowed");
     }
-    for host in ["localhost:", "localhost.", "localhost.:3000", "[::1]:"] {
+    for host in [
+        "localhost:",
+        "localhost.",
+        "localhost.:3000",
+        "[::1]:",
+        "[0:0:0:0:0:0:0:1]:3000",
+        "[::ffff:127.0.0.1]",
+    ] {
         assert_eq!(app.ask(empty(of_host(host))).await.status, 200, "{host}");
     }
     let missing = app.ask(empty(Request::builder().uri("/feed"))).await;
@@ -92,6 +103,53 @@ async fn the_refusal_of_other_machines_names_the_call_to_make() {
     }
 }
 
+/// Sends a request with a local `Host` to a plain `axum::serve`, and returns the whole
+/// answer.
+async fn ask_plain(app: Router, request: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async move { axum::serve(listener, app).await.unwrap() };
+    let _server = AbortOnDropHandle::new(tokio::spawn(server));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let body = r#"{"type":"T","data":1}"#;
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: \
+         application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_known_is_refused_with_the_calls_to_make() {
+    let hub = hub().await;
+    let feed = || Feed::new(&hub).with_append();
+    let own = Router::new().route("/command", axum::routing::post(async || "done"));
+    let app = feed().guard(own).nest("/api", feed().router());
+    for request in ["GET /api/feed", "POST /api/streams/s", "GET /api/nothing", "POST /command"] {
+        let answer = ask_plain(app.clone(), request).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{request}: {answer}");
+        for word in [
+            r#""code":"host-not-allowed""#,
+            "downlink_transports::serve::serve",
+            "router.into_make_service_with_connect_info::<SocketAddr>()",
+            "Feed::with_authorizer(..)",
+            "Feed::with_public_access()",
+        ] {
+            assert!(answer.contains(word), "{request}: {answer}");
+        }
+    }
+    assert_eq!(hub.head().await.unwrap(), downlink::Cursor::START);
+    let public = feed().with_public_access().router();
+    let answer = ask_plain(public, "POST /streams/s").await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let authorized = feed().with_authorizer(everything).router();
+    assert!(ask_plain(authorized, "GET /feed").await.starts_with("HTTP/1.1 200 "));
+}
+
 #[tokio::test]
 async fn a_host_list_restricts_a_public_feed() {
     let hub = hub().await;
@@ -132,99 +190,6 @@ async fn the_access_follows_from_the_options() {
     assert_eq!(app.ask(empty(get("/feed").header("authorization", "let-me-in"))).await.status, 200);
 }
 
-async fn append(app: &App, headers: &[(&str, &str)]) -> Answer {
-    let builder = headers
-        .iter()
-        .fold(post("/streams/s"), |builder, (name, value)| builder.header(*name, *value));
-    app.ask(builder.body(r#"{"type":"T","data":1}"#.into()).unwrap()).await
-}
-
-#[tokio::test]
-async fn appends_come_from_own_pages_and_listed_origins() {
-    let hub = hub().await;
-    let app = App::of(Feed::new(&hub).with_append().with_origins(["https://app.example"]));
-    for good in [
-        &[][..],
-        &[("origin", "http://localhost:3000")],
-        &[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-origin")],
-        &[("origin", "https://app.example")],
-        &[("origin", "https://app.example"), ("sec-fetch-site", "cross-site")],
-        &[("sec-fetch-site", "none")],
-    ] {
-        assert_eq!(append(&app, good).await.status, 201, "{good:?}");
-    }
-    for bad in [
-        &[("origin", "null")][..],
-        &[("origin", "http://evil.test")],
-        &[("origin", "http://localhost:3001")],
-        &[("origin", "http://localhost")],
-        &[("origin", "http://app.example")],
-        &[("origin", "https://app.example:8443")],
-        &[("origin", "garbage")],
-        &[("origin", "")],
-        &[("sec-fetch-site", "cross-site")],
-        &[("origin", "http://localhost:3000"), ("sec-fetch-site", "cross-site")],
-        &[("origin", "https://app.example"), ("origin", "http://evil.test")],
-    ] {
-        append(&app, bad).await.problem(403, "origin-not-allowed");
-    }
-}
-
-#[tokio::test]
-async fn a_get_is_checked_when_a_cookie_authenticates() {
-    let hub = hub().await;
-    let app = App::of(Feed::new(&hub).with_authorizer(everything));
-    let ask = |headers: Vec<(&'static str, &'static str)>| {
-        let builder = headers
-            .into_iter()
-            .fold(get("/feed"), |builder, (name, value)| builder.header(name, value));
-        app.ask(empty(builder))
-    };
-    assert_eq!(ask(vec![]).await.status, 200);
-    assert_eq!(ask(vec![("origin", "http://evil.test")]).await.status, 200);
-    let cookie = ("cookie", "session=1");
-    ask(vec![cookie]).await.problem(403, "origin-not-allowed");
-    ask(vec![cookie, ("origin", "http://evil.test")]).await.problem(403, "origin-not-allowed");
-    ask(vec![cookie, ("sec-fetch-site", "cross-site")]).await.problem(403, "origin-not-allowed");
-    assert_eq!(ask(vec![cookie, ("origin", "http://localhost:3000")]).await.status, 200);
-    assert_eq!(ask(vec![cookie, ("sec-fetch-site", "same-origin")]).await.status, 200);
-    assert_eq!(ask(vec![cookie, ("authorization", "Bearer x")]).await.status, 200);
-    let open = App::new(&hub);
-    assert_eq!(open.ask(empty(get("/feed").header("cookie", "a=b"))).await.status, 200);
-}
-
-#[tokio::test]
-async fn cors_is_off_by_default() {
-    let hub = hub().await;
-    let origins = ["https://app.example"];
-    let off = App::of(Feed::new(&hub).with_origins(origins));
-    let asked = || get("/feed").header("origin", "https://app.example");
-    let answer = off.ask(empty(asked())).await;
-    assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
-    assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
-
-    let on = App::of(Feed::new(&hub).with_origins(origins).with_cors());
-    let answer = on.ask(empty(asked())).await;
-    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
-    assert_eq!(answer.header("access-control-allow-credentials"), "true");
-    assert_eq!(answer.header("access-control-expose-headers"), "Feed-Cursor, Retry-After");
-    assert_eq!(answer.header("cross-origin-resource-policy"), "");
-    let refused = on.ask(empty(get("/feed?x=1").header("origin", "https://app.example"))).await;
-    assert_eq!(refused.header("access-control-allow-origin"), "https://app.example");
-    let stranger = on.ask(empty(get("/feed").header("origin", "https://evil.test"))).await;
-    assert_eq!(stranger.header("access-control-allow-origin"), "");
-    let preflight = request(Method::OPTIONS, "/feed")
-        .header("origin", "https://app.example")
-        .header("access-control-request-method", "GET");
-    let answer = on.ask(empty(preflight)).await;
-    assert_eq!(answer.status, 204);
-    assert_eq!(
-        answer.header("access-control-allow-headers"),
-        "Authorization, Last-Event-ID, Content-Type, Feed-Client"
-    );
-    assert!(answer.header("access-control-allow-methods").contains("POST"));
-}
-
 #[tokio::test]
 async fn methods_and_options_are_answered_before_authorization() {
     let hub = hub().await;
@@ -253,32 +218,6 @@ async fn methods_and_options_are_answered_before_authorization() {
 }
 
 #[tokio::test]
-async fn unknown_paths_are_problems_in_nested_routers_too() {
-    let hub = hub().await;
-    let outer = Router::new()
-        .nest("/api", feed::router(&hub))
-        .fallback(|| async { "the application's own" });
-    let app = |path: &'static str| {
-        let outer = outer.clone();
-        async move {
-            let response = tower::ServiceExt::oneshot(outer, empty(get(path))).await.unwrap();
-            response.status().as_u16()
-        }
-    };
-    assert_eq!(app("/elsewhere").await, 200);
-    assert_eq!(app("/api/feed").await, 200);
-    assert_eq!(app("/api/nothing").await, 404);
-    assert_eq!(app("/api/feed/wss").await, 404);
-    let nested = App::new(&hub).nested("/api");
-    for path in ["/api/nothing", "/api/feed/wss", "/api/feed/", "/api/streams"] {
-        let answer = nested.get(path).await;
-        answer.problem(404, "not-found");
-        assert_eq!(answer.header("cache-control"), "no-store");
-        assert_eq!(answer.header("vary"), "Accept, Origin, Authorization, Cookie");
-    }
-}
-
-#[tokio::test]
 async fn guard_checks_routes_of_the_application() {
     let hub = hub().await;
     let feed = Feed::new(&hub);
@@ -286,8 +225,8 @@ async fn guard_checks_routes_of_the_application() {
     let own = Router::new().route("/command", route);
     let app = feed.guard(own).nest("/api", feed.router());
     let ask = |request: http::request::Builder| {
-        let app = app.clone();
-        async move { tower::ServiceExt::oneshot(app, empty(request)).await.unwrap().status().as_u16() }
+        let response = tower::ServiceExt::oneshot(app.clone(), from_here(empty(request)));
+        async move { response.await.unwrap().status().as_u16() }
     };
     let command = |method| request(method, "/command");
     assert_eq!(ask(command(Method::POST)).await, 200);

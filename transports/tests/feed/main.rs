@@ -4,7 +4,10 @@
 
 mod append;
 mod guards;
+mod nesting;
+mod origins;
 mod pages;
+mod paths;
 mod peer;
 mod socket;
 mod sse;

@@ -327,3 +327,24 @@ async fn head_has_the_headers_of_a_page_and_no_body() {
         assert_eq!(head.header(name), page.header(name), "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_searches_ends_at_a_drain() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    put_many(&hub, 5).await;
+    let app = App::of(Feed::new(&hub).with_public_access());
+    for (after, held) in [("start", true), ("last:3", true)] {
+        store.hold_reads(held);
+        let drain = CancellationToken::new();
+        let peer = "127.0.0.1:4000".parse().unwrap();
+        let uri = format!("/feed?wait=50&type=None&after={after}");
+        let request = get(&uri).extension(Connection::new(peer, drain.clone()));
+        let (answer, ()) = tokio::join!(app.ask(empty(request)), async {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            drain.cancel();
+        });
+        answer.problem(503, "draining");
+        assert_eq!(answer.header("connection"), "close", "{after}");
+    }
+}

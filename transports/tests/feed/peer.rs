@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tower::ServiceExt;
 
+use crate::support::from_here;
+
 /// The key in the example of RFC 6455, and the value that accepts it.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -41,7 +43,7 @@ pub(crate) struct Peer<T = DuplexStream> {
 /// many unread bytes.
 fn connect(router: Router, buffer: usize) -> DuplexStream {
     let (ours, theirs) = duplex(buffer);
-    let service = service_fn(move |request| router.clone().oneshot(request));
+    let service = service_fn(move |request| router.clone().oneshot(from_here(request)));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
     tokio::spawn(async { connection.with_upgrades().await.unwrap() });
     ours

@@ -4,17 +4,24 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::Hub;
-use downlink_transports::feed::Feed;
+use downlink_transports::feed::{Feed, Refusal, Rights};
+use downlink_transports::serve::Server;
+use http::request::Parts;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::{hub, put};
 
 async fn serve(hub: &Hub) -> (SocketAddr, AbortOnDropHandle<()>) {
+    serve_router(Feed::new(hub).with_append().router()).await
+}
+
+async fn serve_router(feed: Router) -> (SocketAddr, AbortOnDropHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = Router::new().nest("/api", Feed::new(hub).with_append().router());
+    let app = Router::new().nest("/api", feed);
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = async move { axum::serve(listener, app).await.unwrap() };
     (address, AbortOnDropHandle::new(tokio::spawn(server)))
@@ -98,4 +105,29 @@ async fn a_declared_length_over_the_limit_is_refused_before_the_body_is_sent() {
     let mut socket = send(address, request).await;
     let head = head(&mut socket).await;
     assert!(head.starts_with("http/1.1 413"), "{head}");
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_append_is_refused_before_the_body_is_sent() {
+    let hub = hub().await;
+    let read_only = async |_: &Parts| Ok::<_, Refusal>(Rights::everything().read_only());
+    let feed = Feed::new(&hub).with_append().with_authorizer(read_only).router();
+    let server = Server::new(Router::new().nest("/api", feed.clone()));
+    let served = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = server.serve(listener, CancellationToken::new());
+        (address, AbortOnDropHandle::new(tokio::spawn(async { serving.await.unwrap() })))
+    };
+    for (address, _server) in [served, serve_router(feed).await] {
+        let request = "POST /api/streams/s HTTP/1.1\n$\nContent-Type: application/json\n\
+                       Content-Length: 1000000\nExpect: 100-continue\n\n";
+        // No `100 Continue`, and no body that it would ask for.
+        let head = head(&mut send(address, request).await).await;
+        assert!(head.starts_with("http/1.1 403"), "{head}");
+        // Nor if the client sends the body without being asked, and not all of it.
+        let request = request.replace("Expect: 100-continue\n", "");
+        let head = self::head(&mut send(address, &request).await).await;
+        assert!(head.starts_with("http/1.1 403"), "{head}");
+    }
 }

@@ -481,3 +481,55 @@ async fn a_disconnect_ends_the_subscription() {
     drop(unread);
     assert_eq!(hub.stats().open_subscriptions, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_begins_before_any_history_is_read() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    let cursors = put_many(&hub, 5).await;
+    store.hold_reads(true);
+    let app = App::of(Feed::new(&hub).with_public_access());
+    for uri in ["/feed", "/feed?after=now", &format!("/feed?after={}", cursors[1])] {
+        app.open(uri).await.opened().await;
+    }
+    let mut last = app.open("/feed?after=last:2&heartbeat=event").await;
+    last.expect(":").await;
+    for _ in 0..2 {
+        last.expect("heartbeat").await;
+    }
+    store.hold_reads(false);
+    assert_eq!(last.expect("ready").await.id, Some(cursors[2].to_string()));
+    for cursor in &cursors[3..] {
+        assert_eq!(last.expect("event").await.id, Some(cursor.to_string()));
+    }
+    last.expect("live").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_cannot_be_opened_any_more_says_why() {
+    let store = Failing::default();
+    let hub = store.hub().await;
+    put_many(&hub, 5).await;
+    let drain = CancellationToken::new();
+    let feed = Feed::new(&hub).with_public_access().with_shutdown(drain.clone());
+    let app = App::of(feed);
+    store.hold_reads(true);
+    let (mut failing, mut drained) =
+        (app.open("/feed?after=last:2").await, app.open("/feed?after=last:2").await);
+    drained.expect(":").await;
+    drain.cancel();
+    assert_eq!(drained.expect("bye").await.json()["reason"], "draining");
+    assert_eq!(drained.next().await, None);
+    failing.expect(":").await;
+    assert_eq!(failing.expect("bye").await.json()["reason"], "draining");
+
+    let app = App::of(Feed::new(&hub).with_public_access());
+    let mut failing = app.open("/feed?after=last:2").await;
+    failing.expect(":").await;
+    store.fail_read(ErrorKind::Corrupt);
+    let problem = failing.expect("problem").await.json();
+    assert_eq!(problem["problem"]["code"], "corrupt");
+    assert!(!problem.to_string().contains("SECRET"), "{problem}");
+    failing.expect("bye").await;
+    assert_eq!(failing.next().await, None);
+}

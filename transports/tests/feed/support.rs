@@ -1,20 +1,25 @@
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use downlink::store::{Appended, Page, ReadLog, ReadStream};
 use downlink::{
     Append, Cursor, Error, ErrorKind, EventStore, Expected, Hub, LocalBus, MemoryStore, NewEvent,
     Result,
 };
+use downlink_transports::Connection;
 use downlink_transports::feed::Feed;
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode, request};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// A hub over an empty log.
@@ -56,7 +61,7 @@ impl App {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> http::Response<Body> {
-        self.router.clone().oneshot(request).await.unwrap()
+        self.router.clone().oneshot(from_here(request)).await.unwrap()
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
@@ -79,6 +84,16 @@ impl App {
         assert_eq!(response.status(), 200, "{uri}");
         Frames::of(response)
     }
+}
+
+/// The request as it comes from a program on this machine, unless it has a peer.
+pub(crate) fn from_here<B>(mut request: Request<B>) -> Request<B> {
+    let extensions = request.extensions_mut();
+    if extensions.get::<ConnectInfo<SocketAddr>>().is_none() {
+        let here = Connection::new(([127, 0, 0, 1], 9).into(), CancellationToken::new());
+        extensions.get_or_insert_with(|| here);
+    }
+    request
 }
 
 pub(crate) fn request(method: Method, uri: &str) -> request::Builder {
@@ -239,13 +254,15 @@ impl Frames {
     }
 }
 
-/// A store whose calls fail with the kinds that are set.
+/// A store whose calls fail with the kinds that are set, and whose reads of history
+/// can be held.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failing {
     inner: MemoryStore,
     append: Arc<Mutex<Option<ErrorKind>>>,
     read: Arc<Mutex<Option<ErrorKind>>>,
     calls: Arc<AtomicUsize>,
+    held: watch::Sender<bool>,
 }
 
 impl Failing {
@@ -259,6 +276,11 @@ impl Failing {
 
     pub(crate) fn fail_read(&self, kind: ErrorKind) {
         *self.read.lock().unwrap() = Some(kind);
+    }
+
+    /// Lets reads of history wait until they are let go.
+    pub(crate) fn hold_reads(&self, yes: bool) {
+        self.held.send_replace(yes);
     }
 
     /// The number of calls.
@@ -293,6 +315,9 @@ impl EventStore for Failing {
     async fn read_log(&self, read: ReadLog) -> Result<Page> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         outcome(&self.read)?;
+        if !read.is_live() && read.limit() > 0 {
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+        }
         self.inner.read_log(read).await
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::peer::{Peer, Received, UPGRADE_HEADERS, refused};
-use crate::support::{hub, put, put_many};
+use crate::support::{from_here, hub, put, put_many};
 
 /// The headers of a browser, with some replaced, or removed if the value is empty.
 fn with<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -41,7 +41,7 @@ async fn accepted(router: &Router, changed: &[(&str, &str)]) -> String {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let router = router.clone();
     let service = hyper::service::service_fn(move |request| {
-        tower::ServiceExt::oneshot(router.clone(), request)
+        tower::ServiceExt::oneshot(router.clone(), from_here(request))
     });
     let io = hyper_util::rt::TokioIo::new(theirs);
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
@@ -203,6 +203,7 @@ async fn a_socket_opens_under_axum_serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = Router::new().nest("/deep/api", Feed::new(&hub).router());
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = async move { axum::serve(listener, app).await.unwrap() };
     let _server = AbortOnDropHandle::new(tokio::spawn(server));
     let mut peer = dial(address, "/deep/api/feed/ws?after=now").await;

@@ -388,6 +388,27 @@ async fn messages_may_be_fragmented() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commands_are_answered_in_their_order_whatever_their_size() {
+    let hub = hub().await;
+    let mut peer = open(&hub, "/feed/ws").await;
+    // Parsed outside of the runtime's workers.
+    let large = format!(r#"{{"frame":"ping","req":"p 1"{}}}"#, " ".repeat(200 << 10));
+    for n in 0..3 {
+        peer.send(&large).await;
+        peer.send(&format!(r#"{{"frame":"ping","req":"p{n}"}}"#)).await;
+    }
+    for n in 0..3 {
+        peer.problem("bad-parameter").await;
+        assert_eq!(peer.expect("pong").await["req"], format!("p{n}"));
+    }
+    peer.send(&append("a1", "s", &json!(0), &json!("x".repeat(200 << 10)))).await;
+    peer.send(&append("a2", "s", &json!(1), &json!(1))).await;
+    for req in ["a1", "a2"] {
+        assert_eq!(peer.expect("appended").await["req"], req);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn invalid_messages_close_the_socket_with_their_code() {
     let hub = hub().await;
     let long = vec![b'x'; (256 << 10) + 1];

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
+use downlink::budget::ByteBudget;
 use downlink::{ErrorKind, Hub};
+use downlink_transports::Connection;
 use downlink_transports::feed::{Feed, Refusal, Rights};
 use http::request::Parts;
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::{Peer, Received};
+use crate::peer::{CONTINUATION, Peer, Received, TEXT, frame};
 use crate::support::{Failing, hub, put, put_many};
 use crate::websocket::{Gated, put_large};
 
@@ -365,4 +367,90 @@ async fn a_log_that_cannot_be_read_ends_the_socket() {
     assert!(!problem.to_string().contains("SECRET"), "{problem}");
     assert_eq!(peer.expect("bye").await["reason"], "corrupt");
     peer.expect_close(4500).await;
+}
+
+/// Receives up to the close frame.
+async fn close_code(peer: &mut Peer) -> u16 {
+    loop {
+        match peer.receive().await {
+            Received::Close(code) => return code,
+            Received::End => panic!("the end, without a close frame"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_message_ends_the_socket() {
+    let hub = hub().await;
+    let router = Feed::new(&hub).router();
+    let whole = frame(0x80 | TEXT, &[b' '; 1_000]);
+    for (begin, seconds) in [
+        (frame(TEXT, b"{"), 20),
+        (whole[..1].to_vec(), 20),
+        (whole[..500].to_vec(), 20),
+        ([frame(TEXT, b"{"), frame(CONTINUATION, b"")].concat(), 20),
+    ] {
+        let mut peer = live(&router).await;
+        let began = Instant::now();
+        peer.raw(&begin).await;
+        assert_eq!(close_code(&mut peer).await, 4529);
+        assert_eq!(began.elapsed().as_secs(), seconds);
+        peer.close(4529).await;
+        assert_eq!(peer.receive().await, Received::End);
+    }
+    all_closed(&hub).await;
+}
+
+/// A router for requests of a server with this budget.
+fn with_budget(feed: Feed, budget: &ByteBudget) -> Router {
+    let connection = Connection::new(([127, 0, 0, 1], 9).into(), CancellationToken::new());
+    feed.router().layer(Extension(connection.with_budget(budget.clone())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_message_counts_in_the_byte_budget() {
+    let hub = hub().await;
+    let budget = ByteBudget::new(200 << 10);
+    let router = with_budget(Feed::new(&hub), &budget);
+    let mut first = live(&router).await;
+    let long = frame(TEXT, &[b' '; 150 << 10]);
+    first.raw(&long).await;
+    while budget.used() < 145 << 10 {
+        assert_eq!(hub.stats().open_subscriptions, 1);
+        tokio::task::yield_now().await;
+    }
+    let mut second = live(&router).await;
+    second.raw(&long).await;
+    assert_eq!(close_code(&mut second).await, 4529);
+    // Commands need little, and are answered.
+    let mut third = live(&router).await;
+    third.send(r#"{"frame":"ping","req":"p1"}"#).await;
+    third.expect("pong").await;
+    first.frame(true, CONTINUATION, br#"{"frame":"ping","req":"p1"}"#).await;
+    first.expect("pong").await;
+    assert_eq!(budget.used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn appends_that_are_not_answered_count_in_the_byte_budget() {
+    let (hub, permits) = Gated::hub().await;
+    let budget = ByteBudget::new(1_003_000);
+    let mut peer = live(&with_budget(Feed::new(&hub).with_append(), &budget)).await;
+    for n in 0..6 {
+        let req = format!("a{n}");
+        let events = json!([{"type": "T", "data": "x".repeat(if n < 5 { 200_000 } else { 1 })}]);
+        let append = json!({"frame": "append", "req": req, "stream": "s", "events": events});
+        peer.send(&append.to_string()).await;
+    }
+    // There is no room for another, however small.
+    let problem = peer.problem("overloaded").await;
+    assert_eq!((&problem["req"], &problem["problem"]["retryable"]), (&json!("a5"), &json!(true)));
+    assert!((1_000_000..=1_003_000).contains(&budget.used()), "{}", budget.used());
+    permits.add_permits(5);
+    let mut appended = 0;
+    while appended < 5 {
+        appended += usize::from(peer.text().await.starts_with(r#"{"frame":"appended""#));
+    }
+    assert_eq!(budget.used(), 0);
 }

@@ -61,7 +61,7 @@ macro_rules! fuzz {
     };
 }
 
-fuzz! { append cursor envelope filter frame problem query stream }
+fuzz! { append body cursor envelope filter frame problem query stream }
 
 #[cfg(feature = "websocket")]
 fuzz! { command message }

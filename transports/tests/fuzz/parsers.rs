@@ -1,12 +1,15 @@
 //! The invariants of each parser for arbitrary bytes.
 #![allow(unreachable_pub, reason = "the library of `fuzz/`, too")]
 
+#[path = "append_reference.rs"]
+mod append_reference;
+
 use std::borrow::Cow;
 
-use downlink::Cursor;
 use downlink::transport::Frame;
+use downlink::{Cursor, NewEvent};
 use downlink_transports::client::EventStream;
-use downlink_transports::wire::{self, Query};
+use downlink_transports::wire::{self, AppendBody, Query};
 use http::StatusCode;
 
 const PARAMETERS: [&str; 9] =
@@ -21,6 +24,52 @@ pub fn append(bytes: &[u8]) {
         assert!(!event.event_type().as_str().is_empty());
     }
     let _ = wire::parse_expected(&text(bytes));
+}
+
+/// A body that arrives in pieces: the first byte is the number of cuts, the next ones
+/// say where they are, and the rest is the body.
+pub fn body(bytes: &[u8]) {
+    let Some((&count, rest)) = bytes.split_first() else { return };
+    let (cuts, body) = rest.split_at(rest.len().min(usize::from(count % 8)));
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| usize::from(*cut) * body.len() / 256).collect();
+    cuts.extend([0, body.len()]);
+    cuts.sort_unstable();
+    let expected = append_reference::parse(body);
+    let pieces: Vec<_> = cuts.windows(2).map(|cut| &body[cut[0]..cut[1]]).collect();
+    for pieces in [pieces, vec![body], body.chunks(1).collect()] {
+        let events = in_pieces(&pieces);
+        match (&events, &expected) {
+            (Some(events), Some(expected)) => assert_eq!(contents(events), contents(expected)),
+            (events, expected) => assert_eq!(events.is_some(), expected.is_some()),
+        }
+    }
+}
+
+fn in_pieces(pieces: &[&[u8]]) -> Option<Vec<NewEvent>> {
+    let mut body = AppendBody::new();
+    for piece in pieces {
+        if !body.push(piece).ok()? {
+            break;
+        }
+    }
+    let events = body.parse().ok()?;
+    assert!(events.iter().map(NewEvent::size).sum::<usize>() <= body.parsed_size());
+    Some(events)
+}
+
+/// What of events is not made by the parser: all but the ids.
+fn contents(events: &[NewEvent]) -> Vec<[String; 5]> {
+    let content = |event: &NewEvent| {
+        let tags: Vec<_> = event.tags().iter().map(|tag| tag.as_str()).collect();
+        [
+            event.event_type().to_string(),
+            event.content_type().to_string(),
+            text(event.payload()).into_owned(),
+            text(event.metadata()).into_owned(),
+            tags.join("\n"),
+        ]
+    };
+    events.iter().map(content).collect()
 }
 
 pub fn cursor(bytes: &[u8]) {

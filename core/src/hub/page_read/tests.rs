@@ -13,7 +13,7 @@ use super::*;
 use crate::event::{Event, NewEvent};
 use crate::filter::FilterItem;
 use crate::hub::bounds::cost;
-use crate::hub::page_cache::OVERHEAD;
+use crate::hub::cached_page::OVERHEAD;
 use crate::hub::{After, Hub, HubBuilder, Item, Subscribe, Subscription};
 use crate::memory::{LocalBus, MemoryStore};
 use crate::store::{
@@ -297,7 +297,7 @@ async fn pages_above_the_tip_are_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_next_keeps_its_place_in_the_queue() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().with_max_page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_max_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     let log = log_of(&store).await;
     let mut waiting = Vec::new();
@@ -322,7 +322,7 @@ async fn a_dropped_next_keeps_its_place_in_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_read_returns_its_permit() {
     let store = Counting::with(1_000).await;
-    let hub = store.hub().with_max_page_reads(2).start().await.unwrap();
+    let hub = store.hub().with_max_reads(2).start().await.unwrap();
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     for n in 1..=3 {
         let mut gone = hub.subscribe(Subscribe::new()).await.unwrap();
@@ -338,7 +338,7 @@ async fn an_abandoned_read_returns_its_permit() {
 #[tokio::test(start_paused = true)]
 async fn replays_do_not_block_short_reads() {
     let store = Counting::with(3_000).await;
-    let hub = store.hub().with_max_page_reads(4).with_page_cache(0).start().await.unwrap();
+    let hub = store.hub().with_max_reads(4).with_page_cache(0).start().await.unwrap();
     let log = log_of(&store).await;
     let mut replays = Vec::new();
     for place in 0..8 {

@@ -1,22 +1,14 @@
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use downlink::transport::Frame;
 use downlink::{Error, Item, Subscription};
-use futures::stream;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::warn;
 
-use crate::feed::drain::Drain;
-use crate::feed::feed::Feed;
-use crate::feed::reconnect::reconnect_after;
-use crate::feed::rights::Rights;
-use crate::feed::stream_deadline::StreamDeadline;
-use crate::wire::{self, Code, Problem};
+use super::{COMMENT, StreamOptions, bye, ended_by};
+use crate::wire::{self, Code};
 
 /// The limits of a batch, which is written at once: a batch has at most this many
 /// frames, and ends when it has this many bytes. One write per event would be
@@ -35,20 +27,18 @@ const LARGE: usize = 4 << 10;
 /// waits, and one timer for everything.
 pub(super) struct SseBody {
     subscription: Subscription,
-    heartbeat: Duration,
-    heartbeat_events: bool,
+    options: StreamOptions,
     is_open: bool,
     /// A large event that is sent next.
     held_back: Option<Bytes>,
     idle_since: Instant,
-    deadline: StreamDeadline,
     /// Fires when a heartbeat or the end may be due. Reset when it fires, not when
     /// something is sent.
     timer: Pin<Box<Sleep>>,
-    drain: Drain,
 }
 
-enum Chunk {
+/// A part of a stream's body.
+pub(super) enum Chunk {
     More(Bytes),
     Last(Bytes),
 }
@@ -61,50 +51,26 @@ enum Wake {
 }
 
 impl SseBody {
-    pub(super) fn new(
-        subscription: Subscription,
-        feed: &Feed,
-        rights: &Rights,
-        drain: Drain,
-    ) -> Self {
+    pub(super) fn new(subscription: Subscription, options: StreamOptions) -> Self {
         let now = Instant::now();
-        let deadline = StreamDeadline::new(feed.rotation, rights, now);
+        let wake_at = options.deadline.at.min(now + options.heartbeat);
         Self {
             subscription,
-            heartbeat: feed.heartbeat,
-            heartbeat_events: false,
+            options,
             is_open: false,
             held_back: None,
             idle_since: now,
-            deadline,
-            timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat))),
-            drain,
+            timer: Box::pin(sleep_until(wake_at)),
         }
     }
 
-    pub(super) fn with_heartbeat_events(mut self, yes: bool) -> Self {
-        self.heartbeat_events = yes;
-        self
-    }
-
-    pub(super) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(Some(Box::new(self)), |this| async move {
-            let mut this = this?;
-            let (chunk, this) = match this.next().await {
-                Chunk::More(chunk) => (chunk, Some(this)),
-                Chunk::Last(chunk) => (chunk, None),
-            };
-            Some((Ok::<_, Infallible>(chunk), this))
-        }))
-    }
-
-    async fn next(&mut self) -> Chunk {
+    pub(super) async fn next(&mut self) -> Chunk {
         let chunk = if let Some(event) = self.held_back.take() {
             event
         } else if self.is_open {
             match self.wake().await {
                 Wake::Item(item) => self.batch(&item),
-                Wake::Heartbeat => self.heartbeat(),
+                Wake::Heartbeat => self.options.heartbeat_block(self.subscription.cached_head()),
                 Wake::End(reason) => return Chunk::Last(bye(reason)),
                 Wake::Failed(error) => return Chunk::Last(self.failure(error).await),
             }
@@ -118,24 +84,24 @@ impl SseBody {
 
     async fn wake(&mut self) -> Wake {
         loop {
-            if self.drain.has_begun() {
+            if self.options.drain.has_begun() {
                 return Wake::End("draining");
             }
             let now = Instant::now();
-            if now >= self.deadline.at {
-                return Wake::End(self.deadline.reason);
+            if now >= self.options.deadline.at {
+                return Wake::End(self.options.deadline.reason);
             }
-            let heartbeat_at = self.idle_since + self.heartbeat;
+            let heartbeat_at = self.idle_since + self.options.heartbeat;
             if self.timer.is_elapsed() {
                 if now >= heartbeat_at {
                     return Wake::Heartbeat;
                 }
-                self.timer.as_mut().reset(heartbeat_at.min(self.deadline.at));
+                self.timer.as_mut().reset(heartbeat_at.min(self.options.deadline.at));
             }
             tokio::select! {
                 biased;
                 item = self.subscription.next() => return Wake::of(item),
-                () = self.drain.begins() => {}
+                () = self.options.drain.begins() => {}
                 () = self.timer.as_mut() => {}
             }
         }
@@ -146,10 +112,11 @@ impl SseBody {
         let ready = Frame::Ready {
             cursor: self.subscription.cursor(),
             head: self.subscription.head_at_open(),
-            heartbeat: Some(self.heartbeat),
+            heartbeat: Some(self.options.heartbeat),
         };
         let retry = Duration::from_millis(rand::rng().random_range(1_000..=4_000));
-        [&b":\n\n"[..], &wire::frame_block(&ready, Some(retry))].concat().into()
+        let comment = if self.options.has_begun { Bytes::new() } else { COMMENT };
+        [comment, wire::frame_block(&ready, Some(retry))].concat().into()
     }
 
     /// This item, and the next ones if they are available already.
@@ -182,14 +149,6 @@ impl SseBody {
         None
     }
 
-    fn heartbeat(&self) -> Bytes {
-        if self.heartbeat_events {
-            wire::frame_block(&Frame::Heartbeat { head: self.subscription.cached_head() }, None)
-        } else {
-            Bytes::from_static(b":\n\n")
-        }
-    }
-
     async fn failure(&self, error: Error) -> Bytes {
         if error.is_other_history() {
             // The cached head may still be that of the old log.
@@ -198,10 +157,7 @@ impl SseBody {
             let reason = Code::from(error.kind()).to_string();
             return wire::frame_block(&Frame::Reset { reason, head }, None);
         }
-        warn!(%error, "a stream ended because the log cannot be read");
-        let problem = Problem::from(error);
-        let bye = bye(problem.code().as_str());
-        [wire::frame_block(&problem.to_frame(), None), bye].concat().into()
+        ended_by(error)
     }
 }
 
@@ -225,24 +181,29 @@ fn render(item: &Item) -> Bytes {
     }
 }
 
-/// The last frame: why the stream ends, and when to reconnect.
-fn bye(reason: &str) -> Bytes {
-    let reconnect_after = reconnect_after(reason);
-    wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
-}
-
 #[cfg(test)]
 mod tests {
     use downlink::{Expected, Hub, NewEvent, Subscribe};
     use http::Request;
 
     use super::*;
+    use crate::feed::drain::Drain;
+    use crate::feed::feed::Feed;
+    use crate::feed::rights::Rights;
+    use crate::feed::stream_deadline::StreamDeadline;
 
     async fn open(hub: &Hub) -> SseBody {
         let feed = Feed::new(hub);
         let (parts, ()) = Request::new(()).into_parts();
-        let subscription = hub.subscribe(Subscribe::new()).await.unwrap();
-        SseBody::new(subscription, &feed, &Rights::everything(), Drain::of(&feed, &parts))
+        let hour = Duration::from_hours(1);
+        let options = StreamOptions {
+            heartbeat: hour,
+            heartbeat_events: false,
+            deadline: StreamDeadline::new(hour, &Rights::everything(), Instant::now()),
+            drain: Drain::of(&feed, &parts),
+            has_begun: false,
+        };
+        SseBody::new(hub.subscribe(Subscribe::new()).await.unwrap(), options)
     }
 
     #[tokio::test]

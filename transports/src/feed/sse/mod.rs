@@ -1,22 +1,30 @@
 //! The SSE endpoint.
 
 mod body;
+mod opening;
+mod stream;
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use downlink::transport::Frame;
-use downlink::{After, Cursor, Filter, Read, Subscribe};
+use downlink::{After, Cursor, Error, Filter, Read, Subscribe};
 use http::Method;
 use http::request::Parts;
+use tokio::time::Instant;
+use tracing::warn;
 
 use self::body::SseBody;
+use self::opening::Opening;
+use self::stream::SseStream;
 use super::drain::Drain;
 use super::feed::Feed;
-use super::reconnect::jitter;
+use super::reconnect::{jitter, reconnect_after};
 use super::response::{close_connection, empty_body};
 use super::rights::Rights;
+use super::stream_deadline::StreamDeadline;
 use crate::headers::{is_event_source, set_event_stream};
 use crate::wire::{self, Code, Problem, Query};
 
@@ -47,11 +55,59 @@ pub(super) async fn answer(
         verify(feed, after, filter).await?;
         return Ok(event_stream(empty_body()));
     }
-    let subscription =
-        feed.hub.subscribe(Subscribe::new().with_after(after).with_filter(filter)).await?;
-    let body =
-        SseBody::new(subscription, feed, rights, drain).with_heartbeat_events(heartbeat_events);
-    Ok(event_stream(body.into_body()))
+    let subscribe = Subscribe::new().with_after(after).with_filter(filter);
+    let subscribe = subscribe.with_budget(feed.budget(parts));
+    let options = StreamOptions {
+        heartbeat: feed.heartbeat,
+        heartbeat_events,
+        deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
+        drain,
+        has_begun: false,
+    };
+    let stream = if let After::Last(_) = after {
+        // Where it begins has to be searched for, which takes turns with other reads.
+        SseStream::Begun(Box::new(Opening::new(&feed.hub, subscribe, options)))
+    } else {
+        SseStream::Open(Box::new(SseBody::new(feed.hub.subscribe(subscribe).await?, options)))
+    };
+    Ok(event_stream(stream.into_body()))
+}
+
+/// What a stream is opened with, in addition to its subscription.
+struct StreamOptions {
+    heartbeat: Duration,
+    heartbeat_events: bool,
+    deadline: StreamDeadline,
+    drain: Drain,
+    /// Whether the client has received a comment already.
+    has_begun: bool,
+}
+
+/// A comment. Proxies forward the headers of a response when its body begins.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+impl StreamOptions {
+    fn heartbeat_block(&self, head: Cursor) -> Bytes {
+        if self.heartbeat_events {
+            wire::frame_block(&Frame::Heartbeat { head }, None)
+        } else {
+            COMMENT
+        }
+    }
+}
+
+/// The last frame: why the stream ends, and when to reconnect.
+fn bye(reason: &str) -> Bytes {
+    let reconnect_after = reconnect_after(reason);
+    wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
+}
+
+/// The last frames of a stream that cannot go on.
+fn ended_by(error: Error) -> Bytes {
+    warn!(%error, "a stream ended because the log cannot be read");
+    let problem = Problem::from(error);
+    let bye = bye(problem.code().as_str());
+    [wire::frame_block(&problem.to_frame(), None), bye].concat().into()
 }
 
 /// Fails as opening the subscription would fail, without opening one.

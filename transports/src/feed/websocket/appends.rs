@@ -21,7 +21,7 @@ pub(super) struct Appends {
 pub(super) type AppendResult = Result<String, CommandError>;
 
 impl Appends {
-    /// How many appends may wait. Each is at most one message in memory.
+    /// How many appends may wait.
     pub(super) const LIMIT: usize = 16;
 
     pub(super) fn is_full(&self) -> bool {

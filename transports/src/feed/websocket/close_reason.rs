@@ -1,10 +1,7 @@
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite::Error;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-
+use super::close_frame::CloseFrame;
+use super::read_error::ReadError;
 use crate::wire::Code;
 
 /// Why, and so how, a socket is closed.
@@ -21,7 +18,7 @@ pub(super) enum CloseReason {
 
 impl CloseReason {
     pub(super) fn refused(code: u16, reason: impl Into<String>) -> Self {
-        Self::Refused(close_frame(code, reason))
+        Self::Refused(CloseFrame::new(code, reason))
     }
 
     /// The client has lost all rights.
@@ -39,23 +36,27 @@ impl CloseReason {
         Self::Graceful { reason, code }
     }
 
-    /// The client has violated the protocol, or is gone.
-    pub(super) fn from_error(error: &Error) -> Self {
+    /// The client has violated the protocol or a limit, or is gone.
+    pub(super) fn from_error(error: &ReadError) -> Self {
         match error {
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::ConnectionLost,
-            Error::Protocol(error) => Self::refused(1002, error.to_string()),
-            Error::Utf8(_) => Self::refused(1007, "a text message is not UTF-8"),
-            Error::Capacity(_) => Self::refused(1009, "a message has more than 256 KiB"),
-            error => {
+            ReadError::Io(error) => {
                 tracing::debug!(%error, "a socket failed");
                 Self::ConnectionLost
             }
+            ReadError::Ended => Self::ConnectionLost,
+            ReadError::Protocol(what) => Self::refused(1002, *what),
+            ReadError::Binary => Self::refused(1003, "a command must be a text message"),
+            ReadError::NotUtf8 => Self::refused(1007, "a text message is not UTF-8"),
+            ReadError::TooLong => Self::refused(1009, "a message has more than 256 KiB"),
+            ReadError::OverBudget => {
+                Self::refused(4529, "the server has no memory left for the message: retry later")
+            }
+            ReadError::Stalled(stalled) => {
+                tracing::debug!(%stalled, "a socket ends within a message");
+                Self::refused(4529, "a message was begun and did not arrive in time: send it whole")
+            }
         }
     }
-}
-
-pub(super) fn close_frame(code: u16, reason: impl Into<String>) -> CloseFrame {
-    CloseFrame { code: CloseCode::from(code), reason: reason.into().into() }
 }
 
 /// How long pending appends may take, and then the closing handshake: together

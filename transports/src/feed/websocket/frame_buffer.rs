@@ -7,6 +7,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::close_frame::CloseFrame;
+
 /// While this many bytes are buffered, no more events are taken from the log.
 const EVENT_LIMIT: usize = 32 << 10;
 
@@ -15,7 +17,9 @@ const REPLY_LIMIT: usize = 128 << 10;
 
 /// The first bytes of final frames, with their opcodes.
 const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
 
 /// Parts of at least this many bytes are written from the buffer that all
 /// subscribers share. Smaller ones are copied into one buffer, which is cheaper
@@ -25,12 +29,8 @@ const LARGE: usize = 4 << 10;
 /// How many chunks are written at a time.
 const MAX_SLICES: usize = 8;
 
-/// A connection, with a buffer of whole frames to be written to it.
-///
-/// The buffer of tungstenite never shrinks. This one is freed when it is empty,
-/// because on thousands of sockets it usually is. The frames that tungstenite
-/// writes itself, pongs and closes, go through the same buffer, so that frames
-/// are never interleaved.
+/// A connection, with a buffer of whole frames to be written to it. The buffer is
+/// freed when it is empty, because on thousands of sockets it usually is.
 pub(super) struct FrameBuffer<T> {
     io: T,
     chunks: VecDeque<Bytes>,
@@ -101,7 +101,22 @@ impl<T> FrameBuffer<T> {
     }
 
     pub(super) fn push_ping(&mut self) {
-        self.last.put_slice(&[PING, 0]);
+        self.push_control(PING, b"");
+    }
+
+    /// Adds the answer to a ping with this payload.
+    pub(super) fn push_pong(&mut self, payload: &[u8]) {
+        self.push_control(PONG, payload);
+    }
+
+    pub(super) fn push_close(&mut self, frame: Option<&CloseFrame>) {
+        self.push_control(CLOSE, &frame.map(CloseFrame::payload).unwrap_or_default());
+    }
+
+    fn push_control(&mut self, first: u8, payload: &[u8]) {
+        self.last.put_u8(first);
+        put_len(&mut self.last, payload.len());
+        self.last.put_slice(payload);
     }
 
     /// Removes what was written.
@@ -266,12 +281,15 @@ mod tests {
         let (ours, mut theirs) = duplex(1 << 20);
         let mut buffer = FrameBuffer::new(ours);
         buffer.push_text("ab");
-        buffer.write_all(&[0x8a, 0]).await.unwrap();
+        buffer.push_pong(b"x");
         buffer.push_ping();
+        buffer.push_close(Some(&CloseFrame::new(1000, "c")));
+        buffer.push_close(None);
         buffer.shutdown().await.unwrap();
         let mut written = Vec::new();
         theirs.read_to_end(&mut written).await.unwrap();
-        assert_eq!(written, [0x81, 2, b'a', b'b', 0x8a, 0, 0x89, 0]);
+        let close = b"\x88\x03\x03\xe8c\x88\0";
+        assert_eq!(written, [&b"\x81\x02ab\x8a\x01x\x89\0"[..], close].concat());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,10 +2,15 @@
 
 mod appends;
 mod batch_writer;
+mod close_frame;
 mod close_reason;
 mod frame_buffer;
+mod frame_head;
 mod handshake;
+mod message_decoder;
+mod message_reader;
 mod multiplexer;
+mod read_error;
 mod session;
 mod socket_client;
 mod subscriptions;
@@ -13,13 +18,15 @@ mod subscriptions;
 use std::sync::Arc;
 
 use axum::response::Response;
-use downlink::{After, Subscribe};
+use downlink::After;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use http::request::Parts;
 use hyper_util::rt::TokioIo;
 
 use self::handshake::Handshake;
 use self::session::Session;
-use self::socket_client::{OpenedSubscription, SocketClient};
+use self::socket_client::{CommandError, OpenedSubscription, SocketClient};
 use super::drain::Drain;
 use super::feed::Feed;
 use super::rights::Rights;
@@ -29,6 +36,9 @@ use crate::wire::{self, Label, Problem, Query};
 /// The label of the subscription in the URL.
 const URL_LABEL: &str = "0";
 
+/// A subscription that is being opened.
+type Subscribing = BoxFuture<'static, Result<OpenedSubscription, CommandError>>;
+
 /// Answers `GET /feed/ws`: upgrades to a WebSocket.
 pub(super) async fn answer(
     feed: &Arc<Feed>,
@@ -37,15 +47,15 @@ pub(super) async fn answer(
     drain: Drain,
 ) -> Result<Response, Problem> {
     let handshake = Handshake::of(parts)?;
-    let subscription = url_subscription(feed, parts, rights).await?;
     let (client, rights) = (SocketClient::new(feed, parts), rights.clone());
+    let subscribing = url_subscription(&client, parts, &rights).await?;
     let response = handshake.response();
     tokio::spawn(async move {
         match handshake.upgraded().await {
             Ok(io) => {
-                let mut session = Session::new(TokioIo::new(io), client, &rights, drain).await;
-                if let Some((sub, opened)) = subscription {
-                    session.subscribe(sub, opened);
+                let mut session = Session::new(TokioIo::new(io), client, &rights, drain);
+                if let Some(subscribing) = subscribing {
+                    session.subscribe(url_label(), subscribing);
                 }
                 session.run().await;
             }
@@ -55,22 +65,29 @@ pub(super) async fn answer(
     Ok(response)
 }
 
+fn url_label() -> Label {
+    Label::new(URL_LABEL).expect("a digit is a valid label")
+}
+
 /// The subscription of the URL's parameters or of `Last-Event-ID`, if there are
-/// any.
+/// any. A resume is refused or begun before the socket is; what has to search the
+/// log is left to the socket.
 async fn url_subscription(
-    feed: &Feed,
+    client: &SocketClient,
     parts: &Parts,
     rights: &Rights,
-) -> Result<Option<(Label, OpenedSubscription)>, Problem> {
-    let query = Query::parse(parts.uri.query(), &sse::PARAMETERS, &feed.parameters)?;
+) -> Result<Option<Subscribing>, Problem> {
+    let query = Query::parse(parts.uri.query(), &sse::PARAMETERS, &client.feed().parameters)?;
     query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
     let filter = wire::filter_of_query(&query)?;
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }
-    let subscribe = Subscribe::new().with_after(after).with_filter(rights.restrict(filter)?);
-    let subscription = Box::new(feed.hub.subscribe(subscribe).await?);
-    let sub = Label::new(URL_LABEL).expect("a digit is a valid label");
-    Ok(Some((sub, OpenedSubscription { subscription, rights: rights.clone() })))
+    let subscribing = client.clone().subscribe_with(rights.clone(), after, filter).boxed();
+    if let After::Last(_) = after {
+        return Ok(Some(subscribing));
+    }
+    let opened = subscribing.await.map_err(|error| error.problem)?;
+    Ok(Some(ready(Ok(opened)).boxed()))
 }

@@ -1,52 +1,64 @@
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use futures::{SinkExt, Stream, StreamExt};
+use downlink::budget::{ByteBudget, Reservation};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::appends::{AppendResult, Appends};
+use super::close_frame::CloseFrame;
 use super::frame_buffer::FrameBuffer;
+use super::message_decoder::{Message, TextMessage};
+use super::message_reader::MessageReader;
+use super::read_error::ReadError;
 use super::subscriptions::{ActiveSubscription, SubscriptionUpdate, Subscriptions};
-use crate::wire::Label;
-
-/// The limit of a received message or frame, in bytes. Browsers send 70,000 bytes
-/// as one frame.
-const MAX_MESSAGE_SIZE: usize = 256 << 10;
+use crate::feed::parse_pool::ParsePool;
+use crate::wire::{Command, Label, Refused};
 
 /// Everything that one socket waits for: its messages, its subscriptions and its
 /// appends.
 pub(super) struct Multiplexer<T> {
-    socket: WebSocketStream<FrameBuffer<T>>,
+    buffer: FrameBuffer<T>,
+    reader: MessageReader,
+    parsers: ParsePool,
+    /// A command that is being parsed. No further ones are read meanwhile.
+    parsing: Option<BoxFuture<'static, ReceivedCommand>>,
     pub(super) subscriptions: Subscriptions,
     pub(super) appends: Appends,
     /// Whether the next poll begins with the socket or with the log.
     socket_first: bool,
 }
 
+/// A command of the client, and what reserves the bytes of its message.
+pub(super) struct ReceivedCommand {
+    pub(super) command: Result<Command, Refused>,
+    pub(super) held: Reservation,
+}
+
 /// What happened on a socket.
 pub(super) enum SocketEvent {
-    Message(Message),
+    Command(ReceivedCommand),
+    /// The client has sent a ping, which is answered.
+    Ping,
+    Pong,
+    /// The client has sent a close frame, which is answered.
+    Close,
     /// The client has violated the protocol, or is gone.
-    Error(Error),
+    Error(ReadError),
     Subscription(ActiveSubscription, SubscriptionUpdate),
     Append(Label, AppendResult),
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
-    pub(super) async fn new(io: T) -> Self {
-        // Small, because most sockets receive little, and tungstenite never shrinks its buffers.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(512)
-            .write_buffer_size(0)
-            .max_write_buffer_size(4 << 10)
-            .max_message_size(Some(MAX_MESSAGE_SIZE))
-            .max_frame_size(Some(MAX_MESSAGE_SIZE));
-        let buffer = FrameBuffer::new(io);
+    /// Reads commands that count in this budget.
+    pub(super) fn new(io: T, budget: ByteBudget, parsers: ParsePool) -> Self {
         Self {
-            socket: WebSocketStream::from_raw_socket(buffer, Role::Server, Some(config)).await,
+            buffer: FrameBuffer::new(io),
+            reader: MessageReader::new(budget),
+            parsers,
+            parsing: None,
             subscriptions: Subscriptions::default(),
             appends: Appends::default(),
             socket_first: true,
@@ -54,7 +66,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
     }
 
     pub(super) fn buffer(&mut self) -> &mut FrameBuffer<T> {
-        self.socket.get_mut()
+        &mut self.buffer
     }
 
     /// Polls for the next event, and writes the buffer if there is none. While the
@@ -89,14 +101,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
-        if self.buffer().is_full_for_replies() {
+        if let Some(parsing) = &mut self.parsing {
+            let command = ready!(parsing.poll_unpin(cx));
+            self.parsing = None;
+            return Poll::Ready(SocketEvent::Command(command));
+        }
+        if self.buffer.is_full_for_replies() {
             return Poll::Pending;
         }
-        Pin::new(&mut self.socket).poll_next(cx).map(|next| match next {
-            Some(Ok(message)) => SocketEvent::Message(message),
-            Some(Err(error)) => SocketEvent::Error(error),
-            None => SocketEvent::Error(Error::ConnectionClosed),
+        let message = ready!(self.reader.poll_next(&mut self.buffer, cx));
+        Poll::Ready(match message {
+            Ok(Message::Text(message)) => return self.poll_parsed(message, cx),
+            Ok(Message::Ping(payload)) => {
+                self.buffer.push_pong(&payload);
+                SocketEvent::Ping
+            }
+            Ok(Message::Pong) => SocketEvent::Pong,
+            Ok(Message::Close(frame)) => {
+                self.buffer.push_close(frame.as_ref());
+                SocketEvent::Close
+            }
+            Err(error) => SocketEvent::Error(error),
         })
+    }
+
+    fn poll_parsed(&mut self, message: TextMessage, cx: &mut Context<'_>) -> Poll<SocketEvent> {
+        let parsers = self.parsers.clone();
+        let TextMessage { text, held } = message;
+        let bytes = text.len();
+        let parse = move || ReceivedCommand { command: Command::parse(&text), held };
+        self.parsing = Some(async move { parsers.run(bytes, parse).await }.boxed());
+        self.poll_socket(cx)
     }
 
     fn poll_log(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
@@ -111,15 +146,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
     /// Closes the socket: writes the buffer and the close frame (`None` if the
     /// client has sent one), and waits for the client to close its end. Dropping
     /// the connection earlier would lose what the client has not read.
-    pub(super) async fn close(&mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
-        match frame {
-            Some(frame) => self.socket.close(Some(frame)).await?,
-            None => self.socket.flush().await?,
+    pub(super) async fn close(&mut self, frame: Option<CloseFrame>) -> io::Result<()> {
+        if let Some(frame) = frame {
+            self.buffer.push_close(Some(&frame));
+            self.buffer.flush().await?;
+            self.reader.skip_to_close(&mut self.buffer).await;
         }
-        while let Some(Ok(_)) = self.socket.next().await {}
-        self.buffer().shutdown().await?;
+        self.buffer.shutdown().await?;
         let mut ignored = [0; 256];
-        while self.buffer().read(&mut ignored).await? > 0 {}
+        while self.buffer.read(&mut ignored).await? > 0 {}
         Ok(())
     }
 }

@@ -2,20 +2,22 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use downlink::budget::Reservation;
 use downlink::limits::MAX_WAIT;
 use downlink::transport::Frame;
-use downlink::{Error, Item, Subscription};
+use downlink::{Error, Item, NewEvent, Subscription};
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::Subscribing;
 use super::appends::{AppendResult, Appends};
 use super::batch_writer::BatchWriter;
-use super::close_reason::{CLOSE_TIMEOUT, CloseReason, close_frame};
-use super::multiplexer::{Multiplexer, SocketEvent};
+use super::close_frame::CloseFrame;
+use super::close_reason::{CLOSE_TIMEOUT, CloseReason};
+use super::multiplexer::{Multiplexer, ReceivedCommand, SocketEvent};
 use super::socket_client::{CommandError, OpenedSubscription, SocketClient};
 use super::subscriptions::{ActiveSubscription, SubscriptionUpdate, Subscriptions};
 use crate::feed::append;
@@ -23,7 +25,9 @@ use crate::feed::drain::Drain;
 use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
 use crate::feed::stream_deadline::StreamDeadline;
-use crate::wire::{Addressee, Code, Command, Label, Problem, Refused, Reply, frame_json};
+use crate::wire::{
+    Addressee, Code, Command, Label, Problem, Refused, Reply, events_size, frame_json,
+};
 
 /// How long the client may read nothing while frames are buffered for it, unless the
 /// server is ours and judges by what the client's system acknowledges.
@@ -71,7 +75,7 @@ enum Wake {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
-    pub(super) async fn new(io: T, client: SocketClient, rights: &Rights, drain: Drain) -> Self {
+    pub(super) fn new(io: T, client: SocketClient, rights: &Rights, drain: Drain) -> Self {
         let (now, feed) = (Instant::now(), client.feed());
         let deadline = StreamDeadline::new(feed.rotation, rights, now);
         Self {
@@ -84,15 +88,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             read: 0,
             bad_messages: 0,
             timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat.min(STALL_TIMEOUT)))),
-            mux: Multiplexer::new(io).await,
+            mux: Multiplexer::new(io, client.budget().clone(), feed.parsers.clone()),
             client,
             drain,
         }
     }
 
-    /// Adds a subscription that was opened before the socket was.
-    pub(super) fn subscribe(&mut self, sub: Label, opened: OpenedSubscription) {
-        self.mux.subscriptions.open(sub, async { Ok(opened) });
+    /// Adds a subscription.
+    pub(super) fn subscribe(&mut self, sub: Label, subscribing: Subscribing) {
+        self.mux.subscriptions.open(sub, subscribing);
     }
 
     pub(super) async fn run(&mut self) {
@@ -156,7 +160,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     fn handle(&mut self, event: SocketEvent) -> Option<CloseReason> {
         match event {
-            SocketEvent::Message(message) => self.handle_message(message),
+            SocketEvent::Command(command) => self.handle_received(command),
+            SocketEvent::Ping => None,
+            SocketEvent::Pong => {
+                self.read = self.pinged_at;
+                None
+            }
+            SocketEvent::Close => Some(CloseReason::ByClient),
             SocketEvent::Error(error) => Some(CloseReason::from_error(&error)),
             SocketEvent::Subscription(active, update) => self.handle_update(active, update),
             SocketEvent::Append(req, result) => self.answer_append(req, result),
@@ -195,24 +205,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         None
     }
 
-    fn handle_message(&mut self, message: Message) -> Option<CloseReason> {
-        match message {
-            Message::Text(text) => self.handle_text(&text),
-            Message::Binary(_) => {
-                Some(CloseReason::refused(1003, "a command must be a text message"))
-            }
-            Message::Close(_) => Some(CloseReason::ByClient),
-            Message::Pong(_) => {
-                self.read = self.pinged_at;
-                None
-            }
-            Message::Ping(_) | Message::Frame(_) => None,
-        }
-    }
-
-    fn handle_text(&mut self, text: &str) -> Option<CloseReason> {
-        let refused = match Command::parse(text) {
-            Ok(command) => self.handle_command(command).err(),
+    fn handle_received(&mut self, received: ReceivedCommand) -> Option<CloseReason> {
+        let ReceivedCommand { command, held } = received;
+        let refused = match command {
+            Ok(command) => self.handle_command(command, held).err(),
             Err(refused) => Some(refused),
         };
         let Some(Refused { to, problem }) = refused else {
@@ -228,7 +224,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         (self.bad_messages == MAX_BAD_MESSAGES).then(|| CloseReason::refused(4400, reason))
     }
 
-    fn handle_command(&mut self, command: Command) -> Result<(), Refused> {
+    fn handle_command(&mut self, command: Command, held: Reservation) -> Result<(), Refused> {
         match command {
             Command::Subscribe { sub, after, filter } => {
                 if let Err(problem) = self.check_new(&sub) {
@@ -245,11 +241,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 self.send(&Reply::Unsubscribed { sub: &sub }.json());
             }
             Command::Append { req, stream, expected, events } => {
-                if let Err(problem) = self.check_append() {
-                    return Err(Refused { to: Some(Addressee::Req(req)), problem });
-                }
+                let held = match self.check_append().and_then(|()| hold_events(held, &events)) {
+                    Ok(held) => held,
+                    Err(problem) => {
+                        return Err(Refused { to: Some(Addressee::Req(req)), problem });
+                    }
+                };
                 let append = self.client.clone().append(stream, expected, events);
-                self.mux.appends.push(req, append);
+                self.mux.appends.push(req, async move {
+                    let _held = held;
+                    append.await
+                });
             }
             Command::Ping { req } => self.send(&Reply::Pong { req: &req }.json()),
         }
@@ -368,7 +370,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 let reconnect_after = reconnect_after(reason);
                 let bye = Frame::Bye { reason: reason.to_owned(), reconnect_after };
                 self.send(&frame_json(&bye, None));
-                Some(close_frame(code, reason))
+                Some(CloseFrame::new(code, reason))
             }
         };
         if frame.is_some() {
@@ -414,6 +416,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     }
 }
 
+/// Reserves the bytes of an append in place of those of its message, which is gone.
+fn hold_events(mut held: Reservation, events: &[NewEvent]) -> Result<Reservation, Problem> {
+    held.shrink(usize::MAX);
+    if held.try_grow(events_size(events)) { Ok(held) } else { Err(append::overloaded()) }
+}
+
 fn bad_sub(detail: &str) -> Problem {
     Problem::new(Code::BadParameter, detail).with_parameter("sub")
 }
@@ -435,11 +443,11 @@ mod tests {
         let (parts, ()) = Request::new(()).into_parts();
         let (io, _other) = tokio::io::duplex(64);
         let (client, drain) = (SocketClient::new(&feed, &parts), Drain::of(&feed, &parts));
-        let mut session = Session::new(io, client, &Rights::everything(), drain).await;
+        let mut session = Session::new(io, client, &Rights::everything(), drain);
         let subscription = Box::new(hub.subscribe(Subscribe::new()).await.unwrap());
         let subscription = size_of_val(&*subscription) + Subscriptions::size_of_next(subscription);
         // The session, its future and timer, and a subscription with its future: what is allocated
-        // while the socket is open, in addition to the read buffer.
+        // while the socket is open. It has no read buffer.
         let bytes = size_of_val(&session) + size_of_val(&session.run()) + size_of::<Sleep>();
         assert!(bytes + subscription <= 2_048, "{bytes} and {subscription}");
     }

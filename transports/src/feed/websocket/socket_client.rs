@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use downlink::budget::ByteBudget;
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
 use http::{HeaderValue, Request};
@@ -16,6 +17,8 @@ pub(super) struct SocketClient {
     feed: Arc<Feed>,
     /// What the authorizer decides by; `None` without an authorizer.
     request: Option<Arc<Parts>>,
+    /// What is held for the client counts against it.
+    budget: ByteBudget,
 }
 
 /// A subscription, and the rights with which it was opened.
@@ -35,7 +38,12 @@ pub(super) struct CommandError {
 impl SocketClient {
     pub(super) fn new(feed: &Arc<Feed>, parts: &Parts) -> Self {
         let request = feed.authorizer.as_ref().map(|_| Arc::new(detached(parts)));
-        Self { feed: Arc::clone(feed), request }
+        Self { feed: Arc::clone(feed), request, budget: feed.budget(parts) }
+    }
+
+    /// The budget that what is held for this client counts against.
+    pub(super) fn budget(&self) -> &ByteBudget {
+        &self.budget
     }
 
     pub(super) fn feed(&self) -> &Feed {
@@ -56,7 +64,18 @@ impl SocketClient {
         filter: Filter,
     ) -> Result<OpenedSubscription, CommandError> {
         let rights = self.rights().await?;
+        self.subscribe_with(rights, after, filter).await
+    }
+
+    /// As [`subscribe`](Self::subscribe), with rights that were determined already.
+    pub(super) async fn subscribe_with(
+        self,
+        rights: Rights,
+        after: After,
+        filter: Filter,
+    ) -> Result<OpenedSubscription, CommandError> {
         let subscribe = Subscribe::new().with_after(after).with_filter(rights.restrict(filter)?);
+        let subscribe = subscribe.with_budget(self.budget);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
         Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
     }

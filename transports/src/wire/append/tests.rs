@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::Code;
 
 fn code(body: &str) -> Code {
     parse_events(body.as_bytes()).unwrap_err().code()
