@@ -337,7 +337,7 @@ async fn a_body_beyond_the_budget_is_refused_on_every_route() {
             format!(
                 "{}{}",
                 head.replacen('\n', &format!("\nOrigin: {origin}\n"), 1),
-                "x".repeat(200_000)
+                " ".repeat(200_000)
             )
         };
         let mut raw = scene.send(&request("http://localhost")).await;

@@ -27,12 +27,6 @@ impl Drain {
         }
     }
 
-    /// Whether the server is [ours](crate::serve), which closes connections whose
-    /// peer is stuck.
-    pub(super) fn is_of_server(&self) -> bool {
-        self.server.is_some()
-    }
-
     pub(super) fn has_begun(&self) -> bool {
         let mut tokens = self.server.iter().chain(&self.application);
         tokens.any(CancellationToken::is_cancelled)

@@ -3,7 +3,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use downlink::budget::Reservation;
-use downlink::limits::MAX_WAIT;
 use downlink::transport::Frame;
 use downlink::{Error, Item, NewEvent, Subscription};
 use futures::FutureExt;
@@ -29,8 +28,8 @@ use crate::wire::{
     Addressee, Code, Command, Label, Problem, Refused, Reply, events_size, frame_json,
 };
 
-/// How long the client may read nothing while frames are buffered for it, unless the
-/// server is ours and judges by what the client's system acknowledges.
+/// How long the client may read nothing while frames are buffered for it. Under our
+/// server its sweeper judges before, by what the client's system acknowledges.
 const STALL_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many pings in a row may be sent without anything received.
@@ -154,8 +153,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// When the client counts as stalled, if a write waits for it.
     fn stalled_at(&mut self) -> Option<Instant> {
         let since = self.mux.buffer().blocked_since()?;
-        let limit = if self.drain.is_of_server() { MAX_WAIT } else { STALL_TIMEOUT };
-        Some(since + limit)
+        Some(since + STALL_TIMEOUT)
     }
 
     fn handle(&mut self, event: SocketEvent) -> Option<CloseReason> {
