@@ -45,16 +45,7 @@ fn main() -> Result<()> {
 
 /// Opens a socket with one subscription and reads it until it is live.
 fn open(server: &Server) -> Result<TcpStream> {
-    let authority = &server.authority;
-    let mut stream = TcpStream::connect(authority)?;
-    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
-    let request = format!(
-        "GET /feed/ws?after=now HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: measure\r\n\
-         Accept-Encoding: gzip, br\r\nAccept-Language: en\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
+    let mut stream = server.socket("/feed/ws?after=now")?;
     read_until(&mut stream, b"\"frame\":\"live\"")?;
     Ok(stream)
 }

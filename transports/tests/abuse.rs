@@ -18,6 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 const SHORT: Duration = Duration::from_millis(300);
 
+/// Longer than it takes for a reader to be scheduled.
+const STUCK: Duration = Duration::from_secs(4);
+
 struct Scene {
     hub: Hub,
     server: Server,
@@ -69,7 +72,7 @@ impl Scene {
 
 /// Opens `count` followers that never read, and one that does.
 async fn followers_that_never_read_are_disconnected(count: u64) {
-    let scene = Scene::start(|server| server.with_write_stall_timeout(SHORT)).await;
+    let scene = Scene::start(|server| server.with_write_stall_timeout(STUCK)).await;
     let mut reader = scene.follow().await;
     reader.until("event: feed.live\n").await;
     let mut stalled = Vec::new();

@@ -29,6 +29,8 @@ const NEVER: Duration = Duration::from_hours(1);
 /// no response.
 const TIMES: usize = 5;
 
+const SIZES: [usize; 4] = [MIB, 3 * MIB, 10 * MIB, 17 * MIB];
+
 const JSON: &str = "Content-Type: application/json\n";
 
 const HANDSHAKE: &str = "Connection: upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
@@ -78,7 +80,7 @@ impl Scene {
     async fn expect(&self, status: u16, head: &str, bytes: usize) {
         let fixed = format!("{head}Content-Length: {bytes}\n\n");
         let chunked = format!("{head}Transfer-Encoding: chunked\n\n");
-        let (whole, chunks) = (vec![b'x'; bytes], in_chunks(bytes));
+        let (whole, chunks) = (vec![b' '; bytes], in_chunks(bytes));
         for time in 0..TIMES {
             for (head, body) in [(&fixed, &whole), (&chunked, &chunks)] {
                 let answer = self.ask(head, body).await.map_err(|error| error.to_string());
@@ -109,7 +111,7 @@ async fn large() -> Response {
 }
 
 fn in_chunks(bytes: usize) -> Vec<u8> {
-    let chunk = [b"10000\r\n", &vec![b'x'; 0x10000][..], b"\r\n"].concat();
+    let chunk = [b"10000\r\n", &vec![b' '; 0x10000][..], b"\r\n"].concat();
     [chunk.repeat(bytes / 0x10000), b"0\r\n\r\n".to_vec()].concat()
 }
 
@@ -127,16 +129,16 @@ async fn send_until_closed(raw: &mut Raw) {
 async fn a_refusal_reaches_the_sender_of_a_large_body() {
     let scene = Scene::start(|server| server).await;
     let evil = format!("Origin: http://evil.test\n{JSON}");
-    for bytes in [MIB, 3 * MIB, 10 * MIB, 17 * MIB] {
+    for bytes in SIZES {
         scene.expect(403, &head("POST /streams/s", &evil), bytes).await;
         scene.expect(405, &head("POST /feed", JSON), bytes).await;
         scene.expect(415, &head("POST /streams/s", "Content-Type: text/plain\n"), bytes).await;
         scene.expect(400, &head("POST /streams/s?expected=soon", JSON), bytes).await;
+        scene.expect(400, &head("GET /feed/ws", HANDSHAKE), bytes).await;
     }
     scene.expect(404, &head("POST /nowhere", JSON), 3 * MIB).await;
     scene.expect(413, &head("POST /streams/s", JSON), 17 * MIB).await;
     scene.expect(426, &head("GET /feed/ws", ""), 3 * MIB).await;
-    scene.expect(400, &head("GET /feed/ws", HANDSHAKE), 3 * MIB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,12 +166,75 @@ async fn a_limit_error_reaches_the_sender_of_a_large_body() {
     let scene = Scene::start(|server| server.with_max_connections(1)).await;
     let mut first = Raw::get(scene.address, "/ping").await;
     first.until("pong").await;
-    scene.expect(503, &head("POST /streams/s", JSON), 3 * MIB).await;
+    expect_everywhere(&scene, 503).await;
 
     let scene = Scene::start(|server| server.with_max_per_client(1)).await;
     let mut first = Raw::get(scene.address, "/ping").await;
     first.until("pong").await;
-    scene.expect(429, &head("POST /streams/s", JSON), 3 * MIB).await;
+    expect_everywhere(&scene, 429).await;
+}
+
+/// Expects a refusal on every route, and in every way to send a body.
+async fn expect_everywhere(scene: &Scene, status: u16) {
+    for bytes in SIZES {
+        scene.expect(status, &head("POST /streams/s", JSON), bytes).await;
+    }
+    let expects = format!("{JSON}Expect: 100-continue\n");
+    let origin = format!("{JSON}Origin: http://evil.test\n");
+    for head in [
+        head("POST /streams/s", &expects),
+        head("POST /streams/s", &origin),
+        head("POST /feed", JSON),
+        head("GET /feed", ""),
+        head("GET /feed/ws", HANDSHAKE),
+        head("POST /ping", ""),
+        head("POST /nowhere", ""),
+    ] {
+        scene.expect(status, &head, 3 * MIB).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_lack_of_memory_reaches_the_sender_of_a_large_body() {
+    let scene = Scene::start(|server| server.with_byte_budget(MIB / 2)).await;
+    for bytes in [MIB, 3 * MIB, 10 * MIB] {
+        scene.expect(503, &head("POST /streams/s", JSON), bytes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_sender_that_closes_its_half() {
+    let scene = Scene::start(|server| server).await;
+    let full = Scene::start(|server| server.with_max_connections(1)).await;
+    let mut first = Raw::get(full.address, "/ping").await;
+    first.until("pong").await;
+    for (scene, status) in [(&scene, "405"), (&full, "503")] {
+        for _ in 0..TIMES {
+            let head = head("POST /feed", &format!("{JSON}Content-Length: {}\n\n", 3 * MIB));
+            let mut raw = scene.send(&head).await;
+            raw.send(&"x".repeat(3 * MIB)).await;
+            raw.0.shutdown().await.unwrap();
+            let answer = raw.rest().await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+    }
+}
+
+/// Java's client offers HTTP/2 with every request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_after_an_offered_upgrade_is_read() {
+    let scene = Scene::start(|server| server).await;
+    let offer = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAA\n";
+    let event = r#"{"type":"FlightDelayed","data":1}"#;
+    let length = format!("{offer}{JSON}Content-Length: {}\n\n", event.len());
+    let mut raw = Raw::connect(scene.address).await;
+    for _ in 0..2 {
+        raw.send(&head("POST /streams/s", &length).replace('\n', "\r\n")).await;
+        raw.send(event).await;
+        let answer = raw.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
+    scene.expect(405, &head("POST /feed", &format!("{offer}{JSON}")), 3 * MIB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +248,15 @@ async fn a_response_during_the_drain_reaches_the_sender_of_a_large_body() {
     idle.answer().await;
     scene.shutdown.cancel();
     idle.rest().await;
-    scene.expect(405, &head("POST /feed", JSON), 3 * MIB).await;
+    for bytes in SIZES {
+        scene.expect(405, &head("POST /feed", JSON), bytes).await;
+        scene.expect(503, &head("POST /streams/s", JSON), bytes).await;
+    }
+    let expects = format!("{JSON}Expect: 100-continue\n");
+    scene.expect(503, &head("POST /streams/s", &expects), 3 * MIB).await;
+    scene.expect(503, &head("GET /feed", ""), 3 * MIB).await;
+    scene.expect(503, &head("GET /feed/ws", HANDSHAKE), 3 * MIB).await;
+    scene.expect(404, &head("POST /nowhere", ""), 3 * MIB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,9 @@ async fn serve() -> (SocketAddr, CancellationToken) {
             let feed = Feed::new(&hub).with_append().router();
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             // In a task of the worker.
-            tokio::spawn(Server::new(feed).serve(listener, until)).await.unwrap().unwrap();
+            // With room for all bodies and what is parsed of them.
+            let server = Server::new(feed).with_byte_budget(1 << 30);
+            tokio::spawn(server.serve(listener, until)).await.unwrap().unwrap();
         });
     });
     (address, shutdown)

@@ -29,7 +29,8 @@ async fn serve(hub: &Hub) -> Served {
     let (listener, address) = listener().await;
     let (hub, stop) = (hub.clone(), CancellationToken::new());
     let app = Router::new().nest("/api", Feed::new(&hub).router());
-    let ended = tokio::spawn(Server::new(app).serve(listener, stop.clone()));
+    let server = Server::new(app).with_dead_peer_timeout(Duration::from_secs(1));
+    let ended = tokio::spawn(server.serve(listener, stop.clone()));
     Served { hub, address, stop, ended }
 }
 

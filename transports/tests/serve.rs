@@ -85,7 +85,8 @@ async fn ping(address: SocketAddr) -> String {
 
 #[tokio::test]
 async fn a_half_sent_header_is_closed_at_the_header_timeout() {
-    let server = Running::start(Server::new(router()).with_header_timeout(SHORT)).await;
+    let server = Server::new(router()).with_header_timeout(SHORT);
+    let server = Running::start(server.with_keep_alive_timeout(SHORT)).await;
     let mut half = Raw::connect(server.address).await;
     half.send("GET /ping HTTP/1.1\r\nHost: loc").await;
     let mut silent = Raw::connect(server.address).await;

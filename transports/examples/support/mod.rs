@@ -64,9 +64,18 @@ impl Server {
 
     /// The resident memory in bytes, as the system reports it.
     pub(crate) fn resident(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The largest resident memory so far, in bytes.
+    pub(crate) fn peak(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes: u64 = line.ok_or("no VmRSS")?.trim().trim_end_matches(" kB").parse()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes: u64 = line.ok_or(name)?.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes << 10)
     }
 
@@ -102,6 +111,27 @@ impl Server {
              User-Agent: measure\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\n\r\n"
         );
         stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+
+    /// Opens a socket, and reads the end of the handshake.
+    pub(crate) fn socket(&self, target: &str) -> Result<TcpStream> {
+        let authority = &self.authority;
+        let mut stream = TcpStream::connect(authority)?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: measure\r\n\
+             Accept-Encoding: gzip, br\r\nAccept-Language: en\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            response.extend(byte);
+        }
         Ok(stream)
     }
 

@@ -6,7 +6,6 @@ use downlink::{Error, ErrorKind, Result};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::connection_permit::ConnectionPermit;
 use super::stats::{Counters, count};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -71,26 +70,21 @@ fn classify(error: &io::Error) -> AcceptError {
     }
 }
 
-/// Sets the options of an accepted socket: no delay, a small send buffer, and
-/// the timeout of a write also for what the kernel has buffered.
-pub(super) fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
+/// Sets the options of an accepted socket: no delay, and a small send buffer.
+pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    // Otherwise a peer that vanished would keep its connection for about 15 minutes.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(write_timeout))?;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = write_timeout;
-    Ok(())
+    SockRef::from(stream).set_send_buffer_size(SEND_BUFFER)
 }
 
-/// Makes closing this socket discard what the peer has not read.
-pub(super) fn abort_on_close(stream: &TcpStream, permit: &ConnectionPermit) {
-    permit.count_stalled_write();
-    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-        tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel's timeout");
+/// Limits how long the kernel tries to send what it has buffered of a socket that is
+/// closed. Not for open ones, because its time goes on while a slow reader advances.
+pub(super) fn limit_buffer_time(stream: &TcpStream, timeout: Duration) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout)) {
+        tracing::debug!(%error, "a closed socket may keep its buffer for long");
     }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (stream, timeout);
 }
 
 #[cfg(test)]

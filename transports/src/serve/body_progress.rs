@@ -1,12 +1,25 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use downlink::budget::Reservation;
 use tokio::sync::Notify;
+
+use super::exchange::Exchange;
 
 /// The state of one request's body, which outlives the body.
 #[derive(Debug)]
 pub(super) struct BodyProgress {
     state: Mutex<BodyState>,
     changed: Notify,
+    held: Mutex<Held>,
+    exchange: Arc<Exchange>,
+}
+
+/// What the handler has received, which counts as held until it has responded.
+#[derive(Debug)]
+struct Held {
+    bytes: Reservation,
+    /// Whether the handler was refused more.
+    is_refused: bool,
 }
 
 /// How far a request's body has been read.
@@ -25,8 +38,29 @@ pub(super) enum BodyState {
 }
 
 impl BodyProgress {
-    pub(super) fn new() -> Self {
-        Self { state: Mutex::new(BodyState::InHandler), changed: Notify::new() }
+    /// The bytes of the body are added to those of `bytes`.
+    pub(super) fn new(bytes: Reservation, exchange: Arc<Exchange>) -> Self {
+        Self {
+            state: Mutex::new(BodyState::InHandler),
+            changed: Notify::new(),
+            held: Mutex::new(Held { bytes, is_refused: false }),
+            exchange,
+        }
+    }
+
+    /// Counts bytes that are given to the handler. Returns `false` if the budget has
+    /// no room for them.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        let mut held = self.held();
+        held.is_refused = held.is_refused || !held.bytes.try_grow(bytes);
+        !held.is_refused
+    }
+
+    /// Gives everything back, and returns whether the handler was refused something.
+    pub(super) fn release(&self) -> bool {
+        let mut held = self.held();
+        held.bytes.shrink(usize::MAX);
+        held.is_refused
     }
 
     pub(super) fn state(&self) -> BodyState {
@@ -35,6 +69,9 @@ impl BodyProgress {
 
     pub(super) fn set(&self, state: BodyState) {
         *self.lock() = state;
+        if !matches!(state, BodyState::InHandler | BodyState::Discarding) {
+            self.exchange.body_ended();
+        }
         self.changed.notify_one();
     }
 
@@ -46,6 +83,10 @@ impl BodyProgress {
                 settled => return settled,
             }
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BodyState> {

@@ -25,10 +25,6 @@ impl ConnectionPermit {
         count(&counters.open);
         Self { _permit: permit, _open: open, _clients: clients, counters }
     }
-
-    pub(super) fn count_stalled_write(&self) {
-        count(&self.counters.stalled_writes);
-    }
 }
 
 impl Drop for ConnectionPermit {

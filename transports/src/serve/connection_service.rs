@@ -1,30 +1,26 @@
 use std::convert::Infallible;
-use std::future::ready;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{CONNECTION, HeaderMap, HeaderValue};
-use http::{Request, StatusCode};
-use http_body::{Frame, SizeHint};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use tower::Service;
 
 use super::body_progress::{BodyProgress, BodyState};
 use super::client_limiter::{ClientLimiter, ClientPermit};
+use super::exchange::{Exchange, Phase};
 use super::limit_reached::{self, LimitReached};
+use super::over_budget;
 use super::proxies::TrustedProxies;
 use super::request_bodies::RequestBodies;
+use super::response_body::ResponseBody;
 use super::stats::{Counters, count};
-use super::tracked_body::TrackedBody;
 use crate::connection::Connection;
 use crate::stall_timeout::StallTimeout;
 
@@ -34,10 +30,13 @@ pub(super) struct ConnectionService {
     pub(super) connection: Connection,
     pub(super) counters: Arc<Counters>,
     pub(super) bodies: Arc<RequestBodies>,
+    pub(super) exchange: Arc<Exchange>,
     pub(super) read_stall_timeout: Duration,
     /// Set if the peer is a trusted proxy, whose connections have the requests of
     /// many clients.
     pub(super) proxied: Option<Box<ProxiedClients>>,
+    /// Set if the connection is beyond a limit.
+    pub(super) refused: Option<LimitReached>,
 }
 
 /// The clients behind a trusted proxy, which are limited request by request.
@@ -48,57 +47,58 @@ pub(super) struct ProxiedClients {
     pub(super) upgraded: Arc<OnceLock<ClientPermit>>,
 }
 
-type ResponseFuture = BoxFuture<'static, Result<Response, Infallible>>;
+pub(super) type ResponseFuture = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
 impl ConnectionService {
     pub(super) fn call(&self, request: Request<Incoming>) -> ResponseFuture {
-        let (request, progress) = self.bodies.track(request);
-        let response = self.call_tracked(request, progress.clone());
-        let Some(progress) = progress else { return response };
-        Box::pin(
-            async move { response.await.map(|response| close_if_abandoned(response, &progress)) },
-        )
-    }
-
-    fn call_tracked(
-        &self,
-        mut request: Request<TrackedBody<Incoming>>,
-        progress: Option<Arc<BodyProgress>>,
-    ) -> ResponseFuture {
+        let (mut request, progress) = self.bodies.track(request);
         let mut connection = self.connection.clone();
-        let mut permit = None;
-        if let Some(proxied) = &self.proxied {
-            connection.client = proxied.client(connection.client, request.headers());
-            match proxied.acquire(connection.client) {
-                Ok(acquired) => permit = acquired,
-                Err(limit) => {
-                    count(&self.counters.limited);
-                    return Box::pin(ready(Ok(limit_reached::response(&request, limit))));
-                }
-            }
-        }
+        let admitted = self.admit(&mut connection, request.headers());
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(connection.peer));
         extensions.insert(connection);
-        let counters = Arc::clone(&self.counters);
-        let on_stall = move || {
-            if let Some(progress) = &progress {
-                progress.set(BodyState::Abandoned);
-            }
-            count(&counters.stalled_bodies);
+        let finish = Finish {
+            is_connect: request.method() == Method::CONNECT,
+            exchange: Arc::clone(&self.exchange),
+            progress,
+            counters: Arc::clone(&self.counters),
         };
-        let with_timeout = |body| StallTimeout::new(body, self.read_stall_timeout, on_stall);
-        // Boxed, because its memory is kept as long as the body.
-        let response = Box::pin(self.router.clone().call(request.map(with_timeout)));
-        match (permit, &self.proxied) {
-            (Some(permit), Some(proxied)) => {
-                let upgraded = Arc::clone(&proxied.upgraded);
-                Box::pin(async move {
-                    response.await.map(|response| with_permit(response, permit, &upgraded))
-                })
+        let mut router = self.router.clone();
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(limit) => {
+                let response = limit_reached::response(router, request, limit);
+                return Box::pin(async move { Ok(finish.apply(response.await, None)) });
             }
-            _ => response,
+        };
+        let on_stall = finish.on_stall();
+        let with_timeout = |body| StallTimeout::new(body, self.read_stall_timeout, on_stall);
+        let response = router.call(request.map(with_timeout));
+        let upgraded = self.proxied.as_ref().map(|proxied| Arc::clone(&proxied.upgraded));
+        // Boxed, because its memory is kept as long as the body.
+        Box::pin(async move {
+            let Ok(response) = response.await;
+            let permit = keep_if_upgraded(permit, &response, upgraded.as_deref());
+            Ok(finish.apply(response, permit))
+        })
+    }
+
+    /// The permit of the request, if its client has a limit.
+    fn admit(
+        &self,
+        connection: &mut Connection,
+        headers: &HeaderMap,
+    ) -> Result<Option<ClientPermit>, LimitReached> {
+        if let Some(limit) = self.refused {
+            return Err(limit);
         }
+        let Some(proxied) = &self.proxied else { return Ok(None) };
+        connection.client = proxied.client(connection.client, headers);
+        let acquired = proxied.acquire(connection.client);
+        if acquired.is_err() {
+            count(&self.counters.limited);
+        }
+        acquired
     }
 }
 
@@ -113,52 +113,77 @@ impl ProxiedClients {
     }
 }
 
+/// What becomes of every response.
+struct Finish {
+    is_connect: bool,
+    exchange: Arc<Exchange>,
+    progress: Option<Arc<BodyProgress>>,
+    counters: Arc<Counters>,
+}
+
+impl Finish {
+    /// What happens if the request's body stalls.
+    fn on_stall(&self) -> impl FnMut() + Send + Unpin + 'static {
+        let (progress, counters) = (self.progress.clone(), Arc::clone(&self.counters));
+        move || {
+            if let Some(progress) = &progress {
+                progress.set(BodyState::Abandoned);
+            }
+            count(&counters.stalled_bodies);
+        }
+    }
+
+    fn apply(
+        &self,
+        mut response: Response,
+        permit: Option<ClientPermit>,
+    ) -> Response<ResponseBody> {
+        if let Some(progress) = &self.progress {
+            if progress.release() {
+                count(&self.counters.over_budget);
+                response = over_budget::response(&response);
+            }
+            close_if_abandoned(&mut response, progress);
+        }
+        self.exchange.responded(self.phase(&response));
+        response.map(|body| ResponseBody::new(body, Arc::clone(&self.exchange), permit))
+    }
+
+    fn phase(&self, response: &Response) -> Phase {
+        let status = response.status();
+        let content_type = response.headers().get(CONTENT_TYPE);
+        if status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success() {
+            Phase::Upgraded
+        } else if content_type.is_some_and(|value| value.as_bytes() == b"text/event-stream") {
+            Phase::EventStream
+        } else {
+            Phase::Responding
+        }
+    }
+}
+
 /// Adds `Connection: close` if the rest of the request is not read.
-fn close_if_abandoned(mut response: Response, progress: &BodyProgress) -> Response {
+fn close_if_abandoned(response: &mut Response, progress: &BodyProgress) {
     if progress.state() == BodyState::Abandoned
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }
 
-/// Holds the client's permit until the response body has ended, or the connection
-/// if the request upgrades it.
-fn with_permit(
-    response: Response,
-    permit: ClientPermit,
-    upgraded: &OnceLock<ClientPermit>,
-) -> Response {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // A connection is upgraded once at most.
-        let _ = upgraded.set(permit);
-        return response;
-    }
-    response.map(|body| Body::new(PermitBody { body, _permit: permit }))
-}
-
-struct PermitBody {
-    body: Body,
-    _permit: ClientPermit,
-}
-
-impl HttpBody for PermitBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+/// Keeps the permit as long as the connection if the request upgrades it, and
+/// returns it otherwise.
+fn keep_if_upgraded(
+    permit: Option<ClientPermit>,
+    response: &Response,
+    upgraded: Option<&OnceLock<ClientPermit>>,
+) -> Option<ClientPermit> {
+    match (permit, upgraded) {
+        (Some(permit), Some(upgraded)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            // A connection is upgraded once at most.
+            let _ = upgraded.set(permit);
+            None
+        }
+        (permit, _) => permit,
     }
 }

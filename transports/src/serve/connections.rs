@@ -1,18 +1,14 @@
-use std::convert::Infallible;
-use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
 use downlink::budget::ByteBudget;
-use http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -24,13 +20,16 @@ use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::connection_permit::ConnectionPermit;
 use super::connection_service::{ConnectionService, ProxiedClients};
 use super::discard::{DiscardLimits, DiscardOutcome};
-use super::limit_reached::{self, LimitReached};
+use super::limit_reached::LimitReached;
 use super::limits::Limits;
-use super::lingering_close;
+use super::liveness::{LivenessLimits, Verdict};
+use super::parse_error::ParseErrorStatus;
 use super::proxies::TrustedProxies;
 use super::request_bodies::RequestBodies;
+use super::socket::Socket;
 use super::stats::{Counters, count};
-use super::timed_socket::TimedSocket;
+use super::sweeper::Sweeper;
+use super::watched::Watched;
 use crate::connection::Connection;
 
 /// The limit of a request's head, and of hyper's buffers, in bytes. A filter of 8
@@ -53,7 +52,8 @@ pub(super) struct Connections {
     /// accepted during the drain.
     http_once: http1::Builder,
     read_stall_timeout: Duration,
-    write_stall_timeout: Duration,
+    stuck_timeout: Duration,
+    pub(super) sweeper: Sweeper,
     discard_limits: DiscardLimits,
     /// The bytes that are held for all peers.
     pub(super) budget: ByteBudget,
@@ -62,7 +62,9 @@ pub(super) struct Connections {
     client_limiter: Option<Arc<ClientLimiter>>,
     proxies: Option<Arc<TrustedProxies>>,
     pub(super) counters: Arc<Counters>,
+    /// The sockets that are open.
     pub(super) open: TaskTracker,
+    tasks: TaskTracker,
     /// Connections accepted during the drain, which does not wait for them.
     late: TaskTracker,
     /// Cancelled to end everything gracefully.
@@ -80,17 +82,21 @@ struct Admitted {
 
 impl Connections {
     pub(super) fn new(router: Router, limits: Limits, counters: Arc<Counters>) -> Self {
-        let timeout = limits.header_timeout;
+        let LivenessLimits { head, stuck, .. } = limits.liveness;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(MAX_BUFFER);
+        // Without a timer, because the sweeper judges how long a head takes.
+        http.header_read_timeout(None).half_close(true).max_buf_size(MAX_BUFFER);
         let mut http_once = http.clone();
-        http_once.keep_alive(false).header_read_timeout(timeout.min(SINGLE_REQUEST_TIMEOUT));
+        http_once.timer(TokioTimer::new()).keep_alive(false);
+        http_once.header_read_timeout(head.min(SINGLE_REQUEST_TIMEOUT));
+        let sweeper = Sweeper::new(limits.liveness, limits.budget.clone(), Arc::clone(&counters));
         Self {
             router,
             http,
             http_once,
             read_stall_timeout: limits.read_stall_timeout,
-            write_stall_timeout: limits.write_stall_timeout,
+            stuck_timeout: stuck,
+            sweeper,
             discard_limits: limits.linger,
             budget: limits.budget,
             permits: Arc::new(Semaphore::new(limits.max_connections)),
@@ -99,6 +105,7 @@ impl Connections {
             proxies: limits.trusted_proxies.map(Arc::new),
             counters,
             open: TaskTracker::new(),
+            tasks: TaskTracker::new(),
             late: TaskTracker::new(),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -109,7 +116,7 @@ impl Connections {
     /// reached.
     pub(super) fn spawn(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         count(&self.counters.accepted);
-        if let Err(error) = accept::set_options(&stream, self.write_stall_timeout) {
+        if let Err(error) = accept::set_options(&stream) {
             tracing::debug!(%peer, %error, "the connection ended before it was served");
             return;
         }
@@ -141,23 +148,9 @@ impl Connections {
         let is_late = self.drain.is_cancelled();
         let upgraded = proxied.as_ref().map(|proxied| Arc::clone(&proxied.upgraded));
         let socket = self.socket(stream, permit, (client, upgraded), is_late);
-        // A child token, so that connections do not contend for one lock at every event.
-        let drain = self.drain.child_token();
-        let bodies = RequestBodies::new(self.discard_limits, drain.clone());
-        let service = ConnectionService {
-            router: self.router.clone(),
-            bodies: Arc::clone(&bodies),
-            connection: Connection::new(peer, drain.clone()).with_budget(self.budget.clone()),
-            counters: Arc::clone(&self.counters),
-            read_stall_timeout: self.read_stall_timeout,
-            proxied,
-        };
-        let service = service_fn(move |request| service.call(request));
-        if is_late {
-            self.drive_once(socket, peer, bodies, service);
-        } else {
-            self.drive(socket, peer, bodies, drain, service);
-        }
+        let mut service = self.service(peer, &socket, self.discard_limits);
+        service.proxied = proxied;
+        if is_late { self.drive_once(socket, service) } else { self.drive(socket, service) }
     }
 
     fn refuse(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, limit: LimitReached) {
@@ -171,17 +164,37 @@ impl Connections {
             LimitReached::PerClient => &self.counters.limited,
         });
         tracing::debug!(%peer, ?limit, "a limit is reached: this connection is refused");
-        let socket = self.socket(stream, permit, (None, None), self.drain.is_cancelled());
+        let is_late = self.drain.is_cancelled();
+        let socket = self.socket(stream, permit, (None, None), is_late);
         // A short time, because there are few permits for refusals.
         let timeout = self.discard_limits.timeout.min(SINGLE_REQUEST_TIMEOUT);
         let limits = DiscardLimits { timeout, ..self.discard_limits };
-        let bodies = RequestBodies::new(limits, self.drain.child_token());
-        let tracker = Arc::clone(&bodies);
-        let respond = move |request: Request<Incoming>| {
-            let (request, _) = tracker.track(request);
-            ready(Ok::<_, Infallible>(limit_reached::closing_response(&request, limit)))
-        };
-        self.drive_once(socket, peer, bodies, service_fn(respond));
+        let mut service = self.service(peer, &socket, limits);
+        service.refused = Some(limit);
+        self.drive_once(socket, service);
+    }
+
+    /// The service of a connection that is neither refused nor that of a proxy.
+    fn service(
+        &self,
+        peer: SocketAddr,
+        socket: &Socket,
+        limits: DiscardLimits,
+    ) -> ConnectionService {
+        // A child token, so that connections do not contend for one lock at every event.
+        let drain = self.drain.child_token();
+        let exchange = Arc::clone(&socket.watched().exchange);
+        let budget = self.budget.clone();
+        ConnectionService {
+            router: self.router.clone(),
+            bodies: RequestBodies::new(limits, drain.clone(), budget.clone(), exchange.clone()),
+            connection: Connection::new(peer, drain).with_budget(budget),
+            counters: Arc::clone(&self.counters),
+            exchange,
+            read_stall_timeout: self.read_stall_timeout,
+            proxied: None,
+            refused: None,
+        }
     }
 
     fn socket(
@@ -190,66 +203,57 @@ impl Connections {
         permit: OwnedSemaphorePermit,
         clients: (Option<ClientPermit>, Option<Arc<OnceLock<ClientPermit>>>),
         is_late: bool,
-    ) -> TimedSocket<TcpStream, ConnectionPermit> {
+    ) -> Socket {
         let tracker = if is_late { &self.late } else { &self.open };
         let counters = Arc::clone(&self.counters);
         let permit = ConnectionPermit::new(permit, tracker.token(), clients, counters);
-        TimedSocket::new(stream, self.write_stall_timeout, accept::abort_on_close, permit)
+        let watched = Arc::new(Watched::new(stream));
+        self.sweeper.watch(&watched);
+        Socket::new(watched, self.stuck_timeout, permit)
     }
 
-    fn drive<S>(
-        self: &Arc<Self>,
-        socket: TimedSocket<TcpStream, ConnectionPermit>,
-        peer: SocketAddr,
-        bodies: Arc<RequestBodies>,
-        drain: CancellationToken,
-        service: S,
-    ) where
-        S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
-        S::Future: Send + 'static,
-    {
+    fn drive(self: &Arc<Self>, socket: Socket, service: ConnectionService) {
+        let Connection { peer, drain, .. } = service.connection.clone();
+        let (watched, bodies) = (Arc::clone(socket.watched()), Arc::clone(&service.bodies));
+        let service = service_fn(move |request| service.call(request));
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let mut connection = connection.with_upgrades();
         let shared = Arc::clone(self);
         // One block, so that the connection is not moved into another future and stored twice.
-        self.open.spawn(async move {
-            let mut ended = drain.run_until_cancelled(&mut connection).await;
+        self.tasks.spawn(async move {
+            let mut ended = drain.run_until_cancelled(watched.run(&mut connection)).await;
             if ended.is_none() {
                 Pin::new(&mut connection).graceful_shutdown();
-                ended = shared.abort.run_until_cancelled(&mut connection).await;
+                ended = shared.abort.run_until_cancelled(watched.run(&mut connection)).await;
             }
+            drop(watched);
             // A connection that was upgraded has no parts.
-            if let (Some(ended), Some(parts)) = (&ended, connection.into_parts()) {
+            if let (Some(Ok(ended)), Some(parts)) = (&ended, connection.into_parts()) {
                 let has_more = !parts.read_buf.is_empty();
                 let socket = parts.io.into_inner();
                 Box::pin(shared.close(socket, &bodies, ended, has_more)).await;
             }
-            shared.ended(peer, ended);
+            shared.count_end(peer, ended);
         });
     }
 
     /// Serves one request, and closes the connection.
-    fn drive_once<S>(
-        self: &Arc<Self>,
-        socket: TimedSocket<TcpStream, ConnectionPermit>,
-        peer: SocketAddr,
-        bodies: Arc<RequestBodies>,
-        service: S,
-    ) where
-        S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
-        S::Future: Send + 'static,
-    {
+    fn drive_once(self: &Arc<Self>, socket: Socket, service: ConnectionService) {
+        let Connection { peer, .. } = service.connection;
+        let (watched, bodies) = (Arc::clone(socket.watched()), Arc::clone(&service.bodies));
+        let service = service_fn(move |request| service.call(request));
         let mut connection = self.http_once.serve_connection(TokioIo::new(socket), service);
         let shared = Arc::clone(self);
         // Not tracked beyond its socket's token: the drain does not wait for late connections.
         self.late.spawn(async move {
-            let ended = shared.abort.run_until_cancelled(&mut connection).await;
-            if let Some(ended) = &ended {
+            let ended = shared.abort.run_until_cancelled(watched.run(&mut connection)).await;
+            drop(watched);
+            if let Some(Ok(ended)) = &ended {
                 let parts = connection.into_parts();
                 let has_more = !parts.read_buf.is_empty();
                 shared.close(parts.io.into_inner(), &bodies, ended, has_more).await;
             }
-            shared.ended(peer, ended);
+            shared.count_end(peer, ended);
         });
     }
 
@@ -258,7 +262,7 @@ impl Connections {
     /// no request.
     async fn close(
         &self,
-        socket: TimedSocket<TcpStream, ConnectionPermit>,
+        mut socket: Socket,
         bodies: &RequestBodies,
         ended: &hyper::Result<()>,
         has_more: bool,
@@ -267,14 +271,20 @@ impl Connections {
         let may_be_sending = match ended {
             Ok(()) => {
                 let is_incomplete = matches!(state, BodyState::Abandoned | BodyState::InHandler);
-                has_more || is_incomplete || lingering_close::has_unread(socket.get_ref())
+                has_more || is_incomplete || socket.watched().has_unread()
             }
             Err(error) => error.is_parse(),
         };
         let outcome = if state == BodyState::OverLimit {
             Some(DiscardOutcome::LimitReached)
         } else if may_be_sending {
-            self.abort.run_until_cancelled(bodies.lingering_close(socket)).await
+            let closed = async {
+                if let Err(error) = ended {
+                    answer_parse_error(&mut socket, error).await;
+                }
+                bodies.lingering_close(socket).await
+            };
+            self.abort.run_until_cancelled(closed).await
         } else {
             Some(DiscardOutcome::All)
         };
@@ -286,16 +296,47 @@ impl Connections {
     }
 
     /// Counts how a connection ended; `None` if it was closed by the drain.
-    fn ended(&self, peer: SocketAddr, ended: Option<hyper::Result<()>>) {
+    fn count_end(&self, peer: SocketAddr, ended: Option<Result<hyper::Result<()>, Verdict>>) {
         match ended {
             None => count(&self.counters.aborted),
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => {
                 if error.is_timeout() {
                     count(&self.counters.header_timeouts);
                 }
                 tracing::debug!(%peer, %error, "a connection ended early");
             }
+            Some(Err(verdict)) => {
+                if verdict == Verdict::HeadTimeout {
+                    count(&self.counters.header_timeouts);
+                }
+                tracing::debug!(%peer, ?verdict, "a connection was closed");
+            }
         }
     }
+
+    /// Waits until every connection has ended, except those accepted during the
+    /// drain.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub(super) async fn ended(&self) {
+        self.open.close();
+        self.tasks.close();
+        self.open.wait().await;
+        self.tasks.wait().await;
+    }
+}
+
+/// Answers a request that hyper could not parse.
+async fn answer_parse_error(socket: &mut Socket, error: &hyper::Error) {
+    let status = match socket.take_parse_error() {
+        None if error.is_parse_version_h2() => ParseErrorStatus::Malformed,
+        None => return,
+        Some(status) => status,
+    };
+    let response = status.response(socket.is_head_request());
+    // If this fails, the peer is gone.
+    let _ = socket.write_all(response).await;
 }

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use axum::Router;
 use axum::response::{IntoResponse, Response};
 use downlink::transport::Frame;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::Request;
+use http::header::ORIGIN;
 
+use super::cors;
 use crate::headers::{is_event_source, set_common, set_event_stream};
 use crate::wire::{self, Code, Problem};
 
@@ -17,19 +19,27 @@ pub(super) enum LimitReached {
     PerClient,
 }
 
-/// The response to the only request of a connection beyond a limit.
-pub(super) fn closing_response<B>(request: &Request<B>, limit: LimitReached) -> Response {
-    let mut response = response(request, limit);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+/// The response to a request beyond a limit, with the CORS headers of the router.
+pub(super) async fn response<B>(
+    router: Router,
+    request: Request<B>,
+    limit: LimitReached,
+) -> Response {
+    let mut response = refusal(&request, limit);
+    let (parts, body) = request.into_parts();
+    // Dropped, so that the rest of it is discarded meanwhile.
+    drop(body);
+    if parts.headers.contains_key(ORIGIN) {
+        let preflight = cors::preflight(&router, parts).await;
+        cors::copy(&preflight, response.headers_mut());
+    }
     response
 }
 
-/// The response to a request beyond a limit.
-///
 /// An `EventSource` gives up for good on any status but 200, so it gets an empty
 /// stream with the time to reconnect. Other clients get an error status: a 200 to
 /// an append would mean that it is stored.
-pub(super) fn response<B>(request: &Request<B>, limit: LimitReached) -> Response {
+fn refusal<B>(request: &Request<B>, limit: LimitReached) -> Response {
     let pause = Duration::from_millis(rand::random_range(2_000..10_000));
     let mut response = if is_feed_of_event_source(request) {
         let bye = Frame::Bye { reason: limit.code().to_string(), reconnect_after: pause };
@@ -86,7 +96,7 @@ mod tests {
     #[test]
     fn an_event_source_gets_an_empty_stream() {
         let request = request("GET", "/api/feed?after=now", &[("accept", "Text/Event-Stream")]);
-        let response = response(&request, LimitReached::PerClient);
+        let response = refusal(&request, LimitReached::PerClient);
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
@@ -103,9 +113,8 @@ mod tests {
             request("POST", "/streams/flight-UA1545", &[stream]),
             request("GET", "/streams/flight-UA1545", &[stream]),
         ] {
-            let response = closing_response(&request, LimitReached::Connections);
+            let response = refusal(&request, LimitReached::Connections);
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{request:?}");
-            assert_eq!(response.headers()[CONNECTION], "close");
             assert!(response.headers().contains_key(RETRY_AFTER));
             assert_eq!(response.headers()["x-content-type-options"], "nosniff");
         }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use downlink::budget::ByteBudget;
 
 use super::discard::DiscardLimits;
+use super::liveness::LivenessLimits;
 use super::proxies::TrustedProxies;
 use crate::connection::DEFAULT_BUDGET;
 use crate::stall_timeout::STALL_DEADLINE;
@@ -13,9 +14,8 @@ pub(super) struct Limits {
     pub(super) max_connections: usize,
     pub(super) max_per_client: Option<usize>,
     pub(super) trusted_proxies: Option<TrustedProxies>,
-    pub(super) header_timeout: Duration,
     pub(super) read_stall_timeout: Duration,
-    pub(super) write_stall_timeout: Duration,
+    pub(super) liveness: LivenessLimits,
     pub(super) linger: DiscardLimits,
     pub(super) drain_deadline: Duration,
     pub(super) budget: ByteBudget,
@@ -27,11 +27,15 @@ impl Default for Limits {
             max_connections: 10_000,
             max_per_client: None,
             trusted_proxies: None,
-            header_timeout: Duration::from_secs(10),
             read_stall_timeout: STALL_DEADLINE,
-            write_stall_timeout: Duration::from_secs(20),
+            liveness: LivenessLimits {
+                dead: Duration::from_secs(20),
+                stuck: Duration::from_mins(5),
+                head: Duration::from_secs(10),
+                keep_alive: Duration::from_secs(75),
+            },
             linger: DiscardLimits { bytes: 64 << 20, timeout: Duration::from_secs(5) },
-            drain_deadline: Duration::from_secs(10),
+            drain_deadline: Duration::from_secs(5),
             budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }

@@ -4,13 +4,10 @@
 //! lose its response to the reset. So only the write half is closed first, and
 //! the socket once the peer has closed its half or has reached the limits.
 
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::discard::{DiscardLimits, DiscardOutcome};
@@ -38,10 +35,4 @@ where
         Poll::Ready((read.is_ok() && filled > 0).then_some(filled))
     };
     limits.run(drain, next).await
-}
-
-/// Whether the kernel has received bytes that have not been read.
-pub(super) fn has_unread(stream: &TcpStream) -> bool {
-    let mut first = [MaybeUninit::uninit()];
-    SockRef::from(stream).peek(&mut first).is_ok_and(|read| read > 0)
 }

@@ -2,19 +2,22 @@
 //!
 //! `axum::serve` keeps a half-sent request open forever, and its graceful
 //! shutdown does not finish while an idle stream is open. This server has a timeout
-//! for headers, disconnects peers that have stopped reading, limits connections,
-//! and drains: it makes open streams end with `bye`, and returns.
+//! for headers, disconnects peers that have stopped reading but none that reads
+//! slowly, limits connections, and drains: it makes open streams end with `bye`, and returns.
 //!
 //! | limit | default |
 //! |---|---|
 //! | listens on | loopback addresses only; see [`Server::with_access`] |
 //! | connections | 10,000; the next 64 are refused with a response, and more are closed |
 //! | connections of one client | no limit; see [`Server::with_max_per_client`] |
-//! | the head of a request, and the time between two requests | 10 seconds |
+//! | the head of a request | 10 seconds |
+//! | the time between two requests | 75 seconds |
 //! | the body of a request | 20 seconds without progress; a minute in total, plus a second for every 16 KiB |
 //! | what a peer still sends after its response | 64 MiB are read and discarded, up to 5 seconds without a byte, within 30 seconds |
-//! | a write without progress | 20 seconds |
-//! | drain | 10 seconds |
+//! | a peer whose system does not answer | 20 seconds |
+//! | a peer that answers, but reads nothing | 5 minutes; half of it while the byte budget is used up |
+//! | the bytes that are held for all peers | 128 MiB; see [`Server::with_byte_budget`] |
+//! | drain | 5 seconds |
 //!
 //! # Examples
 //!
@@ -33,18 +36,25 @@ mod client_limiter;
 mod connection_permit;
 mod connection_service;
 mod connections;
+mod cors;
 mod discard;
+mod exchange;
 mod limit_reached;
 mod limits;
 mod lingering_close;
+mod liveness;
+mod over_budget;
 mod parse_error;
 mod proxies;
 mod request_bodies;
+mod response_body;
 mod server;
 mod signals;
+mod socket;
 mod stats;
-mod timed_socket;
+mod sweeper;
 mod tracked_body;
+mod watched;
 
 use axum::Router;
 use downlink::Result;

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use downlink::budget::ByteBudget;
 use http::Request;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body_progress::{BodyProgress, BodyState};
 use super::discard::{DiscardLimits, DiscardOutcome};
+use super::exchange::Exchange;
 use super::lingering_close::lingering_close;
 use super::tracked_body::{TrackedBody, Tracking};
 
@@ -21,13 +23,20 @@ use super::tracked_body::{TrackedBody, Tracking};
 pub(super) struct RequestBodies {
     limits: DiscardLimits,
     drain: CancellationToken,
+    budget: ByteBudget,
+    exchange: Arc<Exchange>,
     /// `None` if the last request had no body.
     last: Mutex<Option<Arc<BodyProgress>>>,
 }
 
 impl RequestBodies {
-    pub(super) fn new(limits: DiscardLimits, drain: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { limits, drain, last: Mutex::default() })
+    pub(super) fn new(
+        limits: DiscardLimits,
+        drain: CancellationToken,
+        budget: ByteBudget,
+        exchange: Arc<Exchange>,
+    ) -> Arc<Self> {
+        Arc::new(Self { limits, drain, budget, exchange, last: Mutex::default() })
     }
 
     /// Tracks the body of the next request. The progress is `None` if it has none.
@@ -38,7 +47,9 @@ impl RequestBodies {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let progress = (!request.body().is_end_stream()).then(|| Arc::new(BodyProgress::new()));
+        let progress = (!request.body().is_end_stream())
+            .then(|| Arc::new(BodyProgress::new(self.budget.empty(), Arc::clone(&self.exchange))));
+        self.exchange.requested(progress.is_some());
         self.last().clone_from(&progress);
         let tracking = progress.clone().map(|progress| Tracking {
             progress,
@@ -83,7 +94,8 @@ mod tests {
 
     fn bodies() -> Arc<RequestBodies> {
         let limits = DiscardLimits { bytes: 100, timeout: Duration::from_secs(5) };
-        RequestBodies::new(limits, CancellationToken::new())
+        let exchange = Arc::new(Exchange::new());
+        RequestBodies::new(limits, CancellationToken::new(), ByteBudget::new(1_000), exchange)
     }
 
     fn chunks(

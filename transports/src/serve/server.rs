@@ -8,6 +8,7 @@ use downlink::limits::MAX_WAIT;
 use downlink::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::accept;
 use super::connections::Connections;
@@ -126,10 +127,22 @@ impl Server {
         self
     }
 
-    /// How long a peer may take to send the head of a request, and may be idle
-    /// between two requests: 10 seconds by default, a day at most.
+    /// How long a peer may take to send the head of a request: 10 seconds by default,
+    /// a day at most. Counted from the start of the connection, and for a further
+    /// request from its first byte.
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.header_timeout = timeout.min(MAX_WAIT);
+        self.limits.liveness.head = timeout.min(MAX_WAIT);
+        self
+    }
+
+    /// How long a connection may be idle between two requests: 75 seconds by default,
+    /// a day at most.
+    ///
+    /// A proxy in front of the server should close the connections that it keeps
+    /// before the server does, as nginx does after 60 seconds by default. Otherwise a
+    /// request may be on its way when the server closes, and fail.
+    pub fn with_keep_alive_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.liveness.keep_alive = timeout.min(MAX_WAIT);
         self
     }
 
@@ -160,15 +173,38 @@ impl Server {
         self
     }
 
-    /// How long a write may make no progress before the connection is closed: 20
-    /// seconds by default, a day at most. A peer that reads slowly but steadily is
-    /// never disconnected.
+    /// How long a peer may acknowledge not a single byte, although something is to be
+    /// sent to it, before it is disconnected: 5 minutes by default, a day at most.
+    /// While the [byte budget](Self::with_byte_budget) is used up, peers are
+    /// disconnected after half of it, those first that stopped first.
+    ///
+    /// A receiver that reads slowly acknowledges nothing for minutes, because it
+    /// reports room for more only when much has become free: one that reads 1 KiB per
+    /// second, with a receive buffer of 64 KiB, does so every two minutes. A shorter
+    /// timeout disconnects such readers.
+    ///
+    /// On systems other than Linux the server does not know what is acknowledged. It
+    /// counts the time in which a write waits.
     pub fn with_write_stall_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.write_stall_timeout = timeout.min(MAX_WAIT);
+        self.limits.liveness.stuck = timeout.min(MAX_WAIT);
         self
     }
 
-    /// How long the drain waits for open connections: 10 seconds by default, a
+    /// How long a peer's system may leave unanswered what is sent to it again and
+    /// again, before it counts as gone and is disconnected: 20 seconds by default, a
+    /// day at most. A peer that reads nothing, or slowly, still answers. Only Linux
+    /// tells.
+    ///
+    /// A client that has closed its half of the connection after its request may be
+    /// waiting for the response, or gone. For as long the server waits for a handler
+    /// that does not respond to it, or for more of a response; a stream of server-sent
+    /// events ends at once.
+    pub fn with_dead_peer_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.liveness.dead = timeout.min(MAX_WAIT);
+        self
+    }
+
+    /// How long the drain waits for open connections: 5 seconds by default, a
     /// day at most.
     pub fn with_drain_deadline(mut self, deadline: Duration) -> Self {
         self.limits.drain_deadline = deadline.min(MAX_WAIT);
@@ -180,7 +216,10 @@ impl Server {
     /// readers that are behind. 128 MiB by default.
     ///
     /// Beyond it new bodies and messages are refused with 503, and peers that have
-    /// stopped reading are disconnected sooner, those that stopped first.
+    /// stopped reading are disconnected sooner, those that stopped first. A request
+    /// body counts with every byte that was received, until the handler has responded,
+    /// also if the handler does not keep it. So the budget must be larger than the
+    /// largest upload of the application.
     pub fn with_byte_budget(mut self, bytes: usize) -> Self {
         self.limits.budget = ByteBudget::new(bytes);
         self
@@ -219,6 +258,9 @@ impl Server {
         let deadline = self.limits.drain_deadline;
         let connections = Arc::new(Connections::new(self.router, self.limits, self.counters));
         let _guard = AbortOnDrop(Arc::clone(&connections));
+        let sweeping = Arc::clone(&connections);
+        let _sweeper =
+            AbortOnDropHandle::new(tokio::spawn(async move { sweeping.sweeper.run().await }));
         tracing::info!(%address, "serving");
         let accepting = accept_all(&connections, &listener);
         let ended = shutdown.run_until_cancelled(accepting).await.unwrap_or(Ok(()));
@@ -260,22 +302,22 @@ async fn accept_all(connections: &Arc<Connections>, listener: &TcpListener) -> R
 }
 
 async fn drain(connections: &Connections, deadline: Duration, force: &CancellationToken) {
-    connections.open.close();
     tracing::info!(open = connections.open.len(), ?deadline, "draining");
     tokio::select! {
-        () = connections.open.wait() => return,
+        () = connections.ended() => return,
         () = force.cancelled() => {}
         () = tokio::time::sleep(deadline) => {}
     }
     tracing::warn!(open = connections.open.len(), "closing the connections that have not ended");
     connections.abort.cancel();
     // Upgraded sockets are not closed by the server.
-    let _ = tokio::time::timeout(Duration::from_secs(1), connections.open.wait()).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), connections.ended()).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::liveness::LivenessLimits;
 
     #[test]
     fn every_timeout_can_be_added_to_an_instant() {
@@ -283,23 +325,14 @@ mod tests {
             .with_header_timeout(Duration::MAX)
             .with_read_stall_timeout(Duration::MAX)
             .with_linger_timeout(Duration::MAX)
+            .with_keep_alive_timeout(Duration::MAX)
             .with_write_stall_timeout(Duration::MAX)
+            .with_dead_peer_timeout(Duration::MAX)
             .with_drain_deadline(Duration::MAX);
-        let Limits {
-            header_timeout,
-            read_stall_timeout,
-            linger,
-            write_stall_timeout,
-            drain_deadline,
-            ..
-        } = server.limits;
-        for limit in [
-            header_timeout,
-            read_stall_timeout,
-            linger.timeout,
-            write_stall_timeout,
-            drain_deadline,
-        ] {
+        let Limits { read_stall_timeout, linger, liveness, drain_deadline, .. } = server.limits;
+        let LivenessLimits { dead, stuck, head, keep_alive } = liveness;
+        let timeouts = [read_stall_timeout, linger.timeout, drain_deadline];
+        for limit in timeouts.into_iter().chain([dead, stuck, head, keep_alive]) {
             assert_eq!(limit, MAX_WAIT);
         }
     }

@@ -33,8 +33,8 @@ pub struct ServerStats {
     /// Connections that were closed without a response, because too many were being
     /// refused at the time.
     pub dropped: u64,
-    /// Connections that were closed because they did not send the head of a first or
-    /// further request in time.
+    /// Connections that were closed because the head of a request did not arrive in
+    /// time. Those that were closed between two requests do not count.
     pub header_timeouts: u64,
     /// Requests whose body stalled.
     pub stalled_bodies: u64,
@@ -43,8 +43,15 @@ pub struct ServerStats {
     /// [`with_linger_bytes`](super::Server::with_linger_bytes) and
     /// [`with_linger_timeout`](super::Server::with_linger_timeout) allow.
     pub still_sending: u64,
-    /// Connections that were closed because their peer had stopped reading.
+    /// Connections that were closed because their peer had stopped reading, although
+    /// its system still answered.
     pub stalled_writes: u64,
+    /// Connections that were closed because their peer's system did not answer, for
+    /// example because its network was gone. Counted on Linux only.
+    pub dead_peers: u64,
+    /// Requests that were refused because the server held as many bytes for its peers
+    /// as it may.
+    pub over_budget: u64,
     /// Connections that were still open at the end of the drain, and were closed.
     pub aborted: u64,
 }
@@ -62,6 +69,8 @@ pub(super) struct Counters {
     pub(super) stalled_bodies: AtomicU64,
     pub(super) still_sending: AtomicU64,
     pub(super) stalled_writes: AtomicU64,
+    pub(super) dead_peers: AtomicU64,
+    pub(super) over_budget: AtomicU64,
     pub(super) aborted: AtomicU64,
 }
 
@@ -79,6 +88,8 @@ impl Counters {
             stalled_bodies: read(&self.stalled_bodies),
             still_sending: read(&self.still_sending),
             stalled_writes: read(&self.stalled_writes),
+            dead_peers: read(&self.dead_peers),
+            over_budget: read(&self.over_budget),
             aborted: read(&self.aborted),
         }
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use downlink::BoxError;
 use http::header::{EXPECT, HeaderMap};
 use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body_progress::{BodyProgress, BodyState};
 use super::discard::{DiscardLimits, DiscardOutcome};
+use super::over_budget::OverBudget;
 
 /// A request body whose [state](BodyState) is recorded. If it is dropped before
 /// its end, the rest is discarded in a task.
@@ -54,15 +56,15 @@ where
 
 impl<B> Body for TrackedBody<B>
 where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.awaits_continue = false;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
@@ -71,7 +73,13 @@ where
         } else if frame.is_none() || self.is_end_stream() {
             self.ended(BodyState::Complete);
         }
-        Poll::Ready(frame)
+        let Some(Ok(frame)) = frame else {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        };
+        let received = frame.data_ref().map_or(0, Bytes::len);
+        let is_held =
+            self.tracking.as_ref().is_none_or(|tracking| tracking.progress.hold(received));
+        Poll::Ready(Some(if is_held { Ok(frame) } else { Err(OverBudget.into()) }))
     }
 
     fn is_end_stream(&self) -> bool {

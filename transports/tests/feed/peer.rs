@@ -1,5 +1,7 @@
 //! A WebSocket client that reads and writes raw bytes.
 
+use std::time::Duration;
+
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -168,6 +170,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         let mut payload = vec![0; usize::try_from(len).unwrap()];
         self.io.read_exact(&mut payload).await.unwrap();
         payload
+    }
+
+    /// Receives a large text message in pieces, with a pause after each.
+    pub(crate) async fn read_slowly(&mut self, piece: usize, pause: Duration) -> String {
+        assert_eq!(self.io.read_u16().await.unwrap(), 0x817f, "a large text message");
+        let len = usize::try_from(self.io.read_u64().await.unwrap()).unwrap();
+        let mut payload = vec![0; len];
+        for piece in payload.chunks_mut(piece) {
+            self.io.read_exact(piece).await.unwrap();
+            tokio::time::sleep(pause).await;
+        }
+        String::from_utf8(payload).unwrap()
     }
 
     /// Receives a text message.

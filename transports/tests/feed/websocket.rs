@@ -33,7 +33,7 @@ fn append(req: &str, stream: &str, expected: &Value, data: &Value) -> String {
         .to_string()
 }
 
-async fn put_large(hub: &Hub, bytes: usize) -> Cursor {
+pub(crate) async fn put_large(hub: &Hub, bytes: usize) -> Cursor {
     let payload = format!("\"{}\"", "x".repeat(bytes - 2));
     let event = NewEvent::json("T", payload).unwrap();
     hub.append_to("large", Expected::Any, [event]).await.unwrap().cursor

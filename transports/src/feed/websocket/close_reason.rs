@@ -61,4 +61,4 @@ impl CloseReason {
 
 /// How long pending appends may take, and then the closing handshake: together
 /// less than the drain deadline of a server.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -38,12 +38,13 @@ pub(super) struct FrameBuffer<T> {
     last: BytesMut,
     blocked_since: Option<Instant>,
     received: bool,
+    written: u64,
 }
 
 impl<T> FrameBuffer<T> {
     pub(super) fn new(io: T) -> Self {
         let (chunks, last) = (VecDeque::new(), BytesMut::new());
-        Self { io, chunks, last, blocked_since: None, received: false }
+        Self { io, chunks, last, blocked_since: None, received: false, written: 0 }
     }
 
     fn buffered(&self) -> usize {
@@ -63,6 +64,11 @@ impl<T> FrameBuffer<T> {
     /// Since when the client has not read anything of what is buffered.
     pub(super) fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since
+    }
+
+    /// How many bytes were written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether anything was received since the last call.
@@ -115,6 +121,7 @@ impl<T> FrameBuffer<T> {
 
     /// Removes what was written.
     fn advance(&mut self, mut written: usize) {
+        self.written += u64::try_from(written).unwrap_or(u64::MAX);
         while let Some(first) = self.chunks.front_mut() {
             if written < first.len() {
                 return first.advance(written);

@@ -28,11 +28,16 @@ use crate::wire::{
     Addressee, Code, Command, Label, Problem, Refused, Reply, events_size, frame_json,
 };
 
-/// How long the client may read nothing while frames are buffered for it.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the client may read nothing while frames are buffered for it. Under our
+/// server its sweeper judges before, by what the client's system acknowledges.
+const STALL_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many pings in a row may be sent without anything received.
 const MAX_UNANSWERED_PINGS: u8 = 2;
+
+/// A client that reads this many bytes per second has time to answer a ping: as long
+/// as it takes to read what was sent before, but no longer than [`STALL_TIMEOUT`].
+const SLOWEST_READER: u64 = 1 << 10;
 
 /// How many messages in a row may be refused with a permanent problem.
 const MAX_BAD_MESSAGES: u8 = 16;
@@ -49,6 +54,12 @@ pub(super) struct Session<T> {
     deadline: StreamDeadline,
     idle_since: Instant,
     unanswered_pings: u8,
+    /// Until when the client may be reading what was sent before the first unanswered
+    /// ping, and how many bytes were written up to it.
+    reading_until: Instant,
+    pinged_at: u64,
+    /// How many bytes the client has certainly read.
+    read: u64,
     bad_messages: u8,
     /// Fires when a heartbeat, a stall or the end may be due. Reset when it fires,
     /// not when something is sent.
@@ -71,6 +82,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             deadline,
             idle_since: now,
             unanswered_pings: 0,
+            reading_until: now,
+            pinged_at: 0,
+            read: 0,
             bad_messages: 0,
             timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat.min(STALL_TIMEOUT)))),
             mux: Multiplexer::new(io, client.budget().clone(), feed.parsers.clone()),
@@ -109,7 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             if now >= self.deadline.at {
                 return Wake::End(self.deadline.reason);
             }
-            let stalled_at = self.mux.buffer().blocked_since().map(|since| since + STALL_TIMEOUT);
+            let stalled_at = self.stalled_at();
             if stalled_at.is_some_and(|at| now >= at) {
                 return Wake::Stalled;
             }
@@ -118,8 +132,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 if stalled_at.is_none() && now >= heartbeat_at {
                     return Wake::Heartbeat;
                 }
-                // A stall that begins now must be detected in time.
-                let next = stalled_at.unwrap_or_else(|| heartbeat_at.min(now + STALL_TIMEOUT));
+                let heartbeat = self.client.feed().heartbeat;
+                // A stall that begins now must be detected in time, and a heartbeat sent after one.
+                let next = match stalled_at {
+                    Some(stalled_at) => stalled_at.min(now + heartbeat),
+                    None => heartbeat_at.min(now + STALL_TIMEOUT),
+                };
                 self.timer.as_mut().reset(next.min(self.deadline.at));
             }
             tokio::select! {
@@ -132,10 +150,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
     }
 
+    /// When the client counts as stalled, if a write waits for it.
+    fn stalled_at(&mut self) -> Option<Instant> {
+        let since = self.mux.buffer().blocked_since()?;
+        Some(since + STALL_TIMEOUT)
+    }
+
     fn handle(&mut self, event: SocketEvent) -> Option<CloseReason> {
         match event {
             SocketEvent::Command(command) => self.handle_received(command),
-            SocketEvent::PingOrPong => None,
+            SocketEvent::Ping => None,
+            SocketEvent::Pong => {
+                self.read = self.pinged_at;
+                None
+            }
             SocketEvent::Close => Some(CloseReason::ByClient),
             SocketEvent::Error(error) => Some(CloseReason::from_error(&error)),
             SocketEvent::Subscription(active, update) => self.handle_update(active, update),
@@ -158,11 +186,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if self.mux.buffer().take_received() {
             self.unanswered_pings = 0;
         }
-        if self.unanswered_pings == MAX_UNANSWERED_PINGS {
+        let now = Instant::now();
+        if self.unanswered_pings == MAX_UNANSWERED_PINGS && now >= self.reading_until {
             debug!("a socket ends because the client does not answer pings");
             return Some(CloseReason::ConnectionLost);
         }
-        self.unanswered_pings += 1;
+        if self.unanswered_pings == 0 {
+            self.pinged_at = self.mux.buffer().written();
+            let to_read = Duration::from_secs((self.pinged_at - self.read) / SLOWEST_READER);
+            self.reading_until = now + to_read.min(STALL_TIMEOUT);
+        }
+        self.unanswered_pings = MAX_UNANSWERED_PINGS.min(self.unanswered_pings + 1);
         let head = self.client.feed().hub.cached_head();
         self.send(&frame_json(&Frame::Heartbeat { head }, None));
         self.mux.buffer().push_ping();
@@ -337,10 +371,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 Some(CloseFrame::new(code, reason))
             }
         };
+        if frame.is_some() {
+            self.write_rest().await;
+        }
         match timeout(CLOSE_TIMEOUT, self.mux.close(frame)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "a socket failed while it was being closed"),
             Err(_) => debug!("a socket was dropped because the client does not close it"),
+        }
+    }
+
+    /// Writes what is buffered. This may take as long as the client reads and the
+    /// server does not drain.
+    async fn write_rest(&mut self) {
+        while !self.drain.has_begun() && !self.stopped.is_cancelled() {
+            let now = Instant::now();
+            let stalled_at = self.stalled_at().unwrap_or(now + STALL_TIMEOUT);
+            if now >= stalled_at {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = poll_fn(|cx| Pin::new(self.mux.buffer()).poll_flush(cx)) => return,
+                () = self.drain.begins() => {}
+                () = self.stopped.cancelled() => {}
+                () = sleep_until(stalled_at) => {}
+            }
         }
     }
 
