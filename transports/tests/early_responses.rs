@@ -80,6 +80,7 @@ impl Scene {
     async fn expect(&self, status: u16, head: &str, bytes: usize) {
         let fixed = format!("{head}Content-Length: {bytes}\n\n");
         let chunked = format!("{head}Transfer-Encoding: chunked\n\n");
+        // Blanks, which may precede an event.
         let (whole, chunks) = (vec![b' '; bytes], in_chunks(bytes));
         for time in 0..TIMES {
             for (head, body) in [(&fixed, &whole), (&chunked, &chunks)] {

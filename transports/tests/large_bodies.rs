@@ -44,11 +44,9 @@ fn large_body() -> Vec<u8> {
     let tags = vec![tag; 64].join(",");
     let event = format!(r#"{{"type":"T","data":{{"a":[1,2,3]}},"tags":[{tags}]}},"#);
     let last = r#"{"type":"T","data":1,"id":"0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11"}"#;
-    let mut body = format!("[{}", event.repeat(998));
-    body.push_str(&format!("{last},{last}]"));
-    let blanks = " ".repeat(LARGE - body.len());
-    body.insert_str(1, &blanks);
-    body.into_bytes()
+    let events = event.repeat(998);
+    let blanks = " ".repeat(LARGE - events.len() - 2 * last.len() - "[,]".len());
+    format!("[{blanks}{events}{last},{last}]").into_bytes()
 }
 
 /// Sends all of a body but its last byte.

@@ -202,14 +202,30 @@ impl NewEvent {
     ///
     /// [`Invalid`](ErrorKind::Invalid) if it is not a valid name,
     /// [`TooLarge`](ErrorKind::TooLarge) above [64 tags](limits::MAX_TAGS).
-    pub fn with_tag<T>(mut self, tag: T) -> Result<Self>
+    pub fn with_tag<T>(self, tag: T) -> Result<Self>
     where
         T: TryInto<Tag>,
         Error: From<T::Error>,
     {
-        check_size("the event", self.tags.len() + 1, "tags", limits::MAX_TAGS)?;
-        let tag = tag.try_into()?;
-        self.tags = self.tags.iter().cloned().chain([tag]).collect();
+        self.with_tags([tag])
+    }
+
+    /// Adds tags after the existing ones. No tags by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_tag`](Self::with_tag).
+    pub fn with_tags<T>(mut self, tags: impl IntoIterator<Item = T>) -> Result<Self>
+    where
+        T: TryInto<Tag>,
+        Error: From<T::Error>,
+    {
+        let mut all = self.tags.to_vec();
+        for tag in tags {
+            check_size("the event", all.len() + 1, "tags", limits::MAX_TAGS)?;
+            all.push(tag.try_into()?);
+        }
+        self.tags = all.into();
         Ok(self)
     }
 

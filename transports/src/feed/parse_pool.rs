@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// What is not larger is parsed at once, in less than a millisecond.
-pub(super) const INLINE_BYTES: usize = 64 << 10;
+/// What is not larger is parsed at once: in 0.3 ms, and in 2 ms if it is nothing but
+/// tags.
+pub(super) const INLINE_BYTES: usize = 32 << 10;
 
 /// How much is parsed at the same time.
 const THREADS: usize = 2;

@@ -113,13 +113,13 @@ async fn a_client_that_may_not_append_is_refused_before_the_body_is_sent() {
     let read_only = async |_: &Parts| Ok::<_, Refusal>(Rights::everything().read_only());
     let feed = Feed::new(&hub).with_append().with_authorizer(read_only).router();
     let server = Server::new(Router::new().nest("/api", feed.clone()));
-    let served = {
+    let ours = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = server.serve(listener, CancellationToken::new());
         (address, AbortOnDropHandle::new(tokio::spawn(async { serving.await.unwrap() })))
     };
-    for (address, _server) in [served, serve_router(feed).await] {
+    for (address, _server) in [ours, serve_router(feed).await] {
         let request = "POST /api/streams/s HTTP/1.1\n$\nContent-Type: application/json\n\
                        Content-Length: 1000000\nExpect: 100-continue\n\n";
         // No `100 Continue`, and no body that it would ask for.

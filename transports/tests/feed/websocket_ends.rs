@@ -414,7 +414,7 @@ async fn an_unfinished_message_counts_in_the_byte_budget() {
     let budget = ByteBudget::new(200 << 10);
     let router = with_budget(Feed::new(&hub), &budget);
     let mut first = live(&router).await;
-    let long = frame(TEXT, &[b' '; 150 << 10]);
+    let long = frame(TEXT, &vec![b' '; 150 << 10]);
     first.raw(&long).await;
     while budget.used() < 145 << 10 {
         assert_eq!(hub.stats().open_subscriptions, 1);

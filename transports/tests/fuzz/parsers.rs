@@ -7,7 +7,7 @@ mod append_reference;
 use std::borrow::Cow;
 
 use downlink::transport::Frame;
-use downlink::{Cursor, NewEvent};
+use downlink::{Cursor, NewEvent, Tag};
 use downlink_transports::client::EventStream;
 use downlink_transports::wire::{self, AppendBody, Query};
 use http::StatusCode;
@@ -60,7 +60,7 @@ fn in_pieces(pieces: &[&[u8]]) -> Option<Vec<NewEvent>> {
 /// What of events is not made by the parser: all but the ids.
 fn contents(events: &[NewEvent]) -> Vec<[String; 5]> {
     let content = |event: &NewEvent| {
-        let tags: Vec<_> = event.tags().iter().map(|tag| tag.as_str()).collect();
+        let tags: Vec<_> = event.tags().iter().map(Tag::as_str).collect();
         [
             event.event_type().to_string(),
             event.content_type().to_string(),

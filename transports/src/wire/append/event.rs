@@ -81,10 +81,8 @@ impl RawEvent<'_> {
             let bytes = metadata.get().as_bytes().to_vec();
             event = event.with_metadata_json(bytes).map_err(EventError::of("metadata"))?;
         }
-        for Text(tag) in self.tags {
-            event = event.with_tag(&*tag).map_err(EventError::of("tags"))?;
-        }
-        Ok(event)
+        let tags = self.tags.iter().map(|Text(tag)| &**tag);
+        event.with_tags(tags).map_err(EventError::of("tags"))
     }
 
     /// Copies the payload, so that a small event does not keep a large body in

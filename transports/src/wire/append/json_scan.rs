@@ -49,67 +49,76 @@ impl JsonScan {
     }
 
     fn find_end(&mut self, piece: &[u8], at: &mut usize) -> Result<bool, JsonProblem> {
-        while *at < piece.len() {
-            let rest = &piece[*at..];
-            let is_end_of_token = match &mut self.token {
-                Token::Between => {
-                    *at += 1;
-                    self.between(rest[0])?
+        // What an earlier piece has begun.
+        let mut is_end_of_token = match std::mem::take(&mut self.token) {
+            Token::Between => false,
+            Token::String(string) => self.string(string, piece, at)?,
+            Token::Number(chars) => self.number(chars, piece, at)?,
+            Token::Word => self.word(piece, at),
+        };
+        while *at < piece.len() && !(is_end_of_token && self.depth == 0) {
+            let byte = piece[*at];
+            *at += 1;
+            is_end_of_token = match byte {
+                b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if self.depth > 0 => continue,
+                b'"' => self.string(StringScan::default(), piece, at)?,
+                b'-' | b'0'..=b'9' => self.number(1, piece, at)?,
+                b'a'..=b'z' => self.word(piece, at),
+                b'{' | b'[' if self.depth == MAX_JSON_DEPTH => return Err(JsonProblem::TooDeep),
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    false
                 }
-                Token::String(string) => {
-                    let (scanned, end) = string.scan(rest);
-                    *at += scanned;
-                    if end == StringEnd::Invalid {
-                        return Err(JsonProblem::Malformed);
-                    }
-                    end == StringEnd::Closed
+                b'}' | b']' if self.depth > 0 => {
+                    self.depth -= 1;
+                    true
                 }
-                Token::Number(chars) => {
-                    let most = MAX_JSON_NUMBER_CHARS + 1 - *chars;
-                    let more = run(&rest[..rest.len().min(most)], is_of_number);
-                    *at += more;
-                    *chars += more;
-                    if *chars > MAX_JSON_NUMBER_CHARS {
-                        return Err(JsonProblem::LongNumber);
-                    }
-                    *at < piece.len()
-                }
-                Token::Word => {
-                    *at += run(rest, |byte| byte.is_ascii_lowercase());
-                    *at < piece.len()
-                }
+                _ => return Err(JsonProblem::Malformed),
             };
-            if is_end_of_token {
-                self.token = Token::Between;
-                if self.depth == 0 {
-                    return Ok(true);
-                }
-            }
+        }
+        Ok(is_end_of_token && self.depth == 0)
+    }
+
+    /// Scans a string, and returns whether it ends in this piece. So do the others.
+    fn string(
+        &mut self,
+        mut string: StringScan,
+        piece: &[u8],
+        at: &mut usize,
+    ) -> Result<bool, JsonProblem> {
+        let (scanned, end) = string.scan(&piece[*at..]);
+        *at += scanned;
+        match end {
+            StringEnd::Closed => return Ok(true),
+            StringEnd::Open => self.token = Token::String(string),
+            StringEnd::Invalid => return Err(JsonProblem::Malformed),
         }
         Ok(false)
     }
 
-    /// Scans a byte that is not within a token. Returns whether it is the end of an
-    /// array or object.
-    fn between(&mut self, byte: u8) -> Result<bool, JsonProblem> {
-        match byte {
-            b'"' => self.token = Token::String(StringScan::default()),
-            b'-' | b'0'..=b'9' => self.token = Token::Number(1),
-            b'a'..=b'z' => self.token = Token::Word,
-            b'{' | b'[' => {
-                self.depth += 1;
-                if self.depth > MAX_JSON_DEPTH {
-                    return Err(JsonProblem::TooDeep);
-                }
-            }
-            b'}' | b']' if self.depth > 0 => {
-                self.depth -= 1;
-                return Ok(true);
-            }
-            b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if self.depth > 0 => {}
-            _ => return Err(JsonProblem::Malformed),
+    fn number(&mut self, chars: usize, piece: &[u8], at: &mut usize) -> Result<bool, JsonProblem> {
+        let rest = &piece[*at..];
+        let most = MAX_JSON_NUMBER_CHARS + 1 - chars;
+        let more = run(&rest[..rest.len().min(most)], is_of_number);
+        *at += more;
+        let chars = chars + more;
+        if chars > MAX_JSON_NUMBER_CHARS {
+            return Err(JsonProblem::LongNumber);
         }
-        Ok(false)
+        let is_end = *at < piece.len();
+        if !is_end {
+            self.token = Token::Number(chars);
+        }
+        Ok(is_end)
+    }
+
+    fn word(&mut self, piece: &[u8], at: &mut usize) -> bool {
+        *at += run(&piece[*at..], |byte| byte.is_ascii_lowercase());
+        let is_end = *at < piece.len();
+        if !is_end {
+            self.token = Token::Word;
+        }
+        is_end
     }
 }
 

@@ -145,8 +145,7 @@ impl Scanner {
                 self.is_array = true;
                 State::Event { or_end: true }
             }
-            (State::Body, b'{') => self.begin_event()?,
-            (State::Event { .. }, b'{') => self.begin_event()?,
+            (State::Body | State::Event { .. }, b'{') => self.begin_event()?,
             (State::AfterEvent, b',') => State::Event { or_end: false },
             (State::Event { or_end: true } | State::AfterEvent, b']') => State::End,
             (State::Name { .. }, b'"') => {

@@ -257,7 +257,7 @@ fn discarded_messages_take_no_memory() {
     assert!(budget.used() > 0);
     decoder.discard_messages();
     assert_eq!(budget.used(), 0);
-    assert!(decoder.decode(&mut &frame(0x80, &[b'x'; 50_000])[..]).unwrap().is_none());
+    assert!(decoder.decode(&mut &frame(0x80, &vec![b'x'; 50_000])[..]).unwrap().is_none());
     let bytes = [frame(0x01, &[0xff; 1_000]), frame(0x80, b""), frame(0x88, b"")].concat();
     let mut input = &bytes[..];
     assert!(matches!(decoder.decode(&mut input), Ok(Some(Message::Close(None)))));
