@@ -40,8 +40,9 @@ pub(super) struct ReceivedCommand {
 /// What happened on a socket.
 pub(super) enum SocketEvent {
     Command(ReceivedCommand),
-    /// The client has sent a ping, which is answered, or a pong.
-    PingOrPong,
+    /// The client has sent a ping, which is answered.
+    Ping,
+    Pong,
     /// The client has sent a close frame, which is answered.
     Close,
     /// The client has violated the protocol, or is gone.
@@ -113,9 +114,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
             Ok(Message::Text(message)) => return self.poll_parsed(message, cx),
             Ok(Message::Ping(payload)) => {
                 self.buffer.push_pong(&payload);
-                SocketEvent::PingOrPong
+                SocketEvent::Ping
             }
-            Ok(Message::Pong) => SocketEvent::PingOrPong,
+            Ok(Message::Pong) => SocketEvent::Pong,
             Ok(Message::Close(frame)) => {
                 self.buffer.push_close(frame.as_ref());
                 SocketEvent::Close

@@ -134,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     fn handle(&mut self, event: SocketEvent) -> Option<CloseReason> {
         match event {
             SocketEvent::Command(command) => self.handle_received(command),
-            SocketEvent::PingOrPong => None,
+            SocketEvent::Ping | SocketEvent::Pong => None,
             SocketEvent::Close => Some(CloseReason::ByClient),
             SocketEvent::Error(error) => Some(CloseReason::from_error(&error)),
             SocketEvent::Subscription(active, update) => self.handle_update(active, update),
