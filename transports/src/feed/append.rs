@@ -33,8 +33,8 @@ pub(super) async fn answer(
     check_headers(&parts.headers)?;
     rights.check_stream(&stream)?;
     let mut held = feed.budget(parts).empty();
-    // Our server counts the bodies itself, until they are answered.
-    let is_counted = parts.extensions.get::<Connection>().is_some();
+    let connection = parts.extensions.get::<Connection>();
+    let is_counted = connection.is_some_and(Connection::counts_bodies);
     let body = read(body, (!is_counted).then_some(&mut held)).await?;
     let (events, _held) = parse(feed, body, held).await?;
     let (appended, body) = append(feed, rights, stream, expected, events).await?;
@@ -120,7 +120,7 @@ async fn parse(
     let parse = move || {
         let events = body.parse();
         drop(body);
-        // Those of the body are free now, or our server counts them until the response.
+        // Those of the body are free now, or the server counts them until the response.
         held.shrink(bytes);
         events.map(|events| (events, held))
     };

@@ -188,7 +188,7 @@ impl Connections {
         ConnectionService {
             router: self.router.clone(),
             bodies: RequestBodies::new(limits, drain.clone(), budget.clone(), exchange.clone()),
-            connection: Connection::new(peer, drain).with_budget(budget),
+            connection: Connection::new(peer, drain).with_budget(budget).with_counted_bodies(),
             counters: Arc::clone(&self.counters),
             exchange,
             read_stall_timeout: self.read_stall_timeout,

@@ -19,8 +19,9 @@ const READ_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct MessageReader {
     decoder: MessageDecoder,
-    /// What was received behind a message and is not decoded yet.
+    /// What was received behind a message, and how much of it is decoded.
     rest: Vec<u8>,
+    decoded: usize,
     /// Runs while something is unfinished.
     timer: Option<Box<StallTimer>>,
     has_failed: bool,
@@ -29,7 +30,7 @@ pub(super) struct MessageReader {
 impl MessageReader {
     pub(super) fn new(budget: ByteBudget) -> Self {
         let decoder = MessageDecoder::new(budget);
-        Self { decoder, rest: Vec::new(), timer: None, has_failed: false }
+        Self { decoder, rest: Vec::new(), decoded: 0, timer: None, has_failed: false }
     }
 
     /// Reads up to the next message. After an error there is no further one.
@@ -65,8 +66,7 @@ impl MessageReader {
         io: &mut T,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Message, ReadError>> {
-        let rest = std::mem::take(&mut self.rest);
-        if let Some(message) = self.decode(&rest)? {
+        if let Some(message) = self.decode_rest()? {
             return Poll::Ready(Ok(message));
         }
         loop {
@@ -79,17 +79,32 @@ impl MessageReader {
             if buffer.filled().is_empty() {
                 return Poll::Ready(Err(ReadError::Ended));
             }
-            if let Some(message) = self.decode(buffer.filled())? {
+            let mut input = buffer.filled();
+            let message = self.decoder.decode(&mut input)?;
+            self.rest = input.to_vec();
+            if let Some(message) = message {
                 return Poll::Ready(Ok(message));
             }
         }
     }
 
-    /// Decodes up to the next message, and keeps what follows it.
-    fn decode(&mut self, mut input: &[u8]) -> Result<Option<Message>, ReadError> {
+    /// Decodes up to the next message in what was received already.
+    fn decode_rest(&mut self) -> Result<Option<Message>, ReadError> {
+        let mut input = &self.rest[self.decoded..];
         let message = self.decoder.decode(&mut input)?;
-        self.rest = input.to_vec();
+        self.decoded = self.rest.len() - input.len();
+        if input.is_empty() {
+            (self.rest, self.decoded) = (Vec::new(), 0);
+        }
         Ok(message)
+    }
+
+    /// Notes that nothing is read for a while, which does not count as time in which
+    /// the client stalls.
+    pub(super) fn pause(&mut self) {
+        if let Some(timer) = &mut self.timer {
+            timer.received(0);
+        }
     }
 
     /// Waits until what is unfinished has stalled.
@@ -230,6 +245,19 @@ mod tests {
         }
         client.send(&[b'x'; 1_023]).await;
         assert!(matches!(client.next().await, Ok(Message::Text(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nothing_is_read_does_not_count() {
+        let mut client = Client::new();
+        client.send(&head(0x81, 65_535)).await;
+        for _ in 0..3 {
+            assert!(client.next().now_or_never().is_none());
+            client.reader.pause();
+            advance(Duration::from_mins(10)).await;
+            client.send(b"x").await;
+        }
+        assert!(client.next().now_or_never().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -101,6 +101,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<SocketEvent> {
+        if self.parsing.is_some() || self.buffer.is_full_for_replies() {
+            self.reader.pause();
+        }
         if let Some(parsing) = &mut self.parsing {
             let command = ready!(parsing.poll_unpin(cx));
             self.parsing = None;
