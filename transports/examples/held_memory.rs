@@ -103,13 +103,13 @@ fn stalled_body(server: &Server) -> Result<TcpStream> {
     write!(
         stream,
         "POST /streams/flight-UA1545 HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-         Content-Length: {BODY}\r\n\r\n{{\"type\":\"FlightDelayed\",\"data\":[\"",
+         Content-Length: {BODY}\r\n\r\n[",
         server.authority
     )?;
-    let chunk = vec![b'x'; 900 << 10];
-    for _ in 0..SENT / chunk.len() {
+    // Blanks, because what cannot be accepted is refused at once.
+    let chunk = vec![b' '; MIB];
+    for _ in 0..SENT / MIB {
         stream.write_all(&chunk)?;
-        stream.write_all(b"\",\"")?;
     }
     Ok(stream)
 }

@@ -161,8 +161,11 @@ async fn a_client_that_goes_away_ends_its_stream() {
         let body = stream::iter(["hello"]).chain(stream::pending()).map(Ok::<_, Infallible>);
         Response::new(Body::from_stream(body.inspect(move |_| _ = &held)))
     };
+    let has_begun = CancellationToken::new();
+    let begins = has_begun.clone();
     let endless_handler = async move || {
         let _held = in_handler.drop_guard();
+        begins.cancel();
         std::future::pending::<()>().await;
     };
     let router = Feed::new(&hub).with_public_access().router();
@@ -184,6 +187,7 @@ async fn a_client_that_goes_away_ends_its_stream() {
     soon("the end of the stream", endless.cancelled()).await;
 
     let raw = scene.send("GET /waiting HTTP/1.1\nHost: localhost\n\n").await;
+    soon("the request", has_begun.cancelled()).await;
     // Closing with unread bytes, or with this option, resets the connection.
     socket2::SockRef::from(&raw.0).set_linger(Some(Duration::ZERO)).unwrap();
     drop(raw);

@@ -25,9 +25,10 @@ await scenario('posts with pauses pass an nginx that keeps connections', async (
   return `${CLIENTS * ROUNDS} appends of ${CLIENTS} clients`;
 });
 
-const post = (origin, client) =>
-  fetch(`${origin}/streams/flight-${client}`, {
+function post(origin, client) {
+  return fetch(`${origin}/streams/flight-${client}`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ type: 'FlightDelayed', data: client }),
   });
+}
