@@ -44,6 +44,10 @@ impl AppendBody {
     ///
     /// As [`parse_events`](super::parse_events), for a body that exceeds a limit.
     pub fn push(&mut self, piece: &[u8]) -> Result<bool, Problem> {
+        if self.bytes.capacity() - self.bytes.len() < piece.len() {
+            // Not doubled: many large bodies may be under way, and a budget counts their bytes.
+            self.bytes.reserve_exact(piece.len().max(self.bytes.len() / 8));
+        }
         self.bytes.extend_from_slice(piece);
         if self.is_malformed {
             return Ok(false);
