@@ -48,8 +48,6 @@ pub struct Connection {
     /// The bytes that the server may hold for all its peers, which what is held for
     /// this one counts against.
     pub budget: ByteBudget,
-    /// Whether the server counts the bodies of requests itself, as ours does.
-    counts_bodies: bool,
 }
 
 impl Connection {
@@ -57,7 +55,7 @@ impl Connection {
     #[must_use]
     pub fn new(peer: SocketAddr, drain: CancellationToken) -> Self {
         let budget = ByteBudget::new(DEFAULT_BUDGET);
-        Self { peer, client: peer.ip().to_canonical(), drain, budget, counts_bodies: false }
+        Self { peer, client: peer.ip().to_canonical(), drain, budget }
     }
 
     /// Sets the budget: one of this connection's own, of 128 MiB, by default.
@@ -65,15 +63,5 @@ impl Connection {
     pub fn with_budget(mut self, budget: ByteBudget) -> Self {
         self.budget = budget;
         self
-    }
-
-    /// Declares that the bodies of requests are counted already.
-    pub(crate) fn with_counted_bodies(mut self) -> Self {
-        self.counts_bodies = true;
-        self
-    }
-
-    pub(crate) fn counts_bodies(&self) -> bool {
-        self.counts_bodies
     }
 }

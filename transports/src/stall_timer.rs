@@ -9,18 +9,19 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How long a peer may stall by default in what it sends.
 pub(crate) const STALL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The whole may take this many times as long, and a second longer for each
-/// [`BYTES_PER_SECOND`] received.
+/// A peer may be slower than [`BYTES_PER_SECOND`] for this many times as long.
 const TOTAL_FACTOR: u32 = 3;
-const BYTES_PER_SECOND: u64 = 16 << 10;
+const BYTES_PER_SECOND: u32 = 16 << 10;
 
 /// Measures whether what a peer sends stalls, or is too slow. Only the time in which
 /// it is waited for counts.
 #[derive(Debug)]
 pub(crate) struct StallTimer {
     deadline: Duration,
-    received: u64,
-    waited: Duration,
+    /// For how long the peer was waited for, less a second for each
+    /// [`BYTES_PER_SECOND`] that came then. Bytes are no credit for later: a peer that
+    /// sends much and then nearly nothing would keep its memory for long.
+    behind: Duration,
     /// The start of the current wait, and its timeout.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
@@ -28,15 +29,14 @@ pub(crate) struct StallTimer {
 impl StallTimer {
     /// A timer that does not run yet.
     pub(crate) fn new(deadline: Duration) -> Self {
-        Self { deadline, received: 0, waited: Duration::ZERO, waiting: None }
+        Self { deadline, behind: Duration::ZERO, waiting: None }
     }
 
     /// Waits until the peer has stalled, unless something is [received](Self::received)
     /// before.
     pub(crate) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Stalled> {
-        let total =
-            self.deadline * TOTAL_FACTOR + Duration::from_secs(self.received / BYTES_PER_SECOND);
-        let timeout = self.deadline.min(total.saturating_sub(self.waited));
+        let left = (self.deadline * TOTAL_FACTOR).saturating_sub(self.behind);
+        let timeout = self.deadline.min(left);
         let now = || (Instant::now(), Box::pin(sleep(timeout)));
         let (_, timer) = self.waiting.get_or_insert_with(now);
         ready!(timer.as_mut().poll(cx));
@@ -46,9 +46,11 @@ impl StallTimer {
     /// Ends the current wait: this many bytes have arrived.
     pub(crate) fn received(&mut self, bytes: usize) {
         if let Some((since, _)) = self.waiting.take() {
-            self.waited += since.elapsed();
+            self.behind += since.elapsed();
         }
-        self.received += u64::try_from(bytes).unwrap_or(u64::MAX);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let caught_up = Duration::from_secs(bytes.into()) / BYTES_PER_SECOND;
+        self.behind = self.behind.saturating_sub(caught_up);
     }
 }
 

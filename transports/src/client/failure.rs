@@ -96,7 +96,9 @@ impl Failure {
 
     /// Makes a failure of a problem frame.
     pub(super) fn from_problem(code: &str, detail: &str, retryable: bool) -> Self {
-        let cause = if retryable { Cause::Temporary } else { Cause::Permanent };
+        // As of an answer with this problem: the server, not the request, has failed.
+        let is_of_server = Code::parse(code).is_some_and(|code| code.status().is_server_error());
+        let cause = if retryable || is_of_server { Cause::Temporary } else { Cause::Permanent };
         Self {
             is_unauthenticated: code == Code::Unauthenticated.as_str(),
             ..Self::of(problem_error(code, detail, retryable), cause)

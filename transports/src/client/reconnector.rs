@@ -210,6 +210,20 @@ impl Reconnector {
         Ok(())
     }
 
+    fn on_problem(&mut self, failure: Failure) -> Result<()> {
+        if failure.cause != Cause::Temporary {
+            return self.on_broken(failure);
+        }
+        tracing::warn!(error = %failure.error, "the feed reports a problem");
+        let is_ready = self.connection.as_ref().is_some_and(|connection| connection.is_ready);
+        if !is_ready {
+            // It was refused what it asked for. The transport works.
+            self.close(ServerDelay::AtLeast(self.options.reconnect_delay.min));
+        }
+        // Otherwise the server says goodbye, with a delay, if it cannot go on.
+        Ok(())
+    }
+
     fn on_frame(&mut self, frame: Frame) -> Result<Option<Frame>> {
         if let Err(failure) = self.check_order(&frame) {
             self.on_broken(failure)?;
@@ -249,12 +263,7 @@ impl Reconnector {
                 Ok(None)
             }
             Frame::Problem { code, detail, retryable, .. } => {
-                let failure = Failure::from_problem(&code, &detail, retryable);
-                if retryable {
-                    tracing::warn!(error = %failure.error, "the feed reports a problem");
-                } else {
-                    self.on_broken(failure)?;
-                }
+                self.on_problem(Failure::from_problem(&code, &detail, retryable))?;
                 Ok(None)
             }
             _ => Ok(None),

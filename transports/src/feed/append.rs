@@ -13,7 +13,6 @@ use super::feed_cursor::FeedCursor;
 use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
-use crate::connection::Connection;
 use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
 use crate::wire::{self, AppendBody, Code, Problem, Query};
 
@@ -33,9 +32,7 @@ pub(super) async fn answer(
     check_headers(&parts.headers)?;
     rights.check_stream(&stream)?;
     let mut held = feed.budget(parts).empty();
-    let connection = parts.extensions.get::<Connection>();
-    let is_counted = connection.is_some_and(Connection::counts_bodies);
-    let body = read(body, (!is_counted).then_some(&mut held)).await?;
+    let body = read(body, &mut held).await?;
     let (events, _held) = parse(feed, body, held).await?;
     let (appended, body) = append(feed, rights, stream, expected, events).await?;
     let status = if appended.duplicate { StatusCode::OK } else { StatusCode::CREATED };
@@ -87,7 +84,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Takes the body as long as it can be accepted. Its bytes are added to `held`.
-async fn read(body: Body, mut held: Option<&mut Reservation>) -> Result<AppendBody, Problem> {
+async fn read(body: Body, held: &mut Reservation) -> Result<AppendBody, Problem> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > MAX_BODY_BYTES {
         return Err(too_large());
@@ -96,7 +93,7 @@ async fn read(body: Body, mut held: Option<&mut Reservation>) -> Result<AppendBo
     let mut taken = AppendBody::new();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|error| read_failed(&*error))?.into_data() else { continue };
-        if held.as_mut().is_some_and(|held| !held.try_grow(piece.len())) {
+        if !held.try_grow(piece.len()) {
             return Err(overloaded());
         }
         if !taken.push(&piece)? {
@@ -120,7 +117,7 @@ async fn parse(
     let parse = move || {
         let events = body.parse();
         drop(body);
-        // Those of the body are free now, or the server counts them until the response.
+        // Those of the body are free now.
         held.shrink(bytes);
         events.map(|events| (events, held))
     };
@@ -157,15 +154,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn without_a_server_that_counts_bodies_the_feed_does() {
+    async fn the_bytes_of_a_body_count_in_the_budget() {
         let budget = ByteBudget::new(100);
         let body = |bytes: usize| Body::from(" ".repeat(bytes));
         let mut held = budget.empty();
-        let taken = read(body(100), Some(&mut held)).await.unwrap();
+        let taken = read(body(100), &mut held).await.unwrap();
         assert_eq!((taken.len(), budget.used()), (100, 100));
         drop(held);
-        let refused = read(body(101), Some(&mut budget.empty())).await.unwrap_err();
+        let refused = read(body(101), &mut budget.empty()).await.unwrap_err();
         assert_eq!((refused.code(), budget.used()), (Code::Overloaded, 0));
-        assert_eq!(read(body(101), None).await.unwrap().len(), 101);
     }
 }

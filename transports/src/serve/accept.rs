@@ -3,10 +3,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Result};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::stats::{Counters, count};
+
+/// After how long without a byte the kernel asks a peer whether it is there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -73,6 +76,9 @@ fn classify(error: &io::Error) -> AcceptError {
 /// Sets the options of an accepted socket: no delay, and a small send buffer.
 pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    // Otherwise a peer that vanished while nothing was to be sent is never noticed.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     SockRef::from(stream).set_send_buffer_size(SEND_BUFFER)
 }
 

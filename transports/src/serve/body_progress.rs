@@ -1,6 +1,8 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use downlink::budget::Reservation;
+use bytes::Bytes;
+use downlink::budget::{ByteBudget, Reservation};
 use tokio::sync::Notify;
 
 use super::exchange::Exchange;
@@ -10,16 +12,24 @@ use super::exchange::Exchange;
 pub(super) struct BodyProgress {
     state: Mutex<BodyState>,
     changed: Notify,
-    held: Mutex<Held>,
+    budget: ByteBudget,
+    /// Whether the budget had no room for what the handler wanted to read.
+    is_refused: AtomicBool,
+    /// The request, as the exchange counts them.
+    request: u32,
     exchange: Arc<Exchange>,
 }
 
-/// What the handler has received, which counts as held until it has responded.
-#[derive(Debug)]
+/// Bytes of a body, which count as held until the handler drops them.
 struct Held {
-    bytes: Reservation,
-    /// Whether the handler was refused more.
-    is_refused: bool,
+    bytes: Bytes,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// How far a request's body has been read.
@@ -38,29 +48,32 @@ pub(super) enum BodyState {
 }
 
 impl BodyProgress {
-    /// The bytes of the body are added to those of `bytes`.
-    pub(super) fn new(bytes: Reservation, exchange: Arc<Exchange>) -> Self {
+    /// The progress of the body of a new request.
+    pub(super) fn new(budget: ByteBudget, exchange: Arc<Exchange>) -> Self {
         Self {
             state: Mutex::new(BodyState::InHandler),
             changed: Notify::new(),
-            held: Mutex::new(Held { bytes, is_refused: false }),
+            budget,
+            is_refused: AtomicBool::new(false),
+            request: exchange.requested(true),
             exchange,
         }
     }
 
-    /// Counts bytes that are given to the handler. Returns `false` if the budget has
-    /// no room for them.
-    pub(super) fn hold(&self, bytes: usize) -> bool {
-        let mut held = self.held();
-        held.is_refused = held.is_refused || !held.bytes.try_grow(bytes);
-        !held.is_refused
+    /// Counts bytes that are given to the handler as long as it keeps them. `None` if
+    /// the budget has no room for them, or had none before.
+    pub(super) fn hold(&self, bytes: Bytes) -> Option<Bytes> {
+        if self.is_refused() {
+            return None;
+        }
+        let reservation = self.budget.try_reserve(bytes.len());
+        self.is_refused.store(reservation.is_none(), Ordering::Relaxed);
+        Some(Bytes::from_owner(Held { bytes, _reservation: reservation? }))
     }
 
-    /// Gives everything back, and returns whether the handler was refused something.
-    pub(super) fn release(&self) -> bool {
-        let mut held = self.held();
-        held.bytes.shrink(usize::MAX);
-        held.is_refused
+    /// Whether the handler was refused something.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> BodyState {
@@ -70,7 +83,7 @@ impl BodyProgress {
     pub(super) fn set(&self, state: BodyState) {
         *self.lock() = state;
         if !matches!(state, BodyState::InHandler | BodyState::Discarding) {
-            self.exchange.body_ended();
+            self.exchange.body_ended(self.request);
         }
         self.changed.notify_one();
     }
@@ -83,10 +96,6 @@ impl BodyProgress {
                 settled => return settled,
             }
         }
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BodyState> {

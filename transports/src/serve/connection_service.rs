@@ -139,9 +139,12 @@ impl Finish {
         permit: Option<ClientPermit>,
     ) -> Response<ResponseBody> {
         if let Some(progress) = &self.progress {
-            if progress.release() {
+            if progress.is_refused() {
                 count(&self.counters.over_budget);
-                response = over_budget::response(&response);
+                // A handler that succeeds without the rest has perhaps stored something.
+                if response.status().is_client_error() || response.status().is_server_error() {
+                    response = over_budget::response(&response);
+                }
             }
             close_if_abandoned(&mut response, progress);
         }

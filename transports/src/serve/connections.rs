@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -85,7 +86,7 @@ impl Connections {
         let LivenessLimits { head, stuck, .. } = limits.liveness;
         let mut http = http1::Builder::new();
         // Without a timer, because the sweeper judges how long a head takes.
-        http.header_read_timeout(None).half_close(true).max_buf_size(MAX_BUFFER);
+        http.header_read_timeout(None).max_buf_size(MAX_BUFFER);
         let mut http_once = http.clone();
         http_once.timer(TokioTimer::new()).keep_alive(false);
         http_once.header_read_timeout(head.min(SINGLE_REQUEST_TIMEOUT));
@@ -188,7 +189,7 @@ impl Connections {
         ConnectionService {
             router: self.router.clone(),
             bodies: RequestBodies::new(limits, drain.clone(), budget.clone(), exchange.clone()),
-            connection: Connection::new(peer, drain).with_budget(budget).with_counted_bodies(),
+            connection: Connection::new(peer, drain).with_budget(budget),
             counters: Arc::clone(&self.counters),
             exchange,
             read_stall_timeout: self.read_stall_timeout,
@@ -278,9 +279,12 @@ impl Connections {
         let outcome = if state == BodyState::OverLimit {
             Some(DiscardOutcome::LimitReached)
         } else if may_be_sending {
+            let linger_timeout = self.discard_limits.timeout;
             let closed = async {
                 if let Err(error) = ended {
-                    answer_parse_error(&mut socket, error).await;
+                    let answer = answer_parse_error(&mut socket, error);
+                    // Nothing is lost but a text for a peer that does not read.
+                    let _ = timeout(linger_timeout, answer).await;
                 }
                 bodies.lingering_close(socket).await
             };

@@ -11,6 +11,8 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::headers::CROSS_ORIGIN_RESOURCE_POLICY;
@@ -18,13 +20,19 @@ use crate::headers::CROSS_ORIGIN_RESOURCE_POLICY;
 /// How long the router may take to answer.
 const DEADLINE: Duration = Duration::from_secs(1);
 
+/// How many requests beyond a limit the router is asked about at a time. Others go
+/// without the headers, because it is the limit that is to be kept.
+static QUESTIONS: Semaphore = Semaphore::const_new(8);
+
 /// Asks the router which pages may read the response to a request, as a browser does
-/// with a preflight. Empty if the router does not answer in time.
+/// with a preflight. Empty if the router does not answer in time, or is asked too often.
 pub(super) async fn preflight(router: &Router, request: Parts) -> HeaderMap {
+    let Ok(_question) = QUESTIONS.try_acquire() else { return HeaderMap::new() };
     let mut preflight = Request::new(Body::empty());
     *preflight.method_mut() = Method::OPTIONS;
     *preflight.uri_mut() = request.uri;
     *preflight.extensions_mut() = request.extensions;
+    preflight.extensions_mut().remove::<OnUpgrade>();
     let headers = preflight.headers_mut();
     let copied = [HOST, ORIGIN].into_iter().filter_map(|name| {
         let value = request.headers.get(&name)?.clone();

@@ -3,7 +3,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// What a connection is busy with. Shared by its service, its socket and the
 /// sweeper, each of which sees only a part.
 #[derive(Debug)]
-pub(super) struct Exchange(AtomicU32);
+pub(super) struct Exchange {
+    state: AtomicU32,
+    /// Counts the requests, so that the end of one's body is not taken for another's.
+    requests: AtomicU32,
+}
 
 /// A state, with a number that differs from that of the state before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +53,11 @@ const NUMBER: u32 = 0b1_0000;
 
 impl Exchange {
     pub(super) fn new() -> Self {
-        Self(AtomicU32::new(bits(Phase::Head)))
+        Self { state: AtomicU32::new(bits(Phase::Head)), requests: AtomicU32::new(0) }
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot(self.0.load(Ordering::Acquire))
+        Snapshot(self.state.load(Ordering::Acquire))
     }
 
     /// Bytes were received.
@@ -63,14 +67,18 @@ impl Exchange {
         });
     }
 
-    /// A request was given to the service.
-    pub(super) fn requested(&self, has_body: bool) {
+    /// A request was given to the service. Returns its number.
+    pub(super) fn requested(&self, has_body: bool) -> u32 {
+        let number = self.requests.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         self.change(|_| Some((Phase::Handling, has_body)));
+        number
     }
 
-    /// Nothing more is read of the last request's body.
-    pub(super) fn body_ended(&self) {
-        self.change(|now| now.has_body().then_some((now.phase(), false)));
+    /// Nothing more is read of this request's body.
+    pub(super) fn body_ended(&self, request: u32) {
+        if self.requests.load(Ordering::Acquire) == request {
+            self.change(|now| now.has_body().then_some((now.phase(), false)));
+        }
     }
 
     /// The service has responded: the phase is that of the response's body.
@@ -100,7 +108,7 @@ impl Exchange {
             Some(number | bits(phase) | if has_body { BODY } else { 0 })
         };
         // Fails if there is no change.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
     }
 }
 
@@ -112,6 +120,12 @@ impl Snapshot {
     /// Whether the body of the last request is being read or discarded.
     pub(super) fn has_body(self) -> bool {
         self.0 & BODY != 0
+    }
+
+    /// Whether a response is under way that is worth finishing for a peer that has
+    /// closed its half: one with an end.
+    pub(super) fn outlives_half_close(self) -> bool {
+        matches!(self.phase(), Phase::Handling | Phase::Responding | Phase::Flushing)
     }
 
     /// Whether what is written now is not part of a response of the service.
@@ -159,14 +173,16 @@ mod tests {
     #[test]
     fn the_rest_of_a_body_is_not_the_next_head() {
         let exchange = Exchange::new();
-        exchange.requested(true);
+        let request = exchange.requested(true);
         exchange.responded(Phase::Responding);
         exchange.response_ended();
         exchange.flushed();
         exchange.received();
         let reading = exchange.snapshot();
         assert!(reading.phase() == Phase::Idle && reading.has_body());
-        exchange.body_ended();
+        exchange.body_ended(request.wrapping_sub(1));
+        assert!(exchange.snapshot().has_body(), "the end of an earlier body");
+        exchange.body_ended(request);
         let idle = exchange.snapshot();
         assert!(idle.phase() == Phase::Idle && !idle.has_body());
         assert_ne!(idle, reading);
@@ -176,7 +192,8 @@ mod tests {
 
     #[test]
     fn the_number_wraps() {
-        let exchange = Exchange(AtomicU32::new(!PHASE));
+        let exchange = Exchange::new();
+        exchange.state.store(!PHASE, Ordering::Release);
         exchange.requested(false);
         let snapshot = exchange.snapshot();
         assert!(snapshot.phase() == Phase::Handling && !snapshot.has_body());

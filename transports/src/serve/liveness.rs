@@ -9,6 +9,10 @@ use super::exchange::{Phase, Snapshot};
 /// is repeated only after up to two minutes.
 const MIN_UNANSWERED: u8 = 3;
 
+/// How long the last bytes of a body may take from the kernel to the handler after
+/// its sender has closed its half.
+const TRUNCATED_AFTER: Duration = Duration::from_secs(1);
+
 /// How long a connection may be in which state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LivenessLimits {
@@ -60,6 +64,13 @@ pub(super) enum Verdict {
     Idle,
     /// The peer has closed the connection, and nobody waits for the response.
     Gone,
+}
+
+impl Verdict {
+    /// Whether nothing that arrives meanwhile changes it.
+    pub(super) fn is_final(self) -> bool {
+        matches!(self, Self::Dead | Self::Stuck | Self::Gone)
+    }
 }
 
 /// What was observed of a connection so far.
@@ -125,8 +136,14 @@ impl History {
         }
     }
 
-    /// How long the peer has acknowledged nothing although something is to be sent.
-    pub(super) fn stuck_for(&self, now: Instant) -> Duration {
+    /// Whether the peer has closed its half for a while, and the body of its request
+    /// has not ended.
+    pub(super) fn is_truncated(&self, now: Instant) -> bool {
+        let is_late = |since| now.duration_since(since) >= TRUNCATED_AFTER;
+        self.exchange.has_body() && self.half_closed_since.is_some_and(is_late)
+    }
+
+    /// How long the peer has acknowledged nothing although something is to be sent.(&self, now: Instant) -> Duration {
         self.waiting_since.map_or(Duration::ZERO, |since| now.duration_since(since))
     }
 

@@ -15,15 +15,21 @@ impl ParseErrorStatus {
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let has =
             |line: &[u8]| bytes.windows(line.len()).any(|part| part.eq_ignore_ascii_case(line));
-        let status = if bytes.starts_with(b"HTTP/1.1 431 ") {
+        // hyper answers with the version of the request before.
+        let (version, status) = bytes.split_at_checked(9)?;
+        let closes = match version {
+            b"HTTP/1.1 " => has(b"\r\nconnection: close\r\n"),
+            b"HTTP/1.0 " => true,
+            _ => return None,
+        };
+        let status = if status.starts_with(b"431 ") {
             Self::TooLarge
-        } else if bytes.starts_with(b"HTTP/1.1 400 ") {
+        } else if status.starts_with(b"400 ") {
             Self::Malformed
         } else {
             return None;
         };
-        let is_bare = has(b"\r\ncontent-length: 0\r\n") && has(b"\r\nconnection: close\r\n");
-        is_bare.then_some(status)
+        (closes && has(b"\r\ncontent-length: 0\r\n")).then_some(status)
     }
 
     /// The response to send instead, which has no body for `HEAD`.

@@ -47,9 +47,13 @@ impl RequestBodies {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let progress = (!request.body().is_end_stream())
-            .then(|| Arc::new(BodyProgress::new(self.budget.empty(), Arc::clone(&self.exchange))));
-        self.exchange.requested(progress.is_some());
+        let progress = if request.body().is_end_stream() {
+            self.exchange.requested(false);
+            None
+        } else {
+            let (budget, exchange) = (self.budget.clone(), Arc::clone(&self.exchange));
+            Some(Arc::new(BodyProgress::new(budget, exchange)))
+        };
         self.last().clone_from(&progress);
         let tracking = progress.clone().map(|progress| Tracking {
             progress,

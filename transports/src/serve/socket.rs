@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::accept;
 use super::connection_permit::ConnectionPermit;
+use super::exchange::Phase;
 use super::parse_error::ParseErrorStatus;
 use super::watched::Watched;
 
@@ -20,8 +21,10 @@ pub(super) struct Socket {
     watched: Arc<Watched>,
     /// What was held back.
     parse_error: Option<ParseErrorStatus>,
-    /// Whether the last head that was received is that of a `HEAD` request.
+    /// Whether the last head that was received is that of a `HEAD` request, and whether
+    /// it has begun.
     is_head_request: bool,
+    has_begun: bool,
     stuck_timeout: Duration,
     /// Held as long as the socket is open, also after an upgrade.
     _permit: ConnectionPermit,
@@ -33,7 +36,7 @@ impl Socket {
         stuck_timeout: Duration,
         permit: ConnectionPermit,
     ) -> Self {
-        Self { watched, parse_error: None, is_head_request: false, stuck_timeout, _permit: permit }
+        Self { watched, parse_error: None, is_head_request: false, has_begun: false, stuck_timeout, _permit: permit }
     }
 
     pub(super) fn watched(&self) -> &Arc<Watched> {
@@ -74,9 +77,16 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         ready!(self.watched.poll_read_with(cx, |stream| stream.try_read_buf(buf)))?;
         let received = &buf.filled()[before..];
+        if received.is_empty() && buf.remaining() > 0 && self.watched.withholds_end() {
+            // hyper reads again when the response is complete, and the sweeper wakes it.
+            return Poll::Pending;
+        }
         if !received.is_empty() {
-            if self.watched.exchange.snapshot().is_between_requests() {
+            if !self.watched.exchange.snapshot().is_between_requests() {
+                self.has_begun = false;
+            } else if !self.has_begun {
                 self.is_head_request = received.starts_with(b"HEAD ");
+                self.has_begun = true;
             }
             self.watched.exchange.received();
         }
@@ -111,7 +121,9 @@ impl AsyncWrite for Socket {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Everything was answered, or nothing was asked for yet.
+        self.has_begun &= self.watched.exchange.snapshot().phase() == Phase::Head;
         self.watched.exchange.flushed();
         Poll::Ready(Ok(()))
     }

@@ -91,10 +91,15 @@ impl Sweeper {
                 ?stuck_for,
                 "too many bytes are held: a connection that is stuck is closed"
             );
+            let used = self.budget.used();
             watched.pronounce(Verdict::Stuck);
             count(&self.counters.stalled_writes);
             drop(watched);
             sleep(RELEASE_TIME).await;
+            if self.budget.used() >= used {
+                // It is others who hold the bytes.
+                break;
+            }
         }
         // The budget may refuse very often.
         sleep(self.interval() / 10).await;

@@ -76,10 +76,14 @@ where
         let Some(Ok(frame)) = frame else {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         };
-        let received = frame.data_ref().map_or(0, Bytes::len);
-        let is_held =
-            self.tracking.as_ref().is_none_or(|tracking| tracking.progress.hold(received));
-        Poll::Ready(Some(if is_held { Ok(frame) } else { Err(OverBudget.into()) }))
+        let Some(Tracking { progress, .. }) = &self.tracking else {
+            return Poll::Ready(Some(Ok(frame)));
+        };
+        let held = match frame.into_data() {
+            Ok(bytes) => progress.hold(bytes).map(Frame::data),
+            Err(trailers) => Some(trailers),
+        };
+        Poll::Ready(Some(held.ok_or_else(|| OverBudget.into())))
     }
 
     fn is_end_stream(&self) -> bool {

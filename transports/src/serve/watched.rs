@@ -24,6 +24,9 @@ pub(super) struct Watched {
     /// is to judge by where the kernel does not tell what the peer acknowledges.
     taken: AtomicU64,
     is_blocked: AtomicBool,
+    /// Whether a body has not ended some time after its sender has closed its half: it
+    /// never will.
+    is_truncated: AtomicBool,
     judged: Mutex<Judged>,
     /// The task that drives the connection, which may wait for something else than
     /// the socket.
@@ -45,6 +48,7 @@ impl Watched {
             exchange,
             taken: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
+            is_truncated: AtomicBool::new(false),
             judged: Mutex::new(Judged { history, verdict: None }),
             task: AtomicWaker::new(),
         }
@@ -78,12 +82,17 @@ impl Watched {
     pub(super) fn judge(&self, limits: &LivenessLimits, now: Instant) -> Option<Judgement> {
         let seen = self.observe();
         let mut judged = self.judged();
-        if judged.verdict.is_some() {
+        // One that can be withdrawn must not keep a peer that is dead from being noticed.
+        if judged.verdict.is_some_and(Verdict::is_final) {
             return None;
         }
         let verdict = judged.history.judge(&seen, limits, now);
         let stuck_for = judged.history.stuck_for(now);
+        let is_truncated = judged.history.is_truncated(now);
         drop(judged);
+        if is_truncated && !self.is_truncated.swap(true, Ordering::Relaxed) {
+            self.task.wake();
+        }
         if let Some(verdict) = verdict {
             self.pronounce(verdict);
         }
@@ -159,6 +168,14 @@ impl Watched {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => PeerState::Gone,
             _ => PeerState::Open,
         }
+    }
+
+    /// Whether the end of what the peer sends is not to be seen yet. hyper would drop
+    /// the response, but without reading it would keep the buffer of the request.
+    pub(super) fn withholds_end(&self) -> bool {
+        let now = self.exchange.snapshot();
+        now.outlives_half_close()
+            && !(now.has_body() && self.is_truncated.load(Ordering::Relaxed))
     }
 
     /// Whether the kernel has received bytes that have not been read.

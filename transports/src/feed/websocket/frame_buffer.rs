@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use downlink::budget::Reservation;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -39,12 +40,15 @@ pub(super) struct FrameBuffer<T> {
     blocked_since: Option<Instant>,
     received: bool,
     written: u64,
+    /// The bytes that are buffered while the client does not read.
+    held: Reservation,
 }
 
 impl<T> FrameBuffer<T> {
-    pub(super) fn new(io: T) -> Self {
+    /// What is buffered while the client does not read is added to `held`.
+    pub(super) fn new(io: T, held: Reservation) -> Self {
         let (chunks, last) = (VecDeque::new(), BytesMut::new());
-        Self { io, chunks, last, blocked_since: None, received: false, written: 0 }
+        Self { io, chunks, last, blocked_since: None, received: false, written: 0, held }
     }
 
     fn buffered(&self) -> usize {
@@ -66,9 +70,26 @@ impl<T> FrameBuffer<T> {
         self.blocked_since
     }
 
-    /// How many bytes were written so far.
-    pub(super) fn written(&self) -> u64 {
-        self.written
+    /// How many bytes are before the next frame, those that are buffered included.
+    pub(super) fn position(&self) -> u64 {
+        self.written + u64::try_from(self.buffered()).unwrap_or(u64::MAX)
+    }
+
+    /// How many bytes the client had read when it answered a ping with this payload;
+    /// `None` if it is not that of one of ours.
+    pub(super) fn read_before_pong(&self, payload: &[u8]) -> Option<u64> {
+        let read = u64::from_be_bytes(payload.try_into().ok()?);
+        (read <= self.written).then_some(read)
+    }
+
+    /// Counts what is buffered now.
+    fn count_held(&mut self) {
+        let (buffered, held) = (self.buffered(), self.held.bytes());
+        if buffered > held {
+            self.held.grow(buffered - held);
+        } else {
+            self.held.shrink(held - buffered);
+        }
     }
 
     /// Whether anything was received since the last call.
@@ -100,8 +121,9 @@ impl<T> FrameBuffer<T> {
         put_len(&mut self.last, len);
     }
 
+    /// Adds a ping whose payload says where it is, so that its pong says what was read.
     pub(super) fn push_ping(&mut self) {
-        self.push_control(PING, b"");
+        self.push_control(PING, &self.position().to_be_bytes());
     }
 
     /// Adds the answer to a ping with this payload.
@@ -153,6 +175,7 @@ impl<T: AsyncWrite + Unpin> FrameBuffer<T> {
         while self.buffered() > 0 {
             let Poll::Ready(written) = self.poll_write_some(cx) else {
                 self.blocked_since.get_or_insert_with(Instant::now);
+                self.count_held();
                 return Poll::Pending;
             };
             self.blocked_since = None;
@@ -162,6 +185,7 @@ impl<T: AsyncWrite + Unpin> FrameBuffer<T> {
             }
         }
         (self.chunks, self.last) = (VecDeque::new(), BytesMut::new());
+        self.held.shrink(usize::MAX);
         Poll::Ready(Ok(()))
     }
 
@@ -219,12 +243,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for FrameBuffer<T> {
 
 #[cfg(test)]
 mod tests {
+    use downlink::budget::ByteBudget;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
 
+    fn held() -> Reservation {
+        ByteBudget::new(1 << 20).empty()
+    }
+
     fn header(len: usize) -> Vec<u8> {
-        let mut buffer = FrameBuffer::new(());
+        let mut buffer = FrameBuffer::new((), held());
         buffer.begin_text(len);
         buffer.last.to_vec()
     }
@@ -242,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_buffer_is_freed() {
         let (ours, mut theirs) = duplex(1 << 20);
-        let mut buffer = FrameBuffer::new(ours);
+        let mut buffer = FrameBuffer::new(ours, held());
         buffer.push_text(&"x".repeat(100_000));
         assert!(buffer.is_full());
         buffer.flush().await.unwrap();
@@ -264,7 +293,7 @@ mod tests {
         // No matter how few bytes the connection accepts at a time.
         for size in [1, 7, 1 << 20] {
             let (ours, mut theirs) = duplex(size);
-            let mut buffer = FrameBuffer::new(ours);
+            let mut buffer = FrameBuffer::new(ours, held());
             buffer.push_text_parts(2 * LARGE + 2, parts.iter().cloned());
             let shared = buffer.chunks.iter().filter(|chunk| chunk.as_ptr() == large.as_ptr());
             assert_eq!(shared.count(), 2);
@@ -279,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn frames_are_not_interleaved() {
         let (ours, mut theirs) = duplex(1 << 20);
-        let mut buffer = FrameBuffer::new(ours);
+        let mut buffer = FrameBuffer::new(ours, held());
         buffer.push_text("ab");
         buffer.push_pong(b"x");
         buffer.push_ping();
@@ -289,13 +318,14 @@ mod tests {
         let mut written = Vec::new();
         theirs.read_to_end(&mut written).await.unwrap();
         let close = b"\x88\x03\x03\xe8c\x88\0";
-        assert_eq!(written, [&b"\x81\x02ab\x8a\x01x\x89\0"[..], close].concat());
+        let ping = b"\x89\x08\0\0\0\0\0\0\0\x07";
+        assert_eq!(written, [&b"\x81\x02ab\x8a\x01x"[..], ping, close].concat());
     }
 
     #[tokio::test(start_paused = true)]
     async fn blocked_since_is_when_the_client_stopped_reading() {
         let (ours, mut theirs) = duplex(16);
-        let mut buffer = FrameBuffer::new(ours);
+        let mut buffer = FrameBuffer::new(ours, held());
         let poll = async |buffer: &mut FrameBuffer<_>| {
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *buffer).poll_flush(cx))).await
         };
@@ -303,6 +333,7 @@ mod tests {
         let began = Instant::now();
         assert!(poll(&mut buffer).await.is_pending());
         assert_eq!(buffer.blocked_since(), Some(began));
+        assert_eq!(buffer.held.bytes(), 16, "what is buffered counts");
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         assert!(poll(&mut buffer).await.is_pending());
         assert_eq!(buffer.blocked_since(), Some(began));
@@ -311,6 +342,6 @@ mod tests {
         assert_eq!(buffer.blocked_since(), Some(Instant::now()));
         theirs.read_exact(&mut [0; 16]).await.unwrap();
         assert!(poll(&mut buffer).await.is_ready());
-        assert_eq!(buffer.blocked_since(), None);
+        assert_eq!((buffer.blocked_since(), buffer.held.bytes()), (None, 0));
     }
 }

@@ -19,7 +19,8 @@ pub(super) enum Message {
     Text(TextMessage),
     /// A ping with this payload, to be returned in a pong.
     Ping(Vec<u8>),
-    Pong,
+    /// A pong with this payload.
+    Pong(Vec<u8>),
     /// A close frame, to be returned.
     Close(Option<CloseFrame>),
 }
@@ -185,7 +186,7 @@ impl MessageDecoder {
     fn end(&mut self, frame: Frame) -> Result<Option<Message>, ReadError> {
         match frame.head.opcode {
             Opcode::Ping => Ok(Some(Message::Ping(frame.control))),
-            Opcode::Pong => Ok(Some(Message::Pong)),
+            Opcode::Pong => Ok(Some(Message::Pong(frame.control))),
             Opcode::Close => CloseFrame::parse(&frame.control).map(Message::Close).map(Some),
             Opcode::Continuation | Opcode::Text if !frame.head.is_final => Ok(None),
             Opcode::Continuation | Opcode::Text => {

@@ -190,7 +190,7 @@ mod tests {
         client
             .send(&[&b"\x8a\x80\0\0\0\0"[..], &b"\x81\x81\0\0\0\0a"[..], &head(0x01, 9)].concat())
             .await;
-        assert!(matches!(client.next().await, Ok(Message::Pong)));
+        assert!(matches!(client.next().await, Ok(Message::Pong(_))));
         assert!(matches!(client.next().await, Ok(Message::Text(message)) if message.text == "a"));
         assert!(client.next().now_or_never().is_none() && !client.is_small());
         client.theirs.shutdown().await.unwrap();

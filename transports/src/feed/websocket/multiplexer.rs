@@ -42,7 +42,8 @@ pub(super) enum SocketEvent {
     Command(ReceivedCommand),
     /// The client has sent a ping, which is answered.
     Ping,
-    Pong,
+    /// The client has answered a ping, with this payload.
+    Pong(Vec<u8>),
     /// The client has sent a close frame, which is answered.
     Close,
     /// The client has violated the protocol, or is gone.
@@ -55,7 +56,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
     /// Reads commands that count in this budget.
     pub(super) fn new(io: T, budget: ByteBudget, parsers: ParsePool) -> Self {
         Self {
-            buffer: FrameBuffer::new(io),
+            buffer: FrameBuffer::new(io, budget.empty()),
             reader: MessageReader::new(budget),
             parsers,
             parsing: None,
@@ -119,7 +120,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Multiplexer<T> {
                 self.buffer.push_pong(&payload);
                 SocketEvent::Ping
             }
-            Ok(Message::Pong) => SocketEvent::Pong,
+            Ok(Message::Pong(payload)) => SocketEvent::Pong(payload),
             Ok(Message::Close(frame)) => {
                 self.buffer.push_close(frame.as_ref());
                 SocketEvent::Close

@@ -57,7 +57,6 @@ pub(super) struct Session<T> {
     /// Until when the client may be reading what was sent before the first unanswered
     /// ping, and how many bytes were written up to it.
     reading_until: Instant,
-    pinged_at: u64,
     /// How many bytes the client has certainly read.
     read: u64,
     bad_messages: u8,
@@ -83,7 +82,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             idle_since: now,
             unanswered_pings: 0,
             reading_until: now,
-            pinged_at: 0,
             read: 0,
             bad_messages: 0,
             timer: Box::pin(sleep_until(deadline.at.min(now + feed.heartbeat.min(STALL_TIMEOUT)))),
@@ -160,8 +158,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         match event {
             SocketEvent::Command(command) => self.handle_received(command),
             SocketEvent::Ping => None,
-            SocketEvent::Pong => {
-                self.read = self.pinged_at;
+            SocketEvent::Pong(payload) => {
+                let read = self.mux.buffer().read_before_pong(&payload);
+                self.read = self.read.max(read.unwrap_or_default());
                 None
             }
             SocketEvent::Close => Some(CloseReason::ByClient),
@@ -192,8 +191,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             return Some(CloseReason::ConnectionLost);
         }
         if self.unanswered_pings == 0 {
-            self.pinged_at = self.mux.buffer().written();
-            let to_read = Duration::from_secs((self.pinged_at - self.read) / SLOWEST_READER);
+            let to_read = self.mux.buffer().position().saturating_sub(self.read);
+            let to_read = Duration::from_secs(to_read / SLOWEST_READER);
             self.reading_until = now + to_read.min(STALL_TIMEOUT);
         }
         self.unanswered_pings = MAX_UNANSWERED_PINGS.min(self.unanswered_pings + 1);
@@ -361,7 +360,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     async fn close(&mut self, reason: CloseReason) {
         let frame = match reason {
             CloseReason::ConnectionLost => return,
-            CloseReason::ByClient => None,
+            CloseReason::ByClient => {
+                self.complete_appends().await;
+                None
+            }
             CloseReason::Refused(frame) => Some(frame),
             CloseReason::Graceful { reason, code } => {
                 self.finish_appends().await;
@@ -397,6 +399,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 () = self.stopped.cancelled() => {}
                 () = sleep_until(stalled_at) => {}
             }
+        }
+    }
+
+    /// Completes every append that was accepted, of a client that has closed the socket
+    /// and wants no answers.
+    async fn complete_appends(&mut self) {
+        let all = async {
+            while !self.mux.appends.is_empty() {
+                poll_fn(|cx| self.mux.appends.poll(cx)).await.1.ok();
+            }
+        };
+        if timeout(CLOSE_TIMEOUT, all).await.is_err() {
+            debug!("a socket ends before its appends are complete");
         }
     }
 
