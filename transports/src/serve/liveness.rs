@@ -143,7 +143,8 @@ impl History {
         self.exchange.has_body() && self.half_closed_since.is_some_and(is_late)
     }
 
-    /// How long the peer has acknowledged nothing although something is to be sent.(&self, now: Instant) -> Duration {
+    /// How long the peer has acknowledged nothing although something is to be sent.
+    pub(super) fn stuck_for(&self, now: Instant) -> Duration {
         self.waiting_since.map_or(Duration::ZERO, |since| now.duration_since(since))
     }
 

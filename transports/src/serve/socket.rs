@@ -36,7 +36,14 @@ impl Socket {
         stuck_timeout: Duration,
         permit: ConnectionPermit,
     ) -> Self {
-        Self { watched, parse_error: None, is_head_request: false, has_begun: false, stuck_timeout, _permit: permit }
+        Self {
+            watched,
+            parse_error: None,
+            is_head_request: false,
+            has_begun: false,
+            stuck_timeout,
+            _permit: permit,
+        }
     }
 
     pub(super) fn watched(&self) -> &Arc<Watched> {

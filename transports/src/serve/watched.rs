@@ -174,8 +174,7 @@ impl Watched {
     /// the response, but without reading it would keep the buffer of the request.
     pub(super) fn withholds_end(&self) -> bool {
         let now = self.exchange.snapshot();
-        now.outlives_half_close()
-            && !(now.has_body() && self.is_truncated.load(Ordering::Relaxed))
+        now.outlives_half_close() && !(now.has_body() && self.is_truncated.load(Ordering::Relaxed))
     }
 
     /// Whether the kernel has received bytes that have not been read.
