@@ -90,6 +90,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_came_fast_is_no_credit_for_later() {
+        let burst = stream::iter([16 << 20]).chain(stream::repeat(1).take(10));
+        let pieces = burst.then(|bytes: usize| async move {
+            sleep(Duration::from_secs(if bytes == 1 { 19 } else { 0 })).await;
+            Ok::<_, BoxError>(Frame::data(Bytes::from(vec![0; bytes])))
+        });
+        let body = StallTimeout::new(StreamBody::new(Box::pin(pieces)), STALL_DEADLINE, || ());
+        assert!(Stalled::find(&*body.collect().await.unwrap_err()).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_reader_does_not_count() {
         let piece = |_| Ok::<_, BoxError>(Frame::data(Bytes::from("a")));
         let pieces = stream::iter((0..9).map(piece));

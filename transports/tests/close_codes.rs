@@ -125,3 +125,21 @@ async fn a_socket_that_loses_its_authentication_is_opened_again_with_a_new_token
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 }
+
+#[tokio::test]
+async fn a_failure_of_the_server_does_not_end_a_follower() {
+    let problem = Frame::Problem {
+        code: "internal".into(),
+        detail: "the server has a problem of its own".into(),
+        retryable: false,
+        json: r#"{"code":"internal","detail":"the server has a problem of its own","retryable":false}"#.into(),
+    };
+    let reconnect_after = PAUSE;
+    let bye = Frame::Bye { reason: "internal".into(), reconnect_after };
+    let [problem, bye] = [frame_json(&problem, Some("0")), frame_json(&bye, None)];
+    let error = follow(client, &[ready(), live(), problem.clone(), bye], 4500).await;
+    assert!(error.is_none(), "{error:?}");
+    // A subscription that is refused for now, on a socket that stays open.
+    let error = follow(client, &[problem], 1000).await;
+    assert!(error.is_none(), "{error:?}");
+}

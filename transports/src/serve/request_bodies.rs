@@ -129,6 +129,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn bytes_count_as_long_as_a_handler_keeps_them() {
+        let bodies = bodies();
+        let large: &'static str = Box::leak("x".repeat(600).into_boxed_str());
+        let (request, progress) =
+            bodies.track(Request::new(chunks(vec![Ok(large), Ok(large), Ok(large)])));
+        let mut body = request.into_body();
+        let mut next = async || body.frame().await.unwrap().map(|frame| frame.into_data().unwrap());
+        drop(next().await.unwrap());
+        assert_eq!(bodies.budget.used(), 0);
+        let kept = next().await.unwrap();
+        assert_eq!((&kept[..], bodies.budget.used()), (large.as_bytes(), 600));
+        next().await.unwrap_err();
+        assert!(progress.unwrap().is_refused());
+        drop(kept);
+        assert_eq!(bodies.budget.used(), 0);
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_read_to_its_end_is_abandoned_or_over_the_limit() {
         assert_eq!(
             state_of_dropped(chunks(vec![Ok("one"), Err("broken")])).await,

@@ -147,8 +147,8 @@ impl Server {
     }
 
     /// How long reading the body of a request may make no progress before it fails:
-    /// 20 seconds by default, a day at most. The whole body may take three times as
-    /// long, plus a second for every 16 KiB.
+    /// 20 seconds by default, a day at most. It may also not be slower than 16 KiB per
+    /// second for three times as long.
     pub fn with_read_stall_timeout(mut self, timeout: Duration) -> Self {
         self.limits.read_stall_timeout = timeout.min(MAX_WAIT);
         self
@@ -216,10 +216,9 @@ impl Server {
     /// readers that are behind. 128 MiB by default.
     ///
     /// Beyond it new bodies and messages are refused with 503, and peers that have
-    /// stopped reading are disconnected sooner, those that stopped first. A request
-    /// body counts with every byte that was received, until the handler has responded,
-    /// also if the handler does not keep it. So the budget must be larger than the
-    /// largest upload of the application.
+    /// stopped reading are disconnected sooner, those that stopped first. The bytes of
+    /// a request body count as long as the handler keeps them: a handler that streams
+    /// an upload may receive more than the budget.
     pub fn with_byte_budget(mut self, bytes: usize) -> Self {
         self.limits.budget = ByteBudget::new(bytes);
         self

@@ -49,8 +49,8 @@ pub struct ServerStats {
     /// Connections that were closed because their peer's system did not answer, for
     /// example because its network was gone. Counted on Linux only.
     pub dead_peers: u64,
-    /// Requests that were refused because the server held as many bytes for its peers
-    /// as it may.
+    /// Requests whose body was refused because the server held as many bytes for its
+    /// peers as it may.
     pub over_budget: u64,
     /// Connections that were still open at the end of the drain, and were closed.
     pub aborted: u64,

@@ -37,6 +37,8 @@ pub(crate) enum Received {
 
 pub(crate) struct Peer<T = DuplexStream> {
     io: T,
+    /// The payload of the last ping.
+    ping: Vec<u8>,
 }
 
 /// A connection within the process, so that time can be paused. It buffers this
@@ -112,7 +114,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         let head = ask(&mut io, "GET", uri, headers).await.to_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert!(head.contains(&ACCEPT.to_lowercase()), "{head}");
-        (Self { io }, head)
+        (Self { io, ping: Vec::new() }, head)
     }
 
     /// Sends raw bytes.
@@ -134,8 +136,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         self.frame(true, PING, payload).await;
     }
 
+    /// Answers the last ping.
     pub(crate) async fn pong(&mut self) {
-        self.frame(true, PONG, b"").await;
+        let payload = self.ping.clone();
+        self.frame(true, PONG, &payload).await;
     }
 
     pub(crate) async fn close(&mut self, code: u16) {
@@ -155,7 +159,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
         match first & 0x0f {
             TEXT => Received::Text(String::from_utf8(payload).unwrap()),
             CLOSE => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
-            PING => Received::Ping,
+            PING => {
+                self.ping = payload;
+                Received::Ping
+            }
             PONG => Received::Pong(payload),
             opcode => panic!("a feed never sends this opcode: {opcode}"),
         }

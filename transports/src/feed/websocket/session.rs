@@ -55,7 +55,7 @@ pub(super) struct Session<T> {
     idle_since: Instant,
     unanswered_pings: u8,
     /// Until when the client may be reading what was sent before the first unanswered
-    /// ping, and how many bytes were written up to it.
+    /// ping.
     reading_until: Instant,
     /// How many bytes the client has certainly read.
     read: u64,
