@@ -145,7 +145,9 @@ async fn a_half_closed_request_is_answered() {
     ] {
         let mut raw = scene.send(&request).await;
         raw.0.shutdown().await.unwrap();
+
         let answer = raw.rest().await;
+
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(end), "{answer}");
         scene.until_closed().await;
     }
@@ -346,11 +348,14 @@ async fn a_body_beyond_the_budget_is_refused_on_every_route() {
         };
         let mut raw = scene.send(&request("http://localhost")).await;
         let answer = raw.answer().await;
-        assert!(answer.starts_with("HTTP/1.1 503 "), "{path}: {answer}");
-        assert!(
-            answer.contains("retry-after: ") && answer.contains(r#""code":"overloaded""#),
-            "{answer}"
-        );
+        if path == "/lenient" {
+            // It has succeeded with what there was.
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("no body"), "{answer}");
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{path}: {answer}");
+            let says_when = answer.contains("retry-after: ");
+            assert!(says_when && answer.contains(r#""code":"overloaded""#), "{answer}");
+        }
         // The rest is discarded, and the connection kept.
         raw.send(&POST.replace("/echo", "/lenient").replace('\n', "\r\n")).await;
         assert!(raw.answer().await.starts_with("HTTP/1.1 200 "));
@@ -363,7 +368,7 @@ async fn a_body_beyond_the_budget_is_refused_on_every_route() {
     let mut second = Vec::new();
     let refused = async {
         loop {
-            let mut raw = scene.send(part).await;
+            let mut raw = scene.send(&part.replace("/lenient", "/echo")).await;
             raw.send(&"x".repeat(60_000)).await;
             let answer = raw.answer().await;
             second.push(raw);

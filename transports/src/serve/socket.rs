@@ -25,6 +25,8 @@ pub(super) struct Socket {
     /// it has begun.
     is_head_request: bool,
     has_begun: bool,
+    /// Whether the end of what the peer sends was withheld.
+    is_end_withheld: bool,
     stuck_timeout: Duration,
     /// Held as long as the socket is open, also after an upgrade.
     _permit: ConnectionPermit,
@@ -41,6 +43,7 @@ impl Socket {
             parse_error: None,
             is_head_request: false,
             has_begun: false,
+            is_end_withheld: false,
             stuck_timeout,
             _permit: permit,
         }
@@ -85,7 +88,7 @@ impl AsyncRead for Socket {
         ready!(self.watched.poll_read_with(cx, |stream| stream.try_read_buf(buf)))?;
         let received = &buf.filled()[before..];
         if received.is_empty() && buf.remaining() > 0 && self.watched.withholds_end() {
-            // hyper reads again when the response is complete, and the sweeper wakes it.
+            self.is_end_withheld = true;
             return Poll::Pending;
         }
         if !received.is_empty() {
@@ -128,10 +131,15 @@ impl AsyncWrite for Socket {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Everything was answered, or nothing was asked for yet.
         self.has_begun &= self.watched.exchange.snapshot().phase() == Phase::Head;
         self.watched.exchange.flushed();
+        if self.is_end_withheld && !self.watched.withholds_end() {
+            // hyper waits for a wake-up, as for bytes that have not arrived.
+            self.is_end_withheld = false;
+            cx.waker().wake_by_ref();
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -126,12 +126,12 @@ fn heads_and_pauses_have_limits_of_their_own() {
 #[test]
 fn the_body_of_an_answered_request_is_not_a_pause() {
     let mut watch = Watch::new();
-    watch.exchange.requested(true);
+    let request = watch.exchange.requested(true);
     watch.exchange.responded(Phase::Responding);
     watch.exchange.response_ended();
     watch.exchange.flushed();
     assert_eq!(watch.verdict(|_, seen| seen.is_waiting = false), None);
-    watch.exchange.body_ended();
+    watch.exchange.body_ended(request);
     assert_eq!(watch.verdict(|_, _| ()), Some((Verdict::Idle, 80)));
 }
 

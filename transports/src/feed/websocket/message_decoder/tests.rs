@@ -38,7 +38,7 @@ fn decode(bytes: &[u8], size: usize) -> Vec<String> {
             match decoder.decode(&mut piece) {
                 Ok(Some(Message::Text(message))) => messages.push(format!("text {}", message.text)),
                 Ok(Some(Message::Ping(payload))) => messages.push(format!("ping {payload:?}")),
-                Ok(Some(Message::Pong)) => messages.push("pong".into()),
+                Ok(Some(Message::Pong(_))) => messages.push("pong".into()),
                 Ok(Some(Message::Close(frame))) => {
                     messages.push(format!("close {:?}", frame.map(|frame| frame.code)));
                     return messages;
