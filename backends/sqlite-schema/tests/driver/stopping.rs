@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use downlink::{EventStore, Hub, Read};
+use futures::FutureExt;
 use futures::future::join_all;
 
 use crate::support::driver::{self, Bus, BusOptions};
@@ -34,9 +35,11 @@ async fn stop(temp: &TempLog, is_bus_last: bool) -> usize {
         let count = |version| format!("SELECT count(*) || '' FROM tally_{version}");
         running.push(tokio::spawn(async move { drop(ask(&queries, &[], count).await) }));
     }
-    let mut appends: Vec<_> = (0..4).map(|_| store.append(append("late", 1))).collect();
-    for append in &mut appends {
-        let _ = futures::poll!(append);
+    // Shared, because one may be complete when it was polled once.
+    let late = |_| store.append(append("late", 1)).shared();
+    let appends: Vec<_> = (0..4).map(late).collect();
+    for append in &appends {
+        let _ = futures::poll!(append.clone());
     }
     hub.shutdown().await;
     if is_bus_last {
