@@ -225,10 +225,10 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`HistoryChanged`](ErrorKind::HistoryChanged) and
-    /// [`CursorAhead`](ErrorKind::CursorAhead) if the log was replaced;
-    /// [`Corrupt`](ErrorKind::Corrupt) and [`Backend`](ErrorKind::Backend) if
-    /// it cannot be read. Transient errors of the store are retried.
+    /// [`HistoryChanged`](crate::ErrorKind::HistoryChanged) and
+    /// [`CursorAhead`](crate::ErrorKind::CursorAhead) if the log was replaced;
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) and
+    /// [`Backend`](crate::ErrorKind::Backend) if it cannot be read. Transient errors of the store are retried.
     ///
     /// # Cancel safety
     ///

@@ -21,7 +21,7 @@ pub(crate) use scanner::events_size;
 ///
 /// # Errors
 ///
-/// [`BadParameter`](Code::BadParameter) for anything else.
+/// [`BadParameter`](super::Code::BadParameter) for anything else.
 pub fn parse_expected(text: &str) -> Result<Expected, Problem> {
     let known = match text {
         "any" => Some(Expected::Any),
@@ -36,9 +36,9 @@ pub fn parse_expected(text: &str) -> Result<Expected, Problem> {
 ///
 /// # Errors
 ///
-/// [`BadEvent`](Code::BadEvent) if the body is not JSON, has unknown members, no
-/// events or an id twice; [`Invalid`](Code::Invalid) for a value that is not valid
-/// in an event; [`TooLarge`](Code::TooLarge) above a limit.
+/// [`BadEvent`](super::Code::BadEvent) if the body is not JSON, has unknown members, no
+/// events or an id twice; [`Invalid`](super::Code::Invalid) for a value that is not valid
+/// in an event; [`TooLarge`](super::Code::TooLarge) above a limit.
 pub fn parse_events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
     body::parse(body)
 }
