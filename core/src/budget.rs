@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// A number of bytes that everything which is held for others shares.
 ///
-/// Whoever is about to hold bytes [reserves](Self::try_reserve) them, and gives
+/// Code that is about to hold bytes [reserves](Self::try_reserve) them, and gives
 /// them back by dropping the [`Reservation`]. Clones share the bytes.
 ///
 /// # Examples

@@ -203,7 +203,7 @@ impl Shared {
 }
 
 /// Reads in a task, which gives the turn back when the store has answered, even if
-/// nobody waits for the answer any more: the store may work on it all the same.
+/// no caller waits for the answer any more: the store may work on it all the same.
 async fn with_turn(
     turn: ReadPermit,
     read: impl Future<Output = Result<Page>> + Send + 'static,

@@ -31,7 +31,7 @@ use crate::wire::Problem;
 /// `router.into_make_service_with_connect_info::<SocketAddr>()`. Tests that call the
 /// router add a `Connection` to the extensions of the request.
 ///
-/// Whoever has access, requests of pages of other sites are refused, unless they are
+/// Under every kind of access, requests of pages of other sites are refused, unless they are
 /// [listed](Self::with_origins) or the user follows a link.
 ///
 /// # Examples

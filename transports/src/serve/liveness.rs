@@ -62,7 +62,7 @@ pub(super) enum Verdict {
     HeadTimeout,
     /// No further request arrived in time.
     Idle,
-    /// The peer has closed the connection, and nobody waits for the response.
+    /// The peer has closed the connection, and does not wait for the response.
     Gone,
 }
 
