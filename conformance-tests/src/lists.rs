@@ -147,6 +147,9 @@ list! {
     law live_comes_while_the_log_moves
     law a_restarted_process_resumes_exactly
     law a_sparse_filter_reaches_the_end
+    law what_matches_wakes_those_that_wait
+    law what_comes_when_a_subscription_begins_to_wait_wakes_it
+    law a_checkpoint_does_not_overtake_an_event
 }
 
 list! {

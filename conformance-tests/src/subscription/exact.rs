@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use downlink::{After, Append, Cursor, EventStore, Expected, Filter, Item, Subscribe};
 use futures::FutureExt;
@@ -254,7 +255,10 @@ pub async fn a_sparse_filter_reaches_the_end(setup: &SubscriptionSetup) {
     env.store.append(append("flight-UA1545", Expected::Any, 40)).await.expect("an append");
     let store: Arc<dyn EventStore> = Arc::new(env.store.clone());
     for (kind, count) in [("FlightDiverted", 1), ("Never", 0)] {
-        let options = HubOptions { ring: 40, page: 8, checkpoint: 10, ..HubOptions::small() };
+        let checkpoint_interval = Duration::from_millis(20);
+        let small = HubOptions::small();
+        let options =
+            HubOptions { ring: 40, page: 8, checkpoint: 10, checkpoint_interval, ..small };
         let hub = env.hub(options).await;
         let mut follower = Follower::begin(&hub, Cursor::START, of_type(kind)).await;
         let what = "an event behind many that do not match was not delivered: continue after \

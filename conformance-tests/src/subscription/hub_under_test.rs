@@ -51,8 +51,11 @@ pub struct HubOptions {
     pub ring: usize,
     /// How many events it reads at a time.
     pub page: usize,
-    /// After how many events without a match it delivers a checkpoint.
+    /// After how many events without a match it delivers a checkpoint while it catches
+    /// up.
     pub checkpoint: usize,
+    /// How often it delivers a checkpoint while it is live and nothing matches.
+    pub checkpoint_interval: Duration,
     /// How long the bus may take to accept a hint.
     pub publish_deadline: Duration,
     /// Whether it keeps pages that subscriptions have read for later ones.
@@ -72,6 +75,7 @@ impl HubOptions {
             ring: 64,
             page: 8,
             checkpoint: 1_000,
+            checkpoint_interval: Self::NEVER,
             publish_deadline: Duration::from_millis(50),
             // Laws depend on reads reaching the store, and on what is held in memory.
             keeps_pages: false,
@@ -102,7 +106,7 @@ impl HubFixture for DownlinkHubs {
             .with_ring(options.ring, usize::MAX)
             .with_page(options.page, 64 << 10)
             .with_page_cache(if options.keeps_pages { 16 << 20 } else { 0 })
-            .with_checkpoint(options.checkpoint, HubOptions::NEVER)
+            .with_checkpoint(options.checkpoint, options.checkpoint_interval)
             .with_publish_deadline(options.publish_deadline)
             .start()
             .await?;

@@ -8,6 +8,7 @@ mod hints;
 mod hub_under_test;
 mod replaced;
 mod setup;
+mod waking;
 
 pub use bus_faults::{
     a_bus_that_is_down_stops_nothing, a_bus_that_never_listens_delays_nothing,
@@ -36,3 +37,7 @@ pub use replaced::{
     no_page_of_another_history_is_served,
 };
 pub use setup::SubscriptionSetup;
+pub use waking::{
+    a_checkpoint_does_not_overtake_an_event,
+    what_comes_when_a_subscription_begins_to_wait_wakes_it, what_matches_wakes_those_that_wait,
+};

@@ -208,6 +208,10 @@ impl Follower {
         self.cursors.push((item.cursor(), self.seen.len()));
     }
 
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// Takes items until `Live` comes.
     pub(super) async fn until_live(&mut self) {
         let before = self.lives;

@@ -87,7 +87,7 @@ impl TransportSetup {
             .with_poll_interval(fallback)
             .with_ring(ring, usize::MAX)
             .with_page(8, 64 << 10)
-            .with_checkpoint(5, HubOptions::NEVER);
+            .with_checkpoint(5, Duration::from_millis(100));
         let hub = hub.start().await.expect("a hub");
         TestServer::begin(hub, self.transport.transport(), guard).await
     }

@@ -17,6 +17,9 @@ pub(crate) enum HubBug {
     EndsAtAFailedRead,
     EndsWhenLagging,
     SkipsWhenLagging,
+    WakesForWholeNamesOnly,
+    LooksBeforeItWaits,
+    ReportsTheTipAtATick,
     // The tail.
     KeepsNoFloor,
     KeepsEverything,

@@ -275,6 +275,9 @@ saboteurs! { HUBS: SubscriptionSetup = hubs(HubBug), subscription;
     ReportsTheScannedCursor law a_restarted_process_resumes_exactly "has to be that of the item it returned last"
     FiltersAfterTheLimit law a_sparse_filter_reaches_the_end "continue after `scanned`"
     NeverSendsACheckpoint law a_sparse_filter_reaches_the_end "did not get a checkpoint"
+    WakesForWholeNamesOnly law what_matches_wakes_those_that_wait "consider every kind of filter"
+    LooksBeforeItWaits law what_comes_when_a_subscription_begins_to_wait_wakes_it "in the step in which it begins to wait"
+    ReportsTheTipAtATick law a_checkpoint_does_not_overtake_an_event "a checkpoint must not pass over events"
 }
 
 saboteurs! { NOTIFIED_HUBS: SubscriptionSetup = notified_hubs(HubBug), subscription;

@@ -14,8 +14,19 @@ pub(crate) fn event_of(position: u64, payload: Vec<u8>) -> Event {
     at(position, NewEvent::bytes("Photo", binary, payload).expect("an event"))
 }
 
+/// A small event at this position, with these names.
+pub(crate) fn named_event(position: u64, stream: &str, event_type: &str, tags: &[&str]) -> Event {
+    let content = NewEvent::json(event_type, "{}").expect("an event");
+    let content = content.with_tags(tags.iter().copied()).expect("tags");
+    of_stream(position, stream, content)
+}
+
 fn at(position: u64, content: NewEvent) -> Event {
-    let stream = "flight-UA1545".try_into().expect("a stream");
+    of_stream(position, "flight-UA1545", content)
+}
+
+fn of_stream(position: u64, stream: &str, content: NewEvent) -> Event {
+    let stream = stream.try_into().expect("a stream");
     let position = Position::new(position).expect("a position");
     Event::new(position, stream, Version::FIRST, Timestamp::EPOCH, content)
 }

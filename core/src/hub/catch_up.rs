@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use futures::FutureExt;
+
 use super::cached_page::CachedPage;
 use super::hub_stats::count;
 use super::page_cache::Reading;
@@ -32,7 +34,15 @@ pub(super) struct CatchUp {
     is_sparse: bool,
     /// The read in progress. Kept here so that a dropped future does not lose
     /// its place in the queue.
-    reading: Option<Reading>,
+    pending: Option<PendingRead>,
+}
+
+/// A read of the page after this cursor.
+#[derive(Debug)]
+struct PendingRead {
+    after: Cursor,
+    is_filtered: bool,
+    reading: Reading,
 }
 
 impl CatchUp {
@@ -46,13 +56,11 @@ impl CatchUp {
         after: Cursor,
         head: Cursor,
     ) -> Result<Arc<CachedPage>> {
-        let pages_left = head.position().get().saturating_sub(after.position().get())
-            / u64::try_from(shared.tuning.page_events).unwrap_or(u64::MAX);
         let all = Filter::everything();
-        let wanted = if self.is_sparse && pages_left > NEAR_PAGES { filter } else { &all };
+        let wanted = if self.reads_filtered(shared, after, head) { filter } else { &all };
         let page = match shared.pages.get(wanted, after) {
             Some(page) => {
-                self.reading = None;
+                self.pending = None;
                 count(&shared.counters.shared_pages);
                 page
             }
@@ -62,26 +70,61 @@ impl CatchUp {
         Ok(page)
     }
 
+    /// Begins to read the page after `after`, which the subscription will ask for when
+    /// it has examined the page before it.
+    pub(super) fn read_ahead(
+        &mut self,
+        shared: &Arc<Shared>,
+        filter: &Filter,
+        after: Cursor,
+        head: Cursor,
+    ) {
+        let all = Filter::everything();
+        let wanted = if self.reads_filtered(shared, after, head) { filter } else { &all };
+        if after.position() >= head.position() || shared.pages.get(wanted, after).is_some() {
+            return;
+        }
+        let pending = self.begin(shared, wanted, after);
+        // The read begins when it is polled, and wakes no one before it is polled again.
+        pending.reading.clone().now_or_never();
+        self.pending = Some(pending);
+    }
+
     async fn read(
         &mut self,
         shared: &Arc<Shared>,
         wanted: &Filter,
         after: Cursor,
     ) -> Result<Arc<CachedPage>> {
+        let read = || {
+            let is_filtered = !wanted.is_everything();
+            let is_wanted = |pending: &PendingRead| {
+                let has_failed = matches!(pending.reading.peek(), Some(Err(_)));
+                pending.after == after && pending.is_filtered == is_filtered && !has_failed
+            };
+            let pending = self.pending.take().filter(is_wanted);
+            let pending = pending.unwrap_or_else(|| self.begin(shared, wanted, after));
+            self.pending.insert(pending).reading.clone()
+        };
+        let outcome = shared.retry(read).await;
+        self.pending = None;
+        self.reads += 1;
+        outcome
+    }
+
+    fn begin(&self, shared: &Arc<Shared>, wanted: &Filter, after: Cursor) -> PendingRead {
         // With a filter, the store may search the whole log for a page.
         let is_short = self.reads < SHORT_READS && wanted.is_everything();
         let priority = if is_short { Priority::High } else { Priority::Low };
-        let place = &mut self.reading;
-        let read = || {
-            let has_failed = |reading: &Reading| matches!(reading.peek(), Some(Err(_)));
-            let reading = place.take().filter(|reading| !has_failed(reading));
-            let reading = reading.unwrap_or_else(|| read_page(shared, wanted, after, priority));
-            place.insert(reading).clone()
-        };
-        let outcome = shared.retry(read).await;
-        self.reading = None;
-        self.reads += 1;
-        outcome
+        let reading = read_page(shared, wanted, after, priority);
+        PendingRead { after, is_filtered: !wanted.is_everything(), reading }
+    }
+
+    /// Whether only matching events are read.
+    fn reads_filtered(&self, shared: &Shared, after: Cursor, head: Cursor) -> bool {
+        let pages_left = head.position().get().saturating_sub(after.position().get())
+            / u64::try_from(shared.tuning.page_events).unwrap_or(u64::MAX);
+        self.is_sparse && pages_left > NEAR_PAGES
     }
 }
 

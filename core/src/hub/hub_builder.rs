@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::shared::{Shared, Tuning};
-use super::{Hub, publisher, tail};
+use super::{Hub, checkpoint_ticks, publisher, tail};
 use crate::bus::Bus;
 use crate::error::Result;
 use crate::limits::MAX_WAIT;
@@ -86,9 +86,9 @@ impl HubBuilder {
         self
     }
 
-    /// Sets when a subscription without matching events yields a checkpoint:
-    /// after 1,000 events or 10 seconds by default. At least one event, and
-    /// between one millisecond and one day.
+    /// Sets when a subscription yields a checkpoint while nothing matches: when it is
+    /// catching up after 1,000 events or 10 seconds by default, and when it is live
+    /// every 10 seconds. At least one event, and between one millisecond and one day.
     pub fn with_checkpoint(mut self, events: usize, interval: Duration) -> Self {
         (self.tuning.checkpoint_events, self.tuning.checkpoint_interval) =
             (events.max(1), interval.clamp(Duration::from_millis(1), MAX_WAIT));
@@ -102,8 +102,8 @@ impl HubBuilder {
         self
     }
 
-    /// Reads the head of the log and starts the hub's two tasks: the tail and
-    /// the publisher.
+    /// Reads the head of the log and starts the hub's tasks: the tail, the publisher
+    /// of hints, and the timer of checkpoints.
     ///
     /// # Errors
     ///
@@ -125,6 +125,7 @@ impl HubBuilder {
         let tasks = TaskTracker::new();
         tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus), commits));
         tasks.spawn(publisher::run(Arc::clone(&shared), self.bus));
+        tasks.spawn(checkpoint_ticks::run(Arc::clone(&shared)));
         Ok(Hub::new(shared, tasks))
     }
 }

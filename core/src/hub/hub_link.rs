@@ -33,8 +33,9 @@ impl HubLink {
         &self.shared.stop
     }
 
+    /// A subscription that is woken by every event.
     pub(crate) async fn subscribe(self, subscribe: Subscribe) -> Result<Subscription> {
-        Subscription::open(self.shared, subscribe).await
+        Ok(Subscription::open(self.shared, subscribe).await?.woken_by_all())
     }
 
     pub(crate) fn cached_head(&self) -> Cursor {

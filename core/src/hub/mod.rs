@@ -5,6 +5,8 @@ mod append;
 mod bounds;
 mod cached_page;
 mod catch_up;
+mod checkpoint_ticks;
+mod fan_out;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod hub;
 mod hub_builder;

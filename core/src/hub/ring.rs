@@ -4,6 +4,10 @@ use super::bounds::{Bounds, cost, take_within};
 use crate::commit::Commit;
 use crate::cursor::Cursor;
 use crate::event::Event;
+use crate::id::Position;
+
+/// How many events a search compares one by one before it halves.
+const RECENT: usize = 8;
 
 /// The newest events of a log, bounded in count and bytes: every event in
 /// `(floor, tip]`.
@@ -84,15 +88,34 @@ impl Ring {
         }
     }
 
+    /// All events after `cursor`; `None` if they are not all in the ring.
+    pub(super) fn events_after(
+        &self,
+        cursor: Cursor,
+    ) -> Option<impl Iterator<Item = &Event> + Clone> {
+        self.place_after(cursor).map(|next| self.events.range(next..))
+    }
+
     /// Whether this is the cursor of an event in the ring, or the floor.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         self.place_after(cursor).is_some()
     }
 
     fn place_after(&self, cursor: Cursor) -> Option<usize> {
-        let next = self.events.partition_point(|event| event.position() <= cursor.position());
+        let next = self.count_up_to(cursor.position());
         let at_cursor = next.checked_sub(1).map_or(self.floor, |index| self.events[index].cursor());
         (at_cursor == cursor).then_some(next)
+    }
+
+    /// How many events are at or below this position. Looks near the end first, where
+    /// most subscriptions are.
+    fn count_up_to(&self, position: Position) -> usize {
+        let is_below = |event: &Event| event.position() <= position;
+        let recent = self.events.iter().rev().take(RECENT).take_while(|event| !is_below(event));
+        match recent.count() {
+            RECENT => self.events.partition_point(is_below),
+            above => self.events.len() - above,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::bounds::Bounds;
+use super::fan_out::FanOut;
 use super::hub_stats::{Counters, count};
 use super::page_cache::PageCache;
 use super::pending_hint::PendingHint;
@@ -41,21 +42,14 @@ pub(super) struct Shared {
     /// Cancelled after the stop, when no further hint will be added.
     pub(super) hints_complete: CancellationToken,
     /// Wakes subscriptions; updated after the ring.
-    pub(super) progress: watch::Sender<TailProgress>,
+    pub(super) fan_out: FanOut,
     pub(super) pages: PageCache,
     /// The turns at the store, for everything that is read for others.
     pub(super) reads: ReadLimiter,
     ring: RwLock<Ring>,
-}
-
-/// How far the tail has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TailProgress {
-    pub(super) tip: Cursor,
-    /// Counts how often the log was found to be replaced.
-    pub(super) history: u64,
-    /// Whether the hub was shut down.
-    pub(super) stopped: bool,
+    /// How far the tail has got: updated after the subscriptions that have to know were
+    /// woken.
+    tip: Mutex<Cursor>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +83,11 @@ impl Shared {
             pending_hint: PendingHint::default(),
             appends: TaskTracker::new(),
             hints_complete: CancellationToken::new(),
-            progress: watch::Sender::new(TailProgress { tip: head, history: 0, stopped: false }),
+            fan_out: FanOut::new(head),
             pages: PageCache::new(tuning.kept_bytes),
             reads: ReadLimiter::new(tuning.page_reads),
             ring: RwLock::new(Ring::new(head, tuning.ring_events, tuning.ring_bytes)),
+            tip: Mutex::new(head),
         }
     }
 
@@ -108,34 +103,45 @@ impl Shared {
     }
 
     pub(super) fn tip(&self) -> Cursor {
-        self.progress.borrow().tip
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds events that were read after the tip to the ring, and wakes every
-    /// subscription.
+    /// Adds events that were read after the tip to the ring, and wakes subscriptions.
     pub(super) fn extend(&self, events: Vec<Event>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for event in events {
             ring.push(event);
         }
-        self.moved(ring);
-    }
-
-    /// Adds a commit to the ring if it follows the tip exactly, and wakes every
-    /// subscription. Returns `false` if the log has to be read instead.
-    pub(super) fn add_commit(&self, commit: &Commit) -> bool {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        let follows = ring.add_commit(commit);
-        if follows {
-            self.moved(ring);
-        }
-        follows
-    }
-
-    fn moved(&self, ring: RwLockWriteGuard<'_, Ring>) {
-        let tip = ring.tip();
         drop(ring);
-        self.progress.send_if_modified(|progress| std::mem::replace(&mut progress.tip, tip) != tip);
+        self.announce();
+    }
+
+    /// Adds a commit to the ring if it follows the tip exactly. Subscriptions are woken
+    /// by [`announce`](Self::announce). Returns `false` if the log has to be read
+    /// instead.
+    pub(super) fn add_commit(&self, commit: &Commit) -> bool {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner).add_commit(commit)
+    }
+
+    /// Wakes the subscriptions that events of the ring may concern which are not
+    /// announced yet.
+    pub(super) fn announce(&self) {
+        // Only the tail writes to the ring, so its lock delays no one.
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let (from, tip) = (self.tip(), ring.tip());
+        if from == tip {
+            return;
+        }
+        match ring.events_after(from) {
+            Some(events) => self.fan_out.push(&events, tip),
+            None => self.fan_out.skip_to(tip),
+        }
+        drop(ring);
+        self.set_tip(tip);
+    }
+
+    fn set_tip(&self, tip: Cursor) {
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner) = tip;
     }
 
     /// Reads a page of the log when it is its turn. A read that begins near the end
@@ -192,13 +198,11 @@ impl Shared {
     /// Starts again at `head`, in another history.
     pub(super) fn start_again(&self, head: Cursor) {
         self.ring.write().unwrap_or_else(PoisonError::into_inner).reset(head);
-        self.progress.send_modify(|progress| {
-            progress.tip = head;
-            progress.history += 1;
-            // Before any subscription sees the new history, so that none in it is served from the
-            // old one.
-            self.pages.clear();
-        });
+        // Before any subscription sees the new history, so that none in it is served from the old
+        // one.
+        self.pages.clear();
+        self.set_tip(head);
+        self.fan_out.restart(head);
     }
 }
 

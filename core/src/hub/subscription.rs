@@ -1,19 +1,21 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::bounds::Bounds;
 use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
+use super::fan_out::{Change, Glance, Registration, WakeFor};
 use super::hub_stats::count;
 use super::ring::Window;
-use super::shared::{Shared, TailProgress};
+use super::shared::Shared;
 use super::start_cursor::{shut_down, start_cursor};
 use super::{Item, Subscribe};
 use crate::budget::{ByteBudget, Reservation};
@@ -26,6 +28,12 @@ use crate::store::Read;
 /// The events that are examined together, and that a subscription holds while
 /// its reader is idle.
 const BATCH: Bounds = Bounds { events: 64, bytes: 48 << 10 };
+
+/// An idle subscription keeps room for at most so many items.
+const FEW: usize = 8;
+
+/// How long to wait for the tail where it does not report that it has moved.
+const SHORT_PAUSE: Duration = Duration::from_millis(10);
 
 /// A cursor, a filter, and the endless sequence of items after it.
 ///
@@ -62,7 +70,12 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 48 << 10 };
 ///    \[`delivery_does_not_wait_for_polling`\], including those whose
 ///    future was dropped \[`a_dropped_append_is_delivered`\], those whose outcome is
 ///    unknown \[`an_append_of_unknown_outcome_is_delivered`\], and those made
-///    through another hub of the same store \[`hubs_of_one_store_agree`\].
+///    through another hub of the same store \[`hubs_of_one_store_agree`\]. An event
+///    wakes only the subscriptions that it may concern
+///    \[`what_matches_wakes_those_that_wait`\], also those that are about to wait
+///    \[`what_comes_when_a_subscription_begins_to_wait_wakes_it`\]. The cursor of the
+///    others moves with the tail, and at times a checkpoint tells it
+///    \[`a_checkpoint_does_not_overtake_an_event`\].
 /// 4. **Subscribers** may be slow \[`falling_behind_loses_nothing`\] or stop
 ///    \[`a_slow_subscriber_affects_no_other`\], drop `next`
 ///    \[`a_dropped_next_loses_nothing`\], resume in another process
@@ -79,13 +92,12 @@ const BATCH: Bounds = Bounds { events: 64, bytes: 48 << 10 };
 /// See [`Hub`](crate::Hub).
 pub struct Subscription {
     shared: Arc<Shared>,
-    filter: Filter,
+    registration: Registration,
+    /// Whether it is woken by all events, also by those that do not match.
+    wake_for: WakeFor,
     /// What the pages count against that this holds.
     budget: Option<ByteBudget>,
-    progress: watch::Receiver<TailProgress>,
-    /// The progress of the tail that was seen last.
-    seen: TailProgress,
-    /// How far the log was examined.
+    /// How far the log was examined, apart from what its registration knows.
     scanned: Cursor,
     /// The cursor of the last item that was yielded.
     delivered: Cursor,
@@ -117,7 +129,18 @@ enum Phase {
     Live,
 }
 
-/// The events that were examined since the last item.
+/// What the ring has for a subscription.
+#[derive(Clone, Copy, Debug)]
+enum InRing {
+    /// Events, which were examined.
+    Events,
+    /// Everything was examined.
+    Nothing,
+    /// The next events are no longer there, or the cursor is of another history.
+    Outside,
+}
+
+/// The events that were examined since the last item, until the subscription is live.
 #[derive(Clone, Copy, Debug, Default)]
 struct SinceLastItem {
     events: usize,
@@ -129,12 +152,11 @@ impl Subscription {
         if shared.stop.is_cancelled() {
             return Err(shut_down());
         }
-        // Registered before the log is read, so that no change is missed in between.
-        let progress = shared.progress.subscribe();
-        let seen = *progress.borrow();
         let Subscribe { after, filter, budget } = subscribe;
-        let place = start_cursor(&shared, after, &filter).await?;
-        let mut subscription = Self::new(shared, filter, (progress, seen), place);
+        // Registered before the log is read, so that no change is missed in between.
+        let registration = shared.fan_out.register(filter);
+        let place = start_cursor(&shared, after, registration.filter()).await?;
+        let mut subscription = Self::new(shared, registration, place);
         subscription.budget = budget;
         Ok(subscription)
     }
@@ -142,29 +164,27 @@ impl Subscription {
     /// A subscription that begins in memory, if the ring holds its cursor. The
     /// store is not read, so `Live` is yielded only after `Behind`.
     pub(super) fn open_cached(shared: Arc<Shared>, after: Cursor, filter: Filter) -> Option<Self> {
-        let progress = shared.progress.subscribe();
-        let seen = *progress.borrow();
-        let is_served = shared.holds(after) && !shared.stop.is_cancelled();
-        is_served.then(|| {
-            let mut subscription = Self::new(shared, filter, (progress, seen), (after, seen.tip));
-            subscription.phase = Phase::Live;
-            subscription
-        })
+        if shared.stop.is_cancelled() || !shared.holds(after) {
+            return None;
+        }
+        let registration = shared.fan_out.register(filter);
+        let head = shared.tip().max(after);
+        let mut subscription = Self::new(shared, registration, (after, head));
+        subscription.phase = Phase::Live;
+        Some(subscription)
     }
 
     fn new(
         shared: Arc<Shared>,
-        filter: Filter,
-        (progress, seen): (watch::Receiver<TailProgress>, TailProgress),
+        registration: Registration,
         (cursor, head): (Cursor, Cursor),
     ) -> Self {
         shared.counters.open_subscriptions.fetch_add(1, Ordering::Relaxed);
         Self {
             shared,
-            filter,
+            registration,
+            wake_for: WakeFor::Matching,
             budget: None,
-            progress,
-            seen,
             scanned: cursor,
             delivered: cursor,
             head,
@@ -175,6 +195,13 @@ impl Subscription {
             since_last_item: SinceLastItem::default(),
             ended: false,
         }
+    }
+
+    /// Lets every event wake it, also those that do not match, for a reader that has to
+    /// know at once how far the log was examined.
+    pub(super) fn woken_by_all(mut self) -> Self {
+        self.wake_for = WakeFor::Any;
+        self
     }
 
     /// The cursor to resume from: that of the last item, or where the
@@ -189,7 +216,7 @@ impl Subscription {
     /// taken. Resuming from here leaves no gap.
     #[must_use]
     pub fn scanned(&self) -> Option<Cursor> {
-        self.waiting.is_empty().then_some(self.scanned)
+        self.waiting.is_empty().then(|| self.registration.examined(self.scanned))
     }
 
     /// The end of the log when the subscription was opened, as far as the hub had
@@ -203,7 +230,7 @@ impl Subscription {
     /// be slightly out of date.
     #[must_use]
     pub fn cached_head(&self) -> Cursor {
-        self.shared.tip()
+        self.shared.tip().max(self.scanned)
     }
 
     /// Reads the end of the log from the store; see
@@ -290,9 +317,14 @@ impl Subscription {
 
     /// Examines more of the log, or waits until there is more.
     async fn advance(&mut self) -> Result<()> {
-        if !self.follows_tail() {
-            self.ended = self.progress.borrow().stopped;
-            return if self.ended { Ok(()) } else { Err(Error::history_changed(self.scanned)) };
+        if let Phase::Live = self.phase {
+            self.wait(self.wake_for).await?;
+            if self.ended || !self.waiting.is_empty() {
+                return Ok(());
+            }
+        } else if !self.follows_tail()? {
+            self.ended = true;
+            return Ok(());
         }
         // Rare futures are boxed, so that a waiting subscription stays small.
         if let Phase::Beginning = self.phase {
@@ -301,41 +333,57 @@ impl Subscription {
         if self.examine_page() {
             return Ok(());
         }
-        let before = self.scanned;
-        if !self.examine_ring() {
-            return self.read_store().boxed().await;
+        match self.examine_ring() {
+            // Not before the head is reached, which every event moves closer to.
+            InRing::Nothing if matches!(self.phase, Phase::CatchingUp { .. }) => {
+                self.wait(WakeFor::Any).await
+            }
+            InRing::Events | InRing::Nothing => Ok(()),
+            InRing::Outside => self.read_store().boxed().await,
         }
-        if self.scanned == before && self.waiting.is_empty() {
-            self.wait_for_progress().await;
+    }
+
+    /// Waits until there is more to examine.
+    async fn wait(&mut self, wake_for: WakeFor) -> Result<()> {
+        let change = poll_fn(|cx| {
+            let change = self.registration.poll(cx, wake_for, &mut self.scanned, self.delivered);
+            // Thousands of subscriptions may wait here, so memory that was needed for a burst is
+            // freed.
+            if change.is_pending() && (self.waiting.capacity() > FEW || self.catch_up.is_some()) {
+                self.waiting.shrink_to(0);
+                self.catch_up = None;
+            }
+            change
+        });
+        match change.await {
+            Change::More => {}
+            Change::CheckpointDue => self.push(Item::Checkpoint(self.scanned)),
+            Change::Replaced => return Err(Error::history_changed(self.scanned)),
+            Change::Stopped => self.ended = true,
         }
         Ok(())
     }
 
-    /// Notes how far the tail has got. Called before the ring is read, so that
-    /// later changes wake the subscription. Returns `false` if the log was
-    /// replaced or the hub was shut down.
-    fn follows_tail(&mut self) -> bool {
-        // Most of the time nothing is new, and then no lock is taken.
-        if matches!(self.progress.has_changed(), Ok(false)) {
-            return true;
+    /// Returns `false` after the hub was shut down.
+    fn follows_tail(&mut self) -> Result<bool> {
+        match self.registration.look(&mut self.scanned) {
+            Glance::Nothing | Glance::More => Ok(true),
+            Glance::Replaced => Err(Error::history_changed(self.scanned)),
+            Glance::Stopped => Ok(false),
         }
-        let progress = *self.progress.borrow_and_update();
-        let follows_tail = progress.history == self.seen.history && !progress.stopped;
-        if follows_tail {
-            self.seen = progress;
-        } else {
-            self.progress.mark_changed();
-        }
-        follows_tail
     }
 
     /// Examines more events in memory. Returns `false` if there are none.
     fn examine_memory(&mut self) -> bool {
-        if self.ended || matches!(self.phase, Phase::Beginning) || !self.follows_tail() {
+        if self.ended || matches!(self.phase, Phase::Beginning) {
             return false;
         }
-        let before = self.scanned;
-        self.examine_page() || (self.examine_ring() && self.scanned != before)
+        match self.registration.look(&mut self.scanned) {
+            Glance::More => {}
+            Glance::Nothing if !matches!(self.phase, Phase::Live) => {}
+            Glance::Nothing | Glance::Replaced | Glance::Stopped => return false,
+        }
+        self.examine_page() || matches!(self.examine_ring(), InRing::Events)
     }
 
     async fn begin(&mut self) -> Result<()> {
@@ -344,7 +392,7 @@ impl Subscription {
         let verify = Read::log().with_after(self.scanned).with_limit(0);
         let head = shared.retry(|| shared.read_log(verify.clone())).await?.head;
         self.phase = Phase::CatchingUp { head };
-        if head.position() > self.seen.tip.position() {
+        if head.position() > self.shared.tip().position() {
             self.shared.wake_tail.notify_one();
         }
         self.push_live_if_reached();
@@ -361,24 +409,24 @@ impl Subscription {
         }
     }
 
-    /// Examines the next events from the ring. Returns `false` if they are not
-    /// there.
-    fn examine_ring(&mut self) -> bool {
-        if self.scanned != self.seen.tip {
-            let Window::Inside(events) = self.shared.window(self.scanned, BATCH) else {
-                return false;
-            };
-            self.examine_all(events);
-        }
+    /// Examines the next events from the ring.
+    fn examine_ring(&mut self) -> InRing {
+        let Window::Inside(events) = self.shared.window(self.scanned, BATCH) else {
+            return InRing::Outside;
+        };
+        let is_empty = events.is_empty();
+        self.examine_all(events);
         if let Phase::Passed = self.phase {
             self.phase = Phase::Live;
+            self.since_last_item = SinceLastItem::default();
         }
-        true
+        if is_empty { InRing::Nothing } else { InRing::Events }
     }
 
     /// Keeps a page to examine it, or if the budget has too few bytes left for it,
-    /// examines a few events and leaves the rest to another read.
-    fn take_page(&mut self, page: Arc<CachedPage>) {
+    /// examines a few events and leaves the rest to another read. Returns whether there
+    /// is room for the next page, too.
+    fn take_page(&mut self, page: Arc<CachedPage>) -> bool {
         let reserved = self.budget.as_ref().map(|budget| page.reserve(budget));
         let next = page.after(self.scanned, BATCH);
         match reserved {
@@ -387,6 +435,9 @@ impl Subscription {
             Some(None) => self.examine_all(next),
             reserved => self.page = Some((page, reserved.flatten())),
         }
+        // There are at most as many pages that are read ahead as there are in the budget.
+        let has_room = |budget: &ByteBudget| budget.used() <= budget.limit() / 2;
+        self.page.is_some() && self.budget.as_ref().is_none_or(has_room)
     }
 
     /// Examines the next events of the page from the store. Returns `false` if
@@ -420,9 +471,9 @@ impl Subscription {
 
     fn examine(&mut self, event: Event) {
         self.scanned = event.cursor();
-        if self.filter.matches_event(&event) {
+        if self.registration.filter().matches_event(&event) {
             self.push(Item::Event(event));
-        } else {
+        } else if !matches!(self.phase, Phase::Live) {
             self.since_last_item.events += 1;
             self.since_last_item.since.get_or_insert_with(Instant::now);
         }
@@ -436,21 +487,6 @@ impl Subscription {
             || self.since_last_item.since.is_some_and(long_ago)
         {
             self.push(Item::Checkpoint(self.scanned));
-        }
-    }
-
-    /// Waits for more events, after everything known was examined.
-    async fn wait_for_progress(&mut self) {
-        // Thousands of subscriptions may wait here, so memory that was needed for a burst is freed.
-        self.waiting.shrink_to(0);
-        self.catch_up = None;
-        let checkpoint_at =
-            self.since_last_item.since.map(|since| since + self.shared.tuning.checkpoint_interval);
-        tokio::select! {
-            // The tail also updates it when the hub stops, so that one place wakes all
-            // subscriptions. Left marked as changed, since the new value was not read yet.
-            _ = self.progress.changed() => self.progress.mark_changed(),
-            () = sleep_until_some(checkpoint_at) => self.push(Item::Checkpoint(self.scanned)),
         }
     }
 
@@ -468,18 +504,21 @@ impl Subscription {
         let shared = Arc::clone(&self.shared);
         let head = match self.phase {
             Phase::CatchingUp { head } => head,
-            Phase::Passed => self.seen.tip,
+            Phase::Passed => self.shared.tip(),
             Phase::Beginning | Phase::Live => return self.fall_behind().await,
         };
         let catch_up = self.catch_up.get_or_insert_default();
-        let page = catch_up.next(&shared, &self.filter, self.scanned, head).await?;
+        let page = catch_up.next(&shared, self.registration.filter(), self.scanned, head).await?;
         if page.to == self.scanned {
             // The store has no more events, but the ring does not hold the cursor: the tail has to
             // read the log first.
             shared.wake_tail.notify_one();
-            self.wait_for_progress().await;
+            sleep(SHORT_PAUSE).await;
         } else {
-            self.take_page(page);
+            let (to, is_held) = (page.to, self.take_page(page));
+            if is_held && let Some(catch_up) = &mut self.catch_up {
+                catch_up.read_ahead(&shared, self.registration.filter(), to, head);
+            }
         }
         Ok(())
     }
@@ -495,16 +534,8 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("cursor", &self.delivered)
-            .field("filter", &self.filter)
+            .field("filter", self.registration.filter())
             .field("phase", &self.phase)
             .finish_non_exhaustive()
-    }
-}
-
-async fn sleep_until_some(deadline: Option<Instant>) {
-    match deadline {
-        // Boxed, so that subscriptions without a deadline do not reserve space for the timer.
-        Some(deadline) => Box::pin(sleep_until(deadline)).await,
-        None => std::future::pending().await,
     }
 }

@@ -21,6 +21,9 @@ use crate::supervise::{logged, unwound};
 /// hints would keep the tail from reading.
 const HINTS_AT_ONCE: usize = 1_024;
 
+/// The most commits that are announced together: far fewer than the ring holds.
+const NOTICES_AT_ONCE: usize = 64;
+
 /// Follows the log once for all subscriptions. Only this task writes to the
 /// ring.
 ///
@@ -50,7 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>, bus: Arc<dyn Bus>, commits: Option<
         stop.run_until_cancelled(sleep(tail.pause())).await;
     }
     // Wakes waiting subscriptions, so that they end.
-    shared.progress.send_modify(|progress| progress.stopped = true);
+    shared.fan_out.stop();
     tail.drain_commits().await;
     shared.hints_complete.cancel();
 }
@@ -81,6 +84,8 @@ impl Tail {
     async fn follow(&mut self) {
         loop {
             self.listen();
+            // Whatever an attempt that panicked has left.
+            self.shared.announce();
             match self.catch_up().await {
                 Ok(()) => self.read_succeeded(),
                 Err(error) if error.is_other_history() => self.follow_new_log().await,
@@ -211,13 +216,16 @@ impl Tail {
             return false;
         };
         let mut fits = true;
-        loop {
+        for taken in 1.. {
             fits &= self.take_notice(notice);
-            let Some(next) = self.commits.as_mut().and_then(Commits::try_next) else {
-                return fits;
-            };
+            let next = self.commits.as_mut().and_then(Commits::try_next);
+            if next.is_none() || taken % NOTICES_AT_ONCE == 0 {
+                self.shared.announce();
+            }
+            let Some(next) = next else { break };
             notice = next;
         }
+        fits
     }
 
     fn take_notice(&self, notice: CommitNotice) -> bool {
@@ -245,10 +253,10 @@ impl Tail {
             }
             BusEvent::Hint(hint) => {
                 // The store may already have reported what the hint is about.
-                while let Some(notice) = self.commits.as_mut().and_then(Commits::try_next) {
-                    if !self.take_notice(notice) {
-                        return true;
-                    }
+                if let Some(notice) = self.commits.as_mut().and_then(Commits::try_next)
+                    && !self.take_notices(Some(notice))
+                {
+                    return true;
                 }
                 debug!(?hint, "woken by the bus");
                 hint.claimed_position().is_none_or(|at| at > self.shared.tip().position())

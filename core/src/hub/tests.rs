@@ -194,20 +194,49 @@ async fn scanned_is_known_unless_an_item_is_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sparse_filter_yields_checkpoints_by_count_and_by_time() {
+async fn a_sparse_filter_yields_checkpoints_by_count_and_when_live_by_time() {
     let hub = Hub::builder(MemoryStore::new(), LocalBus::new())
         .with_checkpoint(10, Duration::from_secs(10))
         .start()
         .await
         .unwrap();
-    let nothing = FilterItem::new().with_type("Never").unwrap();
+    let head = append(&hub, 100).await;
     let mut subscription =
-        hub.subscribe(Subscribe::new().with_filter(nothing.into())).await.unwrap();
+        hub.subscribe(Subscribe::new().with_filter(Filter::types(["Never"]))).await.unwrap();
+    let by_count = next(&mut subscription).await;
+    assert!(matches!(by_count, Item::Checkpoint(cursor) if cursor < head), "{by_count:?}");
+    assert_eq!(next(&mut subscription).await, Item::Live { cursor: head, head });
+    for _ in 0..3 {
+        let began = tokio::time::Instant::now();
+        let newest = append(&hub, 25).await;
+        assert_eq!(next(&mut subscription).await, Item::Checkpoint(newest));
+        assert!(began.elapsed() <= Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+    let nothing_new = timeout(Duration::from_mins(1), subscription.next()).await;
+    assert!(nothing_new.is_err(), "{nothing_new:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_subscription_does_not_fall_behind() {
+    let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).with_ring(4, usize::MAX);
+    let hub = hub.with_checkpoint(1_000, Duration::from_hours(1)).start().await.unwrap();
+    let subscribe = Subscribe::new().with_filter(Filter::types(["FlightDeparted"]));
+    let mut subscription = hub.subscribe(subscribe).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Item::Live { .. }));
-    let by_count = append(&hub, 10).await;
-    assert_eq!(next(&mut subscription).await, Item::Checkpoint(by_count));
-    let by_time = append(&hub, 1).await;
-    assert_eq!(next(&mut subscription).await, Item::Checkpoint(by_time));
+    for _ in 0..20 {
+        assert!(subscription.next().now_or_never().is_none());
+        let head = append(&hub, 1).await;
+        while hub.cached_head() != head {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(subscription.scanned(), Some(head));
+    }
+    let departed = [event("FlightDeparted")];
+    let departed = hub.append_to("s", Expected::Any, departed).await.unwrap().cursor;
+    assert!(
+        matches!(next(&mut subscription).await, Item::Event(event) if event.cursor() == departed)
+    );
+    assert_eq!((hub.stats().fallen_behind, hub.stats().page_reads), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -161,6 +161,29 @@ async fn pages_of_slow_readers_count_once_and_stay_within_their_budget() {
 }
 
 #[tokio::test]
+async fn the_next_page_is_read_while_one_is_examined_if_the_budget_has_room() {
+    let store = Gated::with(1_000).await;
+    store.open();
+    let page = PAGE * 1_024;
+    for (budget, pages) in [(usize::MAX, 2), (4 * page, 2), (page, 1)] {
+        let hub = store.hub().await;
+        let subscribe = Subscribe::new().with_budget(ByteBudget::new(budget));
+        let mut reader = hub.subscribe(subscribe).await.unwrap();
+        assert!(matches!(next(&mut reader).await, Item::Event(_)));
+        until("read", || hub.stats().page_reads == pages).await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(hub.stats().page_reads, pages, "one page ahead at most");
+        for position in 2..=1_000 {
+            assert_eq!(next(&mut reader).await.cursor().position().get(), position);
+        }
+        assert_eq!(hub.stats().page_reads, 10, "none is read twice");
+        hub.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn what_memory_vouched_for_is_verified_before_the_first_item() {
     let store = Gated::with(1_000).await;
     store.open();
