@@ -260,6 +260,52 @@ async fn a_head_request_that_cannot_be_parsed_gets_no_body() {
     }
 }
 
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_head_request_in_pieces_that_is_too_large_gets_no_body() {
+    let scene = Scene::plain().await;
+    // More than a read that begins below the limit can bring.
+    let cookie = format!("Cookie: {}\r\n\r\n", "x".repeat(200_000));
+    for pieces in [["HEAD /ping", " HTTP/1.1\r\n"], ["HE", "AD /ping HTTP/1.1\r\n"]] {
+        for is_kept in [false, true] {
+            let mut raw = scene.send(if is_kept { POST } else { "" }).await;
+            if is_kept {
+                raw.answer().await;
+            }
+            for piece in pieces {
+                raw.send(piece).await;
+                raw.all_read().await;
+            }
+            raw.send(&cookie).await;
+            let answer = raw.rest().await;
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{pieces:?}: {answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "a body after {pieces:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_parsed_is_answered_alike_on_a_kept_connection_of_http_1_0() {
+    let scene = Scene::plain().await;
+    let kept_request = POST.replace("HTTP/1.1", "HTTP/1.0\nConnection: keep-alive");
+    for (header, status) in [
+        ("no header".to_owned(), "400"),
+        ("Content-Length: many".to_owned(), "400"),
+        ("Transfer-Encoding: chunked".to_owned(), "400"),
+        (format!("Cookie: {}", "x".repeat(60_000)), "431"),
+    ] {
+        let request = format!("GET /ping HTTP/1.0\nConnection: keep-alive\n{header}\n\n");
+        let fresh = scene.send(&request).await.rest().await;
+        assert!(fresh.starts_with(&format!("HTTP/1.1 {status} ")), "{header}: {fresh}");
+        assert!(fresh.contains("application/problem+json") && fresh.ends_with('}'), "{fresh}");
+        let mut kept = scene.send(&kept_request).await;
+        assert!(kept.answer().await.contains("connection: keep-alive"), "it is not kept");
+        kept.send(&request.replace('\n', "\r\n")).await;
+        assert_eq!(kept.rest().await, fresh, "on a kept connection: {header}");
+    }
+    scene.until_closed().await;
+}
+
 /// An application with CORS of its own, which allows one origin.
 fn with_cors(router: Router) -> Router {
     router.layer(axum::middleware::from_fn(async |request: Request, next: Next| {

@@ -4,12 +4,16 @@
 mod support;
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Extension;
+use axum::extract::{Extension, Request};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use downlink::ErrorKind;
@@ -18,6 +22,7 @@ use downlink_transports::{Access, Connection};
 use futures::{StreamExt, stream};
 use support::{Raw, listener, soon};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +162,52 @@ async fn connections_beyond_the_limit_are_refused() {
     .await;
 }
 
+#[tokio::test]
+async fn refusals_ask_the_router_a_few_times_at_once() {
+    const ROOM: usize = 100;
+    let (room, least_room) = (Arc::new(Semaphore::new(ROOM)), Arc::new(AtomicUsize::new(ROOM)));
+    let least = Arc::clone(&least_room);
+    let router = router().fallback(async move |method: Method| {
+        assert_eq!(method, Method::OPTIONS);
+        let _place = room.acquire().await;
+        least.fetch_min(room.available_permits(), Ordering::Relaxed);
+        // Until the server asks no longer.
+        std::future::pending::<()>().await;
+    });
+    let server = Running::start(Server::new(router).with_max_connections(1)).await;
+    let _first = open(server.address, "/stream").await;
+    let mut refused = Vec::new();
+    for _ in 0..40 {
+        let mut raw = Raw::connect(server.address).await;
+        raw.send("GET /page HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n").await;
+        refused.push(raw);
+    }
+    for mut raw in refused {
+        let answer = raw.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+    let most = ROOM - least_room.load(Ordering::Relaxed);
+    assert!((1..=8).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn peers_are_asked_whether_they_are_there() {
+    let server = Running::start(Server::new(router())).await;
+    let silent = Raw::connect(server.address).await;
+    let quiet = open(server.address, "/stream").await;
+    let asks_soon = |raw: &Raw| {
+        let keepalive = raw.server_end().and_then(|end| end.keepalive);
+        keepalive.is_some_and(|time| time <= Duration::from_mins(1))
+    };
+    soon("the timer of keepalive", async {
+        while ![&silent, &quiet].into_iter().all(asks_soon) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_many_open_streams() {
     let server = Running::start(Server::new(router())).await;
@@ -192,6 +243,80 @@ async fn streams_that_do_not_end_are_closed_at_the_drain_deadline() {
     server.shutdown.cancel();
     endless.rest().await;
     server.ended().await;
+}
+
+/// Keeps what is logged, one event a line: its message, and then its fields.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// The number of open connections in the line with this message.
+    fn open(&self, message: &str) -> Option<usize> {
+        let log = self.0.lock().unwrap();
+        let line = log.lines().find(|line| line.contains(message))?;
+        line.split(" open=").nth(1)?.split(' ').next()?.parse().ok()
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            write!(line, " {field}={value:?}").unwrap();
+        });
+        *self.0.lock().unwrap() += &(line + "\n");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Switches to another protocol, and says nothing in it.
+async fn upgrade(request: Request) -> Response {
+    tokio::spawn(async move {
+        let _held = hyper::upgrade::on(request).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let upgraded = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+    upgraded.header("connection", "upgrade").header("upgrade", "mine").body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn the_log_of_the_drain_counts_each_connection_once() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let router = router().route("/upgrade", get(upgrade));
+    let server = Running::start(Server::new(router).with_drain_deadline(SHORT)).await;
+    let _endless = open(server.address, "/endless").await;
+    let _stream = open(server.address, "/stream").await;
+    let mut idle = Raw::get(server.address, "/ping").await;
+    idle.until("pong").await;
+    let mut upgraded = Raw::connect(server.address).await;
+    let request =
+        "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: mine\r\n\r\n";
+    upgraded.send(request).await;
+    upgraded.until("\r\n\r\n").await;
+    // Not counted, because it has ended.
+    assert!(ping(server.address).await.ends_with("pong"));
+
+    server.shutdown.cancel();
+    server.ended().await;
+
+    assert_eq!(log.open("message=draining"), Some(4));
+    assert_eq!(log.open("message=closing the connections that have not ended"), Some(2));
 }
 
 #[tokio::test]

@@ -11,7 +11,34 @@ use super::rights::Rights;
 ///
 /// Implemented for every function
 /// `async fn(&http::request::Parts) -> Result<Rights, Refusal>`, and for closures
-/// that return such a future without borrowing from the closure.
+/// that return such a future without borrowing from the closure: write the type of
+/// the parameter, and take what is needed from them before the future begins. Filters
+/// are made where an error can be reported, for a [`Refusal`] has no place for it.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use downlink::{Filter, FilterItem};
+/// use downlink_transports::feed::{Feed, Refusal, Rights};
+/// use http::request::Parts;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> downlink::Result<()> {
+/// let flights_of_united = FilterItem::new().with_stream_prefix("flight-UA")?;
+/// let tokens = HashMap::from([("Bearer united", Filter::from(flights_of_united))]);
+/// let authorizer = move |parts: &Parts| {
+///     let token = parts.headers.get("authorization").and_then(|token| token.to_str().ok());
+///     let filter = token.and_then(|token| tokens.get(token)).cloned();
+///     async move {
+///         let filter = filter.ok_or_else(|| Refusal::unauthenticated("send a bearer token"))?;
+///         Ok(Rights::to(filter).read_only())
+///     }
+/// };
+/// let feed = Feed::new(&downlink::memory::hub().await?).with_authorizer(authorizer);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Returns what this request may see.

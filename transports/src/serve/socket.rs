@@ -14,6 +14,9 @@ use super::exchange::Phase;
 use super::parse_error::ParseErrorStatus;
 use super::watched::Watched;
 
+/// What the head of a `HEAD` request begins with.
+const HEAD: &[u8] = b"HEAD ";
+
 /// The socket of a connection, which it tells what is read and written.
 ///
 /// It also holds back hyper's [responses to parse errors](super::parse_error).
@@ -21,9 +24,9 @@ pub(super) struct Socket {
     watched: Arc<Watched>,
     /// What was held back.
     parse_error: Option<ParseErrorStatus>,
-    /// Whether the last head that was received is that of a `HEAD` request, and whether
-    /// it has begun.
-    is_head_request: bool,
+    /// How much of [`HEAD`] the last head that was received begins with, until it
+    /// differs, and whether it has begun.
+    method: Option<usize>,
     has_begun: bool,
     /// Whether the end of what the peer sends was withheld.
     is_end_withheld: bool,
@@ -41,7 +44,7 @@ impl Socket {
         Self {
             watched,
             parse_error: None,
-            is_head_request: false,
+            method: None,
             has_begun: false,
             is_end_withheld: false,
             stuck_timeout,
@@ -59,7 +62,7 @@ impl Socket {
     }
 
     pub(super) fn is_head_request(&self) -> bool {
-        self.is_head_request
+        self.method == Some(HEAD.len())
     }
 
     /// Whether these bytes are held back.
@@ -70,6 +73,14 @@ impl Socket {
         self.parse_error = self.parse_error.or(held_back);
         held_back.is_some()
     }
+}
+
+/// How much of [`HEAD`] was received, of which `seen` bytes were before. `None` if it is
+/// another method.
+fn seen_of_head(seen: usize, received: &[u8]) -> Option<usize> {
+    let missing = &HEAD[seen..];
+    let len = missing.len().min(received.len());
+    (missing[..len] == received[..len]).then_some(seen + len)
 }
 
 impl Drop for Socket {
@@ -92,11 +103,12 @@ impl AsyncRead for Socket {
             return Poll::Pending;
         }
         if !received.is_empty() {
-            if !self.watched.exchange.snapshot().is_between_requests() {
-                self.has_begun = false;
-            } else if !self.has_begun {
-                self.is_head_request = received.starts_with(b"HEAD ");
+            if self.watched.exchange.snapshot().is_between_requests() {
+                let seen = if self.has_begun { self.method } else { Some(0) };
+                self.method = seen.and_then(|seen| seen_of_head(seen, received));
                 self.has_begun = true;
+            } else {
+                self.has_begun = false;
             }
             self.watched.exchange.received();
         }

@@ -5,6 +5,9 @@
     reason = "each test file uses a part, and panics are failures"
 )]
 
+#[cfg(target_os = "linux")]
+mod kernel;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -55,6 +55,17 @@ impl Connection {
             self.authority,
             body.len()
         )?;
+        self.exchange().await
+    }
+
+    /// Reads what is at this path.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<()> {
+        self.request.clear();
+        write!(self.request, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority)?;
+        self.exchange().await
+    }
+
+    async fn exchange(&mut self) -> Result<()> {
         self.stream.write_all(&self.request).await?;
         self.response.clear();
         while !is_complete(&self.response)? {

@@ -1,6 +1,7 @@
 //! Measures appends in process, over HTTP, and from there to a subscriber over SSE,
-//! and compares them with an earlier build and with Durable Streams. All take short
-//! turns, because the speed of the disk drifts.
+//! alone and beside clients that make the store search the log, and compares them with
+//! an earlier build and with Durable Streams. All take short turns, because the speed of
+//! the disk drifts.
 //!
 //! ```console
 //! $ cargo bench -p server --bench append_path
@@ -44,6 +45,7 @@ mod follower;
 #[path = "../../../../backends/rusqlite/benches/raw/mod.rs"]
 #[allow(dead_code, reason = "the rest is for the benchmark of the store")]
 mod raw;
+mod readers;
 mod results;
 mod rounds;
 mod server;

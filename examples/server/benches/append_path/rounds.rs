@@ -13,14 +13,18 @@ use crate::arguments::{Arguments, Programs};
 use crate::clients::Clients;
 use crate::disk::Disk;
 use crate::follower::Follower;
+use crate::readers::Readers;
 use crate::results::Results;
 use crate::server::Server;
 use crate::subject::{Build, Store, Subject};
-use crate::times::{Times, micros};
+use crate::times::{Times, float, micros};
 
 /// Numbers of concurrent clients or appenders.
 const ONE: usize = 1;
 const MANY: usize = 64;
+
+/// The clients that read filtered pages beside an append and its delivery.
+const READERS: usize = 500;
 
 /// The number of slices of a measurement in one round; even.
 const SLICES: u32 = 10;
@@ -137,6 +141,7 @@ impl<'a> Rounds<'a> {
         let many = self.measure_clients("HTTP append, 64 clients", MANY, &servers).await?;
         let one = self.measure_clients("HTTP append, 1 client", ONE, &servers).await?;
         let events = self.measure_followers(&servers, &one).await?;
+        self.measure_followers_beside_readers(&servers).await?;
         for (((subject, server), many), (one, event)) in
             servers.into_iter().zip(many).zip(one.into_iter().zip(events))
         {
@@ -193,19 +198,53 @@ impl<'a> Rounds<'a> {
         self.in_slices(measure, &mut all, append).await?;
         let mut events = Vec::new();
         for (((subject, _), follower), alone) in servers.iter().zip(&all).zip(alone) {
-            let mut record = |metric, value| self.results.record(measure, metric, *subject, value);
-            let (response, event) =
-                (follower.to_response.percentile(50)?, follower.to_event.percentile(50)?);
-            record("request to response p50, us", response);
-            record("request to response p99, us", follower.to_response.percentile(99)?);
-            record("request to event p50, us", event);
-            record("request to event p99, us", follower.to_event.percentile(99)?);
-            record("response to event p50, us", follower.after_response.percentile(50)?);
-            record("response to event p99, us", follower.after_response.percentile(99)?);
-            record("event p50 above append alone, us", event - alone.latencies.percentile(50)?);
+            let event = self.record_events(measure, *subject, follower)?;
+            let above = event - alone.latencies.percentile(50)?;
+            self.results.record(measure, "event p50 above append alone, us", *subject, above);
             events.push(event);
         }
         Ok(events)
+    }
+
+    /// The same beside clients that make the store search the log.
+    async fn measure_followers_beside_readers(
+        &mut self,
+        servers: &[(Subject, Server)],
+    ) -> Result<()> {
+        let measure = format!("Append to SSE, 1 client, beside {READERS} filtered reads");
+        let mut all = Vec::new();
+        for (subject, server) in servers.iter().filter(|(subject, _)| subject.is_ours()) {
+            let readers = Readers::connect(server, READERS).await?;
+            all.push((*subject, Follower::connect(server).await?, readers));
+        }
+        let append = async |(_, follower, readers): &mut (_, Follower, Readers), time| {
+            tokio::try_join!(follower.append(time), readers.read(time)).map(drop)
+        };
+        self.in_slices(&measure, &mut all, append).await?;
+        for (subject, follower, readers) in all {
+            self.record_events(&measure, subject, &follower)?;
+            let pages = float(readers.pages) / readers.time.as_secs_f64();
+            self.results.record(&measure, "filtered pages/s", subject, pages);
+        }
+        Ok(())
+    }
+
+    /// Returns the median time from request to event.
+    fn record_events(
+        &mut self,
+        measure: &str,
+        subject: Subject,
+        follower: &Follower,
+    ) -> Result<f64> {
+        let mut record = |metric, value| self.results.record(measure, metric, subject, value);
+        let event = follower.to_event.percentile(50)?;
+        record("request to response p50, us", follower.to_response.percentile(50)?);
+        record("request to response p99, us", follower.to_response.percentile(99)?);
+        record("request to event p50, us", event);
+        record("request to event p99, us", follower.to_event.percentile(99)?);
+        record("response to event p50, us", follower.after_response.percentile(50)?);
+        record("response to event p99, us", follower.after_response.percentile(99)?);
+        Ok(event)
     }
 
     async fn measure_appenders(&mut self, count: usize) -> Result<()> {
