@@ -90,7 +90,7 @@ async fn read(body: Body, held: &mut Reservation) -> Result<AppendBody, Problem>
         return Err(too_large());
     }
     let mut body = Limited::new(StallTimeout::new(body, STALL_DEADLINE, || ()), MAX_BODY_BYTES);
-    let mut taken = AppendBody::new();
+    let mut taken = AppendBody::with_capacity(declared);
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|error| read_failed(&*error))?.into_data() else { continue };
         if !held.try_grow(piece.len()) {

@@ -37,6 +37,17 @@ impl AppendBody {
         Self::default()
     }
 
+    /// A body of which so many bytes are expected. Their memory is reserved at once, if the
+    /// system grants it, and used as they arrive: so a large body is not copied while it
+    /// grows.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut body = Self::default();
+        // Without it the body grows step by step.
+        let _ = body.bytes.try_reserve_exact(bytes);
+        body
+    }
+
     /// Adds a piece. Returns whether the rest of the body is needed: if not, the body
     /// is not valid, and [`parse`](Self::parse) says why.
     ///
