@@ -37,9 +37,8 @@ mod tests {
     use super::*;
 
     fn text(headers: &[(HeaderName, &'static str)]) -> String {
-        let line =
-            |(name, value): &(HeaderName, _)| (name.clone(), HeaderValue::from_static(value));
-        let headers: HeaderMap = headers.iter().map(line).collect();
+        let lines = headers.iter().cloned();
+        let headers = lines.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
         String::from_utf8(render(&headers).to_vec()).unwrap()
     }
 

@@ -13,7 +13,7 @@ use super::watched::Watched;
 /// The most that is written with one call, and held for a peer that does not read:
 /// this many chunks, and no more after this many bytes.
 const MAX_CHUNKS: usize = 16;
-const MAX_BYTES: usize = 64 << 10;
+const MAX_BYTES: usize = 48 << 10;
 
 /// How many bytes of a client are discarded at a time.
 const SCRATCH: usize = 1 << 10;
@@ -148,6 +148,62 @@ impl Future for StreamWriter<'_> {
         match self.poll_stream(cx) {
             Poll::Pending => self.poll_client(cx),
             ended => ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::Body;
+    use futures::{poll, stream};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    const CHUNK: usize = 16 << 10;
+
+    #[tokio::test]
+    async fn a_body_is_not_polled_while_its_client_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let watched = Watched::new(listener.accept().await.unwrap().0);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let chunks = stream::repeat_with(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Bytes::from(vec![b'x'; CHUNK]))
+        });
+        let body = ResponseBody::new(Body::from_stream(chunks), watched.exchange.clone(), None);
+        let mut writer = StreamWriter::new(&watched, Bytes::from_static(b"head"), body);
+        let mut idle_polls = 0;
+        while idle_polls < 10 {
+            let before = taken.load(Ordering::Relaxed);
+            assert!(poll!(&mut writer).is_pending());
+            let is_idle = taken.load(Ordering::Relaxed) == before;
+            idle_polls = if is_idle { idle_polls + 1 } else { 0 };
+            yield_now().await;
+        }
+        let held: usize = writer.unwritten.iter().map(Bytes::len).sum();
+        assert!(0 < held && held <= MAX_BYTES + CHUNK, "{held}");
+
+        let before = taken.load(Ordering::Relaxed);
+        let mut read = vec![0; CHUNK * before];
+        let written = client.read(&mut read).await.unwrap();
+        assert!(read.starts_with(b"headxxx") && read[4..written].iter().all(|&byte| byte == b'x'));
+        let read_on = async {
+            while taken.load(Ordering::Relaxed) == before {
+                assert_ne!(client.read(&mut read).await.unwrap(), 0);
+            }
+        };
+        tokio::select! {
+            end = &mut writer => panic!("{end:?}"),
+            () = read_on => {}
         }
     }
 }
