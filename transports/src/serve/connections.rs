@@ -221,16 +221,17 @@ impl Connections {
         let (watched, bodies) = (Arc::clone(socket.watched()), Arc::clone(&service.bodies));
         let service = service_fn(move |request| service.call(request));
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
-        // Boxed, because its memory is free once the server writes a stream itself.
-        let mut connection = Box::new(connection.with_upgrades());
-        let shared = Arc::clone(self);
-        // One block, so that the connection is not moved into another future and stored twice.
-        self.tasks.spawn(async move {
-            let mut ended = drain.run_until_cancelled(run_http(&watched, &mut *connection)).await;
+        let mut connection = connection.with_upgrades();
+        let (shared, token) = (Arc::clone(self), drain.clone());
+        // Boxed, because its memory is free once the server writes a stream itself. One
+        // block, so that the connection is not moved into another future and stored twice.
+        let http = Box::pin(async move {
+            let run = run_http(&watched, &mut connection);
+            let mut ended = token.run_until_cancelled(run).await;
             if ended.is_none() {
-                Pin::new(&mut *connection).graceful_shutdown();
-                ended =
-                    shared.abort.run_until_cancelled(run_http(&watched, &mut *connection)).await;
+                Pin::new(&mut connection).graceful_shutdown();
+                let run = run_http(&watched, &mut connection);
+                ended = shared.abort.run_until_cancelled(run).await;
             }
             drop(watched);
             // A connection that was upgraded has no parts.
@@ -238,8 +239,7 @@ impl Connections {
             let left = parts.map(|parts| (parts.io.into_inner(), !parts.read_buf.is_empty()));
             let ended = match (ended, left) {
                 (Some(Ok(HttpEnd::HandedOver(response))), Some((socket, _))) => {
-                    drop(bodies);
-                    return shared.stream(peer, socket, response, &drain).await;
+                    return Some((socket, response));
                 }
                 (Some(Ok(HttpEnd::Closed(ended))), Some((socket, has_more))) => {
                     Box::pin(shared.close(socket, &bodies, &ended, has_more)).await;
@@ -248,6 +248,14 @@ impl Connections {
                 (ended, _) => ended.map(|ended| ended.map(HttpEnd::closed)),
             };
             shared.count_end(peer, ended);
+            None
+        });
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let handed_over = http.await;
+            if let Some((socket, response)) = handed_over {
+                shared.stream(peer, socket, response, &drain).await;
+            }
         });
     }
 
