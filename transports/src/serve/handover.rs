@@ -67,3 +67,19 @@ impl fmt::Debug for Handover {
         f.debug_struct("Handover").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_waits_for_what_is_written_before_it() {
+        let handover = Handover::default();
+        handover.flushed();
+        handover.put(HandedOver { response: Response::default(), permit: None });
+        assert!(handover.take_if_flushed().is_none());
+        handover.flushed();
+        assert!(handover.take_if_flushed().is_some());
+        assert!(handover.take_if_flushed().is_none());
+    }
+}

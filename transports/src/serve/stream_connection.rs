@@ -63,7 +63,7 @@ impl Connections {
         drain: &CancellationToken,
     ) {
         let watched = Arc::clone(socket.watched());
-        let mut writer = writer_of(&watched, response);
+        let mut writer = writer_of(&watched, *response);
         let mut ended = drain.run_until_cancelled(watched.run(&mut writer)).await;
         if ended.is_none() {
             ended = self.abort.run_until_cancelled(watched.run(&mut writer)).await;
@@ -92,8 +92,8 @@ impl Connections {
     }
 }
 
-fn writer_of(watched: &Watched, response: Box<HandedOver>) -> StreamWriter<'_> {
-    let HandedOver { response, permit } = *response;
+fn writer_of(watched: &Watched, response: HandedOver) -> StreamWriter<'_> {
+    let HandedOver { response, permit } = response;
     let (head, body) = response.into_parts();
     let body = ResponseBody::new(body, Arc::clone(&watched.exchange), permit);
     StreamWriter::new(watched, response_head::render(&head.headers), body)

@@ -147,7 +147,7 @@ impl Future for StreamWriter<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StreamEnd> {
         match self.poll_stream(cx) {
             Poll::Pending => self.poll_client(cx),
-            ended => ended,
+            ended @ Poll::Ready(_) => ended,
         }
     }
 }
