@@ -157,22 +157,42 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use axum::body::Body;
     use futures::{poll, stream};
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     use super::*;
 
     const CHUNK: usize = 16 << 10;
 
+    /// A client, and the server's end of its connection.
+    async fn connection() -> (TcpStream, Watched) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, Watched::new(listener.accept().await.unwrap().0))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_no_more_ends_its_stream() {
+        let (mut client, watched) = connection().await;
+        let idle = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let body = ResponseBody::new(idle, watched.exchange.clone(), None);
+        let mut writer = StreamWriter::new(&watched, Bytes::from_static(b"head"), body);
+        client.write_all(&[0; 10 * SCRATCH]).await.unwrap();
+        assert!(poll!(&mut writer).is_pending());
+        client.shutdown().await.unwrap();
+        let end = timeout(Duration::from_secs(30), writer).await.unwrap();
+        assert!(matches!(end, StreamEnd::ClientGone), "{end:?}");
+    }
+
     #[tokio::test]
     async fn a_body_is_not_polled_while_its_client_does_not_read() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let watched = Watched::new(listener.accept().await.unwrap().0);
+        let (mut client, watched) = connection().await;
         let taken = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&taken);
         let chunks = stream::repeat_with(move || {
