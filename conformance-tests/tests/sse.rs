@@ -8,12 +8,15 @@ mod local;
 mod memory;
 #[path = "fixtures/sse.rs"]
 mod sse_fixture;
+#[path = "fixtures/under_axum.rs"]
+mod under_axum_fixture;
 
 use configured::Configured;
 use downlink_transports::Sse;
 use local::Local;
 use memory::Memory;
 use sse_fixture::ServerSentEvents;
+use under_axum_fixture::UnderAxum;
 
 mod transport {
     use super::*;
@@ -38,4 +41,10 @@ mod bytes {
 mod replaceable {
     use super::*;
     downlink_conformance_tests::replaceable_transport!(Memory, ServerSentEvents);
+}
+
+mod under_axum {
+    use super::*;
+    downlink_conformance_tests::transport!(Memory, Local, UnderAxum);
+    downlink_conformance_tests::sse_wire!(Memory, Local, UnderAxum);
 }

@@ -40,5 +40,5 @@ fn main() -> Result<()> {
 fn ends_with_bye(mut stream: TcpStream) -> Result<bool> {
     let mut rest = String::new();
     stream.read_to_string(&mut rest)?;
-    Ok(rest.contains("event: feed.bye\n") && rest.ends_with("0\r\n\r\n"))
+    Ok(rest.contains("event: feed.bye\n") && rest.ends_with("\n\n"))
 }

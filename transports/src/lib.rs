@@ -11,6 +11,7 @@ pub mod health;
 pub mod serve;
 mod stall_timeout;
 mod stall_timer;
+mod takeover;
 #[cfg(feature = "client")]
 mod transport;
 pub mod wire;

@@ -24,7 +24,7 @@ class Stream {
 
   /** Whether the stream ended with `feed.bye` and a complete body. */
   endedCleanly() {
-    return /event: feed\.bye\ndata: .*\n\n\r\n0\r\n\r\n$/.test(this.text);
+    return /event: feed\.bye\ndata: .*\n\n$/.test(this.text);
   }
 }
 

@@ -1,3 +1,5 @@
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -7,7 +9,7 @@ use crate::wire::{Code, Problem};
 
 /// The shutdown signals of the server and of the application, either of which
 /// ends a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Drain {
     server: Option<CancellationToken>,
     application: Option<CancellationToken>,
@@ -38,6 +40,18 @@ impl Drain {
             biased;
             () = self.begins() => None,
             outcome = work => Some(outcome),
+        }
+    }
+
+    /// As [`begins`](Self::begins), for a stream that waits again and again.
+    pub(super) fn begins_owned(self) -> BoxFuture<'static, ()> {
+        match (self.server, self.application) {
+            (Some(token), None) | (None, Some(token)) => token.cancelled_owned().boxed(),
+            (Some(server), Some(application)) => {
+                let either = server.run_until_cancelled_owned(application.cancelled_owned());
+                either.map(drop).boxed()
+            }
+            (None, None) => std::future::pending().boxed(),
         }
     }
 

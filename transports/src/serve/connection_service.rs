@@ -15,6 +15,7 @@ use tower::Service;
 use super::body_progress::{BodyProgress, BodyState};
 use super::client_limiter::{ClientLimiter, ClientPermit};
 use super::exchange::{Exchange, Phase};
+use super::handover::HandedOver;
 use super::limit_reached::{self, LimitReached};
 use super::over_budget;
 use super::proxies::TrustedProxies;
@@ -23,6 +24,7 @@ use super::response_body::ResponseBody;
 use super::stats::{Counters, count};
 use crate::connection::Connection;
 use crate::stall_timeout::StallTimeout;
+use crate::takeover;
 
 /// Answers the requests of one connection.
 pub(super) struct ConnectionService {
@@ -32,6 +34,8 @@ pub(super) struct ConnectionService {
     pub(super) bodies: Arc<RequestBodies>,
     pub(super) exchange: Arc<Exchange>,
     pub(super) read_stall_timeout: Duration,
+    /// Whether the connection's task takes over responses that last.
+    pub(super) hands_over: bool,
     /// Set if the peer is a trusted proxy, whose connections have the requests of
     /// many clients.
     pub(super) proxied: Option<Box<ProxiedClients>>,
@@ -54,7 +58,12 @@ impl ConnectionService {
         let (mut request, progress) = self.bodies.track(request);
         let mut connection = self.connection.clone();
         let admitted = self.admit(&mut connection, request.headers());
+        // What is left of a body could not be read without hyper.
+        let hands_over = self.hands_over && request.method() == Method::GET && progress.is_none();
         let extensions = request.extensions_mut();
+        if hands_over {
+            takeover::offer(extensions);
+        }
         extensions.insert(ConnectInfo(connection.peer));
         extensions.insert(connection);
         let finish = Finish {
@@ -79,6 +88,11 @@ impl ConnectionService {
         Box::pin(async move {
             let Ok(response) = response.await;
             let permit = keep_if_upgraded(permit, &response, upgraded.as_deref());
+            if hands_over && HandedOver::accepts(&response) {
+                finish.exchange.hand_over(HandedOver { response, permit });
+                // The connection's task drops hyper, and this future with it.
+                return std::future::pending().await;
+            }
             Ok(finish.apply(response, permit))
         })
     }

@@ -29,6 +29,7 @@ use super::proxies::TrustedProxies;
 use super::request_bodies::RequestBodies;
 use super::socket::Socket;
 use super::stats::{Counters, count};
+use super::stream_connection::{HttpEnd, run_http};
 use super::sweeper::Sweeper;
 use super::watched::Watched;
 use crate::connection::Connection;
@@ -55,7 +56,7 @@ pub(super) struct Connections {
     read_stall_timeout: Duration,
     stuck_timeout: Duration,
     pub(super) sweeper: Sweeper,
-    discard_limits: DiscardLimits,
+    pub(super) discard_limits: DiscardLimits,
     /// The bytes that are held for all peers.
     pub(super) budget: ByteBudget,
     permits: Arc<Semaphore>,
@@ -193,6 +194,7 @@ impl Connections {
             counters: Arc::clone(&self.counters),
             exchange,
             read_stall_timeout: self.read_stall_timeout,
+            hands_over: false,
             proxied: None,
             refused: None,
         }
@@ -213,28 +215,47 @@ impl Connections {
         Socket::new(watched, self.stuck_timeout, permit)
     }
 
-    fn drive(self: &Arc<Self>, socket: Socket, service: ConnectionService) {
+    fn drive(self: &Arc<Self>, socket: Socket, mut service: ConnectionService) {
+        service.hands_over = true;
         let Connection { peer, drain, .. } = service.connection.clone();
         let (watched, bodies) = (Arc::clone(socket.watched()), Arc::clone(&service.bodies));
         let service = service_fn(move |request| service.call(request));
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let mut connection = connection.with_upgrades();
-        let shared = Arc::clone(self);
-        // One block, so that the connection is not moved into another future and stored twice.
-        self.tasks.spawn(async move {
-            let mut ended = drain.run_until_cancelled(watched.run(&mut connection)).await;
+        let (shared, token) = (Arc::clone(self), drain.clone());
+        // Boxed, because its memory is free once the server writes a stream itself. One
+        // block, so that the connection is not moved into another future and stored twice.
+        let http = Box::pin(async move {
+            let run = run_http(&watched, &mut connection);
+            let mut ended = token.run_until_cancelled(run).await;
             if ended.is_none() {
                 Pin::new(&mut connection).graceful_shutdown();
-                ended = shared.abort.run_until_cancelled(watched.run(&mut connection)).await;
+                let run = run_http(&watched, &mut connection);
+                ended = shared.abort.run_until_cancelled(run).await;
             }
             drop(watched);
             // A connection that was upgraded has no parts.
-            if let (Some(Ok(ended)), Some(parts)) = (&ended, connection.into_parts()) {
-                let has_more = !parts.read_buf.is_empty();
-                let socket = parts.io.into_inner();
-                Box::pin(shared.close(socket, &bodies, ended, has_more)).await;
-            }
+            let parts = connection.into_parts();
+            let left = parts.map(|parts| (parts.io.into_inner(), !parts.read_buf.is_empty()));
+            let ended = match (ended, left) {
+                (Some(Ok(HttpEnd::HandedOver(response))), Some((socket, _))) => {
+                    return Some((socket, response));
+                }
+                (Some(Ok(HttpEnd::Closed(ended))), Some((socket, has_more))) => {
+                    Box::pin(shared.close(socket, &bodies, &ended, has_more)).await;
+                    Some(Ok(ended))
+                }
+                (ended, _) => ended.map(|ended| ended.map(HttpEnd::closed)),
+            };
             shared.count_end(peer, ended);
+            None
+        });
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let handed_over = http.await;
+            if let Some((socket, response)) = handed_over {
+                shared.stream(peer, socket, response, &drain).await;
+            }
         });
     }
 
@@ -292,6 +313,11 @@ impl Connections {
         } else {
             Some(DiscardOutcome::All)
         };
+        self.count_linger(outcome);
+    }
+
+    /// Counts how a lingering close ended; `None` if the drain's deadline did.
+    pub(super) fn count_linger(&self, outcome: Option<DiscardOutcome>) {
         match outcome {
             Some(DiscardOutcome::All) => {}
             Some(DiscardOutcome::LimitReached) => count(&self.counters.still_sending),
@@ -310,13 +336,15 @@ impl Connections {
                 }
                 tracing::debug!(%peer, %error, "a connection ended early");
             }
-            Some(Err(verdict)) => {
-                if verdict == Verdict::HeadTimeout {
-                    count(&self.counters.header_timeouts);
-                }
-                tracing::debug!(%peer, ?verdict, "a connection was closed");
-            }
+            Some(Err(verdict)) => self.count_verdict(peer, verdict),
         }
+    }
+
+    pub(super) fn count_verdict(&self, peer: SocketAddr, verdict: Verdict) {
+        if verdict == Verdict::HeadTimeout {
+            count(&self.counters.header_timeouts);
+        }
+        tracing::debug!(%peer, ?verdict, "a connection was closed");
     }
 
     /// Waits until every connection has ended, except those accepted during the

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::handover::{HandedOver, Handover};
+
 /// What a connection is busy with. Shared by its service, its socket and the
 /// sweeper, each of which sees only a part.
 #[derive(Debug)]
@@ -7,6 +9,7 @@ pub(super) struct Exchange {
     state: AtomicU32,
     /// Counts the requests, so that the end of one's body is not taken for another's.
     requests: AtomicU32,
+    pub(super) handover: Handover,
 }
 
 /// A state, with a number that differs from that of the state before.
@@ -53,7 +56,11 @@ const NUMBER: u32 = 0b1_0000;
 
 impl Exchange {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU32::new(bits(Phase::Head)), requests: AtomicU32::new(0) }
+        Self {
+            state: AtomicU32::new(bits(Phase::Head)),
+            requests: AtomicU32::new(0),
+            handover: Handover::default(),
+        }
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -86,6 +93,12 @@ impl Exchange {
         self.change(|now| Some((phase, now.has_body())));
     }
 
+    /// The service has responded with what the server writes itself.
+    pub(super) fn hand_over(&self, response: HandedOver) {
+        self.responded(Phase::EventStream);
+        self.handover.put(response);
+    }
+
     /// The body of the response has ended.
     pub(super) fn response_ended(&self) {
         self.change(|now| {
@@ -96,6 +109,7 @@ impl Exchange {
 
     /// Everything was written so far.
     pub(super) fn flushed(&self) {
+        self.handover.flushed();
         self.change(|now| {
             (now.phase() == Phase::Flushing).then_some((Phase::Idle, now.has_body()))
         });

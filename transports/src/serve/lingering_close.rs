@@ -4,6 +4,7 @@
 //! lose its response to the reset. So only the write half is closed first, and
 //! the socket once the peer has closed its half or has reached the limits.
 
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -27,9 +28,10 @@ where
     if socket.shutdown().await.is_err() {
         return DiscardOutcome::All;
     }
-    let mut scratch = vec![0; SCRATCH];
     let next = |cx: &mut Context<'_>| {
-        let mut buf = ReadBuf::new(&mut scratch);
+        // On the stack, because a draining server waits for all its clients at once.
+        let mut scratch = [MaybeUninit::uninit(); SCRATCH];
+        let mut buf = ReadBuf::uninit(&mut scratch);
         let read = ready!(Pin::new(&mut socket).poll_read(cx, &mut buf));
         let filled = buf.filled().len();
         Poll::Ready((read.is_ok() && filled > 0).then_some(filled))

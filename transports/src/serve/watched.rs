@@ -126,12 +126,17 @@ impl Watched {
     /// Makes closing the socket discard what the peer has not read, and everything
     /// that waits for the socket fail.
     fn abort(&self) {
-        let socket = SockRef::from(&self.stream);
-        if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
+        self.reset_on_close();
+        // Fails if the peer has closed the connection.
+        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
+    }
+
+    /// Makes closing the socket a reset, so that the kernel keeps nothing for the peer,
+    /// and the peer does not take what it has for everything.
+    pub(super) fn reset_on_close(&self) {
+        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
             tracing::debug!(%error, "a stalled socket keeps its buffer until the kernel's timeout");
         }
-        // Fails if the peer has closed the connection.
-        let _ = socket.shutdown(Shutdown::Both);
     }
 
     fn observe(&self) -> Observation {

@@ -4,10 +4,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use downlink::transport::Frame;
 use downlink::{Error, Item, Subscription};
+use futures::future::BoxFuture;
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{COMMENT, StreamOptions, bye, ended_by};
+use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{self, Code};
 
 /// The limits of a batch, which is written at once: a batch has at most this many
@@ -35,6 +37,8 @@ pub(super) struct SseBody {
     /// Fires when a heartbeat or the end may be due. Reset when it fires, not when
     /// something is sent.
     timer: Pin<Box<Sleep>>,
+    /// Kept, because beginning to wait costs more than waiting.
+    drain_begins: BoxFuture<'static, ()>,
 }
 
 /// A part of a stream's body.
@@ -54,6 +58,7 @@ impl SseBody {
     pub(super) fn new(subscription: Subscription, options: StreamOptions) -> Self {
         let now = Instant::now();
         let wake_at = options.deadline.at.min(now + options.heartbeat);
+        let drain_begins = options.drain.clone().begins_owned();
         Self {
             subscription,
             options,
@@ -61,6 +66,7 @@ impl SseBody {
             held_back: None,
             idle_since: now,
             timer: Box::pin(sleep_until(wake_at)),
+            drain_begins,
         }
     }
 
@@ -72,7 +78,7 @@ impl SseBody {
                 Wake::Item(item) => self.batch(&item),
                 Wake::Heartbeat => self.options.heartbeat_block(self.subscription.cached_head()),
                 Wake::End(reason) => return Chunk::Last(bye(reason)),
-                Wake::Failed(error) => return Chunk::Last(self.failure(error).await),
+                Wake::Failed(error) => return Chunk::Last(Box::pin(self.failure(error)).await),
             }
         } else {
             self.is_open = true;
@@ -84,27 +90,27 @@ impl SseBody {
 
     async fn wake(&mut self) -> Wake {
         loop {
-            if self.options.drain.has_begun() {
-                return Wake::End("draining");
-            }
-            let now = Instant::now();
-            if now >= self.options.deadline.at {
-                return Wake::End(self.options.deadline.reason);
-            }
-            let heartbeat_at = self.idle_since + self.options.heartbeat;
-            if self.timer.is_elapsed() {
-                if now >= heartbeat_at {
-                    return Wake::Heartbeat;
-                }
-                self.timer.as_mut().reset(heartbeat_at.min(self.options.deadline.at));
-            }
             tokio::select! {
                 biased;
+                () = &mut self.drain_begins => return Wake::End("draining"),
+                () = self.timer.as_mut() => if let Some(due) = self.due() { return due },
                 item = self.subscription.next() => return Wake::of(item),
-                () = self.options.drain.begins() => {}
-                () = self.timer.as_mut() => {}
             }
         }
+    }
+
+    /// What the timer has fired for, unless it was reset.
+    fn due(&mut self) -> Option<Wake> {
+        let now = Instant::now();
+        let StreamDeadline { at: deadline, reason } = self.options.deadline;
+        if now >= deadline {
+            return Some(Wake::End(reason));
+        }
+        let heartbeat_at = self.idle_since + self.options.heartbeat;
+        let is_idle = now >= heartbeat_at;
+        let next = if is_idle { now + self.options.heartbeat } else { heartbeat_at };
+        self.timer.as_mut().reset(next.min(deadline));
+        is_idle.then_some(Wake::Heartbeat)
     }
 
     /// A comment, at which proxies forward the response headers, and `ready`.
@@ -149,7 +155,7 @@ impl SseBody {
         None
     }
 
-    async fn failure(&self, error: Error) -> Bytes {
+    async fn failure(&mut self, error: Error) -> Bytes {
         if error.is_other_history() {
             // The cached head may still be that of the old log.
             let head =
@@ -190,7 +196,6 @@ mod tests {
     use crate::feed::drain::Drain;
     use crate::feed::feed::Feed;
     use crate::feed::rights::Rights;
-    use crate::feed::stream_deadline::StreamDeadline;
 
     async fn open(hub: &Hub) -> SseBody {
         let feed = Feed::new(hub);

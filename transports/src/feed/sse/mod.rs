@@ -26,6 +26,7 @@ use super::response::{close_connection, empty_body};
 use super::rights::Rights;
 use super::stream_deadline::StreamDeadline;
 use crate::headers::{is_event_source, set_event_stream};
+use crate::takeover;
 use crate::wire::{self, Code, Problem, Query};
 
 pub(super) const PARAMETERS: [&str; 9] = [
@@ -70,7 +71,9 @@ pub(super) async fn answer(
     } else {
         SseStream::Open(Box::new(SseBody::new(feed.hub.subscribe(subscribe).await?, options)))
     };
-    Ok(event_stream(stream.into_body()))
+    let mut response = event_stream(stream.into_body());
+    takeover::accept(&parts.extensions, response.extensions_mut());
+    Ok(response)
 }
 
 /// What a stream is opened with, in addition to its subscription.

@@ -27,7 +27,7 @@ impl SseStream {
 
     async fn next(mut self) -> Option<(Bytes, Self)> {
         if let Self::Opening(opening) = self {
-            self = match Self::opened(opening).await {
+            self = match Box::pin(Self::opened(opening)).await {
                 Ok(open) => open,
                 Err(chunk) => return Some(chunk),
             };

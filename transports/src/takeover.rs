@@ -1,0 +1,28 @@
+//! How the body of a response gets a socket of its own.
+//!
+//! A server that can write a body to the socket itself offers it with the request. A
+//! handler whose response lasts accepts, and the mark passes through every layer in
+//! between, which neither side has to know.
+
+use http::Extensions;
+
+/// The mark, of a request that offers and of a response that accepts.
+#[derive(Clone, Copy, Debug)]
+struct Takeover;
+
+/// Offers the socket to the handler of a request.
+pub(crate) fn offer(request: &mut Extensions) {
+    request.insert(Takeover);
+}
+
+/// Accepts what was offered with the request, if anything was.
+pub(crate) fn accept(request: &Extensions, response: &mut Extensions) {
+    if let Some(&offered) = request.get::<Takeover>() {
+        response.insert(offered);
+    }
+}
+
+/// Whether the response accepts the offer.
+pub(crate) fn is_accepted(response: &Extensions) -> bool {
+    response.get::<Takeover>().is_some()
+}
