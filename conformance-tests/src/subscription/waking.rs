@@ -87,7 +87,9 @@ pub async fn what_matches_wakes_those_that_wait(setup: &SubscriptionSetup) {
             }
         }
         let log = env.log().await;
-        followers.iter().for_each(|follower| follower.verify(&log));
+        for follower in &followers {
+            follower.verify(&log);
+        }
     }
     let log = env.log().await;
     for follower in &mut followers {
