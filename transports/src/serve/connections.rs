@@ -227,12 +227,11 @@ impl Connections {
         // block, so that the connection is not moved into another future and stored twice.
         let http = Box::pin(async move {
             let run = run_http(&watched, &mut connection);
-            let ended = match drain.run_until_cancelled(run).await {
-                Some(ended) => ended,
-                None => {
-                    Pin::new(&mut connection).graceful_shutdown();
-                    run_http(&watched, &mut connection).await
-                }
+            let ended = if let Some(ended) = drain.run_until_cancelled(run).await {
+                ended
+            } else {
+                Pin::new(&mut connection).graceful_shutdown();
+                run_http(&watched, &mut connection).await
             };
             drop(watched);
             // A connection that was upgraded has no parts.

@@ -10,6 +10,7 @@ use super::liveness::Verdict;
 use super::response_body::ResponseBody;
 use super::response_head;
 use super::socket::Socket;
+use super::stats::count;
 use super::stream_writer::{StreamEnd, StreamWriter};
 use super::watched::Watched;
 
@@ -55,7 +56,9 @@ impl Connections {
     pub(super) async fn stream(&self, peer: SocketAddr, socket: Socket, response: Box<HandedOver>) {
         let watched = Arc::clone(socket.watched());
         let mut writer = writer_of(&watched, *response);
+        let guard = ResetIfDropped(&watched);
         let ended = watched.run(&mut writer).await;
+        std::mem::forget(guard);
         drop(writer);
         match ended {
             Ok(StreamEnd::Complete) => {
@@ -64,7 +67,10 @@ impl Connections {
                 watched.exchange.flushed();
                 drop(watched);
                 let closed = lingering_close(socket, self.discard_limits, &self.drain);
-                self.count_linger(Box::pin(self.abort.run_until_cancelled(closed)).await);
+                // A client that does not close is not counted: it has what it asked for.
+                if Box::pin(self.abort.run_until_cancelled(closed)).await.is_none() {
+                    count(&self.counters.aborted);
+                }
             }
             Ok(StreamEnd::Failed(error)) => {
                 tracing::debug!(%peer, %error, "the body of a response failed: its connection is reset");
@@ -76,6 +82,16 @@ impl Connections {
             Ok(StreamEnd::ClientGone) => {}
             Err(verdict) => self.count_verdict(peer, verdict),
         }
+    }
+}
+
+/// Resets the connection if the body panics, or else its client would take what it has
+/// for everything.
+struct ResetIfDropped<'a>(&'a Watched);
+
+impl Drop for ResetIfDropped<'_> {
+    fn drop(&mut self) {
+        self.0.reset_on_close();
     }
 }
 

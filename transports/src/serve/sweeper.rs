@@ -99,8 +99,9 @@ impl Sweeper {
                 "too many bytes are held: a connection that is stuck is closed"
             );
             let used = self.budget.used();
-            watched.pronounce(Verdict::Stuck);
-            count(&self.counters.stalled_writes);
+            if watched.pronounce(Verdict::Stuck) {
+                count(&self.counters.stalled_writes);
+            }
             drop(watched);
             sleep(RELEASE_TIME).await;
             if self.budget.used() >= used {
