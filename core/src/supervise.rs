@@ -15,7 +15,12 @@ pub(crate) async fn unwound<T>(future: impl Future<Output = T>) -> Result<T> {
 /// Writes to the log, and ignores a panic: a `tracing` subscriber is foreign
 /// code as well.
 pub(crate) fn logged(write: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(write));
+    contained(write);
+}
+
+/// Calls foreign code from which nothing is needed, and ignores a panic.
+pub(crate) fn contained(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {

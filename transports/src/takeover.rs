@@ -6,23 +6,28 @@
 
 use http::Extensions;
 
-/// The mark, of a request that offers and of a response that accepts.
+/// The mark of a request that offers.
 #[derive(Clone, Copy, Debug)]
-struct Takeover;
+struct Offered;
+
+/// The mark of a response that accepts. Another one, because a layer may copy the
+/// extensions of a request.
+#[derive(Clone, Copy, Debug)]
+struct Accepted;
 
 /// Offers the socket to the handler of a request.
 pub(crate) fn offer(request: &mut Extensions) {
-    request.insert(Takeover);
+    request.insert(Offered);
 }
 
 /// Accepts what was offered with the request, if anything was.
 pub(crate) fn accept(request: &Extensions, response: &mut Extensions) {
-    if let Some(&offered) = request.get::<Takeover>() {
-        response.insert(offered);
+    if request.get::<Offered>().is_some() {
+        response.insert(Accepted);
     }
 }
 
 /// Whether the response accepts the offer.
 pub(crate) fn is_accepted(response: &Extensions) -> bool {
-    response.get::<Takeover>().is_some()
+    response.get::<Accepted>().is_some()
 }

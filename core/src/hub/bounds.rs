@@ -1,4 +1,5 @@
 use crate::event::Event;
+use crate::limits;
 
 /// The most events and bytes that a subscription takes at a time, and therefore
 /// holds while its reader is idle.
@@ -8,6 +9,15 @@ pub(super) struct Bounds {
     /// Counted as [`cost`] does.
     pub(super) bytes: usize,
 }
+
+/// The [`cost`] of the largest event.
+pub(super) const MAX_COST: usize = OVERHEAD
+    + 2 * (limits::MAX_PAYLOAD_BYTES
+        + limits::MAX_METADATA_BYTES
+        + (limits::MAX_TAGS + 3) * limits::MAX_NAME_BYTES);
+
+/// The memory that an event is assumed to take in addition to its bytes.
+const OVERHEAD: usize = 512;
 
 /// The first of these events, within the bounds, but at least one if there is
 /// one.
@@ -26,7 +36,12 @@ pub(super) fn take_within<'a>(
 /// The memory that an event is assumed to take: its bytes as stored, as many
 /// again for its rendered form, and the overhead of both.
 pub(super) fn cost(event: &Event) -> usize {
-    2 * event.size() + 512
+    cost_of(1, event.size())
+}
+
+/// The same for so many events that have so many bytes in all.
+pub(super) fn cost_of(events: usize, bytes: usize) -> usize {
+    bytes.saturating_mul(2).saturating_add(events.saturating_mul(OVERHEAD))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::cached_page::CachedPage;
 use super::hub_stats::count;
 use super::page_cache::Reading;
 use super::page_read::read_page;
+use super::page_room::PageRoom;
 use super::read_limiter::Priority;
 use super::shared::Shared;
 use crate::cursor::Cursor;
@@ -43,6 +44,8 @@ struct PendingRead {
     after: Cursor,
     is_filtered: bool,
     reading: Reading,
+    /// Held as long as the page may wait here.
+    room: PageRoom,
 }
 
 impl CatchUp {
@@ -60,8 +63,11 @@ impl CatchUp {
         let wanted = if self.reads_filtered(shared, after, head) { filter } else { &all };
         let page = match shared.pages.get(wanted, after) {
             Some(page) => {
-                self.pending = None;
-                count(&shared.counters.shared_pages);
+                let pending = self.pending.take();
+                // What it has begun to read itself, or joined, was counted then.
+                if pending.is_none_or(|pending| pending.after != after) {
+                    count(&shared.counters.shared_pages);
+                }
                 page
             }
             None => self.read(shared, wanted, after).await?,
@@ -76,15 +82,16 @@ impl CatchUp {
         &mut self,
         shared: &Arc<Shared>,
         filter: &Filter,
-        after: Cursor,
-        head: Cursor,
+        (after, head): (Cursor, Cursor),
+        room: PageRoom,
     ) {
         let all = Filter::everything();
         let wanted = if self.reads_filtered(shared, after, head) { filter } else { &all };
         if after.position() >= head.position() || shared.pages.get(wanted, after).is_some() {
             return;
         }
-        let pending = self.begin(shared, wanted, after);
+        let mut pending = self.begin(shared, wanted, after);
+        pending.room = room;
         // The read begins when it is polled, and wakes no one before it is polled again.
         pending.reading.clone().now_or_never();
         self.pending = Some(pending);
@@ -117,7 +124,8 @@ impl CatchUp {
         let is_short = self.reads < SHORT_READS && wanted.is_everything();
         let priority = if is_short { Priority::High } else { Priority::Low };
         let reading = read_page(shared, wanted, after, priority);
-        PendingRead { after, is_filtered: !wanted.is_everything(), reading }
+        let room = PageRoom::default();
+        PendingRead { after, is_filtered: !wanted.is_everything(), reading, room }
     }
 
     /// Whether only matching events are read.

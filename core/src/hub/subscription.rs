@@ -3,27 +3,29 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::time::{Instant, sleep};
+use tokio::task::coop::poll_proceed;
+use tokio::time::Instant;
 
 use super::bounds::Bounds;
 use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
 use super::fan_out::{Change, Glance, Registration, WakeFor};
 use super::hub_stats::count;
+use super::page_room::PageRoom;
 use super::ring::Window;
 use super::shared::Shared;
 use super::start_cursor::{shut_down, start_cursor};
+use super::store_step::{StepResult, StoreStep};
 use super::{Item, Subscribe};
 use crate::budget::{ByteBudget, Reservation};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::filter::Filter;
-use crate::store::Read;
 
 /// The events that are examined together, and that a subscription holds while
 /// its reader is idle.
@@ -109,6 +111,8 @@ pub struct Subscription {
     page: Option<HeldPage>,
     /// Boxed, because most subscriptions need it rarely.
     catch_up: Option<Box<CatchUp>>,
+    /// What it waits for from the store.
+    step: Option<StoreStep>,
     since_last_item: SinceLastItem,
     ended: bool,
 }
@@ -164,10 +168,11 @@ impl Subscription {
     /// A subscription that begins in memory, if the ring holds its cursor. The
     /// store is not read, so `Live` is yielded only after `Behind`.
     pub(super) fn open_cached(shared: Arc<Shared>, after: Cursor, filter: Filter) -> Option<Self> {
+        // Registered first: if the log is replaced after the cursor was found, the subscription ends.
+        let registration = shared.fan_out.register(filter);
         if shared.stop.is_cancelled() || !shared.holds(after) {
             return None;
         }
-        let registration = shared.fan_out.register(filter);
         let head = shared.tip().max(after);
         let mut subscription = Self::new(shared, registration, (after, head));
         subscription.phase = Phase::Live;
@@ -192,6 +197,7 @@ impl Subscription {
             phase: Phase::Beginning,
             page: None,
             catch_up: None,
+            step: None,
             since_last_item: SinceLastItem::default(),
             ended: false,
         }
@@ -243,8 +249,9 @@ impl Subscription {
     /// # Cancel safety
     ///
     /// Has no effects.
-    pub async fn head(&self) -> Result<Cursor> {
-        self.shared.store.head().await
+    pub fn head(&self) -> impl Future<Output = Result<Cursor>> + Send + 'static + use<> {
+        let store = Arc::clone(&self.shared.store);
+        async move { store.head().await }
     }
 
     /// Waits for the next item. Returns `None` after the hub was shut down, and
@@ -262,9 +269,22 @@ impl Subscription {
     /// Dropping the future loses nothing: the next call returns the item that
     /// it would have returned.
     pub async fn next(&mut self) -> Option<Result<Item>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next), for code that polls. Wakes the task of `cx` when there
+    /// may be an item.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item>>> {
         loop {
-            if let Some(item) = self.next_or_progress().await?.transpose() {
-                return Some(item);
+            match ready!(self.poll_next_or_progress(cx)) {
+                Some(Ok(None)) => {}
+                Some(Ok(Some(item))) => return Poll::Ready(Some(Ok(item))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
     }
@@ -272,17 +292,29 @@ impl Subscription {
     /// As [`next`](Self::next), but also returns without an item whenever more
     /// of the log was examined.
     pub(crate) async fn next_or_progress(&mut self) -> Option<Result<Option<Item>>> {
+        poll_fn(|cx| self.poll_next_or_progress(cx)).await
+    }
+
+    fn poll_next_or_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Option<Item>>>> {
         if let Some(item) = self.pop() {
-            return Some(Ok(Some(item)));
+            return Poll::Ready(Some(Ok(Some(item))));
         }
         if self.ended {
-            return None;
+            return Poll::Ready(None);
         }
-        if let Err(error) = self.advance().await {
+        // A reader of a busy log may never have to wait.
+        let coop = ready!(poll_proceed(cx));
+        let advanced = ready!(self.poll_advance(cx));
+        coop.made_progress();
+        Poll::Ready(if let Err(error) = advanced {
             self.ended = true;
-            return (!self.shared.stop.is_cancelled()).then_some(Err(error));
-        }
-        (!self.ended).then(|| Ok(self.pop()))
+            (!self.shared.stop.is_cancelled()).then_some(Err(error))
+        } else {
+            (!self.ended).then(|| Ok(self.pop()))
+        })
     }
 
     /// Returns the next item if it is in memory, without waiting, so that a
@@ -295,8 +327,8 @@ impl Subscription {
     /// Converts the subscription into a stream of items, which ends after an
     /// error.
     #[must_use]
-    pub fn into_stream(self) -> BoxStream<'static, Result<Item>> {
-        stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) }).boxed()
+    pub fn into_stream(mut self) -> BoxStream<'static, Result<Item>> {
+        stream::poll_fn(move |cx| self.poll_next(cx)).boxed()
     }
 
     #[cfg(test)]
@@ -316,52 +348,82 @@ impl Subscription {
     }
 
     /// Examines more of the log, or waits until there is more.
-    async fn advance(&mut self) -> Result<()> {
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.step.is_some() {
+            let is_beginning = matches!(self.phase, Phase::Beginning);
+            ready!(self.poll_step(cx))?;
+            if !is_beginning {
+                return Poll::Ready(Ok(()));
+            }
+        }
         if let Phase::Live = self.phase {
-            self.wait(self.wake_for).await?;
+            ready!(self.poll_wait(cx, self.wake_for))?;
             if self.ended || !self.waiting.is_empty() {
-                return Ok(());
+                return Poll::Ready(Ok(()));
             }
         } else if !self.follows_tail()? {
             self.ended = true;
-            return Ok(());
+            return Poll::Ready(Ok(()));
         }
-        // Rare futures are boxed, so that a waiting subscription stays small.
         if let Phase::Beginning = self.phase {
-            self.begin().boxed().await?;
+            // Also verifies the cursor, which memory may have vouched for although the log was
+            // replaced.
+            let verify = StoreStep::verify(&self.shared, self.scanned);
+            ready!(self.begin_step(cx, verify))?;
         }
         if self.examine_page() {
-            return Ok(());
+            return Poll::Ready(Ok(()));
         }
         match self.examine_ring() {
             // Not before the head is reached, which every event moves closer to.
             InRing::Nothing if matches!(self.phase, Phase::CatchingUp { .. }) => {
-                self.wait(WakeFor::Any).await
+                self.poll_wait(cx, WakeFor::Any)
             }
-            InRing::Events | InRing::Nothing => Ok(()),
-            InRing::Outside => self.read_store().boxed().await,
+            InRing::Events | InRing::Nothing => Poll::Ready(Ok(())),
+            InRing::Outside => {
+                let step = self.read_store();
+                self.begin_step(cx, step)
+            }
         }
     }
 
     /// Waits until there is more to examine.
-    async fn wait(&mut self, wake_for: WakeFor) -> Result<()> {
-        let change = poll_fn(|cx| {
-            let change = self.registration.poll(cx, wake_for, &mut self.scanned, self.delivered);
-            // Thousands of subscriptions may wait here, so memory that was needed for a burst is
-            // freed.
-            if change.is_pending() && (self.waiting.capacity() > FEW || self.catch_up.is_some()) {
-                self.waiting.shrink_to(0);
-                self.catch_up = None;
-            }
-            change
-        });
-        match change.await {
+    fn poll_wait(&mut self, cx: &mut Context<'_>, wake_for: WakeFor) -> Poll<Result<()>> {
+        let change = self.registration.poll(cx, wake_for, &mut self.scanned, self.delivered);
+        // Thousands of subscriptions may wait here, so memory that was needed for a burst is freed.
+        if change.is_pending() && (self.waiting.capacity() > FEW || self.catch_up.is_some()) {
+            self.waiting.shrink_to(0);
+            self.catch_up = None;
+        }
+        match ready!(change) {
             Change::More => {}
             Change::CheckpointDue => self.push(Item::Checkpoint(self.scanned)),
-            Change::Replaced => return Err(Error::history_changed(self.scanned)),
+            Change::Replaced => return Poll::Ready(Err(Error::history_changed(self.scanned))),
             Change::Stopped => self.ended = true,
         }
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    fn begin_step(&mut self, cx: &mut Context<'_>, step: StoreStep) -> Poll<Result<()>> {
+        self.step = Some(step);
+        self.poll_step(cx)
+    }
+
+    /// Waits for the store, if the subscription needs something of it.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(step) = &mut self.step else { return Poll::Ready(Ok(())) };
+        let result = ready!(step.poll(cx));
+        self.step = None;
+        match result {
+            StepResult::Begun(head) => self.begin(head?),
+            StepResult::Behind(head) => self.fall_behind(head?),
+            StepResult::Page { catch_up, page, head } => {
+                self.catch_up = Some(catch_up);
+                self.page_was_read(page?, head);
+            }
+            StepResult::Paused => {}
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Returns `false` after the hub was shut down.
@@ -375,7 +437,8 @@ impl Subscription {
 
     /// Examines more events in memory. Returns `false` if there are none.
     fn examine_memory(&mut self) -> bool {
-        if self.ended || matches!(self.phase, Phase::Beginning) {
+        // What the store returns follows what was examined before.
+        if self.ended || self.step.is_some() || matches!(self.phase, Phase::Beginning) {
             return false;
         }
         match self.registration.look(&mut self.scanned) {
@@ -386,17 +449,12 @@ impl Subscription {
         self.examine_page() || matches!(self.examine_ring(), InRing::Events)
     }
 
-    async fn begin(&mut self) -> Result<()> {
-        let shared = &self.shared;
-        // Also verifies the cursor, which memory may have vouched for although the log was replaced.
-        let verify = Read::log().with_after(self.scanned).with_limit(0);
-        let head = shared.retry(|| shared.read_log(verify.clone())).await?.head;
+    fn begin(&mut self, head: Cursor) {
         self.phase = Phase::CatchingUp { head };
         if head.position() > self.shared.tip().position() {
             self.shared.wake_tail.notify_one();
         }
         self.push_live_if_reached();
-        Ok(())
     }
 
     /// Yields `Live` as soon as everything up to the head was examined, even if
@@ -424,8 +482,8 @@ impl Subscription {
     }
 
     /// Keeps a page to examine it, or if the budget has too few bytes left for it,
-    /// examines a few events and leaves the rest to another read. Returns whether there
-    /// is room for the next page, too.
+    /// examines a few events and leaves the rest to another read. Returns whether it
+    /// was kept.
     fn take_page(&mut self, page: Arc<CachedPage>) -> bool {
         let reserved = self.budget.as_ref().map(|budget| page.reserve(budget));
         let next = page.after(self.scanned, BATCH);
@@ -435,9 +493,7 @@ impl Subscription {
             Some(None) => self.examine_all(next),
             reserved => self.page = Some((page, reserved.flatten())),
         }
-        // There are at most as many pages that are read ahead as there are in the budget.
-        let has_room = |budget: &ByteBudget| budget.used() <= budget.limit() / 2;
-        self.page.is_some() && self.budget.as_ref().is_none_or(has_room)
+        self.page.is_some()
     }
 
     /// Examines the next events of the page from the store. Returns `false` if
@@ -490,37 +546,41 @@ impl Subscription {
         }
     }
 
-    async fn fall_behind(&mut self) -> Result<()> {
-        let shared = &self.shared;
-        count(&shared.counters.fallen_behind);
-        let head = shared.retry(|| shared.store.head()).await?;
+    fn fall_behind(&mut self, head: Cursor) {
         self.phase = Phase::CatchingUp { head };
         self.push(Item::Behind { cursor: self.scanned, head });
-        Ok(())
     }
 
-    /// Reads a page of events that are no longer in the ring.
-    async fn read_store(&mut self) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
+    /// What to read of the store if the next events are no longer in the ring.
+    fn read_store(&mut self) -> StoreStep {
         let head = match self.phase {
             Phase::CatchingUp { head } => head,
             Phase::Passed => self.shared.tip(),
-            Phase::Beginning | Phase::Live => return self.fall_behind().await,
+            Phase::Beginning | Phase::Live => {
+                count(&self.shared.counters.fallen_behind);
+                return StoreStep::fall_behind(&self.shared);
+            }
         };
-        let catch_up = self.catch_up.get_or_insert_default();
-        let page = catch_up.next(&shared, self.registration.filter(), self.scanned, head).await?;
+        let catch_up = self.catch_up.take().unwrap_or_default();
+        let filter = self.registration.filter().clone();
+        StoreStep::read_page(&self.shared, catch_up, filter, self.scanned, head)
+    }
+
+    fn page_was_read(&mut self, page: Arc<CachedPage>, head: Cursor) {
         if page.to == self.scanned {
             // The store has no more events, but the ring does not hold the cursor: the tail has to
             // read the log first.
-            shared.wake_tail.notify_one();
-            sleep(SHORT_PAUSE).await;
-        } else {
-            let (to, is_held) = (page.to, self.take_page(page));
-            if is_held && let Some(catch_up) = &mut self.catch_up {
-                catch_up.read_ahead(&shared, self.registration.filter(), to, head);
-            }
+            self.shared.wake_tail.notify_one();
+            self.step = Some(StoreStep::pause(SHORT_PAUSE));
+            return;
         }
-        Ok(())
+        let to = page.to;
+        if self.take_page(page)
+            && let Some(room) = PageRoom::reserve(self.budget.as_ref(), &self.shared.tuning)
+            && let Some(catch_up) = &mut self.catch_up
+        {
+            catch_up.read_ahead(&self.shared, self.registration.filter(), (to, head), room);
+        }
     }
 }
 

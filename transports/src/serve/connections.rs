@@ -222,30 +222,30 @@ impl Connections {
         let service = service_fn(move |request| service.call(request));
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let mut connection = connection.with_upgrades();
-        let (shared, token) = (Arc::clone(self), drain.clone());
+        let shared = Arc::clone(self);
         // Boxed, because its memory is free once the server writes a stream itself. One
         // block, so that the connection is not moved into another future and stored twice.
         let http = Box::pin(async move {
             let run = run_http(&watched, &mut connection);
-            let mut ended = token.run_until_cancelled(run).await;
-            if ended.is_none() {
+            let ended = if let Some(ended) = drain.run_until_cancelled(run).await {
+                ended
+            } else {
                 Pin::new(&mut connection).graceful_shutdown();
-                let run = run_http(&watched, &mut connection);
-                ended = shared.abort.run_until_cancelled(run).await;
-            }
+                run_http(&watched, &mut connection).await
+            };
             drop(watched);
             // A connection that was upgraded has no parts.
             let parts = connection.into_parts();
             let left = parts.map(|parts| (parts.io.into_inner(), !parts.read_buf.is_empty()));
             let ended = match (ended, left) {
-                (Some(Ok(HttpEnd::HandedOver(response))), Some((socket, _))) => {
+                (Ok(HttpEnd::HandedOver(response)), Some((socket, _))) => {
                     return Some((socket, response));
                 }
-                (Some(Ok(HttpEnd::Closed(ended))), Some((socket, has_more))) => {
+                (Ok(HttpEnd::Closed(ended)), Some((socket, has_more))) => {
                     Box::pin(shared.close(socket, &bodies, &ended, has_more)).await;
-                    Some(Ok(ended))
+                    Ok(ended)
                 }
-                (ended, _) => ended.map(|ended| ended.map(HttpEnd::closed)),
+                (ended, _) => ended.map(HttpEnd::closed),
             };
             shared.count_end(peer, ended);
             None
@@ -254,7 +254,7 @@ impl Connections {
         self.tasks.spawn(async move {
             let handed_over = http.await;
             if let Some((socket, response)) = handed_over {
-                shared.stream(peer, socket, response, &drain).await;
+                shared.stream(peer, socket, response).await;
             }
         });
     }
@@ -268,9 +268,9 @@ impl Connections {
         let shared = Arc::clone(self);
         // Not tracked beyond its socket's token: the drain does not wait for late connections.
         self.late.spawn(async move {
-            let ended = shared.abort.run_until_cancelled(watched.run(&mut connection)).await;
+            let ended = watched.run(&mut connection).await;
             drop(watched);
-            if let Some(Ok(ended)) = &ended {
+            if let Ok(ended) = &ended {
                 let parts = connection.into_parts();
                 let has_more = !parts.read_buf.is_empty();
                 shared.close(parts.io.into_inner(), &bodies, ended, has_more).await;
@@ -325,26 +325,33 @@ impl Connections {
         }
     }
 
-    /// Counts how a connection ended; `None` if it was closed by the drain.
-    fn count_end(&self, peer: SocketAddr, ended: Option<Result<hyper::Result<()>, Verdict>>) {
+    /// Counts how a connection ended.
+    fn count_end(&self, peer: SocketAddr, ended: Result<hyper::Result<()>, Verdict>) {
         match ended {
-            None => count(&self.counters.aborted),
-            Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
                 if error.is_timeout() {
                     count(&self.counters.header_timeouts);
                 }
                 tracing::debug!(%peer, %error, "a connection ended early");
             }
-            Some(Err(verdict)) => self.count_verdict(peer, verdict),
+            Err(verdict) => self.count_verdict(peer, verdict),
         }
     }
 
     pub(super) fn count_verdict(&self, peer: SocketAddr, verdict: Verdict) {
-        if verdict == Verdict::HeadTimeout {
-            count(&self.counters.header_timeouts);
+        match verdict {
+            Verdict::HeadTimeout => count(&self.counters.header_timeouts),
+            Verdict::Aborted => count(&self.counters.aborted),
+            Verdict::Dead | Verdict::Stuck | Verdict::Idle | Verdict::Gone => {}
         }
         tracing::debug!(%peer, ?verdict, "a connection was closed");
+    }
+
+    /// Closes at once what is still open, also what lingers.
+    pub(super) fn abort_all(&self) {
+        self.abort.cancel();
+        self.sweeper.abort_all();
     }
 
     /// Waits until every connection has ended, except those accepted during the

@@ -64,12 +64,14 @@ pub(super) enum Verdict {
     Idle,
     /// The peer has closed the connection, and does not wait for the response.
     Gone,
+    /// The server waits no longer for the connection to end.
+    Aborted,
 }
 
 impl Verdict {
     /// Whether nothing that arrives meanwhile changes it.
     pub(super) fn is_final(self) -> bool {
-        matches!(self, Self::Dead | Self::Stuck | Self::Gone)
+        matches!(self, Self::Dead | Self::Stuck | Self::Gone | Self::Aborted)
     }
 }
 

@@ -288,7 +288,7 @@ struct AbortOnDrop(Arc<Connections>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.abort.cancel();
+        self.0.abort_all();
         self.0.drain.cancel();
     }
 }
@@ -308,7 +308,7 @@ async fn drain(connections: &Connections, deadline: Duration, force: &Cancellati
         () = tokio::time::sleep(deadline) => {}
     }
     tracing::warn!(open = connections.open.len(), "closing the connections that have not ended");
-    connections.abort.cancel();
+    connections.abort_all();
     // Upgraded sockets are not closed by the server.
     let _ = tokio::time::timeout(Duration::from_secs(1), connections.ended()).await;
 }

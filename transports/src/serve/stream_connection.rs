@@ -3,8 +3,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio_util::sync::CancellationToken;
-
 use super::connections::Connections;
 use super::handover::HandedOver;
 use super::lingering_close::lingering_close;
@@ -55,40 +53,45 @@ where
 
 impl Connections {
     /// Writes a response to the socket that hyper has left, and closes it.
-    pub(super) async fn stream(
-        &self,
-        peer: SocketAddr,
-        socket: Socket,
-        response: Box<HandedOver>,
-        drain: &CancellationToken,
-    ) {
+    pub(super) async fn stream(&self, peer: SocketAddr, socket: Socket, response: Box<HandedOver>) {
         let watched = Arc::clone(socket.watched());
         let mut writer = writer_of(&watched, *response);
-        let mut ended = drain.run_until_cancelled(watched.run(&mut writer)).await;
-        if ended.is_none() {
-            ended = self.abort.run_until_cancelled(watched.run(&mut writer)).await;
-        }
+        let guard = ResetIfDropped(&watched);
+        let ended = watched.run(&mut writer).await;
+        std::mem::forget(guard);
         drop(writer);
         match ended {
-            None => count(&self.counters.aborted),
-            Some(Ok(StreamEnd::Complete)) => {
+            Ok(StreamEnd::Complete) => {
                 // What it sent meanwhile would reset the connection, and the end of the
                 // stream would be lost.
                 watched.exchange.flushed();
                 drop(watched);
-                let closed = lingering_close(socket, self.discard_limits, drain);
-                self.count_linger(Box::pin(self.abort.run_until_cancelled(closed)).await);
+                let closed = lingering_close(socket, self.discard_limits, &self.drain);
+                // A client that does not close is not counted: it has what it asked for.
+                if Box::pin(self.abort.run_until_cancelled(closed)).await.is_none() {
+                    count(&self.counters.aborted);
+                }
             }
-            Some(Ok(StreamEnd::Failed(error))) => {
+            Ok(StreamEnd::Failed(error)) => {
                 tracing::debug!(%peer, %error, "the body of a response failed: its connection is reset");
                 watched.reset_on_close();
             }
-            Some(Ok(StreamEnd::Unreachable(error))) => {
+            Ok(StreamEnd::Unreachable(error)) => {
                 tracing::debug!(%peer, %error, "the client of a stream cannot be reached");
             }
-            Some(Ok(StreamEnd::ClientGone)) => {}
-            Some(Err(verdict)) => self.count_verdict(peer, verdict),
+            Ok(StreamEnd::ClientGone) => {}
+            Err(verdict) => self.count_verdict(peer, verdict),
         }
+    }
+}
+
+/// Resets the connection if the body panics, or else its client would take what it has
+/// for everything.
+struct ResetIfDropped<'a>(&'a Watched);
+
+impl Drop for ResetIfDropped<'_> {
+    fn drop(&mut self) {
+        self.0.reset_on_close();
     }
 }
 

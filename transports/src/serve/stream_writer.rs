@@ -15,8 +15,10 @@ use super::watched::Watched;
 const MAX_CHUNKS: usize = 16;
 const MAX_BYTES: usize = 48 << 10;
 
-/// How many bytes of a client are discarded at a time.
+/// How many bytes of a client are discarded at a time, and as long as its stream lasts.
+/// It has nothing to say, but may have sent other requests already.
 const SCRATCH: usize = 1 << 10;
+const MAX_DISCARDED: usize = 1 << 20;
 
 /// Writes the body of a response to a socket, until the body ends or the client closes
 /// the connection.
@@ -31,6 +33,8 @@ pub(super) struct StreamWriter<'a> {
     unwritten: VecDeque<Bytes>,
     /// How the body ended, which counts once everything was written.
     end: Option<StreamEnd>,
+    /// How many bytes of the client were discarded.
+    discarded: usize,
 }
 
 /// How a stream ended.
@@ -49,7 +53,14 @@ pub(super) enum StreamEnd {
 impl<'a> StreamWriter<'a> {
     /// Writes the head together with what the body has at once.
     pub(super) fn new(watched: &'a Watched, head: Bytes, body: ResponseBody) -> Self {
-        Self { watched, head: Some(head), body, unwritten: VecDeque::new(), end: None }
+        Self {
+            watched,
+            head: Some(head),
+            body,
+            unwritten: VecDeque::new(),
+            end: None,
+            discarded: 0,
+        }
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<StreamEnd> {
@@ -73,7 +84,11 @@ impl<'a> StreamWriter<'a> {
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.unwritten.extend(self.head.take());
         let mut bytes = 0;
-        while self.unwritten.len() < MAX_CHUNKS && bytes < MAX_BYTES {
+        // Counted even if they are empty.
+        for _ in self.unwritten.len()..MAX_CHUNKS {
+            if bytes >= MAX_BYTES {
+                break;
+            }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     // Trailers have no place behind a body without chunks.
@@ -117,13 +132,17 @@ impl<'a> StreamWriter<'a> {
     }
 
     /// Discards what the client sends, until it sends no more.
-    fn poll_client(&self, cx: &mut Context<'_>) -> Poll<StreamEnd> {
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<StreamEnd> {
         loop {
             let read = |stream: &TcpStream| stream.try_read(&mut [0; SCRATCH]);
             match ready!(self.watched.poll_read_with(cx, read)) {
                 Ok(0) => return Poll::Ready(StreamEnd::ClientGone),
-                Ok(_) => {}
+                Ok(read) => self.discarded += read,
                 Err(error) => return Poll::Ready(StreamEnd::Unreachable(error)),
+            }
+            if self.discarded > MAX_DISCARDED {
+                let error = io::Error::other("the client of a stream sends without end");
+                return Poll::Ready(StreamEnd::Unreachable(error));
             }
         }
     }

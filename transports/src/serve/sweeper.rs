@@ -57,6 +57,13 @@ impl Sweeper {
         watched.push(Arc::downgrade(connection));
     }
 
+    /// Ends every connection at once.
+    pub(super) fn abort_all(&self) {
+        for watched in self.all().iter().filter_map(Weak::upgrade) {
+            watched.pronounce(Verdict::Aborted);
+        }
+    }
+
     /// Sweeps without end.
     ///
     /// # Cancel safety
@@ -92,8 +99,9 @@ impl Sweeper {
                 "too many bytes are held: a connection that is stuck is closed"
             );
             let used = self.budget.used();
-            watched.pronounce(Verdict::Stuck);
-            count(&self.counters.stalled_writes);
+            if watched.pronounce(Verdict::Stuck) {
+                count(&self.counters.stalled_writes);
+            }
             drop(watched);
             sleep(RELEASE_TIME).await;
             if self.budget.used() >= used {
@@ -130,7 +138,7 @@ impl Sweeper {
             None => return Some(stuck_for),
             Some(Verdict::Dead) => count(&self.counters.dead_peers),
             Some(Verdict::Stuck) => count(&self.counters.stalled_writes),
-            Some(Verdict::HeadTimeout | Verdict::Idle | Verdict::Gone) => {}
+            Some(Verdict::HeadTimeout | Verdict::Idle | Verdict::Gone | Verdict::Aborted) => {}
         }
         None
     }

@@ -93,19 +93,23 @@ impl Watched {
         if is_truncated && !self.is_truncated.swap(true, Ordering::Relaxed) {
             self.task.wake();
         }
-        if let Some(verdict) = verdict {
-            self.pronounce(verdict);
-        }
+        let verdict = verdict.filter(|verdict| self.pronounce(*verdict));
         Some(Judgement { verdict, stuck_for })
     }
 
-    /// Ends the connection.
-    pub(super) fn pronounce(&self, verdict: Verdict) {
-        self.judged().verdict = Some(verdict);
+    /// Ends the connection. Returns `false` if that was decided before.
+    pub(super) fn pronounce(&self, verdict: Verdict) -> bool {
+        let mut judged = self.judged();
+        if judged.verdict.is_some_and(Verdict::is_final) {
+            return false;
+        }
+        judged.verdict = Some(verdict);
+        drop(judged);
         if matches!(verdict, Verdict::Dead | Verdict::Stuck) {
             self.abort();
         }
         self.task.wake();
+        true
     }
 
     /// The verdict, which is withdrawn if a request has arrived meanwhile.

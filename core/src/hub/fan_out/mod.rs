@@ -15,6 +15,7 @@ use self::shard::Shard;
 use crate::cursor::Cursor;
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::supervise::contained;
 
 pub(super) use self::registration::{Change, Glance, Registration, WakeFor};
 
@@ -94,7 +95,7 @@ impl FanOut {
     pub(super) fn tick(&self) {
         let mut wakers = Vec::new();
         self.next_shard(&self.ticks).tick(&mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wake(&mut wakers);
     }
 
     fn next_shard(&self, counter: &AtomicUsize) -> &Arc<Shard> {
@@ -106,8 +107,15 @@ impl FanOut {
         let mut wakers = Vec::new();
         for shard in &self.shards {
             change(shard, &mut wakers);
-            wakers.drain(..).for_each(Waker::wake);
+            wake(&mut wakers);
         }
+    }
+}
+
+/// Wakes all of them, also if one panics.
+fn wake(wakers: &mut Vec<Waker>) {
+    for waker in wakers.drain(..) {
+        contained(|| waker.wake());
     }
 }
 

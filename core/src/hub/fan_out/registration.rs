@@ -75,6 +75,8 @@ impl Registration {
         examined: &mut Cursor,
         delivered: Cursor,
     ) -> Poll<Change> {
+        // Cloned and dropped without the lock, because a waker may be foreign code.
+        let waker = cx.waker().clone();
         let mut state = self.shard.lock();
         match self.glance(&mut state, examined) {
             Glance::Replaced => return Poll::Ready(Change::Replaced),
@@ -91,7 +93,9 @@ impl Registration {
             WakeFor::Matching => SlotState::Waiting,
             WakeFor::Any => SlotState::WaitingForAny,
         };
-        state.wait(self.key, waiting, delivered, cx.waker());
+        let before = state.wait(self.key, waiting, delivered, waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 
@@ -135,7 +139,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = self.shard.lock();
         state.index.remove(self.key, &self.filter);
-        state.remove(self.key);
+        let slot = state.remove(self.key);
+        drop(state);
+        drop(slot);
     }
 }
 

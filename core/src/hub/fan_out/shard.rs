@@ -47,8 +47,7 @@ impl Shard {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, ShardState> {
-        // A poisoned lock is harmless: its changes call no foreign code but the clone of a waker,
-        // before anything is changed.
+        // A poisoned lock is harmless: its changes call no foreign code.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,22 +96,32 @@ impl Shard {
 }
 
 impl ShardState {
-    /// Lets a subscription wait, which has examined everything up to the tip.
-    pub(super) fn wait(&mut self, key: usize, state: SlotState, delivered: Cursor, waker: &Waker) {
+    /// Lets a subscription wait, which has examined everything up to the tip. Returns
+    /// what must be dropped without the lock.
+    #[must_use]
+    pub(super) fn wait(
+        &mut self,
+        key: usize,
+        state: SlotState,
+        delivered: Cursor,
+        waker: Waker,
+    ) -> Option<Waker> {
         let slot = &mut self.slots[key];
         let was_for_any = slot.state == SlotState::WaitingForAny;
         // Never fewer events than it has waited for before.
         let state = if was_for_any { slot.state } else { state };
-        slot.wait(state, delivered, waker);
         if state == SlotState::WaitingForAny && !was_for_any {
             self.for_any.push(key);
         }
+        slot.wait(state, delivered, waker)
     }
 
-    pub(super) fn remove(&mut self, key: usize) {
-        self.slots.remove(key);
+    /// Returns what must be dropped without the lock.
+    #[must_use]
+    pub(super) fn remove(&mut self, key: usize) -> Slot {
         // Also if it was woken by a tick in the meantime.
         self.for_any.retain(|other| *other != key);
+        self.slots.remove(key)
     }
 
     fn wake_those_for_any(&mut self, wakers: &mut Vec<Waker>) {

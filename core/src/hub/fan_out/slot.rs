@@ -40,13 +40,18 @@ impl Slot {
         matches!(self.state, SlotState::Waiting | SlotState::WaitingForAny)
     }
 
-    pub(super) fn wait(&mut self, state: SlotState, delivered: Cursor, waker: &Waker) {
+    /// Lets it wait, and returns the waker of before. Dropping a waker may run foreign
+    /// code, which must not be done under the lock.
+    #[must_use]
+    pub(super) fn wait(
+        &mut self,
+        state: SlotState,
+        delivered: Cursor,
+        waker: Waker,
+    ) -> Option<Waker> {
         self.state = state;
         self.delivered = delivered;
-        match &mut self.waker {
-            Some(own) => own.clone_from(waker),
-            own => *own = Some(waker.clone()),
-        }
+        self.waker.replace(waker)
     }
 
     /// Wakes it if it waits, and nothing up to `examined` concerns it.

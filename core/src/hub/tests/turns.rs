@@ -165,7 +165,7 @@ async fn the_next_page_is_read_while_one_is_examined_if_the_budget_has_room() {
     let store = Gated::with(1_000).await;
     store.open();
     let page = PAGE * 1_024;
-    for (budget, pages) in [(usize::MAX, 2), (4 * page, 2), (page, 1)] {
+    for (budget, pages) in [(usize::MAX, 2), (1 << 30, 2), (page, 1)] {
         let hub = store.hub().await;
         let subscribe = Subscribe::new().with_budget(ByteBudget::new(budget));
         let mut reader = hub.subscribe(subscribe).await.unwrap();

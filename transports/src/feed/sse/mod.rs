@@ -3,6 +3,7 @@
 mod body;
 mod opening;
 mod stream;
+mod sync_future;
 
 use std::time::Duration;
 

@@ -1,15 +1,19 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use downlink::{Cursor, Hub, Result, Subscribe, Subscription};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::StreamOptions;
+use super::sync_future::SyncFuture;
 
 /// A subscription whose beginning is being searched for in the log.
 pub(super) struct Opening {
     pub(super) options: StreamOptions,
     hub: Hub,
-    subscribing: BoxFuture<'static, Result<Subscription>>,
+    subscribing: SyncFuture<Result<Subscription>>,
+    drain_begins: SyncFuture<()>,
+    timer: Pin<Box<Sleep>>,
 }
 
 /// What happened while a stream was being opened.
@@ -24,24 +28,33 @@ pub(super) enum Opened {
 impl Opening {
     pub(super) fn new(hub: &Hub, subscribe: Subscribe, options: StreamOptions) -> Self {
         let of = hub.clone();
-        let subscribing = async move { of.subscribe(subscribe).await }.boxed();
-        Self { options, hub: hub.clone(), subscribing }
+        let subscribing = SyncFuture::new(async move { of.subscribe(subscribe).await });
+        let drain_begins = SyncFuture::new(options.drain.clone().begins_owned());
+        let timer = Box::pin(sleep_until(next_heartbeat(&options)));
+        Self { options, hub: hub.clone(), subscribing, drain_begins, timer }
     }
 
-    pub(super) async fn wait(&mut self) -> Opened {
-        let deadline = self.options.deadline;
-        let wake_at = deadline.at.min(Instant::now() + self.options.heartbeat);
-        tokio::select! {
-            biased;
-            opened = &mut self.subscribing => Opened::Subscription(opened),
-            () = self.options.drain.begins() => Opened::End("draining"),
-            () = sleep_until(wake_at) => {
-                if wake_at == deadline.at {
-                    Opened::End(deadline.reason)
-                } else {
-                    Opened::Heartbeat(self.hub.cached_head())
-                }
-            }
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Opened> {
+        if let Poll::Ready(opened) = self.subscribing.poll(cx) {
+            return Poll::Ready(Opened::Subscription(opened));
         }
+        if self.drain_begins.poll(cx).is_ready() {
+            return Poll::Ready(Opened::End("draining"));
+        }
+        self.timer.as_mut().poll(cx).map(|()| self.due())
     }
+
+    /// What the timer has fired for.
+    fn due(&mut self) -> Opened {
+        let deadline = self.options.deadline;
+        if Instant::now() >= deadline.at {
+            return Opened::End(deadline.reason);
+        }
+        self.timer.as_mut().reset(next_heartbeat(&self.options));
+        Opened::Heartbeat(self.hub.cached_head())
+    }
+}
+
+fn next_heartbeat(options: &StreamOptions) -> Instant {
+    options.deadline.at.min(Instant::now() + options.heartbeat)
 }

@@ -1,8 +1,10 @@
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::stream;
+use futures::Stream;
 
 use super::body::{Chunk, SseBody};
 use super::opening::{Opened, Opening};
@@ -19,44 +21,66 @@ pub(super) enum SseStream {
 
 impl SseStream {
     pub(super) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(self, async |stream| {
-            let (chunk, stream) = stream.next().await?;
-            Some((Ok::<_, Infallible>(chunk), stream))
-        }))
+        Body::from_stream(self)
     }
 
-    async fn next(mut self) -> Option<(Bytes, Self)> {
-        if let Self::Opening(opening) = self {
-            self = match Box::pin(Self::opened(opening)).await {
-                Ok(open) => open,
-                Err(chunk) => return Some(chunk),
-            };
-        }
-        match self {
+    /// The next part of the body, and whether it is the last.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
+        match std::mem::replace(self, Self::Ended) {
             Self::Begun(mut opening) => {
                 opening.options.has_begun = true;
-                Some((COMMENT, Self::Opening(opening)))
+                *self = Self::Opening(opening);
+                Poll::Ready(Some(Chunk::More(COMMENT)))
             }
-            Self::Open(mut body) => Some(match body.next().await {
-                Chunk::More(chunk) => (chunk, Self::Open(body)),
-                Chunk::Last(chunk) => (chunk, Self::Ended),
-            }),
-            Self::Opening(_) | Self::Ended => None,
+            Self::Opening(mut opening) => {
+                let opened = opening.poll(cx);
+                let Poll::Ready(opened) = opened else {
+                    *self = Self::Opening(opening);
+                    return Poll::Pending;
+                };
+                self.opened(*opening, opened, cx)
+            }
+            Self::Open(mut body) => {
+                let chunk = body.poll_next(cx);
+                *self = Self::Open(body);
+                chunk.map(Some)
+            }
+            Self::Ended => Poll::Ready(None),
         }
     }
 
-    /// Waits until the subscription is open, or returns what is to be sent
-    /// meanwhile.
-    async fn opened(mut opening: Box<Opening>) -> Result<Self, (Bytes, Self)> {
-        match opening.wait().await {
+    fn opened(
+        &mut self,
+        opening: Opening,
+        opened: Opened,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Chunk>> {
+        Poll::Ready(Some(match opened {
             Opened::Subscription(Ok(subscription)) => {
-                Ok(Self::Open(Box::new(SseBody::new(subscription, opening.options))))
+                *self = Self::Open(Box::new(SseBody::new(subscription, opening.options)));
+                return self.poll_chunk(cx);
             }
-            Opened::Subscription(Err(error)) => Err((ended_by(error), Self::Ended)),
-            Opened::End(reason) => Err((bye(reason), Self::Ended)),
+            Opened::Subscription(Err(error)) => Chunk::Last(ended_by(error)),
+            Opened::End(reason) => Chunk::Last(bye(reason)),
             Opened::Heartbeat(head) => {
-                Err((opening.options.heartbeat_block(head), Self::Opening(opening)))
+                let heartbeat = opening.options.heartbeat_block(head);
+                *self = Self::Opening(Box::new(opening));
+                Chunk::More(heartbeat)
             }
-        }
+        }))
+    }
+}
+
+impl Stream for SseStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(ready!(self.poll_chunk(cx)).map(|chunk| match chunk {
+            Chunk::More(bytes) => Ok(bytes),
+            Chunk::Last(bytes) => {
+                *self = Self::Ended;
+                Ok(bytes)
+            }
+        }))
     }
 }
