@@ -11,12 +11,12 @@ use crate::appender_process::AppenderProcess;
 use crate::appenders::{Appends, Through};
 use crate::arguments::{Arguments, Programs};
 use crate::clients::Clients;
-use crate::disk::Disk;
-use crate::follower::Follower;
 use crate::results::Results;
-use crate::server::Server;
+use crate::server::{Server, stream};
 use crate::subject::{Build, Store, Subject};
-use crate::times::{Times, micros};
+use crate::support::disk::Disk;
+use crate::support::follower::Follower;
+use crate::support::times::{Times, micros};
 
 /// Numbers of concurrent clients or appenders.
 const ONE: usize = 1;
@@ -187,7 +187,7 @@ impl<'a> Rounds<'a> {
         let measure = "Append to SSE, 1 client";
         let mut all = Vec::new();
         for (_, server) in servers {
-            all.push(Follower::connect(server).await?);
+            all.push(Follower::connect(&server.authority, server.protocol, &stream(0)).await?);
         }
         let append = async |follower: &mut Follower, time| follower.append(time).await;
         self.in_slices(measure, &mut all, append).await?;

@@ -14,16 +14,16 @@
 mod load;
 mod probe;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use load::Load;
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use support::Result;
 
 #[derive(Debug, Parser)]
 struct Arguments {
