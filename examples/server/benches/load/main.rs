@@ -39,6 +39,7 @@ mod http_publisher;
 #[allow(dead_code, reason = "the rest is for the server")]
 mod log;
 mod median;
+mod number;
 mod open_files;
 mod peer;
 mod progress;

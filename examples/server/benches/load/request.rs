@@ -20,13 +20,17 @@ pub(crate) struct Requests {
     /// a tenth of it.
     #[arg(long, default_value = "")]
     pub(crate) filter: String,
+    /// Wait in the first poll, without its cursor. What is appended before it arrives is
+    /// not received.
+    #[arg(long)]
+    pub(crate) wait_at_once: bool,
 }
 
 impl Requests {
     pub(crate) fn new(transport: Transport, authority: &str) -> Self {
         let authority = authority.to_owned();
         let (prefix, after, filter) = (String::new(), "now".to_owned(), String::new());
-        Self { transport, authority, prefix, after, filter }
+        Self { transport, authority, prefix, after, filter, wait_at_once: false }
     }
 
     pub(crate) fn with_filter(self, filter: &str) -> Self {
@@ -41,9 +45,13 @@ impl Requests {
         Self { prefix: prefix.to_owned(), ..self }
     }
 
+    pub(crate) fn waiting_at_once(self) -> Self {
+        Self { wait_at_once: true, ..self }
+    }
+
     /// The command line that [`Requests`] is parsed from.
     pub(crate) fn to_arguments(&self) -> Vec<String> {
-        [
+        let mut arguments = [
             ("--transport", self.transport.name()),
             ("--authority", &self.authority),
             ("--prefix", &self.prefix),
@@ -51,7 +59,9 @@ impl Requests {
             ("--filter", &self.filter),
         ]
         .map(|(name, value)| format!("{name}={value}"))
-        .to_vec()
+        .to_vec();
+        arguments.extend(self.wait_at_once.then(|| "--wait-at-once".to_owned()));
+        arguments
     }
 
     /// The first request of the connection with this number.
@@ -70,13 +80,14 @@ impl Requests {
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             ),
+            Transport::Poll if self.wait_at_once => self.poll(number, &self.after),
             Transport::Poll => self.get("/feed", number, &self.after, "Accept: application/json"),
         }
     }
 
-    /// A poll that waits for events after this cursor.
-    pub(crate) fn poll(&self, number: usize, cursor: &str) -> String {
-        let after = format!("{cursor}&wait=55&limit=1000");
+    /// A poll that waits for events after this.
+    pub(crate) fn poll(&self, number: usize, after: &str) -> String {
+        let after = format!("{after}&wait=55&limit=1000");
         self.get("/feed", number, &after, "Accept: application/json")
     }
 

@@ -12,9 +12,7 @@ use crate::run_result::RunResult;
 use crate::server::Server;
 use crate::source::Source;
 use crate::support::Result;
-use crate::support::times::float;
 use crate::transport::Transport;
-use crate::usage::Usage;
 
 /// Loads a server over one transport after the other, and prints a table.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Value> {

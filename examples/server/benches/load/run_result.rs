@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::median::median;
+use crate::number::number;
 use crate::report::{Latencies, Report};
 use crate::support::times::micros;
 use crate::transport::Transport;
@@ -70,20 +71,21 @@ impl RunResult {
     }
 
     pub(crate) fn print(&self) {
-        println!(
-            "{:<10} {:>11} {:>13.0} {:>9.1} {:>11.0} {:>11.0} {:>9.2} {:>9.2} {:>9.2} {:>9.2} {:>7}",
-            self.transport.name(),
-            self.connections,
-            self.per_second(),
-            self.cpu_percent(),
-            self.nanos_each(),
-            self.bytes_each(),
-            self.millis(|report| report.each.median),
-            self.millis(|report| report.each.p99),
-            self.longest().as_secs_f64() * 1e3,
-            self.millis(|report| report.last.median),
-            self.closed(),
-        );
+        print!("{:<10} {:>11}", self.transport.name(), self.connections);
+        let figures = [
+            (13, self.per_second()),
+            (9, self.cpu_percent()),
+            (11, self.nanos_each()),
+            (11, self.bytes_each()),
+            (9, self.millis(|report| report.each.median)),
+            (9, self.millis(|report| report.each.p99)),
+            (9, self.longest().as_secs_f64() * 1e3),
+            (9, self.millis(|report| report.last.median)),
+        ];
+        for (width, figure) in figures {
+            print!(" {:>width$}", number(figure));
+        }
+        println!(" {:>7}", self.closed());
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -28,7 +28,7 @@ pub(crate) struct Serve {
 }
 
 /// Where the events go.
-enum Source {
+enum EventSink {
     Raw(raw::Log),
     Hub(Hub),
 }
@@ -39,17 +39,17 @@ pub(crate) fn run(serve: &Serve) -> Result<()> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let mut source = Source::serve(listener, serve).await?;
+        let mut sink = EventSink::serve(listener, serve).await?;
         println!("{address}");
         let mut commands = Commands::read();
         while let Some(command) = commands.next().await {
-            println!("{}", source.obey(&command).await?);
+            println!("{}", sink.obey(&command).await?);
         }
         Ok(())
     })
 }
 
-impl Source {
+impl EventSink {
     async fn serve(listener: TcpListener, serve: &Serve) -> Result<Self> {
         if serve.store == RAW {
             let log = raw::Log::default();
@@ -91,7 +91,7 @@ impl Source {
     }
 }
 
-impl Publisher for Source {
+impl Publisher for EventSink {
     async fn publish(&mut self, stream: &str, events: Vec<NewEvent>) -> Result<()> {
         match self {
             Self::Raw(log) => {

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -5,7 +6,9 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 use super::connect::connect;
+use super::pings::pong;
 use crate::support::Result;
+use crate::transport::Transport;
 
 /// More than the last frame before a client is live.
 const TAIL: usize = 512;
@@ -60,6 +63,20 @@ impl Client {
         .await
     }
 
+    fn answer_ping(&self, bytes: &[u8]) -> Result<()> {
+        if self.shared.requests.transport != Transport::WebSocket {
+            return Ok(());
+        }
+        let Some(pong) = pong(bytes) else { return Ok(()) };
+        match self.stream.try_write(&pong) {
+            Ok(written) if written == pong.len() => Ok(()),
+            // The buffer of the kernel holds many.
+            Ok(_) => Err("a pong could not be written".into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads into the buffer that all clients share, until this is true of the bytes.
     async fn read(&self, mut is_end: impl FnMut(&[u8]) -> bool) -> Result<()> {
         loop {
@@ -69,11 +86,12 @@ impl Client {
                 Ok(0) => return Err("end of the stream".into()),
                 Ok(read) => {
                     self.shared.count(&buffer[..read]);
+                    self.answer_ping(&buffer[..read])?;
                     if is_end(&buffer[..read]) {
                         return Ok(());
                     }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -2,6 +2,7 @@
 
 mod client;
 mod connect;
+mod pings;
 mod poll_client;
 mod resume;
 mod tally;
@@ -74,19 +75,17 @@ async fn follow(shared: &Rc<Shared>, connections: usize, mut commands: Commands)
     Ok(())
 }
 
+/// Opens one connection after the other. Each is read as soon as it is open, since
+/// opening many takes longer than a server waits for the answer to a Ping.
 async fn open(shared: &Rc<Shared>, connections: usize) -> Result<()> {
-    let mut tasks: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
     for number in 0..connections {
         if shared.requests.transport == Transport::Poll {
             let client = PollClient::open(shared, number).await?;
-            tasks.push(Box::pin(client.follow()));
+            tokio::task::spawn_local(client.follow());
         } else {
             let client = Client::open(shared, number).await?;
-            tasks.push(Box::pin(client.follow()));
+            tokio::task::spawn_local(client.follow());
         }
-    }
-    for task in tasks {
-        tokio::task::spawn_local(task);
     }
     Ok(())
 }
@@ -103,6 +102,8 @@ impl Shared {
     fn close(&self, number: usize, why: &dyn std::fmt::Display) {
         let name = self.requests.transport.name();
         eprintln!("connection {number} of {name} was closed: {why}");
-        self.tally.borrow_mut().close();
+        if let Some(report) = self.tally.borrow_mut().close() {
+            println!("{report}");
+        }
     }
 }

@@ -24,6 +24,9 @@ impl PollClient {
         stream.set_nodelay(true)?;
         let mut client = Self { shared: Rc::clone(shared), number, stream };
         client.send(&shared.requests.first(number)).await?;
+        if shared.requests.wait_at_once {
+            return Ok(client);
+        }
         let cursor = cursor(&client.response().await?)?;
         client.poll(&cursor).await?;
         Ok(client)

@@ -75,8 +75,11 @@ impl Tally {
         }
     }
 
-    pub(crate) fn close(&mut self) {
+    /// Counts the end of a connection. Returns a report if there was a target, which is
+    /// not reached any more.
+    pub(crate) fn close(&mut self) -> Option<Report> {
         self.closed += 1;
+        self.target.take().map(|_| self.report())
     }
 
     /// What was received since the last report.

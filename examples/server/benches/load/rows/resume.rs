@@ -1,10 +1,10 @@
 use super::aim::Aim;
 use super::bench::{Bench, file_store};
 use super::row::Row;
-use super::table::number;
 use crate::clients::Clients;
 use crate::events::event;
 use crate::median::median;
+use crate::number::number;
 use crate::open_files;
 use crate::request::Requests;
 use crate::resumed::Resumed;
@@ -26,7 +26,7 @@ pub(super) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
     bench.progress.set("resume: appending events");
     fill(&file, range * 2, |_| Ok(event())).await?;
     let (mut reads, mut times, mut cut) = (Vec::new(), Vec::new(), 0);
-    for _ in bench.rounds("resume", 3) {
+    for _ in bench.rounds("resume", 1) {
         let mut server = Server::start(&file_store("rusqlite", &file)).await?;
         let requests = Requests::new(Transport::Sse, &server.authority);
         let requests = requests.with_after(&range.to_string());

@@ -9,8 +9,9 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) transport: Transport,
-    pub(super) source: Source,
+    // Ends before the server.
     pub(super) clients: Clients,
+    pub(super) source: Source,
 }
 
 impl Subject {
@@ -32,6 +33,6 @@ impl Subject {
         };
         let requests = Requests::new(transport, authority).with_filter(filter);
         let clients = Clients::open(&requests, connections).await?;
-        Ok(Self { transport, source, clients })
+        Ok(Self { transport, clients, source })
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::row::Row;
+use crate::number::number;
 
 /// The rows that were measured.
 #[derive(Clone, Debug, Default)]
@@ -35,14 +36,5 @@ impl Table {
     pub(crate) fn to_json(&self) -> Value {
         let rows: Vec<_> = self.rows.iter().map(Row::to_json).collect();
         json!({ "rows": rows, "notes": self.notes })
-    }
-}
-
-/// A number with three digits or more.
-pub(super) fn number(number: f64) -> String {
-    match number.abs() {
-        size if size >= 100.0 => format!("{number:.0}"),
-        size if size >= 10.0 => format!("{number:.1}"),
-        _ => format!("{number:.2}"),
     }
 }
