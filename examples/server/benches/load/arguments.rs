@@ -9,6 +9,7 @@ use crate::transport::Transport;
 /// Loads a server with many clients, and measures it beside raw TCP
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 pub(crate) struct Arguments {
     /// The transports of the clients, one after the other
     #[arg(long, value_enum, value_delimiter = ',', default_value = "sse")]

@@ -4,8 +4,9 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 use crate::support::Result;
 
-/// How many connections have the same source address. Linux has 28,232 ports for them.
-const PER_ADDRESS: usize = 20_000;
+/// How many connections have the same source address. Linux has 28,232 ports for them,
+/// and searches ever longer for a free one.
+const PER_ADDRESS: usize = 5_000;
 
 /// Connects the client with this number.
 pub(super) async fn connect(authority: &str, number: usize) -> Result<TcpStream> {
