@@ -20,13 +20,11 @@ impl HttpPublisher {
 
 impl Publisher for HttpPublisher {
     async fn publish(&mut self, stream: &str, events: Vec<NewEvent>) -> Result<()> {
-        let mut body = String::from("[");
-        for (number, event) in events.iter().enumerate() {
-            let comma = if number == 0 { "" } else { "," };
+        let events = events.iter().map(|event| {
             let (name, data) = (event.event_type(), std::str::from_utf8(event.payload())?);
-            body += &format!("{comma}{{\"type\":\"{name}\",\"data\":{data}}}");
-        }
-        body += "]";
+            Ok(format!(r#"{{"type":"{name}","data":{data}}}"#))
+        });
+        let body = format!("[{}]", events.collect::<Result<Vec<_>>>()?.join(","));
         self.connection.send("POST", stream, &body).await
     }
 }

@@ -72,7 +72,7 @@ impl Peer {
     async fn acknowledged(&mut self, messages: usize) -> Result<()> {
         let mut text = Vec::new();
         let is_complete = |text: &[u8]| match self.transport {
-            Transport::Redis => text.iter().filter(|byte| **byte == b'\n').count() >= messages,
+            Transport::Redis => text.split(|byte| *byte == b'\n').count() > messages,
             _ => text.windows(6).any(|part| part == b"PONG\r\n"),
         };
         while !is_complete(&text) {

@@ -14,8 +14,8 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn print(&self) {
         println!(
-            "{:<58} {:>16} {:>11} {:>14}  {:<8} {}",
-            "measure", "before", "aim", "measured", "reached", "from"
+            "{:<58} {:>16} {:>11} {:>14}  {:<8} from",
+            "measure", "before", "aim", "measured", "reached"
         );
         for row in &self.rows {
             let aim = row.aim.map(|aim| aim.to_string()).unwrap_or_default();
