@@ -16,8 +16,8 @@ use downlink_sqlx::SqlxBus;
 use crate::Result;
 use crate::counting_store::CountingStore;
 use crate::raw::{Linked, Random, event, stream};
-use crate::server::{WARM_UP_BYTES, WARM_UP_EVENTS};
 use crate::subject::Store;
+use crate::support::warm_up::{WARM_UP_BYTES, WARM_UP_EVENTS};
 
 /// The number of streams that appenders choose from.
 const STREAMS: u64 = 1_000;

@@ -4,9 +4,9 @@ use downlink::EventId;
 use futures::future::try_join_all;
 
 use crate::Result;
-use crate::connection::Connection;
 use crate::server::{Server, stream};
-use crate::times::Times;
+use crate::support::connection::Connection;
+use crate::support::times::Times;
 
 /// Clients that append one event at a time each.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) async fn connect(server: &Server, count: usize) -> Result<Self> {
-        let connections = try_join_all((0..count).map(|_| Connection::open(server))).await?;
+        let connections = try_join_all((0..count).map(|_| server.connect())).await?;
         Ok(Self { connections, latencies: Times::default(), time: Duration::ZERO })
     }
 

@@ -38,10 +38,7 @@ mod appender_process;
 mod appenders;
 mod arguments;
 mod clients;
-mod connection;
 mod counting_store;
-mod disk;
-mod follower;
 #[path = "../../../../backends/rusqlite/benches/raw/mod.rs"]
 #[allow(dead_code, reason = "the rest is for the benchmark of the store")]
 mod raw;
@@ -50,17 +47,16 @@ mod results;
 mod rounds;
 mod server;
 mod subject;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
-mod times;
 
-use std::error::Error;
 use std::fs;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
 use rounds::Rounds;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use support::Result;
 
 /// The allocator of the example server, so that all measurements use the same.
 #[cfg(unix)]

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 
 use crate::Result;
-use crate::connection::Connection;
 use crate::server::Server;
+use crate::support::connection::Connection;
 
 /// A page of the log whose filter matches no event, so that the store has to examine all
 /// of them.
@@ -22,7 +22,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     pub(crate) async fn connect(server: &Server, count: usize) -> Result<Self> {
-        let connections = try_join_all((0..count).map(|_| Connection::open(server))).await?;
+        let connections = try_join_all((0..count).map(|_| server.connect())).await?;
         Ok(Self { connections, pages: 0, time: Duration::ZERO })
     }
 

@@ -11,13 +11,13 @@ use crate::appender_process::AppenderProcess;
 use crate::appenders::{Appends, Through};
 use crate::arguments::{Arguments, Programs};
 use crate::clients::Clients;
-use crate::disk::Disk;
-use crate::follower::Follower;
 use crate::readers::Readers;
 use crate::results::Results;
-use crate::server::Server;
+use crate::server::{Server, stream};
 use crate::subject::{Build, Store, Subject};
-use crate::times::{Times, float, micros};
+use crate::support::disk::Disk;
+use crate::support::follower::Follower;
+use crate::support::times::{Times, float, micros};
 
 /// Numbers of concurrent clients or appenders.
 const ONE: usize = 1;
@@ -192,7 +192,7 @@ impl<'a> Rounds<'a> {
         let measure = "Append to SSE, 1 client";
         let mut all = Vec::new();
         for (_, server) in servers {
-            all.push(Follower::connect(server).await?);
+            all.push(Follower::connect(&server.authority, server.protocol, &stream(0)).await?);
         }
         let append = async |follower: &mut Follower, time| follower.append(time).await;
         self.in_slices(measure, &mut all, append).await?;
@@ -215,7 +215,9 @@ impl<'a> Rounds<'a> {
         let mut all = Vec::new();
         for (subject, server) in servers.iter().filter(|(subject, _)| subject.is_ours()) {
             let readers = Readers::connect(server, READERS).await?;
-            all.push((*subject, Follower::connect(server).await?, readers));
+            let follower =
+                Follower::connect(&server.authority, server.protocol, &stream(0)).await?;
+            all.push((*subject, follower, readers));
         }
         let append = async |(_, follower, readers): &mut (_, Follower, Readers), time| {
             tokio::try_join!(follower.append(time), readers.read(time)).map(drop)

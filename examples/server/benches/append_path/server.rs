@@ -3,22 +3,19 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use downlink::EventId;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::Result;
-use crate::connection::Connection;
 use crate::subject::Store;
+use crate::support::connection::Connection;
+use crate::support::protocol::Protocol;
+use crate::support::warm_up::warm_up;
 
 /// The number of streams.
 const STREAMS: u64 = 64;
-
-/// Together larger than the write-ahead log between two checkpoints.
-pub(crate) const WARM_UP_EVENTS: u64 = 100;
-pub(crate) const WARM_UP_BYTES: usize = 250_000;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -32,39 +29,6 @@ pub(crate) struct Server {
     // Kept open, so that the server can print.
     _output: BufReader<ChildStdout>,
     _folder: TempDir,
-}
-
-/// The protocol of a server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Protocol {
-    Downlink,
-    DurableStreams,
-}
-
-impl Protocol {
-    /// The path prefix of the streams.
-    pub(crate) fn streams(self) -> &'static str {
-        match self {
-            Self::Downlink => "/streams/",
-            Self::DurableStreams => "/",
-        }
-    }
-
-    /// The path that subscribes to new events of a stream; with Downlink, of all streams.
-    pub(crate) fn follow(self, stream: &str) -> String {
-        match self {
-            Self::Downlink => "/feed?after=now".to_owned(),
-            Self::DurableStreams => format!("/{stream}?offset=now&live=sse"),
-        }
-    }
-
-    /// What the server sends once a subscriber has caught up.
-    pub(crate) fn live(self) -> &'static [u8] {
-        match self {
-            Self::Downlink => b"\"frame\":\"live\"",
-            Self::DurableStreams => b"\"upToDate\":true",
-        }
-    }
 }
 
 impl Server {
@@ -86,7 +50,7 @@ impl Server {
         command.args(["--durability", "wal", "--host", "127.0.0.1"]);
         command.args(["--port", &port.to_string()]).arg("--data-dir").arg(folder.path());
         let server = Self::run(command, Protocol::DurableStreams, folder).await?;
-        let mut connection = Connection::open(&server).await?;
+        let mut connection = server.connect().await?;
         for number in 0..STREAMS {
             connection.send("PUT", &stream(number), "").await?;
         }
@@ -108,15 +72,12 @@ impl Server {
         Ok(Self { process, authority, protocol, _output: output, _folder: folder })
     }
 
-    /// Appends until the write-ahead log has its full size and is overwritten from then
-    /// on: while a file grows, an fdatasync also writes the file's metadata.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.authority, self.protocol).await
+    }
+
     pub(crate) async fn warm_up(&self) -> Result<()> {
-        let mut connection = Connection::open(self).await?;
-        let data = format!("\"{}\"", "x".repeat(WARM_UP_BYTES));
-        for number in 0..WARM_UP_EVENTS {
-            connection.append_data(&stream(number), EventId::now(), &data).await?;
-        }
-        Ok(())
+        warm_up(&mut self.connect().await?, stream).await
     }
 
     /// The CPU time of the process so far, if the system reports it.

@@ -14,16 +14,16 @@
 mod load;
 mod probe;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use load::Load;
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use support::Result;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -39,6 +39,9 @@ struct Arguments {
     /// The program to measure.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_server"))]
     server: PathBuf,
+    /// Open a few streams beside a few clients, as a test.
+    #[arg(long)]
+    test: bool,
     /// Accepted because cargo passes it.
     #[arg(long, hide = true)]
     bench: bool,
@@ -46,7 +49,10 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.test {
+        (arguments.clients, arguments.events, arguments.streams) = (5, 2_000, 5);
+    }
     let server = Server::start(&arguments.server, arguments.events).await?;
     println!("{} events, {} clients of each kind", arguments.events, arguments.clients);
     println!(

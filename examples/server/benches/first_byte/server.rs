@@ -1,12 +1,13 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use downlink::{EventStoreExt, Expected, NewEvent};
+use downlink::NewEvent;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::Result;
+use crate::support::log_file::fill;
 
 /// A server in a separate process. Killed when dropped.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Server {
     pub(crate) async fn start(program: &Path, events: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("log.db");
-        fill(&file, events).await?;
+        fill(&file, events, event).await?;
         let mut process = Command::new(program)
             .args(["--listen", "127.0.0.1:0"])
             .arg("--store")
@@ -45,19 +46,7 @@ impl Server {
     }
 }
 
-async fn fill(file: &Path, events: usize) -> Result<()> {
-    let store = downlink_rusqlite::open(file).await?;
-    let mut left = events;
-    let mut stream = 0;
-    while left > 0 {
-        let count = left.min(500);
-        let batch = (0..count).map(|n| {
-            let data = format!(r#"{{"flight":"UA1545","from":"EWR","to":"IAH","delay":{n}}}"#);
-            NewEvent::json("FlightDelayed", data)
-        });
-        let batch = batch.collect::<downlink::Result<Vec<_>>>()?;
-        store.append_to(format!("flight-{stream}"), Expected::Any, batch).await?;
-        (stream, left) = ((stream + 1) % 100, left - count);
-    }
-    Ok(())
+fn event(number: usize) -> downlink::Result<NewEvent> {
+    let data = format!(r#"{{"flight":"UA1545","from":"EWR","to":"IAH","delay":{}}}"#, number % 500);
+    NewEvent::json("FlightDelayed", data)
 }

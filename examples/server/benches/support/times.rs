@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Result;
+use super::Result;
 
 /// Durations of repetitions, in microseconds.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use downlink::EventId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Result;
-use crate::server::{Protocol, Server};
+use super::Result;
+use super::protocol::Protocol;
 
 const DATA: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","delay":2}"#;
 
@@ -14,6 +14,8 @@ const DATA: &str = r#"{"flight":"UA1545","from":"EWR","to":"IAH","gate":"C71","d
 #[derive(Debug)]
 pub(crate) struct Connection {
     authority: String,
+    /// What precedes the path.
+    prefix: String,
     protocol: Protocol,
     stream: TcpStream,
     request: Vec<u8>,
@@ -21,11 +23,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(server: &Server) -> Result<Self> {
-        let (authority, protocol) = (server.authority.clone(), server.protocol);
-        let stream = TcpStream::connect(&authority).await?;
+    pub(crate) async fn open(authority: &str, protocol: Protocol) -> Result<Self> {
+        let stream = TcpStream::connect(authority).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { authority, protocol, stream, request: Vec::new(), response: Vec::new() })
+        let (authority, prefix) = (authority.to_owned(), String::new());
+        let (request, response) = (Vec::new(), Vec::new());
+        Ok(Self { authority, prefix, protocol, stream, request, response })
+    }
+
+    /// Sets the path that the server's routes are nested in.
+    pub(crate) fn with_prefix(self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self }
     }
 
     /// Appends one small event.
@@ -49,8 +57,9 @@ impl Connection {
         self.request.clear();
         write!(
             self.request,
-            "{method} {}{stream} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "{method} {}{}{stream} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
+            self.prefix,
             self.protocol.streams(),
             self.authority,
             body.len()
@@ -81,7 +90,7 @@ impl Connection {
 }
 
 /// Whether the response is complete.
-fn is_complete(response: &[u8]) -> Result<bool> {
+pub(crate) fn is_complete(response: &[u8]) -> Result<bool> {
     let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Ok(false);
     };

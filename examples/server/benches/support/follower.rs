@@ -4,16 +4,17 @@ use downlink::EventId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Result;
-use crate::connection::Connection;
-use crate::server::{Server, stream};
-use crate::times::Times;
+use super::Result;
+use super::connection::Connection;
+use super::protocol::Protocol;
+use super::times::Times;
 
 /// A client that appends one event at a time, and waits for the response and until a
 /// second connection has received the event over SSE.
 #[derive(Debug)]
 pub(crate) struct Follower {
     appender: Connection,
+    stream: String,
     events: EventStream,
     /// From the request to the response.
     pub(crate) to_response: Times,
@@ -30,10 +31,11 @@ struct EventStream {
 }
 
 impl Follower {
-    pub(crate) async fn connect(server: &Server) -> Result<Self> {
+    pub(crate) async fn connect(authority: &str, protocol: Protocol, stream: &str) -> Result<Self> {
         Ok(Self {
-            appender: Connection::open(server).await?,
-            events: EventStream::open(server, &stream(0)).await?,
+            appender: Connection::open(authority, protocol).await?,
+            stream: stream.to_owned(),
+            events: EventStream::open(authority, protocol, stream).await?,
             to_response: Times::default(),
             to_event: Times::default(),
             after_response: Times::default(),
@@ -41,18 +43,18 @@ impl Follower {
     }
 
     pub(crate) async fn append(&mut self, time: Duration) -> Result<()> {
-        let (began, stream) = (Instant::now(), stream(0));
+        let began = Instant::now();
         while began.elapsed() < time {
-            self.append_one(&stream).await?;
+            self.append_one().await?;
         }
         Ok(())
     }
 
-    async fn append_one(&mut self, stream: &str) -> Result<()> {
+    async fn append_one(&mut self) -> Result<()> {
         let id = EventId::now();
         let text = id.to_string();
         let sent = Instant::now();
-        let append = self.appender.append(stream, id);
+        let append = self.appender.append(&self.stream, id);
         let response = async { append.await.map(|()| sent.elapsed()) };
         let read = self.events.read_until(text.as_bytes());
         let event = async { read.await.map(|at| at.duration_since(sent)) };
@@ -65,8 +67,7 @@ impl Follower {
 }
 
 impl EventStream {
-    async fn open(server: &Server, stream: &str) -> Result<Self> {
-        let (authority, protocol) = (&server.authority, server.protocol);
+    async fn open(authority: &str, protocol: Protocol, stream: &str) -> Result<Self> {
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {authority}\r\nAccept: text/event-stream\r\n\r\n",
             protocol.follow(stream)

@@ -3,8 +3,8 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::times::Times;
+use super::Result;
+use super::times::Times;
 
 const BLOCK: usize = 4_096;
 
