@@ -31,3 +31,19 @@ pub(crate) fn accept(request: &Extensions, response: &mut Extensions) {
 pub(crate) fn is_accepted(response: &Extensions) -> bool {
     response.get::<Accepted>().is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_handler_accepts_what_was_offered() {
+        let (mut request, mut response) = (Extensions::new(), Extensions::new());
+        accept(&request, &mut response);
+        assert!(!is_accepted(&response), "nothing was offered");
+        offer(&mut request);
+        assert!(!is_accepted(&request), "a layer may copy the extensions of the request");
+        accept(&request, &mut response);
+        assert!(is_accepted(&response));
+    }
+}

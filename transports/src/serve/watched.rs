@@ -241,3 +241,27 @@ pub(super) struct Judgement {
     /// How long the peer has acknowledged nothing although something is to be sent.
     pub(super) stuck_for: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_final_verdict_is_neither_replaced_nor_pronounced_twice() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let watched = Watched::new(accepted.unwrap().0);
+        watched.exchange.requested(false);
+        // Withdrawn, because a request has arrived.
+        assert!(watched.pronounce(Verdict::Idle));
+        assert_eq!(watched.verdict(), None);
+        assert!(watched.pronounce(Verdict::Aborted));
+        for late in [Verdict::Idle, Verdict::HeadTimeout, Verdict::Stuck, Verdict::Aborted] {
+            assert!(!watched.pronounce(late), "{late:?}");
+            assert_eq!(watched.verdict(), Some(Verdict::Aborted));
+        }
+    }
+}

@@ -345,6 +345,11 @@ proptest! {
     fn short_logs_agree(steps in prop::collection::vec(step(), 1..40)) {
         run(0, steps);
     }
+}
+
+proptest! {
+    // Fewer, because each takes more than a second.
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// Logs long enough that named streams are read by their links.
     #[test]

@@ -179,6 +179,36 @@ fn what_is_not_known_wakes_all_and_what_ends_ends_all() {
     assert_eq!(new.registration.look(&mut new.examined), Glance::Stopped);
 }
 
+#[test]
+fn a_waker_that_panics_costs_no_other_its_wake_up() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("this waker panics (injected by the test)");
+        }
+    }
+    let (fan_out, log) = (FanOut::new(Cursor::START), log());
+    let mut sleepers: Vec<_> =
+        (0..100).map(|_| Sleeper::new(&fan_out, Filter::everything())).collect();
+    for (n, sleeper) in sleepers.iter_mut().enumerate() {
+        if n % 10 == 0 {
+            let waker = Waker::from(Arc::new(Panics));
+            let mut cx = Context::from_waker(&waker);
+            let Sleeper { registration, examined, delivered, .. } = sleeper;
+            let wake_for = WakeFor::Matching;
+            assert!(registration.poll(&mut cx, wake_for, examined, *delivered).is_pending());
+        } else {
+            assert_eq!(sleeper.poll(), Poll::Pending);
+        }
+    }
+    push(&fan_out, &log[0]);
+    let woken = sleepers.iter().filter(|sleeper| sleeper.wakes() == 1).count();
+    assert_eq!(woken, 90);
+    for sleeper in &mut sleepers {
+        assert_eq!(sleeper.poll(), Poll::Ready(Change::More), "it is not waiting any more");
+    }
+}
+
 fn any_name() -> impl Strategy<Value = String> {
     "[ab]{1,3}"
 }
