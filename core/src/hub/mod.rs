@@ -6,6 +6,7 @@ mod bounds;
 mod cached_page;
 mod catch_up;
 mod checkpoint_ticks;
+mod examiner;
 mod fan_out;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod hub;

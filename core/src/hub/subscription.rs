@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,11 +7,10 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::task::coop::poll_proceed;
-use tokio::time::Instant;
 
-use super::bounds::Bounds;
 use super::cached_page::CachedPage;
 use super::catch_up::CatchUp;
+use super::examiner::{BATCH, Examiner, Phase};
 use super::fan_out::{Change, Glance, Registration, WakeFor};
 use super::hub_stats::count;
 use super::page_room::PageRoom;
@@ -21,18 +19,10 @@ use super::shared::Shared;
 use super::start_cursor::{shut_down, start_cursor};
 use super::store_step::{StepResult, StoreStep};
 use super::{Item, Subscribe};
-use crate::budget::{ByteBudget, Reservation};
+use crate::budget::ByteBudget;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::filter::Filter;
-
-/// The events that are examined together, and that a subscription holds while
-/// its reader is idle.
-const BATCH: Bounds = Bounds { events: 64, bytes: 48 << 10 };
-
-/// An idle subscription keeps room for at most so many items.
-const FEW: usize = 8;
 
 /// How long to wait for the tail where it does not report that it has moved.
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
@@ -99,38 +89,14 @@ pub struct Subscription {
     wake_for: WakeFor,
     /// What the pages count against that this holds.
     budget: Option<ByteBudget>,
-    /// How far the log was examined, apart from what its registration knows.
-    scanned: Cursor,
-    /// The cursor of the last item that was yielded.
-    delivered: Cursor,
     /// The end of the log when the subscription was opened.
     head: Cursor,
-    waiting: VecDeque<Item>,
-    phase: Phase,
-    /// The page from the store that is being examined.
-    page: Option<HeldPage>,
+    examiner: Examiner,
     /// Boxed, because most subscriptions need it rarely.
     catch_up: Option<Box<CatchUp>>,
     /// What it waits for from the store.
     step: Option<StoreStep>,
-    since_last_item: SinceLastItem,
     ended: bool,
-}
-
-/// A page, and the bytes of a budget for it.
-type HeldPage = (Arc<CachedPage>, Option<Arc<Reservation>>);
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    /// The head up to which to catch up is not known yet.
-    Beginning,
-    CatchingUp {
-        head: Cursor,
-    },
-    /// The head was reached, but later events are still read from the store:
-    /// such a subscription cannot fall behind.
-    Passed,
-    Live,
 }
 
 /// What the ring has for a subscription.
@@ -142,13 +108,6 @@ enum InRing {
     Nothing,
     /// The next events are no longer there, or the cursor is of another history.
     Outside,
-}
-
-/// The events that were examined since the last item, until the subscription is live.
-#[derive(Clone, Copy, Debug, Default)]
-struct SinceLastItem {
-    events: usize,
-    since: Option<Instant>,
 }
 
 impl Subscription {
@@ -175,7 +134,7 @@ impl Subscription {
         }
         let head = shared.tip().max(after);
         let mut subscription = Self::new(shared, registration, (after, head));
-        subscription.phase = Phase::Live;
+        subscription.examiner.phase = Phase::Live;
         Some(subscription)
     }
 
@@ -190,15 +149,10 @@ impl Subscription {
             registration,
             wake_for: WakeFor::Matching,
             budget: None,
-            scanned: cursor,
-            delivered: cursor,
             head,
-            waiting: VecDeque::new(),
-            phase: Phase::Beginning,
-            page: None,
+            examiner: Examiner::new(cursor),
             catch_up: None,
             step: None,
-            since_last_item: SinceLastItem::default(),
             ended: false,
         }
     }
@@ -214,7 +168,7 @@ impl Subscription {
     /// subscription began.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        self.delivered
+        self.examiner.delivered
     }
 
     /// How far the log was examined, which is after [`cursor`](Self::cursor) if
@@ -222,7 +176,7 @@ impl Subscription {
     /// taken. Resuming from here leaves no gap.
     #[must_use]
     pub fn scanned(&self) -> Option<Cursor> {
-        self.waiting.is_empty().then(|| self.registration.examined(self.scanned))
+        self.examiner.waiting.is_empty().then(|| self.registration.examined(self.examiner.scanned))
     }
 
     /// The end of the log when the subscription was opened, as far as the hub had
@@ -236,7 +190,7 @@ impl Subscription {
     /// be slightly out of date.
     #[must_use]
     pub fn cached_head(&self) -> Cursor {
-        self.shared.tip().max(self.scanned)
+        self.shared.tip().max(self.examiner.scanned)
     }
 
     /// Reads the end of the log from the store; see
@@ -299,7 +253,7 @@ impl Subscription {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Option<Item>>>> {
-        if let Some(item) = self.pop() {
+        if let Some(item) = self.examiner.pop() {
             return Poll::Ready(Some(Ok(Some(item))));
         }
         if self.ended {
@@ -313,15 +267,15 @@ impl Subscription {
             self.ended = true;
             (!self.shared.stop.is_cancelled()).then_some(Err(error))
         } else {
-            (!self.ended).then(|| Ok(self.pop()))
+            (!self.ended).then(|| Ok(self.examiner.pop()))
         })
     }
 
     /// Returns the next item if it is in memory, without waiting, so that a
     /// transport can write several items at once.
     pub fn try_next(&mut self) -> Option<Item> {
-        while self.waiting.is_empty() && self.examine_memory() {}
-        self.pop()
+        while self.examiner.waiting.is_empty() && self.examine_memory() {}
+        self.examiner.pop()
     }
 
     /// Converts the subscription into a stream of items, which ends after an
@@ -333,42 +287,31 @@ impl Subscription {
 
     #[cfg(test)]
     pub(super) fn items_held(&self) -> usize {
-        self.waiting.len()
-    }
-
-    fn pop(&mut self) -> Option<Item> {
-        let item = self.waiting.pop_front()?;
-        self.delivered = item.cursor();
-        Some(item)
-    }
-
-    fn push(&mut self, item: Item) {
-        self.waiting.push_back(item);
-        self.since_last_item = SinceLastItem::default();
+        self.examiner.waiting.len()
     }
 
     /// Examines more of the log, or waits until there is more.
     fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.step.is_some() {
-            let is_beginning = matches!(self.phase, Phase::Beginning);
+            let is_beginning = matches!(self.examiner.phase, Phase::Beginning);
             ready!(self.poll_step(cx))?;
             if !is_beginning {
                 return Poll::Ready(Ok(()));
             }
         }
-        if let Phase::Live = self.phase {
+        if let Phase::Live = self.examiner.phase {
             ready!(self.poll_wait(cx, self.wake_for))?;
-            if self.ended || !self.waiting.is_empty() {
+            if self.ended || !self.examiner.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
             }
         } else if !self.follows_tail()? {
             self.ended = true;
             return Poll::Ready(Ok(()));
         }
-        if let Phase::Beginning = self.phase {
+        if let Phase::Beginning = self.examiner.phase {
             // Also verifies the cursor, which memory may have vouched for although the log was
             // replaced.
-            let verify = StoreStep::verify(&self.shared, self.scanned);
+            let verify = StoreStep::verify(&self.shared, self.examiner.scanned);
             ready!(self.begin_step(cx, verify))?;
         }
         if self.examine_page() {
@@ -376,7 +319,7 @@ impl Subscription {
         }
         match self.examine_ring() {
             // Not before the head is reached, which every event moves closer to.
-            InRing::Nothing if matches!(self.phase, Phase::CatchingUp { .. }) => {
+            InRing::Nothing if matches!(self.examiner.phase, Phase::CatchingUp { .. }) => {
                 self.poll_wait(cx, WakeFor::Any)
             }
             InRing::Events | InRing::Nothing => Poll::Ready(Ok(())),
@@ -389,16 +332,23 @@ impl Subscription {
 
     /// Waits until there is more to examine.
     fn poll_wait(&mut self, cx: &mut Context<'_>, wake_for: WakeFor) -> Poll<Result<()>> {
-        let change = self.registration.poll(cx, wake_for, &mut self.scanned, self.delivered);
+        let change = self.registration.poll(
+            cx,
+            wake_for,
+            &mut self.examiner.scanned,
+            self.examiner.delivered,
+        );
         // Thousands of subscriptions may wait here, so memory that was needed for a burst is freed.
-        if change.is_pending() && (self.waiting.capacity() > FEW || self.catch_up.is_some()) {
-            self.waiting.shrink_to(0);
+        if change.is_pending() {
+            self.examiner.shrink();
             self.catch_up = None;
         }
         match ready!(change) {
             Change::More => {}
-            Change::CheckpointDue => self.push(Item::Checkpoint(self.scanned)),
-            Change::Replaced => return Poll::Ready(Err(Error::history_changed(self.scanned))),
+            Change::CheckpointDue => self.examiner.push(Item::Checkpoint(self.examiner.scanned)),
+            Change::Replaced => {
+                return Poll::Ready(Err(Error::history_changed(self.examiner.scanned)));
+            }
             Change::Stopped => self.ended = true,
         }
         Poll::Ready(Ok(()))
@@ -416,7 +366,7 @@ impl Subscription {
         self.step = None;
         match result {
             StepResult::Begun(head) => self.begin(head?),
-            StepResult::Behind(head) => self.fall_behind(head?),
+            StepResult::Behind(head) => self.examiner.fall_behind(head?),
             StepResult::Page { catch_up, page, head } => {
                 self.catch_up = Some(catch_up);
                 self.page_was_read(page?, head);
@@ -428,9 +378,9 @@ impl Subscription {
 
     /// Returns `false` after the hub was shut down.
     fn follows_tail(&mut self) -> Result<bool> {
-        match self.registration.look(&mut self.scanned) {
+        match self.registration.look(&mut self.examiner.scanned) {
             Glance::Nothing | Glance::More => Ok(true),
-            Glance::Replaced => Err(Error::history_changed(self.scanned)),
+            Glance::Replaced => Err(Error::history_changed(self.examiner.scanned)),
             Glance::Stopped => Ok(false),
         }
     }
@@ -438,122 +388,42 @@ impl Subscription {
     /// Examines more events in memory. Returns `false` if there are none.
     fn examine_memory(&mut self) -> bool {
         // What the store returns follows what was examined before.
-        if self.ended || self.step.is_some() || matches!(self.phase, Phase::Beginning) {
+        if self.ended || self.step.is_some() || matches!(self.examiner.phase, Phase::Beginning) {
             return false;
         }
-        match self.registration.look(&mut self.scanned) {
+        match self.registration.look(&mut self.examiner.scanned) {
             Glance::More => {}
-            Glance::Nothing if !matches!(self.phase, Phase::Live) => {}
+            Glance::Nothing if !matches!(self.examiner.phase, Phase::Live) => {}
             Glance::Nothing | Glance::Replaced | Glance::Stopped => return false,
         }
         self.examine_page() || matches!(self.examine_ring(), InRing::Events)
     }
 
     fn begin(&mut self, head: Cursor) {
-        self.phase = Phase::CatchingUp { head };
         if head.position() > self.shared.tip().position() {
             self.shared.wake_tail.notify_one();
         }
-        self.push_live_if_reached();
-    }
-
-    /// Yields `Live` as soon as everything up to the head was examined, even if
-    /// events are appended all the time.
-    fn push_live_if_reached(&mut self) {
-        let Phase::CatchingUp { head } = self.phase else { return };
-        if self.scanned.position() >= head.position() {
-            self.phase = Phase::Passed;
-            self.push(Item::Live { cursor: self.scanned, head });
-        }
+        self.examiner.catch_up_to(head);
     }
 
     /// Examines the next events from the ring.
     fn examine_ring(&mut self) -> InRing {
-        let Window::Inside(events) = self.shared.window(self.scanned, BATCH) else {
+        let Window::Inside(events) = self.shared.window(self.examiner.scanned, BATCH) else {
             return InRing::Outside;
         };
         let is_empty = events.is_empty();
-        self.examine_all(events);
-        if let Phase::Passed = self.phase {
-            self.phase = Phase::Live;
-            self.since_last_item = SinceLastItem::default();
-        }
+        self.examiner.examine_all(events, self.registration.filter(), &self.shared.tuning);
+        self.examiner.is_in_ring();
         if is_empty { InRing::Nothing } else { InRing::Events }
     }
 
-    /// Keeps a page to examine it, or if the budget has too few bytes left for it,
-    /// examines a few events and leaves the rest to another read. Returns whether it
-    /// was kept.
-    fn take_page(&mut self, page: Arc<CachedPage>) -> bool {
-        let reserved = self.budget.as_ref().map(|budget| page.reserve(budget));
-        let next = page.after(self.scanned, BATCH);
-        match reserved {
-            // Nothing but its end is left of it.
-            Some(None) if next.is_empty() => self.page = Some((page, None)),
-            Some(None) => self.examine_all(next),
-            reserved => self.page = Some((page, reserved.flatten())),
-        }
-        self.page.is_some()
-    }
-
-    /// Examines the next events of the page from the store. Returns `false` if
-    /// there is no page.
     fn examine_page(&mut self) -> bool {
-        let Some((page, _)) = &self.page else { return false };
-        let (events, end) = (page.after(self.scanned, BATCH), page.to);
-        let is_nothing_left = events.is_empty();
-        self.examine_all(events);
-        if is_nothing_left || self.scanned == end {
-            self.finish_page();
-        }
-        true
-    }
-
-    fn finish_page(&mut self) {
-        let Some((page, _)) = self.page.take() else { return };
-        self.scanned = page.to;
-        if page.events.is_empty() {
-            self.push(Item::Checkpoint(page.to));
-        }
-        self.push_live_if_reached();
-    }
-
-    fn examine_all(&mut self, events: Vec<Event>) {
-        for event in events {
-            self.examine(event);
-        }
-        self.push_checkpoint_if_due();
-    }
-
-    fn examine(&mut self, event: Event) {
-        self.scanned = event.cursor();
-        if self.registration.filter().matches_event(&event) {
-            self.push(Item::Event(event));
-        } else if !matches!(self.phase, Phase::Live) {
-            self.since_last_item.events += 1;
-            self.since_last_item.since.get_or_insert_with(Instant::now);
-        }
-        self.push_live_if_reached();
-    }
-
-    fn push_checkpoint_if_due(&mut self) {
-        let tuning = &self.shared.tuning;
-        let long_ago = |since: Instant| since.elapsed() >= tuning.checkpoint_interval;
-        if self.since_last_item.events >= tuning.checkpoint_events
-            || self.since_last_item.since.is_some_and(long_ago)
-        {
-            self.push(Item::Checkpoint(self.scanned));
-        }
-    }
-
-    fn fall_behind(&mut self, head: Cursor) {
-        self.phase = Phase::CatchingUp { head };
-        self.push(Item::Behind { cursor: self.scanned, head });
+        self.examiner.examine_page(self.registration.filter(), &self.shared.tuning)
     }
 
     /// What to read of the store if the next events are no longer in the ring.
     fn read_store(&mut self) -> StoreStep {
-        let head = match self.phase {
+        let head = match self.examiner.phase {
             Phase::CatchingUp { head } => head,
             Phase::Passed => self.shared.tip(),
             Phase::Beginning | Phase::Live => {
@@ -563,11 +433,11 @@ impl Subscription {
         };
         let catch_up = self.catch_up.take().unwrap_or_default();
         let filter = self.registration.filter().clone();
-        StoreStep::read_page(&self.shared, catch_up, filter, self.scanned, head)
+        StoreStep::read_page(&self.shared, catch_up, filter, self.examiner.scanned, head)
     }
 
     fn page_was_read(&mut self, page: Arc<CachedPage>, head: Cursor) {
-        if page.to == self.scanned {
+        if page.to == self.examiner.scanned {
             // The store has no more events, but the ring does not hold the cursor: the tail has to
             // read the log first.
             self.shared.wake_tail.notify_one();
@@ -575,11 +445,12 @@ impl Subscription {
             return;
         }
         let to = page.to;
-        if self.take_page(page)
-            && let Some(room) = PageRoom::reserve(self.budget.as_ref(), &self.shared.tuning)
+        let (filter, tuning) = (self.registration.filter(), &self.shared.tuning);
+        if self.examiner.take_page(page, self.budget.as_ref(), filter, tuning)
+            && let Some(room) = PageRoom::reserve(self.budget.as_ref(), tuning)
             && let Some(catch_up) = &mut self.catch_up
         {
-            catch_up.read_ahead(&self.shared, self.registration.filter(), (to, head), room);
+            catch_up.read_ahead(&self.shared, filter, (to, head), room);
         }
     }
 }
@@ -593,9 +464,9 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("cursor", &self.delivered)
+            .field("cursor", &self.examiner.delivered)
             .field("filter", self.registration.filter())
-            .field("phase", &self.phase)
+            .field("phase", &self.examiner.phase)
             .finish_non_exhaustive()
     }
 }

@@ -230,5 +230,6 @@ async fn a_search_ends_with_the_hub() {
     });
     until("searched", || store.under_way.load(Ordering::SeqCst) == 1).await;
     hub.shutdown().await;
-    assert_eq!(searching.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    let searched = timeout(Duration::from_mins(1), searching).await.expect("the search ends");
+    assert_eq!(searched.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
 }

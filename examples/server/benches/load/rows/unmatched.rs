@@ -37,8 +37,10 @@ pub(super) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
         let cpu = server.usage().cpu.saturating_sub(before.cpu);
         alone.push(100.0 * cpu.as_secs_f64() / began.elapsed().as_secs_f64());
     }
-    let measure = format!("{count} streams that match nothing, {RATE} events/s");
-    let row = Row::new(measure, median(values), "% of a core");
-    let row = row.with_before("88 %").with_aim(Aim::Below(5.0));
-    Ok(vec![row.with_detail(format!("without streams {} %", number(median(alone))))])
+    let measure = format!("{count} streams that match nothing, {RATE} events/s, besides appends");
+    let (with, without) = (median(values), median(alone));
+    let row = Row::new(measure, (with - without).max(0.0), "% of a core");
+    let row = row.with_before("88 % in all").with_aim(Aim::Below(5.0));
+    let detail = format!("{} % in all, {} % without streams", number(with), number(without));
+    Ok(vec![row.with_detail(detail)])
 }
