@@ -179,22 +179,32 @@ async fn a_layer_that_gives_the_body_a_length_keeps_hyper() {
     assert!(raw.answer().await.ends_with("\r\n\r\npo"), "the connection is kept");
 }
 
-#[tokio::test]
-async fn a_body_that_fails_ends_with_a_reset() {
-    let layer = map_response(async |response: Response| {
+/// How a connection ends whose body ends like this once `live` has come.
+async fn end_of_a_broken_body(end: fn() -> std::io::Result<Bytes>) -> std::io::Result<usize> {
+    let layer = map_response(move |response: Response| async move {
         let (head, body) = response.into_parts();
-        let failing = body.into_data_stream().map(|chunk| {
+        let breaking = body.into_data_stream().map(move |chunk| {
             let chunk = chunk.map_err(std::io::Error::other)?;
             let is_live = chunk.windows(9).any(|part| part == b"feed.live");
-            if is_live { Err(std::io::Error::other("broken")) } else { Ok(chunk) }
+            if is_live { end() } else { Ok(chunk) }
         });
-        Response::from_parts(head, Body::from_stream(failing))
+        Response::from_parts(head, Body::from_stream(breaking))
     });
     let served = Served::layered(|router| router.layer(layer)).await;
     let mut raw = served.request("HTTP/1.1", "").await;
-    let mut text = Vec::new();
-    let ended = soon("the end of the connection", raw.0.read_to_end(&mut text)).await;
-    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    soon("the end of the connection", raw.0.read_to_end(&mut Vec::new())).await
+}
+
+#[tokio::test]
+async fn a_body_that_fails_or_panics_ends_with_a_reset() {
+    let ends: [fn() -> std::io::Result<Bytes>; 2] = [
+        || Err(std::io::Error::other("broken")),
+        || panic!("this body panics (injected by the test)"),
+    ];
+    for end in ends {
+        let ended = end_of_a_broken_body(end).await;
+        assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    }
 }
 
 #[tokio::test]

@@ -210,6 +210,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_that_sends_without_end_ends_its_stream() {
+        let (mut client, watched) = connection().await;
+        let idle = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let body = ResponseBody::new(idle, watched.exchange.clone(), None);
+        let writer = StreamWriter::new(&watched, Bytes::from_static(b"head"), body);
+        // Fails when the stream has ended.
+        let sending = async { while client.write_all(&[0; CHUNK]).await.is_ok() {} };
+        let end = tokio::select! {
+            end = timeout(Duration::from_secs(30), writer) => end.unwrap(),
+            () = sending => panic!("the connection ended before its stream"),
+        };
+        assert!(matches!(end, StreamEnd::Unreachable(_)), "{end:?}");
+    }
+
+    #[tokio::test]
     async fn a_body_is_not_polled_while_its_client_does_not_read() {
         let (mut client, watched) = connection().await;
         let taken = Arc::new(AtomicUsize::new(0));
