@@ -104,6 +104,17 @@ impl LazyConnection {
         self.opened()
     }
 
+    /// The connection, which has just answered, or is new.
+    pub(crate) async fn checked(&mut self) -> Result<&mut PgConnection> {
+        if let Some(open) = &mut self.open {
+            // The outcome is whether it stays.
+            if self.server.bounded("reach PostgreSQL", open.ping()).await.is_err() {
+                self.discard();
+            }
+        }
+        self.connected().await
+    }
+
     /// The connection with the open transaction.
     pub(crate) fn opened(&mut self) -> Result<&mut PgConnection> {
         self.open.as_mut().ok_or_else(|| {

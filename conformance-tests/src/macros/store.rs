@@ -92,8 +92,13 @@ macro_rules! group_commit_store {
 /// Takes an expression that makes the [`TransactionalFixture`](crate::TransactionalFixture).
 #[macro_export]
 macro_rules! transactional_store {
-    ($fixture:expr) => {
-        $crate::__transactional_laws!(__tests!(dyn $crate::TransactionalFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__transactional_laws!(__tests!(
+            dyn $crate::TransactionalFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -103,8 +108,13 @@ macro_rules! transactional_store {
 /// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
 #[macro_export]
 macro_rules! notifying_store {
-    ($fixture:expr) => {
-        $crate::__notifying_laws!(__tests!(dyn $crate::StoreFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__notifying_laws!(__tests!(
+            dyn $crate::StoreFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 

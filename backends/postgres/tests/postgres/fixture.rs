@@ -106,7 +106,7 @@ impl WriteLock for Lock {
     }
 }
 
-fn failed(error: impl Into<BoxError>) -> Error {
+pub(crate) fn failed(error: impl Into<BoxError>) -> Error {
     Error::with_source(ErrorKind::Backend, "the fixture failed", error)
 }
 

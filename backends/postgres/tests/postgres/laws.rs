@@ -1,4 +1,5 @@
 use crate::fixture::{Local, Postgres};
+use crate::models::Models;
 use crate::pair::Pair;
 
 mod store {
@@ -36,6 +37,35 @@ mod grouping {
         Postgres,
         ignore = "needs PostgreSQL: ./check postgres"
     );
+}
+
+mod transactional {
+    use super::*;
+    downlink_conformance_tests::transactional_store!(
+        Models,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notifying {
+    use super::*;
+    downlink_conformance_tests::notifying_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod projection_store {
+    use super::*;
+    downlink_conformance_tests::projection_store!(
+        Models,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod projection {
+    use super::*;
+    downlink_conformance_tests::projection!(Models, ignore = "needs PostgreSQL: ./check postgres");
 }
 
 mod subscription {
