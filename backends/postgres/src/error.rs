@@ -51,7 +51,7 @@ fn explain(code: &str) -> (ErrorKind, &'static str) {
     }
 }
 
-fn code(error: &sqlx::Error) -> Option<&str> {
+pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
     Some(database(error)?.code())
 }
 

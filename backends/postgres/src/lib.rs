@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bus;
 mod connection;
 mod driver;
 mod error;
@@ -16,6 +17,7 @@ mod store;
 mod stream_page;
 mod transaction;
 
+pub use bus::PostgresBus;
 pub use options::Options;
 pub use query::ReadTx;
 pub use store::PostgresStore;

@@ -35,7 +35,7 @@ impl Options {
     }
 
     /// The schema of the log: `downlink` by default. It is created if it does not exist, and is
-    /// for the log alone. The name has 1 to 63 lower-case letters, digits and `_`.
+    /// for the log alone. The name has 1 to 54 lower-case letters, digits and `_`.
     pub fn with_schema(mut self, name: impl Into<String>) -> Self {
         self.schema = name.into();
         self
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_schema_has_a_plain_name() {
         let check = |name: &str| Options::new().with_schema(name).check_schema().is_ok();
-        assert!(check("downlink") && check("log_2") && check(&"x".repeat(63)));
-        assert!(!check("") && !check("a\"b") && !check("Flights") && !check(&"x".repeat(64)));
+        assert!(check("downlink") && check("log_2") && check(&"x".repeat(54)));
+        assert!(!check("") && !check("a\"b") && !check("Flights") && !check(&"x".repeat(55)));
     }
 }

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use crate::connection::Server;
-use crate::error::{driver_error, failed, is_refusal, is_storage_error, meaning};
+use crate::error::{code, driver_error, failed, is_refusal, is_storage_error, meaning};
 use crate::projections::live;
 use crate::row::column;
 use crate::sql::ROLLBACK;
@@ -230,11 +230,11 @@ fn refused(id: &ProjectionId, error: BoxError) -> Error {
         Err(error) => error,
     };
     let (kind, what) = match driver_error(&*error) {
-        Some(driver) if is_read_only(driver) => (
+        Some(driver) if code(driver) == Some("25006") => (
             ErrorKind::Invalid,
             "a query may only read, and may not end its transaction: write in a projection instead",
         ),
-        Some(driver) if is_cancelled(driver) => (
+        Some(driver) if code(driver) == Some("57014") => (
             ErrorKind::TooLarge,
             "it was stopped at its limit: query less, add an index, or raise \
                                    Options::with_query_limit",
@@ -244,14 +244,6 @@ fn refused(id: &ProjectionId, error: BoxError) -> Error {
     };
     let message = format!("could not query the read model '{}': {what}", id.name());
     Error::with_source(kind, message, error)
-}
-
-fn is_read_only(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("25006")
-}
-
-fn is_cancelled(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("57014")
 }
 
 fn panicked(id: &ProjectionId, panic: &(dyn Any + Send)) -> Error {

@@ -12,13 +12,13 @@ use crate::server::{Server, fresh_schema, options};
 
 async fn store() -> (String, PostgresStore) {
     let schema = fresh_schema();
-    let store = options(&schema).connect(&Server::get().url()).await.unwrap();
+    let store = options(&schema).connect(&Server::get().url()).await.expect("a log");
     (schema, store)
 }
 
 fn departed() -> Append {
-    let event = NewEvent::json("FlightDeparted", "{}").unwrap();
-    Append::to("flight-UA1545", Expected::Any, [event]).unwrap()
+    let event = NewEvent::json("FlightDeparted", "{}").expect("an event");
+    Append::to("flight-UA1545", Expected::Any, [event]).expect("an append")
 }
 
 /// Runs the work after an append, and returns the error.

@@ -1,4 +1,4 @@
-use crate::fixture::{Local, Postgres};
+use crate::fixture::{Local, Notify, Postgres};
 use crate::models::Models;
 use crate::pair::Pair;
 
@@ -73,6 +73,32 @@ mod subscription {
     downlink_conformance_tests::subscription!(
         Postgres,
         Local,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notify_bus {
+    use super::*;
+    downlink_conformance_tests::bus!(
+        Postgres,
+        Notify,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notify_subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(
+        Postgres,
+        Notify,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod cross_process {
+    use super::*;
+    downlink_conformance_tests::cross_process!(
+        Postgres,
         ignore = "needs PostgreSQL: ./check postgres"
     );
 }

@@ -57,20 +57,23 @@ impl Projection for Tally {
 async fn tallied() -> (PostgresStore, String) {
     let schema = fresh_schema();
     let options = options(&schema).with_query_limit(Duration::from_secs(2));
-    let store = options.connect(&Server::get().url()).await.unwrap();
+    let store = options.connect(&Server::get().url()).await.expect("a read model");
     let table = format!("tally_of_{schema}");
-    let events = (0..3).map(|_| NewEvent::json("FlightDeparted", "{}").unwrap());
-    store.append_to("flight-UA1545", Expected::Any, events).await.unwrap();
+    let events = (0..3).map(|_| NewEvent::json("FlightDeparted", "{}").expect("a read model"));
+    store.append_to("flight-UA1545", Expected::Any, events).await.expect("a read model");
     let projection: Arc<dyn Projection<Tx = PgConnection>> = Arc::new(Tally(table.clone()));
-    let page = store.read_log(ReadLog::log()).await.unwrap();
+    let page = store.read_log(ReadLog::log()).await.expect("a read model");
     let step = Step::new(Cursor::START, page.scanned, page.events);
-    let stepped = store.step(&projection, step).await.unwrap();
+    let stepped = store.step(&projection, step).await.expect("a read model");
     assert!(matches!(stepped, StepOutcome::Applied { .. }), "{stepped:?}");
     (store, table)
 }
 
 async fn live(store: &PostgresStore) {
-    store.make_live(&ProjectionId::new("tally", 1).unwrap()).await.unwrap();
+    store
+        .make_live(&ProjectionId::new("tally", 1).expect("a read model"))
+        .await
+        .expect("a read model");
 }
 
 async fn run(store: &PostgresStore, sql: String) -> Result<Cursor, Error> {
