@@ -33,8 +33,12 @@ use downlink::Hub;
 
 pub use authorize::{Authorize, AuthorizeFn};
 pub use feed::Feed;
+#[cfg(feature = "auth")]
+pub(crate) use feed::TICKET;
 pub use feed_cursor::FeedCursor;
 pub use get::get;
+#[cfg(feature = "auth")]
+pub(crate) use origin_check::has_token;
 pub use principal::Principal;
 pub use refusal::Refusal;
 pub use rights::Rights;

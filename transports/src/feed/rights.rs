@@ -100,6 +100,15 @@ impl Rights {
         self.principal.as_ref()?.get()
     }
 
+    /// Ends the rights at this time, unless they end before.
+    #[cfg(feature = "auth")]
+    pub(crate) fn with_expiry_at_latest(self, end: SystemTime) -> Self {
+        let before = self.ends;
+        let mut rights = self.with_expiry(end);
+        rights.ends = [before, rights.ends].into_iter().flatten().min();
+        rights
+    }
+
     pub(super) fn ends(&self) -> Option<Instant> {
         self.ends
     }
