@@ -4,6 +4,7 @@
 mod access;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod command;
 mod connection;
 pub mod feed;
 mod headers;

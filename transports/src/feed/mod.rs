@@ -30,6 +30,8 @@ mod websocket;
 use axum::Router;
 use downlink::Hub;
 
+pub(crate) use drain::draining;
+
 pub use authorize::{Authorize, AuthorizeFn};
 pub use feed::Feed;
 pub use feed_cursor::FeedCursor;
