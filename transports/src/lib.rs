@@ -2,6 +2,8 @@
 #![doc = include_str!("bank_account.md")]
 
 mod access;
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod command;

@@ -15,6 +15,10 @@ use crate::access::Access;
 use crate::connection::{Connection, DEFAULT_BUDGET};
 use crate::wire::Problem;
 
+/// The parameter of the wire contract that authenticates what cannot send a header. It is
+/// for the authorizer to read.
+pub(crate) const TICKET: &str = "ticket";
+
 /// Serves a hub over HTTP: the routes of the wire contract, with access control.
 ///
 /// # Access
@@ -115,9 +119,12 @@ impl Feed {
     /// A request with a `Cookie` but no `Authorization` must come from a page of the
     /// feed's own host or of a [listed origin](Self::with_origins) (CSRF). Over plain
     /// HTTP only the `Referer` shows that, so such pages must not withhold it.
-    pub fn with_authorizer(mut self, authorizer: impl Authorize) -> Self {
-        self.authorizer = Some(Arc::new(authorizer));
-        self
+    ///
+    /// The module `auth` has ready-made authentication by bearer tokens, JSON Web
+    /// Tokens, cookies and tickets. The parameter `ticket` is accepted from now on.
+    pub fn with_authorizer(self, authorizer: impl Authorize) -> Self {
+        let feed = Self { authorizer: Some(Arc::new(authorizer)), ..self };
+        feed.with_parameter(TICKET)
     }
 
     /// Accepts a query parameter of the application's own, for the

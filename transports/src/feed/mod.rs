@@ -16,6 +16,7 @@ mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
+mod principal;
 mod reconnect;
 mod refusal;
 mod response;
@@ -34,8 +35,13 @@ pub(crate) use drain::draining;
 
 pub use authorize::{Authorize, AuthorizeFn};
 pub use feed::Feed;
+#[cfg(feature = "auth")]
+pub(crate) use feed::TICKET;
 pub use feed_cursor::FeedCursor;
 pub use get::get;
+#[cfg(feature = "auth")]
+pub(crate) use origin_check::has_token;
+pub use principal::Principal;
 pub use refusal::Refusal;
 pub use rights::Rights;
 

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::header::{ALLOW, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, COOKIE, Entry, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
@@ -121,7 +121,8 @@ where
 }
 
 async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    hide_secrets(&mut parts.headers);
     let response = match dispatch(&feed, route, &parts, body).await {
         Ok(response) => response,
         Err(problem) if route == Some(Route::Feed) && sse::needs_stream(&parts, &problem) => {
@@ -130,6 +131,15 @@ async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Resp
         Err(problem) => problem.into_response(),
     };
     response::finish(&feed, &parts, response)
+}
+
+/// Keeps credentials out of what an authorizer prints of a request.
+fn hide_secrets(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE] {
+        if let Entry::Occupied(mut entry) = headers.entry(name) {
+            entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 /// Checks a request to one of the application's own routes.
