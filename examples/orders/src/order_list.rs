@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use downlink::{BoxError, Event, Filter, Projection};
+use serde::Serialize;
+
+use crate::order::{Item, OrderEvent, Status};
+use crate::user::User;
+
+/// The read model of all orders, by id. The ids begin with the time, so that is their
+/// order.
+pub type OrderList = BTreeMap<String, OrderRow>;
+
+/// An order as pages show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderRow {
+    /// Its UUID.
+    pub id: String,
+    /// Who ordered it.
+    pub customer: User,
+    /// What.
+    pub item: Item,
+    /// How many.
+    pub quantity: u32,
+    /// Where to.
+    pub gate: String,
+    /// The price.
+    pub cents: u32,
+    /// How far it has got.
+    pub status: Status,
+}
+
+/// Builds the [`OrderList`].
+#[derive(Clone, Copy, Debug)]
+pub struct OrderProjection;
+
+impl OrderProjection {
+    /// The name of the read model.
+    pub const NAME: &str = "orders";
+
+    /// The types of its events.
+    pub const TYPES: [&str; 3] = ["OrderPlaced", "OrderDelivered", "OrderCancelled"];
+}
+
+// ANCHOR: projection
+#[async_trait]
+impl Projection for OrderProjection {
+    type Tx = OrderList;
+
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::types(Self::TYPES)
+    }
+
+    async fn prepare(&self, orders: &mut OrderList) -> Result<(), BoxError> {
+        orders.clear();
+        Ok(())
+    }
+
+    async fn apply(&self, events: &[Event], orders: &mut OrderList) -> Result<(), BoxError> {
+        for event in events {
+            let id = event.stream().as_str().trim_start_matches("order-");
+            match event.decode_raw()? {
+                OrderEvent::OrderPlaced { customer, item, quantity, gate, cents } => {
+                    let (id, status) = (id.to_owned(), Status::Open);
+                    let row =
+                        OrderRow { id: id.clone(), customer, item, quantity, gate, cents, status };
+                    orders.insert(id, row);
+                }
+                OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),
+                OrderEvent::OrderCancelled => set(orders, id, Status::Cancelled),
+            }
+        }
+        Ok(())
+    }
+}
+// ANCHOR_END: projection
+
+fn set(orders: &mut OrderList, id: &str, status: Status) {
+    if let Some(row) = orders.get_mut(id) {
+        row.status = status;
+    }
+}
