@@ -5,13 +5,15 @@ export function get(path) {
   return send(path, {});
 }
 
-/** Sends a command. The key makes a repeated request take effect once. */
-export function post(path, body, key = crypto.randomUUID()) {
-  return send(path, {
+/** Sends a command, again with the same key if the answer is lost: it takes effect once. */
+export async function post(path, body) {
+  const request = {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': uuid7() },
     body: JSON.stringify(body),
-  });
+  };
+  const answer = await send(path, request);
+  return answer.status === 0 ? send(path, request) : answer;
 }
 
 async function send(path, request) {
@@ -23,4 +25,15 @@ async function send(path, request) {
   } catch {
     return { ok: false, status: 0, body: { detail: 'The server does not answer: try again.' }, cursor: null };
   }
+}
+
+/** A UUID of version 7: the ids that the server derives from it are ordered by time. */
+function uuid7() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  let time = Date.now();
+  for (let i = 5; i >= 0; i--, time = Math.floor(time / 256)) bytes[i] = time % 256;
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
@@ -129,7 +131,8 @@ async fn orders(
 ) -> Result<impl IntoResponse, Problem> {
     at_least.reached(&app.hub, &app.list).await?;
     let (list, cursor) = app.list();
-    let own: Vec<_> = list.values().rev().filter(|order| order.customer == user).collect();
+    let mut own: Vec<_> = list.values().filter(|order| order.customer == user).collect();
+    own.sort_by_key(|order| Reverse(order.number));
     Ok((FeedCursor(cursor), Json(json!({ "orders": own }))))
 }
 // ANCHOR_END: orders

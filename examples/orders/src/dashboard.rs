@@ -24,7 +24,8 @@ pub(crate) struct ItemRow {
 
 pub(crate) fn of(list: &OrderList) -> Dashboard<'_> {
     let items = Item::MENU.map(|item| item_row(item, list)).into();
-    let open = list.values().filter(|order| order.status == Status::Open).collect();
+    let mut open: Vec<_> = list.values().filter(|order| order.status == Status::Open).collect();
+    open.sort_by_key(|order| order.number);
     Dashboard { items, open }
 }
 

@@ -7,8 +7,7 @@ use serde::Serialize;
 use crate::order::{Item, OrderEvent, Status};
 use crate::user::User;
 
-/// The read model of all orders, by id. The ids begin with the time, so that is their
-/// order.
+/// The read model of all orders, by id.
 pub type OrderList = BTreeMap<String, OrderRow>;
 
 /// An order as pages show it.
@@ -16,6 +15,8 @@ pub type OrderList = BTreeMap<String, OrderRow>;
 pub struct OrderRow {
     /// Its UUID.
     pub id: String,
+    /// Its number: the later, the higher.
+    pub number: u64,
     /// Who ordered it.
     pub customer: User,
     /// What.
@@ -65,9 +66,18 @@ impl Projection for OrderProjection {
             let id = event.stream().as_str().trim_start_matches("order-");
             match event.decode_raw()? {
                 OrderEvent::OrderPlaced { customer, item, quantity, gate, cents } => {
-                    let (id, status) = (id.to_owned(), Status::Open);
-                    let row =
-                        OrderRow { id: id.clone(), customer, item, quantity, gate, cents, status };
+                    let (number, status) = (event.position().get(), Status::Open);
+                    let id = id.to_owned();
+                    let row = OrderRow {
+                        id: id.clone(),
+                        number,
+                        customer,
+                        item,
+                        quantity,
+                        gate,
+                        cents,
+                        status,
+                    };
                     orders.insert(id, row);
                 }
                 OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),

@@ -102,9 +102,10 @@ fn an_order_is_visible_to_its_customer_only() {
 
 #[test]
 fn the_list_has_every_order_with_its_status() {
-    let row = |id: &str, status| {
+    let row = |id: &str, number, status| {
         let row = OrderRow {
             id: id.into(),
+            number,
             customer: user("ada"),
             item: Item::Coffee,
             quantity: 2,
@@ -115,7 +116,7 @@ fn the_list_has_every_order_with_its_status() {
         (id.to_owned(), row)
     };
     let expected =
-        [row("1", Status::Delivered), row("2", Status::Cancelled), row("3", Status::Open)];
+        [row("1", 1, Status::Delivered), row("2", 3, Status::Cancelled), row("3", 5, Status::Open)];
     testing::projection(OrderProjection)
         .given("order-1", [placed(), OrderEvent::OrderDelivered])
         .given("order-2", [placed(), OrderEvent::OrderCancelled])
