@@ -15,6 +15,7 @@ export class OwnOrders {
     $('order-form').onsubmit = (event) => this.#place(event);
   }
 
+  // ANCHOR: follow
   async start() {
     const { ok, body, cursor } = await get('/orders');
     if (this.stopped) return;
@@ -27,6 +28,7 @@ export class OwnOrders {
       lost: this.on.lost,
     });
   }
+  // ANCHOR_END: follow
 
   stop() {
     this.stopped = true;

@@ -59,6 +59,7 @@ async fn logout(State(app): State<App>, _: Object<Empty>) -> impl IntoResponse {
     (StatusCode::NO_CONTENT, [(SET_COOKIE, app.sessions.removal())])
 }
 
+// ANCHOR: me
 /// Who the user is; for an administrator, with all of them.
 async fn me(
     State(app): State<App>,
@@ -71,6 +72,7 @@ async fn me(
     let me = json!({ "user": user, "administrators": administrators });
     Ok((FeedCursor(cursor), Json(me)))
 }
+// ANCHOR_END: me
 
 /// The body of a command without parameters.
 #[derive(Debug, Deserialize)]
