@@ -69,7 +69,7 @@ export class OwnOrders {
 }
 
 /** An order, with a button. */
-export function card({ item, quantity, gate, cents, status, customer }, action, showCustomer = false) {
+export function card({ cart: { item, quantity, gate }, cents, status, customer }, action, showCustomer = false) {
   const line = element('li', 'card');
   line.dataset.status = status;
   const what = element('div', 'what', `${quantity} × ${item}`);

@@ -31,14 +31,14 @@ pub(crate) fn of(list: &OrderList) -> Dashboard<'_> {
 
 fn item_row(item: Item, list: &OrderList) -> ItemRow {
     let mut row = ItemRow { item, open: 0, delivered: 0, cancelled: 0, cents: 0 };
-    for order in list.values().filter(|order| order.item == item) {
+    for order in list.values().filter(|order| order.cart.item == item) {
         match order.status {
-            Status::Open => row.open += order.quantity,
+            Status::Open => row.open += order.cart.quantity,
             Status::Delivered => {
-                row.delivered += order.quantity;
+                row.delivered += order.cart.quantity;
                 row.cents += order.cents;
             }
-            Status::Cancelled => row.cancelled += order.quantity,
+            Status::Cancelled => row.cancelled += order.cart.quantity,
         }
     }
     row

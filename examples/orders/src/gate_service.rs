@@ -1,8 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use downlink::{BoxError, EventStore, Hub, LocalBus, MemoryStore, Result};
+use downlink::{BoxError, Hub, LocalBus, Result};
 use downlink_rusqlite::RusqliteStore;
 use downlink_transports::Access;
 use downlink_transports::serve::{Server, Signals};
@@ -18,8 +17,7 @@ use crate::{api, assets, roles};
 #[derive(Debug)]
 pub struct GateService {
     listener: TcpListener,
-    /// The log, if it is in a file.
-    file: Option<RusqliteStore>,
+    store: RusqliteStore,
     hub: Hub,
     app: App,
     signals: Signals,
@@ -38,18 +36,11 @@ impl GateService {
     /// If the future is dropped, the file of the log may exist.
     pub async fn start(options: &Options, signals: Signals) -> Result<Self, BoxError> {
         let listener = TcpListener::bind(options.listen).await?;
-        let file = match &options.db {
-            Some(path) => Some(downlink_rusqlite::open(path).await?),
-            None => None,
-        };
-        let store: Arc<dyn EventStore> = match &file {
-            Some(file) => Arc::new(file.clone()),
-            None => Arc::new(MemoryStore::new()),
-        };
-        let hub = Hub::builder(store, LocalBus::new()).start().await?;
+        let store = downlink_rusqlite::open(&options.db).await?;
+        let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
         roles::grant_first(&hub, User::try_from("grace".to_owned())?).await?;
         let app = App::start(&hub).await?;
-        Ok(Self { listener, file, hub, app, signals })
+        Ok(Self { listener, store, hub, app, signals })
     }
 
     /// The address it listens on.
@@ -72,9 +63,7 @@ impl GateService {
         let server = Server::new(router).with_access(Access::LocalOnly).with_force(force);
         let outcome = server.serve(self.listener, drain).await;
         self.hub.shutdown().await;
-        if let Some(file) = self.file {
-            file.close().await;
-        }
+        self.store.close().await;
         outcome
     }
 }

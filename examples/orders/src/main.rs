@@ -17,10 +17,7 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<(), BoxError> {
     let service = GateService::start(options, Signals::listen()?).await?;
     outln!("Gate Service  http://{}/", service.address()?);
-    match &options.db {
-        Some(file) => outln!("log           {}", file.display()),
-        None => outln!("log           in memory: --db FILE keeps it"),
-    }
+    outln!("log           {}", options.db.display());
     outln!("              Log in as any user; grace is an administrator. Press Ctrl-C to stop.");
     Ok(service.run().await?)
 }

@@ -40,13 +40,9 @@ pub enum OrderEvent {
     OrderPlaced {
         /// Who pays.
         customer: User,
-        /// What.
-        item: Item,
-        /// How many.
-        quantity: u32,
-        /// Where to, such as `C71`.
-        gate: String,
-        /// What all of it costs.
+        /// What, and where to.
+        cart: Cart,
+        /// What it costs.
         cents: u32,
     },
     /// It is with the customer.
@@ -165,7 +161,11 @@ impl Decider for Orders {
         command: &OrderCommand,
     ) -> Result<Vec<OrderEvent>, Refused> {
         match (order, command) {
-            (None, OrderCommand::Place(customer, cart)) => Ok(vec![place(customer, cart)?]),
+            (None, OrderCommand::Place(customer, cart)) => {
+                let cents = cart.check()?.item.cents() * cart.quantity;
+                let (customer, cart) = (customer.clone(), cart.clone());
+                Ok(vec![OrderEvent::OrderPlaced { customer, cart, cents }])
+            }
             (Some(_), OrderCommand::Place(..)) => Err(Refused::AlreadyPlaced),
             (Some(order), OrderCommand::Cancel(user)) if order.customer == *user => {
                 order.end_as(Status::Cancelled, OrderEvent::OrderCancelled)
@@ -194,27 +194,18 @@ impl Decider for Orders {
 }
 // ANCHOR_END: decider
 
-fn place(customer: &User, Cart { item, quantity, gate }: &Cart) -> Result<OrderEvent, Refused> {
-    if !(1..=9).contains(quantity) {
-        return Err(Refused::QuantityOutOfRange);
+impl Cart {
+    fn check(&self) -> Result<&Self, Refused> {
+        let (letter, number) = self.gate.split_at_checked(1).unwrap_or_default();
+        let is_gate = letter.bytes().all(|byte| byte.is_ascii_uppercase())
+            && (1..=3).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_digit());
+        match self.quantity {
+            1..=9 if is_gate => Ok(self),
+            1..=9 => Err(Refused::NoSuchGate),
+            _ => Err(Refused::QuantityOutOfRange),
+        }
     }
-    if !is_gate(gate) {
-        return Err(Refused::NoSuchGate);
-    }
-    Ok(OrderEvent::OrderPlaced {
-        customer: customer.clone(),
-        item: *item,
-        quantity: *quantity,
-        gate: gate.clone(),
-        cents: item.cents() * quantity,
-    })
-}
-
-fn is_gate(gate: &str) -> bool {
-    let (letter, number) = gate.split_at_checked(1).unwrap_or_default();
-    letter.bytes().all(|byte| byte.is_ascii_uppercase())
-        && (1..=3).contains(&number.len())
-        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Order {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use downlink::{BoxError, Event, Filter, Projection};
 use serde::Serialize;
 
-use crate::order::{Item, OrderEvent, Status};
+use crate::order::{Cart, OrderEvent, Status};
 use crate::user::User;
 
 /// The read model of all orders, by id.
@@ -19,12 +19,8 @@ pub struct OrderRow {
     pub number: u64,
     /// Who ordered it.
     pub customer: User,
-    /// What.
-    pub item: Item,
-    /// How many.
-    pub quantity: u32,
-    /// Where to.
-    pub gate: String,
+    /// What, and where to.
+    pub cart: Cart,
     /// The price.
     pub cents: u32,
     /// How far it has got.
@@ -35,25 +31,17 @@ pub struct OrderRow {
 #[derive(Clone, Copy, Debug)]
 pub struct OrderProjection;
 
-impl OrderProjection {
-    /// The name of the read model.
-    pub const NAME: &str = "orders";
-
-    /// The types of its events.
-    pub const TYPES: [&str; 3] = ["OrderPlaced", "OrderDelivered", "OrderCancelled"];
-}
-
 // ANCHOR: projection
 #[async_trait]
 impl Projection for OrderProjection {
     type Tx = OrderList;
 
     fn name(&self) -> &'static str {
-        Self::NAME
+        "orders"
     }
 
     fn filter(&self) -> Filter {
-        Filter::types(Self::TYPES)
+        Filter::types(["OrderPlaced", "OrderDelivered", "OrderCancelled"])
     }
 
     async fn prepare(&self, orders: &mut OrderList) -> Result<(), BoxError> {
@@ -65,19 +53,10 @@ impl Projection for OrderProjection {
         for event in events {
             let id = event.stream().as_str().trim_start_matches("order-");
             match event.decode_raw()? {
-                OrderEvent::OrderPlaced { customer, item, quantity, gate, cents } => {
-                    let (number, status) = (event.position().get(), Status::Open);
-                    let id = id.to_owned();
-                    let row = OrderRow {
-                        id: id.clone(),
-                        number,
-                        customer,
-                        item,
-                        quantity,
-                        gate,
-                        cents,
-                        status,
-                    };
+                OrderEvent::OrderPlaced { customer, cart, cents } => {
+                    let (id, number) = (id.to_owned(), event.position().get());
+                    let status = Status::Open;
+                    let row = OrderRow { id: id.clone(), number, customer, cart, cents, status };
                     orders.insert(id, row);
                 }
                 OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),

@@ -78,17 +78,12 @@ pub(crate) async fn grant_first(hub: &Hub, user: User) -> Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub struct RoleProjection;
 
-impl RoleProjection {
-    /// The name of the read model.
-    pub const NAME: &str = "roles";
-}
-
 #[async_trait]
 impl Projection for RoleProjection {
     type Tx = BTreeSet<User>;
 
     fn name(&self) -> &'static str {
-        Self::NAME
+        "roles"
     }
 
     fn filter(&self) -> Filter {

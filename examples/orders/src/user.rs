@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a user, such as `ada`: lower-case letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct User(String);
 
 impl User {
@@ -34,12 +34,6 @@ impl TryFrom<String> for User {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         Ok(Self(name))
-    }
-}
-
-impl From<User> for String {
-    fn from(user: User) -> Self {
-        user.0
     }
 }
 

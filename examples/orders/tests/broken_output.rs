@@ -9,6 +9,7 @@ fn it_serves_without_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let program = |address: std::net::SocketAddr| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
+        command.arg("--db").arg(folder.path().join("orders.db"));
         command.arg("--listen").arg(address.to_string());
         command
     };

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use downlink_transports::serve::Signals;
 use futures::future::join_all;
 use orders::{GateService, Options};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -21,6 +21,10 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
+fn tempdir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
 struct Running {
     address: SocketAddr,
     signals: Signals,
@@ -28,7 +32,8 @@ struct Running {
 }
 
 impl Running {
-    async fn start(db: Option<PathBuf>) -> Self {
+    async fn start(folder: &TempDir) -> Self {
+        let db = folder.path().join("orders.db");
         let options = Options { db, listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
         let service = GateService::start(&options, signals.clone()).await.unwrap();
@@ -137,7 +142,8 @@ impl Answer {
 
 #[tokio::test]
 async fn users_see_their_own_orders_only() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let of_ada = ada.order(1).await;
     let of_bob = bob.order(2).await;
@@ -157,7 +163,8 @@ async fn users_see_their_own_orders_only() {
 
 #[tokio::test]
 async fn strangers_see_nothing() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     service.user("ada").await.order(1).await;
     let stranger = service.visitor();
     for path in ["/me", "/orders", "/dashboard", "/feed", "/streams/user-grace"] {
@@ -178,7 +185,8 @@ async fn strangers_see_nothing() {
 
 #[tokio::test]
 async fn administrators_see_and_deliver_the_orders_of_all() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let (ada, grace) = (service.user("ada").await, service.user("grace").await);
     let placed = ada.order(2).await;
     let id = placed.json()["order"].as_str().unwrap().to_owned();
@@ -202,7 +210,8 @@ async fn administrators_see_and_deliver_the_orders_of_all() {
 
 #[tokio::test]
 async fn a_role_is_granted_and_revoked_by_events() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let (bob, grace) = (service.user("bob").await, service.user("grace").await);
     for is_administrator in [true, false] {
         let set = json!({"user": "bob", "administrator": is_administrator});
@@ -221,7 +230,8 @@ async fn a_role_is_granted_and_revoked_by_events() {
 
 #[tokio::test]
 async fn a_repeated_order_is_one_order() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let key = "Content-Type: application/json\r\nIdempotency-Key: 0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11\r\n";
     let cart = r#"{"item":"Salad","quantity":1,"gate":"A1"}"#;
@@ -238,7 +248,8 @@ async fn a_repeated_order_is_one_order() {
 // ANCHOR: snapshot
 #[tokio::test]
 async fn a_page_and_the_feed_after_it_miss_nothing() {
-    let service = Running::start(None).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let ada = service.user("ada").await;
     let ordering = (0..3).map(|_| {
         let ada = ada.clone();
@@ -266,15 +277,14 @@ async fn a_page_and_the_feed_after_it_miss_nothing() {
 
 #[tokio::test]
 async fn orders_and_roles_survive_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = Some(folder.path().join("orders.db"));
-    let service = Running::start(db.clone()).await;
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
     let placed = service.user("ada").await.order(1).await;
     let grace = service.user("grace").await;
     grace.post("/administrators", &json!({"user": "bob", "administrator": true})).await;
     grace.post("/administrators", &json!({"user": "grace", "administrator": false})).await;
     service.stop().await;
-    let service = Running::start(db).await;
+    let service = Running::start(&folder).await;
     let customers = service.user("ada").await.customers(placed.cursor()).await;
     assert_eq!(customers, BTreeSet::from(["ada".to_owned()]));
     let administrators = async |name: &str| {

@@ -19,13 +19,7 @@ fn cart(quantity: u32, gate: &str) -> Cart {
 }
 
 fn placed() -> OrderEvent {
-    OrderEvent::OrderPlaced {
-        customer: user("ada"),
-        item: Item::Coffee,
-        quantity: 2,
-        gate: "C71".into(),
-        cents: 700,
-    }
+    OrderEvent::OrderPlaced { customer: user("ada"), cart: cart(2, "C71"), cents: 700 }
 }
 
 fn open() -> DeciderTest<Orders> {
@@ -107,9 +101,7 @@ fn the_list_has_every_order_with_its_status() {
             id: id.into(),
             number,
             customer: user("ada"),
-            item: Item::Coffee,
-            quantity: 2,
-            gate: "C71".into(),
+            cart: cart(2, "C71"),
             cents: 700,
             status,
         };

@@ -1,10 +1,12 @@
 // Drives Gate Service's page.
 
+import { join } from 'node:path';
+
 import { browser } from '../../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { freePort, Program } from '../../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { until } from '../../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-/** Gate Service, with its log in memory. Its feed is closed to strangers, so the page is asked. */
+/** Gate Service, with its log in a file. Its feed is closed to strangers, so the page is asked. */
 class GateService extends Program {
   async get() {
     return (await fetch(`${this.origin}/`)).ok;
@@ -12,7 +14,7 @@ class GateService extends Program {
 }
 
 export async function gateService(world) {
-  return new GateService('orders', world, await freePort(), [], '/api/feed').start();
+  return new GateService('orders', world, await freePort(), ['--db', join(world.folder, 'orders.db')], '/api/feed').start();
 }
 
 export class User {
