@@ -16,6 +16,7 @@ mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
+mod principal;
 mod reconnect;
 mod refusal;
 mod response;
@@ -34,6 +35,7 @@ pub use authorize::{Authorize, AuthorizeFn};
 pub use feed::Feed;
 pub use feed_cursor::FeedCursor;
 pub use get::get;
+pub use principal::Principal;
 pub use refusal::Refusal;
 pub use rights::Rights;
 
