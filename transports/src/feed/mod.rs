@@ -12,11 +12,11 @@ mod feed_cursor;
 mod get;
 mod guard;
 mod hosts;
+mod live;
 mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
-mod principal;
 mod reconnect;
 mod refusal;
 mod response;
@@ -32,10 +32,10 @@ use axum::Router;
 use downlink::Hub;
 
 pub use authorize::{Authorize, AuthorizeFn};
+pub use downlink::live::Principal;
 pub use feed::Feed;
 pub use feed_cursor::FeedCursor;
 pub use get::get;
-pub use principal::Principal;
 pub use refusal::Refusal;
 pub use rights::Rights;
 

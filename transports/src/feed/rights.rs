@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use downlink::{Filter, FilterItem, NewEvent, StreamId};
 use tokio::time::Instant;
 
-use super::principal::Principal;
 use super::refusal::Refusal;
 use crate::wire::{Code, Problem};
+use downlink::live::Principal;
 
 /// What a client may see, and until when.
 ///
@@ -98,6 +98,10 @@ impl Rights {
     #[must_use]
     pub fn principal<P: 'static>(&self) -> Option<&P> {
         self.principal.as_ref()?.get()
+    }
+
+    pub(super) fn whose(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     pub(super) fn ends(&self) -> Option<Instant> {

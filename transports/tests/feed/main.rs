@@ -4,6 +4,7 @@
 
 mod append;
 mod guards;
+mod live;
 mod nesting;
 mod origins;
 mod pages;
