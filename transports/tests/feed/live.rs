@@ -40,7 +40,8 @@ impl Projection for GateModel {
 
     async fn apply(&self, events: &[Event], gates: &mut Gates) -> Result<(), BoxError> {
         for event in events {
-            gates.insert(event.stream().to_string(), event.decode_raw()?);
+            let gate = serde_json::from_slice(event.payload())?;
+            gates.insert(event.stream().to_string(), gate);
         }
         Ok(())
     }
@@ -93,7 +94,7 @@ impl LiveQuery for GateQuery {
     fn affected_by(&self, scope: &Scope, _: &Params) -> downlink::Result<Filter> {
         let name: String = scope.get()?;
         let gates = FilterItem::new().with_type("Gate")?;
-        Ok(if name.is_empty() { gates } else { gates.with_stream_prefix(name)? }.into())
+        Ok(if name.is_empty() { gates } else { gates.with_stream_prefix(&name)? }.into())
     }
 }
 
