@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
@@ -12,8 +13,24 @@ use crate::error::{Error, Result};
 pub struct RowsHash(u64);
 
 impl RowsHash {
+    /// The hash of these rows, each as the JSON that the server has sent.
+    #[must_use]
+    pub fn of_rows<'a>(rows: impl IntoIterator<Item = &'a Bytes>) -> Self {
+        let mut hasher = Sha256::new();
+        for (index, row) in rows.into_iter().enumerate() {
+            if index > 0 {
+                hasher.update(b",");
+            }
+            hasher.update(row);
+        }
+        Self::first_of(&hasher.finalize())
+    }
+
     pub(super) fn of(json: &str) -> Self {
-        let digest = Sha256::digest(json.as_bytes());
+        Self::first_of(&Sha256::digest(json.as_bytes()))
+    }
+
+    fn first_of(digest: &[u8]) -> Self {
         let first: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
         Self(u64::from_be_bytes(first))
     }

@@ -5,6 +5,12 @@ use downlink::live::{Answer, Change, Token};
 
 use super::envelope::{put, put_text};
 
+#[cfg(feature = "client")]
+mod parse;
+
+#[cfg(feature = "client")]
+pub use parse::{LiveMessage, parse_live};
+
 /// The length of a token in bytes.
 const TOKEN_LEN: usize = downlink::Cursor::TEXT_LEN + 1 + 16;
 

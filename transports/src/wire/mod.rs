@@ -33,6 +33,8 @@ pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_quer
 pub use frame::parse_frame;
 pub use frame::{frame_block, frame_json};
 pub use live::{LiveFrame, live_ready_block, live_ready_json};
+#[cfg(feature = "client")]
+pub use live::{LiveMessage, parse_live};
 pub use object::Object;
 pub(crate) use page::Envelopes;
 pub use problem::Problem;
