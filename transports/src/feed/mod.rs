@@ -12,11 +12,11 @@ mod feed_cursor;
 mod get;
 mod guard;
 mod hosts;
+mod live;
 mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
-mod principal;
 mod reconnect;
 mod refusal;
 mod response;
@@ -34,6 +34,7 @@ use downlink::Hub;
 pub(crate) use drain::draining;
 
 pub use authorize::{Authorize, AuthorizeFn};
+pub use downlink::live::Principal;
 pub use feed::Feed;
 #[cfg(feature = "auth")]
 pub(crate) use feed::TICKET;
@@ -41,7 +42,6 @@ pub use feed_cursor::FeedCursor;
 pub use get::get;
 #[cfg(feature = "auth")]
 pub(crate) use origin_check::has_token;
-pub use principal::Principal;
 pub use refusal::Refusal;
 pub use rights::Rights;
 

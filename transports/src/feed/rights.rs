@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use downlink::{Filter, FilterItem, NewEvent, StreamId};
 use tokio::time::Instant;
 
-use super::principal::Principal;
 use super::refusal::Refusal;
 use crate::wire::{Code, Problem};
+use downlink::live::Principal;
 
 /// What a client may see, and until when.
 ///
@@ -107,6 +107,10 @@ impl Rights {
         let mut rights = self.with_expiry(end);
         rights.ends = [before, rights.ends].into_iter().flatten().min();
         rights
+    }
+
+    pub(super) fn whose(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     pub(super) fn ends(&self) -> Option<Instant> {
