@@ -6,6 +6,7 @@ mod access;
 pub mod auth;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod command;
 mod connection;
 pub mod feed;
 mod headers;

@@ -34,6 +34,8 @@ mod websocket;
 use axum::Router;
 use downlink::Hub;
 
+pub(crate) use drain::draining;
+
 pub use authorize::{Authorize, AuthorizeFn};
 pub use feed::Feed;
 #[cfg(feature = "auth")]

@@ -77,6 +77,9 @@ codes! {
     RequestTimeout: "request-timeout", "Request timed out", 408, Unavailable, true;
     /// An append failed an expectation; `failed` lists every failed check.
     VersionConflict: "version-conflict", "Version conflict", 409, Conflict, false;
+    /// The application refused a command. The answer has the application's own type
+    /// and code.
+    Refused: "refused", "Refused", 409, Invalid, false;
     /// The cursor is past the end of the log.
     CursorAhead: "cursor-ahead", "Cursor ahead of the log", 410, CursorAhead, false;
     /// Reserved: the log no longer has the events after the cursor.
@@ -105,6 +108,8 @@ codes! {
     Busy: "busy", "Store busy", 503, Busy, true;
     /// The server is shutting down.
     Draining: "draining", "Server draining", 503, Unavailable, true;
+    /// A read model has not passed the cursor of `at_least`.
+    ModelBehind: "model-behind", "Read model behind", 503, Unavailable, true;
     /// The queue of appends is full.
     Overloaded: "overloaded", "Overloaded", 503, Overloaded, true;
     /// The rights of the client have changed, and are not known yet.
