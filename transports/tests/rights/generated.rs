@@ -26,7 +26,7 @@ const ROLES: [&str; 3] = ["customer", "admin", "none"];
 const CASES: u32 = 10_000;
 
 /// After so many histories the log begins anew, so that it stays short.
-const CASES_PER_LOG: usize = 50;
+const CASES_PER_LOG: usize = 15;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -164,8 +164,18 @@ impl World {
     }
 }
 
-/// The cursors of the events that this request is answered with. A refusal has none.
+/// The cursors of the events that this request is answered with. A refusal has none. A
+/// change that was just told is repeated after.
 async fn ask(router: &Router, user: &str, path: &str, is_stream: bool) -> Vec<String> {
+    loop {
+        if let Some(sent) = try_ask(router, user, path, is_stream).await {
+            return sent;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn try_ask(router: &Router, user: &str, path: &str, is_stream: bool) -> Option<Vec<String>> {
     let accept = if is_stream { "text/event-stream" } else { "application/json" };
     let bearer = format!("Bearer {}", token(user));
     let request = Request::builder().uri(path).header("host", "localhost").header(ACCEPT, accept);
@@ -176,9 +186,10 @@ async fn ask(router: &Router, user: &str, path: &str, is_stream: bool) -> Vec<St
         200 => {
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let page: Value = serde_json::from_slice(&body).unwrap();
-            page["events"].as_array().unwrap().iter().map(cursor).collect()
+            Some(page["events"].as_array().unwrap().iter().map(cursor).collect())
         }
-        403 | 404 => Vec::new(),
+        403 | 404 => Some(Vec::new()),
+        503 => None,
         status => panic!("{path} for {user} was answered with {status}"),
     }
 }
@@ -187,16 +198,16 @@ fn cursor(event: &Value) -> String {
     event["cursor"].as_str().unwrap().to_owned()
 }
 
-/// The events of a stream up to `live`.
-async fn replayed(mut body: BodyDataStream) -> Vec<String> {
+/// The events of a stream up to `live`; `None` if it ended before.
+async fn replayed(mut body: BodyDataStream) -> Option<Vec<String>> {
     let mut text = String::new();
     while !text.contains("event: feed.live") {
-        let piece = soon("live", body.next()).await.unwrap().unwrap();
+        let piece = soon("live", body.next()).await?.unwrap();
         text.push_str(std::str::from_utf8(&piece).unwrap());
     }
     let blocks = text.split("\n\n").filter(|block| !block.contains("event: "));
     let data = blocks.filter_map(|block| block.split_once("data: ").map(|(_, data)| data));
-    data.map(|data| cursor(&serde_json::from_str(data).unwrap())).collect()
+    Some(data.map(|data| cursor(&serde_json::from_str(data).unwrap())).collect())
 }
 
 #[test]
