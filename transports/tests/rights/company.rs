@@ -70,13 +70,17 @@ impl Projection for Roles {
     }
 }
 
+// ANCHOR: changes
+/// The events that change rights.
 fn role_changes() -> Filter {
     Filter::types(["RoleChanged"])
 }
 
+/// Whose rights such an event changes.
 fn user_of(event: &Event) -> Option<User> {
     event.stream().as_str().strip_prefix("user-").map(User::new)
 }
+// ANCHOR_END: changes
 
 /// What users log in with. Processes share it.
 #[derive(Clone, Debug)]
@@ -101,6 +105,7 @@ impl Logins {
         }
     }
 
+    // ANCHOR: authorizer
     /// Everything that the module offers, one after the other.
     fn authorizer(&self, roles: MemoryProjections<BTreeMap<String, String>>) -> impl Authorize {
         let tokens = ["ann", "bob"].iter().fold(BearerTokens::new(), |tokens, name| {
@@ -113,6 +118,7 @@ impl Logins {
             async move { rights_of(&user.sub, roles.get(&user.sub).map_or("", String::as_str)) }
         })
     }
+    // ANCHOR_END: authorizer
 }
 
 /// The bearer token of a user.
@@ -161,9 +167,13 @@ impl Process {
         let hub = hub.start().await.unwrap();
         let models = MemoryProjections::new();
         let roles = hub.project(Roles, models.clone()).start().unwrap();
+        // ANCHOR: reauthorization
         let reauthorization = Reauthorization::on(role_changes(), user_of).after(&roles);
-        let feed = Feed::new(&hub).with_authorizer(logins.authorizer(models));
-        let router: Router = setup(feed.with_reauthorization(reauthorization)).router();
+        let feed = Feed::new(&hub)
+            .with_authorizer(logins.authorizer(models))
+            .with_reauthorization(reauthorization);
+        // ANCHOR_END: reauthorization
+        let router: Router = setup(feed).router();
         let (listener, address) = listener().await;
         let shutdown = CancellationToken::new();
         let serving = Server::new(router.clone()).serve(listener, shutdown.clone());

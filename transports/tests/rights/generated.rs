@@ -214,7 +214,7 @@ async fn replayed(mut body: BodyDataStream) -> Option<Vec<String>> {
 fn nothing_is_sent_that_may_not_be_seen() {
     let runtime = Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(1) });
-    let steps = prop::collection::vec(step(), 1..16);
+    let steps = prop::collection::vec(step(), 1..8);
     let (mut requests, mut delivered) = (0, 0);
     for first in (0..CASES).step_by(CASES_PER_LOG) {
         runtime.block_on(async {
