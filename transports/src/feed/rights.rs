@@ -109,7 +109,8 @@ impl Rights {
         rights
     }
 
-    pub(super) fn whose(&self) -> Option<&Principal> {
+    /// Whose rights these are, of whatever type.
+    pub(super) fn any_principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
     }
 
