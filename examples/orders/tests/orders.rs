@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Waits for an event, and names it if it does not happen.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let deadline = Duration::from_secs(60);
+    let deadline = Duration::from_mins(1);
     tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
