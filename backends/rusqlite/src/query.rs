@@ -3,10 +3,11 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use downlink::id::ProjectionId;
+use downlink::projection::ProjectionRow;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
-    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, ProjectionRow, QueryLimit, not_live,
-    query_changed_connection, query_failed, query_panicked, sql,
+    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, QueryLimit, not_live, query_changed_connection,
+    query_failed, query_panicked, sql,
 };
 use rusqlite::Connection;
 

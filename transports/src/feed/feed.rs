@@ -10,6 +10,8 @@ use super::authorize::Authorize;
 use super::hosts::{HostRule, Hosts};
 use super::origin::Origin;
 use super::parse_pool::ParsePool;
+use super::reauthorization::Reauthorization;
+use super::reauthorize::{Reauthorizer, RightsWatch, pending};
 use super::rights::Rights;
 use crate::access::Access;
 use crate::connection::{Connection, DEFAULT_BUDGET};
@@ -65,6 +67,7 @@ pub struct Feed {
     pub(super) append: bool,
     public: bool,
     pub(super) authorizer: Option<Arc<dyn Authorize>>,
+    pub(super) reauthorizer: Option<Reauthorizer>,
     pub(super) parameters: Vec<String>,
     pub(super) hosts: Hosts,
     pub(super) origins: Vec<Origin>,
@@ -85,6 +88,7 @@ impl Feed {
             append: false,
             public: false,
             authorizer: None,
+            reauthorizer: None,
             parameters: Vec::new(),
             hosts: Hosts::default(),
             origins: Vec::new(),
@@ -125,6 +129,28 @@ impl Feed {
     pub fn with_authorizer(self, authorizer: impl Authorize) -> Self {
         let feed = Self { authorizer: Some(Arc::new(authorizer)), ..self };
         feed.with_parameter(TICKET)
+    }
+
+    /// Decides again what a client may see when an event changes its rights.
+    ///
+    /// Every process that serves the log sees the event. It stops sending to this
+    /// [principal](Rights::with_principal) at once, and asks the authorizer again, for at
+    /// most half a second. If what the client may see is then within what it might see
+    /// when its stream was opened, the stream ends with `bye` and the reason `rights`,
+    /// and the client returns to its cursor. If it is not, or if that is not known in time,
+    /// the stream ends with `reset` and the reason `rights-changed`: the client loads
+    /// again, since its cursor may have passed what was hidden. Filters are compared by
+    /// what they say, so a right that is written in another way may count as a wider one.
+    ///
+    /// A page or a poll is answered with 503 `rights-pending` or 410 `rights-changed`
+    /// instead, a poll also if it comes up to a minute after the one before. Requests that
+    /// come later are answered when the [projection](Reauthorization::after) has passed the
+    /// event; after five seconds with 503 `rights-pending`.
+    ///
+    /// Rights without a principal are not concerned. Replaces an earlier call.
+    pub fn with_reauthorization(mut self, reauthorization: Reauthorization) -> Self {
+        self.reauthorizer = Some(Reauthorizer::new(reauthorization));
+        self
     }
 
     /// Accepts a query parameter of the application's own, for the
@@ -214,8 +240,35 @@ impl Feed {
         connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
-    /// What this request may see now.
-    pub(super) async fn rights(&self, parts: &Parts) -> Result<Rights, Problem> {
+    /// What this request may see now, and what tells when that changes.
+    pub(super) async fn rights(
+        self: &Arc<Self>,
+        parts: &Parts,
+    ) -> Result<(Rights, RightsWatch), Problem> {
+        let Some(reauthorizer) = &self.reauthorizer else {
+            return Ok((self.authorize(parts).await?, RightsWatch::none()));
+        };
+        reauthorizer.follow(&self.hub).await?;
+        let changes = reauthorizer.changes();
+        let mut rights = self.authorize(parts).await?;
+        let Some(principal) = rights.any_principal().cloned() else {
+            return Ok((rights, RightsWatch::none()));
+        };
+        // Before the rights are read for the last time, so that no change falls between.
+        let registration = reauthorizer.register(&principal, &self.hub);
+        if reauthorizer.changes() != changes || !reauthorizer.is_settled(&principal) {
+            reauthorizer.settle(&principal).await?;
+            rights = self.authorize(parts).await?;
+            if rights.any_principal() != Some(&principal) {
+                return Err(pending());
+            }
+        }
+        let watch = RightsWatch::new(registration, self, parts, &rights);
+        Ok((rights, watch))
+    }
+
+    /// What the authorizer says now.
+    pub(super) async fn authorize(&self, parts: &Parts) -> Result<Rights, Problem> {
         match &self.authorizer {
             Some(authorizer) => authorizer.authorize(parts).await?.check_not_ended(),
             None => Ok(Rights::everything()),

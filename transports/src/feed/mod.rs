@@ -5,6 +5,7 @@
 mod append;
 mod authority;
 mod authorize;
+mod detached;
 mod drain;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod feed;
@@ -17,6 +18,8 @@ mod origin_check;
 mod page;
 mod parse_pool;
 mod principal;
+mod reauthorization;
+mod reauthorize;
 mod reconnect;
 mod refusal;
 mod response;
@@ -42,6 +45,7 @@ pub use get::get;
 #[cfg(feature = "auth")]
 pub(crate) use origin_check::has_token;
 pub use principal::Principal;
+pub use reauthorization::Reauthorization;
 pub use refusal::Refusal;
 pub use rights::Rights;
 

@@ -109,6 +109,11 @@ impl Rights {
         rights
     }
 
+    /// Whose rights these are, of whatever type.
+    pub(super) fn any_principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
     pub(super) fn ends(&self) -> Option<Instant> {
         self.ends
     }

@@ -12,6 +12,7 @@ use http::{Method, StatusCode};
 
 use super::drain::{Drain, draining};
 use super::feed::Feed;
+use super::reauthorize::pending;
 #[cfg(feature = "websocket")]
 use super::websocket;
 use super::{append, guard, origin_check, page, response, sse, stream};
@@ -188,22 +189,29 @@ async fn dispatch(
     if drain.has_begun() {
         return Err(draining());
     }
-    let rights = feed.rights(parts).await?;
-    match route {
+    let (rights, watch) = feed.rights(parts).await?;
+    let principal = rights.any_principal().cloned();
+    let mut response = match route {
         Route::Feed if accepts_event_stream(&parts.headers) => {
-            sse::answer(feed, parts, &rights, drain).await
+            sse::answer(feed, parts, &rights, drain, watch).await
         }
-        Route::Feed => page::answer(feed, parts, &rights, &drain).await,
+        Route::Feed => page::answer(feed, parts, &rights, &drain, watch).await,
         #[cfg(feature = "websocket")]
-        Route::Socket => websocket::answer(feed, parts, &rights, drain).await,
+        Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
         Route::Stream => {
             let answer = stream::answer(feed, parts, &rights);
-            drain.unless_begun(answer).await.ok_or_else(draining)?
+            let answer = drain.unless_begun(answer).await.ok_or_else(draining)?;
+            if watch.have_changed() { Err(pending()) } else { answer }
         }
+    }?;
+    if let Some(principal) = principal {
+        // For the application's own layers, such as limits.
+        response.extensions_mut().insert(principal);
     }
+    Ok(response)
 }
 
 fn not_found(path: &str) -> Problem {

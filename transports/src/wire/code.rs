@@ -86,6 +86,9 @@ codes! {
     CursorExpired: "cursor-expired", "Cursor expired", 410, HistoryChanged, false;
     /// The log has another event at the cursor's position.
     HistoryChanged: "history-changed", "History changed", 410, HistoryChanged, false;
+    /// The client may see more than before, and its cursor may have passed it: it loads
+    /// again, without the cursor.
+    RightsChanged: "rights-changed", "Rights changed", 410, HistoryChanged, false;
     /// Something exceeds a limit.
     TooLarge: "too-large", "Too large", 413, TooLarge, false;
     /// The `Content-Type` is missing or not supported.
@@ -109,6 +112,8 @@ codes! {
     ModelBehind: "model-behind", "Read model behind", 503, Unavailable, true;
     /// The queue of appends is full.
     Overloaded: "overloaded", "Overloaded", 503, Overloaded, true;
+    /// The rights of the client have changed, and are not known yet.
+    RightsPending: "rights-pending", "Rights pending", 503, Unavailable, true;
     /// The store cannot be reached.
     Unavailable: "unavailable", "Store unavailable", 503, Unavailable, true;
     /// It is unknown whether the append was stored.

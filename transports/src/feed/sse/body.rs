@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::sync_future::SyncFuture;
-use super::{COMMENT, StreamOptions, bye, ended_by};
+use super::{COMMENT, Ending, StreamOptions, bye, ended_by, rights_changed};
 use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{self, Code};
 
@@ -39,8 +40,8 @@ pub(super) struct SseBody {
     /// something is sent.
     timer: Pin<Box<Sleep>>,
     /// Kept, because beginning to wait costs more than waiting.
-    drain_begins: SyncFuture<()>,
-    /// The last frames of a stream that cannot go on, which need the head of the log.
+    ends: SyncFuture<Ending>,
+    /// The last frames of a stream that cannot go on, which have to be found out.
     failing: Option<SyncFuture<Bytes>>,
 }
 
@@ -54,6 +55,7 @@ enum Wake {
     Item(Item),
     Heartbeat,
     End(&'static str),
+    RightsChanged,
     Failed(Error),
 }
 
@@ -61,7 +63,7 @@ impl SseBody {
     pub(super) fn new(subscription: Subscription, options: StreamOptions) -> Self {
         let now = Instant::now();
         let wake_at = options.deadline.at.min(now + options.heartbeat);
-        let drain_begins = SyncFuture::new(options.drain.clone().begins_owned());
+        let ends = options.ends();
         Self {
             subscription,
             options,
@@ -69,12 +71,15 @@ impl SseBody {
             held_back: None,
             idle_since: now,
             timer: Box::pin(sleep_until(wake_at)),
-            drain_begins,
+            ends,
             failing: None,
         }
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Chunk> {
+        if self.failing.is_none() && self.options.watch.have_changed() {
+            self.failing = Some(self.rights_changed());
+        }
         if let Some(failing) = &mut self.failing {
             return failing.poll(cx).map(Chunk::Last);
         }
@@ -84,6 +89,10 @@ impl SseBody {
             match ready!(self.poll_wake(cx)) {
                 Wake::Item(item) => self.batch(&item),
                 Wake::Heartbeat => self.options.heartbeat_block(self.subscription.cached_head()),
+                Wake::RightsChanged => {
+                    self.failing = Some(self.rights_changed());
+                    return self.poll_next(cx);
+                }
                 Wake::End(reason) => return Poll::Ready(Chunk::Last(bye(reason))),
                 Wake::Failed(error) if error.is_other_history() => {
                     self.failing = Some(self.reset(&error));
@@ -100,8 +109,10 @@ impl SseBody {
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        if self.drain_begins.poll(cx).is_ready() {
-            return Poll::Ready(Wake::End("draining"));
+        match self.ends.poll(cx) {
+            Poll::Ready(Ending::Draining) => return Poll::Ready(Wake::End("draining")),
+            Poll::Ready(Ending::RightsChanged) => return Poll::Ready(Wake::RightsChanged),
+            Poll::Pending => {}
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             if let Some(due) = self.due() {
@@ -167,6 +178,11 @@ impl SseBody {
         None
     }
 
+    fn rights_changed(&self) -> SyncFuture<Bytes> {
+        let watch = Arc::clone(&self.options.watch);
+        SyncFuture::new(rights_changed(watch, self.subscription.cached_head()))
+    }
+
     /// The frame after which the client begins again. The cached head may still be that
     /// of the old log.
     fn reset(&self, error: &Error) -> SyncFuture<Bytes> {
@@ -207,6 +223,7 @@ mod tests {
     use super::*;
     use crate::feed::drain::Drain;
     use crate::feed::feed::Feed;
+    use crate::feed::reauthorize::RightsWatch;
     use crate::feed::rights::Rights;
 
     async fn open(hub: &Hub) -> SseBody {
@@ -218,6 +235,7 @@ mod tests {
             heartbeat_events: false,
             deadline: StreamDeadline::new(hour, &Rights::everything(), Instant::now()),
             drain: Drain::of(&feed, &parts),
+            watch: Arc::new(RightsWatch::none()),
             has_begun: false,
         };
         SseBody::new(hub.subscribe(Subscribe::new()).await.unwrap(), options)

@@ -5,6 +5,7 @@ mod opening;
 mod stream;
 mod sync_future;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +13,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use downlink::transport::Frame;
 use downlink::{After, Cursor, Error, Filter, Read, Subscribe};
+use futures::FutureExt;
 use http::Method;
 use http::request::Parts;
 use tokio::time::Instant;
@@ -20,8 +22,10 @@ use tracing::warn;
 use self::body::SseBody;
 use self::opening::Opening;
 use self::stream::SseStream;
+use self::sync_future::SyncFuture;
 use super::drain::Drain;
 use super::feed::Feed;
+use super::reauthorize::{RightsChange, RightsWatch};
 use super::reconnect::{jitter, reconnect_after};
 use super::response::{close_connection, empty_body};
 use super::rights::Rights;
@@ -48,6 +52,7 @@ pub(super) async fn answer(
     parts: &Parts,
     rights: &Rights,
     drain: Drain,
+    watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let heartbeat_events = query.heartbeat_is_event()?;
@@ -64,6 +69,7 @@ pub(super) async fn answer(
         heartbeat_events,
         deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
         drain,
+        watch: Arc::new(watch),
         has_begun: false,
     };
     let stream = if let After::Last(_) = after {
@@ -83,14 +89,38 @@ struct StreamOptions {
     heartbeat_events: bool,
     deadline: StreamDeadline,
     drain: Drain,
+    watch: Arc<RightsWatch>,
     /// Whether the client has received a comment already.
     has_begun: bool,
+}
+
+/// Why a stream ends that could go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Draining,
+    RightsChanged,
 }
 
 /// A comment. Proxies forward the headers of a response when its body begins.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 impl StreamOptions {
+    /// Completes when the server drains or the rights change.
+    fn ends(&self) -> SyncFuture<Ending> {
+        let (drain, watch) = (self.drain.clone().begins_owned(), Arc::clone(&self.watch));
+        let Some(ends) = watch.ends().cloned() else {
+            return SyncFuture::new(drain.map(|()| Ending::Draining));
+        };
+        SyncFuture::new(async move {
+            tokio::select! {
+                biased;
+                () = ends.cancelled() => {}
+                () = drain => {}
+            }
+            if watch.have_changed() { Ending::RightsChanged } else { Ending::Draining }
+        })
+    }
+
     fn heartbeat_block(&self, head: Cursor) -> Bytes {
         if self.heartbeat_events {
             wire::frame_block(&Frame::Heartbeat { head }, None)
@@ -104,6 +134,17 @@ impl StreamOptions {
 fn bye(reason: &str) -> Bytes {
     let reconnect_after = reconnect_after(reason);
     wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
+}
+
+/// The last frame of a stream whose rights have changed.
+async fn rights_changed(watch: Arc<RightsWatch>, head: Cursor) -> Bytes {
+    match watch.change().await {
+        RightsChange::Narrower => bye("rights"),
+        RightsChange::Wider => {
+            let reason = Code::RightsChanged.to_string();
+            wire::frame_block(&Frame::Reset { reason, head }, None)
+        }
+    }
 }
 
 /// The last frames of a stream that cannot go on.
