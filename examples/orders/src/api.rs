@@ -66,8 +66,8 @@ async fn me(
     user: User,
     at_least: AtLeast,
 ) -> Result<impl IntoResponse, Problem> {
-    at_least.reached(&app.hub, &app.role).await?;
-    let (administrators, cursor) = app.administrators();
+    at_least.reached(&app.hub, &app.roles.model).await?;
+    let (administrators, cursor) = app.roles.administrators();
     let administrators = administrators.contains(&user).then_some(&*administrators);
     let me = json!({ "user": user, "administrators": administrators });
     Ok((FeedCursor(cursor), Json(me)))

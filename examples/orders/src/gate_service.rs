@@ -10,8 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::options::Options;
-use crate::user::User;
-use crate::{api, assets, roles};
+use crate::{api, assets};
 
 /// The program: a log, its read models, and the server of the page.
 #[derive(Debug)]
@@ -38,7 +37,6 @@ impl GateService {
         let listener = TcpListener::bind(options.listen).await?;
         let store = downlink_rusqlite::open(&options.db).await?;
         let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
-        roles::grant_first(&hub, User::try_from("grace".to_owned())?).await?;
         let app = App::start(&hub).await?;
         Ok(Self { listener, store, hub, app, signals })
     }

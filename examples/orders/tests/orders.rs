@@ -10,14 +10,14 @@ use futures::future::join_all;
 use orders::{GateService, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Waits for an event, and names it if it does not happen.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let deadline = Duration::from_secs(60);
+    let deadline = Duration::from_mins(1);
     tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
@@ -85,6 +85,25 @@ impl Visitor {
         let mut text = String::new();
         soon("an answer", stream.read_to_string(&mut text)).await.unwrap();
         Answer::parse(&text)
+    }
+
+    /// Reads the feed as an `EventSource` does, until the server ends it.
+    async fn follow(&self, path: &str) -> JoinHandle<String> {
+        let mut stream = BufReader::new(TcpStream::connect(self.address).await.unwrap());
+        let request = format!(
+            "GET /api{path} HTTP/1.1\r\nHost: {}\r\n{}Accept: text/event-stream\r\n\r\n",
+            self.address, self.cookie
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = String::new();
+        while !head.contains("feed.ready") {
+            assert_ne!(soon("a stream", stream.read_line(&mut head)).await.unwrap(), 0, "{head}");
+        }
+        tokio::spawn(async move {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        })
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -225,6 +244,31 @@ async fn a_role_is_granted_and_revoked_by_events() {
             bob.get("/feed?type=RoleGranted").await.json()["events"].as_array().unwrap().len();
         assert_eq!(visible, if is_administrator { 2 } else { 0 });
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_role_ends_what_is_open() {
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let grace = service.user("grace").await;
+    let set = async |administrator: bool| {
+        let set = json!({"user": "bob", "administrator": administrator});
+        assert_eq!(grace.post("/administrators", &set).await.status, 204);
+    };
+    let as_customer = bob.follow("/feed").await;
+    set(true).await;
+    let text = soon("the end of the customer's stream", as_customer).await.unwrap();
+    assert!(text.contains("rights-changed"), "what was hidden has to be loaded: {text}");
+
+    let as_administrator = bob.follow("/feed").await;
+    let seen = ada.order(1).await.json()["order"].as_str().unwrap().to_owned();
+    set(false).await;
+    let hidden = ada.order(1).await.json()["order"].as_str().unwrap().to_owned();
+    let text = soon("the end of the administrator's stream", as_administrator).await.unwrap();
+    assert!(text.contains(&seen) && !text.contains(&hidden), "{text}");
+    assert!(text.contains("feed.bye") && text.contains("\"rights\""), "{text}");
     service.stop().await;
 }
 

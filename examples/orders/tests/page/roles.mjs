@@ -7,7 +7,7 @@ await scenario('a role that is revoked ends the dashboard', async (world) => {
   const bob = await User.logIn(world, origin, 'bob');
   const grace = await User.logIn(world, origin, 'grace');
 
-  await grace.page.getByLabel('Name').fill('bob');
+  await grace.page.getByRole('textbox', { name: 'Name' }).fill('bob');
   await grace.page.getByRole('button', { name: 'Make administrator' }).click();
   await until("bob's dashboard", () => bob.hasDashboard());
   await ada.order('Sandwich', 3, 'B7');
