@@ -19,9 +19,9 @@ impl Latest {
     }
 
     /// Waits for an update, and returns the rows after it.
-    async fn next(&mut self) -> (Token, Vec<String>) {
+    async fn next(&mut self, what: &str) -> (Token, Vec<String>) {
         loop {
-            let next = tasks::soon("a live query has no update", self.subscription.next()).await;
+            let next = tasks::soon(what, self.subscription.next()).await;
             match next.expect("a subscription that goes on") {
                 Update::Result(answer) | Update::Checkpoint(answer) => {
                     let rows = answer.rows().iter();
@@ -39,9 +39,11 @@ impl Latest {
     }
 
     async fn until(&mut self, rows: &[String], what: &str) {
-        tasks::soon(what, async { while self.next().await.1 != rows {} }).await;
+        tasks::soon(what, async { while self.next(what).await.1 != rows {} }).await;
     }
 }
+
+const NO_UPDATE: &str = "a live query has no update";
 
 fn watch() -> Watch {
     Watch::new("board")
@@ -120,14 +122,22 @@ pub async fn a_live_query_sees_earlier_writes(setup: &LiveSetup) {
     let process = log.serve(&[1]).await;
     let hub = log.hub().await;
     let elsewhere = log.live_elsewhere(&hub);
+    let model = process.handles.first().expect("a model");
     for round in 0..6 {
+        // The model is behind when the query is asked.
+        model.pause().await.expect("a paused model");
         let event = if round % 3 == 2 { other() } else { set(round) };
         let at = append(&hub, "gate", event).await;
         let rows = answer(1, log.events().await.iter());
         for live in [&process.live, &elsewhere] {
             let asked = watch().with_at_least(at).with_wait(Duration::from_secs(20));
-            let mut latest = Latest::of(live, asked).await.expect("an answer");
-            let (token, seen) = latest.next().await;
+            let latest = Latest::of(live, asked);
+            let (latest, ()) = tokio::join!(latest, async {
+                sleep(Duration::from_millis(150)).await;
+                model.resume().await.expect("a model that goes on");
+            });
+            let mut latest = latest.expect("an answer");
+            let (token, seen) = latest.next(NO_UPDATE).await;
             assert!(
                 token.cursor >= at && seen == rows,
                 "a query that asked for {at} was answered as of {} with {seen:?} instead of \
@@ -151,7 +161,7 @@ pub async fn only_matching_events_cause_evaluations(setup: &LiveSetup) {
     let mut all = Vec::new();
     for _ in 0..20 {
         let mut latest = Latest::of(&process.live, watch()).await.expect("an answer");
-        latest.next().await;
+        latest.next(NO_UPDATE).await;
         all.push(latest);
     }
     let before = log.evaluations();
@@ -168,7 +178,7 @@ pub async fn only_matching_events_cause_evaluations(setup: &LiveSetup) {
     );
     process.append("gate", set(2)).await;
     for latest in &mut all {
-        latest.next().await;
+        latest.next(NO_UPDATE).await;
     }
     let after = log.evaluations() - before;
     assert!(
