@@ -204,6 +204,7 @@ function draw() {
   controls.draw();
   panel.draw(feed.cursor);
   log.draw();
+  statistics.draw();
   if (!changed && !clock.running()) return;
   changed = false;
   const now = clock.now();

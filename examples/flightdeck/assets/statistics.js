@@ -33,7 +33,8 @@ const tabs = {
 export class Statistics {
   #tab = 'punctuality';
   #query = [];
-  #live = new LiveQuery((rows) => this.#show(tabs[this.#tab], rows));
+  #rows = null;
+  #live = new LiveQuery((rows) => (this.#rows = rows));
 
   constructor() {
     element('statistics-tabs').addEventListener('click', ({ target }) => {
@@ -48,12 +49,20 @@ export class Statistics {
     this.#live.follow(this.#tab, this.#query);
   }
 
+  /** Shows the rows if they have changed. Called when the page is drawn. */
+  draw() {
+    if (!this.#rows) return;
+    this.#show(tabs[this.#tab], this.#rows);
+    this.#rows = null;
+  }
+
   switchTransport(transport) {
     this.#live.switchTransport(transport);
   }
 
   #choose(tab) {
     this.#tab = tab;
+    this.#rows = null;
     for (const button of element('statistics-tabs').children) {
       button.setAttribute('aria-pressed', String(button.dataset.statistics === tab));
     }
