@@ -148,9 +148,9 @@ impl<Tx: Send + 'static> KeyTask<Tx> {
             () = self.key.evicted.cancelled() => return Ok(false),
             item = subscription.next() => {
                 let Some(item) = item else { return Ok(false) };
-                self.matched.add_item(&item?);
+                self.take(&item?);
                 while let Some(item) = subscription.try_next() {
-                    self.matched.add_item(&item);
+                    self.take(&item);
                 }
             }
             () = self.key.wake.notified() => {}
@@ -162,6 +162,28 @@ impl<Tx: Send + 'static> KeyTask<Tx> {
             () = sleep_until(self.unused_since + LINGER), if !has_subscribers => {}
         }
         Ok(true)
+    }
+
+    fn take(&mut self, item: &Item) {
+        match item {
+            Item::Event(event) => self.matched.add(event.position()),
+            Item::Checkpoint(cursor) => self.nothing_matched_up_to(*cursor),
+            Item::Live { .. } | Item::Behind { .. } => {}
+        }
+    }
+
+    /// Moves the cursor of the answer without an evaluation: nothing up to here can have
+    /// changed it, and the model contains everything up to its own place.
+    fn nothing_matched_up_to(&mut self, cursor: Cursor) {
+        let complete = self.progress.borrow().complete;
+        let to = if cursor.position() < complete.position() { cursor } else { complete };
+        let Some(answer) = self.answer.as_ref().filter(|_| !self.must) else { return };
+        if self.matched.first().is_none() && answer.token().cursor.position() < to.position() {
+            let moved = Arc::new(answer.moved_to(to, self.engine.hub.cached_head().max(to)));
+            self.answer = Some(Arc::clone(&moved));
+            self.key.state.send_modify(|state| state.answer = Some(moved));
+            self.notified_at = Instant::now();
+        }
     }
 
     fn is_wanted(&self) -> bool {
@@ -286,12 +308,6 @@ struct Matched {
 }
 
 impl Matched {
-    fn add_item(&mut self, item: &Item) {
-        if let Item::Event(event) = item {
-            self.add(event.position());
-        }
-    }
-
     fn add(&mut self, position: Position) {
         if position > self.last {
             self.last = position;

@@ -7,10 +7,22 @@
 //!
 //! # Contract
 //!
-//! At each frame, the rows that a client holds are the answer of the query on the read
-//! model as of the frame's cursor; when the log is at rest, they are the newest. This
-//! holds across cut connections, restarts, new versions of a model, concurrent appends
-//! and slow readers, and the conformance suite checks it on every store and transport.
+//! The names in brackets are laws of the conformance suite, which checks them on every store
+//! and transport.
+//!
+//! 1. **The answer.** At each frame, the rows that a client holds are the answer of the query
+//!    on the read model as of the frame's cursor, which never goes back; when the log is at
+//!    rest, they are the newest. Cut connections, other servers, resets and new versions of a
+//!    model, concurrent appends and slow readers change nothing
+//!    \[`rows_are_the_answer_at_their_cursor`\].
+//! 2. **Versions.** After another version of the model has become the live one, the answer is
+//!    that of the new one, also if no event comes \[`a_live_query_follows_a_new_version`\].
+//! 3. **Resets.** After a reset of the model, the last answer stays until the model has passed
+//!    it, and a query without one is refused \[`a_model_that_is_rebuilt_is_not_shown`\].
+//! 4. **Read your writes.** A query that asks for a cursor sees everything up to it
+//!    \[`a_live_query_sees_earlier_writes`\].
+//! 5. **Cost.** There is one evaluation for all who ask the same, and events that cannot
+//!    change the answer cause none \[`only_matching_events_cause_evaluations`\].
 //!
 //! # Examples
 //!

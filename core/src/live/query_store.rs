@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,4 +52,21 @@ pub trait QueryStore: ProjectionStore {
         limit: Duration,
         work: Work<Self::Tx>,
     ) -> Result<Evaluated>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: QueryStore + ?Sized> QueryStore for Arc<S> {
+    fn query_readers(&self) -> usize {
+        (**self).query_readers()
+    }
+
+    async fn evaluate(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: Work<S::Tx>,
+    ) -> Result<Evaluated> {
+        (**self).evaluate(projection, limit, work).await
+    }
 }

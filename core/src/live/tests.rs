@@ -168,9 +168,12 @@ async fn next(subscription: &mut LiveSubscription) -> Update {
 }
 
 async fn result(subscription: &mut LiveSubscription) -> Arc<Answer> {
-    match next(subscription).await {
-        Update::Result(answer) => answer,
-        other => panic!("{other:?}"),
+    loop {
+        match next(subscription).await {
+            Update::Result(answer) => return answer,
+            Update::Checkpoint(_) => {}
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -259,6 +262,23 @@ async fn one_evaluation_serves_all_and_only_matching_events_cause_one() {
     }
     while rows(&*result(&mut subscribers[0]).await) != "sa=101" {}
     assert!(setup.evaluations.load(Ordering::Relaxed) <= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cursor_moves_without_matches_and_without_evaluations() {
+    let setup = Setup::new().await;
+    let at = setup.add("s1", 1).await;
+    let params = Params::new().with("prefix", "s1");
+    let watch = Watch::new("by-prefix").with_params(params).with_at_least(at);
+    let mut watched = setup.live.watch(watch).await.unwrap();
+    result(&mut watched).await;
+    for n in 0..200 {
+        setup.add("s2", n).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let Update::Checkpoint(moved) = next(&mut watched).await else { panic!("a checkpoint") };
+    assert!(moved.token().cursor > at);
+    assert_eq!(setup.evaluations.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
