@@ -224,6 +224,14 @@ list! {
     /// The laws of a transport that checks what a client may see.
     __authorizing_laws, AUTHORIZING_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
+    property what_may_not_be_seen_is_not_sent
+}
+
+list! {
+    /// The laws of a transport that follows changes of what a client may see.
+    __reauthorizing_laws, REAUTHORIZING_TRANSPORT, transport:
+    law a_revoked_right_ends_while_a_stream_is_open
+    law wider_rights_are_loaded_again
 }
 
 list! {
@@ -307,6 +315,7 @@ pub const ALL: &[&[&str]] = &[
     TRANSPORT,
     SHORT_TIMEOUT_TRANSPORT,
     AUTHORIZING_TRANSPORT,
+    REAUTHORIZING_TRANSPORT,
     TRANSPORTS,
     REPLACEABLE_TRANSPORT,
     SSE_WIRE,

@@ -158,7 +158,7 @@ pub fn of_an_older_release(event_type: &str, payload: impl Into<Bytes>) -> NewEv
         content_type: ContentType::JSON,
         payload: payload.into(),
         metadata: valid.metadata().clone(),
-        tags: Vec::new(),
+        tags: [].into(),
     })
 }
 

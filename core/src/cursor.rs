@@ -61,9 +61,38 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// Writes the text form to `buffer` and returns it. Faster than
+    /// [`to_string`](ToString::to_string), for code that renders many events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use downlink::Cursor;
+    ///
+    /// let mut buffer = [0; Cursor::TEXT_LEN];
+    /// assert_eq!(Cursor::START.encode(&mut buffer), "0000000000000000-00000000");
+    /// ```
+    #[expect(clippy::missing_panics_doc, reason = "hex digits and a hyphen are UTF-8")]
+    pub fn encode(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
+        put_hex(&mut buffer[..16], &self.position.get().to_be_bytes());
+        buffer[16] = b'-';
+        put_hex(&mut buffer[17..], &self.check.to_be_bytes());
+        std::str::from_utf8(buffer).expect("hex digits and a hyphen")
+    }
+}
+
+fn put_hex(text: &mut [u8], number: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (digits, byte) in text.chunks_exact_mut(2).zip(number) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:08x}", self.position.get(), self.check)
+        f.write_str(self.encode(&mut [0; Self::TEXT_LEN]))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use downlink::{Error, ErrorKind, EventType, Result, StreamId};
-use downlink_sqlite_schema::{EventRow, HeadRow, sql};
+use downlink_sqlite_schema::{EventRow, HeadRow, TagCache, sql};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::failed;
@@ -17,6 +17,7 @@ const CAPACITY: usize = 65_536;
 pub(crate) struct NameCache {
     streams: HashMap<i64, StreamId>,
     types: HashMap<i64, EventType>,
+    tags: TagCache,
     seen: Option<HeadRow>,
 }
 
@@ -61,10 +62,9 @@ impl NameCache {
         connection: &Connection,
         row: &EventRow<'_>,
     ) -> Result<downlink::Event> {
-        row.to_event(
-            self.stream(connection, row.stream)?,
-            self.event_type(connection, row.event_type)?,
-        )
+        let stream = self.stream(connection, row.stream)?;
+        let event_type = self.event_type(connection, row.event_type)?;
+        row.to_event(stream, event_type, &mut self.tags)
     }
 }
 

@@ -6,6 +6,7 @@ use downlink::{
 };
 
 use crate::number::{from_sql, position_from_sql, version_from_sql};
+use crate::tag_cache::TagCache;
 use crate::tags;
 
 /// A row of `events`: the columns of [`EVENT_COLUMNS`](crate::EVENT_COLUMNS).
@@ -29,12 +30,17 @@ pub struct EventRow<'a> {
 const NO_METADATA: &[u8] = b"{}";
 
 impl EventRow<'_> {
-    /// The event of this row, with the names for its keys.
+    /// The event of this row, with the names for its keys, and its tags from the cache.
     ///
     /// # Errors
     ///
     /// [`Corrupt`](ErrorKind::Corrupt) if a column is invalid.
-    pub fn to_event(&self, stream: StreamId, event_type: EventType) -> Result<Event> {
+    pub fn to_event(
+        &self,
+        stream: StreamId,
+        event_type: EventType,
+        tags: &mut TagCache,
+    ) -> Result<Event> {
         let content_type = match self.content_type {
             None => ContentType::JSON,
             Some(name) => {
@@ -51,7 +57,7 @@ impl EventRow<'_> {
             content_type,
             payload: Bytes::copy_from_slice(self.payload),
             metadata,
-            tags: tags::decode(self.tags)?,
+            tags: tags.decode(self.tags)?,
         });
         Ok(Event::new(self.position()?, stream, self.version()?, self.recorded_at()?, content))
     }

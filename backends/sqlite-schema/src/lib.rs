@@ -27,12 +27,13 @@ mod permissions;
 mod poll_schedule;
 pub mod postings;
 mod pragmas;
-mod projection_row;
+mod projection_tables;
 mod query;
 mod result_code;
 mod search;
 mod setup;
 pub mod sql;
+mod tag_cache;
 pub mod tags;
 mod value;
 mod verify;
@@ -59,7 +60,7 @@ pub use page_builder::{PageBuilder, PageLimit, SCAN_BUDGET};
 pub use poll_schedule::{DATA_VERSION, PollSchedule};
 pub use postings::NewPostings;
 pub use pragmas::{EMPTY_WAL, Pragmas, WAL, not_in_wal_mode};
-pub use projection_row::{ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table};
+pub use projection_tables::{TABLE_PREFIX, dead_letter_from_sql, is_log_table};
 pub use query::{
     INSTRUCTIONS_BETWEEN_CHECKS, QueryLimit, not_live, query_changed_connection, query_failed,
     query_panicked,
@@ -68,6 +69,7 @@ pub use result_code::{explain, is_constraint, is_disk_full, is_storage_error};
 pub use search::Search;
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
 pub use sql::{EVENT_COLUMNS, HEAD};
+pub use tag_cache::TagCache;
 pub use value::Value;
 pub use verify::{Problem, Verifier, VerifyReport};
 pub use writer_cache::{Tail, WriterCache};

@@ -11,6 +11,7 @@ use crate::head_row::HeadRow;
 use crate::links::{Chain, Links, Next};
 use crate::number::{position_from_sql, position_to_sql, version_to_sql};
 use crate::postings;
+use crate::tag_cache::TagCache;
 
 /// How many problems a report lists; the others are counted.
 const MAX_LISTED: usize = 100;
@@ -230,8 +231,9 @@ impl Verifier {
     fn check_event(&mut self, row: &EventRow<'_>) -> Result<(), String> {
         let stream = self.stream_names.get(&row.stream).ok_or("its stream is unknown")?;
         let event_type = self.types.get(&row.event_type).ok_or("its type is unknown")?;
-        let event =
-            row.to_event(stream.clone(), event_type.clone()).map_err(|error| error.to_string())?;
+        let event = row
+            .to_event(stream.clone(), event_type.clone(), &mut TagCache::default())
+            .map_err(|error| error.to_string())?;
         let last = HeadRow {
             position: event.position(),
             id: Some(event.id()),

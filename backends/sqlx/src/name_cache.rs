@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use downlink::{Error, ErrorKind, Event, EventType, Position, Result, StreamId};
-use downlink_sqlite_schema::{EventRow, HeadRow, batch_sql};
+use downlink_sqlite_schema::{EventRow, HeadRow, TagCache, batch_sql};
 use sqlx::SqliteConnection;
 
 use crate::error::failed;
@@ -19,6 +19,7 @@ const CAPACITY: usize = 65_536;
 pub(crate) struct NameCache {
     streams: HashMap<i64, StreamId>,
     types: HashMap<i64, EventType>,
+    tags: TagCache,
     seen: Option<HeadRow>,
 }
 
@@ -52,7 +53,9 @@ impl NameCache {
         learn(connection, batch_sql::TYPE_NAMES, &mut self.types, types).await?;
         rows.iter()
             .map(|row| {
-                row.to_event(known(&self.streams, row.stream)?, known(&self.types, row.event_type)?)
+                let stream = known(&self.streams, row.stream)?;
+                let event_type = known(&self.types, row.event_type)?;
+                row.to_event(stream, event_type, &mut self.tags)
             })
             .collect()
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
 use downlink::live::{Evaluated, Model, QueryStore, Work};
+use downlink::projection::ProjectionRow;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
-    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, ProjectionRow, QueryLimit, batch_sql, not_live,
+    CancelOnDrop, INSTRUCTIONS_BETWEEN_CHECKS, QueryLimit, batch_sql, not_live,
     query_changed_connection, query_failed, query_panicked, sql,
 };
 use futures::FutureExt;

@@ -147,7 +147,7 @@ impl FaultyStore {
             content_type: content.content_type().clone(),
             payload: Bytes::from_owner(Held::new(content.payload(), &self.faults.held)),
             metadata: content.metadata().clone(),
-            tags: content.tags().to_vec(),
+            tags: content.tags().into(),
         };
         let content = NewEvent::from_stored(parts);
         let stream = event.stream().clone();

@@ -10,8 +10,8 @@ use downlink_conformance_tests::subscription::{
     self, ReplaceableSubscriptionSetup, SubscriptionSetup,
 };
 use downlink_conformance_tests::transport::{
-    self, AuthorizingTransportSetup, ReplaceableTransportSetup, ShortTimeoutTransportSetup,
-    TransportSetup, TransportsSetup,
+    self, AuthorizingTransportSetup, ReauthorizingTransportSetup, ReplaceableTransportSetup,
+    ShortTimeoutTransportSetup, TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
     BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
@@ -73,6 +73,10 @@ fn short_timeouts(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
 
 fn authorizing(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
     AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
+}
+
+fn reauthorizing(broken: Option<TransportBug>) -> ReauthorizingTransportSetup {
+    ReauthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
 /// A transport without a bug and one with this bug.
@@ -373,6 +377,13 @@ saboteurs! { AUTHORIZING: AuthorizingTransportSetup = authorizing(TransportBug),
     ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
     FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
+    FiltersLiveOnly wire_property what_may_not_be_seen_is_not_sent "that the client may not see"
+    CountsWhatIsHidden wire_property what_may_not_be_seen_is_not_sent "that may be seen was not delivered"
+}
+
+saboteurs! { REAUTHORIZING: ReauthorizingTransportSetup = reauthorizing(TransportBug), transport;
+    KeepsRightsWhileOpen wire_law a_revoked_right_ends_while_a_stream_is_open "what it may no longer see"
+    KeepsCursorsOfNarrowerRights wire_law wider_rights_are_loaded_again "send `reset` before the end"
 }
 
 saboteurs! { TRANSPORT_PAIRS: TransportsSetup = transport_pair(TransportBug), transport;
@@ -442,6 +453,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         TRANSPORTS,
         SHORT_TIMEOUTS,
         AUTHORIZING,
+        REAUTHORIZING,
         TRANSPORT_PAIRS,
         REPLACEABLE_TRANSPORTS,
         WIRE_BYTES,

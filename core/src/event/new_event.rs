@@ -53,7 +53,7 @@ pub struct StoredParts {
     pub content_type: ContentType,
     pub payload: Bytes,
     pub metadata: Bytes,
-    pub tags: Vec<Tag>,
+    pub tags: Arc<[Tag]>,
 }
 
 const NO_METADATA: Bytes = Bytes::from_static(b"{}");
@@ -133,8 +133,6 @@ impl NewEvent {
     #[must_use]
     pub fn from_stored(parts: StoredParts) -> Self {
         let StoredParts { id, event_type, content_type, payload, metadata, tags } = parts;
-        // Most events have no tags, and the empty list is shared.
-        let tags = if tags.is_empty() { Arc::default() } else { tags.into() };
         Self { id, event_type, content_type, payload, metadata, tags }
     }
 

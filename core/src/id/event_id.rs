@@ -85,6 +85,15 @@ impl EventId {
         let high = u32::try_from(hash >> 32).expect("32 bits are left");
         high ^ low
     }
+
+    /// The length of the text form in bytes.
+    pub const TEXT_LEN: usize = 36;
+
+    /// Writes the text form to `buffer` and returns it, as
+    /// [`Cursor::encode`](crate::Cursor::encode) does for cursors.
+    pub fn encode(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
+        self.0.as_hyphenated().encode_lower(buffer)
+    }
 }
 
 impl From<Uuid> for EventId {

@@ -100,7 +100,17 @@ impl Rights {
         self.principal.as_ref()?.get()
     }
 
-    pub(super) fn whose(&self) -> Option<&Principal> {
+    /// Ends the rights at this time, unless they end before.
+    #[cfg(feature = "auth")]
+    pub(crate) fn with_expiry_at_latest(self, end: SystemTime) -> Self {
+        let before = self.ends;
+        let mut rights = self.with_expiry(end);
+        rights.ends = [before, rights.ends].into_iter().flatten().min();
+        rights
+    }
+
+    /// Whose rights these are, of whatever type.
+    pub(super) fn any_principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
     }
 

@@ -6,12 +6,13 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::header::{ALLOW, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, COOKIE, Entry, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::drain::{Drain, draining};
 use super::feed::Feed;
+use super::reauthorize::pending;
 #[cfg(feature = "websocket")]
 use super::websocket;
 use super::{append, guard, live, origin_check, page, response, sse, stream};
@@ -130,7 +131,8 @@ where
 }
 
 async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    hide_secrets(&mut parts.headers);
     let response = match dispatch(&feed, route, &parts, body).await {
         Ok(response) => response,
         Err(problem)
@@ -142,6 +144,15 @@ async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Resp
         Err(problem) => problem.into_response(),
     };
     response::finish(&feed, &parts, response)
+}
+
+/// Keeps credentials out of what an authorizer prints of a request.
+fn hide_secrets(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE] {
+        if let Entry::Occupied(mut entry) = headers.entry(name) {
+            entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 /// Checks a request to one of the application's own routes.
@@ -190,23 +201,30 @@ async fn dispatch(
     if drain.has_begun() {
         return Err(draining());
     }
-    let rights = feed.rights(parts).await?;
-    match route {
+    let (rights, watch) = feed.rights(parts).await?;
+    let principal = rights.any_principal().cloned();
+    let mut response = match route {
         Route::Feed if accepts_event_stream(&parts.headers) => {
-            sse::answer(feed, parts, &rights, drain).await
+            sse::answer(feed, parts, &rights, drain, watch).await
         }
-        Route::Feed => page::answer(feed, parts, &rights, &drain).await,
+        Route::Feed => page::answer(feed, parts, &rights, &drain, watch).await,
         #[cfg(feature = "websocket")]
-        Route::Socket => websocket::answer(feed, parts, &rights, drain).await,
-        Route::Live => live::answer(feed, parts, &rights, drain).await,
+        Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
+        Route::Live => live::answer(feed, parts, &rights, drain, watch).await,
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
         Route::Stream => {
             let answer = stream::answer(feed, parts, &rights);
-            drain.unless_begun(answer).await.ok_or_else(draining)?
+            let answer = drain.unless_begun(answer).await.ok_or_else(draining)?;
+            if watch.have_changed() { Err(pending()) } else { answer }
         }
+    }?;
+    if let Some(principal) = principal {
+        // For the application's own layers, such as limits.
+        response.extensions_mut().insert(principal);
     }
+    Ok(response)
 }
 
 fn not_found(feed: &Feed, path: &str) -> Problem {

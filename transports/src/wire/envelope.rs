@@ -3,7 +3,8 @@ use std::fmt::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use downlink::{Cursor, Event, NewEvent};
+use downlink::{Cursor, Event, EventId, NewEvent};
+use memchr::memchr2;
 
 #[cfg(feature = "client")]
 mod parse;
@@ -63,12 +64,12 @@ pub fn envelope(event: &Event) -> Bytes {
 fn render(event: &Event) -> Bytes {
     // The payload, and about 300 bytes of everything else.
     let mut out = String::with_capacity(event.size() + 384);
-    let cursor = event.cursor();
-    put(
-        &mut out,
-        format_args!("id: {cursor}\ndata: {{\"cursor\":\"{cursor}\",\"id\":\"{}\"", event.id()),
-    );
-    out.push_str(",\"stream\":");
+    let (mut cursor, mut id) = ([0; Cursor::TEXT_LEN], [0; EventId::TEXT_LEN]);
+    let (cursor, id) = (event.cursor().encode(&mut cursor), event.id().encode(&mut id));
+    for part in ["id: ", cursor, "\ndata: {\"cursor\":\"", cursor, "\",\"id\":\"", id] {
+        out.push_str(part);
+    }
+    out.push_str("\",\"stream\":");
     put_text(&mut out, event.stream().as_str());
     put(&mut out, format_args!(",\"version\":{},\"type\":", event.version()));
     put_text(&mut out, event.event_type().as_str());
@@ -112,18 +113,34 @@ fn put_content(out: &mut String, event: &NewEvent, put_json: fn(&mut String, &[u
 
 /// Embeds JSON as stored, on one line.
 fn put_json(out: &mut String, json: &[u8]) {
-    // Valid UTF-8 unless a store returns anything else, which is replaced.
-    let json = String::from_utf8_lossy(json);
-    let mut lines = json.split(['\r', '\n']);
-    out.push_str(lines.next().unwrap_or_default());
-    for line in lines {
-        out.push(' ');
-        out.push_str(line);
+    match std::str::from_utf8(json) {
+        Ok(json) => put_line(out, json),
+        // Only if a store returns what was never appended.
+        Err(_) => put_line(out, &String::from_utf8_lossy(json)),
     }
 }
 
+/// Appends the text with spaces for its line ends.
+fn put_line(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(end) = memchr2(b'\r', b'\n', rest.as_bytes()) {
+        out.push_str(&rest[..end]);
+        out.push(' ');
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+}
+
+/// Appends the text as a JSON string.
 pub(super) fn put_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("a string can be serialized"));
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        for part in ["\"", text, "\""] {
+            out.push_str(part);
+        }
+    } else {
+        out.push_str(&serde_json::to_string(text).expect("a string can be serialized"));
+    }
 }
 
 pub(super) fn put(out: &mut String, what: std::fmt::Arguments<'_>) {

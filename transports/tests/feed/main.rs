@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "panics are failures")]
 
 mod append;
+mod commands;
 mod guards;
 mod live;
 mod nesting;

@@ -35,7 +35,7 @@ impl LiveRequest {
         let wait = Duration::from_secs(query.wait()?);
         let mut watch = Watch::new(name)
             .with_params(params(&query, &own)?)
-            .with_principal(rights.whose().cloned())
+            .with_principal(rights.any_principal().cloned())
             .with_after(after)
             .with_wait(wait);
         if let Some(cursor) = query.one("at_least")? {

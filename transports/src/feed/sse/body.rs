@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::source::{Next, Source};
 use super::sync_future::SyncFuture;
-use super::{COMMENT, StreamOptions, bye, ended_by};
+use super::{COMMENT, Ending, StreamOptions, bye, ended_by, rights_changed};
 use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{self, Code};
 
@@ -41,8 +42,8 @@ pub(in crate::feed) struct SseBody {
     /// something is sent.
     timer: Pin<Box<Sleep>>,
     /// Kept, because beginning to wait costs more than waiting.
-    drain_begins: SyncFuture<()>,
-    /// The last frames of a stream that cannot go on, which need the head of the log.
+    ends: SyncFuture<Ending>,
+    /// The last frames of a stream that cannot go on, which have to be found out.
     failing: Option<SyncFuture<Bytes>>,
 }
 
@@ -57,6 +58,7 @@ enum Wake {
     Last(Bytes),
     Heartbeat,
     End(&'static str),
+    RightsChanged,
     Failed(Error),
 }
 
@@ -64,7 +66,7 @@ impl SseBody {
     pub(in crate::feed) fn new(source: Source, options: StreamOptions) -> Self {
         let now = Instant::now();
         let wake_at = options.deadline.at.min(now + options.heartbeat);
-        let drain_begins = SyncFuture::new(options.drain.clone().begins_owned());
+        let ends = options.ends();
         Self {
             source,
             options,
@@ -72,12 +74,15 @@ impl SseBody {
             held_back: None,
             idle_since: now,
             timer: Box::pin(sleep_until(wake_at)),
-            drain_begins,
+            ends,
             failing: None,
         }
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Chunk> {
+        if self.failing.is_none() && self.options.watch.have_changed() {
+            self.failing = Some(self.rights_changed());
+        }
         if let Some(failing) = &mut self.failing {
             return failing.poll(cx).map(Chunk::Last);
         }
@@ -88,6 +93,10 @@ impl SseBody {
                 Wake::Frames(first) => self.batch(first),
                 Wake::Last(frames) => return Poll::Ready(Chunk::Last(frames)),
                 Wake::Heartbeat => self.options.heartbeat_block(self.source.cached_head()),
+                Wake::RightsChanged => {
+                    self.failing = Some(self.rights_changed());
+                    return self.poll_next(cx);
+                }
                 Wake::End(reason) => return Poll::Ready(Chunk::Last(bye(reason))),
                 Wake::Failed(error) if error.is_other_history() => {
                     self.failing = Some(self.reset(&error));
@@ -104,8 +113,10 @@ impl SseBody {
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        if self.drain_begins.poll(cx).is_ready() {
-            return Poll::Ready(Wake::End("draining"));
+        match self.ends.poll(cx) {
+            Poll::Ready(Ending::Draining) => return Poll::Ready(Wake::End("draining")),
+            Poll::Ready(Ending::RightsChanged) => return Poll::Ready(Wake::RightsChanged),
+            Poll::Pending => {}
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             if let Some(due) = self.due() {
@@ -165,6 +176,11 @@ impl SseBody {
         None
     }
 
+    fn rights_changed(&self) -> SyncFuture<Bytes> {
+        let watch = Arc::clone(&self.options.watch);
+        SyncFuture::new(rights_changed(watch, self.source.cached_head()))
+    }
+
     /// The frame after which the client begins again. The cached head may still be that
     /// of the old log.
     fn reset(&self, error: &Error) -> SyncFuture<Bytes> {
@@ -196,6 +212,7 @@ mod tests {
     use super::*;
     use crate::feed::drain::Drain;
     use crate::feed::feed::Feed;
+    use crate::feed::reauthorize::RightsWatch;
     use crate::feed::rights::Rights;
 
     async fn open(hub: &Hub) -> SseBody {
@@ -207,6 +224,7 @@ mod tests {
             heartbeat_events: false,
             deadline: StreamDeadline::new(hour, &Rights::everything(), Instant::now()),
             drain: Drain::of(&feed, &parts),
+            watch: Arc::new(RightsWatch::none()),
             has_begun: false,
         };
         SseBody::new(Source::Log(hub.subscribe(Subscribe::new()).await.unwrap()), options)

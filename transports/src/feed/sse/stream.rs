@@ -64,6 +64,7 @@ impl SseStream {
             }
             Opened::Subscription(Err(error)) => Chunk::Last(ended_by(error)),
             Opened::End(reason) => Chunk::Last(bye(reason)),
+            Opened::Last(frame) => Chunk::Last(frame),
             Opened::Heartbeat(head) => {
                 let heartbeat = opening.options.heartbeat_block(head);
                 *self = Self::Opening(Box::new(opening));

@@ -23,6 +23,7 @@ use super::socket_client::{CommandError, OpenedSubscription, SocketClient, Socke
 use super::subscriptions::{ActiveSubscription, SubscriptionUpdate, Subscriptions};
 use crate::feed::append;
 use crate::feed::drain::Drain;
+use crate::feed::reauthorize::{RightsChange, RightsWatch};
 use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
 use crate::feed::stream_deadline::StreamDeadline;
@@ -53,6 +54,8 @@ pub(super) struct Session<T> {
     client: SocketClient,
     mux: Multiplexer<T>,
     drain: Drain,
+    watch: RightsWatch,
+    /// Cancelled when the hub is shut down, and when the rights change.
     stopped: CancellationToken,
     deadline: StreamDeadline,
     idle_since: Instant,
@@ -73,14 +76,21 @@ enum Wake {
     Heartbeat,
     Stalled,
     End(&'static str),
+    RightsChanged,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
-    pub(super) fn new(io: T, client: SocketClient, rights: &Rights, drain: Drain) -> Self {
+    pub(super) fn new(
+        io: T,
+        client: SocketClient,
+        rights: &Rights,
+        drain: Drain,
+        watch: RightsWatch,
+    ) -> Self {
         let (now, feed) = (Instant::now(), client.feed());
         let deadline = StreamDeadline::new(feed.rotation, rights, now);
         Self {
-            stopped: feed.hub.shutdown_token(),
+            stopped: watch.ends().cloned().unwrap_or_else(|| feed.hub.shutdown_token()),
             deadline,
             idle_since: now,
             unanswered_pings: 0,
@@ -91,6 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             mux: Multiplexer::new(io, client.budget().clone(), feed.parsers.clone()),
             client,
             drain,
+            watch,
         }
     }
 
@@ -106,6 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 Wake::Heartbeat => self.heartbeat(),
                 Wake::Stalled => Some(CloseReason::ConnectionLost),
                 Wake::End(reason) => Some(CloseReason::graceful(reason)),
+                Wake::RightsChanged => Some(self.rights_changed().boxed().await),
             };
             if let Some(reason) = reason {
                 break reason;
@@ -117,6 +129,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     async fn wake(&mut self) -> Wake {
         loop {
+            if self.watch.have_changed() {
+                return Wake::RightsChanged;
+            }
             if self.drain.has_begun() || self.stopped.is_cancelled() {
                 return Wake::End(Code::Draining.as_str());
             }
@@ -400,6 +415,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         error.ends_socket.then(|| CloseReason::unauthorized(error.problem.code()))
     }
 
+    /// Ends the socket, and tells the client whether to load again.
+    async fn rights_changed(&mut self) -> CloseReason {
+        if self.watch.change().await == RightsChange::Wider {
+            let reason = Code::RightsChanged.to_string();
+            let reset = Frame::Reset { reason, head: self.client.feed().hub.cached_head() };
+            let subs: Vec<_> = self.mux.subscriptions.labels().cloned().collect();
+            for sub in subs {
+                self.send(&frame_json(&reset, Some(sub.as_str())));
+            }
+        }
+        CloseReason::graceful("rights")
+    }
+
     async fn close(&mut self, reason: CloseReason) {
         let frame = match reason {
             CloseReason::ConnectionLost => return,
@@ -499,7 +527,8 @@ mod tests {
         let (parts, ()) = Request::new(()).into_parts();
         let (io, _other) = tokio::io::duplex(64);
         let (client, drain) = (SocketClient::new(&feed, &parts), Drain::of(&feed, &parts));
-        let mut session = Session::new(io, client, &Rights::everything(), drain);
+        let mut session =
+            Session::new(io, client, &Rights::everything(), drain, RightsWatch::none());
         let subscription = Box::new(hub.subscribe(Subscribe::new()).await.unwrap());
         let subscription = size_of_val(&*subscription) + Subscriptions::size_of_next(subscription);
         // The session, its future and timer, and a subscription with its future: what is allocated

@@ -4,10 +4,9 @@ use downlink::budget::ByteBudget;
 use downlink::live::{LiveSubscription, Params, Token, Watch};
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
-use http::{HeaderValue, Request};
-use hyper::upgrade::OnUpgrade;
 
 use crate::feed::append;
+use crate::feed::detached::detached;
 use crate::feed::feed::Feed;
 use crate::feed::rights::Rights;
 use crate::wire::{Code, Problem};
@@ -58,7 +57,7 @@ impl SocketClient {
 
     async fn rights(&self) -> Result<Rights, CommandError> {
         let Some(request) = &self.request else { return Ok(Rights::everything()) };
-        self.feed.rights(request).await.map_err(|problem| {
+        self.feed.authorize(request).await.map_err(|problem| {
             let ends_socket = matches!(problem.code(), Code::Unauthenticated | Code::Forbidden);
             CommandError { problem, ends_socket }
         })
@@ -99,7 +98,7 @@ impl SocketClient {
         let watch = Watch::new(query)
             .with_params(params)
             .with_after(after)
-            .with_principal(rights.whose().cloned());
+            .with_principal(rights.any_principal().cloned());
         let subscription = live.watch(watch).await.map_err(Problem::from)?;
         Ok(OpenedSubscription { source: SocketSource::Live(Box::new(subscription)), rights })
     }
@@ -121,23 +120,4 @@ impl From<Problem> for CommandError {
     fn from(problem: Problem) -> Self {
         Self { problem, ends_socket: false }
     }
-}
-
-/// A copy that keeps nothing else alive. The strings of a request are slices of
-/// its read buffer, and its extensions hold the connection to upgrade.
-fn detached(parts: &Parts) -> Parts {
-    let uri = parts.uri.to_string();
-    let request = Request::builder().method(&parts.method).version(parts.version).uri(uri);
-    let (mut copy, ()) = request.body(()).expect("the parts of a valid request").into_parts();
-    let headers = parts.headers.iter();
-    copy.headers = headers.map(|(name, value)| (name.clone(), owned(value))).collect();
-    copy.extensions = parts.extensions.clone();
-    copy.extensions.remove::<OnUpgrade>();
-    copy
-}
-
-fn owned(value: &HeaderValue) -> HeaderValue {
-    let mut copy = HeaderValue::from_bytes(value.as_bytes()).expect("a valid header value");
-    copy.set_sensitive(value.is_sensitive());
-    copy
 }

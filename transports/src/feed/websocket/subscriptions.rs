@@ -53,6 +53,10 @@ impl Subscriptions {
         self.active.iter().any(|active| active.sub == *sub)
     }
 
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Label> {
+        self.active.iter().map(|active| &active.sub)
+    }
+
     /// Adds a subscription that is still being opened.
     pub(super) fn open(
         &mut self,
