@@ -2,12 +2,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use downlink::live::Live;
 use downlink::memory::MemoryProjections;
 use downlink::{Cursor, Executor, Filter, Hub, ProjectionHandle, Result};
 use downlink_transports::auth::{Authenticate, AuthenticateExt, Keys, SignedCookie, SigningKey};
 use downlink_transports::feed::{Feed, Rights};
 use downlink_transports::wire::{Code, Problem};
 
+use crate::dashboard;
 use crate::order::Orders;
 use crate::order_list::{OrderList, OrderProjection};
 use crate::roles::Roles;
@@ -22,6 +24,7 @@ pub(crate) struct App {
     pub(crate) roles: Roles,
     lists: MemoryProjections<OrderList>,
     pub(crate) list: ProjectionHandle,
+    live: Live,
 }
 
 impl App {
@@ -31,20 +34,21 @@ impl App {
         let list = hub.project(OrderProjection, lists.clone()).start()?;
         list.wait_live().await?;
         let roles = Roles::start(hub, User::try_from("grace".to_owned())?).await?;
+        let live = dashboard::start(hub, &lists, &list, &roles)?;
         // A key of this process: a restart logs all users out.
         let sessions = SignedCookie::new("__Host-session", Keys::new(SigningKey::generate()));
         let orders = Executor::new(hub, Orders);
-        Ok(Self { hub: hub.clone(), orders, sessions, roles, lists, list })
+        Ok(Self { hub: hub.clone(), orders, sessions, roles, lists, list, live })
     }
 
     /// All orders, and the cursor of the last event in them.
     pub(crate) fn list(&self) -> (Arc<OrderList>, Cursor) {
-        let list = self.lists.state_with_checkpoint(self.list.id());
-        list.unwrap_or_else(|| (Arc::default(), Cursor::START))
+        self.lists.live_state_with_checkpoint("orders").unwrap_or((Arc::default(), Cursor::START))
     }
 
     // ANCHOR: feed
-    /// The feed: customers see their own orders, administrators all events.
+    /// The feed: customers see their own orders, administrators all events and the
+    /// dashboard.
     pub(crate) fn feed(&self) -> Feed {
         let roles = self.roles.clone();
         let rights = move |user: User| {
@@ -55,6 +59,7 @@ impl App {
         Feed::new(&self.hub)
             .with_authorizer(self.sessions.clone().with_rights(rights))
             .with_reauthorization(self.roles.reauthorization())
+            .with_live(&self.live)
     }
     // ANCHOR_END: feed
 }

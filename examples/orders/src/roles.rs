@@ -14,30 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::user::User;
 
-/// The role beside that of a customer, which every user has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Sees and delivers the orders of all users, and grants roles.
-    Administrator,
-}
-
 /// What happened to a user's roles. The stream is `user-` and the name.
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoleEvent {
-    /// The user has the role from now on.
+    /// The user is an administrator from now on.
     RoleGranted {
         /// Who.
         user: User,
-        /// Which.
-        role: Role,
     },
-    /// The user does not have it any more.
+    /// The user is a customer like any other again.
     RoleRevoked {
         /// Who.
         user: User,
-        /// Which.
-        role: Role,
     },
 }
 // ANCHOR_END: events
@@ -46,14 +35,13 @@ impl RoleEvent {
     /// Grants or revokes the role of an administrator.
     #[must_use]
     pub fn new(user: User, granted: bool) -> Self {
-        let role = Role::Administrator;
-        if granted { Self::RoleGranted { user, role } } else { Self::RoleRevoked { user, role } }
+        if granted { Self::RoleGranted { user } } else { Self::RoleRevoked { user } }
     }
 
     /// Whose role it is.
     #[must_use]
     pub fn user(&self) -> &User {
-        let (Self::RoleGranted { user, .. } | Self::RoleRevoked { user, .. }) = self;
+        let (Self::RoleGranted { user } | Self::RoleRevoked { user }) = self;
         user
     }
 
@@ -88,8 +76,7 @@ impl Roles {
 
     /// All administrators, and the cursor of the last event about them.
     pub(crate) fn administrators(&self) -> (Arc<BTreeSet<User>>, Cursor) {
-        let state = self.states.state_with_checkpoint(self.model.id());
-        state.unwrap_or_else(|| (Arc::default(), Cursor::START))
+        self.states.live_state_with_checkpoint("roles").unwrap_or((Arc::default(), Cursor::START))
     }
 
     pub(crate) fn is_administrator(&self, user: &User) -> bool {
@@ -134,8 +121,8 @@ impl Projection for RoleProjection {
     ) -> Result<(), BoxError> {
         for event in events {
             match event.decode_raw()? {
-                RoleEvent::RoleGranted { user, .. } => administrators.insert(user),
-                RoleEvent::RoleRevoked { user, .. } => administrators.remove(&user),
+                RoleEvent::RoleGranted { user } => administrators.insert(user),
+                RoleEvent::RoleRevoked { user } => administrators.remove(&user),
             };
         }
         Ok(())
