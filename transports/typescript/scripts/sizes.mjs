@@ -1,0 +1,32 @@
+// Bundles and compresses each entry as an application would, and fails if one is above its budget.
+// What an entry imports from the package is counted; what applications bring along (solid-js, react) is not.
+
+import { gzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
+
+import { build } from 'vite';
+
+// Bytes, gzipped.
+const BUDGETS = { index: 6000, live: 1500, tabs: 2500, solid: 1000, react: 1000, 'tanstack-db': 1500 };
+
+const src = fileURLToPath(new URL('../src', import.meta.url));
+// Each entry is counted once: what `downlink/solid` imports of `downlink/live` is there already.
+const others = (entry) => (id) => /^[^.]/.test(id) && !id.startsWith(src) && !id.startsWith('\0') && !id.startsWith('/')
+  || Object.keys(BUDGETS).some((other) => other !== entry && id.endsWith(`/${other}.js`));
+
+let isOver = false;
+for (const [entry, budget] of Object.entries(BUDGETS)) {
+  const { output } = [await build({
+    configFile: false, logLevel: 'error', root: src,
+    build: {
+      write: false, minify: true, target: 'es2022',
+      lib: { entry: `${src}/${entry}.ts`, formats: ['es'] },
+      rolldownOptions: { external: others(entry), output: { minify: true } },
+    },
+  })].flat()[0];
+  const bytes = gzipSync(output[0].code, { level: 9 }).length;
+  const over = bytes > budget;
+  isOver ||= over;
+  console.log(`${entry === 'index' ? 'downlink' : `downlink/${entry}`}: ${bytes} of ${budget} bytes${over ? ', too large' : ''}`);
+}
+process.exit(isOver ? 1 : 0);
