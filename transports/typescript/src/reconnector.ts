@@ -235,8 +235,10 @@ export class Reconnector {
     if (frame.frame === "reset") throw new DownlinkError("final", String(frame["reason"]), "the log was replaced", { cause: frame["head"] });
     if (frame.frame !== "problem") return;
     const failure = fromProblem(frame["problem"] as Problem);
-    // One that passes is followed by `bye`, if the server cannot go on.
-    if (failure.kind !== "temporary" || !attempt.ready) throw failure;
+    // A server that cannot go on says `bye`, too. The rows of a live query stay until it can be evaluated again.
+    const passes = failure.kind === "temporary" || (!this.#isFeed && !RESETS.has(failure.code));
+    if (!attempt.ready || !passes) throw failure;
+    this.#set({ ...this.#status, reason: failure.message });
   }
 
   async #failed(attempt: Attempt, error: unknown): Promise<void> {

@@ -1,4 +1,4 @@
-import { DownlinkError, fromProblem, type Problem, temporary, toFailure, unreadable } from "./failure.js";
+import { DownlinkError, fromProblem, type Problem, temporary, toFailure } from "./failure.js";
 import { type Frame, parseFrame, push } from "./source.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -10,6 +10,8 @@ const OPEN_DEADLINE = 10_000;
 
 /** A subscription: what came for it and was not taken yet. */
 export class Subscription {
+  /** Whether the server knows it. */
+  accepted = false;
   #frames: Frame[] = [];
   #waiting = 0;
   #ended: { failure?: DownlinkError } | undefined;
@@ -49,14 +51,16 @@ export class Subscription {
   }
 }
 
+/** How many subscriptions a server takes on one socket. */
+const MAX_SUBSCRIPTIONS = 32;
+
 /** One WebSocket with many subscriptions. */
 export class Socket {
-  /** Whether it takes new subscriptions. */
-  usable = true;
   readonly #dog = new Watchdog();
   readonly #subscriptions = new Map<string, Subscription>();
   #socket: WebSocket | undefined;
   #isOpen = false;
+  #isEnding = false;
   #labels = 0;
   #silence = 37_500;
   #linger: ReturnType<typeof setTimeout> | undefined;
@@ -65,6 +69,11 @@ export class Socket {
     this.#dog.signal.addEventListener("abort", () => this.#end(toFailure(this.#dog.signal.reason)));
     this.#dog.feed(OPEN_DEADLINE, () => temporary("the WebSocket did not open in time", { fallback: true }));
     connect(this.#dog.signal).then((socket) => this.#open(socket), (error) => this.#end(toFailure(error)));
+  }
+
+  /** Whether it takes new subscriptions. */
+  get usable(): boolean {
+    return !this.#isEnding && this.#subscriptions.size < MAX_SUBSCRIPTIONS;
   }
 
   subscribe(command: Readonly<Record<string, unknown>>): Subscription {
@@ -78,16 +87,16 @@ export class Socket {
 
   unsubscribe(subscription: Subscription, atOnce: boolean): void {
     if (!this.#subscriptions.delete(subscription.sub)) return;
-    if (this.#isOpen && this.usable) this.#send({ frame: "unsubscribe", sub: subscription.sub });
+    if (this.#isOpen && !this.#isEnding) this.#send({ frame: "unsubscribe", sub: subscription.sub });
     if (this.#subscriptions.size > 0) return;
     const close = () => this.#end(temporary("closed"));
-    if (atOnce || !this.usable) close();
+    if (atOnce || this.#isEnding) close();
     else this.#linger = setTimeout(close, LINGER);
   }
 
   #open(socket: WebSocket): void {
     this.#socket = socket;
-    if (!this.usable) return socket.close();
+    if (this.#isEnding) return socket.close();
     socket.onopen = () => {
       this.#isOpen = true;
       this.#listen();
@@ -125,7 +134,8 @@ export class Socket {
     if (frame.sub === undefined) return this.#toAll(frame);
     const subscription = this.#subscriptions.get(frame.sub);
     if (!subscription) return;
-    if (frame.frame === "problem") return this.#refused(subscription, frame);
+    if (frame.frame === "problem" && !subscription.accepted) this.#subscriptions.delete(frame.sub);
+    subscription.accepted = true;
     if (!subscription.push(frame)) {
       // What it has is handled first; then it resumes after that.
       subscription.end();
@@ -136,15 +146,8 @@ export class Socket {
   #toAll(frame: Frame): void {
     if (frame.frame === "problem") return this.#end(fromProblem(frame["problem"] as Problem));
     if (frame.frame !== "bye") return;
-    this.usable = false;
+    this.#isEnding = true;
     for (const subscription of this.#subscriptions.values()) subscription.push(frame);
-  }
-
-  #refused(subscription: Subscription, frame: Frame): void {
-    const problem = frame["problem"] as Problem | undefined;
-    if (!problem) return this.#end(unreadable("a problem frame without a problem"));
-    subscription.end(fromProblem(problem));
-    this.unsubscribe(subscription, false);
   }
 
   #send(command: object): void {
@@ -152,8 +155,8 @@ export class Socket {
   }
 
   #end(failure: DownlinkError): void {
-    if (!this.usable && !this.#socket && this.#subscriptions.size === 0) return;
-    this.usable = false;
+    if (this.#isEnding && !this.#socket && this.#subscriptions.size === 0) return;
+    this.#isEnding = true;
     this.#isOpen = false;
     this.#dog.stop();
     clearTimeout(this.#linger);

@@ -59,7 +59,8 @@ export function push(frames: Frame[], frame: Frame): void {
 /** A page, as the frames that a stream would have sent. */
 export function fromPage(page: Frame & { more?: boolean }, isLive: boolean): Frame[] {
   const { cursor, head, events } = page;
-  if (!events) return [{ ...page, frame: "result" }];
+  // A page of a live query is a frame.
+  if (!events) return [page];
   const frames: Frame[] = events.length ? [{ frame: "events", events }] : [];
   const moved = cursor === undefined ? {} : { cursor };
   frames.push({ frame: page.more || isLive ? "checkpoint" : "live", head, ...moved });
