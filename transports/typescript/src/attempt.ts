@@ -3,27 +3,36 @@ import type { Frame, Source } from "./source.js";
 import type { TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
 
-/** What a transport needs to open a connection, and what it tells while that is open. */
-export class Attempt {
+/** Opens a connection: yields the frames that came together, and throws a failure. Returns when it ended. */
+export type Open = (attempt: Attempt) => AsyncGenerator<Frame[], void, undefined>;
+
+/** One connection, from before it is open. Aborts when the connection is silent for too long. */
+export class Attempt extends Watchdog {
   ready = false;
   productive = false;
   readonly openedAt = Date.now();
-  readonly controller = new AbortController();
+  /** Where it resumes. */
   readonly after: string | undefined;
-  /** Aborts with the controller, and when the connection is silent for too long. */
-  readonly dog = new Watchdog(this.controller.signal);
   /** The interval of the server's heartbeats, in milliseconds. */
   heartbeat = 15_000;
   /** The delay that the stream asks for. */
   retry: number | undefined;
+  /** Frames that were received while another connection was in use. */
+  first: Frame[] = [];
+  readonly frames: AsyncGenerator<Frame[], void, undefined>;
 
   constructor(
-    readonly transport: Transport,
     readonly net: Net,
     readonly source: Source,
+    /** The place of its transport in the order of preference. */
+    readonly index: number,
+    readonly transport: Transport,
+    open: Open,
     readonly reason: TokenReason,
   ) {
+    super();
     this.after = source.after();
+    this.frames = open(this);
   }
 
   /** Two missed heartbeats, and half of one for the network. */
@@ -32,15 +41,8 @@ export class Attempt {
   }
 
   query(after: string | undefined): [string, string][] {
-    const query = this.source.spec.query.map(([name, value]): [string, string] => [name, value]);
-    return after === undefined ? query : [...query, ["after", after]];
-  }
-
-  close(reason?: unknown): void {
-    this.controller.abort(reason);
-    this.dog.abort(reason);
+    const query = [...this.source.spec.query] as [string, string][];
+    if (after !== undefined) query.push(["after", after]);
+    return query;
   }
 }
-
-/** Opens a connection: yields the frames that came together, and throws a failure. Returns when it ended. */
-export type Open = (attempt: Attempt) => AsyncGenerator<Frame[], void, undefined>;

@@ -18,93 +18,80 @@ export interface Problem {
 export type FailureKind = "final" | "foreign" | "unreadable" | "temporary";
 
 interface Facts {
-  status?: number;
-  problem?: Problem;
-  /** Milliseconds. */
-  retryAfter?: number | undefined;
-  /** Whether another transport may work. */
-  fallback?: boolean;
-  cause?: unknown;
+  readonly status?: number;
+  readonly problem?: Problem | undefined;
+  readonly retryAfter?: number | undefined;
+  readonly exactly?: number | undefined;
+  readonly fallback?: boolean;
+  readonly cause?: unknown;
 }
 
 /** Why a feed ended, or a command was refused. */
 export class DownlinkError extends Error {
   override readonly name = "DownlinkError";
-  readonly kind: FailureKind;
-  /** The code of the feed's problem document, or `unreachable`, `not-a-feed`, `unreadable`. */
-  readonly code: string;
-  readonly status: number | undefined;
-  readonly problem: Problem | undefined;
-  /** How long the server asks to wait, in milliseconds. */
-  readonly retryAfter: number | undefined;
-  /** @internal */
-  readonly fallback: boolean;
+  /** The status of the answer, if there was one. */
+  declare readonly status: number | undefined;
+  declare readonly problem: Problem | undefined;
+  /** How long the server asks all clients to wait, in milliseconds. */
+  declare readonly retryAfter: number | undefined;
+  /** @internal How long the server asks this client to wait. */
+  declare readonly exactly: number | undefined;
+  /** @internal Whether another transport may work. */
+  declare readonly fallback: boolean | undefined;
 
-  constructor(kind: FailureKind, code: string, message: string, facts: Facts = {}) {
-    super(message, { cause: facts.cause });
-    this.kind = kind;
-    this.code = code;
-    this.status = facts.status;
-    this.problem = facts.problem;
-    this.retryAfter = facts.retryAfter;
-    this.fallback = facts.fallback ?? false;
-  }
-
-  /** @internal */
-  get unauthenticated(): boolean {
-    return this.status === 401 || this.code === "unauthenticated";
+  constructor(
+    readonly kind: FailureKind,
+    /** The code of the feed's problem document, or `unreachable`, `not-a-feed`, `unreadable`, `handler-failed`. */
+    readonly code: string,
+    message: string,
+    facts?: Facts,
+  ) {
+    super(message);
+    Object.assign(this, facts);
   }
 }
 
 export const unreadable = (message: string, cause?: unknown): DownlinkError =>
   new DownlinkError("unreadable", "unreadable", message, { cause });
 
-export const temporary = (message: string, facts?: Facts): DownlinkError =>
-  new DownlinkError("temporary", "unreachable", message, facts);
+export const temporary = (message: string, facts?: Facts): DownlinkError => new DownlinkError("temporary", "unreachable", message, facts);
 
-export const toFailure = (error: unknown): DownlinkError =>
-  error instanceof DownlinkError ? error : temporary(error instanceof Error ? error.message : String(error), { cause: error });
+export const toFailure = (cause: unknown): DownlinkError =>
+  cause instanceof DownlinkError ? cause : temporary(String(cause), { cause });
 
-const TYPE = "urn:downlink:problem:";
-/** Refusals of the client that a retry may change. */
-const TEMPORARY = new Set([408, 425, 429]);
+/** The application's handler threw: what it was given is not handled. */
+export const handlerFailed = (cause: unknown): DownlinkError =>
+  new DownlinkError("final", "handler-failed", `the handler failed: ${String(cause)}`, { cause });
+
+export const isUnauthenticated = ({ status, code }: DownlinkError): boolean => status === 401 || code === "unauthenticated";
 
 /** The failure of a problem frame. */
 export function fromProblem(problem: Problem): DownlinkError {
-  const { code, detail, title } = problem;
-  const isTemporary = problem.retryable || code === "internal" || code === "corrupt";
-  return new DownlinkError(isTemporary ? "temporary" : "final", code, `${detail || title || "refused"} (${code})`, { problem });
+  const { code, detail, title, retryable } = problem;
+  const kind = retryable || code === "internal" || code === "corrupt" ? "temporary" : "final";
+  return new DownlinkError(kind, code, `${detail || title} (${code})`, { problem });
 }
 
 /** The failure of an answer other than the expected one. Only the feed's own problem documents are final. */
 export async function fromAnswer(answer: Response): Promise<DownlinkError> {
   const { status, headers } = answer;
-  const seconds = headers.get("retry-after");
-  const retryAfter = seconds && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
-  if (status < 400) {
-    void answer.body?.cancel().catch(() => {});
-    const message = `the answer (${status}, ${headers.get("content-type")}) is not what a feed sends: check the URL ${answer.url}`;
-    return new DownlinkError("foreign", "not-a-feed", message, { status, fallback: true });
-  }
-  const problem = await readProblem(answer);
-  const isTemporary = status >= 500 || TEMPORARY.has(status);
+  const type = headers.get("content-type") ?? "";
+  const problem = status >= 400 && /^application\/problem\+json *(;|$)/i.test(type) ? await readProblem(answer) : undefined;
+  if (!problem) void answer.body?.cancel().catch(() => {});
+  const isTemporary = status >= 500 || status === 408 || status === 425 || status === 429;
+  const seconds = Number(headers.get("retry-after") || NaN);
+  const facts: Facts = {
+    status,
+    problem,
+    ...(seconds >= 0 && { retryAfter: seconds * 1000 }),
+    fallback: !problem || status === 404 || status === 405 || status === 426,
+  };
   const kind = isTemporary ? "temporary" : problem ? "final" : "foreign";
-  const fallback = !problem || status === 404 || status === 405 || status === 426;
-  const text = problem ? `${problem.detail || problem.title} (${problem.code})` : `the server answered ${status} without a problem document`;
-  const facts: Facts = { status, retryAfter, fallback };
-  if (problem) facts.problem = problem;
-  return new DownlinkError(kind, problem?.code ?? (isTemporary ? "unreachable" : "not-a-feed"), text, facts);
+  const message = problem ? fromProblem(problem).message : `this is not the answer of a feed (${status} ${type}): check the URL ${answer.url}`;
+  return new DownlinkError(kind, problem?.code ?? (isTemporary ? "unreachable" : "not-a-feed"), message, facts);
 }
 
 async function readProblem(answer: Response): Promise<Problem | undefined> {
-  if (!/^application\/problem\+json *(;|$)/i.test(answer.headers.get("content-type") ?? "")) {
-    void answer.body?.cancel().catch(() => {});
-    return undefined;
-  }
-  try {
-    const problem = (await answer.json()) as Problem;
-    return typeof problem.code === "string" && problem.type === TYPE + problem.code ? problem : undefined;
-  } catch {
-    return undefined;
-  }
+  const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;
+  return problem?.code && problem.type === `urn:downlink:problem:${problem.code}` ? problem : undefined;
 }

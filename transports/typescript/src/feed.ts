@@ -1,5 +1,4 @@
-import type { DownlinkError } from "./failure.js";
-import { HandlerError } from "./reconnector.js";
+import { handlerFailed } from "./failure.js";
 import type { Frame, Source, Spec } from "./source.js";
 import type { After, Cursor, CursorStore, Envelope, Filter, OnReset, Reset, Status } from "./types.js";
 
@@ -129,7 +128,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
         // The caller asks for the next one: this one was handled.
         taken?.();
       }
-      if (this.#status.error) throw this.#status.error satisfies DownlinkError;
+      if (this.#status.error) throw this.#status.error;
     } finally {
       this.close();
       taken?.();
@@ -142,7 +141,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
     try {
       this.#cursor = this.#saved = (await this.#options.store?.load()) ?? undefined;
     } catch (error) {
-      return this.#tell({ state: "closed", ended: true, reason: "the cursor cannot be loaded", error: new HandlerError(error).failure });
+      return this.#tell({ state: "closed", ended: true, reason: "the cursor cannot be loaded", error: handlerFailed(error) });
     }
     if (this.#isEnded) return;
     const source: Source = {
@@ -185,7 +184,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
       const handled = this.#sink(events, cursor);
       if (handled) await handled;
     } catch (error) {
-      throw new HandlerError(error);
+      throw handlerFailed(error);
     }
     if (!this.#isEnded) this.#cursor = cursor;
   }
@@ -197,7 +196,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
       await this.#options.store?.save(cursor);
       this.#saved = cursor;
     } catch (error) {
-      throw new HandlerError(error);
+      throw handlerFailed(error);
     }
   }
 

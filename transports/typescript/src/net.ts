@@ -1,4 +1,4 @@
-import { type DownlinkError, fromAnswer, temporary, unreadable } from "./failure.js";
+import { fromAnswer, isUnauthenticated, temporary, unreadable } from "./failure.js";
 import { Socket } from "./socket.js";
 import type { Frame } from "./source.js";
 import type { ConnectOptions, TokenReason, Transport } from "./types.js";
@@ -61,7 +61,7 @@ export class Net {
     }
     if (answer.ok && (!accept || answer.headers.get("content-type")?.startsWith(accept))) return answer;
     const failure = await fromAnswer(answer);
-    if (failure.unauthenticated && token && reason !== "renew") {
+    if (isUnauthenticated(failure) && token && reason !== "renew") {
       return this.fetch(path, dog, { query, reason: "renew", deadline, ...(accept && { accept }), ...(init && { init }) });
     }
     throw failure;
@@ -97,7 +97,7 @@ export class Net {
     const url = new URL(this.url("/feed/ws", query), globalThis.location?.href);
     url.protocol = url.protocol.replace("http", "ws");
     const Native = this.#WebSocket();
-    if (!Native) throw temporary("this platform has no WebSocket", { fallback: true }) satisfies DownlinkError;
+    if (!Native) throw temporary("this platform has no WebSocket", { fallback: true });
     return new Native(url.href, "feed.v1.json");
   }
 

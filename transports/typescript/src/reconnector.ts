@@ -1,15 +1,23 @@
 import { Attempt, type Open } from "./attempt.js";
-import { DEFAULT_DELAY, type DelayRange, nextDelay, type ServerDelay, sleep } from "./delay.js";
-import { DownlinkError, fromProblem, type Problem, temporary, toFailure, unreadable } from "./failure.js";
+import { DEFAULT_DELAY, type DelayRange, nextDelay, sleep } from "./delay.js";
+import { DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
 import { offline, onPage, type PageEvent, suspended } from "./lifecycle.js";
-import { longPoll } from "./long-poll.js";
 import type { Net } from "./net.js";
 import type { Frame, Source } from "./source.js";
-import { sse } from "./sse.js";
-import type { Cursor, Reset, Status, TokenReason, Transport } from "./types.js";
+import type { Status, TokenReason, Transport } from "./types.js";
+import { Watchdog } from "./watchdog.js";
 import { webSocket } from "./websocket.js";
 
-const OPEN: Record<Transport, Open> = { websocket: webSocket, sse, "long-poll": longPoll };
+/** What is needed only where WebSockets do not work is loaded there. */
+const OPEN: Record<Transport, Open> = {
+  websocket: webSocket,
+  async *sse(attempt) {
+    yield* (await import("./sse.js")).sse(attempt);
+  },
+  async *"long-poll"(attempt) {
+    yield* (await import("./long-poll.js")).longPoll(attempt);
+  },
+};
 
 /** After so many connections in a row that ended with bytes that cannot be read, the feed itself is the cause. */
 const MAX_UNREADABLE = 3;
@@ -18,26 +26,12 @@ const MAX_FAILURES = 2;
 const MAX_UPGRADE_FACTOR = 12;
 /** Longer than a server lets a subscription wait. */
 const LAST_READY_DEADLINE = 60_000;
-const RESETS = new Set(["cursor-ahead", "history-changed", "cursor-expired"]);
+/** The longest delay of a timer. */
+const FOREVER = 2 ** 31 - 1;
+const RESET = /^(cursor-ahead|cursor-expired|history-changed)$/;
 
 /** Aborts an attempt that is to be followed by another one at once. */
-const AGAIN = new DownlinkError("temporary", "again", "reconnecting");
-
-/** What `bye` says. */
-class Bye {
-  constructor(
-    readonly reason: string,
-    readonly delay: number | undefined,
-  ) {}
-}
-
-/** An attempt with a preferred transport that became ready. */
-interface Upgraded {
-  attempt: Attempt;
-  index: number;
-  frames: AsyncGenerator<Frame[], void, undefined>;
-  first: Frame[];
-}
+const AGAIN = temporary("reconnecting");
 
 /** One connection at a time, and a new one when it ends. */
 export class Reconnector {
@@ -46,11 +40,13 @@ export class Reconnector {
   readonly #tell: (status: Status) => void;
   readonly #range: DelayRange;
   readonly #transports: Transport[];
+  readonly #isFeed: boolean;
   readonly #leave: () => void;
-  readonly #closed = new AbortController();
+  #isClosed = false;
   #attempt: Attempt | undefined;
-  #upgraded: Upgraded | undefined;
-  #upgrading: Attempt | undefined;
+  /** An attempt with a preferred transport, and whether it is ready to be used. */
+  #upgrade: Attempt | undefined;
+  #upgraded = false;
   #upgradeTimer: ReturnType<typeof setTimeout> | undefined;
   #failedUpgrades = 0;
   #index = 0;
@@ -60,9 +56,11 @@ export class Reconnector {
   #wasReady = false;
   #unproductive = 0;
   #unreadable = 0;
-  /** How long to wait before the next attempt, whether the page may shorten that, and why it is needed. */
-  #wait = { delay: 0, mayWake: true, reason: "" };
-  #wake: AbortController | undefined;
+  /** How long to wait before the next attempt, whether the page may shorten that, and why there has to be one. */
+  #delay = 0;
+  #mayWake = true;
+  #why = "";
+  #nap: Watchdog | undefined;
   #status: Status = { state: "connecting" };
 
   constructor(net: Net, source: Source, tell: (status: Status) => void) {
@@ -71,293 +69,242 @@ export class Reconnector {
     this.#tell = tell;
     this.#range = { ...DEFAULT_DELAY, ...net.options.delay };
     this.#transports = net.transports();
+    this.#isFeed = source.spec.path === "/feed";
     this.#leave = onPage((event) => this.#onPage(event));
     void this.#run();
   }
 
   close(status: Status = { state: "closed", ended: true }): void {
-    if (this.#closed.signal.aborted) return;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#leave();
     clearTimeout(this.#upgradeTimer);
-    this.#closed.abort(AGAIN);
-    this.#upgrading?.close(AGAIN);
-    this.#upgraded?.attempt.close(AGAIN);
-    this.#attempt?.close(AGAIN);
-    this.#set(status);
+    this.#again();
+    this.#wake();
+    this.#tell(status);
   }
 
   async #run(): Promise<void> {
-    while (!this.#closed.signal.aborted) {
+    while (!this.#isClosed) {
       await this.#rest();
-      if (!this.#closed.signal.aborted) await this.#connect();
+      if (!this.#isClosed) await this.#connect();
     }
   }
 
   #set(status: Status): void {
     const { state, transport, reason } = this.#status;
-    if (status.state === state && status.transport === transport && status.reason === reason && !status.retryIn && !status.ended) return;
+    if (this.#isClosed || (status.state === state && status.transport === transport && status.reason === reason && !status.retryIn)) return;
     this.#status = status;
     this.#tell(status);
   }
 
-  /** Waits for the delay, for the network, and for a page that was frozen. */
-  async #rest(): Promise<void> {
-    const { reason } = this.#wait;
-    let { delay } = this.#wait;
-    if (offline()) delay = Math.max(delay, this.#range.max);
-    while (delay > 0 || suspended()) {
-      if (!suspended()) this.#waiting(offline() ? "offline" : reason, delay);
-      this.#wake = new AbortController();
-      const closed = () => this.#wake?.abort();
-      this.#closed.signal.addEventListener("abort", closed);
-      // A page that was frozen wakes up by an event; the timer is for pages that are not told.
-      const woken = await sleep(suspended() ? 2 ** 31 - 1 : delay, this.#wake.signal).then(() => false, () => true);
-      this.#closed.signal.removeEventListener("abort", closed);
-      this.#wake = undefined;
-      if (this.#closed.signal.aborted) return;
-      if (!woken || !suspended()) delay = 0;
-    }
-    this.#wait = { delay: 0, mayWake: true, reason: "" };
+  get #unready(): "connecting" | "reconnecting" {
+    return this.#wasReady ? "reconnecting" : "connecting";
   }
 
-  #waiting(reason: string, retryIn: number): void {
-    const state = this.#wasReady ? "reconnecting" : "connecting";
-    this.#set({ state, retryIn, ...(reason && { reason }) });
+  /** Waits for the delay, for the network, and for a page that was frozen. */
+  async #rest(): Promise<void> {
+    if (offline()) this.#delay = Math.max(this.#delay, this.#range.max);
+    while (!this.#isClosed && (this.#delay || suspended())) {
+      const retryIn = this.#delay;
+      if (!suspended()) this.#set({ state: this.#unready, retryIn, reason: offline() ? "offline" : this.#why });
+      this.#nap = new Watchdog();
+      await sleep(suspended() ? FOREVER : retryIn, this.#nap.signal).catch(() => {});
+      this.#delay = 0;
+    }
+    this.#mayWake = true;
+  }
+
+  #wake(): void {
+    this.#nap?.abort();
   }
 
   #onPage(event: PageEvent): void {
-    if (event === "suspend") this.#again("suspended");
-    else if (event === "offline") this.#again("offline");
-    else if (event === "resume") this.#wake?.abort();
-    else if (event === "online") {
-      // The connection of another network is dead, although nothing says so.
-      this.#again("online");
-      if (this.#wait.mayWake) this.#wake?.abort();
-    } else if (this.#wait.mayWake) this.#wake?.abort();
+    this.#why = event;
+    // The connection of another network is dead, although nothing says so.
+    if (event === "suspend" || event === "offline" || event === "online") this.#again();
+    if (event === "resume" || this.#mayWake) this.#wake();
   }
 
   /** Ends the attempt; the next one begins as soon as the page allows. */
-  #again(reason: string): void {
-    this.#wait = { ...this.#wait, reason };
-    this.#upgrading?.close(AGAIN);
-    this.#attempt?.close(AGAIN);
+  #again(): void {
+    this.#upgrade?.abort(AGAIN);
+    this.#attempt?.abort(AGAIN);
   }
 
-  get #transport(): Transport {
-    return this.#transports[this.#index] ?? "sse";
+  #open(index: number, reason: TokenReason): Attempt {
+    const transport = this.#transports[index] ?? "sse";
+    return new Attempt(this.#net, this.#source, index, transport, OPEN[transport], reason);
   }
 
   async #connect(): Promise<void> {
-    const upgraded = this.#upgraded;
-    this.#upgraded = undefined;
-    const attempt = upgraded?.attempt ?? new Attempt(this.#transport, this.#net, this.#source, this.#reason);
+    const upgraded = this.#upgraded ? this.#upgrade : undefined;
+    this.#upgraded = false;
+    const attempt = upgraded ?? this.#open(this.#index, this.#reason);
+    const { transport, index, frames, first, signal } = attempt;
     this.#attempt = attempt;
-    if (upgraded) {
-      this.#index = upgraded.index;
-      this.#failures = this.#failedUpgrades = 0;
-    } else {
-      this.#set({ ...this.#status, state: this.#wasReady ? "reconnecting" : "connecting", transport: attempt.transport });
-    }
+    this.#index = index;
+    if (upgraded) this.#failures = this.#failedUpgrades = 0;
+    else this.#set({ state: this.#unready, transport });
     this.#reason = "connect";
-    const deadline = this.#deadline(attempt);
+    const isLast = index + 1 === this.#transports.length;
+    const deadline = this.#deadline(attempt, isLast ? LAST_READY_DEADLINE : 0);
     try {
-      if (upgraded) await this.#take(attempt, upgraded.first);
-      for await (const frames of upgraded?.frames ?? OPEN[attempt.transport](attempt)) {
-        await this.#take(attempt, frames);
-        if (attempt.controller.signal.aborted) throw attempt.controller.signal.reason;
+      await this.#take(attempt, first);
+      for await (const run of frames) {
+        await this.#take(attempt, run);
+        signal.throwIfAborted();
       }
-      this.#ended(attempt, temporary("the connection ended", { fallback: !attempt.ready }), { exactly: attempt.retry });
+      throw temporary("the connection ended", { fallback: !attempt.ready, exactly: attempt.retry });
     } catch (error) {
-      await this.#failed(attempt, error);
+      if (this.#isClosed) return;
+      if (error !== AGAIN) await this.#failed(attempt, toFailure(error));
     } finally {
       clearTimeout(deadline);
-      attempt.close(AGAIN);
+      attempt.abort(AGAIN);
     }
   }
 
-  #deadline(attempt: Attempt): ReturnType<typeof setTimeout> {
-    const isLast = this.#index + 1 === this.#transports.length;
+  #deadline(attempt: Attempt, atLeast: number): ReturnType<typeof setTimeout> {
     const { readyDeadline = 10_000 } = this.#net.options;
-    const late = () => attempt.ready || attempt.close(temporary("the feed does not become ready", { fallback: true }));
-    return setTimeout(late, isLast ? Math.max(LAST_READY_DEADLINE, readyDeadline) : readyDeadline);
+    const late = () => attempt.ready || attempt.abort(temporary("not ready in time", { fallback: true }));
+    return setTimeout(late, Math.max(atLeast, readyDeadline));
   }
 
   async #take(attempt: Attempt, frames: Frame[]): Promise<void> {
-    let from = 0;
-    for (const [index, frame] of frames.entries()) {
-      if (!CONTROL.has(frame.frame)) {
-        if (!attempt.ready) throw unreadable("the feed sent an event before `ready`");
-        continue;
+    const run: Frame[] = [];
+    for (const frame of frames) {
+      const { frame: name } = frame;
+      if (name === "ready") {
+        await this.#deliver(attempt, run);
+        await this.#onReady(attempt, frame);
+      } else if (name === "bye" || name === "reset" || name === "problem") {
+        await this.#deliver(attempt, run);
+        this.#onControl(attempt, frame);
+      } else if (name !== "heartbeat") {
+        if (!attempt.ready) throw unreadable(`'${name}' before 'ready'`);
+        run.push(frame);
       }
-      await this.#deliver(attempt, frames.slice(from, index));
-      from = index + 1;
-      if (frame.frame === "ready") await this.#onReady(attempt, frame);
-      else this.#onControl(attempt, frame);
     }
-    await this.#deliver(attempt, frames.slice(from));
+    await this.#deliver(attempt, run);
   }
 
-  async #deliver(attempt: Attempt, frames: Frame[]): Promise<void> {
-    if (frames.length === 0 || attempt !== this.#attempt || attempt.controller.signal.aborted) return;
+  async #deliver(attempt: Attempt, run: Frame[]): Promise<void> {
+    const frames = run.splice(0);
+    if (frames.length === 0 || attempt.signal.aborted) return;
     if (await this.#source.deliver(frames)) attempt.productive = true;
+    const { transport } = attempt;
     for (const { frame } of frames) {
-      if (frame === "behind") this.#connected(attempt, "catching-up");
-      else if (frame !== "events" && (frame !== "checkpoint" || !this.#isFeed)) this.#connected(attempt, "live");
+      if (frame === "behind") this.#set({ state: "catching-up", transport });
+      else if (frame === "live" || (!this.#isFeed && frame !== "events")) this.#set({ state: "live", transport });
     }
   }
 
-  get #isFeed(): boolean {
-    return this.#source.spec.path === "/feed";
-  }
-
-  #connected(attempt: Attempt, state: "catching-up" | "live"): void {
-    if (!this.#closed.signal.aborted) this.#set({ state, transport: attempt.transport });
-  }
-
-  async #onReady(attempt: Attempt, frame: Frame): Promise<void> {
-    if (attempt.ready) throw unreadable("the feed sent `ready` twice: check for a proxy that merges streams");
-    const { after } = attempt;
-    // A cursor sorts as text; anything else has no hyphen at this place.
-    if (frame.cursor && after?.[16] === "-" && this.#isFeed && frame.cursor > after) {
-      throw unreadable(`the feed resumed at ${frame.cursor}, after the cursor of the request: check for a proxy that caches or merges streams`);
-    }
+  async #onReady(attempt: Attempt, { cursor, heartbeat_ms }: Frame): Promise<void> {
+    const { after, transport } = attempt;
+    // A cursor has a hyphen at this place. A proxy that answers with the stream of another client makes events disappear.
+    const skips = cursor && this.#isFeed && after?.[16] === "-" && cursor > after;
+    if (attempt.ready || skips) throw unreadable("this is the stream of another client: check for a proxy that caches or merges streams");
     attempt.ready = this.#wasReady = true;
-    this.#worked.add(attempt.transport);
+    this.#worked.add(transport);
     this.#failures = 0;
-    if (typeof frame["heartbeat_ms"] === "number") attempt.heartbeat = frame["heartbeat_ms"];
-    this.#connected(attempt, "catching-up");
-    await this.#deliver(attempt, [frame.cursor ? { frame: "checkpoint", cursor: frame.cursor, ready: true } : { frame: "checkpoint", ready: true }]);
-    if (this.#index > 0) this.#planUpgrade();
+    if (heartbeat_ms) attempt.heartbeat = heartbeat_ms as number;
+    this.#set({ state: "catching-up", transport });
+    if (cursor) await this.#source.deliver([{ frame: "checkpoint", cursor }]);
+    if (attempt.index) this.#planUpgrade();
   }
 
-  #onControl(attempt: Attempt, frame: Frame): void {
-    if (frame.frame === "bye") throw new Bye(String(frame["reason"]), frame["reconnect_after_ms"] as number | undefined);
-    if (frame.frame === "reset") throw new DownlinkError("final", String(frame["reason"]), "the log was replaced", { cause: frame["head"] });
-    if (frame.frame !== "problem") return;
-    const failure = fromProblem(frame["problem"] as Problem);
+  #onControl({ ready }: Attempt, { frame, reason, reconnect_after_ms, head, problem }: Frame): void {
+    if (frame === "bye") throw new DownlinkError("temporary", "bye", String(reason), { exactly: reconnect_after_ms as number });
+    if (frame === "reset") throw new DownlinkError("final", String(reason), "the log was replaced", { cause: head });
+    const failure = fromProblem(problem as Problem);
     // A server that cannot go on says `bye`, too. The rows of a live query stay until it can be evaluated again.
-    const passes = failure.kind === "temporary" || (!this.#isFeed && !RESETS.has(failure.code));
-    if (!attempt.ready || !passes) throw failure;
+    if (!ready || (failure.kind === "final" && (this.#isFeed || RESET.test(failure.code)))) throw failure;
     this.#set({ ...this.#status, reason: failure.message });
   }
 
-  async #failed(attempt: Attempt, error: unknown): Promise<void> {
-    if (this.#closed.signal.aborted) return;
-    if (error === AGAIN) {
-      this.#wait = { ...this.#wait, delay: 0 };
-      return;
-    }
-    if (error instanceof HandlerError) return this.close({ state: "closed", ended: true, reason: "the handler failed", error: error.failure });
-    if (error instanceof Bye) {
-      if (error.reason === "expired") this.#reason = "renew";
-      return this.#ended(attempt, temporary(error.reason), { exactly: error.delay });
-    }
-    let failure = toFailure(error);
-    const isProductive = this.#isProductive(attempt);
-    const isSocket = attempt.transport === "websocket";
-    const mayRenew = this.#net.options[isSocket ? "ticket" : "token"] && (isSocket || attempt.ready);
+  async #failed(attempt: Attempt, failure: DownlinkError): Promise<void> {
+    const { ready, transport, reason, openedAt } = attempt;
+    const { code, message, fallback } = failure;
+    const { ticket, token } = this.#net.options;
+    let { kind } = failure;
+    const isProductive = attempt.productive || (ready && Date.now() - openedAt >= this.#range.max);
+    const isSocket = transport === "websocket";
     // A request was repeated with a new token already.
-    if (failure.unauthenticated && mayRenew && (isProductive || attempt.reason !== "renew")) {
+    if (isUnauthenticated(failure) && (isSocket ? ticket : token && ready) && (isProductive || reason === "connect")) {
       this.#reason = "renew";
-      return this.#ended(attempt, failure, { exactly: 0 });
+      return this.#schedule({ exactly: 0 }, message);
     }
-    if (RESETS.has(failure.code) && failure.kind === "final") return this.#reset(failure);
-    if (!attempt.ready && failure.kind === "unreadable") {
-      failure = new DownlinkError("foreign", "not-a-feed", failure.message, { fallback: true });
+    if (kind === "final" && RESET.test(code)) return this.#reset(failure);
+    let mayFallBack = fallback;
+    if (kind === "unreadable") {
+      // Before it was ready, this was no feed.
+      if (!ready) [kind, mayFallBack] = ["foreign", true];
+      else if (!isProductive && ++this.#unreadable >= MAX_UNREADABLE) kind = "final";
     }
-    if (failure.kind === "unreadable" && !isProductive) this.#unreadable++;
-    const isFinal =
-      failure.kind === "final" ||
-      (failure.kind === "foreign" && !this.#wasReady) ||
-      (failure.kind === "unreadable" && this.#unreadable >= MAX_UNREADABLE);
-    if (isFinal && !(failure.fallback && this.#index + 1 < this.#transports.length)) {
-      return this.close({ state: "closed", ended: true, reason: failure.message, error: failure });
-    }
-    this.#ended(attempt, failure, failure.retryAfter === undefined ? { exactly: attempt.retry } : { atLeast: failure.retryAfter });
-  }
-
-  /** Schedules the next attempt, or falls back to the next transport. */
-  #ended(attempt: Attempt, failure: DownlinkError, server: ServerDelay): void {
+    const isFinal = kind === "final" || (kind === "foreign" && !this.#wasReady);
     // A server that is down says nothing about the transports.
-    const { fallback, status } = failure;
-    const isDown = !attempt.ready && failure.code === "unreachable" && (status === undefined ? !fallback : this.#wasReady);
+    const isDown = !ready && code === "unreachable" && (failure.status ? this.#wasReady : !fallback);
     if (isDown) this.#index = 0;
-    else if (failure.fallback && this.#fallBack(attempt)) {
-      this.#wait = { delay: 0, mayWake: true, reason: failure.message };
+    else if (mayFallBack && this.#fallBack(transport, isFinal)) {
+      this.#why = message;
       return;
     }
-    if (this.#isProductive(attempt)) this.#unproductive = this.#unreadable = 0;
+    if (isFinal) return this.close({ state: "closed", ended: true, reason: message, error: failure });
+    if (isProductive) this.#unproductive = this.#unreadable = 0;
     else this.#unproductive++;
-    const delay = nextDelay(this.#range, server, this.#unproductive);
-    const mayWake = server.exactly === undefined && server.atLeast === undefined;
-    this.#wait = { delay, mayWake, reason: failure.message };
+    // The server's answer to a token that has expired.
+    if (code === "bye" && message === "expired") this.#reason = "renew";
+    this.#schedule({ exactly: failure.exactly, atLeast: failure.retryAfter }, message);
   }
 
-  #fallBack(attempt: Attempt): boolean {
+  #schedule(server: { exactly?: number | undefined; atLeast?: number | undefined }, why: string): void {
+    this.#delay = nextDelay(this.#range, server, this.#unproductive);
+    this.#mayWake = server.exactly === undefined && server.atLeast === undefined;
+    this.#why = why;
+  }
+
+  #fallBack(transport: Transport, isFinal: boolean): boolean {
     this.#failures++;
-    if (this.#index + 1 === this.#transports.length) return false;
-    if (this.#worked.has(attempt.transport) && this.#failures < MAX_FAILURES) return false;
+    if (this.#index + 1 === this.#transports.length || (!isFinal && this.#worked.has(transport) && this.#failures < MAX_FAILURES)) return false;
     this.#index++;
     this.#failures = 0;
     return true;
   }
 
-  /** Whether the connection delivered something, or lasted long enough. */
-  #isProductive(attempt: Attempt): boolean {
-    return attempt.productive || (attempt.ready && Date.now() - attempt.openedAt >= this.#range.max);
-  }
-
-  async #reset(failure: DownlinkError): Promise<void> {
-    const reset: Reset = { reason: failure.code, ...(typeof failure.cause === "string" && { head: failure.cause as Cursor }) };
-    this.#set({ state: "reset", reason: failure.code, error: failure });
-    const goesOn = await this.#source.reset(reset);
-    if (this.#closed.signal.aborted) return;
-    if (!goesOn) return this.close({ state: "reset", ended: true, reason: failure.code, error: failure });
-    this.#unproductive++;
+  async #reset(error: DownlinkError): Promise<void> {
+    const { code: reason, cause: head } = error;
+    const status: Status = { state: "reset", reason, error };
+    this.#set(status);
+    const goesOn = await this.#source.reset({ reason, ...(typeof head === "string" && { head }) });
+    if (!goesOn) return this.close({ ...status, ended: true });
     // All clients of the log learn it at the same time.
-    this.#wait = { delay: this.#unproductive > 1 ? nextDelay(this.#range, {}, 0) : Math.random() * this.#range.min, mayWake: false, reason: failure.code };
+    this.#schedule({ exactly: Math.random() * this.#range.min }, reason);
+    this.#unproductive++;
   }
 
   #planUpgrade(): void {
     clearTimeout(this.#upgradeTimer);
     const { upgradeAfter = 300_000 } = this.#net.options;
     const factor = Math.min(2 ** this.#failedUpgrades, MAX_UPGRADE_FACTOR);
-    this.#upgradeTimer = setTimeout(() => void this.#upgrade(), upgradeAfter * factor * (1 + Math.random()));
+    this.#upgradeTimer = setTimeout(() => void this.#tryUpgrade(), upgradeAfter * factor * (1 + Math.random()));
   }
 
   /** Opens a preferred transport beside the one in use, and switches when it is ready. */
-  async #upgrade(): Promise<void> {
+  async #tryUpgrade(): Promise<void> {
     for (let index = 0; index < this.#index && this.#attempt?.ready; index++) {
-      const transport = this.#transports[index] ?? "sse";
-      const attempt = new Attempt(transport, this.#net, this.#source, "connect");
-      this.#upgrading = attempt;
-      const { readyDeadline = 10_000 } = this.#net.options;
-      const timer = setTimeout(() => attempt.close(temporary("not ready in time")), readyDeadline);
-      const frames = OPEN[transport](attempt);
-      const first = await frames.next().then(({ value }) => value, () => undefined);
-      clearTimeout(timer);
-      this.#upgrading = undefined;
-      if (first?.some(({ frame }) => frame === "ready") && !attempt.controller.signal.aborted && !suspended()) {
-        this.#upgraded = { attempt, index, frames, first };
-        this.#attempt?.close(AGAIN);
+      const attempt = (this.#upgrade = this.#open(index, "connect"));
+      const deadline = this.#deadline(attempt, 0);
+      attempt.first = (await attempt.frames.next().catch(() => undefined))?.value ?? [];
+      clearTimeout(deadline);
+      if (attempt.first.some(({ frame }) => frame === "ready") && !attempt.signal.aborted) {
+        this.#upgraded = true;
+        this.#attempt.abort(AGAIN);
         return;
       }
-      attempt.close(AGAIN);
-      void frames.return().catch(() => {});
+      attempt.abort(AGAIN);
     }
-    if (this.#closed.signal.aborted) return;
     this.#failedUpgrades++;
-    if (this.#index > 0) this.#planUpgrade();
-  }
-}
-
-const CONTROL = new Set(["ready", "bye", "reset", "problem", "heartbeat"]);
-
-/** The application's handler threw: what it was given is not handled. */
-export class HandlerError {
-  readonly failure: DownlinkError;
-
-  constructor(cause: unknown) {
-    this.failure = new DownlinkError("final", "handler-failed", `the handler failed: ${String(cause)}`, { cause });
+    if (this.#index && !this.#isClosed) this.#planUpgrade();
   }
 }

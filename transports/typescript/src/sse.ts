@@ -42,18 +42,18 @@ export class SseParser {
 }
 
 export async function* sse(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
-  const { net, source, dog, reason } = attempt;
+  const { net, source, reason } = attempt;
   const query = attempt.query(attempt.after);
-  const answer = await net.fetch(source.spec.path, dog, { query, reason, accept: "text/event-stream" });
+  const answer = await net.fetch(source.spec.path, attempt, { query, reason, accept: "text/event-stream" });
   const reader = answer.body?.getReader();
   if (!reader) return;
   const parser = new SseParser();
   try {
     for (;;) {
       const { silence } = attempt;
-      dog.feed(silence, () => temporary(`the server was silent for ${silence} ms`));
+      attempt.feed(silence, () => temporary(`the server was silent for ${silence} ms`));
       const { done, value } = await reader.read();
-      dog.feed();
+      attempt.feed();
       if (done) return;
       const frames = parser.push(value);
       attempt.retry = parser.retry;

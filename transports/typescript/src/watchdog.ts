@@ -1,27 +1,23 @@
-/** Aborts when it is not fed in time. */
+/** A signal that also aborts when it is not fed in time. */
 export class Watchdog {
+  readonly signal: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #leave: () => void;
+  #outer: AbortSignal | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Also aborts with this signal. */
   constructor(outer?: AbortSignal) {
-    const abort = () => this.abort(outer?.reason);
-    outer?.addEventListener("abort", abort);
-    this.#leave = () => outer?.removeEventListener("abort", abort);
-    if (outer?.aborted) abort();
+    this.signal = this.#controller.signal;
+    this.#outer = outer;
+    outer?.addEventListener("abort", this.#follow);
+    if (outer?.aborted) this.#follow();
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
+  readonly #follow = () => this.abort(this.#outer?.reason);
 
   /** Begins to wait anew; without a number it waits forever. */
   feed(milliseconds?: number, expired?: () => unknown): void {
     clearTimeout(this.#timer);
-    if (milliseconds !== undefined && !this.signal.aborted) {
-      this.#timer = setTimeout(() => this.abort(expired?.()), milliseconds);
-    }
+    if (milliseconds && !this.signal.aborted) this.#timer = setTimeout(() => this.abort(expired?.()), milliseconds);
   }
 
   abort(reason?: unknown): void {
@@ -32,6 +28,6 @@ export class Watchdog {
   /** Ends the waiting, and what it has registered. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#leave();
+    this.#outer?.removeEventListener("abort", this.#follow);
   }
 }

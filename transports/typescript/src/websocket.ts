@@ -3,18 +3,16 @@ import { suspended } from "./lifecycle.js";
 import type { Frame } from "./source.js";
 
 export async function* webSocket(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
-  const { net, source, dog, after } = attempt;
-  // The socket has a watchdog of its own.
-  dog.feed();
+  const { net, source, signal, after } = attempt;
   const socket = net.socket(attempt.reason);
   const subscription = socket.subscribe({ ...source.spec.command, ...(after !== undefined && { after }) });
   // What waits is not handled any more, and its socket is told at once.
   const leave = () => {
-    subscription.end(dog.signal.reason);
+    subscription.end(signal.reason);
     socket.unsubscribe(subscription, suspended());
   };
-  dog.signal.addEventListener("abort", leave);
-  if (dog.signal.aborted) leave();
+  signal.addEventListener("abort", leave);
+  if (signal.aborted) leave();
   try {
     for (let frames; (frames = await subscription.next()); ) yield frames;
     // It was given back because the handler was slow.
