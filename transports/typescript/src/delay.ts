@@ -22,9 +22,8 @@ const between = (min: number, max: number): number => min + Math.random() * Math
 /** Milliseconds until the next attempt: random over the whole range, unless the server says otherwise. */
 export function nextDelay(range: DelayRange, server: ServerDelay, unproductive: number): number {
   const ours = between(range.min, range.max);
-  let delay = ours;
-  if (server.exactly !== undefined) delay = server.exactly;
-  else if (server.atLeast !== undefined) delay = between(server.atLeast, server.atLeast * 1.5);
+  const { exactly, atLeast } = server;
+  let delay = exactly ?? (atLeast === undefined ? ours : between(atLeast, atLeast * 1.5));
   if (unproductive > MAX_UNPRODUCTIVE) delay = Math.max(delay, ours);
   const floor = Math.max(1, Math.min(SHORTEST, range.min));
   return Math.min(Math.max(delay, floor), Math.max(range.serverMax, floor));

@@ -34,7 +34,7 @@ function specOf(filter: Filter = {}): Spec {
     const given = filter[field];
     if (given === undefined) continue;
     const values = typeof given === "string" ? [given] : [...given];
-    if (values.length === 0) throw new TypeError(`'${field}' is an empty list, which must not mean everything: leave it out or add a value`);
+    if (values.length === 0) throw new TypeError(`'${field}' is empty: leave it out or add a value`);
     json[field] = values;
     for (const value of values) query.push([field, value]);
   }
@@ -101,37 +101,27 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
-    let taken: (() => void) | undefined;
-    let wake: (() => void) | undefined;
-    let events: readonly E[] = [];
-    this.#sink = (run) =>
-      new Promise<void>((resolve) => {
-        events = run;
-        taken = resolve;
-        wake?.();
+    // One event is on offer at a time, and the next one when the caller asks for it: then this one was handled.
+    let offer!: (offered?: [E, () => void]) => void;
+    let taken = () => {};
+    const wait = () =>
+      new Promise<[E, () => void] | undefined>((resolve) => {
+        offer = resolve;
       });
-    void this.done.then(() => wake?.());
+    let next = wait();
+    this.#sink = (events) => new Promise<void>((resolve) => offer([events[0] as E, resolve]));
+    void this.done.then(() => offer());
     void this.#start(1);
     try {
-      for (;;) {
-        if (this.#isEnded) break;
-        if (events.length === 0) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            if (this.#isEnded || events.length) resolve();
-          });
-          continue;
-        }
-        const [event] = events;
-        events = [];
-        if (event) yield event;
-        // The caller asks for the next one: this one was handled.
-        taken?.();
+      for (let offered; !this.#isEnded && (offered = await next); taken()) {
+        next = wait();
+        taken = offered[1];
+        yield offered[0];
       }
       if (this.#status.error) throw this.#status.error;
     } finally {
       this.close();
-      taken?.();
+      taken();
       await this.#save();
     }
   }
@@ -141,7 +131,8 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
     try {
       this.#cursor = this.#saved = (await this.#options.store?.load()) ?? undefined;
     } catch (error) {
-      return this.#tell({ state: "closed", ended: true, reason: "the cursor cannot be loaded", error: handlerFailed(error) });
+      const failure = handlerFailed(error);
+      return this.#tell({ state: "closed", ended: true, reason: failure.message, error: failure });
     }
     if (this.#isEnded) return;
     const source: Source = {

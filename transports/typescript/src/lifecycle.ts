@@ -6,58 +6,38 @@ export type PageEvent = "suspend" | "resume" | "offline" | "online" | "visible";
 
 type Listener = (event: PageEvent) => void;
 
+const PAGE: Readonly<Record<string, PageEvent>> = { pagehide: "suspend", pageshow: "resume", offline: "offline", online: "online" };
+const DOCUMENT: Readonly<Record<string, PageEvent>> = { freeze: "suspend", resume: "resume", visibilitychange: "visible" };
+
 const listeners = new Set<Listener>();
 let isSuspended = false;
-let stop: (() => void) | undefined;
+
+function onEvent({ type }: Event): void {
+  const event = PAGE[type] ?? DOCUMENT[type];
+  if (!event || (event === "visible" && document.hidden) || (event === "resume" && !isSuspended)) return;
+  if (event === "suspend" || event === "resume") isSuspended = event === "suspend";
+  for (const listener of [...listeners]) listener(event);
+}
+
+function register(how: "addEventListener" | "removeEventListener"): void {
+  const { document } = globalThis as { document?: Document };
+  // Only pages and workers have these.
+  for (const type in PAGE) (globalThis as Partial<typeof globalThis>)[how]?.(type, onEvent);
+  for (const type in DOCUMENT) document?.[how](type, onEvent);
+}
 
 /** Registers with the page while there is at least one listener, and not at import. */
 export function onPage(listener: Listener): () => void {
+  if (listeners.size === 0) register("addEventListener");
   listeners.add(listener);
-  stop ??= register();
   return () => {
-    if (listeners.delete(listener) && listeners.size === 0) {
-      stop?.();
-      stop = undefined;
-    }
+    if (!listeners.delete(listener) || listeners.size) return;
+    register("removeEventListener");
+    isSuspended = false;
   };
 }
 
 /** Whether the page is frozen or in the back/forward cache, where a connection would keep it from being. */
 export const suspended = (): boolean => isSuspended;
 
-export const offline = (): boolean => typeof navigator !== "undefined" && navigator.onLine === false;
-
-function register(): () => void {
-  const { document } = globalThis as { document?: Document };
-  const added: (() => void)[] = [];
-  const on = (target: EventTarget | undefined, type: string, tell: () => void) => {
-    if (!target?.addEventListener) return;
-    target.addEventListener(type, tell);
-    added.push(() => target.removeEventListener(type, tell));
-  };
-  const suspend = () => {
-    isSuspended = true;
-    emit("suspend");
-  };
-  const resume = () => {
-    if (!isSuspended) return;
-    isSuspended = false;
-    emit("resume");
-  };
-  const page = globalThis as unknown as EventTarget;
-  on(page, "pagehide", suspend);
-  on(page, "pageshow", resume);
-  on(document, "freeze", suspend);
-  on(document, "resume", resume);
-  on(page, "offline", () => emit("offline"));
-  on(page, "online", () => emit("online"));
-  on(document, "visibilitychange", () => document?.visibilityState === "visible" && emit("visible"));
-  return () => {
-    for (const remove of added) remove();
-    isSuspended = false;
-  };
-}
-
-function emit(event: PageEvent): void {
-  for (const listener of [...listeners]) listener(event);
-}
+export const offline = (): boolean => globalThis.navigator?.onLine === false;

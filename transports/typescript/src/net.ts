@@ -11,12 +11,19 @@ const ANSWER_DEADLINE = 10_000;
 type Query = readonly (readonly [string, string])[];
 
 export interface Fetch {
-  query?: Query | undefined;
-  accept?: string;
+  query?: Query;
   reason?: TokenReason;
-  init?: RequestInit;
+  init?: { method: string; body: string; headers: Readonly<Record<string, string>> };
   deadline?: number;
 }
+
+export type Page = Frame & { more?: boolean };
+
+/** The body of an answer; one that was cut is the network's fault. */
+export const json = (answer: Response, signal: AbortSignal): Promise<unknown> =>
+  answer.json().catch((cause: unknown) => {
+    throw signal.aborted ? signal.reason : temporary("the answer was cut", { cause });
+  });
 
 /** Requests to one feed, and its one WebSocket. */
 export class Net {
@@ -30,54 +37,45 @@ export class Net {
   }
 
   url(path: string, query: Query = []): string {
-    const parameters = new URLSearchParams(query as [string, string][]).toString();
-    return this.base + path + (parameters && `?${parameters}`);
+    return `${this.base}${path}${query.length ? "?" : ""}${new URLSearchParams(query as [string, string][])}`;
   }
 
   /** The transports that this platform has, in order of preference. */
   transports(): Transport[] {
     const { transports = ["websocket", "sse", "long-poll"], token, ticket } = this.options;
-    const hasSocket = this.#WebSocket() && !(token && !ticket);
-    const usable = transports.filter((transport) => transport !== "websocket" || hasSocket);
-    return usable.length ? usable : ["sse"];
+    const hasSocket = this.#WebSocket() && (ticket || !token);
+    return transports.filter((transport) => transport !== "websocket" || hasSocket);
   }
 
   /**
-   * Requests with a token, and once more with a new one if that is refused. Returns successful answers, and throws
-   * others. The dog is fed until the head of the answer is there.
+   * Requests with a token, and once more with a new one if that is refused. Returns successful answers of this type,
+   * and throws others. The dog waits for the head of the answer.
    */
-  async fetch(path: string, dog: Watchdog, { query, accept, reason = "connect", init, deadline = ANSWER_DEADLINE }: Fetch): Promise<Response> {
-    const { token, headers, credentials = "same-origin" } = this.options;
+  async fetch(path: string, dog: Watchdog, accept: string, how: Fetch): Promise<Response> {
+    const { query, reason = "connect", init, deadline = ANSWER_DEADLINE } = how;
+    const { token, credentials = "same-origin", fetch: ask = fetch } = this.options;
+    const { signal } = dog;
     dog.feed(deadline, () => temporary(`no answer after ${deadline} ms`));
-    const all = new Headers({ Accept: accept ?? "application/json", "Feed-Client": NAME, ...headers, ...(init?.headers as object) });
-    if (token) all.set("Authorization", `Bearer ${await token(reason, dog.signal)}`);
-    const request: RequestInit = { cache: "no-store", credentials, ...init, headers: all, signal: dog.signal };
-    let answer: Response;
-    try {
-      answer = await (this.options.fetch ?? fetch)(this.url(path, query), request);
-    } catch (error) {
+    const headers: Record<string, string> = { Accept: accept, "Feed-Client": NAME, ...this.options.headers, ...init?.headers };
+    if (token) headers["Authorization"] = `Bearer ${await token(reason, signal)}`;
+    const answer = await ask(this.url(path, query), { cache: "no-store", credentials, ...init, headers, signal }).catch((cause: unknown) => {
       // What a signal aborts with is why; anything else is the network's.
-      throw dog.signal.aborted ? dog.signal.reason : temporary(`the server cannot be reached: ${String(error)}`, { cause: error });
-    }
-    if (answer.ok && (!accept || answer.headers.get("content-type")?.startsWith(accept))) return answer;
+      throw signal.aborted ? signal.reason : temporary(`the server cannot be reached: ${String(cause)}`, { cause });
+    });
+    if (answer.ok && (init || answer.headers.get("content-type")?.startsWith(accept))) return answer;
     const failure = await fromAnswer(answer);
-    if (isUnauthenticated(failure) && token && reason !== "renew") {
-      return this.fetch(path, dog, { query, reason: "renew", deadline, ...(accept && { accept }), ...(init && { init }) });
-    }
-    throw failure;
+    if (!token || reason === "renew" || !isUnauthenticated(failure)) throw failure;
+    return this.fetch(path, dog, accept, { ...how, reason: "renew" });
   }
 
-  /** A page of a feed or of a live query, as JSON. */
-  async page(path: string, query: Query, signal: AbortSignal, reason?: TokenReason, wait = 0): Promise<Frame & { more?: boolean }> {
-    const dog = new Watchdog(signal);
+  /** A page of a feed or of a live query. */
+  async page(path: string, query: Query, outer: AbortSignal, reason: TokenReason = "connect", wait = 0): Promise<Page> {
+    const dog = new Watchdog(outer);
     try {
-      const all: Query = wait ? [...query, ["wait", String(wait)]] : query;
       const deadline = ANSWER_DEADLINE + wait * 1000;
-      const answer = await this.fetch(path, dog, { query: all, deadline, accept: "application/json", ...(reason && { reason }) });
-      const page = (await answer.json().catch((error: unknown) => {
-        throw dog.signal.aborted ? dog.signal.reason : temporary("the answer was cut", { cause: error });
-      })) as Frame & { more?: boolean };
-      if (typeof page?.cursor !== "string") throw unreadable(`the answer is not a page: check the URL ${answer.url}`);
+      const answer = await this.fetch(path, dog, "application/json", { query: wait ? [...query, ["wait", `${wait}`]] : query, reason, deadline });
+      const page = (await json(answer, dog.signal)) as Page;
+      if (!page?.cursor) throw unreadable(`this is not a page: check the URL ${answer.url}`);
       return page;
     } finally {
       dog.stop();
@@ -92,12 +90,9 @@ export class Net {
 
   async #connect(reason: TokenReason, signal: AbortSignal): Promise<WebSocket> {
     const { ticket } = this.options;
-    const query: Query = ticket ? [["ticket", await ticket(reason, signal)]] : [];
-    signal.throwIfAborted();
-    const url = new URL(this.url("/feed/ws", query), globalThis.location?.href);
+    const url = new URL(this.url("/feed/ws", ticket && [["ticket", await ticket(reason, signal)]]), globalThis.location?.href);
     url.protocol = url.protocol.replace("http", "ws");
     const Native = this.#WebSocket();
-    if (!Native) throw temporary("this platform has no WebSocket", { fallback: true });
     return new Native(url.href, "feed.v1.json");
   }
 

@@ -6,6 +6,7 @@ import type { Net } from "./net.js";
 import type { Frame, Source } from "./source.js";
 import type { Status, TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
+import type { Upgrade } from "./upgrade.js";
 import { webSocket } from "./websocket.js";
 
 /** What is needed only where WebSockets do not work is loaded there. */
@@ -23,7 +24,6 @@ const OPEN: Record<Transport, Open> = {
 const MAX_UNREADABLE = 3;
 /** How often in a row a transport that has worked may fail before the next one is used. */
 const MAX_FAILURES = 2;
-const MAX_UPGRADE_FACTOR = 12;
 /** Longer than a server lets a subscription wait. */
 const LAST_READY_DEADLINE = 60_000;
 /** The longest delay of a timer. */
@@ -44,11 +44,9 @@ export class Reconnector {
   readonly #leave: () => void;
   #isClosed = false;
   #attempt: Attempt | undefined;
-  /** An attempt with a preferred transport, and whether it is ready to be used. */
-  #upgrade: Attempt | undefined;
-  #upgraded = false;
-  #upgradeTimer: ReturnType<typeof setTimeout> | undefined;
-  #failedUpgrades = 0;
+  /** An attempt with a preferred transport that is ready. */
+  #upgraded: Attempt | undefined;
+  #upgrade: Upgrade | undefined;
   #index = 0;
   #failures = 0;
   #worked = new Set<Transport>();
@@ -78,7 +76,6 @@ export class Reconnector {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#leave();
-    clearTimeout(this.#upgradeTimer);
     this.#again();
     this.#wake();
     this.#tell(status);
@@ -128,7 +125,8 @@ export class Reconnector {
 
   /** Ends the attempt; the next one begins as soon as the page allows. */
   #again(): void {
-    this.#upgrade?.abort(AGAIN);
+    this.#upgrade?.stop();
+    this.#upgraded?.abort();
     this.#attempt?.abort(AGAIN);
   }
 
@@ -138,14 +136,13 @@ export class Reconnector {
   }
 
   async #connect(): Promise<void> {
-    const upgraded = this.#upgraded ? this.#upgrade : undefined;
-    this.#upgraded = false;
+    const upgraded = this.#upgraded;
+    this.#upgraded = undefined;
     const attempt = upgraded ?? this.#open(this.#index, this.#reason);
     const { transport, index, frames, first, signal } = attempt;
     this.#attempt = attempt;
     this.#index = index;
-    if (upgraded) this.#failures = this.#failedUpgrades = 0;
-    else this.#set({ state: this.#unready, transport });
+    if (!upgraded) this.#set({ state: this.#unready, transport });
     this.#reason = "connect";
     const isLast = index + 1 === this.#transports.length;
     const deadline = this.#deadline(attempt, isLast ? LAST_READY_DEADLINE : 0);
@@ -200,7 +197,8 @@ export class Reconnector {
     }
   }
 
-  async #onReady(attempt: Attempt, { cursor, heartbeat_ms }: Frame): Promise<void> {
+  async #onReady(attempt: Attempt, frame: Frame): Promise<void> {
+    const { cursor, heartbeat_ms } = frame;
     const { after, transport } = attempt;
     // A cursor has a hyphen at this place. A proxy that answers with the stream of another client makes events disappear.
     const skips = cursor && this.#isFeed && after?.[16] === "-" && cursor > after;
@@ -210,8 +208,8 @@ export class Reconnector {
     this.#failures = 0;
     if (heartbeat_ms) attempt.heartbeat = heartbeat_ms as number;
     this.#set({ state: "catching-up", transport });
-    if (cursor) await this.#source.deliver([{ frame: "checkpoint", cursor }]);
-    if (attempt.index) this.#planUpgrade();
+    await this.#source.deliver([frame]);
+    if (attempt.index) void this.#planUpgrade();
   }
 
   #onControl({ ready }: Attempt, { frame, reason, reconnect_after_ms, head, problem }: Frame): void {
@@ -283,28 +281,16 @@ export class Reconnector {
     this.#unproductive++;
   }
 
-  #planUpgrade(): void {
-    clearTimeout(this.#upgradeTimer);
-    const { upgradeAfter = 300_000 } = this.#net.options;
-    const factor = Math.min(2 ** this.#failedUpgrades, MAX_UPGRADE_FACTOR);
-    this.#upgradeTimer = setTimeout(() => void this.#tryUpgrade(), upgradeAfter * factor * (1 + Math.random()));
-  }
-
-  /** Opens a preferred transport beside the one in use, and switches when it is ready. */
-  async #tryUpgrade(): Promise<void> {
-    for (let index = 0; index < this.#index && this.#attempt?.ready; index++) {
-      const attempt = (this.#upgrade = this.#open(index, "connect"));
-      const deadline = this.#deadline(attempt, 0);
-      attempt.first = (await attempt.frames.next().catch(() => undefined))?.value ?? [];
-      clearTimeout(deadline);
-      if (attempt.first.some(({ frame }) => frame === "ready") && !attempt.signal.aborted) {
-        this.#upgraded = true;
-        this.#attempt.abort(AGAIN);
-        return;
-      }
-      attempt.abort(AGAIN);
-    }
-    this.#failedUpgrades++;
-    if (this.#index && !this.#isClosed) this.#planUpgrade();
+  async #planUpgrade(): Promise<void> {
+    this.#upgrade ??= new (await import("./upgrade.js")).Upgrade(
+      this.#net.options,
+      () => (this.#attempt?.ready && !this.#isClosed ? this.#attempt.index : 0),
+      (index) => this.#open(index, "connect"),
+      (attempt) => {
+        this.#upgraded = attempt;
+        this.#attempt?.abort(AGAIN);
+      },
+    );
+    this.#upgrade.plan();
   }
 }

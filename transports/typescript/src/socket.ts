@@ -110,7 +110,7 @@ export class Socket {
         this.#end(toFailure(error));
       }
     };
-    socket.onclose = ({ code, reason }) => this.#end(this.#closed(code, reason));
+    socket.onclose = (event) => this.#end(this.#closed(event));
     // `onclose` follows, and says as little.
     socket.onerror = () => {};
   }
@@ -119,11 +119,10 @@ export class Socket {
     this.#dog.feed(this.#silence, () => temporary(`the server was silent for ${this.#silence} ms`));
   }
 
-  #closed(code: number, reason: string): DownlinkError {
-    const text = `the WebSocket closed (${code}${reason && `: ${reason}`})`;
-    if (code === 4401) return new DownlinkError("final", "unauthenticated", text);
-    if (code === 4400 || code === 4403) return new DownlinkError("final", code === 4403 ? "forbidden" : "invalid", text);
-    return temporary(text, { fallback: !this.#isOpen });
+  #closed({ code, reason }: CloseEvent): DownlinkError {
+    const text = `the WebSocket closed (${code} ${reason})`;
+    const refusal = { 4400: "invalid", 4401: "unauthenticated", 4403: "forbidden" }[code];
+    return refusal ? new DownlinkError("final", refusal, text) : temporary(text, { fallback: !this.#isOpen });
   }
 
   #frame(frame: Frame): void {
@@ -131,23 +130,23 @@ export class Socket {
       this.#silence = Math.max(frame["heartbeat_ms"] * 2.5, 100);
       this.#listen();
     }
-    if (frame.sub === undefined) return this.#toAll(frame);
-    const subscription = this.#subscriptions.get(frame.sub);
+    const { sub, frame: name, problem } = frame;
+    if (sub === undefined) {
+      if (name === "problem") this.#end(fromProblem(problem as Problem));
+      if (name !== "bye") return;
+      this.#isEnding = true;
+      for (const subscription of this.#subscriptions.values()) subscription.push(frame);
+      return;
+    }
+    const subscription = this.#subscriptions.get(sub);
     if (!subscription) return;
-    if (frame.frame === "problem" && !subscription.accepted) this.#subscriptions.delete(frame.sub);
+    if (name === "problem" && !subscription.accepted) this.#subscriptions.delete(sub);
     subscription.accepted = true;
     if (!subscription.push(frame)) {
       // What it has is handled first; then it resumes after that.
       subscription.end();
       this.unsubscribe(subscription, false);
     }
-  }
-
-  #toAll(frame: Frame): void {
-    if (frame.frame === "problem") return this.#end(fromProblem(frame["problem"] as Problem));
-    if (frame.frame !== "bye") return;
-    this.#isEnding = true;
-    for (const subscription of this.#subscriptions.values()) subscription.push(frame);
   }
 
   #send(command: object): void {

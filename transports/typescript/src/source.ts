@@ -33,15 +33,12 @@ export interface Source {
 
 /** Parses the JSON of one message; an envelope becomes a run of one. */
 export function parseFrame(text: string): Frame {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw unreadable(`this is not JSON: ${text.slice(0, 80)}`, error);
-  }
-  if (typeof value === "object" && value !== null) {
-    if ("frame" in value && typeof value.frame === "string") return value as Frame;
-    if ("cursor" in value && "type" in value) return { frame: "events", events: [value as unknown as Envelope] };
+    const value = JSON.parse(text) as Frame & Envelope;
+    if (value.frame) return value;
+    if (value.cursor && value.type) return { frame: "events", events: [value] };
+  } catch {
+    // As anything else that is no frame.
   }
   throw unreadable(`this is not a frame of a feed: ${text.slice(0, 80)}`);
 }

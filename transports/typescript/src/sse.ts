@@ -44,7 +44,7 @@ export class SseParser {
 export async function* sse(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
   const { net, source, reason } = attempt;
   const query = attempt.query(attempt.after);
-  const answer = await net.fetch(source.spec.path, attempt, { query, reason, accept: "text/event-stream" });
+  const answer = await net.fetch(source.spec.path, attempt, "text/event-stream", { query, reason });
   const reader = answer.body?.getReader();
   if (!reader) return;
   const parser = new SseParser();

@@ -229,7 +229,7 @@ it("does not use a WebSocket that would need the token in its URL", async () => 
 
 it("refuses a filter that came out empty, and stays closed when it was aborted before", async () => {
   const api = connect("http://127.0.0.1:1", options());
-  expect(() => api.feed({ filter: { tag: [] }, onReset: "restart" })).toThrow(/empty list/);
+  expect(() => api.feed({ filter: { tag: [] }, onReset: "restart" })).toThrow(/'tag' is empty/);
   const aborted = api.feed({ onReset: "restart", signal: AbortSignal.abort(), onEvents: () => {} });
   expect((await aborted.done).state).toBe("closed");
   for await (const _ of aborted) throw new Error("unreachable");

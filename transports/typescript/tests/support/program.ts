@@ -20,7 +20,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Waits until the condition returns something truthy, and returns that. */
-export async function until<T>(what: string, condition: () => T | Promise<T>, milliseconds = 45_000): Promise<T & {}> {
+export async function until<T>(what: string, condition: () => T | Promise<T>, milliseconds = Number(process.env["DEADLINE"] ?? 45_000)): Promise<T & {}> {
   const end = performance.now() + milliseconds;
   for (;;) {
     const met = await condition();

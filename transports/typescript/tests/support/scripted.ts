@@ -5,6 +5,8 @@ import { connect, createServer as createTcpServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 
+import { LiveRows } from "./live-rows.js";
+
 export interface Logged {
   cursor: string;
   id: string;
@@ -33,6 +35,12 @@ export class Scripted {
   refuse: Refuse = () => undefined;
   /** What a WebSocket is told instead of a subscription. */
   onSubscribe: ((socket: WebSocket, command: { sub: string; after?: string }) => boolean) | undefined;
+  /** What `/live/board` answers, whatever its parameters. */
+  readonly board = new LiveRows();
+  /** The frames that live queries were sent. */
+  sent: string[] = [];
+  /** Answers commands. */
+  onPost: (body: unknown, request: IncomingMessage) => { status: number; headers?: Record<string, string>; body?: string } = () => ({ status: 204 });
   #wake = new Set<() => void>();
   #sockets = new Set<Socket>();
   readonly #server = createServer((request, response) => this.#answer(request, response));
@@ -105,9 +113,66 @@ export class Scripted {
       return void response.end(refused.body);
     }
     const url = new URL(request.url ?? "", this.origin);
+    if (request.method === "POST") return this.#post(request, response);
+    if (url.pathname.startsWith("/live/")) return this.#live(url, request, response);
     const from = this.#from(url.searchParams.get("after"));
     if (request.headers.accept?.includes("text/event-stream")) this.#stream(response, from);
     else this.#page(response, from, Number(url.searchParams.get("wait") ?? 0));
+  }
+
+  #post(request: IncomingMessage, response: ServerResponse): void {
+    let text = "";
+    request.on("data", (part: Buffer) => (text += part.toString()));
+    request.on("end", () => {
+      const { status, headers, body } = this.onPost(JSON.parse(text), request);
+      response.writeHead(status, headers);
+      response.end(body);
+    });
+  }
+
+  #live(url: URL, request: IncomingMessage, response: ServerResponse): void {
+    const after = url.searchParams.get("after");
+    if (request.headers.accept?.includes("text/event-stream")) {
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      const send = (frame: { frame: string }) => response.write(`event: feed.${frame.frame}\ndata: ${JSON.stringify(frame)}\n\n`);
+      return void response.on("close", this.#watch(after, send));
+    }
+    const answer = () => {
+      clearTimeout(timer);
+      leave();
+      const frame = this.board.frameAfter(after);
+      this.sent.push(frame.frame);
+      response.writeHead(200, { "Content-Type": "application/json" });
+      response.end(JSON.stringify({ ...frame, key: "flight" }));
+    };
+    const waits = after !== null && after === this.board.token && url.searchParams.has("wait");
+    const leave = waits ? this.board.watch(answer) : () => {};
+    const timer = setTimeout(answer, waits ? Number(url.searchParams.get("wait")) * 1000 : 0);
+    response.on("close", () => {
+      clearTimeout(timer);
+      leave();
+    });
+  }
+
+  /** Sends what changes; returns how to end it. */
+  #watch(after: string | null | undefined, send: (frame: { frame: string }) => void): () => void {
+    this.open++;
+    let token = after;
+    send({ frame: "ready", key: "flight", heartbeat_ms: this.heartbeat } as { frame: string });
+    const more = () => {
+      const frame = this.board.frameAfter(token);
+      token = this.board.token;
+      this.sent.push(frame.frame);
+      send(frame);
+    };
+    more();
+    const leave = this.board.watch(more);
+    let isOpen = true;
+    return () => {
+      if (isOpen) this.open--;
+      isOpen = false;
+      leave();
+    };
   }
 
   #stream(response: ServerResponse, from: number): void {
@@ -141,6 +206,11 @@ export class Scripted {
     socket.on("message", (text) => {
       const command = JSON.parse(String(text)) as { frame: string; sub: string; after?: string };
       if (command.frame === "unsubscribe") subs.get(command.sub)?.();
+      if (command.frame === "watch") {
+        const end = this.#watch(command.after, (frame) => socket.send(JSON.stringify({ sub: command.sub, ...frame })));
+        subs.set(command.sub, end);
+        return void socket.on("close", end);
+      }
       if (command.frame !== "subscribe" || this.onSubscribe?.(socket, command)) return;
       const send = (frame: object) => socket.send(JSON.stringify("frame" in frame ? { sub: command.sub, ...frame } : { frame: "events", sub: command.sub, events: [frame] }));
       this.#serve(this.#from(command.after ?? null), send, (end) => {
