@@ -3,6 +3,7 @@ import { WebSocket } from "ws";
 
 import { type After, connect, type ConnectOptions, type Envelope, type Feed, type FeedOptions, type Status, type Transport } from "../../src/index.js";
 
+
 export const TRANSPORTS: Transport[] = ["websocket", "sse", "long-poll"];
 
 /** Delays that suit a test. */
