@@ -49,9 +49,9 @@ export class Tab {
   }
 }
 
-/** Serves the test page at `/tab`, passes everything else on to the program, and knows how many streams are open. */
-export async function counting(world, program) {
-  const script = await bundle();
+/** Serves the test page at `/tab`, or these files, passes everything else on to the program, and knows how many streams are open. */
+export async function counting(world, program, files) {
+  const served = files ?? { '/tab': HTML, '/page.js': await bundle() };
   const port = Number(new URL(program.origin).port);
   const streams = new Set();
   const sockets = new Set();
@@ -62,8 +62,9 @@ export async function counting(world, program) {
     stream.on('close', () => streams.delete(stream));
   };
   const server = createServer((asked, answer) => {
-    if (asked.url.startsWith('/tab')) return answer.writeHead(200, { 'Content-Type': 'text/html' }).end(HTML);
-    if (asked.url === '/page.js') return answer.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
+    const [name] = asked.url.split('?');
+    const type = name.endsWith('.js') ? 'text/javascript' : 'text/html';
+    if (served[name]) return answer.writeHead(200, { 'Content-Type': type }).end(served[name]);
     if (asked.headers.accept === 'text/event-stream') count(answer);
     const { method, url: path, headers } = asked;
     const passed = request({ port, host: '127.0.0.1', method, path, headers }, (from) => {
