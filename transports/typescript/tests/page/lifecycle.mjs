@@ -30,17 +30,17 @@ await scenario('a page that is offline, frozen or left holds no connection, and 
     await context.setOffline(false);
     await has(before + 100, 'after it was offline');
 
-    await tab.freeze('frozen');
+    await tab.freeze();
     await until('a frozen page has no connection', () => proxy.streams() === 0);
     await append(program, before + 101, before + 150);
-    await tab.freeze('active');
+    await tab.resume();
     await has(before + 150, 'after it was frozen');
 
     await tab.page.evaluate(() => { window.tab.mark = true; });
     await tab.page.goto(`${proxy.origin}/health/live`);
     await until('a page that was left has no connection', () => proxy.streams() === 0);
     await append(program, before + 151, before + 200);
-    await tab.page.goBack();
+    await tab.page.goBack({ waitUntil: 'commit' });
     await has(before + 200, 'after it came back');
     returned[transport] = await tab.page.evaluate(() => Boolean(window.tab.mark));
     await tab.page.close();

@@ -41,9 +41,9 @@ await scenario('eight tabs share one connection, whatever becomes of the tab tha
   await more('after its owner crashed');
 
   const frozen = await owner();
-  await frozen.freeze('frozen');
+  await frozen.freeze();
   await more('while its owner is frozen');
-  await frozen.freeze('active');
+  await frozen.resume();
   tabs.push(frozen);
   await more('after its owner was frozen');
 

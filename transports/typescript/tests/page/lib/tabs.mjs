@@ -42,11 +42,9 @@ export class Tab {
     }, milliseconds);
   }
 
-  /** The state of the page as Chromium sets it for a tab in the background. */
-  async freeze(state) {
-    const session = await this.page.context().newCDPSession(this.page);
-    await session.send('Page.setWebLifecycleState', { state });
-  }
+  /** What a page in the background is told. Chromium freezes no page that is visible, and without a window all of them are. */
+  freeze = () => this.page.evaluate(() => document.dispatchEvent(new Event('freeze')));
+  resume = () => this.page.evaluate(() => document.dispatchEvent(new Event('resume')));
 }
 
 /** Serves the test page at `/tab`, or these files, passes everything else on to the program, and knows how many streams are open. */
