@@ -201,6 +201,14 @@ pub trait AuthorizingFixture: Send + Sync + 'static {
     fn transport(&self, visibility: Visibility) -> Arc<dyn Transport>;
 }
 
+/// Makes transports that follow changes of what a client may see: for
+/// [`reauthorizing_transport!`](crate::reauthorizing_transport!).
+pub trait ReauthorizingFixture: Send + Sync + 'static {
+    /// A transport like that of an [`AuthorizingFixture`], whose server also decides again
+    /// what all clients may see after each event that matches `changes`.
+    fn transport(&self, visibility: Visibility, changes: Filter) -> Arc<dyn Transport>;
+}
+
 /// What clients may see, from the next connection on. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Visibility(Arc<Mutex<Filter>>);

@@ -8,6 +8,7 @@ pub mod faults;
 mod fixture;
 mod history;
 pub mod lists;
+pub mod live;
 mod macros;
 mod model;
 mod operations;
@@ -21,8 +22,9 @@ pub mod transport;
 
 pub use fixture::{
     Application, AuthorizingFixture, Backups, BoundedFixture, BusFixture, CrossProcessFixture,
-    DurableFixture, DurableLog, GroupCommitFixture, Guard, ReplaceableFixture, ShortTimeoutFixture,
-    StoreFixture, TransactionStep, TransactionalFixture, TransportFixture, Visibility, WriteLock,
+    DurableFixture, DurableLog, GroupCommitFixture, Guard, ReauthorizingFixture,
+    ReplaceableFixture, ShortTimeoutFixture, StoreFixture, TransactionStep, TransactionalFixture,
+    TransportFixture, Visibility, WriteLock,
 };
 pub use history::Recorder;
 pub use model::{ExpectedOutcome, Model};

@@ -224,6 +224,14 @@ list! {
     /// The laws of a transport that checks what a client may see.
     __authorizing_laws, AUTHORIZING_TRANSPORT, transport:
     law a_replay_hides_what_live_hides
+    property what_may_not_be_seen_is_not_sent
+}
+
+list! {
+    /// The laws of a transport that follows changes of what a client may see.
+    __reauthorizing_laws, REAUTHORIZING_TRANSPORT, transport:
+    law a_revoked_right_ends_while_a_stream_is_open
+    law wider_rights_are_loaded_again
 }
 
 list! {
@@ -276,6 +284,17 @@ list! {
     law resumes_from_any_id
 }
 
+list! {
+    /// The laws of live queries, over any store whose read models can be queried and any
+    /// transport.
+    __live_laws, LIVE, live:
+    property rows_are_the_answer_at_their_cursor
+    law a_live_query_follows_a_new_version
+    law a_model_that_is_rebuilt_is_not_shown
+    law a_live_query_sees_earlier_writes
+    law only_matching_events_cause_evaluations
+}
+
 /// All lists.
 pub const ALL: &[&[&str]] = &[
     STORE,
@@ -296,10 +315,12 @@ pub const ALL: &[&[&str]] = &[
     TRANSPORT,
     SHORT_TIMEOUT_TRANSPORT,
     AUTHORIZING_TRANSPORT,
+    REAUTHORIZING_TRANSPORT,
     TRANSPORTS,
     REPLACEABLE_TRANSPORT,
     SSE_WIRE,
     LONG_POLL_WIRE,
     WEBSOCKET_WIRE,
     MATRIX,
+    LIVE,
 ];

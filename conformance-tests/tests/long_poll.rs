@@ -29,6 +29,11 @@ mod guarded {
     downlink_conformance_tests::authorizing_transport!(Memory, Configured(polls()));
 }
 
+mod reauthorized {
+    use super::*;
+    downlink_conformance_tests::reauthorizing_transport!(Memory, Configured(polls()));
+}
+
 mod bytes {
     use super::*;
     downlink_conformance_tests::long_poll_wire!(Memory, Local, Polls);

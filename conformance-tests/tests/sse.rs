@@ -33,6 +33,11 @@ mod guarded {
     downlink_conformance_tests::authorizing_transport!(Memory, Configured(Sse));
 }
 
+mod reauthorized {
+    use super::*;
+    downlink_conformance_tests::reauthorizing_transport!(Memory, Configured(Sse));
+}
+
 mod bytes {
     use super::*;
     downlink_conformance_tests::sse_wire!(Memory, Local, ServerSentEvents);

@@ -30,6 +30,11 @@ mod guarded {
     downlink_conformance_tests::authorizing_transport!(Memory, Configured(WebSocket));
 }
 
+mod reauthorized {
+    use super::*;
+    downlink_conformance_tests::reauthorizing_transport!(Memory, Configured(WebSocket));
+}
+
 mod bytes {
     use super::*;
     downlink_conformance_tests::websocket_wire!(Memory, Local, WebSocketFixture);

@@ -73,6 +73,7 @@ impl Cursor {
     /// let mut buffer = [0; Cursor::TEXT_LEN];
     /// assert_eq!(Cursor::START.encode(&mut buffer), "0000000000000000-00000000");
     /// ```
+    #[expect(clippy::missing_panics_doc, reason = "hex digits and a hyphen are UTF-8")]
     pub fn encode(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
         put_hex(&mut buffer[..16], &self.position.get().to_be_bytes());
         buffer[16] = b'-';

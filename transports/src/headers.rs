@@ -1,10 +1,13 @@
-//! The response headers that every route sets, and what `Accept` asks for.
+//! The response headers that every route sets, and what `Accept` and
+//! `Content-Type` say.
 
 use http::Method;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
+
+use crate::wire::{Code, Problem};
 
 pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
@@ -54,6 +57,25 @@ fn is_zero_weight(parameter: &str) -> bool {
     let Some((name, weight)) = parameter.split_once('=') else { return false };
     let is_zero = weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0);
     name.trim().eq_ignore_ascii_case("q") && is_zero
+}
+
+/// Refuses a body that is not declared as plain JSON. A page of another site cannot
+/// declare it so without a preflight.
+pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut content_types = headers.get_all(CONTENT_TYPE).iter();
+    let content_type = content_types.next().and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let is_json = essence.trim().eq_ignore_ascii_case("application/json");
+    if !is_json || content_types.next().is_some() {
+        let detail = "send 'Content-Type: application/json', once";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let encoding = headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "send the body without 'Content-Encoding'";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 #![doc = include_str!("bank_account.md")]
 
 mod access;
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod command;
 mod connection;
 pub mod feed;
 mod headers;

@@ -22,6 +22,8 @@ pub(crate) struct Server {
 pub(crate) enum Role {
     Writer,
     Reader,
+    /// Notifies, and reads and writes nothing.
+    Notifier,
 }
 
 /// A connection of one task, opened when it is needed.
@@ -60,9 +62,13 @@ impl Server {
     /// Sets up a connection. Statements are prepared here, and not while the lock is held.
     async fn set_up(&self, connection: &mut PgConnection, role: Role) -> Result<()> {
         let set_up = async {
-            if role == Role::Reader {
-                let session = Statements::reader_session(self.deadline).sql();
-                return sqlx::raw_sql(session).execute(connection).await.map(drop);
+            match role {
+                Role::Notifier => return Ok(()),
+                Role::Reader => {
+                    let session = Statements::reader_session(self.deadline).sql();
+                    return sqlx::raw_sql(session).execute(connection).await.map(drop);
+                }
+                Role::Writer => {}
             }
             sqlx::raw_sql(WRITER_SESSION).execute(&mut *connection).await?;
             for text in [&self.sql.facts, &self.sql.insert] {
@@ -102,6 +108,17 @@ impl LazyConnection {
             self.open = Some(connection);
         }
         self.opened()
+    }
+
+    /// The connection, which has just answered, or is new.
+    pub(crate) async fn checked(&mut self) -> Result<&mut PgConnection> {
+        if let Some(open) = &mut self.open {
+            // The outcome is whether it stays.
+            if self.server.bounded("reach PostgreSQL", open.ping()).await.is_err() {
+                self.discard();
+            }
+        }
+        self.connected().await
     }
 
     /// The connection with the open transaction.

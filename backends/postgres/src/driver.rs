@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
 use downlink::store::{Page, ReadLog};
-use downlink::{Error, ErrorKind, Position, Result};
-use sqlx::PgConnection;
+use downlink::{Cursor, Error, ErrorKind, Position, Result};
 use sqlx::postgres::PgRow;
+use sqlx::{Connection, Database, PgConnection, Postgres};
+use sqlx_core::transaction::TransactionManager;
 
 use crate::connection::{LazyConnection, Role, Server};
-use crate::error::{failed, is_refusal, refuses_commit};
+use crate::error::{failed, is_refusal, not_open, refuses_commit};
 use crate::log_page;
 use crate::row::{
     Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
     version_from_sql,
 };
-use crate::sql::{COMMIT, ROLLBACK};
+use crate::sql::{COMMIT, RESET_SESSION, ROLLBACK};
 
 /// The writing connection.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub(crate) struct Driver {
     server: Arc<Server>,
     connection: LazyConnection,
     state: State,
+    /// Whether a job has the connection.
+    has_job: bool,
+    /// Whether a job had the connection since the settings of its session were made.
+    is_used: bool,
 }
 
 /// What is known of the connection.
@@ -43,7 +48,7 @@ impl Driver {
     pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
         let mut connection = LazyConnection::new(&server, Role::Writer);
         connection.create().await?;
-        Ok(Self { server, connection, state: State::Idle })
+        Ok(Self { server, connection, state: State::Idle, has_job: false, is_used: false })
     }
 
     /// Runs one statement of the open transaction. Until the server answers, the
@@ -62,7 +67,15 @@ impl Driver {
     }
 
     async fn begin_once(&mut self, by: Instant) -> Result<LogHead> {
+        let is_used = std::mem::take(&mut self.is_used) && self.connection.is_open();
         self.connection.connected().await?;
+        if is_used {
+            let reset = async |connection: &mut PgConnection| {
+                sqlx::raw_sql(RESET_SESSION).execute(connection).await
+            };
+            self.step("reset a session", reset).await?;
+            self.state = State::Idle;
+        }
         let wait = by.saturating_duration_since(Instant::now());
         let text = self.server.sql.begin(wait, self.server.deadline).sql();
         let begin =
@@ -141,13 +154,39 @@ impl commit::Driver for Driver {
     }
 
     async fn tx(&mut self) -> Result<&mut PgConnection> {
-        Err(Error::new(ErrorKind::Backend, "this backend runs no jobs yet"))
+        if !self.has_job {
+            // From now on, whatever happens, the connection is not reused without care.
+            (self.has_job, self.is_used) = (true, true);
+            let open = self.server.sql.models.open_job.sql();
+            let begun = self.connection.opened()?.begin_with(open).await;
+            // Its drop would roll back. Committing and discarding end it.
+            std::mem::forget(begun.map_err(failed("hand a transaction to a job"))?);
+        }
+        self.connection.opened()
     }
 
-    /// No job gets the connection, and the server refuses every statement that
-    /// follows an error.
-    async fn check(&mut self, _: LogHead) -> Result<()> {
-        Ok(())
+    /// The server refuses every statement that follows an error, so only a job has to be
+    /// checked.
+    async fn check(&mut self, expected: LogHead) -> Result<()> {
+        if !self.has_job {
+            return Ok(());
+        }
+        let text = self.server.sql.models.check.sql();
+        let connection = self.connection.opened()?;
+        if Transactions::get_transaction_depth(connection) != 1 {
+            let message = "a transaction that was nested in this one is still open: commit it, \
+                           or roll it back";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let rows = sqlx::raw_sql(text).fetch_all(connection).await;
+        let rows = rows.map_err(|error| not_open(error, "check a transaction"))?;
+        let head = rows.last().map(|row| cursor(row, 0)).transpose()?.flatten();
+        if head.unwrap_or(Cursor::START) == expected.cursor {
+            return Ok(());
+        }
+        let message = "an append within the transaction was rolled back: do not append between a \
+                       savepoint and the ROLLBACK TO it";
+        Err(Error::new(ErrorKind::Invalid, message))
     }
 
     async fn commit(&mut self) -> CommitOutcome {
@@ -156,9 +195,14 @@ impl commit::Driver for Driver {
             Ok(connection) => connection,
             Err(error) => return CommitOutcome::NotCommitted(error),
         };
-        match sqlx::raw_sql(COMMIT).execute(connection).await {
-            Ok(_) => {
-                self.state = State::Idle;
+        let committed = if self.has_job {
+            Transactions::commit(connection).await
+        } else {
+            sqlx::raw_sql(COMMIT).execute(connection).await.map(drop)
+        };
+        match committed {
+            Ok(()) => {
+                (self.state, self.has_job) = (State::Idle, false);
                 CommitOutcome::Committed
             }
             Err(error) if refuses_commit(&error) => {
@@ -170,6 +214,10 @@ impl commit::Driver for Driver {
     }
 
     async fn discard(&mut self) {
+        if self.has_job {
+            // Nested transactions of the job may be open.
+            self.state = State::Doubtful;
+        }
         if self.state == State::Open {
             let roll_back = async |connection: &mut PgConnection| {
                 sqlx::raw_sql(ROLLBACK).execute(connection).await
@@ -181,13 +229,15 @@ impl commit::Driver for Driver {
         if self.state == State::Doubtful {
             self.connection.discard();
         }
-        self.state = State::Idle;
+        (self.state, self.has_job) = (State::Idle, false);
     }
 
     async fn close(mut self) {
         self.connection.close().await;
     }
 }
+
+type Transactions = <Postgres as Database>::TransactionManager;
 
 /// The end of the log, from the answer to the beginning of a transaction.
 fn log_head(rows: &[PgRow]) -> Result<LogHead> {

@@ -1,5 +1,7 @@
 //! Errors of PostgreSQL as errors of Downlink: the table in the docs of the crate.
 
+use std::error::Error as StdError;
+
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use downlink::{Error, ErrorKind};
@@ -13,7 +15,7 @@ pub(crate) fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error {
     }
 }
 
-fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
+pub(crate) fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
             (ErrorKind::Corrupt, "the tables have a value that no release writes")
@@ -49,12 +51,57 @@ fn explain(code: &str) -> (ErrorKind, &'static str) {
     }
 }
 
-fn code(error: &sqlx::Error) -> Option<&str> {
+pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
     Some(database(error)?.code())
 }
 
 fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
+}
+
+/// The error of a statement that needs the store's own transaction, after application code had
+/// its connection.
+pub(crate) fn not_open(error: sqlx::Error, doing: &str) -> Error {
+    if !is_refusal(&error) {
+        return failed(doing)(error);
+    }
+    let (kind, message) = if code(&error) == Some("25P02") {
+        let message = "a statement of the transaction has failed and its error was ignored, so \
+                       nothing of the transaction is stored: return the error, or run the statement in a \
+                       nested transaction";
+        (ErrorKind::Invalid, message)
+    } else {
+        let message = "a statement has ended the transaction, which only the store may do: what was \
+                       written before a COMMIT is stored, and the rest is not";
+        (ErrorKind::OutcomeUnknown, message)
+    };
+    Error::with_source(kind, message, error)
+}
+
+/// Whether an error is a violation of a constraint.
+pub(crate) fn is_constraint(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code.starts_with("23"))
+}
+
+/// Whether the server, its disk or another program is the cause of an error, and not the
+/// statement.
+pub(crate) fn is_storage_error(error: &sqlx::Error) -> bool {
+    match database(error) {
+        Some(error) => {
+            let class = error.code().get(..2).unwrap_or_default();
+            matches!(class, "08" | "40" | "53" | "57" | "58" | "XX") || error.code() == "55P03"
+        }
+        None => matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed
+        ),
+    }
+}
+
+/// The error of the driver among the causes of an error.
+pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a sqlx::Error> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|error| error.downcast_ref())
 }
 
 /// Whether the connection is still usable: the server refused a statement and continues.

@@ -1,16 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod bus;
 mod connection;
 mod driver;
 mod error;
 mod log_page;
+mod model_sql;
 mod options;
 mod page_builder;
+mod projections;
+mod query;
 mod readers;
 mod row;
 mod sql;
 mod store;
 mod stream_page;
+mod transaction;
 
+pub use bus::PostgresBus;
 pub use options::Options;
+pub use query::ReadTx;
 pub use store::PostgresStore;
+pub use transaction::Transaction;

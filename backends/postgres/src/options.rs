@@ -12,6 +12,7 @@ pub struct Options {
     writer: WriterOptions,
     busy_deadline: Duration,
     step_deadline: Duration,
+    query_limit: Duration,
 }
 
 /// PostgreSQL truncates longer names.
@@ -23,11 +24,18 @@ impl Options {
         let writer = WriterOptions::new();
         let (busy_deadline, step_deadline) = (writer.busy_deadline(), Duration::from_secs(10));
         let writer = writer.with_step_deadline(step_deadline);
-        Self { schema: "downlink".into(), readers: 4, writer, busy_deadline, step_deadline }
+        Self {
+            schema: "downlink".into(),
+            readers: 4,
+            writer,
+            busy_deadline,
+            step_deadline,
+            query_limit: Duration::from_secs(5),
+        }
     }
 
     /// The schema of the log: `downlink` by default. It is created if it does not exist, and is
-    /// for the log alone. The name has 1 to 63 lower-case letters, digits and `_`.
+    /// for the log alone. The name has 1 to 54 lower-case letters, digits and `_`.
     pub fn with_schema(mut self, name: impl Into<String>) -> Self {
         self.schema = name.into();
         self
@@ -78,6 +86,20 @@ impl Options {
         self
     }
 
+    /// How long a transaction of the application may take: 5 s by default, a day at most. See
+    /// [`PostgresStore::transact`](crate::PostgresStore::transact).
+    pub fn with_transaction_deadline(mut self, deadline: Duration) -> Self {
+        self.writer = self.writer.with_transaction_deadline(deadline);
+        self
+    }
+
+    /// How long a query of a read model may take: 5 s by default, a day at most. See
+    /// [`PostgresStore::query`](crate::PostgresStore::query).
+    pub fn with_query_limit(mut self, limit: Duration) -> Self {
+        self.query_limit = limit.min(limits::MAX_WAIT);
+        self
+    }
+
     /// Checks the name, because it becomes part of SQL text.
     pub(crate) fn check_schema(&self) -> Result<()> {
         let is_plain =
@@ -105,6 +127,10 @@ impl Options {
         self.writer
     }
 
+    pub(crate) fn query_limit(&self) -> Duration {
+        self.query_limit
+    }
+
     pub(crate) fn step_deadline(&self) -> Duration {
         self.step_deadline
     }
@@ -123,7 +149,7 @@ mod tests {
     #[test]
     fn a_schema_has_a_plain_name() {
         let check = |name: &str| Options::new().with_schema(name).check_schema().is_ok();
-        assert!(check("downlink") && check("log_2") && check(&"x".repeat(63)));
-        assert!(!check("") && !check("a\"b") && !check("Flights") && !check(&"x".repeat(64)));
+        assert!(check("downlink") && check("log_2") && check(&"x".repeat(54)));
+        assert!(!check("") && !check("a\"b") && !check("Flights") && !check(&"x".repeat(55)));
     }
 }

@@ -1,7 +1,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use downlink::store::{Page, ReadLog, ReadStream};
 use downlink::{Cursor, Error, ErrorKind, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -19,43 +22,68 @@ use crate::{log_page, stream_page};
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
-}
-
-/// What is read.
-#[derive(Debug)]
-enum Wanted {
-    LogPage(ReadLog),
-    StreamPage(ReadStream),
-    Head,
-}
-
-#[derive(Debug)]
-enum Found {
-    Page(Page),
-    Head(Cursor),
+    count: usize,
 }
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
     pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: &Handle) -> Self {
         let pool = |count| Pool::new(server, count, runtime.clone());
-        Self { any: pool(count), live: pool(1) }
+        Self { any: pool(count), live: pool(1), count }
+    }
+
+    /// How many reads run at the same time, live delivery not counted.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
         let pool = if read.is_live() { &self.live } else { &self.any };
-        pool.page(Wanted::LogPage(read)).await
+        pool.find(move |connection, sql| {
+            let read = read.clone();
+            async move { log_page::read(connection, sql, &read).await }.boxed()
+        })
+        .await
     }
 
     pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
-        self.any.page(Wanted::StreamPage(read)).await
+        self.any
+            .find(move |connection, sql| {
+                let read = read.clone();
+                async move { stream_page::read(connection, sql, &read).await }.boxed()
+            })
+            .await
     }
 
     pub(crate) async fn head(&self) -> Result<Cursor> {
-        match self.any.serve(Wanted::Head).await? {
-            Found::Head(head) => Ok(head),
-            Found::Page(_) => unreachable!("a head was asked for"),
-        }
+        self.any.find(|connection, sql| head(connection, sql).boxed()).await
+    }
+
+    /// Runs `work`, once, on a connection that has just answered.
+    pub(crate) async fn ask<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut PgConnection, &'a Server) -> BoxFuture<'a, Result<T>>
+            + Send
+            + 'static,
+    {
+        let deadline = self.any.server.deadline;
+        self.ask_within(deadline, work).await
+    }
+
+    /// The same for work that may take this long.
+    pub(crate) async fn ask_within<T, W>(&self, limit: Duration, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut PgConnection, &'a Server) -> BoxFuture<'a, Result<T>>
+            + Send
+            + 'static,
+    {
+        self.any
+            .serve(limit, move |connection, server| {
+                async move { work(connection.checked().await?, server).await }.boxed()
+            })
+            .await
     }
 
     /// Accepts no more reads, and closes the connections that are idle. The others
@@ -90,21 +118,49 @@ impl Pool {
         }
     }
 
-    async fn page(&self, wanted: Wanted) -> Result<Page> {
-        match self.serve(wanted).await? {
-            Found::Page(page) => Ok(page),
-            Found::Head(_) => unreachable!("a page was asked for"),
-        }
+    /// Reads with one statement, which is repeated on a new connection if an idle one was lost.
+    async fn find<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'a> Fn(&'a mut PgConnection, &'a Statements) -> BoxFuture<'a, Result<T>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.serve(self.server.deadline, move |connection, server| {
+            async move {
+                if connection.is_open() {
+                    let found = work(connection.opened()?, &server.sql).await;
+                    if found
+                        .as_ref()
+                        .err()
+                        .is_none_or(|error| error.kind() != ErrorKind::Unavailable)
+                    {
+                        return found;
+                    }
+                    connection.discard();
+                }
+                work(connection.connected().await?, &server.sql).await
+            }
+            .boxed()
+        })
+        .await
     }
 
-    async fn serve(&self, wanted: Wanted) -> Result<Found> {
+    async fn serve<T, W>(&self, limit: Duration, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut LazyConnection, &'a Server) -> BoxFuture<'a, Result<T>>
+            + Send
+            + 'static,
+    {
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed())?;
         let connection = self.idle.connections().as_mut().ok_or_else(closed)?.pop();
         let mut connection =
             connection.unwrap_or_else(|| LazyConnection::new(&self.server, Role::Reader));
         let (idle, server) = (Arc::clone(&self.idle), Arc::clone(&self.server));
         let task = async move {
-            let found = find(&mut connection, &server, &wanted).await;
+            let found = within(limit, &mut connection, &server, work).await;
             if let Some(mut connection) = idle.put(connection) {
                 connection.close().await;
             }
@@ -144,12 +200,20 @@ fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
-/// Reads within the deadline. After an error the state of the connection is
-/// unknown, so the next read gets a new one.
-async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted) -> Result<Found> {
-    let found = timeout(server.deadline, find_again(connection, server, wanted)).await;
+/// Runs `work` within the limit. After an error the state of the connection is unknown, so the
+/// next read gets a new one.
+async fn within<T, W>(
+    limit: Duration,
+    connection: &mut LazyConnection,
+    server: &Server,
+    work: W,
+) -> Result<T>
+where
+    W: for<'a> FnOnce(&'a mut LazyConnection, &'a Server) -> BoxFuture<'a, Result<T>>,
+{
+    let found = timeout(limit, work(connection, server)).await;
     let found = found.unwrap_or_else(|_| {
-        let message = format!("could not read within {:?}", server.deadline);
+        let message = format!("could not read within {limit:?}");
         Err(Error::new(ErrorKind::Unavailable, message))
     });
     if found.as_ref().is_err_and(|error| !error.is_other_history()) {
@@ -158,35 +222,9 @@ async fn find(connection: &mut LazyConnection, server: &Server, wanted: &Wanted)
     found
 }
 
-/// Reads on this connection, and on a new one if it was lost while idle.
-async fn find_again(
-    connection: &mut LazyConnection,
-    server: &Server,
-    wanted: &Wanted,
-) -> Result<Found> {
-    if connection.is_open() {
-        let found = wanted.find(connection.opened()?, &server.sql).await;
-        if found.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Unavailable) {
-            return found;
-        }
-        connection.discard();
-    }
-    wanted.find(connection.connected().await?, &server.sql).await
-}
-
-impl Wanted {
-    async fn find(&self, connection: &mut PgConnection, sql: &Statements) -> Result<Found> {
-        match self {
-            Self::LogPage(read) => log_page::read(connection, sql, read).await.map(Found::Page),
-            Self::StreamPage(read) => {
-                stream_page::read(connection, sql, read).await.map(Found::Page)
-            }
-            Self::Head => {
-                let row = sqlx::query(sql.head.sql()).fetch_optional(connection).await;
-                let row = row.map_err(failed("read the head"))?;
-                let head = row.map(|row| cursor(&row, 0)).transpose()?.flatten();
-                Ok(Found::Head(head.unwrap_or(Cursor::START)))
-            }
-        }
-    }
+async fn head(connection: &mut PgConnection, sql: &Statements) -> Result<Cursor> {
+    let row = sqlx::query(sql.head.sql()).fetch_optional(connection).await;
+    let row = row.map_err(failed("read the head"))?;
+    let head = row.map(|row| cursor(&row, 0)).transpose()?.flatten();
+    Ok(head.unwrap_or(Cursor::START))
 }

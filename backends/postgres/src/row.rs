@@ -44,6 +44,10 @@ pub(crate) fn id_to_sql(id: EventId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
+pub(crate) fn time_to_sql(time: Timestamp) -> i64 {
+    i64::try_from(time.as_micros()).expect("times end with the year 9999")
+}
+
 /// A count of rows or bytes. A count that does not fit means no limit.
 pub(crate) fn count_to_sql(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -114,13 +118,12 @@ impl<'a> Columns<'a> {
     fn push(&mut self, event: &'a Event) {
         let kind = event.content_type();
         let tags: Vec<_> = event.tags().iter().map(Tag::as_str).collect();
-        let micros = event.recorded_at().as_micros();
         self.positions.push(position_to_sql(event.position()));
         self.ids.push(id_to_sql(event.id()));
         self.streams.push(event.stream().as_str());
         self.versions.push(version_to_sql(event.version()));
         self.types.push(event.event_type().as_str());
-        self.times.push(i64::try_from(micros).expect("times end with the year 9999"));
+        self.times.push(time_to_sql(event.recorded_at()));
         self.content_types.push((!kind.is_json()).then(|| kind.as_str()));
         self.tags.push(tags.join("\n"));
         self.metadata.push(event.metadata());

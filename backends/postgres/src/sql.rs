@@ -6,6 +6,8 @@ use std::time::Duration;
 use downlink::store::Direction;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use crate::model_sql::ModelStatements;
+
 /// The format of the tables. Another number belongs to another release.
 pub(crate) const FORMAT: i32 = 1;
 
@@ -18,6 +20,10 @@ const EVENT: &str =
     "position, id, stream, version, type, recorded_at, content_type, tags, metadata, payload";
 
 pub(crate) const COMMIT: &str = "COMMIT";
+
+/// Undoes what a job may have set for the session, which outlives its transaction.
+pub(crate) const RESET_SESSION: &str =
+    "RESET ALL; RESET ROLE; SET enable_seqscan = off; SET jit = off";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
 /// Settings of every connection. Each statement has an index, and the planner must not choose a
@@ -33,6 +39,7 @@ pub(crate) struct Statements {
     pub(crate) facts: Text,
     pub(crate) insert: Text,
     pub(crate) head: Text,
+    pub(crate) models: ModelStatements,
     log: [Text; 2],
     stream: [Text; 2],
 }
@@ -64,6 +71,7 @@ impl Statements {
             facts: facts(schema),
             insert: insert(schema),
             head: head(schema),
+            models: ModelStatements::of(schema),
             log: both(log),
             stream: both(stream),
             schema: schema.to_owned(),
@@ -117,6 +125,24 @@ CREATE TABLE IF NOT EXISTS "{schema}".log (
     format integer NOT NULL
 );
 INSERT INTO "{schema}".log (format) VALUES ({FORMAT}) ON CONFLICT DO NOTHING;
+CREATE TABLE IF NOT EXISTS "{schema}".projections (
+    key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    checkpoint text COLLATE "C" NOT NULL,
+    live boolean NOT NULL,
+    announced_to text COLLATE "C" NOT NULL,
+    UNIQUE (name, version)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS live_projection ON "{schema}".projections (name) WHERE live;
+CREATE TABLE IF NOT EXISTS "{schema}".dead_letters (
+    projection bigint NOT NULL REFERENCES "{schema}".projections,
+    position bigint NOT NULL,
+    id uuid NOT NULL,
+    error text NOT NULL,
+    skipped_at bigint NOT NULL,
+    PRIMARY KEY (projection, position)
+);
 COMMIT;
 SELECT format, current_setting('server_encoding') FROM "{schema}".log"#
         )
@@ -157,7 +183,7 @@ fn index(direction: Direction) -> usize {
 }
 
 /// At least 1, because 0 would mean no limit.
-fn millis(duration: Duration) -> i32 {
+pub(crate) fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
 }
 

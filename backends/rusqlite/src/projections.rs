@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use downlink::commit::Ending;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
-use downlink_sqlite_schema::{ProjectionRow, dead_letter_from_sql, is_storage_error, sql};
+use downlink_sqlite_schema::{dead_letter_from_sql, is_storage_error, sql};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
@@ -168,10 +168,10 @@ fn refused_at_commit(error: Error) -> Result<StepOutcome> {
 }
 
 /// Polls a future that must be ready at once.
-fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+pub(crate) fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err("the projection awaits something other than its transaction: \
+        Poll::Pending => Err("it awaits something other than its transaction: \
              with rusqlite it must finish at once"
             .into()),
     }
@@ -208,7 +208,7 @@ fn row(
         let checkpoint = column(row, 2, ValueRef::as_str)?;
         let announced = column(row, 4, ValueRef::as_str)?;
         let (key, version, live) = (row.get(0)?, row.get(1)?, row.get(3)?);
-        Ok(ProjectionRow::from_sql(key, version, checkpoint, live, announced))
+        Ok(ProjectionRow::from_columns(key, version, checkpoint, live, announced))
     };
     connection
         .prepare_cached(text)

@@ -27,7 +27,7 @@ mod permissions;
 mod poll_schedule;
 pub mod postings;
 mod pragmas;
-mod projection_row;
+mod projection_tables;
 mod query;
 mod result_code;
 mod search;
@@ -60,7 +60,7 @@ pub use page_builder::{PageBuilder, PageLimit, SCAN_BUDGET};
 pub use poll_schedule::{DATA_VERSION, PollSchedule};
 pub use postings::NewPostings;
 pub use pragmas::{EMPTY_WAL, Pragmas, WAL, not_in_wal_mode};
-pub use projection_row::{ProjectionRow, TABLE_PREFIX, dead_letter_from_sql, is_log_table};
+pub use projection_tables::{TABLE_PREFIX, dead_letter_from_sql, is_log_table};
 pub use query::{
     INSTRUCTIONS_BETWEEN_CHECKS, QueryLimit, not_live, query_changed_connection, query_failed,
     query_panicked,

@@ -200,7 +200,7 @@ pub const ALL_POSTINGS: &str = "SELECT kind, key, segment, positions FROM downli
 
 // Read models.
 
-/// The columns of [`ProjectionRow::from_sql`](crate::ProjectionRow::from_sql)
+/// The columns of [`ProjectionRow::from_columns`](downlink::projection::ProjectionRow::from_columns)
 /// for the projection of this name and version.
 pub const PROJECTION: &str = "SELECT key, version, checkpoint, live, announced_to FROM downlink_projections WHERE name = ?1 AND version = ?2";
 /// The same for the live version of this name.

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use downlink::commit::Ending;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, ErrorKind, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
-use downlink_sqlite_schema::{
-    ProjectionRow, dead_letter_from_sql, is_constraint, is_storage_error, sql,
-};
+use downlink_sqlite_schema::{dead_letter_from_sql, is_constraint, is_storage_error, sql};
 use futures::FutureExt;
 use sqlx::sqlite::SqliteArguments;
 
@@ -241,7 +239,13 @@ async fn row(
         .map_err(failed("look up a projection"))?;
     row.map(|row| {
         let (key, version) = (column(&row, 0)?, column(&row, 1)?);
-        ProjectionRow::from_sql(key, version, column(&row, 2)?, column(&row, 3)?, column(&row, 4)?)
+        ProjectionRow::from_columns(
+            key,
+            version,
+            column(&row, 2)?,
+            column(&row, 3)?,
+            column(&row, 4)?,
+        )
     })
     .transpose()
 }

@@ -39,7 +39,13 @@ impl Respawn {
     pub fn of_test(path: &str) -> Self {
         // The harness omits the name of the crate.
         let name = path.split_once("::").map_or(path, |(_, name)| name);
-        Self::with_arguments(["--exact", name, "--nocapture", "--test-threads=1"])
+        Self::with_arguments([
+            "--exact",
+            name,
+            "--nocapture",
+            "--test-threads=1",
+            "--include-ignored",
+        ])
     }
 
     /// Starts the program with these arguments, for a harness of your own.

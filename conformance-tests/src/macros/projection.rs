@@ -5,14 +5,15 @@
 ///
 /// Takes an expression that makes the
 /// [`ProjectionFixture`](crate::projection::ProjectionFixture), and the word
-/// `paused` as [`subscription!`](crate::subscription!) does.
+/// `paused` as [`subscription!`](crate::subscription!) does, or a reason to ignore
+/// the tests as [`event_store!`](crate::event_store!) does.
 #[macro_export]
 macro_rules! projection_store {
-    ($fixture:expr) => {
-        $crate::__projections!(__projection_store_laws, real, $fixture);
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__projections!(__projection_store_laws, real, $fixture, [$(#[ignore = $reason])?]);
     };
     ($fixture:expr, paused) => {
-        $crate::__projections!(__projection_store_laws, paused, $fixture);
+        $crate::__projections!(__projection_store_laws, paused, $fixture, []);
     };
 }
 
@@ -56,22 +57,23 @@ macro_rules! __durable_projection_tests {
 /// Takes the same as [`projection_store!`](crate::projection_store!).
 #[macro_export]
 macro_rules! projection {
-    ($fixture:expr) => {
-        $crate::__projections!(__projection_laws, real, $fixture);
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__projections!(__projection_laws, real, $fixture, [$(#[ignore = $reason])?]);
     };
     ($fixture:expr, paused) => {
-        $crate::__projections!(__projection_laws, paused, $fixture);
+        $crate::__projections!(__projection_laws, paused, $fixture, []);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __projections {
-    ($laws:ident, $clock:ident, $fixture:expr) => {
+    ($laws:ident, $clock:ident, $fixture:expr, $attributes:tt) => {
         $crate::$laws!(__tests!(
             $crate::projection::ProjectionSetup,
             $clock,
-            $crate::projection::ProjectionSetup::new($fixture)
+            $crate::projection::ProjectionSetup::new($fixture),
+            $attributes
         ));
     };
 }

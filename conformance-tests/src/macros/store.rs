@@ -92,8 +92,13 @@ macro_rules! group_commit_store {
 /// Takes an expression that makes the [`TransactionalFixture`](crate::TransactionalFixture).
 #[macro_export]
 macro_rules! transactional_store {
-    ($fixture:expr) => {
-        $crate::__transactional_laws!(__tests!(dyn $crate::TransactionalFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__transactional_laws!(__tests!(
+            dyn $crate::TransactionalFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -103,8 +108,13 @@ macro_rules! transactional_store {
 /// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture).
 #[macro_export]
 macro_rules! notifying_store {
-    ($fixture:expr) => {
-        $crate::__notifying_laws!(__tests!(dyn $crate::StoreFixture, real, $fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__notifying_laws!(__tests!(
+            dyn $crate::StoreFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
@@ -114,11 +124,12 @@ macro_rules! notifying_store {
 /// Takes an expression that makes the [`GroupCommitFixture`](crate::GroupCommitFixture).
 #[macro_export]
 macro_rules! notifying_group_commit_store {
-    ($fixture:expr) => {
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
         $crate::__notifying_group_commit_laws!(__tests!(
             dyn $crate::GroupCommitFixture,
             real,
-            $fixture
+            $fixture,
+            [$(#[ignore = $reason])?]
         ));
     };
 }
@@ -130,17 +141,28 @@ macro_rules! notifying_group_commit_store {
 /// [`CrossProcessFixture`](crate::CrossProcessFixture).
 #[macro_export]
 macro_rules! cross_process {
-    ($fixture:expr) => {
-        $crate::__cross_process_laws!(__cross_process_tests!($fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__cross_process_laws!(__cross_process_tests!(
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cross_process_tests {
-    (($fixture:expr) $module:ident: $(law $law:ident)*) => {
-        $(
+    (($fixture:expr, $attributes:tt) $module:ident: $(law $law:ident)*) => {
+        $($crate::__cross_process_test!($module $law, $fixture, $attributes);)*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cross_process_test {
+    ($module:ident $law:ident, $fixture:expr, [$($attribute:tt)*]) => {
             #[test]
+            $($attribute)*
             fn $law() {
                 use $crate::cross_process::{CrossProcessSetup, Respawn};
                 let path = concat!(module_path!(), "::", stringify!($law));
@@ -152,6 +174,5 @@ macro_rules! __cross_process_tests {
                     });
                 }
             }
-        )*
     };
 }

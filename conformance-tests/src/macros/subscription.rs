@@ -6,11 +6,12 @@
 /// the [`BusFixture`](crate::BusFixture).
 #[macro_export]
 macro_rules! bus {
-    ($store:expr, $bus:expr) => {
+    ($store:expr, $bus:expr $(, ignore = $reason:literal)?) => {
         $crate::__bus_laws!(__tests!(
             $crate::bus::BusSetup,
             real,
-            $crate::bus::BusSetup::new($store, $bus)
+            $crate::bus::BusSetup::new($store, $bus),
+            [$(#[ignore = $reason])?]
         ));
     };
 }

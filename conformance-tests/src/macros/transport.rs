@@ -48,6 +48,22 @@ macro_rules! authorizing_transport {
     };
 }
 
+/// Declares one `#[test]` for each law of a transport that follows changes of what
+/// a client may see.
+///
+/// Takes expressions that make the [`StoreFixture`](crate::StoreFixture) and
+/// the [`ReauthorizingFixture`](crate::ReauthorizingFixture).
+#[macro_export]
+macro_rules! reauthorizing_transport {
+    ($store:expr, $transport:expr) => {
+        $crate::__reauthorizing_laws!(__tests!(
+            $crate::transport::ReauthorizingTransportSetup,
+            real,
+            $crate::transport::ReauthorizingTransportSetup::new($store, $transport)
+        ));
+    };
+}
+
 /// Declares one `#[test]` for each law of several transports of one log: they
 /// deliver the same bytes, and a client may switch between them.
 ///

@@ -2,10 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus};
+use downlink::{
+    After, Append, Cursor, Event, Expected, Filter, FilterItem, Hub, LocalBus, Subscribe,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
-use super::setup::{TestServer, expect_same};
+use super::setup::{TestServer, connect, expect_same};
 use crate::fixture::{AuthorizingFixture, StoreFixture, Visibility};
+use crate::run::LawRun;
 use crate::sample::{event, of_type};
 
 /// A store, and a transport that checks what a client may see.
@@ -107,5 +113,98 @@ async fn shows_only(served: &TestServer, after: Cursor, filter: &Filter, rights:
         );
         let delivered: Vec<_> = client.events().collect();
         expect_same(&delivered, &wanted, "with rights that shrank");
+    }
+}
+
+/// A part of the events that [`flight`] appends.
+fn any_part() -> impl Strategy<Value = Filter> {
+    prop_oneof![
+        Just(Filter::everything()),
+        prop::sample::select(vec!["FlightDeparted", "FlightDelayed", "Never"]).prop_map(of_type),
+        prop::sample::select(vec!["flight-0", "flight-1", "flight-2"]).prop_map(of_stream),
+    ]
+}
+
+/// Where a client begins.
+#[derive(Clone, Debug)]
+enum Place {
+    Start,
+    Now,
+    Last(usize),
+    Position(Index),
+    Cursor(Index),
+}
+
+fn any_place() -> impl Strategy<Value = Place> {
+    prop_oneof![
+        Just(Place::Start),
+        Just(Place::Now),
+        (1..6_usize).prop_map(Place::Last),
+        any::<Index>().prop_map(Place::Position),
+        any::<Index>().prop_map(Place::Cursor),
+    ]
+}
+
+/// **Law.** Wherever a client begins, in a replay and live it receives exactly what both
+/// its filter and its rights select. `last:n` counts what it may see.
+pub fn what_may_not_be_seen_is_not_sent(run: &LawRun, setup: &AuthorizingTransportSetup) {
+    let connections = vec((any_part(), any_part(), any_place()), 1..5);
+    run.cases(24, connections, async |connections| {
+        let visibility = Visibility::new(Filter::everything());
+        let served = setup.open(&visibility).await;
+        for number in 0..6 {
+            served.append(flight(number)).await;
+        }
+        for (rights, filter, place) in &connections {
+            visibility.set(rights.clone());
+            let allowed = rights.clone().and(filter).expect("few queries");
+            sends_only(&served, place, filter, &allowed).await;
+        }
+    });
+}
+
+/// Checks that a client that begins here receives what is allowed, and nothing else.
+async fn sends_only(served: &TestServer, place: &Place, filter: &Filter, allowed: &Filter) {
+    let log = served.log().await;
+    let (after, from) = begin(place, &log, allowed);
+    let subscribe = Subscribe::new().with_after(after).with_filter(filter.clone());
+    let client = connect(&served.transport, served.address, subscribe).await;
+    let mut client = client.unwrap_or_else(|error| panic!("a client was refused: {error}"));
+    client.until_live().await;
+    for number in 0..3 {
+        served.append(flight(number)).await;
+    }
+    let log = served.log().await;
+    let wanted = log[from..].iter().filter(|event| allowed.matches_event(event));
+    let wanted: Vec<_> = wanted.cloned().collect();
+    client.until(wanted.len(), "an event that may be seen was not delivered").await;
+    let hidden = client.events().find(|event| !allowed.matches_event(event));
+    assert!(
+        hidden.is_none(),
+        "an event was delivered that the client may not see: {hidden:?}; combine the rights with \
+         the filter by `and`, wherever the client begins"
+    );
+    let delivered: Vec<_> = client.events().collect();
+    expect_same(&delivered, &wanted, "with rights");
+}
+
+/// Where the client begins, and the place in the log of the first event after it.
+fn begin(place: &Place, log: &[Event], allowed: &Filter) -> (After, usize) {
+    match place {
+        Place::Start => (After::Start, 0),
+        Place::Now => (After::Now, log.len()),
+        Place::Last(count) => {
+            let seen = log.iter().enumerate().filter(|(_, event)| allowed.matches_event(event));
+            let first = seen.map(|(place, _)| place).rev().take(*count).last();
+            (After::Last(*count), first.unwrap_or(log.len()))
+        }
+        Place::Position(index) => {
+            let place = index.index(log.len());
+            (After::Position(log[place].position()), place + 1)
+        }
+        Place::Cursor(index) => {
+            let place = index.index(log.len());
+            (After::Cursor(log[place].cursor()), place + 1)
+        }
     }
 }

@@ -10,6 +10,7 @@ mod http;
 mod long_poll_wire;
 mod matrix;
 mod proxies;
+mod reauthorizing;
 mod replaceable;
 mod resuming;
 mod setup;
@@ -18,7 +19,9 @@ mod switching;
 mod timeouts;
 mod websocket_wire;
 
-pub use authorizing::{AuthorizingTransportSetup, a_replay_hides_what_live_hides};
+pub use authorizing::{
+    AuthorizingTransportSetup, a_replay_hides_what_live_hides, what_may_not_be_seen_is_not_sent,
+};
 pub use cuts::{resumes_after_a_cut_at_every_byte, resumes_after_a_cut_in_hard_payloads};
 pub use disconnects::a_client_that_goes_away_leaves_nothing;
 pub use draining::a_drain_ends_every_stream_between_two_frames;
@@ -28,6 +31,10 @@ pub use long_poll_wire::{
 };
 pub use matrix::one_writer_wins_and_is_seen;
 pub use proxies::a_proxy_that_holds_bytes_back_only_delays;
+pub use reauthorizing::{
+    ReauthorizingTransportSetup, a_revoked_right_ends_while_a_stream_is_open,
+    wider_rights_are_loaded_again,
+};
 pub use replaceable::{ReplaceableTransportSetup, a_running_server_reports_a_restore};
 pub use resuming::{
     filter_and_resume_commute, resumes_from_any_id, the_cursor_moves_without_matches,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use downlink_conformance_tests::bus::{self, BusSetup};
 use downlink_conformance_tests::cross_process::{self, CrossProcessSetup};
+use downlink_conformance_tests::live::{self, LiveSetup};
 use downlink_conformance_tests::projection::{self, DurableProjectionSetup, ProjectionSetup};
 use downlink_conformance_tests::subscription::{
     self, ReplaceableSubscriptionSetup, SubscriptionSetup,
 };
 use downlink_conformance_tests::transport::{
-    self, AuthorizingTransportSetup, ReplaceableTransportSetup, ShortTimeoutTransportSetup,
-    TransportSetup, TransportsSetup,
+    self, AuthorizingTransportSetup, ReauthorizingTransportSetup, ReplaceableTransportSetup,
+    ShortTimeoutTransportSetup, TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
     BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
@@ -21,6 +22,8 @@ use crate::bus::{BrokenBuses, BusBug};
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
+use crate::live::live_queries;
+use crate::live_bug::LiveBug;
 use crate::mangle::{Mangle, Mangled};
 use crate::model_bug::ModelBug;
 use crate::models::{BrokenModels, DurableBrokenModels};
@@ -70,6 +73,10 @@ fn short_timeouts(broken: Option<TransportBug>) -> ShortTimeoutTransportSetup {
 
 fn authorizing(broken: Option<TransportBug>) -> AuthorizingTransportSetup {
     AuthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
+}
+
+fn reauthorizing(broken: Option<TransportBug>) -> ReauthorizingTransportSetup {
+    ReauthorizingTransportSetup::new(Broken(None), BrokenTransports(broken))
 }
 
 /// A transport without a bug and one with this bug.
@@ -370,6 +377,13 @@ saboteurs! { AUTHORIZING: AuthorizingTransportSetup = authorizing(TransportBug),
     ChecksRightsOnce wire_law a_replay_hides_what_live_hides "that the client may not see"
     FiltersLiveOnly wire_law a_replay_hides_what_live_hides "that the client may not see"
     MergesRights wire_law a_replay_hides_what_live_hides "that the client may not see"
+    FiltersLiveOnly wire_property what_may_not_be_seen_is_not_sent "that the client may not see"
+    CountsWhatIsHidden wire_property what_may_not_be_seen_is_not_sent "that may be seen was not delivered"
+}
+
+saboteurs! { REAUTHORIZING: ReauthorizingTransportSetup = reauthorizing(TransportBug), transport;
+    KeepsRightsWhileOpen wire_law a_revoked_right_ends_while_a_stream_is_open "what it may no longer see"
+    KeepsCursorsOfNarrowerRights wire_law wider_rights_are_loaded_again "send `reset` before the end"
 }
 
 saboteurs! { TRANSPORT_PAIRS: TransportsSetup = transport_pair(TransportBug), transport;
@@ -401,6 +415,21 @@ saboteurs! { SERVED_STORES: TransportSetup = served_stores(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
+saboteurs! { LIVE: LiveSetup = live_queries(LiveBug), live;
+    ReportsTheHeadAsCheckpoint wire_property rows_are_the_answer_at_their_cursor "are not the answer at their cursor"
+    ReadsTwoSnapshots wire_property rows_are_the_answer_at_their_cursor "are not the answer at their cursor"
+    MissesAnEvent wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    LeavesTheOrderOut wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    IgnoresTheBase wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    TakesAStaleHash wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    KeepsDeletedRows wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    AddsInsteadOfReplacing wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    KeepsTheFirstVersion wire_law a_live_query_follows_a_new_version "does not follow a new version of its model"
+    ForgetsWhatWasAnnounced wire_law a_model_that_is_rebuilt_is_not_shown "was answered from a model that was reset"
+    ReportsTheHeadAsCheckpoint wire_law a_live_query_sees_earlier_writes "wait until the model contains the cursor"
+    IsAffectedByEverything wire_law only_matching_events_cause_evaluations "evaluations were made for events that cannot change the answer"
+}
+
 /// All saboteurs.
 pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     [
@@ -424,10 +453,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         TRANSPORTS,
         SHORT_TIMEOUTS,
         AUTHORIZING,
+        REAUTHORIZING,
         TRANSPORT_PAIRS,
         REPLACEABLE_TRANSPORTS,
         WIRE_BYTES,
         SERVED_STORES,
+        LIVE,
     ]
     .into_iter()
     .flatten()

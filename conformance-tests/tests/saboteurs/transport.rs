@@ -8,7 +8,7 @@ use downlink::{
     Subscribe, Transport,
 };
 use downlink_conformance_tests::{
-    AuthorizingFixture, ShortTimeoutFixture, TransportFixture, Visibility,
+    AuthorizingFixture, ReauthorizingFixture, ShortTimeoutFixture, TransportFixture, Visibility,
 };
 use futures::stream::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,6 +44,13 @@ impl AuthorizingFixture for BrokenTransports {
     }
 }
 
+impl ReauthorizingFixture for BrokenTransports {
+    fn transport(&self, visibility: Visibility, changes: Filter) -> Arc<dyn Transport> {
+        let changes = (self.0 != Some(TransportBug::KeepsRightsWhileOpen)).then_some(changes);
+        Arc::new(BrokenTransport { visibility, changes, ..BrokenTransport::new(self.0) })
+    }
+}
+
 const NEVER: Duration = Duration::from_hours(1);
 
 /// A small transport that is correct except for its bug: the lines of SSE without
@@ -54,6 +61,8 @@ pub(crate) struct BrokenTransport {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) stall: Duration,
     visibility: Visibility,
+    /// The events that change what may be seen.
+    changes: Option<Filter>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -67,7 +76,14 @@ struct Shared {
 impl BrokenTransport {
     fn new(bug: Option<TransportBug>) -> Self {
         let visibility = Visibility::new(Filter::everything());
-        Self { bug, heartbeat: None, stall: NEVER, visibility, shared: Arc::default() }
+        Self {
+            bug,
+            heartbeat: None,
+            stall: NEVER,
+            visibility,
+            changes: None,
+            shared: Arc::default(),
+        }
     }
 
     pub(crate) fn is(&self, bug: TransportBug) -> bool {
@@ -131,7 +147,18 @@ impl BrokenTransport {
                 _ => {}
             }
         }
+        let changes = match &self.changes {
+            Some(filter) => {
+                let now = Subscribe::new().with_after(After::Now).with_filter(filter.clone());
+                Some(hub.subscribe(now).await?)
+            }
+            None => None,
+        };
         let rights = self.rights();
+        if let (After::Last(_), Some(TransportBug::CountsWhatIsHidden)) = (after, self.bug) {
+            let any = Subscribe::new().with_after(after).with_filter(filter.clone());
+            after = After::Cursor(hub.subscribe(any).await?.cursor());
+        }
         let asked = match self.bug {
             Some(TransportBug::FiltersLiveOnly) => filter.clone(),
             Some(TransportBug::MergesRights) => Filter::everything(),
@@ -143,6 +170,7 @@ impl BrokenTransport {
             transport: self.clone(),
             last: subscription.cursor(),
             subscription,
+            changes,
             matches: 0,
             skip,
             filter,
@@ -161,6 +189,8 @@ async fn before(hub: &Hub, cursor: Cursor) -> Result<After> {
 pub(crate) struct Session {
     pub(crate) transport: BrokenTransport,
     pub(crate) subscription: downlink::Subscription,
+    /// Yields the events that change what may be seen.
+    pub(crate) changes: Option<downlink::Subscription>,
     last: Cursor,
     matches: u64,
     skip: u64,
@@ -170,6 +200,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whether the client may see now what it might not see when it connected.
+    pub(crate) fn is_wider(&self) -> bool {
+        !self.rights.is_everything()
+    }
+
     pub(crate) fn bug(&self) -> Option<TransportBug> {
         self.transport.bug
     }

@@ -28,5 +28,8 @@ pub(crate) enum TransportBug {
     ChecksRightsOnce,
     FiltersLiveOnly,
     MergesRights,
+    CountsWhatIsHidden,
+    KeepsRightsWhileOpen,
+    KeepsCursorsOfNarrowerRights,
     ReordersMembers,
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use downlink::{Error, Hub, Item};
+use downlink::{Error, Hub, Item, Subscription};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -69,6 +69,13 @@ enum Wake {
     Shutdown,
     Beat,
     Next(Option<Result<Item, Error>>),
+    RightsChanged,
+}
+
+/// Waits for an event that changes what may be seen.
+async fn change(changes: Option<&mut Subscription>) {
+    let Some(changes) = changes else { return std::future::pending().await };
+    while !matches!(changes.next().await, Some(Ok(Item::Event(_)))) {}
 }
 
 impl Session {
@@ -89,6 +96,13 @@ impl Session {
                     return sending.send("id: 00".to_owned(), None).await;
                 }
                 Wake::Shutdown => return Some(()),
+                Wake::RightsChanged if self.is_wider() => {
+                    if self.transport.is(TransportBug::KeepsCursorsOfNarrowerRights) {
+                        return Some(());
+                    }
+                    return sending.send(control("reset", None, hub.cached_head()), None).await;
+                }
+                Wake::RightsChanged => return Some(()),
                 Wake::Beat => (self.heartbeat(hub).await, None),
                 Wake::Next(Some(Ok(item))) => (self.text(item.clone()), Some(item)),
                 Wake::Next(Some(Err(_))) if self.transport.is(TransportBug::EndsWithoutReset) => {
@@ -116,6 +130,7 @@ impl Session {
         tokio::select! {
             _ = tokio::io::AsyncReadExt::read(from, &mut nothing), if looks => Wake::Gone,
             () = shutdown.cancelled(), if ends => Wake::Shutdown,
+            () = change(self.changes.as_mut()) => Wake::RightsChanged,
             next = self.subscription.next() => Wake::Next(next),
             () = sleep_until(quiet_since + heartbeat.unwrap_or_default()), if heartbeat.is_some() => Wake::Beat,
         }

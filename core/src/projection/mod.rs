@@ -8,6 +8,7 @@ mod progress;
 mod projection;
 mod projection_builder;
 mod projection_handle;
+mod projection_row;
 mod projection_store;
 mod runner;
 mod step;
@@ -18,6 +19,7 @@ pub use progress::{Progress, Status};
 pub use projection::Projection;
 pub use projection_builder::ProjectionBuilder;
 pub use projection_handle::ProjectionHandle;
+pub use projection_row::ProjectionRow;
 pub use projection_store::ProjectionStore;
 pub use step::{Step, StepOutcome};
 

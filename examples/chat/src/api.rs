@@ -1,11 +1,10 @@
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use axum::http::header::ALLOW;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use downlink::{Cursor, ErrorKind, Hub};
+use downlink_transports::command;
 use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::{Deserialize, Serialize};
@@ -27,31 +26,15 @@ struct ApiState {
 pub(crate) fn router(hub: &Hub, rooms: Rooms, attendance: Attendance) -> Router {
     let feed = Feed::new(hub).with_append();
     let own = Router::new()
-        .route("/rooms", with_methods("POST", post(open_room)))
-        .route("/people", with_methods("GET, HEAD", get(people)))
-        .route("/here", with_methods("POST", post(here)))
-        .route("/gone", with_methods("POST", post(gone)))
+        .route("/rooms", post(open_room))
+        .route("/people", get(people))
+        .route("/here", post(here))
+        .route("/gone", post(gone))
+        .method_not_allowed_fallback(command::method_not_allowed)
         .with_state(ApiState { rooms, attendance });
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
-
-/// Answers other methods with 405 and a problem document.
-fn with_methods(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
-    routes.fallback(async move || {
-        let problem =
-            Problem::new(Code::MethodNotAllowed, format!("the allowed methods are {methods}"));
-        ([(ALLOW, methods)], problem)
-    })
-}
-
-/// A request body that is a JSON object.
-type Body<T> = Result<Json<Object<T>>, JsonRejection>;
-
-fn read<T>(body: Body<T>) -> Result<T, Problem> {
-    let invalid = |rejection: JsonRejection| Problem::new(Code::Invalid, rejection.body_text());
-    body.map(|Json(Object(value))| value).map_err(invalid)
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,9 +44,8 @@ struct OpenRoom {
 
 async fn open_room(
     State(state): State<ApiState>,
-    body: Body<OpenRoom>,
+    Object(OpenRoom { name }): Object<OpenRoom>,
 ) -> Result<impl IntoResponse, Problem> {
-    let OpenRoom { name } = read(body)?;
     let Some((room, cursor)) = state.rooms.open(name.clone()).await? else {
         let detail = format!("a room named '{name}', or with a similar name, exists already");
         return Err(Problem::new(Code::VersionConflict, detail));
@@ -80,9 +62,8 @@ async fn people(State(state): State<ApiState>) -> impl IntoResponse {
 
 async fn here(
     State(state): State<ApiState>,
-    body: Body<Here>,
+    Object(here): Object<Here>,
 ) -> Result<impl IntoResponse, Problem> {
-    let here = read(body)?;
     let cursor = state.attendance.here(here).await.map_err(|error| match error.kind() {
         ErrorKind::Conflict => Problem::new(Code::NotFound, "there is no such room: open it first"),
         _ => error.into(),
@@ -98,9 +79,8 @@ struct Gone {
 
 async fn gone(
     State(state): State<ApiState>,
-    body: Body<Gone>,
+    Object(Gone { person }): Object<Gone>,
 ) -> Result<impl IntoResponse, Problem> {
-    let Gone { person } = read(body)?;
     Ok(done(state.attendance.gone(person).await?))
 }
 

@@ -1,18 +1,18 @@
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use downlink::decider::{CommandContext, CommandId};
+use downlink::decider::CommandContext;
 use downlink::{Executor, Hub};
+use downlink_transports::command::{self, CommandRequest};
 use downlink_transports::feed::{Feed, FeedCursor};
 use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
 
-use crate::api_error::ApiError;
 use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, InvalidFlightId, Party};
 use crate::read_models::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, ReadModels, RowFilter};
 use crate::replay::{Control, Replay, Status};
@@ -28,30 +28,22 @@ struct ApiState {
 /// Everything under `/api`: the feed, the queries and the commands.
 // ANCHOR: router
 pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
-    let feed = Feed::new(hub);
+    let feed = Feed::new(hub).with_live(read_models.live());
     let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
     let own = Router::new()
-        .route("/board", with_methods("GET, HEAD", get(board)))
-        .route("/punctuality", with_methods("GET, HEAD", get(punctuality)))
-        .route("/routes", with_methods("GET, HEAD", get(routes)))
-        .route("/replay", with_methods("GET, HEAD, POST", get(status).post(control)))
-        .route("/flights/{flight}/delay", with_methods("POST", post(delay)))
-        .route("/flights/{flight}/gate", with_methods("POST", post(change_gate)))
-        .route("/flights/{flight}/cancel", with_methods("POST", post(cancel)))
+        .route("/board", get(board))
+        .route("/punctuality", get(punctuality))
+        .route("/routes", get(routes))
+        .route("/replay", get(status).post(control))
+        .route("/flights/{flight}/delay", post(delay))
+        .route("/flights/{flight}/gate", post(change_gate))
+        .route("/flights/{flight}/cancel", post(cancel))
+        .method_not_allowed_fallback(command::method_not_allowed)
         .layer(map_response(no_store))
         .with_state(state);
     feed.guard(own).merge(feed.router())
 }
 // ANCHOR_END: router
-
-/// Answers other methods with 405 and a problem document.
-fn with_methods(methods: &'static str, routes: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
-    routes.fallback(async move || {
-        let problem =
-            Problem::new(Code::MethodNotAllowed, format!("the allowed methods are {methods}"));
-        ([(ALLOW, methods)], problem)
-    })
-}
 
 async fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -61,21 +53,21 @@ async fn no_store(mut response: Response) -> Response {
 async fn board(
     State(state): State<ApiState>,
     filter: FilterQuery,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<impl IntoResponse, Problem> {
     state.query(&BOARD, filter).await
 }
 
 async fn punctuality(
     State(state): State<ApiState>,
     filter: FilterQuery,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<impl IntoResponse, Problem> {
     state.query(&PUNCTUALITY, filter).await
 }
 
 async fn routes(
     State(state): State<ApiState>,
     filter: FilterQuery,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<impl IntoResponse, Problem> {
     state.query(&ROUTES, filter).await
 }
 
@@ -85,15 +77,11 @@ async fn status(State(state): State<ApiState>) -> Json<Status> {
 
 async fn control(
     State(state): State<ApiState>,
-    body: Body<Control>,
-) -> Result<impl IntoResponse, ApiError> {
-    let Json(Object(control)) = body?;
+    Object(control): Object<Control>,
+) -> Result<impl IntoResponse, Problem> {
     let done = state.replay.control(control).await?;
     Ok((FeedCursor(done.cursor), Json(state.replay.status())))
 }
-
-/// A request body that is a JSON object.
-type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
 /// The parameters of a query.
 type FilterQuery = Result<Query<RowFilter>, QueryRejection>;
@@ -125,31 +113,28 @@ struct Cancel {
 async fn delay(
     State(state): State<ApiState>,
     Path(flight): Path<String>,
-    headers: HeaderMap,
-    body: Body<Delay>,
-) -> Result<impl IntoResponse, ApiError> {
-    let Json(Object(Delay { minutes, reason })) = body?;
-    state.execute(&flight, &headers, Action::Delay { minutes, reason, by: Party::Visitor }).await
+    request: CommandRequest<Delay>,
+) -> Result<impl IntoResponse, Problem> {
+    let CommandRequest { context, body: Delay { minutes, reason }, .. } = request;
+    state.execute(&flight, &context, Action::Delay { minutes, reason, by: Party::Visitor }).await
 }
 
 async fn change_gate(
     State(state): State<ApiState>,
     Path(flight): Path<String>,
-    headers: HeaderMap,
-    body: Body<ChangeGate>,
-) -> Result<impl IntoResponse, ApiError> {
-    let Json(Object(ChangeGate { gate })) = body?;
-    state.execute(&flight, &headers, Action::ChangeGate { gate, by: Party::Visitor }).await
+    request: CommandRequest<ChangeGate>,
+) -> Result<impl IntoResponse, Problem> {
+    let CommandRequest { context, body: ChangeGate { gate }, .. } = request;
+    state.execute(&flight, &context, Action::ChangeGate { gate, by: Party::Visitor }).await
 }
 
 async fn cancel(
     State(state): State<ApiState>,
     Path(flight): Path<String>,
-    headers: HeaderMap,
-    body: Body<Cancel>,
-) -> Result<impl IntoResponse, ApiError> {
-    let Json(Object(Cancel { reason })) = body?;
-    state.execute(&flight, &headers, Action::Cancel { reason, by: Party::Visitor }).await
+    request: CommandRequest<Cancel>,
+) -> Result<impl IntoResponse, Problem> {
+    let CommandRequest { context, body: Cancel { reason }, .. } = request;
+    state.execute(&flight, &context, Action::Cancel { reason, by: Party::Visitor }).await
 }
 
 impl ApiState {
@@ -158,7 +143,7 @@ impl ApiState {
         &self,
         model: &'static Model,
         filter: FilterQuery,
-    ) -> Result<(FeedCursor, Json<QueryResult>), ApiError> {
+    ) -> Result<(FeedCursor, Json<QueryResult>), Problem> {
         let answer = self.read_models.query(model, filter?.0).await?;
         Ok((FeedCursor(answer.cursor), Json(answer)))
     }
@@ -168,31 +153,16 @@ impl ApiState {
     async fn execute(
         &self,
         flight: &str,
-        headers: &HeaderMap,
+        context: &CommandContext,
         action: Action,
-    ) -> Result<impl IntoResponse + use<>, ApiError> {
+    ) -> Result<impl IntoResponse + use<>, Problem> {
         let flight: FlightId = flight.parse().map_err(|error| unknown(&error))?;
-        let context = context(headers, &action)?;
         let command = FlightCommand { at: self.replay.status().clock, action };
-        let done = self.flights.execute_with(&context, flight.stream(), command).await?;
+        let done = self.flights.execute_with(context, flight.stream(), command).await?;
         Ok((FeedCursor(done.cursor), Json(done.events)))
     }
 }
 
-/// Recognises a repeated request by its `Idempotency-Key`. Another command with the same
-/// key is refused.
-fn context(headers: &HeaderMap, action: &Action) -> Result<CommandContext, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(CommandContext::new()) };
-    let key: Option<CommandId> = key.to_str().ok().and_then(|key| key.parse().ok());
-    let key = key.ok_or_else(|| {
-        let detail =
-            "an Idempotency-Key must be a UUID, preferably of version 7: create a new one for every command";
-        ApiError::Problem(Problem::new(Code::Invalid, detail))
-    })?;
-    let fingerprint = serde_json::to_vec(action).expect("an action can be serialized");
-    Ok(CommandContext::of(key).with_fingerprint(fingerprint))
-}
-
-fn unknown(error: &InvalidFlightId) -> ApiError {
-    ApiError::Problem(Problem::new(Code::NotFound, error.to_string()))
+fn unknown(error: &InvalidFlightId) -> Problem {
+    Problem::new(Code::NotFound, error.to_string())
 }

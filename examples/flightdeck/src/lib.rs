@@ -8,7 +8,6 @@
 //! The README has a tour.
 
 mod api;
-mod api_error;
 mod assets;
 mod clock_time;
 mod database;

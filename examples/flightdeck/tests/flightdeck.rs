@@ -145,7 +145,7 @@ async fn a_repeated_command_has_the_same_response() {
     let mut options = log.options(anywhere());
     options.speed = Some(Speed::SLOWEST);
     let deck = Running::start(&options).await.unwrap();
-    next_events(&mut deck.follow(Subscribe::new()), 5).await;
+    let events = next_events(&mut deck.follow(Subscribe::new()), 5).await;
     let (path, body) = ("/api/flights/UA1545/gate", r#"{"gate":"Q99"}"#);
     let key = [("idempotency-key", "0198c0de-7a10-7c3e-9b1f-2f6f0d9a4e11")];
     let first = deck.post_with(&key, path, body).await;
@@ -156,9 +156,9 @@ async fn a_repeated_command_has_the_same_response() {
     assert_eq!((again.status(), &again.body), (200, &first.body));
     assert_eq!(again.header("feed-cursor"), first.header("feed-cursor"));
     // Another command with that key is refused and not executed.
-    let rows = deck.get("/api/board").await.json()["rows"].clone();
-    let flights = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap());
-    let other_flight = flights.map(str::to_owned).find(|id| id != "UA1545").unwrap();
+    let mut flights =
+        events.iter().filter_map(|event| event.stream().as_str().strip_prefix("flight-"));
+    let other_flight = flights.find(|id| *id != "UA1545").unwrap();
     for (path, body) in [
         (path, r#"{"gate":"Q98"}"#),
         ("/api/flights/UA1545/delay", r#"{"minutes":20}"#),

@@ -370,13 +370,18 @@ impl Reconnector {
 }
 
 fn reset(reason: &str, head: Cursor) -> Error {
-    let kind = match Code::parse(reason) {
+    let code = Code::parse(reason);
+    let kind = match code {
         Some(Code::CursorAhead) => ErrorKind::CursorAhead,
         _ => ErrorKind::HistoryChanged,
     };
-    let message = format!(
-        "the log was replaced by another one, now at {head}: start again from a state that you \
-         trust ({reason})"
-    );
+    let what = match code {
+        Some(Code::RightsChanged) => {
+            "you may see other events than before, also before your cursor"
+        }
+        _ => "the log was replaced by another one",
+    };
+    let message =
+        format!("{what}, now at {head}: start again from a state that you trust ({reason})");
     Error::new(kind, message)
 }

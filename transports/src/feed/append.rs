@@ -4,7 +4,7 @@ use downlink::budget::Reservation;
 use downlink::store::Appended;
 use downlink::{Append, Expected, NewEvent, StreamId, limits};
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -13,6 +13,7 @@ use super::feed_cursor::FeedCursor;
 use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
+use crate::headers::check_is_json;
 use crate::stall_timeout::{STALL_DEADLINE, StallTimeout, Stalled};
 use crate::wire::{self, AppendBody, Code, Problem, Query};
 
@@ -67,20 +68,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "preconditions are not supported: use the parameter 'expected' instead";
         return Err(Problem::new(Code::UnsupportedPrecondition, detail));
     }
-    let mut content_types = headers.get_all(CONTENT_TYPE).iter();
-    let content_type = content_types.next().and_then(|value| value.to_str().ok());
-    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    let is_json = essence.trim().eq_ignore_ascii_case("application/json");
-    if !is_json || content_types.next().is_some() {
-        let detail = "send 'Content-Type: application/json', once";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    let encoding = headers.get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        let detail = "send the body without 'Content-Encoding'";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    Ok(())
+    check_is_json(headers)
 }
 
 /// Takes the body as long as it can be accepted. Its bytes are added to `held`.

@@ -16,7 +16,7 @@ pub(super) struct Drain {
 }
 
 /// The problem of a request that comes too late.
-pub(super) fn draining() -> Problem {
+pub(crate) fn draining() -> Problem {
     Problem::new(Code::Draining, "the server is shutting down: repeat the request later")
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use downlink::Hub;
 use downlink::budget::ByteBudget;
+use downlink::live::{Live, LiveError};
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -10,10 +11,16 @@ use super::authorize::Authorize;
 use super::hosts::{HostRule, Hosts};
 use super::origin::Origin;
 use super::parse_pool::ParsePool;
+use super::reauthorization::Reauthorization;
+use super::reauthorize::{Reauthorizer, RightsWatch, pending};
 use super::rights::Rights;
 use crate::access::Access;
 use crate::connection::{Connection, DEFAULT_BUDGET};
 use crate::wire::Problem;
+
+/// The parameter of the wire contract that authenticates what cannot send a header. It is
+/// for the authorizer to read.
+pub(crate) const TICKET: &str = "ticket";
 
 /// Serves a hub over HTTP: the routes of the wire contract, with access control.
 ///
@@ -61,6 +68,7 @@ pub struct Feed {
     pub(super) append: bool,
     public: bool,
     pub(super) authorizer: Option<Arc<dyn Authorize>>,
+    pub(super) reauthorizer: Option<Reauthorizer>,
     pub(super) parameters: Vec<String>,
     pub(super) hosts: Hosts,
     pub(super) origins: Vec<Origin>,
@@ -69,6 +77,7 @@ pub struct Feed {
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
     pub(super) parsers: ParsePool,
+    pub(super) live: Vec<Live>,
     /// For requests of a server without a budget.
     budget: ByteBudget,
 }
@@ -81,6 +90,7 @@ impl Feed {
             append: false,
             public: false,
             authorizer: None,
+            reauthorizer: None,
             parameters: Vec::new(),
             hosts: Hosts::default(),
             origins: Vec::new(),
@@ -89,6 +99,7 @@ impl Feed {
             rotation: Duration::from_mins(10),
             shutdown: None,
             parsers: ParsePool::new(),
+            live: Vec::new(),
             budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
@@ -97,6 +108,18 @@ impl Feed {
     /// by default: an application usually has its own commands and appends itself.
     pub fn with_append(mut self) -> Self {
         self.append = true;
+        self
+    }
+
+    /// Serves these live queries at `GET /live/{name}` and over WebSocket, with the access,
+    /// the limits and the options of the feed. None by default. If several have a query of
+    /// one name, the first is served.
+    ///
+    /// What a client may see of a live query is decided by its
+    /// [`scope`](downlink::live::LiveQuery::scope), which is given the
+    /// [principal](Rights::with_principal): a filter of the rights does not restrict rows.
+    pub fn with_live(mut self, live: &Live) -> Self {
+        self.live.push(live.clone());
         self
     }
 
@@ -115,8 +138,33 @@ impl Feed {
     /// A request with a `Cookie` but no `Authorization` must come from a page of the
     /// feed's own host or of a [listed origin](Self::with_origins) (CSRF). Over plain
     /// HTTP only the `Referer` shows that, so such pages must not withhold it.
-    pub fn with_authorizer(mut self, authorizer: impl Authorize) -> Self {
-        self.authorizer = Some(Arc::new(authorizer));
+    ///
+    /// The module `auth` has ready-made authentication by bearer tokens, JSON Web
+    /// Tokens, cookies and tickets. The parameter `ticket` is accepted from now on.
+    pub fn with_authorizer(self, authorizer: impl Authorize) -> Self {
+        let feed = Self { authorizer: Some(Arc::new(authorizer)), ..self };
+        feed.with_parameter(TICKET)
+    }
+
+    /// Decides again what a client may see when an event changes its rights.
+    ///
+    /// Every process that serves the log sees the event. It stops sending to this
+    /// [principal](Rights::with_principal) at once, and asks the authorizer again, for at
+    /// most half a second. If what the client may see is then within what it might see
+    /// when its stream was opened, the stream ends with `bye` and the reason `rights`,
+    /// and the client returns to its cursor. If it is not, or if that is not known in time,
+    /// the stream ends with `reset` and the reason `rights-changed`: the client loads
+    /// again, since its cursor may have passed what was hidden. Filters are compared by
+    /// what they say, so a right that is written in another way may count as a wider one.
+    ///
+    /// A page or a poll is answered with 503 `rights-pending` or 410 `rights-changed`
+    /// instead, a poll also if it comes up to a minute after the one before. Requests that
+    /// come later are answered when the [projection](Reauthorization::after) has passed the
+    /// event; after five seconds with 503 `rights-pending`.
+    ///
+    /// Rights without a principal are not concerned. Replaces an earlier call.
+    pub fn with_reauthorization(mut self, reauthorization: Reauthorization) -> Self {
+        self.reauthorizer = Some(Reauthorizer::new(reauthorization));
         self
     }
 
@@ -207,8 +255,41 @@ impl Feed {
         connection.map_or(&self.budget, |connection| &connection.budget).clone()
     }
 
-    /// What this request may see now.
-    pub(super) async fn rights(&self, parts: &Parts) -> Result<Rights, Problem> {
+    /// What evaluates the live query with this name.
+    pub(super) fn live(&self, query: &str) -> Result<&Live, Problem> {
+        let live = self.live.iter().find(|live| live.has_query(query));
+        live.ok_or_else(|| LiveError::UnknownQuery(query.to_owned()).into())
+    }
+
+    /// What this request may see now, and what tells when that changes.
+    pub(super) async fn rights(
+        self: &Arc<Self>,
+        parts: &Parts,
+    ) -> Result<(Rights, RightsWatch), Problem> {
+        let Some(reauthorizer) = &self.reauthorizer else {
+            return Ok((self.authorize(parts).await?, RightsWatch::none()));
+        };
+        reauthorizer.follow(&self.hub).await?;
+        let changes = reauthorizer.changes();
+        let mut rights = self.authorize(parts).await?;
+        let Some(principal) = rights.any_principal().cloned() else {
+            return Ok((rights, RightsWatch::none()));
+        };
+        // Before the rights are read for the last time, so that no change falls between.
+        let registration = reauthorizer.register(&principal, &self.hub);
+        if reauthorizer.changes() != changes || !reauthorizer.is_settled(&principal) {
+            reauthorizer.settle(&principal).await?;
+            rights = self.authorize(parts).await?;
+            if rights.any_principal() != Some(&principal) {
+                return Err(pending());
+            }
+        }
+        let watch = RightsWatch::new(registration, self, parts, &rights);
+        Ok((rights, watch))
+    }
+
+    /// What the authorizer says now.
+    pub(super) async fn authorize(&self, parts: &Parts) -> Result<Rights, Problem> {
         match &self.authorizer {
             Some(authorizer) => authorizer.authorize(parts).await?.check_not_ended(),
             None => Ok(Rights::everything()),

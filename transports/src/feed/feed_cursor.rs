@@ -9,19 +9,28 @@ use http::header::{HeaderName, HeaderValue};
 ///
 /// Set it on the application's own responses, such as a page of a read model: a
 /// client that loads the page and then follows the feed with
-/// `after=<Feed-Cursor>` misses nothing.
+/// `after=<Feed-Cursor>` misses nothing. The rows and the cursor have to be of one
+/// snapshot, as the `query` of a store and
+/// [`live_state_with_checkpoint`](downlink::memory::MemoryProjections::live_state_with_checkpoint)
+/// return them. In a tuple it can stand before any body, also after a status.
 ///
 /// # Examples
 ///
 /// ```
 /// use axum::Json;
+/// use axum::extract::State;
 /// use axum::response::IntoResponse;
-/// use downlink::Cursor;
+/// use downlink::memory::MemoryProjections;
 /// use downlink_transports::feed::FeedCursor;
+/// use downlink_transports::wire::{Code, Problem};
 ///
-/// async fn departures() -> impl IntoResponse {
-///     let (rows, cursor) = (vec!["UA1545"], Cursor::START); // read in one snapshot
-///     (FeedCursor(cursor), Json(rows))
+/// type Departures = MemoryProjections<Vec<String>>;
+///
+/// async fn departures(State(models): State<Departures>) -> Result<impl IntoResponse, Problem> {
+///     let (rows, cursor) = models
+///         .live_state_with_checkpoint("departures")
+///         .ok_or_else(|| Problem::new(Code::Unavailable, "the board is being built: try again later"))?;
+///     Ok((FeedCursor(cursor), Json(Vec::clone(&rows))))
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 mod append;
 mod authority;
 mod authorize;
+mod detached;
 mod drain;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod feed;
@@ -12,10 +13,13 @@ mod feed_cursor;
 mod get;
 mod guard;
 mod hosts;
+mod live;
 mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
+mod reauthorization;
+mod reauthorize;
 mod reconnect;
 mod refusal;
 mod response;
@@ -30,10 +34,18 @@ mod websocket;
 use axum::Router;
 use downlink::Hub;
 
+pub(crate) use drain::draining;
+
 pub use authorize::{Authorize, AuthorizeFn};
+pub use downlink::live::Principal;
 pub use feed::Feed;
+#[cfg(feature = "auth")]
+pub(crate) use feed::TICKET;
 pub use feed_cursor::FeedCursor;
 pub use get::get;
+#[cfg(feature = "auth")]
+pub(crate) use origin_check::has_token;
+pub use reauthorization::Reauthorization;
 pub use refusal::Refusal;
 pub use rights::Rights;
 

@@ -62,7 +62,7 @@ pub(super) fn check_origin(feed: &Feed, parts: &Parts, is_safe: bool) -> Result<
 }
 
 /// Whether the request has credentials that no browser adds by itself.
-fn has_token(headers: &HeaderMap) -> bool {
+pub(crate) fn has_token(headers: &HeaderMap) -> bool {
     headers.get(AUTHORIZATION).is_some_and(|value| {
         let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
         !AMBIENT_SCHEMES.iter().any(|ambient| scheme.eq_ignore_ascii_case(ambient.as_bytes()))

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::drain::{Drain, draining};
 use super::feed::Feed;
 use super::feed_cursor::FeedCursor;
+use super::reauthorize::RightsWatch;
 use super::response::{close_connection, json};
 use super::rights::Rights;
 use crate::wire::{self, Code, Envelopes, Problem, Query};
@@ -35,20 +36,29 @@ pub(super) async fn answer(
     parts: &Parts,
     rights: &Rights,
     drain: &Drain,
+    watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let (limit, wait) = (query.limit()?, Duration::from_secs(query.wait()?));
     let after = wire::resume(&parts.headers, &query)?;
     let filter = rights.restrict(wire::filter_of_query(&query)?)?;
+    watch.check_return(after)?;
     let query = PageQuery { feed, filter, limit };
     let waits = !wait.is_zero() && parts.method != Method::HEAD;
-    let found = if waits {
+    let finding = async {
+        if !waits {
+            return drain.unless_begun(query.first(after)).await.ok_or_else(draining)?;
+        }
         let end = Instant::now() + wait;
         let end = rights.ends().map_or(end, |rights| rights.min(end));
-        query.wait(after, end, drain).await?
-    } else {
-        drain.unless_begun(query.first(after)).await.ok_or_else(draining)??
+        query.wait(after, end, drain).await
     };
+    let found = match watch.unless_changed(finding).await {
+        Some(found) => found?,
+        None if watch.have_changed() => return Err(watch.problem().await),
+        None => return Err(draining()),
+    };
+    watch.linger();
     let body = found.events.feed_page(found.cursor, found.head, found.more);
     let mut response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
     if drain.has_begun() {

@@ -8,7 +8,7 @@ use rand::Rng;
 pub(super) fn reconnect_after(reason: &str) -> Duration {
     let millis = Duration::from_millis;
     match reason {
-        "rotate" | "expired" => jitter(millis(100), millis(1_000)),
+        "rotate" | "expired" | "rights" => jitter(millis(100), millis(1_000)),
         "draining" => jitter(millis(250), millis(5_000)),
         _ => jitter(millis(1_000), millis(10_000)),
     }

@@ -1,3 +1,5 @@
+use std::fmt;
+use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
 use downlink::{Filter, FilterItem, NewEvent, StreamId};
@@ -5,6 +7,7 @@ use tokio::time::Instant;
 
 use super::refusal::Refusal;
 use crate::wire::{Code, Problem};
+use downlink::live::Principal;
 
 /// What a client may see, and until when.
 ///
@@ -37,6 +40,7 @@ pub struct Rights {
     filter: Filter,
     may_append: bool,
     ends: Option<Instant>,
+    principal: Option<Principal>,
 }
 
 impl Rights {
@@ -47,7 +51,7 @@ impl Rights {
 
     /// Rights to what matches the filter, without an end.
     pub fn to(filter: Filter) -> Self {
-        Self { filter, may_append: true, ends: None }
+        Self { filter, may_append: true, ends: None, principal: None }
     }
 
     /// Removes the right to append.
@@ -67,6 +71,47 @@ impl Rights {
     pub fn with_lifetime(mut self, time: Duration) -> Self {
         self.ends = Instant::now().checked_add(time);
         self
+    }
+
+    /// Says whose rights these are: a value of the application's own type, such as
+    /// the number of a user. None by default.
+    ///
+    /// ```
+    /// use downlink_transports::feed::Rights;
+    ///
+    /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    /// struct User(u64);
+    ///
+    /// let rights = Rights::everything().with_principal(User(7));
+    /// assert_eq!(rights.principal::<User>(), Some(&User(7)));
+    /// ```
+    pub fn with_principal<P>(mut self, principal: P) -> Self
+    where
+        P: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
+    {
+        self.principal = Some(Principal::new(principal));
+        self
+    }
+
+    /// Whose rights these are, if that was [said](Self::with_principal) with a value
+    /// of this type.
+    #[must_use]
+    pub fn principal<P: 'static>(&self) -> Option<&P> {
+        self.principal.as_ref()?.get()
+    }
+
+    /// Ends the rights at this time, unless they end before.
+    #[cfg(feature = "auth")]
+    pub(crate) fn with_expiry_at_latest(self, end: SystemTime) -> Self {
+        let before = self.ends;
+        let mut rights = self.with_expiry(end);
+        rights.ends = [before, rights.ends].into_iter().flatten().min();
+        rights
+    }
+
+    /// Whose rights these are, of whatever type.
+    pub(super) fn any_principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     pub(super) fn ends(&self) -> Option<Instant> {

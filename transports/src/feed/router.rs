@@ -6,15 +6,16 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::header::{ALLOW, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, COOKIE, Entry, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::drain::{Drain, draining};
 use super::feed::Feed;
+use super::reauthorize::pending;
 #[cfg(feature = "websocket")]
 use super::websocket;
-use super::{append, guard, origin_check, page, response, sse, stream};
+use super::{append, guard, live, origin_check, page, response, sse, stream};
 use crate::headers::accepts_event_stream;
 use crate::wire::{Code, Problem};
 
@@ -95,14 +96,18 @@ enum Route {
     #[cfg(feature = "websocket")]
     Socket,
     Stream,
+    Live,
 }
 
 /// The paths that are served, for the problem of any other path.
-const PATHS: &str = if cfg!(feature = "websocket") {
-    "/feed, /feed/ws and /streams/{stream}"
-} else {
-    "/feed and /streams/{stream}"
-};
+fn paths(feed: &Feed) -> &'static str {
+    match (cfg!(feature = "websocket"), feed.live.is_empty()) {
+        (true, true) => "/feed, /feed/ws and /streams/{stream}",
+        (true, false) => "/feed, /feed/ws, /streams/{stream} and /live/{query}",
+        (false, true) => "/feed and /streams/{stream}",
+        (false, false) => "/feed, /streams/{stream} and /live/{query}",
+    }
+}
 
 fn router<S>(feed: &Arc<Feed>) -> Router<S>
 where
@@ -117,19 +122,37 @@ where
         .route("/streams/{stream}", any(to(Some(Route::Stream))));
     #[cfg(feature = "websocket")]
     let router = router.route("/feed/ws", any(to(Some(Route::Socket))));
+    let router = if feed.live.is_empty() {
+        router
+    } else {
+        router.route("/live/{query}", any(to(Some(Route::Live))))
+    };
     router.fallback(to(None))
 }
 
 async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    hide_secrets(&mut parts.headers);
     let response = match dispatch(&feed, route, &parts, body).await {
         Ok(response) => response,
-        Err(problem) if route == Some(Route::Feed) && sse::needs_stream(&parts, &problem) => {
+        Err(problem)
+            if matches!(route, Some(Route::Feed | Route::Live))
+                && sse::needs_stream(&parts, &problem) =>
+        {
             sse::bye_only(&problem)
         }
         Err(problem) => problem.into_response(),
     };
     response::finish(&feed, &parts, response)
+}
+
+/// Keeps credentials out of what an authorizer prints of a request.
+fn hide_secrets(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE] {
+        if let Entry::Occupied(mut entry) = headers.entry(name) {
+            entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 /// Checks a request to one of the application's own routes.
@@ -166,7 +189,7 @@ async fn dispatch(
     if !is_options {
         origin_check::check_site(feed, parts)?;
     }
-    let route = route.ok_or_else(|| not_found(parts.uri.path()))?;
+    let route = route.ok_or_else(|| not_found(feed, parts.uri.path()))?;
     let allow = route.allow(feed);
     if is_options {
         let allow = [(ALLOW, HeaderValue::from_static(allow))];
@@ -178,25 +201,33 @@ async fn dispatch(
     if drain.has_begun() {
         return Err(draining());
     }
-    let rights = feed.rights(parts).await?;
-    match route {
+    let (rights, watch) = feed.rights(parts).await?;
+    let principal = rights.any_principal().cloned();
+    let mut response = match route {
         Route::Feed if accepts_event_stream(&parts.headers) => {
-            sse::answer(feed, parts, &rights, drain).await
+            sse::answer(feed, parts, &rights, drain, watch).await
         }
-        Route::Feed => page::answer(feed, parts, &rights, &drain).await,
+        Route::Feed => page::answer(feed, parts, &rights, &drain, watch).await,
         #[cfg(feature = "websocket")]
-        Route::Socket => websocket::answer(feed, parts, &rights, drain).await,
+        Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
+        Route::Live => live::answer(feed, parts, &rights, drain, watch).await,
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
         Route::Stream => {
             let answer = stream::answer(feed, parts, &rights);
-            drain.unless_begun(answer).await.ok_or_else(draining)?
+            let answer = drain.unless_begun(answer).await.ok_or_else(draining)?;
+            if watch.have_changed() { Err(pending()) } else { answer }
         }
+    }?;
+    if let Some(principal) = principal {
+        // For the application's own layers, such as limits.
+        response.extensions_mut().insert(principal);
     }
+    Ok(response)
 }
 
-fn not_found(path: &str) -> Problem {
+fn not_found(feed: &Feed, path: &str) -> Problem {
     let name =
         path.strip_prefix("/streams/").filter(|name| name.trim_end_matches('/').contains('/'));
     let detail = match name.map(|name| name.replace('/', "%2F")) {
@@ -204,7 +235,7 @@ fn not_found(path: &str) -> Problem {
             "this path does not exist: percent-encode a slash in the name of a stream, as in \
              /streams/{name}"
         ),
-        None => format!("this path does not exist: the paths are {PATHS}"),
+        None => format!("this path does not exist: the paths are {}", paths(feed)),
     };
     Problem::new(Code::NotFound, detail)
 }

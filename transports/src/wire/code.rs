@@ -77,12 +77,18 @@ codes! {
     RequestTimeout: "request-timeout", "Request timed out", 408, Unavailable, true;
     /// An append failed an expectation; `failed` lists every failed check.
     VersionConflict: "version-conflict", "Version conflict", 409, Conflict, false;
+    /// The application refused a command. The answer has the application's own type
+    /// and code.
+    Refused: "refused", "Refused", 409, Invalid, false;
     /// The cursor is past the end of the log.
     CursorAhead: "cursor-ahead", "Cursor ahead of the log", 410, CursorAhead, false;
     /// Reserved: the log no longer has the events after the cursor.
     CursorExpired: "cursor-expired", "Cursor expired", 410, HistoryChanged, false;
     /// The log has another event at the cursor's position.
     HistoryChanged: "history-changed", "History changed", 410, HistoryChanged, false;
+    /// The client may see more than before, and its cursor may have passed it: it loads
+    /// again, without the cursor.
+    RightsChanged: "rights-changed", "Rights changed", 410, HistoryChanged, false;
     /// Something exceeds a limit.
     TooLarge: "too-large", "Too large", 413, TooLarge, false;
     /// The `Content-Type` is missing or not supported.
@@ -102,8 +108,16 @@ codes! {
     Busy: "busy", "Store busy", 503, Busy, true;
     /// The server is shutting down.
     Draining: "draining", "Server draining", 503, Unavailable, true;
+    /// The read model of a live query did not contain the cursor in time.
+    ModelBehind: "model-behind", "Read model behind", 503, Unavailable, true;
+    /// The read model of a live query is being built.
+    ModelRebuilding: "model-rebuilding", "Read model rebuilding", 503, Unavailable, true;
     /// The queue of appends is full.
     Overloaded: "overloaded", "Overloaded", 503, Overloaded, true;
+    /// A live query was interrupted, because it took too long.
+    QueryTooSlow: "query-too-slow", "Query too slow", 503, Unavailable, true;
+    /// The rights of the client have changed, and are not known yet.
+    RightsPending: "rights-pending", "Rights pending", 503, Unavailable, true;
     /// The store cannot be reached.
     Unavailable: "unavailable", "Store unavailable", 503, Unavailable, true;
     /// It is unknown whether the append was stored.
@@ -225,7 +239,10 @@ mod tests {
             ("internal", 500, ErrorKind::Backend),
             ("busy", 503, ErrorKind::Busy),
             ("draining", 503, ErrorKind::Unavailable),
+            ("model-behind", 503, ErrorKind::Unavailable),
+            ("model-rebuilding", 503, ErrorKind::Unavailable),
             ("overloaded", 503, ErrorKind::Overloaded),
+            ("query-too-slow", 503, ErrorKind::Unavailable),
             ("unavailable", 503, ErrorKind::Unavailable),
             ("outcome-unknown", 504, ErrorKind::OutcomeUnknown),
             ("storage-full", 507, ErrorKind::StorageFull),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use downlink::error::FailedCheck;
+use downlink::live::LiveError;
 use downlink::transport::Frame;
 use downlink::{Error, ErrorKind, Expected, Version};
 use http::header::{
@@ -21,6 +22,9 @@ mod parse;
 pub(super) use parse::ProblemMembers;
 #[cfg(feature = "client")]
 pub use parse::{parse_problem_code, parse_refusal, problem_error};
+
+/// What the `type` of a feed's problem is, before its code.
+const NAMESPACE: &str = "urn:downlink:problem:";
 
 /// The longest detail, which may quote a request.
 const MAX_DETAIL_BYTES: usize = 1_000;
@@ -56,6 +60,15 @@ struct Inner {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     challenge: Option<HeaderValue>,
+    /// What the application says instead of the code.
+    own: Option<OwnKind>,
+}
+
+/// A kind of problem that an application defines.
+#[derive(Clone, PartialEq, Eq)]
+struct OwnKind {
+    namespace: &'static str,
+    code: &'static str,
 }
 
 impl Problem {
@@ -74,8 +87,16 @@ impl Problem {
             retry_after: code.is_retryable().then_some(Duration::from_secs(1)),
             allow: None,
             challenge: None,
+            own: None,
         };
         Self { inner: Box::new(inner) }
+    }
+
+    /// A refusal of the application, with its own type and code.
+    pub(crate) fn refused(namespace: &'static str, code: &'static str, detail: String) -> Self {
+        let mut problem = Self::new(Code::Refused, detail);
+        problem.inner.own = Some(OwnKind { namespace, code });
+        problem
     }
 
     /// Sets the parameter that caused the problem.
@@ -211,6 +232,26 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<LiveError> for Problem {
+    fn from(error: LiveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LiveError::Store(error) => error.into(),
+            LiveError::UnknownQuery(_) => Self::new(Code::NotFound, detail),
+            LiveError::Forbidden(_) => Self::new(Code::Forbidden, detail),
+            LiveError::BadParameter { name, .. } => {
+                Self::new(Code::BadParameter, detail).with_parameter(name)
+            }
+            LiveError::TooLarge(_) => Self::new(Code::TooLarge, detail),
+            LiveError::TooSlow => Self::new(Code::QueryTooSlow, detail),
+            LiveError::Rebuilding => Self::new(Code::ModelRebuilding, detail),
+            LiveError::Behind => Self::new(Code::ModelBehind, detail),
+            LiveError::Limit { limit, .. } => Self::new(Code::Limit, detail).with_limit(limit),
+            _ => Self::new(Code::Internal, detail),
+        }
+    }
+}
+
 /// Replaces the error's own text, which may be a driver's.
 fn general_text(kind: ErrorKind) -> &'static str {
     match kind {
@@ -253,15 +294,17 @@ struct Document<'a> {
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Inner { code, detail, failed, limit, parameter, .. } = &*self.problem.inner;
+        let Inner { code, detail, failed, limit, parameter, own, .. } = &*self.problem.inner;
+        let (namespace, name) =
+            own.as_ref().map_or((NAMESPACE, code.as_str()), |own| (own.namespace, own.code));
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("urn:downlink:problem:{code}"))?;
+        map.serialize_entry("type", &format_args!("{namespace}{name}"))?;
         map.serialize_entry("title", code.title())?;
         if self.with_status {
             map.serialize_entry("status", &code.status().as_u16())?;
         }
         map.serialize_entry("detail", detail)?;
-        map.serialize_entry("code", code.as_str())?;
+        map.serialize_entry("code", name)?;
         map.serialize_entry("retryable", &code.is_retryable())?;
         if !failed.is_empty() {
             map.serialize_entry("failed", &failed.iter().map(Failed).collect::<Vec<_>>())?;

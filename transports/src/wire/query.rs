@@ -34,15 +34,29 @@ impl Query {
     /// not UTF-8. A malformed `after` or `lastEventId` is kept with replacement
     /// characters instead, because another value may take precedence.
     pub fn parse(query: Option<&str>, known: &[&str], allowed: &[String]) -> Result<Self, Problem> {
+        Self::collect(query, known, |name| {
+            if allowed.contains(&name) { Ok(()) } else { Err(unknown(name, known, allowed)) }
+        })
+    }
+
+    /// As [`parse`](Self::parse), for a part of the parameters: the others are those of
+    /// the application, and skipped.
+    pub(crate) fn parse_some(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        Self::collect(query, known, |_| Ok(()))
+    }
+
+    fn collect(
+        query: Option<&str>,
+        known: &[&str],
+        check_other: impl Fn(String) -> Result<(), Problem>,
+    ) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = String::from_utf8_lossy(&decode(name)).into_owned();
             if !known.contains(&name.as_str()) {
-                if allowed.contains(&name) {
-                    continue;
-                }
-                return Err(unknown(name, known, allowed));
+                check_other(name)?;
+                continue;
             }
             let value = match String::from_utf8(decode(value)) {
                 Ok(value) => value,
@@ -164,7 +178,7 @@ fn unknown(name: String, known: &[&str], allowed: &[String]) -> Problem {
 
 fn code_of(parameter: &str) -> Code {
     match parameter {
-        "after" | "lastEventId" => Code::BadCursor,
+        "after" | "lastEventId" | "at_least" => Code::BadCursor,
         "stream" | "stream_prefix" | "type" | "type_prefix" | "not_type" | "tag" => Code::BadFilter,
         _ => Code::BadParameter,
     }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "panics are failures")]
 
 mod append;
+mod commands;
 mod guards;
+mod live;
 mod nesting;
 mod origins;
 mod pages;

@@ -56,6 +56,11 @@ impl App {
         Self { router: feed.router() }
     }
 
+    /// An application's own routes.
+    pub(crate) fn serving(router: Router) -> Self {
+        Self { router }
+    }
+
     pub(crate) fn nested(self, path: &str) -> Self {
         Self { router: Router::new().nest(path, self.router) }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::{BoxError, Bus, Error, ErrorKind, EventStore, EventType, LocalBus, Result};
 use downlink_conformance_tests::{
-    BoundedFixture, BusFixture, DurableFixture, DurableLog, GroupCommitFixture, Guard,
-    StoreFixture, WriteLock,
+    BoundedFixture, BusFixture, CrossProcessFixture, DurableFixture, DurableLog,
+    GroupCommitFixture, Guard, StoreFixture, WriteLock,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Mutex;
@@ -21,8 +21,9 @@ pub(crate) struct Postgres;
 #[async_trait]
 impl StoreFixture for Postgres {
     async fn open(&self) -> Result<(Arc<dyn EventStore>, Guard)> {
-        let store = options(&fresh_schema()).connect(&Server::get().url()).await?;
-        Ok((Arc::new(store), Guard::none()))
+        let schema = fresh_schema();
+        let store = options(&schema).connect(&Server::get().url()).await?;
+        Ok((Arc::new(store), Guard::new(schema)))
     }
 }
 
@@ -106,8 +107,49 @@ impl WriteLock for Lock {
     }
 }
 
-fn failed(error: impl Into<BoxError>) -> Error {
+pub(crate) fn failed(error: impl Into<BoxError>) -> Error {
     Error::with_source(ErrorKind::Backend, "the fixture failed", error)
+}
+
+/// The bus of the server: `LISTEN` and `NOTIFY`.
+pub(crate) struct Notify;
+
+#[async_trait]
+impl BusFixture for Notify {
+    async fn open(&self, store: &Guard) -> Result<Arc<dyn Bus>> {
+        let schema = store.get::<String>().expect("what the store keeps");
+        Ok(Arc::new(options(schema).connect_bus(&Server::get().url()).await?))
+    }
+}
+
+#[async_trait]
+impl CrossProcessFixture for Postgres {
+    async fn create(&self) -> Result<(String, Guard)> {
+        let schema = fresh_schema();
+        Ok((format!("{schema} {}", Server::get().url()), Guard::none()))
+    }
+
+    async fn open(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+        let (schema, url) = address.split_once(' ').expect("what `create` returns");
+        let store = options(schema).connect(url).await?;
+        Ok((Arc::new(store), Arc::new(options(schema).connect_bus(url).await?)))
+    }
+
+    async fn open_in_child(&self, address: &str) -> Result<(Arc<dyn EventStore>, Arc<dyn Bus>)> {
+        CrossProcessFixture::open(self, address).await
+    }
+
+    async fn open_with_short_timeout(&self) -> Result<(Arc<dyn EventStore>, Box<dyn WriteLock>)> {
+        let schema = fresh_schema();
+        let options = options(&schema).with_busy_deadline(Duration::from_millis(200));
+        let store = options.connect(&Server::get().url()).await?;
+        Ok((Arc::new(store), Box::new(Lock::of(schema).await?)))
+    }
+
+    async fn verify(&self, _: &str) -> Result<()> {
+        // The constraints of the tables hold, and the laws compare the versions of all events.
+        Ok(())
+    }
 }
 
 /// The bus of one process.

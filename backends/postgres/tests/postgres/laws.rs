@@ -1,4 +1,5 @@
-use crate::fixture::{Local, Postgres};
+use crate::fixture::{Local, Notify, Postgres};
+use crate::models::Models;
 use crate::pair::Pair;
 
 mod store {
@@ -38,11 +39,66 @@ mod grouping {
     );
 }
 
+mod transactional {
+    use super::*;
+    downlink_conformance_tests::transactional_store!(
+        Models,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notifying {
+    use super::*;
+    downlink_conformance_tests::notifying_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod projection_store {
+    use super::*;
+    downlink_conformance_tests::projection_store!(
+        Models,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod projection {
+    use super::*;
+    downlink_conformance_tests::projection!(Models, ignore = "needs PostgreSQL: ./check postgres");
+}
+
 mod subscription {
     use super::*;
     downlink_conformance_tests::subscription!(
         Postgres,
         Local,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notify_bus {
+    use super::*;
+    downlink_conformance_tests::bus!(
+        Postgres,
+        Notify,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod notify_subscription {
+    use super::*;
+    downlink_conformance_tests::subscription!(
+        Postgres,
+        Notify,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod cross_process {
+    use super::*;
+    downlink_conformance_tests::cross_process!(
+        Postgres,
         ignore = "needs PostgreSQL: ./check postgres"
     );
 }

@@ -3,7 +3,10 @@
 
 mod commit_cut;
 mod fixture;
+mod jobs;
 mod laws;
+mod models;
 mod pair;
 mod proxy;
+mod queries;
 mod server;

@@ -1,5 +1,3 @@
-use serde::Serialize;
-
 use super::{Gate, Party, Timetable};
 use crate::clock_time::ClockTime;
 
@@ -13,7 +11,7 @@ pub struct FlightCommand {
 }
 
 /// The actions of commands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Put it on the board.
     Schedule(Timetable),

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use downlink_transports::command::CommandRefusal;
+
 use crate::clock_time::ClockTime;
 
 /// Why a command was refused. The message says what to do.
@@ -126,3 +128,11 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+impl CommandRefusal for Refused {
+    const NAMESPACE: &'static str = "urn:flightdeck:problem:";
+
+    fn code(&self) -> &'static str {
+        "refused"
+    }
+}

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use downlink_transports::command::CommandRefusal;
 use serde::{Deserialize, Serialize};
 
 use super::{ReplayEvent, Speed};
@@ -66,6 +67,14 @@ impl fmt::Display for DayIsOver {
 }
 
 impl std::error::Error for DayIsOver {}
+
+impl CommandRefusal for DayIsOver {
+    const NAMESPACE: &'static str = "urn:flightdeck:problem:";
+
+    fn code(&self) -> &'static str {
+        "refused"
+    }
+}
 
 impl Default for ReplayState {
     fn default() -> Self {

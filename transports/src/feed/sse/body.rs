@@ -1,15 +1,18 @@
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use downlink::Error;
 use downlink::transport::Frame;
-use downlink::{Error, Item, Subscription};
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::source::{Next, Source};
 use super::sync_future::SyncFuture;
-use super::{COMMENT, StreamOptions, bye, ended_by};
+use super::{COMMENT, Ending, StreamOptions, bye, ended_by, rights_changed};
 use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{self, Code};
 
@@ -28,8 +31,8 @@ const LARGE: usize = 4 << 10;
 ///
 /// Kept small, because there are thousands of them: it holds no buffer while it
 /// waits, and one timer for everything.
-pub(super) struct SseBody {
-    subscription: Subscription,
+pub(in crate::feed) struct SseBody {
+    source: Source,
     options: StreamOptions,
     is_open: bool,
     /// A large event that is sent next.
@@ -39,8 +42,8 @@ pub(super) struct SseBody {
     /// something is sent.
     timer: Pin<Box<Sleep>>,
     /// Kept, because beginning to wait costs more than waiting.
-    drain_begins: SyncFuture<()>,
-    /// The last frames of a stream that cannot go on, which need the head of the log.
+    ends: SyncFuture<Ending>,
+    /// The last frames of a stream that cannot go on, which have to be found out.
     failing: Option<SyncFuture<Bytes>>,
 }
 
@@ -51,30 +54,35 @@ pub(super) enum Chunk {
 }
 
 enum Wake {
-    Item(Item),
+    Frames(Bytes),
+    Last(Bytes),
     Heartbeat,
     End(&'static str),
+    RightsChanged,
     Failed(Error),
 }
 
 impl SseBody {
-    pub(super) fn new(subscription: Subscription, options: StreamOptions) -> Self {
+    pub(in crate::feed) fn new(source: Source, options: StreamOptions) -> Self {
         let now = Instant::now();
         let wake_at = options.deadline.at.min(now + options.heartbeat);
-        let drain_begins = SyncFuture::new(options.drain.clone().begins_owned());
+        let ends = options.ends();
         Self {
-            subscription,
+            source,
             options,
             is_open: false,
             held_back: None,
             idle_since: now,
             timer: Box::pin(sleep_until(wake_at)),
-            drain_begins,
+            ends,
             failing: None,
         }
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Chunk> {
+        if self.failing.is_none() && self.options.watch.have_changed() {
+            self.failing = Some(self.rights_changed());
+        }
         if let Some(failing) = &mut self.failing {
             return failing.poll(cx).map(Chunk::Last);
         }
@@ -82,8 +90,13 @@ impl SseBody {
             event
         } else if self.is_open {
             match ready!(self.poll_wake(cx)) {
-                Wake::Item(item) => self.batch(&item),
-                Wake::Heartbeat => self.options.heartbeat_block(self.subscription.cached_head()),
+                Wake::Frames(first) => self.batch(first),
+                Wake::Last(frames) => return Poll::Ready(Chunk::Last(frames)),
+                Wake::Heartbeat => self.options.heartbeat_block(self.source.cached_head()),
+                Wake::RightsChanged => {
+                    self.failing = Some(self.rights_changed());
+                    return self.poll_next(cx);
+                }
                 Wake::End(reason) => return Poll::Ready(Chunk::Last(bye(reason))),
                 Wake::Failed(error) if error.is_other_history() => {
                     self.failing = Some(self.reset(&error));
@@ -100,15 +113,17 @@ impl SseBody {
     }
 
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        if self.drain_begins.poll(cx).is_ready() {
-            return Poll::Ready(Wake::End("draining"));
+        match self.ends.poll(cx) {
+            Poll::Ready(Ending::Draining) => return Poll::Ready(Wake::End("draining")),
+            Poll::Ready(Ending::RightsChanged) => return Poll::Ready(Wake::RightsChanged),
+            Poll::Pending => {}
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             if let Some(due) = self.due() {
                 return Poll::Ready(due);
             }
         }
-        self.subscription.poll_next(cx).map(Wake::of)
+        self.source.poll_next(cx).map(Wake::from)
     }
 
     /// What the timer has fired for, unless it was reset.
@@ -127,19 +142,13 @@ impl SseBody {
 
     /// A comment, at which proxies forward the response headers, and `ready`.
     fn opening(&self) -> Bytes {
-        let ready = Frame::Ready {
-            cursor: self.subscription.cursor(),
-            head: self.subscription.head_at_open(),
-            heartbeat: Some(self.options.heartbeat),
-        };
         let retry = Duration::from_millis(rand::rng().random_range(1_000..=4_000));
         let comment = if self.options.has_begun { Bytes::new() } else { COMMENT };
-        [comment, wire::frame_block(&ready, Some(retry))].concat().into()
+        [comment, self.source.ready(self.options.heartbeat, retry)].concat().into()
     }
 
-    /// This item, and the next ones if they are available already.
-    fn batch(&mut self, first: &Item) -> Bytes {
-        let first = render(first);
+    /// These frames, and the next ones if they are available already.
+    fn batch(&mut self, first: Bytes) -> Bytes {
         if first.len() >= LARGE {
             return first;
         }
@@ -159,7 +168,7 @@ impl SseBody {
 
     /// The next available item if it is small; a large one is held back.
     fn next_small(&mut self) -> Option<Bytes> {
-        let next = render(&self.subscription.try_next()?);
+        let next = self.source.try_next()?;
         if next.len() < LARGE {
             return Some(next);
         }
@@ -167,46 +176,43 @@ impl SseBody {
         None
     }
 
+    fn rights_changed(&self) -> SyncFuture<Bytes> {
+        let watch = Arc::clone(&self.options.watch);
+        SyncFuture::new(rights_changed(watch, self.source.cached_head()))
+    }
+
     /// The frame after which the client begins again. The cached head may still be that
     /// of the old log.
     fn reset(&self, error: &Error) -> SyncFuture<Bytes> {
         let reason = Code::from(error.kind()).to_string();
-        let (head, cached) = (self.subscription.head(), self.subscription.cached_head());
+        let mut head = self.source.head();
         SyncFuture::new(async move {
-            let head = head.await.unwrap_or(cached);
+            let head = poll_fn(|cx| head.poll(cx)).await;
             wire::frame_block(&Frame::Reset { reason, head }, None)
         })
     }
 }
 
-impl Wake {
-    fn of(next: Option<Result<Item, Error>>) -> Self {
+impl From<Next> for Wake {
+    fn from(next: Next) -> Self {
         match next {
-            Some(Ok(item)) => Self::Item(item),
-            Some(Err(error)) => Self::Failed(error),
-            None => Self::End(Code::Draining.as_str()),
+            Next::Frames(frames) => Self::Frames(frames),
+            Next::Last(frames) => Self::Last(frames),
+            Next::Failed(error) => Self::Failed(error),
+            Next::Stopped => Self::End(Code::Draining.as_str()),
         }
-    }
-}
-
-fn render(item: &Item) -> Bytes {
-    match *item {
-        Item::Event(ref event) => wire::sse_block(event),
-        Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),
-        Item::Behind { cursor, head } => wire::frame_block(&Frame::Behind { cursor, head }, None),
-        // Item is non-exhaustive: any other kind moves the cursor.
-        _ => wire::frame_block(&Frame::Checkpoint { cursor: item.cursor() }, None),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use downlink::{Expected, Hub, NewEvent, Subscribe};
+    use downlink::{Expected, Hub, Item, NewEvent, Subscribe};
     use http::Request;
 
     use super::*;
     use crate::feed::drain::Drain;
     use crate::feed::feed::Feed;
+    use crate::feed::reauthorize::RightsWatch;
     use crate::feed::rights::Rights;
 
     async fn open(hub: &Hub) -> SseBody {
@@ -218,9 +224,10 @@ mod tests {
             heartbeat_events: false,
             deadline: StreamDeadline::new(hour, &Rights::everything(), Instant::now()),
             drain: Drain::of(&feed, &parts),
+            watch: Arc::new(RightsWatch::none()),
             has_begun: false,
         };
-        SseBody::new(hub.subscribe(Subscribe::new()).await.unwrap(), options)
+        SseBody::new(Source::Log(hub.subscribe(Subscribe::new()).await.unwrap()), options)
     }
 
     async fn next(stream: &mut SseBody) -> Chunk {

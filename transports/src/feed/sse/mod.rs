@@ -2,9 +2,11 @@
 
 mod body;
 mod opening;
+mod source;
 mod stream;
 mod sync_future;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use downlink::transport::Frame;
 use downlink::{After, Cursor, Error, Filter, Read, Subscribe};
+use futures::FutureExt;
 use http::Method;
 use http::request::Parts;
 use tokio::time::Instant;
@@ -19,9 +22,12 @@ use tracing::warn;
 
 use self::body::SseBody;
 use self::opening::Opening;
+pub(super) use self::source::{LiveSource, Source};
 use self::stream::SseStream;
+use self::sync_future::SyncFuture;
 use super::drain::Drain;
 use super::feed::Feed;
+use super::reauthorize::{RightsChange, RightsWatch};
 use super::reconnect::{jitter, reconnect_after};
 use super::response::{close_connection, empty_body};
 use super::rights::Rights;
@@ -48,6 +54,7 @@ pub(super) async fn answer(
     parts: &Parts,
     rights: &Rights,
     drain: Drain,
+    watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let heartbeat_events = query.heartbeat_is_event()?;
@@ -59,38 +66,83 @@ pub(super) async fn answer(
     }
     let subscribe = Subscribe::new().with_after(after).with_filter(filter);
     let subscribe = subscribe.with_budget(feed.budget(parts));
-    let options = StreamOptions {
-        heartbeat: feed.heartbeat,
-        heartbeat_events,
-        deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
-        drain,
-        has_begun: false,
-    };
+    let options = StreamOptions::new(feed, rights, drain, watch, heartbeat_events);
     let stream = if let After::Last(_) = after {
         // Where it begins has to be searched for, which takes turns with other reads.
         SseStream::Begun(Box::new(Opening::new(&feed.hub, subscribe, options)))
     } else {
-        SseStream::Open(Box::new(SseBody::new(feed.hub.subscribe(subscribe).await?, options)))
+        let source = Source::Log(feed.hub.subscribe(subscribe).await?);
+        SseStream::Open(Box::new(SseBody::new(source, options)))
     };
+    Ok(respond(parts, stream))
+}
+
+/// Answers with a stream of this source.
+pub(super) fn stream(parts: &Parts, source: Source, options: StreamOptions) -> Response {
+    respond(parts, SseStream::Open(Box::new(SseBody::new(source, options))))
+}
+
+fn respond(parts: &Parts, stream: SseStream) -> Response {
     let mut response = event_stream(stream.into_body());
     takeover::accept(&parts.extensions, response.extensions_mut());
-    Ok(response)
+    response
 }
 
 /// What a stream is opened with, in addition to its subscription.
-struct StreamOptions {
+pub(super) struct StreamOptions {
     heartbeat: Duration,
     heartbeat_events: bool,
     deadline: StreamDeadline,
     drain: Drain,
+    watch: Arc<RightsWatch>,
     /// Whether the client has received a comment already.
     has_begun: bool,
+}
+
+/// Why a stream ends that could go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Draining,
+    RightsChanged,
 }
 
 /// A comment. Proxies forward the headers of a response when its body begins.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 impl StreamOptions {
+    pub(super) fn new(
+        feed: &Feed,
+        rights: &Rights,
+        drain: Drain,
+        watch: RightsWatch,
+        heartbeat_events: bool,
+    ) -> Self {
+        Self {
+            heartbeat: feed.heartbeat,
+            heartbeat_events,
+            deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
+            drain,
+            watch: Arc::new(watch),
+            has_begun: false,
+        }
+    }
+
+    /// Completes when the server drains or the rights change.
+    fn ends(&self) -> SyncFuture<Ending> {
+        let (drain, watch) = (self.drain.clone().begins_owned(), Arc::clone(&self.watch));
+        let Some(ends) = watch.ends().cloned() else {
+            return SyncFuture::new(drain.map(|()| Ending::Draining));
+        };
+        SyncFuture::new(async move {
+            tokio::select! {
+                biased;
+                () = ends.cancelled() => {}
+                () = drain => {}
+            }
+            if watch.have_changed() { Ending::RightsChanged } else { Ending::Draining }
+        })
+    }
+
     fn heartbeat_block(&self, head: Cursor) -> Bytes {
         if self.heartbeat_events {
             wire::frame_block(&Frame::Heartbeat { head }, None)
@@ -104,6 +156,17 @@ impl StreamOptions {
 fn bye(reason: &str) -> Bytes {
     let reconnect_after = reconnect_after(reason);
     wire::frame_block(&Frame::Bye { reason: reason.to_owned(), reconnect_after }, None)
+}
+
+/// The last frame of a stream whose rights have changed.
+async fn rights_changed(watch: Arc<RightsWatch>, head: Cursor) -> Bytes {
+    match watch.change().await {
+        RightsChange::Narrower => bye("rights"),
+        RightsChange::Wider => {
+            let reason = Code::RightsChanged.to_string();
+            wire::frame_block(&Frame::Reset { reason, head }, None)
+        }
+    }
 }
 
 /// The last frames of a stream that cannot go on.
@@ -125,7 +188,7 @@ async fn verify(feed: &Feed, after: After, filter: Filter) -> Result<(), Problem
     Ok(())
 }
 
-fn event_stream(body: Body) -> Response {
+pub(super) fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     set_event_stream(response.headers_mut());
     response

@@ -30,7 +30,7 @@ impl CloseReason {
     pub(super) fn graceful(reason: &'static str) -> Self {
         let code = match reason {
             "draining" => 4503,
-            "rotate" | "expired" => 4509,
+            "rotate" | "expired" | "rights" => 4509,
             _ => 4500,
         };
         Self::Graceful { reason, code }

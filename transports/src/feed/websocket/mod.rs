@@ -29,6 +29,7 @@ use self::session::Session;
 use self::socket_client::{CommandError, OpenedSubscription, SocketClient};
 use super::drain::Drain;
 use super::feed::Feed;
+use super::reauthorize::RightsWatch;
 use super::rights::Rights;
 use super::sse;
 use crate::wire::{self, Label, Problem, Query};
@@ -45,6 +46,7 @@ pub(super) async fn answer(
     parts: &Parts,
     rights: &Rights,
     drain: Drain,
+    watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let handshake = Handshake::of(parts)?;
     let (client, rights) = (SocketClient::new(feed, parts), rights.clone());
@@ -53,7 +55,7 @@ pub(super) async fn answer(
     tokio::spawn(async move {
         match handshake.upgraded().await {
             Ok(io) => {
-                let mut session = Session::new(TokioIo::new(io), client, &rights, drain);
+                let mut session = Session::new(TokioIo::new(io), client, &rights, drain, watch);
                 if let Some(subscribing) = subscribing {
                     session.subscribe(url_label(), subscribing);
                 }

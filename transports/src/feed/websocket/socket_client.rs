@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use downlink::budget::ByteBudget;
+use downlink::live::{LiveSubscription, Params, Token, Watch};
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
-use http::{HeaderValue, Request};
-use hyper::upgrade::OnUpgrade;
 
 use crate::feed::append;
+use crate::feed::detached::detached;
 use crate::feed::feed::Feed;
 use crate::feed::rights::Rights;
 use crate::wire::{Code, Problem};
@@ -21,10 +21,15 @@ pub(super) struct SocketClient {
     budget: ByteBudget,
 }
 
+/// What a subscription of a socket follows. Boxed, because it is moved for every item.
+pub(super) enum SocketSource {
+    Log(Box<Subscription>),
+    Live(Box<LiveSubscription>),
+}
+
 /// A subscription, and the rights with which it was opened.
 pub(super) struct OpenedSubscription {
-    /// Boxed, because it is moved for every item.
-    pub(super) subscription: Box<Subscription>,
+    pub(super) source: SocketSource,
     pub(super) rights: Rights,
 }
 
@@ -52,7 +57,7 @@ impl SocketClient {
 
     async fn rights(&self) -> Result<Rights, CommandError> {
         let Some(request) = &self.request else { return Ok(Rights::everything()) };
-        self.feed.rights(request).await.map_err(|problem| {
+        self.feed.authorize(request).await.map_err(|problem| {
             let ends_socket = matches!(problem.code(), Code::Unauthenticated | Code::Forbidden);
             CommandError { problem, ends_socket }
         })
@@ -79,7 +84,23 @@ impl SocketClient {
         let subscribe = Subscribe::new().with_after(after).with_filter(filter);
         let subscribe = subscribe.with_budget(self.budget);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
-        Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
+        Ok(OpenedSubscription { source: SocketSource::Log(Box::new(subscription)), rights })
+    }
+
+    pub(super) async fn watch(
+        self,
+        query: String,
+        params: Params,
+        after: Option<Token>,
+    ) -> Result<OpenedSubscription, CommandError> {
+        let rights = self.rights().await?;
+        let live = self.feed.live(&query)?;
+        let watch = Watch::new(query)
+            .with_params(params)
+            .with_after(after)
+            .with_principal(rights.any_principal().cloned());
+        let subscription = live.watch(watch).await.map_err(Problem::from)?;
+        Ok(OpenedSubscription { source: SocketSource::Live(Box::new(subscription)), rights })
     }
 
     /// Appends, and returns what was stored as the JSON of the wire contract.
@@ -99,23 +120,4 @@ impl From<Problem> for CommandError {
     fn from(problem: Problem) -> Self {
         Self { problem, ends_socket: false }
     }
-}
-
-/// A copy that keeps nothing else alive. The strings of a request are slices of
-/// its read buffer, and its extensions hold the connection to upgrade.
-fn detached(parts: &Parts) -> Parts {
-    let uri = parts.uri.to_string();
-    let request = Request::builder().method(&parts.method).version(parts.version).uri(uri);
-    let (mut copy, ()) = request.body(()).expect("the parts of a valid request").into_parts();
-    let headers = parts.headers.iter();
-    copy.headers = headers.map(|(name, value)| (name.clone(), owned(value))).collect();
-    copy.extensions = parts.extensions.clone();
-    copy.extensions.remove::<OnUpgrade>();
-    copy
-}
-
-fn owned(value: &HeaderValue) -> HeaderValue {
-    let mut copy = HeaderValue::from_bytes(value.as_bytes()).expect("a valid header value");
-    copy.set_sensitive(value.is_sensitive());
-    copy
 }

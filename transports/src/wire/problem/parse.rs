@@ -3,10 +3,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::NAMESPACE;
 use crate::wire::{Code, object};
-
-/// What the `type` of a feed's problem is, before its code.
-const TYPE: &str = "urn:downlink:problem:";
 
 /// The members of a problem that a client reads.
 #[derive(Deserialize)]
@@ -34,7 +32,7 @@ impl<'a> ProblemMembers<'a> {
     /// documents, too.
     fn of_feed(body: &'a [u8]) -> Option<Self> {
         let problem = Self::parse(body).ok()?;
-        (problem.urn.strip_prefix(TYPE) == Some(&problem.code)).then_some(problem)
+        (problem.urn.strip_prefix(NAMESPACE) == Some(&problem.code)).then_some(problem)
     }
 }
 

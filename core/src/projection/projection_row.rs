@@ -1,12 +1,12 @@
-use downlink::event::Timestamp;
-use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, Step};
-use downlink::{Cursor, Error, ErrorKind, Result};
+use super::Step;
+use crate::cursor::Cursor;
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::id::ProjectionId;
 
-use crate::event_row::{cursor_from_sql, id_from_sql};
-use crate::number::from_sql;
-
-/// A row of `projections`: how far a read model is built.
+/// What a store keeps of one version of a projection: how far its read model is built.
+///
+/// For backends: it has the rules of checkpoints, of the live version and of announcements, so
+/// that a backend only stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectionRow {
     /// The key to which dead letters refer.
@@ -22,19 +22,19 @@ pub struct ProjectionRow {
 }
 
 impl ProjectionRow {
-    /// The row from the columns of [`PROJECTION`](crate::sql::PROJECTION).
+    /// The row from the columns of a database.
     ///
     /// # Errors
     ///
     /// [`Corrupt`](ErrorKind::Corrupt) if a value is invalid.
-    pub fn from_sql(
+    pub fn from_columns(
         key: i64,
         version: i64,
         checkpoint: &str,
-        live: i64,
+        is_live: bool,
         announced: &str,
     ) -> Result<Self> {
-        let corrupt = |what: &str, error: downlink::BoxError| {
+        let corrupt = |what: &str, error: BoxError| {
             let message =
                 format!("the checkpoint of projection {key} has {what}: reset the projection");
             Error::with_source(ErrorKind::Corrupt, message, error)
@@ -47,12 +47,12 @@ impl ProjectionRow {
             version: u32::try_from(version)
                 .map_err(|error| corrupt("an invalid version", error.into()))?,
             checkpoint: cursor(checkpoint)?,
-            is_live: live != 0,
+            is_live,
             announced: cursor(announced)?,
         })
     }
 
-    /// The row that [`ADD_PROJECTION`](crate::sql::ADD_PROJECTION) adds.
+    /// The row of a projection without a step.
     #[must_use]
     pub fn added(key: i64, id: &ProjectionId) -> Self {
         let (checkpoint, announced) = (Cursor::START, Cursor::START);
@@ -68,8 +68,8 @@ impl ProjectionRow {
     }
 
     /// The cursor up to which events are announced, if this version is live: the value in
-    /// [`StepOutcome::Applied`](downlink::projection::StepOutcome::Applied) for a step from this row, and of
-    /// [`ProjectionStore::announced`](downlink::projection::ProjectionStore::announced).
+    /// [`StepOutcome::Applied`](super::StepOutcome::Applied) for a step from this row, and of
+    /// [`ProjectionStore::announced`](super::ProjectionStore::announced).
     #[must_use]
     pub fn unannounced_after(&self) -> Option<Cursor> {
         self.is_live.then_some(self.announced)
@@ -100,39 +100,10 @@ impl ProjectionRow {
     }
 }
 
-/// The prefix of the names of all tables of the log, which no other table may have.
-pub const TABLE_PREFIX: &str = "downlink_";
-
-/// Whether a table of this name belongs to the log, so that no projection may write to it.
-#[must_use]
-pub fn is_log_table(name: &str) -> bool {
-    name.get(..TABLE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TABLE_PREFIX))
-}
-
-/// A dead letter from the columns of [`DEAD_LETTERS`](crate::sql::DEAD_LETTERS).
-///
-/// # Errors
-///
-/// [`Corrupt`](ErrorKind::Corrupt) if a value is invalid.
-pub fn dead_letter_from_sql(
-    position: i64,
-    id: &[u8],
-    error: String,
-    skipped_at: i64,
-) -> Result<DeadLetter> {
-    Ok(DeadLetter {
-        cursor: cursor_from_sql(position, id)?,
-        id: id_from_sql(id)?,
-        error,
-        skipped_at: Timestamp::from_micros(from_sql(skipped_at)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use downlink::{EventId, Position};
-
     use super::*;
+    use crate::id::{EventId, Position};
 
     fn cursor(position: u64) -> Cursor {
         Cursor::of(Position::new(position).unwrap(), EventId::from_bytes([7; 16]))
@@ -170,21 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn every_table_of_the_log_has_the_prefix() {
-        let made = crate::ddl::CREATE.split("CREATE TABLE ").skip(1);
-        let names: Vec<_> = made.filter_map(|table| table.split_whitespace().next()).collect();
-        assert_eq!(names.len(), 11);
-        assert!(names.iter().all(|name| is_log_table(name)), "{names:?}");
-        assert!(is_log_table("Downlink_Events") && !is_log_table("board"));
-        assert!(!is_log_table("downlink") && !is_log_table("events") && !is_log_table("é"));
-    }
-
-    #[test]
     fn invalid_values_are_corrupt() {
         for row in [
-            ProjectionRow::from_sql(1, -1, &Cursor::START.to_string(), 0, ""),
-            ProjectionRow::from_sql(1, 1, "", 0, &Cursor::START.to_string()),
-            ProjectionRow::from_sql(1, 1, &Cursor::START.to_string(), 0, "0"),
+            ProjectionRow::from_columns(1, -1, &Cursor::START.to_string(), false, ""),
+            ProjectionRow::from_columns(1, 1, "", false, &Cursor::START.to_string()),
+            ProjectionRow::from_columns(1, 1, &Cursor::START.to_string(), false, "0"),
         ] {
             assert_eq!(row.unwrap_err().kind(), ErrorKind::Corrupt);
         }

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use downlink::EventId;
+
+use crate::sql::{Text, millis};
+
+/// The statements about read models and the transactions of the application, for the tables of
+/// one schema.
+#[derive(Debug)]
+pub(crate) struct ModelStatements {
+    /// The row of the projection of name `$1` and version `$2`.
+    pub(crate) find: Text,
+    /// The row of the live version of the projection of name `$1`.
+    pub(crate) live: Text,
+    /// Whether any version of the projection of name `$1` exists.
+    pub(crate) is_known: Text,
+    /// Adds a projection by name, version and first checkpoint, and returns its key.
+    pub(crate) add: Text,
+    /// Sets checkpoint, liveness and announced cursor of the projection with the key `$1`.
+    pub(crate) set: Text,
+    /// Adds a dead letter: the key of its projection, position, id, error and time.
+    pub(crate) add_dead_letter: Text,
+    /// Deletes the dead letters of the projection with the key `$1`.
+    pub(crate) delete_dead_letters: Text,
+    /// The dead letters of name `$1`, version `$2`, after position `$3`, at most `$4`.
+    pub(crate) dead_letters: Text,
+    /// How many rows of the log's tables this transaction has written.
+    pub(crate) writes: Text,
+    begin_query: String,
+    /// Fails if the transaction of a query is not the one that was begun.
+    pub(crate) end_query: Text,
+    /// Opens the savepoint around application code, under a name that the code does not know.
+    pub(crate) open_job: Text,
+    /// Ends the savepoint, which fails if the code has ended the
+    /// transaction, opens it again, and reads the end of the log.
+    pub(crate) check: Text,
+}
+
+impl ModelStatements {
+    pub(crate) fn of(schema: &str) -> Self {
+        let row = format!(
+            r#"SELECT key, version, checkpoint, live, announced_to FROM "{schema}".projections"#
+        );
+        let tables = ["events", "log", "projections", "dead_letters"]
+            .map(|table| format!(r#"'"{schema}".{table}'::regclass"#))
+            .join(", ");
+        let job = format!("downlink_{:032x}", u128::from_be_bytes(*EventId::now().as_bytes()));
+        Self {
+            find: format!("{row} WHERE name = $1 AND version = $2").into(),
+            live: format!("{row} WHERE name = $1 AND live").into(),
+            is_known: format!(
+                r#"SELECT EXISTS (SELECT FROM "{schema}".projections WHERE name = $1)"#
+            )
+            .into(),
+            add: format!(
+                r#"INSERT INTO "{schema}".projections (name, version, checkpoint, live, announced_to)
+VALUES ($1, $2, $3, false, $3) RETURNING key"#
+            )
+            .into(),
+            set: format!(
+                r#"UPDATE "{schema}".projections SET checkpoint = $2, live = $3, announced_to = $4
+WHERE key = $1"#
+            )
+            .into(),
+            add_dead_letter: format!(
+                r#"INSERT INTO "{schema}".dead_letters (projection, position, id, error, skipped_at)
+VALUES ($1, $2, $3, $4, $5)"#
+            )
+            .into(),
+            delete_dead_letters: format!(
+                r#"DELETE FROM "{schema}".dead_letters WHERE projection = $1"#
+            )
+            .into(),
+            dead_letters: format!(
+                r#"SELECT d.position, d.id, d.error, d.skipped_at
+FROM "{schema}".projections p JOIN "{schema}".dead_letters d ON d.projection = p.key
+WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIMIT $4"#
+            )
+            .into(),
+            writes: format!(
+                "SELECT sum(pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t) \
+                 + pg_stat_get_xact_tuples_deleted(t))::bigint FROM unnest(ARRAY[{tables}]) AS t"
+            )
+            .into(),
+            begin_query: format!("SAVEPOINT {job}"),
+            end_query: format!("RELEASE SAVEPOINT {job}").into(),
+            open_job: format!("SAVEPOINT {job}").into(),
+            check: format!(
+                r#"RELEASE SAVEPOINT {job}; SAVEPOINT {job};
+SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1"#
+            )
+            .into(),
+        }
+    }
+
+    /// Begins the transaction of a query, which reads one snapshot and has a time limit.
+    pub(crate) fn begin_query(&self, limit: Duration) -> Text {
+        let (limit, savepoint) = (millis(limit), &self.begin_query);
+        format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             SET LOCAL statement_timeout = {limit}; {savepoint}"
+        )
+        .into()
+    }
+}

@@ -1,0 +1,23 @@
+//! Gate Service: orders of users who see only their own, on an event log.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use downlink::BoxError;
+use downlink_transports::serve::Signals;
+use orders::{GateService, Options};
+use terminal::outln;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    terminal::init_log();
+    terminal::exit_code("orders", run(&Options::parse()).await)
+}
+
+async fn run(options: &Options) -> Result<(), BoxError> {
+    let service = GateService::start(options, Signals::listen()?).await?;
+    outln!("Gate Service  http://{}/", service.address()?);
+    outln!("log           {}", options.db.display());
+    outln!("              Log in as any user; grace is an administrator. Press Ctrl-C to stop.");
+    Ok(service.run().await?)
+}

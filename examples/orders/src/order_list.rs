@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use downlink::{BoxError, Event, Filter, Projection};
+use serde::Serialize;
+
+use crate::order::{Cart, OrderEvent, Status};
+use crate::user::User;
+
+/// The read model of all orders, by id.
+pub type OrderList = BTreeMap<String, OrderRow>;
+
+/// An order as pages show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderRow {
+    /// Its UUID.
+    pub id: String,
+    /// Its number: the later, the higher.
+    pub number: u64,
+    /// Who ordered it.
+    pub customer: User,
+    /// What, and where to.
+    pub cart: Cart,
+    /// The price.
+    pub cents: u32,
+    /// How far it has got.
+    pub status: Status,
+}
+
+/// Builds the [`OrderList`].
+#[derive(Clone, Copy, Debug)]
+pub struct OrderProjection;
+
+// ANCHOR: projection
+#[async_trait]
+impl Projection for OrderProjection {
+    type Tx = OrderList;
+
+    fn name(&self) -> &'static str {
+        "orders"
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::types(["OrderPlaced", "OrderDelivered", "OrderCancelled"])
+    }
+
+    async fn prepare(&self, orders: &mut OrderList) -> Result<(), BoxError> {
+        orders.clear();
+        Ok(())
+    }
+
+    async fn apply(&self, events: &[Event], orders: &mut OrderList) -> Result<(), BoxError> {
+        for event in events {
+            let id = event.stream().as_str().trim_start_matches("order-");
+            match event.decode_raw()? {
+                OrderEvent::OrderPlaced { customer, cart, cents } => {
+                    let (id, number) = (id.to_owned(), event.position().get());
+                    let status = Status::Open;
+                    let row = OrderRow { id: id.clone(), number, customer, cart, cents, status };
+                    orders.insert(id, row);
+                }
+                OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),
+                OrderEvent::OrderCancelled => set(orders, id, Status::Cancelled),
+            }
+        }
+        Ok(())
+    }
+}
+// ANCHOR_END: projection
+
+fn set(orders: &mut OrderList, id: &str, status: Status) {
+    if let Some(row) = orders.get_mut(id) {
+        row.status = status;
+    }
+}

@@ -1,0 +1,142 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::{After, Filter};
+use http::StatusCode;
+use http::request::Parts;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::lingering::Answered;
+use super::narrower::is_within;
+use super::registry::Registration;
+use super::{pending, wider};
+use crate::feed::detached::detached;
+use crate::feed::feed::Feed;
+use crate::feed::rights::Rights;
+use crate::wire::Problem;
+
+/// How long a stream that has stopped waits to learn how its rights have changed.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Tells what is open for a client when its rights change. Nothing is sent from then on.
+#[derive(Debug)]
+pub(in crate::feed) struct RightsWatch(Option<Box<Watched>>);
+
+/// How rights have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::feed) enum RightsChange {
+    /// Nothing is visible that was not: the client goes on from its cursor.
+    Narrower,
+    /// Something may be visible that was hidden, and the cursor may have passed it.
+    Wider,
+}
+
+struct Watched {
+    registration: Registration,
+    feed: Arc<Feed>,
+    request: Parts,
+    filter: Filter,
+}
+
+impl RightsWatch {
+    /// Of rights that do not change.
+    pub(in crate::feed) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(in crate::feed) fn new(
+        registration: Registration,
+        feed: &Arc<Feed>,
+        parts: &Parts,
+        rights: &Rights,
+    ) -> Self {
+        let (feed, request) = (Arc::clone(feed), detached(parts));
+        let filter = rights.filter().clone();
+        Self(Some(Box::new(Watched { registration, feed, request, filter })))
+    }
+
+    pub(in crate::feed) fn have_changed(&self) -> bool {
+        self.0.as_ref().is_some_and(|watched| watched.registration.has_changed())
+    }
+
+    /// Cancelled by a change and when the hub is shut down; `None` if the rights do not
+    /// change.
+    pub(in crate::feed) fn ends(&self) -> Option<&CancellationToken> {
+        Some(self.0.as_ref()?.registration.ends())
+    }
+
+    /// The output of `work`, unless the rights change before it is used.
+    pub(in crate::feed) async fn unless_changed<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let Some(ends) = self.ends() else { return Some(work.await) };
+        let output = ends.run_until_cancelled(work).await;
+        output.filter(|_| !self.have_changed())
+    }
+
+    /// Refuses a poll from a cursor if wider rights came since its client polled before.
+    pub(in crate::feed) fn check_return(&self, after: After) -> Result<(), Problem> {
+        let (Some(watched), After::Cursor(_)) = (&self.0, after) else { return Ok(()) };
+        match watched.expected() {
+            Some(poll) if !is_within(&watched.filter, &poll.filter) => Err(wider()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Watches on until the client of a poll that is answered now polls again.
+    pub(in crate::feed) fn linger(self) {
+        let Some(watched) = self.0 else { return };
+        let Watched { registration, feed, filter, .. } = *watched;
+        if let Some(reauthorizer) = &feed.reauthorizer {
+            reauthorizer.0.lingering.expect(registration, filter);
+        }
+    }
+
+    /// How the rights have changed. Unknown counts as wider, so that nothing is missed.
+    pub(in crate::feed) async fn change(&self) -> RightsChange {
+        let Some(watched) = &self.0 else { return RightsChange::Narrower };
+        match timeout(DECISION_TIMEOUT, watched.rights()).await {
+            Ok(Ok(rights)) if is_within(rights.filter(), &watched.filter) => RightsChange::Narrower,
+            Ok(Err(problem)) if is_refusal(&problem) => RightsChange::Narrower,
+            _ => RightsChange::Wider,
+        }
+    }
+
+    /// The problem of a page or a poll whose rights have changed.
+    pub(in crate::feed) async fn problem(&self) -> Problem {
+        match self.change().await {
+            RightsChange::Narrower => pending(),
+            RightsChange::Wider => wider(),
+        }
+    }
+}
+
+impl Watched {
+    /// What the rights were when a client of this principal polled before, if they have
+    /// changed since.
+    fn expected(&self) -> Option<Answered> {
+        let lingering = &self.feed.reauthorizer.as_ref()?.0.lingering;
+        let poll = lingering.returned(self.registration.principal())?;
+        poll.registration.has_changed().then_some(poll)
+    }
+
+    async fn rights(&self) -> Result<Rights, Problem> {
+        if let Some(reauthorizer) = &self.feed.reauthorizer {
+            reauthorizer.settle(self.registration.principal()).await?;
+        }
+        self.feed.authorize(&self.request).await
+    }
+}
+
+fn is_refusal(problem: &Problem) -> bool {
+    matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration.fmt(f)
+    }
+}

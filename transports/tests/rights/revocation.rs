@@ -1,0 +1,338 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use downlink::transport::Frame;
+use downlink::{After, Cursor, ErrorKind, Result, Subscribe};
+use downlink_transports::client::TransportKind;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::task::JoinHandle;
+
+use crate::company::{Logins, Process, TRANSPORTS, token};
+use crate::support::{Raw, soon};
+
+type Frames = BoxStream<'static, Result<Frame>>;
+
+async fn open(
+    process: &Process,
+    name: &str,
+    transport: TransportKind,
+    after: impl Into<After>,
+) -> Frames {
+    let subscribe = Subscribe::new().with_after(after);
+    soon("a stream", process.client(name, transport).connect(subscribe)).await.unwrap()
+}
+
+/// The cursors of the events up to this one.
+async fn until(frames: &mut Frames, cursor: Cursor) -> Vec<Cursor> {
+    let mut seen = Vec::new();
+    while seen.last() != Some(&cursor) {
+        let frame = soon("an event", frames.next()).await.unwrap().unwrap();
+        if let Frame::Event { event, .. } = frame {
+            seen.push(event.cursor());
+        }
+    }
+    seen
+}
+
+async fn until_live(frames: &mut Frames) {
+    loop {
+        let frame = soon("live", frames.next()).await.unwrap().unwrap();
+        if matches!(frame, Frame::Live { .. }) {
+            return;
+        }
+    }
+}
+
+/// How a stream ended, and the events before.
+#[derive(Debug, Default)]
+struct End {
+    events: Vec<Cursor>,
+    bye: Option<String>,
+    reset: Option<String>,
+    error: Option<ErrorKind>,
+}
+
+/// Reads a stream up to its end, in a task. Returns when the server waits for changes.
+async fn reading(process: &Process, transport: TransportKind, frames: Frames) -> JoinHandle<End> {
+    let idle = process.hub.stats().open_subscriptions;
+    let reading = tokio::spawn(end(frames));
+    soon("a poll", async {
+        while transport == TransportKind::LongPoll && process.hub.stats().open_subscriptions <= idle
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    reading
+}
+
+/// Reads up to the end, or to an order of ann's that she places when it has to be there.
+async fn end(mut frames: Frames) -> End {
+    let mut end = End::default();
+    while let Some(frame) = soon("the end of the stream", frames.next()).await {
+        match frame {
+            Ok(Frame::Event { event, .. }) => {
+                end.events.push(event.cursor());
+                if event.stream().as_str() == "order-ann" {
+                    break;
+                }
+            }
+            Ok(Frame::Bye { reason, .. }) => end.bye = Some(reason),
+            Ok(Frame::Reset { reason, .. }) => end.reset = Some(reason),
+            Ok(_) => {}
+            Err(error) => end.error = Some(error.kind()),
+        }
+    }
+    end
+}
+
+impl End {
+    /// Checks that the client is to return to its cursor. A poll that was answered before
+    /// just polls again.
+    #[track_caller]
+    fn returns(&self, transport: TransportKind) {
+        assert_eq!(self.reset, None);
+        match transport {
+            TransportKind::LongPoll => {
+                assert!(self.bye.as_deref().is_none_or(|bye| bye == "rights-pending"), "{self:?}");
+            }
+            _ => assert_eq!(self.bye.as_deref(), Some("rights"), "{self:?}"),
+        }
+    }
+
+    /// Checks that the client is to load again.
+    #[track_caller]
+    fn loads_again(&self) {
+        assert_eq!(self.reset.as_deref(), Some("rights-changed"), "{self:?}");
+    }
+}
+
+/// Revokes a role of a user with an open stream, and checks what is sent afterwards.
+async fn revoke(serving: &Process, appending: &Process, transport: TransportKind) -> Duration {
+    serving.roles.wait_for(appending.has_role("ann", "admin").await).await.unwrap();
+    let of_bob = appending.order("bob").await;
+    let mut frames = open(serving, "ann", transport, Cursor::START).await;
+    until(&mut frames, of_bob).await;
+    until_live(&mut frames).await;
+    let reading = reading(serving, transport, frames).await;
+
+    let begun = Instant::now();
+    let changed = appending.set_role("ann", "customer").await;
+    if transport == TransportKind::LongPoll {
+        serving.has_seen(changed).await;
+        appending.order("bob").await;
+        appending.order("ann").await;
+    }
+    let end = reading.await.unwrap();
+    let measured = begun.elapsed();
+    end.returns(transport);
+    let later: Vec<_> = end.events.iter().filter(|cursor| **cursor > changed).collect();
+    assert!(later.len() <= 1, "{transport}: an order of bob came after the change: {end:?}");
+
+    let hidden = appending.order("bob").await;
+    let own = appending.order("ann").await;
+    let mut again = open(serving, "ann", transport, of_bob).await;
+    let seen = until(&mut again, own).await;
+    assert!(!seen.contains(&hidden) && !seen.contains(&changed), "{transport}: {seen:?}");
+    let mut replay = open(serving, "ann", transport, Cursor::START).await;
+    assert!(!until(&mut replay, own).await.contains(&of_bob), "{transport}: replay shows more");
+    assert!(measured < Duration::from_secs(5), "{transport}: {measured:?}");
+    measured
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_right_ends_the_stream_on_every_transport() {
+    let process = Process::start().await;
+    for transport in TRANSPORTS {
+        let measured = revoke(&process, &process, transport).await;
+        println!("{transport}: revoked after {measured:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_revoked_in_another_process_on_the_same_file_ends_the_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.db");
+    let logins = Logins::new();
+    let one = Arc::new(downlink_rusqlite::open(&file).await.unwrap());
+    let two = Arc::new(downlink_rusqlite::open(&file).await.unwrap());
+    let appending = Process::with(one, &logins, |feed| feed).await;
+    let serving = Process::with(two, &logins, |feed| feed).await;
+    for transport in TRANSPORTS {
+        let measured = revoke(&serving, &appending, transport).await;
+        println!("{transport}: revoked in another process after {measured:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_roles_lag_the_stream_ends_and_its_return_waits() {
+    let process = Process::start().await;
+    for transport in TRANSPORTS {
+        process.has_role("ann", "admin").await;
+        let of_bob = process.order("bob").await;
+        let mut frames = open(&process, "ann", transport, Cursor::START).await;
+        until(&mut frames, of_bob).await;
+        until_live(&mut frames).await;
+        let reading = reading(&process, transport, frames).await;
+
+        process.roles.pause().await.unwrap();
+        let begun = Instant::now();
+        let changed = process.set_role("ann", "customer").await;
+        let end = reading.await.unwrap();
+        let measured = begun.elapsed();
+        println!("{transport}: revoked after {measured:?}, while the roles lag");
+        // What the rights are now is not known, so nothing may be missed. The client of
+        // polls asks for the head then, which has to wait.
+        if transport != TransportKind::LongPoll {
+            assert!(measured < Duration::from_secs(5), "{transport}: {measured:?}");
+            end.loads_again();
+        }
+        assert!(end.events.iter().all(|cursor| *cursor <= changed), "{end:?}");
+
+        let resumed = Arc::new(AtomicBool::new(false));
+        let returning = {
+            let (resumed, client) = (Arc::clone(&resumed), process.client("ann", transport));
+            tokio::spawn(async move {
+                let frames = client.connect(Subscribe::new()).await.unwrap();
+                assert!(resumed.load(Ordering::SeqCst), "answered with the rights of before");
+                frames
+            })
+        };
+        let own = process.order("ann").await;
+        // Time for an answer that comes too early; one that does not is not waited for.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        resumed.store(true, Ordering::SeqCst);
+        process.roles.resume().await.unwrap();
+        let mut frames = soon("the return", returning).await.unwrap();
+        let seen = until(&mut frames, own).await;
+        assert!(!seen.contains(&of_bob), "{transport}: {seen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_is_refused_for_a_while_if_the_roles_lag_too_long() {
+    let process = Process::start().await;
+    process.has_role("ann", "customer").await;
+    // Begins to follow changes.
+    drop(open(&process, "ann", TransportKind::Sse, Cursor::START).await);
+    process.roles.pause().await.unwrap();
+    let changed = process.set_role("ann", "admin").await;
+    process.has_seen(changed).await;
+    let mut raw = Raw::connect(process.address()).await;
+    let token = token("ann");
+    raw.send(&format!(
+        "GET /feed HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ))
+    .await;
+    let answer = raw.answer().await;
+    // Either it was waited for, or the change was not known yet, and then nothing is new.
+    assert!(answer.contains("503") && answer.contains("rights-pending"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("retry-after: 1\r\n"), "{answer}");
+    process.roles.resume().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wider_rights_tell_the_client_to_load_again() {
+    let process = Process::start().await;
+    for transport in TRANSPORTS {
+        process.has_role("ann", "customer").await;
+        let of_bob = process.order("bob").await;
+        let own = process.order("ann").await;
+        let mut frames = open(&process, "ann", transport, Cursor::START).await;
+        let seen = until(&mut frames, own).await;
+        assert!(!seen.contains(&of_bob), "{transport}: {seen:?}");
+        until_live(&mut frames).await;
+        let reading = reading(&process, transport, frames).await;
+        process.set_role("ann", "admin").await;
+        reading.await.unwrap().loads_again();
+        let mut again = open(&process, "ann", transport, Cursor::START).await;
+        assert!(until(&mut again, own).await.contains(&of_bob));
+    }
+}
+
+/// No poll waits when the rights change: the next one is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn wider_rights_between_two_polls_tell_the_client_to_load_again() {
+    let process = Process::start().await;
+    let transport = TransportKind::LongPoll;
+    process.has_role("ann", "customer").await;
+    process.order("bob").await;
+    let own = process.order("ann").await;
+    let mut frames = open(&process, "ann", transport, Cursor::START).await;
+    until(&mut frames, own).await;
+    until_live(&mut frames).await;
+    process.has_role("ann", "admin").await;
+    end(frames).await.loads_again();
+    // It is told once.
+    let mut again = open(&process, "ann", transport, own).await;
+    let next = process.order("bob").await;
+    until(&mut again, next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_concerns_its_principal_only() {
+    let process = Process::start().await;
+    process.has_role("ann", "customer").await;
+    process.has_role("bob", "customer").await;
+    for transport in TRANSPORTS {
+        let mut of_bob = open(&process, "bob", transport, After::Now).await;
+        let mut of_ann = open(&process, "ann", transport, After::Now).await;
+        until_live(&mut of_ann).await;
+        let of_ann = reading(&process, transport, of_ann).await;
+        let changed = process.set_role("ann", "customer").await;
+        if transport == TransportKind::LongPoll {
+            process.has_seen(changed).await;
+            process.order("ann").await;
+        }
+        of_ann.await.unwrap().returns(transport);
+        let order = process.order("bob").await;
+        until(&mut of_bob, order).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_ends_in_a_refusal() {
+    let process = Process::start().await;
+    for transport in TRANSPORTS {
+        process.has_role("ann", "customer").await;
+        let mut frames = open(&process, "ann", transport, After::Now).await;
+        until_live(&mut frames).await;
+        let reading = reading(&process, transport, frames).await;
+        process.set_role("ann", "none").await;
+        reading.await.unwrap().returns(transport);
+        let refused = process.client("ann", transport).connect(Subscribe::new()).await;
+        assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::Invalid));
+    }
+}
+
+/// A stream that is being opened while the right is revoked ends, whichever comes first.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_stream_slips_through_while_it_is_opened() {
+    let process = Process::start().await;
+    process.has_role("bob", "customer").await;
+    for round in 0..150 {
+        let transport = TRANSPORTS[round % 3];
+        process.has_role("ann", "admin").await;
+        let client = process.client("ann", transport);
+        let subscribe = Subscribe::new().with_after(After::Now);
+        let (opened, changed) =
+            tokio::join!(client.connect(subscribe), process.set_role("ann", "customer"));
+        process.roles.wait_for(changed).await.unwrap();
+        process.has_seen(changed).await;
+        // Another request that is answered with the new rights has seen the change too.
+        drop(open(&process, "ann", transport, After::Now).await);
+        let hidden = process.order("bob").await;
+        let own = process.order("ann").await;
+        let Ok(mut frames) = opened else { continue };
+        while let Some(Ok(frame)) = soon("an event or the end", frames.next()).await {
+            if let Frame::Event { event, .. } = frame {
+                assert_ne!(event.cursor(), hidden, "{transport}, round {round}");
+                if event.cursor() == own {
+                    break;
+                }
+            }
+        }
+    }
+}
