@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn only_what_was_signed_for_the_purpose_is_accepted() {
-        let text = sign(&keys(), "ticket", &42_u64, Duration::from_secs(60)).unwrap();
+        let text = sign(&keys(), "ticket", &42_u64, Duration::from_mins(1)).unwrap();
         let signed = verify::<u64>(&keys(), "ticket", &text).ok().unwrap();
         assert_eq!(signed.principal, 42);
         assert!(signed.until() > SystemTime::now() + Duration::from_secs(50));

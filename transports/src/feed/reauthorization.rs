@@ -6,6 +6,9 @@ use downlink::{Event, Filter, ProjectionHandle};
 
 use downlink::live::Principal;
 
+/// Says whose rights an event changes.
+pub(super) type Principals = Arc<dyn Fn(&Event) -> Vec<Principal> + Send + Sync>;
+
 /// Which events change rights, and whose: for
 /// [`Feed::with_reauthorization`](super::Feed::with_reauthorization).
 ///
@@ -30,7 +33,7 @@ use downlink::live::Principal;
 #[must_use]
 pub struct Reauthorization {
     pub(super) filter: Filter,
-    pub(super) principals: Arc<dyn Fn(&Event) -> Vec<Principal> + Send + Sync>,
+    pub(super) principals: Principals,
     pub(super) projection: Option<ProjectionHandle>,
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use downlink::{Event, Item, Subscription};
 
 use super::registry::Registry;
-use downlink::live::Principal;
-
-type Principals = Arc<dyn Fn(&Event) -> Vec<Principal> + Send + Sync>;
+use crate::feed::reauthorization::Principals;
 
 /// Tells the registry of every change, until the hub is shut down. Where a change may be
 /// missed, every stream ends: it is opened again with the rights of then.
