@@ -97,7 +97,7 @@ impl AtLeast {
     }
 
     fn of(query: &Query, parts: &Parts) -> Result<Self, Problem> {
-        let cursor = query.one("at_least")?.map(cursor).transpose()?;
+        let cursor = query.at_least()?;
         let wait = if parts.method == Method::HEAD { 0 } else { query.wait()? };
         let drain = parts.extensions.get::<Connection>().map(|connection| connection.drain.clone());
         Ok(Self { cursor, deadline: Instant::now() + Duration::from_secs(wait), drain })
@@ -111,13 +111,6 @@ impl<S: Send + Sync> FromRequestParts<S> for AtLeast {
         let query = Query::parse_some(parts.uri.query(), &Self::PARAMETERS)?;
         Self::of(&query, parts)
     }
-}
-
-fn cursor(text: &str) -> Result<Cursor, Problem> {
-    let bad = |error: downlink::Error| {
-        Problem::new(Code::BadCursor, error.to_string()).with_parameter("at_least")
-    };
-    text.parse().map_err(bad)
 }
 
 fn behind() -> Problem {

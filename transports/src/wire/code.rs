@@ -108,7 +108,7 @@ codes! {
     Busy: "busy", "Store busy", 503, Busy, true;
     /// The server is shutting down.
     Draining: "draining", "Server draining", 503, Unavailable, true;
-    /// The read model of a live query did not contain the cursor in time.
+    /// The read model did not contain the cursor of `at_least` in time.
     ModelBehind: "model-behind", "Read model behind", 503, Unavailable, true;
     /// The read model of a live query is being built.
     ModelRebuilding: "model-rebuilding", "Read model rebuilding", 503, Unavailable, true;

@@ -1,3 +1,4 @@
+use downlink::Cursor;
 use percent_encoding::percent_decode;
 
 use super::{Code, Problem};
@@ -135,6 +136,19 @@ impl Query {
     /// [`BadParameter`](Code::BadParameter) if it is not a number.
     pub fn wait(&self) -> Result<u64, Problem> {
         Ok(self.number("wait")?.unwrap_or(0).min(55))
+    }
+
+    /// The cursor that an answer has to contain, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`BadCursor`](Code::BadCursor) if it is not a cursor.
+    pub fn at_least(&self) -> Result<Option<Cursor>, Problem> {
+        let Some(text) = self.one("at_least")? else { return Ok(None) };
+        let cursor = text.parse().map_err(|error: downlink::Error| {
+            Problem::new(Code::BadCursor, error.to_string()).with_parameter("at_least")
+        });
+        cursor.map(Some)
     }
 
     /// Whether heartbeats are events instead of comments, by `heartbeat=event`.

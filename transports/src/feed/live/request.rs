@@ -7,7 +7,7 @@ use crate::feed::feed::Feed;
 use crate::feed::rights::Rights;
 use crate::feed::stream;
 use crate::headers::accepts_event_stream;
-use crate::wire::{self, Code, Problem, Query};
+use crate::wire::{self, Problem, Query};
 
 /// The parameters of every live query, apart from its own.
 const PARAMETERS: [&str; 4] = ["after", "lastEventId", "at_least", "wait"];
@@ -38,10 +38,8 @@ impl LiveRequest {
             .with_principal(rights.any_principal().cloned())
             .with_after(after)
             .with_wait(wait);
-        if let Some(cursor) = query.one("at_least")? {
-            watch = watch.with_at_least(cursor.parse().map_err(|error: downlink::Error| {
-                Problem::new(Code::BadCursor, error.to_string()).with_parameter("at_least")
-            })?);
+        if let Some(cursor) = query.at_least()? {
+            watch = watch.with_at_least(cursor);
         }
         let heartbeat_events = query.heartbeat_is_event()?;
         Ok(Self { live: live.clone(), watch, after, wait, heartbeat_events })
