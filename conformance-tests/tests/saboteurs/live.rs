@@ -223,9 +223,9 @@ impl LiveTransport for BrokenLines {
 
 async fn serve(stream: TcpStream, live: &Live, bug: Option<LiveBug>) -> Result<(), BoxError> {
     let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    stream.read_line(&mut line).await?;
-    let (query, token): (String, Option<String>) = serde_json::from_str(&line)?;
+    let mut hello = String::new();
+    stream.read_line(&mut hello).await?;
+    let (query, token): (String, Option<String>) = serde_json::from_str(&hello)?;
     let token: Option<Token> = token.map(|token| token.parse()).transpose()?;
     let mut updates = live.watch(Watch::new(query).with_after(token)).await?;
     let mut is_resumed = token.is_some();

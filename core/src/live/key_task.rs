@@ -141,7 +141,7 @@ impl<Tx: Send + 'static> KeyTask<Tx> {
         let is_wanted = self.is_wanted();
         let has_subscribers = self.key.state.receiver_count() > 0;
         let evaluates_later = is_wanted && self.is_due();
-        let waits_for_model = !self.is_due() && self.matched.is_waiting(self.key.at_least());
+        let waits_for_model = !self.is_due() && self.waits_for_model();
         let checkpoint_at = self.notified_at + CHECKPOINT_INTERVAL;
         tokio::select! {
             biased;
@@ -188,6 +188,13 @@ impl<Tx: Send + 'static> KeyTask<Tx> {
 
     fn is_wanted(&self) -> bool {
         self.key.state.receiver_count() > 0 || self.key.has_asks()
+    }
+
+    /// Whether a step of the model may make an evaluation due. Otherwise steps do not wake the
+    /// task.
+    fn waits_for_model(&self) -> bool {
+        let answer = self.answer.as_ref().map(|answer| answer.token().cursor.position());
+        self.matched.first().is_some() || answer < Some(self.key.at_least())
     }
 
     fn is_unused(&self) -> bool {
@@ -332,10 +339,6 @@ impl Matched {
 
     fn first(&self) -> Option<Position> {
         self.first
-    }
-
-    fn is_waiting(&self, at_least: Position) -> bool {
-        self.first.is_some() || at_least > Position::ZERO
     }
 }
 

@@ -92,11 +92,18 @@ impl ModelWatch {
             let next_poll = polled_at.map_or_else(Instant::now, |at| at + pause);
             tokio::select! {
                 Some(()) = steps.next() => is_due |= self.step_was_made(),
-                () = hints.changed() => is_due = true,
+                // A handle knows of a step before a hint of it comes.
+                () = hints.changed(), if !self.has_handle() => is_due = true,
                 () = self.is_needed.notified() => {}
                 () = sleep_until(next_poll) => is_due = true,
             }
         }
+    }
+
+    /// Whether this process builds the live version.
+    fn has_handle(&self) -> bool {
+        let version = self.progress.borrow().version;
+        self.handles.iter().any(|handle| Some(handle.id().version()) == version)
     }
 
     fn steps(&self) -> BoxStream<'static, ()> {

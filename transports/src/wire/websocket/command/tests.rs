@@ -19,6 +19,19 @@ fn commands_are_read_as_in_the_wire_contract() {
     let expected = Command::Subscribe { sub: label("s1"), after: After::Now, filter };
     assert_eq!(Command::parse(text), Ok(expected));
 
+    let text = r#"{"frame":"watch","sub":"s1","query":"board","params":{"airport":"EWR"},"after":"000000000001a2f0-9c41d07e~4f53cda18c2baa0c"}"#;
+    let params = Params::new().with("airport", "EWR");
+    let after = "000000000001a2f0-9c41d07e~4f53cda18c2baa0c".parse().ok();
+    let watch = Command::Watch { sub: label("s1"), query: "board".into(), params, after };
+    assert_eq!(watch.json().as_deref(), Some(text));
+    assert_eq!(Command::parse(text), Ok(watch));
+    for bad in [r#","params":[]"#, r#","params":{"a":1}"#, r#","more":1"#] {
+        let text = format!(r#"{{"frame":"watch","sub":"s1","query":"board"{bad}}}"#);
+        assert_eq!(code(&text), Code::Invalid, "{bad}");
+    }
+    let text = r#"{"frame":"watch","sub":"s1","query":"board","after":"start"}"#;
+    assert_eq!(code(text), Code::BadCursor);
+
     let text = r#" {"sub" : "s1" , "frame" : "unsubscribe"} "#;
     assert_eq!(Command::parse(text), Ok(Command::Unsubscribe { sub: label("s1") }));
 
