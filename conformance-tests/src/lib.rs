@@ -8,6 +8,7 @@ pub mod faults;
 mod fixture;
 mod history;
 pub mod lists;
+pub mod live;
 mod macros;
 mod model;
 mod operations;

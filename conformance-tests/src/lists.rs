@@ -284,6 +284,17 @@ list! {
     law resumes_from_any_id
 }
 
+list! {
+    /// The laws of live queries, over any store whose read models can be queried and any
+    /// transport.
+    __live_laws, LIVE, live:
+    property rows_are_the_answer_at_their_cursor
+    law a_live_query_follows_a_new_version
+    law a_model_that_is_rebuilt_is_not_shown
+    law a_live_query_sees_earlier_writes
+    law only_matching_events_cause_evaluations
+}
+
 /// All lists.
 pub const ALL: &[&[&str]] = &[
     STORE,
@@ -311,4 +322,5 @@ pub const ALL: &[&[&str]] = &[
     LONG_POLL_WIRE,
     WEBSOCKET_WIRE,
     MATRIX,
+    LIVE,
 ];

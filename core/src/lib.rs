@@ -13,6 +13,7 @@ pub mod filter;
 pub mod hub;
 pub mod id;
 pub mod limits;
+pub mod live;
 pub mod memory;
 pub mod projection;
 pub mod store;

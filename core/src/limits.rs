@@ -53,3 +53,17 @@ pub const MAX_PAGE_EVENTS: usize = 1_000;
 /// no other maximum: one day. A longer one, such as [`Duration::MAX`] for
 /// "never", is reduced to this, so that it can be added to an instant.
 pub const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The most rows of the answer of a live query. An answer with more is refused, never
+/// truncated.
+pub const MAX_LIVE_ROWS: usize = 5_000;
+
+/// The largest answer of a live query, in bytes of its JSON: 2 MiB.
+pub const MAX_LIVE_BYTES: usize = 2 << 20;
+
+/// The most live queries of one [`Live`](crate::live::Live) that are evaluated: each with
+/// its scope and parameters, however many subscribers it has.
+pub const MAX_LIVE_KEYS: usize = 1_024;
+
+/// The most live queries that one principal may watch at the same time.
+pub const MAX_LIVE_KEYS_PER_PRINCIPAL: usize = 32;

@@ -4,7 +4,9 @@ use std::ops::{Deref, DerefMut};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use downlink::id::ProjectionId;
+use downlink::live::{Evaluated, Model, QueryStore, Work};
 use downlink::projection::ProjectionRow;
 use downlink::{BoxError, Cursor, Error, ErrorKind, Result};
 use futures::FutureExt;
@@ -118,8 +120,22 @@ impl PostgresStore {
         T: Send + 'static,
         F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>> + Send + 'static,
     {
+        let (value, row) = self.query_within(projection, self.query_limit(), work).await?;
+        Ok((value, row.checkpoint))
+    }
+
+    /// Runs `work` in a transaction that reads, with the row of the live version.
+    async fn query_within<T, F>(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: F,
+    ) -> Result<(T, ProjectionRow)>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>> + Send + 'static,
+    {
         let id = ProjectionId::new(projection, 0)?;
-        let limit = self.query_limit();
         // The connection is set up within the deadline of a step, the query has its own.
         let all = limit.saturating_add(self.server().deadline.saturating_mul(4));
         self.readers()
@@ -127,6 +143,26 @@ impl PostgresStore {
                 async move { query(connection, server, &id, limit, work).await }.boxed()
             })
             .await
+    }
+}
+
+#[async_trait]
+impl QueryStore for PostgresStore {
+    fn query_readers(&self) -> usize {
+        self.readers().count()
+    }
+
+    async fn evaluate(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: Work<PgConnection>,
+    ) -> Result<Evaluated> {
+        let evaluated = self
+            .query_within(projection, limit, |tx| work(Model::new(tx.connection, tx.version)))
+            .await;
+        let ((), row) = evaluated?;
+        Ok(Evaluated { version: row.version, checkpoint: row.checkpoint })
     }
 }
 
@@ -138,17 +174,17 @@ async fn query<T, F>(
     id: &ProjectionId,
     limit: Duration,
     work: F,
-) -> Result<(T, Cursor)>
+) -> Result<(T, ProjectionRow)>
 where
     F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>>,
 {
     let begin = server.sql.models.begin_query(limit).sql();
     server.bounded(DOING, sqlx::raw_sql(begin).execute(&mut *connection)).await?;
     let row = find_live(connection, server, id).await?;
-    let value = timeout(limit, run(connection, id, row, work)).await;
+    let value = timeout(limit, run(connection, id, &row, work)).await;
     let value = value.unwrap_or_else(|_| Err(too_slow(id, limit)))?;
     end(connection, server, id).await?;
-    Ok((value, row.checkpoint))
+    Ok((value, row))
 }
 
 const DOING: &str = "query a read model";
@@ -170,7 +206,7 @@ async fn find_live(
 async fn run<T, F>(
     connection: &mut PgConnection,
     id: &ProjectionId,
-    row: ProjectionRow,
+    row: &ProjectionRow,
     work: F,
 ) -> Result<T>
 where

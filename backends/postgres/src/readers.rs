@@ -22,13 +22,19 @@ use crate::{log_page, stream_page};
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
+    count: usize,
 }
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
     pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: &Handle) -> Self {
         let pool = |count| Pool::new(server, count, runtime.clone());
-        Self { any: pool(count), live: pool(1) }
+        Self { any: pool(count), live: pool(1), count }
+    }
+
+    /// How many reads run at the same time, live delivery not counted.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {

@@ -168,10 +168,10 @@ fn refused_at_commit(error: Error) -> Result<StepOutcome> {
 }
 
 /// Polls a future that must be ready at once.
-fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+pub(crate) fn at_once<T>(future: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err("the projection awaits something other than its transaction: \
+        Poll::Pending => Err("it awaits something other than its transaction: \
              with rusqlite it must finish at once"
             .into()),
     }

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use downlink::id::ProjectionId;
+use downlink::live::{Evaluated, Model, QueryStore, Work};
 use downlink::projection::ProjectionRow;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
@@ -12,7 +15,7 @@ use downlink_sqlite_schema::{
 use rusqlite::Connection;
 
 use crate::error::{code_and_message, failed};
-use crate::projections::{driver_error, live};
+use crate::projections::{at_once, driver_error, live};
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
 
@@ -104,8 +107,26 @@ impl RusqliteStore {
         T: Send + 'static,
         F: FnOnce(&ReadTx<'_>) -> Result<T, BoxError> + Send + 'static,
     {
-        let id = ProjectionId::new(projection, 0)?;
         let limit = self.options().query_limit();
+        let work = |tx: &mut Tx, row: &ProjectionRow| {
+            work(&ReadTx { tx, version: row.version, cursor: row.checkpoint })
+        };
+        let (value, row) = self.query_within(projection, limit, work).await?;
+        Ok((value, row.checkpoint))
+    }
+
+    /// Runs `work` in a transaction that reads, with the row of the live version.
+    async fn query_within<T, F>(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: F,
+    ) -> Result<(T, ProjectionRow)>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx, &ProjectionRow) -> Result<T, BoxError> + Send + 'static,
+    {
+        let id = ProjectionId::new(projection, 0)?;
         let (on_drop, cancelled) = CancelOnDrop::new();
         let answer = self
             .readers()
@@ -116,20 +137,38 @@ impl RusqliteStore {
     }
 }
 
+#[async_trait]
+impl QueryStore for RusqliteStore {
+    fn query_readers(&self) -> usize {
+        self.options().readers()
+    }
+
+    async fn evaluate(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: Work<Tx>,
+    ) -> Result<Evaluated> {
+        let work = |tx: &mut Tx, row: &ProjectionRow| at_once(work(Model::new(tx, row.version)));
+        let ((), row) = self.query_within(projection, limit, work).await?;
+        Ok(Evaluated { version: row.version, checkpoint: row.checkpoint })
+    }
+}
+
 /// Runs `work` in a transaction. After an error the caller closes the connection, and with it
 /// the transaction.
 fn query<T>(
     tx: &mut Tx,
     id: &ProjectionId,
     limit: &QueryLimit,
-    work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
-) -> Result<(T, Cursor)> {
+    work: impl FnOnce(&mut Tx, &ProjectionRow) -> Result<T, BoxError>,
+) -> Result<(T, ProjectionRow)> {
     let doing = "query a read model";
     // Not from the cache of prepared statements, where guarded code would find them.
     tx.execute_batch(sql::BEGIN_READ).map_err(failed(doing))?;
     let row = find_live(tx.raw(), id)?;
     stop_at(tx.raw(), limit).map_err(failed(doing))?;
-    let value = tx.guarded(|tx| run(tx, id, row, work));
+    let value = tx.guarded(|tx| run(tx, id, &row, work));
     tx.raw().progress_handler(0, None::<fn() -> bool>).map_err(failed(doing))?;
     if limit.has_stopped() {
         return Err(limit.too_slow(id));
@@ -139,7 +178,7 @@ fn query<T>(
         return Err(query_changed_connection(id));
     }
     tx.execute_batch(sql::ROLLBACK).map_err(failed(doing))?;
-    Ok((value, row.checkpoint))
+    Ok((value, row))
 }
 
 fn find_live(connection: &Connection, id: &ProjectionId) -> Result<ProjectionRow> {
@@ -159,13 +198,12 @@ fn stop_at(connection: &Connection, limit: &QueryLimit) -> rusqlite::Result<()> 
 
 /// Catches a panic, because the thread serves other callers, too.
 fn run<T>(
-    tx: &Tx,
+    tx: &mut Tx,
     id: &ProjectionId,
-    row: ProjectionRow,
-    work: impl FnOnce(&ReadTx<'_>) -> Result<T, BoxError>,
+    row: &ProjectionRow,
+    work: impl FnOnce(&mut Tx, &ProjectionRow) -> Result<T, BoxError>,
 ) -> Result<T> {
-    let tx = ReadTx { tx, version: row.version, cursor: row.checkpoint };
-    match catch_unwind(AssertUnwindSafe(|| work(&tx))) {
+    match catch_unwind(AssertUnwindSafe(|| work(tx, row))) {
         Ok(result) => result.map_err(|error| refused(id, error)),
         Err(panic) => Err(query_panicked(id, &*panic)),
     }

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use downlink::id::ProjectionId;
+use downlink::live::{Evaluated, Model, QueryStore, Work};
 use downlink::projection::ProjectionRow;
 use downlink::{BoxError, Cursor, Error, Result};
 use downlink_sqlite_schema::{
@@ -19,6 +22,7 @@ use crate::projections::{driver_error, live};
 use crate::savepoint;
 use crate::statement::execute;
 use crate::store::SqlxStore;
+use crate::tx::Tx;
 
 /// The transaction of a query of a read model: a sqlx connection that reads one snapshot of
 /// the file.
@@ -121,8 +125,23 @@ impl SqlxStore {
         T: Send + 'static,
         F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>> + Send + 'static,
     {
-        let id = ProjectionId::new(projection, 0)?;
         let time = self.options().query_limit();
+        let (value, row) = self.query_within(projection, time, work).await?;
+        Ok((value, row.checkpoint))
+    }
+
+    /// Runs `work` in a transaction that reads, with the row of the live version.
+    async fn query_within<T, F>(
+        &self,
+        projection: &str,
+        time: Duration,
+        work: F,
+    ) -> Result<(T, ProjectionRow)>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>> + Send + 'static,
+    {
+        let id = ProjectionId::new(projection, 0)?;
         let (on_drop, cancelled) = CancelOnDrop::new();
         let answer = self.readers().query(move |connection| {
             let limit = QueryLimit::start(time, cancelled);
@@ -134,6 +153,26 @@ impl SqlxStore {
     }
 }
 
+#[async_trait]
+impl QueryStore for SqlxStore {
+    fn query_readers(&self) -> usize {
+        self.options().readers()
+    }
+
+    async fn evaluate(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: Work<Tx>,
+    ) -> Result<Evaluated> {
+        let evaluated = self
+            .query_within(projection, limit, |tx| work(Model::new(tx.connection, tx.version)))
+            .await;
+        let ((), row) = evaluated?;
+        Ok(Evaluated { version: row.version, checkpoint: row.checkpoint })
+    }
+}
+
 /// Runs `work` in a transaction. After an error the caller closes the connection, and with it
 /// the transaction.
 async fn query<T, F>(
@@ -141,21 +180,21 @@ async fn query<T, F>(
     id: &ProjectionId,
     limit: &QueryLimit,
     work: F,
-) -> Result<(T, Cursor)>
+) -> Result<(T, ProjectionRow)>
 where
     F: for<'a> FnOnce(ReadTx<'a>) -> BoxFuture<'a, Result<T, BoxError>>,
 {
     let settings = begin(connection).await.map_err(failed(DOING))?;
     let row = find_live(connection, id).await?;
     stop_at(connection, limit).await.map_err(failed(DOING))?;
-    let run = run(connection, id, row, work);
+    let run = run(connection, id, &row, work);
     let value = timeout(limit.left(), run).await.unwrap_or_else(|_| Err(limit.too_slow(id)));
     if limit.has_stopped() {
         return Err(limit.too_slow(id));
     }
     let value = value?;
     end(connection, &settings).await.map_err(|_| query_changed_connection(id))?;
-    Ok((value, row.checkpoint))
+    Ok((value, row))
 }
 
 const DOING: &str = "query a read model";
@@ -206,7 +245,7 @@ async fn stop_at(connection: &mut SqliteConnection, limit: &QueryLimit) -> sqlx:
 async fn run<T, F>(
     connection: &mut SqliteConnection,
     id: &ProjectionId,
-    row: ProjectionRow,
+    row: &ProjectionRow,
     work: F,
 ) -> Result<T>
 where

@@ -8,6 +8,7 @@ mod faulty_projections;
 mod faulty_store;
 mod gate;
 mod holding_proxy;
+mod relay;
 
 pub use cutting_proxy::CuttingProxy;
 pub use drop_after::drop_after;
@@ -16,3 +17,4 @@ pub use faulty_projections::{FaultyProjections, ProjectionFaults};
 pub use faulty_store::FaultyStore;
 pub use gate::Gate;
 pub use holding_proxy::HoldingProxy;
+pub use relay::Relay;

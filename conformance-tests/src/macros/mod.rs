@@ -1,6 +1,7 @@
 //! One macro for each group of laws: it declares a `#[test]` for each law.
 
 mod expand;
+mod live;
 mod matrix;
 mod projection;
 mod store;

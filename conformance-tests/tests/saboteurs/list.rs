@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use downlink_conformance_tests::bus::{self, BusSetup};
 use downlink_conformance_tests::cross_process::{self, CrossProcessSetup};
+use downlink_conformance_tests::live::{self, LiveSetup};
 use downlink_conformance_tests::projection::{self, DurableProjectionSetup, ProjectionSetup};
 use downlink_conformance_tests::subscription::{
     self, ReplaceableSubscriptionSetup, SubscriptionSetup,
@@ -21,6 +22,8 @@ use crate::bus::{BrokenBuses, BusBug};
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
+use crate::live::live_queries;
+use crate::live_bug::LiveBug;
 use crate::mangle::{Mangle, Mangled};
 use crate::model_bug::ModelBug;
 use crate::models::{BrokenModels, DurableBrokenModels};
@@ -412,6 +415,21 @@ saboteurs! { SERVED_STORES: TransportSetup = served_stores(Bug), transport;
     ChecksBeforeTheLock wire_law one_writer_wins_and_is_seen "writers won one version"
 }
 
+saboteurs! { LIVE: LiveSetup = live_queries(LiveBug), live;
+    ReportsTheHeadAsCheckpoint wire_property rows_are_the_answer_at_their_cursor "are not the answer at their cursor"
+    ReadsTwoSnapshots wire_property rows_are_the_answer_at_their_cursor "are not the answer at their cursor"
+    MissesAnEvent wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    LeavesTheOrderOut wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    IgnoresTheBase wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    TakesAStaleHash wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    KeepsDeletedRows wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    AddsInsteadOfReplacing wire_property rows_are_the_answer_at_their_cursor "at rest, a client does not get the newest rows"
+    KeepsTheFirstVersion wire_law a_live_query_follows_a_new_version "does not follow a new version of its model"
+    ForgetsWhatWasAnnounced wire_law a_model_that_is_rebuilt_is_not_shown "was answered from a model that was reset"
+    ReportsTheHeadAsCheckpoint wire_law a_live_query_sees_earlier_writes "wait until the model contains the cursor"
+    IsAffectedByEverything wire_law only_matching_events_cause_evaluations "evaluations were made for events that cannot change the answer"
+}
+
 /// All saboteurs.
 pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
     [
@@ -440,6 +458,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         REPLACEABLE_TRANSPORTS,
         WIRE_BYTES,
         SERVED_STORES,
+        LIVE,
     ]
     .into_iter()
     .flatten()

@@ -9,6 +9,8 @@ mod hub_bug;
 mod hub_subscription;
 mod hub_tail;
 mod list;
+mod live;
+mod live_bug;
 mod mangle;
 mod model_bug;
 mod models;

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -8,6 +9,7 @@ use super::shared::Shared;
 use super::{Subscribe, Subscription};
 use crate::cursor::Cursor;
 use crate::error::Result;
+use crate::id::Position;
 use crate::store::{Page, ReadLog};
 
 /// A handle for tasks that follow the log while the hub runs. It does not keep
@@ -33,6 +35,21 @@ impl HubLink {
         &self.shared.stop
     }
 
+    /// A subscription that only matching events wake.
+    pub(crate) async fn subscribe_matching(self, subscribe: Subscribe) -> Result<Subscription> {
+        Subscription::open(self.shared, subscribe).await
+    }
+
+    /// Waits for hints of the bus.
+    pub(crate) fn hints(&self) -> Hints {
+        Hints(self.shared.hints.subscribe())
+    }
+
+    /// Tells other processes that a read model has moved to this position.
+    pub(crate) fn hint(&self, position: Position) {
+        self.shared.pending_hint.stored(position);
+    }
+
     /// A subscription that is woken by every event.
     pub(crate) async fn subscribe(self, subscribe: Subscribe) -> Result<Subscription> {
         Ok(Subscription::open(self.shared, subscribe).await?.woken_by_all())
@@ -48,5 +65,18 @@ impl HubLink {
 
     pub(crate) async fn read_log(self, read: ReadLog) -> Result<Page> {
         self.shared.store.read_log(read).await
+    }
+}
+
+/// Wakes when the bus has hinted at something.
+#[derive(Debug)]
+pub(crate) struct Hints(watch::Receiver<()>);
+
+impl Hints {
+    /// Waits for a hint after the last call.
+    pub(crate) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) wake_tail: Notify,
     /// The next hint that the publisher sends to the bus.
     pub(super) pending_hint: PendingHint,
+    /// Changes when the bus hints at something, which may be a step of a read model.
+    pub(super) hints: watch::Sender<()>,
     /// The appends in progress.
     pub(super) appends: TaskTracker,
     /// Cancelled after the stop, when no further hint will be added.
@@ -81,6 +83,7 @@ impl Shared {
             stop: CancellationToken::new(),
             wake_tail: Notify::new(),
             pending_hint: PendingHint::default(),
+            hints: watch::Sender::default(),
             appends: TaskTracker::new(),
             hints_complete: CancellationToken::new(),
             fan_out: FanOut::new(head),

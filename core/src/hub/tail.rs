@@ -252,6 +252,7 @@ impl Tail {
                 matches!(self.listener, BusListener::Open(_))
             }
             BusEvent::Hint(hint) => {
+                self.shared.hints.send_replace(());
                 // The store may already have reported what the hint is about.
                 if let Some(notice) = self.commits.as_mut().and_then(Commits::try_next)
                     && !self.take_notices(Some(notice))

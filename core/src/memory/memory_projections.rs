@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::cursor::Cursor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Position, ProjectionId};
 use crate::limits;
+use crate::live::{Evaluated, Model as LiveModel, QueryStore, Work};
 use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, StepOutcome};
 
 /// Keeps read models in memory, as values of the type `S`.
@@ -195,6 +197,47 @@ where
         let letters = models.get(id).map_or(&[][..], |model| &model.dead_letters);
         let later = letters.iter().filter(|letter| letter.cursor.position() > after);
         Ok(later.take(limit.min(limits::MAX_PAGE_EVENTS)).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl<S> QueryStore for MemoryProjections<S>
+where
+    S: Clone + Default + Send + Sync + 'static,
+{
+    /// As many as there is any use for.
+    fn query_readers(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).max(2)
+    }
+
+    /// Runs `work` on a copy of the model. It cannot be interrupted while it does not wait.
+    async fn evaluate(
+        &self,
+        projection: &str,
+        limit: Duration,
+        work: Work<S>,
+    ) -> Result<Evaluated> {
+        let live = {
+            let models = self.locked();
+            let live = models.iter().find(|(id, model)| id.name() == projection && model.is_live);
+            live.map(|(id, model)| (id.version(), Arc::clone(&model.state), model.checkpoint))
+        };
+        let Some((version, state, checkpoint)) = live else {
+            let message = format!("no version of the read model '{projection}' is complete yet");
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        };
+        let mut state = S::clone(&state);
+        match tokio::time::timeout(limit, work(LiveModel::new(&mut state, version))).await {
+            Ok(Ok(())) => Ok(Evaluated { version, checkpoint }),
+            Ok(Err(error)) => {
+                let message = format!("could not query the read model '{projection}'");
+                Err(Error::with_source(ErrorKind::Backend, message, error))
+            }
+            Err(_) => {
+                let message = format!("the query of the read model '{projection}' took too long");
+                Err(Error::new(ErrorKind::TooLarge, message))
+            }
+        }
     }
 }
 

@@ -62,7 +62,6 @@ const feed = new Feed(FEED, {
     if (!isReadable(envelope)) return eventsArrived();
     clock.apply(envelope);
     flights.apply(envelope);
-    statistics.note(envelope);
     newest.push(envelope);
     if (newest.length > 2 * LOG_LINES) newest = newest.slice(-LOG_LINES);
     if (!choice.type) log.add(envelope);
@@ -156,7 +155,7 @@ function followType() {
 /** Switches to the selected transport, at the current cursor. */
 function switchTransport() {
   setPressed('transports', 'transport', choice.transport);
-  for (const one of [feed, typed]) one.switchTransport(choice.transport || 'sse');
+  for (const one of [feed, typed, statistics]) one.switchTransport(choice.transport || 'sse');
 }
 
 // Once, when live: events have minutes, this has the exact time.

@@ -32,3 +32,23 @@ async function poll(path, filter, after, on, signal) {
     after = cursor;
   }
 }
+
+/** Polls a live query; see `live-query.js`. */
+export function watch(path, parameters, after, on) {
+  const aborter = new AbortController();
+  pollAnswers(path, parameters, after, on, aborter.signal);
+  return () => aborter.abort();
+}
+
+async function pollAnswers(path, parameters, after, on, signal) {
+  while (!signal.aborted) {
+    const place = after ? [['after', after], ['wait', WAIT]] : [];
+    const response = await fetchPage(path, [...parameters, ...place], signal).catch(() => null);
+    if (signal.aborted) return;
+    if (!response) return void on.lost();
+    if (!response.ok) return void on.refused(response);
+    if (!after) on.frame({ frame: 'ready', key: response.key, heartbeat_ms: WAIT * 1_000 });
+    on.frame(response);
+    after = response.token;
+  }
+}

@@ -1,10 +1,9 @@
-// Punctuality and the busiest routes: requested again after events that can change them.
+// Punctuality and the busiest routes: live queries.
 
 import { airlines } from './airlines.js';
+import { LiveQuery } from './live-query.js';
 
-const REFRESH_MS = 3_000;
 const MAX_LINES = 6;
-const RELEVANT_TYPES = ['FlightDeparted', 'FlightCancelled', 'FlightDiverted'];
 
 const element = (id) => document.getElementById(id);
 
@@ -33,10 +32,9 @@ const tabs = {
 
 export class Statistics {
   #tab = 'punctuality';
-  #query = new URLSearchParams();
-  #stale = true;
-  #requestedAt = 0;
-  #request = null;
+  #query = [];
+  #rows = null;
+  #live = new LiveQuery((rows) => (this.#rows = rows));
 
   constructor() {
     element('statistics-tabs').addEventListener('click', ({ target }) => {
@@ -47,45 +45,28 @@ export class Statistics {
 
   /** Shows the statistics of this airport and airline. */
   follow(query) {
-    this.#query = query;
-    this.#again();
+    this.#query = [...query];
+    this.#live.follow(this.#tab, this.#query);
   }
 
-  /** Notes an event that may change the statistics. */
-  note({ type }) {
-    if (RELEVANT_TYPES.includes(type)) this.#stale = true;
-  }
-
-  /** Requests the statistics again if necessary. Called when the page is drawn. */
+  /** Shows the rows if they have changed. Called when the page is drawn. */
   draw() {
-    if (!this.#stale || this.#request || performance.now() < this.#requestedAt + REFRESH_MS) return;
-    this.#load();
+    if (!this.#rows) return;
+    this.#show(tabs[this.#tab], this.#rows);
+    this.#rows = null;
+  }
+
+  switchTransport(transport) {
+    this.#live.switchTransport(transport);
   }
 
   #choose(tab) {
     this.#tab = tab;
+    this.#rows = null;
     for (const button of element('statistics-tabs').children) {
       button.setAttribute('aria-pressed', String(button.dataset.statistics === tab));
     }
-    this.#again();
-  }
-
-  #again() {
-    this.#request = null;
-    this.#requestedAt = -Infinity;
-    this.#stale = true;
-  }
-
-  async #load() {
-    const request = (this.#request = Symbol('request'));
-    this.#stale = false;
-    this.#requestedAt = performance.now();
-    const answer = await fetch(`api/${this.#tab}?${this.#query}`)
-      .then((response) => (response.ok ? response.json() : null)).catch(() => null);
-    if (request !== this.#request) return; // another tab or filter was selected meanwhile
-    this.#request = null;
-    if (answer) this.#show(tabs[this.#tab], answer.rows);
-    else this.#stale = true;
+    this.#live.follow(tab, this.#query);
   }
 
   #show({ detail, none, lines }, rows) {

@@ -28,7 +28,7 @@ struct ApiState {
 /// Everything under `/api`: the feed, the queries and the commands.
 // ANCHOR: router
 pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
-    let feed = Feed::new(hub);
+    let feed = Feed::new(hub).with_live(read_models.live());
     let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
     let own = Router::new()
         .route("/board", get(board))

@@ -15,7 +15,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page, built into the program: path, type and content.
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: [(&str, &str, &str); 24] = [
     ("/", HTML, include_str!("../assets/index.html")),
     ("/style.css", CSS, include_str!("../assets/style.css")),
     ("/favicon.svg", SVG, include_str!("../assets/favicon.svg")),
@@ -30,6 +30,8 @@ const FILES: [(&str, &str, &str); 22] = [
     ("/flaps.js", JS, include_str!("../assets/flaps.js")),
     ("/flight-dialog.js", JS, include_str!("../assets/flight-dialog.js")),
     ("/flights.js", JS, include_str!("../assets/flights.js")),
+    ("/live-query.js", JS, include_str!("../assets/live-query.js")),
+    ("/live-rows.js", JS, include_str!("../assets/live-rows.js")),
     ("/log.js", JS, include_str!("../assets/log.js")),
     ("/long-poll.js", JS, include_str!("../assets/long-poll.js")),
     ("/page.js", JS, include_str!("../assets/page.js")),

@@ -1,8 +1,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use downlink::live::{Live, LiveBuilder};
 use downlink::projection::{FailurePolicy, ProjectionBuilder};
-use downlink::{Bus, EventStore, Hub, Result};
+use downlink::{Bus, EventStore, Hub, ProjectionHandle, Result};
 use downlink_rusqlite::{RusqliteBus, RusqliteStore};
 use downlink_sqlx::{SqlxBus, SqlxStore};
 
@@ -83,6 +84,28 @@ impl Database {
         };
         projection.with_policy(FailurePolicy::skip())
     }
+
+    /// The models as live queries, which these projections build.
+    // ANCHOR: live
+    pub(crate) fn live(&self, hub: &Hub, projections: &[ProjectionHandle]) -> Result<Live> {
+        match self {
+            Self::Rusqlite(store, _) => {
+                let live = Live::builder(hub, store.clone());
+                let live = Model::ALL
+                    .iter()
+                    .fold(live, |live, &model| live.with_query(ThroughRusqlite(model)));
+                projections.iter().fold(live, LiveBuilder::with_model).start()
+            }
+            Self::Sqlx(store, _) => {
+                let live = Live::builder(hub, store.clone());
+                let live = Model::ALL
+                    .iter()
+                    .fold(live, |live, &model| live.with_query(ThroughSqlx(model)));
+                projections.iter().fold(live, LiveBuilder::with_model).start()
+            }
+        }
+    }
+    // ANCHOR_END: live
 
     /// Reads a model and its cursor from one snapshot.
     pub(crate) async fn query(

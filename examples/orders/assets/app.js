@@ -13,8 +13,10 @@ let parts = [];
 async function start() {
   for (const part of parts) part.stop();
   parts = [];
-  page.starts += 1;
+  state('connecting');
+  const mine = (page.starts += 1);
   const { ok, status, body } = await get('/me');
+  if (mine !== page.starts) return; // several streams end at once
   if (!ok && status !== 401) return void setTimeout(start, 2_000);
   page.user = ok ? body.user : null;
   page.administrator = ok && body.administrators !== null;

@@ -1,13 +1,12 @@
 import { get, post } from './api.js';
-import { Feed } from './feed.js';
+import { LiveRows } from './feed.js';
 import { button, card, element, price } from './orders.js';
 
 const $ = (id) => document.getElementById(id);
 
-/** What administrators see: loaded again after events, at most five times a second. */
+/** What administrators see: two live queries, and who the administrators are. */
 export class Dashboard {
-  #loading = false;
-  #again = false;
+  #queries = [];
 
   constructor(user, on) {
     this.user = user;
@@ -15,50 +14,36 @@ export class Dashboard {
     $('role-form').onsubmit = (event) => this.#grant(event);
   }
 
+  // ANCHOR: live
   async start() {
-    const cursor = await this.#load();
-    if (!cursor || this.stopped) return;
-    this.feed = new Feed({}, cursor, { event: () => this.#changed(), state: () => {}, lost: this.on.lost });
+    const { lost } = this.on;
+    this.#queries = [
+      new LiveRows('items', { render: (rows) => $('items').replaceChildren(...rows.map(line)), lost }),
+      new LiveRows('open-orders', { render: (rows) => this.#renderOpen(rows), lost }),
+    ];
+    await this.#loadAdministrators();
   }
+  // ANCHOR_END: live
 
   stop() {
     this.stopped = true;
-    this.feed?.close();
+    for (const query of this.#queries) query.close();
   }
 
-  async #load(query = '') {
-    const [dashboard, me] = await Promise.all([get('/dashboard'), get(`/me${query}`)]);
-    if (this.stopped) return null;
-    if (!dashboard.ok || !me.ok) {
-      if (dashboard.status || me.status) this.on.lost();
-      return null;
-    }
-    this.#render(dashboard.body, me.body.administrators ?? []);
-    return dashboard.cursor;
-  }
-
-  async #changed() {
-    this.#again = true;
-    if (this.#loading) return;
-    this.#loading = true;
-    while (this.#again) {
-      this.#again = false;
-      await this.#load();
-      await new Promise((done) => setTimeout(done, 200));
-    }
-    this.#loading = false;
-  }
-
-  #render({ items, open }, administrators) {
-    $('items').replaceChildren(...items.map(row));
-    const cards = open.map((order) => card(order, this.#deliver(order), true));
+  #renderOpen(orders) {
+    const cards = orders.map((order) => card(order, this.#deliver(order), true));
     $('open').replaceChildren(...cards);
     $('none-open').hidden = cards.length > 0;
-    $('administrators').replaceChildren(...administrators.map((user) => this.#administrator(user)));
   }
 
   #deliver({ id }) {
     return button('Deliver', async () => this.#refuse(await post(`/orders/${id}/deliver`, {})));
+  }
+
+  async #loadAdministrators(query = '') {
+    const { ok, body } = await get(`/me${query}`);
+    if (!ok || this.stopped) return;
+    $('administrators').replaceChildren(...(body.administrators ?? []).map((user) => this.#administrator(user)));
   }
 
   #administrator(user) {
@@ -79,7 +64,7 @@ export class Dashboard {
   async #setRole(user, administrator) {
     const answer = await post('/administrators', { user, administrator });
     this.#refuse(answer);
-    if (answer.ok) await this.#load(`?at_least=${answer.cursor}&wait=5`);
+    if (answer.ok) await this.#loadAdministrators(`?at_least=${answer.cursor}&wait=5`);
   }
 
   #refuse({ ok, status, body }) {
@@ -88,10 +73,10 @@ export class Dashboard {
   }
 }
 
-function row({ item, open, delivered, cancelled, cents }) {
-  const line = document.createElement('tr');
+function line({ item, open, delivered, cancelled, cents }) {
+  const made = document.createElement('tr');
   const head = element('th', '', item);
   head.scope = 'row';
-  line.append(head, ...[open, delivered, cancelled, price(cents)].map((cell) => element('td', '', cell)));
-  return line;
+  made.append(head, ...[open, delivered, cancelled, price(cents)].map((cell) => element('td', '', cell)));
+  return made;
 }

@@ -1,5 +1,5 @@
 import { get, post } from './api.js';
-import { Feed } from './feed.js';
+import { Stream } from './feed.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -22,7 +22,7 @@ export class OwnOrders {
     if (!ok) return this.on.lost();
     this.orders = new Map(body.orders.toReversed().map((order) => [order.id, order]));
     this.#render();
-    this.feed = new Feed({ tag: `customer:${this.user}` }, cursor, {
+    this.stream = new Stream(`/feed?tag=customer:${this.user}`, cursor, {
       event: (event) => this.#apply(event),
       state: this.on.state,
       lost: this.on.lost,
@@ -32,7 +32,7 @@ export class OwnOrders {
 
   stop() {
     this.stopped = true;
-    this.feed?.close();
+    this.stream?.close();
   }
 
   #apply({ stream, type, data }) {

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::app::{Administrator, App};
-use crate::dashboard;
 use crate::order::{Cart, OrderCommand};
 use crate::roles::RoleEvent;
 use crate::user::User;
@@ -32,7 +31,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/orders/{order}/cancel", post(cancel))
         .route("/orders/{order}/deliver", post(deliver))
         .route("/administrators", post(set_role))
-        .route("/dashboard", get(dashboard))
         .method_not_allowed_fallback(command::method_not_allowed)
         .with_state(app);
     feed.guard(own).merge(feed.router())
@@ -66,8 +64,8 @@ async fn me(
     user: User,
     at_least: AtLeast,
 ) -> Result<impl IntoResponse, Problem> {
-    at_least.reached(&app.hub, &app.role).await?;
-    let (administrators, cursor) = app.administrators();
+    at_least.reached(&app.hub, &app.roles.model).await?;
+    let (administrators, cursor) = app.roles.administrators();
     let administrators = administrators.contains(&user).then_some(&*administrators);
     let me = json!({ "user": user, "administrators": administrators });
     Ok((FeedCursor(cursor), Json(me)))
@@ -138,11 +136,6 @@ async fn orders(
     Ok((FeedCursor(cursor), Json(json!({ "orders": own }))))
 }
 // ANCHOR_END: orders
-
-async fn dashboard(State(app): State<App>, _: Administrator) -> Result<impl IntoResponse, Problem> {
-    let (list, cursor) = app.list();
-    Ok((FeedCursor(cursor), Json(json!(dashboard::of(&list)))))
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

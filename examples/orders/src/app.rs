@@ -1,17 +1,18 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use downlink::live::Live;
 use downlink::memory::MemoryProjections;
 use downlink::{Cursor, Executor, Filter, Hub, ProjectionHandle, Result};
 use downlink_transports::auth::{Authenticate, AuthenticateExt, Keys, SignedCookie, SigningKey};
 use downlink_transports::feed::{Feed, Rights};
 use downlink_transports::wire::{Code, Problem};
 
+use crate::dashboard;
 use crate::order::Orders;
 use crate::order_list::{OrderList, OrderProjection};
-use crate::roles::RoleProjection;
+use crate::roles::Roles;
 use crate::user::User;
 
 /// What the handlers share. Cheap to clone.
@@ -20,52 +21,45 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     pub(crate) orders: Executor<Orders>,
     pub(crate) sessions: SignedCookie<User>,
+    pub(crate) roles: Roles,
     lists: MemoryProjections<OrderList>,
     pub(crate) list: ProjectionHandle,
-    roles: MemoryProjections<BTreeSet<User>>,
-    pub(crate) role: ProjectionHandle,
+    live: Live,
 }
 
 impl App {
     /// Builds the read models, and returns when they are complete.
     pub(crate) async fn start(hub: &Hub) -> Result<Self> {
-        let (lists, roles) = (MemoryProjections::new(), MemoryProjections::new());
+        let lists = MemoryProjections::new();
         let list = hub.project(OrderProjection, lists.clone()).start()?;
-        let role = hub.project(RoleProjection, roles.clone()).start()?;
         list.wait_live().await?;
-        role.wait_live().await?;
+        let roles = Roles::start(hub, User::try_from("grace".to_owned())?).await?;
+        let live = dashboard::start(hub, &lists, &list, &roles)?;
         // A key of this process: a restart logs all users out.
         let sessions = SignedCookie::new("__Host-session", Keys::new(SigningKey::generate()));
         let orders = Executor::new(hub, Orders);
-        Ok(Self { hub: hub.clone(), orders, sessions, lists, list, roles, role })
+        Ok(Self { hub: hub.clone(), orders, sessions, roles, lists, list, live })
     }
 
     /// All orders, and the cursor of the last event in them.
     pub(crate) fn list(&self) -> (Arc<OrderList>, Cursor) {
-        let list = self.lists.state_with_checkpoint(self.list.id());
-        list.unwrap_or_else(|| (Arc::default(), Cursor::START))
-    }
-
-    /// All administrators, and the cursor of the last event about them.
-    pub(crate) fn administrators(&self) -> (Arc<BTreeSet<User>>, Cursor) {
-        let administrators = self.roles.state_with_checkpoint(self.role.id());
-        administrators.unwrap_or_else(|| (Arc::default(), Cursor::START))
-    }
-
-    pub(crate) fn is_administrator(&self, user: &User) -> bool {
-        self.administrators().0.contains(user)
+        self.lists.live_state_with_checkpoint("orders").unwrap_or((Arc::default(), Cursor::START))
     }
 
     // ANCHOR: feed
-    /// The feed: customers see their own orders, administrators all events.
+    /// The feed: customers see their own orders, administrators all events and the
+    /// dashboard.
     pub(crate) fn feed(&self) -> Feed {
-        let app = self.clone();
+        let roles = self.roles.clone();
         let rights = move |user: User| {
-            let filter =
-                if app.is_administrator(&user) { Filter::everything() } else { user.orders() };
+            let is_administrator = roles.is_administrator(&user);
+            let filter = if is_administrator { Filter::everything() } else { user.orders() };
             async move { Ok(Rights::to(filter).read_only()) }
         };
-        Feed::new(&self.hub).with_authorizer(self.sessions.clone().with_rights(rights))
+        Feed::new(&self.hub)
+            .with_authorizer(self.sessions.clone().with_rights(rights))
+            .with_reauthorization(self.roles.reauthorization())
+            .with_live(&self.live)
     }
     // ANCHOR_END: feed
 }
@@ -90,7 +84,7 @@ impl FromRequestParts<App> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let user = User::from_request_parts(parts, app).await?;
-        if app.is_administrator(&user) {
+        if app.roles.is_administrator(&user) {
             return Ok(Self);
         }
         Err(Problem::new(Code::Forbidden, "only administrators can do this: ask one for the role"))

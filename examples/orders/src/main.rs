@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use downlink::BoxError;
 use downlink_transports::serve::Signals;
-use orders::{GateService, Options};
+use orders::Options;
 use terminal::outln;
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,9 +16,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<(), BoxError> {
-    let service = GateService::start(options, Signals::listen()?).await?;
-    outln!("Gate Service  http://{}/", service.address()?);
+    let listener = TcpListener::bind(options.listen).await?;
+    outln!("Gate Service  http://{}/", listener.local_addr()?);
     outln!("log           {}", options.db.display());
     outln!("              Log in as any user; grace is an administrator. Press Ctrl-C to stop.");
-    Ok(service.run().await?)
+    Ok(orders::serve(listener, &options.db, Signals::listen()?).await?)
 }

@@ -1,56 +1,47 @@
 //! Who is an administrator: a role is granted and revoked by events, as anything else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use downlink::{BoxError, ErrorKind, Event, Expected, Filter, Hub, Projection, Result, StreamId};
+use downlink::memory::MemoryProjections;
+use downlink::{
+    BoxError, Cursor, ErrorKind, Event, Expected, Filter, Hub, Projection, ProjectionHandle,
+    Result, StreamId,
+};
+use downlink_transports::feed::Reauthorization;
 use serde::{Deserialize, Serialize};
 
 use crate::user::User;
-
-/// The role beside that of a customer, which every user has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Sees and delivers the orders of all users, and grants roles.
-    Administrator,
-}
 
 /// What happened to a user's roles. The stream is `user-` and the name.
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoleEvent {
-    /// The user has the role from now on.
+    /// The user is an administrator from now on.
     RoleGranted {
         /// Who.
         user: User,
-        /// Which.
-        role: Role,
     },
-    /// The user does not have it any more.
+    /// The user is a customer like any other again.
     RoleRevoked {
         /// Who.
         user: User,
-        /// Which.
-        role: Role,
     },
 }
 // ANCHOR_END: events
 
 impl RoleEvent {
-    /// The types of these events.
-    pub const TYPES: [&str; 2] = ["RoleGranted", "RoleRevoked"];
-
     /// Grants or revokes the role of an administrator.
     #[must_use]
     pub fn new(user: User, granted: bool) -> Self {
-        let role = Role::Administrator;
-        if granted { Self::RoleGranted { user, role } } else { Self::RoleRevoked { user, role } }
+        if granted { Self::RoleGranted { user } } else { Self::RoleRevoked { user } }
     }
 
     /// Whose role it is.
     #[must_use]
     pub fn user(&self) -> &User {
-        let (Self::RoleGranted { user, .. } | Self::RoleRevoked { user, .. }) = self;
+        let (Self::RoleGranted { user } | Self::RoleRevoked { user }) = self;
         user
     }
 
@@ -61,17 +52,45 @@ impl RoleEvent {
     }
 }
 
-/// Makes this user the first administrator of a new log.
-///
-/// # Errors
-///
-/// Those of the store.
-pub(crate) async fn grant_first(hub: &Hub, user: User) -> Result<()> {
-    let granted = RoleEvent::new(user, true);
-    match hub.append_to(granted.stream(), Expected::NoStream, [granted]).await {
-        Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-        _ => Ok(()),
+/// The roles of all users. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Roles {
+    states: MemoryProjections<BTreeSet<User>>,
+    pub(crate) model: ProjectionHandle,
+}
+
+impl Roles {
+    /// Builds the read model, and returns when it is complete. In a new log, `first`
+    /// becomes an administrator.
+    pub(crate) async fn start(hub: &Hub, first: User) -> Result<Self> {
+        let granted = RoleEvent::new(first, true);
+        match hub.append_to(granted.stream(), Expected::NoStream, [granted]).await {
+            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
+            _ => {}
+        }
+        let states = MemoryProjections::new();
+        let model = hub.project(RoleProjection, states.clone()).start()?;
+        model.wait_live().await?;
+        Ok(Self { states, model })
     }
+
+    /// All administrators, and the cursor of the last event about them.
+    pub(crate) fn administrators(&self) -> (Arc<BTreeSet<User>>, Cursor) {
+        self.states.live_state_with_checkpoint("roles").unwrap_or((Arc::default(), Cursor::START))
+    }
+
+    pub(crate) fn is_administrator(&self, user: &User) -> bool {
+        self.administrators().0.contains(user)
+    }
+
+    // ANCHOR: reauthorization
+    /// Events about roles change what a user may see, once the read model has them.
+    pub(crate) fn reauthorization(&self) -> Reauthorization {
+        let user =
+            |event: &Event| event.decode_raw::<RoleEvent>().ok().map(|event| event.user().clone());
+        Reauthorization::on(RoleProjection.filter(), user).after(&self.model)
+    }
+    // ANCHOR_END: reauthorization
 }
 
 /// Builds the set of administrators.
@@ -87,7 +106,7 @@ impl Projection for RoleProjection {
     }
 
     fn filter(&self) -> Filter {
-        Filter::types(RoleEvent::TYPES)
+        Filter::types(["RoleGranted", "RoleRevoked"])
     }
 
     async fn prepare(&self, administrators: &mut BTreeSet<User>) -> Result<(), BoxError> {
@@ -102,8 +121,8 @@ impl Projection for RoleProjection {
     ) -> Result<(), BoxError> {
         for event in events {
             match event.decode_raw()? {
-                RoleEvent::RoleGranted { user, .. } => administrators.insert(user),
-                RoleEvent::RoleRevoked { user, .. } => administrators.remove(&user),
+                RoleEvent::RoleGranted { user } => administrators.insert(user),
+                RoleEvent::RoleRevoked { user } => administrators.remove(&user),
             };
         }
         Ok(())

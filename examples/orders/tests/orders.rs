@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use downlink_transports::serve::Signals;
 use futures::future::join_all;
-use orders::{GateService, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Waits for an event, and names it if it does not happen.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let deadline = Duration::from_secs(60);
+    let deadline = Duration::from_mins(1);
     tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
@@ -34,11 +33,12 @@ struct Running {
 impl Running {
     async fn start(folder: &TempDir) -> Self {
         let db = folder.path().join("orders.db");
-        let options = Options { db, listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
-        let service = GateService::start(&options, signals.clone()).await.unwrap();
-        let address = service.address().unwrap();
-        Self { address, signals, task: tokio::spawn(service.run()) }
+        let until = signals.clone();
+        let task = tokio::spawn(async move { orders::serve(listener, &db, until).await });
+        Self { address, signals, task }
     }
 
     /// Stops it as Ctrl-C does.
@@ -85,6 +85,25 @@ impl Visitor {
         let mut text = String::new();
         soon("an answer", stream.read_to_string(&mut text)).await.unwrap();
         Answer::parse(&text)
+    }
+
+    /// Reads the feed as an `EventSource` does, until the server ends it.
+    async fn follow(&self, path: &str) -> JoinHandle<String> {
+        let mut stream = BufReader::new(TcpStream::connect(self.address).await.unwrap());
+        let request = format!(
+            "GET /api{path} HTTP/1.1\r\nHost: {}\r\n{}Accept: text/event-stream\r\n\r\n",
+            self.address, self.cookie
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = String::new();
+        while !head.contains("feed.ready") {
+            assert_ne!(soon("a stream", stream.read_line(&mut head)).await.unwrap(), 0, "{head}");
+        }
+        tokio::spawn(async move {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        })
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -167,7 +186,7 @@ async fn strangers_see_nothing() {
     let service = Running::start(&folder).await;
     service.user("ada").await.order(1).await;
     let stranger = service.visitor();
-    for path in ["/me", "/orders", "/dashboard", "/feed", "/streams/user-grace"] {
+    for path in ["/me", "/orders", "/live/items", "/feed", "/streams/user-grace"] {
         let answer = stranger.get(path).await;
         assert_eq!(
             (answer.status, &answer.json()["code"]),
@@ -195,16 +214,21 @@ async fn administrators_see_and_deliver_the_orders_of_all() {
         let body = if path == "/administrators" { body } else { json!({}) };
         assert_eq!(ada.post(&path, &body).await.status, 403, "{path}");
     }
-    assert_eq!(ada.get("/dashboard").await.status, 403);
+    for query in ["/live/items", "/live/open-orders"] {
+        assert_eq!(ada.get(query).await.status, 403, "{query}");
+    }
     assert_eq!(grace.customers(placed.cursor()).await, BTreeSet::from(["ada".to_owned()]));
-    assert_eq!(grace.get("/dashboard").await.json()["open"][0]["customer"], "ada");
+    let open = format!("/live/open-orders?at_least={}&wait=50", placed.cursor());
+    assert_eq!(grace.get(&open).await.json()["rows"][0]["customer"], "ada");
     let delivered = grace.post(&format!("/orders/{id}/deliver"), &json!({})).await;
     assert_eq!(delivered.status, 204);
-    grace.customers(delivered.cursor()).await;
-    let dashboard = grace.get("/dashboard").await.json();
-    assert_eq!(dashboard["open"], json!([]));
+    let rows = async |query: &str| {
+        let query = format!("/live/{query}?at_least={}&wait=50", delivered.cursor());
+        grace.get(&query).await.json()["rows"].clone()
+    };
+    assert_eq!(rows("open-orders").await, json!([]));
     let coffee = json!({"item": "Coffee", "open": 0, "delivered": 2, "cancelled": 0, "cents": 700});
-    assert_eq!(dashboard["items"][0], coffee);
+    assert_eq!(rows("items").await[0], coffee);
     service.stop().await;
 }
 
@@ -225,6 +249,35 @@ async fn a_role_is_granted_and_revoked_by_events() {
             bob.get("/feed?type=RoleGranted").await.json()["events"].as_array().unwrap().len();
         assert_eq!(visible, if is_administrator { 2 } else { 0 });
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_role_ends_what_is_open() {
+    let folder = tempdir();
+    let service = Running::start(&folder).await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let grace = service.user("grace").await;
+    let set = async |administrator: bool| {
+        let set = json!({"user": "bob", "administrator": administrator});
+        assert_eq!(grace.post("/administrators", &set).await.status, 204);
+    };
+    let as_customer = bob.follow("/feed").await;
+    set(true).await;
+    let text = soon("the end of the customer's stream", as_customer).await.unwrap();
+    assert!(text.contains("rights-changed"), "what was hidden has to be loaded: {text}");
+
+    let as_administrator = bob.follow("/feed").await;
+    let dashboard = bob.follow("/live/open-orders").await;
+    let seen = ada.order(1).await.json()["order"].as_str().unwrap().to_owned();
+    set(false).await;
+    let hidden = ada.order(1).await.json()["order"].as_str().unwrap().to_owned();
+    let text = soon("the end of the administrator's stream", as_administrator).await.unwrap();
+    assert!(text.contains(&seen) && !text.contains(&hidden), "{text}");
+    assert!(text.contains("feed.bye") && text.contains("\"rights\""), "{text}");
+    let text = soon("the end of the dashboard", dashboard).await.unwrap();
+    assert!(!text.contains(&hidden) && text.contains("rights"), "{text}");
+    assert_eq!(bob.get("/live/open-orders").await.status, 403);
     service.stop().await;
 }
 

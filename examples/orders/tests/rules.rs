@@ -7,7 +7,7 @@ use downlink::testing::{self, DeciderTest};
 use downlink::{Decider, Event, NewEvent, Position, Tag, Version, event::Timestamp};
 use orders::{
     Cart, Item, OrderCommand, OrderEvent, OrderList, OrderProjection, OrderRow, Orders, Refused,
-    Role, RoleEvent, RoleProjection, Status, User,
+    RoleEvent, RoleProjection, Status, User,
 };
 
 fn user(name: &str) -> User {
@@ -119,13 +119,13 @@ fn the_list_has_every_order_with_its_status() {
 
 #[test]
 fn administrators_are_those_who_still_have_the_role() {
-    let (role, of) = (Role::Administrator, user);
+    let role = |name, granted| [RoleEvent::new(user(name), granted)];
     testing::projection(RoleProjection)
-        .given("user-ada", [RoleEvent::RoleGranted { user: of("ada"), role }])
-        .given("user-bob", [RoleEvent::RoleGranted { user: of("bob"), role }])
-        .given("user-ada", [RoleEvent::RoleRevoked { user: of("ada"), role }])
+        .given("user-ada", role("ada", true))
+        .given("user-bob", role("bob", true))
+        .given("user-ada", role("ada", false))
         .number_of_times(3)
-        .then(&BTreeSet::from([of("bob")]));
+        .then(&BTreeSet::from([user("bob")]));
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::limits::MAX_WAIT;
+use downlink::live::Params;
 use downlink::transport::{Endpoint, Frame};
 use downlink::{Result, Subscribe};
 use futures::StreamExt;
@@ -14,6 +15,7 @@ use super::connector::Connector;
 use super::fallback::Fallback;
 use super::follow::Follow;
 use super::frames::Frames;
+use super::live::FollowLive;
 use super::reconnector::Reconnector;
 use super::request;
 use super::token::{TokenProvider, TokenReason};
@@ -229,6 +231,17 @@ impl Client {
         }
         let (options, fallback) = (self.options.clone(), self.fallback.clone());
         Ok(Follow::new(Reconnector::new(options, fallback, subscribe)))
+    }
+
+    /// Follows a live query, and reconnects whenever a connection ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](downlink::ErrorKind::Invalid) if the URL is not valid. No connection is
+    /// opened yet.
+    pub fn live(&self, query: impl Into<String>, params: Params) -> Result<FollowLive> {
+        self.options.target()?;
+        Ok(FollowLive::new(self.options.clone(), &self.fallback, query.into(), params))
     }
 
     /// Opens a WebSocket for several subscriptions and for appends, regardless of

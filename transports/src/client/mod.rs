@@ -42,6 +42,7 @@ mod fallback;
 mod follow;
 mod frames;
 mod http_connection;
+mod live;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 mod reconnect_delay;
@@ -61,6 +62,7 @@ pub use connector::{Connector, IoStream};
 pub use event_stream::{EventStream, StreamEvent};
 pub use fallback::Fallback;
 pub use follow::Follow;
+pub use live::{FollowLive, LiveRows};
 pub use token::TokenReason;
 pub use transport_kind::TransportKind;
 #[cfg(feature = "websocket")]

@@ -1,5 +1,7 @@
 //! Reads frames from an SSE stream.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use downlink::transport::Frame;
 use downlink::{Error, ErrorKind, Result, Subscribe};
@@ -11,7 +13,7 @@ use super::event_stream::{EventStream, StreamEvent};
 use super::failure::Failure;
 use super::http_connection::{HttpConnection, within};
 use super::reconnect_delay::ServerDelay;
-use super::request::{self, LAST_EVENT_ID};
+use super::request::{self, LAST_EVENT_ID, Target};
 use super::silence_limit::SilenceLimit;
 use crate::wire::{parse_envelope, parse_frame};
 
@@ -22,18 +24,9 @@ pub(super) async fn open(
     let target = options.target()?;
     let filter = request::filter_query(subscribe.filter())?;
     let (cursor, after) = request::encode_after(subscribe.after());
-    let mut request = options.request(&target, &target.path("/feed", &[filter, after]))?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    if let Some(cursor) = cursor {
-        request.headers_mut().insert(LAST_EVENT_ID, cursor);
-    }
-    let mut connection = HttpConnection::handshake(options.connect(&target).await?).await?;
-    let parts = within(options.answer_deadline, connection.send(request)).await?;
-    if is_event_stream(&parts) {
-        return Ok(Frames::new(connection, options));
-    }
-    let body = connection.refusal_body(options.answer_deadline).await;
-    Err(Failure::from_answer(&parts, &body, "not an event stream"))
+    let path = target.path("/feed", &[filter, after]);
+    let events = SseReader::open(options, &target, &path, cursor).await?;
+    Ok(Frames { events, has_ended: false })
 }
 
 fn is_event_stream(answer: &http::response::Parts) -> bool {
@@ -45,27 +38,13 @@ fn is_event_stream(answer: &http::response::Parts) -> bool {
 /// The frames of one stream, as they were sent.
 #[derive(Debug)]
 pub(super) struct Frames {
-    connection: HttpConnection,
-    stream: EventStream,
-    /// What was received and not parsed yet.
-    chunk: Bytes,
-    silence_limit: SilenceLimit,
+    events: SseReader,
     has_ended: bool,
 }
 
 impl Frames {
-    fn new(connection: HttpConnection, options: &ConnectOptions) -> Self {
-        Self {
-            connection,
-            stream: EventStream::with_limit(options.event_limit),
-            chunk: Bytes::new(),
-            silence_limit: options.silence_limit(),
-            has_ended: false,
-        }
-    }
-
     pub(super) fn server_delay(&self) -> ServerDelay {
-        self.stream.retry().map_or(ServerDelay::Unspecified, ServerDelay::Exactly)
+        self.events.server_delay()
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
@@ -75,17 +54,75 @@ impl Frames {
         let next = self.try_next().await.transpose();
         self.has_ended = !matches!(next, Some(Ok(_)));
         if let Some(Ok(Frame::Ready { heartbeat, .. })) = &next {
-            self.silence_limit.expect_every(*heartbeat);
+            self.events.expect_every(*heartbeat);
         }
         next.map(|next| next.map_err(Failure::from))
     }
 
     async fn try_next(&mut self) -> Result<Option<Frame>> {
+        while let Some(event) = self.events.next().await? {
+            if let Some(frame) = frame_of(event)? {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The events of one SSE stream.
+#[derive(Debug)]
+pub(super) struct SseReader {
+    connection: HttpConnection,
+    stream: EventStream,
+    /// What was received and not parsed yet.
+    chunk: Bytes,
+    silence_limit: SilenceLimit,
+}
+
+impl SseReader {
+    /// Requests the stream at this path, after this id.
+    pub(super) async fn open(
+        options: &ConnectOptions,
+        target: &Target,
+        path: &str,
+        last_event_id: Option<HeaderValue>,
+    ) -> Result<Self, Failure> {
+        let mut request = options.request(target, path)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(id) = last_event_id {
+            request.headers_mut().insert(LAST_EVENT_ID, id);
+        }
+        let mut connection = HttpConnection::handshake(options.connect(target).await?).await?;
+        let parts = within(options.answer_deadline, connection.send(request)).await?;
+        if is_event_stream(&parts) {
+            return Ok(Self {
+                connection,
+                stream: EventStream::with_limit(options.event_limit),
+                chunk: Bytes::new(),
+                silence_limit: options.silence_limit(),
+            });
+        }
+        let body = connection.refusal_body(options.answer_deadline).await;
+        Err(Failure::from_answer(&parts, &body, "not an event stream"))
+    }
+
+    pub(super) fn server_delay(&self) -> ServerDelay {
+        self.stream.retry().map_or(ServerDelay::Unspecified, ServerDelay::Exactly)
+    }
+
+    pub(super) fn expect_every(&mut self, heartbeat: Option<Duration>) {
+        self.silence_limit.expect_every(heartbeat);
+    }
+
+    /// The next event; `None` at the end of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost.
+    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>> {
         loop {
-            while let Some(event) = self.parse()? {
-                if let Some(frame) = frame_of(event)? {
-                    return Ok(Some(frame));
-                }
+            if let Some(event) = self.parse()? {
+                return Ok(Some(event));
             }
             match self.read().await? {
                 Some(chunk) => self.chunk = chunk,

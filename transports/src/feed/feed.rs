@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use downlink::Hub;
 use downlink::budget::ByteBudget;
+use downlink::live::{Live, LiveError};
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +77,7 @@ pub struct Feed {
     pub(super) rotation: Duration,
     pub(super) shutdown: Option<CancellationToken>,
     pub(super) parsers: ParsePool,
+    pub(super) live: Vec<Live>,
     /// For requests of a server without a budget.
     budget: ByteBudget,
 }
@@ -97,6 +99,7 @@ impl Feed {
             rotation: Duration::from_mins(10),
             shutdown: None,
             parsers: ParsePool::new(),
+            live: Vec::new(),
             budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
@@ -105,6 +108,18 @@ impl Feed {
     /// by default: an application usually has its own commands and appends itself.
     pub fn with_append(mut self) -> Self {
         self.append = true;
+        self
+    }
+
+    /// Serves these live queries at `GET /live/{name}` and over WebSocket, with the access,
+    /// the limits and the options of the feed. None by default. If several have a query of
+    /// one name, the first is served.
+    ///
+    /// What a client may see of a live query is decided by its
+    /// [`scope`](downlink::live::LiveQuery::scope), which is given the
+    /// [principal](Rights::with_principal): a filter of the rights does not restrict rows.
+    pub fn with_live(mut self, live: &Live) -> Self {
+        self.live.push(live.clone());
         self
     }
 
@@ -238,6 +253,12 @@ impl Feed {
     pub(super) fn budget(&self, parts: &Parts) -> ByteBudget {
         let connection = parts.extensions.get::<Connection>();
         connection.map_or(&self.budget, |connection| &connection.budget).clone()
+    }
+
+    /// What evaluates the live query with this name.
+    pub(super) fn live(&self, query: &str) -> Result<&Live, Problem> {
+        let live = self.live.iter().find(|live| live.has_query(query));
+        live.ok_or_else(|| LiveError::UnknownQuery(query.to_owned()).into())
     }
 
     /// What this request may see now, and what tells when that changes.

@@ -13,11 +13,11 @@ mod feed_cursor;
 mod get;
 mod guard;
 mod hosts;
+mod live;
 mod origin;
 mod origin_check;
 mod page;
 mod parse_pool;
-mod principal;
 mod reauthorization;
 mod reauthorize;
 mod reconnect;
@@ -37,6 +37,7 @@ use downlink::Hub;
 pub(crate) use drain::draining;
 
 pub use authorize::{Authorize, AuthorizeFn};
+pub use downlink::live::Principal;
 pub use feed::Feed;
 #[cfg(feature = "auth")]
 pub(crate) use feed::TICKET;
@@ -44,7 +45,6 @@ pub use feed_cursor::FeedCursor;
 pub use get::get;
 #[cfg(feature = "auth")]
 pub(crate) use origin_check::has_token;
-pub use principal::Principal;
 pub use reauthorization::Reauthorization;
 pub use refusal::Refusal;
 pub use rights::Rights;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use downlink::{Event, Filter, ProjectionHandle};
 
-use super::principal::Principal;
+use downlink::live::Principal;
 
 /// Says whose rights an event changes.
 pub(super) type Principals = Arc<dyn Fn(&Event) -> Vec<Principal> + Send + Sync>;

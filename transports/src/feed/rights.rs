@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use downlink::{Filter, FilterItem, NewEvent, StreamId};
 use tokio::time::Instant;
 
-use super::principal::Principal;
 use super::refusal::Refusal;
 use crate::wire::{Code, Problem};
+use downlink::live::Principal;
 
 /// What a client may see, and until when.
 ///

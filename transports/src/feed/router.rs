@@ -15,7 +15,7 @@ use super::feed::Feed;
 use super::reauthorize::pending;
 #[cfg(feature = "websocket")]
 use super::websocket;
-use super::{append, guard, origin_check, page, response, sse, stream};
+use super::{append, guard, live, origin_check, page, response, sse, stream};
 use crate::headers::accepts_event_stream;
 use crate::wire::{Code, Problem};
 
@@ -96,14 +96,18 @@ enum Route {
     #[cfg(feature = "websocket")]
     Socket,
     Stream,
+    Live,
 }
 
 /// The paths that are served, for the problem of any other path.
-const PATHS: &str = if cfg!(feature = "websocket") {
-    "/feed, /feed/ws and /streams/{stream}"
-} else {
-    "/feed and /streams/{stream}"
-};
+fn paths(feed: &Feed) -> &'static str {
+    match (cfg!(feature = "websocket"), feed.live.is_empty()) {
+        (true, true) => "/feed, /feed/ws and /streams/{stream}",
+        (true, false) => "/feed, /feed/ws, /streams/{stream} and /live/{query}",
+        (false, true) => "/feed and /streams/{stream}",
+        (false, false) => "/feed, /streams/{stream} and /live/{query}",
+    }
+}
 
 fn router<S>(feed: &Arc<Feed>) -> Router<S>
 where
@@ -118,6 +122,11 @@ where
         .route("/streams/{stream}", any(to(Some(Route::Stream))));
     #[cfg(feature = "websocket")]
     let router = router.route("/feed/ws", any(to(Some(Route::Socket))));
+    let router = if feed.live.is_empty() {
+        router
+    } else {
+        router.route("/live/{query}", any(to(Some(Route::Live))))
+    };
     router.fallback(to(None))
 }
 
@@ -126,7 +135,10 @@ async fn answer(feed: Arc<Feed>, route: Option<Route>, request: Request) -> Resp
     hide_secrets(&mut parts.headers);
     let response = match dispatch(&feed, route, &parts, body).await {
         Ok(response) => response,
-        Err(problem) if route == Some(Route::Feed) && sse::needs_stream(&parts, &problem) => {
+        Err(problem)
+            if matches!(route, Some(Route::Feed | Route::Live))
+                && sse::needs_stream(&parts, &problem) =>
+        {
             sse::bye_only(&problem)
         }
         Err(problem) => problem.into_response(),
@@ -177,7 +189,7 @@ async fn dispatch(
     if !is_options {
         origin_check::check_site(feed, parts)?;
     }
-    let route = route.ok_or_else(|| not_found(parts.uri.path()))?;
+    let route = route.ok_or_else(|| not_found(feed, parts.uri.path()))?;
     let allow = route.allow(feed);
     if is_options {
         let allow = [(ALLOW, HeaderValue::from_static(allow))];
@@ -198,6 +210,7 @@ async fn dispatch(
         Route::Feed => page::answer(feed, parts, &rights, &drain, watch).await,
         #[cfg(feature = "websocket")]
         Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
+        Route::Live => live::answer(feed, parts, &rights, drain, watch).await,
         Route::Stream if parts.method == Method::POST => {
             append::answer(feed, parts, &rights, body).await
         }
@@ -214,7 +227,7 @@ async fn dispatch(
     Ok(response)
 }
 
-fn not_found(path: &str) -> Problem {
+fn not_found(feed: &Feed, path: &str) -> Problem {
     let name =
         path.strip_prefix("/streams/").filter(|name| name.trim_end_matches('/').contains('/'));
     let detail = match name.map(|name| name.replace('/', "%2F")) {
@@ -222,7 +235,7 @@ fn not_found(path: &str) -> Problem {
             "this path does not exist: percent-encode a slash in the name of a stream, as in \
              /streams/{name}"
         ),
-        None => format!("this path does not exist: the paths are {PATHS}"),
+        None => format!("this path does not exist: the paths are {}", paths(feed)),
     };
     Problem::new(Code::NotFound, detail)
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use downlink::store::{Direction, Page, ReadStream, StreamSpan};
 use downlink::{Read, StreamId, Version};
@@ -69,12 +71,17 @@ async fn first_visible(
 
 /// The stream of the path: its last segment.
 pub(super) fn name(parts: &Parts) -> Result<StreamId, Problem> {
-    let segment = parts.uri.path().rsplit('/').next().unwrap_or_default();
     let bad = |detail: String| Problem::new(Code::BadStream, detail).with_parameter("stream");
-    let name = percent_decode_str(segment).decode_utf8().map_err(|_| {
+    let name = last_segment(parts).ok_or_else(|| {
         bad("the stream's name is not UTF-8: percent-encode its UTF-8 bytes".into())
     })?;
     StreamId::new(name).map_err(|error| bad(error.to_string()))
+}
+
+/// The last segment of the path, decoded; `None` if it is not UTF-8.
+pub(super) fn last_segment(parts: &Parts) -> Option<Cow<'_, str>> {
+    let segment = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    percent_decode_str(segment).decode_utf8().ok()
 }
 
 fn not_found(stream: &StreamId) -> Problem {

@@ -1,3 +1,4 @@
+use downlink::live::Token;
 use downlink::{After, Cursor, Position, limits};
 use http::HeaderMap;
 
@@ -21,18 +22,47 @@ const MAX_BYTES: usize = 64;
 /// [`BadCursor`](Code::BadCursor) if the first present value is malformed, if any
 /// is given twice, or if `after` is empty.
 pub fn resume(headers: &HeaderMap, query: &Query) -> Result<After, Problem> {
+    match place(headers, query)? {
+        Some(("after", text)) => parse_after(text),
+        Some((parameter, text)) => cursor(parameter, text).map(After::Cursor),
+        None => Ok(After::Start),
+    }
+}
+
+/// As [`resume`], for a live query: the token, if there is one.
+///
+/// # Errors
+///
+/// As [`resume`].
+pub(crate) fn resume_live(headers: &HeaderMap, query: &Query) -> Result<Option<Token>, Problem> {
+    let place = place(headers, query)?;
+    place.map(|(parameter, text)| parse_token(parameter, text)).transpose()
+}
+
+pub(super) fn parse_token(parameter: &str, text: &str) -> Result<Token, Problem> {
+    text.parse().map_err(|_| {
+        let detail = format!(
+            "'{parameter}' is not a token (a cursor, '~' and 16 lower-case hex digits): send a \
+             token from the server, unchanged"
+        );
+        bad(parameter, detail)
+    })
+}
+
+/// The first present of the header and the two parameters, and its name.
+fn place<'a>(
+    headers: &'a HeaderMap,
+    query: &'a Query,
+) -> Result<Option<(&'static str, &'a str)>, Problem> {
     let header = header(headers)?;
     let polyfill = query.one("lastEventId")?.filter(|text| !text.is_empty());
     let after = query.one("after")?;
     if after == Some("") {
         return Err(bad("after", "'after' is empty: leave it out, or give 'start'"));
     }
-    match (header, polyfill, after) {
-        (Some(text), _, _) => cursor("Last-Event-ID", text).map(After::Cursor),
-        (None, Some(text), _) => cursor("lastEventId", text).map(After::Cursor),
-        (None, None, Some(text)) => parse_after(text),
-        (None, None, None) => Ok(After::Start),
-    }
+    let header = header.map(|text| ("Last-Event-ID", text));
+    let polyfill = polyfill.map(|text| ("lastEventId", text));
+    Ok(header.or(polyfill).or(after.map(|text| ("after", text))))
 }
 
 fn header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

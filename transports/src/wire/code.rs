@@ -108,10 +108,14 @@ codes! {
     Busy: "busy", "Store busy", 503, Busy, true;
     /// The server is shutting down.
     Draining: "draining", "Server draining", 503, Unavailable, true;
-    /// A read model has not passed the cursor of `at_least`.
+    /// The read model of a live query did not contain the cursor in time.
     ModelBehind: "model-behind", "Read model behind", 503, Unavailable, true;
+    /// The read model of a live query is being built.
+    ModelRebuilding: "model-rebuilding", "Read model rebuilding", 503, Unavailable, true;
     /// The queue of appends is full.
     Overloaded: "overloaded", "Overloaded", 503, Overloaded, true;
+    /// A live query was interrupted, because it took too long.
+    QueryTooSlow: "query-too-slow", "Query too slow", 503, Unavailable, true;
     /// The rights of the client have changed, and are not known yet.
     RightsPending: "rights-pending", "Rights pending", 503, Unavailable, true;
     /// The store cannot be reached.
@@ -235,7 +239,10 @@ mod tests {
             ("internal", 500, ErrorKind::Backend),
             ("busy", 503, ErrorKind::Busy),
             ("draining", 503, ErrorKind::Unavailable),
+            ("model-behind", 503, ErrorKind::Unavailable),
+            ("model-rebuilding", 503, ErrorKind::Unavailable),
             ("overloaded", 503, ErrorKind::Overloaded),
+            ("query-too-slow", 503, ErrorKind::Unavailable),
             ("unavailable", 503, ErrorKind::Unavailable),
             ("outcome-unknown", 504, ErrorKind::OutcomeUnknown),
             ("storage-full", 507, ErrorKind::StorageFull),

@@ -10,6 +10,7 @@ mod code;
 mod envelope;
 mod filter;
 mod frame;
+mod live;
 pub(crate) mod object;
 mod page;
 mod problem;
@@ -18,6 +19,7 @@ pub(crate) mod utf8;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+pub(crate) use after::resume_live;
 pub use after::{after_text, parse_after, resume};
 #[cfg(feature = "websocket")]
 pub(crate) use append::events_size;
@@ -30,6 +32,9 @@ pub use filter::{filter_of_json, filter_of_query, filter_to_json, filter_to_quer
 #[cfg(feature = "client")]
 pub use frame::parse_frame;
 pub use frame::{frame_block, frame_json};
+pub use live::{LiveFrame, live_ready_block, live_ready_json};
+#[cfg(feature = "client")]
+pub use live::{LiveMessage, parse_live};
 pub use object::Object;
 pub(crate) use page::Envelopes;
 pub use problem::Problem;

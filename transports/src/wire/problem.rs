@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use downlink::error::FailedCheck;
+use downlink::live::LiveError;
 use downlink::transport::Frame;
 use downlink::{Error, ErrorKind, Expected, Version};
 use http::header::{
@@ -228,6 +229,26 @@ impl From<Error> for Problem {
         problem.inner.failed = error.failed_checks().to_vec();
         problem.inner.limit = error.limit();
         problem
+    }
+}
+
+impl From<LiveError> for Problem {
+    fn from(error: LiveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LiveError::Store(error) => error.into(),
+            LiveError::UnknownQuery(_) => Self::new(Code::NotFound, detail),
+            LiveError::Forbidden(_) => Self::new(Code::Forbidden, detail),
+            LiveError::BadParameter { name, .. } => {
+                Self::new(Code::BadParameter, detail).with_parameter(name)
+            }
+            LiveError::TooLarge(_) => Self::new(Code::TooLarge, detail),
+            LiveError::TooSlow => Self::new(Code::QueryTooSlow, detail),
+            LiveError::Rebuilding => Self::new(Code::ModelRebuilding, detail),
+            LiveError::Behind => Self::new(Code::ModelBehind, detail),
+            LiveError::Limit { limit, .. } => Self::new(Code::Limit, detail).with_limit(limit),
+            _ => Self::new(Code::Internal, detail),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod append;
 mod commands;
 mod guards;
+mod live;
 mod nesting;
 mod origins;
 mod pages;

@@ -90,6 +90,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
                     progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
                 });
                 self.is_at(to, to);
+                self.hub.hint(to.position());
                 match unannounced_after {
                     Some(after) if after.position() < from.position() => {
                         self.announce_missing().await?;

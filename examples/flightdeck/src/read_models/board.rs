@@ -38,8 +38,12 @@ pub(crate) static BOARD: Model = Model {
             'city', city, 'aircraft', aircraft, 'gate', gate, 'scheduled', scheduled,
             'arrives', arrives, 'departs', departs, 'landed', landed, 'status', status,
             'wasDiverted', json(iif(diverted, 'true', 'false')), 'changed', changed
-        )) FROM board_1
+        ) ORDER BY flight) FROM board_1
         WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)",
+    key: "id",
+    affected_by: &[],
+    // It deletes old flights.
+    affected_everywhere_by: &["FlightScheduled"],
 };
 
 const ADD: &str = "INSERT OR REPLACE INTO board_1

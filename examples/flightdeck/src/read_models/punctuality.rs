@@ -37,6 +37,9 @@ pub(crate) static PUNCTUALITY: Model = Model {
             WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
             GROUP BY airline
         )",
+    key: "airline",
+    affected_by: &["FlightDeparted", "FlightCancelled", "FlightDiverted"],
+    affected_everywhere_by: &[],
 };
 
 const WAIT: &str =

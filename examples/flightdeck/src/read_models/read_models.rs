@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use downlink::live::Live;
 use downlink::{Error, ErrorKind, Hub, ProjectionHandle, Result};
 use tokio::time::timeout;
 
@@ -17,6 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct ReadModels {
     database: Database,
     projections: Arc<[ProjectionHandle; 3]>,
+    live: Live,
 }
 
 impl ReadModels {
@@ -24,7 +26,13 @@ impl ReadModels {
     pub(crate) fn start(hub: &Hub, database: &Database) -> Result<Self> {
         let start = |model| database.project(hub, model).start();
         let projections = [start(&BOARD)?, start(&PUNCTUALITY)?, start(&ROUTES)?];
-        Ok(Self { database: database.clone(), projections: projections.into() })
+        let live = database.live(hub, &projections)?;
+        Ok(Self { database: database.clone(), projections: projections.into(), live })
+    }
+
+    /// The models as live queries.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// The projections, to observe their progress.

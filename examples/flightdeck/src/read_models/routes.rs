@@ -19,7 +19,7 @@ pub(crate) static ROUTES: Model = Model {
     ],
     writes,
     query: "SELECT json_group_array(json_object(
-            'from', airport, 'to', dest, 'city', city, 'departed', departed
+            'id', airport || '-' || dest, 'from', airport, 'to', dest, 'city', city, 'departed', departed
         ) ORDER BY departed DESC, airport, dest) FROM (
             SELECT airport, dest, max(city) AS city, sum(departed) AS departed
             FROM routes_1
@@ -28,6 +28,9 @@ pub(crate) static ROUTES: Model = Model {
             ORDER BY sum(departed) DESC, airport, dest
             LIMIT 10
         )",
+    key: "id",
+    affected_by: &["FlightScheduled", "FlightDeparted"],
+    affected_everywhere_by: &[],
 };
 
 const ADD_ROUTE: &str = "INSERT INTO routes_1 (airport, dest, airline, city, departed)

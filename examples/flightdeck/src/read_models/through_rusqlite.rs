@@ -1,11 +1,12 @@
 use async_trait::async_trait;
+use downlink::live::{self, LiveError, LiveQuery, Params, Rows, Scope};
 use downlink::{BoxError, Event, Filter, Projection, Result};
 use downlink_rusqlite::{RusqliteStore, Tx};
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
 
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, Value};
+use super::model::{Model, PARAMETERS, Value};
 use super::{QueryResult, RowFilter};
 
 /// A read model through rusqlite.
@@ -56,6 +57,52 @@ impl From<Value> for SqlValue {
         }
     }
 }
+
+// ANCHOR: live
+/// The same rows as a live query.
+#[async_trait]
+impl LiveQuery for ThroughRusqlite {
+    type Tx = Tx;
+    type Principal = ();
+
+    fn name(&self) -> &str {
+        self.0.name
+    }
+
+    fn projection(&self) -> &str {
+        self.0.name
+    }
+
+    fn key(&self) -> &str {
+        self.0.key
+    }
+
+    fn parameters(&self) -> &[&str] {
+        &PARAMETERS
+    }
+
+    fn scope(&self, _: Option<&()>, _: &Params) -> Result<Scope, LiveError> {
+        Ok(Scope::everything())
+    }
+
+    async fn eval(
+        &self,
+        model: &mut live::Model<'_, Tx>,
+        _: &Scope,
+        params: &Params,
+    ) -> Result<Rows, BoxError> {
+        self.0.check(model.version())?;
+        let mut query = model.prepare_cached(self.0.query)?;
+        let selected = (params.get("airport"), params.get("airline"));
+        let json: String = query.query_row(selected, |row| row.get(0))?;
+        Model::live_rows(&json)
+    }
+
+    fn affected_by(&self, _: &Scope, params: &Params) -> Result<Filter> {
+        self.0.live_filter(params)
+    }
+}
+// ANCHOR_END: live
 
 /// Reads the selected rows of a model, and their cursor.
 pub(crate) async fn query(

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
+use downlink::live::{self, LiveError, LiveQuery, Params, Rows, Scope};
 use downlink::{BoxError, Event, Filter, Projection, Result};
 use downlink_sqlx::{SqlxStore, Tx};
 use futures::FutureExt;
 
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, Value};
+use super::model::{Model, PARAMETERS, Value};
 use super::{QueryResult, RowFilter};
 
 /// A read model through sqlx.
@@ -50,6 +51,50 @@ impl Projection for ThroughSqlx {
             }
         }
         Ok(())
+    }
+}
+
+/// The same rows as a live query.
+#[async_trait]
+impl LiveQuery for ThroughSqlx {
+    type Tx = Tx;
+    type Principal = ();
+
+    fn name(&self) -> &str {
+        self.0.name
+    }
+
+    fn projection(&self) -> &str {
+        self.0.name
+    }
+
+    fn key(&self) -> &str {
+        self.0.key
+    }
+
+    fn parameters(&self) -> &[&str] {
+        &PARAMETERS
+    }
+
+    fn scope(&self, _: Option<&()>, _: &Params) -> Result<Scope, LiveError> {
+        Ok(Scope::everything())
+    }
+
+    async fn eval(
+        &self,
+        model: &mut live::Model<'_, Tx>,
+        _: &Scope,
+        params: &Params,
+    ) -> Result<Rows, BoxError> {
+        self.0.check(model.version())?;
+        let query = sqlx::query_scalar(self.0.query);
+        let query = query.bind(params.get("airport")).bind(params.get("airline"));
+        let json: String = query.fetch_one(&mut **model).await?;
+        Model::live_rows(&json)
+    }
+
+    fn affected_by(&self, _: &Scope, params: &Params) -> Result<Filter> {
+        self.0.live_filter(params)
     }
 }
 

@@ -6,7 +6,7 @@ use downlink::Filter;
 use tokio::time::Instant;
 
 use super::registry::Registration;
-use crate::feed::principal::Principal;
+use downlink::live::Principal;
 
 /// How long a poll is expected back.
 const RETURN_TIMEOUT: Duration = Duration::from_mins(1);

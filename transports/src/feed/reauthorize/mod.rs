@@ -18,9 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 use self::lingering::Lingering;
 use self::registry::{Registration, Registry};
 pub(super) use self::rights_watch::{RightsChange, RightsWatch};
-use super::principal::Principal;
 use super::reauthorization::Reauthorization;
 use crate::wire::{Code, Problem};
+use downlink::live::Principal;
 
 /// How long a request waits for the projection that holds the rights.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);

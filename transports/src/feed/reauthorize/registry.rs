@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use downlink::{Cursor, Hub, Position};
 use tokio_util::sync::CancellationToken;
 
-use crate::feed::principal::Principal;
+use downlink::live::Principal;
 
 /// Of how many principals it is known that their rights change. Beyond, every principal
 /// waits for the newest change.

@@ -1,14 +1,16 @@
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use downlink::Error;
 use downlink::transport::Frame;
-use downlink::{Error, Item, Subscription};
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::source::{Next, Source};
 use super::sync_future::SyncFuture;
 use super::{COMMENT, Ending, StreamOptions, bye, ended_by, rights_changed};
 use crate::feed::stream_deadline::StreamDeadline;
@@ -29,8 +31,8 @@ const LARGE: usize = 4 << 10;
 ///
 /// Kept small, because there are thousands of them: it holds no buffer while it
 /// waits, and one timer for everything.
-pub(super) struct SseBody {
-    subscription: Subscription,
+pub(in crate::feed) struct SseBody {
+    source: Source,
     options: StreamOptions,
     is_open: bool,
     /// A large event that is sent next.
@@ -52,7 +54,8 @@ pub(super) enum Chunk {
 }
 
 enum Wake {
-    Item(Item),
+    Frames(Bytes),
+    Last(Bytes),
     Heartbeat,
     End(&'static str),
     RightsChanged,
@@ -60,12 +63,12 @@ enum Wake {
 }
 
 impl SseBody {
-    pub(super) fn new(subscription: Subscription, options: StreamOptions) -> Self {
+    pub(in crate::feed) fn new(source: Source, options: StreamOptions) -> Self {
         let now = Instant::now();
         let wake_at = options.deadline.at.min(now + options.heartbeat);
         let ends = options.ends();
         Self {
-            subscription,
+            source,
             options,
             is_open: false,
             held_back: None,
@@ -87,8 +90,9 @@ impl SseBody {
             event
         } else if self.is_open {
             match ready!(self.poll_wake(cx)) {
-                Wake::Item(item) => self.batch(&item),
-                Wake::Heartbeat => self.options.heartbeat_block(self.subscription.cached_head()),
+                Wake::Frames(first) => self.batch(first),
+                Wake::Last(frames) => return Poll::Ready(Chunk::Last(frames)),
+                Wake::Heartbeat => self.options.heartbeat_block(self.source.cached_head()),
                 Wake::RightsChanged => {
                     self.failing = Some(self.rights_changed());
                     return self.poll_next(cx);
@@ -119,7 +123,7 @@ impl SseBody {
                 return Poll::Ready(due);
             }
         }
-        self.subscription.poll_next(cx).map(Wake::of)
+        self.source.poll_next(cx).map(Wake::from)
     }
 
     /// What the timer has fired for, unless it was reset.
@@ -138,19 +142,13 @@ impl SseBody {
 
     /// A comment, at which proxies forward the response headers, and `ready`.
     fn opening(&self) -> Bytes {
-        let ready = Frame::Ready {
-            cursor: self.subscription.cursor(),
-            head: self.subscription.head_at_open(),
-            heartbeat: Some(self.options.heartbeat),
-        };
         let retry = Duration::from_millis(rand::rng().random_range(1_000..=4_000));
         let comment = if self.options.has_begun { Bytes::new() } else { COMMENT };
-        [comment, wire::frame_block(&ready, Some(retry))].concat().into()
+        [comment, self.source.ready(self.options.heartbeat, retry)].concat().into()
     }
 
-    /// This item, and the next ones if they are available already.
-    fn batch(&mut self, first: &Item) -> Bytes {
-        let first = render(first);
+    /// These frames, and the next ones if they are available already.
+    fn batch(&mut self, first: Bytes) -> Bytes {
         if first.len() >= LARGE {
             return first;
         }
@@ -170,7 +168,7 @@ impl SseBody {
 
     /// The next available item if it is small; a large one is held back.
     fn next_small(&mut self) -> Option<Bytes> {
-        let next = render(&self.subscription.try_next()?);
+        let next = self.source.try_next()?;
         if next.len() < LARGE {
             return Some(next);
         }
@@ -180,44 +178,35 @@ impl SseBody {
 
     fn rights_changed(&self) -> SyncFuture<Bytes> {
         let watch = Arc::clone(&self.options.watch);
-        SyncFuture::new(rights_changed(watch, self.subscription.cached_head()))
+        SyncFuture::new(rights_changed(watch, self.source.cached_head()))
     }
 
     /// The frame after which the client begins again. The cached head may still be that
     /// of the old log.
     fn reset(&self, error: &Error) -> SyncFuture<Bytes> {
         let reason = Code::from(error.kind()).to_string();
-        let (head, cached) = (self.subscription.head(), self.subscription.cached_head());
+        let mut head = self.source.head();
         SyncFuture::new(async move {
-            let head = head.await.unwrap_or(cached);
+            let head = poll_fn(|cx| head.poll(cx)).await;
             wire::frame_block(&Frame::Reset { reason, head }, None)
         })
     }
 }
 
-impl Wake {
-    fn of(next: Option<Result<Item, Error>>) -> Self {
+impl From<Next> for Wake {
+    fn from(next: Next) -> Self {
         match next {
-            Some(Ok(item)) => Self::Item(item),
-            Some(Err(error)) => Self::Failed(error),
-            None => Self::End(Code::Draining.as_str()),
+            Next::Frames(frames) => Self::Frames(frames),
+            Next::Last(frames) => Self::Last(frames),
+            Next::Failed(error) => Self::Failed(error),
+            Next::Stopped => Self::End(Code::Draining.as_str()),
         }
-    }
-}
-
-fn render(item: &Item) -> Bytes {
-    match *item {
-        Item::Event(ref event) => wire::sse_block(event),
-        Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),
-        Item::Behind { cursor, head } => wire::frame_block(&Frame::Behind { cursor, head }, None),
-        // Item is non-exhaustive: any other kind moves the cursor.
-        _ => wire::frame_block(&Frame::Checkpoint { cursor: item.cursor() }, None),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use downlink::{Expected, Hub, NewEvent, Subscribe};
+    use downlink::{Expected, Hub, Item, NewEvent, Subscribe};
     use http::Request;
 
     use super::*;
@@ -238,7 +227,7 @@ mod tests {
             watch: Arc::new(RightsWatch::none()),
             has_begun: false,
         };
-        SseBody::new(hub.subscribe(Subscribe::new()).await.unwrap(), options)
+        SseBody::new(Source::Log(hub.subscribe(Subscribe::new()).await.unwrap()), options)
     }
 
     async fn next(stream: &mut SseBody) -> Chunk {

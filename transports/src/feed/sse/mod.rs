@@ -2,6 +2,7 @@
 
 mod body;
 mod opening;
+mod source;
 mod stream;
 mod sync_future;
 
@@ -21,6 +22,7 @@ use tracing::warn;
 
 use self::body::SseBody;
 use self::opening::Opening;
+pub(super) use self::source::{LiveSource, Source};
 use self::stream::SseStream;
 use self::sync_future::SyncFuture;
 use super::drain::Drain;
@@ -64,27 +66,30 @@ pub(super) async fn answer(
     }
     let subscribe = Subscribe::new().with_after(after).with_filter(filter);
     let subscribe = subscribe.with_budget(feed.budget(parts));
-    let options = StreamOptions {
-        heartbeat: feed.heartbeat,
-        heartbeat_events,
-        deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
-        drain,
-        watch: Arc::new(watch),
-        has_begun: false,
-    };
+    let options = StreamOptions::new(feed, rights, drain, watch, heartbeat_events);
     let stream = if let After::Last(_) = after {
         // Where it begins has to be searched for, which takes turns with other reads.
         SseStream::Begun(Box::new(Opening::new(&feed.hub, subscribe, options)))
     } else {
-        SseStream::Open(Box::new(SseBody::new(feed.hub.subscribe(subscribe).await?, options)))
+        let source = Source::Log(feed.hub.subscribe(subscribe).await?);
+        SseStream::Open(Box::new(SseBody::new(source, options)))
     };
+    Ok(respond(parts, stream))
+}
+
+/// Answers with a stream of this source.
+pub(super) fn stream(parts: &Parts, source: Source, options: StreamOptions) -> Response {
+    respond(parts, SseStream::Open(Box::new(SseBody::new(source, options))))
+}
+
+fn respond(parts: &Parts, stream: SseStream) -> Response {
     let mut response = event_stream(stream.into_body());
     takeover::accept(&parts.extensions, response.extensions_mut());
-    Ok(response)
+    response
 }
 
 /// What a stream is opened with, in addition to its subscription.
-struct StreamOptions {
+pub(super) struct StreamOptions {
     heartbeat: Duration,
     heartbeat_events: bool,
     deadline: StreamDeadline,
@@ -105,6 +110,23 @@ enum Ending {
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 impl StreamOptions {
+    pub(super) fn new(
+        feed: &Feed,
+        rights: &Rights,
+        drain: Drain,
+        watch: RightsWatch,
+        heartbeat_events: bool,
+    ) -> Self {
+        Self {
+            heartbeat: feed.heartbeat,
+            heartbeat_events,
+            deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
+            drain,
+            watch: Arc::new(watch),
+            has_begun: false,
+        }
+    }
+
     /// Completes when the server drains or the rights change.
     fn ends(&self) -> SyncFuture<Ending> {
         let (drain, watch) = (self.drain.clone().begins_owned(), Arc::clone(&self.watch));
@@ -166,7 +188,7 @@ async fn verify(feed: &Feed, after: After, filter: Filter) -> Result<(), Problem
     Ok(())
 }
 
-fn event_stream(body: Body) -> Response {
+pub(super) fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     set_event_stream(response.headers_mut());
     response

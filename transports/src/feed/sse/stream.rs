@@ -8,6 +8,7 @@ use futures::Stream;
 
 use super::body::{Chunk, SseBody};
 use super::opening::{Opened, Opening};
+use super::source::Source;
 use super::{COMMENT, bye, ended_by};
 
 /// A stream of the feed from its first byte to its last.
@@ -57,7 +58,8 @@ impl SseStream {
     ) -> Poll<Option<Chunk>> {
         Poll::Ready(Some(match opened {
             Opened::Subscription(Ok(subscription)) => {
-                *self = Self::Open(Box::new(SseBody::new(subscription, opening.options)));
+                *self =
+                    Self::Open(Box::new(SseBody::new(Source::Log(subscription), opening.options)));
                 return self.poll_chunk(cx);
             }
             Opened::Subscription(Err(error)) => Chunk::Last(ended_by(error)),

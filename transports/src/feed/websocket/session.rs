@@ -2,7 +2,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use downlink::budget::Reservation;
+use downlink::live::{LiveSubscription, Update};
 use downlink::transport::Frame;
 use downlink::{Error, Item, NewEvent, Subscription};
 use futures::FutureExt;
@@ -17,7 +19,7 @@ use super::batch_writer::BatchWriter;
 use super::close_frame::CloseFrame;
 use super::close_reason::{CLOSE_TIMEOUT, CloseReason};
 use super::multiplexer::{Multiplexer, ReceivedCommand, SocketEvent};
-use super::socket_client::{CommandError, OpenedSubscription, SocketClient};
+use super::socket_client::{CommandError, OpenedSubscription, SocketClient, SocketSource};
 use super::subscriptions::{ActiveSubscription, SubscriptionUpdate, Subscriptions};
 use crate::feed::append;
 use crate::feed::drain::Drain;
@@ -26,7 +28,8 @@ use crate::feed::reconnect::reconnect_after;
 use crate::feed::rights::Rights;
 use crate::feed::stream_deadline::StreamDeadline;
 use crate::wire::{
-    Addressee, Code, Command, Label, Problem, Refused, Reply, events_size, frame_json,
+    Addressee, Code, Command, Label, LiveFrame, Problem, Refused, Reply, events_size, frame_json,
+    live_ready_json,
 };
 
 /// How long the client may read nothing while frames are buffered for it. Under our
@@ -245,6 +248,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 let opening = self.client.clone().subscribe(after, filter);
                 self.mux.subscriptions.open(sub, opening);
             }
+            Command::Watch { sub, query, params, after } => {
+                if let Err(problem) = self.check_new(&sub) {
+                    return Err(Refused { to: Some(Addressee::Sub(sub)), problem });
+                }
+                let opening = self.client.clone().watch(query, params, after);
+                self.mux.subscriptions.open(sub, opening);
+            }
             Command::Unsubscribe { sub } => {
                 if !self.mux.subscriptions.remove(&sub) {
                     let problem = bad_sub(&format!("there is no subscription '{sub}'"));
@@ -308,6 +318,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             SubscriptionUpdate::Item(subscription, first) => {
                 self.send_items(active, subscription, &first);
             }
+            SubscriptionUpdate::Live(subscription, update) => {
+                self.send_answer(active, subscription, update);
+            }
             SubscriptionUpdate::Opened(Ok(opened)) => self.opened(active, opened),
             SubscriptionUpdate::Opened(Err(error)) => {
                 return self.command_failed(&Addressee::Sub(active.sub), &error);
@@ -325,18 +338,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     }
 
     fn opened(&mut self, active: ActiveSubscription, opened: OpenedSubscription) {
-        let OpenedSubscription { subscription, rights } = opened;
+        let OpenedSubscription { source, rights } = opened;
         self.deadline = self.deadline.min_with_rights(&rights);
         if self.deadline.at < self.timer.deadline() {
             self.timer.as_mut().reset(self.deadline.at);
         }
-        let ready = Frame::Ready {
-            cursor: subscription.cursor(),
-            head: subscription.head_at_open(),
-            heartbeat: Some(self.client.feed().heartbeat),
+        let (sub, heartbeat) = (Some(active.sub.as_str()), self.client.feed().heartbeat);
+        let ready = match &source {
+            SocketSource::Log(subscription) => {
+                let (cursor, head) = (subscription.cursor(), subscription.head_at_open());
+                frame_json(&Frame::Ready { cursor, head, heartbeat: Some(heartbeat) }, sub)
+            }
+            SocketSource::Live(live) => live_ready_json(sub, live.key(), heartbeat),
         };
-        self.send(&frame_json(&ready, Some(active.sub.as_str())));
-        self.mux.subscriptions.put_back(active, subscription);
+        self.send(&ready);
+        self.mux.subscriptions.put_back(active, source);
     }
 
     fn send_items(
@@ -347,7 +363,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     ) {
         BatchWriter::new(&active.sub, self.mux.buffer()).write(first, &mut subscription);
         self.idle_since = Instant::now();
-        self.mux.subscriptions.put_back(active, subscription);
+        self.mux.subscriptions.put_back(active, SocketSource::Log(subscription));
+    }
+
+    fn send_answer(
+        &mut self,
+        active: ActiveSubscription,
+        subscription: Box<LiveSubscription>,
+        update: Update,
+    ) {
+        let frame = match update {
+            Update::Result(answer) => Ok(LiveFrame::result(&answer)),
+            Update::Rows(change) => Ok(LiveFrame::rows(&change)),
+            Update::Checkpoint(answer) => Ok(LiveFrame::checkpoint(&answer)),
+            Update::Failed(error) => Err(Problem::from((*error).clone())),
+            _ => Err(Problem::new(Code::Internal, "an answer cannot be sent")),
+        };
+        match frame {
+            Ok(frame) => {
+                let parts = frame.json_with("sub", active.sub.as_str());
+                let len = parts.iter().map(Bytes::len).sum();
+                self.mux.buffer().push_text_parts(len, parts.into_iter());
+                self.idle_since = Instant::now();
+            }
+            Err(problem) => {
+                self.send_problem(Some(&Addressee::Sub(active.sub.clone())), &problem);
+            }
+        }
+        self.mux.subscriptions.put_back(active, SocketSource::Live(subscription));
     }
 
     fn read_failed(&mut self, sub: Label, error: Error) -> CloseReason {

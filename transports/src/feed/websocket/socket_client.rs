@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use downlink::budget::ByteBudget;
+use downlink::live::{LiveSubscription, Params, Token, Watch};
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
 
@@ -20,10 +21,15 @@ pub(super) struct SocketClient {
     budget: ByteBudget,
 }
 
+/// What a subscription of a socket follows. Boxed, because it is moved for every item.
+pub(super) enum SocketSource {
+    Log(Box<Subscription>),
+    Live(Box<LiveSubscription>),
+}
+
 /// A subscription, and the rights with which it was opened.
 pub(super) struct OpenedSubscription {
-    /// Boxed, because it is moved for every item.
-    pub(super) subscription: Box<Subscription>,
+    pub(super) source: SocketSource,
     pub(super) rights: Rights,
 }
 
@@ -78,7 +84,23 @@ impl SocketClient {
         let subscribe = Subscribe::new().with_after(after).with_filter(filter);
         let subscribe = subscribe.with_budget(self.budget);
         let subscription = self.feed.hub.subscribe(subscribe).await.map_err(Problem::from)?;
-        Ok(OpenedSubscription { subscription: Box::new(subscription), rights })
+        Ok(OpenedSubscription { source: SocketSource::Log(Box::new(subscription)), rights })
+    }
+
+    pub(super) async fn watch(
+        self,
+        query: String,
+        params: Params,
+        after: Option<Token>,
+    ) -> Result<OpenedSubscription, CommandError> {
+        let rights = self.rights().await?;
+        let live = self.feed.live(&query)?;
+        let watch = Watch::new(query)
+            .with_params(params)
+            .with_after(after)
+            .with_principal(rights.any_principal().cloned());
+        let subscription = live.watch(watch).await.map_err(Problem::from)?;
+        Ok(OpenedSubscription { source: SocketSource::Live(Box::new(subscription)), rights })
     }
 
     /// Appends, and returns what was stored as the JSON of the wire contract.

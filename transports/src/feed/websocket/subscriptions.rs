@@ -2,10 +2,11 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::task::{Context, Poll};
 
+use downlink::live::{LiveSubscription, Update};
 use downlink::{Cursor, Error, Item, Subscription};
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::socket_client::{CommandError, OpenedSubscription};
+use super::socket_client::{CommandError, OpenedSubscription, SocketSource};
 use crate::wire::{Code, Label};
 
 /// The subscriptions of one socket.
@@ -28,6 +29,7 @@ pub(super) struct ActiveSubscription {
 pub(super) enum SubscriptionUpdate {
     Opened(Result<OpenedSubscription, CommandError>),
     Item(Box<Subscription>, Item),
+    Live(Box<LiveSubscription>, Update),
     /// The log was replaced by another one.
     Reset {
         code: Code,
@@ -66,12 +68,11 @@ impl Subscriptions {
     }
 
     /// Puts a subscription back after an update was handled.
-    pub(super) fn put_back(
-        &mut self,
-        mut active: ActiveSubscription,
-        subscription: Box<Subscription>,
-    ) {
-        active.next.set(next(subscription));
+    pub(super) fn put_back(&mut self, mut active: ActiveSubscription, source: SocketSource) {
+        match source {
+            SocketSource::Log(subscription) => active.next.set(next(subscription)),
+            SocketSource::Live(subscription) => active.next.set(next_answer(subscription)),
+        }
         self.active.push_back(active);
     }
 
@@ -107,6 +108,16 @@ async fn next(mut subscription: Box<Subscription>) -> SubscriptionUpdate {
             SubscriptionUpdate::Reset { code: error.kind().into(), head }
         }
         Some(Err(error)) => SubscriptionUpdate::Failed(error),
+        None => SubscriptionUpdate::Stopped,
+    }
+}
+
+async fn next_answer(mut subscription: Box<LiveSubscription>) -> SubscriptionUpdate {
+    match subscription.next().await {
+        Some(Update::Reset { reason, head }) => {
+            SubscriptionUpdate::Reset { code: reason.into(), head }
+        }
+        Some(update) => SubscriptionUpdate::Live(subscription, update),
         None => SubscriptionUpdate::Stopped,
     }
 }

@@ -1,11 +1,14 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use downlink::live::{Params, Token};
 use downlink::{After, Expected, Filter, NewEvent, StreamId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::Label;
+use crate::wire::after::parse_token;
 use crate::wire::envelope::{put, put_new_event, put_text};
 use crate::wire::object::{Object, present};
 use crate::wire::query::bad;
@@ -20,6 +23,8 @@ use crate::wire::{
 pub enum Command {
     /// Opens a subscription.
     Subscribe { sub: Label, after: After, filter: Filter },
+    /// Watches a live query.
+    Watch { sub: Label, query: String, params: Params, after: Option<Token> },
     /// Closes a subscription.
     Unsubscribe { sub: Label },
     /// Appends to one stream.
@@ -61,6 +66,7 @@ impl Command {
         let to = head.addressee().map_err(unaddressed)?;
         let parse = match head.frame().as_deref() {
             Some("subscribe") => subscribe,
+            Some("watch") => watch,
             Some("unsubscribe") => unsubscribe,
             Some("append") => append,
             Some("ping") => ping,
@@ -81,6 +87,24 @@ impl Command {
                 put(&mut out, head);
                 put_text(&mut out, &after);
                 put(&mut out, format_args!(",\"filter\":{filter}}}"));
+            }
+            Self::Watch { sub, query, params, after } => {
+                put(&mut out, format_args!("{{\"frame\":\"watch\",\"sub\":\"{sub}\",\"query\":"));
+                put_text(&mut out, query);
+                out.push_str(",\"params\":{");
+                for (index, (name, value)) in params.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    put_text(&mut out, name);
+                    out.push(':');
+                    put_text(&mut out, value);
+                }
+                out.push('}');
+                if let Some(token) = after {
+                    put(&mut out, format_args!(",\"after\":\"{token}\""));
+                }
+                out.push('}');
             }
             Self::Unsubscribe { sub } => {
                 put(&mut out, format_args!("{{\"frame\":\"unsubscribe\",\"sub\":\"{sub}\"}}"));
@@ -155,7 +179,7 @@ fn not_a_command(error: &serde_json::Error) -> Problem {
 }
 
 fn unknown(_: &str) -> Result<Command, Problem> {
-    let detail = "'frame' takes 'subscribe', 'unsubscribe', 'append' or 'ping'";
+    let detail = "'frame' takes 'subscribe', 'watch', 'unsubscribe', 'append' or 'ping'";
     Err(Problem::new(Code::Invalid, detail).with_parameter("frame"))
 }
 
@@ -190,6 +214,31 @@ fn subscribe(text: &str) -> Result<Command, Problem> {
         sub: label(members.sub, "sub")?,
         after: members.after.map_or(Ok(After::Start), |after| parse_after(&after))?,
         filter: filter.unwrap_or_default(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Watch<'a> {
+    #[serde(rename = "frame")]
+    _frame: IgnoredAny,
+    #[serde(borrow)]
+    sub: &'a RawValue,
+    query: String,
+    #[serde(default, deserialize_with = "present")]
+    params: Option<Object<BTreeMap<String, String>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    after: Option<Cow<'a, str>>,
+}
+
+fn watch(text: &str) -> Result<Command, Problem> {
+    let members: Watch<'_> = members(text)?;
+    let Object(params) = members.params.unwrap_or_default();
+    Ok(Command::Watch {
+        sub: label(members.sub, "sub")?,
+        query: members.query,
+        params: params.into_iter().collect(),
+        after: members.after.map(|after| parse_token("after", &after)).transpose()?,
     })
 }
 

@@ -5,12 +5,15 @@ use downlink::error::FailedCheck;
 use downlink::transport::Frame;
 use downlink::{Cursor, Error, ErrorKind, EventId, Expected, Result, StreamId, Version};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{Addressee, Label};
 use crate::wire::object::{Object, Text};
 use crate::wire::problem::ProblemMembers;
-use crate::wire::{Code, parse_envelope, parse_expected, parse_frame, problem_error};
+use crate::wire::{
+    Code, LiveMessage, parse_envelope, parse_expected, parse_frame, parse_live, problem_error,
+};
 
 /// A message of a feed on a WebSocket.
 #[derive(Clone, Debug)]
@@ -22,6 +25,13 @@ pub enum Message {
         sub: Option<Label>,
         /// The frames, in order.
         frames: Vec<Frame>,
+    },
+    /// A frame of a live query.
+    Live {
+        /// The subscription.
+        sub: Label,
+        /// The frame.
+        message: LiveMessage,
     },
     /// The client closed the subscription.
     Unsubscribed {
@@ -87,6 +97,10 @@ impl Message {
                 Self::Refused { req, error: read::<Refusal<'_>>(text)?.error()? }
             }
             ("pong", Some(Addressee::Req(req))) => Self::Pong { req },
+            (_, Some(Addressee::Sub(sub))) if head.is_live() => {
+                let Some(message) = parse_live(text.as_bytes())? else { return Ok(None) };
+                Self::Live { sub, message }
+            }
             (_, to) => {
                 let Some(frame) = parse_frame(text.as_bytes())? else { return Ok(None) };
                 let sub = match to {
@@ -105,11 +119,18 @@ struct Head<'a> {
     frame: Cow<'a, str>,
     sub: Option<String>,
     req: Option<String>,
+    /// Only frames of live queries have a token or a key.
+    token: Option<IgnoredAny>,
+    key: Option<IgnoredAny>,
     #[serde(borrow, default)]
     events: Vec<&'a RawValue>,
 }
 
 impl Head<'_> {
+    fn is_live(&self) -> bool {
+        self.token.is_some() || self.key.is_some()
+    }
+
     fn addressee(&self) -> Result<Option<Addressee>> {
         let label =
             |text: &String| Label::new(&**text).ok_or_else(|| corrupt("a label is not valid"));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// # Examples
 ///
 /// ```
-/// use downlink_transports::feed::Principal;
+/// use downlink::live::Principal;
 ///
 /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 /// struct User(u64);
@@ -37,8 +37,11 @@ impl Principal {
     /// The value, if it is of this type.
     #[must_use]
     pub fn get<P: 'static>(&self) -> Option<&P> {
-        let value: &dyn Any = &*self.0;
-        value.downcast_ref()
+        self.as_any().downcast_ref()
+    }
+
+    pub(super) fn as_any(&self) -> &dyn Any {
+        &*self.0
     }
 }
 

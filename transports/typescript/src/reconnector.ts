@@ -1,0 +1,296 @@
+import { Attempt, type Open } from "./attempt.js";
+import { DEFAULT_DELAY, type DelayRange, nextDelay, sleep } from "./delay.js";
+import { DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
+import { offline, onPage, type PageEvent, suspended } from "./lifecycle.js";
+import type { Net } from "./net.js";
+import type { Frame, Source } from "./source.js";
+import type { Status, TokenReason, Transport } from "./types.js";
+import { Watchdog } from "./watchdog.js";
+import type { Upgrade } from "./upgrade.js";
+import { webSocket } from "./websocket.js";
+
+/** What is needed only where WebSockets do not work is loaded there. */
+const OPEN: Record<Transport, Open> = {
+  websocket: webSocket,
+  async *sse(attempt) {
+    yield* (await import("./sse.js")).sse(attempt);
+  },
+  async *"long-poll"(attempt) {
+    yield* (await import("./long-poll.js")).longPoll(attempt);
+  },
+};
+
+/** After so many connections in a row that ended with bytes that cannot be read, the feed itself is the cause. */
+const MAX_UNREADABLE = 3;
+/** How often in a row a transport that has worked may fail before the next one is used. */
+const MAX_FAILURES = 2;
+/** Longer than a server lets a subscription wait. */
+const LAST_READY_DEADLINE = 60_000;
+/** The longest delay of a timer. */
+const FOREVER = 2 ** 31 - 1;
+const RESET = /^(cursor-ahead|cursor-expired|history-changed)$/;
+
+/** Aborts an attempt that is to be followed by another one at once. */
+const AGAIN = temporary("reconnecting");
+
+/** One connection at a time, and a new one when it ends. */
+export class Reconnector {
+  readonly #net: Net;
+  readonly #source: Source;
+  readonly #tell: (status: Status) => void;
+  readonly #range: DelayRange;
+  readonly #transports: Transport[];
+  readonly #isFeed: boolean;
+  readonly #leave: () => void;
+  #isClosed = false;
+  #attempt: Attempt | undefined;
+  /** An attempt with a preferred transport that is ready. */
+  #upgraded: Attempt | undefined;
+  #upgrade: Upgrade | undefined;
+  #index = 0;
+  #failures = 0;
+  #worked = new Set<Transport>();
+  #reason: TokenReason = "connect";
+  #wasReady = false;
+  #unproductive = 0;
+  #unreadable = 0;
+  /** How long to wait before the next attempt, whether the page may shorten that, and why there has to be one. */
+  #delay = 0;
+  #mayWake = true;
+  #why = "";
+  #nap: Watchdog | undefined;
+  #status: Status = { state: "connecting" };
+
+  constructor(net: Net, source: Source, tell: (status: Status) => void) {
+    this.#net = net;
+    this.#source = source;
+    this.#tell = tell;
+    this.#range = { ...DEFAULT_DELAY, ...net.options.delay };
+    this.#transports = net.transports();
+    this.#isFeed = source.spec.path === "/feed";
+    this.#leave = onPage((event) => this.#onPage(event));
+    void this.#run();
+  }
+
+  close(status: Status = { state: "closed", ended: true }): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#leave();
+    this.#again();
+    this.#wake();
+    this.#tell(status);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      await this.#rest();
+      if (!this.#isClosed) await this.#connect();
+    }
+  }
+
+  #set(status: Status): void {
+    const { state, transport, reason } = this.#status;
+    if (this.#isClosed || (status.state === state && status.transport === transport && status.reason === reason && !status.retryIn)) return;
+    this.#status = status;
+    this.#tell(status);
+  }
+
+  get #unready(): "connecting" | "reconnecting" {
+    return this.#wasReady ? "reconnecting" : "connecting";
+  }
+
+  /** Waits for the delay, for the network, and for a page that was frozen. */
+  async #rest(): Promise<void> {
+    if (offline()) this.#delay = Math.max(this.#delay, this.#range.max);
+    while (!this.#isClosed && (this.#delay || suspended())) {
+      const retryIn = this.#delay;
+      if (!suspended()) this.#set({ state: this.#unready, retryIn, reason: offline() ? "offline" : this.#why });
+      this.#nap = new Watchdog();
+      await sleep(suspended() ? FOREVER : retryIn, this.#nap.signal).catch(() => {});
+      this.#delay = 0;
+    }
+    this.#mayWake = true;
+  }
+
+  #wake(): void {
+    this.#nap?.abort();
+  }
+
+  #onPage(event: PageEvent): void {
+    this.#why = event;
+    // The connection of another network is dead, although nothing says so.
+    if (event === "suspend" || event === "offline" || event === "online") this.#again();
+    if (event === "resume" || this.#mayWake) this.#wake();
+  }
+
+  /** Ends the attempt; the next one begins as soon as the page allows. */
+  #again(): void {
+    this.#upgrade?.stop();
+    this.#upgraded?.abort();
+    this.#attempt?.abort(AGAIN);
+  }
+
+  #open(index: number, reason: TokenReason): Attempt {
+    const transport = this.#transports[index] ?? "sse";
+    return new Attempt(this.#net, this.#source, index, transport, OPEN[transport], reason);
+  }
+
+  async #connect(): Promise<void> {
+    const upgraded = this.#upgraded;
+    this.#upgraded = undefined;
+    const attempt = upgraded ?? this.#open(this.#index, this.#reason);
+    const { transport, index, frames, first, signal } = attempt;
+    this.#attempt = attempt;
+    this.#index = index;
+    if (!upgraded) this.#set({ state: this.#unready, transport });
+    this.#reason = "connect";
+    const isLast = index + 1 === this.#transports.length;
+    const deadline = this.#deadline(attempt, isLast ? LAST_READY_DEADLINE : 0);
+    try {
+      await this.#take(attempt, first);
+      for await (const run of frames) {
+        await this.#take(attempt, run);
+        signal.throwIfAborted();
+      }
+      throw temporary("the connection ended", { fallback: !attempt.ready, exactly: attempt.retry });
+    } catch (error) {
+      if (this.#isClosed) return;
+      if (error !== AGAIN) await this.#failed(attempt, toFailure(error));
+    } finally {
+      clearTimeout(deadline);
+      attempt.abort(AGAIN);
+    }
+  }
+
+  #deadline(attempt: Attempt, atLeast: number): ReturnType<typeof setTimeout> {
+    const { readyDeadline = 10_000 } = this.#net.options;
+    const late = () => attempt.ready || attempt.abort(temporary("not ready in time", { fallback: true }));
+    return setTimeout(late, Math.max(atLeast, readyDeadline));
+  }
+
+  async #take(attempt: Attempt, frames: Frame[]): Promise<void> {
+    const run: Frame[] = [];
+    for (const frame of frames) {
+      const { frame: name } = frame;
+      if (name === "ready") {
+        await this.#deliver(attempt, run);
+        await this.#onReady(attempt, frame);
+      } else if (name === "bye" || name === "reset" || name === "problem") {
+        await this.#deliver(attempt, run);
+        this.#onControl(attempt, frame);
+      } else if (name !== "heartbeat") {
+        if (!attempt.ready) throw unreadable(`'${name}' before 'ready'`);
+        run.push(frame);
+      }
+    }
+    await this.#deliver(attempt, run);
+  }
+
+  async #deliver(attempt: Attempt, run: Frame[]): Promise<void> {
+    const frames = run.splice(0);
+    if (frames.length === 0 || attempt.signal.aborted) return;
+    if (await this.#source.deliver(frames)) attempt.productive = true;
+    const { transport } = attempt;
+    for (const { frame } of frames) {
+      if (frame === "behind") this.#set({ state: "catching-up", transport });
+      else if (frame === "live" || (!this.#isFeed && frame !== "events")) this.#set({ state: "live", transport });
+    }
+  }
+
+  async #onReady(attempt: Attempt, frame: Frame): Promise<void> {
+    const { cursor, heartbeat_ms } = frame;
+    const { after, transport } = attempt;
+    // A cursor has a hyphen at this place. A proxy that answers with the stream of another client makes events disappear.
+    const skips = cursor && this.#isFeed && after?.[16] === "-" && cursor > after;
+    if (attempt.ready || skips) throw unreadable("this is the stream of another client: check for a proxy that caches or merges streams");
+    attempt.ready = this.#wasReady = true;
+    this.#worked.add(transport);
+    this.#failures = 0;
+    if (heartbeat_ms) attempt.heartbeat = heartbeat_ms as number;
+    this.#set({ state: "catching-up", transport });
+    await this.#source.deliver([frame]);
+    if (attempt.index) void this.#planUpgrade();
+  }
+
+  #onControl({ ready }: Attempt, { frame, reason, reconnect_after_ms, head, problem }: Frame): void {
+    if (frame === "bye") throw new DownlinkError("temporary", "bye", String(reason), { exactly: reconnect_after_ms as number });
+    if (frame === "reset") throw new DownlinkError("final", String(reason), "the log was replaced", { cause: head });
+    const failure = fromProblem(problem as Problem);
+    // A server that cannot go on says `bye`, too. The rows of a live query stay until it can be evaluated again.
+    if (!ready || (failure.kind === "final" && (this.#isFeed || RESET.test(failure.code)))) throw failure;
+    this.#set({ ...this.#status, reason: failure.message });
+  }
+
+  async #failed(attempt: Attempt, failure: DownlinkError): Promise<void> {
+    const { ready, transport, reason, openedAt } = attempt;
+    const { code, message, fallback } = failure;
+    const { ticket, token } = this.#net.options;
+    let { kind } = failure;
+    const isProductive = attempt.productive || (ready && Date.now() - openedAt >= this.#range.max);
+    const isSocket = transport === "websocket";
+    // A request was repeated with a new token already.
+    if (isUnauthenticated(failure) && (isSocket ? ticket : token && ready) && (isProductive || reason === "connect")) {
+      this.#reason = "renew";
+      return this.#schedule({ exactly: 0 }, message);
+    }
+    if (kind === "final" && RESET.test(code)) return this.#reset(failure);
+    let mayFallBack = fallback;
+    if (kind === "unreadable") {
+      // Before it was ready, this was no feed.
+      if (!ready) [kind, mayFallBack] = ["foreign", true];
+      else if (!isProductive && ++this.#unreadable >= MAX_UNREADABLE) kind = "final";
+    }
+    const isFinal = kind === "final" || (kind === "foreign" && !this.#wasReady);
+    // A server that is down says nothing about the transports.
+    const isDown = !ready && code === "unreachable" && (failure.status ? this.#wasReady : !fallback);
+    if (isDown) this.#index = 0;
+    else if (mayFallBack && this.#fallBack(transport, isFinal)) {
+      this.#why = message;
+      return;
+    }
+    if (isFinal) return this.close({ state: "closed", ended: true, reason: message, error: failure });
+    if (isProductive) this.#unproductive = this.#unreadable = 0;
+    else this.#unproductive++;
+    // The server's answer to a token that has expired.
+    if (code === "bye" && message === "expired") this.#reason = "renew";
+    this.#schedule({ exactly: failure.exactly, atLeast: failure.retryAfter }, message);
+  }
+
+  #schedule(server: { exactly?: number | undefined; atLeast?: number | undefined }, why: string): void {
+    this.#delay = nextDelay(this.#range, server, this.#unproductive);
+    this.#mayWake = server.exactly === undefined && server.atLeast === undefined;
+    this.#why = why;
+  }
+
+  #fallBack(transport: Transport, isFinal: boolean): boolean {
+    this.#failures++;
+    if (this.#index + 1 === this.#transports.length || (!isFinal && this.#worked.has(transport) && this.#failures < MAX_FAILURES)) return false;
+    this.#index++;
+    this.#failures = 0;
+    return true;
+  }
+
+  async #reset(error: DownlinkError): Promise<void> {
+    const { code: reason, cause: head } = error;
+    const status: Status = { state: "reset", reason, error };
+    this.#set(status);
+    const goesOn = await this.#source.reset({ reason, ...(typeof head === "string" && { head }) });
+    if (!goesOn) return this.close({ ...status, ended: true });
+    // All clients of the log learn it at the same time.
+    this.#schedule({ exactly: Math.random() * this.#range.min }, reason);
+    this.#unproductive++;
+  }
+
+  async #planUpgrade(): Promise<void> {
+    this.#upgrade ??= new (await import("./upgrade.js")).Upgrade(
+      this.#net.options,
+      () => (this.#attempt?.ready && !this.#isClosed ? this.#attempt.index : 0),
+      (index) => this.#open(index, "connect"),
+      (attempt) => {
+        this.#upgraded = attempt;
+        this.#attempt?.abort(AGAIN);
+      },
+    );
+    this.#upgrade.plan();
+  }
+}

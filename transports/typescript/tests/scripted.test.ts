@@ -1,0 +1,245 @@
+import { describe, expect, it, vi } from "vitest";
+
+import { connect, DownlinkError, type Status, type TokenReason } from "../src/index.js";
+import { collect, options, range, TRANSPORTS } from "./support/collect.js";
+import { until } from "./support/program.js";
+import { cutter, problem, Scripted } from "./support/scripted.js";
+
+describe.each(TRANSPORTS)("over %s", (transport) => {
+  it("resumes exactly when streams are cut after every byte", async () => {
+    const scripted = await Scripted.start();
+    scripted.append(1, 2, 3);
+    const lengths = range(1, 1400);
+    const cut = await cutter(scripted.origin, [...lengths]);
+    // What answers with half a head has not been reached yet, and no attempt may be final.
+    const { numbers, state } = collect(cut.origin, { transports: [transport], delay: { min: 1, max: 2, serverMax: 2 }, pollWait: 1 });
+    await until("most cuts have happened", () => cut.left() < 400 || (state() === "live" && numbers.length >= 3));
+    scripted.append(4, 5, 6);
+    await until("it is live", () => state() === "live" && numbers.length >= 6);
+    expect(numbers).toEqual(range(1, 6));
+  });
+
+  it("resumes exactly when every stream is cut after two more events", async () => {
+    const scripted = await Scripted.start();
+    const { numbers, state } = collect(scripted.origin, { transports: [transport] });
+    for (let n = 1; n <= 60; n += 2) {
+      scripted.append(n, n + 1);
+      await until(`${n + 1} is there`, () => numbers.length >= n + 1 && state() === "live");
+      scripted.cut();
+    }
+    expect(numbers).toEqual(range(1, 60));
+  });
+
+  it("renews a token or a ticket that expires in mid-stream", async () => {
+    const scripted = await Scripted.start();
+    let valid = "first";
+    const reasons: TokenReason[] = [];
+    const secret = (reason: TokenReason) => {
+      reasons.push(reason);
+      if (reason === "renew") valid = "second";
+      return valid === "second" ? "second" : "first";
+    };
+    let accepted = "first";
+    scripted.refuse = (request) => {
+      const ticket = new URL(request.url ?? "", "http://x").searchParams.get("ticket");
+      const given = transport === "websocket" ? ticket : request.headers.authorization?.slice(7);
+      return given === accepted ? undefined : problem(401, "unauthenticated");
+    };
+    scripted.append(1, 2);
+    const { numbers, state, feed } = collect(scripted.origin, { transports: [transport], token: secret, ticket: secret, pollWait: 1 });
+    await until("it is live", () => state() === "live");
+    accepted = "second";
+    if (transport === "websocket") valid = "second";
+    scripted.append(3, 4);
+    scripted.cut();
+    await until("the rest is there", () => numbers.length >= 4 && state() === "live");
+    expect(numbers).toEqual(range(1, 4));
+    expect(feed.status.state).toBe("live");
+    if (transport !== "websocket") expect(reasons).toContain("renew");
+  });
+
+  it("ends when a new token is refused, too", async () => {
+    if (transport === "websocket") return;
+    const scripted = await Scripted.start();
+    scripted.refuse = () => problem(401, "unauthenticated");
+    const token = vi.fn(() => "refused");
+    const { feed } = collect(scripted.origin, { transports: [transport], token });
+    const status = await feed.done;
+    expect([status.state, status.error?.code, token.mock.calls.length]).toEqual(["closed", "unauthenticated", 2]);
+  });
+
+  it("takes only the feed's own problem documents as final once it was reached", async () => {
+    const scripted = await Scripted.start();
+    scripted.append(1);
+    const { numbers, state, feed } = collect(scripted.origin, { transports: [transport], pollWait: 1 });
+    await until("it is live", () => state() === "live");
+    const login = { status: 200, headers: { "Content-Type": "text/html" }, body: "<html>" };
+    const refusals = [{ status: 404 }, { status: 403, body: "no" }, { status: 502 }, login, { status: 400, headers: { "Content-Type": "application/problem+json" }, body: '{"type":"about:blank"}' }];
+    for (const refusal of refusals) {
+      const before = scripted.requests.length;
+      scripted.refuse = () => refusal;
+      scripted.cut();
+      await until(`it retries after ${refusal.status}`, () => scripted.requests.length > before + 1);
+    }
+    scripted.refuse = () => undefined;
+    scripted.append(2);
+    await until("it is back", () => numbers.length >= 2 && state() === "live");
+    expect(numbers).toEqual([1, 2]);
+    scripted.refuse = () => problem(403, "forbidden");
+    scripted.cut();
+    if (transport === "websocket") return; // A page cannot see the status of an upgrade.
+    expect((await feed.done).error?.code).toBe("forbidden");
+  });
+
+  it("releases everything when it is aborted", async () => {
+    const scripted = await Scripted.start();
+    const controller = new AbortController();
+    const onStatus = vi.fn<(status: Status) => void>();
+    const { numbers, feed } = collect(scripted.origin, { transports: [transport] }, { signal: controller.signal, onStatus });
+    await until("it is live", () => feed.status.state === "live");
+    controller.abort();
+    expect(feed.status.state).toBe("closed");
+    const told = onStatus.mock.calls.length;
+    scripted.append(1);
+    await until("the server has no stream", () => scripted.open === 0);
+    const requests = scripted.requests.length;
+    await new Promise((done) => setTimeout(done, 100));
+    expect([numbers, onStatus.mock.calls.length, scripted.requests.length]).toEqual([[], told, requests]);
+  });
+
+  it("notices a server that is silent", async () => {
+    if (transport === "long-poll") return; // An answer has a deadline instead.
+    const scripted = await Scripted.start();
+    scripted.heartbeat = 40;
+    const { state, statuses } = collect(scripted.origin, { transports: [transport] });
+    await until("it is live", () => state() === "live");
+    await until("it notices", () => statuses.some(({ reason }) => reason?.includes("silent")));
+    await until("it is live again", () => state() === "live");
+  });
+
+  it("gives a slow handler no more than it can take, and loses nothing", async () => {
+    const scripted = await Scripted.start();
+    scripted.append(...range(1, 20_000));
+    let busy = false;
+    const seen: number[] = [];
+    const { feed } = collect(scripted.origin, { transports: [transport] }, {
+      onEvents: async (events) => {
+        expect(busy).toBe(false);
+        busy = true;
+        await new Promise((done) => setTimeout(done, 1));
+        seen.push(...events.map((event) => (event.data as { n: number }).n));
+        busy = false;
+      },
+    });
+    await until("all are handled", () => seen.length >= 20_000);
+    expect(seen).toEqual(range(1, 20_000));
+    feed.close();
+  });
+
+  it("closes when the handler throws, and does not count the events as handled", async () => {
+    const scripted = await Scripted.start();
+    scripted.append(1, 2);
+    const saved: string[] = [];
+    const store = { load: () => undefined, save: (cursor: string) => void saved.push(cursor), clear: () => {} };
+    const { feed } = collect(scripted.origin, { transports: [transport] }, {
+      store,
+      onEvents: () => {
+        throw new Error("a fault of the page");
+      },
+    });
+    const status = await feed.done;
+    expect(status.error?.code).toBe("handler-failed");
+    expect(saved.every((cursor) => cursor < scripted.log[0]!.cursor)).toBe(true);
+  });
+});
+
+it("waits as `bye` says", async () => {
+  const scripted = await Scripted.start();
+  let byes = 0;
+  scripted.onSubscribe = (socket, { sub }) => {
+    if (byes++ > 0) return false;
+    socket.send(JSON.stringify({ frame: "ready", sub, cursor: scripted.head, head: scripted.head, heartbeat_ms: 15_000 }));
+    socket.send(JSON.stringify({ frame: "bye", reason: "rotate", reconnect_after_ms: 1234 }));
+    socket.close(4509);
+    return true;
+  };
+  const { state, statuses } = collect(scripted.origin, { transports: ["websocket"] });
+  await until("it is live", () => state() === "live");
+  expect(statuses.find(({ retryIn }) => retryIn)).toMatchObject({ state: "reconnecting", reason: "rotate", retryIn: 1234 });
+});
+
+it("waits as Retry-After says, spread", async () => {
+  const scripted = await Scripted.start();
+  scripted.refuse = () => ({ ...problem(503, "draining"), headers: { "Content-Type": "application/problem+json", "Retry-After": "1" } });
+  const { state, statuses } = collect(scripted.origin, { transports: ["sse"] });
+  await until("it waits", () => statuses.some(({ retryIn }) => retryIn));
+  scripted.refuse = () => undefined;
+  const { retryIn } = statuses.find((status) => status.retryIn) as { retryIn: number };
+  expect(retryIn).toBeGreaterThanOrEqual(1000);
+  expect(retryIn).toBeLessThanOrEqual(1500);
+  await until("it is live", () => state() === "live");
+});
+
+it("uses one WebSocket for several feeds, and closes it after the last", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2, 3);
+  const api = connect(scripted.origin, options());
+  const seen: number[] = [];
+  const feeds = range(1, 5).map(() => api.feed({ onReset: "restart", onEvents: (events) => void seen.push(events.length) }));
+  await until("all have everything", () => seen.reduce((sum, n) => sum + n, 0) === 15);
+  expect(scripted.requests.filter((path) => path.startsWith("/feed/ws"))).toHaveLength(1);
+  for (const feed of feeds) feed.close();
+  await until("the server has no stream", () => scripted.open === 0);
+});
+
+it("falls back at once where WebSockets do not open, and to long-poll where streams are held back", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1);
+  scripted.refuse = (request) => {
+    if (request.url?.startsWith("/feed/ws")) return { status: 426 };
+    return request.headers.accept?.includes("event-stream") ? { status: 404 } : undefined;
+  };
+  const { numbers, statuses, state } = collect(scripted.origin);
+  await until("it is live", () => state() === "live");
+  expect(statuses.at(-1)?.transport).toBe("long-poll");
+  expect(numbers).toEqual([1]);
+});
+
+it("stays with its transports while the server is down", async () => {
+  const scripted = await Scripted.start();
+  const { state, statuses } = collect(scripted.origin);
+  await until("it is live", () => state() === "live");
+  scripted.refuse = () => ({ status: 503 });
+  const before = scripted.requests.length;
+  scripted.cut();
+  await until("it retries", () => scripted.requests.length > before + 6);
+  scripted.refuse = () => undefined;
+  await until("it is live", () => state() === "live");
+  expect(statuses.at(-1)?.transport).not.toBe("long-poll");
+});
+
+it("does not use a WebSocket that would need the token in its URL", async () => {
+  const scripted = await Scripted.start();
+  const { state, statuses } = collect(scripted.origin, { token: () => "secret" });
+  await until("it is live", () => state() === "live");
+  expect(statuses.at(-1)?.transport).toBe("sse");
+  expect(scripted.requests.join()).not.toContain("secret");
+  expect(scripted.heads[0]).toMatchObject({ authorization: "Bearer secret", "feed-client": expect.stringMatching(/^downlink-js\//) });
+});
+
+it("refuses a filter that came out empty, and stays closed when it was aborted before", async () => {
+  const api = connect("http://127.0.0.1:1", options());
+  expect(() => api.feed({ filter: { tag: [] }, onReset: "restart" })).toThrow(/'tag' is empty/);
+  const aborted = api.feed({ onReset: "restart", signal: AbortSignal.abort(), onEvents: () => {} });
+  expect((await aborted.done).state).toBe("closed");
+  for await (const _ of aborted) throw new Error("unreachable");
+});
+
+it("is an error where nothing of a feed answers", async () => {
+  const scripted = await Scripted.start();
+  scripted.refuse = () => ({ status: 404 });
+  const { feed } = collect(scripted.origin);
+  const { error } = await feed.done;
+  expect(error).toBeInstanceOf(DownlinkError);
+  expect(error?.kind).toBe("foreign");
+});
