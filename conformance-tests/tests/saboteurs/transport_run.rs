@@ -95,14 +95,13 @@ impl Session {
                 Wake::Shutdown if self.transport.is(TransportBug::CutsAtShutdown) => {
                     return sending.send("id: 00".to_owned(), None).await;
                 }
-                Wake::Shutdown => return Some(()),
                 Wake::RightsChanged if self.is_wider() => {
                     if self.transport.is(TransportBug::KeepsCursorsOfNarrowerRights) {
                         return Some(());
                     }
                     return sending.send(control("reset", None, hub.cached_head()), None).await;
                 }
-                Wake::RightsChanged => return Some(()),
+                Wake::Shutdown | Wake::RightsChanged => return Some(()),
                 Wake::Beat => (self.heartbeat(hub).await, None),
                 Wake::Next(Some(Ok(item))) => (self.text(item.clone()), Some(item)),
                 Wake::Next(Some(Err(_))) if self.transport.is(TransportBug::EndsWithoutReset) => {
