@@ -31,6 +31,8 @@ export class Scripted {
   heads: Record<string, string | undefined>[] = [];
   open = 0;
   heartbeat = 15_000;
+  /** How many events it sends again to a client that resumes. */
+  rewind = 0;
   /** Answers before the feed does. */
   refuse: Refuse = () => undefined;
   /** What a WebSocket is told instead of a subscription. */
@@ -97,7 +99,7 @@ export class Scripted {
     if (!after || after === "start") return 0;
     if (after === "now") return this.log.length;
     if (after.startsWith("last:")) return Math.max(0, this.log.length - Number(after.slice(5)));
-    return Number.parseInt(after.slice(0, 16), 16);
+    return Math.max(0, Number.parseInt(after.slice(0, 16), 16) - this.rewind);
   }
 
   #note(request: IncomingMessage): void {
