@@ -28,6 +28,8 @@ export class Scripted {
   log: Logged[] = [];
   /** The path and query of every request. */
   requests: string[] = [];
+  /** Where clients have resumed. */
+  afters: string[] = [];
   heads: Record<string, string | undefined>[] = [];
   open = 0;
   heartbeat = 15_000;
@@ -74,6 +76,10 @@ export class Scripted {
     this.cut();
   }
 
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   /** Cuts every connection. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -96,6 +102,7 @@ export class Scripted {
 
   /** The position after which a request resumes. */
   #from(after: string | null): number {
+    this.afters.push(after ?? "start");
     if (!after || after === "start") return 0;
     if (after === "now") return this.log.length;
     if (after.startsWith("last:")) return Math.max(0, this.log.length - Number(after.slice(5)));
