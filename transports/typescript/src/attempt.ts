@@ -3,6 +3,9 @@ import type { Frame, Source } from "./source.js";
 import type { TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
 
+/** Two missed heartbeats, and half of one for the network. */
+export const silence = (heartbeat: unknown): number => Math.max((heartbeat as number) * 2.5, 100);
+
 /** Opens a connection: yields the frames that came together, and throws a failure. Returns when it ended. */
 export type Open = (attempt: Attempt) => AsyncGenerator<Frame[], void, undefined>;
 
@@ -13,8 +16,8 @@ export class Attempt extends Watchdog {
   readonly openedAt = Date.now();
   /** Where it resumes. */
   readonly after: string | undefined;
-  /** The interval of the server's heartbeats, in milliseconds. */
-  heartbeat = 15_000;
+  /** How long it may be silent, in milliseconds. */
+  silence = silence(15_000);
   /** The delay that the stream asks for. */
   retry: number | undefined;
   /** Frames that were received while another connection was in use. */
@@ -33,16 +36,5 @@ export class Attempt extends Watchdog {
     super();
     this.after = source.after();
     this.frames = open(this);
-  }
-
-  /** Two missed heartbeats, and half of one for the network. */
-  get silence(): number {
-    return Math.max(this.heartbeat * 2.5, 100);
-  }
-
-  query(after: string | undefined): [string, string][] {
-    const query = [...this.source.spec.query] as [string, string][];
-    if (after !== undefined) query.push(["after", after]);
-    return query;
   }
 }

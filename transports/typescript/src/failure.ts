@@ -78,13 +78,13 @@ export async function fromAnswer(answer: Response): Promise<DownlinkError> {
   const type = headers.get("content-type") ?? "";
   const problem = status >= 400 && /^application\/problem\+json *(;|$)/i.test(type) ? await readProblem(answer) : undefined;
   if (!problem) void answer.body?.cancel().catch(() => {});
-  const isTemporary = status >= 500 || status === 408 || status === 425 || status === 429;
+  const isTemporary = /^(5..|408|425|429)$/.test(`${status}`);
   const seconds = Number(headers.get("retry-after") || NaN);
   const facts: Facts = {
     status,
     problem,
     ...(seconds >= 0 && { retryAfter: seconds * 1000 }),
-    fallback: !problem || status === 404 || status === 405 || status === 426,
+    fallback: !problem || /404|405|426/.test(`${status}`),
   };
   const kind = isTemporary ? "temporary" : problem ? "final" : "foreign";
   const message = problem ? fromProblem(problem).message : `this is not the answer of a feed (${status} ${type}): check the URL ${answer.url}`;

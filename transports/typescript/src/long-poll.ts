@@ -1,24 +1,21 @@
 import type { Attempt } from "./attempt.js";
 import { DEFAULT_DELAY, nextDelay, sleep } from "./delay.js";
-import { type Frame, fromPage } from "./source.js";
+import { fromPage, getPage, resume } from "./page.js";
+import type { Frame } from "./source.js";
 
-const LIMIT: [string, string] = ["limit", "1000"];
-/** The server's shortest `wait`. */
+/** In seconds. */
 const DEFAULT_WAIT = 25;
 
 export async function* longPoll(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
-  const { net, source, signal } = attempt;
-  const isFeed = source.spec.path === "/feed";
+  const { net, signal, source: { spec } } = attempt;
   const { pollWait = DEFAULT_WAIT } = net.options;
   // Each poll has a deadline of its own.
   attempt.feed();
   let reason = attempt.reason;
   let isLive = false;
   for (let after = attempt.after; ; reason = "connect") {
-    const query = attempt.query(after);
-    if (isFeed) query.push(LIMIT);
     const began = Date.now();
-    const page = await net.page(source.spec.path, query, signal, reason, isLive ? pollWait : 0);
+    const page = await getPage(net, spec.path, resume(spec, after), signal, reason, isLive ? pollWait : 0);
     const token = (page["token"] as string | undefined) ?? page.cursor;
     const frames = fromPage(page, isLive);
     // A page says what `ready` says elsewhere, except where it begins: only the server knows that of `last:60`.

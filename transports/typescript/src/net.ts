@@ -1,14 +1,13 @@
-import { fromAnswer, isUnauthenticated, temporary, unreadable } from "./failure.js";
+import { fromAnswer, isUnauthenticated, temporary } from "./failure.js";
 import { Socket } from "./socket.js";
-import type { Frame } from "./source.js";
 import type { ConnectOptions, TokenReason, Transport } from "./types.js";
-import { Watchdog } from "./watchdog.js";
+import type { Watchdog } from "./watchdog.js";
 
 const NAME = "downlink-js/0.1.0";
 /** How long the head of an answer may take. */
-const ANSWER_DEADLINE = 10_000;
+export const ANSWER_DEADLINE = 10_000;
 
-type Query = readonly (readonly [string, string])[];
+export type Query = readonly (readonly [string, string])[];
 
 export interface Fetch {
   query?: Query;
@@ -16,8 +15,6 @@ export interface Fetch {
   init?: { method: string; body: string; headers: Readonly<Record<string, string>> };
   deadline?: number;
 }
-
-export type Page = Frame & { more?: boolean };
 
 /** The body of an answer; one that was cut is the network's fault. */
 export const json = (answer: Response, signal: AbortSignal): Promise<unknown> =>
@@ -66,20 +63,6 @@ export class Net {
     const failure = await fromAnswer(answer);
     if (!token || reason === "renew" || !isUnauthenticated(failure)) throw failure;
     return this.fetch(path, dog, accept, { ...how, reason: "renew" });
-  }
-
-  /** A page of a feed or of a live query. */
-  async page(path: string, query: Query, outer: AbortSignal, reason: TokenReason = "connect", wait = 0): Promise<Page> {
-    const dog = new Watchdog(outer);
-    try {
-      const deadline = ANSWER_DEADLINE + wait * 1000;
-      const answer = await this.fetch(path, dog, "application/json", { query: wait ? [...query, ["wait", `${wait}`]] : query, reason, deadline });
-      const page = (await json(answer, dog.signal)) as Page;
-      if (!page?.cursor) throw unreadable(`this is not a page: check the URL ${answer.url}`);
-      return page;
-    } finally {
-      dog.stop();
-    }
   }
 
   /** The WebSocket for all subscriptions, opened if there is none. */

@@ -1,4 +1,4 @@
-import { Attempt, type Open } from "./attempt.js";
+import { Attempt, type Open, silence } from "./attempt.js";
 import { DEFAULT_DELAY, type DelayRange, nextDelay, sleep } from "./delay.js";
 import { DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
 import { offline, onPage, type PageEvent, suspended } from "./lifecycle.js";
@@ -206,7 +206,7 @@ export class Reconnector {
     attempt.ready = this.#wasReady = true;
     this.#worked.add(transport);
     this.#failures = 0;
-    if (heartbeat_ms) attempt.heartbeat = heartbeat_ms as number;
+    if (heartbeat_ms) attempt.silence = silence(heartbeat_ms);
     this.#set({ state: "catching-up", transport });
     await this.#source.deliver([frame]);
     if (attempt.index) void this.#planUpgrade();

@@ -1,3 +1,4 @@
+import { silence } from "./attempt.js";
 import { DownlinkError, fromProblem, type Problem, temporary, toFailure } from "./failure.js";
 import { type Frame, parseFrame, push } from "./source.js";
 import { Watchdog } from "./watchdog.js";
@@ -62,7 +63,7 @@ export class Socket {
   #isOpen = false;
   #isEnding = false;
   #labels = 0;
-  #silence = 37_500;
+  #silence = silence(15_000);
   #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(connect: (signal: AbortSignal) => Promise<WebSocket>) {
@@ -126,11 +127,11 @@ export class Socket {
   }
 
   #frame(frame: Frame): void {
-    if (frame.frame === "ready" && typeof frame["heartbeat_ms"] === "number") {
-      this.#silence = Math.max(frame["heartbeat_ms"] * 2.5, 100);
+    const { sub, frame: name, problem, heartbeat_ms } = frame;
+    if (heartbeat_ms) {
+      this.#silence = silence(heartbeat_ms);
       this.#listen();
     }
-    const { sub, frame: name, problem } = frame;
     if (sub === undefined) {
       if (name === "problem") this.#end(fromProblem(problem as Problem));
       if (name !== "bye") return;

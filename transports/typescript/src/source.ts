@@ -52,14 +52,3 @@ export function push(frames: Frame[], frame: Frame): void {
     frames.push(frame);
   }
 }
-
-/** A page, as the frames that a stream would have sent. */
-export function fromPage(page: Frame & { more?: boolean }, isLive: boolean): Frame[] {
-  const { cursor, head, events } = page;
-  // A page of a live query is a frame.
-  if (!events) return [page];
-  const frames: Frame[] = events.length ? [{ frame: "events", events }] : [];
-  const moved = cursor === undefined ? {} : { cursor };
-  frames.push({ frame: page.more || isLive ? "checkpoint" : "live", head, ...moved });
-  return frames;
-}

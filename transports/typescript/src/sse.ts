@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.js";
 import { temporary, unreadable } from "./failure.js";
+import { resume } from "./page.js";
 import { type Frame, parseFrame, push } from "./source.js";
 
 /** Longer than any event of a feed; bounds what a server can make a client keep. */
@@ -43,7 +44,7 @@ export class SseParser {
 
 export async function* sse(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
   const { net, source, reason } = attempt;
-  const query = attempt.query(attempt.after);
+  const query = resume(source.spec, attempt.after);
   const answer = await net.fetch(source.spec.path, attempt, "text/event-stream", { query, reason });
   const reader = answer.body?.getReader();
   if (!reader) return;

@@ -3,7 +3,8 @@ import { type DownlinkError, toFailure } from "./failure.js";
 import type { Follow, Handle } from "./feed.js";
 import { onPage, suspended } from "./lifecycle.js";
 import type { Net } from "./net.js";
-import { type Frame, fromPage, type Source, type Spec } from "./source.js";
+import { fromPage, getPage, resume } from "./page.js";
+import type { Frame, Source, Spec } from "./source.js";
 import type { Status } from "./types.js";
 
 /** How long a leader may be silent before its lock is stolen, in milliseconds: a frozen tab keeps its lock. */
@@ -314,14 +315,10 @@ class Member implements Handle {
 
   /** Reads what is missing from the server, up to its head. */
   async #page(): Promise<void> {
-    const { path, query } = this.source.spec;
+    const { spec } = this.source;
     this.#runs = [];
     for (let more: boolean | undefined = true; more; ) {
-      const after = this.source.after();
-      const all: [string, string][] = query.map(([name, value]) => [name, value]);
-      if (after !== undefined) all.push(["after", after]);
-      if (path === "/feed") all.push(["limit", "1000"]);
-      const page = await this.net.page(path, all, this.#closed.signal);
+      const page = await getPage(this.net, spec.path, resume(spec, this.source.after()), this.#closed.signal);
       this.tell({ state: "catching-up" });
       await this.source.deliver(fromPage(page, false));
       more = page.more;

@@ -85,13 +85,13 @@ it("makes ids that sort by time", () => {
 
 it("parses an event stream however it is cut", () => {
   const event = { cursor: "0000000000000001-00000001", id: "a", type: "T", data: "grüße 🛫" };
-  const text = `\uFEFF:\n\nretry: 7\nid: x\nevent: feed.ready\ndata: {"frame":"ready"}\n\ndata: ${JSON.stringify(event)}\r\n\r\ndata: {"frame":\rdata: "live"}\r\r:\n\n`;
+  const text = `\uFEFF:\n\nretry: 7\nid: x\nevent: feed.ready\ndata: {"frame":"ready"}\n\ndata: ${JSON.stringify(event)}\r\n\r\ndata: {"frame":\rdata: "live"}\r\rdata: {"frame":\r\ndata: "behind"}\r\n\r\n:\n\n`;
   const bytes = new TextEncoder().encode(text);
   for (let size = 1; size <= bytes.length; size++) {
     const parser = new SseParser();
     const frames = [];
     for (let at = 0; at < bytes.length; at += size) frames.push(...parser.push(bytes.subarray(at, at + size)));
-    expect(frames).toEqual([{ frame: "ready" }, { frame: "events", events: [event] }, { frame: "live" }]);
+    expect(frames).toEqual([{ frame: "ready" }, { frame: "events", events: [event] }, { frame: "live" }, { frame: "behind" }]);
     expect(parser.retry).toBe(7);
   }
 });

@@ -52,12 +52,12 @@ describe.each(TRANSPORTS)("a live query over %s", (transport) => {
     await shows(range(1, 20).map((k) => row(`UA${k}`, "C20")));
   });
 
-  it("loads the rows again when a change is one of others", async () => {
+  it.each(["rows", "checkpoint"])("loads the rows again when the frame '%s' is one of others", async (frame) => {
     const { scripted, board, shows } = await follow({ transports: [transport] });
     scripted.board.set(1, [row("UA1")]);
     await shows([row("UA1")]);
     const { frameAfter } = scripted.board;
-    scripted.board.frameAfter = () => ({ frame: "rows", base: "0123456789abcdef", token: scripted.board.token, cursor: cursorAt(2), put: [], del: [] }) as { frame: string };
+    scripted.board.frameAfter = () => ({ frame, base: "0123456789abcdef", token: `${cursorAt(2)}~0123456789abcdef`, cursor: cursorAt(2), put: [], del: [] }) as { frame: string };
     scripted.board.set(2, [row("UA2")]);
     await until("it starts anew", () => board.snapshot.status.state === "reconnecting");
     scripted.board.frameAfter = frameAfter;

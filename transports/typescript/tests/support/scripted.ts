@@ -28,9 +28,13 @@ export class Scripted {
   log: Logged[] = [];
   /** The path and query of every request. */
   requests: string[] = [];
+  /** Where clients have resumed. */
+  afters: string[] = [];
   heads: Record<string, string | undefined>[] = [];
   open = 0;
   heartbeat = 15_000;
+  /** How many events it sends again to a client that resumes. */
+  rewind = 0;
   /** Answers before the feed does. */
   refuse: Refuse = () => undefined;
   /** What a WebSocket is told instead of a subscription. */
@@ -72,6 +76,10 @@ export class Scripted {
     this.cut();
   }
 
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   /** Cuts every connection. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -94,10 +102,11 @@ export class Scripted {
 
   /** The position after which a request resumes. */
   #from(after: string | null): number {
+    this.afters.push(after ?? "start");
     if (!after || after === "start") return 0;
     if (after === "now") return this.log.length;
     if (after.startsWith("last:")) return Math.max(0, this.log.length - Number(after.slice(5)));
-    return Number.parseInt(after.slice(0, 16), 16);
+    return Math.max(0, Number.parseInt(after.slice(0, 16), 16) - this.rewind);
   }
 
   #note(request: IncomingMessage): void {
