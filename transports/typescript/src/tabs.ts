@@ -83,8 +83,7 @@ class Group {
   }
 
   remove(member: Member): void {
-    this.#members.delete(member);
-    if (this.#members.size > 0) return;
+    if (!this.#members.delete(member) || this.#members.size > 0) return;
     this.#leave();
     this.#stop();
     groups.delete(this.name);
@@ -357,7 +356,8 @@ class Member implements Handle {
 export function shared(net: Net, identity: string, alone: Follow): Follow {
   const { locks } = globalThis.navigator ?? {};
   if (!locks || typeof BroadcastChannel === "undefined") return alone;
-  const name = `downlink:${new URL(`${net.base}/`, globalThis.location?.href)}:${identity}`;
+  // The number is that of the messages: a tab may have an older version of the page.
+  const name = `downlink:1:${new URL(`${net.base}/`, globalThis.location?.href)}:${identity}`;
   return (source, tell) => {
     let group = groups.get(name);
     if (!group) groups.set(name, (group = new Group(name, alone)));

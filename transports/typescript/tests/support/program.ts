@@ -8,7 +8,19 @@ import { fileURLToPath } from "node:url";
 
 import { onTestFinished } from "vitest";
 
-const SERVER = process.env["DOWNLINK_SERVER"] ?? fileURLToPath(new URL("../../../../target/debug/server", import.meta.url));
+interface Kind {
+  binary: string;
+  /** The path under which its feed is. */
+  base: string;
+  args: (database: string) => string[];
+}
+
+const binary = (name: string): string => process.env[`DOWNLINK_${name.toUpperCase()}`] ?? fileURLToPath(new URL(`../../../../target/debug/${name}`, import.meta.url));
+
+/** An empty log, to which tests append. */
+export const SERVER: Kind = { binary: binary("server"), base: "", args: (database) => ["--store", `rusqlite:${database}`, "--allow-append"] };
+/** A day of departures, replayed, with live queries and commands. */
+export const FLIGHTDECK: Kind = { binary: binary("flightdeck"), base: "/api", args: (database) => ["--db", database, "--speed", "600"] };
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -30,16 +42,19 @@ export async function until<T>(what: string, condition: () => T | Promise<T>, mi
   }
 }
 
-/** The example server with a database of its own, at one address, so that it can be killed and started again. */
+/** An example program with a database of its own, at one address, so that it can be killed and started again. */
 export class Program {
   #child: ChildProcess | undefined;
   #errors = "";
   readonly #folder = mkdtempSync(join(tmpdir(), "downlink-js-"));
 
-  private constructor(readonly port: number) {}
+  private constructor(
+    readonly port: number,
+    readonly kind: Kind,
+  ) {}
 
-  static async start(): Promise<Program> {
-    const program = new Program(await freePort());
+  static async start(kind = SERVER): Promise<Program> {
+    const program = new Program(await freePort(), kind);
     onTestFinished(async () => {
       await program.kill();
       rmSync(program.#folder, { recursive: true, force: true });
@@ -49,21 +64,22 @@ export class Program {
   }
 
   get origin(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://127.0.0.1:${this.port}${this.kind.base}`;
   }
 
   async start(): Promise<void> {
-    const args = ["--listen", `127.0.0.1:${this.port}`, "--store", `rusqlite:${join(this.#folder, "log.db")}`, "--allow-append"];
-    const child = spawn(SERVER, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const { binary, args } = this.kind;
+    const all = ["--listen", `127.0.0.1:${this.port}`, ...args(join(this.#folder, "log.db"))];
+    const child = spawn(binary, all, { stdio: ["ignore", "ignore", "pipe"] });
     child.once("error", (error) => {
-      this.#errors += `${error}: build it with 'cargo build --bin server', or set DOWNLINK_SERVER\n`;
+      this.#errors += `${error}: build it with 'cargo build --bins', or name another with DOWNLINK_SERVER or DOWNLINK_FLIGHTDECK\n`;
     });
     child.stderr?.on("data", (text: Buffer) => {
       this.#errors += text.toString();
     });
     this.#child = child;
-    await until(`${SERVER} answers`, async () => {
-      if (child.exitCode !== null || child.pid === undefined) throw new Error(`${SERVER} ended: ${this.#errors}`);
+    await until(`${binary} answers`, async () => {
+      if (child.exitCode !== null || child.pid === undefined) throw new Error(`${binary} ended: ${this.#errors}`);
       return fetch(`${this.origin}/feed?limit=1`).then(({ ok }) => ok, () => false);
     });
   }
