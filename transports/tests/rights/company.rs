@@ -48,7 +48,7 @@ struct Roles;
 impl Projection for Roles {
     type Tx = BTreeMap<String, String>;
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "roles"
     }
 

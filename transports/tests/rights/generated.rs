@@ -149,10 +149,10 @@ impl World {
             After::Start => ("start".to_owned(), 0),
             After::Now => ("now".to_owned(), self.log.len()),
             After::Last(count) => {
-                let sees =
+                let is_visible =
                     |event: &Event| allowed.is_some_and(|allowed| allowed.matches_event(event));
-                let seen = self.log.iter().enumerate().filter(|(_, event)| sees(event));
-                let place = seen.map(|(place, _)| place).rev().take(count).last();
+                let visible = self.log.iter().enumerate().filter(|(_, event)| is_visible(event));
+                let place = visible.map(|(place, _)| place).rev().take(count).last();
                 (format!("last:{count}"), place.unwrap_or(self.log.len()))
             }
             After::Event(back) => {

@@ -198,7 +198,7 @@ async fn a_ticket_ends_its_stream_and_opens_sockets_for_reading() {
 /// A text message of a client, masked with zeros.
 fn masked(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap().to_be_bytes();
-    [&[0x81, 0x80 | 126][..], &length, &[0; 4], text.as_bytes()].concat()
+    [&[0x81, 0x80 | 0x7e][..], &length, &[0; 4], text.as_bytes()].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
