@@ -57,6 +57,7 @@ impl App {
             async move { Ok(Rights::to(filter).read_only()) }
         };
         Feed::new(&self.hub)
+            .with_hosts(["localhost", "127.0.0.1", "[::1]"])
             .with_authorizer(self.sessions.clone().with_rights(rights))
             .with_reauthorization(self.roles.reauthorization())
             .with_live(&self.live)

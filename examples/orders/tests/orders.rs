@@ -48,7 +48,7 @@ impl Running {
     }
 
     fn visitor(&self) -> Visitor {
-        Visitor { address: self.address, cookie: String::new() }
+        Visitor { address: self.address, host: self.address.to_string(), cookie: String::new() }
     }
 
     /// Logs in.
@@ -68,6 +68,7 @@ impl Running {
 #[derive(Clone)]
 struct Visitor {
     address: SocketAddr,
+    host: String,
     cookie: String,
 }
 
@@ -77,7 +78,7 @@ impl Visitor {
         let request = format!(
             "{method} /api{path} HTTP/1.1\r\nHost: {}\r\n{}{headers}Content-Length: {}\r\n\
              Connection: close\r\n\r\n{body}",
-            self.address,
+            self.host,
             self.cookie,
             body.len()
         );
@@ -199,6 +200,10 @@ async fn strangers_see_nothing() {
         format!("Cookie: __Host-session=grace\r\nOrigin: http://{}\r\n", service.address);
     assert_eq!(forger.get("/me").await.status, 401);
     assert_eq!(stranger.post("/login", &json!({"user": "Ada"})).await.status, 400);
+    // As a page of another site does after DNS rebinding.
+    let mut rebound = stranger;
+    rebound.host = "evil.test".to_owned();
+    assert_eq!(rebound.post("/login", &json!({"user": "ada"})).await.status, 403);
     service.stop().await;
 }
 

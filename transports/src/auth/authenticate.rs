@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use http::request::Parts;
 
 use super::{Authenticated, Authorizer, Mapped, Or};
-use crate::feed::Refusal;
+use crate::feed::{Refusal, Rights};
 
 /// Says who sent a request.
 ///
@@ -55,7 +55,11 @@ pub trait AuthenticateExt: Authenticate + Sized {
     /// [`Feed::with_authorizer`](crate::feed::Feed::with_authorizer). It sets the
     /// [principal](crate::feed::Rights::with_principal) of the rights, and ends them
     /// with the credentials.
-    fn with_rights<F>(self, rights: F) -> Authorizer<Self, F> {
+    fn with_rights<F, Fut>(self, rights: F) -> Authorizer<Self, F>
+    where
+        F: Fn(Self::Principal) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Rights, Refusal>> + Send,
+    {
         Authorizer::new(self, rights)
     }
 }

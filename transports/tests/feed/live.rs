@@ -219,7 +219,7 @@ async fn a_long_poll_waits_for_another_answer() {
     let app = gated.app();
     let first = app.get("/live/gates").await.json();
     let uri = format!("/live/gates?wait=20&after={}", first["token"].as_str().unwrap());
-    let (poll, _) = tokio::join!(app.get(&uri), async {
+    let (poll, ()) = tokio::join!(app.get(&uri), async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         gated.put("ua1", "C71").await;
         tokio::time::sleep(Duration::from_secs(5)).await;

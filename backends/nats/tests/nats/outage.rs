@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::server::Server;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 #[ignore = "needs NATS: ./check nats"]
