@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "panics are failures")]
 
+mod browser;
 mod company;
 mod generated;
 mod logins;
