@@ -5,6 +5,7 @@
 mod browser;
 mod company;
 mod generated;
+mod live;
 mod logins;
 mod revocation;
 mod secrets;
