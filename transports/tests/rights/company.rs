@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use downlink::live::Live;
 use downlink::memory::MemoryProjections;
 use downlink::transport::Endpoint;
 use downlink::{
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::live::{OrderModel, OrderQuery};
 use crate::support::{listener, soon};
 
 pub(crate) const TRANSPORTS: [TransportKind; 3] =
@@ -167,12 +169,17 @@ impl Process {
         let hub = hub.start().await.unwrap();
         let models = MemoryProjections::new();
         let roles = hub.project(Roles, models.clone()).start().unwrap();
+        let query = OrderQuery { roles: models.clone() };
         // ANCHOR: reauthorization
         let reauthorization = Reauthorization::on(role_changes(), user_of).after(&roles);
         let feed = Feed::new(&hub)
             .with_authorizer(logins.authorizer(models))
             .with_reauthorization(reauthorization);
         // ANCHOR_END: reauthorization
+        let order_models = MemoryProjections::new();
+        let orders = hub.project(OrderModel, order_models.clone()).start().unwrap();
+        let live = Live::builder(&hub, order_models).with_query(query).with_model(&orders);
+        let feed = feed.with_live(&live.start().unwrap());
         let router: Router = setup(feed).router();
         let (listener, address) = listener().await;
         let shutdown = CancellationToken::new();

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "panics are failures")]
 
+mod browser;
 mod company;
 mod generated;
+mod live;
 mod logins;
 mod revocation;
 mod secrets;

@@ -1,4 +1,7 @@
+use downlink_transports::client::TransportKind;
+
 use crate::fixture::{Local, Notify, Postgres};
+use crate::live_feed::LiveFeed;
 use crate::models::Models;
 use crate::pair::Pair;
 
@@ -101,4 +104,14 @@ mod cross_process {
         Postgres,
         ignore = "needs PostgreSQL: ./check postgres"
     );
+}
+
+downlink_conformance_tests::live_matrix! {
+    stores { live: Models }
+    transports {
+        sse: LiveFeed(TransportKind::Sse),
+        websocket: LiveFeed(TransportKind::WebSocket),
+        long_poll: LiveFeed(TransportKind::LongPoll),
+    }
+    ignore = "needs PostgreSQL: ./check postgres"
 }

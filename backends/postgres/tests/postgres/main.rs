@@ -5,6 +5,8 @@ mod commit_cut;
 mod fixture;
 mod jobs;
 mod laws;
+#[path = "../../../../conformance-tests/tests/fixtures/live_feed.rs"]
+mod live_feed;
 mod models;
 mod pair;
 mod proxy;

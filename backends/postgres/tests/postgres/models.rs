@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::Transacted;
+use downlink::live::QueryStore;
 use downlink::{BoxError, EventStore, Result};
+use downlink_conformance_tests::live::LiveFixture;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
 use downlink_conformance_tests::{Application, Guard, TransactionStep, TransactionalFixture};
 use downlink_postgres::PostgresStore;
@@ -84,6 +86,21 @@ impl ProjectionFixture for Models {
             return Ok(Vec::new());
         }
         tables.texts(&format!("SELECT line FROM {{schema}}.{list} ORDER BY number")).await
+    }
+}
+
+#[async_trait]
+impl LiveFixture for Models {
+    async fn open_queries(&self) -> Result<(Opened<Self::Tx>, Arc<dyn QueryStore<Tx = Self::Tx>>)> {
+        let opened = ProjectionFixture::open(self).await?;
+        let tables = opened.guard.get::<Tables>().expect("what `open` keeps");
+        let store = tables.store.clone();
+        Ok((opened, Arc::new(store)))
+    }
+
+    async fn read_lines(&self, list: &str, tx: &mut PgConnection) -> Result<Vec<String>, BoxError> {
+        let sql = format!("SELECT line FROM {list} ORDER BY number");
+        Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(tx).await?)
     }
 }
 
