@@ -65,7 +65,11 @@ use crate::hub::{Hub, Subscribe};
 ///     \[`all_transports_deliver_the_same`\], and a client may switch from one
 ///     to another with its cursor \[`a_client_may_switch_transports`\].
 /// 16. **Permissions** that were reduced hide the same events in a replay as in
-///     live delivery \[`a_replay_hides_what_live_hides`\].
+///     live delivery \[`a_replay_hides_what_live_hides`\]; what may not be seen
+///     is not sent, in whatever way it is read
+///     \[`what_may_not_be_seen_is_not_sent`\]. If rights change while a stream is
+///     open, it ends \[`a_revoked_right_ends_while_a_stream_is_open`\], and wider
+///     ones are loaded again \[`wider_rights_are_loaded_again`\].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The transport's name, such as `sse`.
