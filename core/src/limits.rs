@@ -65,5 +65,8 @@ pub const MAX_LIVE_BYTES: usize = 2 << 20;
 /// its scope and parameters, however many subscribers it has.
 pub const MAX_LIVE_KEYS: usize = 1_024;
 
+/// The names and values of all parameters of a live query, in bytes.
+pub const MAX_LIVE_PARAMETER_BYTES: usize = 8 << 10;
+
 /// The most live queries that one principal may watch at the same time.
 pub const MAX_LIVE_KEYS_PER_PRINCIPAL: usize = 32;

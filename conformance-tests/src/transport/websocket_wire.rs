@@ -117,13 +117,25 @@ impl Socket {
         payload
     }
 
-    /// The next text message, which has to begin with this text.
+    /// The next text message, which has to begin with this text. Before it may come
+    /// checkpoints, which come by time.
     async fn expect(&mut self, beginning: &str) -> String {
-        match self.receive(&format!("{beginning} did not come")).await {
-            Received::Text(text) if text.starts_with(beginning) => text,
-            other => panic!("{other:?} came instead of {beginning}"),
+        loop {
+            match self.receive(&format!("{beginning} did not come")).await {
+                Received::Text(text) if text.starts_with(beginning) => return text,
+                Received::Text(text) if is_timely_checkpoint(&text, beginning) => {}
+                other => panic!("{other:?} came instead of {beginning}"),
+            }
         }
     }
+}
+
+/// Whether a message is a checkpoint that may come before the expected one: any, except before
+/// the `ready` of its own subscription.
+fn is_timely_checkpoint(text: &str, expected: &str) -> bool {
+    let Some(rest) = text.strip_prefix(r#"{"frame":"checkpoint","#) else { return false };
+    let sub = rest.split(',').next().unwrap_or_default();
+    !expected.starts_with(&format!(r#"{{"frame":"ready",{sub}"#))
 }
 
 /// **Law.** Every message is one whole text frame with one frame of the

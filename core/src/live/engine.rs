@@ -25,6 +25,7 @@ use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::hub::HubLink;
 use crate::id::ProjectionId;
+use crate::limits::MAX_LIVE_PARAMETER_BYTES;
 use crate::store::Read;
 use crate::supervise::unwound;
 
@@ -355,6 +356,14 @@ fn work<Tx: Send + 'static>(
 
 fn check_parameters<Tx>(query: &dyn AnyQuery<Tx>, params: &Params) -> Result<(), LiveError> {
     let known = query.parameters();
+    let size: usize = params.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > MAX_LIVE_PARAMETER_BYTES {
+        // They are kept as long as their answer.
+        let name = params.iter().max_by_key(|(_, value)| value.len()).map_or("", |(name, _)| name);
+        let detail =
+            format!("the parameters have {size} bytes: the limit is {MAX_LIVE_PARAMETER_BYTES}");
+        return Err(LiveError::BadParameter { name: name.to_owned(), detail });
+    }
     match params.iter().find(|(name, _)| !known.contains(name)) {
         None => Ok(()),
         Some((name, _)) => {

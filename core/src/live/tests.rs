@@ -319,6 +319,9 @@ async fn questions_are_checked() {
     assert!(matches!(refused(Watch::new("none")).await, LiveError::UnknownQuery(_)));
     let typo = Watch::new("by-prefix").with_params(Params::new().with("prefx", "s"));
     assert!(matches!(refused(typo).await, LiveError::BadParameter { .. }));
+    let long = Params::new().with("prefix", "s".repeat(9_000));
+    let long = refused(Watch::new("by-prefix").with_params(long)).await;
+    assert!(matches!(long, LiveError::BadParameter { .. }), "{long:?}");
     let stranger = Some(Principal::new("stranger".to_owned()));
     let forbidden = Watch::new("by-prefix").with_principal(stranger);
     assert!(matches!(refused(forbidden).await, LiveError::Forbidden(_)));

@@ -28,8 +28,10 @@ impl CookieName {
         if has_token(&parts.headers) {
             return None;
         }
-        let lines = parts.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+        let lines = parts.headers.get_all(COOKIE).iter();
+        // Cookies of other names may have any bytes.
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
         let mut values = pairs.filter(|(name, _)| name.trim() == self.0).map(|(_, value)| value);
         let (Some(value), None) = (values.next(), values.next()) else { return None };
         Some(value.trim())
@@ -61,6 +63,7 @@ mod tests {
         };
         assert_eq!(value(&["a=b; __Host-s=x=y ; c=d"]).as_deref(), Some("x=y"));
         assert_eq!(value(&["a=b", "__Host-s=x"]).as_deref(), Some("x"));
+        assert_eq!(value(&["a=\u{e9}; __Host-s=x"]).as_deref(), Some("x"));
         for lines in
             [&[][..], &["s=x"], &["__Host-s"], &["__Host-s=x; __Host-s=x"], &["__host-s=x"]]
         {

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::feed::Feed;
 use super::feed_cursor::FeedCursor;
+use super::reauthorize::{RightsWatch, pending};
 use super::response::json;
 use super::rights::Rights;
 use super::stream::name;
@@ -25,6 +26,7 @@ pub(super) async fn answer(
     feed: &Feed,
     parts: &Parts,
     rights: &Rights,
+    watch: &RightsWatch,
     body: Body,
 ) -> Result<Response, Problem> {
     let stream = name(parts)?;
@@ -35,7 +37,12 @@ pub(super) async fn answer(
     let mut held = feed.budget(parts).empty();
     let body = read(body, &mut held).await?;
     let (events, _held) = parse(feed, body, held).await?;
-    let (appended, body) = append(feed, rights, stream, expected, events).await?;
+    // The body may have taken long to come.
+    let rights = rights.clone().check_not_ended()?;
+    if watch.have_changed() {
+        return Err(pending());
+    }
+    let (appended, body) = append(feed, &rights, stream, expected, events).await?;
     let status = if appended.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((FeedCursor(appended.cursor), json(status, body)).into_response())
 }

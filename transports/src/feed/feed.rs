@@ -284,6 +284,10 @@ impl Feed {
                 return Err(pending());
             }
         }
+        if !reauthorizer.is_followed() {
+            // It ended after the check above, and may have missed this registration.
+            return Err(pending());
+        }
         let watch = RightsWatch::new(registration, self, parts, &rights);
         Ok((rights, watch))
     }

@@ -58,7 +58,6 @@ pub(super) async fn answer(
         None if watch.have_changed() => return Err(watch.problem().await),
         None => return Err(draining()),
     };
-    watch.linger();
     let body = found.events.feed_page(found.cursor, found.head, found.more);
     let mut response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
     if drain.has_begun() {

@@ -212,7 +212,7 @@ async fn dispatch(
         Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
         Route::Live => live::answer(feed, parts, &rights, drain, watch).await,
         Route::Stream if parts.method == Method::POST => {
-            append::answer(feed, parts, &rights, body).await
+            append::answer(feed, parts, &rights, &watch, body).await
         }
         Route::Stream => {
             let answer = stream::answer(feed, parts, &rights);

@@ -1,15 +1,17 @@
 //! Live queries under rights that change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::live::{LiveError, LiveQuery, Model, Params, Rows, Scope};
 use downlink::memory::MemoryProjections;
 use downlink::{BoxError, Cursor, ErrorKind, Event, Filter, FilterItem, Projection};
-use downlink_transports::client::{FollowLive, TransportKind};
+use downlink_transports::client::{FollowLive, TokenReason, TransportKind};
 use serde::{Deserialize, Serialize};
 
 use crate::company::{Process, TRANSPORTS, User};
+use crate::logins::jwt;
 use crate::support::soon;
 
 /// The user of each order, by the position of its event.
@@ -174,5 +176,23 @@ async fn no_row_comes_after_a_right_was_revoked() {
             }
         };
         assert!(rows.iter().all(|row| row.user == "bob"), "{transport}: {rows:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_expires_is_renewed_on_every_transport() {
+    for transport in TRANSPORTS {
+        let process = Process::start().await;
+        process.has_role("ann", "customer").await;
+        // Two seconds are left of the leeway of one minute.
+        let client = process.anonymous(transport).with_token_provider(async |reason| {
+            Ok(jwt("ann", if reason == TokenReason::Renew { 3_600 } else { -58 }))
+        });
+        let mut ann = client.live("orders", Params::new()).unwrap();
+        let first = process.order("ann").await;
+        until(&mut ann, first, &["ann"]).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let second = process.order("ann").await;
+        until(&mut ann, second, &["ann"]).await;
     }
 }

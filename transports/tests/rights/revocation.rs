@@ -271,6 +271,70 @@ async fn wider_rights_between_two_polls_tell_the_client_to_load_again() {
     until(&mut again, next).await;
 }
 
+/// A stream that was cut or rotated, and one that ended before the rights changed, are the same
+/// to a client.
+#[tokio::test(flavor = "multi_thread")]
+async fn wider_rights_between_two_streams_tell_the_client_to_load_again() {
+    for transport in TRANSPORTS {
+        let process = Process::start().await;
+        process.has_role("ann", "customer").await;
+        let hidden = process.order("bob").await;
+        let own = process.order("ann").await;
+        // With the subscription that follows changes, which begins with the first request.
+        let idle = process.hub.stats().open_subscriptions + 1;
+        let mut frames = open(&process, "ann", transport, After::Start).await;
+        until(&mut frames, own).await;
+        drop(frames);
+        soon("the server to see that the client is gone", async {
+            while process.hub.stats().open_subscriptions > idle {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let change = process.has_role("ann", "admin").await;
+        process.has_seen(change).await;
+        let subscribe = Subscribe::new().with_after(own);
+        let client = process.client("ann", transport);
+        let error = soon("an answer", client.connect(subscribe)).await.err();
+        let error = error.unwrap_or_else(|| panic!("{transport}: events before {own} are missed"));
+        assert_eq!(error.kind(), ErrorKind::HistoryChanged, "{transport}: {error}");
+        // Loaded again, it has what was hidden, and goes on from there.
+        let mut again = open(&process, "ann", transport, After::Start).await;
+        assert!(until(&mut again, own).await.contains(&hidden), "{transport}");
+        drop(again);
+        let next = process.order("bob").await;
+        let mut later = open(&process, "ann", transport, change).await;
+        until(&mut later, next).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_comes_after_the_revocation_is_not_appended() {
+    let store = Arc::new(downlink::MemoryStore::new());
+    let process =
+        Process::with(store, &Logins::new(), downlink_transports::feed::Feed::with_append).await;
+    process.has_role("ann", "customer").await;
+    let body = r#"{"type":"OrderPlaced","data":{},"tags":["user:ann"]}"#;
+    let (first, rest) = body.split_at(10);
+    let mut raw = Raw::connect(process.address()).await;
+    raw.send(&format!(
+        "POST /streams/order-ann HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        token("ann"),
+        body.len()
+    ))
+    .await;
+    // The body is asked for when the request has been authorized.
+    raw.until("100 Continue\r\n\r\n").await;
+    raw.send(first).await;
+    let change = process.has_role("ann", "").await;
+    process.has_seen(change).await;
+    raw.send(rest).await;
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("rights-pending"), "{answer}");
+    assert_eq!(process.hub.head().await.unwrap(), change);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_concerns_its_principal_only() {
     let process = Process::start().await;

@@ -53,6 +53,10 @@ pub struct FollowLive {
     token_reason: TokenReason,
     /// Whether the server was reached: then only itself can end the client.
     was_reached: bool,
+    /// Whether the connection has brought anything.
+    is_productive: bool,
+    /// Whether it was opened with a token that had just been renewed.
+    has_renewed: bool,
     has_ended: bool,
 }
 
@@ -73,6 +77,8 @@ impl FollowLive {
             reconnect_at: None,
             token_reason: TokenReason::Connect,
             was_reached: false,
+            is_productive: false,
+            has_renewed: false,
             has_ended: false,
         }
     }
@@ -117,9 +123,14 @@ impl FollowLive {
             return Ok(false);
         };
         match connection.next().await {
-            Some(Ok(LiveEvent::Live(message))) => Ok(self.apply(message)),
-            Some(Ok(LiveEvent::Control(frame))) => self.on_control(frame).map(|()| false),
-            Some(Err(failure)) => self.on_failure(failure).map(|()| false),
+            Some(Ok(event)) => {
+                (self.was_reached, self.is_productive) = (true, true);
+                match event {
+                    LiveEvent::Live(message) => Ok(self.apply(message)),
+                    LiveEvent::Control(frame) => self.on_control(frame).map(|()| false),
+                }
+            }
+            Some(Err(failure)) => self.on_broken(failure).map(|()| false),
             None => {
                 let delay = connection.server_delay();
                 self.close(delay);
@@ -139,9 +150,9 @@ impl FollowLive {
             LiveConnection::open(transport, &options, question, after).await
         };
         let reason = std::mem::take(&mut self.token_reason);
+        (self.is_productive, self.has_renewed) = (false, reason == TokenReason::Renew);
         match self.options.authorized(reason, open).await {
             Ok(connection) => {
-                self.was_reached = true;
                 self.connection = Some(connection);
                 Ok(())
             }
@@ -187,6 +198,20 @@ impl FollowLive {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A connection that was open has failed: a token may have expired, and what has not sent
+    /// anything may be held back by a proxy.
+    fn on_broken(&mut self, failure: Failure) -> Result<()> {
+        if self.options.can_renew(&failure) && (self.is_productive || !self.has_renewed) {
+            tracing::debug!(error = %failure.error, "reconnecting with a new token");
+            self.token_reason = TokenReason::Renew;
+            self.close(ServerDelay::Exactly(std::time::Duration::ZERO));
+            return Ok(());
+        }
+        let is_productive = self.is_productive;
+        let before_ready = |failure: Failure| failure.before_ready().allow_fallback();
+        self.on_failure(if is_productive { failure } else { before_ready(failure) })
     }
 
     fn on_failure(&mut self, failure: Failure) -> Result<()> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use downlink::live::{Live, Params, Token, Watch};
+use http::Method;
 use http::request::Parts;
 
 use crate::feed::feed::Feed;
@@ -33,6 +34,8 @@ impl LiveRequest {
         let query = Query::parse(parts.uri.query(), &known, &feed.parameters)?;
         let after = wire::resume_live(&parts.headers, &query)?;
         let wait = Duration::from_secs(query.wait()?);
+        // A HEAD never waits.
+        let wait = if parts.method == Method::HEAD { Duration::ZERO } else { wait };
         let mut watch = Watch::new(name)
             .with_params(params(&query, &own)?)
             .with_principal(rights.any_principal().cloned())

@@ -66,6 +66,11 @@ impl Reauthorizer {
         Ok(())
     }
 
+    /// Whether changes are followed, so that what is registered now learns of the next one.
+    pub(super) fn is_followed(&self) -> bool {
+        self.0.registry.is_followed()
+    }
+
     /// The number of changes so far, of any rights.
     pub(super) fn changes(&self) -> u64 {
         self.0.registry.changes()

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use downlink::{Cursor, Hub, Position};
@@ -34,12 +34,15 @@ struct State {
 /// What the streams of one principal share, until its rights change.
 struct Open {
     has_changed: AtomicBool,
+    /// The position of the change.
+    changed_at: AtomicU64,
     /// Cancelled by a change and when the hub is shut down.
     ends: CancellationToken,
 }
 
 impl Open {
-    fn end(&self) {
+    fn end(&self, at: Position) {
+        self.changed_at.store(at.get(), Ordering::SeqCst);
         self.has_changed.store(true, Ordering::SeqCst);
         self.ends.cancel();
     }
@@ -60,14 +63,19 @@ impl Registry {
 
     /// Changes are followed from this cursor on.
     pub(super) fn begin(&self, head: Cursor) {
-        self.all_changed(head);
+        let mut state = self.state();
+        state.end_all(head.position());
+        // They may be of another history, and the head covers them.
+        state.pending.clear();
+        state.floor = self.waits.then_some(head);
+        drop(state);
         self.is_followed.store(true, Ordering::SeqCst);
     }
 
     /// Changes are no longer followed.
     pub(super) fn end(&self) {
         self.is_followed.store(false, Ordering::SeqCst);
-        self.state().end_all();
+        self.state().end_all(Position::MAX);
     }
 
     pub(super) fn changes(&self) -> u64 {
@@ -78,7 +86,7 @@ impl Registry {
         let mut state = self.state();
         state.changes += 1;
         if let Some(open) = state.open.remove(&principal) {
-            open.end();
+            open.end(cursor.position());
         }
         if self.waits {
             state.wait_for(principal, cursor);
@@ -87,7 +95,7 @@ impl Registry {
 
     pub(super) fn all_changed(&self, cursor: Cursor) {
         let mut state = self.state();
-        state.end_all();
+        state.end_all(cursor.position());
         if self.waits {
             state.floor = state.floor.max(Some(cursor));
         }
@@ -112,7 +120,8 @@ impl Registry {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let ends = hub.shutdown_token();
-                let open = Open { has_changed: AtomicBool::new(false), ends };
+                let (has_changed, changed_at) = (AtomicBool::new(false), AtomicU64::new(0));
+                let open = Open { has_changed, changed_at, ends };
                 Arc::clone(entry.insert(Arc::new(open)))
             }
         };
@@ -121,9 +130,9 @@ impl Registry {
 }
 
 impl State {
-    fn end_all(&mut self) {
+    fn end_all(&mut self, at: Position) {
         self.changes += 1;
-        self.open.drain().for_each(|(_, open)| open.end());
+        self.open.drain().for_each(|(_, open)| open.end(at));
     }
 
     fn wait_for(&mut self, principal: Principal, cursor: Cursor) {
@@ -149,6 +158,11 @@ impl Registration {
 
     pub(super) fn has_changed(&self) -> bool {
         self.open.has_changed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the rights have changed after this position of the log.
+    pub(super) fn has_changed_after(&self, position: Position) -> bool {
+        self.has_changed() && self.open.changed_at.load(Ordering::SeqCst) > position.get()
     }
 
     /// Cancelled by a change and when the hub is shut down.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{After, Filter};
+use downlink::{After, Cursor, Filter, Position};
 use http::StatusCode;
 use http::request::Parts;
 use tokio::time::timeout;
@@ -77,21 +77,15 @@ impl RightsWatch {
         output.filter(|_| !self.have_changed())
     }
 
-    /// Refuses a poll from a cursor if wider rights came since its client polled before.
+    /// Refuses to go on from a cursor if wider rights came since its client was here before.
     pub(in crate::feed) fn check_return(&self, after: After) -> Result<(), Problem> {
-        let (Some(watched), After::Cursor(_)) = (&self.0, after) else { return Ok(()) };
-        match watched.expected() {
+        let (Some(watched), After::Cursor(cursor)) = (&self.0, after) else { return Ok(()) };
+        if cursor == Cursor::START {
+            return Ok(());
+        }
+        match watched.expected(cursor.position()) {
             Some(poll) if !is_within(&watched.filter, &poll.filter) => Err(wider()),
             _ => Ok(()),
-        }
-    }
-
-    /// Watches on until the client of a poll that is answered now polls again.
-    pub(in crate::feed) fn linger(self) {
-        let Some(watched) = self.0 else { return };
-        let Watched { registration, feed, filter, .. } = *watched;
-        if let Some(reauthorizer) = &feed.reauthorizer {
-            reauthorizer.0.lingering.expect(registration, filter);
         }
     }
 
@@ -114,13 +108,28 @@ impl RightsWatch {
     }
 }
 
+/// Watches on until the client of what ends now is back. A client whose rights have changed was
+/// told.
+impl Drop for RightsWatch {
+    fn drop(&mut self) {
+        let Some(watched) = self.0.take().filter(|watched| !watched.registration.has_changed())
+        else {
+            return;
+        };
+        let Watched { registration, feed, filter, .. } = *watched;
+        if let Some(reauthorizer) = &feed.reauthorizer {
+            reauthorizer.0.lingering.expect(registration, filter);
+        }
+    }
+}
+
 impl Watched {
-    /// What the rights were when a client of this principal polled before, if they have
+    /// What the rights were when a client of this principal was here before, if they have
     /// changed since.
-    fn expected(&self) -> Option<Answered> {
+    fn expected(&self, at: Position) -> Option<Answered> {
         let lingering = &self.feed.reauthorizer.as_ref()?.0.lingering;
-        let poll = lingering.returned(self.registration.principal())?;
-        poll.registration.has_changed().then_some(poll)
+        let poll = lingering.returned(self.registration.principal(), at)?;
+        poll.registration.has_changed_after(at).then_some(poll)
     }
 
     async fn rights(&self) -> Result<Rights, Problem> {

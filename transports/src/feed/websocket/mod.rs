@@ -49,8 +49,10 @@ pub(super) async fn answer(
     watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let handshake = Handshake::of(parts)?;
-    let (client, rights) = (SocketClient::new(feed, parts), rights.clone());
-    let subscribing = url_subscription(&client, parts, &rights).await?;
+    let watch = Arc::new(watch);
+    let client = SocketClient::new(feed, parts, rights, Arc::clone(&watch));
+    let rights = rights.clone();
+    let subscribing = url_subscription(&client, parts, &rights, &watch).await?;
     let response = handshake.response();
     tokio::spawn(async move {
         match handshake.upgraded().await {
@@ -78,11 +80,13 @@ async fn url_subscription(
     client: &SocketClient,
     parts: &Parts,
     rights: &Rights,
+    watch: &RightsWatch,
 ) -> Result<Option<Subscribing>, Problem> {
     let query = Query::parse(parts.uri.query(), &sse::PARAMETERS, &client.feed().parameters)?;
     query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
     let filter = rights.restrict(wire::filter_of_query(&query)?)?;
+    watch.check_return(after)?;
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }

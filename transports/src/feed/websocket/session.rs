@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,7 +55,7 @@ pub(super) struct Session<T> {
     client: SocketClient,
     mux: Multiplexer<T>,
     drain: Drain,
-    watch: RightsWatch,
+    watch: Arc<RightsWatch>,
     /// Cancelled when the hub is shut down, and when the rights change.
     stopped: CancellationToken,
     deadline: StreamDeadline,
@@ -85,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         client: SocketClient,
         rights: &Rights,
         drain: Drain,
-        watch: RightsWatch,
+        watch: Arc<RightsWatch>,
     ) -> Self {
         let (now, feed) = (Instant::now(), client.feed());
         let deadline = StreamDeadline::new(feed.rotation, rights, now);
@@ -526,9 +527,10 @@ mod tests {
         let feed = Arc::new(Feed::new(&hub));
         let (parts, ()) = Request::new(()).into_parts();
         let (io, _other) = tokio::io::duplex(64);
-        let (client, drain) = (SocketClient::new(&feed, &parts), Drain::of(&feed, &parts));
-        let mut session =
-            Session::new(io, client, &Rights::everything(), drain, RightsWatch::none());
+        let (watch, rights) = (Arc::new(RightsWatch::none()), Rights::everything());
+        let client = SocketClient::new(&feed, &parts, &rights, Arc::clone(&watch));
+        let drain = Drain::of(&feed, &parts);
+        let mut session = Session::new(io, client, &rights, drain, watch);
         let subscription = Box::new(hub.subscribe(Subscribe::new()).await.unwrap());
         let subscription = size_of_val(&*subscription) + Subscriptions::size_of_next(subscription);
         // The session, its future and timer, and a subscription with its future: what is allocated

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use downlink::budget::ByteBudget;
-use downlink::live::{LiveSubscription, Params, Token, Watch};
+use downlink::live::{LiveSubscription, Params, Principal, Token, Watch};
 use downlink::{After, Expected, Filter, NewEvent, StreamId, Subscribe, Subscription};
 use http::request::Parts;
 
 use crate::feed::append;
 use crate::feed::detached::detached;
 use crate::feed::feed::Feed;
+use crate::feed::reauthorize::{RightsWatch, pending};
 use crate::feed::rights::Rights;
 use crate::wire::{Code, Problem};
 
@@ -17,6 +18,9 @@ pub(super) struct SocketClient {
     feed: Arc<Feed>,
     /// What the authorizer decides by; `None` without an authorizer.
     request: Option<Arc<Parts>>,
+    /// Whose rights are watched.
+    principal: Option<Principal>,
+    watch: Arc<RightsWatch>,
     /// What is held for the client counts against it.
     budget: ByteBudget,
 }
@@ -41,9 +45,15 @@ pub(super) struct CommandError {
 }
 
 impl SocketClient {
-    pub(super) fn new(feed: &Arc<Feed>, parts: &Parts) -> Self {
+    pub(super) fn new(
+        feed: &Arc<Feed>,
+        parts: &Parts,
+        rights: &Rights,
+        watch: Arc<RightsWatch>,
+    ) -> Self {
         let request = feed.authorizer.as_ref().map(|_| Arc::new(detached(parts)));
-        Self { feed: Arc::clone(feed), request, budget: feed.budget(parts) }
+        let principal = rights.any_principal().cloned();
+        Self { feed: Arc::clone(feed), request, principal, watch, budget: feed.budget(parts) }
     }
 
     /// The budget that what is held for this client counts against.
@@ -57,10 +67,19 @@ impl SocketClient {
 
     async fn rights(&self) -> Result<Rights, CommandError> {
         let Some(request) = &self.request else { return Ok(Rights::everything()) };
-        self.feed.authorize(request).await.map_err(|problem| {
+        let rights = self.feed.authorize(request).await.map_err(|problem| {
             let ends_socket = matches!(problem.code(), Code::Unauthenticated | Code::Forbidden);
             CommandError { problem, ends_socket }
-        })
+        })?;
+        if self.feed.reauthorizer.is_some() && rights.any_principal() != self.principal.as_ref() {
+            let detail = "this socket was opened by another user: open a new one";
+            let problem = Problem::new(Code::Unauthenticated, detail);
+            return Err(CommandError { problem, ends_socket: true });
+        }
+        if self.watch.have_changed() {
+            return Err(pending().into());
+        }
+        Ok(rights)
     }
 
     pub(super) async fn subscribe(
@@ -70,6 +89,7 @@ impl SocketClient {
     ) -> Result<OpenedSubscription, CommandError> {
         let rights = self.rights().await?;
         let filter = rights.restrict(filter)?;
+        self.watch.check_return(after)?;
         self.subscribe_with(rights, after, filter).await
     }
 
