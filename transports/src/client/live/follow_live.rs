@@ -55,8 +55,8 @@ pub struct FollowLive {
     was_reached: bool,
     /// Whether the connection has brought anything.
     is_productive: bool,
-    /// Whether it was opened with a token that had just been renewed.
-    has_renewed: bool,
+    /// Why the token was asked for with which it was opened.
+    opened_with: TokenReason,
     has_ended: bool,
 }
 
@@ -78,7 +78,7 @@ impl FollowLive {
             token_reason: TokenReason::Connect,
             was_reached: false,
             is_productive: false,
-            has_renewed: false,
+            opened_with: TokenReason::Connect,
             has_ended: false,
         }
     }
@@ -150,7 +150,7 @@ impl FollowLive {
             LiveConnection::open(transport, &options, question, after).await
         };
         let reason = std::mem::take(&mut self.token_reason);
-        (self.is_productive, self.has_renewed) = (false, reason == TokenReason::Renew);
+        (self.is_productive, self.opened_with) = (false, reason);
         match self.options.authorized(reason, open).await {
             Ok(connection) => {
                 self.connection = Some(connection);
@@ -203,7 +203,9 @@ impl FollowLive {
     /// A connection that was open has failed: a token may have expired, and what has not sent
     /// anything may be held back by a proxy.
     fn on_broken(&mut self, failure: Failure) -> Result<()> {
-        if self.options.can_renew(&failure) && (self.is_productive || !self.has_renewed) {
+        if self.options.can_renew(&failure)
+            && (self.is_productive || self.opened_with != TokenReason::Renew)
+        {
             tracing::debug!(error = %failure.error, "reconnecting with a new token");
             self.token_reason = TokenReason::Renew;
             self.close(ServerDelay::Exactly(std::time::Duration::ZERO));
