@@ -15,8 +15,9 @@ pub struct Options {
     query_limit: Duration,
 }
 
-/// PostgreSQL truncates longer names.
-const MAX_SCHEMA_BYTES: usize = 63;
+/// PostgreSQL truncates names of more than 63 bytes, and the channel of the bus is `downlink_`
+/// and this name.
+const MAX_SCHEMA_BYTES: usize = 54;
 
 impl Options {
     /// The safe defaults, each of which its setter describes.
