@@ -26,6 +26,8 @@ pub(crate) struct ModelStatements {
     pub(crate) dead_letters: Text,
     /// How many rows of the log's tables this transaction has written.
     pub(crate) writes: Text,
+    /// Waits until no query reads, and keeps others from beginning.
+    pub(crate) keep_queries_out: Text,
     begin_query: String,
     /// Fails if the transaction of a query is not the one that was begun.
     pub(crate) end_query: Text,
@@ -82,7 +84,13 @@ WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIM
                  + pg_stat_get_xact_tuples_deleted(t))::bigint FROM unnest(ARRAY[{tables}]) AS t"
             )
             .into(),
-            begin_query: format!("SAVEPOINT {job}"),
+            keep_queries_out: format!(
+                r#"LOCK TABLE "{schema}".projections IN ACCESS EXCLUSIVE MODE"#
+            )
+            .into(),
+            begin_query: format!(
+                r#"LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; SAVEPOINT {job}"#
+            ),
             end_query: format!("RELEASE SAVEPOINT {job}").into(),
             open_job: format!("SAVEPOINT {job}").into(),
             check: format!(
@@ -94,11 +102,15 @@ SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1"#
     }
 
     /// Begins the transaction of a query, which reads one snapshot and has a time limit.
+    ///
+    /// It takes a lock before its snapshot, which a step that makes tables anew waits for: a
+    /// snapshot does not hold tables. A query that began before would find the new table, and
+    /// none of its rows.
     pub(crate) fn begin_query(&self, limit: Duration) -> Text {
-        let (limit, savepoint) = (millis(limit), &self.begin_query);
+        let (limit, lock) = (millis(limit), &self.begin_query);
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-             SET LOCAL statement_timeout = {limit}; {savepoint}"
+             SET LOCAL statement_timeout = {limit}; {lock}"
         )
         .into()
     }

@@ -156,6 +156,11 @@ impl ModelTx<'_> {
         projection: &dyn Projection<Tx = PgConnection>,
         step: &Step,
     ) -> Result<Result<(), BoxError>> {
+        if step.from == Cursor::START {
+            // It may make its tables anew.
+            let lock = sqlx::raw_sql(self.server.sql.models.keep_queries_out.sql());
+            lock.execute(&mut *self.connection).await.map_err(failed(DOING))?;
+        }
         let before = self.log_writes().await?;
         if let Err(error) = step.write(projection, self.connection).await {
             let driver = driver_error(&*error).filter(|error| is_storage_error(error));

@@ -18,7 +18,7 @@ pub fn is_log_table(name: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`Corrupt`](ErrorKind::Corrupt) if a value is invalid.
+/// [`Corrupt`](downlink::ErrorKind::Corrupt) if a value is invalid.
 pub fn dead_letter_from_sql(
     position: i64,
     id: &[u8],
