@@ -26,6 +26,7 @@ export interface Answer<R> {
 
 const ATTEMPT_DEADLINE = 15_000;
 const FIRST_DELAY = 500;
+const MAX_DELAY = 8000;
 
 /** A UUID of version 7, which sorts by time. Also where `crypto.randomUUID` is missing, without a secure context. */
 export function newId(): string {
@@ -50,7 +51,7 @@ export async function post<R>(net: Net, path: string, body: unknown, options: Po
     } catch (error) {
       signal?.throwIfAborted();
       const failure = toFailure(error);
-      const delay = nextDelay({ min: 0, max: FIRST_DELAY * 2 ** tries, serverMax: timeout }, failure, 0);
+      const delay = nextDelay({ min: 0, max: Math.min(FIRST_DELAY * 2 ** tries, MAX_DELAY), serverMax: timeout }, failure, 0);
       if (!mayRepeat(failure) || Date.now() + delay >= until) throw failure;
       await sleep(delay, signal);
     } finally {
