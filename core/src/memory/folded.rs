@@ -50,7 +50,6 @@ impl<S> Folded<S> {
     }
 
     /// The projection, to wait for its progress.
-    #[must_use]
     pub fn handle(&self) -> &ProjectionHandle {
         &self.handle
     }

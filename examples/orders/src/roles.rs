@@ -43,7 +43,7 @@ impl Roles {
     /// becomes an administrator.
     pub(crate) async fn start(hub: &Hub, first: &User) -> Result<Self> {
         match hub.append_to(first.role(), Expected::NoStream, [RoleEvent::RoleGranted]).await {
-            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             _ => Ok(Self(role_projection().start(hub).await?)),
         }
     }
