@@ -88,8 +88,9 @@ type FilterQuery = Result<Query<RowFilter>, QueryRejection>;
 
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
-struct Delay {
+pub(crate) struct Delay {
     minutes: u32,
     #[serde(default)]
     reason: Option<String>,
@@ -97,15 +98,17 @@ struct Delay {
 
 /// The body of a change of gate.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
-struct ChangeGate {
+pub(crate) struct ChangeGate {
     gate: Gate,
 }
 
 /// The body of a cancellation.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
-struct Cancel {
+pub(crate) struct Cancel {
     #[serde(default)]
     reason: Option<String>,
 }

@@ -12,6 +12,7 @@ const MINUTES_OF_A_DAY: u32 = 24 * 60;
 /// Formatted and parsed as `2013-01-01T05:15`, without a time zone. The last value is
 /// the last minute of January 2014; later times are clamped to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct ClockTime {
     minute: u32,
 }

@@ -23,6 +23,8 @@ mod read_models;
 pub mod replay;
 mod replayer;
 mod start_error;
+#[cfg(test)]
+mod types;
 
 pub use clock_time::{ClockTime, InvalidTime};
 pub use database::Database;

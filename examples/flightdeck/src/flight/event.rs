@@ -7,6 +7,7 @@ use crate::clock_time::ClockTime;
 ///
 /// The variants' names are the event types, their fields the payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub enum FlightEvent {
     /// The flight was put on the board.
     FlightScheduled {
@@ -92,6 +93,7 @@ impl FlightEvent {
 
 /// Who decided something: the airline in the records, or a visitor of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Party {
     /// The airline, on 1 January 2013.

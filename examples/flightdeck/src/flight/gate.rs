@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Gates are not in the records, so they are [assigned](Self::assigned) by a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct Gate(String);
 

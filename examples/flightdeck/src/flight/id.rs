@@ -11,6 +11,7 @@ use crate::date::Date;
 /// is used every day. If a carrier uses a number twice a day, the second flight is
 /// `UA1545-2` or `UA1545-0102-2`, so that every flight has its own stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct FlightId(String);
 

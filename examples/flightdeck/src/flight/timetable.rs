@@ -5,6 +5,7 @@ use crate::clock_time::ClockTime;
 
 /// The timetable entry of a flight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Timetable {
     /// The name of the flight.
     pub flight: FlightId,

@@ -13,6 +13,8 @@ mod query_result;
 mod read_models;
 mod routes;
 #[cfg(test)]
+pub(crate) mod rows;
+#[cfg(test)]
 mod tests;
 pub(crate) mod through_rusqlite;
 pub(crate) mod through_sqlx;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use downlink::{Event, Executor, Hub, Read};
 use futures::TryStreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use super::rows::{FlightRow, PunctualityRow, RouteRow};
 use super::*;
 use crate::database::Database;
 use crate::day::Day;
@@ -73,6 +76,12 @@ fn of(airport: &str) -> RowFilter {
     RowFilter { airport: Some(airport.into()), airline: None }
 }
 
+/// Fails if the rows are not as the page's types say.
+fn assert_rows<Row: Serialize + DeserializeOwned>(answer: &Value) {
+    let rows: Vec<Row> = serde_json::from_value(answer.clone()).unwrap();
+    assert_eq!(&serde_json::to_value(rows).unwrap(), answer);
+}
+
 fn rows(answer: &Value) -> &Vec<Value> {
     answer.as_array().unwrap()
 }
@@ -92,6 +101,9 @@ async fn both_drivers_build_the_same_models() {
         fixture.end().await;
     }
     assert_eq!(answers[0], answers[1]);
+    assert_rows::<FlightRow>(&answers[0][0]);
+    assert_rows::<PunctualityRow>(&answers[0][2]);
+    assert_rows::<RouteRow>(&answers[0][4]);
     let [board, board_of_jfk, punctuality, .., routes, _] = &answers[0][..] else { panic!() };
     assert_eq!(rows(board).len(), 60);
     assert!(rows(board_of_jfk).iter().all(|flight| flight["from"] == "JFK"));

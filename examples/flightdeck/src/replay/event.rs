@@ -7,6 +7,7 @@ use crate::clock_time::ClockTime;
 ///
 /// Pages follow it like the flights, so all pages show the same clock without polling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum ReplayEvent {
     /// A program started or resumed the replay.
     ReplayStarted {

@@ -32,6 +32,7 @@ pub struct Replay {
 
 /// The state of the replay, as `GET /replay` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "ReplayStatus"))]
 pub struct Status {
     /// Whether a program runs it.
     pub running: bool,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Between 1, real time, and 3600, an hour per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "number"))]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Speed(f64);
 

@@ -46,6 +46,7 @@ pub enum ReplayAction {
 
 /// The changes that a visitor requests; `None` leaves a setting unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "ReplayControl", optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Control {
     /// Whether to pause.
