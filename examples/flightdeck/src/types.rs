@@ -1,6 +1,6 @@
 //! The types of the page, from those of this crate.
 
-use downlink_typescript_types::TypesFile;
+use downlink_page_files::TypesFile;
 
 use crate::api::{Cancel, ChangeGate, Delay};
 use crate::flight::FlightEvent;

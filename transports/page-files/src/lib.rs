@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # use serde::Serialize;
-//! use downlink_typescript_types::TypesFile;
+//! use downlink_page_files::TypesFile;
 //!
 //! #[derive(Serialize)]
 //! # #[derive(ts_rs::TS)] // since this is not a test

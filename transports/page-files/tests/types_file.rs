@@ -5,7 +5,7 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use downlink_typescript_types::TypesFile;
+use downlink_page_files::TypesFile;
 use serde::Serialize;
 use ts_rs::TS;
 
@@ -57,7 +57,7 @@ fn a_missing_or_stale_file_is_an_error_that_says_what_to_run() {
     let file = TypesFile::new(&path).with::<FlightEvent>();
     let missing = refusal(|| file.check());
     assert!(
-        missing.contains("GENERATE=1 cargo test -p downlink-typescript-types types"),
+        missing.contains("GENERATE=1 cargo test -p downlink-page-files types"),
         "{missing}"
     );
     fs::write(&path, EXPECTED.replace("Departed", "Left")).unwrap();
