@@ -7,8 +7,9 @@ import { createChoice, selected, tags, TRANSPORTS } from "./model/choice";
 import { createClock } from "./model/clock";
 import { type BoardRow, createCommands, refusal } from "./model/commands";
 import { createEvents } from "./model/events";
-import { createNetwork } from "./model/network";
 import { expose } from "./model/expose";
+import { createNetwork } from "./model/network";
+import type { ReplayControl } from "./types.gen";
 
 const CUT = 3000;
 
@@ -42,12 +43,10 @@ export function createDeck() {
   const status = (): Status => (events.status.state === "live" ? board.status : events.status);
   const isLive = createMemo(() => events.status.state === "live");
   createEffect(
-    on(isLive, async (live) => {
+    on(isLive, (live) => {
       clock.setLive(live);
-      if (!live) return;
-      // Events have minutes, and this has the exact time. If it fails, the events alone are sufficient.
-      const replay = await network.fetch("api/replay").then((answer) => answer.json()).catch(() => ({}));
-      if (isLive()) clock.set(replay);
+      // If it fails, the events alone are sufficient.
+      if (live) clock.load(() => network.fetch("api/replay").then((answer) => answer.json())).catch(() => {});
     }),
   );
 
@@ -65,7 +64,7 @@ export function createDeck() {
     isCut: network.isCut,
     disconnect: () => network.cut(CUT),
     commands: createCommands({ api, board, clock, events, say }),
-    control: (change: { paused?: boolean; speed?: number }) =>
+    control: (change: ReplayControl) =>
       api().post("/replay", change).then(() => {}, (error) => void say(refusal(error))),
     banner,
     setBanner,

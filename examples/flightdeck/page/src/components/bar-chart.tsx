@@ -9,10 +9,10 @@ interface Bar {
 }
 
 /** Horizontal bars, each in parts. It is a table, so that a screen reader reads what the bars show. */
-export function BarChart(props: { caption: string; columns: readonly [string, string]; bars: readonly Bar[]; empty: string; children?: JSX.Element }) {
+export function BarChart(props: { class: string; caption: string; columns: readonly [string, string]; bars: readonly Bar[]; empty: string; children?: JSX.Element }) {
   return (
     <Show when={props.bars.length > 0} fallback={<p class="detail">{props.empty}</p>}>
-      <table class="chart">
+      <table class={`chart ${props.class}`}>
         <caption>{props.caption}</caption>
         <thead class="unseen">
           <tr><th scope="col">{props.columns[0]}</th><td /><th scope="col">{props.columns[1]}</th></tr>

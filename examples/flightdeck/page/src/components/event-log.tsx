@@ -7,7 +7,7 @@ import { type DeckEvent, happened, summary, title, TYPES } from "../model/deck-e
 import { append } from "../model/events";
 import { createPaced } from "../model/paced";
 import { short } from "../model/time";
-import type { FlightEvent, ReplayEvent } from "../model/types";
+import type { FlightEvent, ReplayEvent } from "../types.gen";
 
 const PAUSE = 250;
 

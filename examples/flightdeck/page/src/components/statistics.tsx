@@ -3,7 +3,7 @@ import { createSignal, Show } from "solid-js";
 
 import { useDeck } from "../deck";
 import { AIRLINES } from "../model/airlines";
-import type { PunctualityRow, RouteRow } from "../model/types";
+import type { PunctualityRow, RouteRow } from "../types.gen";
 import { BarChart } from "./bar-chart";
 import { ButtonGroup } from "./button-group";
 
@@ -41,7 +41,7 @@ function Punctuality() {
       text: `${Math.round((100 * onTime) / departed)} % of ${departed.toLocaleString("en")}`,
     }));
   return (
-    <BarChart caption="Departures less than 15 minutes late, by airline" columns={["Airline", "On time"]} bars={bars()} empty="No departures yet.">
+    <BarChart class="punctuality" caption="Departures less than 15 minutes late, by airline" columns={["Airline", "On time"]} bars={bars()} empty="No departures yet.">
       <p class="legend" aria-hidden="true">
         <span class="on-time">less than 15 min late</span> <span class="late">later</span> <span class="cancelled">cancelled</span>
       </p>
@@ -59,5 +59,5 @@ function Routes() {
       of: routes.rows[0]?.departed ?? departed,
       text: departed.toLocaleString("en"),
     }));
-  return <BarChart caption="Departures by route" columns={["Route", "Departures"]} bars={bars()} empty="No departures yet." />;
+  return <BarChart class="routes" caption="Departures by route" columns={["Route", "Departures"]} bars={bars()} empty="No departures yet." />;
 }

@@ -3,19 +3,10 @@ import { createStore } from "solid-js/store";
 
 import { type DeckEvent, happened } from "./deck-event";
 import { minutes } from "./time";
-import type { ClockTime } from "./types";
+import type { ReplayStatus } from "../types.gen";
 
 const MORNING = minutes("2013-01-01T04:45");
 const TICK = 250;
-
-/** The state of the replay, as the server and its events tell it. */
-interface Replay {
-  clock: ClockTime;
-  speed: number;
-  paused: boolean;
-  finished: boolean;
-  running: boolean;
-}
 
 /**
  * The clock of the replay. Events have its time and its speed; between them the page extrapolates, but only while it is
@@ -39,19 +30,27 @@ export function createClock() {
     setShown({ minute: Math.floor(now) === minute ? now : minute, since });
   }
 
-  function set({ clock, ...state }: Partial<Replay>): void {
+  function set({ clock, ...state }: Partial<ReplayStatus>): void {
     batch(() => {
       if (clock) show(minutes(clock));
       setReplay(state);
     });
   }
 
+  /** How many events have changed the state of the replay. */
+  let changes = 0;
+
   return {
     replay,
     /** Minutes since midnight. */
     minute: () => Math.floor(at(tick())),
     runs,
-    set,
+    /** Takes the server's answer, which has the exact time, unless an event was faster. */
+    async load(request: () => Promise<ReplayStatus>) {
+      const before = changes;
+      const status = await request();
+      if (changes === before) set(status);
+    },
     /** Sets whether this page receives events live. */
     setLive(live: boolean) {
       show(at(performance.now()));
@@ -59,6 +58,7 @@ export function createClock() {
     },
     restart: () => void setShown({ minute: MORNING, since: performance.now() }),
     apply(event: DeckEvent) {
+      if (event.type.startsWith("Replay")) changes++;
       switch (event.type) {
         case "ReplayStarted":
           return set({ finished: false, running: true, ...event.data });

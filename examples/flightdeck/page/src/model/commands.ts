@@ -4,7 +4,7 @@ import type { Rows } from "downlink/solid";
 import type { Clock } from "./clock";
 import type { DeckEvents } from "./events";
 import { minutes, timeAt } from "./time";
-import type { FlightRow } from "./types";
+import type { FlightRow } from "../types.gen";
 
 /** A row that shows the effect of a command before the server has confirmed it. */
 export interface BoardRow extends FlightRow {

@@ -1,7 +1,7 @@
 import type { Envelope, Events } from "downlink";
 
 import { short } from "./time";
-import type { FlightEvent, Party, ReplayEvent } from "./types";
+import type { FlightEvent, Party, ReplayEvent } from "../types.gen";
 
 /** An event that this page can show. */
 export type DeckEvent = Events<FlightEvent | ReplayEvent>;

@@ -5,7 +5,7 @@ import { type Accessor, batch, createEffect, createSignal, on } from "solid-js";
 import type { Clock } from "./clock";
 import { type DeckEvent, isReadable } from "./deck-event";
 import { FeedCheck } from "./feed-check";
-import type { FlightRow } from "./types";
+import type { FlightRow } from "../types.gen";
 
 /** How many events the log shows when the page is opened, and at most. */
 export const RECENT = "last:60";

@@ -1,6 +1,6 @@
 import type { Cursor, Envelope } from "downlink";
 
-import type { FlightRow } from "./types";
+import type { FlightRow } from "../types.gen";
 
 export interface Counts {
   readonly received: number;

@@ -1,5 +1,5 @@
 import { minutes, short } from "./time";
-import type { FlightRow, FlightStatus } from "./types";
+import type { FlightRow, FlightStatus } from "../types.gen";
 
 /** The number of departed flights on the board. */
 const MAX_DEPARTED = 4;

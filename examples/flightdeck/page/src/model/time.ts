@@ -1,4 +1,4 @@
-import type { ClockTime } from "./types";
+import type { ClockTime } from "../types.gen";
 
 const NEW_YEAR = Date.UTC(2013, 0, 1);
 const MINUTE = 60_000;
