@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, NewEvent, typed};
@@ -19,7 +19,7 @@ type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 /// registered that converts the old form into the new one. The version of a
 /// type is the number of its upcasts plus one. It is stored in the event's
 /// metadata, as `schema_version`, unless it is 1. Stored events are never
-/// changed, and followers of the feed receive them as stored.
+/// changed. Followers of a feed receive them as stored, unless the feed has a schema, too.
 ///
 /// A new optional member needs no new version: use `#[serde(default)]`. Neither
 /// does a new name for a variant: use `#[serde(alias)]`; the upcasts of the old
@@ -157,6 +157,26 @@ impl Schema {
         }
     }
 
+    /// The content of an event in its newest form, with the newest version in the metadata.
+    /// Content that is not JSON has no versions, and is returned as stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if an upcast fails, or if the version is newer than
+    /// this program.
+    pub fn upcast<'a>(&self, event: &'a Event) -> Result<Cow<'a, NewEvent>> {
+        let content = event.content();
+        if !content.content_type().is_json() {
+            return Ok(Cow::Borrowed(content));
+        }
+        let Cow::Owned(payload) = self.current(event)? else { return Ok(Cow::Borrowed(content)) };
+        let mut metadata: Map<String, Value> =
+            serde_json::from_slice(event.metadata()).map_err(|error| no_version(event, error))?;
+        metadata.insert(VERSION.into(), self.version(event.event_type().as_str()).into());
+        let metadata = Value::from(metadata).to_string();
+        Ok(Cow::Owned(content.with_form(payload.into(), metadata.into())))
+    }
+
     /// The payload in its newest form.
     fn current<'a>(&self, event: &'a Event) -> Result<Cow<'a, [u8]>> {
         let name = event.event_type().as_str();
@@ -191,6 +211,9 @@ fn raise(payload: &[u8], upcasts: &[Upcast]) -> Result<Vec<u8>, BoxError> {
     Ok(serde_json::to_vec(&payload)?)
 }
 
+/// The member of the metadata, as [`Metadata`] names it.
+const VERSION: &str = "schema_version";
+
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     #[serde(default = "first")]
@@ -206,14 +229,15 @@ fn stored_version(event: &Event) -> Result<u32> {
     if event.metadata() == "{}" {
         return Ok(first());
     }
-    let metadata = serde_json::from_slice::<Metadata>(event.metadata()).map_err(|error| {
-        let message = format!(
-            "the metadata of event {} has no valid schema version: {error}",
-            event.cursor()
-        );
-        Error::with_source(ErrorKind::Corrupt, message, error)
-    })?;
+    let metadata = serde_json::from_slice::<Metadata>(event.metadata());
+    let metadata = metadata.map_err(|error| no_version(event, error))?;
     Ok(metadata.schema_version.max(first()))
+}
+
+fn no_version(event: &Event, error: serde_json::Error) -> Error {
+    let message =
+        format!("the metadata of event {} has no valid schema version: {error}", event.cursor());
+    Error::with_source(ErrorKind::Corrupt, message, error)
 }
 
 impl fmt::Debug for Schema {
@@ -284,6 +308,29 @@ mod tests {
         assert_eq!(schema().decode(&first).unwrap(), Some(delayed(120, "airline")));
         assert_eq!(schema().decode(&second).unwrap(), Some(delayed(20, "airline")));
         assert_eq!(schema().decode(&third).unwrap(), Some(delayed(5, "visitor")));
+    }
+
+    #[test]
+    fn an_upcast_event_has_its_newest_form_and_everything_else_as_stored() {
+        let second = written("FlightDelayed", 2, &json!({"minutes": 20}));
+        let upcast = schema().upcast(&second).unwrap().into_owned();
+        assert_eq!((upcast.id(), upcast.event_type()), (second.id(), second.event_type()));
+        assert_eq!(upcast.payload(), r#"{"by":"airline","minutes":20}"#);
+        assert_eq!(upcast.metadata(), r#"{"schema_version":3,"user":"tower"}"#);
+        // A second reader with the same schema must not apply the upcasts again.
+        let again = stored(upcast);
+        assert!(matches!(schema().upcast(&again).unwrap(), Cow::Borrowed(_)));
+        assert_eq!(schema().decode(&again).unwrap(), Some(delayed(20, "airline")));
+    }
+
+    #[test]
+    fn what_has_no_older_form_is_not_copied() {
+        let png = ContentType::new("image/png").unwrap();
+        let photo = stored(NewEvent::bytes("FlightDelayed", png, vec![0]).unwrap());
+        let landed = written("FlightLanded", 1, &json!({"gate": "B12"}));
+        for event in [photo, landed] {
+            assert!(matches!(schema().upcast(&event).unwrap(), Cow::Borrowed(_)));
+        }
     }
 
     #[test]

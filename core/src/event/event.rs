@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::typed;
 use crate::cursor::Cursor;
 use crate::error::Result;
-use crate::event::{ContentType, NewEvent, Timestamp};
+use crate::event::{ContentType, Format, NewEvent, Timestamp};
 use crate::id::{EventId, EventType, Position, StreamId, Tag, Version};
 
 /// A stored event: immutable, with its version in its stream and its position
@@ -26,7 +26,7 @@ struct Inner {
     recorded_at: Timestamp,
     content: NewEvent,
     /// The first wire format that was rendered, and its bytes.
-    rendered: OnceLock<(&'static str, Bytes)>,
+    rendered: OnceLock<(Format, Bytes)>,
 }
 
 impl Event {
@@ -142,7 +142,7 @@ impl Event {
     ///
     /// Only the first format that is rendered is cached. Any other format is
     /// rendered at each call.
-    pub fn rendered(&self, format: &'static str, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
+    pub fn rendered(&self, format: Format, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
         if let Some((known, bytes)) = self.inner.rendered.get()
             && *known == format
         {
@@ -197,8 +197,12 @@ mod tests {
         let event =
             Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, content);
         let clone = event.clone();
-        assert_eq!(event.rendered("a", |_| Bytes::from_static(b"once")), "once");
-        assert_eq!(clone.rendered("a", |_| unreachable!("rendered again")), "once");
-        assert_eq!(clone.rendered("b", |_| Bytes::from_static(b"other")), "other");
+        let format = Format::shared("a");
+        assert_eq!(event.rendered(format, |_| Bytes::from_static(b"once")), "once");
+        assert_eq!(clone.rendered(format, |_| unreachable!("rendered again")), "once");
+        for other in [Format::shared("b"), Format::unique("a"), Format::unique("a")] {
+            assert_eq!(clone.rendered(other, |_| Bytes::from_static(b"other")), "other");
+        }
+        assert_ne!(Format::unique("a"), Format::unique("a"));
     }
 }

@@ -227,6 +227,11 @@ impl NewEvent {
         Ok(self)
     }
 
+    /// The same event with other valid JSON as its payload and metadata.
+    pub(crate) fn with_form(&self, payload: Bytes, metadata: Bytes) -> Self {
+        Self { payload, metadata, ..self.clone() }
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> EventId {

@@ -1,42 +1,47 @@
-// The main module of the page: one socket, four subscriptions, and the parts that show them.
+// The main module of the page: one connection, four feeds, and the parts that show them.
 
 import { ConnectionPanel } from './connection-panel.js';
+import { Connection } from './connection.js';
+import { connect, newId } from './downlink.js';
 import { People } from './people.js';
 import { Room } from './room.js';
 import { Rooms } from './rooms.js';
-import { Socket, uuid7 } from './socket.js';
+
+/** @import { ChatEvent } from '../page/types.gen.ts' */
 
 const DISCONNECT_MS = 3_000;
+/** How long a message is sent again while the server does not answer. */
+const SEND_MS = 600_000;
+/** @returns {any} */
 const element = (id) => document.getElementById(id);
 
 // Each tab is a person.
-const me = JSON.parse(sessionStorage.getItem('me') ?? 'null') ?? { person: uuid7(), name: '' };
+const me = JSON.parse(sessionStorage.getItem('me') ?? 'null') ?? { person: newId(), name: '' };
 const room = new Room(me);
 const rooms = new Rooms(enter);
-const people = new People(me, rooms);
+const api = connect('/api');
+const people = new People(me, rooms, api);
 const panel = new ConnectionPanel();
-const socket = new Socket('/api/feed', {
-  state: (name, detail, until) => panel.state(name, detail, until, room),
-  // The log was replaced: start again.
-  restart: () => location.reload(),
-});
+const connection = new Connection(api, (state, detail, until) => panel.state(state, detail, until, room));
 
 let current = '';
+let sent = 0;
+let acknowledged = 0;
+let sending = Promise.resolve();
 let cursor = '';
 let leave = () => {};
 
 // ANCHOR: subscriptions
 async function start() {
   const addRoom = (event) => rooms.add(event);
-  socket.subscribe('start', { type: ['RoomOpened'] }, addRoom, () => {
+  connection.follow({ after: 'start', filter: { type: 'RoomOpened' } }, addRoom, () => {
     const wanted = decodeURIComponent(location.hash.slice(1));
     if (!current) enter(rooms.has(wanted) ? wanted : rooms.first);
   });
-  socket.subscribe('now', { type: ['MessagePosted'] }, (event) => rooms.countUnread(event));
-  // The list has a cursor: a subscription after that cursor has no gap.
-  const loaded = await people.load();
-  socket.subscribe(loaded, { type: ['PersonJoined', 'PersonLeft'] }, (event) => people.apply(event));
-  socket.start();
+  connection.follow({ after: 'now', filter: { type: 'MessagePosted' } }, (event) => rooms.countUnread(event));
+  // The list has a cursor: a feed that begins after it has no gap.
+  const after = await people.load();
+  connection.follow({ after, filter: { type: ['PersonJoined', 'PersonLeft'] } }, (event) => people.apply(event));
 }
 
 function enter(name) {
@@ -47,7 +52,7 @@ function enter(name) {
   room.enter(rooms.name(name));
   rooms.enter(name);
   people.enter(name);
-  leave = socket.subscribe('last:100', { stream: [name] }, (event) => {
+  leave = connection.follow({ after: 'last:100', filter: { stream: name } }, (event) => {
     cursor = event.cursor;
     room.apply(event);
   });
@@ -58,9 +63,21 @@ function enter(name) {
 async function send(words) {
   const { person, name } = me;
   const line = room.showPending(words);
-  const event = { id: uuid7(), type: 'MessagePosted', data: { person, name, text: words } };
+  /** @type {Extract<ChatEvent, { MessagePosted: object }>['MessagePosted']} */
+  const data = { person, name, text: words };
+  // Sent again with the same id if the answer is lost, the event is stored once.
+  const event = { id: newId(), type: 'MessagePosted', data };
   room.expect(event.id, line);
-  await socket.append(current, event).then(line.stored, ({ message }) => line.refused(message));
+  const path = `/streams/${encodeURIComponent(current)}`;
+  // One after the other, so that they keep their order.
+  sending = sending.then(() => append(path, event)).then(line.stored, ({ message }) => line.refused(message));
+  await sending;
+}
+
+async function append(path, event) {
+  sent += 1;
+  await api.post(path, event, { timeout: SEND_MS });
+  acknowledged += 1;
 }
 // ANCHOR_END: say
 
@@ -73,17 +90,18 @@ element('send').addEventListener('submit', (event) => {
 
 element('open').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const body = JSON.stringify({ name: element('room-name').value });
-  const headers = { 'Content-Type': 'application/json' };
-  const answer = await fetch('/api/rooms', { method: 'POST', headers, body }).catch(() => null);
-  const { room: opened, detail } = (await answer?.json().catch(() => null)) ?? {};
-  element('refusal').textContent = answer?.ok ? '' : (detail ?? 'Cannot reach the server.');
-  if (!answer?.ok) return;
-  element('room-name').value = '';
-  enter(opened);
+  element('refusal').textContent = '';
+  try {
+    /** @type {{ data: any }} */
+    const { data } = await api.post('/rooms', { name: element('room-name').value });
+    element('room-name').value = '';
+    enter(data.room);
+  } catch (error) {
+    element('refusal').textContent = error.problem?.detail ?? 'Cannot reach the server.';
+  }
 });
 
-element('disconnect').addEventListener('click', () => socket.disconnect(DISCONNECT_MS));
+element('disconnect').addEventListener('click', () => connection.disconnect(DISCONNECT_MS));
 element('name').addEventListener('click', () => askName());
 element('who').addEventListener('cancel', (event) => {
   if (!me.name) event.preventDefault();
@@ -104,11 +122,12 @@ function rename(name) {
 }
 
 function draw() {
-  panel.draw(socket, room, cursor);
-  window.chat = {
-    state: socket.state, room: current, received: room.received, gaps: room.gaps, repeats: room.repeats,
-    ids: room.ids, cursor, sent: socket.sent, acknowledged: socket.acknowledged,
-  };
+  panel.draw({ feeds: connection.feeds, sent, acknowledged }, room, cursor);
+  // What is on the page; tests read it.
+  Object.assign(window, { chat: {
+    state: panel.current, room: current, received: room.received, gaps: room.gaps, repeats: room.repeats,
+    ids: room.ids, cursor, sent, acknowledged,
+  } });
 }
 
 if (me.name) rename(me.name);

@@ -4,26 +4,30 @@ const names = {
   connecting: 'Connecting',
   'catching-up': 'Catching up',
   live: 'Live',
-  waiting: 'Waiting to reconnect',
+  reconnecting: 'Waiting to reconnect',
+  reset: 'Loading again',
   disconnected: 'Disconnected by you',
   closed: 'Closed',
 };
 
+/** @returns {any} */
 const element = (id) => document.getElementById(id);
 
 export class ConnectionPanel {
+  current = 'connecting';
   #detail = '';
   #until = 0;
   #before = null;
 
-  /** Shows a state of the socket; `until` is the time of the next attempt. */
+  /** Shows a state of the connection; `until` is the time of the next attempt. */
   state(name, detail, until, { received, gaps, repeats }) {
+    this.current = name;
     const chip = element('state');
     chip.dataset.state = name;
     chip.textContent = names[name];
     this.#detail = detail;
     this.#until = until;
-    if (['waiting', 'disconnected', 'closed'].includes(name)) this.#before ??= { since: performance.now(), received, gaps, repeats };
+    if (['reconnecting', 'disconnected', 'closed'].includes(name)) this.#before ??= { since: performance.now(), received, gaps, repeats };
     if (name === 'live' && this.#before) {
       const seconds = ((performance.now() - this.#before.since) / 1_000).toFixed(1);
       const caughtUp = received - this.#before.received;
@@ -33,11 +37,11 @@ export class ConnectionPanel {
     }
   }
 
-  draw(socket, room, cursor) {
-    element('subscriptions').textContent = socket.subscriptions;
+  draw({ feeds, sent, acknowledged }, room, cursor) {
+    element('subscriptions').textContent = feeds;
     element('received').textContent = room.received.toLocaleString('en');
-    element('sent').textContent = socket.sent.toLocaleString('en');
-    element('acknowledged').textContent = socket.acknowledged.toLocaleString('en');
+    element('sent').textContent = sent.toLocaleString('en');
+    element('acknowledged').textContent = acknowledged.toLocaleString('en');
     element('checked').textContent = `gaps ${room.gaps} · repeats ${room.repeats}`;
     element('checked').classList.toggle('broken', room.gaps + room.repeats > 0);
     element('cursor').textContent = cursor || '–';

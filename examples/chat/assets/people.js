@@ -1,5 +1,8 @@
 // Who is present: a loaded list, and the events since.
 
+/** @import { ChatEvent, Here } from '../page/types.gen.ts' */
+/** @import { Api, Events } from './downlink.js' */
+
 const element = (id) => document.getElementById(id);
 const HEARTBEAT_MS = 20_000;
 const RETRY_MS = 1_000;
@@ -9,8 +12,11 @@ export class People {
   #me;
   #room = '';
   #rooms;
+  #api;
 
-  constructor(me, rooms) {
+  /** @param {Api} api */
+  constructor(me, rooms, api) {
+    this.#api = api;
     this.#me = me;
     this.#rooms = rooms;
     setInterval(() => this.sendHeartbeat(), HEARTBEAT_MS);
@@ -34,10 +40,16 @@ export class People {
     return answer.headers.get('Feed-Cursor');
   }
 
-  /** A person joined or left. */
-  apply({ type, stream, data }) {
-    if (typeof data?.person !== 'string') return;
-    if (type === 'PersonJoined') this.#here.set(data.person, { name: data.name, room: stream });
+  /**
+   * A person joined or left.
+   *
+   * @param {Events<ChatEvent>} event
+   */
+  apply(event) {
+    const { type, stream, data } = event;
+    // Any client can append anything.
+    if (!data) return;
+    if (type === 'PersonJoined' && typeof data.person === 'string') this.#here.set(data.person, { name: data.name, room: stream });
     if (type === 'PersonLeft') this.#here.delete(data.person);
     this.draw();
   }
@@ -52,9 +64,10 @@ export class People {
   async sendHeartbeat() {
     if (!this.#room || !this.#me.name) return;
     const { person, name } = this.#me;
-    const body = JSON.stringify({ person, name, room: this.#room });
+    /** @type {Here} */
+    const here = { person, name, room: this.#room };
     // If it fails, the next one follows soon.
-    await fetch('/api/here', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }).catch(() => {});
+    await this.#api.post('/here', here, { timeout: RETRY_MS }).catch(() => {});
   }
 
   draw() {

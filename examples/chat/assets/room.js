@@ -1,5 +1,9 @@
 // The open room and its messages. All texts are untrusted.
 
+/** @import { ChatEvent } from '../page/types.gen.ts' */
+/** @import { Events } from './downlink.js' */
+
+/** @returns {any} */
 const element = (id) => document.getElementById(id);
 const MOST_LINES = 500;
 
@@ -26,7 +30,11 @@ export class Room {
     this.#pending.clear();
   }
 
-  /** Shows an event of this room, and checks that it is the next one. */
+  /**
+   * Shows an event of this room, and checks that it is the next one.
+   *
+   * @param {Events<ChatEvent>} event
+   */
   apply({ id, version, type, time, data }) {
     this.received += 1;
     if (this.#version && version <= this.#version) {
@@ -54,7 +62,7 @@ export class Room {
       arrived: () => line.remove(),
       refused: (reason) => {
         line.classList.replace('pending', 'refused');
-        line.querySelector('.by').dataset.reason = reason;
+        /** @type {HTMLElement} */ (line.querySelector('.by')).dataset.reason = reason;
       },
     };
   }

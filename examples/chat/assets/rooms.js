@@ -1,5 +1,8 @@
 // The list of rooms, with the number of unread messages of each.
 
+/** @import { ChatEvent } from '../page/types.gen.ts' */
+/** @import { Events } from './downlink.js' */
+
 const element = (id) => document.getElementById(id);
 
 export class Rooms {
@@ -13,7 +16,11 @@ export class Rooms {
     this.#enter = enter;
   }
 
-  /** A room was opened. */
+  /**
+   * A room was opened.
+   *
+   * @param {Events<ChatEvent>} event
+   */
   add({ stream, data }) {
     this.#names.set(stream, typeof data?.name === 'string' ? data.name : stream);
     this.draw();

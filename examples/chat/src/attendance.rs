@@ -50,6 +50,7 @@ struct Presence {
 
 /// A heartbeat: a person is in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct Here {
     /// The person.

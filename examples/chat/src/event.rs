@@ -9,6 +9,7 @@ use crate::person_id::PersonId;
 /// The events of a room. The variants' names are the event types.
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum ChatEvent {
     /// The room was opened; the first event of every room.
     RoomOpened {

@@ -17,6 +17,8 @@ mod name;
 mod options;
 mod person_id;
 mod rooms;
+#[cfg(test)]
+mod types;
 
 pub use attendance::{Attendance, Here};
 pub use chat::Chat;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a person or a room: one line of 1 to 40 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String")]
 pub struct Name(String);
 

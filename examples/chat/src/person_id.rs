@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A person who has the page open: a UUID that the page generates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct PersonId(EventId);
 

@@ -49,6 +49,7 @@ impl Rooms {
 
 /// The stream of a room, such as `room-gate-c71`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomId(StreamId);
 

@@ -3,12 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import solid from 'vite-plugin-solid';
 
-import { manifest } from './scripts/manifest.js';
+import { sources } from '../../../transports/typescript/scripts/sources.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const named = ['index.html', 'package-lock.json', 'public/favicon.svg', 'vite.config.js'];
 
 export default defineConfig({
-  plugins: [solid(), manifest()],
+  plugins: [solid(), sources(path('../../../'), named.map((name) => path(name)))],
   // Relative, so that the page works under any path.
   base: './',
   resolve: {

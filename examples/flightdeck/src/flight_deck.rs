@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Hub, Result};
+use downlink_transports::assets as page;
 use downlink_transports::serve::{Server, Signals};
-use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -104,13 +104,9 @@ async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
 }
 
 fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
-    assets::router().nest("/api", api::router(hub, replay, read_models)).fallback(not_found)
+    page::router(&assets::FILES).nest("/api", api::router(hub, replay, read_models))
 }
 // ANCHOR_END: open
-
-async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "not found: the board is at / and the feed at /api/feed")
-}
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     if !address.ip().is_loopback() {

@@ -1,6 +1,9 @@
-//! TypeScript types of events, commands and rows, from their Rust types.
+//! Tests of the files of a page that are generated and committed: TypeScript types, and what a
+//! bundler has built ([`BuiltFiles`]).
 //!
-//! The file is committed, so that a page builds without Rust, and a test compares it with
+//! # Types
+//!
+//! [`TypesFile`] has the TypeScript types of events, commands and rows. The file is committed, so that a page builds without Rust, and a test compares it with
 //! what the Rust types say now. The types come from [`ts_rs`], which reads serde's
 //! attributes and needs no Node. It is a dev-dependency, so that programs do not pay for it:
 //!
@@ -30,6 +33,8 @@
 //! fails if it would write another content. In the page, `Events<FlightEvent>` of the npm
 //! package is the union of the envelopes that a feed delivers.
 
+mod built_files;
 mod types_file;
 
+pub use built_files::BuiltFiles;
 pub use types_file::TypesFile;

@@ -56,10 +56,7 @@ fn a_missing_or_stale_file_is_an_error_that_says_what_to_run() {
     let path = folder.path().join("types.gen.ts");
     let file = TypesFile::new(&path).with::<FlightEvent>();
     let missing = refusal(|| file.check());
-    assert!(
-        missing.contains("GENERATE=1 cargo test -p downlink-page-files types"),
-        "{missing}"
-    );
+    assert!(missing.contains("GENERATE=1 cargo test -p downlink-page-files types"), "{missing}");
     fs::write(&path, EXPECTED.replace("Departed", "Left")).unwrap();
     refusal(|| file.check());
     fs::write(&path, EXPECTED.replace('\n', "\r\n")).unwrap();

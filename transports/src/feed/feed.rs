@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::Hub;
 use downlink::budget::ByteBudget;
 use downlink::live::{Live, LiveError};
+use downlink::{Hub, Schema};
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use super::reauthorize::{Reauthorizer, RightsWatch, pending};
 use super::rights::Rights;
 use crate::access::Access;
 use crate::connection::{Connection, DEFAULT_BUDGET};
-use crate::wire::Problem;
+use crate::wire::{Problem, Renderer};
 
 /// The parameter of the wire contract that authenticates what cannot send a header. It is
 /// for the authorizer to read.
@@ -78,6 +78,7 @@ pub struct Feed {
     pub(super) shutdown: Option<CancellationToken>,
     pub(super) parsers: ParsePool,
     pub(super) live: Vec<Live>,
+    pub(super) renderer: Renderer,
     /// For requests of a server without a budget.
     budget: ByteBudget,
 }
@@ -100,6 +101,7 @@ impl Feed {
             shutdown: None,
             parsers: ParsePool::new(),
             live: Vec::new(),
+            renderer: Renderer::default(),
             budget: ByteBudget::new(DEFAULT_BUDGET),
         }
     }
@@ -120,6 +122,42 @@ impl Feed {
     /// [principal](Rights::with_principal): a filter of the rights does not restrict rows.
     pub fn with_live(mut self, live: &Live) -> Self {
         self.live.push(live.clone());
+        self
+    }
+
+    /// Sends payloads of older forms in the newest form of this schema, on every transport:
+    /// pages, replays and live events. By default followers receive payloads as stored, and
+    /// have to know all forms that a type ever had.
+    ///
+    /// The metadata then has the newest `schema_version`, so that a follower with the same
+    /// schema does not apply the upcasts again. Everything else is as stored, and so is the
+    /// type: filters and rights select by what was stored. An event that cannot be upcast, or
+    /// that a newer program wrote, is sent as stored, with a warning in the log: a stream that
+    /// ended there would never get past it.
+    ///
+    /// An event is upcast once for all followers. If a process serves several feeds of one hub
+    /// with different schemas, that holds for the feed that first sends the event.
+    ///
+    /// Replaces an earlier call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> downlink::Result<()> {
+    /// use downlink::Schema;
+    /// use downlink_transports::feed::Feed;
+    ///
+    /// let schema = Schema::new().with_upcast("FlightDelayed", |old| {
+    ///     let hours = old["hours"].as_u64().ok_or("a delay without hours")?;
+    ///     Ok(serde_json::json!({ "minutes": hours * 60 }))
+    /// });
+    /// let hub = downlink::memory::hub().await?;
+    /// let feed = Feed::new(&hub).with_schema(&schema);
+    /// # Ok(()) }
+    /// ```
+    pub fn with_schema(mut self, schema: &Schema) -> Self {
+        self.renderer = Renderer::with_schema(schema.clone());
         self
     }
 
@@ -276,7 +314,7 @@ impl Feed {
             return Ok((rights, RightsWatch::none()));
         };
         // Before the rights are read for the last time, so that no change falls between.
-        let registration = reauthorizer.register(&principal, &self.hub);
+        let registration = reauthorizer.register(&principal, &self.hub)?;
         if reauthorizer.changes() != changes || !reauthorizer.is_settled(&principal) {
             reauthorizer.settle(&principal).await?;
             rights = self.authorize(parts).await?;

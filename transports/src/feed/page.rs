@@ -14,7 +14,7 @@ use super::feed_cursor::FeedCursor;
 use super::reauthorize::RightsWatch;
 use super::response::{close_connection, json};
 use super::rights::Rights;
-use crate::wire::{self, Code, Envelopes, Problem, Query};
+use crate::wire::{self, Code, Envelopes, Problem, Query, Renderer};
 
 const PARAMETERS: [&str; 10] = [
     "after",
@@ -75,8 +75,8 @@ struct FoundPage {
 }
 
 impl FoundPage {
-    fn of(page: &Page) -> Self {
-        let events = Envelopes::of(&page.events);
+    fn of(page: &Page, renderer: &Renderer) -> Self {
+        let events = Envelopes::of(&page.events, renderer);
         let cut_at = events.last().filter(|_| events.is_full());
         Self {
             cursor: cut_at.unwrap_or(page.scanned),
@@ -118,7 +118,7 @@ impl PageQuery<'_> {
 
     async fn read(&self, read: ReadLog) -> Result<FoundPage, Problem> {
         let read = read.with_filter(self.filter.clone()).with_limit(self.limit);
-        Ok(FoundPage::of(&self.feed.hub.read_log(read).await?))
+        Ok(FoundPage::of(&self.feed.hub.read_log(read).await?, &self.feed.renderer))
     }
 
     async fn subscribe(&self, after: After) -> Result<Subscription, Problem> {
@@ -194,7 +194,7 @@ impl PageQuery<'_> {
         first: Option<downlink::Event>,
         subscription: &mut Subscription,
     ) -> FoundPage {
-        let mut events = Envelopes::default();
+        let mut events = Envelopes::new(&self.feed.renderer);
         let mut cursor = subscription.cursor();
         let mut is_cut = false;
         let mut next = first.map(Item::Event);

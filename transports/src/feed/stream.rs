@@ -34,11 +34,17 @@ pub(super) async fn answer(
         let visible = first_visible(feed, any).await?;
         visible.filter(|(page, _)| !page.events.is_empty()).ok_or_else(|| not_found(&stream))?;
     }
-    Ok(render(&stream, direction, &page, span))
+    let events = Envelopes::of(&page.events, &feed.renderer);
+    Ok(render(&stream, direction, &page, span, &events))
 }
 
-fn render(stream: &StreamId, direction: Direction, page: &Page, span: StreamSpan) -> Response {
-    let events = Envelopes::of(&page.events);
+fn render(
+    stream: &StreamId,
+    direction: Direction,
+    page: &Page,
+    span: StreamSpan,
+    events: &Envelopes,
+) -> Response {
     let more = page.more || events.is_full();
     let whole = !more && direction == Direction::Forward;
     let cursor = whole.then_some(page.head);

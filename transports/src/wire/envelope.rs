@@ -3,17 +3,20 @@ use std::fmt::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use downlink::event::Format;
 use downlink::{Cursor, Event, EventId, NewEvent};
 use memchr::memchr2;
 
 #[cfg(feature = "client")]
 mod parse;
+mod renderer;
 
 #[cfg(feature = "client")]
 pub use parse::parse_envelope;
+pub(crate) use renderer::Renderer;
 
 /// The key under which an event caches its rendering.
-const FORMAT: &str = "feed.v1";
+const FORMAT: Format = Format::shared("feed.v1");
 
 /// `id: C`, a line feed and `data: `.
 const BEFORE: usize = "id: ".len() + Cursor::TEXT_LEN + "\ndata: ".len();
@@ -57,13 +60,21 @@ pub fn sse_block(event: &Event) -> Bytes {
 /// ```
 #[must_use]
 pub fn envelope(event: &Event) -> Bytes {
-    let block = sse_block(event);
+    envelope_of(&sse_block(event))
+}
+
+fn envelope_of(block: &Bytes) -> Bytes {
     block.slice(BEFORE..block.len() - AFTER.len())
 }
 
 fn render(event: &Event) -> Bytes {
+    render_with(event, event.content())
+}
+
+/// Renders an event with other content than the stored one.
+fn render_with(event: &Event, content: &NewEvent) -> Bytes {
     // The payload, and about 300 bytes of everything else.
-    let mut out = String::with_capacity(event.size() + 384);
+    let mut out = String::with_capacity(content.size() + 384);
     let (mut cursor, mut id) = ([0; Cursor::TEXT_LEN], [0; EventId::TEXT_LEN]);
     let (cursor, id) = (event.cursor().encode(&mut cursor), event.id().encode(&mut id));
     for part in ["id: ", cursor, "\ndata: {\"cursor\":\"", cursor, "\",\"id\":\"", id] {
@@ -74,7 +85,7 @@ fn render(event: &Event) -> Bytes {
     put(&mut out, format_args!(",\"version\":{},\"type\":", event.version()));
     put_text(&mut out, event.event_type().as_str());
     put(&mut out, format_args!(",\"time\":\"{}\"", event.recorded_at()));
-    put_content(&mut out, event.content(), put_json);
+    put_content(&mut out, content, put_json);
     out.push_str(AFTER);
     out.into()
 }

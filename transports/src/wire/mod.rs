@@ -25,6 +25,7 @@ pub use after::{after_text, parse_after, resume};
 pub(crate) use append::events_size;
 pub use append::{AppendBody, appended_json, parse_events, parse_expected};
 pub use code::Code;
+pub(crate) use envelope::Renderer;
 #[cfg(feature = "client")]
 pub use envelope::parse_envelope;
 pub use envelope::{envelope, sse_block};

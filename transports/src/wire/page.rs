@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use downlink::{Cursor, Event, StreamId, Version};
 
-use super::envelope::{envelope, put, put_text};
+use super::envelope::{Renderer, put, put_text};
 
 /// The bytes of the events of one page, unless it has only one event.
 const MAX_BYTES: usize = 1 << 20;
@@ -9,6 +9,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// The envelopes of one page, as many as fit.
 #[derive(Debug, Default)]
 pub(crate) struct Envelopes {
+    renderer: Renderer,
     rendered: Vec<Bytes>,
     bytes: usize,
     last: Option<Cursor>,
@@ -16,8 +17,13 @@ pub(crate) struct Envelopes {
 }
 
 impl Envelopes {
-    pub(crate) fn of(events: &[Event]) -> Self {
-        let mut envelopes = Self::default();
+    /// None yet, of a feed that renders like this.
+    pub(crate) fn new(renderer: &Renderer) -> Self {
+        Self { renderer: renderer.clone(), ..Self::default() }
+    }
+
+    pub(crate) fn of(events: &[Event], renderer: &Renderer) -> Self {
+        let mut envelopes = Self::new(renderer);
         for event in events {
             if !envelopes.push(event) {
                 break;
@@ -28,7 +34,7 @@ impl Envelopes {
 
     /// Adds an event. Returns `false` if it does not fit; later ones do not either.
     pub(crate) fn push(&mut self, event: &Event) -> bool {
-        let envelope = envelope(event);
+        let envelope = self.renderer.envelope(event);
         let bytes = self.bytes + envelope.len() + 1;
         self.is_full |= bytes > MAX_BYTES && !self.rendered.is_empty();
         if self.is_full {
@@ -115,11 +121,11 @@ mod tests {
     #[test]
     fn a_page_has_at_most_a_mebibyte_but_at_least_one_event() {
         let half = [event(1, 500 << 10), event(2, 500 << 10), event(3, 500 << 10), event(4, 1)];
-        let page = Envelopes::of(&half);
+        let page = Envelopes::of(&half, &Renderer::default());
         assert_eq!((page.len(), page.is_full()), (2, true));
         assert_eq!(page.last(), Some(half[1].cursor()));
         let whole = [event(1, (1 << 20) - 2)];
-        let page = Envelopes::of(&whole);
+        let page = Envelopes::of(&whole, &Renderer::default());
         assert_eq!((page.len(), page.is_full()), (1, false));
     }
 

@@ -4,7 +4,7 @@ import type { TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
 
 /** Two missed heartbeats, and half of one for the network. */
-export const silence = (heartbeat: unknown): number => Math.max((heartbeat as number) * 2.5, 100);
+export const silence = (heartbeat: unknown): number => (heartbeat as number) * 2.5;
 
 /** Opens a connection: yields the frames that came together, and throws a failure. Returns when it ended. */
 export type Open = (attempt: Attempt) => AsyncGenerator<Frame[], void, undefined>;

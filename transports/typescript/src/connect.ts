@@ -30,8 +30,8 @@ export class Api {
   /** @internal */
   readonly follow: Follow = (source, tell) => {
     const { share } = this.net.options;
-    if (share === undefined) return new Reconnector(this.net, source, tell);
     const alone: Follow = (source, tell) => new Reconnector(this.net, source, tell);
+    if (share === undefined) return alone(source, tell);
     let handle: Handle | undefined;
     let isClosed = false;
     // Pages that share nothing do not load it.

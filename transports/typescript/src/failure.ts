@@ -1,3 +1,5 @@
+import type { Status } from "./types.js";
+
 /** An error document of the feed. */
 export interface Problem {
   readonly type: string;
@@ -59,39 +61,44 @@ export const temporary = (message: string, facts?: Facts): DownlinkError => new 
 export const toFailure = (cause: unknown): DownlinkError =>
   cause instanceof DownlinkError ? cause : temporary(String(cause), { cause });
 
-/** The application's handler threw: what it was given is not handled. */
-export const handlerFailed = (cause: unknown): DownlinkError =>
-  new DownlinkError("final", "handler-failed", `the handler failed: ${String(cause)}`, { cause });
+/** Calls the application's own code. If that throws, what it was given is not handled. */
+export async function handled<T>(call: () => T): Promise<Awaited<T>> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw new DownlinkError("final", "handler-failed", `the handler failed: ${String(cause)}`, { cause });
+  }
+}
+
+/** The last status. */
+export const closed = (error?: DownlinkError): Status => ({ state: "closed", ended: true, ...(error && { reason: error.message, error }) });
 
 export const isUnauthenticated = ({ status, code }: DownlinkError): boolean => status === 401 || code === "unauthenticated";
 
-/** The failure of a problem frame. */
-export function fromProblem(problem: Problem): DownlinkError {
+/** The failure of a problem document. */
+export function fromProblem(problem: Problem, facts?: Facts, kind?: FailureKind): DownlinkError {
   const { code, detail, title, retryable } = problem;
-  const kind = retryable || code === "internal" || code === "corrupt" ? "temporary" : "final";
-  return new DownlinkError(kind, code, `${detail || title} (${code})`, { problem });
+  kind ??= retryable || code === "internal" || code === "corrupt" ? "temporary" : "final";
+  return new DownlinkError(kind, code, `${detail || title} (${code})`, { ...facts, problem });
 }
 
-/** The failure of an answer other than the expected one. Only the feed's own problem documents are final. */
-export async function fromAnswer(answer: Response): Promise<DownlinkError> {
-  const { status, headers } = answer;
+/**
+ * The failure of an answer other than the expected one. To a feed, only its own problem documents are final; the
+ * refusal of a command may be the application's.
+ */
+export async function fromAnswer(answer: Response, isCommand: boolean): Promise<DownlinkError> {
+  const { status, headers, url } = answer;
   const type = headers.get("content-type") ?? "";
-  const problem = status >= 400 && /^application\/problem\+json *(;|$)/i.test(type) ? await readProblem(answer) : undefined;
-  if (!problem) void answer.body?.cancel().catch(() => {});
+  const hasProblem = status >= 400 && type.startsWith("application/problem+json");
+  const document = hasProblem ? ((await answer.json().catch(() => {})) as Problem | undefined) : undefined;
+  const problem = document?.code && (isCommand || document.type === `urn:downlink:problem:${document.code}`) ? document : undefined;
   const isTemporary = /^(5..|408|425|429)$/.test(`${status}`);
-  const seconds = Number(headers.get("retry-after") || NaN);
   const facts: Facts = {
     status,
-    problem,
-    ...(seconds >= 0 && { retryAfter: seconds * 1000 }),
+    retryAfter: parseFloat(headers.get("retry-after")!) * 1000 || undefined,
     fallback: !problem || /404|405|426/.test(`${status}`),
   };
-  const kind = isTemporary ? "temporary" : problem ? "final" : "foreign";
-  const message = problem ? fromProblem(problem).message : `this is not the answer of a feed (${status} ${type}): check the URL ${answer.url}`;
-  return new DownlinkError(kind, problem?.code ?? (isTemporary ? "unreachable" : "not-a-feed"), message, facts);
-}
-
-async function readProblem(answer: Response): Promise<Problem | undefined> {
-  const problem = (await answer.json().catch(() => undefined)) as Problem | undefined;
-  return problem?.code && problem.type === `urn:downlink:problem:${problem.code}` ? problem : undefined;
+  if (problem) return fromProblem(problem, facts, isTemporary ? "temporary" : undefined);
+  const message = `not the answer of a feed (${status} ${type}): check the URL ${url}`;
+  return isTemporary ? temporary(message, facts) : new DownlinkError("foreign", "not-a-feed", message, facts);
 }

@@ -1,6 +1,7 @@
-import { handlerFailed } from "./failure.js";
+import { closed, type DownlinkError, handled } from "./failure.js";
 import type { Frame, Source, Spec } from "./source.js";
 import type { After, Cursor, CursorStore, Envelope, Filter, OnReset, Reset, Status } from "./types.js";
+import { onAbort } from "./watchdog.js";
 
 export interface FeedOptions<E extends Envelope = Envelope> {
   /** Which events; all by default. */
@@ -25,20 +26,23 @@ export interface Handle {
 /** Follows a source until it is closed. */
 export type Follow = (source: Source, tell: (status: Status) => void) => Handle;
 
-const FIELDS = ["stream", "stream_prefix", "type", "type_prefix", "not_type", "tag"] as const;
-
 function specOf(filter: Filter = {}): Spec {
   const query: [string, string][] = [];
   const json: Record<string, string[]> = {};
-  for (const field of FIELDS) {
-    const given = filter[field];
+  for (const [field, given] of Object.entries(filter)) {
     if (given === undefined) continue;
-    const values = typeof given === "string" ? [given] : [...given];
-    if (values.length === 0) throw new TypeError(`'${field}' is empty: leave it out or add a value`);
+    const values = [given].flat();
+    if (values.length === 0) throw new TypeError(`'${field}' is empty: leave it out`);
     json[field] = values;
     for (const value of values) query.push([field, value]);
   }
   return { path: "/feed", query, command: { frame: "subscribe", filter: json } };
+}
+
+/** What the feed itself may write. */
+interface Mutable {
+  status: Status;
+  cursor: Cursor | undefined;
 }
 
 /** The place of a cursor, without its check. */
@@ -57,16 +61,17 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   readonly #follow: Follow;
   readonly #spec: Spec;
   #handle: Handle | undefined;
-  #status: Status = { state: "connecting" };
-  #cursor: Cursor | undefined;
+  readonly status: Status = { state: "connecting" };
+  /** Everything up to here was handled. */
+  readonly cursor: Cursor | undefined;
   #after: After;
   #sink: (events: readonly E[], cursor: Cursor) => void | Promise<void>;
   #saved: Cursor | undefined;
   #isEnded = false;
-  readonly #end: () => void;
+  readonly #end = () => this.close();
   /** Is resolved with the last status, when the feed is closed; never rejected. */
   readonly done: Promise<Status>;
-  readonly #finish: (status: Status) => void;
+  #finish!: (status: Status) => void;
 
   /** @internal */
   constructor(options: FeedOptions<E>, follow: Follow) {
@@ -75,50 +80,42 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
     this.#spec = specOf(options.filter);
     this.#after = options.after ?? "start";
     this.#sink = options.onEvents ?? (() => {});
-    let finish!: (status: Status) => void;
     this.done = new Promise((resolve) => {
-      finish = resolve;
+      this.#finish = resolve;
     });
-    this.#finish = finish;
-    this.#end = () => this.close();
-    options.signal?.addEventListener("abort", this.#end);
-    if (options.signal?.aborted) this.close();
-    else if (options.onEvents) queueMicrotask(() => void this.#start());
-  }
-
-  get status(): Status {
-    return this.#status;
-  }
-
-  /** Everything up to here was handled. */
-  get cursor(): Cursor | undefined {
-    return this.#cursor;
+    onAbort(options.signal, this.#end);
+    if (options.onEvents) queueMicrotask(() => void this.#start());
   }
 
   /** Releases everything. No handler is called after it. */
   close(): void {
-    this.#tell({ state: "closed", ended: true });
+    this.#tell(closed());
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
     // One event is on offer at a time, and the next one when the caller asks for it: then this one was handled.
-    let offer!: (offered?: [E, () => void]) => void;
+    let offered: E | undefined;
+    let wake = () => {};
     let taken = () => {};
-    const wait = () =>
-      new Promise<[E, () => void] | undefined>((resolve) => {
-        offer = resolve;
+    this.#sink = ([event]) =>
+      new Promise((resolve) => {
+        [offered, taken] = [event, resolve];
+        wake();
       });
-    let next = wait();
-    this.#sink = (events) => new Promise<void>((resolve) => offer([events[0] as E, resolve]));
-    void this.done.then(() => offer());
+    void this.done.then(() => wake());
     void this.#start(1);
     try {
-      for (let offered; !this.#isEnded && (offered = await next); taken()) {
-        next = wait();
-        taken = offered[1];
-        yield offered[0];
+      while (!this.#isEnded) {
+        if (offered) {
+          yield offered;
+          offered = undefined;
+          taken();
+        } else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
       }
-      if (this.#status.error) throw this.#status.error;
+      if (this.status.error) throw this.status.error;
     } finally {
       this.close();
       taken();
@@ -129,15 +126,14 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   async #start(most = Infinity): Promise<void> {
     if (this.#handle || this.#isEnded) return;
     try {
-      this.#cursor = this.#saved = (await this.#options.store?.load()) ?? undefined;
+      (this as Mutable).cursor = this.#saved = (await handled(() => this.#options.store?.load())) ?? undefined;
     } catch (error) {
-      const failure = handlerFailed(error);
-      return this.#tell({ state: "closed", ended: true, reason: failure.message, error: failure });
+      return this.#tell(closed(error as DownlinkError));
     }
     if (this.#isEnded) return;
     const source: Source = {
       spec: this.#spec,
-      after: () => this.#cursor ?? this.#after,
+      after: () => this.cursor ?? this.#after,
       deliver: (frames) => this.#deliver(frames, most),
       reset: (reset) => this.#reset(reset),
     };
@@ -156,8 +152,8 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
         isNew = true;
       }
       if (cursor && this.#isNew(cursor)) {
-        isNew ||= this.#cursor !== undefined;
-        this.#cursor = cursor;
+        isNew ||= this.cursor !== undefined;
+        (this as Mutable).cursor = cursor;
       }
     }
     await this.#save();
@@ -165,35 +161,26 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   }
 
   #isNew(cursor: Cursor): boolean {
-    return this.#cursor === undefined || place(cursor) > place(this.#cursor);
+    return this.cursor === undefined || place(cursor) > place(this.cursor);
   }
 
   async #hand(events: readonly E[]): Promise<void> {
     const cursor = events.at(-1)?.cursor;
     if (!cursor) return;
-    try {
-      const handled = this.#sink(events, cursor);
-      if (handled) await handled;
-    } catch (error) {
-      throw handlerFailed(error);
-    }
-    if (!this.#isEnded) this.#cursor = cursor;
+    await handled(() => this.#sink(events, cursor));
+    if (!this.#isEnded) (this as Mutable).cursor = cursor;
   }
 
   async #save(): Promise<void> {
-    const cursor = this.#cursor;
+    const cursor = this.cursor;
     if (!cursor || cursor === this.#saved) return;
-    try {
-      await this.#options.store?.save(cursor);
-      this.#saved = cursor;
-    } catch (error) {
-      throw handlerFailed(error);
-    }
+    await handled(() => this.#options.store?.save(cursor));
+    this.#saved = cursor;
   }
 
   async #reset(reset: Reset): Promise<boolean> {
     const { onReset, store, after = "start" } = this.#options;
-    this.#cursor = this.#saved = undefined;
+    (this as Mutable).cursor = this.#saved = undefined;
     // A cursor of the log that is gone would be refused again.
     this.#after = after[16] === "-" ? "start" : after;
     await store?.clear();
@@ -205,7 +192,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
 
   #tell(status: Status): void {
     if (this.#isEnded) return;
-    this.#status = status;
+    (this as Mutable).status = status;
     if (status.ended) {
       this.#isEnded = true;
       this.#options.signal?.removeEventListener("abort", this.#end);

@@ -6,24 +6,29 @@ export type PageEvent = "suspend" | "resume" | "offline" | "online" | "visible";
 
 type Listener = (event: PageEvent) => void;
 
-const PAGE: Readonly<Record<string, PageEvent>> = { pagehide: "suspend", pageshow: "resume", offline: "offline", online: "online" };
-const DOCUMENT: Readonly<Record<string, PageEvent>> = { freeze: "suspend", resume: "resume", visibilitychange: "visible" };
+const EVENTS: Readonly<Record<string, PageEvent>> = {
+  pagehide: "suspend",
+  freeze: "suspend",
+  pageshow: "resume",
+  resume: "resume",
+  offline: "offline",
+  online: "online",
+  visibilitychange: "visible",
+};
 
 const listeners = new Set<Listener>();
 let isSuspended = false;
 
 function onEvent({ type }: Event): void {
-  const event = PAGE[type] ?? DOCUMENT[type];
+  const event = EVENTS[type];
   if (!event || (event === "visible" && document.hidden) || (event === "resume" && !isSuspended)) return;
   if (event === "suspend" || event === "resume") isSuspended = event === "suspend";
   for (const listener of [...listeners]) listener(event);
 }
 
 function register(how: "addEventListener" | "removeEventListener"): void {
-  const { document } = globalThis as { document?: Document };
-  // Only pages and workers have these.
-  for (const type in PAGE) (globalThis as Partial<typeof globalThis>)[how]?.(type, onEvent);
-  for (const type in DOCUMENT) document?.[how](type, onEvent);
+  // Only pages and workers have it. The events of the document are captured on their way to it.
+  for (const type in EVENTS) (globalThis as Partial<typeof globalThis>)[how]?.(type, onEvent, true);
 }
 
 /** Registers with the page while there is at least one listener, and not at import. */

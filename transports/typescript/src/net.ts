@@ -16,11 +16,13 @@ export interface Fetch {
   deadline?: number;
 }
 
-/** The body of an answer; one that was cut is the network's fault. */
-export const json = (answer: Response, signal: AbortSignal): Promise<unknown> =>
-  answer.json().catch((cause: unknown) => {
-    throw signal.aborted ? signal.reason : temporary("the answer was cut", { cause });
-  });
+/** Throws what the signal was aborted with; anything else is the network's. */
+const failed = (signal: AbortSignal, what: string) => (cause: unknown): never => {
+  throw signal.aborted ? signal.reason : temporary(`${what}: ${String(cause)}`, { cause });
+};
+
+/** The body of an answer. */
+export const json = (answer: Response, signal: AbortSignal): Promise<unknown> => answer.json().catch(failed(signal, "the answer ended"));
 
 /** Requests to one feed, and its one WebSocket. */
 export class Net {
@@ -50,17 +52,16 @@ export class Net {
    */
   async fetch(path: string, dog: Watchdog, accept: string, how: Fetch): Promise<Response> {
     const { query, reason = "connect", init, deadline = ANSWER_DEADLINE } = how;
-    const { token, credentials = "same-origin", fetch: ask = fetch } = this.options;
+    const { token, credentials, fetch: ask = fetch } = this.options;
     const { signal } = dog;
     dog.feed(deadline, () => temporary(`no answer after ${deadline} ms`));
     const headers: Record<string, string> = { Accept: accept, "Feed-Client": NAME, ...this.options.headers, ...init?.headers };
     if (token) headers["Authorization"] = `Bearer ${await token(reason, signal)}`;
-    const answer = await ask(this.url(path, query), { cache: "no-store", credentials, ...init, headers, signal }).catch((cause: unknown) => {
-      // What a signal aborts with is why; anything else is the network's.
-      throw signal.aborted ? signal.reason : temporary(`the server cannot be reached: ${String(cause)}`, { cause });
-    });
+    const answer = await ask(this.url(path, query), { cache: "no-store", credentials: credentials!, ...init, headers, signal }).catch(
+      failed(signal, "the server cannot be reached"),
+    );
     if (answer.ok && (init || answer.headers.get("content-type")?.startsWith(accept))) return answer;
-    const failure = await fromAnswer(answer);
+    const failure = await fromAnswer(answer, !!init);
     if (!token || reason === "renew" || !isUnauthenticated(failure)) throw failure;
     return this.fetch(path, dog, accept, { ...how, reason: "renew" });
   }

@@ -18,7 +18,7 @@ export async function getPage(net: Net, path: string, query: Query, outer: Abort
     if (!page?.cursor) throw unreadable(`this is not a page: check the URL ${answer.url}`);
     return page;
   } finally {
-    dog.stop();
+    dog.abort();
   }
 }
 

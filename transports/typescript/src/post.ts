@@ -1,5 +1,5 @@
 import { type DownlinkError, toFailure } from "./failure.js";
-import { sleep } from "./delay.js";
+import { nextDelay, sleep } from "./delay.js";
 import { json, type Net } from "./net.js";
 import type { Cursor } from "./types.js";
 import { Watchdog } from "./watchdog.js";
@@ -25,38 +25,37 @@ export interface Answer<R> {
 }
 
 const ATTEMPT_DEADLINE = 15_000;
+const FIRST_DELAY = 500;
 const MAX_DELAY = 8000;
 
 /** A UUID of version 7, which sorts by time. Also where `crypto.randomUUID` is missing, without a secure context. */
 export function newId(): string {
-  const random = [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const time = Date.now().toString(16).padStart(12, "0");
-  return `${time}7${random.slice(1, 4)}8${random.slice(5)}`.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const digits = [...Date.now().toString(16).padStart(12, "0"), ...crypto.getRandomValues(new Uint8Array(18))];
+  return "xxxxxxxx-xxxx-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => digits.shift()!.toString(16).slice(-1));
 }
 
 /** Sends a command, and repeats it with the same id until it is answered. */
 export async function post<R>(net: Net, path: string, body: unknown, options: PostOptions): Promise<Answer<R>> {
-  const { id = newId(), query = {}, signal = new AbortController().signal, timeout = 30_000 } = options;
+  const { id = newId(), query = {}, signal, timeout = 30_000 } = options;
   const until = Date.now() + timeout;
   const headers = { "Content-Type": "application/json", "Idempotency-Key": id, ...options.headers };
   const init = { method: "POST", body: JSON.stringify(body), headers };
   for (let tries = 0; ; tries++) {
     const dog = new Watchdog(signal);
     try {
-      const deadline = Math.max(1, Math.min(until - Date.now(), ATTEMPT_DEADLINE));
+      const deadline = Math.min(until - Date.now(), ATTEMPT_DEADLINE);
       const answer = await net.fetch(path, dog, "application/json", { query: Object.entries(query), init, deadline });
       const { status, headers } = answer;
       const data = headers.get("content-type")?.includes("json") ? await json(answer, dog.signal) : undefined;
       return { id, status, data: data as R, cursor: headers.get("feed-cursor") ?? undefined };
     } catch (error) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       const failure = toFailure(error);
-      const { retryAfter } = failure;
-      const delay = retryAfter === undefined ? Math.random() * Math.min(MAX_DELAY, 500 * 2 ** tries) : retryAfter * (1 + Math.random() / 2);
+      const delay = nextDelay({ min: 0, max: Math.min(FIRST_DELAY * 2 ** tries, MAX_DELAY), serverMax: timeout }, failure, 0);
       if (!mayRepeat(failure) || Date.now() + delay >= until) throw failure;
       await sleep(delay, signal);
     } finally {
-      dog.stop();
+      dog.abort();
     }
   }
 }

@@ -1,6 +1,6 @@
 import { Attempt, type Open, silence } from "./attempt.js";
-import { DEFAULT_DELAY, type DelayRange, nextDelay, sleep } from "./delay.js";
-import { DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
+import { DEFAULT_DELAY, type DelayRange, nextDelay, type ServerDelay, sleep } from "./delay.js";
+import { closed, DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
 import { offline, onPage, type PageEvent, suspended } from "./lifecycle.js";
 import type { Net } from "./net.js";
 import type { Frame, Source } from "./source.js";
@@ -9,15 +9,11 @@ import { Watchdog } from "./watchdog.js";
 import type { Upgrade } from "./upgrade.js";
 import { webSocket } from "./websocket.js";
 
-/** What is needed only where WebSockets do not work is loaded there. */
-const OPEN: Record<Transport, Open> = {
-  websocket: webSocket,
-  async *sse(attempt) {
-    yield* (await import("./sse.js")).sse(attempt);
-  },
-  async *"long-poll"(attempt) {
-    yield* (await import("./long-poll.js")).longPoll(attempt);
-  },
+const fallback = () => import("./fallback.js");
+
+const open: Open = async function* (attempt) {
+  const { transport } = attempt;
+  yield* (transport === "websocket" ? webSocket : (await fallback())[transport])(attempt);
 };
 
 /** After so many connections in a row that ended with bytes that cannot be read, the feed itself is the cause. */
@@ -28,6 +24,7 @@ const MAX_FAILURES = 2;
 const LAST_READY_DEADLINE = 60_000;
 /** The longest delay of a timer. */
 const FOREVER = 2 ** 31 - 1;
+const CONTROL = /^(ready|bye|reset|problem)$/;
 const RESET = /^(cursor-ahead|cursor-expired|history-changed)$/;
 
 /** Aborts an attempt that is to be followed by another one at once. */
@@ -35,7 +32,8 @@ const AGAIN = temporary("reconnecting");
 
 /** One connection at a time, and a new one when it ends. */
 export class Reconnector {
-  readonly #net: Net;
+  /** @internal */
+  readonly net: Net;
   readonly #source: Source;
   readonly #tell: (status: Status) => void;
   readonly #range: DelayRange;
@@ -62,7 +60,7 @@ export class Reconnector {
   #status: Status = { state: "connecting" };
 
   constructor(net: Net, source: Source, tell: (status: Status) => void) {
-    this.#net = net;
+    this.net = net;
     this.#source = source;
     this.#tell = tell;
     this.#range = { ...DEFAULT_DELAY, ...net.options.delay };
@@ -72,7 +70,7 @@ export class Reconnector {
     void this.#run();
   }
 
-  close(status: Status = { state: "closed", ended: true }): void {
+  close(status: Status = closed()): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#leave();
@@ -89,10 +87,13 @@ export class Reconnector {
   }
 
   #set(status: Status): void {
-    const { state, transport, reason } = this.#status;
-    if (this.#isClosed || (status.state === state && status.transport === transport && status.reason === reason && !status.retryIn)) return;
+    if (this.#isClosed || JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
     this.#tell(status);
+  }
+
+  get #isLast(): boolean {
+    return this.#index + 1 === this.#transports.length;
   }
 
   get #unready(): "connecting" | "reconnecting" {
@@ -130,22 +131,35 @@ export class Reconnector {
     this.#attempt?.abort(AGAIN);
   }
 
-  #open(index: number, reason: TokenReason): Attempt {
+  /** @internal How many transports are preferred to the one in use; none while that is not ready. */
+  get preferred(): number {
+    return this.#attempt?.ready && !this.#isClosed ? this.#attempt.index : 0;
+  }
+
+  /** @internal Uses this attempt, which is ready, from now on. */
+  use(attempt: Attempt): void {
+    this.#upgraded = attempt;
+    this.#attempt?.abort(AGAIN);
+  }
+
+  /** @internal */
+  open(index: number, reason: TokenReason = "connect"): Attempt {
     const transport = this.#transports[index] ?? "sse";
-    return new Attempt(this.#net, this.#source, index, transport, OPEN[transport], reason);
+    return new Attempt(this.net, this.#source, index, transport, open, reason);
   }
 
   async #connect(): Promise<void> {
     const upgraded = this.#upgraded;
     this.#upgraded = undefined;
-    const attempt = upgraded ?? this.#open(this.#index, this.#reason);
+    const attempt = upgraded ?? this.open(this.#index, this.#reason);
     const { transport, index, frames, first, signal } = attempt;
     this.#attempt = attempt;
     this.#index = index;
     if (!upgraded) this.#set({ state: this.#unready, transport });
     this.#reason = "connect";
-    const isLast = index + 1 === this.#transports.length;
-    const deadline = this.#deadline(attempt, isLast ? LAST_READY_DEADLINE : 0);
+    const { readyDeadline = 10_000 } = this.net.options;
+    const late = () => attempt.ready || attempt.abort(temporary("not ready in time", { fallback: true }));
+    sleep(this.#isLast ? Math.max(readyDeadline, LAST_READY_DEADLINE) : readyDeadline, signal).then(late, () => {});
     try {
       await this.#take(attempt, first);
       for await (const run of frames) {
@@ -157,27 +171,17 @@ export class Reconnector {
       if (this.#isClosed) return;
       if (error !== AGAIN) await this.#failed(attempt, toFailure(error));
     } finally {
-      clearTimeout(deadline);
       attempt.abort(AGAIN);
     }
-  }
-
-  #deadline(attempt: Attempt, atLeast: number): ReturnType<typeof setTimeout> {
-    const { readyDeadline = 10_000 } = this.#net.options;
-    const late = () => attempt.ready || attempt.abort(temporary("not ready in time", { fallback: true }));
-    return setTimeout(late, Math.max(atLeast, readyDeadline));
   }
 
   async #take(attempt: Attempt, frames: Frame[]): Promise<void> {
     const run: Frame[] = [];
     for (const frame of frames) {
       const { frame: name } = frame;
-      if (name === "ready") {
+      if (CONTROL.test(name)) {
         await this.#deliver(attempt, run);
-        await this.#onReady(attempt, frame);
-      } else if (name === "bye" || name === "reset" || name === "problem") {
-        await this.#deliver(attempt, run);
-        this.#onControl(attempt, frame);
+        await this.#onControl(attempt, frame);
       } else if (name !== "heartbeat") {
         if (!attempt.ready) throw unreadable(`'${name}' before 'ready'`);
         run.push(frame);
@@ -202,7 +206,7 @@ export class Reconnector {
     const { after, transport } = attempt;
     // A cursor has a hyphen at this place. A proxy that answers with the stream of another client makes events disappear.
     const skips = cursor && this.#isFeed && after?.[16] === "-" && cursor > after;
-    if (attempt.ready || skips) throw unreadable("this is the stream of another client: check for a proxy that caches or merges streams");
+    if (attempt.ready || skips) throw unreadable("the stream of another client: check for a proxy that merges streams");
     attempt.ready = this.#wasReady = true;
     this.#worked.add(transport);
     this.#failures = 0;
@@ -212,19 +216,21 @@ export class Reconnector {
     if (attempt.index) void this.#planUpgrade();
   }
 
-  #onControl({ ready }: Attempt, { frame, reason, reconnect_after_ms, head, problem }: Frame): void {
+  async #onControl(attempt: Attempt, control: Frame): Promise<void> {
+    const { frame, reason, reconnect_after_ms, head, problem } = control;
+    if (frame === "ready") return this.#onReady(attempt, control);
     if (frame === "bye") throw new DownlinkError("temporary", "bye", String(reason), { exactly: reconnect_after_ms as number });
     if (frame === "reset") throw new DownlinkError("final", String(reason), "the log was replaced", { cause: head });
     const failure = fromProblem(problem as Problem);
     // A server that cannot go on says `bye`, too. The rows of a live query stay until it can be evaluated again.
-    if (!ready || (failure.kind === "final" && (this.#isFeed || RESET.test(failure.code)))) throw failure;
+    if (!attempt.ready || (failure.kind === "final" && (this.#isFeed || RESET.test(failure.code)))) throw failure;
     this.#set({ ...this.#status, reason: failure.message });
   }
 
   async #failed(attempt: Attempt, failure: DownlinkError): Promise<void> {
     const { ready, transport, reason, openedAt } = attempt;
     const { code, message, fallback } = failure;
-    const { ticket, token } = this.#net.options;
+    const { ticket, token } = this.net.options;
     let { kind } = failure;
     const isProductive = attempt.productive || (ready && Date.now() - openedAt >= this.#range.max);
     const isSocket = transport === "websocket";
@@ -248,23 +254,23 @@ export class Reconnector {
       this.#why = message;
       return;
     }
-    if (isFinal) return this.close({ state: "closed", ended: true, reason: message, error: failure });
+    if (isFinal) return this.close(closed(failure));
     if (isProductive) this.#unproductive = this.#unreadable = 0;
     else this.#unproductive++;
     // The server's answer to a token that has expired.
     if (code === "bye" && message === "expired") this.#reason = "renew";
-    this.#schedule({ exactly: failure.exactly, atLeast: failure.retryAfter }, message);
+    this.#schedule(failure, message);
   }
 
-  #schedule(server: { exactly?: number | undefined; atLeast?: number | undefined }, why: string): void {
+  #schedule(server: ServerDelay, why: string): void {
     this.#delay = nextDelay(this.#range, server, this.#unproductive);
-    this.#mayWake = server.exactly === undefined && server.atLeast === undefined;
+    this.#mayWake = server.exactly === undefined && server.retryAfter === undefined;
     this.#why = why;
   }
 
   #fallBack(transport: Transport, isFinal: boolean): boolean {
     this.#failures++;
-    if (this.#index + 1 === this.#transports.length || (!isFinal && this.#worked.has(transport) && this.#failures < MAX_FAILURES)) return false;
+    if (this.#isLast || (!isFinal && this.#worked.has(transport) && this.#failures < MAX_FAILURES)) return false;
     this.#index++;
     this.#failures = 0;
     return true;
@@ -282,15 +288,7 @@ export class Reconnector {
   }
 
   async #planUpgrade(): Promise<void> {
-    this.#upgrade ??= new (await import("./upgrade.js")).Upgrade(
-      this.#net.options,
-      () => (this.#attempt?.ready && !this.#isClosed ? this.#attempt.index : 0),
-      (index) => this.#open(index, "connect"),
-      (attempt) => {
-        this.#upgraded = attempt;
-        this.#attempt?.abort(AGAIN);
-      },
-    );
+    this.#upgrade ??= new (await fallback()).Upgrade(this);
     this.#upgrade.plan();
   }
 }

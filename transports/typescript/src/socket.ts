@@ -1,7 +1,7 @@
 import { silence } from "./attempt.js";
 import { DownlinkError, fromProblem, type Problem, temporary, toFailure } from "./failure.js";
 import { type Frame, parseFrame, push } from "./source.js";
-import { Watchdog } from "./watchdog.js";
+import { onAbort, Watchdog } from "./watchdog.js";
 
 /** How many events may wait for a slow handler before the subscription is given back to the server. */
 const MAX_WAITING = 2048;
@@ -23,18 +23,18 @@ export class Subscription {
     readonly command: Readonly<Record<string, unknown>>,
   ) {}
 
-  /** The next frames; nothing after the end. */
-  async next(): Promise<Frame[] | undefined> {
+  /** Yields what came together, until the end. */
+  async *runs(): AsyncGenerator<Frame[], void, undefined> {
     for (;;) {
       if (this.#frames.length) {
         this.#waiting = 0;
-        return this.#frames.splice(0);
-      }
-      if (this.#ended?.failure) throw this.#ended.failure;
-      if (this.#ended) return undefined;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+        yield this.#frames.splice(0);
+      } else if (this.#ended?.failure) throw this.#ended.failure;
+      else if (this.#ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
     }
   }
 
@@ -67,9 +67,10 @@ export class Socket {
   #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(connect: (signal: AbortSignal) => Promise<WebSocket>) {
-    this.#dog.signal.addEventListener("abort", () => this.#end(toFailure(this.#dog.signal.reason)));
-    this.#dog.feed(OPEN_DEADLINE, () => temporary("the WebSocket did not open in time", { fallback: true }));
-    connect(this.#dog.signal).then((socket) => this.#open(socket), (error) => this.#end(toFailure(error)));
+    const { signal } = this.#dog;
+    onAbort(signal, () => this.#end(signal.reason));
+    this.#dog.feed(OPEN_DEADLINE, () => temporary("the WebSocket was not ready in time", { fallback: true }));
+    connect(signal).then((socket) => this.#open(socket), (error) => this.#end(error));
   }
 
   /** Whether it takes new subscriptions. */
@@ -108,7 +109,7 @@ export class Socket {
       try {
         this.#frame(parseFrame(data as string));
       } catch (error) {
-        this.#end(toFailure(error));
+        this.#end(error);
       }
     };
     socket.onclose = (event) => this.#end(this.#closed(event));
@@ -154,8 +155,8 @@ export class Socket {
     this.#socket?.send(JSON.stringify(command));
   }
 
-  #end(failure: DownlinkError): void {
-    if (this.#isEnding && !this.#socket && this.#subscriptions.size === 0) return;
+  #end(cause: unknown): void {
+    const failure = toFailure(cause);
     this.#isEnding = true;
     this.#isOpen = false;
     this.#dog.stop();

@@ -40,15 +40,12 @@ export function parseFrame(text: string): Frame {
   } catch {
     // As anything else that is no frame.
   }
-  throw unreadable(`this is not a frame of a feed: ${text.slice(0, 80)}`);
+  throw unreadable(`not a frame of a feed: ${text.slice(0, 80)}`);
 }
 
 /** Joins runs, so that many events that came together are handled together. */
 export function push(frames: Frame[], frame: Frame): void {
   const last = frames.at(-1);
-  if (last?.frame === "events" && frame.frame === "events") {
-    (last.events as Envelope[]).push(...(frame.events ?? []));
-  } else {
-    frames.push(frame);
-  }
+  if (last?.events && frame.events) (last.events as Envelope[]).push(...frame.events);
+  else frames.push(frame);
 }

@@ -118,7 +118,7 @@ export class Member implements Handle {
       this.#alone = this.group.alone(this.source, this.tell);
       return;
     }
-    const delay = this.#delay({ atLeast: failure.retryAfter });
+    const delay = this.#delay(failure);
     if (!isReset) this.tell({ state: this.at === undefined ? "connecting" : "reconnecting", reason: failure.message, retryIn: delay });
     await sleep(delay, this.#closed.signal).catch(() => {});
   }

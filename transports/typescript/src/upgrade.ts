@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.js";
-import type { ConnectOptions } from "./types.js";
+import type { Reconnector } from "./reconnector.js";
 
 const MAX_FACTOR = 12;
 
@@ -9,18 +9,11 @@ export class Upgrade {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failed = 0;
 
-  constructor(
-    readonly options: ConnectOptions,
-    /** How many transports are preferred to the one in use; none while that is not ready. */
-    readonly preferred: () => number,
-    readonly open: (index: number) => Attempt,
-    /** Uses this attempt, which is ready, from now on. */
-    readonly use: (attempt: Attempt) => void,
-  ) {}
+  constructor(readonly reconnector: Reconnector) {}
 
   plan(): void {
     clearTimeout(this.#timer);
-    const { upgradeAfter = 300_000 } = this.options;
+    const { upgradeAfter = 300_000 } = this.reconnector.net.options;
     const factor = Math.min(2 ** this.#failed, MAX_FACTOR);
     this.#timer = setTimeout(() => void this.#try(), upgradeAfter * factor * (1 + Math.random()));
   }
@@ -32,20 +25,20 @@ export class Upgrade {
 
   /** Opens a connection beside the one in use, and switches when it is ready. */
   async #try(): Promise<void> {
-    const { readyDeadline = 10_000 } = this.options;
-    for (let index = 0; index < this.preferred(); index++) {
-      const attempt = (this.#attempt = this.open(index));
+    const { readyDeadline = 10_000 } = this.reconnector.net.options;
+    for (let index = 0; index < this.reconnector.preferred; index++) {
+      const attempt = (this.#attempt = this.reconnector.open(index));
       const deadline = setTimeout(() => attempt.abort(), readyDeadline);
       attempt.first = (await attempt.frames.next().catch(() => undefined))?.value ?? [];
       clearTimeout(deadline);
       this.#attempt = undefined;
-      if (attempt.first.some(({ frame }) => frame === "ready") && !attempt.signal.aborted && index < this.preferred()) {
+      if (attempt.first.some(({ frame }) => frame === "ready") && !attempt.signal.aborted && index < this.reconnector.preferred) {
         this.#failed = 0;
-        return this.use(attempt);
+        return this.reconnector.use(attempt);
       }
       attempt.abort();
     }
     this.#failed++;
-    if (this.preferred()) this.plan();
+    if (this.reconnector.preferred) this.plan();
   }
 }

@@ -1,3 +1,9 @@
+/** Calls the listener when the signal aborts, or at once if it has. */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): void {
+  signal?.addEventListener("abort", listener);
+  if (signal?.aborted) listener();
+}
+
 /** A signal that also aborts when it is not fed in time. */
 export class Watchdog {
   readonly signal: AbortSignal;
@@ -8,8 +14,7 @@ export class Watchdog {
   constructor(outer?: AbortSignal) {
     this.signal = this.#controller.signal;
     this.#outer = outer;
-    outer?.addEventListener("abort", this.#follow);
-    if (outer?.aborted) this.#follow();
+    onAbort(outer, this.#follow);
   }
 
   readonly #follow = () => this.abort(this.#outer?.reason);
@@ -17,7 +22,7 @@ export class Watchdog {
   /** Begins to wait anew; without a number it waits forever. */
   feed(milliseconds?: number, expired?: () => unknown): void {
     clearTimeout(this.#timer);
-    if (milliseconds && !this.signal.aborted) this.#timer = setTimeout(() => this.abort(expired?.()), milliseconds);
+    if (milliseconds !== undefined && !this.signal.aborted) this.#timer = setTimeout(() => this.abort(expired?.()), milliseconds);
   }
 
   abort(reason?: unknown): void {

@@ -194,6 +194,14 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
   });
 });
 
+it("throws the refusal of a command with the application's own code", async () => {
+  const scripted = await Scripted.start();
+  const type = "urn:flightdeck:problem:departed";
+  scripted.onPost = () => ({ ...problem(409, "departed", { type }) });
+  const posted = connect(scripted.origin, options()).post("/flights/UA1545/delay", {});
+  await expect(posted).rejects.toMatchObject({ kind: "final", code: "departed", status: 409, message: "do this (departed)" });
+});
+
 it("waits as `bye` says", async () => {
   const scripted = await Scripted.start();
   let byes = 0;

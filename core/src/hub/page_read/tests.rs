@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::*;
-use crate::event::{Event, NewEvent};
+use crate::event::{Event, Format, NewEvent};
 use crate::filter::FilterItem;
 use crate::hub::bounds::cost;
 use crate::hub::cached_page::OVERHEAD;
@@ -141,7 +141,7 @@ async fn subscriptions_that_resume_at_one_place_read_and_render_once() {
     assert_eq!(store.reads(), (10, 0));
     let renders = AtomicUsize::new(0);
     for event in all_events.iter().flatten() {
-        event.rendered("test", |_| {
+        event.rendered(Format::shared("test"), |_| {
             renders.fetch_add(1, Ordering::SeqCst);
             Bytes::new()
         });

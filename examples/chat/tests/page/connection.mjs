@@ -25,7 +25,7 @@ await scenario('messages survive a disconnect and a killed server', async (world
   if (!/ events received, 0 missed, 0 repeated\.$/.test(shown)) throw new Error(`the page shows: '${shown}'`);
 
   await program.kill();
-  await ada.until('waits for the server', ({ state }) => state === 'waiting' || state === 'connecting');
+  await ada.until('waits for the server', ({ state }) => state === 'reconnecting' || state === 'connecting');
   // Written while the server is down: it is sent once the server is back.
   await say(ada, 'is anybody there?');
   await program.start();
@@ -41,6 +41,6 @@ await scenario('messages survive a disconnect and a killed server', async (world
   expect('messages in the log', stored.events.map(({ data }) => `${data.name}: ${data.text}`), said);
 
   const took = await program.interrupt();
-  await ada.until('waits for the server', ({ state }) => state === 'waiting' || state === 'connecting');
+  await ada.until('waits for the server', ({ state }) => state === 'reconnecting' || state === 'connecting');
   return `${said.length} messages, each once; Ctrl-C took ${Math.round(took)} ms`;
 });

@@ -123,7 +123,7 @@ impl SseBody {
                 return Poll::Ready(due);
             }
         }
-        self.source.poll_next(cx).map(Wake::from)
+        self.source.poll_next(cx, &self.options.renderer).map(Wake::from)
     }
 
     /// What the timer has fired for, unless it was reset.
@@ -168,7 +168,7 @@ impl SseBody {
 
     /// The next available item if it is small; a large one is held back.
     fn next_small(&mut self) -> Option<Bytes> {
-        let next = self.source.try_next()?;
+        let next = self.source.try_next(&self.options.renderer)?;
         if next.len() < LARGE {
             return Some(next);
         }
@@ -224,6 +224,7 @@ mod tests {
             heartbeat_events: false,
             deadline: StreamDeadline::new(hour, &Rights::everything(), Instant::now()),
             drain: Drain::of(&feed, &parts),
+            renderer: feed.renderer.clone(),
             watch: Arc::new(RightsWatch::none()),
             has_begun: false,
         };

@@ -34,7 +34,7 @@ use super::rights::Rights;
 use super::stream_deadline::StreamDeadline;
 use crate::headers::{is_event_source, set_event_stream};
 use crate::takeover;
-use crate::wire::{self, Code, Problem, Query};
+use crate::wire::{self, Code, Problem, Query, Renderer};
 
 pub(super) const PARAMETERS: [&str; 9] = [
     "after",
@@ -96,6 +96,7 @@ pub(super) struct StreamOptions {
     deadline: StreamDeadline,
     drain: Drain,
     watch: Arc<RightsWatch>,
+    renderer: Renderer,
     /// Whether the client has received a comment already.
     has_begun: bool,
 }
@@ -124,6 +125,7 @@ impl StreamOptions {
             deadline: StreamDeadline::new(feed.rotation, rights, Instant::now()),
             drain,
             watch: Arc::new(watch),
+            renderer: feed.renderer.clone(),
             has_begun: false,
         }
     }

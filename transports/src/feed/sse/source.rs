@@ -7,7 +7,7 @@ use downlink::transport::Frame;
 use downlink::{Cursor, Error, Item, Subscription};
 
 use super::sync_future::SyncFuture;
-use crate::wire::{self, Code, LiveFrame, Problem};
+use crate::wire::{self, Code, LiveFrame, Problem, Renderer};
 
 /// What a stream is made of: the events of the log, or the answers of a live query.
 #[expect(clippy::large_enum_variant, reason = "a stream has one, and most are of the log")]
@@ -43,10 +43,10 @@ impl Source {
         }
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>, renderer: &Renderer) -> Poll<Next> {
         match self {
             Self::Log(subscription) => subscription.poll_next(cx).map(|next| match next {
-                Some(Ok(item)) => Next::Frames(render(&item)),
+                Some(Ok(item)) => Next::Frames(render(&item, renderer)),
                 Some(Err(error)) => Next::Failed(error),
                 None => Next::Stopped,
             }),
@@ -55,9 +55,9 @@ impl Source {
     }
 
     /// What comes next if it is in memory.
-    pub(super) fn try_next(&mut self) -> Option<Bytes> {
+    pub(super) fn try_next(&mut self, renderer: &Renderer) -> Option<Bytes> {
         match self {
-            Self::Log(subscription) => subscription.try_next().map(|item| render(&item)),
+            Self::Log(subscription) => subscription.try_next().map(|item| render(&item, renderer)),
             // Only the newest answer matters.
             Self::Live(_) => None,
         }
@@ -134,9 +134,9 @@ fn live_block(update: &Update) -> Bytes {
     }
 }
 
-fn render(item: &Item) -> Bytes {
+fn render(item: &Item, renderer: &Renderer) -> Bytes {
     match *item {
-        Item::Event(ref event) => wire::sse_block(event),
+        Item::Event(ref event) => renderer.sse_block(event),
         Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),
         Item::Behind { cursor, head } => wire::frame_block(&Frame::Behind { cursor, head }, None),
         // Item is non-exhaustive: any other kind moves the cursor.

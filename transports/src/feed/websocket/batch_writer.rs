@@ -3,7 +3,7 @@ use downlink::transport::Frame;
 use downlink::{Item, Subscription};
 
 use super::frame_buffer::FrameBuffer;
-use crate::wire::{self, Label};
+use crate::wire::{self, Label, Renderer};
 
 /// The limits of one message; a single event may be larger. One message per event
 /// would be twenty times slower.
@@ -15,13 +15,14 @@ const MAX_BYTES: usize = 16 << 10;
 pub(super) struct BatchWriter<'a, T> {
     sub: &'a Label,
     out: &'a mut FrameBuffer<T>,
+    renderer: &'a Renderer,
     envelopes: Vec<Bytes>,
     bytes: usize,
 }
 
 impl<'a, T> BatchWriter<'a, T> {
-    pub(super) fn new(sub: &'a Label, out: &'a mut FrameBuffer<T>) -> Self {
-        Self { sub, out, envelopes: Vec::new(), bytes: 0 }
+    pub(super) fn new(sub: &'a Label, out: &'a mut FrameBuffer<T>, renderer: &'a Renderer) -> Self {
+        Self { sub, out, renderer, envelopes: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn write(mut self, first: &Item, subscription: &mut Subscription) {
@@ -39,7 +40,7 @@ impl<'a, T> BatchWriter<'a, T> {
             self.out.push_text(&wire::frame_json(&control(item), Some(self.sub.as_str())));
             return true;
         };
-        let envelope = wire::envelope(event);
+        let envelope = self.renderer.envelope(event);
         let fits = self.bytes + envelope.len() <= MAX_BYTES;
         if !fits {
             self.finish();

@@ -362,7 +362,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         mut subscription: Box<Subscription>,
         first: &Item,
     ) {
-        BatchWriter::new(&active.sub, self.mux.buffer()).write(first, &mut subscription);
+        let renderer = &self.client.feed().renderer;
+        BatchWriter::new(&active.sub, self.mux.buffer(), renderer).write(first, &mut subscription);
         self.idle_since = Instant::now();
         self.mux.subscriptions.put_back(active, SocketSource::Log(subscription));
     }

@@ -1,0 +1,4 @@
+/** One file for pages without a build. */
+
+export * from "./index.js";
+export * from "./live.js";

@@ -1,0 +1,5 @@
+/** What is needed only where a WebSocket does not work, and loaded there. */
+
+export { longPoll as "long-poll" } from "./long-poll.js";
+export { sse } from "./sse.js";
+export { Upgrade } from "./upgrade.js";
