@@ -26,25 +26,25 @@ await scenario('the page can be used by everyone: axe finds nothing, and a phone
     await deck.advance(60);
     await pauseReplay(program);
     await deck.check(program);
-    const look_ = async (what) => {
+    const seen = async (what) => {
       await page.screenshot({ path: `${world.folder}/${name}-${what}.png`, fullPage: name.startsWith('phone') });
       passes += await audit(page, `${name}, ${what}`);
     };
-    await look_('board');
+    await seen('board');
     expect('pixels that the page is wider than the window', await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
     await page.getByRole('button', { name: 'Routes' }).click();
     await page.locator('.chart rect.departed').first().waitFor();
     await page.locator('#log summary').first().click();
-    await look_('routes');
+    await seen('routes');
     await page.locator('#rows button:is([data-status="scheduled"], [data-status="boarding"], [data-status="delayed"])').first().click();
     await page.locator('.history li').first().waitFor();
-    await look_('dialog');
+    await seen('dialog');
     await page.getByRole('button', { name: 'Close' }).click();
     await page.getByRole('button', { name: 'Resume' }).click();
     await context.close();
   }
   return `${LOOKS.length} looks, ${passes} rules of axe passed`;
-});
+}, 240_000);
 
 /** Checks the page with axe. Returns how many rules passed. */
 async function audit(page, what) {
