@@ -28,7 +28,7 @@ export interface Envelope<Data = unknown, Type extends string = string> {
  * narrows `data`. A variant without content has the payload `{}`.
  *
  * ```ts
- * type FlightEvent = { FlightDeparted: { gate: string } } | { FlightLanded: null };
+ * type FlightEvent = { FlightDeparted: { gate: string } } | "FlightLanded";
  * const gate = (event: Events<FlightEvent>) => event.type === "FlightDeparted" ? event.data.gate : "";
  * ```
  */
