@@ -2,6 +2,7 @@
 #![doc = include_str!("bank_account.md")]
 
 mod access;
+pub mod assets;
 #[cfg(feature = "auth")]
 pub mod auth;
 #[cfg(feature = "client")]

@@ -24,6 +24,12 @@ export class Cutter {
     return cutter;
   }
 
+  /** Cuts what is open now, and the next connections after these numbers of bytes of their responses. */
+  cutNow(lengths) {
+    this.#lengths.push(...lengths);
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   #pass(near, port) {
     const far = connect(port, '127.0.0.1');
     let left = this.#lengths.shift() ?? Infinity;

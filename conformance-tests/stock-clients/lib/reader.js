@@ -7,6 +7,7 @@ const reader = {
   cursor: '',
   source: null,
 
+  // ANCHOR: open
   open() {
     const where = this.cursor ? { lastEventId: this.cursor } : { after: 'start' };
     const source = new EventSource(`/feed?${new URLSearchParams(where)}`);
@@ -23,12 +24,14 @@ const reader = {
       if (source.readyState === EventSource.CLOSED) this.closed();
     };
   },
+  // ANCHOR_END: open
 
   drop() {
     this.source.close();
     this.open();
   },
 
+  // ANCHOR: closed
   // The browser does not report the reason and does not reconnect. So request the same URL as
   // JSON, and reconnect unless the response is a permanent refusal.
   async closed() {
@@ -39,6 +42,7 @@ const reader = {
     const isPermanent = status >= 400 && status < 500 && status !== 429;
     if (!isPermanent) setTimeout(() => this.open(), 1_000 + Math.random() * 9_000);
   },
+  // ANCHOR_END: closed
 };
 
 window.reader = reader;

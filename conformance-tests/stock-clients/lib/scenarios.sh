@@ -1,4 +1,4 @@
-# Sourced by the `run` scripts: finds what scenarios need, and runs them one after the other.
+# Sourced by the `run` scripts: finds what scenarios need, and runs them.
 # shellcheck shell=bash
 
 stock_clients=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
@@ -28,15 +28,20 @@ require_programs() {
     done
 }
 
-# Runs these files and counts; true if all of them passed.
+# Runs these files and counts; true if all of them passed. They mostly wait, so a few run at a time.
 run_scenarios() {
-    local passed=0 failed=0 scenario child=
-    trap '[[ -z $child ]] || kill "$child" 2>/dev/null; wait; exit 1' INT TERM
+    local passed=0 failed=0 running=0
+    trap 'kill $(jobs -p) 2>/dev/null; wait; exit 1' INT TERM
+    await_one() {
+        if wait -n; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+        running=$((running - 1))
+    }
     for scenario in "$@"; do
+        [[ $running -lt ${SCENARIOS_AT_ONCE:-3} ]] || await_one
         node "$scenario" &
-        child=$!
-        if wait "$child"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+        running=$((running + 1))
     done
+    while [[ $running -gt 0 ]]; do await_one; done
     echo "$passed passed, $failed failed"
     [[ $failed == 0 && $passed != 0 ]]
 }

@@ -14,6 +14,7 @@ export class SocketReader {
 
   /** @param WebSocket the browser's own class, or a compatible one */
   constructor(WebSocket, url) {
+    // ANCHOR: open
     this.open = () => {
       const socket = new WebSocket(url, 'feed.v1.json');
       this.socket = socket;
@@ -25,6 +26,7 @@ export class SocketReader {
         if (!this.#stopped) setTimeout(this.open, PAUSE);
       };
     };
+    // ANCHOR_END: open
     this.open();
   }
 

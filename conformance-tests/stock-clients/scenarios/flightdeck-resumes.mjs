@@ -13,14 +13,15 @@ await scenario("FlightDeck's page survives kill -9 of its server, also behind a 
   await Promise.all(pages.map((page) => page.advance(100)));
 
   await program.kill();
-  await direct.until('waits for the server', ({ state }) => state === 'waiting');
-  // A 502 has closed its EventSource; the page has asked for the reason and will reconnect.
-  await behind.until('has asked for the reason', ({ state, detail }) => state === 'waiting' && /cannot be reached/.test(detail));
+  await direct.until('waits for the server', ({ state }) => state === 'reconnecting');
+  // nginx answers 502. It does not pass on WebSockets either, so that page has another transport.
+  await behind.until('says why', ({ state, detail }) => state === 'reconnecting' && /502/.test(detail));
   await program.start();
   await Promise.all(pages.map((page) => page.advance(100)));
 
   await pauseReplay(program);
-  for (const page of pages) expect('events received twice', await page.check(program), 0);
+  for (const page of pages) await page.check(program);
   const { received } = await direct.read();
+  expect('the transport behind nginx', (await behind.read()).transport, 'sse');
   return `${pages.length} pages of ${received} events, gaps 0, repeats 0`;
 });

@@ -109,6 +109,8 @@ impl QueryStore for BrokenModels {
         let evaluated = self.inner.evaluate(projection, limit, work).await?;
         match self.bug {
             Some(LiveBug::ReportsTheHeadAsCheckpoint) => {
+                // Long enough that events come in between on a quiet machine, too.
+                sleep(Duration::from_millis(20)).await;
                 Ok(Evaluated { checkpoint: self.log.head().await?, ..evaluated })
             }
             Some(LiveBug::ReadsTwoSnapshots) => {

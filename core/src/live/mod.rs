@@ -32,33 +32,16 @@
 //! use std::collections::BTreeMap;
 //!
 //! use downlink::live::{Live, LiveError, LiveQuery, Model, Params, Rows, Scope, Update, Watch};
-//! use downlink::memory::MemoryProjections;
-//! use downlink::{BoxError, Event, Expected, Filter, NewEvent, Projection};
+//! use downlink::memory::{Fold, MemoryProjections};
+//! use downlink::{BoxError, Expected, Filter, NewEvent};
 //!
 //! type Counts = BTreeMap<String, u32>;
 //!
-//! #[derive(Debug)]
-//! struct Delays;
-//!
-//! #[async_trait::async_trait]
-//! impl Projection for Delays {
-//!     type Tx = Counts;
-//!
-//!     fn name(&self) -> &str {
-//!         "delays"
-//!     }
-//!
-//!     async fn prepare(&self, counts: &mut Counts) -> Result<(), BoxError> {
-//!         counts.clear();
+//! fn delays() -> Fold<Counts> {
+//!     Fold::new("delays", Filter::everything(), |counts, event| {
+//!         *counts.entry(event.stream().to_string()).or_default() += 1;
 //!         Ok(())
-//!     }
-//!
-//!     async fn apply(&self, events: &[Event], counts: &mut Counts) -> Result<(), BoxError> {
-//!         for event in events {
-//!             *counts.entry(event.stream().to_string()).or_default() += 1;
-//!         }
-//!         Ok(())
-//!     }
+//!     })
 //! }
 //!
 //! #[derive(serde::Serialize)]
@@ -110,7 +93,7 @@
 //! # async fn main() -> Result<(), BoxError> {
 //! let hub = downlink::memory::hub().await?;
 //! let models = MemoryProjections::new();
-//! let delays = hub.project(Delays, models.clone()).start()?;
+//! let delays = hub.project(delays(), models.clone()).start()?;
 //! let live = Live::builder(&hub, models).with_query(DelaysByFlight).with_model(&delays).start()?;
 //!
 //! let delayed = NewEvent::json("FlightDelayed", r#"{"minutes":20}"#)?;

@@ -5,17 +5,23 @@
 //! store's contract is [`LogIndex`], which stores that keep their events
 //! elsewhere can use, too.
 
+mod fold;
+mod folded;
 mod local_bus;
 mod log_index;
 mod memory_projections;
 mod memory_store;
 mod memory_transaction;
+mod state_query;
 
+pub use fold::Fold;
+pub use folded::Folded;
 pub use local_bus::LocalBus;
 pub use log_index::LogIndex;
 pub use memory_projections::MemoryProjections;
 pub use memory_store::MemoryStore;
 pub use memory_transaction::MemoryTransaction;
+pub use state_query::StateQuery;
 
 use crate::error::Result;
 use crate::hub::Hub;

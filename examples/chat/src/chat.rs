@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use axum::Router;
 use downlink::{Error, ErrorKind, Hub, LocalBus, Result};
 use downlink_rusqlite::RusqliteStore;
+use downlink_transports::assets;
 use downlink_transports::serve::{Server, Signals};
-use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::api;
+use crate::assets::FILES;
 use crate::attendance::Attendance;
 use crate::options::Options;
 use crate::rooms::Rooms;
-use crate::{api, assets};
 
 /// The program: a log, the people who are present, and the server of the page.
 #[derive(Debug)]
@@ -74,11 +75,7 @@ impl Chat {
 }
 
 fn router(hub: &Hub, rooms: Rooms, attendance: Attendance) -> Router {
-    assets::router().nest("/api", api::router(hub, rooms, attendance)).fallback(not_found)
-}
-
-async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "not found: the page is at / and the feed at /api/feed")
+    assets::router(&FILES).nest("/api", api::router(hub, rooms, attendance))
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {

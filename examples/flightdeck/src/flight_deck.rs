@@ -2,18 +2,19 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Hub, Result};
+use downlink_transports::assets;
 use downlink_transports::serve::{Server, Signals};
-use downlink_transports::wire::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::assets::FILES;
 use crate::database::Database;
 use crate::day::Day;
 use crate::options::Options;
 use crate::read_models::ReadModels;
 use crate::replay::Replay;
 use crate::start_error::StartError;
-use crate::{api, assets, fresh};
+use crate::{api, fresh};
 
 /// The program: a log, the replay that appends to it, the read models, and the server.
 #[derive(Debug)]
@@ -104,13 +105,9 @@ async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
 }
 
 fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
-    assets::router().nest("/api", api::router(hub, replay, read_models)).fallback(not_found)
+    assets::router(&FILES).nest("/api", api::router(hub, replay, read_models))
 }
 // ANCHOR_END: open
-
-async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "not found: the board is at / and the feed at /api/feed")
-}
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     if !address.ip().is_loopback() {

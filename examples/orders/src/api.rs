@@ -19,6 +19,9 @@ use crate::order::{Cart, OrderCommand};
 use crate::roles::RoleEvent;
 use crate::user::User;
 
+/// What a handler returns. A problem becomes a response with its status.
+type Answer<T> = Result<T, Problem>;
+
 /// Everything under `/api`.
 // ANCHOR: router
 pub(crate) fn router(app: App) -> Router {
@@ -45,11 +48,8 @@ struct Login {
 
 /// Logs a user in. A real program checks a password here.
 // ANCHOR: login
-async fn login(
-    State(app): State<App>,
-    Object(Login { user }): Object<Login>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, app.sessions.issue(&user)?)]))
+async fn login(State(app): State<App>, login: Object<Login>) -> Answer<impl IntoResponse> {
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, app.sessions.issue(&login.0.user)?)]))
 }
 // ANCHOR_END: login
 
@@ -59,13 +59,9 @@ async fn logout(State(app): State<App>, _: Object<Empty>) -> impl IntoResponse {
 
 // ANCHOR: me
 /// Who the user is; for an administrator, with all of them.
-async fn me(
-    State(app): State<App>,
-    user: User,
-    at_least: AtLeast,
-) -> Result<impl IntoResponse, Problem> {
-    at_least.reached(&app.hub, &app.roles.model).await?;
-    let (administrators, cursor) = app.roles.administrators();
+async fn me(State(app): State<App>, user: User, at_least: AtLeast) -> Answer<impl IntoResponse> {
+    at_least.reached(&app.hub, app.roles.0.handle()).await?;
+    let (administrators, cursor) = app.roles.0.read();
     let administrators = administrators.contains(&user).then_some(&*administrators);
     let me = json!({ "user": user, "administrators": administrators });
     Ok((FeedCursor(cursor), Json(me)))
@@ -82,7 +78,7 @@ async fn place(
     State(app): State<App>,
     user: User,
     request: CommandRequest<Cart>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Answer<impl IntoResponse> {
     let CommandRequest { body: cart, context, .. } = request.of_user(user.to_string());
     let order = context.command_id().to_string();
     let command = OrderCommand::Place(user, cart);
@@ -96,7 +92,7 @@ async fn cancel(
     Path(order): Path<String>,
     user: User,
     request: CommandRequest<Empty>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Answer<impl IntoResponse> {
     let context = request.of_user(user.to_string()).context;
     app.end(&order, &context, OrderCommand::Cancel(user)).await
 }
@@ -106,7 +102,7 @@ async fn deliver(
     Path(order): Path<String>,
     _: Administrator,
     request: CommandRequest<Empty>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Answer<impl IntoResponse> {
     app.end(&order, &request.context, OrderCommand::Deliver).await
 }
 
@@ -116,7 +112,7 @@ impl App {
         order: &str,
         context: &CommandContext,
         command: OrderCommand,
-    ) -> Result<impl IntoResponse + use<>, Problem> {
+    ) -> Answer<impl IntoResponse + use<>> {
         let done = self.orders.execute_with(context, format!("order-{order}"), command).await?;
         Ok((StatusCode::NO_CONTENT, FeedCursor(done.cursor)))
     }
@@ -128,9 +124,9 @@ async fn orders(
     State(app): State<App>,
     user: User,
     at_least: AtLeast,
-) -> Result<impl IntoResponse, Problem> {
-    at_least.reached(&app.hub, &app.list).await?;
-    let (list, cursor) = app.list();
+) -> Answer<impl IntoResponse> {
+    at_least.reached(&app.hub, app.list.handle()).await?;
+    let (list, cursor) = app.list.read();
     let mut own: Vec<_> = list.values().filter(|order| order.customer == user).collect();
     own.sort_by_key(|order| Reverse(order.number));
     Ok((FeedCursor(cursor), Json(json!({ "orders": own }))))
@@ -148,8 +144,8 @@ async fn set_role(
     State(app): State<App>,
     _: Administrator,
     Object(SetRole { user, administrator }): Object<SetRole>,
-) -> Result<impl IntoResponse, Problem> {
-    let event = RoleEvent::new(user, administrator);
-    let appended = app.hub.append_to(event.stream(), Expected::Any, [event]).await?;
+) -> Answer<impl IntoResponse> {
+    let event = if administrator { RoleEvent::RoleGranted } else { RoleEvent::RoleRevoked };
+    let appended = app.hub.append_to(user.role(), Expected::Any, [event]).await?;
     Ok((StatusCode::NO_CONTENT, FeedCursor(appended.cursor)))
 }

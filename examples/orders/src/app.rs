@@ -1,17 +1,15 @@
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use downlink::live::Live;
-use downlink::memory::MemoryProjections;
-use downlink::{Cursor, Executor, Filter, Hub, ProjectionHandle, Result};
+use downlink::memory::Folded;
+use downlink::{Executor, Filter, Hub, Result};
 use downlink_transports::auth::{Authenticate, AuthenticateExt, Keys, SignedCookie, SigningKey};
 use downlink_transports::feed::{Feed, Rights};
 use downlink_transports::wire::{Code, Problem};
 
 use crate::dashboard;
 use crate::order::Orders;
-use crate::order_list::{OrderList, OrderProjection};
+use crate::order_list::{OrderList, order_projection};
 use crate::roles::Roles;
 use crate::user::User;
 
@@ -22,28 +20,20 @@ pub(crate) struct App {
     pub(crate) orders: Executor<Orders>,
     pub(crate) sessions: SignedCookie<User>,
     pub(crate) roles: Roles,
-    lists: MemoryProjections<OrderList>,
-    pub(crate) list: ProjectionHandle,
+    pub(crate) list: Folded<OrderList>,
     live: Live,
 }
 
 impl App {
     /// Builds the read models, and returns when they are complete.
     pub(crate) async fn start(hub: &Hub) -> Result<Self> {
-        let lists = MemoryProjections::new();
-        let list = hub.project(OrderProjection, lists.clone()).start()?;
-        list.wait_live().await?;
-        let roles = Roles::start(hub, User::try_from("grace".to_owned())?).await?;
-        let live = dashboard::start(hub, &lists, &list, &roles)?;
+        let list = order_projection().start(hub).await?;
+        let roles = Roles::start(hub, &User::try_from("grace".to_owned())?).await?;
+        let live = dashboard::start(hub, &list, &roles)?;
         // A key of this process: a restart logs all users out.
         let sessions = SignedCookie::new("__Host-session", Keys::new(SigningKey::generate()));
         let orders = Executor::new(hub, Orders);
-        Ok(Self { hub: hub.clone(), orders, sessions, roles, lists, list, live })
-    }
-
-    /// All orders, and the cursor of the last event in them.
-    pub(crate) fn list(&self) -> (Arc<OrderList>, Cursor) {
-        self.lists.live_state_with_checkpoint("orders").unwrap_or((Arc::default(), Cursor::START))
+        Ok(Self { hub: hub.clone(), orders, sessions, roles, list, live })
     }
 
     // ANCHOR: feed

@@ -24,7 +24,7 @@ mod user;
 
 pub use options::Options;
 pub use order::{Cart, Item, Order, OrderCommand, OrderEvent, Orders, Refused, Status};
-pub use order_list::{OrderList, OrderProjection, OrderRow};
-pub use roles::{RoleEvent, RoleProjection};
+pub use order_list::{OrderList, OrderRow, order_projection};
+pub use roles::{RoleEvent, role_projection};
 pub use service::serve;
 pub use user::User;

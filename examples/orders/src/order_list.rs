@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use downlink::{BoxError, Event, Filter, Projection};
+use downlink::Filter;
+use downlink::memory::Fold;
 use serde::Serialize;
 
 use crate::order::{Cart, OrderEvent, Status};
@@ -29,43 +29,24 @@ pub struct OrderRow {
 }
 
 /// Builds the [`OrderList`].
-#[derive(Clone, Copy, Debug)]
-pub struct OrderProjection;
-
 // ANCHOR: projection
-#[async_trait]
-impl Projection for OrderProjection {
-    type Tx = OrderList;
-
-    fn name(&self) -> &'static str {
-        "orders"
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::types(["OrderPlaced", "OrderDelivered", "OrderCancelled"])
-    }
-
-    async fn prepare(&self, orders: &mut OrderList) -> Result<(), BoxError> {
-        orders.clear();
-        Ok(())
-    }
-
-    async fn apply(&self, events: &[Event], orders: &mut OrderList) -> Result<(), BoxError> {
-        for event in events {
-            let id = event.stream().as_str().trim_start_matches("order-");
-            match event.decode_raw()? {
-                OrderEvent::OrderPlaced { customer, cart, cents } => {
-                    let (id, number) = (id.to_owned(), event.position().get());
-                    let status = Status::Open;
-                    let row = OrderRow { id: id.clone(), number, customer, cart, cents, status };
-                    orders.insert(id, row);
-                }
-                OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),
-                OrderEvent::OrderCancelled => set(orders, id, Status::Cancelled),
+#[must_use]
+pub fn order_projection() -> Fold<OrderList> {
+    let filter = Filter::types(["OrderPlaced", "OrderDelivered", "OrderCancelled"]);
+    Fold::new("orders", filter, |orders, event| {
+        let id = event.stream().as_str().trim_start_matches("order-");
+        match event.decode_raw()? {
+            OrderEvent::OrderPlaced { customer, cart, cents } => {
+                let (id, number) = (id.to_owned(), event.position().get());
+                let status = Status::Open;
+                let row = OrderRow { id: id.clone(), number, customer, cart, cents, status };
+                orders.insert(id, row);
             }
+            OrderEvent::OrderDelivered => set(orders, id, Status::Delivered),
+            OrderEvent::OrderCancelled => set(orders, id, Status::Cancelled),
         }
         Ok(())
-    }
+    })
 }
 // ANCHOR_END: projection
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use downlink::{Error, ErrorKind, Filter, FilterItem, Result, Tag};
+use downlink::{Error, ErrorKind, Filter, FilterItem, Result, StreamId, Tag};
 use serde::{Deserialize, Serialize};
 
 /// The name of a user, such as `ada`: lower-case letters and digits.
@@ -23,6 +23,17 @@ impl User {
         FilterItem::new().with_tag(self.tag()).expect("one tag").into()
     }
     // ANCHOR_END: tag
+
+    /// The stream of this user's role.
+    #[must_use]
+    pub fn role(&self) -> StreamId {
+        StreamId::new(format!("user-{self}")).expect("a short name")
+    }
+
+    /// The user whose role a stream has.
+    pub(crate) fn of_role(stream: &StreamId) -> Option<Self> {
+        stream.as_str().strip_prefix("user-")?.to_owned().try_into().ok()
+    }
 }
 
 impl TryFrom<String> for User {

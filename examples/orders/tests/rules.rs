@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use downlink::testing::{self, DeciderTest};
 use downlink::{Decider, Event, NewEvent, Position, Tag, Version, event::Timestamp};
 use orders::{
-    Cart, Item, OrderCommand, OrderEvent, OrderList, OrderProjection, OrderRow, Orders, Refused,
-    RoleEvent, RoleProjection, Status, User,
+    Cart, Item, OrderCommand, OrderEvent, OrderList, OrderRow, Orders, Refused, RoleEvent, Status,
+    User, order_projection, role_projection,
 };
 
 fn user(name: &str) -> User {
@@ -109,7 +109,7 @@ fn the_list_has_every_order_with_its_status() {
     };
     let expected =
         [row("1", 1, Status::Delivered), row("2", 3, Status::Cancelled), row("3", 5, Status::Open)];
-    testing::projection(OrderProjection)
+    testing::projection(order_projection())
         .given("order-1", [placed(), OrderEvent::OrderDelivered])
         .given("order-2", [placed(), OrderEvent::OrderCancelled])
         .given("order-3", [placed()])
@@ -119,11 +119,10 @@ fn the_list_has_every_order_with_its_status() {
 
 #[test]
 fn administrators_are_those_who_still_have_the_role() {
-    let role = |name, granted| [RoleEvent::new(user(name), granted)];
-    testing::projection(RoleProjection)
-        .given("user-ada", role("ada", true))
-        .given("user-bob", role("bob", true))
-        .given("user-ada", role("ada", false))
+    testing::projection(role_projection())
+        .given("user-ada", [RoleEvent::RoleGranted])
+        .given("user-bob", [RoleEvent::RoleGranted])
+        .given("user-ada", [RoleEvent::RoleRevoked])
         .number_of_times(3)
         .then(&BTreeSet::from([user("bob")]));
 }

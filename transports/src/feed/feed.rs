@@ -314,7 +314,7 @@ impl Feed {
             return Ok((rights, RightsWatch::none()));
         };
         // Before the rights are read for the last time, so that no change falls between.
-        let registration = reauthorizer.register(&principal, &self.hub);
+        let registration = reauthorizer.register(&principal, &self.hub)?;
         if reauthorizer.changes() != changes || !reauthorizer.is_settled(&principal) {
             reauthorizer.settle(&principal).await?;
             rights = self.authorize(parts).await?;

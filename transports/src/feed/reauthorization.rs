@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -35,11 +36,16 @@ pub struct Reauthorization {
     pub(super) filter: Filter,
     pub(super) principals: Principals,
     pub(super) projection: Option<ProjectionHandle>,
+    /// Whether a principal is of the type that the function returns.
+    pub(super) is_known: fn(&Principal) -> bool,
+    pub(super) known: &'static str,
 }
 
 impl Reauthorization {
     /// Each event that matches changes the rights of the principals that the function
-    /// returns: an `Option`, or a list if one event concerns several.
+    /// returns: an `Option`, or a list if one event concerns several. Their type has to be
+    /// that of the authorizer's [principals](super::Rights::with_principal): a request with a
+    /// principal of another type is answered 500, because nothing would take its rights away.
     pub fn on<F, I, P>(filter: Filter, principals: F) -> Self
     where
         F: Fn(&Event) -> I + Send + Sync + 'static,
@@ -49,7 +55,8 @@ impl Reauthorization {
         let principals = Arc::new(move |event: &Event| {
             principals(event).into_iter().map(Principal::new).collect()
         });
-        Self { filter, principals, projection: None }
+        let is_known = |principal: &Principal| principal.get::<P>().is_some();
+        Self { filter, principals, projection: None, is_known, known: type_name::<P>() }
     }
 
     /// Decides again only when this projection has passed the event, because it holds

@@ -1,15 +1,22 @@
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use downlink::transport::Frame;
-use downlink::{After, Cursor, ErrorKind, Result, Subscribe};
+use downlink::{After, Cursor, ErrorKind, Event, Filter, Result, Subscribe};
 use downlink_transports::client::TransportKind;
+use downlink_transports::feed::{Feed, Reauthorization, Rights};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use http::header::HOST;
+use http::request::Parts;
+use http::{Request, StatusCode};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
-use crate::company::{Logins, Process, TRANSPORTS, token};
+use crate::company::{Logins, Process, TRANSPORTS, User, token};
 use crate::support::{Raw, soon};
 
 type Frames = BoxStream<'static, Result<Frame>>;
@@ -399,4 +406,24 @@ async fn no_stream_slips_through_while_it_is_opened() {
             }
         }
     }
+}
+
+/// Otherwise nothing would ever take its rights away.
+#[tokio::test]
+async fn a_principal_of_a_type_that_no_event_concerns_is_refused() {
+    let hub = downlink::memory::hub().await.unwrap();
+    let user = |_: &Event| Some(User::new("ann"));
+    for (rights, status) in [
+        (Rights::everything().with_principal("ann"), StatusCode::INTERNAL_SERVER_ERROR),
+        (Rights::everything().with_principal(User::new("ann")), StatusCode::OK),
+        (Rights::everything(), StatusCode::OK),
+    ] {
+        let feed = Feed::new(&hub)
+            .with_authorizer(move |_: &Parts| ready(Ok(rights.clone())))
+            .with_reauthorization(Reauthorization::on(Filter::everything(), user));
+        let request = Request::get("/feed").header(HOST, "localhost").body(Body::empty()).unwrap();
+        let response = feed.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status);
+    }
+    hub.shutdown().await;
 }

@@ -1,10 +1,10 @@
-import { createEffect, createSignal, on, onCleanup, untrack } from "solid-js";
+import { batch, createEffect, createMemo, createSignal, on, onCleanup, untrack } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import { isServer } from "solid-js/web";
 
 import type { Api } from "./connect.js";
 import type { Feed, FeedOptions } from "./feed.js";
-import { type Live, live, type Overlay, type Params } from "./live.js";
+import { type Live, live, type Overlay, type Params, type Snapshot } from "./live.js";
 import type { Cursor, Envelope, Events, Filter, State, Status } from "./types.js";
 
 /** A value, or a function that is tracked: when it changes, the feed or query begins anew. */
@@ -26,14 +26,22 @@ export interface CreateFeed<E extends Envelope> extends Omit<FeedOptions<E>, "fi
   onEvents: NonNullable<FeedOptions<E>["onEvents"]>;
 }
 
-/** Follows the feed while the component is there. On a server it does nothing. */
-export function createFeed<E = Envelope>(api: Api, options: CreateFeed<Events<E>>): Followed {
+/**
+ * Follows the feed while the component is there. With another filter it begins anew; with another `Api`, such as one
+ * for other transports, it goes on at its cursor. On a server it does nothing.
+ */
+export function createFeed<E = Envelope>(api: Tracked<Api>, options: CreateFeed<Events<E>>): Followed {
   const [status, setStatus] = createSignal(CONNECTING);
+  const filtered = createMemo(() => read(options.filter));
   let feed: Feed<Events<E>> | undefined;
-  const begin = (filter: Filter | undefined) => {
+  let followed: Filter | undefined;
+  const begin = ([api, filter]: readonly [Api, Filter | undefined]) => {
     const { filter: _, ...rest } = options;
+    const cursor = filter === followed ? feed?.cursor : undefined;
+    followed = filter;
     const opened = api.feed<E>({
       ...rest,
+      ...(cursor && { after: cursor }),
       ...(filter && { filter }),
       onStatus(status) {
         // The state of a feed that was replaced is of no interest.
@@ -44,7 +52,7 @@ export function createFeed<E = Envelope>(api: Api, options: CreateFeed<Events<E>
     feed = opened;
     onCleanup(() => opened.close());
   };
-  if (!isServer) createEffect(on(() => read(options.filter), begin));
+  if (!isServer) createEffect(on(() => [read(api), filtered()] as const, begin));
   return {
     get state() {
       return status().state;
@@ -70,7 +78,7 @@ export interface Fold<S> extends Followed {
 }
 
 /** Folds events into a state. It begins with `initial` again when the filter changes and after a reset. */
-export function createFold<E, S>(api: Api, options: CreateFold<Events<E>, S>): Fold<S> {
+export function createFold<E, S>(api: Tracked<Api>, options: CreateFold<Events<E>, S>): Fold<S> {
   const [value, setValue] = createSignal(options.initial, { equals: false });
   const restart = () => void setValue(() => options.initial);
   if (!isServer) createEffect(on(() => read(options.filter), restart, { defer: true }));
@@ -92,15 +100,20 @@ export interface Rows<Row> extends Followed {
   readonly mutate: Live<Row & object>["mutate"];
 }
 
-/** The rows of a live query while the component is there; on a server `initial`, without a connection. */
-export function createLive<Row extends object>(api: Api, name: string, params?: Tracked<Params>, options: { initial?: readonly Row[] } = {}): Rows<Row> {
+/**
+ * The rows of a live query while the component is there; on a server `initial`, without a connection. The rows stay
+ * until those of other parameters, or of another `Api`, are there.
+ */
+export function createLive<Row extends object>(api: Tracked<Api>, name: string, params?: Tracked<Params>, options: { initial?: readonly Row[] } = {}): Rows<Row> {
   const [store, setStore] = createStore<{ rows: readonly Row[]; ready: boolean; status: Status; cursor: Cursor | undefined }>({
     rows: options.initial ?? [],
     ready: options.initial !== undefined,
     status: CONNECTING,
     cursor: undefined,
   });
-  let query = live<Row>(api, name, untrack(() => params && read(params)));
+  const named = (api: Api, params: Params | undefined) => live<Row>(api, name, params);
+  const asked = () => [read(api), params && read(params)] as const;
+  let query = named(...untrack(asked));
   // A store changes the objects that it holds, and those of the query must stay as they are.
   let held = new Map<unknown, { row: Row; copy: Row }>();
   const copies = (rows: readonly Row[], key: string): Row[] => {
@@ -115,18 +128,19 @@ export function createLive<Row extends object>(api: Api, name: string, params?: 
     held = next;
     return all;
   };
-  const begin = (params: Params | undefined) => {
-    query = live<Row>(api, name, params);
-    onCleanup(
-      query.subscribe(({ rows, ready, status, cursor, key }) => {
-        setStore({ status, cursor });
-        // Until there is an answer, what was there stays.
-        if (ready) setStore("rows", reconcile(copies(rows, key ?? "id"), { key: key ?? "id" }));
-        setStore("ready", (was) => was || ready);
-      }),
-    );
+  // The rows and their cursor change together.
+  const show = ({ rows, ready, status, cursor, key = "id" }: Snapshot<Row>) =>
+    batch(() => {
+      setStore({ status, cursor });
+      // Until there is an answer, what was there stays.
+      if (ready) setStore("rows", reconcile(copies(rows, key), { key }));
+      setStore("ready", (was) => was || ready);
+    });
+  const begin = (asked: readonly [Api, Params | undefined]) => {
+    query = named(...asked);
+    onCleanup(query.subscribe(show));
   };
-  if (!isServer) createEffect(on(() => params && read(params), begin));
+  if (!isServer) createEffect(on(asked, begin));
   return {
     get rows() {
       return store.rows;

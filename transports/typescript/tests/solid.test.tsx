@@ -1,4 +1,4 @@
-import { createSignal, For, Show } from "solid-js";
+import { createEffect, createSignal, For, Show } from "solid-js";
 import { render } from "solid-js/web";
 import { expect, it, onTestFinished } from "vitest";
 
@@ -88,4 +88,50 @@ it("follows a feed while the component is there", async () => {
   expect(seen).toEqual([1, 2]);
   dispose();
   await until("nothing is left", () => scripted.open === 0);
+});
+
+it("shows rows together with their cursor", async () => {
+  const scripted = await Scripted.start();
+  const seen: string[] = [];
+  const Board = () => {
+    const board = createLive<Row>(connect(scripted.origin, options()), "board");
+    createEffect(() => board.ready && seen.push(`${board.rows[0]?.gate} ${board.cursor}`));
+    return <p>{board.rows[0]?.gate}</p>;
+  };
+  const root = dom();
+  onTestFinished(render(() => <Board />, root));
+  for (const at of [1, 2]) {
+    scripted.board.set(at, [{ flight: "UA1", gate: `A${at}` }]);
+    await until("the rows are there", () => root.textContent === `A${at}`);
+  }
+  expect([...new Set(seen)]).toEqual([`A1 ${cursorAt(1)}`, `A2 ${cursorAt(2)}`]);
+});
+
+it("goes on with another Api: events at the cursor, rows as they are", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2);
+  scripted.board.set(1, [{ flight: "UA1", gate: "A1" }]);
+  const [api, setApi] = createSignal(connect(scripted.origin, options({ transports: ["websocket"] })));
+  const seen: number[] = [];
+  const shown = new Set<string>();
+  let transport = "";
+  const Page = () => {
+    const board = createLive<Row>(api, "board");
+    createFeed<CountEvent>(api, {
+      filter: () => ({ stream: "numbers" }),
+      onReset: "restart",
+      onEvents: (events) => void seen.push(...events.map(({ data }) => data.n)),
+      onStatus: (status) => (transport = (status.state === "live" && status.transport) || ""),
+    });
+    createEffect(() => shown.add(board.rows.map(({ gate }) => gate).join()));
+    return <p>{board.rows.length}</p>;
+  };
+  onTestFinished(render(() => <Page />, dom()));
+  await until("it is live", () => transport === "websocket" && shown.has("A1"));
+  setApi(connect(scripted.origin, options({ transports: ["sse"] })));
+  await until("it is live over another transport", () => transport === "sse");
+  scripted.append(3);
+  scripted.board.set(3, [{ flight: "UA1", gate: "B1" }]);
+  await until("both go on", () => seen.length >= 3 && shown.has("B1"));
+  expect([seen, [...shown]]).toEqual([[1, 2, 3], ["", "A1", "B1"]]);
 });

@@ -11,6 +11,9 @@ pub(crate) mod driver {
         open, verify,
     };
 
+    /// Of the ways to damage a link, every one is tried.
+    pub(crate) const DAMAGES_EACH: usize = 1;
+
     /// Runs a statement on each new connection, and counts the connections.
     pub(crate) fn on_connect(sql: &'static str, count: Arc<AtomicUsize>) -> OnConnect {
         Arc::new(move |connection| {

@@ -349,7 +349,7 @@ proptest! {
 
 proptest! {
     // Fewer, because each takes more than a second.
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     /// Logs long enough that named streams are read by their links.
     #[test]

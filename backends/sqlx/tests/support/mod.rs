@@ -13,6 +13,10 @@ pub(crate) mod driver {
         verify,
     };
 
+    /// Of the ways to damage a link, every fourth is tried: the statements that follow links are
+    /// those of the other driver, where all are tried in less time.
+    pub(crate) const DAMAGES_EACH: usize = 4;
+
     /// Runs a statement on each new connection, and counts the connections.
     pub(crate) fn on_connect(sql: &'static str, count: Arc<AtomicUsize>) -> OnConnect {
         Arc::new(move |connection| {

@@ -24,7 +24,7 @@ await scenario('foreign events do not affect the page', async (world) => {
   const other = await (await server(world, file)).start();
   const context = await browser(world);
   const decks = [];
-  for (const transport of ['', 'websocket', 'long-poll']) {
+  for (const transport of ['sse', 'websocket', 'long-poll']) {
     decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
   }
   for (const deck of decks) await deck.advance(10);

@@ -3,7 +3,7 @@ import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-cli
 import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
-const BUTTONS = { websocket: 'WebSocket', 'long-poll': 'Long-poll', sse: 'SSE' };
+const BUTTONS = { 'long-poll': 'Long-poll', sse: 'SSE', websocket: 'WebSocket' };
 
 await scenario('a page switches its transport, and every transport reconnects', async (world) => {
   const program = await (await flightdeck(world)).start('--speed', '600');
@@ -11,7 +11,7 @@ await scenario('a page switches its transport, and every transport reconnects', 
   const deck = await Flightdeck.visit(context, program.origin);
   const opened = connections(deck.page);
   const { transport: first, since } = await deck.advance(50);
-  expect('the transport at first', first, 'sse');
+  expect('the transport at first', first, 'websocket');
 
   for (const [transport, name] of Object.entries(BUTTONS)) {
     await deck.page.getByRole('button', { name }).click();
@@ -21,27 +21,27 @@ await scenario('a page switches its transport, and every transport reconnects', 
     await deck.until('is disconnected', ({ state }) => state === 'disconnected');
     await deck.advance(50);
     expect(`the connections of a page that uses ${transport}`, [...new Set(opened)], [transport]);
-    expect('the transport in the URL', new URL(deck.page.url()).searchParams.get('transport') ?? 'sse', transport);
+    expect('the transport in the URL', new URL(deck.page.url()).searchParams.get('transport') ?? 'websocket', transport);
   }
 
   // One page for each, while their server is killed.
   const decks = [deck];
-  for (const transport of ['websocket', 'long-poll']) {
+  for (const transport of ['sse', 'long-poll']) {
     decks.push(await Flightdeck.visit(context, program.origin, `transport=${transport}`));
     expect('the transport that the URL names', (await decks.at(-1).read()).transport, transport);
   }
   await all(decks, (page) => page.advance(50));
   await program.kill();
-  await all(decks, (page) => page.until('waits for the server', ({ state }) => state === 'waiting'));
+  await all(decks, (page) => page.until('waits for the server', ({ state }) => state === 'reconnecting'));
   await program.start();
   await all(decks, (page) => page.advance(50));
   await pauseReplay(program);
-  await all(decks, async (page) => expect('events received twice', await page.check(program), 0));
+  await all(decks, (page) => page.check(program));
   const { received, since: still } = await deck.read();
-  expect('the cursor of the loaded board, which is loaded once', still, since);
+  expect('the cursor of the first event, which no switch and no restart changes', still, since);
 
   const took = await program.interrupt();
-  await all(decks, (page) => page.until('waits again', ({ state }) => state === 'waiting'));
+  await all(decks, (page) => page.until('waits again', ({ state }) => state === 'reconnecting'));
   return `${received} events over 3 transports, gaps 0, repeats 0; Ctrl-C took ${Math.round(took)} ms`;
 });
 
@@ -50,7 +50,7 @@ function connections(page) {
   const opened = [];
   page.on('websocket', () => opened.push('websocket'));
   page.on('request', (request) => {
-    if (request.resourceType() === 'eventsource') opened.push('sse');
+    if (request.headers().accept === 'text/event-stream' && /\/feed\?/.test(request.url())) opened.push('sse');
     if (/\/feed\?.*\bwait=/.test(request.url())) opened.push('long-poll');
   });
   return opened;

@@ -76,8 +76,23 @@ impl Reauthorizer {
         self.0.registry.changes()
     }
 
-    pub(super) fn register(&self, principal: &Principal, hub: &Hub) -> Registration {
-        self.0.registry.register(principal, hub)
+    /// Refuses a principal of a type that no event concerns.
+    pub(super) fn register(
+        &self,
+        principal: &Principal,
+        hub: &Hub,
+    ) -> Result<Registration, Problem> {
+        let Reauthorization { is_known, known, .. } = self.0.reauthorization;
+        if !is_known(principal) {
+            let error = "the principal is of another type than `Reauthorization::on` returns, so \
+                         nothing would take its rights away: use one type for both";
+            tracing::error!(?principal, expected = known, "{error}");
+            return Err(Problem::new(
+                Code::Internal,
+                "the rights of this server are set up wrongly",
+            ));
+        }
+        Ok(self.0.registry.register(principal, hub))
     }
 
     /// Whether rights of this principal that were read before now may be out of date.
