@@ -1,13 +1,13 @@
 use std::path::Path;
 
 use downlink::{Hub, LocalBus, Result};
-use downlink_transports::Access;
 use downlink_transports::serve::{Server, Signals};
-use downlink_transports::wire::{Code, Problem};
+use downlink_transports::{Access, assets};
 use tokio::net::TcpListener;
 
+use crate::api;
 use crate::app::App;
-use crate::{api, assets};
+use crate::assets::FILES;
 
 /// Serves the log in this file until the first signal, drains the connections, and closes
 /// it.
@@ -24,14 +24,10 @@ pub async fn serve(listener: TcpListener, db: &Path, signals: Signals) -> Result
     let store = downlink_rusqlite::open(db).await?;
     let hub = Hub::builder(store.clone(), LocalBus::new()).start().await?;
     let app = App::start(&hub).await?;
-    let router = assets::router().nest("/api", api::router(app)).fallback(not_found);
+    let router = assets::router(&FILES).nest("/api", api::router(app));
     let server = Server::new(router).with_access(Access::LocalOnly).with_force(signals.force);
     let outcome = server.serve(listener, signals.drain).await;
     hub.shutdown().await;
     store.close().await;
     outcome
-}
-
-async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "not found: the page is at / and the feed at /api/feed")
 }

@@ -3,8 +3,8 @@
 //!
 //! # Types
 //!
-//! [`TypesFile`] has the TypeScript types of events, commands and rows. The file is committed, so that a page builds without Rust, and a test compares it with
-//! what the Rust types say now. The types come from [`ts_rs`], which reads serde's
+//! [`TypesFile`] has the TypeScript types of events, commands and rows. The file is committed,
+//! so that a page builds without Rust, and a test compares it with what the Rust types say now. The types come from [`ts_rs`], which reads serde's
 //! attributes and needs no Node. It is a dev-dependency, so that programs do not pay for it:
 //!
 //! ```no_run
