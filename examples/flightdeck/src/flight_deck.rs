@@ -2,18 +2,19 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Hub, Result};
-use downlink_transports::assets as page;
+use downlink_transports::assets;
 use downlink_transports::serve::{Server, Signals};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::assets::FILES;
 use crate::database::Database;
 use crate::day::Day;
 use crate::options::Options;
 use crate::read_models::ReadModels;
 use crate::replay::Replay;
 use crate::start_error::StartError;
-use crate::{api, assets, fresh};
+use crate::{api, fresh};
 
 /// The program: a log, the replay that appends to it, the read models, and the server.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
 }
 
 fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
-    page::router(&assets::FILES).nest("/api", api::router(hub, replay, read_models))
+    assets::router(&FILES).nest("/api", api::router(hub, replay, read_models))
 }
 // ANCHOR_END: open
 
