@@ -1,9 +1,8 @@
-//! Crew Chat: chat rooms for the crew of an airport, over one WebSocket per page.
+//! Crew Chat: chat rooms for the crew of an airport.
 //!
-//! A room is a stream. A page has one WebSocket for everything: it subscribes to the
-//! open room, the list of rooms, the people in the rooms and the messages in other
-//! rooms, and it appends messages through the same socket and gets an acknowledgement
-//! for each. What the server decides is a command: [`Rooms`] opens rooms,
+//! A room is a stream. A page has one WebSocket, by the npm package: it follows the open
+//! room, the list of rooms, the people in the rooms and the messages in other rooms. It
+//! posts messages with ids of its own, and gets an acknowledgement for each. What the server decides is a command: [`Rooms`] opens rooms,
 //! [`Attendance`] tracks who is present.
 //!
 //! The README has a tour.

@@ -6,12 +6,10 @@ import solid from 'vite-plugin-solid';
 import { sources } from '../../../transports/typescript/scripts/sources.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
-
-// What decides how the page is built, beside its modules.
-const configuration = ['index.html', 'package.json', 'package-lock.json', 'public/favicon.svg', 'tsconfig.json', 'vite.config.js'];
+const named = ['index.html', 'package-lock.json', 'public/favicon.svg', 'vite.config.js'];
 
 export default defineConfig({
-  plugins: [solid(), sources(path('../../..'), configuration.map(path))],
+  plugins: [solid(), sources(path('../../../'), named.map((name) => path(name)))],
   // Relative, so that the page works under any path.
   base: './',
   resolve: {

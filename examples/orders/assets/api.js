@@ -1,39 +1,34 @@
-// Requests to the server. Each returns `{ ok, status, body, cursor }`; the body of a refusal is
-// a problem document, whose `detail` says what to do.
+// Requests to the server, by the package.
 
-export function get(path) {
-  return send(path, {});
-}
+import { connect } from './downlink.js';
 
-/** Sends a command, again with the same key if the answer is lost: it takes effect once. */
-export async function post(path, body) {
-  const request = {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': uuid7() },
-    body: JSON.stringify(body),
-  };
-  const answer = await send(path, request);
-  return answer.status === 0 ? send(path, request) : answer;
-}
+/** @import { Api } from './downlink.js' */
 
-async function send(path, request) {
+// ANCHOR: session
+/** The server, for one user: what is opened with the cookie of a user must not be used for another one. */
+export const session = () => connect('/api');
+// ANCHOR_END: session
+
+/** Loads a view: `{ ok, status, body, cursor }`. */
+export async function get(path) {
   try {
-    const response = await fetch(`/api${path}`, request);
-    const body = response.status === 204 ? null : await response.json();
-    const cursor = response.headers.get('feed-cursor');
-    return { ok: response.ok, status: response.status, body, cursor };
+    const response = await fetch(`/api${path}`);
+    return { ok: response.ok, status: response.status, body: await response.json(), cursor: response.headers.get('feed-cursor') };
   } catch {
-    return { ok: false, status: 0, body: { detail: 'The server does not answer: try again.' }, cursor: null };
+    return { ok: false, status: 0, body: null, cursor: null };
   }
 }
 
-/** A UUID of version 7: the ids that the server derives from it are ordered by time. */
-function uuid7() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  let time = Date.now();
-  for (let i = 5; i >= 0; i--, time = Math.floor(time / 256)) bytes[i] = time % 256;
-  bytes[6] = (bytes[6] & 0x0f) | 0x70;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+/**
+ * Sends a command, again with the same key if the answer is lost: it takes effect once.
+ *
+ * @param {Api} api
+ * @returns {Promise<{ refused?: string, status: number, cursor?: string }>} `refused` says why, if it was
+ */
+export async function send(api, path, body) {
+  try {
+    return await api.post(path, body, { timeout: 10_000 });
+  } catch (error) {
+    return { refused: error.problem?.detail ?? 'The server does not answer: try again.', status: error.status };
+  }
 }

@@ -1,29 +1,32 @@
-import { get, post } from './api.js';
+import { get, send, session } from './api.js';
 import { Dashboard } from './dashboard.js';
 import { OwnOrders } from './orders.js';
 
+/** @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 // What is on the page; tests read it.
 const page = { user: null, administrator: false, state: 'connecting', starts: 0 };
-window.orders = page;
+Object.assign(window, { orders: page });
 let parts = [];
+let api = session();
 
 /** Shows what this user may see. Called again whenever that may have changed. */
 async function start() {
   for (const part of parts) part.stop();
   parts = [];
+  api = session();
   state('connecting');
   const mine = (page.starts += 1);
   const { ok, status, body } = await get('/me');
-  if (mine !== page.starts) return; // several streams end at once
+  if (mine !== page.starts) return; // several feeds end at once
   if (!ok && status !== 401) return void setTimeout(start, 2_000);
   page.user = ok ? body.user : null;
   page.administrator = ok && body.administrators !== null;
   show();
   if (!ok) return;
   const on = { state, lost: start };
-  parts = [new OwnOrders(page.user, on), ...(page.administrator ? [new Dashboard(page.user, on)] : [])];
+  parts = [new OwnOrders(page.user, api, on), ...(page.administrator ? [new Dashboard(api, on)] : [])];
   for (const part of parts) await part.start();
 }
 
@@ -46,13 +49,13 @@ function state(name) {
 
 $('login-form').onsubmit = async (event) => {
   event.preventDefault();
-  const { ok, body } = await post('/login', { user: $('name').value });
-  $('login-refusal').textContent = ok ? '' : body.detail;
-  if (ok) await start();
+  const { refused } = await send(api, '/login', { user: $('name').value });
+  $('login-refusal').textContent = refused ?? '';
+  if (!refused) await start();
 };
 
 $('logout').onclick = async () => {
-  await post('/logout', {});
+  await send(api, '/logout', {});
   await start();
 };
 

@@ -1,33 +1,48 @@
-import { get, post } from './api.js';
-import { LiveRows } from './feed.js';
+import { get, send } from './api.js';
+import { live } from './downlink.js';
 import { button, card, element, price } from './orders.js';
 
+/** @import { ItemRow, OrderRow } from '../page/types.gen.ts' */
+/** @import { Api, Live } from './downlink.js' */
+
+/** @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 /** What administrators see: two live queries, and who the administrators are. */
 export class Dashboard {
-  #queries = [];
+  #stops = [];
 
-  constructor(user, on) {
-    this.user = user;
+  /** @param {Api} api */
+  constructor(api, on) {
+    this.api = api;
     this.on = on;
     $('role-form').onsubmit = (event) => this.#grant(event);
   }
 
   // ANCHOR: live
   async start() {
-    const { lost } = this.on;
-    this.#queries = [
-      new LiveRows('items', { render: (rows) => $('items').replaceChildren(...rows.map(line)), lost }),
-      new LiveRows('open-orders', { render: (rows) => this.#renderOpen(rows), lost }),
-    ];
+    /** @type {Live<ItemRow>} */
+    const items = live(this.api, 'items');
+    /** @type {Live<OrderRow>} */
+    const open = live(this.api, 'open-orders');
+    this.#follow(items, (rows) => $('items').replaceChildren(...rows.map(line)));
+    this.#follow(open, (rows) => this.#renderOpen(rows));
     await this.#loadAdministrators();
+  }
+
+  #follow(query, render) {
+    const stop = query.subscribe(({ ready, rows, status }) => {
+      if (this.stopped) return;
+      if (status.ended || status.reason === 'rights') this.on.lost();
+      else if (ready) render(rows);
+    });
+    this.#stops.push(stop);
   }
   // ANCHOR_END: live
 
   stop() {
     this.stopped = true;
-    for (const query of this.#queries) query.close();
+    for (const stop of this.#stops) stop();
   }
 
   #renderOpen(orders) {
@@ -37,7 +52,7 @@ export class Dashboard {
   }
 
   #deliver({ id }) {
-    return button('Deliver', async () => this.#refuse(await post(`/orders/${id}/deliver`, {})));
+    return button('Deliver', async () => this.#refuse(await send(this.api, `/orders/${id}/deliver`, {})));
   }
 
   async #loadAdministrators(query = '') {
@@ -62,14 +77,15 @@ export class Dashboard {
 
   // The list that is loaded next contains the change.
   async #setRole(user, administrator) {
-    const answer = await post('/administrators', { user, administrator });
+    const answer = await send(this.api, '/administrators', { user, administrator });
     this.#refuse(answer);
-    if (answer.ok) await this.#loadAdministrators(`?at_least=${answer.cursor}&wait=5`);
+    if (answer.cursor) await this.#loadAdministrators(`?at_least=${answer.cursor}&wait=5`);
   }
 
-  #refuse({ ok, status, body }) {
+  /** @param {{ refused?: string, status: number }} answer */
+  #refuse({ refused, status }) {
     if (status === 401 || status === 403) return this.on.lost();
-    $('dashboard-refusal').textContent = ok ? '' : body.detail;
+    $('dashboard-refusal').textContent = refused ?? '';
   }
 }
 

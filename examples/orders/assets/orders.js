@@ -1,14 +1,22 @@
-import { get, post } from './api.js';
-import { Stream } from './feed.js';
+import { get, send } from './api.js';
 
+/** @import { Cart, OrderEvent } from '../page/types.gen.ts' */
+/** @import { Api, Events, Status } from './downlink.js' */
+
+/** @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 export const price = (cents) => `€ ${(cents / 100).toFixed(2)}`;
 
 /** The user's own orders: loaded once, and then made from the events. */
 export class OwnOrders {
-  constructor(user, on) {
+  /**
+   * @param {Api} api
+   * @param on called with the state, and if what the user may see has changed: `{ state, lost }`
+   */
+  constructor(user, api, on) {
     this.user = user;
+    this.api = api;
     this.on = on;
     this.orders = new Map();
     this.events = 0;
@@ -22,19 +30,30 @@ export class OwnOrders {
     if (!ok) return this.on.lost();
     this.orders = new Map(body.orders.toReversed().map((order) => [order.id, order]));
     this.#render();
-    this.stream = new Stream(`/feed?tag=customer:${this.user}`, cursor, {
-      event: (event) => this.#apply(event),
-      state: this.on.state,
-      lost: this.on.lost,
+    this.feed = this.api.feed({
+      filter: { tag: `customer:${this.user}` },
+      after: cursor,
+      onEvents: (events) => events.forEach((event) => this.#apply(/** @type {any} */ (event))),
+      onStatus: (status) => this.#show(status),
+      onReset: this.on.lost,
     });
   }
   // ANCHOR_END: follow
 
   stop() {
     this.stopped = true;
-    this.stream?.close();
+    this.feed?.close();
   }
 
+  /** @param {Status} status */
+  #show({ state, reason, ended }) {
+    if (this.stopped) return;
+    this.on.state(state);
+    // The server ends a stream when the rights of its user change.
+    if (ended || reason === 'rights') this.on.lost();
+  }
+
+  /** @param {Events<OrderEvent>} event */
   #apply({ stream, type, data }) {
     const id = stream.replace(/^order-/, '');
     this.events += 1;
@@ -53,18 +72,20 @@ export class OwnOrders {
 
   #button({ id, status }) {
     if (status !== 'Open') return null;
-    return button('Cancel', async () => this.#refuse(await post(`/orders/${id}/cancel`, {})));
+    return button('Cancel', async () => this.#refuse(await send(this.api, `/orders/${id}/cancel`, {})));
   }
 
   async #place(event) {
     event.preventDefault();
+    /** @type {Cart} */
     const cart = { item: $('item').value, quantity: Number($('quantity').value), gate: $('gate').value.toUpperCase() };
-    this.#refuse(await post('/orders', cart));
+    this.#refuse(await send(this.api, '/orders', cart));
   }
 
-  #refuse({ ok, status, body }) {
+  /** @param {{ refused?: string, status: number }} answer */
+  #refuse({ refused, status }) {
     if (status === 401) return this.on.lost();
-    $('order-refusal').textContent = ok ? '' : body.detail;
+    $('order-refusal').textContent = refused ?? '';
   }
 }
 

@@ -16,7 +16,11 @@ const FILES: [(&str, &str, &str); 8] = [
     ("/app.js", "text/javascript", include_str!("../assets/app.js")),
     ("/api.js", "text/javascript", include_str!("../assets/api.js")),
     ("/dashboard.js", "text/javascript", include_str!("../assets/dashboard.js")),
-    ("/feed.js", "text/javascript", include_str!("../assets/feed.js")),
+    (
+        "/downlink.js",
+        "text/javascript",
+        include_str!("../../../transports/typescript/bundle/downlink.js"),
+    ),
     ("/orders.js", "text/javascript", include_str!("../assets/orders.js")),
 ];
 

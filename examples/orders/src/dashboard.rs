@@ -44,7 +44,8 @@ fn open_orders(list: &OrderList, _: &Scope, _: &Params) -> Result<Rows> {
 
 /// An item of the menu, and how many of it were ordered.
 #[derive(Debug, Serialize)]
-struct ItemRow {
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct ItemRow {
     item: Item,
     open: u32,
     delivered: u32,

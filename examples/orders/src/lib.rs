@@ -18,6 +18,8 @@ mod order;
 mod order_list;
 mod roles;
 mod service;
+#[cfg(test)]
+mod types;
 mod user;
 
 pub use options::Options;

@@ -10,6 +10,7 @@ use crate::user::User;
 
 /// An item of the menu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Item {
     /// A cup of coffee.
     Coffee,
@@ -35,6 +36,7 @@ impl Item {
 /// What happened to an order. Its stream is `order-` and a UUID.
 // ANCHOR: events
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum OrderEvent {
     /// A customer has ordered something to a gate.
     OrderPlaced {
@@ -65,6 +67,7 @@ pub enum OrderCommand {
 
 /// What a customer wants, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct Cart {
     /// What.
@@ -131,6 +134,7 @@ pub struct Order {
 
 /// How far an order has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Status {
     /// It waits to be delivered.
     Open,

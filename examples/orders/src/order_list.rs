@@ -12,6 +12,7 @@ pub type OrderList = BTreeMap<String, OrderRow>;
 
 /// An order as pages show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct OrderRow {
     /// Its UUID.
     pub id: String,

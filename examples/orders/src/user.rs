@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a user, such as `ada`: lower-case letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String")]
 pub struct User(String);
 

@@ -25,17 +25,17 @@ export interface Envelope<Data = unknown, Type extends string = string> {
 
 /**
  * The envelopes of an externally tagged enum, as serde writes it and ts-rs exports it: a switch over `type`
- * narrows `data`.
+ * narrows `data`. A variant without content has the payload `{}`.
  *
  * ```ts
- * type FlightEvent = { FlightDeparted: { gate: string } } | { FlightLanded: null };
+ * type FlightEvent = { FlightDeparted: { gate: string } } | "FlightLanded";
  * const gate = (event: Events<FlightEvent>) => event.type === "FlightDeparted" ? event.data.gate : "";
  * ```
  */
 export type Events<E> = E extends Envelope
   ? E
   : E extends string
-    ? Envelope<null, E>
+    ? Envelope<Record<string, never>, E>
     : { [Type in keyof E & string]: Envelope<E[Type], Type> }[keyof E & string];
 
 /**

@@ -3,7 +3,7 @@
 export type FlightEvent =
   | { FlightDeparted: { gate: string } }
   | { FlightDelayed: { minutes: number } }
-  | { FlightLanded: null };
+  | "FlightLanded";
 
 export interface FlightRow {
   flight: string;
