@@ -303,7 +303,7 @@ async fn the_page_is_served() {
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let page = deck.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert!(page.body.contains("app.js"));
+    assert!(page.body.contains("page.js"));
     let script = deck.get("/app.js").await;
     assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
     let nothing = deck.get("/nothing").await;
