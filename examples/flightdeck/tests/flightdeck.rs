@@ -303,12 +303,12 @@ async fn the_page_is_served() {
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
     let page = deck.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert!(page.body.contains("app.js"));
-    let script = deck.get("/app.js").await;
+    assert!(page.body.contains("page.js"));
+    let script = deck.get("/page.js").await;
     assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
     let nothing = deck.get("/nothing").await;
     assert_eq!(nothing.status(), 404);
-    assert!(nothing.body.contains("/api/feed"));
+    assert!(nothing.body.contains("the page is at /"));
     deck.end().await;
 }
 

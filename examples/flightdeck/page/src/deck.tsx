@@ -21,6 +21,7 @@ export function createDeck() {
   const network = createNetwork();
   const clock = createClock();
 
+  // ANCHOR: follow
   const api = createMemo(() =>
     connect("api", {
       transports: TRANSPORTS.slice(TRANSPORTS.indexOf(choice.transport)),
@@ -31,6 +32,7 @@ export function createDeck() {
   const parameters = createMemo(() => selected(choice));
   const filter = createMemo(() => tags(choice));
   const board = createLive<BoardRow>(api, "board", parameters);
+  // ANCHOR_END: follow
   const events = createEvents({
     api,
     filter,

@@ -31,6 +31,7 @@ export function EventLog() {
   );
 }
 
+// ANCHOR: fold
 /** One type has a feed of its own, which begins with the newest of that type. */
 function EntriesOfType(props: { type: string }) {
   const { api, filter } = useDeck();
@@ -43,6 +44,7 @@ function EntriesOfType(props: { type: string }) {
   });
   return <Entries events={log()} />;
 }
+// ANCHOR_END: fold
 
 /** Events, newest first. */
 function Entries(props: { events: readonly DeckEvent[] }) {

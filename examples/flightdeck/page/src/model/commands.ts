@@ -25,11 +25,13 @@ export const refusal = (error: unknown): string => (error instanceof DownlinkErr
 
 /** What a visitor can do to a flight. Each shows its effect at once; a refusal undoes it and is thrown. */
 export function createCommands({ api, board, clock, events, say }: Options) {
+  // ANCHOR: send
   async function send(flight: BoardRow, change: Partial<BoardRow>, path: string, body: object, done: string): Promise<void> {
     const { id } = flight;
     const { cursor } = await board.mutate({ id, ...change, unconfirmed: true }, () => api().post(`/flights/${id}/${path}`, body));
     void tell(`${id} ${done}`, cursor);
   }
+  // ANCHOR_END: send
 
   async function tell(what: string, cursor: Answer<unknown>["cursor"]): Promise<void> {
     if (!cursor) return say(`${what}.`);
