@@ -35,7 +35,7 @@ await scenario(`the board equals the answer at its cursor under random cuts, see
   for (const deck of decks) await deck.check(program);
   if (compared < 3 * SAMPLES) throw new Error(`only ${compared} boards could be compared`);
   return `${cutter.cuts} cuts, ${compared} boards compared while they changed, and ${decks.length} at rest`;
-});
+}, 300_000);
 
 /** Compares a board of the page with the answer of the server at the same cursor, if it was asked there. */
 function compare({ cursor, rows }, answers) {
