@@ -38,7 +38,7 @@ function run(folder, command, ...args) {
 /** An application of twenty lines, built with the packed package. */
 function application(folder) {
   const [{ filename, files }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder));
-  const unexpected = files.map(({ path }) => path).filter((path) => !/^(dist\/|package\.json$|README\.md$)/.test(path));
+  const unexpected = files.map(({ path }) => path).filter((path) => !/^(dist\/|bundle\/downlink\.js$|package\.json$|(README|API)\.md$)/.test(path));
   expect('files that do not belong into the package', unexpected, []);
   const project = join(folder, 'project');
   mkdirSync(join(project, 'src'), { recursive: true });
