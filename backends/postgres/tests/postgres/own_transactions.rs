@@ -253,7 +253,7 @@ async fn a_refused_append_releases_the_lock_and_leaves_the_transaction() {
 
 /// Commits a transaction with a row of this append.
 async fn commit(scene: &Scene, begin: &'static str, append: &Append) -> Result<Appended> {
-    let mut tx = scene.pool.begin_with(begin).await.unwrap();
+    let mut tx = scene.pool.begin_with(begin).await.expect("a transaction");
     scene.add_row(&mut tx, append).await;
     scene.store.commit_with(tx, append.clone()).await
 }
