@@ -88,8 +88,14 @@ impl NatsBus {
             connection_changed(&waking, &event);
             std::future::ready(())
         });
-        let connect = options.connect(servers);
-        let client = bounded("connect to NATS", connect).await?;
+        let place = places(&servers);
+        let client = bounded("connect", options.connect(servers)).await.map_err(|error| {
+            let message = format!(
+                "could not connect to NATS at {place}: start nats-server there, or install it \
+                 (Debian: apt-get install nats-server)"
+            );
+            Error::with_source(ErrorKind::Unavailable, message, error)
+        })?;
         let subscriber = subscribed(&client, subject).await?;
         let stop = CancellationToken::new();
         let task = tokio::spawn(forward(subscriber, local.clone(), stop.clone()));
@@ -208,6 +214,13 @@ async fn bounded<T, E: Into<downlink::BoxError>>(
     done.map_err(|error| {
         Error::with_source(ErrorKind::Unavailable, format!("could not {doing}"), error)
     })
+}
+
+/// The hosts and ports, without what is secret in a URL.
+fn places(servers: &[async_nats::ServerAddr]) -> String {
+    let places: Vec<_> =
+        servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
+    places.join(", ")
 }
 
 /// The addresses of a URL that may name several servers.

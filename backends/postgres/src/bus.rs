@@ -127,7 +127,7 @@ impl Options {
     pub async fn connect_bus(self, url: &str) -> Result<PostgresBus> {
         self.check_schema()?;
         let server = Arc::new(Server::new(url, self.schema(), self.step_deadline())?);
-        let channel = format!("downlink_{}", self.schema());
+        let channel = server.sql.channel();
         let local = LocalBus::new();
         let task = Task {
             listener: listen(&server, url, &channel).await?,

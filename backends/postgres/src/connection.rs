@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Result};
+use futures::FutureExt;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tokio::time::timeout;
@@ -56,7 +57,20 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        self.bounded("connect to PostgreSQL", self.options.connect()).await
+        let connect = self.options.connect().map(Ok);
+        match self.bounded("connect to PostgreSQL", connect).await? {
+            Err(error @ sqlx::Error::Io(_)) => Err(self.not_there(error)),
+            connected => connected.map_err(failed("connect to PostgreSQL")),
+        }
+    }
+
+    fn not_there(&self, error: sqlx::Error) -> Error {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let message = format!(
+            "could not connect to PostgreSQL at {host}, port {port}: start it there, or install it \
+             (Debian: apt-get install postgresql), and check the URL"
+        );
+        Error::with_source(ErrorKind::Unavailable, message, error)
     }
 
     /// Sets up a connection. Statements are prepared here, and not while the lock is held.

@@ -3,20 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan};
+use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, OpenTransaction, Plan};
 use downlink::store::{Page, ReadLog};
-use downlink::{Cursor, Error, ErrorKind, Position, Result};
-use sqlx::postgres::PgRow;
+use downlink::{Cursor, Error, ErrorKind, Result};
 use sqlx::{Connection, Database, PgConnection, Postgres};
 use sqlx_core::transaction::TransactionManager;
 
 use crate::connection::{LazyConnection, Role, Server};
-use crate::error::{failed, is_refusal, not_open, refuses_commit};
-use crate::log_page;
-use crate::row::{
-    Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
-    version_from_sql,
-};
+use crate::error::{driver_error, failed, is_refusal, not_open, refuses_commit};
+use crate::log_tx::{LogTx, log_head};
+use crate::row::cursor;
 use crate::sql::{COMMIT, RESET_SESSION, ROLLBACK};
 
 /// The writing connection.
@@ -66,6 +62,20 @@ impl Driver {
         done.map_err(failed(doing))
     }
 
+    /// The same for a step on the tables of the log.
+    async fn within<T>(
+        &mut self,
+        step: impl AsyncFnOnce(&mut LogTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.state = State::Doubtful;
+        let connection = self.connection.opened()?;
+        let done = step(&mut LogTx { connection, sql: &self.server.sql }).await;
+        if done.as_ref().err().is_none_or(is_answer) {
+            self.state = State::Open;
+        }
+        done
+    }
+
     async fn begin_once(&mut self, by: Instant) -> Result<LogHead> {
         let is_used = std::mem::take(&mut self.is_used) && self.connection.is_open();
         self.connection.connected().await?;
@@ -103,49 +113,15 @@ impl commit::Driver for Driver {
     }
 
     async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
-        let text = self.server.sql.facts.sql();
-        let streams: Vec<_> = needs.streams.iter().map(|stream| stream.as_str()).collect();
-        let ids: Vec<_> = needs.ids.iter().copied().map(id_to_sql).collect();
-        let query = sqlx::query(text).bind(streams).bind(ids);
-        let fetch = async |connection: &mut PgConnection| query.fetch_all(connection).await;
-        let mut facts = Facts::default();
-        for row in self.step("look up streams and events", fetch).await? {
-            if let Some(event) = event(&row, 0)? {
-                facts.events.insert(event.id(), event);
-            } else {
-                let stream = column::<String>(&row, 2)?.try_into()?;
-                facts.streams.insert(stream, version_from_sql(column(&row, 3)?)?);
-            }
-        }
-        Ok(facts)
+        self.within(async |tx: &mut LogTx<'_>| tx.facts(needs).await).await
     }
 
     async fn read_log(&mut self, read: ReadLog) -> Result<Page> {
-        self.state = State::Doubtful;
-        let found = log_page::read(self.connection.opened()?, &self.server.sql, &read).await;
-        if found.as_ref().err().is_none_or(Error::is_other_history) {
-            self.state = State::Open;
-        }
-        found
+        self.within(async |tx: &mut LogTx<'_>| tx.read_log(read).await).await
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
-        let columns = Columns::of(&plan.rows);
-        let last = plan.rows.last().map_or(Position::ZERO, downlink::Event::position);
-        let query = sqlx::query(self.server.sql.insert.sql())
-            .bind(columns.positions)
-            .bind(columns.ids)
-            .bind(columns.streams)
-            .bind(columns.versions)
-            .bind(columns.types)
-            .bind(columns.times)
-            .bind(columns.content_types)
-            .bind(columns.tags)
-            .bind(columns.metadata)
-            .bind(columns.payloads)
-            .bind(position_to_sql(last));
-        let insert = async |connection: &mut PgConnection| query.execute(connection).await;
-        self.step("store events", insert).await.map(drop)
+        self.within(async |tx: &mut LogTx<'_>| tx.insert(plan).await).await
     }
 
     /// The server does not report whether other transactions wait for a row.
@@ -237,22 +213,9 @@ impl commit::Driver for Driver {
     }
 }
 
-type Transactions = <Postgres as Database>::TransactionManager;
-
-/// The end of the log, from the answer to the beginning of a transaction.
-fn log_head(rows: &[PgRow]) -> Result<LogHead> {
-    let [_lock, row] = rows else {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            "the row that serves as the lock of the log is missing",
-        ));
-    };
-    let given = position_from_sql(column(row, 0)?)?;
-    // Until its first use, a sequence holds the first value that it will return.
-    let free = if column(row, 1)? { given.next() } else { given };
-    let Some(cursor) = cursor(row, 2)? else {
-        return Ok(LogHead { next: free, ..LogHead::EMPTY });
-    };
-    let head = LogHead::after(cursor, time_from_sql(column(row, 4)?)?);
-    Ok(LogHead { next: free.max(head.next), ..head })
+/// Whether the server has answered, so that its connection is usable.
+fn is_answer(error: &Error) -> bool {
+    error.is_other_history() || driver_error(error).is_some_and(is_refusal)
 }
+
+type Transactions = <Postgres as Database>::TransactionManager;

@@ -128,6 +128,10 @@ impl Options {
         self.writer
     }
 
+    pub(crate) fn busy_deadline(&self) -> Duration {
+        self.busy_deadline
+    }
+
     pub(crate) fn query_limit(&self) -> Duration {
         self.query_limit
     }

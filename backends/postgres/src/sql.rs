@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use downlink::Position;
 use downlink::store::Direction;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -20,6 +21,12 @@ const EVENT: &str =
     "position, id, stream, version, type, recorded_at, content_type, tags, metadata, payload";
 
 pub(crate) const COMMIT: &str = "COMMIT";
+
+/// The savepoint before an append in a transaction of the application.
+const SAVEPOINT: &str = "downlink_append";
+
+/// Undoes an append in a transaction of the application, and releases the lock.
+pub(crate) const UNDO: &str = "ROLLBACK TO downlink_append; RELEASE downlink_append";
 
 /// Undoes what a job may have set for the session, which outlives its transaction.
 pub(crate) const RESET_SESSION: &str =
@@ -155,24 +162,62 @@ SELECT format, current_setting('server_encoding') FROM "{schema}".log"#
     /// The lock is a row that is never updated, so a long-lived snapshot leaves no dead rows
     /// behind.
     pub(crate) fn begin(&self, wait: Duration, step: Duration) -> Text {
+        let lock = self.lock(wait, step);
+        format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {lock}").into()
+    }
+
+    /// The same within a transaction of the application, after a savepoint: rolling back to it
+    /// releases the lock. The row of the lock also has the level of isolation, and the settings
+    /// that [`leave`](Self::leave) restores.
+    pub(crate) fn join(&self, wait: Duration, step: Duration) -> Text {
+        let lock = self.lock(wait, step);
+        format!("SAVEPOINT {SAVEPOINT}; {lock}").into()
+    }
+
+    fn lock(&self, wait: Duration, step: Duration) -> String {
         let schema = &self.schema;
         let (wait, step, idle) = (millis(wait), millis(step), millis(IDLE));
         let both = wait.saturating_add(step);
         format!(
-            r#"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-SET LOCAL lock_timeout = {wait};
+            r#"SET LOCAL lock_timeout = {wait};
 SET LOCAL statement_timeout = {both};
 SET LOCAL idle_in_transaction_session_timeout = {idle};
 SET LOCAL synchronous_commit = on;
-SELECT format FROM "{schema}".log FOR UPDATE;
+SELECT current_setting('transaction_isolation'), current_setting('enable_seqscan'),
+    current_setting('jit') FROM "{schema}".log FOR UPDATE;
 SET LOCAL statement_timeout = {step};
+SET LOCAL enable_seqscan = off;
+SET LOCAL jit = off;
 SELECT s.last_value, s.is_called, e.position, e.id, e.recorded_at
 FROM "{schema}".positions s LEFT JOIN (
     SELECT position, id, recorded_at FROM "{schema}".events ORDER BY position DESC LIMIT 1
 ) e ON true"#
         )
+    }
+
+    /// Ends what [`join`](Self::join) has begun, after an append up to this position: restores the
+    /// settings of the planner, and notifies the hubs of the log when the transaction commits.
+    pub(crate) fn leave(&self, planner: &Planner, position: Position) -> Text {
+        let (Planner { seqscan, jit }, channel) = (planner, self.channel());
+        format!(
+            r#"RELEASE SAVEPOINT {SAVEPOINT};
+SELECT set_config('enable_seqscan', '{seqscan}', true), set_config('jit', '{jit}', true);
+NOTIFY "{channel}", '{position}'"#
+        )
         .into()
     }
+
+    /// The channel on which the hubs of this log listen.
+    pub(crate) fn channel(&self) -> String {
+        format!("downlink_{}", self.schema)
+    }
+}
+
+/// Settings of the planner in a transaction of the application, `on` or `off`.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    pub(crate) seqscan: String,
+    pub(crate) jit: String,
 }
 
 fn index(direction: Direction) -> usize {

@@ -33,6 +33,7 @@ struct Shared {
     writer: Writer<Driver>,
     readers: Readers,
     query_limit: Duration,
+    busy_deadline: Duration,
 }
 
 impl Options {
@@ -88,6 +89,7 @@ impl PostgresStore {
                 writer,
                 readers,
                 query_limit: options.query_limit(),
+                busy_deadline: options.busy_deadline(),
             }),
         })
     }
@@ -207,6 +209,16 @@ impl PostgresStore {
 
     pub(crate) fn query_limit(&self) -> Duration {
         self.shared.query_limit
+    }
+
+    /// How long to wait for the lock of the log.
+    pub(crate) fn busy_deadline(&self) -> Duration {
+        self.shared.busy_deadline
+    }
+
+    /// Tells the hubs of this process that another transaction may have stored something.
+    pub(crate) fn hint(&self) {
+        self.shared.writer.hint();
     }
 
     pub(crate) fn server(&self) -> &Server {

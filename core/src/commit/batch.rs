@@ -3,7 +3,7 @@ use tokio::sync::oneshot;
 use super::hidden_rows::HiddenRows;
 use super::queue_limit::QueuePermit;
 use super::scan::{self, Scan};
-use super::{Driver, Group, LogHead, Plan};
+use super::{Group, LogHead, OpenTransaction, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::store::{Append, Appended, Check};
@@ -145,27 +145,27 @@ fn scans_of(append: &Append, found: Vec<Scan>) -> impl Iterator<Item = Scan> {
 /// appends that succeed, so that the next group finds them. A boundary without
 /// a scan was not scanned before. `hidden` are the rows of the transaction that
 /// the driver does not show yet.
-pub(super) async fn decide_and_insert<D: Driver>(
-    driver: &mut D,
+pub(super) async fn decide_and_insert<T: OpenTransaction>(
+    tx: &mut T,
     group: &Group,
     scans: &[Scan],
     head: LogHead,
     hidden: HiddenRows<'_>,
 ) -> Result<Plan> {
     let needs = group.needs();
-    let mut facts = driver.facts(&needs).await?;
+    let mut facts = tx.facts(&needs).await?;
     hidden.add_to(&mut facts);
     let scans = scans.iter().copied().chain(std::iter::repeat(Scan::NotYet));
     for (boundary, scan) in needs.boundaries.iter().zip(scans) {
         let fact = match hidden.fact(boundary) {
             Some(fact) => fact,
-            None => hidden.complete(scan::answer(driver, boundary, scan).await?, boundary),
+            None => hidden.complete(scan::answer(tx, boundary, scan).await?, boundary),
         };
         facts.boundaries.push(fact);
     }
     let plan = group.decide(&facts, head, Timestamp::now());
     if !plan.rows.is_empty() {
-        driver.insert(&plan).await?;
+        tx.insert(&plan).await?;
     }
     Ok(plan)
 }

@@ -1,4 +1,4 @@
-use super::{Boundary, BoundaryFact, Driver};
+use super::{Boundary, BoundaryFact, OpenTransaction};
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::filter::Filter;
@@ -49,21 +49,21 @@ async fn scan_boundary(filter: &Filter, mut after: Cursor, store: &dyn EventStor
 /// Checks a boundary inside the transaction. An earlier scan is used if its
 /// cursor still belongs to an event of this log: then everything below it is
 /// unchanged, too.
-pub(super) async fn answer<D: Driver>(
-    driver: &mut D,
+pub(super) async fn answer<T: OpenTransaction>(
+    tx: &mut T,
     boundary: &Boundary<'_>,
     scan: Scan,
 ) -> Result<BoundaryFact> {
     let after = match scan {
-        Scan::Found(cursor) if is_current(driver, cursor).await? => {
+        Scan::Found(cursor) if is_current(tx, cursor).await? => {
             return Ok(BoundaryFact::Found(cursor));
         }
-        Scan::ClearUpTo(cursor) if is_current(driver, cursor).await? => cursor,
+        Scan::ClearUpTo(cursor) if is_current(tx, cursor).await? => cursor,
         _ => boundary.after,
     };
     let mut read = first_match(boundary.filter, after);
     loop {
-        let page = match driver.read_log(read.clone()).await {
+        let page = match tx.read_log(read.clone()).await {
             Ok(page) => page,
             Err(error) if error.is_other_history() => return Ok(BoundaryFact::OtherHistory(error)),
             Err(error) => return Err(error),
@@ -78,8 +78,8 @@ pub(super) async fn answer<D: Driver>(
     }
 }
 
-async fn is_current<D: Driver>(driver: &mut D, cursor: Cursor) -> Result<bool> {
-    match driver.read_log(Read::log().with_after(cursor).with_limit(0)).await {
+async fn is_current<T: OpenTransaction>(tx: &mut T, cursor: Cursor) -> Result<bool> {
+    match tx.read_log(Read::log().with_after(cursor).with_limit(0)).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_other_history() => Ok(false),
         Err(error) => Err(error),

@@ -227,6 +227,12 @@ impl<D: Driver> Writer<D> {
         self.feed.subscribe()
     }
 
+    /// Reports that something may be stored by a transaction that does not run
+    /// in this writer; see [`PreparedAppend`](super::PreparedAppend).
+    pub fn hint(&self) {
+        self.feed.hint();
+    }
+
     /// Whether a transaction of the application is past its deadline and has
     /// not ended, so that everything waits for it. Blocking Rust code can be
     /// neither dropped nor interrupted: only a restart of the process helps.

@@ -50,10 +50,10 @@ impl FlightDeck {
         // The address first: a program that listens on it may also use the log.
         let (listener, address) = listen(options.listen).await?;
         if options.fresh {
-            fresh::delete(&options.db).await?;
+            fresh::delete(&options.log).await?;
         }
         let parts = open(options, &signals).await;
-        let parts = parts.map_err(|error| StartError::Log(options.db.clone(), error))?;
+        let parts = parts.map_err(|error| StartError::Log(options.log.place(), error))?;
         Ok(Self { listener, address, parts, signals })
     }
 
@@ -91,7 +91,7 @@ impl FlightDeck {
 
 // ANCHOR: open
 async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
-    let database = Database::open(options.store, &options.db).await?;
+    let database = options.log.open().await?;
     let hub = database.hub().await?;
     let read_models = ReadModels::start(&hub, &database)?;
     let stop = signals.drain.clone();

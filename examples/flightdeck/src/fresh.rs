@@ -2,14 +2,23 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::options::LogOptions;
 use crate::start_error::StartError;
 
 /// Deletes a log and its sidecar files, if they exist.
 ///
 /// # Errors
 ///
-/// [`StartError::NotALog`] if the file is not a log; then nothing is deleted.
-pub(crate) async fn delete(path: &Path) -> Result<(), StartError> {
+/// [`StartError::NotALog`] if the file is not a log, and [`StartError::NotAFile`] for a
+/// database; then nothing is deleted.
+pub(crate) async fn delete(log: &LogOptions) -> Result<(), StartError> {
+    if log.store.place(&log.db) != log.db {
+        return Err(StartError::NotAFile(log.place()));
+    }
+    delete_file(&log.db).await
+}
+
+async fn delete_file(path: &Path) -> Result<(), StartError> {
     let file = match path.canonicalize() {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -48,9 +57,9 @@ mod tests {
         let path = folder.path().join("flightdeck.db");
         downlink_rusqlite::open(&path).await.unwrap().close().await;
         fs::write(with_suffix(&path, "-wal"), "").unwrap();
-        delete(&path).await.unwrap();
+        delete_file(&path).await.unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        delete(&path).await.expect("nothing to delete");
+        delete_file(&path).await.expect("nothing to delete");
     }
 
     #[tokio::test]
@@ -58,9 +67,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("thesis.txt");
         fs::write(&path, "three years of work").unwrap();
-        let refused = delete(&path).await.unwrap_err();
+        let refused = delete_file(&path).await.unwrap_err();
         assert!(matches!(refused, StartError::NotALog(..)), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three years of work");
-        assert!(matches!(delete(folder.path()).await, Err(StartError::NotALog(..))));
+        assert!(matches!(delete_file(folder.path()).await, Err(StartError::NotALog(..))));
     }
 }

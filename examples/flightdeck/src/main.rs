@@ -36,8 +36,8 @@ async fn serve(options: &Options) -> Result<(), BoxError> {
 async fn replay(options: &ReplayOptions) -> Result<(), BoxError> {
     let replayer = Replayer::start(options, Signals::listen()?).await?;
     let replay = replayer.replay().clone();
-    outln!("Replaying the day into {}.", options.db.display());
-    outln!("To serve it, run: flightdeck --no-replay --db {}", options.db.display());
+    outln!("Replaying the day into {}.", options.log.place().display());
+    outln!("To serve it, run: flightdeck --no-replay --db {}", options.log.place().display());
     replayer.run().await;
     outln!("The replay stopped at {}.", replay.status().clock.short());
     Ok(())
@@ -53,7 +53,7 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
     outln!("{loaded}");
-    outln!("The head of {} is {}.", options.db.display(), loaded.cursor);
+    outln!("The head of {} is {}.", options.place().display(), loaded.cursor);
     if !loaded.complete {
         outln!("Stopped. Run the same command to resume.");
         return Ok(INTERRUPTED.into());
@@ -63,7 +63,7 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
     outln!("{rebuilt}");
-    outln!("To serve it, run: flightdeck --no-replay --db {}", options.db.display());
+    outln!("To serve it, run: flightdeck --no-replay --db {}", options.place().display());
     Ok(if rebuilt.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() })
 }
 
@@ -71,7 +71,7 @@ fn print_usage(flight_deck: &FlightDeck, options: &Options) {
     let url = format!("http://{}", flight_deck.address());
     let feed = format!("{url}/api/feed?after=start&tag=airport:EWR");
     outln!("FlightDeck  {url}/");
-    outln!("log         {}", options.db.display());
+    outln!("log         {}", options.log.place().display());
     outln!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
     let hint = if options.no_replay {
         "To replay the day into the same file, run: flightdeck replay"

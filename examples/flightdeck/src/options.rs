@@ -2,8 +2,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use downlink::Result;
 
-use crate::driver::Driver;
+use crate::database::Database;
+use crate::driver::{Driver, ServerBus};
 use crate::load::LoadOptions;
 use crate::replay::Speed;
 
@@ -16,13 +18,9 @@ pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The file of the log, created if it does not exist. If it does, the replay resumes.
-    #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
-    pub db: PathBuf,
-
-    /// The driver for the file.
-    #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
-    pub store: Driver,
+    /// The log. If it exists, the replay resumes.
+    #[command(flatten)]
+    pub log: LogOptions,
 
     /// The loopback address to listen on. Port 0 picks a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
@@ -56,18 +54,53 @@ pub enum Command {
 /// `--no-replay`. The buttons of its page control this replay.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayOptions {
-    /// The file of the log, created if it does not exist.
-    #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
-    pub db: PathBuf,
-
-    /// The driver for the file.
-    #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
-    pub store: Driver,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
 
     /// The speed of the replay, from 1 to 3600. The default is 60 in a new log, and
     /// otherwise the speed before the last stop.
     #[arg(long, value_name = "FACTOR")]
     pub speed: Option<Speed>,
+}
+
+/// Which log FlightDeck uses.
+#[derive(Clone, Debug, Args)]
+pub struct LogOptions {
+    /// The file of the log, created if it does not exist.
+    #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
+    pub db: PathBuf,
+
+    /// How the log is stored: `rusqlite` or `sqlx` for the file, which they share, or the
+    /// PostgreSQL database `postgres://USER@HOST/DATABASE`.
+    #[arg(long, value_name = "STORE", default_value = "rusqlite")]
+    pub store: Driver,
+
+    /// What tells other processes on the database about new events: `postgres` (the default)
+    /// or `nats://HOST:4222`.
+    #[arg(long, value_name = "BUS")]
+    pub bus: Option<ServerBus>,
+}
+
+impl LogOptions {
+    /// Opens the log, or creates an empty one; see [`Database::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Database::open`].
+    pub async fn open(&self) -> Result<Database> {
+        Database::open(&self.store, &self.db, self.bus.as_ref()).await
+    }
+
+    /// The file or the database of the log, to be shown.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        self.store.place(&self.db)
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +117,7 @@ mod tests {
     #[test]
     fn every_option_has_a_default() {
         let options = Options::parse_from(["flightdeck"]);
-        assert_eq!(options.db.to_str(), Some("flightdeck.db"));
+        assert_eq!(options.log.db.to_str(), Some("flightdeck.db"));
         assert_eq!(options.listen.to_string(), "127.0.0.1:3000");
         assert!(options.speed.is_none() && !options.fresh && options.command.is_none());
     }

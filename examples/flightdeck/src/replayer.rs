@@ -29,8 +29,8 @@ impl Replayer {
     ///
     /// If the future is dropped, the file of the log may have been created.
     pub async fn start(options: &ReplayOptions, signals: Signals) -> Result<Self, StartError> {
-        let failed = |error| StartError::Log(options.db.clone(), error);
-        let database = Database::open(options.store, &options.db).await.map_err(failed)?;
+        let failed = |error| StartError::Log(options.log.place(), error);
+        let database = options.log.open().await.map_err(failed)?;
         let hub = database.hub().await.map_err(failed)?;
         let stop = signals.drain.clone();
         let started = Replay::start(&hub, &Day::recorded(), options.speed, stop).await;

@@ -15,6 +15,8 @@ pub enum StartError {
     Log(PathBuf, downlink::Error),
     /// The file to delete is not a log.
     NotALog(PathBuf, downlink::Error),
+    /// The log to delete is in a database.
+    NotAFile(PathBuf),
     /// The log cannot be deleted.
     Delete(PathBuf, io::Error),
 }
@@ -36,13 +38,23 @@ impl fmt::Display for StartError {
                  loopback address with --listen, such as 127.0.0.1:3000"
             ),
             Self::Log(path, _) => {
-                write!(f, "cannot use {} as the log: choose another file with --db", path.display())
+                write!(
+                    f,
+                    "cannot use {} as the log: choose another one with --db or --store",
+                    path.display()
+                )
             }
             Self::NotALog(path, _) => write!(
                 f,
                 "{} was not deleted, because it is not a Downlink log: choose another file with --db, \
                  or delete it yourself",
                 path.display()
+            ),
+            Self::NotAFile(database) => write!(
+                f,
+                "--fresh deletes a file only: to start the day again in {}, run DROP SCHEMA downlink \
+                 CASCADE there, or choose another database with --store",
+                database.display()
             ),
             Self::Delete(path, _) => write!(f, "cannot delete {}", path.display()),
         }
@@ -53,7 +65,7 @@ impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Listen(_, error) | Self::Delete(_, error) => Some(error),
-            Self::Exposed(_) => None,
+            Self::Exposed(_) | Self::NotAFile(_) => None,
             Self::Log(_, error) | Self::NotALog(_, error) => Some(error),
         }
     }

@@ -95,7 +95,7 @@ async fn the_feed_continues_from_the_cursor_of_the_board() {
     for driver in [Driver::Rusqlite, Driver::Sqlx] {
         let log = Log::new();
         let mut options = log.options(anywhere());
-        options.store = driver;
+        options.log.store = driver;
         let deck = Running::start(&options).await.unwrap();
         next_events(&mut deck.follow(tagged("airport:JFK")), 60).await;
         let answer = deck.get("/api/board?airport=JFK").await;
@@ -183,7 +183,7 @@ async fn foreign_events_do_not_affect_the_replay() {
     for store in [Driver::Rusqlite, Driver::Sqlx] {
         let log = Log::new();
         let mut options = log.options(anywhere());
-        options.store = store;
+        options.log.store = store;
         // In a new log, and in one with a part of the day.
         for _ in 0..2 {
             log.append_foreign_events().await;

@@ -1,5 +1,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
@@ -12,12 +13,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) listen: String,
 
-    /// The store of the log: `memory`, `rusqlite:FILE` or `sqlx:FILE`
+    /// The store of the log: `memory`, `rusqlite:FILE`, `sqlx:FILE` or
+    /// `postgres://USER@HOST/DATABASE`
     #[arg(long, value_name = "STORE", default_value = "memory", value_parser = store_parser())]
     pub(crate) store: StoreChoice,
 
-    /// Which appends wake the clients that follow the log
-    #[arg(long, value_enum, default_value_t = BusChoice::Local)]
+    /// Which appends wake the clients that follow the log: `local`, those through this server;
+    /// `sqlite`, also those of other processes to the same file; `postgres` or
+    /// `nats://HOST:4222`, also those of other processes to the same database
+    #[arg(long, value_name = "BUS", default_value = "local")]
     pub(crate) bus: BusChoice,
 
     /// Accept appends at `POST /streams/{stream}`
@@ -46,6 +50,7 @@ pub(crate) enum StoreChoice {
     Memory,
     Rusqlite(PathBuf),
     Sqlx(PathBuf),
+    Postgres(String),
 }
 
 /// Parses an `OsString`, since a path need not be UTF-8.
@@ -64,7 +69,10 @@ impl StoreChoice {
         if let Some(file) = strip_prefix(text, "sqlx:") {
             return Ok(Self::Sqlx(file));
         }
-        let forms = "`memory`, `rusqlite:FILE` or `sqlx:FILE`";
+        if let Some(url) = text.to_str().filter(|text| text.starts_with("postgres://")) {
+            return Ok(Self::Postgres(url.into()));
+        }
+        let forms = "`memory`, `rusqlite:FILE`, `sqlx:FILE` or `postgres://USER@HOST/DATABASE`";
         Err(format!("use {forms}, for example `rusqlite:flights.db`"))
     }
 }
@@ -84,12 +92,26 @@ fn strip_prefix(text: &OsStr, prefix: &str) -> Option<PathBuf> {
     (!file.is_empty()).then(|| file.into())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BusChoice {
-    /// Appends through this server
     Local,
-    /// Also appends of other processes to the same file
     Sqlite,
+    Postgres,
+    Nats(String),
+}
+
+impl FromStr for BusChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "local" => Ok(Self::Local),
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Ok(Self::Postgres),
+            _ if text.starts_with("nats://") => Ok(Self::Nats(text.into())),
+            _ => Err("use `local`, `sqlite`, `postgres` or `nats://HOST:4222`"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -81,7 +81,7 @@ fn compare(append: &Append, appended: &Appended, log: &[Event]) {
 
 /// Checks that no event is stored twice, that versions have no gaps and that
 /// positions increase.
-fn check_log(log: &[Event]) {
+pub(crate) fn check_log(log: &[Event]) {
     let mut versions: HashMap<_, u64> = HashMap::new();
     let ids: std::collections::HashSet<EventId> = log.iter().map(Event::id).collect();
     assert_eq!(ids.len(), log.len(), "an event is stored twice");

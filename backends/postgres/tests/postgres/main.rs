@@ -8,6 +8,7 @@ mod laws;
 #[path = "../../../../conformance-tests/tests/fixtures/live_feed.rs"]
 mod live_feed;
 mod models;
+mod own_transactions;
 mod pair;
 mod proxy;
 mod queries;

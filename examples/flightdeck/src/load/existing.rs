@@ -1,5 +1,5 @@
 use std::iter::Peekable;
-use std::path::Path;
+use std::path::PathBuf;
 
 use downlink::{Cursor, Event, EventStore, EventStoreExt, Read, StreamId, Version, limits};
 use futures::StreamExt;
@@ -32,7 +32,7 @@ pub(super) async fn skip_existing(
     while let Some(stored) = log.next().await
         && !stop.is_cancelled()
     {
-        let stored = stored.map_err(|error| LoadError::Log(options.db.clone(), error))?;
+        let stored = stored.map_err(|error| LoadError::Log(options.place(), error))?;
         match timeline.next_if(|next| is_same(next, &stored)) {
             Some(Ok(planned)) => {
                 existing.events += 1;
@@ -42,7 +42,7 @@ pub(super) async fn skip_existing(
             }
             // After the whole year, any events are allowed.
             _ if options.append || timeline.peek().is_none() => break,
-            _ => return Err(other_events(&options.db, &stored)),
+            _ => return Err(other_events(options.place(), &stored)),
         }
     }
     Ok(existing)
@@ -52,7 +52,7 @@ fn is_same(next: &Result<PlannedEvent, FlightDataError>, stored: &Event) -> bool
     next.as_ref().is_ok_and(|planned| planned.id() == stored.id())
 }
 
-fn other_events(db: &Path, event: &Event) -> LoadError {
+fn other_events(log: PathBuf, event: &Event) -> LoadError {
     let event = format!("a {} in {}", event.event_type(), event.stream());
-    LoadError::OtherEvents(db.into(), event)
+    LoadError::OtherEvents(log, event)
 }

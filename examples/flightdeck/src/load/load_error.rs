@@ -51,7 +51,11 @@ impl fmt::Display for LoadError {
                 write!(f, "{} is not a valid file of flights", path.display())
             }
             Self::Log(path, _) => {
-                write!(f, "cannot use {} as the log: choose another file with --db", path.display())
+                write!(
+                    f,
+                    "cannot use {} as the log: choose another one with --db or --store",
+                    path.display()
+                )
             }
             Self::OtherEvents(path, event) => write!(
                 f,

@@ -16,11 +16,20 @@ pub struct LoadOptions {
     #[arg(long, value_name = "FILE", default_value = "flightdeck-year.db")]
     pub db: PathBuf,
 
-    /// The driver for the file.
-    #[arg(long, value_name = "DRIVER", value_enum, default_value_t)]
+    /// How the log is stored: `rusqlite` or `sqlx` for the file, which they share, or the
+    /// PostgreSQL database `postgres://USER@HOST/DATABASE`.
+    #[arg(long, value_name = "STORE", default_value = "rusqlite")]
     pub store: Driver,
 
     /// Load into a log that has other events in it.
     #[arg(long)]
     pub append: bool,
+}
+
+impl LoadOptions {
+    /// The file or the database of the log, to be shown.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        self.store.place(&self.db)
+    }
 }

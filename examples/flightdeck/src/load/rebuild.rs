@@ -25,8 +25,8 @@ pub async fn rebuild(
     mut progress: Progress,
     stop: &CancellationToken,
 ) -> Result<RebuildReport, LoadError> {
-    let failed = |error| LoadError::Log(options.db.clone(), error);
-    let database = Database::open(options.store, &options.db).await.map_err(failed)?;
+    let failed = |error| LoadError::Log(options.place(), error);
+    let database = Database::open(&options.store, &options.db, None).await.map_err(failed)?;
     let hub = database.hub().await.map_err(failed)?;
     let read_models = ReadModels::start(&hub, &database).map_err(failed)?;
     let rebuilt = follow(read_models.projections(), &mut progress, stop).await;

@@ -79,7 +79,7 @@ impl Fixture {
     }
 
     async fn events(&self) -> Vec<Event> {
-        let database = Database::open(Driver::default(), &self.db()).await.unwrap();
+        let database = Database::open(&Driver::default(), &self.db(), None).await.unwrap();
         let events = database.store().log_events(Read::log()).try_collect().await.unwrap();
         database.close().await;
         events
@@ -159,7 +159,7 @@ async fn an_interrupted_load_resumes() {
 
     for stored in [1, batches.len() / 2, batches.len() - 1] {
         let fixture = Fixture::new();
-        let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
+        let database = Database::open(&Driver::default(), &fixture.db(), None).await.unwrap();
         for batch in &batches[..stored] {
             database.store().append(batch.append.clone()).await.unwrap();
         }
@@ -214,7 +214,7 @@ async fn an_append_that_overtakes_is_retried() {
 #[tokio::test]
 async fn a_log_with_other_events_is_not_changed() {
     let fixture = Fixture::new();
-    let database = Database::open(Driver::default(), &fixture.db()).await.unwrap();
+    let database = Database::open(&Driver::default(), &fixture.db(), None).await.unwrap();
     let note = NewEvent::json("NoteWritten", "{}").unwrap();
     database.store().append_to("diary", Expected::Any, [note]).await.unwrap();
     database.close().await;

@@ -37,7 +37,7 @@ pub(crate) static BOARD: Model = Model {
             'id', flight, 'version', version, 'airline', airline, 'from', airport, 'to', dest,
             'city', city, 'aircraft', aircraft, 'gate', gate, 'scheduled', scheduled,
             'arrives', arrives, 'departs', departs, 'landed', landed, 'status', status,
-            'wasDiverted', json(iif(diverted, 'true', 'false')), 'changed', changed
+            'wasDiverted', json(CASE diverted WHEN 1 THEN 'true' ELSE 'false' END), 'changed', changed
         ) ORDER BY flight) FROM board_1
         WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)",
     key: "id",
@@ -46,7 +46,8 @@ pub(crate) static BOARD: Model = Model {
     affected_everywhere_by: &["FlightScheduled"],
 };
 
-const ADD: &str = "INSERT OR REPLACE INTO board_1
+const REMOVE: &str = "DELETE FROM board_1 WHERE flight = ?1";
+const ADD: &str = "INSERT INTO board_1
     (flight, version, airline, airport, dest, city, aircraft, gate, scheduled, arrives, departs, status, changed)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, 'scheduled', ?11)";
 const DELETE_OLD: &str = "DELETE FROM board_1 WHERE changed < ?1";
@@ -73,6 +74,7 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
         FlightEvent::FlightScheduled { timetable, .. } => {
             vec![
                 Write::new(DELETE_OLD, [(&at.minus(RETENTION)).into()]),
+                Write::new(REMOVE, [decoded.flight.into()]),
                 add(decoded, timetable, at),
             ]
         }

@@ -36,24 +36,26 @@ pub(crate) static PUNCTUALITY: Model = Model {
             FROM punctuality_1
             WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
             GROUP BY airline
-        )",
+        ) AS airlines",
     key: "airline",
     affected_by: &["FlightDeparted", "FlightCancelled", "FlightDiverted"],
     affected_everywhere_by: &[],
 };
 
-const WAIT: &str =
-    "INSERT OR REPLACE INTO punctuality_1_waiting (flight, scheduled) VALUES (?1, ?2)";
+const WAIT: &str = "INSERT INTO punctuality_1_waiting (flight, scheduled) VALUES (?1, ?2)
+    ON CONFLICT (flight) DO UPDATE SET scheduled = excluded.scheduled";
 const LEAVE: &str = "DELETE FROM punctuality_1_waiting WHERE flight = ?1";
 const DEPART: &str = "INSERT INTO punctuality_1 (airline, airport, departed, on_time, minutes_late)
-    SELECT ?1, ?2, 1, ?4 - scheduled < 15, max(0, ?4 - scheduled)
+    SELECT ?1, ?2, 1, CASE WHEN ?4 - scheduled < 15 THEN 1 ELSE 0 END,
+        CASE WHEN ?4 > scheduled THEN ?4 - scheduled ELSE 0 END
     FROM punctuality_1_waiting WHERE flight = ?3
-    ON CONFLICT (airline, airport) DO UPDATE SET departed = departed + 1,
-        on_time = on_time + excluded.on_time, minutes_late = minutes_late + excluded.minutes_late";
+    ON CONFLICT (airline, airport) DO UPDATE SET departed = punctuality_1.departed + 1,
+        on_time = punctuality_1.on_time + excluded.on_time,
+        minutes_late = punctuality_1.minutes_late + excluded.minutes_late";
 const CANCEL: &str = "INSERT INTO punctuality_1 (airline, airport, cancelled) VALUES (?1, ?2, 1)
-    ON CONFLICT (airline, airport) DO UPDATE SET cancelled = cancelled + 1";
+    ON CONFLICT (airline, airport) DO UPDATE SET cancelled = punctuality_1.cancelled + 1";
 const DIVERT: &str = "INSERT INTO punctuality_1 (airline, airport, diverted) VALUES (?1, ?2, 1)
-    ON CONFLICT (airline, airport) DO UPDATE SET diverted = diverted + 1";
+    ON CONFLICT (airline, airport) DO UPDATE SET diverted = punctuality_1.diverted + 1";
 
 fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     let DecodedEvent { flight, airline, airport, .. } = *decoded;

@@ -27,7 +27,7 @@ pub(crate) static ROUTES: Model = Model {
             GROUP BY airport, dest
             ORDER BY sum(departed) DESC, airport, dest
             LIMIT 10
-        )",
+        ) AS busiest",
     key: "id",
     affected_by: &["FlightScheduled", "FlightDeparted"],
     affected_everywhere_by: &[],

@@ -28,10 +28,10 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn new(driver: Driver) -> Self {
+    async fn new(driver: &Driver) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join("flightdeck.db");
-        let database = Database::open(driver, &path).await.unwrap();
+        let database = Database::open(driver, &path, None).await.unwrap();
         let hub = database.hub().await.unwrap();
         let read_models = ReadModels::start(&hub, &database).unwrap();
         Self { database, hub, read_models, _folder: folder }
@@ -89,7 +89,7 @@ fn rows(answer: &Value) -> &Vec<Value> {
 #[tokio::test]
 async fn both_drivers_build_the_same_models() {
     let mut answers = Vec::new();
-    for driver in DRIVERS {
+    for driver in &DRIVERS {
         let fixture = Fixture::new(driver).await;
         fixture.fly(60).await;
         let mut answer = Vec::new();
@@ -116,7 +116,7 @@ async fn both_drivers_build_the_same_models() {
 
 #[tokio::test]
 async fn a_row_has_the_state_of_the_flight() {
-    let fixture = Fixture::new(Driver::Rusqlite).await;
+    let fixture = Fixture::new(&Driver::Rusqlite).await;
     fixture.fly(1).await;
     let board = fixture.query(&BOARD, all()).await;
     let row = &rows(&board)[0];
@@ -147,7 +147,7 @@ fn versions(log: &[Event]) -> BTreeMap<String, u64> {
 
 #[tokio::test]
 async fn rows_have_exactly_the_events_up_to_their_cursor() {
-    for driver in DRIVERS {
+    for driver in &DRIVERS {
         let fixture = Fixture::new(driver).await;
         fixture.read_models.wait_live().await.unwrap();
         let (read_models, flying) = (fixture.read_models.clone(), fixture.fly(40));

@@ -12,7 +12,7 @@ use downlink::{Append, Event, EventStore, Expected, NewEvent, Subscribe};
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
-use flightdeck::{Driver, FlightDeck, Options, StartError};
+use flightdeck::{Driver, FlightDeck, LogOptions, Options, StartError};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,8 +61,7 @@ impl Log {
     /// Options for this log, with full speed.
     pub(crate) fn options(&self, listen: SocketAddr) -> Options {
         Options {
-            db: self.path(),
-            store: Driver::Rusqlite,
+            log: LogOptions { db: self.path(), store: Driver::Rusqlite, bus: None },
             listen,
             speed: Some(Speed::FASTEST),
             no_replay: false,

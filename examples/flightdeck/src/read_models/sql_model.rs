@@ -1,19 +1,25 @@
+use std::marker::PhantomData;
+
 use async_trait::async_trait;
 use downlink::live::{self, LiveError, LiveQuery, Params, Rows, Scope};
 use downlink::{BoxError, Event, Filter, Projection, Result};
-use downlink_sqlx::{SqlxStore, Tx};
-use futures::FutureExt;
 
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, PARAMETERS, Value};
-use super::{QueryResult, RowFilter};
+use super::model::{Model, PARAMETERS};
+use super::sql_tx::SqlTx;
 
-/// A read model through sqlx.
+/// A read model in the transactions of a driver.
 #[derive(Debug)]
-pub(crate) struct ThroughSqlx(pub(crate) &'static Model);
+pub(super) struct SqlModel<Tx>(&'static Model, PhantomData<fn(Tx)>);
+
+impl<Tx> SqlModel<Tx> {
+    pub(super) fn new(model: &'static Model) -> Self {
+        Self(model, PhantomData)
+    }
+}
 
 #[async_trait]
-impl Projection for ThroughSqlx {
+impl<Tx: SqlTx> Projection for SqlModel<Tx> {
     type Tx = Tx;
 
     fn name(&self) -> &str {
@@ -30,7 +36,7 @@ impl Projection for ThroughSqlx {
 
     async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
         for statement in self.0.prepare {
-            sqlx::query(*statement).execute(&mut *tx).await?;
+            tx.execute(statement, Vec::new()).await?;
         }
         Ok(())
     }
@@ -39,24 +45,17 @@ impl Projection for ThroughSqlx {
         for event in events {
             let Some(decoded) = DecodedEvent::decode(event)? else { continue };
             for write in (self.0.writes)(&decoded) {
-                let query = write.values.into_iter().fold(
-                    sqlx::query(write.sql),
-                    |query, value| match value {
-                        Value::Text(text) => query.bind(text),
-                        Value::Number(number) => query.bind(number),
-                        Value::Nothing => query.bind(None::<String>),
-                    },
-                );
-                query.execute(&mut *tx).await?;
+                tx.execute(write.sql, write.values).await?;
             }
         }
         Ok(())
     }
 }
 
+// ANCHOR: live
 /// The same rows as a live query.
 #[async_trait]
-impl LiveQuery for ThroughSqlx {
+impl<Tx: SqlTx> LiveQuery for SqlModel<Tx> {
     type Tx = Tx;
     type Principal = ();
 
@@ -87,32 +86,12 @@ impl LiveQuery for ThroughSqlx {
         params: &Params,
     ) -> Result<Rows, BoxError> {
         self.0.check(model.version())?;
-        let query = sqlx::query_scalar(self.0.query);
-        let query = query.bind(params.get("airport")).bind(params.get("airline"));
-        let json: String = query.fetch_one(&mut **model).await?;
-        Model::live_rows(&json)
+        let (airport, airline) = (params.get("airport"), params.get("airline"));
+        Model::live_rows(&model.json(self.0.query, airport, airline).await?)
     }
 
     fn affected_by(&self, _: &Scope, params: &Params) -> Result<Filter> {
         self.0.live_filter(params)
     }
 }
-
-/// Reads the selected rows of a model, and their cursor.
-pub(crate) async fn query(
-    store: &SqlxStore,
-    model: &'static Model,
-    filter: RowFilter,
-) -> Result<QueryResult> {
-    let (rows, cursor) = store
-        .query(model.name, move |mut tx| {
-            async move {
-                model.check(tx.version())?;
-                let query = sqlx::query_scalar(model.query);
-                Ok(query.bind(filter.airport).bind(filter.airline).fetch_one(&mut *tx).await?)
-            }
-            .boxed()
-        })
-        .await?;
-    QueryResult::new(rows, cursor)
-}
+// ANCHOR_END: live
