@@ -73,11 +73,16 @@ export class Flightdeck {
 }
 
 /** Stops the clock of the replay, so that nothing more is appended. */
-export async function pauseReplay(program) {
+export const pauseReplay = (program) => control(program, true);
+
+/** Goes on with the replay. */
+export const resumeReplay = (program) => control(program, false);
+
+async function control(program, paused) {
   const answer = await fetch(`${program.origin}/api/replay`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: '{"paused":true}',
+    body: JSON.stringify({ paused }),
   });
-  expect('the answer to a pause', answer.status, 200);
+  expect('the answer to a command to the replay', answer.status, 200);
 }

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -94,6 +94,30 @@ async fn a_paused_projection_waits_until_it_is_resumed() {
     board.resume().await.unwrap();
     board.wait_for(cursor).await.unwrap();
     assert_eq!((count(&models, &board), board.progress().lag()), (7, 0));
+}
+
+/// Otherwise queries are refused as of a model that is being built again.
+#[tokio::test(start_paused = true)]
+async fn the_first_event_of_a_log_rebuilds_nothing() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let seen: Arc<Mutex<Vec<Status>>> = Arc::default();
+    let handle: Arc<OnceLock<ProjectionHandle>> = Arc::default();
+    let observe = {
+        let (seen, handle) = (Arc::clone(&seen), Arc::clone(&handle));
+        move |_: Vec<Event>| {
+            seen.lock().unwrap().push(handle.get().unwrap().progress().status);
+            async {}
+        }
+    };
+    let board = hub.project(Board::new(1), models).on_applied(observe).start().unwrap();
+    let board = handle.get_or_init(|| board);
+    board.wait_live().await.unwrap();
+    board.pause().await.unwrap();
+    let cursor = append(&hub, "FlightDelayed", 1).await;
+    board.resume().await.unwrap();
+    board.wait_for(cursor).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(matches!(seen.lock().unwrap()[..], [Status::CatchingUp]), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -163,7 +163,7 @@ impl<Tx: Send + 'static> Runner<Tx> {
         let checkpoint = self.retry(|runner| runner.store.checkpoint(&runner.id)).await?;
         self.read_live_version().await?;
         let is_in_use = self.live() >= Some(self.id.version());
-        self.is_built = checkpoint != Cursor::START && (self.is_built || is_in_use);
+        self.is_built = (self.is_built || is_in_use) && !self.was_reset(checkpoint).await?;
         self.is_at(checkpoint, checkpoint);
         self.set_behind();
         self.announce_missing().await?;
@@ -211,6 +211,16 @@ impl<Tx: Send + 'static> Runner<Tx> {
         self.is_built = true;
         self.set_status(Status::CaughtUp);
         Ok(())
+    }
+
+    /// Whether a model that is complete has lost what it contained. One that is at the start of
+    /// a log which had no events before has lost nothing.
+    async fn was_reset(&mut self, checkpoint: Cursor) -> Outcome<bool> {
+        if checkpoint != Cursor::START {
+            return Ok(false);
+        }
+        let announced = self.retry(|runner| runner.store.announced(&runner.id)).await?;
+        Ok(announced != Some(Cursor::START))
     }
 
     async fn read_live_version(&mut self) -> Outcome<()> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
-import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
+import { Flightdeck, pauseReplay, resumeReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
 import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
@@ -40,8 +40,8 @@ await scenario('the page can be used by everyone: axe finds nothing, and a phone
     await page.locator('.history li').first().waitFor();
     await seen('dialog');
     await page.getByRole('button', { name: 'Close' }).click();
-    await page.getByRole('button', { name: 'Resume' }).click();
     await context.close();
+    await resumeReplay(program);
   }
   return `${LOOKS.length} looks, ${passes} rules of axe passed`;
 }, 240_000);
