@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,21 @@ use crate::error::failed;
 use crate::sql::{FORMAT, Statements, WRITER_SESSION};
 
 /// The server, and what all connections to it share.
-#[derive(Debug)]
 pub(crate) struct Server {
     options: PgConnectOptions,
     pub(crate) sql: Statements,
     pub(crate) deadline: Duration,
+}
+
+/// Without the password.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("host", &self.options.get_host())
+            .field("port", &self.options.get_port())
+            .field("database", &self.options.get_database())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a connection is for.

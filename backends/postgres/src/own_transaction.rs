@@ -1,5 +1,6 @@
 //! Appends in transactions that the application has begun on connections of its own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use downlink::commit::{Ending, LogHead, Needs, OpenTransaction, PreparedAppend};
@@ -148,22 +149,28 @@ impl PostgresStore {
             async move {
                 let needs = Needs { streams: Vec::new(), ids, boundaries: Vec::new() };
                 let mut log = LogTx { connection: tx.connection, sql: &tx.server.sql };
-                Ok(Ending::RollBack(log.facts(&needs).await?.events.len()))
+                let stored = log.facts(&needs).await?.events;
+                Ok(Ending::RollBack(stored.into_values().collect::<Vec<_>>()))
             }
             .boxed()
         });
         let found = found.await;
         self.hint();
         match found {
-            Ok(found) if found == events.len() => Ok(()),
-            Ok(_) => Err(error),
-            Err(_) => {
+            Ok(found) if found.is_empty() => Err(error),
+            Ok(found) if positions(&found) == positions(events) => Ok(()),
+            // A repetition that has overtaken this one has stored them elsewhere.
+            Ok(_) | Err(_) => {
                 let message = "it is unknown whether the transaction was committed: repeat it with \
                                the same event ids";
                 Err(Error::with_source(ErrorKind::OutcomeUnknown, message, error))
             }
         }
     }
+}
+
+fn positions(events: &[Event]) -> BTreeSet<Position> {
+    events.iter().map(Event::position).collect()
 }
 
 /// What follows an append in a transaction of the application.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::event::{Event, NewEvent, typed};
+use crate::supervise::panicked;
 
 type Upcast = Arc<dyn Fn(Value) -> Result<Value, BoxError> + Send + Sync>;
 
@@ -207,8 +209,11 @@ impl Schema {
 
 fn raise(payload: &[u8], upcasts: &[Upcast]) -> Result<Vec<u8>, BoxError> {
     let payload = serde_json::from_slice(payload)?;
-    let payload = upcasts.iter().try_fold(payload, |payload, upcast| upcast(payload))?;
-    Ok(serde_json::to_vec(&payload)?)
+    // Code of the application, which may not expect what another program has stored.
+    let raised = catch_unwind(AssertUnwindSafe(|| {
+        upcasts.iter().try_fold(payload, |payload, upcast| upcast(payload))
+    }));
+    Ok(serde_json::to_vec(&raised.map_err(|panic| panicked(&*panic))??)?)
 }
 
 /// The member of the metadata, as [`Metadata`] names it.
@@ -321,6 +326,14 @@ mod tests {
         let again = stored(upcast);
         assert!(matches!(schema().upcast(&again).unwrap(), Cow::Borrowed(_)));
         assert_eq!(schema().decode(&again).unwrap(), Some(delayed(20, "airline")));
+    }
+
+    #[test]
+    fn an_upcast_that_panics_is_an_error_of_its_event() {
+        // The upcast sets a member of an object.
+        let text = written("FlightDelayed", 2, &json!("twenty minutes"));
+        let error = schema().upcast(&text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
 
     #[test]

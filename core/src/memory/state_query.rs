@@ -9,7 +9,8 @@ use crate::live::{LiveError, LiveQuery, Model, Params, Rows, Scope};
 use crate::projection::Projection;
 
 /// A live query over a value in memory, such as one that a [`Fold`](crate::memory::Fold)
-/// builds. Any event of the projection can change its answer.
+/// builds. Any event of the projection can change its answer. It is evaluated in one piece, on
+/// a copy of the value, and cannot be interrupted: keep the value small.
 ///
 /// # Examples
 ///

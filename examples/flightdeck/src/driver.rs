@@ -29,8 +29,8 @@ impl Driver {
     pub fn place(&self, db: &Path) -> PathBuf {
         let Self::Postgres(url) = self else { return db.into() };
         let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-        let rest = rest.split('?').next().unwrap_or_default();
         let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let place = place.split('?').next().unwrap_or_default();
         format!("{scheme}://{place}").into()
     }
 }
@@ -68,7 +68,11 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        for url in ["postgres://me:secret@host/db?sslmode=require", "postgres://host/db"] {
+        for url in [
+            "postgres://me:secret@host/db?sslmode=require",
+            "postgres://me:se?cret@host/db",
+            "postgres://host/db",
+        ] {
             let driver: Driver = url.parse().unwrap();
             assert_eq!(driver.place(Path::new("x.db")), Path::new("postgres://host/db"));
         }

@@ -69,12 +69,16 @@ impl StoreChoice {
         if let Some(file) = strip_prefix(text, "sqlx:") {
             return Ok(Self::Sqlx(file));
         }
-        if let Some(url) = text.to_str().filter(|text| text.starts_with("postgres://")) {
+        if let Some(url) = text.to_str().filter(|text| is_postgres(text)) {
             return Ok(Self::Postgres(url.into()));
         }
         let forms = "`memory`, `rusqlite:FILE`, `sqlx:FILE` or `postgres://USER@HOST/DATABASE`";
         Err(format!("use {forms}, for example `rusqlite:flights.db`"))
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// The file name after a prefix.

@@ -130,12 +130,14 @@ impl Feed {
     /// have to know all forms that a type ever had.
     ///
     /// The metadata then has the newest `schema_version`, so that a follower with the same
-    /// schema does not apply the upcasts again. Everything else is as stored, and so is the
+    /// schema does not apply the upcasts again (such metadata is written anew: the order of its
+    /// members may change). Everything else is as stored, and so is the
     /// type: filters and rights select by what was stored. An event that cannot be upcast, or
     /// that a newer program wrote, is sent as stored, with a warning in the log: a stream that
     /// ended there would never get past it.
     ///
-    /// An event is upcast once for all followers. If a process serves several feeds of one hub
+    /// An event in memory is upcast once for all followers, and again when it is read from the
+    /// store, as by a replay. If a process serves several feeds of one hub
     /// with different schemas, that holds for the feed that first sends the event.
     ///
     /// Replaces an earlier call.
