@@ -24,6 +24,21 @@ pub enum ServerBus {
 }
 
 impl Driver {
+    /// Whether the log is a file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        !matches!(self, Self::Postgres(_))
+    }
+
+    /// What another command needs to use the same log, to be shown after it.
+    #[must_use]
+    pub fn arguments(&self, db: &Path) -> String {
+        if self.is_file() {
+            return format!(" --db {}", db.display());
+        }
+        ", with the same --store and --bus".to_owned()
+    }
+
     /// The file or the database, without a password, to be shown.
     #[must_use]
     pub fn place(&self, db: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use crate::start_error::StartError;
 /// [`StartError::NotALog`] if the file is not a log, and [`StartError::NotAFile`] for a
 /// database; then nothing is deleted.
 pub(crate) async fn delete(log: &LogOptions) -> Result<(), StartError> {
-    if log.store.place(&log.db) != log.db {
+    if !log.store.is_file() {
         return Err(StartError::NotAFile(log.place()));
     }
     delete_file(&log.db).await

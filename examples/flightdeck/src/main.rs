@@ -37,7 +37,7 @@ async fn replay(options: &ReplayOptions) -> Result<(), BoxError> {
     let replayer = Replayer::start(options, Signals::listen()?).await?;
     let replay = replayer.replay().clone();
     outln!("Replaying the day into {}.", options.log.place().display());
-    outln!("To serve it, run: flightdeck --no-replay --db {}", options.log.place().display());
+    outln!("To serve it, run: flightdeck --no-replay{}", options.log.arguments());
     replayer.run().await;
     outln!("The replay stopped at {}.", replay.status().clock.short());
     Ok(())
@@ -63,7 +63,7 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
     outln!("{rebuilt}");
-    outln!("To serve it, run: flightdeck --no-replay --db {}", options.place().display());
+    outln!("To serve it, run: flightdeck --no-replay{}", options.arguments());
     Ok(if rebuilt.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() })
 }
 
@@ -73,10 +73,14 @@ fn print_usage(flight_deck: &FlightDeck, options: &Options) {
     outln!("FlightDeck  {url}/");
     outln!("log         {}", options.log.place().display());
     outln!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
+    let replay = format!(
+        "To replay the day into the same log, run: flightdeck replay{}",
+        options.log.arguments()
+    );
     let hint = if options.no_replay {
-        "To replay the day into the same file, run: flightdeck replay"
+        replay.as_str()
     } else if flight_deck.replay().status().finished {
-        "The day in this log is over. Use --fresh to start it again."
+        "The day in this log is over. To start it again, use --fresh, or another log."
     } else {
         "Press Ctrl-C to stop. The next start resumes the day."
     };

@@ -101,6 +101,12 @@ impl LogOptions {
     pub fn place(&self) -> PathBuf {
         self.store.place(&self.db)
     }
+
+    /// What another command needs to use the same log, to be shown after it.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        self.store.arguments(&self.db)
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@ impl Server {
     }
 
     fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/server.sh");
+        // Of any package that includes this file.
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../backends/postgres/tests/postgres/server.sh"
+        );
         let started =
             Command::new("sh").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut script = started.expect("a shell");

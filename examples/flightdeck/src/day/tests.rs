@@ -130,8 +130,8 @@ fn a_repeated_flight_number_has_two_names() {
 
 #[test]
 fn errors_name_the_line_and_the_value() {
-    let unknown = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,XXX,227,1400,5,15,x\n";
-    assert!(read(unknown).unwrap_err().to_string().contains("'XXX'"));
+    let unknown = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,QQQ,227,1400,5,15,x\n";
+    assert!(read(unknown).unwrap_err().to_string().contains("'QQQ'"));
     let time = "2013,1,1,517,575,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,x\n";
     let error = read(time).unwrap_err().to_string();
     assert!(error.contains("'575'") && error.contains("line: 2"), "{error}");

@@ -32,4 +32,10 @@ impl LoadOptions {
     pub fn place(&self) -> PathBuf {
         self.store.place(&self.db)
     }
+
+    /// What another command needs to use the same log, to be shown after it.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        self.store.arguments(&self.db)
+    }
 }
