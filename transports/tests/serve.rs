@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -245,14 +246,27 @@ async fn streams_that_do_not_end_are_closed_at_the_drain_deadline() {
     server.ended().await;
 }
 
-/// Keeps what is logged, one event a line: its message, and then its fields.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+thread_local! {
+    /// What this thread has logged since [`Log::start`], one event a line: its message, and then its fields.
+    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps what a test with a runtime of one thread logs. It is the subscriber of the whole process, because
+/// `tracing` remembers for each event whether a subscriber wants it, and may ask only the thread that
+/// reaches it first.
+struct Log;
 
 impl Log {
+    fn start() -> Self {
+        static SET: Once = Once::new();
+        SET.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
+        LOG.take();
+        Self
+    }
+
     /// The number of open connections in the line with this message.
     fn open(&self, message: &str) -> Option<usize> {
-        let log = self.0.lock().unwrap();
+        let log = LOG.with_borrow(String::clone);
         let line = log.lines().find(|line| line.contains(message))?;
         line.split(" open=").nth(1)?.split(' ').next()?.parse().ok()
     }
@@ -276,7 +290,7 @@ impl tracing::Subscriber for Log {
         event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
             write!(line, " {field}={value:?}").unwrap();
         });
-        *self.0.lock().unwrap() += &(line + "\n");
+        LOG.with_borrow_mut(|log| *log += &(line + "\n"));
     }
 
     fn enter(&self, _: &tracing::span::Id) {}
@@ -296,8 +310,7 @@ async fn upgrade(request: Request) -> Response {
 
 #[tokio::test]
 async fn the_log_of_the_drain_counts_each_connection_once() {
-    let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let log = Log::start();
     let router = router().route("/upgrade", get(upgrade));
     let server = Running::start(Server::new(router).with_drain_deadline(SHORT)).await;
     let _endless = open(server.address, "/endless").await;
