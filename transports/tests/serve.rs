@@ -257,15 +257,14 @@ thread_local! {
 struct Log;
 
 impl Log {
-    fn start() -> Self {
+    fn start() {
         static SET: Once = Once::new();
         SET.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
         LOG.take();
-        Self
     }
 
     /// The number of open connections in the line with this message.
-    fn open(&self, message: &str) -> Option<usize> {
+    fn open(message: &str) -> Option<usize> {
         let log = LOG.with_borrow(String::clone);
         let line = log.lines().find(|line| line.contains(message))?;
         line.split(" open=").nth(1)?.split(' ').next()?.parse().ok()
@@ -310,7 +309,7 @@ async fn upgrade(request: Request) -> Response {
 
 #[tokio::test]
 async fn the_log_of_the_drain_counts_each_connection_once() {
-    let log = Log::start();
+    Log::start();
     let router = router().route("/upgrade", get(upgrade));
     let server = Running::start(Server::new(router).with_drain_deadline(SHORT)).await;
     let _endless = open(server.address, "/endless").await;
@@ -328,8 +327,8 @@ async fn the_log_of_the_drain_counts_each_connection_once() {
     server.shutdown.cancel();
     server.ended().await;
 
-    assert_eq!(log.open("message=draining"), Some(4));
-    assert_eq!(log.open("message=closing the connections that have not ended"), Some(2));
+    assert_eq!(Log::open("message=draining"), Some(4));
+    assert_eq!(Log::open("message=closing the connections that have not ended"), Some(2));
 }
 
 #[tokio::test]
