@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 
-import { connect, DownlinkError, type Status, type TokenReason } from "../src/index.js";
+import { connect, DownlinkError, type Filter, type Status, type TokenReason } from "../src/index.js";
 import { collect, options, range, TRANSPORTS } from "./support/collect.js";
 import { until } from "./support/program.js";
 import { cursorAt, cutter, problem, Scripted } from "./support/scripted.js";
@@ -273,6 +273,43 @@ it("falls back at once where WebSockets do not open, and to long-poll where stre
   await until("it is live", () => state() === "live");
   expect(statuses.at(-1)?.transport).toBe("long-poll");
   expect(numbers).toEqual([1]);
+});
+
+it("switches to a WebSocket that works again, and leaves nothing open", async () => {
+  const scripted = await Scripted.start();
+  let blocked = true;
+  scripted.refuse = (request) => (blocked && request.url?.startsWith("/feed/ws") ? { status: 426 } : undefined);
+  scripted.append(1, 2);
+  const { feed, numbers, statuses, state } = collect(scripted.origin, { upgradeAfter: 10 });
+  await until("it has tried a WebSocket in vain", () => state() === "live" && scripted.requests.filter((path) => path.startsWith("/feed/ws")).length > 3);
+  expect(statuses.at(-1)?.transport).toBe("sse");
+  blocked = false;
+  await until("it is live over a WebSocket", () => state() === "live" && statuses.at(-1)?.transport === "websocket");
+  scripted.append(3, 4);
+  await until("all are there", () => numbers.length >= 4);
+  expect(numbers).toEqual([1, 2, 3, 4]);
+  // The user has not seen that the connection is another one.
+  expect(statuses.map((status) => status.state).filter((state) => state === "reconnecting")).toEqual([]);
+  await until("the server has one stream", () => scripted.open === 1);
+  feed.close();
+  await until("the server has no stream", () => scripted.open === 0);
+});
+
+it("asks with the same filter over every transport", async () => {
+  const scripted = await Scripted.start();
+  const commands: object[] = [];
+  scripted.onSubscribe = (_, command) => {
+    commands.push(command);
+    return false;
+  };
+  const filter: Filter = { stream: "numbers", tag: ["a", "b"], ...({ type: undefined } as object) };
+  for (const transport of TRANSPORTS) {
+    const { state } = collect(scripted.origin, { transports: [transport] }, { filter, after: "last:5" });
+    await until(`${transport} is live`, () => state() === "live");
+  }
+  expect(commands).toEqual([{ frame: "subscribe", filter: { stream: ["numbers"], tag: ["a", "b"] }, sub: "s1", after: "last:5" }]);
+  const query = "/feed?stream=numbers&tag=a&tag=b&after=last%3A5";
+  expect(scripted.requests.slice(1, 3)).toEqual([query, `${query}&limit=1000`]);
 });
 
 it("stays with its transports while the server is down", async () => {

@@ -1,4 +1,4 @@
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 
 import type { Snapshot } from "../src/live.js";
 import { browser, type Tab } from "./support/browser-tabs.js";
@@ -99,4 +99,18 @@ it("does not share between two logins, nor without locks", async () => {
   const alone = await follower(await open(), scripted.origin, "ann");
   await until("each has its own", () => scripted.open === 6);
   expect(alone.numbers).toEqual([1]);
+});
+
+it("keeps nothing of a feed that was closed while the code for tabs was loaded", async () => {
+  const scripted = await Scripted.start();
+  const { core } = await browser().open();
+  const { groups } = await import("../src/tab-group.js");
+  const load = vi.fn(() => undefined);
+  const store = { load, save: () => {}, clear: () => {} };
+  const feed = core.connect(scripted.origin, options({ share: "ann" })).feed({ onReset: "restart", onEvents: () => {}, store });
+  await until("it begins to follow", () => load.mock.calls.length);
+  feed.close();
+  await import("../src/tabs.js");
+  await new Promise((done) => setTimeout(done, 100));
+  expect([groups.size, scripted.requests]).toEqual([0, []]);
 });
