@@ -3,9 +3,10 @@ import type { Frame, Source } from "./source.js";
 import type { TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
 
-/** The frames that came together. At the end it throws why the connection ended. */
+/** Yields the frames that came together. Throws why the connection ended; it has no other end. */
 export type Frames = AsyncGenerator<Frame[], never, undefined>;
 
+/** Opens a connection when the first frames are asked for. */
 export type Open = (attempt: Attempt) => Frames;
 
 /** One connection, from before it is open. Aborts when the connection is silent for too long. */
