@@ -262,6 +262,19 @@ it("uses one WebSocket for several feeds, and closes it after the last", async (
   await until("the server has no stream", () => scripted.open === 0 && scripted.connections === 0);
 });
 
+it("closes a WebSocket without subscriptions, whatever comes through it", async () => {
+  const scripted = await Scripted.start();
+  scripted.onSubscribe = (socket) => {
+    const beat = setInterval(() => socket.send('{"frame":"heartbeat"}'), 20);
+    socket.on("close", () => clearInterval(beat));
+    return false;
+  };
+  const { feed, state } = collect(scripted.origin, { transports: ["websocket"] });
+  await until("it is live", () => state() === "live");
+  feed.close();
+  await until("the server has no connection", () => scripted.connections === 0);
+});
+
 it("falls back at once where WebSockets do not open, and to long-poll where streams are held back", async () => {
   const scripted = await Scripted.start();
   scripted.append(1);
