@@ -262,17 +262,35 @@ it("uses one WebSocket for several feeds, and closes it after the last", async (
   await until("the server has no stream", () => scripted.open === 0 && scripted.connections === 0);
 });
 
-it("closes a WebSocket without subscriptions, whatever comes through it", async () => {
+it("keeps a WebSocket while something comes through it, and not without subscriptions", async () => {
   const scripted = await Scripted.start();
+  scripted.heartbeat = 800;
+  let beats = 0;
   scripted.onSubscribe = (socket) => {
-    const beat = setInterval(() => socket.send('{"frame":"heartbeat"}'), 20);
+    const beat = setInterval(() => socket.send('{"frame":"heartbeat"}', () => beats++), 20);
     socket.on("close", () => clearInterval(beat));
     return false;
   };
   const { feed, state } = collect(scripted.origin, { transports: ["websocket"] });
   await until("it is live", () => state() === "live");
+  const began = performance.now();
+  await until("it was used for longer than a silence may be", () => performance.now() - began > 2500 && beats > 20);
+  expect(scripted.requests).toHaveLength(1);
   feed.close();
   await until("the server has no connection", () => scripted.connections === 0);
+});
+
+it("ends an iteration when the feed is closed, and throws why it cannot go on", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2);
+  const api = connect(scripted.origin, options({ transports: ["sse"] }));
+  const feed = api.feed<{ Counted: { n: number } }>({ onReset: "restart" });
+  const seen: number[] = [];
+  for await (const { data } of feed) if (seen.push(data.n) === 2) setTimeout(() => feed.close(), 50);
+  expect(seen).toEqual([1, 2]);
+  scripted.refuse = () => problem(403, "forbidden");
+  const next = api.feed({ onReset: "restart" })[Symbol.asyncIterator]().next();
+  await expect(next).rejects.toMatchObject({ code: "forbidden" });
 });
 
 it("falls back at once where WebSockets do not open, and to long-poll where streams are held back", async () => {
