@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 
 import { connect, DownlinkError, type Filter, type Status, type TokenReason } from "../src/index.js";
 import { collect, options, range, TRANSPORTS } from "./support/collect.js";
+import { pageEvents } from "./support/page-events.js";
 import { until } from "./support/program.js";
 import { cursorAt, cutter, problem, Scripted } from "./support/scripted.js";
 
@@ -278,6 +279,33 @@ it("keeps a WebSocket while something comes through it, and not without subscrip
   expect(scripted.requests).toHaveLength(1);
   feed.close();
   await until("the server has no connection", () => scripted.connections === 0);
+});
+
+it("holds no connection while the page is frozen, and no listener of the page after the last feed", async () => {
+  const page = pageEvents();
+  const scripted = await Scripted.start();
+  const [first, second] = [collect(scripted.origin), collect(scripted.origin)];
+  await until("both are live", () => first.state() === "live" && second.state() === "live");
+  expect(page.count()).toBeGreaterThan(0);
+  first.feed.close();
+  page.fire("freeze");
+  await until("the server has no connection", () => scripted.connections === 0);
+  scripted.append(1);
+  page.fire("resume");
+  await until("it is back", () => second.numbers.length === 1 && second.state() === "live");
+  second.feed.close();
+  expect(page.count()).toBe(0);
+});
+
+it("does not count events as handled if it is closed while they are", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2);
+  const save = vi.fn();
+  const handled = vi.fn(() => feed.close());
+  const { feed } = collect(scripted.origin, {}, { onEvents: handled, store: { load: () => undefined, save, clear: () => {} } });
+  await until("it is closed by its handler", () => handled.mock.calls.length);
+  await until("the server has no connection", () => scripted.connections === 0);
+  expect([handled.mock.calls.length, feed.cursor === scripted.head, save.mock.calls.flat().includes(scripted.head)]).toEqual([1, false, false]);
 });
 
 it("ends an iteration when the feed is closed, and throws why it cannot go on", async () => {

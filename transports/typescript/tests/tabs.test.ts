@@ -4,6 +4,7 @@ import type { Snapshot } from "../src/live.js";
 import { browser, type Tab } from "./support/browser-tabs.js";
 import { options, range } from "./support/collect.js";
 import type { Row } from "./support/live-rows.js";
+import { pageEvents } from "./support/page-events.js";
 import { until } from "./support/program.js";
 import { Scripted } from "./support/scripted.js";
 
@@ -102,15 +103,23 @@ it("does not share between two logins, nor without locks", async () => {
   expect(alone.numbers).toEqual([1]);
 });
 
-it("keeps nothing of a feed that was closed while the code for tabs was loaded", async () => {
+it("keeps nothing of a feed that was closed, also while the code for tabs was loaded", async () => {
+  const page = pageEvents();
   const scripted = await Scripted.start();
   const { core } = await browser().open();
   const { groups } = await import("../src/tab-group.js");
-  const feed = core.connect(scripted.origin, options({ share: "ann" })).feed({ onReset: "restart", onEvents: () => {} });
+  const follow = () => core.connect(scripted.origin, options({ share: "ann" })).feed({ onReset: "restart", onEvents: () => {} });
+  const early = follow();
   // It begins to follow in one of the next microtasks, and the code comes later.
   for (let n = 0; n < 100; n++) await undefined;
-  feed.close();
+  early.close();
   await import("../src/tabs.js");
   await new Promise((done) => setTimeout(done, 100));
   expect([groups.size, scripted.requests]).toEqual([0, []]);
+  const late = follow();
+  await until("it is live", () => late.status.state === "live");
+  expect([groups.size, page.count() > 0]).toEqual([1, true]);
+  late.close();
+  await until("the server has no stream", () => scripted.open === 0);
+  expect([groups.size, page.count()]).toEqual([0, 0]);
 });
