@@ -3,11 +3,11 @@ import type { Frame, Source } from "./source.js";
 import type { TokenReason, Transport } from "./types.js";
 import { Watchdog } from "./watchdog.js";
 
-/** Two missed heartbeats, and half of one for the network. */
-export const silence = (heartbeat: unknown): number => (heartbeat as number) * 2.5;
+/** Yields the frames that came together. Throws why the connection ended; it has no other end. */
+export type Frames = AsyncGenerator<Frame[], never, undefined>;
 
-/** Opens a connection: yields the frames that came together, and throws a failure. Returns when it ended. */
-export type Open = (attempt: Attempt) => AsyncGenerator<Frame[], void, undefined>;
+/** Opens a connection when the first frames are asked for. */
+export type Open = (attempt: Attempt) => Frames;
 
 /** One connection, from before it is open. Aborts when the connection is silent for too long. */
 export class Attempt extends Watchdog {
@@ -16,13 +16,7 @@ export class Attempt extends Watchdog {
   readonly openedAt = Date.now();
   /** Where it resumes. */
   readonly after: string | undefined;
-  /** How long it may be silent, in milliseconds. */
-  silence = silence(15_000);
-  /** The delay that the stream asks for. */
-  retry: number | undefined;
-  /** Frames that were received while another connection was in use. */
-  first: Frame[] = [];
-  readonly frames: AsyncGenerator<Frame[], void, undefined>;
+  frames: Frames;
 
   constructor(
     readonly net: Net,
@@ -32,8 +26,9 @@ export class Attempt extends Watchdog {
     readonly transport: Transport,
     open: Open,
     readonly reason: TokenReason,
+    closed: AbortSignal,
   ) {
-    super();
+    super(closed);
     this.after = source.after();
     this.frames = open(this);
   }

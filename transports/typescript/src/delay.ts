@@ -1,4 +1,4 @@
-import { onAbort, Watchdog } from "./watchdog.js";
+import { aborted, Watchdog } from "./watchdog.js";
 
 /** What a server asks for: nothing, a delay for this client alone, or one for all clients, to be spread by them. */
 export interface ServerDelay {
@@ -34,6 +34,6 @@ export function nextDelay(range: DelayRange, server: ServerDelay, unproductive: 
 export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   const dog = new Watchdog(signal);
   dog.feed(milliseconds);
-  await new Promise<void>((resolve) => onAbort(dog.signal, resolve));
+  await aborted(dog.signal);
   signal?.throwIfAborted();
 }

@@ -2,4 +2,4 @@
 
 export { longPoll as "long-poll" } from "./long-poll.js";
 export { sse } from "./sse.js";
-export { Upgrade } from "./upgrade.js";
+export { upgrade } from "./upgrade.js";

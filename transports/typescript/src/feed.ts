@@ -1,7 +1,7 @@
 import { closed, type DownlinkError, handled } from "./failure.js";
 import type { Frame, Source, Spec } from "./source.js";
 import type { After, Cursor, CursorStore, Envelope, Filter, OnReset, Reset, Status } from "./types.js";
-import { onAbort } from "./watchdog.js";
+import { onAbort, Watchdog } from "./watchdog.js";
 
 export interface FeedOptions<E extends Envelope = Envelope> {
   /** Which events; all by default. */
@@ -19,24 +19,17 @@ export interface FeedOptions<E extends Envelope = Envelope> {
   signal?: AbortSignal;
 }
 
-export interface Handle {
-  close(): void;
-}
-
-/** Follows a source until it is closed. */
-export type Follow = (source: Source, tell: (status: Status) => void) => Handle;
+/** Follows a source until the signal aborts. */
+export type Follow = (source: Source, tell: (status: Status) => void, signal: AbortSignal) => void;
 
 function specOf(filter: Filter = {}): Spec {
-  const query: [string, string][] = [];
-  const json: Record<string, string[]> = {};
+  const fields: Record<string, string[]> = {};
   for (const [field, given] of Object.entries(filter)) {
     if (given === undefined) continue;
-    const values = [given].flat();
-    if (values.length === 0) throw new TypeError(`'${field}' is empty: leave it out`);
-    json[field] = values;
-    for (const value of values) query.push([field, value]);
+    fields[field] = [given].flat();
+    if (!fields[field].length) throw new TypeError(`'${field}' is empty: leave it out`);
   }
-  return { path: "/feed", query, command: { frame: "subscribe", filter: json } };
+  return { path: "/feed", command: { frame: "subscribe", filter: fields } };
 }
 
 /** What the feed itself may write. */
@@ -60,15 +53,14 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   readonly #options: FeedOptions<E>;
   readonly #follow: Follow;
   readonly #spec: Spec;
-  #handle: Handle | undefined;
+  readonly #closed: Watchdog;
   readonly status: Status = { state: "connecting" };
   /** Everything up to here was handled. */
   readonly cursor: Cursor | undefined;
   #after: After;
-  #sink: (events: readonly E[], cursor: Cursor) => void | Promise<void>;
+  #sink!: NonNullable<FeedOptions<E>["onEvents"]>;
   #saved: Cursor | undefined;
-  #isEnded = false;
-  readonly #end = () => this.close();
+  #isStarted = false;
   /** Is resolved with the last status, when the feed is closed; never rejected. */
   readonly done: Promise<Status>;
   #finish!: (status: Status) => void;
@@ -79,41 +71,42 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
     this.#follow = follow;
     this.#spec = specOf(options.filter);
     this.#after = options.after ?? "start";
-    this.#sink = options.onEvents ?? (() => {});
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    onAbort(options.signal, this.#end);
-    if (options.onEvents) queueMicrotask(() => void this.#start());
+    this.#closed = new Watchdog(options.signal);
+    onAbort(this.#closed.signal, () => this.#tell(closed()));
+    if (options.onEvents) {
+      this.#sink = options.onEvents;
+      queueMicrotask(() => void this.#start());
+    }
   }
 
   /** Releases everything. No handler is called after it. */
   close(): void {
-    this.#tell(closed());
+    this.#closed.abort();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<E, void, undefined> {
-    // One event is on offer at a time, and the next one when the caller asks for it: then this one was handled.
-    let offered: E | undefined;
-    let wake = () => {};
+    let offer = (_?: E) => {};
     let taken = () => {};
+    // Who asks for the next event has handled the one before.
+    const next = () =>
+      new Promise<E | undefined>((resolve) => {
+        offer = resolve;
+        taken();
+      });
     this.#sink = ([event]) =>
       new Promise((resolve) => {
-        [offered, taken] = [event, resolve];
-        wake();
+        taken = resolve;
+        offer(event);
       });
-    void this.done.then(() => wake());
+    void this.done.then(() => offer());
     void this.#start(1);
     try {
-      while (!this.#isEnded) {
-        if (offered) {
-          yield offered;
-          offered = undefined;
-          taken();
-        } else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
+      while (!this.status.ended) {
+        const event = await next();
+        if (event && !this.status.ended) yield event;
       }
       if (this.status.error) throw this.status.error;
     } finally {
@@ -124,31 +117,33 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   }
 
   async #start(most = Infinity): Promise<void> {
-    if (this.#handle || this.#isEnded) return;
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     try {
       (this as Mutable).cursor = this.#saved = (await handled(() => this.#options.store?.load())) ?? undefined;
     } catch (error) {
       return this.#tell(closed(error as DownlinkError));
     }
-    if (this.#isEnded) return;
+    if (this.status.ended) return;
     const source: Source = {
       spec: this.#spec,
       after: () => this.cursor ?? this.#after,
       deliver: (frames) => this.#deliver(frames, most),
       reset: (reset) => this.#reset(reset),
     };
-    this.#handle = this.#follow(source, (status) => this.#tell(status));
-    // It may have been closed meanwhile, by what it told.
-    if (this.#isEnded) this.#handle.close();
+    this.#follow(source, (status) => this.#tell(status), this.#closed.signal);
   }
 
   async #deliver(frames: readonly Frame[], most: number): Promise<boolean> {
     let isNew = false;
-    for (const { events, cursor } of frames) {
-      const fresh = (events ?? []).filter((event) => this.#isNew(event.cursor)) as unknown as E[];
-      for (let from = 0; from < fresh.length; from += most) {
-        await this.#hand(fresh.slice(from, from + most));
-        if (this.#isEnded) return true;
+    for (const { events = [], cursor } of frames) {
+      const fresh = events.filter((event) => this.#isNew(event.cursor)) as unknown as E[];
+      while (fresh.length) {
+        const run = fresh.splice(0, most);
+        const { cursor } = run.at(-1) as E;
+        await handled(() => this.#sink(run, cursor));
+        if (this.status.ended) return true;
+        (this as Mutable).cursor = cursor;
         isNew = true;
       }
       if (cursor && this.#isNew(cursor)) {
@@ -161,14 +156,7 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   }
 
   #isNew(cursor: Cursor): boolean {
-    return this.cursor === undefined || place(cursor) > place(this.cursor);
-  }
-
-  async #hand(events: readonly E[]): Promise<void> {
-    const cursor = events.at(-1)?.cursor;
-    if (!cursor) return;
-    await handled(() => this.#sink(events, cursor));
-    if (!this.#isEnded) (this as Mutable).cursor = cursor;
+    return place(cursor) > place(this.cursor ?? "");
   }
 
   async #save(): Promise<void> {
@@ -191,12 +179,10 @@ export class Feed<E extends Envelope = Envelope> implements AsyncIterable<E> {
   }
 
   #tell(status: Status): void {
-    if (this.#isEnded) return;
+    if (this.status.ended) return;
     (this as Mutable).status = status;
     if (status.ended) {
-      this.#isEnded = true;
-      this.#options.signal?.removeEventListener("abort", this.#end);
-      this.#handle?.close();
+      this.#closed.abort();
       this.#finish(status);
     }
     this.#options.onStatus?.(status);

@@ -1,3 +1,5 @@
+import { onAbort } from "./watchdog.js";
+
 /**
  * What happens to the page: `suspend` and `resume` around a freeze or the back/forward cache, `offline`,
  * `online`, and `visible`.
@@ -20,8 +22,8 @@ const listeners = new Set<Listener>();
 let isSuspended = false;
 
 function onEvent({ type }: Event): void {
-  const event = EVENTS[type];
-  if (!event || (event === "visible" && document.hidden) || (event === "resume" && !isSuspended)) return;
+  const event = EVENTS[type] as PageEvent;
+  if ((event === "visible" && document.hidden) || (event === "resume" && !isSuspended)) return;
   if (event === "suspend" || event === "resume") isSuspended = event === "suspend";
   for (const listener of [...listeners]) listener(event);
 }
@@ -31,15 +33,16 @@ function register(how: "addEventListener" | "removeEventListener"): void {
   for (const type in EVENTS) (globalThis as Partial<typeof globalThis>)[how]?.(type, onEvent, true);
 }
 
-/** Registers with the page while there is at least one listener, and not at import. */
-export function onPage(listener: Listener): () => void {
+/** Tells what happens to the page until the signal aborts. Registers with the page while it is needed, and not at import. */
+export function onPage(signal: AbortSignal, listener: Listener): void {
   if (listeners.size === 0) register("addEventListener");
   listeners.add(listener);
-  return () => {
-    if (!listeners.delete(listener) || listeners.size) return;
+  onAbort(signal, () => {
+    listeners.delete(listener);
+    if (listeners.size) return;
     register("removeEventListener");
     isSuspended = false;
-  };
+  });
 }
 
 /** Whether the page is frozen or in the back/forward cache, where a connection would keep it from being. */

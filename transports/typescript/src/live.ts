@@ -51,7 +51,7 @@ export class Live<Row extends object> {
   #rows: readonly Row[] = [];
   #pending: readonly Pending<Row>[] = [];
   #token: string | undefined;
-  #handle: { close(): void } | undefined;
+  #following: AbortController | undefined;
   #snapshot: Snapshot<Row> = { rows: [], ready: false, status: { state: "connecting" }, cursor: undefined, key: undefined };
 
   constructor(api: Api, name: string, params: Params = {}) {
@@ -61,7 +61,6 @@ export class Live<Row extends object> {
     this.#source = {
       spec: {
         path: `/live/${encodeURIComponent(name)}`,
-        query: given,
         command: { frame: "watch", query: name, params: Object.fromEntries(given) },
       },
       after: () => this.#token,
@@ -80,7 +79,7 @@ export class Live<Row extends object> {
   /** Calls the listener at once and after every change, until the function that is returned is called. */
   subscribe(listener: (snapshot: Snapshot<Row>) => void): () => void {
     this.#listeners.add(listener);
-    this.#handle ??= this.#api.follow(this.#source, (status) => this.#set({ status }));
+    if (!this.#following) this.#follow();
     listener(this.#snapshot);
     return () => {
       this.#listeners.delete(listener);
@@ -112,7 +111,7 @@ export class Live<Row extends object> {
     this.#set({});
     try {
       const answer = await send();
-      if (answer.cursor && !this.#passed(answer.cursor) && this.#handle) pending.until = answer.cursor;
+      if (answer.cursor && !this.#passed(answer.cursor) && this.#following) pending.until = answer.cursor;
       else remove();
       return answer;
     } catch (error) {
@@ -148,9 +147,14 @@ export class Live<Row extends object> {
     return this.#token !== undefined && place(this.#token) >= place(cursor);
   }
 
+  #follow(): void {
+    this.#following = new AbortController();
+    this.#api.follow(this.#source, (status) => this.#set({ status }), this.#following.signal);
+  }
+
   #stop(): void {
-    this.#handle?.close();
-    this.#handle = undefined;
+    this.#following?.abort();
+    this.#following = undefined;
     this.#pending = [];
   }
 

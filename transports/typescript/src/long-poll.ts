@@ -1,12 +1,11 @@
-import type { Attempt } from "./attempt.js";
+import type { Attempt, Frames } from "./attempt.js";
 import { DEFAULT_DELAY, nextDelay, sleep } from "./delay.js";
 import { fromPage, getPage, resume } from "./page.js";
-import type { Frame } from "./source.js";
 
 /** In seconds. */
 const DEFAULT_WAIT = 25;
 
-export async function* longPoll(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
+export async function* longPoll(attempt: Attempt): Frames {
   const { net, signal, source: { spec } } = attempt;
   const { pollWait = DEFAULT_WAIT } = net.options;
   // Each poll has a deadline of its own.

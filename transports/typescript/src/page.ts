@@ -23,7 +23,10 @@ export async function getPage(net: Net, path: string, query: Query, outer: Abort
 }
 
 /** The parameters of a request that resumes. */
-export const resume = ({ query }: Spec, after: string | undefined): Query => (after === undefined ? query : [...query, ["after", after]]);
+export function resume({ command: { filter, params = filter } }: Spec, after: string | undefined): Query {
+  const fields = Object.entries({ ...params, ...(after !== undefined && { after }) });
+  return fields.flatMap(([field, values]) => [values].flat().map((value): [string, string] => [field, value]));
+}
 
 /** A page, as the frames that a stream would have sent. */
 export function fromPage(page: Page, isLive: boolean): Frame[] {

@@ -35,7 +35,7 @@ export function newId(): string {
 }
 
 /** Sends a command, and repeats it with the same id until it is answered. */
-export async function post<R>(net: Net, path: string, body: unknown, options: PostOptions): Promise<Answer<R>> {
+export async function post<R>(net: Net, path: string, body: unknown, options: PostOptions = {}): Promise<Answer<R>> {
   const { id = newId(), query = {}, signal, timeout = 30_000 } = options;
   const until = Date.now() + timeout;
   const headers = { "Content-Type": "application/json", "Idempotency-Key": id, ...options.headers };

@@ -1,19 +1,18 @@
-import { Attempt, type Open, silence } from "./attempt.js";
-import { DEFAULT_DELAY, type DelayRange, nextDelay, type ServerDelay, sleep } from "./delay.js";
+import { Attempt, type Open } from "./attempt.js";
+import { DEFAULT_DELAY, type DelayRange, nextDelay, type ServerDelay } from "./delay.js";
 import { closed, DownlinkError, fromProblem, isUnauthenticated, type Problem, temporary, toFailure, unreadable } from "./failure.js";
 import { offline, onPage, type PageEvent, suspended } from "./lifecycle.js";
 import type { Net } from "./net.js";
 import type { Frame, Source } from "./source.js";
 import type { Status, TokenReason, Transport } from "./types.js";
-import { Watchdog } from "./watchdog.js";
-import type { Upgrade } from "./upgrade.js";
+import { aborted, onAbort, Watchdog } from "./watchdog.js";
 import { webSocket } from "./websocket.js";
 
 const fallback = () => import("./fallback.js");
 
 const open: Open = async function* (attempt) {
   const { transport } = attempt;
-  yield* (transport === "websocket" ? webSocket : (await fallback())[transport])(attempt);
+  return yield* (transport === "websocket" ? webSocket : (await fallback())[transport])(attempt);
 };
 
 /** After so many connections in a row that ended with bytes that cannot be read, the feed itself is the cause. */
@@ -22,34 +21,29 @@ const MAX_UNREADABLE = 3;
 const MAX_FAILURES = 2;
 /** Longer than a server lets a subscription wait. */
 const LAST_READY_DEADLINE = 60_000;
-/** The longest delay of a timer. */
-const FOREVER = 2 ** 31 - 1;
 const CONTROL = /^(ready|bye|reset|problem)$/;
 const RESET = /^(cursor-ahead|cursor-expired|history-changed)$/;
 
 /** Aborts an attempt that is to be followed by another one at once. */
 const AGAIN = temporary("reconnecting");
 
-/** One connection at a time, and a new one when it ends. */
-export class Reconnector {
-  /** @internal */
-  readonly net: Net;
+/** One connection at a time, and a new one when it ends. Aborts when it is closed or cannot go on. */
+export class Reconnector extends Watchdog {
+  readonly #net: Net;
   readonly #source: Source;
   readonly #tell: (status: Status) => void;
   readonly #range: DelayRange;
   readonly #transports: Transport[];
   readonly #isFeed: boolean;
-  readonly #leave: () => void;
-  #isClosed = false;
+  /** The connection in use, or the one to be used next; aborted when it has ended. */
   #attempt: Attempt | undefined;
-  /** An attempt with a preferred transport that is ready. */
-  #upgraded: Attempt | undefined;
-  #upgrade: Upgrade | undefined;
+  /** How often in a row no preferred transport worked. */
+  failedUpgrades = 0;
   #index = 0;
   #failures = 0;
+  /** The transports that were ready once. */
   #worked = new Set<Transport>();
   #reason: TokenReason = "connect";
-  #wasReady = false;
   #unproductive = 0;
   #unreadable = 0;
   /** How long to wait before the next attempt, whether the page may shorten that, and why there has to be one. */
@@ -59,36 +53,31 @@ export class Reconnector {
   #nap: Watchdog | undefined;
   #status: Status = { state: "connecting" };
 
-  constructor(net: Net, source: Source, tell: (status: Status) => void) {
-    this.net = net;
+  constructor(net: Net, source: Source, tell: (status: Status) => void, closing: AbortSignal) {
+    super(closing);
+    this.#net = net;
     this.#source = source;
     this.#tell = tell;
     this.#range = { ...DEFAULT_DELAY, ...net.options.delay };
     this.#transports = net.transports();
     this.#isFeed = source.spec.path === "/feed";
-    this.#leave = onPage((event) => this.#onPage(event));
+    onAbort(this.signal, () => this.#set(closed()));
+    onPage(this.signal, (event) => this.#onPage(event));
     void this.#run();
   }
 
-  close(status: Status = closed()): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#leave();
-    this.#again();
-    this.#wake();
-    this.#tell(status);
-  }
-
   async #run(): Promise<void> {
-    while (!this.#isClosed) {
+    for (;;) {
       await this.#rest();
-      if (!this.#isClosed) await this.#connect();
+      if (this.#status.ended) return;
+      await this.#connect();
     }
   }
 
   #set(status: Status): void {
-    if (this.#isClosed || JSON.stringify(status) === JSON.stringify(this.#status)) return;
+    if (this.#status.ended || JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
+    if (status.ended) this.abort();
     this.#tell(status);
   }
 
@@ -97,80 +86,65 @@ export class Reconnector {
   }
 
   get #unready(): "connecting" | "reconnecting" {
-    return this.#wasReady ? "reconnecting" : "connecting";
+    return this.#worked.size ? "reconnecting" : "connecting";
   }
 
   /** Waits for the delay, for the network, and for a page that was frozen. */
   async #rest(): Promise<void> {
     if (offline()) this.#delay = Math.max(this.#delay, this.#range.max);
-    while (!this.#isClosed && (this.#delay || suspended())) {
+    while (!this.#status.ended && (this.#delay || suspended())) {
       const retryIn = this.#delay;
-      if (!suspended()) this.#set({ state: this.#unready, retryIn, reason: offline() ? "offline" : this.#why });
-      this.#nap = new Watchdog();
-      await sleep(suspended() ? FOREVER : retryIn, this.#nap.signal).catch(() => {});
+      this.#nap = new Watchdog(this.signal);
+      if (!suspended()) {
+        this.#set({ state: this.#unready, retryIn, reason: offline() ? "offline" : this.#why });
+        this.#nap.feed(retryIn);
+      }
+      await aborted(this.#nap.signal);
       this.#delay = 0;
     }
     this.#mayWake = true;
   }
 
-  #wake(): void {
-    this.#nap?.abort();
-  }
-
   #onPage(event: PageEvent): void {
     this.#why = event;
     // The connection of another network is dead, although nothing says so.
-    if (event === "suspend" || event === "offline" || event === "online") this.#again();
-    if (event === "resume" || this.#mayWake) this.#wake();
+    if (event === "suspend" || event === "offline" || event === "online") this.#attempt?.abort(AGAIN);
+    if (event === "resume" || this.#mayWake) this.#nap?.abort();
   }
 
-  /** Ends the attempt; the next one begins as soon as the page allows. */
-  #again(): void {
-    this.#upgrade?.stop();
-    this.#upgraded?.abort();
-    this.#attempt?.abort(AGAIN);
+  /** Uses this attempt, which is ready, from now on. */
+  use(next: Attempt): void {
+    const used = this.#attempt;
+    this.#attempt = next;
+    used?.abort(AGAIN);
   }
 
-  /** @internal How many transports are preferred to the one in use; none while that is not ready. */
-  get preferred(): number {
-    return this.#attempt?.ready && !this.#isClosed ? this.#attempt.index : 0;
-  }
-
-  /** @internal Uses this attempt, which is ready, from now on. */
-  use(attempt: Attempt): void {
-    this.#upgraded = attempt;
-    this.#attempt?.abort(AGAIN);
-  }
-
-  /** @internal */
   open(index: number, reason: TokenReason = "connect"): Attempt {
     const transport = this.#transports[index] ?? "sse";
-    return new Attempt(this.net, this.#source, index, transport, open, reason);
+    return new Attempt(this.#net, this.#source, index, transport, open, reason, this.signal);
   }
 
   async #connect(): Promise<void> {
-    const upgraded = this.#upgraded;
-    this.#upgraded = undefined;
-    const attempt = upgraded ?? this.open(this.#index, this.#reason);
-    const { transport, index, frames, first, signal } = attempt;
-    this.#attempt = attempt;
+    if (!this.#attempt || this.#attempt.signal.aborted) {
+      this.#attempt = this.open(this.#index, this.#reason);
+      this.#set({ state: this.#unready, transport: this.#attempt.transport });
+    }
+    const attempt = this.#attempt;
+    const { index, frames, signal } = attempt;
     this.#index = index;
-    if (!upgraded) this.#set({ state: this.#unready, transport });
     this.#reason = "connect";
-    const { readyDeadline = 10_000 } = this.net.options;
+    const { readyDeadline = 10_000 } = this.#net.options;
     const late = () => attempt.ready || attempt.abort(temporary("not ready in time", { fallback: true }));
-    sleep(this.#isLast ? Math.max(readyDeadline, LAST_READY_DEADLINE) : readyDeadline, signal).then(late, () => {});
+    const deadline = setTimeout(late, this.#isLast ? Math.max(readyDeadline, LAST_READY_DEADLINE) : readyDeadline);
     try {
-      await this.#take(attempt, first);
       for await (const run of frames) {
         await this.#take(attempt, run);
         signal.throwIfAborted();
       }
-      throw temporary("the connection ended", { fallback: !attempt.ready, exactly: attempt.retry });
     } catch (error) {
-      if (this.#isClosed) return;
-      if (error !== AGAIN) await this.#failed(attempt, toFailure(error));
+      if (!this.#status.ended && error !== AGAIN) await this.#failed(attempt, toFailure(error));
     } finally {
+      clearTimeout(deadline);
       attempt.abort(AGAIN);
     }
   }
@@ -202,18 +176,17 @@ export class Reconnector {
   }
 
   async #onReady(attempt: Attempt, frame: Frame): Promise<void> {
-    const { cursor, heartbeat_ms } = frame;
+    const { cursor } = frame;
     const { after, transport } = attempt;
     // A cursor has a hyphen at this place. A proxy that answers with the stream of another client makes events disappear.
     const skips = cursor && this.#isFeed && after?.[16] === "-" && cursor > after;
     if (attempt.ready || skips) throw unreadable("the stream of another client: check for a proxy that merges streams");
-    attempt.ready = this.#wasReady = true;
+    attempt.ready = true;
     this.#worked.add(transport);
     this.#failures = 0;
-    if (heartbeat_ms) attempt.silence = silence(heartbeat_ms);
     this.#set({ state: "catching-up", transport });
     await this.#source.deliver([frame]);
-    if (attempt.index) void this.#planUpgrade();
+    if (attempt.index) void fallback().then(({ upgrade }) => upgrade(this, attempt)).catch(() => {});
   }
 
   async #onControl(attempt: Attempt, control: Frame): Promise<void> {
@@ -230,14 +203,15 @@ export class Reconnector {
   async #failed(attempt: Attempt, failure: DownlinkError): Promise<void> {
     const { ready, transport, reason, openedAt } = attempt;
     const { code, message, fallback } = failure;
-    const { ticket, token } = this.net.options;
+    const { ticket, token } = this.#net.options;
     let { kind } = failure;
+    this.#why = message;
     const isProductive = attempt.productive || (ready && Date.now() - openedAt >= this.#range.max);
     const isSocket = transport === "websocket";
     // A request was repeated with a new token already.
     if (isUnauthenticated(failure) && (isSocket ? ticket : token && ready) && (isProductive || reason === "connect")) {
       this.#reason = "renew";
-      return this.#schedule({ exactly: 0 }, message);
+      return this.#schedule({ exactly: 0 });
     }
     if (kind === "final" && RESET.test(code)) return this.#reset(failure);
     let mayFallBack = fallback;
@@ -246,26 +220,22 @@ export class Reconnector {
       if (!ready) [kind, mayFallBack] = ["foreign", true];
       else if (!isProductive && ++this.#unreadable >= MAX_UNREADABLE) kind = "final";
     }
-    const isFinal = kind === "final" || (kind === "foreign" && !this.#wasReady);
+    const isFinal = kind === "final" || (kind === "foreign" && !this.#worked.size);
     // A server that is down says nothing about the transports.
-    const isDown = !ready && code === "unreachable" && (failure.status ? this.#wasReady : !fallback);
+    const isDown = !ready && code === "unreachable" && (failure.status ? this.#worked.size : !fallback);
     if (isDown) this.#index = 0;
-    else if (mayFallBack && this.#fallBack(transport, isFinal)) {
-      this.#why = message;
-      return;
-    }
-    if (isFinal) return this.close(closed(failure));
+    else if (mayFallBack && this.#fallBack(transport, isFinal)) return;
+    if (isFinal) return this.#set(closed(failure));
     if (isProductive) this.#unproductive = this.#unreadable = 0;
     else this.#unproductive++;
     // The server's answer to a token that has expired.
     if (code === "bye" && message === "expired") this.#reason = "renew";
-    this.#schedule(failure, message);
+    this.#schedule(failure);
   }
 
-  #schedule(server: ServerDelay, why: string): void {
+  #schedule(server: ServerDelay): void {
     this.#delay = nextDelay(this.#range, server, this.#unproductive);
     this.#mayWake = server.exactly === undefined && server.retryAfter === undefined;
-    this.#why = why;
   }
 
   #fallBack(transport: Transport, isFinal: boolean): boolean {
@@ -281,14 +251,10 @@ export class Reconnector {
     const status: Status = { state: "reset", reason, error };
     this.#set(status);
     const goesOn = await this.#source.reset({ reason, ...(typeof head === "string" && { head }) });
-    if (!goesOn) return this.close({ ...status, ended: true });
+    if (!goesOn) return this.#set({ ...status, ended: true });
     // All clients of the log learn it at the same time.
-    this.#schedule({ exactly: Math.random() * this.#range.min }, reason);
+    this.#why = reason;
+    this.#schedule({ exactly: Math.random() * this.#range.min });
     this.#unproductive++;
-  }
-
-  async #planUpgrade(): Promise<void> {
-    this.#upgrade ??= new (await fallback()).Upgrade(this);
-    this.#upgrade.plan();
   }
 }

@@ -10,14 +10,15 @@ export interface Frame {
   readonly [member: string]: unknown;
 }
 
+/** What a request has as parameters. */
+export type Fields = Readonly<Record<string, string | readonly string[]>>;
+
 /** What is asked of the server, as data that can be sent to another tab. */
 export interface Spec {
   /** The route, such as `/feed`. */
   readonly path: string;
-  /** The parameters, without `after`. */
-  readonly query: readonly (readonly [string, string])[];
   /** The frame that asks for it on a WebSocket, without `sub` and `after`. */
-  readonly command: Readonly<Record<string, unknown>>;
+  readonly command: { readonly frame: string; readonly query?: string; readonly filter?: Fields; readonly params?: Fields };
 }
 
 /** A feed or a live query: it knows where to resume, and takes what comes. */

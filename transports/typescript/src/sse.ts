@@ -1,6 +1,7 @@
-import type { Attempt } from "./attempt.js";
+import type { Attempt, Frames } from "./attempt.js";
 import { temporary, unreadable } from "./failure.js";
 import { resume } from "./page.js";
+import { silence } from "./socket.js";
 import { type Frame, parseFrame, push } from "./source.js";
 
 /** Longer than any event of a feed; bounds what a server can make a client keep. */
@@ -42,25 +43,24 @@ export class SseParser {
   }
 }
 
-export async function* sse(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
+export async function* sse(attempt: Attempt): Frames {
   const { net, source, reason } = attempt;
   const query = resume(source.spec, attempt.after);
   const answer = await net.fetch(source.spec.path, attempt, "text/event-stream", { query, reason });
-  const reader = answer.body?.getReader();
-  if (!reader) return;
   const parser = new SseParser();
+  let silent = silence(15_000);
+  const reader = answer.body?.getReader();
   try {
     for (;;) {
-      const { silence } = attempt;
-      attempt.feed(silence, () => temporary(`the server was silent for ${silence} ms`));
-      const { done, value } = await reader.read();
+      attempt.feed(silent, () => temporary(`the server was silent for ${silent} ms`));
+      const { value } = (await reader?.read()) ?? {};
       attempt.feed();
-      if (done) return;
+      if (!value) throw temporary("the connection ended", { fallback: !attempt.ready, exactly: parser.retry });
       const frames = parser.push(value);
-      attempt.retry = parser.retry;
+      for (const { heartbeat_ms } of frames) if (heartbeat_ms) silent = silence(heartbeat_ms);
       if (frames.length) yield frames;
     }
   } finally {
-    void reader.cancel().catch(() => {});
+    void reader?.cancel().catch(() => {});
   }
 }

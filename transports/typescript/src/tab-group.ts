@@ -17,7 +17,7 @@ export const groups = new Map<string, Group>();
 export class Group {
   readonly #members = new Map<Member, string>();
   readonly #upstreams = new Map<string, Upstream>();
-  readonly #leave: () => void;
+  readonly #closed = new AbortController();
   #channel: BroadcastChannel | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #queued: AbortController | undefined;
@@ -29,7 +29,7 @@ export class Group {
     readonly name: string,
     readonly alone: Follow,
   ) {
-    this.#leave = onPage((event) => {
+    onPage(this.#closed.signal, (event) => {
       if (event === "suspend") this.#stop();
       else if (event === "resume") this.#start();
       else if (event === "visible") this.#tick();
@@ -43,7 +43,7 @@ export class Group {
 
   remove(member: Member): void {
     if (!this.#members.delete(member) || this.#members.size > 0) return;
-    this.#leave();
+    this.#closed.abort();
     this.#stop();
     groups.delete(this.name);
   }

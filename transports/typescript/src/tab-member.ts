@@ -1,26 +1,25 @@
 import { DEFAULT_DELAY, nextDelay, type ServerDelay, sleep } from "./delay.js";
 import { type DownlinkError, toFailure } from "./failure.js";
-import type { Handle } from "./feed.js";
 import type { Net } from "./net.js";
 import { fromPage, getPage, resume } from "./page.js";
 import type { Source } from "./source.js";
 import type { Group } from "./tab-group.js";
 import { covers, hash, type Is, type Run } from "./tab-messages.js";
 import type { Status } from "./types.js";
+import { onAbort } from "./watchdog.js";
 
 /** How many runs may wait for a slow handler; after that they are read from the server. */
 const MAX_RUNS = 64;
 
 /** A feed or a live query of this tab. */
-export class Member implements Handle {
+export class Member {
   /** Where it is; nothing until its first page. */
   at: string | undefined;
-  readonly #closed = new AbortController();
   #runs: Run[] = [];
   #isBusy = false;
   #hasGap = true;
   #wake: (() => void) | undefined;
-  #alone: Handle | undefined;
+  #isAlone = false;
   #unproductive = 0;
 
   constructor(
@@ -28,15 +27,13 @@ export class Member implements Handle {
     readonly net: Net,
     readonly source: Source,
     readonly tell: (status: Status) => void,
+    readonly signal: AbortSignal,
   ) {
+    onAbort(signal, () => {
+      this.#wake?.();
+      this.group.remove(this);
+    });
     void this.#run();
-  }
-
-  close(): void {
-    this.#closed.abort();
-    this.#wake?.();
-    this.#alone?.close();
-    this.group.remove(this);
   }
 
   gap(): void {
@@ -66,14 +63,14 @@ export class Member implements Handle {
 
   async #run(): Promise<void> {
     this.tell({ state: "connecting" });
-    while (!this.#closed.signal.aborted && !this.#alone) {
+    while (!this.signal.aborted && !this.#isAlone) {
       const run = this.#runs.shift();
       try {
         if (this.#hasGap) await this.#page();
         else if (run) await this.#apply(run);
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       } catch (error) {
-        if (!this.#closed.signal.aborted) await this.#failed(toFailure(error));
+        if (!this.signal.aborted) await this.#failed(toFailure(error));
       }
     }
   }
@@ -93,7 +90,7 @@ export class Member implements Handle {
     const { spec } = this.source;
     this.#runs = [];
     for (let more: boolean | undefined = true; more; ) {
-      const page = await getPage(this.net, spec.path, resume(spec, this.source.after()), this.#closed.signal);
+      const page = await getPage(this.net, spec.path, resume(spec, this.source.after()), this.signal);
       this.tell({ state: "catching-up" });
       await this.source.deliver(fromPage(page, false));
       more = page.more;
@@ -115,11 +112,12 @@ export class Member implements Handle {
     } else if (failure.kind === "final" || failure.kind === "foreign") {
       // It says why, and knows what else could work.
       this.group.remove(this);
-      this.#alone = this.group.alone(this.source, this.tell);
+      this.#isAlone = true;
+      this.group.alone(this.source, this.tell, this.signal);
       return;
     }
     const delay = this.#delay(failure);
     if (!isReset) this.tell({ state: this.at === undefined ? "connecting" : "reconnecting", reason: failure.message, retryIn: delay });
-    await sleep(delay, this.#closed.signal).catch(() => {});
+    await sleep(delay, this.signal).catch(() => {});
   }
 }

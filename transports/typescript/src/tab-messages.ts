@@ -29,7 +29,7 @@ export type Message =
   /** There is a leader; `isNew` asks the tabs what they want. */
   | { readonly isNew: boolean };
 
-export const keyOf = ({ path, query }: Spec): string => JSON.stringify([path, query]);
+export const keyOf = (spec: Spec): string => JSON.stringify(spec);
 /** What has to be equal for a change of rows to fit; feeds have only cursors. */
 export const hash = (at: string): string | undefined => at.split("~")[1];
 /** The newest place that these frames lead to. */

@@ -1,4 +1,4 @@
-import type { Follow, Handle } from "./feed.js";
+import type { Follow } from "./feed.js";
 import type { Spec } from "./source.js";
 import { end, type Is, keyOf, type Run } from "./tab-messages.js";
 import type { Status } from "./types.js";
@@ -7,11 +7,11 @@ import type { Status } from "./types.js";
 export class Upstream {
   wanted = Date.now();
   status: Status = { state: "catching-up" };
-  readonly #handle: Handle;
+  readonly #closed = new AbortController();
 
   constructor(spec: Spec, public at: string, alone: Follow, send: (message: Run | Is) => void, remove: () => void) {
     const key = keyOf(spec);
-    this.#handle = alone(
+    alone(
       {
         spec,
         after: () => this.at,
@@ -29,10 +29,11 @@ export class Upstream {
         this.status = status.state === "connecting" ? { ...status, state: "catching-up" } : status;
         send({ is: key, at: this.at, status: this.status });
       },
+      this.#closed.signal,
     );
   }
 
   close(): void {
-    this.#handle.close();
+    this.#closed.abort();
   }
 }

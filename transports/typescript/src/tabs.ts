@@ -12,12 +12,10 @@ export function shared(net: Net, identity: string, alone: Follow): Follow {
   const { locks } = globalThis.navigator ?? {};
   if (!locks || typeof BroadcastChannel === "undefined") return alone;
   // The number is that of the messages: a tab may have an older version of the page.
-  const name = `downlink:1:${new URL(`${net.base}/`, globalThis.location?.href)}:${identity}`;
-  return (source, tell) => {
+  const name = `downlink:2:${new URL(`${net.base}/`, globalThis.location?.href)}:${identity}`;
+  return (source, tell, signal) => {
     let group = groups.get(name);
     if (!group) groups.set(name, (group = new Group(name, alone)));
-    const member = new Member(group, net, source, tell);
-    group.add(member);
-    return member;
+    group.add(new Member(group, net, source, tell, signal));
   };
 }

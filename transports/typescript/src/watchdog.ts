@@ -1,23 +1,20 @@
-/** Calls the listener when the signal aborts, or at once if it has. */
-export function onAbort(signal: AbortSignal | undefined, listener: () => void): void {
-  signal?.addEventListener("abort", listener);
+/** Calls the listener when the signal aborts, or at once if it has; no longer when `until` has aborted. */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void, until?: AbortSignal): void {
+  signal?.addEventListener("abort", listener, until && { signal: until });
   if (signal?.aborted) listener();
 }
 
-/** A signal that also aborts when it is not fed in time. */
-export class Watchdog {
-  readonly signal: AbortSignal;
-  readonly #controller = new AbortController();
-  #outer: AbortSignal | undefined;
+/** Waits until the signal aborts. */
+export const aborted = (signal: AbortSignal): Promise<void> => new Promise((resolve) => onAbort(signal, resolve));
+
+/** A controller that also aborts with another signal, and when it is not fed in time. */
+export class Watchdog extends AbortController {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(outer?: AbortSignal) {
-    this.signal = this.#controller.signal;
-    this.#outer = outer;
-    onAbort(outer, this.#follow);
+    super();
+    onAbort(outer, () => this.abort(outer?.reason), this.signal);
   }
-
-  readonly #follow = () => this.abort(this.#outer?.reason);
 
   /** Begins to wait anew; without a number it waits forever. */
   feed(milliseconds?: number, expired?: () => unknown): void {
@@ -25,14 +22,8 @@ export class Watchdog {
     if (milliseconds !== undefined && !this.signal.aborted) this.#timer = setTimeout(() => this.abort(expired?.()), milliseconds);
   }
 
-  abort(reason?: unknown): void {
-    this.stop();
-    this.#controller.abort(reason);
-  }
-
-  /** Ends the waiting, and what it has registered. */
-  stop(): void {
+  override abort(reason?: unknown): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#follow);
+    super.abort(reason);
   }
 }

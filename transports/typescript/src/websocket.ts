@@ -1,23 +1,14 @@
-import type { Attempt } from "./attempt.js";
+import type { Attempt, Frames } from "./attempt.js";
 import { suspended } from "./lifecycle.js";
-import type { Frame } from "./source.js";
 import { onAbort } from "./watchdog.js";
 
-export async function* webSocket(attempt: Attempt): AsyncGenerator<Frame[], void, undefined> {
-  const { net, source, signal, after } = attempt;
-  const socket = net.socket(attempt.reason);
+export function webSocket({ net, source, signal, after, reason }: Attempt): Frames {
+  const socket = net.socket(reason);
   const subscription = socket.subscribe({ ...source.spec.command, after });
   // What waits is not handled any more, and its socket is told at once.
-  const leave = () => {
+  onAbort(signal, () => {
     subscription.end(signal.reason);
     socket.unsubscribe(subscription, suspended());
-  };
-  onAbort(signal, leave);
-  try {
-    yield* subscription.runs();
-    // It was given back because the handler was slow.
-    attempt.retry = 0;
-  } finally {
-    leave();
-  }
+  });
+  return subscription.runs();
 }

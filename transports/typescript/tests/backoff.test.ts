@@ -55,10 +55,10 @@ describe("a server that cannot be reached", () => {
     expect(statuses.every(({ state }) => state === "connecting")).toBe(true);
     expect(statuses.some(({ retryIn, reason }) => retryIn && reason?.includes("cannot be reached"))).toBe(true);
     feed.close();
+    expect(vi.getTimerCount()).toBe(0);
     const calls = fetch.mock.calls.length;
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(fetch.mock.calls.length).toBe(calls);
-    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("gets a command again with the same id, until the time is over", async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 
-import { connect, DownlinkError, type Status, type TokenReason } from "../src/index.js";
+import { connect, DownlinkError, type Filter, type Status, type TokenReason } from "../src/index.js";
 import { collect, options, range, TRANSPORTS } from "./support/collect.js";
+import { pageEvents } from "./support/page-events.js";
 import { until } from "./support/program.js";
 import { cursorAt, cutter, problem, Scripted } from "./support/scripted.js";
 
@@ -155,13 +156,14 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
         expect(busy).toBe(false);
         busy = true;
         await new Promise((done) => setTimeout(done, 1));
+        // A socket cannot be read slowly: the subscription is given back, and taken up again later.
+        if (transport === "websocket" && seen.length === 0) await until("the subscription is given back", () => scripted.open === 0);
         seen.push(...events.map((event) => (event.data as { n: number }).n));
         busy = false;
       },
     });
     await until("all are handled", () => seen.length >= 20_000);
     expect(seen).toEqual(range(1, 20_000));
-    // A socket cannot be read slowly: the subscription was given back, and taken up again later.
     if (transport === "websocket") expect(scripted.afters.length).toBeGreaterThan(1);
     feed.close();
   });
@@ -262,6 +264,64 @@ it("uses one WebSocket for several feeds, and closes it after the last", async (
   await until("the server has no stream", () => scripted.open === 0 && scripted.connections === 0);
 });
 
+it("keeps a WebSocket while something comes through it, and not without subscriptions", async () => {
+  const scripted = await Scripted.start();
+  scripted.heartbeat = 800;
+  let beats = 0;
+  scripted.onSubscribe = (socket) => {
+    const beat = setInterval(() => socket.send('{"frame":"heartbeat"}', () => beats++), 20);
+    socket.on("close", () => clearInterval(beat));
+    return false;
+  };
+  const { feed, state } = collect(scripted.origin, { transports: ["websocket"] });
+  await until("it is live", () => state() === "live");
+  const began = performance.now();
+  await until("it was used for longer than a silence may be", () => performance.now() - began > 2500 && beats > 20);
+  expect(scripted.requests).toHaveLength(1);
+  feed.close();
+  await until("the server has no connection", () => scripted.connections === 0);
+});
+
+it("holds no connection while the page is frozen, and no listener of the page after the last feed", async () => {
+  const page = pageEvents();
+  const scripted = await Scripted.start();
+  const [first, second] = [collect(scripted.origin), collect(scripted.origin)];
+  await until("both are live", () => first.state() === "live" && second.state() === "live");
+  expect(page.count()).toBeGreaterThan(0);
+  first.feed.close();
+  page.fire("freeze");
+  await until("the server has no connection", () => scripted.connections === 0);
+  scripted.append(1);
+  page.fire("resume");
+  await until("it is back", () => second.numbers.length === 1 && second.state() === "live");
+  second.feed.close();
+  expect(page.count()).toBe(0);
+});
+
+it("does not count events as handled if it is closed while they are", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2);
+  const save = vi.fn();
+  const handled = vi.fn(() => feed.close());
+  const { feed } = collect(scripted.origin, {}, { onEvents: handled, store: { load: () => undefined, save, clear: () => {} } });
+  await until("it is closed by its handler", () => handled.mock.calls.length);
+  await until("the server has no connection", () => scripted.connections === 0);
+  expect([handled.mock.calls.length, feed.cursor === scripted.head, save.mock.calls.flat().includes(scripted.head)]).toEqual([1, false, false]);
+});
+
+it("ends an iteration when the feed is closed, and throws why it cannot go on", async () => {
+  const scripted = await Scripted.start();
+  scripted.append(1, 2);
+  const api = connect(scripted.origin, options({ transports: ["sse"] }));
+  const feed = api.feed<{ Counted: { n: number } }>({ onReset: "restart" });
+  const seen: number[] = [];
+  for await (const { data } of feed) if (seen.push(data.n) === 2) setTimeout(() => feed.close(), 50);
+  expect(seen).toEqual([1, 2]);
+  scripted.refuse = () => problem(403, "forbidden");
+  const next = api.feed({ onReset: "restart" })[Symbol.asyncIterator]().next();
+  await expect(next).rejects.toMatchObject({ code: "forbidden" });
+});
+
 it("falls back at once where WebSockets do not open, and to long-poll where streams are held back", async () => {
   const scripted = await Scripted.start();
   scripted.append(1);
@@ -273,6 +333,43 @@ it("falls back at once where WebSockets do not open, and to long-poll where stre
   await until("it is live", () => state() === "live");
   expect(statuses.at(-1)?.transport).toBe("long-poll");
   expect(numbers).toEqual([1]);
+});
+
+it("switches to a WebSocket that works again, and leaves nothing open", async () => {
+  const scripted = await Scripted.start();
+  let blocked = true;
+  scripted.refuse = (request) => (blocked && request.url?.startsWith("/feed/ws") ? { status: 426 } : undefined);
+  scripted.append(1, 2);
+  const { feed, numbers, statuses, state } = collect(scripted.origin, { upgradeAfter: 10 });
+  await until("it has tried a WebSocket in vain", () => state() === "live" && scripted.requests.filter((path) => path.startsWith("/feed/ws")).length > 3);
+  expect(statuses.at(-1)?.transport).toBe("sse");
+  blocked = false;
+  await until("it is live over a WebSocket", () => state() === "live" && statuses.at(-1)?.transport === "websocket");
+  scripted.append(3, 4);
+  await until("all are there", () => numbers.length >= 4);
+  expect(numbers).toEqual([1, 2, 3, 4]);
+  // The user has not seen that the connection is another one.
+  expect(statuses.map((status) => status.state).filter((state) => state === "reconnecting")).toEqual([]);
+  await until("the server has one stream", () => scripted.open === 1);
+  feed.close();
+  await until("the server has no stream", () => scripted.open === 0);
+});
+
+it("asks with the same filter over every transport", async () => {
+  const scripted = await Scripted.start();
+  const commands: object[] = [];
+  scripted.onSubscribe = (_, command) => {
+    commands.push(command);
+    return false;
+  };
+  const filter: Filter = { stream: "numbers", tag: ["a", "b"], ...({ type: undefined } as object) };
+  for (const transport of TRANSPORTS) {
+    const { state } = collect(scripted.origin, { transports: [transport] }, { filter, after: "last:5" });
+    await until(`${transport} is live`, () => state() === "live");
+  }
+  expect(commands).toEqual([{ frame: "subscribe", filter: { stream: ["numbers"], tag: ["a", "b"] }, sub: "s1", after: "last:5" }]);
+  const query = "/feed?stream=numbers&tag=a&tag=b&after=last%3A5";
+  expect(scripted.requests.slice(1, 3)).toEqual([query, `${query}&limit=1000`]);
 });
 
 it("stays with its transports while the server is down", async () => {
