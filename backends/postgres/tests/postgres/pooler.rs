@@ -219,15 +219,6 @@ mod projection {
     );
 }
 
-mod bus {
-    use super::*;
-    downlink_conformance_tests::bus!(
-        Pooled,
-        NotifyThrough,
-        ignore = "needs PostgreSQL: ./check postgres"
-    );
-}
-
 mod subscription {
     use super::*;
     downlink_conformance_tests::subscription!(
@@ -274,12 +265,11 @@ async fn client(url: &str) -> PgConnection {
 }
 
 /// What a client finds in the session of the server: its process, its statements, the settings that
-/// a session has made, and its locks. Left out are the settings that the pooler itself makes, and those
-/// that describe the current transaction.
+/// are not its defaults, and its locks. Left out are settings that the pooler itself makes.
 const SESSION: &str = "SELECT pg_backend_pid()::text, \
     (SELECT count(*) FROM pg_prepared_statements)::text, \
     (SELECT coalesce(string_agg(name || '=' || setting, ' '), '') FROM pg_settings \
-     WHERE source = 'session' AND name NOT LIKE 'transaction_%' AND name NOT IN \
+     WHERE setting IS DISTINCT FROM reset_val AND name NOT IN \
      ('client_encoding', 'DateStyle', 'TimeZone', 'application_name', 'standard_conforming_strings')), \
     (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')::text, \
     current_user::text, current_setting('TimeZone')";
