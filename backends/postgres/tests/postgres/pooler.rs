@@ -271,7 +271,7 @@ const SESSION: &str = "SELECT pg_backend_pid()::text, \
     (SELECT coalesce(string_agg(name || '=' || setting, ' '), '') FROM pg_settings \
      WHERE setting IS DISTINCT FROM reset_val AND name NOT IN \
      ('client_encoding', 'DateStyle', 'TimeZone', 'application_name', 'standard_conforming_strings')), \
-    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')::text, \
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())::text, \
     current_user::text, current_setting('TimeZone')";
 
 async fn session(client: &mut PgConnection) -> Vec<String> {
