@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::connection::{LazyConnection, Role, Server};
 use crate::error::failed;
 use crate::options::Options;
+use crate::statement::Value;
 
 /// How long a connection may be quiet before the bus asks the server whether it is still there.
 const QUIET: Duration = Duration::from_secs(20);
@@ -29,8 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// payload is a position. When the listening connection is lost, listeners get a hint, and
 /// another one when it is back; between, hubs of other processes poll.
 ///
-/// Behind a pooler in transaction mode `LISTEN` does not work: pass a URL that reaches the server
-/// itself.
+/// Behind a pooler in transaction mode `LISTEN` does not work. Set
+/// [`Options::with_listen_url`] to a URL that reaches the server itself; without one the bus sends
+/// notifications, but hears none, and the hubs of this process poll.
 ///
 /// A handle: clones share the connections. When the last clone is dropped, the listeners end.
 ///
@@ -126,16 +128,36 @@ impl Options {
     /// As [`PostgresBus::connect`].
     pub async fn connect_bus(self, url: &str) -> Result<PostgresBus> {
         self.check_schema()?;
-        let server = Arc::new(Server::new(url, self.schema(), self.step_deadline())?);
+        let server = Arc::new(Server::new(url, &self)?);
         let channel = server.sql.channel();
         let local = LocalBus::new();
-        let task = Task {
-            listener: listen(&server, url, &channel).await?,
-            server: Arc::clone(&server),
-            url: url.to_owned(),
-            channel: channel.clone(),
-            local: local.clone(),
+        let heard = match self.listen_url() {
+            Some(url) => Some(Arc::new(Server::new(url, &self.clone().with_pooler(false))?)),
+            None if server.is_pooled => None,
+            None => Some(Arc::clone(&server)),
         };
+        let task = match heard {
+            Some(server) => Some(Listening::start(server, &channel, &local).await?),
+            None => {
+                tracing::warn!(
+                    "the bus hears nothing behind a pooler, so hubs poll: set Options::with_listen_url"
+                );
+                None
+            }
+        };
+        let mut notifier = LazyConnection::new(&server, Role::Notifier);
+        notifier.connected().await?;
+        let (notifier, task) = (Mutex::new(notifier), Mutex::new(task));
+        let local = RwLock::new(Some(local));
+        Ok(PostgresBus { shared: Arc::new(Shared { local, notifier, server, channel, task }) })
+    }
+}
+
+impl Listening {
+    async fn start(server: Arc<Server>, channel: &str, local: &LocalBus) -> Result<Self> {
+        let listener = server.listen(channel).await?;
+        let (channel, local) = (channel.to_owned(), local.clone());
+        let task = Task { listener, server, channel, local };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let task = tokio::spawn(async move {
@@ -144,10 +166,7 @@ impl Options {
                 () = task.run() => {}
             }
         });
-        let notifier = Mutex::new(LazyConnection::new(&server, Role::Notifier));
-        let task = Mutex::new(Some(Listening { _stop: stop.drop_guard(), task }));
-        let local = RwLock::new(Some(local));
-        Ok(PostgresBus { shared: Arc::new(Shared { local, notifier, server, channel, task }) })
+        Ok(Self { _stop: stop.drop_guard(), task })
     }
 }
 
@@ -160,10 +179,9 @@ impl Bus for PostgresBus {
         let position = hint.claimed_position().map(|position| position.to_string());
         let mut notifier = notifier.lock().await;
         let connection = notifier.connected().await?;
-        let notify = sqlx::query("SELECT pg_notify($1, $2)")
-            .bind(channel)
-            .bind(position.unwrap_or_default())
-            .execute(connection);
+        let position = position.unwrap_or_default();
+        let values = vec![Value::Text(channel), Value::Text(&position)];
+        let notify = server.sql.run(connection, &server.sql.notify, values);
         let done = server.bounded("notify the followers of the log", notify).await;
         if done.is_err() {
             notifier.discard();
@@ -176,21 +194,10 @@ impl Bus for PostgresBus {
     }
 }
 
-async fn listen(server: &Server, url: &str, channel: &str) -> Result<PgListener> {
-    let listening = async {
-        let mut listener = PgListener::connect(url).await?;
-        listener.eager_reconnect(false);
-        listener.listen(channel).await?;
-        Ok(listener)
-    };
-    server.bounded("listen to the log", listening).await
-}
-
 /// The task that listens.
 struct Task {
     listener: PgListener,
     server: Arc<Server>,
-    url: String,
     channel: String,
     local: LocalBus,
 }
@@ -226,7 +233,7 @@ impl Task {
     async fn reconnect(&mut self) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match listen(&self.server, &self.url, &self.channel).await {
+            match self.server.listen(&self.channel).await {
                 Ok(listener) => {
                     self.listener = listener;
                     return;

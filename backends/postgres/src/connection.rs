@@ -4,17 +4,25 @@ use std::time::Duration;
 
 use downlink::{Error, ErrorKind, Result};
 use futures::FutureExt;
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tokio::time::timeout;
 
+use crate::connect_error::not_connected;
 use crate::error::failed;
-use crate::sql::{FORMAT, Statements, WRITER_SESSION};
+use crate::options::Options;
+use crate::sql::{FORMAT, Statements, read_alone, reader_settings};
+use crate::statement::Form;
 
 /// The server, and what all connections to it share.
 pub(crate) struct Server {
     options: PgConnectOptions,
+    /// Whether connections share sessions with those of other clients.
+    pub(crate) is_pooled: bool,
+    /// For open transactions.
     pub(crate) sql: Statements,
+    /// For reads without a transaction.
+    pub(crate) reads: Statements,
     pub(crate) deadline: Duration,
 }
 
@@ -47,10 +55,25 @@ pub(crate) struct LazyConnection {
 }
 
 impl Server {
-    pub(crate) fn new(url: &str, schema: &str, deadline: Duration) -> Result<Self> {
-        let options: PgConnectOptions = url.parse().map_err(failed("read the address"))?;
-        let options = options.application_name("downlink").disable_statement_logging();
-        Ok(Self { options, sql: Statements::of(schema), deadline })
+    pub(crate) fn new(url: &str, options: &Options) -> Result<Self> {
+        let (schema, deadline) = (options.schema(), options.step_deadline());
+        let parsed: PgConnectOptions = url.parse().map_err(failed("read the address"))?;
+        let parsed = parsed.application_name("downlink").disable_statement_logging();
+        let is_pooled = options.is_pooled() || is_without_cache(&parsed);
+        let (within, alone, parsed) = if is_pooled {
+            // Poolers refuse the other parameter that sqlx begins with.
+            let parsed = parsed.statement_cache_capacity(0).extra_float_digits(None);
+            (Form::Inlined(String::new()), read_alone(deadline), parsed)
+        } else {
+            (Form::Prepared, Form::Prepared, parsed)
+        };
+        Ok(Self {
+            options: parsed,
+            is_pooled,
+            sql: Statements::of(schema, within),
+            reads: Statements::of(schema, alone),
+            deadline,
+        })
     }
 
     /// Runs a step within the deadline. If it is dropped before it completes, the state of its
@@ -67,35 +90,44 @@ impl Server {
         done.map_err(failed(doing))
     }
 
-    async fn connect(&self) -> Result<PgConnection> {
-        let connect = self.options.connect().map(Ok);
-        match self.bounded("connect to PostgreSQL", connect).await? {
-            Err(error @ sqlx::Error::Io(_)) => Err(self.not_there(error)),
-            connected => connected.map_err(failed("connect to PostgreSQL")),
+    async fn connect(&self, role: Role) -> Result<PgConnection> {
+        let options = match role {
+            // The first message has them, so they take no round trip; and a pooler for which this
+            // was not made refuses them.
+            Role::Reader if !self.is_pooled => {
+                self.options.clone().options(reader_settings(self.deadline))
+            }
+            _ => self.options.clone(),
+        };
+        let connected = self.bounded("connect to PostgreSQL", options.connect().map(Ok)).await?;
+        match connected {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(not_connected(&options, error).await),
         }
     }
 
-    fn not_there(&self, error: sqlx::Error) -> Error {
-        let (host, port) = (self.options.get_host(), self.options.get_port());
-        let message = format!(
-            "could not connect to PostgreSQL at {host}, port {port}: start it there, or install it \
-             (Debian: apt-get install postgresql), and check the URL"
-        );
-        Error::with_source(ErrorKind::Unavailable, message, error)
+    /// A connection that listens to this channel.
+    pub(crate) async fn listen(&self, channel: &str) -> Result<PgListener> {
+        // A pool retries and then reports a time-out, so this tells why there is no connection.
+        self.connect(Role::Notifier).await?.close().await.map_err(failed(LISTEN))?;
+        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let listening = async {
+            let pool = pool.connect_with(self.options.clone()).await?;
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.ignore_pool_close_event(true);
+            listener.eager_reconnect(false);
+            listener.listen(channel).await?;
+            Ok(listener)
+        };
+        self.bounded(LISTEN, listening).await
     }
 
     /// Sets up a connection. Statements are prepared here, and not while the lock is held.
     async fn set_up(&self, connection: &mut PgConnection, role: Role) -> Result<()> {
+        if role != Role::Writer || self.is_pooled {
+            return Ok(());
+        }
         let set_up = async {
-            match role {
-                Role::Notifier => return Ok(()),
-                Role::Reader => {
-                    let session = Statements::reader_session(self.deadline).sql();
-                    return sqlx::raw_sql(session).execute(connection).await.map(drop);
-                }
-                Role::Writer => {}
-            }
-            sqlx::raw_sql(WRITER_SESSION).execute(&mut *connection).await?;
             for text in [&self.sql.facts, &self.sql.insert] {
                 connection.prepare(text.sql()).await?;
             }
@@ -112,7 +144,7 @@ impl LazyConnection {
 
     /// Connects, and creates the log if there is none.
     pub(crate) async fn create(&mut self) -> Result<()> {
-        let mut connection = self.server.connect().await?;
+        let mut connection = self.server.connect(self.role).await?;
         let made = sqlx::raw_sql(self.server.sql.create().sql()).fetch_all(&mut connection);
         let rows = self.server.bounded("create an empty log", made).await?;
         check(rows.last())?;
@@ -128,7 +160,7 @@ impl LazyConnection {
     /// The connection, opened if necessary.
     pub(crate) async fn connected(&mut self) -> Result<&mut PgConnection> {
         if self.open.is_none() {
-            let mut connection = self.server.connect().await?;
+            let mut connection = self.server.connect(self.role).await?;
             self.server.set_up(&mut connection, self.role).await?;
             self.open = Some(connection);
         }
@@ -166,6 +198,14 @@ impl LazyConnection {
             let _ = self.server.bounded("close a connection", connection.close()).await;
         }
     }
+}
+
+const LISTEN: &str = "listen to the log";
+
+/// Whether the URL turns the cache of prepared statements off, as poolers need it.
+fn is_without_cache(options: &PgConnectOptions) -> bool {
+    let url = options.to_url_lossy();
+    url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
 }
 
 /// Refuses a log that this release does not support.

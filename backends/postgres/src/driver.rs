@@ -13,7 +13,7 @@ use crate::connection::{LazyConnection, Role, Server};
 use crate::error::{driver_error, failed, is_refusal, not_open, refuses_commit};
 use crate::log_tx::{LogTx, log_head};
 use crate::row::cursor;
-use crate::sql::{COMMIT, RESET_SESSION, ROLLBACK};
+use crate::sql::{COMMIT, LEAVE_SESSION, RESET_SESSION, ROLLBACK};
 
 /// The writing connection.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ impl Driver {
 
     async fn begin_once(&mut self, by: Instant) -> Result<LogHead> {
         let is_used = std::mem::take(&mut self.is_used) && self.connection.is_open();
+        let is_used = is_used && !self.server.is_pooled;
         self.connection.connected().await?;
         if is_used {
             let reset = async |connection: &mut PgConnection| {
@@ -91,6 +92,14 @@ impl Driver {
         let begin =
             async |connection: &mut PgConnection| sqlx::raw_sql(text).fetch_all(connection).await;
         log_head(&self.step("begin a transaction", begin).await?)
+    }
+
+    /// Undoes what a job may have set for a session that other clients will have.
+    async fn leave_session(&mut self) -> Result<()> {
+        let leave = async |connection: &mut PgConnection| {
+            sqlx::raw_sql(LEAVE_SESSION).execute(connection).await.map(drop)
+        };
+        self.step("leave a session", leave).await
     }
 }
 
@@ -166,6 +175,12 @@ impl commit::Driver for Driver {
     }
 
     async fn commit(&mut self) -> CommitOutcome {
+        if self.has_job
+            && self.server.is_pooled
+            && let Err(error) = self.leave_session().await
+        {
+            return CommitOutcome::NotCommitted(error);
+        }
         self.state = State::Doubtful;
         let connection = match self.connection.opened() {
             Ok(connection) => connection,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bus;
+mod connect_error;
 mod connection;
 mod driver;
 mod error;
@@ -13,8 +14,10 @@ mod page_builder;
 mod projections;
 mod query;
 mod readers;
+mod replica;
 mod row;
 mod sql;
+mod statement;
 mod store;
 mod stream_page;
 mod transaction;

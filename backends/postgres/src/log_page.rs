@@ -8,6 +8,7 @@ use crate::error::failed;
 use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, position_from_sql, position_to_sql};
 use crate::sql::Statements;
+use crate::statement::Value;
 
 /// The state of the log in the snapshot of a page.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,13 +34,13 @@ pub(crate) async fn read(
         (None, Direction::Forward) => Position::ZERO,
         (None, Direction::Backward) => Position::MAX,
     };
-    let rows = sqlx::query(sql.log(read.direction()).sql())
-        .bind(position_to_sql(from))
-        .bind(count_to_sql(PageBuilder::rows(read)))
-        .bind(count_to_sql(PageBuilder::row_bytes(read)))
-        .fetch_all(connection)
-        .await
-        .map_err(failed("read events"))?;
+    let values = vec![
+        Value::Number(position_to_sql(from)),
+        Value::Number(count_to_sql(PageBuilder::rows(read))),
+        Value::Number(count_to_sql(PageBuilder::row_bytes(read))),
+    ];
+    let rows = sql.run(connection, sql.log(read.direction()), values).await;
+    let rows = rows.map_err(failed("read events"))?;
     let mut state = State::default();
     let mut page = PageBuilder::new(read);
     for (index, row) in rows.iter().enumerate() {

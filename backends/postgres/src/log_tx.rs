@@ -11,6 +11,7 @@ use crate::row::{
     version_from_sql,
 };
 use crate::sql::Statements;
+use crate::statement::Value;
 
 /// An open transaction that holds the lock of the log, on the store's own connection or on one of
 /// the application.
@@ -23,8 +24,8 @@ impl OpenTransaction for LogTx<'_> {
     async fn facts(&mut self, needs: &Needs<'_>) -> Result<Facts> {
         let streams: Vec<_> = needs.streams.iter().map(|stream| stream.as_str()).collect();
         let ids: Vec<_> = needs.ids.iter().copied().map(id_to_sql).collect();
-        let query = sqlx::query(self.sql.facts.sql()).bind(streams).bind(ids);
-        let rows = query.fetch_all(&mut *self.connection).await;
+        let values = vec![Value::Texts(streams), Value::Ids(ids)];
+        let rows = self.sql.run(self.connection, &self.sql.facts, values).await;
         let mut facts = Facts::default();
         for row in rows.map_err(failed("look up streams and events"))? {
             if let Some(event) = event(&row, 0)? {
@@ -55,7 +56,8 @@ impl OpenTransaction for LogTx<'_> {
             .bind(columns.tags)
             .bind(columns.metadata)
             .bind(columns.payloads)
-            .bind(position_to_sql(last));
+            .bind(position_to_sql(last))
+            .persistent(self.sql.are_prepared());
         query.execute(&mut *self.connection).await.map(drop).map_err(failed("store events"))
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct ModelStatements {
     /// Waits until no query reads, and keeps others from beginning.
     pub(crate) keep_queries_out: Text,
     begin_query: String,
+    /// Rolls the transaction of a query back.
+    pub(crate) leave_query: Text,
     /// Fails if the transaction of a query is not the one that was begun.
     pub(crate) end_query: Text,
     /// Opens the savepoint around application code, under a name that the code does not know.
@@ -39,7 +41,10 @@ pub(crate) struct ModelStatements {
 }
 
 impl ModelStatements {
-    pub(crate) fn of(schema: &str) -> Self {
+    /// `is_session`: whether the connection has a session of its own. Otherwise the server may have
+    /// statements of other clients, and must not keep those of the application.
+    pub(crate) fn of(schema: &str, is_session: bool) -> Self {
+        let forget = if is_session { "" } else { "DEALLOCATE ALL; " };
         let row = format!(
             r#"SELECT key, version, checkpoint, live, announced_to FROM "{schema}".projections"#
         );
@@ -89,10 +94,11 @@ WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIM
             )
             .into(),
             begin_query: format!(
-                r#"LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; SAVEPOINT {job}"#
+                r#"{forget}LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; SAVEPOINT {job}"#
             ),
+            leave_query: format!("ROLLBACK; {forget}").into(),
             end_query: format!("RELEASE SAVEPOINT {job}").into(),
-            open_job: format!("SAVEPOINT {job}").into(),
+            open_job: format!("{forget}SAVEPOINT {job}").into(),
             check: format!(
                 r#"RELEASE SAVEPOINT {job}; SAVEPOINT {job};
 SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1"#

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use downlink::commit::WriterOptions;
@@ -13,6 +14,20 @@ pub struct Options {
     busy_deadline: Duration,
     step_deadline: Duration,
     query_limit: Duration,
+    is_pooled: bool,
+    listen_url: Option<Url>,
+    replica: Option<Url>,
+    replica_distance: u64,
+}
+
+/// A URL, which may have a password.
+#[derive(Clone)]
+struct Url(String);
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(a URL)")
+    }
 }
 
 /// PostgreSQL truncates names of more than 63 bytes, and the channel of the bus is `downlink_`
@@ -32,6 +47,10 @@ impl Options {
             busy_deadline,
             step_deadline,
             query_limit: Duration::from_secs(5),
+            is_pooled: false,
+            listen_url: None,
+            replica: None,
+            replica_distance: 5_000,
         }
     }
 
@@ -101,6 +120,48 @@ impl Options {
         self
     }
 
+    /// Whether the URL is that of a pooler in transaction mode, such as PgBouncer: off by default.
+    /// The parameter `statement-cache-capacity=0` in a URL does the same.
+    ///
+    /// Then nothing depends on a session: no prepared statement is kept, and every setting ends
+    /// with its transaction. A page is still one round trip, but as text, which is twice as long for
+    /// payloads; an append takes five instead of four. What a job or a projection sets for the
+    /// session, and the statements that it prepares, end with it.
+    pub fn with_pooler(mut self, is_pooled: bool) -> Self {
+        self.is_pooled = is_pooled;
+        self
+    }
+
+    /// The URL at which a [`PostgresBus`](crate::PostgresBus) listens: by default the one that it
+    /// connects to. A pooler in transaction mode does not pass notifications on, so behind one this
+    /// has to reach the server itself. A bus behind a pooler without it hears no other process,
+    /// whose events are found when the hubs poll.
+    pub fn with_listen_url(mut self, url: impl Into<String>) -> Self {
+        self.listen_url = Some(Url(url.into()));
+        self
+    }
+
+    /// The URL of a streaming replica, which serves pages of the log far behind its end: none by
+    /// default. All other reads, and the decision whether a cursor belongs to the log, are the
+    /// primary's.
+    ///
+    /// A page of the replica is returned only if the primary confirms the cursor at its end, with
+    /// its own end of the log. So a reader cannot tell which of the two has served it, and what was
+    /// acknowledged is never missing, however late the replica is. If the replica does not answer
+    /// within 2 s, pages come from the primary, and the replica is asked again after a pause that
+    /// grows to a minute.
+    pub fn with_replica(mut self, url: impl Into<String>) -> Self {
+        self.replica = Some(Url(url.into()));
+        self
+    }
+
+    /// How many positions behind the end of the log a page has to begin for the
+    /// [replica](Self::with_replica) to be asked: 5,000 by default.
+    pub fn with_replica_distance(mut self, positions: u64) -> Self {
+        self.replica_distance = positions;
+        self
+    }
+
     /// Checks the name, because it becomes part of SQL text.
     pub(crate) fn check_schema(&self) -> Result<()> {
         let is_plain =
@@ -139,6 +200,22 @@ impl Options {
     pub(crate) fn step_deadline(&self) -> Duration {
         self.step_deadline
     }
+
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.is_pooled
+    }
+
+    pub(crate) fn listen_url(&self) -> Option<&str> {
+        self.listen_url.as_ref().map(|url| &*url.0)
+    }
+
+    pub(crate) fn replica(&self) -> Option<&str> {
+        self.replica.as_ref().map(|url| &*url.0)
+    }
+
+    pub(crate) fn replica_distance(&self) -> u64 {
+        self.replica_distance
+    }
 }
 
 impl Default for Options {
@@ -150,6 +227,12 @@ impl Default for Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let options = Options::new().with_replica("postgres://:secret@a").with_listen_url("secret");
+        assert!(!format!("{options:?}").contains("secret"));
+    }
 
     #[test]
     fn a_schema_has_a_plain_name() {

@@ -8,16 +8,17 @@ use downlink::id::ProjectionId;
 use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
 use downlink::{BoxError, Cursor, Error, Event, EventId, Position, Projection, Result, limits};
 use futures::FutureExt;
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use crate::connection::Server;
 use crate::error::{driver_error, failed, is_constraint, is_storage_error, meaning};
-use crate::model_sql::ModelStatements;
 use crate::row::{
     column, count_to_sql, id_to_sql, position_from_sql, position_to_sql, time_from_sql, time_to_sql,
 };
+use crate::sql::{Statements, Text};
+use crate::statement::Value;
 use crate::store::PostgresStore;
 
 type AnyProjection = Arc<dyn Projection<Tx = PgConnection>>;
@@ -49,8 +50,8 @@ impl ProjectionStore for PostgresStore {
 
     async fn live(&self, name: &str) -> Result<Option<u32>> {
         let id = ProjectionId::new(name, 0)?;
-        let row = self
-            .ask(move |tx, server| async move { live(tx, &server.sql.models, &id).await }.boxed());
+        let row =
+            self.ask(move |tx, server| async move { live(tx, &server.reads, &id).await }.boxed());
         Ok(row.await?.map(|row| row.version))
     }
 
@@ -77,7 +78,7 @@ impl ProjectionStore for PostgresStore {
     ) -> Result<Vec<DeadLetter>> {
         let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
         self.ask(move |tx, server| {
-            async move { dead_letters(tx, &server.sql.models, &id, after, limit).await }.boxed()
+            async move { dead_letters(tx, &server.reads, &id, after, limit).await }.boxed()
         })
         .await
     }
@@ -86,8 +87,7 @@ impl ProjectionStore for PostgresStore {
 impl PostgresStore {
     async fn row(&self, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
         let id = id.clone();
-        self.ask(move |tx, server| async move { find(tx, &server.sql.models, &id).await }.boxed())
-            .await
+        self.ask(move |tx, server| async move { find(tx, &server.reads, &id).await }.boxed()).await
     }
 }
 
@@ -99,50 +99,67 @@ pub(crate) struct ModelTx<'t> {
 
 impl ModelTx<'_> {
     async fn find(&mut self, id: &ProjectionId) -> Result<Option<ProjectionRow>> {
-        find(self.connection, &self.server.sql.models, id).await
+        find(self.connection, &self.server.sql, id).await
     }
 
     async fn find_or_add(&mut self, id: &ProjectionId) -> Result<ProjectionRow> {
         if let Some(row) = self.find(id).await? {
             return Ok(row);
         }
-        let row = sqlx::query(self.server.sql.models.add.sql())
-            .bind(id.name())
-            .bind(i64::from(id.version()))
-            .bind(Cursor::START.to_string())
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(failed("add a projection"))?;
-        Ok(ProjectionRow::added(column(&row, 0)?, id))
+        let start = Cursor::START.to_string();
+        let values = vec![
+            Value::Text(id.name()),
+            Value::Number(i64::from(id.version())),
+            Value::Text(&start),
+        ];
+        let server = Arc::clone(&self.server);
+        let rows = self.run(&server.sql.models.add, values, "add a projection").await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound);
+        let row = row.map_err(failed("add a projection"))?;
+        Ok(ProjectionRow::added(column(row, 0)?, id))
     }
 
     async fn set(&mut self, row: &ProjectionRow) -> Result<()> {
-        let set = sqlx::query(self.server.sql.models.set.sql())
-            .bind(row.key)
-            .bind(row.checkpoint.to_string())
-            .bind(row.is_live)
-            .bind(row.announced.to_string())
-            .execute(&mut *self.connection);
-        set.await.map(drop).map_err(failed("store a checkpoint"))
+        let (checkpoint, announced) = (row.checkpoint.to_string(), row.announced.to_string());
+        let values = vec![
+            Value::Number(row.key),
+            Value::Text(&checkpoint),
+            Value::Flag(row.is_live),
+            Value::Text(&announced),
+        ];
+        let server = Arc::clone(&self.server);
+        self.run(&server.sql.models.set, values, "store a checkpoint").await.map(drop)
     }
 
     async fn add_dead_letter(&mut self, key: i64, letter: &DeadLetter) -> Result<()> {
         let DeadLetter { cursor, id, error, skipped_at } = letter;
-        let add = sqlx::query(self.server.sql.models.add_dead_letter.sql())
-            .bind(key)
-            .bind(position_to_sql(cursor.position()))
-            .bind(id_to_sql(*id))
-            // PostgreSQL stores no NUL in a text.
-            .bind(error.replace('\0', "\u{fffd}"))
-            .bind(time_to_sql(*skipped_at))
-            .execute(&mut *self.connection);
-        add.await.map(drop).map_err(failed("store a dead letter"))
+        // PostgreSQL stores no NUL in a text.
+        let error = error.replace('\0', "\u{fffd}");
+        let values = vec![
+            Value::Number(key),
+            Value::Number(position_to_sql(cursor.position())),
+            Value::Id(id_to_sql(*id)),
+            Value::Text(&error),
+            Value::Number(time_to_sql(*skipped_at)),
+        ];
+        let server = Arc::clone(&self.server);
+        let add = &server.sql.models.add_dead_letter;
+        self.run(add, values, "store a dead letter").await.map(drop)
     }
 
     async fn delete_dead_letters(&mut self, key: i64) -> Result<()> {
-        let delete = sqlx::query(self.server.sql.models.delete_dead_letters.sql()).bind(key);
-        let deleted = delete.execute(&mut *self.connection).await;
-        deleted.map(drop).map_err(failed("delete dead letters"))
+        let server = Arc::clone(&self.server);
+        let delete = &server.sql.models.delete_dead_letters;
+        self.run(delete, vec![Value::Number(key)], "delete dead letters").await.map(drop)
+    }
+
+    async fn run(
+        &mut self,
+        text: &Text,
+        values: Vec<Value<'_>>,
+        doing: &str,
+    ) -> Result<Vec<PgRow>> {
+        self.server.sql.run(self.connection, text, values).await.map_err(failed(doing))
     }
 
     async fn log_writes(&mut self) -> Result<i64> {
@@ -227,7 +244,7 @@ async fn reset(
 
 async fn make_live(tx: &mut ModelTx<'_>, id: &ProjectionId) -> Result<Ending<u32>> {
     let own = tx.find(id).await?.ok_or_else(|| Error::never_projected(id))?;
-    let live = live(tx.connection, &tx.server.sql.models, id).await?;
+    let live = live(tx.connection, &tx.server.sql, id).await?;
     let Some((former, own)) = own.take_over(live) else {
         return Ok(Ending::RollBack(live.map_or(own.version, |live| live.version)));
     };
@@ -256,7 +273,8 @@ pub(crate) async fn log_writes(
     connection: &mut PgConnection,
     server: &Server,
 ) -> sqlx::Result<i64> {
-    sqlx::query_scalar(server.sql.models.writes.sql()).fetch_one(connection).await
+    let rows = server.sql.run(connection, &server.sql.models.writes, Vec::new()).await?;
+    rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }
 
 /// Turns a constraint violation at COMMIT into a failed step: COMMIT checks deferred
@@ -270,48 +288,47 @@ fn refused_at_commit(error: Error) -> Result<StepOutcome> {
 
 async fn find(
     connection: &mut PgConnection,
-    sql: &ModelStatements,
+    sql: &Statements,
     id: &ProjectionId,
 ) -> Result<Option<ProjectionRow>> {
-    let query = sqlx::query(sql.find.sql()).bind(id.name()).bind(i64::from(id.version()));
-    query.fetch_optional(connection).await.map_err(failed(LOOK_UP))?.map(row).transpose()
+    let values = vec![Value::Text(id.name()), Value::Number(i64::from(id.version()))];
+    let rows = sql.run(connection, &sql.models.find, values).await;
+    rows.map_err(failed(LOOK_UP))?.first().map(row).transpose()
 }
 
 /// The live version of the projection with this one's name.
 pub(crate) async fn live(
     connection: &mut PgConnection,
-    sql: &ModelStatements,
+    sql: &Statements,
     id: &ProjectionId,
 ) -> Result<Option<ProjectionRow>> {
-    let query = sqlx::query(sql.live.sql()).bind(id.name());
-    query.fetch_optional(connection).await.map_err(failed(LOOK_UP))?.map(row).transpose()
+    let rows = sql.run(connection, &sql.models.live, vec![Value::Text(id.name())]).await;
+    rows.map_err(failed(LOOK_UP))?.first().map(row).transpose()
 }
 
 const LOOK_UP: &str = "look up a projection";
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the end of an iterator")]
-fn row(row: PgRow) -> Result<ProjectionRow> {
-    let (checkpoint, announced) = (column::<&str>(&row, 2)?, column::<&str>(&row, 4)?);
-    let (key, version, is_live) = (column(&row, 0)?, column(&row, 1)?, column(&row, 3)?);
+fn row(row: &PgRow) -> Result<ProjectionRow> {
+    let (checkpoint, announced) = (column::<&str>(row, 2)?, column::<&str>(row, 4)?);
+    let (key, version, is_live) = (column(row, 0)?, column(row, 1)?, column(row, 3)?);
     ProjectionRow::from_columns(key, version, checkpoint, is_live, announced)
 }
 
 async fn dead_letters(
     connection: &mut PgConnection,
-    sql: &ModelStatements,
+    sql: &Statements,
     id: &ProjectionId,
     after: Position,
     limit: usize,
 ) -> Result<Vec<DeadLetter>> {
-    let rows = sqlx::query(sql.dead_letters.sql())
-        .bind(id.name())
-        .bind(i64::from(id.version()))
-        .bind(position_to_sql(after))
-        .bind(count_to_sql(limit))
-        .fetch_all(connection)
-        .await
-        .map_err(failed("read dead letters"))?;
-    rows.iter().map(dead_letter).collect()
+    let values = vec![
+        Value::Text(id.name()),
+        Value::Number(i64::from(id.version())),
+        Value::Number(position_to_sql(after)),
+        Value::Number(count_to_sql(limit)),
+    ];
+    let rows = sql.run(connection, &sql.models.dead_letters, values).await;
+    rows.map_err(failed("read dead letters"))?.iter().map(dead_letter).collect()
 }
 
 fn dead_letter(row: &PgRow) -> Result<DeadLetter> {

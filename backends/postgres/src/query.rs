@@ -18,7 +18,7 @@ use crate::connection::Server;
 use crate::error::{code, driver_error, failed, is_refusal, is_storage_error, meaning};
 use crate::projections::live;
 use crate::row::column;
-use crate::sql::ROLLBACK;
+use crate::statement::Value;
 use crate::store::PostgresStore;
 
 /// The transaction of a query of a read model: a sqlx connection that reads one snapshot of
@@ -194,13 +194,14 @@ async fn find_live(
     server: &Server,
     id: &ProjectionId,
 ) -> Result<ProjectionRow> {
-    let sql = &server.sql.models;
+    let sql = &server.sql;
     if let Some(row) = live(connection, sql, id).await? {
         return Ok(row);
     }
-    let is_known = sqlx::query(sql.is_known.sql()).bind(id.name()).fetch_one(connection).await;
-    let is_known: bool = column(&is_known.map_err(failed("look up a projection"))?, 0)?;
-    Err(not_live(id, is_known))
+    let rows = sql.run(connection, &sql.models.is_known, vec![Value::Text(id.name())]).await;
+    let rows = rows.map_err(failed("look up a projection"))?;
+    let is_known = rows.first().map(|row| column(row, 0)).transpose()?;
+    Err(not_live(id, is_known == Some(true)))
 }
 
 async fn run<T, F>(
@@ -227,7 +228,8 @@ async fn end(connection: &mut PgConnection, server: &Server, id: &ProjectionId) 
         Err(error) if is_refusal(&error) => return Err(ended(id)),
         Err(error) => return Err(failed(DOING)(error)),
     }
-    server.bounded(DOING, sqlx::raw_sql(ROLLBACK).execute(connection)).await.map(drop)
+    let leave = sqlx::raw_sql(server.sql.models.leave_query.sql());
+    server.bounded(DOING, leave.execute(connection)).await.map(drop)
 }
 
 fn not_live(id: &ProjectionId, is_known: bool) -> Error {

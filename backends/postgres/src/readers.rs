@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::connection::{LazyConnection, Role, Server};
 use crate::error::failed;
+use crate::replica::Replica;
 use crate::row::cursor;
 use crate::sql::Statements;
 use crate::{log_page, stream_page};
@@ -22,14 +23,20 @@ use crate::{log_page, stream_page};
 pub(crate) struct Readers {
     any: Pool,
     live: Pool,
+    replica: Option<Replica>,
     count: usize,
 }
 
 impl Readers {
     /// Connections of tasks in this runtime, opened when they are needed.
-    pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: &Handle) -> Self {
+    pub(crate) fn new(
+        server: &Arc<Server>,
+        count: usize,
+        replica: Option<Replica>,
+        runtime: &Handle,
+    ) -> Self {
         let pool = |count| Pool::new(server, count, runtime.clone());
-        Self { any: pool(count), live: pool(1), count }
+        Self { any: pool(count), live: pool(1), replica, count }
     }
 
     /// How many reads run at the same time, live delivery not counted.
@@ -38,12 +45,17 @@ impl Readers {
     }
 
     pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
+        if let Some(replica) = &self.replica
+            && let Some(page) = replica.log_page(&read, &self.any).await
+        {
+            return Ok(page);
+        }
         let pool = if read.is_live() { &self.live } else { &self.any };
-        pool.find(move |connection, sql| {
-            let read = read.clone();
-            async move { log_page::read(connection, sql, &read).await }.boxed()
-        })
-        .await
+        let page = pool.log_page(read).await?;
+        if let Some(replica) = &self.replica {
+            replica.has_grown_to(page.head);
+        }
+        Ok(page)
     }
 
     pub(crate) async fn stream_page(&self, read: ReadStream) -> Result<Page> {
@@ -91,13 +103,16 @@ impl Readers {
     pub(crate) async fn close(&self) {
         self.any.close().await;
         self.live.close().await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
     }
 }
 
 /// Serves callers in the order of their arrival, each in a task that continues if
 /// its caller is dropped: a dropped caller does not free its connection early.
 #[derive(Debug)]
-struct Pool {
+pub(crate) struct Pool {
     server: Arc<Server>,
     idle: Arc<Idle>,
     free: Arc<Semaphore>,
@@ -109,13 +124,21 @@ struct Pool {
 struct Idle(Mutex<Option<Vec<LazyConnection>>>);
 
 impl Pool {
-    fn new(server: &Arc<Server>, count: usize, runtime: Handle) -> Self {
+    pub(crate) fn new(server: &Arc<Server>, count: usize, runtime: Handle) -> Self {
         Self {
             server: Arc::clone(server),
             idle: Arc::new(Idle(Mutex::new(Some(Vec::new())))),
             free: Arc::new(Semaphore::new(count)),
             runtime,
         }
+    }
+
+    pub(crate) async fn log_page(&self, read: ReadLog) -> Result<Page> {
+        self.find(move |connection, sql| {
+            let read = read.clone();
+            async move { log_page::read(connection, sql, &read).await }.boxed()
+        })
+        .await
     }
 
     /// Reads with one statement, which is repeated on a new connection if an idle one was lost.
@@ -130,7 +153,7 @@ impl Pool {
         self.serve(self.server.deadline, move |connection, server| {
             async move {
                 if connection.is_open() {
-                    let found = work(connection.opened()?, &server.sql).await;
+                    let found = work(connection.opened()?, &server.reads).await;
                     if found
                         .as_ref()
                         .err()
@@ -140,7 +163,7 @@ impl Pool {
                     }
                     connection.discard();
                 }
-                work(connection.connected().await?, &server.sql).await
+                work(connection.connected().await?, &server.reads).await
             }
             .boxed()
         })
@@ -170,7 +193,7 @@ impl Pool {
         self.runtime.spawn(task).await.map_err(|_| closed())?
     }
 
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.free.close();
         let idle = self.idle.connections().take();
         for mut connection in idle.into_iter().flatten() {
@@ -223,8 +246,7 @@ where
 }
 
 async fn head(connection: &mut PgConnection, sql: &Statements) -> Result<Cursor> {
-    let row = sqlx::query(sql.head.sql()).fetch_optional(connection).await;
-    let row = row.map_err(failed("read the head"))?;
-    let head = row.map(|row| cursor(&row, 0)).transpose()?.flatten();
+    let rows = sql.run(connection, &sql.head, Vec::new()).await.map_err(failed("read the head"))?;
+    let head = rows.first().map(|row| cursor(row, 0)).transpose()?.flatten();
     Ok(head.unwrap_or(Cursor::START))
 }

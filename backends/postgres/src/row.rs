@@ -83,7 +83,7 @@ pub(crate) fn event(row: &PgRow, at: usize) -> Result<Option<Event>> {
 }
 
 fn bytes(row: &PgRow, at: usize) -> Result<Bytes> {
-    Ok(Bytes::copy_from_slice(column(row, at)?))
+    Ok(column::<Vec<u8>>(row, at)?.into())
 }
 
 fn corrupt(what: &str) -> Error {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use downlink::Position;
 use downlink::store::Direction;
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
 
 use crate::model_sql::ModelStatements;
+use crate::statement::{Form, Value};
 
 /// The format of the tables. Another number belongs to another release.
 pub(crate) const FORMAT: i32 = 1;
@@ -29,15 +31,24 @@ const SAVEPOINT: &str = "downlink_append";
 pub(crate) const UNDO: &str = "ROLLBACK TO downlink_append; RELEASE downlink_append";
 
 /// Undoes what a job may have set for the session, which outlives its transaction.
-pub(crate) const RESET_SESSION: &str =
-    "RESET ALL; RESET ROLE; SET enable_seqscan = off; SET jit = off";
+pub(crate) const RESET_SESSION: &str = "RESET ALL; RESET ROLE";
+
+/// The same behind a pooler, at the end of the transaction: the next one on this connection of the
+/// server may be another client's. It leaves no prepared statement either. The settings that follow
+/// are those with which sqlx connects, and the pooler follows them for each client; the last two
+/// hold until the transaction ends, as before.
+pub(crate) const LEAVE_SESSION: &str = "RESET ALL; RESET ROLE; DEALLOCATE ALL; \
+     SET DateStyle = 'ISO, MDY'; SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; \
+     SET application_name = 'downlink'; \
+     SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '2s'";
+
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
-/// Settings of every connection. Each statement has an index, and the planner must not choose a
+/// Settings for statements that read. Each has an index, and the planner must not choose a
 /// sequential scan because of statistics from an empty table. Where a sequential scan is the
 /// only way, as for the row that is the lock, the setting makes the estimated cost so high that
 /// the statement would be JIT-compiled each time.
-pub(crate) const WRITER_SESSION: &str = "SET enable_seqscan = off; SET jit = off";
+const PLANNER: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
 
 /// The statements for the tables of one schema, whose name was checked.
 #[derive(Debug)]
@@ -46,7 +57,9 @@ pub(crate) struct Statements {
     pub(crate) facts: Text,
     pub(crate) insert: Text,
     pub(crate) head: Text,
+    pub(crate) notify: Text,
     pub(crate) models: ModelStatements,
+    form: Form,
     log: [Text; 2],
     stream: [Text; 2],
 }
@@ -63,6 +76,12 @@ impl Text {
     }
 }
 
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<String> for Text {
     fn from(text: String) -> Self {
         Self(text.into())
@@ -70,7 +89,7 @@ impl From<String> for Text {
 }
 
 impl Statements {
-    pub(crate) fn of(schema: &str) -> Self {
+    pub(crate) fn of(schema: &str, form: Form) -> Self {
         let both = |text: fn(&str, Direction) -> Text| {
             [text(schema, Direction::Forward), text(schema, Direction::Backward)]
         };
@@ -78,7 +97,9 @@ impl Statements {
             facts: facts(schema),
             insert: insert(schema),
             head: head(schema),
-            models: ModelStatements::of(schema),
+            notify: "SELECT pg_notify($1, $2)".to_owned().into(),
+            models: ModelStatements::of(schema, form.is_prepared()),
+            form,
             log: both(log),
             stream: both(stream),
             schema: schema.to_owned(),
@@ -95,14 +116,19 @@ impl Statements {
         &self.stream[index(direction)]
     }
 
-    /// The settings of a connection that reads. A read whose caller is gone ends at the
-    /// timeout.
-    pub(crate) fn reader_session(step: Duration) -> Text {
-        let step = millis(step);
-        format!(
-            "{WRITER_SESSION}; SET default_transaction_read_only = on; SET statement_timeout = {step}"
-        )
-        .into()
+    /// Runs a statement, and returns its rows.
+    pub(crate) async fn run(
+        &self,
+        connection: &mut PgConnection,
+        text: &Text,
+        values: Vec<Value<'_>>,
+    ) -> sqlx::Result<Vec<PgRow>> {
+        self.form.run(connection, text, values).await
+    }
+
+    /// Whether statements may be prepared.
+    pub(crate) fn are_prepared(&self) -> bool {
+        self.form.is_prepared()
     }
 
     /// Creates the log if it does not exist. The last row has the format of the log.
@@ -211,6 +237,21 @@ NOTIFY "{channel}", '{position}'"#
     pub(crate) fn channel(&self) -> String {
         format!("downlink_{}", self.schema)
     }
+}
+
+/// The settings of a connection that reads. A read whose caller is gone ends at the timeout.
+pub(crate) fn reader_settings(step: Duration) -> [(&'static str, String); 4] {
+    let [seqscan, jit] = PLANNER.map(|(name, value)| (name, value.to_owned()));
+    let read_only = ("default_transaction_read_only", "on".to_owned());
+    [seqscan, jit, read_only, ("statement_timeout", millis(step).to_string())]
+}
+
+/// The same for one read without a transaction, behind a pooler. A text of several statements is a
+/// transaction, which the server ends with the text.
+pub(crate) fn read_alone(step: Duration) -> Form {
+    let planner = PLANNER.map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).concat();
+    let step = millis(step);
+    Form::Inlined(format!("SET LOCAL statement_timeout = {step}; {planner}"))
 }
 
 /// Settings of the planner in a transaction of the application, `on` or `off`.

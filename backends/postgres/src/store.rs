@@ -15,6 +15,7 @@ use crate::driver::Driver;
 use crate::options::Options;
 use crate::projections::ModelTx;
 use crate::readers::Readers;
+use crate::replica::Replica;
 use crate::transaction::Transaction;
 
 /// A log in one schema of a PostgreSQL database.
@@ -79,10 +80,11 @@ impl PostgresStore {
     }
 
     pub(crate) async fn open(url: &str, options: Options) -> Result<Self> {
-        let server = Server::new(url, options.schema(), options.step_deadline())?;
-        let server = Arc::new(server);
+        let server = Arc::new(Server::new(url, &options)?);
+        let runtime = Handle::current();
+        let replica = Replica::of(&options, &runtime)?;
         let writer = Writer::start(Driver::open(Arc::clone(&server)), options.writer()).await?;
-        let readers = Readers::new(&server, options.readers(), &Handle::current());
+        let readers = Readers::new(&server, options.readers(), replica, &runtime);
         Ok(Self {
             shared: Arc::new(Shared {
                 server,

@@ -8,6 +8,7 @@ use crate::error::failed;
 use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, cursor, event, version_from_sql, version_to_sql};
 use crate::sql::Statements;
+use crate::statement::Value;
 
 /// The index of the first column of an event.
 const EVENT: usize = 3;
@@ -24,14 +25,14 @@ pub(crate) async fn read(
         (None, Direction::Forward) => 0,
         (None, Direction::Backward) => i64::MAX,
     };
-    let rows = sqlx::query(sql.stream(read.direction()).sql())
-        .bind(stream.as_str())
-        .bind(from)
-        .bind(count_to_sql(PageBuilder::rows(read)))
-        .bind(count_to_sql(PageBuilder::row_bytes(read)))
-        .fetch_all(connection)
-        .await
-        .map_err(failed("read a stream"))?;
+    let values = vec![
+        Value::Text(stream.as_str()),
+        Value::Number(from),
+        Value::Number(count_to_sql(PageBuilder::rows(read))),
+        Value::Number(count_to_sql(PageBuilder::row_bytes(read))),
+    ];
+    let rows = sql.run(connection, sql.stream(read.direction()), values).await;
+    let rows = rows.map_err(failed("read a stream"))?;
     let (mut head, mut version) = (Cursor::START, None);
     let mut page = PageBuilder::new(read);
     for (index, row) in rows.iter().enumerate() {

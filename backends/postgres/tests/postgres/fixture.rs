@@ -78,7 +78,7 @@ impl Lock {
     }
 
     /// Makes the insertion of events of this type fail.
-    async fn poison(&self, poison: &EventType) -> Result<()> {
+    pub(crate) async fn poison(&self, poison: &EventType) -> Result<()> {
         let schema = &self.schema;
         self.execute(format!(
             "CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS \

@@ -7,7 +7,7 @@ use downlink::{BoxError, EventStore, Result};
 use downlink_conformance_tests::live::LiveFixture;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
 use downlink_conformance_tests::{Application, Guard, TransactionStep, TransactionalFixture};
-use downlink_postgres::PostgresStore;
+use downlink_postgres::{Options, PostgresStore};
 use futures::FutureExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -19,19 +19,36 @@ use crate::server::{Server, fresh_schema, options};
 pub(crate) struct Models;
 
 /// The schema of the application, and a store whose connections search it.
-struct Tables {
+pub(crate) struct Tables {
     schema: String,
-    store: PostgresStore,
+    pub(crate) store: PostgresStore,
 }
 
 impl Tables {
     async fn open() -> Result<Self> {
         let schema = fresh_schema();
         let tables = format!("{schema}_tables");
-        execute(format!("CREATE SCHEMA {tables}")).await?;
         let url = format!("{}&options[search_path]={tables}", Server::get().url());
-        let store = options(&schema).connect(&url).await?;
-        Ok(Self { schema: tables, store })
+        Self::with(tables, options(&schema), &url).await
+    }
+
+    /// The same through this URL, whose user searches the schema of the application.
+    pub(crate) async fn with(schema: String, options: Options, url: &str) -> Result<Self> {
+        execute(format!("CREATE SCHEMA {schema}")).await?;
+        let store = options.connect(url).await?;
+        Ok(Self { schema, store })
+    }
+
+    /// With the table that the laws of transactions write to.
+    pub(crate) async fn with_rows(self) -> Result<Self> {
+        execute(format!("CREATE TABLE {}.rows (name text)", self.schema)).await?;
+        Ok(self)
+    }
+
+    pub(crate) fn opened(self) -> Opened<PgConnection> {
+        let store = self.store.clone();
+        let guard = Guard::new(self);
+        Opened { log: Arc::new(store.clone()), models: Arc::new(store), guard }
     }
 
     async fn texts(&self, select: &str) -> Result<Vec<String>> {
@@ -41,7 +58,7 @@ impl Tables {
     }
 }
 
-async fn execute(sql: String) -> Result<()> {
+pub(crate) async fn execute(sql: String) -> Result<()> {
     let mut connection = PgConnection::connect(&Server::get().url()).await.map_err(failed)?;
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
     done.map(drop).map_err(failed)
@@ -52,10 +69,7 @@ impl ProjectionFixture for Models {
     type Tx = PgConnection;
 
     async fn open(&self) -> Result<Opened<PgConnection>> {
-        let tables = Tables::open().await?;
-        let store = tables.store.clone();
-        let guard = Guard::new(tables);
-        Ok(Opened { log: Arc::new(store.clone()), models: Arc::new(store), guard })
+        Ok(Tables::open().await?.opened())
     }
 
     async fn make_list(&self, list: &str, tx: &mut PgConnection) -> Result<(), BoxError> {
@@ -107,8 +121,7 @@ impl LiveFixture for Models {
 #[async_trait]
 impl TransactionalFixture for Models {
     async fn open(&self) -> Result<(Arc<dyn EventStore>, Arc<dyn Application>)> {
-        let tables = Tables::open().await?;
-        execute(format!("CREATE TABLE {}.rows (name text)", tables.schema)).await?;
+        let tables = Tables::open().await?.with_rows().await?;
         Ok((Arc::new(tables.store.clone()), Arc::new(tables)))
     }
 }

@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,19 +27,28 @@ impl Server {
     }
 
     fn start() -> Self {
+        Self::run(&[])
+    }
+
+    /// Runs one of the servers that the script knows.
+    pub(crate) fn run(arguments: &[&str]) -> Self {
         // Of any package that includes this file.
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../backends/postgres/tests/postgres/server.sh"
         );
-        let started =
-            Command::new("sh").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut script = started.expect("a shell");
+        let mut command = Command::new("sh");
+        command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = command.spawn().expect("a shell");
         let mut folder = String::new();
         let mut output = BufReader::new(script.stdout.take().expect("its output"));
         output.read_line(&mut folder).expect("its folder");
-        assert!(!folder.is_empty(), "PostgreSQL did not start: see above");
+        assert!(!folder.is_empty(), "the server did not start: see above");
         Self { folder: folder.trim_end().into(), _script: script }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The path of its socket.
