@@ -66,6 +66,7 @@ impl Database {
                 database!(downlink_rusqlite::open(path).await?, RusqliteBus::open(path).await?)
             }
             Driver::Sqlx => database!(downlink_sqlx::open(path).await?, SqlxBus::open(path).await?),
+            // ANCHOR: postgres
             Driver::Postgres(url) => {
                 let store = PostgresStore::connect(url).await?;
                 if let Some(ServerBus::Nats(server)) = bus {
@@ -74,6 +75,7 @@ impl Database {
                     database!(store, PostgresBus::connect(url).await?)
                 }
             }
+            // ANCHOR_END: postgres
         })
     }
 

@@ -1,6 +1,7 @@
 //! Tests of the store with a server of their own, which starts with the first test
 //! and ends with the program. All are ignored by default, as they need PostgreSQL.
 
+mod book;
 mod commit_cut;
 mod fixture;
 mod jobs;
@@ -12,4 +13,5 @@ mod own_transactions;
 mod pair;
 mod proxy;
 mod queries;
+mod restored;
 mod server;

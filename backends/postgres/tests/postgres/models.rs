@@ -41,7 +41,7 @@ impl Tables {
     }
 }
 
-async fn execute(sql: String) -> Result<()> {
+pub(crate) async fn execute(sql: String) -> Result<()> {
     let mut connection = PgConnection::connect(&Server::get().url()).await.map_err(failed)?;
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
     done.map(drop).map_err(failed)
