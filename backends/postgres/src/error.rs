@@ -35,7 +35,8 @@ fn explain(code: &str) -> (ErrorKind, &'static str) {
         "53100" => return (ErrorKind::StorageFull, "the disk of the server is full"),
         "25006" => return (ErrorKind::Unavailable, "the server is read-only: it is a standby"),
         "42501" => {
-            let what = "the user lacks a right: grant it, or make the user the owner of the database";
+            let what =
+                "the user lacks a right: grant it, or make the user the owner of the database";
             return (ErrorKind::Backend, what);
         }
         "25P03" => return (ErrorKind::Unavailable, "the server ended an idle transaction"),

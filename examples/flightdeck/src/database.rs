@@ -66,16 +66,16 @@ impl Database {
                 database!(downlink_rusqlite::open(path).await?, RusqliteBus::open(path).await?)
             }
             Driver::Sqlx => database!(downlink_sqlx::open(path).await?, SqlxBus::open(path).await?),
-            // ANCHOR: postgres
             Driver::Postgres(url) => {
+                // ANCHOR: postgres
                 let store = PostgresStore::connect(url).await?;
                 if let Some(ServerBus::Nats(server)) = bus {
                     database!(store, NatsBus::connect(server, "flightdeck").await?)
                 } else {
                     database!(store, PostgresBus::connect(url).await?)
                 }
+                // ANCHOR_END: postgres
             }
-            // ANCHOR_END: postgres
         })
     }
 
