@@ -34,6 +34,11 @@ fn explain(code: &str) -> (ErrorKind, &'static str) {
         "57014" => return (ErrorKind::Unavailable, "it took longer than its deadline"),
         "53100" => return (ErrorKind::StorageFull, "the disk of the server is full"),
         "25006" => return (ErrorKind::Unavailable, "the server is read-only: it is a standby"),
+        "42501" => {
+            let what =
+                "the user lacks a right: grant it, or make the user the owner of the database";
+            return (ErrorKind::Backend, what);
+        }
         "25P03" => return (ErrorKind::Unavailable, "the server ended an idle transaction"),
         _ => {}
     }
@@ -134,6 +139,7 @@ mod tests {
             ("53300", ErrorKind::Unavailable),
             ("57P01", ErrorKind::Unavailable),
             ("25P03", ErrorKind::Unavailable),
+            ("42501", ErrorKind::Backend),
             ("XX001", ErrorKind::Corrupt),
             ("P0001", ErrorKind::Backend),
             ("", ErrorKind::Backend),

@@ -65,11 +65,12 @@ macro_rules! __subscription {
 /// [`ReplaceableFixture`](crate::ReplaceableFixture).
 #[macro_export]
 macro_rules! replaceable_subscription {
-    ($store:expr) => {
+    ($store:expr $(, ignore = $reason:literal)?) => {
         $crate::__replaceable_subscription_laws!(__tests!(
             $crate::subscription::ReplaceableSubscriptionSetup,
             real,
-            $crate::subscription::ReplaceableSubscriptionSetup::new($store)
+            $crate::subscription::ReplaceableSubscriptionSetup::new($store),
+            [$(#[ignore = $reason])?]
         ));
 
         /// The same, with hubs that take the commit notices of the store.
@@ -79,7 +80,8 @@ macro_rules! replaceable_subscription {
             $crate::__replaceable_subscription_laws!(__tests!(
                 $crate::subscription::ReplaceableSubscriptionSetup,
                 real,
-                $crate::subscription::ReplaceableSubscriptionSetup::new($store).with_commits()
+                $crate::subscription::ReplaceableSubscriptionSetup::new($store).with_commits(),
+                [$(#[ignore = $reason])?]
             ));
         }
     };

@@ -67,12 +67,14 @@ impl Database {
             }
             Driver::Sqlx => database!(downlink_sqlx::open(path).await?, SqlxBus::open(path).await?),
             Driver::Postgres(url) => {
+                // ANCHOR: postgres
                 let store = PostgresStore::connect(url).await?;
                 if let Some(ServerBus::Nats(server)) = bus {
                     database!(store, NatsBus::connect(server, "flightdeck").await?)
                 } else {
                     database!(store, PostgresBus::connect(url).await?)
                 }
+                // ANCHOR_END: postgres
             }
         })
     }

@@ -4,6 +4,7 @@ use crate::fixture::{Local, Notify, Postgres};
 use crate::live_feed::LiveFeed;
 use crate::models::Models;
 use crate::pair::Pair;
+use crate::restored::Restorable;
 
 mod store {
     use super::*;
@@ -22,6 +23,14 @@ mod durable {
     use super::*;
     downlink_conformance_tests::durable_store!(
         Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod replaceable {
+    use super::*;
+    downlink_conformance_tests::replaceable_store!(
+        Restorable,
         ignore = "needs PostgreSQL: ./check postgres"
     );
 }
@@ -76,6 +85,14 @@ mod subscription {
     downlink_conformance_tests::subscription!(
         Postgres,
         Local,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+mod replaceable_subscription {
+    use super::*;
+    downlink_conformance_tests::replaceable_subscription!(
+        Restorable,
         ignore = "needs PostgreSQL: ./check postgres"
     );
 }

@@ -1,6 +1,7 @@
 //! Tests of the store with a server of their own, which starts with the first test
 //! and ends with the program. All are ignored by default, as they need PostgreSQL.
 
+mod book;
 mod commit_cut;
 mod fixture;
 mod jobs;
@@ -14,5 +15,6 @@ mod pooler;
 mod proxy;
 mod queries;
 mod replica;
+mod restored;
 mod server;
 mod tls;

@@ -58,7 +58,12 @@ impl Server {
 
     /// Its URL.
     pub(crate) fn url(&self) -> String {
-        format!("postgres:///postgres?user=downlink&host={}", self.folder.display())
+        self.url_of("postgres")
+    }
+
+    /// The URL of one of its databases.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        format!("postgres:///{database}?user=downlink&host={}", self.folder.display())
     }
 }
 
