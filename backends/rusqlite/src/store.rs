@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
 use downlink::store::{Appended, Page, ReadLog, ReadStream};
-use downlink::{Append, Cursor, Error, EventStore, Result};
+use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use rusqlite::Connection;
@@ -117,6 +117,26 @@ impl RusqliteStore {
             let _ = all_ended.await;
         }
         self.shared.writer.shutdown().await;
+    }
+
+    /// Closes the log and deletes its file, with what belongs to it: a log that other stores or processes have open
+    /// is lost for them, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](downlink::ErrorKind::Unavailable) if a file cannot be deleted.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the log is deleted, closed, or still being closed.
+    pub async fn delete(self) -> Result<()> {
+        self.close().await;
+        let path = self.path().to_owned();
+        let (deleted, outcome) = oneshot::channel();
+        spawn("downlink-delete", move || drop(deleted.send(schema::delete_files(&path))))?;
+        outcome.await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Backend, "deleting the file has panicked"))
+        })
     }
 
     /// Verifies the whole file: SQLite's own check, every event's version, links, time and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
 use downlink::store::{Appended, Page, ReadLog, ReadStream};
-use downlink::{Append, Cursor, Error, EventStore, Result};
+use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -113,6 +113,25 @@ impl SqlxStore {
         self.shared.tasks.wait().await;
         self.shared.readers_closed.token().cancel();
         self.shared.writer.shutdown().await;
+    }
+
+    /// Closes the log and deletes its file, with what belongs to it: a log that other stores or processes have open
+    /// is lost for them, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](downlink::ErrorKind::Unavailable) if a file cannot be deleted.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the log is deleted, closed, or still being closed.
+    pub async fn delete(self) -> Result<()> {
+        self.close().await;
+        let path = self.path().to_owned();
+        let deleted = tokio::task::spawn_blocking(move || schema::delete_files(&path));
+        let failed =
+            |error| Error::with_source(ErrorKind::Backend, "deleting the file has panicked", error);
+        deleted.await.map_err(failed)?
     }
 
     /// Verifies the whole file: SQLite's own check, every event's version, links, time and

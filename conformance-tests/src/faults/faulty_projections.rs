@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::Gate;
 
 /// Wraps a projection store, and is busy or waits on request.
-pub struct FaultyProjections<Tx> {
+pub struct FaultyProjections<Tx: ?Sized> {
     inner: Arc<dyn ProjectionStore<Tx = Tx>>,
     faults: ProjectionFaults,
 }
@@ -135,7 +135,7 @@ impl ProjectionFaults {
     }
 }
 
-impl<Tx> FaultyProjections<Tx> {
+impl<Tx: ?Sized> FaultyProjections<Tx> {
     /// Wraps a projection store with these faults.
     #[must_use]
     pub fn new(inner: Arc<dyn ProjectionStore<Tx = Tx>>, faults: ProjectionFaults) -> Self {
@@ -145,7 +145,7 @@ impl<Tx> FaultyProjections<Tx> {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<Tx: Send + 'static> ProjectionStore for FaultyProjections<Tx> {
+impl<Tx: ?Sized + Send + 'static> ProjectionStore for FaultyProjections<Tx> {
     type Tx = Tx;
 
     async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor> {
@@ -193,13 +193,13 @@ impl<Tx: Send + 'static> ProjectionStore for FaultyProjections<Tx> {
     }
 }
 
-impl<Tx> Clone for FaultyProjections<Tx> {
+impl<Tx: ?Sized> Clone for FaultyProjections<Tx> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), faults: self.faults.clone() }
     }
 }
 
-impl<Tx: 'static> fmt::Debug for FaultyProjections<Tx> {
+impl<Tx: ?Sized + 'static> fmt::Debug for FaultyProjections<Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FaultyProjections").field("faults", &self.faults).finish_non_exhaustive()
     }

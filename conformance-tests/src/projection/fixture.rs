@@ -14,7 +14,7 @@ use crate::fixture::Guard;
 #[async_trait]
 pub trait ProjectionFixture: Send + Sync + 'static {
     /// The transaction in which projections of the store write.
-    type Tx: Send + 'static;
+    type Tx: ?Sized + Send + 'static;
 
     /// Opens an empty log and an empty projection store, which share nothing
     /// with any other.
@@ -33,7 +33,7 @@ pub trait ProjectionFixture: Send + Sync + 'static {
 }
 
 /// A log and the store of its read models.
-pub struct Opened<Tx> {
+pub struct Opened<Tx: ?Sized> {
     /// The log.
     pub log: Arc<dyn EventStore>,
     /// The store of its read models.
@@ -42,7 +42,7 @@ pub struct Opened<Tx> {
     pub guard: Guard,
 }
 
-impl<Tx> fmt::Debug for Opened<Tx> {
+impl<Tx: ?Sized> fmt::Debug for Opened<Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened").field("log", &self.log).finish_non_exhaustive()
     }

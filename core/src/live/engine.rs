@@ -36,7 +36,7 @@ const LONGEST_EVALUATION: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Evaluates the live queries of one store.
-pub(super) struct Engine<Tx> {
+pub(super) struct Engine<Tx: ?Sized> {
     pub(super) hub: HubLink,
     store: Arc<dyn QueryStore<Tx = Tx>>,
     queries: HashMap<String, Arc<dyn AnyQuery<Tx>>>,
@@ -49,7 +49,7 @@ pub(super) struct Engine<Tx> {
 
 /// A query whose type of principals is erased.
 #[async_trait]
-pub(super) trait AnyQuery<Tx>: Send + Sync {
+pub(super) trait AnyQuery<Tx: ?Sized>: Send + Sync {
     fn name(&self) -> &str;
     fn version(&self) -> u32;
     fn projection(&self) -> &str;
@@ -134,7 +134,7 @@ impl Evaluation {
     }
 }
 
-impl<Tx: Send + 'static> Engine<Tx> {
+impl<Tx: ?Sized + Send + 'static> Engine<Tx> {
     pub(super) fn new(
         hub: HubLink,
         store: Arc<dyn QueryStore<Tx = Tx>>,
@@ -328,7 +328,7 @@ impl<Tx: Send + 'static> Engine<Tx> {
 }
 
 /// What the store runs: the query, and everything that takes time and depends on its rows.
-fn work<Tx: Send + 'static>(
+fn work<Tx: ?Sized + Send + 'static>(
     query: Arc<dyn AnyQuery<Tx>>,
     id: Arc<KeyId>,
     answer: oneshot::Sender<Result<AnswerRows>>,
@@ -354,7 +354,10 @@ fn work<Tx: Send + 'static>(
     })
 }
 
-fn check_parameters<Tx>(query: &dyn AnyQuery<Tx>, params: &Params) -> Result<(), LiveError> {
+fn check_parameters<Tx: ?Sized>(
+    query: &dyn AnyQuery<Tx>,
+    params: &Params,
+) -> Result<(), LiveError> {
     let known = query.parameters();
     let size: usize = params.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > MAX_LIVE_PARAMETER_BYTES {
@@ -389,7 +392,7 @@ pub(super) trait AnyEngine: Send + Sync {
     ) -> BoxFuture<'static, Result<LiveSubscription, LiveError>>;
 }
 
-impl<Tx: Send + 'static> AnyEngine for Engine<Tx> {
+impl<Tx: ?Sized + Send + 'static> AnyEngine for Engine<Tx> {
     fn has_query(&self, name: &str) -> bool {
         self.queries.contains_key(name)
     }
@@ -411,7 +414,7 @@ impl<Tx: Send + 'static> AnyEngine for Engine<Tx> {
     }
 }
 
-impl<Tx> fmt::Debug for Engine<Tx> {
+impl<Tx: ?Sized> fmt::Debug for Engine<Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("queries", &self.queries.keys().collect::<Vec<_>>())

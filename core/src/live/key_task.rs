@@ -32,7 +32,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(30);
 
 /// Keeps one evaluation up to date.
-pub(super) struct KeyTask<Tx> {
+pub(super) struct KeyTask<Tx: ?Sized> {
     pub(super) engine: Arc<Engine<Tx>>,
     pub(super) query: Arc<dyn AnyQuery<Tx>>,
     pub(super) model: Arc<ModelWatch>,
@@ -51,7 +51,7 @@ pub(super) struct KeyTask<Tx> {
     unused_since: Instant,
 }
 
-impl<Tx: Send + 'static> KeyTask<Tx> {
+impl<Tx: ?Sized + Send + 'static> KeyTask<Tx> {
     pub(super) fn new(
         engine: Arc<Engine<Tx>>,
         query: Arc<dyn AnyQuery<Tx>>,
@@ -343,13 +343,13 @@ impl Matched {
 }
 
 /// Ends the subscriptions of a key when its task ends, also by a panic.
-struct Ended<Tx: Send + 'static> {
+struct Ended<Tx: ?Sized + Send + 'static> {
     engine: Arc<Engine<Tx>>,
     id: Arc<KeyId>,
     key: Arc<Key>,
 }
 
-impl<Tx: Send + 'static> Drop for Ended<Tx> {
+impl<Tx: ?Sized + Send + 'static> Drop for Ended<Tx> {
     fn drop(&mut self) {
         self.engine.keys.remove(&self.id, &self.key);
         self.key.end(End::Stopped);

@@ -86,7 +86,7 @@ impl fmt::Debug for Live {
 
 /// Configures and starts live queries; see [`Live::builder`].
 #[must_use]
-pub struct LiveBuilder<Tx> {
+pub struct LiveBuilder<Tx: ?Sized> {
     hub: HubLink,
     store: Arc<dyn QueryStore<Tx = Tx>>,
     queries: HashMap<String, Arc<dyn AnyQuery<Tx>>>,
@@ -94,7 +94,7 @@ pub struct LiveBuilder<Tx> {
     error: Option<Error>,
 }
 
-impl<Tx: Send + 'static> LiveBuilder<Tx> {
+impl<Tx: ?Sized + Send + 'static> LiveBuilder<Tx> {
     /// Adds a query. [`start`](Self::start) fails if there is one with its name.
     pub fn with_query(mut self, query: impl LiveQuery<Tx = Tx>) -> Self {
         let query: Arc<dyn AnyQuery<Tx>> = Arc::new(query);
@@ -145,7 +145,7 @@ impl<Tx: Send + 'static> LiveBuilder<Tx> {
     }
 }
 
-impl<Tx> fmt::Debug for LiveBuilder<Tx> {
+impl<Tx: ?Sized> fmt::Debug for LiveBuilder<Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
             .field("queries", &self.queries.keys().collect::<Vec<_>>())

@@ -24,7 +24,7 @@ use crate::filter::Filter;
 pub trait LiveQuery: fmt::Debug + Send + Sync + 'static {
     /// The transaction of the store, as in the [`Projection`](crate::Projection) that builds
     /// the model.
-    type Tx: Send + 'static;
+    type Tx: ?Sized + Send + 'static;
 
     /// The application's type of principals; `()` if the query shows everybody the same.
     type Principal: 'static;

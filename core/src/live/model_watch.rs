@@ -69,7 +69,7 @@ impl ModelWatch {
     }
 
     /// Follows the model until the task is dropped.
-    pub(super) async fn run<Tx: Send + 'static>(
+    pub(super) async fn run<Tx: ?Sized + Send + 'static>(
         self: Arc<Self>,
         store: Arc<dyn QueryStore<Tx = Tx>>,
         hub: HubLink,
@@ -123,7 +123,7 @@ impl ModelWatch {
         false
     }
 
-    async fn poll<Tx: Send + 'static>(&self, store: &dyn QueryStore<Tx = Tx>) {
+    async fn poll<Tx: ?Sized + Send + 'static>(&self, store: &dyn QueryStore<Tx = Tx>) {
         let read = async {
             let Some(version) = store.live(&self.name).await? else { return Ok(None) };
             let id = ProjectionId::new(&self.name, version)?;
@@ -167,7 +167,7 @@ impl ModelWatch {
 }
 
 /// The live version of a read model, as of a read; `None` if there is none.
-pub(super) async fn has_live_version<Tx: Send + 'static>(
+pub(super) async fn has_live_version<Tx: ?Sized + Send + 'static>(
     store: &dyn QueryStore<Tx = Tx>,
     name: &str,
 ) -> Result<bool> {

@@ -43,7 +43,7 @@ pub trait Projection: fmt::Debug + Send + Sync + 'static {
     /// The driver's transaction, in which the read model is written. The
     /// [`ProjectionStore`](crate::projection::ProjectionStore) begins and
     /// commits it.
-    type Tx: Send + 'static;
+    type Tx: ?Sized + Send + 'static;
 
     /// The name of the projection, under which its checkpoint is stored.
     fn name(&self) -> &str;
@@ -97,7 +97,7 @@ impl ProjectionId {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn of<Tx: Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
+    pub fn of<Tx: ?Sized + Send + 'static>(projection: &dyn Projection<Tx = Tx>) -> Result<Self> {
         Self::new(projection.name(), projection.version())
     }
 }

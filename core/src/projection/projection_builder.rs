@@ -32,7 +32,7 @@ struct Settings {
 }
 
 impl ProjectionBuilder {
-    fn new<Tx: Send + 'static>(
+    fn new<Tx: ?Sized + Send + 'static>(
         hub: HubLink,
         projection: Arc<dyn Projection<Tx = Tx>>,
         store: Arc<dyn ProjectionStore<Tx = Tx>>,
@@ -106,7 +106,7 @@ impl ProjectionBuilder {
     }
 }
 
-fn start<Tx: Send + 'static>(
+fn start<Tx: ?Sized + Send + 'static>(
     projection: Arc<dyn Projection<Tx = Tx>>,
     store: Arc<dyn ProjectionStore<Tx = Tx>>,
     hub: &HubLink,
@@ -150,7 +150,7 @@ fn start<Tx: Send + 'static>(
     Ok(handle)
 }
 
-fn dead_letters<Tx: Send + 'static>(
+fn dead_letters<Tx: ?Sized + Send + 'static>(
     store: Arc<dyn ProjectionStore<Tx = Tx>>,
     id: ProjectionId,
 ) -> ReadDeadLetters {

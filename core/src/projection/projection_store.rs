@@ -66,7 +66,7 @@ use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
 #[async_trait]
 pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// The transaction in which projections of this store write.
-    type Tx: Send + 'static;
+    type Tx: ?Sized + Send + 'static;
 
     /// The checkpoint up to which this read model was built; [`Cursor::START`]
     /// if it was never built.

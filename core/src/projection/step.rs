@@ -89,7 +89,7 @@ impl Step {
     ///
     /// The projection's error, or its panic as an error. The store then rolls
     /// the transaction back and returns [`StepOutcome::Failed`].
-    pub async fn write<Tx: Send + 'static>(
+    pub async fn write<Tx: ?Sized + Send + 'static>(
         &self,
         projection: &dyn Projection<Tx = Tx>,
         tx: &mut Tx,
@@ -107,7 +107,7 @@ impl Step {
 
 /// Has the projection prepare its read model in the store's transaction. A
 /// panic becomes an error.
-async fn prepare<Tx: Send + 'static>(
+async fn prepare<Tx: ?Sized + Send + 'static>(
     projection: &dyn Projection<Tx = Tx>,
     tx: &mut Tx,
 ) -> Result<(), BoxError> {

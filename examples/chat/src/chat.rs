@@ -1,11 +1,10 @@
-use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Error, ErrorKind, Hub, LocalBus, Result};
 use downlink_rusqlite::RusqliteStore;
 use downlink_transports::assets;
-use downlink_transports::serve::{Server, Signals};
+use downlink_transports::serve::{self, Server, Signals};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -86,13 +85,5 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
         );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    let failed = |error: io::Error| {
-        let message = format!(
-            "cannot listen on {address}: choose another address, such as --listen 127.0.0.1:0"
-        );
-        Error::with_source(ErrorKind::Unavailable, message, error)
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
+    serve::bind(address).await
 }

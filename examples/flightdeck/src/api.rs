@@ -1,5 +1,4 @@
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::map_response;
@@ -14,7 +13,7 @@ use downlink_transports::wire::{Code, Object, Problem};
 use serde::Deserialize;
 
 use crate::flight::{Action, FlightCommand, FlightId, Flights, Gate, InvalidFlightId, Party};
-use crate::read_models::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, ReadModels, RowFilter};
+use crate::read_models::ReadModels;
 use crate::replay::{Control, Replay, Status};
 
 /// The state of the routes.
@@ -22,18 +21,14 @@ use crate::replay::{Control, Replay, Status};
 struct ApiState {
     flights: Executor<Flights>,
     replay: Replay,
-    read_models: ReadModels,
 }
 
-/// Everything under `/api`: the feed, the queries and the commands.
+/// Everything under `/api`: the feed, the live queries and the commands.
 // ANCHOR: router
-pub(crate) fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
+pub(crate) fn router(hub: &Hub, replay: Replay, read_models: &ReadModels) -> Router {
     let feed = Feed::new(hub).with_live(read_models.live());
-    let state = ApiState { flights: Executor::new(hub, Flights), replay, read_models };
+    let state = ApiState { flights: Executor::new(hub, Flights), replay };
     let own = Router::new()
-        .route("/board", get(board))
-        .route("/punctuality", get(punctuality))
-        .route("/routes", get(routes))
         .route("/replay", get(status).post(control))
         .route("/flights/{flight}/delay", post(delay))
         .route("/flights/{flight}/gate", post(change_gate))
@@ -50,27 +45,6 @@ async fn no_store(mut response: Response) -> Response {
     response
 }
 
-async fn board(
-    State(state): State<ApiState>,
-    filter: FilterQuery,
-) -> Result<impl IntoResponse, Problem> {
-    state.query(&BOARD, filter).await
-}
-
-async fn punctuality(
-    State(state): State<ApiState>,
-    filter: FilterQuery,
-) -> Result<impl IntoResponse, Problem> {
-    state.query(&PUNCTUALITY, filter).await
-}
-
-async fn routes(
-    State(state): State<ApiState>,
-    filter: FilterQuery,
-) -> Result<impl IntoResponse, Problem> {
-    state.query(&ROUTES, filter).await
-}
-
 async fn status(State(state): State<ApiState>) -> Json<Status> {
     Json(state.replay.status())
 }
@@ -82,9 +56,6 @@ async fn control(
     let done = state.replay.control(control).await?;
     Ok((FeedCursor(done.cursor), Json(state.replay.status())))
 }
-
-/// The parameters of a query.
-type FilterQuery = Result<Query<RowFilter>, QueryRejection>;
 
 /// The body of a delay.
 #[derive(Debug, Deserialize)]
@@ -141,16 +112,6 @@ async fn cancel(
 }
 
 impl ApiState {
-    /// Returns rows, and the cursor from which to follow the feed.
-    async fn query(
-        &self,
-        model: &'static Model,
-        filter: FilterQuery,
-    ) -> Result<(FeedCursor, Json<QueryResult>), Problem> {
-        let answer = self.read_models.query(model, filter?.0).await?;
-        Ok((FeedCursor(answer.cursor), Json(answer)))
-    }
-
     /// Executes a visitor's command at the current minute of the replay. Returns the
     /// events, and the cursor by which a page recognises them.
     async fn execute(

@@ -1,20 +1,19 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use downlink::{Hub, Result};
+use downlink::{Error, ErrorKind, Hub, Result};
+use downlink_any::Log;
 use downlink_transports::assets;
-use downlink_transports::serve::{Server, Signals};
+use downlink_transports::serve::{self, Server, Signals};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::api;
 use crate::assets::FILES;
-use crate::database::Database;
 use crate::day::Day;
 use crate::options::Options;
 use crate::read_models::ReadModels;
 use crate::replay::Replay;
-use crate::start_error::StartError;
-use crate::{api, fresh};
 
 /// The program: a log, the replay that appends to it, the read models, and the server.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub struct FlightDeck {
 /// The parts that are open while the program runs.
 #[derive(Debug)]
 struct Parts {
-    database: Database,
+    log: Log,
     hub: Hub,
     read_models: ReadModels,
     replay: Replay,
@@ -41,19 +40,21 @@ impl FlightDeck {
     ///
     /// # Errors
     ///
-    /// [`StartError`], whose message says what to do.
+    /// [`Invalid`](ErrorKind::Invalid) for an address that other machines can reach, those of
+    /// [`serve::bind`], and those of the log; the message says what to do.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the file of the log may have been deleted or created.
-    pub async fn start(options: &Options, signals: Signals) -> Result<Self, StartError> {
+    pub async fn start(options: &Options, signals: Signals) -> Result<Self> {
         // The address first: a program that listens on it may also use the log.
         let (listener, address) = listen(options.listen).await?;
         if options.fresh {
-            fresh::delete(&options.log).await?;
+            options.log.delete().await?;
         }
-        let parts = open(options, &signals).await;
-        let parts = parts.map_err(|error| StartError::Log(options.log.place(), error))?;
+        let log = options.log.open().await?;
+        let parts = start(log, options, &signals).await;
+        let parts = parts.map_err(|error| options.log.refused(error))?;
         Ok(Self { listener, address, parts, signals })
     }
 
@@ -76,24 +77,23 @@ impl FlightDeck {
     /// Those of [`Server::serve`].
     pub async fn run(self) -> Result<()> {
         let Signals { drain, force } = self.signals;
-        let Parts { database, hub, read_models, replay, replaying } = self.parts;
-        let router = router(&hub, replay, read_models);
+        let Parts { log, hub, read_models, replay, replaying } = self.parts;
+        let router = router(&hub, replay, &read_models);
         let outcome =
             Server::new(router).with_force(force).serve(self.listener, drain.clone()).await;
         drain.cancel();
         // A panic in the replay was already reported; close the log in any case.
         let _ = replaying.await;
         hub.shutdown().await;
-        database.close().await;
+        log.close().await;
         outcome
     }
 }
 
 // ANCHOR: open
-async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
-    let database = options.log.open().await?;
-    let hub = database.hub().await?;
-    let read_models = ReadModels::start(&hub, &database)?;
+async fn start(log: Log, options: &Options, signals: &Signals) -> Result<Parts> {
+    let hub = log.hub().await?;
+    let read_models = ReadModels::start(&hub, &log)?;
     let stop = signals.drain.clone();
     let (replay, replaying) = if options.no_replay {
         Replay::follow(&hub, stop).await?
@@ -101,20 +101,21 @@ async fn open(options: &Options, signals: &Signals) -> Result<Parts> {
         Replay::start(&hub, &Day::recorded(), options.speed, stop).await?
     };
     read_models.wait_live().await?;
-    Ok(Parts { database, hub, read_models, replay, replaying })
+    Ok(Parts { log, hub, read_models, replay, replaying })
 }
 
-fn router(hub: &Hub, replay: Replay, read_models: ReadModels) -> Router {
+fn router(hub: &Hub, replay: Replay, read_models: &ReadModels) -> Router {
     assets::router(&FILES).nest("/api", api::router(hub, replay, read_models))
 }
 // ANCHOR_END: open
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     if !address.ip().is_loopback() {
-        return Err(StartError::Exposed(address));
+        let message = format!(
+            "other machines can reach {address}, and FlightDeck has no authentication: choose a \
+             loopback address with --listen, such as 127.0.0.1:3000"
+        );
+        return Err(Error::new(ErrorKind::Invalid, message));
     }
-    let failed = |error| StartError::Listen(address, error);
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
+    serve::bind(address).await
 }

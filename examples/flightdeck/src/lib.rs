@@ -9,28 +9,17 @@
 
 mod api;
 mod assets;
-mod clock_time;
-mod database;
-mod date;
 pub mod day;
-mod driver;
 pub mod flight;
 mod flight_deck;
-mod fresh;
 pub mod load;
 mod options;
 mod read_models;
 pub mod replay;
 mod replayer;
-mod start_error;
 #[cfg(test)]
 mod types;
 
-pub use clock_time::{ClockTime, InvalidTime};
-pub use database::Database;
-pub use date::Date;
-pub use driver::{Driver, ServerBus};
 pub use flight_deck::FlightDeck;
 pub use options::{Command, LogOptions, Options, ReplayOptions};
 pub use replayer::Replayer;
-pub use start_error::StartError;

@@ -36,7 +36,7 @@ async fn serve(options: &Options) -> Result<(), BoxError> {
 async fn replay(options: &ReplayOptions) -> Result<(), BoxError> {
     let replayer = Replayer::start(options, Signals::listen()?).await?;
     let replay = replayer.replay().clone();
-    outln!("Replaying the day into {}.", options.log.place().display());
+    outln!("Replaying the day into {}.", options.log);
     outln!("To serve it, run: flightdeck --no-replay{}", options.log.arguments());
     replayer.run().await;
     outln!("The replay stopped at {}.", replay.status().clock.short());
@@ -53,7 +53,7 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
     outln!("{loaded}");
-    outln!("The head of {} is {}.", options.place().display(), loaded.cursor);
+    outln!("The head of {} is {}.", options.log, loaded.cursor);
     if !loaded.complete {
         outln!("Stopped. Run the same command to resume.");
         return Ok(INTERRUPTED.into());
@@ -63,7 +63,7 @@ async fn load(options: &LoadOptions) -> Result<ExitCode, BoxError> {
         () = force.cancelled() => return Ok(INTERRUPTED.into()),
     };
     outln!("{rebuilt}");
-    outln!("To serve it, run: flightdeck --no-replay{}", options.arguments());
+    outln!("To serve it, run: flightdeck --no-replay{}", options.log.arguments());
     Ok(if rebuilt.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() })
 }
 
@@ -71,7 +71,7 @@ fn print_usage(flight_deck: &FlightDeck, options: &Options) {
     let url = format!("http://{}", flight_deck.address());
     let feed = format!("{url}/api/feed?after=start&tag=airport:EWR");
     outln!("FlightDeck  {url}/");
-    outln!("log         {}", options.log.place().display());
+    outln!("log         {}", options.log);
     outln!("try         curl -N -H 'Accept: text/event-stream' '{feed}'");
     let replay = format!(
         "To replay the day into the same log, run: flightdeck replay{}",

@@ -1,11 +1,11 @@
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use downlink::Result;
+use downlink::{Error, Result};
+use downlink_any::{BusUrl, Log, StoreUrl};
 
-use crate::database::Database;
-use crate::driver::{Driver, ServerBus};
 use crate::load::LoadOptions;
 use crate::replay::Speed;
 
@@ -74,38 +74,79 @@ pub struct LogOptions {
     /// How the log is stored: `rusqlite` or `sqlx` for the file, which they share, or the
     /// PostgreSQL database `postgres://USER@HOST/DATABASE`.
     #[arg(long, value_name = "STORE", default_value = "rusqlite")]
-    pub store: Driver,
+    pub store: String,
 
     /// What tells other processes on the database about new events: `postgres` (the default)
     /// or `nats://HOST:4222`.
     #[arg(long, value_name = "BUS")]
-    pub bus: Option<ServerBus>,
+    pub bus: Option<BusUrl>,
 }
 
 impl LogOptions {
-    /// Opens the log, or creates an empty one; see [`Database::open`].
+    /// Opens the log, or creates an empty one.
     ///
     /// # Errors
     ///
-    /// As [`Database::open`].
+    /// Those of opening the store and the bus, with the options to change.
     ///
     /// # Cancel safety
     ///
-    /// As [`Database::open`].
-    pub async fn open(&self) -> Result<Database> {
-        Database::open(&self.store, &self.db, self.bus.as_ref()).await
+    /// If the future is dropped, an empty log may have been created.
+    pub async fn open(&self) -> Result<Log> {
+        let opened = async { self.log()?.open().await };
+        opened.await.map_err(|error| self.refused(error))
     }
 
-    /// The file or the database of the log, to be shown.
-    #[must_use]
-    pub fn place(&self) -> PathBuf {
-        self.store.place(&self.db)
+    /// Deletes the file of the log, if there is one.
+    pub(crate) async fn delete(&self) -> Result<()> {
+        let deleted = async { self.log()?.delete().await };
+        deleted.await.map_err(|error| {
+            let advice = "choose another file with --db, or delete it yourself";
+            let message =
+                format!("{self} was not deleted, because it is not a Downlink log: {advice}");
+            Error::with_source(error.kind(), message, error)
+        })
+    }
+
+    /// An error of the log as one of the program, which says which options to change.
+    pub(crate) fn refused(&self, error: Error) -> Error {
+        let message =
+            format!("cannot use {self} as the log: choose another one with --db or --store");
+        Error::with_source(error.kind(), message, error)
     }
 
     /// What another command needs to use the same log, to be shown after it.
     #[must_use]
     pub fn arguments(&self) -> String {
-        self.store.arguments(&self.db)
+        if self.store_url().is_ok_and(|store| store.file().is_some()) {
+            return format!(" --db {}", self.db.display());
+        }
+        ", with the same --store and --bus".to_owned()
+    }
+
+    // ANCHOR: log
+    fn log(&self) -> Result<downlink_any::Options> {
+        let log = downlink_any::Options::new(self.store_url()?).with_subject("flightdeck");
+        Ok(self.bus.iter().cloned().fold(log, downlink_any::Options::with_bus))
+    }
+
+    fn store_url(&self) -> Result<StoreUrl> {
+        match &*self.store {
+            "rusqlite" => Ok(StoreUrl::Rusqlite(self.db.clone())),
+            "sqlx" => Ok(StoreUrl::Sqlx(self.db.clone())),
+            url => url.parse(),
+        }
+    }
+    // ANCHOR_END: log
+}
+
+/// The file or the database, without a password.
+impl fmt::Display for LogOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.store_url() {
+            Ok(store) => store.fmt(f),
+            Err(_) => f.write_str("--store"),
+        }
     }
 }
 

@@ -1,17 +1,16 @@
-use downlink::Hub;
+use downlink::{Hub, Result};
+use downlink_any::Log;
 use downlink_transports::serve::Signals;
 use tokio::task::JoinHandle;
 
-use crate::database::Database;
 use crate::day::Day;
 use crate::options::ReplayOptions;
 use crate::replay::Replay;
-use crate::start_error::StartError;
 
 /// The replay without a server: it appends to a log that another process serves.
 #[derive(Debug)]
 pub struct Replayer {
-    database: Database,
+    log: Log,
     hub: Hub,
     replay: Replay,
     replaying: JoinHandle<()>,
@@ -23,19 +22,19 @@ impl Replayer {
     ///
     /// # Errors
     ///
-    /// [`StartError`], whose message says what to do.
+    /// Those of the log; the message says what to do.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the file of the log may have been created.
-    pub async fn start(options: &ReplayOptions, signals: Signals) -> Result<Self, StartError> {
-        let failed = |error| StartError::Log(options.log.place(), error);
-        let database = options.log.open().await.map_err(failed)?;
-        let hub = database.hub().await.map_err(failed)?;
+    pub async fn start(options: &ReplayOptions, signals: Signals) -> Result<Self> {
+        let failed = |error| options.log.refused(error);
+        let log = options.log.open().await?;
+        let hub = log.hub().await.map_err(failed)?;
         let stop = signals.drain.clone();
         let started = Replay::start(&hub, &Day::recorded(), options.speed, stop).await;
         let (replay, replaying) = started.map_err(failed)?;
-        Ok(Self { database, hub, replay, replaying, signals })
+        Ok(Self { log, hub, replay, replaying, signals })
     }
 
     /// The replay.
@@ -52,6 +51,6 @@ impl Replayer {
         // A panic in the replay was already reported; close the log in any case.
         let _ = self.replaying.await;
         self.hub.shutdown().await;
-        self.database.close().await;
+        self.log.close().await;
     }
 }

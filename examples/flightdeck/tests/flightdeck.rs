@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 
 use downlink::{Cursor, Event, FilterItem, Subscribe};
 use flightdeck::replay::Speed;
-use flightdeck::{Driver, StartError};
 use running::{Log, ReplayProcess, Running, anywhere, next_event, next_events};
 
 /// Fails if events are missing or repeated.
@@ -92,16 +91,15 @@ async fn a_delay_by_a_visitor_is_in_the_feed() {
 
 #[tokio::test]
 async fn the_feed_continues_from_the_cursor_of_the_board() {
-    for driver in [Driver::Rusqlite, Driver::Sqlx] {
+    for driver in ["rusqlite", "sqlx"] {
         let log = Log::new();
         let mut options = log.options(anywhere());
-        options.log.store = driver;
+        options.log.store = driver.into();
         let deck = Running::start(&options).await.unwrap();
         next_events(&mut deck.follow(tagged("airport:JFK")), 60).await;
-        let answer = deck.get("/api/board?airport=JFK").await;
+        let answer = deck.get("/api/live/board?airport=JFK").await;
         assert_eq!(answer.status(), 200, "{}", answer.body);
         let cursor: Cursor = answer.header("feed-cursor").expect("a cursor").parse().unwrap();
-        assert_eq!(answer.json()["cursor"], cursor.to_string());
         let rows = answer.json()["rows"].as_array().unwrap().clone();
         let mut versions: HashMap<String, u64> = HashMap::new();
         for row in rows {
@@ -128,12 +126,14 @@ async fn the_feed_continues_from_the_cursor_of_the_board() {
 async fn unknown_query_parameters_are_refused() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
-    for path in ["/api/board", "/api/punctuality?airline=UA", "/api/routes?airport=EWR"] {
+    for path in
+        ["/api/live/board", "/api/live/punctuality?airline=UA", "/api/live/routes?airport=EWR"]
+    {
         let answer = deck.get(path).await;
         assert_eq!(answer.status(), 200, "{path}: {}", answer.body);
         assert!(answer.header("feed-cursor").is_some() && answer.json()["rows"].is_array());
     }
-    let answer = deck.get("/api/board?gate=C71").await;
+    let answer = deck.get("/api/live/board?gate=C71").await;
     assert_eq!(answer.status(), 400, "{}", answer.body);
     assert!(answer.json()["detail"].as_str().unwrap().contains("gate"), "{}", answer.body);
     deck.end().await;
@@ -180,20 +180,20 @@ async fn a_repeated_command_has_the_same_response() {
 
 #[tokio::test]
 async fn foreign_events_do_not_affect_the_replay() {
-    for store in [Driver::Rusqlite, Driver::Sqlx] {
+    for store in ["rusqlite", "sqlx"] {
         let log = Log::new();
         let mut options = log.options(anywhere());
-        options.log.store = store;
+        options.log.store = store.into();
         // In a new log, and in one with a part of the day.
         for _ in 0..2 {
             log.append_foreign_events().await;
             let deck = Running::start(&options).await.unwrap();
             let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
-            let from = deck.get("/api/board").await;
+            let from = deck.get("/api/live/board").await;
             let from: Cursor = from.header("feed-cursor").unwrap().parse().unwrap();
             let subscribe = Subscribe::new().with_after(from).with_filter(departed.into());
             let gone = next_events(&mut deck.follow(subscribe), 3).await;
-            let rows = deck.get("/api/punctuality").await.json()["rows"].clone();
+            let rows = deck.get("/api/live/punctuality").await.json()["rows"].clone();
             assert!(rows.is_array(), "{rows}");
             for event in &gone {
                 assert_ne!(
@@ -335,19 +335,19 @@ async fn start_errors_say_what_to_do() {
     let mut options = second.options(deck.address);
     options.fresh = true;
     let taken = Running::start(&options).await.err().expect("a taken port");
-    assert!(taken.to_string().contains("--listen"), "{taken}");
+    assert!(taken.to_string().contains("another address"), "{taken}");
     assert!(!second.path().exists(), "a log was created for a program that does not start");
     deck.end().await;
 
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let exposed = Running::start(&log.options(everywhere)).await.err();
-    assert!(matches!(exposed, Some(StartError::Exposed(_))));
+    let exposed = Running::start(&log.options(everywhere)).await.err().expect("too many readers");
+    assert!(exposed.to_string().contains("--listen"), "{exposed}");
 
     std::fs::write(second.path(), "notes, not a log").unwrap();
     let refused = Running::start(&second.options(anywhere())).await.err().expect("no log");
     assert!(refused.to_string().contains("--db"), "{refused}");
     options.listen = anywhere();
     let kept = Running::start(&options).await.err().expect("no log");
-    assert!(matches!(kept, StartError::NotALog(..)), "{kept}");
+    assert!(kept.to_string().contains("was not deleted"), "{kept}");
     assert!(second.path().exists());
 }

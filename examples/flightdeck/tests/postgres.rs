@@ -8,7 +8,6 @@ mod server;
 mod running;
 
 use downlink::{Append, Event, EventStore, Expected, Subscribe};
-use flightdeck::Driver;
 use running::{Answer, Log, Running, anywhere, next_event, next_events};
 use server::Server;
 
@@ -17,7 +16,7 @@ use server::Server;
 async fn rows_are_those_of_a_file_with_the_same_events() {
     let (in_server, in_file) = (Log::new(), Log::new());
     let mut options = in_server.options(anywhere());
-    options.log.store = Driver::Postgres(Server::get().url());
+    options.log.store = Server::get().url();
     let deck = Running::start(&options).await.unwrap();
 
     // Flights have departed and landed by then.

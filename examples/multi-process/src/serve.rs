@@ -1,11 +1,11 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::{Router, response::Html, routing::get};
-use downlink::{Error, ErrorKind, Hub, Result};
+use downlink::{Hub, Result};
 use downlink_rusqlite::RusqliteBus;
 use downlink_transports::{feed, serve};
 use terminal::outln;
-use tokio::net::TcpListener;
 
 use crate::args::Serve;
 
@@ -22,8 +22,8 @@ pub(crate) async fn run(options: &Serve) -> Result<()> {
 
     let page = get(Html(include_str!("page.html")));
     let app = Router::new().nest("/api", feed::router(&hub)).route("/", page);
-    let listener = bind(&options.listen).await?;
-    print_usage(&listener, options);
+    let (listener, address) = serve::bind(&options.listen).await?;
+    print_usage(address, options);
     let outcome = serve::serve(listener, app, serve::shutdown_signal()?).await;
     hub.shutdown().await;
     bus.close().await;
@@ -31,15 +31,7 @@ pub(crate) async fn run(options: &Serve) -> Result<()> {
     outcome
 }
 
-async fn bind(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("cannot listen on {address}: choose another address with --listen");
-        Error::with_source(ErrorKind::Unavailable, message, error)
-    })
-}
-
-fn print_usage(listener: &TcpListener, options: &Serve) {
-    let Ok(address) = listener.local_addr() else { return };
+fn print_usage(address: SocketAddr, options: &Serve) {
     let text = format!(
         "page    http://{address}/\n\
          append  multi-process append --db {} --every 20\n        press Ctrl-C to stop",

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use downlink::BoxError;
-use downlink_transports::serve::Signals;
+use downlink_transports::serve::{self, Signals};
 use orders::Options;
 use terminal::outln;
-use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -16,8 +15,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<(), BoxError> {
-    let listener = TcpListener::bind(options.listen).await?;
-    outln!("Gate Service  http://{}/", listener.local_addr()?);
+    let (listener, address) = serve::bind(options.listen).await?;
+    outln!("Gate Service  http://{address}/");
     outln!("log           {}", options.db.display());
     outln!("              Log in as any user; grace is an administrator. Press Ctrl-C to stop.");
     Ok(orders::serve(listener, &options.db, Signals::listen()?).await?)

@@ -1,14 +1,11 @@
-use std::fmt::Display;
-use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
 use downlink::{Error, ErrorKind, Hub, Result};
 use downlink_transports::feed::{self, Feed};
 use downlink_transports::health;
-use downlink_transports::serve::{Server, Signals};
+use downlink_transports::serve::{self, Server, Signals};
 use terminal::outln;
-use tokio::net::TcpListener;
 
 use crate::args::Args;
 use crate::file_limit;
@@ -24,10 +21,7 @@ const INDEX: &str = "an event log\n\n\
 /// Serves until a signal, then drains the connections; a second signal ends the drain.
 pub(crate) async fn run(args: Args) -> Result<()> {
     file_limit::raise(args.max_connections);
-    let listener = bind(&args).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| failed("cannot get the address of the listener", error))?;
+    let (listener, address) = serve::bind(&args.listen).await?;
     check_exposure(&args, address)?;
     let signals = Signals::listen()?;
     let log = Log::open(&args).await?;
@@ -52,24 +46,6 @@ fn feed(hub: &Hub, args: &Args) -> Feed {
 
 fn router(feed: Feed, hub: &Hub) -> Router {
     feed.router().merge(health::router(hub)).route("/", feed::get(async || INDEX))
-}
-
-async fn bind(args: &Args) -> Result<TcpListener> {
-    let listen = &args.listen;
-    TcpListener::bind(listen).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let advice = "choose another address with --listen, such as 127.0.0.1:0 for any port";
-            failed(format!("{listen} is already in use: {advice}"), error)
-        }
-        io::ErrorKind::InvalidInput => failed(
-            format!("--listen {listen} is not an address: use one such as 127.0.0.1:3000"),
-            error,
-        ),
-        _ => failed(
-            format!("cannot listen on {listen}: choose another address with --listen"),
-            error,
-        ),
-    })
 }
 
 fn check_exposure(args: &Args, address: SocketAddr) -> Result<()> {
@@ -97,8 +73,4 @@ fn print_usage(address: SocketAddr, log: &Log, args: &Args) {
         if args.allow_append { &*append } else { "" },
     );
     outln!("{text}");
-}
-
-fn failed(message: impl Display, error: io::Error) -> Error {
-    Error::with_source(ErrorKind::Unavailable, message.to_string(), error)
 }

@@ -25,12 +25,13 @@
 //! # async fn run(router: axum::Router) -> downlink::Result<()> {
 //! use downlink_transports::serve;
 //!
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await.unwrap();
+//! let (listener, _) = serve::bind("127.0.0.1:3000").await?;
 //! serve::serve(listener, router, serve::shutdown_signal()?).await
 //! # }
 //! ```
 
 mod accept;
+mod bind;
 mod body_progress;
 mod client_limiter;
 mod connection_permit;
@@ -65,6 +66,7 @@ use downlink::Result;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use bind::bind;
 pub use proxies::TrustedProxies;
 pub use server::Server;
 pub use signals::{Signals, ignore_sigxfsz, shutdown_signal};

@@ -13,7 +13,7 @@ use crate::projection::DeadLetter;
 use crate::store::{Page, Read, ReadLog};
 use crate::supervise::{logged, unwound};
 
-impl<Tx: Send + 'static> Runner<Tx> {
+impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     /// Announces events that are in the read model but were not announced,
     /// because this version has replaced another one or because the program
     /// ended.

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::projection::failure_policy::LONGEST_PAUSE;
 use crate::projection::{DeadLetter, Status, Step, StepOutcome};
 
-impl<Tx: Send + 'static> Runner<Tx> {
+impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     /// Writes a batch, in one transaction unless something in it fails.
     pub(super) async fn write(&mut self, batch: Batch) -> Outcome<()> {
         let Batch { mut events, to, .. } = batch;

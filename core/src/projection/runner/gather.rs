@@ -5,7 +5,7 @@ use super::batch::{Batch, Reach};
 use super::command::{Interruption, Outcome};
 use crate::hub::{Item, Subscription};
 
-impl<Tx: Send + 'static> Runner<Tx> {
+impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     /// Gathers the waiting events; far from the end of the log, waits until a
     /// batch is full.
     pub(super) async fn gather(

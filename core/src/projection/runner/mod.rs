@@ -38,7 +38,7 @@ pub(super) type OnApplied = Box<dyn Fn(Vec<Event>) -> BoxFuture<'static, ()> + S
 
 /// Drives one projection. Nothing else in this process moves its checkpoint, so
 /// the reported progress never has to be corrected.
-pub(super) struct Runner<Tx> {
+pub(super) struct Runner<Tx: ?Sized> {
     pub(super) id: ProjectionId,
     pub(super) projection: Arc<dyn Projection<Tx = Tx>>,
     pub(super) store: Arc<dyn ProjectionStore<Tx = Tx>>,
@@ -59,13 +59,13 @@ pub(super) struct Runner<Tx> {
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the hub is shut down or the last handle is dropped.
-pub(super) async fn run<Tx: Send + 'static>(mut runner: Runner<Tx>) {
+pub(super) async fn run<Tx: ?Sized + Send + 'static>(mut runner: Runner<Tx>) {
     let stop = runner.stop.clone();
     stop.run_until_cancelled(runner.serve()).await;
     runner.set_status(Status::Ended);
 }
 
-impl<Tx: Send + 'static> Runner<Tx> {
+impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     async fn serve(&mut self) {
         let mut backoff = Backoff::up_to(LONGEST_PAUSE);
         let mut interruption = self.until_interrupted().await;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::date::Date;
+use crate::flight::Date;
 
 /// New York's offset from UTC in January, in hours.
 const NEW_YORK: i32 = -5;

@@ -14,7 +14,7 @@ pub use flight_data_error::FlightDataError;
 pub use plan::FlightPlan;
 pub use year::Year;
 
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 use crate::flight::{FlightId, InvalidFlightId};
 use airport::{Airport, Airports};
 use row::Row;

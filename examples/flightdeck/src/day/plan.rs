@@ -1,7 +1,7 @@
 use super::OPENING;
 use super::airport::Airport;
 use super::row::Row;
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 use crate::flight::{Action, FlightCommand, FlightId, Gate, Party, Timetable};
 
 /// How long before departure a flight is put on the board.

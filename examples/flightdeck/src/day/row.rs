@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::FlightDataError;
 use super::airport::Airport;
-use crate::clock_time::ClockTime;
-use crate::date::Date;
+use crate::flight::ClockTime;
+use crate::flight::Date;
 
 /// A line of the file as published; see the README in the data folder.
 #[derive(Clone, Debug, Deserialize)]

@@ -4,8 +4,8 @@ use std::io;
 use super::airport::{self, Airports};
 use super::row::{self, Row};
 use super::{AIRPORTS, Day, FlightDataError, OPENING};
-use crate::clock_time::ClockTime;
-use crate::date::Date;
+use crate::flight::ClockTime;
+use crate::flight::Date;
 
 /// No year has more flights, so a larger file is something else.
 const MAX_FLIGHTS: usize = 2_000_000;

@@ -1,5 +1,5 @@
 use super::{Gate, Party, Timetable};
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// A command for a flight.
 #[derive(Clone, Debug, PartialEq, Eq)]

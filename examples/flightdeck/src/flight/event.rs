@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Timetable};
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// The events of a flight.
 ///

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::date::Date;
+use crate::flight::Date;
 
 /// The name of a flight: `UA1545` on 1 January, and `UA1545-0102` on the 2nd.
 ///

@@ -1,6 +1,8 @@
 //! Flights: events, commands and decisions.
 
+mod clock_time;
 mod command;
+mod date;
 mod event;
 mod flights;
 mod gate;
@@ -11,7 +13,9 @@ mod state;
 mod tests;
 mod timetable;
 
+pub use clock_time::{ClockTime, InvalidTime};
 pub use command::{Action, FlightCommand};
+pub use date::Date;
 pub use event::{FlightEvent, Party};
 pub use flights::{Flights, LENIENT_SCHEMA, SCHEMA};
 pub use gate::{Gate, InvalidGate};

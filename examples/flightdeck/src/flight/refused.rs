@@ -2,7 +2,7 @@ use std::fmt;
 
 use downlink_transports::command::CommandRefusal;
 
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// Why a command was refused. The message says what to do.
 ///

@@ -1,5 +1,5 @@
 use super::{Action, FlightCommand, FlightEvent, Gate, Party, Refused, Timetable};
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// The longest single delay, in minutes.
 pub const MAX_DELAY: u32 = 720;

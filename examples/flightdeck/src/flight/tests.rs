@@ -3,7 +3,7 @@ use downlink::testing::{self, DeciderTest};
 use downlink::{Event, NewEvent, Position, StreamId, Version};
 
 use super::*;
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 const SCHEDULED: ClockTime = ClockTime::new(3, 15);
 const DEPARTURE: ClockTime = ClockTime::new(5, 15);

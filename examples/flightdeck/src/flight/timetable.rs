@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FlightId, Gate};
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// The timetable entry of a flight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,6 @@
-use std::iter::Peekable;
-use std::path::PathBuf;
-
 use downlink::{Cursor, Event, EventStore, EventStoreExt, Read, StreamId, Version, limits};
 use futures::StreamExt;
+use std::iter::Peekable;
 use tokio_util::sync::CancellationToken;
 
 use super::planned_event::PlannedEvent;
@@ -32,7 +30,7 @@ pub(super) async fn skip_existing(
     while let Some(stored) = log.next().await
         && !stop.is_cancelled()
     {
-        let stored = stored.map_err(|error| LoadError::Log(options.place(), error))?;
+        let stored = stored.map_err(|error| options.log.refused(error))?;
         match timeline.next_if(|next| is_same(next, &stored)) {
             Some(Ok(planned)) => {
                 existing.events += 1;
@@ -42,7 +40,7 @@ pub(super) async fn skip_existing(
             }
             // After the whole year, any events are allowed.
             _ if options.append || timeline.peek().is_none() => break,
-            _ => return Err(other_events(options.place(), &stored)),
+            _ => return Err(other_events(options, &stored)),
         }
     }
     Ok(existing)
@@ -52,7 +50,7 @@ fn is_same(next: &Result<PlannedEvent, FlightDataError>, stored: &Event) -> bool
     next.as_ref().is_ok_and(|planned| planned.id() == stored.id())
 }
 
-fn other_events(log: PathBuf, event: &Event) -> LoadError {
+fn other_events(options: &LoadOptions, event: &Event) -> LoadError {
     let event = format!("a {} in {}", event.event_type(), event.stream());
-    LoadError::OtherEvents(log, event)
+    LoadError::OtherEvents(options.log.to_string(), event)
 }

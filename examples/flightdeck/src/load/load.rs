@@ -15,7 +15,6 @@ use super::batcher::{Batch, Batcher};
 use super::existing::{self, Existing};
 use super::timeline::Timeline;
 use super::{LoadError, LoadOptions, LoadReport, Progress, source};
-use crate::database::Database;
 use crate::day::FlightDataError;
 
 /// The capacity of the queue of batches.
@@ -40,13 +39,12 @@ pub async fn load(
     progress.prepare(format!("reading {}", options.file.display()));
     let file = options.file.clone();
     let year = outcome(spawn_blocking(move || source::read(&file))).await?;
-    let log_failed = |error| LoadError::Log(options.place(), error);
-    let database = Database::open(&options.store, &options.db, None).await.map_err(log_failed)?;
-    let load = Load { options: options.clone(), store: database.store(), stop: stop.clone() };
+    let log = options.log.open().await?;
+    let load = Load { options: options.clone(), store: log.store(), stop: stop.clone() };
     let flights = u64::try_from(year.flights()).unwrap_or(u64::MAX);
     let loaded = load.run(Timeline::new(year).peekable(), flights, &mut progress).await;
     progress.end();
-    database.close().await;
+    log.close().await;
     loaded
 }
 
@@ -64,7 +62,7 @@ impl Load {
         flights: u64,
         progress: &mut Progress,
     ) -> Result<LoadReport, LoadError> {
-        progress.prepare(format!("reading {}", self.options.place().display()));
+        progress.prepare(format!("reading {}", self.options.log));
         let (timeline, existing) = self.skip_existing(timeline).await?;
         progress.begin("flights", flights, existing.finished);
         let began = Instant::now();
@@ -75,7 +73,7 @@ impl Load {
             move || load.produce(timeline, last, &sender)
         });
         let tally = appender::append(&*self.store, received(batches), progress).await;
-        let tally = tally.map_err(|error| LoadError::Log(self.options.place(), error))?;
+        let tally = tally.map_err(|error| self.options.log.refused(error))?;
         outcome(produced).await?;
         Ok(sum_up(&existing, &tally, began.elapsed(), flights))
     }

@@ -22,9 +22,9 @@ pub enum LoadError {
     /// The file is not a file of flights.
     Flights(PathBuf, FlightDataError),
     /// The log cannot be opened, read or written.
-    Log(PathBuf, downlink::Error),
-    /// The log has other events in it.
-    OtherEvents(PathBuf, String),
+    Log(downlink::Error),
+    /// This log has other events in it.
+    OtherEvents(String, String),
 }
 
 impl fmt::Display for LoadError {
@@ -50,18 +50,11 @@ impl fmt::Display for LoadError {
             Self::Flights(path, _) => {
                 write!(f, "{} is not a valid file of flights", path.display())
             }
-            Self::Log(path, _) => {
-                write!(
-                    f,
-                    "cannot use {} as the log: choose another one with --db or --store",
-                    path.display()
-                )
-            }
-            Self::OtherEvents(path, event) => write!(
+            Self::Log(error) => error.fmt(f),
+            Self::OtherEvents(log, event) => write!(
                 f,
-                "{} already has other events in it, first {event}: choose another file with --db, \
-                 or use --append to add the flights to it",
-                path.display()
+                "{log} already has other events in it, first {event}: choose another file with --db, \
+                 or use --append to add the flights to it"
             ),
         }
     }
@@ -84,8 +77,14 @@ impl StdError for LoadError {
             Self::Open(_, error) => Some(error),
             Self::Zip(_, error) => Some(error),
             Self::Flights(_, error) => Some(error),
-            Self::Log(_, error) => Some(error),
+            Self::Log(error) => error.source(),
             Self::NoFlights(..) | Self::OtherEvents(..) => None,
         }
+    }
+}
+
+impl From<downlink::Error> for LoadError {
+    fn from(error: downlink::Error) -> Self {
+        Self::Log(error)
     }
 }

@@ -1,7 +1,7 @@
 use downlink::event::Timestamp;
 use downlink::{EventId, Expected, NewEvent, Result, StreamId, Tag, Version};
 
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 use crate::flight::{FlightEvent, FlightId, SCHEMA};
 
 /// Midnight of 1 January 2013, with New York's local time taken as UTC.

@@ -6,7 +6,6 @@ use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{LoadError, LoadOptions, Progress, RebuildReport};
-use crate::database::Database;
 use crate::read_models::ReadModels;
 
 /// Builds the read models of a loaded log, as far as they are incomplete. Ends early if
@@ -25,15 +24,15 @@ pub async fn rebuild(
     mut progress: Progress,
     stop: &CancellationToken,
 ) -> Result<RebuildReport, LoadError> {
-    let failed = |error| LoadError::Log(options.place(), error);
-    let database = Database::open(&options.store, &options.db, None).await.map_err(failed)?;
-    let hub = database.hub().await.map_err(failed)?;
-    let read_models = ReadModels::start(&hub, &database).map_err(failed)?;
+    let failed = |error| options.log.refused(error);
+    let log = options.log.open().await?;
+    let hub = log.hub().await.map_err(failed)?;
+    let read_models = ReadModels::start(&hub, &log).map_err(failed)?;
     let rebuilt = follow(read_models.projections(), &mut progress, stop).await;
     progress.end();
     hub.shutdown().await;
-    database.close().await;
-    rebuilt.map_err(failed)
+    log.close().await;
+    Ok(rebuilt.map_err(failed)?)
 }
 
 /// Waits until all projections have the whole log, and reports the progress of the

@@ -18,10 +18,9 @@ use zip::write::SimpleFileOptions;
 use super::batcher::{Batch, Batcher};
 use super::timeline::Timeline;
 use super::*;
-use crate::database::Database;
 use crate::day::Year;
-use crate::driver::Driver;
 use crate::flight::{FlightEvent, Flights, SCHEMA};
+use crate::options::LogOptions;
 
 const RECORDED: &str = include_str!("../../data/flights-2013-01-01.csv");
 
@@ -62,8 +61,8 @@ impl Fixture {
     }
 
     async fn load(&self, file: &Path, append: bool) -> Result<LoadReport, LoadError> {
-        let (file, db) = (file.into(), self.db());
-        let options = LoadOptions { file, db, store: Driver::default(), append };
+        let options =
+            LoadOptions { file: file.into(), log: in_file(self.db(), "rusqlite"), append };
         load(&options, Progress::silent(), &CancellationToken::new()).await
     }
 
@@ -79,11 +78,15 @@ impl Fixture {
     }
 
     async fn events(&self) -> Vec<Event> {
-        let database = Database::open(&Driver::default(), &self.db(), None).await.unwrap();
-        let events = database.store().log_events(Read::log()).try_collect().await.unwrap();
-        database.close().await;
+        let log = in_file(self.db(), "rusqlite").open().await.unwrap();
+        let events = log.store().log_events(Read::log()).try_collect().await.unwrap();
+        log.close().await;
         events
     }
+}
+
+fn in_file(db: PathBuf, store: &str) -> LogOptions {
+    LogOptions { db, store: store.into(), bus: None }
 }
 
 fn event_of(event: &Event) -> FlightEvent {
@@ -159,11 +162,11 @@ async fn an_interrupted_load_resumes() {
 
     for stored in [1, batches.len() / 2, batches.len() - 1] {
         let fixture = Fixture::new();
-        let database = Database::open(&Driver::default(), &fixture.db(), None).await.unwrap();
+        let log = in_file(fixture.db(), "rusqlite").open().await.unwrap();
         for batch in &batches[..stored] {
-            database.store().append(batch.append.clone()).await.unwrap();
+            log.store().append(batch.append.clone()).await.unwrap();
         }
-        database.close().await;
+        log.close().await;
         let loaded = fixture.loaded(&fixture.file("flights.csv", three_days())).await;
         assert!(loaded.complete && loaded.existing > 0 && loaded.stored > 0);
         let ids: Vec<_> = fixture.events().await.iter().map(Event::id).collect();
@@ -175,12 +178,8 @@ async fn an_interrupted_load_resumes() {
 async fn a_stopped_load_is_incomplete_and_resumes() {
     let fixture = Fixture::new();
     let file = fixture.file("flights.csv", three_days());
-    let options = LoadOptions {
-        file: file.clone(),
-        db: fixture.db(),
-        store: Driver::default(),
-        append: false,
-    };
+    let log = in_file(fixture.db(), "rusqlite");
+    let options = LoadOptions { file: file.clone(), log, append: false };
     let stop = CancellationToken::new();
     stop.cancel();
     let stopped = load(&options, Progress::silent(), &stop).await.unwrap();
@@ -214,10 +213,10 @@ async fn an_append_that_overtakes_is_retried() {
 #[tokio::test]
 async fn a_log_with_other_events_is_not_changed() {
     let fixture = Fixture::new();
-    let database = Database::open(&Driver::default(), &fixture.db(), None).await.unwrap();
+    let log = in_file(fixture.db(), "rusqlite").open().await.unwrap();
     let note = NewEvent::json("NoteWritten", "{}").unwrap();
-    database.store().append_to("diary", Expected::Any, [note]).await.unwrap();
-    database.close().await;
+    log.store().append_to("diary", Expected::Any, [note]).await.unwrap();
+    log.close().await;
 
     let file = fixture.file("flights.csv", flights(&["2013,1,1"]));
     let message = fixture.error_message(&file).await;
@@ -325,9 +324,9 @@ async fn both_drivers_load_the_same_events() {
     let file = fixture.file("flights.csv", three_days());
     let stop = CancellationToken::new();
     let mut made = Vec::new();
-    for (store, name) in [(Driver::Rusqlite, "rusqlite.db"), (Driver::Sqlx, "sqlx.db")] {
-        let db = fixture.folder.path().join(name);
-        let options = LoadOptions { file: file.clone(), db, store, append: false };
+    for store in ["rusqlite", "sqlx"] {
+        let log = in_file(fixture.folder.path().join(store), store);
+        let options = LoadOptions { file: file.clone(), log, append: false };
         let loaded = load(&options, Progress::silent(), &stop).await.unwrap();
         let rebuilt = rebuild(&options, Progress::silent(), &stop).await.unwrap();
         assert!(rebuilt.complete);

@@ -4,8 +4,8 @@ use std::vec;
 use downlink::{Decider, StreamId, Version};
 
 use super::planned_event::PlannedEvent;
-use crate::clock_time::ClockTime;
 use crate::day::{Day, FlightDataError, FlightPlan, Year};
+use crate::flight::ClockTime;
 use crate::flight::{Flight, FlightCommand, FlightId, Flights};
 
 /// An iterator over all events of a year, in chronological order.

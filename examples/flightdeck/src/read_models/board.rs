@@ -1,7 +1,9 @@
+use downlink_any::Value;
+
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, Value, Write};
-use crate::clock_time::ClockTime;
-use crate::flight::{FlightEvent, Timetable};
+use super::model::{Model, Write, rows_as};
+use super::rows::FlightRow;
+use crate::flight::{ClockTime, FlightEvent, Timetable};
 
 /// A flight whose last event is this many minutes old is deleted when another one is
 /// scheduled.
@@ -29,17 +31,14 @@ pub(crate) static BOARD: Model = Model {
             status TEXT NOT NULL,
             diverted INTEGER NOT NULL DEFAULT 0,
             changed TEXT NOT NULL
-        ) STRICT, WITHOUT ROWID",
+        )",
         "CREATE INDEX board_1_changed ON board_1 (changed)",
     ],
     writes,
-    query: "SELECT json_group_array(json_object(
-            'id', flight, 'version', version, 'airline', airline, 'from', airport, 'to', dest,
-            'city', city, 'aircraft', aircraft, 'gate', gate, 'scheduled', scheduled,
-            'arrives', arrives, 'departs', departs, 'landed', landed, 'status', status,
-            'wasDiverted', json(CASE diverted WHEN 1 THEN 'true' ELSE 'false' END), 'changed', changed
-        ) ORDER BY flight) FROM board_1
-        WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)",
+    query: "SELECT flight AS id, version, airline, airport AS \"from\", dest AS \"to\", city, aircraft, gate,
+            scheduled, arrives, departs, landed, status, diverted AS \"wasDiverted\", changed FROM board_1
+        WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) ORDER BY flight",
+    rows: rows_as::<FlightRow>,
     key: "id",
     affected_by: &[],
     // It deletes old flights.
@@ -61,7 +60,7 @@ const LAND: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'lan
 
 fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     let at = decoded.event.at();
-    let place = || (decoded.flight.into(), Value::Number(decoded.version), Value::from(&at));
+    let place = || (decoded.flight.into(), decoded.version.into(), text(at));
     let set = |sql, value: Value| {
         let (flight, version, at) = place();
         vec![Write::new(sql, [flight, version, at, value])]
@@ -73,14 +72,14 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             vec![
-                Write::new(DELETE_OLD, [(&at.minus(RETENTION)).into()]),
+                Write::new(DELETE_OLD, [text(at.minus(RETENTION))]),
                 Write::new(REMOVE, [decoded.flight.into()]),
                 add(decoded, timetable, at),
             ]
         }
         FlightEvent::BoardingStarted { .. } => set(SET_STATUS, "boarding".into()),
-        FlightEvent::FlightDelayed { departs, .. } => set(DELAY, departs.into()),
-        FlightEvent::GateChanged { gate, .. } => set(MOVE, gate.into()),
+        FlightEvent::FlightDelayed { departs, .. } => set(DELAY, text(departs)),
+        FlightEvent::GateChanged { gate, .. } => set(MOVE, text(gate)),
         FlightEvent::FlightDeparted { .. } => change(DEPART),
         FlightEvent::FlightLanded { .. } => change(LAND),
         FlightEvent::FlightCancelled { .. } => set(SET_STATUS, "cancelled".into()),
@@ -89,21 +88,24 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
 }
 
 fn add(decoded: &DecodedEvent<'_>, timetable: &Timetable, at: ClockTime) -> Write {
-    let aircraft = timetable.aircraft.as_deref().map_or(Value::Nothing, Value::from);
     Write::new(
         ADD,
         [
             decoded.flight.into(),
-            Value::Number(decoded.version),
+            decoded.version.into(),
             decoded.airline.into(),
             decoded.airport.into(),
             decoded.to.into(),
             timetable.city.as_str().into(),
-            aircraft,
-            (&timetable.gate).into(),
-            (&timetable.departs).into(),
-            (&timetable.arrives).into(),
-            (&at).into(),
+            timetable.aircraft.as_deref().into(),
+            text(&timetable.gate),
+            text(timetable.departs),
+            text(timetable.arrives),
+            text(at),
         ],
     )
+}
+
+fn text(value: impl ToString) -> Value {
+    value.to_string().into()
 }

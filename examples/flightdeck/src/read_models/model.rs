@@ -1,14 +1,15 @@
-use downlink::live::{Params, Rows};
-use downlink::{BoxError, Error, ErrorKind, Filter, FilterItem, Result};
+use async_trait::async_trait;
+use downlink::live::{self, LiveError, LiveQuery, Params, Rows, Scope};
+use downlink::{BoxError, Error, ErrorKind, Event, Filter, FilterItem, Projection, Result};
+use downlink_any::{Row, Tx, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::decoded_event::DecodedEvent;
 use super::{BOARD, PUNCTUALITY, ROUTES};
 
-/// The parameters of the live queries.
-pub(super) const PARAMETERS: [&str; 2] = ["airport", "airline"];
-
-/// A read model in SQL. A changed model gets a new version, and tables with the version
-/// in their names.
+/// A read model in SQL, and the live query of its rows. A changed model gets a new version, and tables with the
+/// version in their names.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) name: &'static str,
@@ -17,9 +18,10 @@ pub(crate) struct Model {
     pub(super) prepare: &'static [&'static str],
     /// The statements for an event.
     pub(super) writes: fn(&DecodedEvent<'_>) -> Vec<Write>,
-    /// A query that returns the rows of the model as one JSON array. `?1` and `?2` are an
-    /// airport and an airline, or NULL for all.
-    pub(crate) query: &'static str,
+    /// The rows. `?1` and `?2` are an airport and an airline, or NULL for all.
+    pub(super) query: &'static str,
+    /// The rows as the page gets them.
+    pub(super) rows: fn(Vec<Row>) -> Result<Rows>,
     /// The member of the rows that is their key.
     pub(super) key: &'static str,
     /// The types of events that can change the rows; all if empty.
@@ -31,28 +33,91 @@ pub(crate) struct Model {
 /// A statement and its parameters.
 #[derive(Debug)]
 pub(super) struct Write {
-    pub(super) sql: &'static str,
-    pub(super) values: Vec<Value>,
+    sql: &'static str,
+    values: Vec<Value>,
 }
 
-/// The value of a parameter.
-#[derive(Debug)]
-pub(super) enum Value {
-    Text(String),
-    Number(i64),
-    Nothing,
-}
+/// The parameters of the live queries.
+const PARAMETERS: [&str; 2] = ["airport", "airline"];
 
 impl Model {
     pub(crate) const ALL: [&'static Self; 3] = [&BOARD, &PUNCTUALITY, &ROUTES];
+}
 
-    /// The events of flights.
-    pub(super) fn filter() -> Filter {
+// ANCHOR: projection
+#[async_trait]
+impl Projection for &'static Model {
+    type Tx = Tx;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn filter(&self) -> Filter {
         FilterItem::new().with_stream_prefix("flight-").expect("a valid prefix").into()
     }
 
-    /// What can change the selected rows.
-    pub(super) fn live_filter(&self, params: &Params) -> Result<Filter> {
+    async fn prepare(&self, tx: &mut Tx) -> Result<(), BoxError> {
+        for statement in self.prepare {
+            tx.execute(statement, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
+        for event in events {
+            let Some(decoded) = DecodedEvent::decode(event)? else { continue };
+            for write in (self.writes)(&decoded) {
+                tx.execute(write.sql, write.values).await?;
+            }
+        }
+        Ok(())
+    }
+}
+// ANCHOR_END: projection
+
+// ANCHOR: live
+#[async_trait]
+impl LiveQuery for &'static Model {
+    type Tx = Tx;
+    type Principal = ();
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn projection(&self) -> &str {
+        self.name
+    }
+
+    fn key(&self) -> &str {
+        self.key
+    }
+
+    fn parameters(&self) -> &[&str] {
+        &PARAMETERS
+    }
+
+    fn scope(&self, _: Option<&()>, _: &Params) -> Result<Scope, LiveError> {
+        Ok(Scope::everything())
+    }
+
+    async fn eval(
+        &self,
+        model: &mut live::Model<'_, Tx>,
+        _: &Scope,
+        params: &Params,
+    ) -> Result<Rows, BoxError> {
+        check(self, model.version())?;
+        let selected = PARAMETERS.map(|name| params.get(name).into());
+        Ok((self.rows)(model.fetch(self.query, selected.into()).await?)?)
+    }
+
+    fn affected_by(&self, _: &Scope, params: &Params) -> Result<Filter> {
         let of_flights = FilterItem::new().with_stream_prefix("flight-")?;
         let with_types = |types: &[&str]| {
             types.iter().try_fold(of_flights.clone(), |item, &name| item.with_type(name))
@@ -68,47 +133,30 @@ impl Model {
         }
         Filter::any_of([selected, with_types(self.affected_everywhere_by)?])
     }
+}
+// ANCHOR_END: live
 
-    /// The rows of a result of the query.
-    pub(super) fn live_rows(json: &str) -> Result<Rows, BoxError> {
-        let rows: Vec<serde_json::Value> = serde_json::from_str(json)?;
-        Ok(Rows::collect(rows)?)
+/// Fails if another version of this model is live.
+fn check(Model { name, version, .. }: &Model, live: u32) -> Result<()> {
+    if live == *version {
+        return Ok(());
     }
+    let message = format!(
+        "the read model '{name}' has version {live}, but this program needs version {version}: \
+         use the matching release"
+    );
+    Err(Error::new(ErrorKind::Unavailable, message))
+}
 
-    /// Fails if another version of this model is live.
-    pub(super) fn check(&self, live: u32) -> Result<()> {
-        if live == self.version {
-            return Ok(());
-        }
-        let Self { name, version, .. } = self;
-        let message = format!(
-            "the read model '{name}' has version {live}, but this program needs version {version}: \
-             use the matching release"
-        );
-        Err(Error::new(ErrorKind::Unavailable, message))
-    }
+/// The rows of a query as rows of this type.
+pub(super) fn rows_as<T: DeserializeOwned + Serialize>(rows: Vec<Row>) -> Result<Rows> {
+    let mut all = Rows::new();
+    rows.into_iter().try_for_each(|row| all.push(&row.decode::<T>()?))?;
+    Ok(all)
 }
 
 impl Write {
     pub(super) fn new<const N: usize>(sql: &'static str, values: [Value; N]) -> Self {
         Self { sql, values: values.into() }
-    }
-}
-
-impl<T: ToString> From<&T> for Value {
-    fn from(value: &T) -> Self {
-        Self::Text(value.to_string())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<u32> for Value {
-    fn from(number: u32) -> Self {
-        Self::Number(number.into())
     }
 }

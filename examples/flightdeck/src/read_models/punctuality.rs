@@ -1,5 +1,6 @@
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, Write};
+use super::model::{Model, Write, rows_as};
+use super::rows::PunctualityRow;
 use crate::flight::FlightEvent;
 
 /// Punctuality by airline: a departure less than fifteen minutes late is on time.
@@ -18,25 +19,20 @@ pub(crate) static PUNCTUALITY: Model = Model {
             cancelled INTEGER NOT NULL DEFAULT 0,
             diverted INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (airline, airport)
-        ) STRICT, WITHOUT ROWID",
+        )",
         // Flights that have not departed, and their scheduled departure in minutes.
         "CREATE TABLE punctuality_1_waiting (
             flight TEXT PRIMARY KEY,
             scheduled INTEGER NOT NULL
-        ) STRICT, WITHOUT ROWID",
+        )",
     ],
     writes,
-    query: "SELECT json_group_array(json_object(
-            'airline', airline, 'departed', departed, 'onTime', on_time,
-            'minutesLate', minutes_late, 'cancelled', cancelled, 'diverted', diverted
-        ) ORDER BY departed DESC, airline) FROM (
-            SELECT airline, sum(departed) AS departed, sum(on_time) AS on_time,
-                sum(minutes_late) AS minutes_late, sum(cancelled) AS cancelled,
-                sum(diverted) AS diverted
-            FROM punctuality_1
-            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
-            GROUP BY airline
-        ) AS airlines",
+    query: "SELECT airline, sum(departed) AS departed, sum(on_time) AS \"onTime\",
+            sum(minutes_late) AS \"minutesLate\", sum(cancelled) AS cancelled, sum(diverted) AS diverted
+        FROM punctuality_1
+        WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2)
+        GROUP BY airline ORDER BY sum(departed) DESC, airline",
+    rows: rows_as::<PunctualityRow>,
     key: "airline",
     affected_by: &["FlightDeparted", "FlightCancelled", "FlightDiverted"],
     affected_everywhere_by: &[],

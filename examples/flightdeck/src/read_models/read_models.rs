@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::live::Live;
-use downlink::{Error, ErrorKind, Hub, ProjectionHandle, Result};
+use downlink::live::{Live, LiveBuilder};
+use downlink::projection::FailurePolicy;
+use downlink::{Hub, ProjectionHandle, Result};
+use downlink_any::Log;
 use tokio::time::timeout;
 
-use super::{BOARD, Model, PUNCTUALITY, QueryResult, ROUTES, RowFilter};
-use crate::database::Database;
+use super::Model;
 
 /// How long the program waits for its read models when it starts.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -16,19 +17,24 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadModels {
-    database: Database,
-    projections: Arc<[ProjectionHandle; 3]>,
+    projections: Arc<[ProjectionHandle]>,
     live: Live,
 }
 
 impl ReadModels {
-    /// Starts the projections. They run until the hub ends.
-    pub(crate) fn start(hub: &Hub, database: &Database) -> Result<Self> {
-        let start = |model| database.project(hub, model).start();
-        let projections = [start(&BOARD)?, start(&PUNCTUALITY)?, start(&ROUTES)?];
-        let live = database.live(hub, &projections)?;
-        Ok(Self { database: database.clone(), projections: projections.into(), live })
+    /// Starts the projections and the live queries. They run until the hub ends. An event that cannot be applied is
+    /// set aside; the others are applied.
+    // ANCHOR: live
+    pub(crate) fn start(hub: &Hub, log: &Log) -> Result<Self> {
+        let start =
+            |model| hub.project(model, log.models()).with_policy(FailurePolicy::skip()).start();
+        let projections = Model::ALL.into_iter().map(start).collect::<Result<Arc<[_]>>>()?;
+        let live = Live::builder(hub, log.models());
+        let live = Model::ALL.into_iter().fold(live, LiveBuilder::with_query);
+        let live = projections.iter().fold(live, LiveBuilder::with_model).start()?;
+        Ok(Self { projections, live })
     }
+    // ANCHOR_END: live
 
     /// The models as live queries.
     pub(crate) fn live(&self) -> &Live {
@@ -37,7 +43,7 @@ impl ReadModels {
 
     /// The projections, to observe their progress.
     pub(crate) fn projections(&self) -> &[ProjectionHandle] {
-        &self.projections[..]
+        &self.projections
     }
 
     /// Waits until all models are live, but only for a few seconds: with a long log, the
@@ -50,26 +56,5 @@ impl ReadModels {
             }
         }
         Ok(())
-    }
-
-    /// Reads rows of a model, and their cursor.
-    pub(crate) async fn query(
-        &self,
-        model: &'static Model,
-        filter: RowFilter,
-    ) -> Result<QueryResult> {
-        self.check_live(model)?;
-        self.database.query(model, filter).await
-    }
-
-    fn check_live(&self, model: &Model) -> Result<()> {
-        let mut projections =
-            self.projections().iter().filter(|projection| projection.id().name() == model.name);
-        if projections.any(|projection| projection.progress().live >= Some(model.version)) {
-            return Ok(());
-        }
-        let message =
-            format!("the read model '{}' is still being built: try again later", model.name);
-        Err(Error::new(ErrorKind::Unavailable, message))
     }
 }

@@ -1,5 +1,6 @@
 use super::decoded_event::DecodedEvent;
-use super::model::{Model, Write};
+use super::model::{Model, Write, rows_as};
+use super::rows::RouteRow;
 use crate::flight::FlightEvent;
 
 /// The busiest routes: the departures for each destination.
@@ -15,19 +16,15 @@ pub(crate) static ROUTES: Model = Model {
             city TEXT NOT NULL,
             departed INTEGER NOT NULL,
             PRIMARY KEY (airport, dest, airline)
-        ) STRICT, WITHOUT ROWID",
+        )",
     ],
     writes,
-    query: "SELECT json_group_array(json_object(
-            'id', airport || '-' || dest, 'from', airport, 'to', dest, 'city', city, 'departed', departed
-        ) ORDER BY departed DESC, airport, dest) FROM (
-            SELECT airport, dest, max(city) AS city, sum(departed) AS departed
-            FROM routes_1
-            WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
-            GROUP BY airport, dest
-            ORDER BY sum(departed) DESC, airport, dest
-            LIMIT 10
-        ) AS busiest",
+    query: "SELECT airport || '-' || dest AS id, airport AS \"from\", dest AS \"to\", max(city) AS city,
+            sum(departed) AS departed
+        FROM routes_1
+        WHERE (?1 IS NULL OR airport = ?1) AND (?2 IS NULL OR airline = ?2) AND departed > 0
+        GROUP BY airport, dest ORDER BY sum(departed) DESC, airport, dest LIMIT 10",
+    rows: rows_as::<RouteRow>,
     key: "id",
     affected_by: &["FlightScheduled", "FlightDeparted"],
     affected_everywhere_by: &[],

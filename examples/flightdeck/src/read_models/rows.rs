@@ -1,13 +1,13 @@
-//! The rows of the read models, which SQL renders as JSON: what pages get.
+//! The rows of the read models, as pages get them.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 use crate::flight::{FlightId, Gate};
 
 /// A row of the query `board`.
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FlightRow {
     id: FlightId,
@@ -32,7 +32,8 @@ pub(crate) struct FlightRow {
     changed: ClockTime,
 }
 
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 enum FlightStatus {
     Scheduled,
@@ -45,7 +46,8 @@ enum FlightStatus {
 }
 
 /// A row of the query `punctuality`.
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PunctualityRow {
     airline: String,
@@ -59,7 +61,8 @@ pub(crate) struct PunctualityRow {
 }
 
 /// A row of the query `routes`.
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RouteRow {
     /// Origin and destination, `EWR-IAH`.

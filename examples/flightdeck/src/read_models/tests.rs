@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use downlink::{Event, Executor, Hub, Read};
+use downlink::live::{Update, Watch};
+use downlink::{Cursor, Event, Executor, Hub, Read};
+use downlink_any::Log;
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,29 +13,27 @@ use tokio::time::timeout;
 
 use super::rows::{FlightRow, PunctualityRow, RouteRow};
 use super::*;
-use crate::database::Database;
 use crate::day::Day;
-use crate::driver::Driver;
 use crate::flight::{FlightCommand, FlightId, Flights};
 
 const DEADLINE: Duration = Duration::from_mins(1);
-const DRIVERS: [Driver; 2] = [Driver::Rusqlite, Driver::Sqlx];
+const DRIVERS: [&str; 2] = ["rusqlite", "sqlx"];
 
 struct Fixture {
-    database: Database,
+    log: Log,
     hub: Hub,
     read_models: ReadModels,
     _folder: TempDir,
 }
 
 impl Fixture {
-    async fn new(driver: &Driver) -> Self {
+    async fn new(driver: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path: PathBuf = folder.path().join("flightdeck.db");
-        let database = Database::open(driver, &path, None).await.unwrap();
-        let hub = database.hub().await.unwrap();
-        let read_models = ReadModels::start(&hub, &database).unwrap();
-        Self { database, hub, read_models, _folder: folder }
+        let path = folder.path().join("flightdeck.db");
+        let log = Log::open(&format!("{driver}:{}", path.display())).await.unwrap();
+        let hub = log.hub().await.unwrap();
+        let read_models = ReadModels::start(&hub, &log).unwrap();
+        Self { log, hub, read_models, _folder: folder }
     }
 
     /// Executes the commands of the first flights, ordered by time.
@@ -51,29 +50,30 @@ impl Fixture {
         }
     }
 
-    /// Reads a model, once it has all events.
-    async fn query(&self, model: &'static Model, filter: RowFilter) -> Value {
+    /// The rows of a model, once it has all events.
+    async fn query(&self, model: &Model, airport: Option<&str>) -> Value {
         let head = self.hub.head().await.unwrap();
-        for projection in self.read_models.projections() {
-            timeout(DEADLINE, projection.wait_for(head)).await.unwrap().unwrap();
-        }
-        self.read_models.wait_live().await.unwrap();
-        let answer = self.read_models.query(model, filter).await.unwrap();
-        serde_json::from_str(answer.rows.get()).unwrap()
+        let watch = Watch::new(model.name).with_at_least(head);
+        let params = airport.map(|airport| ("airport", airport)).into_iter().collect();
+        let watch = watch.with_params(params);
+        rows_and_cursor(&self.read_models, watch).await.0
     }
 
     async fn end(self) {
         self.hub.shutdown().await;
-        self.database.close().await;
+        self.log.close().await;
     }
 }
 
-fn all() -> RowFilter {
-    RowFilter::default()
-}
-
-fn of(airport: &str) -> RowFilter {
-    RowFilter { airport: Some(airport.into()), airline: None }
+/// The first answer of a live query, and its cursor.
+async fn rows_and_cursor(read_models: &ReadModels, watch: Watch) -> (Value, Cursor) {
+    let answer = async {
+        let mut rows = read_models.live().watch(watch).await.unwrap();
+        let Some(Update::Result(answer)) = rows.next().await else { panic!("no answer") };
+        let json = [b"[", &**answer.rows_json(), b"]"].concat();
+        (serde_json::from_slice(&json).unwrap(), answer.token().cursor)
+    };
+    timeout(DEADLINE, answer).await.expect("an answer in time")
 }
 
 /// Fails if the rows are not as the page's types say.
@@ -93,9 +93,9 @@ async fn both_drivers_build_the_same_models() {
         let fixture = Fixture::new(driver).await;
         fixture.fly(60).await;
         let mut answer = Vec::new();
-        for model in [&BOARD, &PUNCTUALITY, &ROUTES] {
-            answer.push(fixture.query(model, all()).await);
-            answer.push(fixture.query(model, of("JFK")).await);
+        for model in Model::ALL {
+            answer.push(fixture.query(model, None).await);
+            answer.push(fixture.query(model, Some("JFK")).await);
         }
         answers.push(answer);
         fixture.end().await;
@@ -116,9 +116,9 @@ async fn both_drivers_build_the_same_models() {
 
 #[tokio::test]
 async fn a_row_has_the_state_of_the_flight() {
-    let fixture = Fixture::new(&Driver::Rusqlite).await;
+    let fixture = Fixture::new("rusqlite").await;
     fixture.fly(1).await;
-    let board = fixture.query(&BOARD, all()).await;
+    let board = fixture.query(&BOARD, None).await;
     let row = &rows(&board)[0];
     for (name, value) in [
         ("id", json!("UA1545")),
@@ -132,7 +132,7 @@ async fn a_row_has_the_state_of_the_flight() {
     ] {
         assert_eq!(row[name], value, "{name}");
     }
-    let punctuality = fixture.query(&PUNCTUALITY, all()).await;
+    let punctuality = fixture.query(&PUNCTUALITY, None).await;
     let expected = json!([{
         "airline": "UA", "departed": 1, "onTime": 1, "minutesLate": 2, "cancelled": 0, "diverted": 0
     }]);
@@ -154,15 +154,14 @@ async fn rows_have_exactly_the_events_up_to_their_cursor() {
         let asking = async {
             let mut answers = Vec::new();
             for _ in 0..20 {
-                answers.push(read_models.query(&BOARD, all()).await.unwrap());
+                answers.push(rows_and_cursor(&read_models, Watch::new("board")).await);
             }
             answers
         };
         let ((), answers) = tokio::join!(flying, asking);
         let log: Vec<Event> = fixture.hub.log_events(Read::log()).try_collect().await.unwrap();
-        for answer in answers {
-            let seen = log.partition_point(|event| event.cursor() <= answer.cursor);
-            let found: Value = serde_json::from_str(answer.rows.get()).unwrap();
+        for (found, cursor) in answers {
+            let seen = log.partition_point(|event| event.cursor() <= cursor);
             let found = rows(&found).iter().map(|row| {
                 let flight = format!("flight-{}", row["id"].as_str().unwrap());
                 (flight, row["version"].as_u64().unwrap())

@@ -3,8 +3,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::replay_clock::since_midnight;
-use crate::clock_time::ClockTime;
 use crate::day::{Day, OPENING};
+use crate::flight::ClockTime;
 use crate::flight::{FlightCommand, FlightId};
 
 /// The remaining commands of the day, ordered by time.

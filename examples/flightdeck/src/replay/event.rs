@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Speed;
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// The events of the replay, in the stream `replay`.
 ///

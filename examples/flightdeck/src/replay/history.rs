@@ -5,8 +5,8 @@ use downlink::{Event, EventId, Hub, Read, Result};
 use futures::TryStreamExt;
 
 use super::REPLAY;
-use crate::clock_time::ClockTime;
 use crate::day::OPENING;
+use crate::flight::ClockTime;
 use crate::flight::{FlightEvent, FlightId, LENIENT_SCHEMA};
 
 /// How many of the newest events are searched for a flight's event.

@@ -14,8 +14,8 @@ use super::{
     Control, DayIsOver, REPLAY, ReplayAction, ReplayCommand, ReplayDecider, ReplayEvent,
     ReplayState, Speed,
 };
-use crate::clock_time::ClockTime;
 use crate::day::Day;
+use crate::flight::ClockTime;
 
 /// A handle to the replay of a day, which runs in this process or in another one.
 ///

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::Speed;
-use crate::clock_time::ClockTime;
+use crate::flight::ClockTime;
 
 /// The clock of the replay: calculates its time at any instant.
 ///

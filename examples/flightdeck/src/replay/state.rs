@@ -4,8 +4,8 @@ use downlink_transports::command::CommandRefusal;
 use serde::{Deserialize, Serialize};
 
 use super::{ReplayEvent, Speed};
-use crate::clock_time::ClockTime;
 use crate::day::OPENING;
+use crate::flight::ClockTime;
 
 /// The state of the replay, folded from its events.
 ///

@@ -12,7 +12,7 @@ use downlink::{Append, Event, EventStore, Expected, NewEvent, Subscribe};
 use downlink_transports::client::{Client, Follow};
 use downlink_transports::serve::Signals;
 use flightdeck::replay::Speed;
-use flightdeck::{Driver, FlightDeck, LogOptions, Options, StartError};
+use flightdeck::{FlightDeck, LogOptions, Options};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,7 +61,7 @@ impl Log {
     /// Options for this log, with full speed.
     pub(crate) fn options(&self, listen: SocketAddr) -> Options {
         Options {
-            log: LogOptions { db: self.path(), store: Driver::Rusqlite, bus: None },
+            log: LogOptions { db: self.path(), store: "rusqlite".into(), bus: None },
             listen,
             speed: Some(Speed::FASTEST),
             no_replay: false,
@@ -84,7 +84,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
+    pub(crate) async fn start(options: &Options) -> downlink::Result<Self> {
         let signals = Signals { drain: CancellationToken::new(), force: CancellationToken::new() };
         let flight_deck = FlightDeck::start(options, signals.clone()).await?;
         let address = flight_deck.address();

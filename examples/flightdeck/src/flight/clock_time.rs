@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::date::Date;
+use super::date::Date;
 
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 

@@ -1,0 +1,242 @@
+use std::fmt;
+use std::sync::Arc;
+
+use downlink::live::QueryStore;
+use downlink::{Bus, Error, ErrorKind, EventStore, Hub, LocalBus, Result};
+use downlink_nats::NatsBus;
+use downlink_rusqlite::{BusOptions, Durability, RusqliteBus};
+use downlink_sqlx::SqlxBus;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::bus_url::BusUrl;
+use crate::models::Models;
+use crate::sql_tx::Tx;
+use crate::store_url::StoreUrl;
+
+/// How to open a log.
+#[derive(Clone, Debug)]
+pub struct Options {
+    store: StoreUrl,
+    bus: BusUrl,
+    subject: String,
+    schema: Option<String>,
+    durability: Durability,
+}
+
+/// An open log: its store, its read models, and the bus that reports the appends of other processes.
+///
+/// Clones share them.
+#[derive(Clone)]
+pub struct Log {
+    store: Arc<dyn EventStore>,
+    models: Arc<dyn QueryStore<Tx = Tx>>,
+    bus: Arc<dyn Bus>,
+    close: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+/// A log of a store and a bus. The bus is closed first: closing the last handle of a file cleans up.
+macro_rules! log {
+    ($store:expr, $bus:expr, $closing:ident => $close_bus:expr) => {{
+        let (store, bus) = ($store, $bus);
+        let (log, $closing) = (store.clone(), bus.clone());
+        let close = move || {
+            let (log, $closing) = (log.clone(), $closing.clone());
+            async move {
+                $close_bus;
+                log.close().await;
+            }
+            .boxed()
+        };
+        Log {
+            store: Arc::new(store.clone()),
+            models: Arc::new(Models(store)),
+            bus: Arc::new(bus),
+            close: Arc::new(close),
+        }
+    }};
+    ($store:expr, $bus:expr) => {
+        log!($store, $bus, bus => bus.close().await)
+    };
+}
+
+impl Options {
+    /// A log in this store, with the bus of the store: that of the file, or `LISTEN` and `NOTIFY`.
+    #[must_use]
+    pub fn new(store: StoreUrl) -> Self {
+        let bus = if store.file().is_some() { BusUrl::Sqlite } else { BusUrl::Postgres };
+        Self {
+            store,
+            bus,
+            subject: "downlink".to_owned(),
+            schema: None,
+            durability: Durability::Full,
+        }
+    }
+
+    /// Another bus.
+    #[must_use]
+    pub fn with_bus(self, bus: BusUrl) -> Self {
+        Self { bus, ..self }
+    }
+
+    /// The subject on a NATS server: `downlink` by default. Each log on a server needs one of its own.
+    #[must_use]
+    pub fn with_subject(self, subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), ..self }
+    }
+
+    /// The schema of a log in PostgreSQL, by default that of [`downlink_postgres::Options`]. Each log in a database
+    /// needs one of its own.
+    #[must_use]
+    pub fn with_schema(self, schema: impl Into<String>) -> Self {
+        Self { schema: Some(schema.into()), ..self }
+    }
+
+    /// What an acknowledged append to a file survives: power cuts by default. PostgreSQL always commits
+    /// with `synchronous_commit`.
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Opens the log, or creates an empty one.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening the store and connecting the bus, and [`Invalid`](ErrorKind::Invalid) for a bus that does
+    /// not fit the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, an empty log may have been created, and nothing stays open.
+    pub async fn open(&self) -> Result<Log> {
+        match (&self.store, &self.bus) {
+            (StoreUrl::Rusqlite(path), BusUrl::Sqlite | BusUrl::Local) => {
+                let options = downlink_rusqlite::Options::new().with_durability(self.durability);
+                let store = options.open(path).await?;
+                Ok(log!(store, RusqliteBus::open_with(path, self.bus_options()).await?))
+            }
+            (StoreUrl::Sqlx(path), BusUrl::Sqlite | BusUrl::Local) => {
+                let options = downlink_sqlx::Options::new().with_durability(self.durability);
+                let store = options.open(path).await?;
+                Ok(log!(store, SqlxBus::open_with(path, self.bus_options()).await?))
+            }
+            (StoreUrl::Postgres(url), BusUrl::Local) => {
+                Ok(log!(self.postgres().connect(url).await?, LocalBus::new(), bus => drop(bus)))
+            }
+            (StoreUrl::Postgres(url), BusUrl::Postgres) => {
+                let store = self.postgres().connect(url).await?;
+                Ok(log!(store, self.postgres().connect_bus(url).await?))
+            }
+            (StoreUrl::Postgres(url), BusUrl::Nats(server)) => {
+                let store = self.postgres().connect(url).await?;
+                Ok(log!(store, NatsBus::connect(server, &self.subject).await?))
+            }
+            (StoreUrl::Postgres(_), BusUrl::Sqlite) => Err(unfit("`sqlite`", "a log in a file")),
+            (_, bus) => Err(unfit(&format!("`{bus}`"), "a log in PostgreSQL")),
+        }
+    }
+
+    /// Deletes the file of the log, if there is one, with what belongs to it. Nothing may have it open.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) for a log in PostgreSQL; those of opening the log, so that no other file is
+    /// deleted; and [`Unavailable`](ErrorKind::Unavailable) if a file cannot be deleted.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the log is deleted or not.
+    pub async fn delete(&self) -> Result<()> {
+        match &self.store {
+            StoreUrl::Rusqlite(path) => downlink_rusqlite::open(path).await?.delete().await,
+            StoreUrl::Sqlx(path) => downlink_sqlx::open(path).await?.delete().await,
+            StoreUrl::Postgres(_) => {
+                let message = "only a log in a file can be deleted: in the database, run DROP SCHEMA downlink \
+                               CASCADE, or choose another database";
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
+    fn postgres(&self) -> downlink_postgres::Options {
+        let options = downlink_postgres::Options::new();
+        self.schema.iter().fold(options, downlink_postgres::Options::with_schema)
+    }
+
+    /// The bus of a file finds the appends of other processes by polling.
+    fn bus_options(&self) -> BusOptions {
+        let options = BusOptions::new();
+        if self.bus == BusUrl::Local { options.without_polling() } else { options }
+    }
+}
+
+fn unfit(bus: &str, needed: &str) -> Error {
+    let forms = StoreUrl::FORMS;
+    let message =
+        format!("the bus {bus} needs {needed}: choose another bus, or a store of {forms}");
+    Error::new(ErrorKind::Invalid, message)
+}
+
+impl Log {
+    /// Opens the log of this store with its bus; see [`Options`] for others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`], and [`Invalid`](ErrorKind::Invalid) for another text than those of [`StoreUrl`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Options::open`].
+    pub async fn open(store: &str) -> Result<Self> {
+        Options::new(store.parse()?).open().await
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn EventStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// The read models, for [`Hub::project`] and [`Live`](downlink::live::Live).
+    #[must_use]
+    pub fn models(&self) -> Arc<dyn QueryStore<Tx = Tx>> {
+        Arc::clone(&self.models)
+    }
+
+    /// The bus.
+    #[must_use]
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        Arc::clone(&self.bus)
+    }
+
+    /// Starts a hub on the store and the bus.
+    ///
+    /// # Errors
+    ///
+    /// As [`HubBuilder::start`](downlink::HubBuilder::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing keeps running.
+    pub async fn hub(&self) -> Result<Hub> {
+        Hub::builder(self.store(), self.bus()).start().await
+    }
+
+    /// Stores the queued events, and closes the bus and the file or the connections. Shut hubs down before.
+    ///
+    /// # Cancel safety
+    ///
+    /// They are also closed if the future is dropped.
+    pub async fn close(&self) {
+        (self.close)().await;
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, bus, .. } = self;
+        f.debug_struct("Log").field("store", store).field("bus", bus).finish_non_exhaustive()
+    }
+}
