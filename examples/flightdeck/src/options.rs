@@ -101,9 +101,7 @@ impl LogOptions {
     pub(crate) async fn delete(&self) -> Result<()> {
         let deleted = async { self.log()?.delete().await };
         deleted.await.map_err(|error| {
-            let advice = "choose another file with --db, or delete it yourself";
-            let message =
-                format!("{self} was not deleted, because it is not a Downlink log: {advice}");
+            let message = format!("{self} was not deleted: choose another file with --db");
             Error::with_source(error.kind(), message, error)
         })
     }
