@@ -17,6 +17,7 @@ if [ "$(id -u)" = 0 ] && [ -z "${DOWNLINK_POSTGRES_USER:-}" ]; then
     exec setpriv --reuid=postgres --regid=postgres --clear-groups sh "$0"
 fi
 
+DOWNLINK_POSTGRES_ARGUMENTS=${DOWNLINK_POSTGRES_ARGUMENTS:-}
 folder=$(mktemp -d /tmp/downlink-postgres.XXXXXX)
 chmod 755 "$folder"
 cd "$folder"
@@ -27,12 +28,35 @@ trap 'exit 1' HUP INT TERM
     cat init.log >&2
     exit 1
 }
-# The data is not needed after the tests, so nothing is synced to the disk.
-"$bin/pg_ctl" start -w -D data -l server.log >/dev/null </dev/null -o "\
-    -c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=300 \
-    -c fsync=off -c full_page_writes=off -c autovacuum=off" || {
+# The data is not needed after the tests, so nothing is synced to the disk, unless the arguments ask for it.
+start() {
+    "$bin/pg_ctl" start -w -D data -l server.log >/dev/null </dev/null -o "\
+        -c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=300 \
+        -c fsync=off -c full_page_writes=off -c autovacuum=off $DOWNLINK_POSTGRES_ARGUMENTS"
+}
+start || {
     cat server.log >&2
     exit 1
 }
 echo "$folder"
-cat >/dev/null
+
+# Commands that end the server and start it again.
+while read -r command; do
+    case $command in
+        restart) "$bin/pg_ctl" restart -w -D data -m immediate -l server.log >/dev/null </dev/null ;;
+        kill)
+            kill -9 "$(head -n 1 data/postmaster.pid)"
+            # Its other processes have to notice that first.
+            tries=0
+            until start 2>/dev/null; do
+                tries=$((tries + 1))
+                [ "$tries" -lt 300 ] || {
+                    cat server.log >&2
+                    exit 1
+                }
+                sleep 0.1
+            done
+            ;;
+    esac
+    echo "done"
+done
