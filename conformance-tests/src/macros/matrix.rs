@@ -12,19 +12,31 @@
 /// }
 /// ```
 ///
-/// `cargo test memory::local::sse` runs one combination.
+/// `cargo test memory::local::sse` runs one combination. At the end perhaps a
+/// reason to ignore the tests, as [`event_store!`](crate::event_store!) takes it.
 #[macro_export]
 macro_rules! matrix {
     (
         stores { $($store:ident: $of_store:expr),+ $(,)? }
         buses $buses:tt
         transports $transports:tt
+        $(ignore = $reason:literal)?
     ) => {
+        $crate::__matrix_stores! {
+            [$(#[ignore = $reason])?] $buses $transports $($store: $of_store),+
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __matrix_stores {
+    ($attributes:tt $buses:tt $transports:tt $($store:ident: $of_store:expr),+) => {
         $(
             mod $store {
                 #[allow(unused_imports)]
                 use super::*;
-                $crate::__matrix_buses! { ($of_store) $buses $transports }
+                $crate::__matrix_buses! { ($of_store) $attributes $buses $transports }
             }
         )+
     };
@@ -33,12 +45,12 @@ macro_rules! matrix {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __matrix_buses {
-    ($store:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $transports:tt) => {
+    ($store:tt $attributes:tt { $($bus:ident: $of_bus:expr),+ $(,)? } $transports:tt) => {
         $(
             mod $bus {
                 #[allow(unused_imports)]
                 use super::*;
-                $crate::__matrix_transports! { $store ($of_bus) $transports }
+                $crate::__matrix_transports! { $store ($of_bus) $attributes $transports }
             }
         )+
     };
@@ -47,7 +59,7 @@ macro_rules! __matrix_buses {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __matrix_transports {
-    ($store:tt $bus:tt { $($transport:ident: $of_transport:expr),+ $(,)? }) => {
+    ($store:tt $bus:tt $attributes:tt { $($transport:ident: $of_transport:expr),+ $(,)? }) => {
         $(
             mod $transport {
                 #[allow(unused_imports)]
@@ -55,7 +67,8 @@ macro_rules! __matrix_transports {
                 $crate::__matrix_laws!(__tests!(
                     $crate::transport::TransportSetup,
                     real,
-                    $crate::transport::TransportSetup::new($store, $bus, $of_transport)
+                    $crate::transport::TransportSetup::new($store, $bus, $of_transport),
+                    $attributes
                 ));
             }
         )+

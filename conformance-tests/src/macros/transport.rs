@@ -4,14 +4,16 @@
 ///
 /// Takes expressions that make the [`StoreFixture`](crate::StoreFixture), the
 /// [`BusFixture`](crate::BusFixture) and the
-/// [`TransportFixture`](crate::TransportFixture).
+/// [`TransportFixture`](crate::TransportFixture), and perhaps a reason to ignore
+/// the tests, as [`event_store!`](crate::event_store!) does.
 #[macro_export]
 macro_rules! transport {
-    ($store:expr, $bus:expr, $transport:expr) => {
+    ($store:expr, $bus:expr, $transport:expr $(, ignore = $reason:literal)?) => {
         $crate::__transport_laws!(__tests!(
             $crate::transport::TransportSetup,
             real,
-            $crate::transport::TransportSetup::new($store, $bus, $transport)
+            $crate::transport::TransportSetup::new($store, $bus, $transport),
+            [$(#[ignore = $reason])?]
         ));
     };
 }
@@ -67,11 +69,12 @@ macro_rules! reauthorizing_transport {
 /// Declares one `#[test]` for each law of several transports of one log: they
 /// deliver the same bytes, and a client may switch between them.
 ///
-/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture),
-/// and a list of expressions that make two transports or more.
+/// Takes an expression that makes the [`StoreFixture`](crate::StoreFixture), a
+/// list of expressions that make two transports or more, and perhaps a reason to
+/// ignore the tests, as [`event_store!`](crate::event_store!) does.
 #[macro_export]
 macro_rules! transports {
-    ($store:expr, [$($transport:expr),+ $(,)?]) => {
+    ($store:expr, [$($transport:expr),+ $(,)?] $(, ignore = $reason:literal)?) => {
         $crate::__transports_laws!(__tests!(
             $crate::transport::TransportsSetup,
             real,
@@ -79,7 +82,8 @@ macro_rules! transports {
                 let transport: ::std::sync::Arc<dyn $crate::TransportFixture> =
                     ::std::sync::Arc::new($transport);
                 transport
-            }),+])
+            }),+]),
+            [$(#[ignore = $reason])?]
         ));
     };
 }

@@ -2,42 +2,23 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "panics are failures")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod process;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use downlink::Subscribe;
 use downlink::transport::{Endpoint, Frame};
 use downlink_transports::client::{Client, Follow};
 use futures::StreamExt;
-use rustix::process::{Pid, Signal, kill_process};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
-const DEADLINE: Duration = Duration::from_mins(1);
-
-struct Server {
-    process: Child,
-    authority: String,
-}
+use process::{DEADLINE, PROGRAM, Server};
+#[cfg(target_os = "linux")]
+use rustix::process::Pid;
 
 impl Server {
-    fn start(options: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.args(options);
-        Self::run(command)
-    }
-
-    fn run(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (_, url) = line.split_once("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
-        let authority = url.trim_end().trim_end_matches('/').to_owned();
-        Self { process, authority }
-    }
-
     fn request(&self, text: &str) -> String {
         let mut stream = TcpStream::connect(&self.authority).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -77,30 +58,6 @@ impl Server {
             format!("GET /feed HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream
-    }
-
-    fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::INT).unwrap();
-    }
-
-    /// Waits for its end, and returns whether it succeeded.
-    fn wait(mut self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < DEADLINE {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.success();
-            }
-            std::thread::yield_now();
-        }
-        panic!("the server did not end")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -55,13 +55,18 @@ impl Server {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+
+    /// Kills it, and returns when it has ended.
+    pub(crate) fn kill(&mut self) {
+        // Closing its input ends the shell, and its trap kills the server.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Closing its input ends the shell, and its trap kills the server.
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::unix::OwnedReadHalf as ServerReadHalf;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// What happens to a connection when it sends COMMIT. In all but the first case
@@ -27,6 +27,16 @@ pub(crate) enum Cut {
     CommitUntilTheNextBegins,
 }
 
+/// When a connection falls silent, counted in messages since its BEGIN: what both sides send is
+/// swallowed from then on, and nothing is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// After this message.
+    After(usize),
+    /// In the middle of this message.
+    Within(usize),
+}
+
 /// A proxy in front of the server that cuts connections at COMMIT.
 pub(crate) struct Proxy {
     port: u16,
@@ -39,6 +49,9 @@ struct Shared {
     /// What happens at the next COMMITs.
     cuts: Mutex<VecDeque<Cut>>,
     begun: watch::Sender<usize>,
+    /// When the next connection falls silent.
+    silence: Mutex<Option<Silence>>,
+    silent: watch::Sender<bool>,
     round_trips: AtomicUsize,
     hang_up: watch::Sender<()>,
 }
@@ -52,6 +65,8 @@ impl Proxy {
             server,
             cuts: Mutex::default(),
             begun: watch::Sender::new(0),
+            silence: Mutex::default(),
+            silent: watch::Sender::new(false),
             round_trips: AtomicUsize::new(0),
             hang_up: watch::Sender::new(()),
         });
@@ -84,6 +99,14 @@ impl Proxy {
         self.shared.cuts().extend(cuts);
     }
 
+    /// Lets the next connection that gets there fall silent. Returns when that has happened.
+    pub(crate) async fn fall_silent(&self, when: Silence) {
+        *self.shared.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(when);
+        let mut silent = self.shared.silent.subscribe();
+        // This cannot fail: the proxy holds the sender.
+        let _ = silent.wait_for(|silent| *silent).await;
+    }
+
     /// Whether all cuts have happened.
     pub(crate) fn has_cut_all(&self) -> bool {
         self.shared.cuts().is_empty()
@@ -110,8 +133,10 @@ impl Shared {
         let (mut from_client, to_client) = client.into_split();
         let (from_server, mut to_server) = connect(&self.server).await?.into_split();
         let (cut_off, is_cut_off) = oneshot::channel();
+        let silence = Notify::new();
         let asking = async {
-            let Some((cut, commit)) = self.ask(&mut from_client, &mut to_server).await? else {
+            let asked = self.ask(&mut from_client, &mut to_server, &silence).await?;
+            let Some((cut, commit)) = asked else {
                 return to_server.shutdown().await;
             };
             let mut begun = self.begun.subscribe();
@@ -131,20 +156,45 @@ impl Shared {
             // The server keeps waiting.
             std::future::pending().await
         };
-        let (asked, answered) = tokio::join!(asking, answer(from_server, to_client, is_cut_off));
+        let answering = answer(from_server, to_client, is_cut_off, &silence);
+        let (asked, answered) = tokio::join!(asking, answering);
         asked.and(answered)
     }
 
-    /// Forwards messages until one is a COMMIT that is to be cut, or the client
-    /// disconnects.
+    /// How much of this message, the last one, a connection forwards before it falls silent, if it
+    /// does. The argument counts the messages since BEGIN.
+    fn last_words<'m>(&self, since_begin: Option<usize>, message: &'m [u8]) -> Option<&'m [u8]> {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = match (*silence)? {
+            Silence::After(count) if since_begin == Some(count) => message,
+            Silence::Within(count) if since_begin == Some(count) => &message[..message.len() / 2],
+            _ => return None,
+        };
+        *silence = None;
+        Some(words)
+    }
+
+    /// Forwards messages until one is a COMMIT that is to be cut, the client
+    /// disconnects, or the connection falls silent.
     async fn ask(
         &self,
         from: &mut OwnedReadHalf,
         to: &mut (impl AsyncWriteExt + Unpin),
+        silence: &Notify,
     ) -> io::Result<Option<(Cut, Vec<u8>)>> {
         // The first message has no kind.
         let mut message = read_message(from, 0).await;
+        let mut since_begin = None;
         while let Ok(bytes) = &message {
+            let begins = bytes.starts_with(b"Q") && bytes[5..].starts_with(b"BEGIN");
+            since_begin = if begins { Some(0) } else { since_begin.map(|count| count + 1) };
+            if let Some(words) = self.last_words(since_begin, bytes) {
+                // Before the server can answer.
+                silence.notify_one();
+                to.write_all(words).await?;
+                self.silent.send_replace(true);
+                std::future::pending::<()>().await;
+            }
             if bytes.ends_with(b"COMMIT\0") {
                 match self.cuts().pop_front().unwrap_or(Cut::Nothing) {
                     Cut::Nothing => {}
@@ -156,7 +206,7 @@ impl Shared {
             if bytes.starts_with(b"Q") || bytes.starts_with(b"S") {
                 self.round_trips.fetch_add(1, Ordering::SeqCst);
             }
-            if bytes.starts_with(b"Q") && bytes[5..].starts_with(b"BEGIN") {
+            if begins {
                 self.begun.send_modify(|begun| *begun += 1);
             }
             message = read_message(from, 1).await;
@@ -169,15 +219,22 @@ async fn connect(server: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(server).await
 }
 
-/// Forwards what the server sends, and discards it once the client is cut off.
+/// Forwards what the server sends, and discards it once the client is cut off or the connection
+/// has fallen silent.
 async fn answer(
     mut from: ServerReadHalf,
     mut to: OwnedWriteHalf,
     is_cut_off: oneshot::Receiver<()>,
+    silence: &Notify,
 ) -> io::Result<()> {
     tokio::select! {
         passed = copy(&mut from, &mut to) => return passed.map(drop),
         _ = is_cut_off => {}
+        () = silence.notified() => {
+            // The client's side stays open.
+            copy(&mut from, &mut sink()).await?;
+            return std::future::pending().await;
+        }
     }
     drop(to);
     copy(&mut from, &mut sink()).await.map(drop)

@@ -1,8 +1,8 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use downlink_postgres::Options;
@@ -12,7 +12,24 @@ use downlink_postgres::Options;
 #[derive(Debug)]
 pub(crate) struct Server {
     folder: PathBuf,
-    _script: Child,
+    script: Mutex<Script>,
+}
+
+/// The process that runs it.
+#[derive(Debug)]
+struct Script {
+    _process: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// How the server ends, before it is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// As by `pg_ctl restart -m immediate`.
+    Immediate,
+    /// By `kill -9` of its first process.
+    Kill,
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -26,8 +43,14 @@ impl Server {
         SERVER.get_or_init(Self::start)
     }
 
-    fn start() -> Self {
+    /// A server of its own.
+    pub(crate) fn start() -> Self {
         Self::run(&[])
+    }
+
+    /// A server of its own with these settings.
+    pub(crate) fn start_with(settings: &str) -> Self {
+        Self::run(&["plain", settings])
     }
 
     /// Runs one of the servers that the script knows.
@@ -39,14 +62,27 @@ impl Server {
         );
         let mut command = Command::new("sh");
         command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut script = command.spawn().expect("a shell");
-        let mut folder = String::new();
-        let mut output = BufReader::new(script.stdout.take().expect("its output"));
-        output.read_line(&mut folder).expect("its folder");
+        let mut process = command.spawn().expect("a shell");
+        let commands = process.stdin.take().expect("its input");
+        let answers = BufReader::new(process.stdout.take().expect("its output"));
+        let mut script = Script { _process: process, commands, answers };
+        let folder = script.answer();
         assert!(!folder.is_empty(), "the server did not start: see above");
-        Self { folder: folder.trim_end().into(), _script: script }
+        Self { folder: folder.into(), script: Mutex::new(script) }
     }
 
+    /// Ends the server in this way, and returns when it serves again.
+    pub(crate) fn crash(&self, how: Crash) {
+        let command = match how {
+            Crash::Immediate => "restart",
+            Crash::Kill => "kill",
+        };
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(script.commands, "{command}").expect("a script that runs");
+        assert_eq!(script.answer(), "done", "PostgreSQL did not start again: see above");
+    }
+
+    /// The folder of its files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -64,6 +100,15 @@ impl Server {
     /// The URL of one of its databases.
     pub(crate) fn url_of(&self, database: &str) -> String {
         format!("postgres:///{database}?user=downlink&host={}", self.folder.display())
+    }
+}
+
+impl Script {
+    /// Reads a line.
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("its output");
+        line.trim_end().to_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 # Runs a server in a temporary folder until standard input ends. However the tests end, the server is stopped and
 # its folder removed. Prints the folder, which has the socket, once it is ready.
 #
-#   server.sh                        PostgreSQL
+#   server.sh plain SETTINGS         PostgreSQL, with settings such as '-c fsync=on'
 #   server.sh tls PORT               PostgreSQL that also listens there with TLS, the CA in ca.pem, another in other.pem
 #   server.sh replica FOLDER OPTION  a streaming replica of the PostgreSQL in that folder, with an option
 #   server.sh pooler FOLDER          PgBouncer in transaction mode in front of the PostgreSQL in that folder
@@ -42,11 +42,15 @@ initialize() {
     quietly "$bin/initdb" -D data -U downlink -A trust -E UTF8 --no-locale -N
 }
 
-# The data is not needed after the tests, so nothing is synced to the disk.
+# The data is not needed after the tests, so nothing is synced to the disk, unless the settings ask for it.
 start() {
     "$bin/pg_ctl" start -w -D data -l server.log >/dev/null </dev/null -o "\
         -c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=300 \
-        -c fsync=off -c full_page_writes=off -c autovacuum=off -c wal_keep_size=1GB $*" || {
+        -c fsync=off -c full_page_writes=off -c autovacuum=off -c wal_keep_size=1GB $settings"
+}
+
+start_or_exit() {
+    start || {
         cat server.log >&2
         exit 1
     }
@@ -103,22 +107,46 @@ END
     done
 }
 
+settings=
 case ${1:-} in
-    '')
+    '' | plain)
+        settings=${2:-}
         initialize
-        start
+        start_or_exit
         ;;
     tls)
+        settings="-c listen_addresses=localhost -c port=$2 -c ssl=on \
+            -c ssl_cert_file=$folder/server.pem -c ssl_key_file=$folder/server.key"
         initialize
         certificates
-        start -c listen_addresses=localhost -c port="$2" -c ssl=on \
-            -c ssl_cert_file="$folder/server.pem" -c ssl_key_file="$folder/server.key"
+        start_or_exit
         ;;
     replica)
+        settings="-c $3"
         quietly "$bin/pg_basebackup" -h "$2" -U downlink -D data -R -X stream -c fast --no-sync
-        start -c "$3"
+        start_or_exit
         ;;
     pooler) pooler "$2" ;;
 esac
 echo "$folder"
-cat >/dev/null
+
+# Commands that end the server and start it again.
+while read -r command; do
+    case $command in
+        restart) "$bin/pg_ctl" restart -w -D data -m immediate -l server.log >/dev/null </dev/null ;;
+        kill)
+            kill -9 "$(head -n 1 data/postmaster.pid)"
+            # Its other processes have to notice that first.
+            tries=0
+            until start 2>/dev/null; do
+                tries=$((tries + 1))
+                [ "$tries" -lt 300 ] || {
+                    cat server.log >&2
+                    exit 1
+                }
+                sleep 0.1
+            done
+            ;;
+    esac
+    echo "done"
+done
