@@ -63,17 +63,17 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     let place = || (decoded.flight.into(), decoded.version.into(), text(at));
     let set = |sql, value: Value| {
         let (flight, version, at) = place();
-        vec![Write::new(sql, [flight, version, at, value])]
+        vec![(sql, vec![flight, version, at, value])]
     };
     let change = |sql| {
         let (flight, version, at) = place();
-        vec![Write::new(sql, [flight, version, at])]
+        vec![(sql, vec![flight, version, at])]
     };
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             vec![
-                Write::new(DELETE_OLD, [text(at.minus(RETENTION))]),
-                Write::new(REMOVE, [decoded.flight.into()]),
+                (DELETE_OLD, vec![text(at.minus(RETENTION))]),
+                (REMOVE, vec![decoded.flight.into()]),
                 add(decoded, timetable, at),
             ]
         }
@@ -88,9 +88,9 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
 }
 
 fn add(decoded: &DecodedEvent<'_>, timetable: &Timetable, at: ClockTime) -> Write {
-    Write::new(
+    (
         ADD,
-        [
+        vec![
             decoded.flight.into(),
             decoded.version.into(),
             decoded.airline.into(),

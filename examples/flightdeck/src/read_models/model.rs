@@ -31,11 +31,7 @@ pub(crate) struct Model {
 }
 
 /// A statement and its parameters.
-#[derive(Debug)]
-pub(super) struct Write {
-    sql: &'static str,
-    values: Vec<Value>,
-}
+pub(super) type Write = (&'static str, Vec<Value>);
 
 /// The parameters of the live queries.
 const PARAMETERS: [&str; 2] = ["airport", "airline"];
@@ -71,8 +67,8 @@ impl Projection for &'static Model {
     async fn apply(&self, events: &[Event], tx: &mut Tx) -> Result<(), BoxError> {
         for event in events {
             let Some(decoded) = DecodedEvent::decode(event)? else { continue };
-            for write in (self.writes)(&decoded) {
-                tx.execute(write.sql, write.values).await?;
+            for (statement, values) in (self.writes)(&decoded) {
+                tx.execute(statement, values).await?;
             }
         }
         Ok(())
@@ -153,10 +149,4 @@ pub(super) fn rows_as<T: DeserializeOwned + Serialize>(rows: Vec<Row>) -> Result
     let mut all = Rows::new();
     rows.into_iter().try_for_each(|row| all.push(&row.decode::<T>()?))?;
     Ok(all)
-}
-
-impl Write {
-    pub(super) fn new<const N: usize>(sql: &'static str, values: [Value; N]) -> Self {
-        Self { sql, values: values.into() }
-    }
 }

@@ -55,15 +55,15 @@ const DIVERT: &str = "INSERT INTO punctuality_1 (airline, airport, diverted) VAL
 
 fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     let DecodedEvent { flight, airline, airport, .. } = *decoded;
-    let count = |sql| Write::new(sql, [airline.into(), airport.into()]);
-    let leave = || Write::new(LEAVE, [flight.into()]);
+    let count = |sql| (sql, vec![airline.into(), airport.into()]);
+    let leave = || (LEAVE, vec![flight.into()]);
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
-            vec![Write::new(WAIT, [flight.into(), timetable.departs.minute().into()])]
+            vec![(WAIT, vec![flight.into(), timetable.departs.minute().into()])]
         }
         FlightEvent::FlightDeparted { at } => {
-            let values = [airline.into(), airport.into(), flight.into(), at.minute().into()];
-            vec![Write::new(DEPART, values), leave()]
+            let values = vec![airline.into(), airport.into(), flight.into(), at.minute().into()];
+            vec![(DEPART, values), leave()]
         }
         FlightEvent::FlightCancelled { .. } => vec![count(CANCEL), leave()],
         FlightEvent::FlightDiverted { .. } => vec![count(DIVERT)],

@@ -40,10 +40,10 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             let city = timetable.city.as_str().into();
-            vec![Write::new(ADD_ROUTE, [airport.into(), to.into(), airline.into(), city])]
+            vec![(ADD_ROUTE, vec![airport.into(), to.into(), airline.into(), city])]
         }
         FlightEvent::FlightDeparted { .. } => {
-            vec![Write::new(COUNT, [airport.into(), to.into(), airline.into()])]
+            vec![(COUNT, vec![airport.into(), to.into(), airline.into()])]
         }
         FlightEvent::BoardingStarted { .. }
         | FlightEvent::FlightDelayed { .. }
