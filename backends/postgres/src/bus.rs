@@ -136,14 +136,13 @@ impl Options {
             None if server.is_pooled => None,
             None => Some(Arc::clone(&server)),
         };
-        let task = match heard {
-            Some(server) => Some(Listening::start(server, &channel, &local).await?),
-            None => {
-                tracing::warn!(
-                    "the bus hears nothing behind a pooler, so hubs poll: set Options::with_listen_url"
-                );
-                None
-            }
+        let task = if let Some(server) = heard {
+            Some(Listening::start(server, &channel, &local).await?)
+        } else {
+            tracing::warn!(
+                "the bus hears nothing behind a pooler, so hubs poll: set Options::with_listen_url"
+            );
+            None
         };
         let mut notifier = LazyConnection::new(&server, Role::Notifier);
         notifier.connected().await?;

@@ -8,7 +8,7 @@ pub(crate) struct Log {
     pub(crate) hub: Hub,
     pub(crate) description: String,
     /// What to close after the hub; nothing for a log in memory.
-    log: Option<downlink_any::Log>,
+    opened: Option<downlink_any::Log>,
 }
 
 impl Log {
@@ -26,7 +26,7 @@ impl Log {
         let description = store.to_string();
         let log = downlink_any::Options::new(store).with_bus(args.bus.clone());
         let log = log.with_durability(durability(args)).open().await?;
-        Ok(Self { hub: log.hub().await?, description, log: Some(log) })
+        Ok(Self { hub: log.hub().await?, description, opened: Some(log) })
     }
 
     async fn in_memory(bus: &BusUrl) -> Result<Self> {
@@ -38,13 +38,13 @@ impl Log {
         }
         let hub = Hub::builder(MemoryStore::new(), LocalBus::new()).start().await?;
         let description = "in memory (lost when the server stops)".to_owned();
-        Ok(Self { hub, description, log: None })
+        Ok(Self { hub, description, opened: None })
     }
 
     /// Waits for running appends, and closes the file or the connections.
     pub(crate) async fn close(self) {
         self.hub.shutdown().await;
-        if let Some(log) = self.log {
+        if let Some(log) = self.opened {
             log.close().await;
         }
     }

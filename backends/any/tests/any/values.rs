@@ -1,4 +1,5 @@
 //! Values that go into a table and come back are the same, whatever the driver.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ struct Values;
 impl Projection for Values {
     type Tx = Tx;
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "values"
     }
 

@@ -1,4 +1,5 @@
 //! Read models that are written once, over PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../any/models.rs"]
 #[allow(dead_code, reason = "shared with the tests of files")]

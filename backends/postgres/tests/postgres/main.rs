@@ -26,6 +26,7 @@ mod races;
 mod racing_store;
 mod replica;
 mod restored;
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod server;
 #[path = "../../../../conformance-tests/tests/fixtures/sse.rs"]
 mod sse_fixture;

@@ -76,8 +76,8 @@ async fn the_store_and_the_bus_are_encrypted() {
 }
 
 async fn refused(url: &str) -> (ErrorKind, String) {
-    let error = options(&fresh_schema()).connect(url).await.unwrap_err();
-    let of_bus = options(&fresh_schema()).connect_bus(url).await.unwrap_err();
+    let error = options(&fresh_schema()).connect(url).await.expect_err("a refusal");
+    let of_bus = options(&fresh_schema()).connect_bus(url).await.expect_err("a refusal");
     assert_eq!((of_bus.kind(), of_bus.to_string()), (error.kind(), error.to_string()));
     (error.kind(), error.to_string())
 }

@@ -60,7 +60,7 @@ const LAND: &str = "UPDATE board_1 SET version = ?2, changed = ?3, status = 'lan
 
 fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     let at = decoded.event.at();
-    let place = || (decoded.flight.into(), decoded.version.into(), text(at));
+    let place = || (decoded.flight.into(), decoded.version.into(), text(&at));
     let set = |sql, value: Value| {
         let (flight, version, at) = place();
         vec![(sql, vec![flight, version, at, value])]
@@ -72,7 +72,7 @@ fn writes(decoded: &DecodedEvent<'_>) -> Vec<Write> {
     match &decoded.event {
         FlightEvent::FlightScheduled { timetable, .. } => {
             vec![
-                (DELETE_OLD, vec![text(at.minus(RETENTION))]),
+                (DELETE_OLD, vec![text(&at.minus(RETENTION))]),
                 (REMOVE, vec![decoded.flight.into()]),
                 add(decoded, timetable, at),
             ]
@@ -99,13 +99,13 @@ fn add(decoded: &DecodedEvent<'_>, timetable: &Timetable, at: ClockTime) -> Writ
             timetable.city.as_str().into(),
             timetable.aircraft.as_deref().into(),
             text(&timetable.gate),
-            text(timetable.departs),
-            text(timetable.arrives),
-            text(at),
+            text(&timetable.departs),
+            text(&timetable.arrives),
+            text(&at),
         ],
     )
 }
 
-fn text(value: impl ToString) -> Value {
+fn text(value: &impl ToString) -> Value {
     value.to_string().into()
 }
