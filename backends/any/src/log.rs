@@ -20,7 +20,7 @@ pub struct Options {
     store: StoreUrl,
     bus: BusUrl,
     subject: String,
-    schema: Option<String>,
+    postgres: downlink_postgres::Options,
     durability: Durability,
 }
 
@@ -69,7 +69,7 @@ impl Options {
             store,
             bus,
             subject: "downlink".to_owned(),
-            schema: None,
+            postgres: downlink_postgres::Options::new(),
             durability: Durability::Full,
         }
     }
@@ -86,11 +86,11 @@ impl Options {
         Self { subject: subject.into(), ..self }
     }
 
-    /// The schema of a log in PostgreSQL, by default that of [`downlink_postgres::Options`]. Each log in a database
-    /// needs one of its own.
+    /// The options of a store and a bus in PostgreSQL, such as the schema: each log in a database needs
+    /// one of its own.
     #[must_use]
-    pub fn with_schema(self, schema: impl Into<String>) -> Self {
-        Self { schema: Some(schema.into()), ..self }
+    pub fn with_postgres(self, postgres: downlink_postgres::Options) -> Self {
+        Self { postgres, ..self }
     }
 
     /// What an acknowledged append to a file survives: power cuts by default. PostgreSQL always commits
@@ -122,15 +122,15 @@ impl Options {
                 let store = options.open(path).await?;
                 Ok(log!(store, SqlxBus::open_with(path, self.bus_options()).await?))
             }
-            (StoreUrl::Postgres(url), BusUrl::Local) => {
-                Ok(log!(self.postgres().connect(url).await?, LocalBus::new(), bus => drop(bus)))
-            }
+            (StoreUrl::Postgres(url), BusUrl::Local) => Ok(
+                log!(self.postgres.clone().connect(url).await?, LocalBus::new(), bus => drop(bus)),
+            ),
             (StoreUrl::Postgres(url), BusUrl::Postgres) => {
-                let store = self.postgres().connect(url).await?;
-                Ok(log!(store, self.postgres().connect_bus(url).await?))
+                let store = self.postgres.clone().connect(url).await?;
+                Ok(log!(store, self.postgres.clone().connect_bus(url).await?))
             }
             (StoreUrl::Postgres(url), BusUrl::Nats(server)) => {
-                let store = self.postgres().connect(url).await?;
+                let store = self.postgres.clone().connect(url).await?;
                 Ok(log!(store, NatsBus::connect(server, &self.subject).await?))
             }
             (StoreUrl::Postgres(_), BusUrl::Sqlite) => Err(unfit("`sqlite`", "a log in a file")),
@@ -153,16 +153,14 @@ impl Options {
             StoreUrl::Rusqlite(path) => downlink_rusqlite::open(path).await?.delete().await,
             StoreUrl::Sqlx(path) => downlink_sqlx::open(path).await?.delete().await,
             StoreUrl::Postgres(_) => {
-                let message = "only a log in a file can be deleted: in the database, run DROP SCHEMA downlink \
-                               CASCADE, or choose another database";
+                let message = format!(
+                    "only a log in a file can be deleted: in the database, run DROP SCHEMA \"{}\" \
+                     CASCADE, or choose another database",
+                    self.postgres.schema()
+                );
                 Err(Error::new(ErrorKind::Invalid, message))
             }
         }
-    }
-
-    fn postgres(&self) -> downlink_postgres::Options {
-        let options = downlink_postgres::Options::new();
-        self.schema.iter().fold(options, downlink_postgres::Options::with_schema)
     }
 
     /// The bus of a file finds the appends of other processes by polling.
@@ -173,9 +171,7 @@ impl Options {
 }
 
 fn unfit(bus: &str, needed: &str) -> Error {
-    let forms = StoreUrl::FORMS;
-    let message =
-        format!("the bus {bus} needs {needed}: choose another bus, or a store of {forms}");
+    let message = format!("the bus {bus} needs {needed}: choose another bus, or another store");
     Error::new(ErrorKind::Invalid, message)
 }
 

@@ -1,12 +1,8 @@
 use async_trait::async_trait;
 use downlink::BoxError;
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgRow, PgTypeInfo};
-use sqlx::{
-    AssertSqlSafe, Column, Encode, PgConnection, Postgres, Row as _, Type, TypeInfo, ValueRef,
-};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Column, PgConnection, Postgres, Row as _, TypeInfo, ValueRef};
 
 use crate::row::Row;
 use crate::sql_tx::{Dialect, SqlTx};
@@ -35,26 +31,11 @@ impl SqlTx for PgConnection {
     }
 }
 
-/// A `NULL` whose type the server infers, as that of a literal.
-struct Untyped;
-
-impl Type<Postgres> for Untyped {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(Oid(0))
-    }
-}
-
-impl Encode<'_, Postgres> for Untyped {
-    fn encode_by_ref(&self, _: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        Ok(IsNull::Yes)
-    }
-}
-
-fn bound(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'_, Postgres, PgArguments> {
+fn bound(sql: &str, values: Vec<Value>) -> Query<'_, Postgres, PgArguments> {
     // The statement comes from the application, which is free to run any.
     let query = sqlx::query(AssertSqlSafe(statement(sql, &values)));
     values.into_iter().fold(query, |query, value| match value {
-        Value::Null => query.bind(Untyped),
+        Value::Null => query,
         Value::Integer(number) => query.bind(number),
         Value::Real(number) => query.bind(number),
         Value::Text(text) => query.bind(text),
@@ -62,26 +43,41 @@ fn bound(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'_, Postgres, PgAr
     })
 }
 
-/// The statement in the language of PostgreSQL, with a comment that names the types of its parameters: a prepared
-/// statement has one type for each parameter, and the driver finds it by its text.
+/// The statement in the language of PostgreSQL. `NULL` stands in it as a literal, because a parameter has a type. A
+/// comment names the types of the others: a prepared statement has one type for each, and the driver finds it by its
+/// text.
 fn statement(sql: &str, values: &[Value]) -> String {
     let mut text = String::with_capacity(sql.len() + values.len() + 4);
     let mut rest = sql;
     while let Some((before, after)) = rest.split_once('?') {
         text += before;
-        text.push(if after.starts_with(|next: char| next.is_ascii_digit()) { '$' } else { '?' });
-        rest = after;
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, end) = after.split_at(digits);
+        text += &parameter(number, values);
+        rest = end;
     }
     text += rest;
     text += "\n--";
-    text.extend(values.iter().map(|value| match value {
-        Value::Null => 'n',
-        Value::Integer(_) => 'i',
-        Value::Real(_) => 'r',
-        Value::Text(_) => 't',
-        Value::Blob(_) => 'b',
+    text.extend(values.iter().filter_map(|value| match value {
+        Value::Null => None,
+        Value::Integer(_) => Some('i'),
+        Value::Real(_) => Some('r'),
+        Value::Text(_) => Some('t'),
+        Value::Blob(_) => Some('b'),
     }));
     text
+}
+
+/// What takes the place of `?` and this number, which may be empty.
+fn parameter(number: &str, values: &[Value]) -> String {
+    let Ok(number) = number.parse::<usize>() else { return "?".to_owned() };
+    let up_to_it = values.get(..number).unwrap_or_default();
+    match up_to_it.last() {
+        // The server says that there is no such parameter.
+        None => format!("${number}"),
+        Some(Value::Null) => "NULL".to_owned(),
+        Some(_) => format!("${}", up_to_it.iter().filter(|value| **value != Value::Null).count()),
+    }
 }
 
 fn value(row: &PgRow, column: usize) -> Result<Value, BoxError> {
@@ -116,11 +112,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_numbered_as_postgres_does() {
+    fn parameters_are_those_that_are_not_null() {
         let values = [Value::Null, Value::from("JFK"), Value::Integer(1)];
         assert_eq!(
-            statement("SELECT ?1, tags ? 'a' WHERE ?12 = ?3", &values),
-            "SELECT $1, tags ? 'a' WHERE $12 = $3\n--nti"
+            statement("SELECT ?1, tags ? 'a' WHERE ?2 = ?3 OR ?12", &values),
+            "SELECT NULL, tags ? 'a' WHERE $1 = $2 OR $12\n--ti"
         );
         assert_eq!(statement("", &[]), "\n--");
     }

@@ -16,7 +16,10 @@ impl SqlTx for Tx {
 
     async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, BoxError> {
         let values = params_from_iter(values.into_iter().map(SqlValue::from));
-        Ok(self.prepare_cached(sql)?.execute(values)?.try_into()?)
+        let mut statement = self.prepare_cached(sql)?;
+        let mut rows = statement.query(values)?;
+        while rows.next()?.is_some() {}
+        Ok(self.changes())
     }
 
     async fn fetch(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, BoxError> {

@@ -31,7 +31,8 @@ pub trait SqlTx: Debug + Send {
     /// The language of the database.
     fn dialect(&self) -> Dialect;
 
-    /// Runs a statement with these parameters, and returns how many rows it has written.
+    /// Runs one statement with these parameters, and returns how many rows an INSERT, UPDATE or DELETE has
+    /// written. The rows that it returns are dropped.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use downlink::{Error, ErrorKind, Result};
+use sqlx::postgres::PgConnectOptions;
 
 /// Where a log is, and the driver for it.
 ///
@@ -93,12 +94,14 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rusqlite(file) | Self::Sqlx(file) => file.display().fmt(f),
-            Self::Postgres(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-                let place = place.split('?').next().unwrap_or_default();
-                write!(f, "{scheme}://{place}")
-            }
+            Self::Postgres(url) => match url.parse::<PgConnectOptions>() {
+                Ok(options) => {
+                    let (host, port) = (options.get_host(), options.get_port());
+                    let database = options.get_database().unwrap_or_default();
+                    write!(f, "postgres://{host}:{port}/{database}")
+                }
+                Err(_) => f.write_str("postgres://…"),
+            },
         }
     }
 }
@@ -139,13 +142,15 @@ mod tests {
     fn a_password_is_not_shown() {
         for url in [
             "postgres://me:secret@host/db?sslmode=require",
-            "postgres://me:se?cret@host/db",
-            "postgres://host/db?password=secret",
+            "postgres://me:se%3Fcret@host/db",
+            "postgres://host/db?password=se@cret",
         ] {
             let url: StoreUrl = url.parse().unwrap();
-            assert_eq!(url.to_string(), "postgres://host/db");
-            assert_eq!(format!("{url:?}"), "StoreUrl(postgres://host/db)");
+            assert_eq!(url.to_string(), "postgres://host:5432/db");
+            assert_eq!(format!("{url:?}"), "StoreUrl(postgres://host:5432/db)");
         }
+        let wrong: StoreUrl = "postgres://me:se?cret@host/db".parse().unwrap();
+        assert!(!wrong.to_string().contains("cret"), "{wrong}");
         let refused = "mysql://me:secret@host".parse::<StoreUrl>().unwrap_err();
         assert!(!refused.to_string().contains("secret"), "{refused}");
     }

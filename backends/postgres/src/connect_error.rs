@@ -18,10 +18,13 @@ pub(crate) async fn not_connected(options: &PgConnectOptions, error: sqlx::Error
             Some(file) => (
                 ErrorKind::Invalid,
                 format!(
-                    "could not read the file {file} of the URL: correct its path, or its rights"
+                    "could not read {file}, which the URL names: correct its path, or its rights"
                 ),
             ),
             // That is how the handshake ends when rustls refuses the server.
+            None if cause.to_string().contains("received fatal alert") => {
+                (ErrorKind::Invalid, not_accepted(&at))
+            }
             None if cause.kind() == io::ErrorKind::InvalidData => {
                 (ErrorKind::Invalid, not_trusted(&at))
             }
@@ -59,6 +62,13 @@ fn not_trusted(at: &str) -> String {
     format!(
         "could not trust {at}: name the file of the CA that has signed its certificate, \
          sslrootcert=FILE in the URL, and with sslmode=verify-full a host that the certificate is for"
+    )
+}
+
+fn not_accepted(at: &str) -> String {
+    format!(
+        "{at} refused the TLS handshake: add sslcert=FILE and sslkey=FILE to the URL if it demands a \
+         certificate, or check its ssl_min_protocol_version"
     )
 }
 

@@ -45,6 +45,7 @@ impl ModelStatements {
     /// statements of other clients, and must not keep those of the application.
     pub(crate) fn of(schema: &str, is_session: bool) -> Self {
         let forget = if is_session { "" } else { "DEALLOCATE ALL; " };
+        let unlock = if is_session { "" } else { "SELECT pg_advisory_unlock_all()" };
         let row = format!(
             r#"SELECT key, version, checkpoint, live, announced_to FROM "{schema}".projections"#
         );
@@ -96,7 +97,7 @@ WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIM
             begin_query: format!(
                 r#"{forget}LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; SAVEPOINT {job}"#
             ),
-            leave_query: format!("ROLLBACK; {forget}").into(),
+            leave_query: format!("ROLLBACK; {forget}{unlock}").into(),
             end_query: format!("RELEASE SAVEPOINT {job}").into(),
             open_job: format!("{forget}SAVEPOINT {job}").into(),
             check: format!(

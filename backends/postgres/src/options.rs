@@ -177,7 +177,9 @@ impl Options {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 
-    pub(crate) fn schema(&self) -> &str {
+    /// The schema of the log.
+    #[must_use]
+    pub fn schema(&self) -> &str {
         &self.schema
     }
 

@@ -14,7 +14,7 @@ use crate::connection::Server;
 use crate::error::{failed, not_open, refuses_commit};
 use crate::log_tx::{LogTx, log_head};
 use crate::row::column;
-use crate::sql::{Planner, UNDO};
+use crate::sql::{Session, UNDO};
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -210,13 +210,13 @@ async fn try_store(
     prepared: PreparedAppend,
     then: AndThen,
 ) -> Result<(Appended, Vec<Event>)> {
-    let (head, planner) = lock(connection, server, wait).await?;
+    let (head, session) = lock(connection, server, wait).await?;
     let mut tx = LogTx { connection, sql: &server.sql };
     let (appended, events) = prepared.store(&mut tx, head).await?;
     if then == AndThen::Leave
         && let Some(last) = events.last().map(Event::position)
     {
-        leave(connection, server, &planner, last).await?;
+        leave(connection, server, &session, last).await?;
     }
     Ok((appended, events))
 }
@@ -225,7 +225,7 @@ async fn lock(
     connection: &mut PgConnection,
     server: &Server,
     wait: Duration,
-) -> Result<(LogHead, Planner)> {
+) -> Result<(LogHead, Session)> {
     let join = server.sql.join(wait, server.deadline).sql();
     let rows = sqlx::raw_sql(join).fetch_all(connection).await;
     let rows = rows.map_err(|error| match () {
@@ -241,7 +241,8 @@ async fn lock(
         );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    Ok((head, Planner { seqscan: column(&rows[0], 1)?, jit: column(&rows[0], 2)? }))
+    let (seqscan, jit, bytes) = (column(&rows[0], 1)?, column(&rows[0], 2)?, column(&rows[0], 3)?);
+    Ok((head, Session { seqscan, jit, bytes }))
 }
 
 const DOING: &str = "take the lock of the log";
@@ -249,9 +250,9 @@ const DOING: &str = "take the lock of the log";
 async fn leave(
     connection: &mut PgConnection,
     server: &Server,
-    planner: &Planner,
+    session: &Session,
     last: Position,
 ) -> Result<()> {
-    let leave = sqlx::raw_sql(server.sql.leave(planner, last).sql()).execute(connection);
+    let leave = sqlx::raw_sql(server.sql.leave(session, last).sql()).execute(connection);
     leave.await.map(drop).map_err(failed("append"))
 }

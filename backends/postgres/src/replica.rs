@@ -44,13 +44,15 @@ struct State {
     rests_until: Option<Instant>,
     /// The lowest place after which the replica had too little, and until when that is assumed.
     late: Option<(Position, Instant)>,
+    /// Whether it was logged that the replica does not have the log.
+    has_warned: bool,
 }
 
 /// What the replica has of a page.
 #[derive(Debug)]
 enum Answer {
     Page(Page),
-    /// It ends where the log ends, so it may have grown since.
+    /// It ends where the log ends, so it may have grown since, or only the primary can answer.
     End,
     /// It ends where the replica ends, before the end of the log.
     Late,
@@ -112,7 +114,13 @@ impl Replica {
             Ok(Ok(page)) if page.more => page,
             Ok(Ok(page)) if page.head.position() < self.state().head => return Ok(Answer::Late),
             Ok(Ok(_)) => return Ok(Answer::End),
-            Ok(Err(error)) if is_late(&error) => return Ok(Answer::Late),
+            Ok(Err(error)) if error.kind() == ErrorKind::CursorAhead => return Ok(Answer::Late),
+            // Or the primary has not seen this cursor either: it tells.
+            Ok(Err(error)) if error.kind() == ErrorKind::HistoryChanged => return Ok(Answer::End),
+            Ok(Err(error)) if has_no_log(&error) => {
+                self.warn_without_log(&error);
+                return Ok(Answer::Late);
+            }
             Ok(Err(error)) => return Err(error),
             Err(_) => {
                 let message = format!("the replica did not answer within {DEADLINE:?}");
@@ -157,6 +165,14 @@ impl Replica {
             );
         } else {
             tracing::debug!(%error, "the replica cannot be used: trying again in {pause:?}");
+        }
+    }
+
+    fn warn_without_log(&self, error: &Error) {
+        if !std::mem::replace(&mut self.state().has_warned, true) {
+            tracing::warn!(
+                %error, "the replica does not have the log: correct its URL, unless the log is new"
+            );
         }
     }
 
@@ -208,13 +224,11 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
 }
 
-/// Whether the replica does not have the cursor or even the log yet. If it has another log, the
-/// primary tells.
-fn is_late(error: &Error) -> bool {
+/// Whether the replica does not have the log, or does not have it yet.
+fn has_no_log(error: &Error) -> bool {
     const NO_SCHEMA: &str = "3F000";
     const NO_TABLE: &str = "42P01";
-    let code = driver_error(error).and_then(code);
-    error.is_other_history() || matches!(code, Some(NO_SCHEMA | NO_TABLE))
+    matches!(driver_error(error).and_then(code), Some(NO_SCHEMA | NO_TABLE))
 }
 
 #[cfg(test)]

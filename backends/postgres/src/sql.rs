@@ -34,10 +34,12 @@ pub(crate) const UNDO: &str = "ROLLBACK TO downlink_append; RELEASE downlink_app
 pub(crate) const RESET_SESSION: &str = "RESET ALL; RESET ROLE";
 
 /// The same behind a pooler, at the end of the transaction: the next one on this connection of the
-/// server may be another client's. It leaves no prepared statement either. The settings that follow
+/// server may be another client's. It leaves no prepared statement either, no lock, no cursor and no
+/// temporary table. The settings that follow
 /// are those with which sqlx connects, and the pooler follows them for each client; the last two
 /// hold until the transaction ends, as before.
-pub(crate) const LEAVE_SESSION: &str = "RESET ALL; RESET ROLE; DEALLOCATE ALL; \
+pub(crate) const LEAVE_SESSION: &str = "RESET SESSION AUTHORIZATION; RESET ALL; RESET ROLE; \
+     DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; SELECT pg_advisory_unlock_all(); \
      SET DateStyle = 'ISO, MDY'; SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; \
      SET application_name = 'downlink'; \
      SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '2s'";
@@ -49,6 +51,9 @@ pub(crate) const ROLLBACK: &str = "ROLLBACK";
 /// only way, as for the row that is the lock, the setting makes the estimated cost so high that
 /// the statement would be JIT-compiled each time.
 const PLANNER: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
+
+/// The form of bytes in rows that are text, as they are behind a pooler: the only one that sqlx reads.
+const BYTES: &str = "SET LOCAL bytea_output = hex;";
 
 /// The statements for the tables of one schema, whose name was checked.
 #[derive(Debug)]
@@ -210,10 +215,11 @@ SET LOCAL statement_timeout = {both};
 SET LOCAL idle_in_transaction_session_timeout = {idle};
 SET LOCAL synchronous_commit = on;
 SELECT current_setting('transaction_isolation'), current_setting('enable_seqscan'),
-    current_setting('jit') FROM "{schema}".log FOR UPDATE;
+    current_setting('jit'), current_setting('bytea_output') FROM "{schema}".log FOR UPDATE;
 SET LOCAL statement_timeout = {step};
 SET LOCAL enable_seqscan = off;
 SET LOCAL jit = off;
+{BYTES}
 SELECT s.last_value, s.is_called, e.position, e.id, e.recorded_at
 FROM "{schema}".positions s LEFT JOIN (
     SELECT position, id, recorded_at FROM "{schema}".events ORDER BY position DESC LIMIT 1
@@ -222,12 +228,13 @@ FROM "{schema}".positions s LEFT JOIN (
     }
 
     /// Ends what [`join`](Self::join) has begun, after an append up to this position: restores the
-    /// settings of the planner, and notifies the hubs of the log when the transaction commits.
-    pub(crate) fn leave(&self, planner: &Planner, position: Position) -> Text {
-        let (Planner { seqscan, jit }, channel) = (planner, self.channel());
+    /// settings of the session, and notifies the hubs of the log when the transaction commits.
+    pub(crate) fn leave(&self, session: &Session, position: Position) -> Text {
+        let (Session { seqscan, jit, bytes }, channel) = (session, self.channel());
         format!(
             r#"RELEASE SAVEPOINT {SAVEPOINT};
-SELECT set_config('enable_seqscan', '{seqscan}', true), set_config('jit', '{jit}', true);
+SELECT set_config('enable_seqscan', '{seqscan}', true), set_config('jit', '{jit}', true),
+    set_config('bytea_output', '{bytes}', true);
 NOTIFY "{channel}", '{position}'"#
         )
         .into()
@@ -251,14 +258,18 @@ pub(crate) fn reader_settings(step: Duration) -> [(&'static str, String); 4] {
 pub(crate) fn read_alone(step: Duration) -> Form {
     let planner = PLANNER.map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).concat();
     let step = millis(step);
-    Form::Inlined(format!("SET LOCAL statement_timeout = {step}; {planner}"))
+    Form::Inlined(format!("SET LOCAL statement_timeout = {step}; {BYTES} {planner}"))
 }
 
-/// Settings of the planner in a transaction of the application, `on` or `off`.
+/// Settings in a transaction of the application, which are restored after an append.
 #[derive(Debug)]
-pub(crate) struct Planner {
+pub(crate) struct Session {
+    /// `enable_seqscan`.
     pub(crate) seqscan: String,
+    /// `jit`.
     pub(crate) jit: String,
+    /// `bytea_output`.
+    pub(crate) bytes: String,
 }
 
 fn index(direction: Direction) -> usize {

@@ -15,8 +15,8 @@ pub fn delete_files(path: &Path) -> Result<()> {
         Error::with_source(ErrorKind::Unavailable, message, error)
     };
     let file = path.canonicalize().map_err(|error| failed(path, error))?;
-    // The database before the locks, which are worth nothing without it.
-    for end in ["-wal", "-shm", "", "-gate", "-turn"] {
+    // The database first: what is left without it is no log, and SQLite discards a WAL without a database.
+    for end in ["", "-wal", "-shm", "-gate", "-turn"] {
         let part = with_end(&file, end);
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use downlink::{Error, Result};
-use downlink_any::{BusUrl, Log, StoreUrl};
+use downlink_any::{Log, StoreUrl};
 
 use crate::load::LoadOptions;
 use crate::replay::Speed;
@@ -65,7 +65,7 @@ pub struct ReplayOptions {
 }
 
 /// Which log FlightDeck uses.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Args)]
 pub struct LogOptions {
     /// The file of the log, created if it does not exist.
     #[arg(long, value_name = "FILE", default_value = "flightdeck.db")]
@@ -78,8 +78,9 @@ pub struct LogOptions {
 
     /// What tells other processes on the database about new events: `postgres` (the default)
     /// or `nats://HOST:4222`.
+    // Neither is parsed here: clap repeats what it refuses, and a URL may have a password.
     #[arg(long, value_name = "BUS")]
-    pub bus: Option<BusUrl>,
+    pub bus: Option<String>,
 }
 
 impl LogOptions {
@@ -100,16 +101,14 @@ impl LogOptions {
     /// Deletes the file of the log, if there is one.
     pub(crate) async fn delete(&self) -> Result<()> {
         let deleted = async { self.log()?.delete().await };
-        deleted.await.map_err(|error| {
-            let message = format!("{self} was not deleted: choose another file with --db");
-            Error::with_source(error.kind(), message, error)
-        })
+        deleted.await.map_err(|error| self.refused(error))
     }
 
     /// An error of the log as one of the program, which says which options to change.
     pub(crate) fn refused(&self, error: Error) -> Error {
-        let message =
-            format!("cannot use {self} as the log: choose another one with --db or --store");
+        let message = format!(
+            "cannot use {self} as the log: check --db, --store and --bus, or choose another one"
+        );
         Error::with_source(error.kind(), message, error)
     }
 
@@ -125,7 +124,7 @@ impl LogOptions {
     // ANCHOR: log
     fn log(&self) -> Result<downlink_any::Options> {
         let log = downlink_any::Options::new(self.store_url()?).with_subject("flightdeck");
-        Ok(self.bus.iter().cloned().fold(log, downlink_any::Options::with_bus))
+        Ok(if let Some(bus) = &self.bus { log.with_bus(bus.parse()?) } else { log })
     }
 
     fn store_url(&self) -> Result<StoreUrl> {
@@ -136,6 +135,13 @@ impl LogOptions {
         }
     }
     // ANCHOR_END: log
+}
+
+/// Without a password.
+impl fmt::Debug for LogOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogOptions({self})")
+    }
 }
 
 /// The file or the database, without a password.

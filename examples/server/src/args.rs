@@ -2,10 +2,9 @@ use std::ffi::OsString;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
-use downlink_any::BusUrl;
 
 /// Serves an event log over HTTP: clients read it, follow it and append to it.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Parser)]
 #[command(version)]
 pub(crate) struct Args {
     /// The address to listen on; port 0 picks a free port
@@ -14,7 +13,8 @@ pub(crate) struct Args {
 
     /// The store of the log: `memory`, `rusqlite:FILE`, `sqlx:FILE` or
     /// `postgres://USER@HOST/DATABASE`
-    // Not parsed here: clap repeats what it refuses, and a URL may have a password.
+    // Neither this nor the bus is parsed here: clap repeats what it refuses, and a URL may have a
+    // password.
     #[arg(long, value_name = "STORE", default_value = "memory")]
     pub(crate) store: OsString,
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// `sqlite`, also those of other processes to the same file; `postgres` or
     /// `nats://HOST:4222`, also those of other processes to the same database
     #[arg(long, value_name = "BUS", default_value = "local")]
-    pub(crate) bus: BusUrl,
+    pub(crate) bus: String,
 
     /// Accept appends at `POST /streams/{stream}`
     #[arg(long)]

@@ -13,8 +13,9 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) async fn open(args: &Args) -> Result<Self> {
+        let bus = args.bus.parse()?;
         if args.store == "memory" {
-            return Self::in_memory(&args.bus).await;
+            return Self::in_memory(&bus).await;
         }
         let store = StoreUrl::parse(&args.store).map_err(|_| {
             let message = format!(
@@ -24,7 +25,7 @@ impl Log {
             Error::new(ErrorKind::Invalid, message)
         })?;
         let description = store.to_string();
-        let log = downlink_any::Options::new(store).with_bus(args.bus.clone());
+        let log = downlink_any::Options::new(store).with_bus(bus);
         let log = log.with_durability(durability(args)).open().await?;
         Ok(Self { hub: log.hub().await?, description, opened: Some(log) })
     }

@@ -192,6 +192,8 @@ fn errors_say_what_to_do() {
     assert!(store.contains("memory") && store.contains("rusqlite:FILE"), "{store}");
     let secret = fails(&["--store", "mysql://me:secret@host"]);
     assert!(secret.contains("memory") && !secret.contains("secret"), "{secret}");
+    let secret = fails(&["--bus", "nat://me:secret@host", "--listen", "127.0.0.1:0"]);
+    assert!(secret.contains("nats://HOST") && !secret.contains("secret"), "{secret}");
     let bus = fails(&["--bus", "sqlite", "--listen", "127.0.0.1:0"]);
     assert!(bus.contains("--store rusqlite:FILE"), "{bus}");
     let open = fails(&["--listen", "0.0.0.0:0"]);

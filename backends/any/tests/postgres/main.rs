@@ -35,7 +35,11 @@ async fn open() -> Result<(Log, Tables)> {
     let create = sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {tables}")));
     create.execute(&mut connection).await.map_err(failed)?;
     let store = StoreUrl::Postgres(format!("{url}&options[search_path]={tables}"));
-    let log = Options::new(store).with_schema(schema).with_bus(BusUrl::Local).open().await?;
+    let log = Options::new(store)
+        .with_postgres(server::options(&schema))
+        .with_bus(BusUrl::Local)
+        .open()
+        .await?;
     Ok((log, Tables(tables)))
 }
 

@@ -10,7 +10,7 @@ use downlink::live::QueryStore;
 use downlink::projection::ProjectionStore;
 use downlink::store::Read;
 use downlink::{
-    Append, BoxError, Bus, ErrorKind, EventStore, EventType, Expected, NewEvent, Result,
+    Append, BoxError, Bus, ErrorKind, Event, EventStore, EventType, Expected, NewEvent, Result,
 };
 use downlink_conformance_tests::live::LiveFixture;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
@@ -272,11 +272,13 @@ const SESSION: &str = "SELECT pg_backend_pid()::text, \
      WHERE setting IS DISTINCT FROM reset_val AND name NOT IN \
      ('client_encoding', 'DateStyle', 'TimeZone', 'application_name', 'standard_conforming_strings')), \
     (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())::text, \
-    current_user::text, current_setting('TimeZone')";
+    current_user::text, current_setting('TimeZone'), \
+    (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema())::text, \
+    (SELECT count(*) FROM pg_listening_channels())::text";
 
 async fn session(client: &mut PgConnection) -> Vec<String> {
     let row = sqlx::raw_sql(SESSION).fetch_one(client).await.expect("the session");
-    (0..6).map(|column| row.get(column)).collect()
+    (0..8).map(|column| row.get(column)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,7 +307,9 @@ async fn no_state_is_left_in_a_session() {
         .transact(|tx| {
             async move {
                 let set = "SET work_mem = '77MB'; SET TimeZone = 'Europe/Berlin'; \
-                           SET enable_seqscan = on; SET ROLE pg_monitor";
+                           SET enable_seqscan = on; SELECT pg_advisory_lock(7); \
+                           CREATE TEMPORARY TABLE scratch (n int); LISTEN scratch; \
+                           SET ROLE pg_monitor";
                 sqlx::raw_sql(set).execute(tx.rows().await?).await?;
                 sqlx::raw_sql("RESET ROLE").execute(tx.rows().await?).await?;
                 let answer = sqlx::query_scalar("SELECT $1").bind(42);
@@ -350,6 +354,15 @@ async fn statements_that_other_clients_have_left_are_no_obstacle() {
         })
         .await;
     assert_eq!(answer.unwrap(), Transacted::Committed(42));
+    // Rows are text here, and bytes have two forms in it.
+    sqlx::raw_sql("SET bytea_output = 'escape'").execute(&mut other).await.unwrap();
+    let append = departed(Expected::Any);
+    store.append(append.clone()).await.unwrap();
+    assert!(store.append(append.clone()).await.unwrap().duplicate);
+    let page = store.read_log(Read::log()).await.unwrap();
+    assert!(
+        page.events.iter().map(Event::payload).eq(append.events().map(|event| event.payload()))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ impl fmt::Display for LoadError {
             Self::Log(error) => error.fmt(f),
             Self::OtherEvents(log, event) => write!(
                 f,
-                "{log} already has other events in it, first {event}: choose another file with --db, \
+                "{log} already has other events in it, first {event}: choose another log, \
                  or use --append to add the flights to it"
             ),
         }
