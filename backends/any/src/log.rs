@@ -211,7 +211,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// As [`HubBuilder::start`](downlink::HubBuilder::start).
+    /// As [`HubBuilder::start`](downlink::hub::HubBuilder::start).
     ///
     /// # Cancel safety
     ///

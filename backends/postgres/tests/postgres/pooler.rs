@@ -360,9 +360,7 @@ async fn statements_that_other_clients_have_left_are_no_obstacle() {
     store.append(append.clone()).await.unwrap();
     assert!(store.append(append.clone()).await.unwrap().duplicate);
     let page = store.read_log(Read::log()).await.unwrap();
-    assert!(
-        page.events.iter().map(Event::payload).eq(append.events().map(|event| event.payload()))
-    );
+    assert!(page.events.iter().map(Event::payload).eq(append.events().map(NewEvent::payload)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
