@@ -97,7 +97,7 @@ async fn the_feed_continues_from_the_cursor_of_the_board() {
         options.log.store = driver.into();
         let deck = Running::start(&options).await.unwrap();
         next_events(&mut deck.follow(tagged("airport:JFK")), 60).await;
-        let answer = deck.get("/api/live/board?airport=JFK").await;
+        let answer = deck.ask_live("board?airport=JFK").await;
         assert_eq!(answer.status(), 200, "{}", answer.body);
         let cursor: Cursor = answer.header("feed-cursor").expect("a cursor").parse().unwrap();
         let rows = answer.json()["rows"].as_array().unwrap().clone();
@@ -126,14 +126,12 @@ async fn the_feed_continues_from_the_cursor_of_the_board() {
 async fn unknown_query_parameters_are_refused() {
     let log = Log::new();
     let deck = Running::start(&log.options(anywhere())).await.unwrap();
-    for path in
-        ["/api/live/board", "/api/live/punctuality?airline=UA", "/api/live/routes?airport=EWR"]
-    {
-        let answer = deck.get(path).await;
+    for path in ["board", "punctuality?airline=UA", "routes?airport=EWR"] {
+        let answer = deck.ask_live(path).await;
         assert_eq!(answer.status(), 200, "{path}: {}", answer.body);
         assert!(answer.header("feed-cursor").is_some() && answer.json()["rows"].is_array());
     }
-    let answer = deck.get("/api/live/board?gate=C71").await;
+    let answer = deck.ask_live("board?gate=C71").await;
     assert_eq!(answer.status(), 400, "{}", answer.body);
     assert!(answer.json()["detail"].as_str().unwrap().contains("gate"), "{}", answer.body);
     deck.end().await;
@@ -189,11 +187,11 @@ async fn foreign_events_do_not_affect_the_replay() {
             log.append_foreign_events().await;
             let deck = Running::start(&options).await.unwrap();
             let departed = FilterItem::new().with_type("FlightDeparted").unwrap();
-            let from = deck.get("/api/live/board").await;
+            let from = deck.ask_live("board").await;
             let from: Cursor = from.header("feed-cursor").unwrap().parse().unwrap();
             let subscribe = Subscribe::new().with_after(from).with_filter(departed.into());
             let gone = next_events(&mut deck.follow(subscribe), 3).await;
-            let rows = deck.get("/api/live/punctuality").await.json()["rows"].clone();
+            let rows = deck.ask_live("punctuality").await.json()["rows"].clone();
             assert!(rows.is_array(), "{rows}");
             for event in &gone {
                 assert_ne!(

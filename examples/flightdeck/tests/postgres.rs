@@ -25,7 +25,7 @@ async fn rows_are_those_of_a_file_with_the_same_events() {
 
     (options.no_replay, options.speed) = (true, None);
     let deck = Running::start(&options).await.unwrap();
-    let head = deck.get("/api/live/board").await.json()["head"].as_str().unwrap().to_owned();
+    let head = deck.ask_live("board").await.json()["head"].as_str().unwrap().to_owned();
     let mut feed = deck.follow(Subscribe::new());
     let mut events = Vec::new();
     while events.last().is_none_or(|event: &Event| event.cursor().to_string() != head) {
@@ -44,9 +44,8 @@ async fn rows_are_those_of_a_file_with_the_same_events() {
 
     for query in ["board", "punctuality", "routes", "board?airport=JFK", "routes?airline=UA"] {
         let sign = if query.contains('?') { '&' } else { '?' };
-        let path = format!("/api/live/{query}{sign}");
-        let ours = deck.get(&format!("{path}at_least={head}&wait=20")).await;
-        let theirs = copy.get(path.trim_end_matches(sign)).await;
+        let ours = deck.ask_live(&format!("{query}{sign}at_least={head}&wait=20")).await;
+        let theirs = copy.ask_live(query).await;
         assert_eq!((ours.status(), theirs.status()), (200, 200), "{} {}", ours.body, theirs.body);
         let rows = |answer: &Answer| answer.json()["rows"].as_array().unwrap().clone();
         let (ours, theirs) = (rows(&ours), rows(&theirs));

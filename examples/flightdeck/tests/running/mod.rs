@@ -112,6 +112,22 @@ impl Running {
         self.ask(head).await
     }
 
+    /// The answer of a live query. On a busy machine, an evaluation may take longer than it is allowed to:
+    /// then a client is told to ask again.
+    pub(crate) async fn ask_live(&self, query: &str) -> Answer {
+        let path = format!("/api/live/{query}");
+        let answer = async {
+            loop {
+                let answer = self.get(&path).await;
+                if answer.status() != 503 {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, answer).await.expect("an answer in time")
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         self.post_from(&self.address.to_string(), None, path, body).await
     }
