@@ -95,7 +95,7 @@ WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIM
             )
             .into(),
             begin_query: format!(
-                r#"{forget}LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; SAVEPOINT {job}"#
+                r#"LOCK TABLE "{schema}".projections IN ACCESS SHARE MODE; {forget}SAVEPOINT {job}"#
             ),
             leave_query: format!("ROLLBACK; {forget}{unlock}").into(),
             end_query: format!("RELEASE SAVEPOINT {job}").into(),
@@ -112,7 +112,7 @@ SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1"#
     ///
     /// It takes a lock before its snapshot, which a step that makes tables anew waits for: a
     /// snapshot does not hold tables. A query that began before would find the new table, and
-    /// none of its rows.
+    /// none of its rows. Nothing may come before the lock that takes a snapshot, as DEALLOCATE does.
     pub(crate) fn begin_query(&self, limit: Duration) -> Text {
         let (limit, lock) = (millis(limit), &self.begin_query);
         format!(

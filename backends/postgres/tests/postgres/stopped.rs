@@ -46,7 +46,8 @@ fn append(stream: &str) -> Append {
 }
 
 async fn connect(schema: &str, url: &str) -> PostgresStore {
-    let options = options(schema).with_busy_deadline(DEADLINE);
+    // An append whose BEGIN is not answered ends after both together.
+    let options = options(schema).with_busy_deadline(Duration::from_secs(20));
     let options = options.with_step_deadline(Duration::from_secs(10));
     options.connect(url).await.expect("a store")
 }
@@ -83,6 +84,7 @@ async fn fall_silent(when: Silence) {
     let store = connect(&schema, &proxy.url()).await;
     let other = connect(&schema, &Server::get().url()).await;
     let lost = append("flight-UA1545");
+    let began = Instant::now();
     let (appended, ()) = tokio::join!(store.append(lost.clone()), async {
         proxy.fall_silent(when).await;
         let delay = delay(&other).await;
@@ -90,6 +92,7 @@ async fn fall_silent(when: Silence) {
         assert!(delay < DELAY, "silent {when:?}: another append waits {delay:?}");
         assert!(delay > Duration::from_secs(1), "silent {when:?}: the lock was not held");
     });
+    println!("silent {when:?}: the append itself ends after {:.2?}", began.elapsed());
     let log = log(&other).await;
     check_log(&log);
     let id = lost.events().next().expect("an event").id();
