@@ -3,7 +3,7 @@ use std::{fs, io};
 
 use downlink::{Error, ErrorKind, Result};
 
-/// Deletes the file of a log that nobody has open, with what belongs to it: the WAL, the index of the WAL, and the
+/// Deletes the file of a log that is not open anywhere, with what belongs to it: the WAL, its index, and the
 /// files of the [`FairLock`](crate::FairLock). Blocks.
 ///
 /// # Errors
