@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Column, PgConnection, Postgres, Row as _, TypeInfo, Va
 
 use crate::row::Row;
 use crate::sql_tx::{Dialect, SqlTx};
-use crate::sqlx_tx::names;
+use crate::sqlx_tx::rows_of;
 use crate::value::Value;
 
 #[async_trait]
@@ -20,14 +20,7 @@ impl SqlTx for PgConnection {
     }
 
     async fn fetch(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, BoxError> {
-        let rows = bound(sql, values).fetch_all(self).await?;
-        let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let columns = names(first.columns());
-        let row = |row: &PgRow| {
-            let values = (0..columns.len()).map(|column| value(row, column));
-            Ok(Row { columns: columns.clone(), values: values.collect::<Result<_, _>>()? })
-        };
-        rows.iter().map(row).collect()
+        rows_of(&bound(sql, values).fetch_all(self).await?, value)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use downlink::BoxError;
 use downlink_sqlx::Tx;
@@ -19,20 +21,23 @@ impl SqlTx for Tx {
     }
 
     async fn fetch(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, BoxError> {
-        let rows = bound(sql, values).fetch_all(self).await?;
-        let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let columns = names(first.columns());
-        let row = |row: &SqliteRow| {
-            let values = (0..columns.len()).map(|column| value(row, column));
-            Ok(Row { columns: columns.clone(), values: values.collect::<Result<_, _>>()? })
-        };
-        rows.iter().map(row).collect()
+        rows_of(&bound(sql, values).fetch_all(self).await?, value)
     }
 }
 
-/// The names of the columns of a row.
-pub(crate) fn names(columns: &[impl Column]) -> std::sync::Arc<[String]> {
-    columns.iter().map(|column| column.name().to_owned()).collect()
+/// The rows that a driver of sqlx has found, with what it makes of the value in a column.
+pub(crate) fn rows_of<R: sqlx::Row>(
+    rows: &[R],
+    value: fn(&R, usize) -> Result<Value, BoxError>,
+) -> Result<Vec<Row>, BoxError> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let names = first.columns().iter().map(|column| column.name().to_owned());
+    let columns: Arc<[String]> = names.collect();
+    let row = |row| {
+        let values = (0..columns.len()).map(|column| value(row, column));
+        Ok(Row { columns: Arc::clone(&columns), values: values.collect::<Result<_, _>>()? })
+    };
+    rows.iter().map(row).collect()
 }
 
 /// The statement comes from the application, which is free to run any.
@@ -48,7 +53,7 @@ fn bound(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'_, Sqlite, Sqlite
 }
 
 /// What SQLite has stored, whatever type the column declares.
-fn value(row: &SqliteRow, column: usize) -> sqlx::Result<Value> {
+fn value(row: &SqliteRow, column: usize) -> Result<Value, BoxError> {
     let raw = row.try_get_raw(column)?;
     if raw.is_null() {
         return Ok(Value::Null);
