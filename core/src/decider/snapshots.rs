@@ -11,7 +11,7 @@ use crate::event::{Event, Timestamp};
 use crate::id::{EventId, StreamId, Version};
 
 /// How long after a warning about a large state the next one comes.
-const BETWEEN_WARNINGS: Duration = Duration::from_mins(1);
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// The snapshots of an [`Executor`](crate::Executor): where they are stored,
 /// their schema version, how large they may be, and how often one is made.

@@ -13,7 +13,7 @@ use crate::models::execute;
 use crate::server::{Server, fresh_schema, options};
 
 fn key() -> SnapshotKey {
-    SnapshotKey { stream: "flight-UA1545".try_into().unwrap(), name: "Flight".into() }
+    SnapshotKey { stream: "flight-UA1545".try_into().expect("a valid name"), name: "Flight".into() }
 }
 
 fn snapshot() -> Snapshot {
