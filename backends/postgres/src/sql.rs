@@ -11,7 +11,9 @@ use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
 use crate::model_sql::ModelStatements;
 use crate::statement::{Form, Value};
 
-/// The format of the tables. Another number belongs to another release.
+/// The format of the tables. Another number belongs to another release. Tables that earlier releases
+/// do not need are added without another number: a store creates them when it is opened, and servers
+/// of both releases may run at once.
 pub(crate) const FORMAT: i32 = 1;
 
 /// How long a transaction may wait for its own client. If the client has vanished, other
@@ -63,6 +65,10 @@ pub(crate) struct Statements {
     pub(crate) insert: Text,
     pub(crate) head: Text,
     pub(crate) notify: Text,
+    /// The snapshot of the stream `$1` and the name `$2`, if its state has at most `$3` bytes.
+    pub(crate) snapshot: Text,
+    /// Saves a snapshot: stream, name, schema version, version, event, time and state.
+    pub(crate) save_snapshot: Text,
     pub(crate) models: ModelStatements,
     form: Form,
     log: [Text; 2],
@@ -103,6 +109,18 @@ impl Statements {
             insert: insert(schema),
             head: head(schema),
             notify: "SELECT pg_notify($1, $2)".to_owned().into(),
+            snapshot: format!(
+                r#"SELECT schema, version, event, recorded_at, state FROM "{schema}".snapshots
+WHERE stream = $1 AND name = $2 AND octet_length(state) <= $3"#
+            )
+            .into(),
+            save_snapshot: format!(
+                r#"INSERT INTO "{schema}".snapshots (stream, name, schema, version, event, recorded_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, version = excluded.version,
+    event = excluded.event, recorded_at = excluded.recorded_at, state = excluded.state"#
+            )
+            .into(),
             models: ModelStatements::of(schema, form.is_prepared()),
             form,
             log: both(log),
@@ -180,6 +198,30 @@ CREATE TABLE IF NOT EXISTS "{schema}".dead_letters (
     error text NOT NULL,
     skipped_at bigint NOT NULL,
     PRIMARY KEY (projection, position)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".leases (
+    name text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    token uuid NOT NULL,
+    until bigint NOT NULL,
+    PRIMARY KEY (name, version)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".snapshots (
+    stream text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    schema bigint NOT NULL,
+    version bigint NOT NULL,
+    event uuid NOT NULL,
+    recorded_at bigint NOT NULL,
+    state bytea NOT NULL,
+    PRIMARY KEY (stream, name)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".moved (
+    source text COLLATE "C" NOT NULL,
+    old_from bigint NOT NULL,
+    old_to bigint NOT NULL,
+    new_from bigint NOT NULL,
+    PRIMARY KEY (source, old_from)
 );
 COMMIT;
 SELECT format, current_setting('server_encoding') FROM "{schema}".log"#
@@ -259,6 +301,16 @@ pub(crate) fn read_alone(step: Duration) -> Form {
     let planner = PLANNER.map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).concat();
     let step = millis(step);
     Form::Inlined(format!("SET LOCAL statement_timeout = {step}; {BYTES} {planner}"))
+}
+
+/// The same for one write to a table that is a cache, also on a connection that otherwise only reads.
+/// It does not wait for the disk, since a crash may lose it.
+pub(crate) fn save_alone(step: Duration) -> Form {
+    let step = millis(step);
+    Form::Inlined(format!(
+        "SET TRANSACTION READ WRITE; SET LOCAL synchronous_commit = off; \
+         SET LOCAL statement_timeout = {step}; "
+    ))
 }
 
 /// Settings in a transaction of the application, which are restored after an append.

@@ -33,6 +33,7 @@ mod query;
 mod result_code;
 mod search;
 mod setup;
+mod snapshot_row;
 pub mod sql;
 mod tag_cache;
 pub mod tags;
@@ -47,7 +48,9 @@ pub use bus_options::BusOptions;
 pub use cancel::{CancelFlag, CancelOnDrop};
 pub use condition::{Condition, named_streams, successor};
 pub use database_file::{DatabaseFile, LEFT_OPEN};
-pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
+pub use ddl::{
+    APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2, MIGRATE_3,
+};
 pub use delete::delete_files;
 pub use durability::Durability;
 pub use event_row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};
@@ -70,6 +73,7 @@ pub use query::{
 pub use result_code::{explain, is_constraint, is_disk_full, is_storage_error};
 pub use search::Search;
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
+pub use snapshot_row::snapshot_from_sql;
 pub use sql::{EVENT_COLUMNS, HEAD};
 pub use tag_cache::TagCache;
 pub use value::Value;

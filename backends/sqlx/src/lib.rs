@@ -18,6 +18,7 @@ mod readers;
 mod row;
 mod savepoint;
 mod snapshot;
+mod snapshot_store;
 mod span;
 mod statement;
 mod store;

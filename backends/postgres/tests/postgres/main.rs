@@ -2,6 +2,7 @@
 //! and ends with the program. All are ignored by default, as they need PostgreSQL,
 //! and some of them NATS.
 
+mod added_tables;
 mod book;
 mod commit_cut;
 mod fixture;
@@ -28,6 +29,7 @@ mod replica;
 mod restored;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod server;
+mod snapshots;
 #[path = "../../../../conformance-tests/tests/fixtures/sse.rs"]
 mod sse_fixture;
 mod stopped;
