@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, EventStore, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -248,5 +248,12 @@ impl EventStore for PostgresStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.shared.writer.commits())
+    }
+}
+
+#[async_trait]
+impl ImportStore for PostgresStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        self.shared.writer.import(import).await
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
@@ -326,5 +326,12 @@ impl EventStore for SqlxStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.shared.writer.commits())
+    }
+}
+
+#[async_trait]
+impl ImportStore for SqlxStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        self.shared.writer.import(import).await
     }
 }

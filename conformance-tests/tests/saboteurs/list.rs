@@ -14,14 +14,15 @@ use downlink_conformance_tests::transport::{
     ShortTimeoutTransportSetup, TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
-    TransactionalFixture, TransportFixture, check, check_property, store,
+    BoundedFixture, DurableFixture, GroupCommitFixture, ImportFixture, LawRun, ReplaceableFixture,
+    StoreFixture, TransactionalFixture, TransportFixture, check, check_property, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
+use crate::imports::{BrokenImports, ImportBug};
 use crate::live::live_queries;
 use crate::live_bug::LiveBug;
 use crate::mangle::{Mangle, Mangled};
@@ -222,6 +223,13 @@ saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
 
 saboteurs! { NOTIFYING_GROUP_COMMIT_STORE: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
     NotifiesARolledBackGroup law a_failed_append_is_not_notified "has an event of an append that failed"
+}
+
+saboteurs! { IMPORTING: dyn ImportFixture = BrokenImports(ImportBug), store;
+    TakesItsOwnTime property imported_events_are_unchanged "keeps its position, version and time"
+    KeepsWhatFits law a_refused_import_writes_nothing "were left by an import that must not write any"
+    ComparesTheEndBeforeTheLock law an_import_notices_another_writer "compare the end inside the transaction"
+    ReportsNoImports law appends_continue_after_an_import "an import was not reported"
 }
 
 saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;
@@ -440,6 +448,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         GROUPING,
         TELLING,
         NOTIFYING_GROUP_COMMIT_STORE,
+        IMPORTING,
         TRANSACTING,
         CROSS_PROCESS,
         BUSES,

@@ -40,6 +40,7 @@ mod engine;
 mod facts;
 mod group;
 mod hidden_rows;
+mod import;
 mod job;
 mod jobs;
 mod nested;

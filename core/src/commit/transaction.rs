@@ -2,8 +2,9 @@ use super::batch::decide_and_insert;
 use super::hidden_rows::HiddenRows;
 use super::transaction_state::TransactionState;
 use super::{Driver, Group, Plan, WriterOptions};
+use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::store::{Append, Appended};
+use crate::store::{Append, Appended, Import};
 
 /// The transaction of a job: the application's own rows and appends, stored
 /// together or not at all.
@@ -85,6 +86,21 @@ impl<'t, D: Driver> Transaction<'t, D> {
         let outcome = self.try_append(append).await;
         self.state.end_append(&outcome);
         outcome
+    }
+
+    /// Imports as the only step of this transaction. After an error, it is not
+    /// committed.
+    pub(super) async fn import(&mut self, import: Import) -> Result<Cursor> {
+        let (driver, head) = (&mut *self.driver, self.state.head);
+        let stored = async {
+            let facts = driver.facts(&import.needs()).await?;
+            let plan = import.plan(&facts, head)?;
+            driver.insert(&plan).await?;
+            Ok(plan)
+        };
+        let plan = self.options.bounded(stored, "store events").await?;
+        self.state.record_rows(plan.rows, plan.head);
+        Ok(plan.head.cursor)
     }
 
     async fn try_append(&mut self, append: Append) -> Result<Appended> {

@@ -8,7 +8,9 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::event::{Event, Timestamp};
 use crate::id::Position;
-use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream};
+use crate::store::{
+    Append, Appended, EventStore, Import, ImportStore, Page, Read, ReadLog, ReadStream,
+};
 
 /// The reference store: keeps events in memory, in a [`LogIndex`].
 ///
@@ -97,6 +99,20 @@ impl EventStore for MemoryStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.feed.subscribe())
+    }
+}
+
+#[async_trait]
+impl ImportStore for MemoryStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        let _lock = self.lock_appends()?;
+        let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        let from = log.head();
+        let facts = log.facts(&import.needs(), fetch)?;
+        let plan = import.plan(&facts, from)?;
+        log.extend(plan.rows.iter().map(|row| (row, row.clone())));
+        self.feed.committed(from.cursor, plan.rows);
+        Ok(plan.head.cursor)
     }
 }
 
