@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use downlink::live::QueryStore;
+use downlink::store::ImportStore;
 use downlink::{Bus, Error, ErrorKind, EventStore, Hub, LocalBus, Result};
 use downlink_nats::NatsBus;
 use downlink_rusqlite::{BusOptions, Durability, RusqliteBus};
@@ -29,7 +30,7 @@ pub struct Options {
 /// Clones share them.
 #[derive(Clone)]
 pub struct Log {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn ImportStore>,
     models: Arc<dyn QueryStore<Tx = Tx>>,
     bus: Arc<dyn Bus>,
     close: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
@@ -192,6 +193,13 @@ impl Log {
     /// The store.
     #[must_use]
     pub fn store(&self) -> Arc<dyn EventStore> {
+        self.import_store()
+    }
+
+    /// The store, for writing the events of another log as they are; see
+    /// [`copy`](crate::copy).
+    #[must_use]
+    pub fn import_store(&self) -> Arc<dyn ImportStore> {
         Arc::clone(&self.store)
     }
 
