@@ -4,6 +4,10 @@ use downlink::EventId;
 
 use crate::sql::{Text, millis};
 
+/// The tables of a log, which only the store writes to.
+const TABLES: [&str; 7] =
+    ["events", "log", "projections", "dead_letters", "leases", "snapshots", "moved"];
+
 /// The statements about read models and the transactions of the application, for the tables of
 /// one schema.
 #[derive(Debug)]
@@ -49,9 +53,7 @@ impl ModelStatements {
         let row = format!(
             r#"SELECT key, version, checkpoint, live, announced_to FROM "{schema}".projections"#
         );
-        let tables = ["events", "log", "projections", "dead_letters"]
-            .map(|table| format!(r#"'"{schema}".{table}'::regclass"#))
-            .join(", ");
+        let tables = TABLES.map(|table| format!(r#"'"{schema}".{table}'::regclass"#)).join(", ");
         let job = format!("downlink_{:032x}", u128::from_be_bytes(*EventId::now().as_bytes()));
         Self {
             find: format!("{row} WHERE name = $1 AND version = $2").into(),

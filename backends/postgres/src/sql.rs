@@ -11,7 +11,9 @@ use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
 use crate::model_sql::ModelStatements;
 use crate::statement::{Form, Value};
 
-/// The format of the tables. Another number belongs to another release.
+/// The format of the tables. Another number belongs to another release. Tables that earlier releases
+/// do not need are added without another number: a store creates them when it is opened, and servers
+/// of both releases may run at once.
 pub(crate) const FORMAT: i32 = 1;
 
 /// How long a transaction may wait for its own client. If the client has vanished, other
@@ -180,6 +182,30 @@ CREATE TABLE IF NOT EXISTS "{schema}".dead_letters (
     error text NOT NULL,
     skipped_at bigint NOT NULL,
     PRIMARY KEY (projection, position)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".leases (
+    name text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    token uuid NOT NULL,
+    until bigint NOT NULL,
+    PRIMARY KEY (name, version)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".snapshots (
+    stream text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    schema bigint NOT NULL,
+    version bigint NOT NULL,
+    event uuid NOT NULL,
+    recorded_at bigint NOT NULL,
+    state bytea NOT NULL,
+    PRIMARY KEY (stream, name)
+);
+CREATE TABLE IF NOT EXISTS "{schema}".moved (
+    source text COLLATE "C" NOT NULL,
+    old_from bigint NOT NULL,
+    old_to bigint NOT NULL,
+    new_from bigint NOT NULL,
+    PRIMARY KEY (source, old_from)
 );
 COMMIT;
 SELECT format, current_setting('server_encoding') FROM "{schema}".log"#

@@ -143,6 +143,8 @@ pub const LOG_SHAPE: &str = concat!(
      (SELECT max(key) FROM downlink_types), (SELECT max(stream) FROM downlink_stream_heads), \
      EXISTS (SELECT 1 FROM downlink_head), (SELECT max(key) FROM downlink_projections), \
      EXISTS (SELECT 1 FROM downlink_dead_letters), EXISTS (SELECT 1 FROM downlink_meta), \
+     EXISTS (SELECT 1 FROM downlink_leases), EXISTS (SELECT 1 FROM downlink_snapshots), \
+     EXISTS (SELECT 1 FROM downlink_moved), \
      (SELECT max(key) FROM downlink_tags), (SELECT position FROM downlink_indexed), \
      (SELECT max(segment) FROM downlink_postings WHERE kind = 1 AND key = 1))"
 );

@@ -3,13 +3,14 @@
 pub const APPLICATION_ID: i64 = 0x446e_4c6b;
 
 /// The version of the tables that this release writes and reads.
-pub const FORMAT: i64 = 3;
+pub const FORMAT: i64 = 4;
 
 /// Creates an empty log in a database that has none. One transaction; in a file for the log
 /// alone together with [`MARK`].
 pub const CREATE: &str = concat!(
     include_str!("schema.sql"),
     include_str!("projections.sql"),
+    include_str!("additions.sql"),
     include_str!("meta.sql"),
     include_str!("postings.sql")
 );
@@ -22,7 +23,8 @@ pub const MIGRATE_1: &str = concat!(
     include_str!("postings.sql"),
     include_str!("migrate_2.sql"),
     include_str!("projections.sql"),
-    include_str!("migrate_2_rows.sql")
+    include_str!("migrate_2_rows.sql"),
+    include_str!("additions.sql")
 );
 
 /// Migrates format 2, in which an announcement had only a position. One transaction. The
@@ -30,12 +32,17 @@ pub const MIGRATE_1: &str = concat!(
 pub const MIGRATE_2: &str = concat!(
     include_str!("migrate_2.sql"),
     include_str!("projections.sql"),
-    include_str!("migrate_2_rows.sql")
+    include_str!("migrate_2_rows.sql"),
+    include_str!("additions.sql"),
+    include_str!("format.sql")
 );
+
+/// Migrates format 3, which had no leases, no snapshots and no moved logs. One transaction.
+pub const MIGRATE_3: &str = concat!(include_str!("additions.sql"), include_str!("format.sql"));
 
 /// Marks a file as Downlink's. `application_id` and `user_version` roll back with the
 /// transaction.
-pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 3;";
+pub const MARK: &str = "PRAGMA application_id = 1148079211; PRAGMA user_version = 4;";
 
 /// One row: the columns of [`Identity`](crate::Identity), in its order.
 pub const IDENTITY: &str = "SELECT (SELECT application_id FROM pragma_application_id), \
@@ -63,5 +70,6 @@ mod tests {
         );
         assert_eq!(u32::try_from(APPLICATION_ID).unwrap().to_be_bytes(), *b"DnLk");
         assert!(CREATE.contains(&format!("('format', {FORMAT})")));
+        assert!(MIGRATE_3.contains(&format!("SET value = {FORMAT} WHERE name = 'format'")));
     }
 }

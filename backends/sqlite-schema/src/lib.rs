@@ -47,7 +47,9 @@ pub use bus_options::BusOptions;
 pub use cancel::{CancelFlag, CancelOnDrop};
 pub use condition::{Condition, named_streams, successor};
 pub use database_file::{DatabaseFile, LEFT_OPEN};
-pub use ddl::{APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2};
+pub use ddl::{
+    APPLICATION_ID, CREATE, FORMAT, IDENTITY, MARK, META_FORMAT, MIGRATE_1, MIGRATE_2, MIGRATE_3,
+};
 pub use delete::delete_files;
 pub use durability::Durability;
 pub use event_row::{EventRow, NullableColumns, cursor_from_sql, id_from_sql};

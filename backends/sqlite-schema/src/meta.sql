@@ -5,4 +5,4 @@ CREATE TABLE downlink_meta (
     value ANY NOT NULL
 ) STRICT;
 
-INSERT INTO downlink_meta VALUES ('format', 3), ('log', randomblob(16));
+INSERT INTO downlink_meta VALUES ('format', 4), ('log', randomblob(16));

@@ -49,5 +49,3 @@ SELECT
 FROM temp.downlink_former;
 
 DROP TABLE temp.downlink_former;
-
-UPDATE downlink_meta SET value = 3 WHERE name = 'format';

@@ -41,7 +41,7 @@ mod tests {
     fn every_table_of_the_log_has_the_prefix() {
         let made = crate::ddl::CREATE.split("CREATE TABLE ").skip(1);
         let names: Vec<_> = made.filter_map(|table| table.split_whitespace().next()).collect();
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 14);
         assert!(names.iter().all(|name| is_log_table(name)), "{names:?}");
         assert!(is_log_table("Downlink_Events") && !is_log_table("board"));
         assert!(!is_log_table("downlink") && !is_log_table("events") && !is_log_table("é"));

@@ -1,6 +1,6 @@
 use downlink::{Error, ErrorKind, Result};
 
-use crate::ddl::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1, MIGRATE_2};
+use crate::ddl::{APPLICATION_ID, CREATE, FORMAT, MARK, MIGRATE_1, MIGRATE_2, MIGRATE_3};
 
 /// The oldest supported SQLite, as a number of `sqlite3_libversion_number`: 3.51.3, the
 /// first release without a rare corruption of WAL files that two processes use.
@@ -38,6 +38,8 @@ pub enum Setup {
     MigrateFrom1,
     /// Migrate format 2 to the current format.
     MigrateFrom2,
+    /// Migrate format 3 to the current format.
+    MigrateFrom3,
 }
 
 impl Setup {
@@ -50,6 +52,7 @@ impl Setup {
             Self::Adopt => &[CREATE],
             Self::MigrateFrom1 => &[MIGRATE_1, MARK],
             Self::MigrateFrom2 => &[MIGRATE_2],
+            Self::MigrateFrom3 => &[MIGRATE_3],
         }
     }
 
@@ -129,6 +132,7 @@ fn of_format(format: i64) -> Result<Setup> {
     match format {
         FORMAT => Ok(Setup::Ready),
         2 => Ok(Setup::MigrateFrom2),
+        3 => Ok(Setup::MigrateFrom3),
         newer if newer > FORMAT => Err(refused(format!(
             "the file has version {newer} of the tables and this release supports {FORMAT}: open it \
              with a newer release of Downlink"
@@ -199,6 +203,7 @@ mod tests {
         assert_eq!(own(APPLICATION_ID, FORMAT, 9).unwrap(), Setup::Ready);
         assert_eq!(own(APPLICATION_ID, 1, 9).unwrap(), Setup::MigrateFrom1);
         assert_eq!(database(7, 40, 9).setup(true, Some(2)).unwrap(), Setup::MigrateFrom2);
+        assert_eq!(database(7, 40, 9).setup(true, Some(3)).unwrap(), Setup::MigrateFrom3);
         // The application counts its own versions in a file that Downlink created.
         let counted = database(APPLICATION_ID, 1, 9);
         assert_eq!(counted.setup(true, Some(FORMAT)).unwrap(), Setup::Ready);

@@ -63,6 +63,9 @@ async fn it_leaves_nothing_if_it_fails_or_writes_to_the_log() {
         format!("DELETE FROM {schema}.events"),
         format!("UPDATE {schema}.log SET format = 9"),
         format!("INSERT INTO {schema}.projections VALUES (DEFAULT, 'x', 1, '', false, '')"),
+        format!("INSERT INTO {schema}.leases VALUES ('x', 1, gen_random_uuid(), 0)"),
+        format!("INSERT INTO {schema}.snapshots VALUES ('x', 'x', 1, 1, gen_random_uuid(), 0, '')"),
+        format!("INSERT INTO {schema}.moved VALUES ('x', 1, 1, 1)"),
     ] {
         let error = running(&store, sql.clone()).await;
         assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");

@@ -2,6 +2,7 @@
 //! and ends with the program. All are ignored by default, as they need PostgreSQL,
 //! and some of them NATS.
 
+mod added_tables;
 mod book;
 mod commit_cut;
 mod fixture;

@@ -24,6 +24,10 @@ const FORMAT_1: &str =
 const FORMAT_2: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-2.sqlite");
 
+/// The same log as a later release migrated it from format 2.
+const FORMAT_3: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../sqlite-schema/tests/data/format-3.sqlite");
+
 const FORMAT_OF: &str = "SELECT value FROM downlink_meta WHERE name = 'format'";
 
 /// How release 0.1 stored an event.
@@ -96,7 +100,7 @@ async fn the_announced_cursor_survives_a_migration() {
 /// SQLite ignores a view of a table that is gone until some table is altered.
 #[tokio::test]
 async fn a_broken_view_does_not_prevent_a_migration() {
-    for format in [FORMAT_1, FORMAT_2] {
+    for format in [FORMAT_1, FORMAT_2, FORMAT_3] {
         let temp = TempLog::new();
         copy(Path::new(format), &temp.path);
         let broken = "CREATE TABLE gates (name); CREATE VIEW free AS SELECT * FROM gates; \
@@ -106,6 +110,59 @@ async fn a_broken_view_does_not_prevent_a_migration() {
         assert_eq!(all(&store).await.events.len(), 60);
         assert!(store.verify().await.unwrap().is_sound());
     }
+}
+
+/// How a release of format 3 appends.
+const APPEND_OF_3: &str = "INSERT INTO downlink_events (position, id, stream, version, prev, jump, \
+     type, recorded_at, payload) VALUES (61, x'ffff', 21, 1, 0, 0, 1, 1795936865808455, '{}'); \
+     INSERT INTO downlink_streams VALUES (21, 'flight-UA21'); \
+     INSERT INTO downlink_stream_heads VALUES (21, 1, 61); \
+     UPDATE downlink_head SET position = 61, id = x'ffff', recorded_at = 1795936865808455, \
+     generation = generation + 1";
+
+#[tokio::test]
+async fn a_file_of_format_3_is_migrated_without_loss() {
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_3), &temp.path);
+    let store = temp.open().await;
+    let page = all(&store).await;
+    assert_eq!(page.events.len(), 60);
+    let board = ProjectionId::new("board", 1).unwrap();
+    assert_eq!(store.checkpoint(&board).await.unwrap(), page.head);
+    assert_eq!(store.announced(&board).await.unwrap(), Some(page.head));
+    assert_eq!(number(&temp, FORMAT_OF), FORMAT);
+    stored(&store, "flight-UA0", 1).await;
+    assert!(store.verify().await.unwrap().is_sound());
+    store.close().await;
+    assert_eq!(all(&temp.open().await).await.events.len(), 61);
+}
+
+#[tokio::test]
+async fn every_format_is_migrated_to_the_same_tables() {
+    let tables = "SELECT group_concat(concat_ws(' ', name, sql)) FROM (SELECT * FROM sqlite_schema \
+                  WHERE tbl_name LIKE 'downlink\\_%' ESCAPE '\\' ORDER BY name)";
+    let tables =
+        |temp: &TempLog| -> String { temp.sql().query_row(tables, (), |row| row.get(0)).unwrap() };
+    let new = TempLog::new();
+    new.open().await.close().await;
+    for format in [FORMAT_1, FORMAT_2, FORMAT_3] {
+        let temp = TempLog::new();
+        copy(Path::new(format), &temp.path);
+        temp.open().await.close().await;
+        assert_eq!(number(&temp, FORMAT_OF), FORMAT);
+        // SQLite quotes the names of tables that were renamed.
+        assert_eq!(tables(&temp).replace('"', ""), tables(&new), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_of_format_3_goes_on_appending() {
+    let temp = TempLog::new();
+    copy(Path::new(FORMAT_3), &temp.path);
+    let old = temp.sql();
+    let store = temp.open().await;
+    old.execute_batch(&format!("BEGIN IMMEDIATE; {APPEND_OF_3}; COMMIT")).unwrap();
+    assert_eq!(all(&store).await.events.len(), 61);
 }
 
 /// How a release of format 2 adds a projection.

@@ -1,0 +1,1 @@
+UPDATE downlink_meta SET value = 4 WHERE name = 'format';
