@@ -74,6 +74,7 @@ list! {
     law a_refused_import_writes_nothing
     law an_import_notices_another_writer
     law appends_continue_after_an_import
+    law moved_positions_are_stored_with_their_events
 }
 
 list! {

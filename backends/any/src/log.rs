@@ -215,7 +215,8 @@ impl Log {
         Arc::clone(&self.bus)
     }
 
-    /// Starts a hub on the store and the bus.
+    /// Starts a hub on the store and the bus, which translates cursors of logs that were moved into this
+    /// one.
     ///
     /// # Errors
     ///
@@ -225,7 +226,8 @@ impl Log {
     ///
     /// If the future is dropped, nothing keeps running.
     pub async fn hub(&self) -> Result<Hub> {
-        Hub::builder(self.store(), self.bus()).start().await
+        let hub = Hub::builder(self.store(), self.bus());
+        hub.with_moved_cursors(self.import_store()).start().await
     }
 
     /// Stores the queued events, and closes the bus and the file or the connections. Shut hubs down before.

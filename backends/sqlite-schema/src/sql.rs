@@ -222,6 +222,14 @@ pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
      FROM downlink_projections p JOIN downlink_dead_letters d ON d.projection = p.key \
      WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4";
 
+// Moved logs.
+
+/// Stores where events of another log are: the columns of [`ALL_MOVED`].
+pub const SET_MOVED: &str = "INSERT OR REPLACE INTO downlink_moved (source, old_from, old_to, new_from) VALUES (?1, ?2, ?3, ?4)";
+/// The columns of [`moved_from_sql`](crate::moved_from_sql), sorted.
+pub const ALL_MOVED: &str =
+    "SELECT source, old_from, old_to, new_from FROM downlink_moved ORDER BY source, old_from";
+
 // Verifying.
 
 /// The problems that SQLite itself finds; one row `ok` if there are none.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use downlink::commit::CommitNotice;
 use downlink::event::{ContentType, StoredParts, Timestamp};
-use downlink::store::{Import, ImportStore};
+use downlink::store::{Import, ImportStore, Moved};
 use downlink::{
     Append, Cursor, ErrorKind, Event, EventId, EventStore, EventType, Expected, NewEvent, Position,
     Tag, limits,
@@ -185,6 +185,50 @@ pub async fn appends_continue_after_an_import(fixture: &dyn ImportFixture) {
     assert_eq!(versions, [version(1), version(2), version(3)]);
 }
 
+/// **Law.** Where events of another log are is stored with the events, and not
+/// without them. A later import can go on with it.
+pub async fn moved_positions_are_stored_with_their_events(fixture: &dyn ImportFixture) {
+    let (store, _guard) = fixture.open().await.expect("a fresh store");
+    assert!(moved(&*store).await.is_empty(), "nothing was moved into a fresh store");
+    store.append(append("tower", Expected::NoStream, 3)).await.expect("an append");
+    let head = store.head().await.expect("the head");
+    let shift = head.position().get();
+    let run = |source: &str, old_from: u64, old_to: u64| Moved {
+        source: source.to_owned(),
+        old_from: place(old_from),
+        old_to: place(old_to),
+        new_from: place(old_from + shift),
+    };
+    let import = |after, events, moved| store.import(Import::new(after, events).with_moved(moved));
+    let first = vec![made(shift + 3, "gate", 1), made(shift + 5, "gate", 2)];
+    let head = import(head, first, run("b", 1, 5)).await.expect("an import that fits");
+    assert_eq!(moved(&*store).await, [run("b", 1, 5)], "what an import has stored");
+    let skips = vec![made(shift + 6, "gate", 9)];
+    let refused = import(head, skips.clone(), run("b", 1, 6)).await;
+    refused.expect_err("a version is skipped");
+    let elsewhere = import(head, skips, run("b", 1, 7)).await;
+    assert_eq!(elsewhere.expect_err("another end").kind(), ErrorKind::Invalid);
+    assert_eq!(
+        moved(&*store).await,
+        [run("b", 1, 5)],
+        "a refused import has left where its events were to be: store it in the transaction of the \
+         events"
+    );
+    let next = vec![made(shift + 6, "gate", 3)];
+    let head = import(head, next, run("b", 1, 6)).await.expect("an import that fits");
+    let other = vec![made(shift + 9, "gate", 4)];
+    import(head, other, run("a", 2, 9)).await.expect("an import of another log");
+    assert_eq!(moved(&*store).await, [run("a", 2, 9), run("b", 1, 6)], "each run once, sorted");
+}
+
+async fn moved(store: &dyn ImportStore) -> Vec<Moved> {
+    store.moved().await.expect("where events were moved to")
+}
+
+fn place(position: u64) -> Position {
+    Position::new(position).expect("a position")
+}
+
 async fn put(store: &dyn ImportStore, after: Cursor, events: &[Event]) -> Cursor {
     let imported = store.import(Import::new(after, events.to_vec())).await;
     let head = imported.unwrap_or_else(|error| panic!("an import that fits was refused: {error}"));
@@ -197,7 +241,7 @@ fn made(position: u64, name: &str, number: usize) -> Event {
 }
 
 fn of(position: u64, name: &str, number: usize, content: NewEvent) -> Event {
-    let position = Position::new(position).expect("a position");
+    let position = place(position);
     // Times of another clock, long ago.
     let time = Timestamp::from_micros(position.get() * 1_000 + 7);
     Event::new(position, stream(name), version(number), time, content)

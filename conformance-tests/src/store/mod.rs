@@ -29,6 +29,7 @@ pub use group_commit::a_failing_append_fails_alone;
 pub use imports::{
     a_refused_import_writes_nothing, an_import_notices_another_writer,
     appends_continue_after_an_import, imported_events_are_unchanged,
+    moved_positions_are_stored_with_their_events,
 };
 pub use limits::limits_are_typed_errors;
 pub use notices::{

@@ -1,10 +1,11 @@
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use downlink::commit::Commits;
 use downlink::event::Timestamp;
-use downlink::store::{Appended, Import, ImportStore, Page, ReadLog, ReadStream};
-use downlink::{Append, Cursor, Event, EventStore, MemoryStore, Result};
+use downlink::store::{Appended, Import, ImportStore, Moved, Page, ReadLog, ReadStream};
+use downlink::{Append, Cursor, Event, EventStore, MemoryStore, Position, Result};
 use downlink_conformance_tests::{Guard, ImportFixture};
 
 /// The bugs of the broken imports.
@@ -14,6 +15,7 @@ pub(crate) enum ImportBug {
     KeepsWhatFits,
     ComparesTheEndBeforeTheLock,
     ReportsNoImports,
+    RecordsMovesFirst,
 }
 
 /// Opens stores with this bug or none.
@@ -23,7 +25,8 @@ pub(crate) struct BrokenImports(pub(crate) Option<ImportBug>);
 impl ImportFixture for BrokenImports {
     async fn open(&self) -> Result<(Arc<dyn ImportStore>, Guard)> {
         let (store, silent) = (MemoryStore::new(), MemoryStore::new());
-        Ok((Arc::new(Broken { store, silent, bug: self.0 }), Guard::none()))
+        let moved = Mutex::default();
+        Ok((Arc::new(Broken { store, silent, moved, bug: self.0 }), Guard::none()))
     }
 }
 
@@ -32,6 +35,8 @@ struct Broken {
     store: MemoryStore,
     /// Nothing is ever stored here.
     silent: MemoryStore,
+    /// What is recorded before the events are stored.
+    moved: Mutex<BTreeMap<(String, Position), Moved>>,
     bug: Option<ImportBug>,
 }
 
@@ -50,7 +55,13 @@ impl Broken {
         if self.store.head().await? == import.after() {
             // Others import meanwhile.
             tokio::task::yield_now().await;
-            import = Import::new(self.store.head().await?, import.into_events());
+            let head = self.store.head().await?;
+            let mut at = head.position();
+            let events = import.into_events().into_iter().map(|event| {
+                at = event.position().max(at.next());
+                placed(&event, at)
+            });
+            import = Import::new(head, events.collect());
         }
         self.store.import(import).await
     }
@@ -67,8 +78,29 @@ impl ImportStore for Broken {
             }
             Some(ImportBug::KeepsWhatFits) => self.import_each(import).await,
             Some(ImportBug::ComparesTheEndBeforeTheLock) => self.compare_first(import).await,
+            Some(ImportBug::RecordsMovesFirst) => {
+                import.validate()?;
+                if let Some(moved) = import.moved().cloned() {
+                    let mut all = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.insert((moved.source.clone(), moved.old_from), moved);
+                }
+                self.store.import(import).await
+            }
         }
     }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        if self.bug == Some(ImportBug::RecordsMovesFirst) {
+            let all = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(all.values().cloned().collect());
+        }
+        self.store.moved().await
+    }
+}
+
+fn placed(event: &Event, at: Position) -> Event {
+    let (stream, content) = (event.stream().clone(), event.content().clone());
+    Event::new(at, stream, event.version(), event.recorded_at(), content)
 }
 
 fn recorded_now(event: &Event) -> Event {

@@ -230,6 +230,7 @@ saboteurs! { IMPORTING: dyn ImportFixture = BrokenImports(ImportBug), store;
     KeepsWhatFits law a_refused_import_writes_nothing "were left by an import that must not write any"
     ComparesTheEndBeforeTheLock law an_import_notices_another_writer "compare the end inside the transaction"
     ReportsNoImports law appends_continue_after_an_import "an import was not reported"
+    RecordsMovesFirst law moved_positions_are_stored_with_their_events "store it in the transaction of the events"
 }
 
 saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;

@@ -1,7 +1,7 @@
 use super::batch::decide_and_insert;
 use super::hidden_rows::HiddenRows;
 use super::transaction_state::TransactionState;
-use super::{Driver, Group, Plan, WriterOptions};
+use super::{Driver, Group, ImportDriver, Plan, WriterOptions};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::store::{Append, Appended, Import};
@@ -88,27 +88,33 @@ impl<'t, D: Driver> Transaction<'t, D> {
         outcome
     }
 
-    /// Imports as the only step of this transaction. After an error, it is not
-    /// committed.
-    pub(super) async fn import(&mut self, import: Import) -> Result<Cursor> {
-        let (driver, head) = (&mut *self.driver, self.state.head);
-        let stored = async {
-            let facts = driver.facts(&import.needs()).await?;
-            let plan = import.plan(&facts, head)?;
-            driver.insert(&plan).await?;
-            Ok(plan)
-        };
-        let plan = self.options.bounded(stored, "store events").await?;
-        self.state.record_rows(plan.rows, plan.head);
-        Ok(plan.head.cursor)
-    }
-
     async fn try_append(&mut self, append: Append) -> Result<Appended> {
         append.validate()?;
         self.state.admit(&append)?;
         let stored = store(self.driver, self.state, Group::new(vec![append]));
         let plan = self.options.bounded(stored, "store events").await?;
         self.state.record(plan)
+    }
+}
+
+impl<D: ImportDriver> Transaction<'_, D> {
+    /// Imports as the only step of this transaction. After an error, it is not
+    /// committed.
+    pub(super) async fn import(&mut self, import: Import) -> Result<Cursor> {
+        let (driver, head) = (&mut *self.driver, self.state.head);
+        let stored = async {
+            let facts = driver.facts(&import.needs()).await?;
+            let moved = import.moved().cloned();
+            let plan = import.plan(&facts, head)?;
+            driver.insert(&plan).await?;
+            if let Some(moved) = moved {
+                driver.record(&moved).await?;
+            }
+            Ok(plan)
+        };
+        let plan = self.options.bounded(stored, "store events").await?;
+        self.state.record_rows(plan.rows, plan.head);
+        Ok(plan.head.cursor)
     }
 }
 

@@ -14,7 +14,9 @@ use super::job::Job;
 use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
 use super::queue_limit::QueueLimit;
-use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
+use super::{
+    CommitFeed, Commits, Driver, Ending, ImportDriver, Transacted, Transaction, WriterOptions, scan,
+};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Append, Appended, EventStore, Import};
@@ -162,24 +164,6 @@ impl<D: Driver> Writer<D> {
         only_committed(run.await?)
     }
 
-    /// Writes events as they are, in a transaction of its own; see
-    /// [`ImportStore::import`](crate::store::ImportStore::import).
-    ///
-    /// # Errors
-    ///
-    /// As [`ImportStore::import`](crate::store::ImportStore::import).
-    ///
-    /// # Cancel safety
-    ///
-    /// Once it is queued, it runs to completion even if the future is dropped.
-    pub async fn import(&self, import: Import) -> Result<Cursor> {
-        import.validate()?;
-        let run = self.job(import.size(), None, |mut transaction| {
-            async move { transaction.import(import).await.map(Ending::Commit) }.boxed()
-        });
-        only_committed(run.await?)
-    }
-
     /// Runs `work` in a transaction of its own when its turn in the queue has
     /// come: the application's rows and appends are stored together or not at
     /// all. It counts as `bytes` in the queue.
@@ -281,6 +265,26 @@ impl<D: Driver> Writer<D> {
             // The thread has nothing left to do.
             drop(thread.join());
         }
+    }
+}
+
+impl<D: ImportDriver> Writer<D> {
+    /// Writes events as they are, in a transaction of its own; see
+    /// [`ImportStore::import`](crate::store::ImportStore::import).
+    ///
+    /// # Errors
+    ///
+    /// As [`ImportStore::import`](crate::store::ImportStore::import).
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, it runs to completion even if the future is dropped.
+    pub async fn import(&self, import: Import) -> Result<Cursor> {
+        import.validate()?;
+        let run = self.job(import.size(), None, |mut transaction| {
+            async move { transaction.import(import).await.map(Ending::Commit) }.boxed()
+        });
+        only_committed(run.await?)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::id::Position;
-use crate::store::EventStore;
+use crate::store::{EventStore, Moved};
 
 /// A store that can write the events of another log as they are, to move a log
 /// from one store to another.
@@ -27,6 +27,8 @@ use crate::store::EventStore;
 /// 4. **Appends continue.** After an import, appends get later positions and
 ///    the next versions, ids are known, and followers are told
 ///    \[`appends_continue_after_an_import`\].
+/// 5. **Moved positions are known.** Where events of another log are is stored
+///    with them, or not at all \[`moved_positions_are_stored_with_their_events`\].
 #[async_trait]
 pub trait ImportStore: EventStore {
     /// Writes events at the end of the log, all or nothing, and returns the new
@@ -60,6 +62,21 @@ pub trait ImportStore: EventStore {
     ///
     /// If the future is dropped, all of the events are stored or none.
     async fn import(&self, import: Import) -> Result<Cursor>;
+
+    /// Where events of other logs are in this one, as [`Import::with_moved`] has
+    /// stored it: sorted by the name of the log and the position there. Empty for
+    /// a log whose events have the positions with which they were stored first.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) and
+    /// [`Backend`](crate::ErrorKind::Backend).
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    async fn moved(&self) -> Result<Vec<Moved>>;
 }
 
 #[async_trait]
@@ -68,6 +85,10 @@ impl<S: ImportStore + ?Sized> ImportStore for Arc<S> {
     async fn import(&self, import: Import) -> Result<Cursor> {
         (**self).import(import).await
     }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        (**self).moved().await
+    }
 }
 
 /// Events of another log, to be written as they are; see [`ImportStore`].
@@ -75,13 +96,27 @@ impl<S: ImportStore + ?Sized> ImportStore for Arc<S> {
 pub struct Import {
     after: Cursor,
     events: Vec<Event>,
+    moved: Option<Moved>,
 }
 
 impl Import {
     /// Creates an import of these events into a log that ends at this cursor.
     #[must_use]
     pub fn new(after: Cursor, events: Vec<Event>) -> Self {
-        Self { after, events }
+        Self { after, events, moved: None }
+    }
+
+    /// Stores where the events are, which have other positions than in their log. A
+    /// later import with the same source and the same `old_from` replaces it.
+    #[must_use]
+    pub fn with_moved(self, moved: Moved) -> Self {
+        Self { moved: Some(moved), ..self }
+    }
+
+    /// Where the events are, if that is to be stored.
+    #[must_use]
+    pub fn moved(&self) -> Option<&Moved> {
+        self.moved.as_ref()
     }
 
     /// Where the log has to end.
@@ -114,7 +149,7 @@ impl Import {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if there are no events, or their positions
     /// do not increase from [`after`](Self::after) on, or leave no room for a
-    /// later event.
+    /// later event, or do not end where they were [moved](Self::with_moved) to.
     pub fn validate(&self) -> Result<()> {
         if self.events.is_empty() {
             return Err(Error::invalid("an import has no events: give it at least one"));
@@ -129,6 +164,9 @@ impl Import {
                 )));
             }
             last = position;
+        }
+        if self.moved.as_ref().is_some_and(|moved| moved.new_to() != Some(last)) {
+            return Err(Error::invalid("an import does not end where its events were moved to"));
         }
         Ok(())
     }

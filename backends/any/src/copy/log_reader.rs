@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use downlink::store::Mark;
-use downlink::{Cursor, ErrorKind, Event, EventStore, Position, Read, Result, limits};
+use downlink::{ErrorKind, Event, EventStore, Position, Read, Result, limits};
 
 /// Events of one page. Large pages cost memory, of which a copy needs two, and are not faster.
 const PAGE_BYTES: usize = 4 << 20;
@@ -17,7 +17,7 @@ pub(super) struct LogReader<'s> {
 }
 
 impl<'s> LogReader<'s> {
-    pub(super) fn new(store: &'s dyn EventStore, after: Cursor, end: Position) -> Self {
+    pub(super) fn new(store: &'s dyn EventStore, after: impl Into<Mark>, end: Position) -> Self {
         Self { store, after: after.into(), end, events: VecDeque::new() }
     }
 

@@ -3,6 +3,7 @@
 mod comparison;
 mod log_copy;
 mod log_reader;
+mod place;
 mod progress;
 
 pub use comparison::{Comparison, Difference};

@@ -5,6 +5,8 @@ use downlink::{Cursor, Position};
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// It is checked that the target has none of the streams.
+    Checking,
     /// Events are copied.
     Copying,
     /// The copy is compared with the original.

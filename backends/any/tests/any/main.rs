@@ -5,6 +5,7 @@ mod copier;
 mod copying;
 #[path = "../../../../conformance-tests/tests/fixtures/live_feed.rs"]
 mod live_feed;
+mod merging;
 mod models;
 mod moving;
 mod program;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use downlink::commit::Commits;
 use downlink::event::Timestamp;
-use downlink::store::{Appended, Import, ImportStore, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Moved, Page, ReadLog, ReadStream};
 use downlink::{
     After, Append, Cursor, ErrorKind, Event, EventId, EventStore, EventStoreExt, Expected, Hub,
     Item, LocalBus, MemoryStore, NewEvent, Result, Subscribe, Subscription,
@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use crate::copying::{
     Open, Opened, any_log, between_every_two, beyond_the_limits, copy, log_of, run, small,
 };
+use crate::merging;
 
 const STORES: [Open; 3] = [
     || async { Opened::in_memory() }.boxed(),
@@ -137,6 +138,10 @@ impl ImportStore for Intruded {
         }
         self.store.import(import).await
     }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        self.store.moved().await
+    }
 }
 
 #[async_trait]
@@ -227,4 +232,39 @@ async fn a_hub_of_the_target_follows_the_copy() {
     assert!(followed == downlink_conformance_tests::sample::log(&from).await);
     hub.shutdown().await;
     opened.close().await;
+}
+
+#[tokio::test]
+async fn a_log_is_added_to_another_one() {
+    for open in STORES {
+        merging::a_log_is_added_to_another_one(open().await).await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_cursor_is_translated_once() {
+    for open in STORES {
+        merging::an_old_cursor_is_translated_once(open().await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_both_logs_is_refused_before_anything_is_written() {
+    let (from, to) = (flights(1_200).await, flights(1).await);
+    let before = to.head().await.unwrap();
+    let copy = LogCopy::new(Arc::new(from), Arc::new(to.clone())).into_existing("old");
+    let error = copy.run(|_| ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("both logs have a stream 'flight-1'"), "{error}");
+    assert_eq!((to.head().await.unwrap(), to.moved().await.unwrap()), (before, Vec::new()));
+}
+
+#[tokio::test]
+async fn another_log_with_the_same_name_is_refused() {
+    let to = MemoryStore::new();
+    let copy =
+        |from: MemoryStore| LogCopy::new(Arc::new(from), Arc::new(to.clone())).into_existing("old");
+    copy(flights(10).await).run(|_| ()).await.unwrap();
+    let error = copy(flights(20).await).run(|_| ()).await.unwrap_err();
+    assert!(error.to_string().contains("another log with the name 'old'"), "{error}");
 }

@@ -6,6 +6,8 @@ mod copier;
 #[path = "../any/copying.rs"]
 #[allow(dead_code, reason = "shared with the tests of files")]
 mod copying;
+#[path = "../any/merging.rs"]
+mod merging;
 #[path = "../any/models.rs"]
 #[allow(dead_code, reason = "shared with the tests of files")]
 mod models;

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::copier::{copy_and_kill, fill};
 use crate::copying::{Open, Opened, any_log, between_every_two, beyond_the_limits, run};
+use crate::merging;
 use crate::server::{self, Server, fresh_schema};
 
 const STORES: [Open; 4] = [
@@ -54,4 +55,16 @@ async fn a_copy_that_is_killed_is_continued() {
     copy_and_kill(&copy, &last, &["--from-schema", &schema, &database, &back]).await;
     copy.close().await;
     last.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn a_log_is_added_to_another_one() {
+    merging::a_log_is_added_to_another_one(STORES[3]().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn an_old_cursor_is_translated_once() {
+    merging::an_old_cursor_is_translated_once(STORES[3]().await).await;
 }

@@ -12,12 +12,18 @@ compares the two. After an interruption, run it again: it continues where TO end
 A store is `rusqlite:FILE`, `sqlx:FILE` or `postgres://USER@HOST/DATABASE`.
 
 Options:
+  --append-to NAME      copy into a TO that has events of its own, in which FROM gets this name. Positions
+                        change; see below
   --follow              go on with what is appended to FROM, until SIGINT or SIGTERM; then compare
   --verify-only         copy nothing, compare
   --no-verify           copy, and do not compare
   --from-schema SCHEMA  the schema of FROM in PostgreSQL; by default `downlink`
   --to-schema SCHEMA    the schema of TO in PostgreSQL; by default `downlink`
   -h, --help            print this
+
+With --append-to, all but the positions stay as they are. No stream may be in both logs. Cursors of FROM
+are translated by servers of TO that are told to, for clients that skip no event of TO by it; all other
+clients of FROM are told to load again.
 
 Exit status: 0 if TO has the log of FROM, 1 if the two differ, 2 for wrong arguments, 3 for any other
 error, 130 and 143 after SIGINT and SIGTERM.";
@@ -30,6 +36,8 @@ pub(crate) struct Arguments {
     pub(crate) copies: bool,
     pub(crate) follows: bool,
     pub(crate) compares: bool,
+    /// The name of the log in a target with events of its own.
+    pub(crate) name: Option<String>,
 }
 
 /// Where a log is.
@@ -49,6 +57,7 @@ impl Arguments {
     pub(crate) fn parse(given: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
         let mut given = given;
         let (mut stores, mut from_schema, mut to_schema) = (Vec::new(), None, None);
+        let mut name = None;
         let (mut follows, mut verifies_only, mut compares) = (false, false, true);
         while let Some(argument) = given.next() {
             match argument.to_str() {
@@ -56,6 +65,7 @@ impl Arguments {
                 Some("--follow") => follows = true,
                 Some("--verify-only") => verifies_only = true,
                 Some("--no-verify") => compares = false,
+                Some("--append-to") => name = Some(value(given.next(), "--append-to")?),
                 Some("--from-schema") => from_schema = Some(value(given.next(), "--from-schema")?),
                 Some("--to-schema") => to_schema = Some(value(given.next(), "--to-schema")?),
                 Some(option) if option.starts_with('-') => {
@@ -75,6 +85,7 @@ impl Arguments {
             copies: !verifies_only,
             follows,
             compares,
+            name,
         })))
     }
 }

@@ -53,6 +53,7 @@ fn print(text: std::fmt::Arguments<'_>) {
 
 fn line(progress: &Progress) -> String {
     let doing = match progress.phase {
+        Phase::Checking => "checking streams",
         Phase::Copying => "copying",
         Phase::Comparing => "comparing",
     };

@@ -59,7 +59,11 @@ async fn copy(arguments: &Arguments) -> Result<End> {
     })?;
     let from = open(&arguments.from, true).await?;
     let to = open(&arguments.to, !arguments.copies).await?;
-    let copy = LogCopy::new(from.store(), to.import_store());
+    let mut copy = LogCopy::new(from.store(), to.import_store());
+    if let Some(name) = &arguments.name {
+        println!("positions change: cursors are translated where no event is skipped, or refused");
+        copy = copy.into_existing(name);
+    }
     let run = Run { copy, signals, display: Display::new() };
     let end = run.run(arguments).await;
     from.close().await;
@@ -107,32 +111,30 @@ impl Run {
 
     async fn copy(&mut self, follows: bool) -> Result<Option<Ended>> {
         let Self { copy, signals, display } = self;
-        let mut ended = None;
-        loop {
-            let copied = tokio::select! {
-                copied = copy.run(|progress| display.show(progress)) => Some(copied),
-                signal = signals.next() => {
-                    ended.get_or_insert(Ended::Stopped(signal));
-                    None
-                }
-            };
-            display.end();
-            let Some(copied) = copied.transpose()? else {
+        let first = tokio::select! {
+            copied = copy.run(|progress| display.show(progress)) => copied,
+            signal = signals.next() => {
+                display.end();
                 println!("stopped; run it again to continue");
-                return Ok(ended);
-            };
-            if ended.is_none() || copied.events > 0 {
-                report(&copied, follows);
+                return Ok(Some(Ended::Stopped(signal)));
             }
-            ended = Some(Ended::At(copied.head));
-            if !follows {
-                return Ok(ended);
-            }
+        };
+        display.end();
+        let mut copied = first?;
+        report(&copied, follows);
+        while follows {
             tokio::select! {
                 () = tokio::time::sleep(POLL) => {}
-                _ = signals.next() => return Ok(ended),
+                _ = signals.next() => break,
+            }
+            // Not interrupted, so that what was copied is compared to its end.
+            copied = copy.run(|progress| display.show(progress)).await?;
+            display.end();
+            if copied.events > 0 {
+                report(&copied, follows);
             }
         }
+        Ok(Some(Ended::At(copied.head)))
     }
 
     /// Compares the logs, up to this event of the original, or to its end.
