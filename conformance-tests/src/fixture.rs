@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::decider::SnapshotStore;
+use downlink::store::ImportStore;
 use downlink::{Append, BoxError, Bus, EventStore, EventType, Filter, Result, Transport};
 
 /// Keeps what a store or a bus needs, such as a folder or a server, until it is
@@ -78,6 +79,14 @@ pub trait Backups: Send + Sync {
 
     /// Replaces the log by the copy.
     async fn restore(&self) -> Result<()>;
+}
+
+/// Opens empty stores that can write the events of another log: for
+/// [`importing_store!`](crate::importing_store).
+#[async_trait]
+pub trait ImportFixture: Send + Sync + 'static {
+    /// Opens an empty store that shares nothing with any other.
+    async fn open(&self) -> Result<(Arc<dyn ImportStore>, Guard)>;
 }
 
 /// Opens stores with a short queue of appends that can be blocked: for

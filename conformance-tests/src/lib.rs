@@ -23,7 +23,7 @@ pub mod transport;
 
 pub use fixture::{
     Application, AuthorizingFixture, Backups, BoundedFixture, BusFixture, CrossProcessFixture,
-    DurableFixture, DurableLog, GroupCommitFixture, Guard, ReauthorizingFixture,
+    DurableFixture, DurableLog, GroupCommitFixture, Guard, ImportFixture, ReauthorizingFixture,
     ReplaceableFixture, ShortTimeoutFixture, SnapshotFixture, SnapshotPlace, StoreFixture,
     TransactionStep, TransactionalFixture, TransportFixture, Visibility, WriteLock,
 };

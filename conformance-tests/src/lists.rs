@@ -68,6 +68,16 @@ list! {
 }
 
 list! {
+    /// The laws of stores that can write the events of another log.
+    __importing_laws, IMPORTING_STORE, store:
+    property imported_events_are_unchanged
+    law a_refused_import_writes_nothing
+    law an_import_notices_another_writer
+    law appends_continue_after_an_import
+    law moved_positions_are_stored_with_their_events
+}
+
+list! {
     /// The laws of stores with a bounded queue of appends.
     __bounded_laws, BOUNDED_STORE, store:
     law a_full_queue_is_overloaded
@@ -308,6 +318,7 @@ pub const ALL: &[&[&str]] = &[
     STORE,
     DURABLE_STORE,
     REPLACEABLE_STORE,
+    IMPORTING_STORE,
     BOUNDED_STORE,
     GROUP_COMMIT_STORE,
     NOTIFYING_STORE,

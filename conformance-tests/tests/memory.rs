@@ -15,6 +15,11 @@ mod store {
 }
 // ANCHOR_END: suite
 
+mod importing {
+    use super::*;
+    downlink_conformance_tests::importing_store!(Memory);
+}
+
 mod replaceable {
     use super::*;
     downlink_conformance_tests::replaceable_store!(Memory);

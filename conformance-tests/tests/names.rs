@@ -10,6 +10,7 @@ use downlink_conformance_tests::lists;
 const PROMISES: [&str; 11] = [
     "commit/transaction.rs",
     "store/event_store.rs",
+    "store/import.rs",
     "bus.rs",
     "decider/snapshot.rs",
     "projection/projection_store.rs",

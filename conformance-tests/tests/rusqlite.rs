@@ -24,6 +24,11 @@ mod durable {
     downlink_conformance_tests::durable_store!(Rusqlite);
 }
 
+mod importing {
+    use super::*;
+    downlink_conformance_tests::importing_store!(Rusqlite);
+}
+
 mod replaceable {
     use super::*;
     downlink_conformance_tests::replaceable_store!(Rusqlite);

@@ -24,6 +24,11 @@ mod durable {
     downlink_conformance_tests::durable_store!(Sqlx);
 }
 
+mod importing {
+    use super::*;
+    downlink_conformance_tests::importing_store!(Sqlx);
+}
+
 mod replaceable {
     use super::*;
     downlink_conformance_tests::replaceable_store!(Sqlx);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bus_url;
+pub mod copy;
 mod log;
 mod models;
 mod postgres_tx;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use downlink::decider::SnapshotStore;
 use downlink::live::QueryStore;
+use downlink::store::ImportStore;
 use downlink::{Bus, Error, ErrorKind, EventStore, Hub, LocalBus, Result};
 use downlink_nats::NatsBus;
 use downlink_rusqlite::{BusOptions, Durability, RusqliteBus};
@@ -30,7 +31,7 @@ pub struct Options {
 /// Clones share them.
 #[derive(Clone)]
 pub struct Log {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn ImportStore>,
     models: Arc<dyn QueryStore<Tx = Tx>>,
     snapshots: Arc<dyn SnapshotStore>,
     bus: Arc<dyn Bus>,
@@ -195,6 +196,13 @@ impl Log {
     /// The store.
     #[must_use]
     pub fn store(&self) -> Arc<dyn EventStore> {
+        self.import_store()
+    }
+
+    /// The store, for writing the events of another log as they are; see
+    /// [`copy`](crate::copy).
+    #[must_use]
+    pub fn import_store(&self) -> Arc<dyn ImportStore> {
         Arc::clone(&self.store)
     }
 
@@ -216,7 +224,8 @@ impl Log {
         Arc::clone(&self.bus)
     }
 
-    /// Starts a hub on the store and the bus.
+    /// Starts a hub on the store and the bus, which translates cursors of logs that were moved into this
+    /// one.
     ///
     /// # Errors
     ///
@@ -226,7 +235,8 @@ impl Log {
     ///
     /// If the future is dropped, nothing keeps running.
     pub async fn hub(&self) -> Result<Hub> {
-        Hub::builder(self.store(), self.bus()).start().await
+        let hub = Hub::builder(self.store(), self.bus());
+        hub.with_moved_cursors(self.import_store()).start().await
     }
 
     /// Stores the queued events, and closes the bus and the file or the connections. Shut hubs down before.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, OpenTransaction, Plan};
-use downlink::store::{Page, ReadLog};
+use downlink::store::{Moved, Page, ReadLog};
 use downlink::{Cursor, Error, ErrorKind, Result};
 use sqlx::{Connection, Database, PgConnection, Postgres};
 use sqlx_core::transaction::TransactionManager;
@@ -12,6 +12,7 @@ use sqlx_core::transaction::TransactionManager;
 use crate::connection::{LazyConnection, Role, Server};
 use crate::error::{driver_error, failed, is_refusal, not_open, refuses_commit};
 use crate::log_tx::{LogTx, log_head};
+use crate::moved;
 use crate::row::cursor;
 use crate::sql::{COMMIT, LEAVE_SESSION, RESET_SESSION, ROLLBACK};
 
@@ -225,6 +226,12 @@ impl commit::Driver for Driver {
 
     async fn close(mut self) {
         self.connection.close().await;
+    }
+}
+
+impl commit::ImportDriver for Driver {
+    async fn record(&mut self, moved: &Moved) -> Result<()> {
+        self.within(async |tx: &mut LogTx<'_>| moved::set(tx.connection, tx.sql, moved).await).await
     }
 }
 

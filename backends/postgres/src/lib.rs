@@ -8,6 +8,7 @@ mod error;
 mod log_page;
 mod log_tx;
 mod model_sql;
+mod moved;
 mod options;
 mod own_transaction;
 mod page_builder;

@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(2);
 const EVENT: &str =
     "position, id, stream, version, type, recorded_at, content_type, tags, metadata, payload";
 
+/// The columns of a run of moved events.
+const MOVED: &str = "source, old_from, old_to, new_from";
+
 pub(crate) const COMMIT: &str = "COMMIT";
 
 /// The savepoint before an append in a transaction of the application.
@@ -69,6 +72,9 @@ pub(crate) struct Statements {
     pub(crate) snapshot: Text,
     /// Saves a snapshot: stream, name, schema version, version, event, time and state.
     pub(crate) save_snapshot: Text,
+    /// Stores where events of another log are: the columns of `all_moved`.
+    pub(crate) set_moved: Text,
+    pub(crate) all_moved: Text,
     pub(crate) models: ModelStatements,
     form: Form,
     log: [Text; 2],
@@ -121,6 +127,8 @@ ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, version = exc
     event = excluded.event, recorded_at = excluded.recorded_at, state = excluded.state"#
             )
             .into(),
+            set_moved: set_moved(schema),
+            all_moved: all_moved(schema),
             models: ModelStatements::of(schema, form.is_prepared()),
             form,
             log: both(log),
@@ -371,6 +379,18 @@ fn insert(schema: &str) -> Text {
 SELECT setval('"{schema}".positions', $11)"#
     )
     .into()
+}
+
+fn set_moved(schema: &str) -> Text {
+    format!(
+        r#"INSERT INTO "{schema}".moved ({MOVED}) VALUES ($1, $2, $3, $4)
+ON CONFLICT (source, old_from) DO UPDATE SET old_to = excluded.old_to, new_from = excluded.new_from"#
+    )
+    .into()
+}
+
+fn all_moved(schema: &str) -> Text {
+    format!(r#"SELECT {MOVED} FROM "{schema}".moved ORDER BY source, old_from"#).into()
 }
 
 /// A page of the log, in one statement, so of one snapshot. The first row is the state of the log

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Moved, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, EventStore, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::connection::Server;
 use crate::driver::Driver;
+use crate::moved;
 use crate::options::Options;
 use crate::projections::ModelTx;
 use crate::readers::Readers;
@@ -248,5 +249,16 @@ impl EventStore for PostgresStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.shared.writer.commits())
+    }
+}
+
+#[async_trait]
+impl ImportStore for PostgresStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        self.shared.writer.import(import).await
+    }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        self.ask(|connection, server| moved::all(connection, &server.reads).boxed()).await
     }
 }

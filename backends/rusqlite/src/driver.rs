@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
-use downlink::store::{Page, ReadLog};
+use downlink::store::{Moved, Page, ReadLog};
 use downlink::{ErrorKind, Result};
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
@@ -19,6 +19,7 @@ use crate::connection::{Current, LazyConnection, Role};
 use crate::error::failed;
 use crate::file::File;
 use crate::log_page;
+use crate::moved;
 use crate::name_cache::NameCache;
 use crate::postings::{index, indexed_and_head};
 use crate::snapshot::{Snapshot, head};
@@ -223,6 +224,12 @@ impl commit::Driver for Driver {
         // If several connections close at the same time, none of them may remove the WAL.
         let _ = self.readers.recv();
         self.connection.close_last();
+    }
+}
+
+impl commit::ImportDriver for Driver {
+    async fn record(&mut self, moved: &Moved) -> Result<()> {
+        moved::set(self.tx()?.raw(), moved)
     }
 }
 

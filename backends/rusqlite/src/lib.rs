@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod log_page;
 mod merge;
+mod moved;
 mod name_cache;
 mod postings;
 mod projections;

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam_channel::bounded;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Moved, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::driver::Driver;
 use crate::file::{File, OnConnect};
+use crate::moved;
 use crate::postings::indexed_and_head;
 use crate::readers::Readers;
 use crate::thread::spawn;
@@ -313,5 +314,16 @@ impl EventStore for RusqliteStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.shared.writer.commits())
+    }
+}
+
+#[async_trait]
+impl ImportStore for RusqliteStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        self.shared.writer.import(import).await
+    }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        self.snapshot(moved::all).await
     }
 }

@@ -12,6 +12,7 @@ pub use downlink_sqlite_schema::{Problem, VerifyReport};
 use crate::connection::{LazyConnection, Role};
 use crate::error::{closed, failed};
 use crate::file::File;
+use crate::moved;
 use crate::name_cache::NameCache;
 use crate::postings::indexed_and_head;
 use crate::row::{column, event_row};
@@ -61,6 +62,7 @@ pub(crate) fn verify_here(file: Arc<File>) -> Result<VerifyReport> {
             Ok(())
         })?;
         verifier.indexed(indexed_and_head(connection)?.0);
+        verifier.moved(moved::all(connection)?);
         each(connection, sql::ALL_EVENTS, |row| {
             verifier.event(&event_row(row)?);
             Ok(())

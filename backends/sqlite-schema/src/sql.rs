@@ -233,6 +233,14 @@ pub const SAVE_SNAPSHOT: &str = "INSERT INTO downlink_snapshots (stream, name, s
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, \
      version = excluded.version, event = excluded.event, recorded_at = excluded.recorded_at, state = excluded.state";
 
+// Moved logs.
+
+/// Stores where events of another log are: the columns of [`ALL_MOVED`].
+pub const SET_MOVED: &str = "INSERT OR REPLACE INTO downlink_moved (source, old_from, old_to, new_from) VALUES (?1, ?2, ?3, ?4)";
+/// The columns of [`moved_from_sql`](crate::moved_from_sql), sorted.
+pub const ALL_MOVED: &str =
+    "SELECT source, old_from, old_to, new_from FROM downlink_moved ORDER BY source, old_from";
+
 // Verifying.
 
 /// The problems that SQLite itself finds; one row `ok` if there are none.

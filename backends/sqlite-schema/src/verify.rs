@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use downlink::event::Timestamp;
+use downlink::store::Moved;
 use downlink::{Cursor, Event, EventType, Position, Result, StreamId, Tag, Version};
 
 use crate::event_row::EventRow;
@@ -93,7 +94,7 @@ pub enum Problem {
         /// The links found.
         found: Links,
     },
-    /// An event was recorded before the previous event.
+    /// An event was recorded before the previous event, and is not the first of another log.
     Time {
         /// Its position.
         position: Position,
@@ -177,6 +178,7 @@ pub struct Verifier {
     /// For each segment, the sum over its events minus the sum over its postings.
     postings: BTreeMap<i64, u64>,
     last: Option<HeadRow>,
+    moved: Vec<Moved>,
 }
 
 impl Verifier {
@@ -220,6 +222,11 @@ impl Verifier {
         self.indexed = position;
     }
 
+    /// Takes the rows of `moved`.
+    pub fn moved(&mut self, moved: Vec<Moved>) {
+        self.moved = moved;
+    }
+
     /// Takes the next row of `events`.
     pub fn event(&mut self, row: &EventRow<'_>) {
         self.report.events += 1;
@@ -240,12 +247,20 @@ impl Verifier {
             recorded_at: event.recorded_at(),
             generation: 0,
         };
-        if self.last.replace(last).is_some_and(|before| before.recorded_at > event.recorded_at()) {
+        if let Some(before) = self.last.replace(last)
+            && before.recorded_at > event.recorded_at()
+            && !self.is_moved(before.position, event.position())
+        {
             self.found(Problem::Time { position: event.position() });
         }
         self.check_links(row, event.position(), event.version());
         self.expect_postings(row, &event);
         Ok(())
+    }
+
+    /// Whether events of another log begin between an event and the next one.
+    fn is_moved(&self, before: Position, next: Position) -> bool {
+        self.moved.iter().any(|moved| before < moved.new_from && moved.new_from <= next)
     }
 
     /// Adds the event to the sum of its segment. Sums of hashes are compared, so that

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, Plan, Upkeep};
-use downlink::store::{Page, ReadLog};
+use downlink::store::{Moved, Page, ReadLog};
 use downlink::{Error, ErrorKind, Result};
 use downlink_sqlite_schema::number::position_to_sql;
 use downlink_sqlite_schema::{
@@ -26,7 +26,7 @@ use crate::postings::{index, indexed_and_head};
 use crate::snapshot::{Snapshot, head};
 use crate::statement::execute;
 use crate::tx::Tx;
-use crate::{log_page, savepoint};
+use crate::{log_page, moved, savepoint};
 
 /// The connection that writes, and its caches.
 #[derive(Debug)]
@@ -270,6 +270,12 @@ impl commit::Driver for Driver {
         // If several connections close at the same time, none of them may remove the WAL.
         self.readers.cancelled().await;
         self.connection.close_last().await;
+    }
+}
+
+impl commit::ImportDriver for Driver {
+    async fn record(&mut self, moved: &Moved) -> Result<()> {
+        moved::set(self.connection.opened()?, moved).await
     }
 }
 

@@ -10,6 +10,7 @@ mod file;
 mod guard;
 mod log_page;
 mod merge;
+mod moved;
 mod name_cache;
 mod postings;
 mod projections;

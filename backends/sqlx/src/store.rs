@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::{Commits, Ending, Transacted, Writer};
-use downlink::store::{Appended, Page, ReadLog, ReadStream};
+use downlink::store::{Appended, Import, ImportStore, Moved, Page, ReadLog, ReadStream};
 use downlink::{Append, Cursor, Error, ErrorKind, EventStore, Result};
 use downlink_sqlite_schema::{self as schema, FileOptions, OpenFile};
 use futures::FutureExt;
@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::driver::Driver;
 use crate::file::{File, OnConnect};
 use crate::guard::LogGuard;
+use crate::moved;
 use crate::postings::indexed_and_head;
 use crate::readers::Readers;
 use crate::snapshot::head;
@@ -326,5 +327,16 @@ impl EventStore for SqlxStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.shared.writer.commits())
+    }
+}
+
+#[async_trait]
+impl ImportStore for SqlxStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        self.shared.writer.import(import).await
+    }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        self.ask(|connection| moved::all(connection).boxed()).await
     }
 }

@@ -12,6 +12,7 @@ pub use downlink_sqlite_schema::{Problem, VerifyReport};
 use crate::connection::{LazyConnection, Role};
 use crate::error::{closed, failed};
 use crate::file::File;
+use crate::moved;
 use crate::postings::indexed_and_head;
 use crate::row::{column, head_row, missing};
 
@@ -69,6 +70,7 @@ async fn report(connection: &mut SqliteConnection) -> Result<VerifyReport> {
     })
     .await?;
     verifier.indexed(indexed_and_head(connection).await?.0);
+    verifier.moved(moved::all(connection).await?);
     each(connection, batch_sql::ALL_EVENTS, |row| {
         packed::unpack(column(row, 0)?).try_for_each(|event| {
             verifier.event(&event?);

@@ -55,6 +55,22 @@ macro_rules! replaceable_store {
     };
 }
 
+/// Declares one `#[test]` for each law of stores that can write the events of
+/// another log.
+///
+/// Takes an expression that makes the [`ImportFixture`](crate::ImportFixture).
+#[macro_export]
+macro_rules! importing_store {
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__importing_laws!(__tests!(
+            dyn $crate::ImportFixture,
+            real,
+            $fixture,
+            [$(#[ignore = $reason])?]
+        ));
+    };
+}
+
 /// Declares one `#[test]` for each law of stores with a bounded queue of
 /// appends.
 ///

@@ -6,6 +6,7 @@ mod bytes;
 mod dropping;
 mod durable;
 mod group_commit;
+mod imports;
 mod limits;
 mod notices;
 mod order;
@@ -25,6 +26,11 @@ pub use durable::{
     ids_are_known_after_reopening, positions_continue_after_reopening, reopening_keeps_the_log,
 };
 pub use group_commit::a_failing_append_fails_alone;
+pub use imports::{
+    a_refused_import_writes_nothing, an_import_notices_another_writer,
+    appends_continue_after_an_import, imported_events_are_unchanged,
+    moved_positions_are_stored_with_their_events,
+};
 pub use limits::limits_are_typed_errors;
 pub use notices::{
     a_failed_append_is_not_notified, notified_commits_are_stored, stored_commits_are_notified,

@@ -14,7 +14,7 @@ use downlink_conformance_tests::transport::{
     ShortTimeoutTransportSetup, TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture,
+    BoundedFixture, DurableFixture, GroupCommitFixture, ImportFixture, LawRun, ReplaceableFixture,
     SnapshotFixture, StoreFixture, TransactionalFixture, TransportFixture, check, check_property,
     snapshot, store,
 };
@@ -23,6 +23,7 @@ use crate::bus::{BrokenBuses, BusBug};
 use crate::group::{BrokenGroup, GroupBug};
 use crate::hub::BrokenHubs;
 use crate::hub_bug::HubBug;
+use crate::imports::{BrokenImports, ImportBug};
 use crate::live::live_queries;
 use crate::live_bug::LiveBug;
 use crate::mangle::{Mangle, Mangled};
@@ -224,6 +225,14 @@ saboteurs! { TELLING: dyn StoreFixture = Broken(Bug), store;
 
 saboteurs! { NOTIFYING_GROUP_COMMIT_STORE: dyn GroupCommitFixture = BrokenGroup(GroupBug), store;
     NotifiesARolledBackGroup law a_failed_append_is_not_notified "has an event of an append that failed"
+}
+
+saboteurs! { IMPORTING: dyn ImportFixture = BrokenImports(ImportBug), store;
+    TakesItsOwnTime property imported_events_are_unchanged "keeps its position, version and time"
+    KeepsWhatFits law a_refused_import_writes_nothing "were left by an import that must not write any"
+    ComparesTheEndBeforeTheLock law an_import_notices_another_writer "compare the end inside the transaction"
+    ReportsNoImports law appends_continue_after_an_import "an import was not reported"
+    RecordsMovesFirst law moved_positions_are_stored_with_their_events "store it in the transaction of the events"
 }
 
 saboteurs! { TRANSACTING: dyn TransactionalFixture = BrokenApplications(TransactBug), store;
@@ -457,6 +466,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         GROUPING,
         TELLING,
         NOTIFYING_GROUP_COMMIT_STORE,
+        IMPORTING,
         TRANSACTING,
         CROSS_PROCESS,
         SNAPSHOTS,

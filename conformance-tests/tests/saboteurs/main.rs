@@ -8,6 +8,7 @@ mod hub;
 mod hub_bug;
 mod hub_subscription;
 mod hub_tail;
+mod imports;
 mod list;
 mod live;
 mod live_bug;

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::{Facts, LogHead, Needs, Plan};
 use crate::error::{Error, Result};
-use crate::store::{Page, ReadLog};
+use crate::store::{Moved, Page, ReadLog};
 
 /// The backend's part of the engine: the steps of one transaction.
 ///
@@ -130,6 +130,17 @@ pub trait Driver: Send + Sized + 'static {
 
     /// Closes the driver, after the last transaction.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// The driver of a store that [imports](crate::store::ImportStore).
+pub trait ImportDriver: Driver {
+    /// Stores where events of another log are, inside the transaction. Replaces
+    /// the row with the same source and `old_from`.
+    ///
+    /// # Errors
+    ///
+    /// The transaction is discarded.
+    fn record(&mut self, moved: &Moved) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Whether a driver has maintenance work to do.

@@ -40,6 +40,7 @@ mod engine;
 mod facts;
 mod group;
 mod hidden_rows;
+mod import;
 mod job;
 mod jobs;
 mod nested;
@@ -55,7 +56,7 @@ mod writer;
 mod writer_options;
 
 pub use crate::store::commits::{Commit, CommitFeed, CommitNotice, Commits};
-pub use driver::{CommitOutcome, Driver, Linger, Upkeep};
+pub use driver::{CommitOutcome, Driver, ImportDriver, Linger, Upkeep};
 pub use facts::{Boundary, BoundaryFact, Facts, LogHead, Needs};
 pub use group::Group;
 pub use job::Ending;

@@ -1,9 +1,10 @@
 use super::batch::decide_and_insert;
 use super::hidden_rows::HiddenRows;
 use super::transaction_state::TransactionState;
-use super::{Driver, Group, Plan, WriterOptions};
+use super::{Driver, Group, ImportDriver, Plan, WriterOptions};
+use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::store::{Append, Appended};
+use crate::store::{Append, Appended, Import};
 
 /// The transaction of a job: the application's own rows and appends, stored
 /// together or not at all.
@@ -93,6 +94,27 @@ impl<'t, D: Driver> Transaction<'t, D> {
         let stored = store(self.driver, self.state, Group::new(vec![append]));
         let plan = self.options.bounded(stored, "store events").await?;
         self.state.record(plan)
+    }
+}
+
+impl<D: ImportDriver> Transaction<'_, D> {
+    /// Imports as the only step of this transaction. After an error, it is not
+    /// committed.
+    pub(super) async fn import(&mut self, import: Import) -> Result<Cursor> {
+        let (driver, head) = (&mut *self.driver, self.state.head);
+        let stored = async {
+            let facts = driver.facts(&import.needs()).await?;
+            let moved = import.moved().cloned();
+            let plan = import.plan(&facts, head)?;
+            driver.insert(&plan).await?;
+            if let Some(moved) = moved {
+                driver.record(&moved).await?;
+            }
+            Ok(plan)
+        };
+        let plan = self.options.bounded(stored, "store events").await?;
+        self.state.record_rows(plan.rows, plan.head);
+        Ok(plan.head.cursor)
     }
 }
 

@@ -94,12 +94,18 @@ impl TransactionState {
         Ok(())
     }
 
+    /// Records events that were inserted, and the end of the log after them.
+    pub(crate) fn record_rows(&mut self, mut rows: Vec<Event>, head: LogHead) {
+        self.head = head;
+        self.bytes += rows.iter().map(Event::size).sum::<usize>();
+        self.rows.append(&mut rows);
+    }
+
     /// Records the decision on one append.
-    pub(crate) fn record(&mut self, mut plan: Plan) -> Result<Appended> {
-        self.head = plan.head;
-        self.bytes += plan.rows.iter().map(Event::size).sum::<usize>();
-        self.rows.append(&mut plan.rows);
-        let appended = plan.outcomes.pop().expect("one outcome for one append")?;
+    pub(crate) fn record(&mut self, plan: Plan) -> Result<Appended> {
+        let Plan { mut outcomes, rows, head, .. } = plan;
+        self.record_rows(rows, head);
+        let appended = outcomes.pop().expect("one outcome for one append")?;
         if appended.duplicate {
             self.record_duplicate(&appended)?;
         }

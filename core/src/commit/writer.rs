@@ -14,9 +14,12 @@ use super::job::Job;
 use super::nested::refuse_nested;
 use super::queue::{Entry, Queue, closed};
 use super::queue_limit::QueueLimit;
-use super::{CommitFeed, Commits, Driver, Ending, Transacted, Transaction, WriterOptions, scan};
+use super::{
+    CommitFeed, Commits, Driver, Ending, ImportDriver, Transacted, Transaction, WriterOptions, scan,
+};
+use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Append, Appended, EventStore};
+use crate::store::{Append, Appended, EventStore, Import};
 
 /// The single writer of a store handle: group commit with a [`Driver`].
 ///
@@ -158,10 +161,7 @@ impl<D: Driver> Writer<D> {
         let run = self.job(bytes, None, |mut transaction| {
             async move { work(transaction.tx().await?).await }.boxed()
         });
-        match run.await? {
-            Transacted::Committed(value) => Ok(value),
-            Transacted::Duplicate(_) => Err(Error::new(ErrorKind::Backend, "nothing was appended")),
-        }
+        only_committed(run.await?)
     }
 
     /// Runs `work` in a transaction of its own when its turn in the queue has
@@ -265,6 +265,34 @@ impl<D: Driver> Writer<D> {
             // The thread has nothing left to do.
             drop(thread.join());
         }
+    }
+}
+
+impl<D: ImportDriver> Writer<D> {
+    /// Writes events as they are, in a transaction of its own; see
+    /// [`ImportStore::import`](crate::store::ImportStore::import).
+    ///
+    /// # Errors
+    ///
+    /// As [`ImportStore::import`](crate::store::ImportStore::import).
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is queued, it runs to completion even if the future is dropped.
+    pub async fn import(&self, import: Import) -> Result<Cursor> {
+        import.validate()?;
+        let run = self.job(import.size(), None, |mut transaction| {
+            async move { transaction.import(import).await.map(Ending::Commit) }.boxed()
+        });
+        only_committed(run.await?)
+    }
+}
+
+/// The result of a job that does not append.
+fn only_committed<T>(transacted: Transacted<T>) -> Result<T> {
+    match transacted {
+        Transacted::Committed(value) => Ok(value),
+        Transacted::Duplicate(_) => Err(Error::new(ErrorKind::Backend, "nothing was appended")),
     }
 }
 

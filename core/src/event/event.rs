@@ -69,7 +69,7 @@ impl Event {
     }
 
     /// The time of the store's clock at the commit. It never decreases along
-    /// the log.
+    /// the log, unless another log was added to it, whose events keep their times.
     ///
     /// If a clock was ahead and is set back, later events are therefore
     /// recorded with the time of the last event before, until the clock has

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::shared::Shared;
+use super::start_cursor::read_translated;
 use super::{HubBuilder, HubLink, HubStats, Subscribe, Subscription, append};
 use crate::bus::Bus;
 use crate::cursor::Cursor;
@@ -186,7 +187,8 @@ impl Hub {
 
     /// Reads a page of the log; see [`EventStore::read_log`]. Waits its
     /// [turn](HubBuilder::with_max_reads), in the order of the calls; one that begins
-    /// near the end of the log may come earlier.
+    /// near the end of the log may come earlier. A cursor of a log that was moved into this
+    /// one is [translated](HubBuilder::with_moved_cursors), if the hub does that.
     ///
     /// # Errors
     ///
@@ -196,7 +198,7 @@ impl Hub {
     ///
     /// Has no effects.
     pub async fn read_log(&self, read: ReadLog) -> Result<Page> {
-        self.inner.shared.read_log(read).await
+        read_translated(&self.inner.shared, read).await
     }
 
     /// Reads a page of one stream; see [`EventStore::read_stream`]. Waits its

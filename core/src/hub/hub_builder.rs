@@ -8,7 +8,7 @@ use super::{Hub, checkpoint_ticks, publisher, tail};
 use crate::bus::Bus;
 use crate::error::Result;
 use crate::limits::MAX_WAIT;
-use crate::store::EventStore;
+use crate::store::{EventStore, ImportStore};
 
 /// Configures and starts a [`Hub`].
 #[derive(Debug)]
@@ -16,6 +16,7 @@ use crate::store::EventStore;
 pub struct HubBuilder {
     store: Arc<dyn EventStore>,
     bus: Arc<dyn Bus>,
+    moved: Option<Arc<dyn ImportStore>>,
     tuning: Tuning,
 }
 
@@ -33,7 +34,7 @@ impl HubBuilder {
             checkpoint_interval: Duration::from_secs(10),
             publish_deadline: Duration::from_secs(5),
         };
-        Self { store, bus, tuning }
+        Self { store, bus, moved: None, tuning }
     }
 
     /// Sets how long the tail waits for a hint before it polls the log: one
@@ -102,6 +103,20 @@ impl HubBuilder {
         self
     }
 
+    /// Translates cursors of other logs whose events were moved into this one, where
+    /// they have other positions. `store` is the store of this hub. Off by default: a
+    /// cursor of another log is refused.
+    ///
+    /// A cursor is looked up only when it does not belong to this log, and translated if
+    /// the event from which it was made is where it was moved to. A subscription with it
+    /// begins after that event, and continues with cursors of this log. It is refused as
+    /// before if the subscription would skip events that match its filter: those which
+    /// this log had before, and which followers of the other log have never seen.
+    pub fn with_moved_cursors(mut self, store: Arc<dyn ImportStore>) -> Self {
+        self.moved = Some(store);
+        self
+    }
+
     /// Reads the head of the log and starts the hub's tasks: the tail, the publisher
     /// of hints, and the timer of checkpoints.
     ///
@@ -121,7 +136,9 @@ impl HubBuilder {
         let commits = self.store.commits();
         let head = self.store.head().await?;
         let reports_commits = commits.is_some();
-        let shared = Arc::new(Shared::new(self.store, self.tuning, head, reports_commits));
+        let mut shared = Shared::new(self.store, self.tuning, head, reports_commits);
+        shared.moved = self.moved;
+        let shared = Arc::new(shared);
         let tasks = TaskTracker::new();
         tasks.spawn(tail::run(Arc::clone(&shared), Arc::clone(&self.bus), commits));
         tasks.spawn(publisher::run(Arc::clone(&shared), self.bus));

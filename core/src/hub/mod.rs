@@ -27,6 +27,7 @@ mod store_step;
 mod subscribe;
 mod subscription;
 mod tail;
+mod translate;
 
 pub use hub::Hub;
 pub use hub_builder::HubBuilder;

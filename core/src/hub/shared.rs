@@ -20,13 +20,15 @@ use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::id::Position;
-use crate::store::{Direction, EventStore, Mark, Page, ReadLog, ReadStream};
+use crate::store::{Direction, EventStore, ImportStore, Mark, Page, ReadLog, ReadStream};
 
 /// The state that the hub's tasks and subscriptions share. None of them holds
 /// the hub itself, so that dropping its last handle ends them.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<dyn EventStore>,
+    /// The same store, if cursors of logs that were moved into it are translated.
+    pub(super) moved: Option<Arc<dyn ImportStore>>,
     /// Whether the store reports its commits.
     pub(super) reports_commits: bool,
     pub(super) tuning: Tuning,
@@ -77,6 +79,7 @@ impl Shared {
     ) -> Self {
         Self {
             store,
+            moved: None,
             reports_commits,
             tuning,
             counters: Counters::default(),

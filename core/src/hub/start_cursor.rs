@@ -1,11 +1,12 @@
 use super::shared::Shared;
 use super::subscribe::After;
+use super::translate::translate;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::filter::Filter;
 use crate::limits;
-use crate::store::Read;
+use crate::store::{Direction, Mark, Page, Read, ReadLog};
 
 /// The cursor after which to begin, and the head as far as it is known. The store
 /// is read only for what memory cannot answer.
@@ -34,8 +35,26 @@ pub(super) async fn start_cursor(
                 .unwrap_or_else(|| Err(shut_down()));
         }
     };
-    let page = shared.read_log(nothing.with_limit(0)).await?;
+    let page = read_translated(shared, nothing.with_filter(filter.clone()).with_limit(0)).await?;
     Ok((page.scanned, page.head))
+}
+
+/// Reads a page of the log. If it begins at a cursor of a log that was moved into this
+/// one, the page begins where that is now.
+pub(super) async fn read_translated(shared: &Shared, read: ReadLog) -> Result<Page> {
+    let Some(Mark::Cursor(cursor)) = read.after().filter(|_| shared.moved.is_some()) else {
+        return shared.read_log(read).await;
+    };
+    let refused = match shared.read_log(read.clone()).await {
+        Err(error) if error.is_other_history() => error,
+        outcome => return outcome,
+    };
+    match translate(shared, cursor, read.filter()).await? {
+        Some(cursor) if read.direction() == Direction::Forward => {
+            shared.read_log(read.with_after(cursor)).await
+        }
+        _ => Err(refused),
+    }
 }
 
 /// The cursor of the event before the last `count` matching ones.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -8,7 +9,9 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::event::{Event, Timestamp};
 use crate::id::Position;
-use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream};
+use crate::store::{
+    Append, Appended, EventStore, Import, ImportStore, Moved, Page, Read, ReadLog, ReadStream,
+};
 
 /// The reference store: keeps events in memory, in a [`LogIndex`].
 ///
@@ -33,6 +36,7 @@ use crate::store::{Append, Appended, EventStore, Page, Read, ReadLog, ReadStream
 pub struct MemoryStore {
     pub(super) log: Arc<RwLock<LogIndex<Event>>>,
     pub(super) feed: Arc<CommitFeed>,
+    moved: Arc<RwLock<BTreeMap<(String, Position), Moved>>>,
     /// Held during an append or a transaction.
     append_lock: Arc<Mutex<()>>,
 }
@@ -48,13 +52,17 @@ impl MemoryStore {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { log: Arc::new(RwLock::new(log)), ..Self::default() }
+        let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (log, moved) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(moved)));
+        Self { log, moved, ..Self::default() }
     }
 
     /// Replaces the log while it is in use, like restoring a backup.
     pub fn restore(&self, backup: &Self) {
         let log = backup.log.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let moved = backup.moved.read().unwrap_or_else(PoisonError::into_inner).clone();
         *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
+        *self.moved.write().unwrap_or_else(PoisonError::into_inner) = moved;
     }
 
     /// Waits until no other append or transaction is running.
@@ -97,6 +105,30 @@ impl EventStore for MemoryStore {
 
     fn commits(&self) -> Option<Commits> {
         Some(self.feed.subscribe())
+    }
+}
+
+#[async_trait]
+impl ImportStore for MemoryStore {
+    async fn import(&self, import: Import) -> Result<Cursor> {
+        let _lock = self.lock_appends()?;
+        let log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        let from = log.head();
+        let facts = log.facts(&import.needs(), fetch)?;
+        let moved = import.moved().cloned();
+        let plan = import.plan(&facts, from)?;
+        if let Some(moved) = moved {
+            let mut all = self.moved.write().unwrap_or_else(PoisonError::into_inner);
+            all.insert((moved.source.clone(), moved.old_from), moved);
+        }
+        log.extend(plan.rows.iter().map(|row| (row, row.clone())));
+        self.feed.committed(from.cursor, plan.rows);
+        Ok(plan.head.cursor)
+    }
+
+    async fn moved(&self) -> Result<Vec<Moved>> {
+        let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(moved.values().cloned().collect())
     }
 }
 

@@ -72,7 +72,8 @@ use crate::store::{Append, Appended, Page, ReadLog, ReadStream};
 /// 15. **Read your writes** through one handle, and never read less than before
 ///     \[`reads_see_what_was_acknowledged`\].
 /// 16. `recorded_at` never decreases along the log
-///     \[`recorded_times_never_decrease`\].
+///     \[`recorded_times_never_decrease`\], except where an
+///     [import](crate::store::ImportStore) begins.
 ///
 /// *Pages*
 ///

@@ -7,6 +7,8 @@ pub(crate) mod commits;
 mod deadline_watch;
 mod event_store;
 mod event_store_ext;
+mod import;
+mod moved;
 mod page;
 mod read;
 
@@ -16,6 +18,8 @@ pub use appended::{Appended, Written};
 pub use event_store::EventStore;
 pub use event_store_ext::EventStoreExt;
 pub(crate) use event_store_ext::to_append;
+pub use import::{Import, ImportStore};
+pub use moved::Moved;
 pub use page::{Page, StreamSpan};
 pub use read::{
     DEFAULT_LIMIT, DEFAULT_MAX_BYTES, Direction, LogScope, Mark, Read, ReadLog, ReadStream,

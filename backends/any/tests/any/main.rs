@@ -1,8 +1,14 @@
-//! Read models that are written once, over the drivers for files.
+//! Read models that are written once, over the drivers for files, and copies of logs.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod copier;
+mod copying;
 #[path = "../../../../conformance-tests/tests/fixtures/live_feed.rs"]
 mod live_feed;
+mod merging;
 mod models;
+mod moving;
+mod program;
 mod values;
 
 use downlink_transports::client::TransportKind;

@@ -1,9 +1,17 @@
-//! Read models that are written once, over PostgreSQL.
+//! Read models that are written once, over PostgreSQL, and copies of logs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../any/copier.rs"]
+mod copier;
+#[path = "../any/copying.rs"]
+#[allow(dead_code, reason = "shared with the tests of files")]
+mod copying;
+#[path = "../any/merging.rs"]
+mod merging;
 #[path = "../any/models.rs"]
 #[allow(dead_code, reason = "shared with the tests of files")]
 mod models;
+mod moving;
 #[path = "../../../postgres/tests/postgres/server.rs"]
 #[expect(dead_code, reason = "shared with the tests of the store")]
 mod server;

@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::decider::SnapshotStore;
+use downlink::store::ImportStore;
 use downlink::{BoxError, Bus, Error, ErrorKind, EventStore, EventType, LocalBus, Result};
 use downlink_conformance_tests::{
     BoundedFixture, BusFixture, CrossProcessFixture, DurableFixture, DurableLog,
-    GroupCommitFixture, Guard, SnapshotFixture, SnapshotPlace, StoreFixture, WriteLock,
+    GroupCommitFixture, Guard, ImportFixture, SnapshotFixture, SnapshotPlace, StoreFixture,
+    WriteLock,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Mutex;
@@ -22,6 +24,15 @@ pub(crate) struct Postgres;
 #[async_trait]
 impl StoreFixture for Postgres {
     async fn open(&self) -> Result<(Arc<dyn EventStore>, Guard)> {
+        let schema = fresh_schema();
+        let store = options(&schema).connect(&Server::get().url()).await?;
+        Ok((Arc::new(store), Guard::new(schema)))
+    }
+}
+
+#[async_trait]
+impl ImportFixture for Postgres {
+    async fn open(&self) -> Result<(Arc<dyn ImportStore>, Guard)> {
         let schema = fresh_schema();
         let store = options(&schema).connect(&Server::get().url()).await?;
         Ok((Arc::new(store), Guard::new(schema)))

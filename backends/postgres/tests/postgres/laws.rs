@@ -35,6 +35,14 @@ mod replaceable {
     );
 }
 
+mod importing {
+    use super::*;
+    downlink_conformance_tests::importing_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
 mod bounded {
     use super::*;
     downlink_conformance_tests::bounded_store!(
