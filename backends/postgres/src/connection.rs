@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::connect_error::not_connected;
 use crate::error::failed;
 use crate::options::Options;
-use crate::sql::{FORMAT, Statements, read_alone, reader_settings};
+use crate::sql::{FORMAT, Statements, read_alone, reader_settings, save_alone};
 use crate::statement::Form;
 
 /// The server, and what all connections to it share.
@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) sql: Statements,
     /// For reads without a transaction.
     pub(crate) reads: Statements,
+    /// For writes without a transaction, which a crash may lose.
+    pub(crate) saves: Statements,
     pub(crate) deadline: Duration,
 }
 
@@ -72,6 +74,7 @@ impl Server {
             is_pooled,
             sql: Statements::of(schema, within),
             reads: Statements::of(schema, alone),
+            saves: Statements::of(schema, save_alone(deadline)),
             deadline,
         })
     }

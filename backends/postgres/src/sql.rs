@@ -287,6 +287,16 @@ pub(crate) fn read_alone(step: Duration) -> Form {
     Form::Inlined(format!("SET LOCAL statement_timeout = {step}; {BYTES} {planner}"))
 }
 
+/// The same for one write to a table that is a cache, also on a connection that otherwise only reads.
+/// It does not wait for the disk, since a crash may lose it.
+pub(crate) fn save_alone(step: Duration) -> Form {
+    let step = millis(step);
+    Form::Inlined(format!(
+        "SET TRANSACTION READ WRITE; SET LOCAL synchronous_commit = off; \
+         SET LOCAL statement_timeout = {step}; "
+    ))
+}
+
 /// Settings in a transaction of the application, which are restored after an append.
 #[derive(Debug)]
 pub(crate) struct Session {

@@ -18,9 +18,9 @@ pub struct Progress {
     pub head: Cursor,
     /// The version that queries should read, as far as is known.
     pub live: Option<u32>,
-    /// The number of events applied since the projection was started.
+    /// The number of events that this worker has applied since the projection was started.
     pub applied: u64,
-    /// The number of events skipped since then.
+    /// The number of events that it has skipped since then.
     pub skipped: u64,
 }
 
@@ -53,6 +53,9 @@ pub enum Status {
     CaughtUp,
     /// Something failed, and it retries by itself.
     Retrying(Error),
+    /// Another worker has the [lease](crate::projection::ProjectionBuilder::with_lease). The
+    /// progress is that of the stored read model, whichever worker builds it.
+    Standby,
     /// It was paused.
     Paused,
     /// It has stopped because of this error.
