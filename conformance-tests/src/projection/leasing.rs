@@ -36,13 +36,15 @@ pub async fn one_of_many_workers_has_the_lease(setup: &ProjectionSetup) {
     let env = setup.open().await;
     let sample = Sample::new("board", 1);
     let barrier = Arc::new(Barrier::new(8));
-    let asking = (0..8).map(|_| {
-        let (model, barrier, lease) = (env.model(&sample), Arc::clone(&barrier), lease());
-        tokio::spawn(async move {
-            barrier.wait().await;
-            (lease, ask(&*model, lease).await)
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let (model, barrier, lease) = (env.model(&sample), Arc::clone(&barrier), lease());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                (lease, ask(&*model, lease).await)
+            })
         })
-    });
+        .collect();
     let (winners, losers): (Vec<_>, Vec<_>) =
         tasks::join(asking).await.into_iter().partition(|(_, told)| *told == LeaseOutcome::Held);
     assert!(

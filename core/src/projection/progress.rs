@@ -22,6 +22,8 @@ pub struct Progress {
     pub applied: u64,
     /// The number of events that it has skipped since then.
     pub skipped: u64,
+    /// Whether the live model is built again after a reset, by another worker.
+    pub(super) is_rebuilt_elsewhere: bool,
 }
 
 impl Progress {
@@ -29,6 +31,11 @@ impl Progress {
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.position.position() >= self.head.position()
+    }
+
+    /// Whether no query should read the model yet, or again.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        matches!(self.status, Status::Rebuilding) || self.is_rebuilt_elsewhere
     }
 
     /// The number of positions between the read model and [`head`](Self::head):

@@ -157,6 +157,7 @@ fn start<Tx: ?Sized + Send + 'static>(
         live: None,
         applied: 0,
         skipped: 0,
+        is_rebuilt_elsewhere: false,
     });
     let watched = progress.subscribe();
     let stop = hub.stop().child_token();

@@ -57,7 +57,8 @@ use crate::projection::{
 /// *If the read models outlive the store*
 ///
 /// 10. All of this still holds after a crash at any moment, once the store is
-///     reopened \[`a_killed_projection_resumes_exactly`\].
+///     reopened \[`a_killed_projection_resumes_exactly`\], and a worker of another process that
+///     stands by replaces one that is killed \[`a_killed_worker_is_replaced`\].
 ///
 /// # Location of the log
 ///

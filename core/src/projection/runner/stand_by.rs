@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::Runner;
 use super::command::{Interruption, Outcome};
+use crate::cursor::Cursor;
 use crate::hub::Hints;
 use crate::projection::{LeaseOutcome, Status};
 use crate::supervise::logged;
@@ -30,6 +31,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
                         let (id, token) = (&self.id, lease.token());
                         logged(|| info!(projection = %id, %token, "this worker has the lease"));
                     }
+                    self.set_rebuilt_elsewhere(false);
                     return Ok(());
                 }
                 LeaseOutcome::HeldByAnother { remaining } => {
@@ -40,7 +42,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         }
     }
 
-    /// Follows the stored checkpoint until this time.
+    /// Follows the stored checkpoint until this time, or until a reset.
     async fn stand_by(&mut self, until: Instant, hints: &mut Hints) -> Outcome<()> {
         if !matches!(self.progress.borrow().status, Status::Standby) {
             let id = &self.id;
@@ -48,10 +50,17 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
             self.set_status(Status::Standby);
         }
         self.read_live_version().await?;
+        let announced = self.retry(|runner| runner.store.announced(&runner.id)).await?;
         loop {
             let checkpoint = self.retry(|runner| runner.store.checkpoint(&runner.id)).await?;
-            if checkpoint != self.checkpoint() {
+            let is_behind = |announced: Cursor| checkpoint.position() < announced.position();
+            self.set_rebuilt_elsewhere(announced.is_some_and(is_behind));
+            let before = self.checkpoint();
+            if checkpoint != before {
                 self.is_at(checkpoint, checkpoint);
+            }
+            if checkpoint.position() < before.position() {
+                return Ok(());
             }
             let hint = async {
                 sleep(SHORTEST_PAUSE).await;
@@ -65,6 +74,12 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
                 () = hint => {}
             }
         }
+    }
+
+    fn set_rebuilt_elsewhere(&self, is_rebuilt: bool) {
+        self.progress.send_if_modified(|progress| {
+            std::mem::replace(&mut progress.is_rebuilt_elsewhere, is_rebuilt) != is_rebuilt
+        });
     }
 
     /// Verifies what no step tells while there is none to make: that this worker has the lease,

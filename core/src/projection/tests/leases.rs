@@ -91,6 +91,24 @@ async fn a_reset_by_a_worker_that_stands_by_rebuilds_the_model() {
     assert_eq!((first.progress().applied, second.progress().applied), (10, 0));
 }
 
+/// Otherwise this process would answer live queries from a model without most of its events.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stands_by_knows_of_a_rebuild() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let (first, second) = two_workers(&hub, &models).await;
+    let cursor = append(&hub, "FlightDelayed", 5).await;
+    second.wait_for(cursor).await.unwrap();
+    assert!(!second.progress().is_rebuilding());
+    let board: Arc<dyn Projection<Tx = usize>> = Arc::new(Board::new(1));
+    models.reset(&board).await.unwrap();
+    tokio::time::sleep(SOON).await;
+    assert!(second.progress().is_rebuilding() && is_standby(&second));
+    // The other one has noticed it.
+    tokio::time::sleep(LEASE).await;
+    assert!(!second.progress().is_rebuilding() && is_standby(&second));
+    assert_eq!((count(&models, &second), first.progress().applied), (5, 10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn commands_reach_a_worker_that_stands_by() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
