@@ -1,12 +1,13 @@
 //! Pages of the whole log.
 
 use downlink::store::{Direction, Mark, Page, ReadLog};
-use downlink::{Cursor, Error, Position, Result};
+use downlink::{Cursor, Error, EventId, Position, Result};
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 
 use crate::error::failed;
 use crate::page_builder::PageBuilder;
-use crate::row::{column, count_to_sql, cursor, event, position_from_sql, position_to_sql};
+use crate::row::{column, count_to_sql, end_of_log, event, position_from_sql, position_to_sql};
 use crate::sql::Statements;
 use crate::statement::Value;
 
@@ -18,9 +19,6 @@ struct State {
     near: Option<Cursor>,
     oldest: Option<Position>,
 }
-
-/// The index of the first column of an event.
-const EVENT: usize = 5;
 
 /// Reads a page of the log with one statement.
 pub(crate) async fn read(
@@ -41,17 +39,12 @@ pub(crate) async fn read(
     ];
     let rows = sql.run(connection, sql.log(read.direction()), values).await;
     let rows = rows.map_err(failed("read events"))?;
-    let mut state = State::default();
+    let mut rows = rows.iter();
+    let state = rows.next().map(State::read).transpose()?.unwrap_or_default();
+    state.verify(after)?;
     let mut page = PageBuilder::new(read);
-    for (index, row) in rows.iter().enumerate() {
-        if index == 0 {
-            let oldest = column::<Option<i64>>(row, 4)?.map(position_from_sql).transpose()?;
-            state = State { head: cursor(row, 0)?, near: cursor(row, 2)?, oldest };
-            state.verify(after)?;
-        }
-        if let Some(event) = event(row, EVENT)? {
-            page.offer(event);
-        }
+    for row in rows {
+        page.offer(event(row)?);
     }
     let looked_at = page.last.map(|(last, _)| last);
     let up_to = looked_at.map_or(from, Cursor::position);
@@ -65,6 +58,20 @@ pub(crate) async fn read(
 }
 
 impl State {
+    /// The state in the first row of a page.
+    fn read(row: &PgRow) -> Result<Self> {
+        let near = match column::<Option<i64>>(row, 3)? {
+            Some(position) => {
+                let id = EventId::from_bytes(column::<[u8; 16]>(row, 8)?);
+                Some(Cursor::of(position_from_sql(position)?, id))
+            }
+            None => None,
+        };
+        let oldest = column::<Option<[u8; 8]>>(row, 9)?.map(i64::from_be_bytes);
+        let oldest = oldest.map(position_from_sql).transpose()?;
+        Ok(Self { head: end_of_log(row)?, near, oldest })
+    }
+
     /// Refuses a mark that does not belong to this log.
     fn verify(&self, mark: Option<Mark>) -> Result<()> {
         let Some(mark) = mark else { return Ok(()) };

@@ -28,7 +28,8 @@ impl OpenTransaction for LogTx<'_> {
         let rows = self.sql.run(self.connection, &self.sql.facts, values).await;
         let mut facts = Facts::default();
         for row in rows.map_err(failed("look up streams and events"))? {
-            if let Some(event) = event(&row, 0)? {
+            if column::<Option<i64>>(&row, 0)?.is_some() {
+                let event = event(&row)?;
                 facts.events.insert(event.id(), event);
             } else {
                 let stream = column::<String>(&row, 2)?.try_into()?;

@@ -60,26 +60,31 @@ pub(crate) fn cursor(row: &PgRow, at: usize) -> Result<Option<Cursor>> {
     Ok(Some(Cursor::of(position_from_sql(position)?, EventId::from_bytes(id.into_bytes()))))
 }
 
-/// The event whose columns begin at this index, if it is not NULL.
-pub(crate) fn event(row: &PgRow, at: usize) -> Result<Option<Event>> {
-    let Some(position) = column::<Option<i64>>(row, at)? else { return Ok(None) };
-    let content_type = column::<Option<&str>>(row, at + 6)?;
-    let tags: Vec<String> = column(row, at + 7)?;
+/// The end of the log, in the first row of a page.
+pub(crate) fn end_of_log(row: &PgRow) -> Result<Option<Cursor>> {
+    let Some(position) = column::<Option<i64>>(row, 5)? else { return Ok(None) };
+    let id = EventId::from_bytes(column::<Uuid>(row, 1)?.into_bytes());
+    Ok(Some(Cursor::of(position_from_sql(position)?, id)))
+}
+
+pub(crate) fn event(row: &PgRow) -> Result<Event> {
+    let content_type = column::<Option<&str>>(row, 6)?;
+    let tags: Vec<String> = column(row, 7)?;
     let content = NewEvent::from_stored(StoredParts {
-        id: EventId::from_bytes(column::<Uuid>(row, at + 1)?.into_bytes()),
-        event_type: EventType::new(column::<&str>(row, at + 4)?)?,
+        id: EventId::from_bytes(column::<Uuid>(row, 1)?.into_bytes()),
+        event_type: EventType::new(column::<&str>(row, 4)?)?,
         content_type: content_type.map_or(Ok(ContentType::JSON), ContentType::new)?,
-        payload: bytes(row, at + 9)?,
-        metadata: bytes(row, at + 8)?,
+        payload: bytes(row, 9)?,
+        metadata: bytes(row, 8)?,
         tags: tags.into_iter().map(Tag::new).collect::<Result<_>>()?,
     });
-    Ok(Some(Event::new(
-        position_from_sql(position)?,
-        StreamId::new(column::<&str>(row, at + 2)?)?,
-        version_from_sql(column(row, at + 3)?)?,
-        time_from_sql(column(row, at + 5)?)?,
+    Ok(Event::new(
+        position_from_sql(column(row, 0)?)?,
+        StreamId::new(column::<&str>(row, 2)?)?,
+        version_from_sql(column(row, 3)?)?,
+        time_from_sql(column(row, 5)?)?,
         content,
-    )))
+    ))
 }
 
 fn bytes(row: &PgRow, at: usize) -> Result<Bytes> {

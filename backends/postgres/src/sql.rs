@@ -357,63 +357,94 @@ SELECT setval('"{schema}".positions', $11)"#
     .into()
 }
 
-/// The end of the log, the event at or next to the mark, the beginning of the log, and the
-/// events of the page: one statement, so one snapshot.
+/// A page of the log, in one statement, so of one snapshot. The first row is the state of the log
+/// in the columns of an event without a stream: in `recorded_at` and `id` the end of the log, in
+/// `version` and `metadata` the position and the id of the event at or next to the mark, in
+/// `payload` the position at the beginning of the log.
 fn log(schema: &str, direction: Direction) -> Text {
-    let (beyond, order, near) = match direction {
-        Direction::Forward => {
-            ("position > $1", "position", "position <= $1 ORDER BY position DESC")
-        }
-        Direction::Backward => {
-            ("position < $1", "position DESC", "position >= $1 ORDER BY position")
-        }
+    let (beyond, near) = match direction {
+        Direction::Forward => ("position > $1", "position <= $1 ORDER BY position DESC"),
+        Direction::Backward => ("position < $1", "position >= $1 ORDER BY position"),
     };
-    let events = events(schema, beyond, order, 2);
-    format!(
-        r#"SELECT h.position, h.id, n.position, n.id, o.position, {EVENTS_OF_PAGE}
+    let state = format!(
+        r#"SELECT {first} AS position, h.id, NULL::text AS stream, n.position AS version,
+    NULL::text AS type, h.position AS recorded_at, NULL::text AS content_type,
+    NULL::text[] AS tags, uuid_send(n.id) AS metadata, int8send(o.position) AS payload
 FROM (VALUES (1)) AS one
 LEFT JOIN (SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1) h ON true
 LEFT JOIN (SELECT position, id FROM "{schema}".events WHERE {near} LIMIT 1) n ON true
-LEFT JOIN (SELECT position FROM "{schema}".events ORDER BY position LIMIT 1) o ON true
-LEFT JOIN ({events}) e ON true
-ORDER BY e.{order}"#
-    )
-    .into()
+LEFT JOIN (SELECT position FROM "{schema}".events ORDER BY position LIMIT 1) o ON true"#,
+        first = before_all(direction)
+    );
+    page(schema, &state, &Range { key: "position", beyond, direction, bounds: [2, 3] })
 }
 
-/// The same for a stream: the end of the log, the end of the stream, and the events.
+/// The same for a stream. The first row has in `recorded_at` and `id` the end of the log, and in
+/// `position` the last version of the stream.
 fn stream(schema: &str, direction: Direction) -> Text {
-    let (beyond, order) = match direction {
-        Direction::Forward => ("stream = $1 AND version > $2", "version"),
-        Direction::Backward => ("stream = $1 AND version < $2", "version DESC"),
+    let beyond = match direction {
+        Direction::Forward => "stream = $1 AND version > $2",
+        Direction::Backward => "stream = $1 AND version < $2",
     };
-    let events = events(schema, beyond, order, 3);
-    format!(
-        r#"SELECT h.position, h.id, v.version, {EVENTS_OF_PAGE}
+    let state = format!(
+        r#"SELECT v.version AS position, h.id, NULL::text AS stream, {first} AS version,
+    NULL::text AS type, h.position AS recorded_at, NULL::text AS content_type,
+    NULL::text[] AS tags, NULL::bytea AS metadata, NULL::bytea AS payload
 FROM (VALUES (1)) AS one
 LEFT JOIN (SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1) h ON true
 LEFT JOIN (SELECT version FROM "{schema}".events WHERE stream = $1 ORDER BY version DESC LIMIT 1) v
-    ON true
-LEFT JOIN ({events}) e ON true
-ORDER BY e.{order}"#
-    )
-    .into()
+    ON true"#,
+        first = before_all(direction)
+    );
+    page(schema, &state, &Range { key: "version", beyond, direction, bounds: [3, 4] })
 }
 
-const EVENTS_OF_PAGE: &str = "e.position, e.id, e.stream, e.version, e.type, e.recorded_at, \
-    e.content_type, e.tags, e.metadata, e.payload";
+/// A key before those of all events.
+fn before_all(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "0::bigint",
+        Direction::Backward => "9223372036854775807",
+    }
+}
 
-/// The next events, limited in rows (parameter `bounds`) and in bytes (the parameter after it):
-/// the server sends at most one event for which the page has no room.
-fn events(schema: &str, beyond: &str, order: &str, bounds: usize) -> String {
-    let (rows, bytes) = (bounds, bounds + 1);
+/// The events of a page.
+struct Range<'a> {
+    /// The column by which they are ordered.
+    key: &'a str,
+    beyond: &'a str,
+    direction: Direction,
+    /// The parameters with the most rows and the most bytes.
+    bounds: [usize; 2],
+}
+
+/// One row with the state, and then the next events, limited in rows and in bytes: the server
+/// sends at most one event for which the page has no room.
+///
+/// The sizes are summed in one pass, and only if they exceed the limit in a second one, which
+/// finds the last event. To select the events from a running sum takes twice the time of the
+/// server, since it copies each row.
+fn page(schema: &str, state: &str, range: &Range<'_>) -> Text {
+    let Range { key, beyond, direction, bounds: [rows, bytes] } = range;
+    let (order, within, last) = match direction {
+        Direction::Forward => ((*key).to_owned(), "<=", "max"),
+        Direction::Backward => (format!("{key} DESC"), ">=", "min"),
+    };
+    let next = format!(
+        r#"SELECT {key}, octet_length(payload) + octet_length(metadata) AS size
+        FROM "{schema}".events WHERE {beyond} ORDER BY {order} LIMIT ${rows}"#
+    );
     format!(
-        r#"
-    SELECT * FROM (
-        SELECT *, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS before FROM (
-            SELECT {EVENT}, octet_length(payload) + octet_length(metadata) AS size
-            FROM "{schema}".events WHERE {beyond} ORDER BY {order} LIMIT ${rows}
-        ) AS next
-    ) AS summed WHERE before < ${bytes}"#
+        r#"({state})
+UNION ALL
+(SELECT {EVENT} FROM "{schema}".events WHERE {beyond} AND {key} {within} (
+    SELECT CASE WHEN sum(size) <= ${bytes} THEN {last}({key}) ELSE (
+        SELECT {last}({key}) FROM (
+            SELECT {key}, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS before
+            FROM ({next}) AS sizes
+        ) AS summed WHERE before < ${bytes}
+    ) END FROM ({next}) AS page
+) ORDER BY {order} LIMIT ${rows})
+ORDER BY {order}"#
     )
+    .into()
 }

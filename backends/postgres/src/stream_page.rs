@@ -3,15 +3,13 @@
 use downlink::store::{Direction, Page, ReadStream, StreamSpan};
 use downlink::{Cursor, Result, Version};
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 
 use crate::error::failed;
 use crate::page_builder::PageBuilder;
-use crate::row::{column, count_to_sql, cursor, event, version_from_sql, version_to_sql};
+use crate::row::{column, count_to_sql, end_of_log, event, version_from_sql, version_to_sql};
 use crate::sql::Statements;
 use crate::statement::Value;
-
-/// The index of the first column of an event.
-const EVENT: usize = 3;
 
 /// Reads a page of a stream with one statement.
 pub(crate) async fn read(
@@ -33,16 +31,12 @@ pub(crate) async fn read(
     ];
     let rows = sql.run(connection, sql.stream(read.direction()), values).await;
     let rows = rows.map_err(failed("read a stream"))?;
-    let (mut head, mut version) = (Cursor::START, None);
+    let mut rows = rows.iter();
+    let state = rows.next().map(state).transpose()?;
+    let (head, version) = state.unwrap_or((Cursor::START, None));
     let mut page = PageBuilder::new(read);
-    for (index, row) in rows.iter().enumerate() {
-        if index == 0 {
-            head = cursor(row, 0)?.unwrap_or(Cursor::START);
-            version = column::<Option<i64>>(row, 2)?.map(version_from_sql).transpose()?;
-        }
-        if let Some(event) = event(row, EVENT)? {
-            page.offer(event);
-        }
+    for row in rows {
+        page.offer(event(row)?);
     }
     let Some(version) = version else {
         return Ok(Page { events: Vec::new(), scanned: head, head, more: false, stream: None });
@@ -60,4 +54,10 @@ pub(crate) async fn read(
         more,
         stream: Some(StreamSpan { version, scanned }),
     })
+}
+
+/// The end of the log and of the stream, in the first row of a page.
+fn state(row: &PgRow) -> Result<(Cursor, Option<Version>)> {
+    let version = column::<Option<i64>>(row, 0)?.map(version_from_sql).transpose()?;
+    Ok((end_of_log(row)?.unwrap_or(Cursor::START), version))
 }

@@ -201,6 +201,23 @@ async fn on_applied_gets_each_event_once_and_never_history() {
     one.wait_live().await.unwrap();
 }
 
+/// Otherwise queries that are asked after `wait_live` are refused now and then.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_live_is_not_rebuilding() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let one = hub.project(Board::new(1), models.clone()).start().unwrap();
+    one.wait_live().await.unwrap();
+    one.pause().await.unwrap();
+    append(&hub, "FlightDelayed", 3).await;
+    // It announces what version 1 has not, after it has become live.
+    let mut two = hub.project(Board::new(2), models);
+    two = two.on_applied(|_: Vec<Event>| std::future::pending::<()>());
+    let two = two.start().unwrap();
+    two.wait_live().await.unwrap();
+    let progress = two.progress();
+    assert!(matches!(progress.status, Status::CatchingUp), "{progress:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lower_version_does_not_become_live() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());

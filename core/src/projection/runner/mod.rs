@@ -217,13 +217,23 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     async fn reached_the_head(&mut self) -> Outcome<()> {
         if self.live() < Some(self.id.version()) {
             let live = self.retry(|runner| runner.store.make_live(&runner.id)).await?;
-            self.progress.send_modify(|progress| progress.live = Some(live));
+            self.becomes_live(live);
             info!(projection = %self.id, live, "a read model is complete");
             self.announce_missing().await?;
         }
         self.is_built = true;
         self.set_status(Status::CaughtUp);
         Ok(())
+    }
+
+    /// Shows the live version and that this one is complete at once: a query that is asked after
+    /// [`wait_live`](super::ProjectionHandle::wait_live) must not be refused as too early.
+    fn becomes_live(&mut self, live: u32) {
+        self.is_built = true;
+        self.progress.send_modify(|progress| {
+            progress.live = Some(live);
+            progress.status = Status::CatchingUp;
+        });
     }
 
     /// Whether a model that is complete has lost what it contained. One that is at the start of

@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) streams: usize,
 
+    /// How many connections a second are closed and replaced by others, as visitors come and go
+    #[arg(long, value_name = "CONNECTIONS_PER_SECOND", default_value_t = 0)]
+    pub(crate) churn: usize,
+
     /// The store of the server: `memory`, `rusqlite:FILE` or `sqlx:FILE`
     #[arg(long, default_value = "memory")]
     pub(crate) store: String,

@@ -46,6 +46,11 @@ impl Clients {
         all_open(self.worker.answer().await?.parse()?)
     }
 
+    /// Closes this number of connections, and returns when others are live in their place.
+    pub(crate) async fn replace(&mut self, connections: usize) -> Result<()> {
+        expect(&self.worker.ask(&format!("replace {connections}")).await?, "live")
+    }
+
     /// What was received since the last report.
     pub(crate) async fn report(&mut self) -> Result<Report> {
         self.worker.ask("report").await?.parse()

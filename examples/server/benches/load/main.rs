@@ -10,6 +10,13 @@
 //! `{n}` in a filter is the number of the connection, `{n/10}` a tenth of it. A server
 //! that already runs has to accept appends, unless the rate is 0.
 //!
+//! `--churn` replaces connections while events are appended, and the memory of the server is
+//! printed for each quarter of the time: a soak shows whether it grows.
+//!
+//! ```console
+//! $ cargo bench -p server --bench load -- --store rusqlite:soak.db --churn 20 --rate 50 --seconds 1200
+//! ```
+//!
 //! `--table` measures what the delivery should reach, row by row:
 //!
 //! ```console

@@ -22,6 +22,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value> {
     }
     RunResult::print_head();
     results.iter().for_each(RunResult::print);
+    results.iter().for_each(RunResult::print_memory);
     Ok(results.iter().map(RunResult::to_json).collect())
 }
 
@@ -37,6 +38,7 @@ async fn load(arguments: &Arguments, transport: Transport) -> Result<RunResult> 
     let mut result = RunResult::new(transport, connections, before, open);
     let began = Instant::now();
     for _ in 0..arguments.seconds() {
+        clients.replace(arguments.churn).await?;
         append_for_a_second(&mut source, arguments).await?;
         result.add(clients.report().await?, source.usage(), began.elapsed());
         result.print_progress();

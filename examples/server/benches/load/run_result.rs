@@ -19,6 +19,8 @@ pub(crate) struct RunResult {
     time: Duration,
     /// A report for each second.
     reports: Vec<Report>,
+    /// The memory of the server in each second, in bytes.
+    resident: Vec<u64>,
 }
 
 impl RunResult {
@@ -28,28 +30,31 @@ impl RunResult {
         before: Usage,
         open: Usage,
     ) -> Self {
-        let (usage, time, reports) = ([before, open, open], Duration::ZERO, Vec::new());
-        Self { transport, connections, usage, time, reports }
+        let (usage, time) = ([before, open, open], Duration::ZERO);
+        Self { transport, connections, usage, time, reports: Vec::new(), resident: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, report: Report, usage: Usage, time: Duration) {
         self.reports.push(report);
+        self.resident.push(usage.resident);
         self.usage[2] = usage;
         self.time = time;
     }
 
     /// Prints the last second to standard error.
+    #[expect(clippy::cast_precision_loss, reason = "sizes stay below 2^53")]
     pub(crate) fn print_progress(&self) {
         let Some(report) = self.reports.last() else { return };
         let Report { deliveries, closed, each, last } = report;
         eprintln!(
             "{:>5.0} s  {}: {deliveries} deliveries, p50 {:.1?}, p99 {:.1?}, to the last client {:.1?}, \
-             {closed} closed",
+             {closed} closed, {:.1} MiB",
             self.time.as_secs_f64(),
             self.transport.name(),
             each.median,
             each.p99,
             last.median,
+            mebibytes(self.usage[2].resident as f64),
         );
     }
 
@@ -88,6 +93,17 @@ impl RunResult {
         println!(" {:>7}", self.closed());
     }
 
+    /// Prints whether the memory of the server grows.
+    pub(crate) fn print_memory(&self) {
+        let quarters = self.resident_quarters().map(|bytes| format!("{:.1}", mebibytes(bytes)));
+        let quarters: Vec<_> = quarters.collect();
+        println!(
+            "{:<10} memory, median of each quarter of the time: {} MiB",
+            self.transport.name(),
+            quarters.join(", ")
+        );
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "transport": self.transport.name(),
@@ -104,7 +120,14 @@ impl RunResult {
             "last_client_p50_millis": self.millis(|report| report.last.median),
             "last_client_p99_millis": self.millis(|report| report.last.p99),
             "closed": self.closed(),
+            "resident_bytes_by_quarter": self.resident_quarters().collect::<Vec<_>>(),
         })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "sizes stay below 2^53")]
+    fn resident_quarters(&self) -> impl Iterator<Item = f64> {
+        let quarters = self.resident.chunks(self.resident.len().div_ceil(4).max(1));
+        quarters.map(|quarter| median(quarter.iter().map(|bytes| *bytes as f64)))
     }
 
     fn deliveries(&self) -> u64 {
@@ -153,4 +176,8 @@ impl RunResult {
     fn closed(&self) -> u64 {
         self.reports.last().map_or(0, |report| report.closed)
     }
+}
+
+fn mebibytes(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 20)
 }

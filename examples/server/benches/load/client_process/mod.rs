@@ -2,6 +2,7 @@
 
 mod client;
 mod connect;
+mod crowd;
 mod pings;
 mod poll_client;
 mod resume;
@@ -12,13 +13,11 @@ use std::rc::Rc;
 
 use tokio::task::LocalSet;
 
-use self::client::Client;
-use self::poll_client::PollClient;
+use self::crowd::Crowd;
 use self::tally::Tally;
 use crate::commands::Commands;
 use crate::request::Requests;
 use crate::support::Result;
-use crate::transport::Transport;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ClientArguments {
@@ -57,34 +56,24 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<()> {
 }
 
 /// Opens the connections, and prints `live`. Then `count N` and `time N` print `ready`,
-/// and a report after this number of deliveries; `report` prints one at once.
+/// and a report after this number of deliveries; `report` prints one at once. `replace N`
+/// closes this number of connections, opens others, and prints `live`.
 async fn follow(shared: &Rc<Shared>, connections: usize, mut commands: Commands) -> Result<()> {
-    open(shared, connections).await?;
+    let mut crowd = Crowd::default();
+    crowd.open(shared, connections).await?;
     println!("live");
     while let Some(command) = commands.next().await {
         let (name, number) = command.split_once(' ').unwrap_or((&command, "0"));
-        let mut tally = shared.tally.borrow_mut();
         match name {
             "count" | "time" => {
-                tally.begin(number.parse()?, name == "time");
+                shared.tally.borrow_mut().begin(number.parse()?, name == "time");
                 println!("ready");
             }
-            _ => println!("{}", tally.report()),
-        }
-    }
-    Ok(())
-}
-
-/// Opens one connection after the other. Each is read as soon as it is open, since
-/// opening many takes longer than a server waits for the answer to a Ping.
-async fn open(shared: &Rc<Shared>, connections: usize) -> Result<()> {
-    for number in 0..connections {
-        if shared.requests.transport == Transport::Poll {
-            let client = PollClient::open(shared, number).await?;
-            tokio::task::spawn_local(client.follow());
-        } else {
-            let client = Client::open(shared, number).await?;
-            tokio::task::spawn_local(client.follow());
+            "replace" => {
+                crowd.replace(shared, number.parse()?).await?;
+                println!("live");
+            }
+            _ => println!("{}", shared.tally.borrow_mut().report()),
         }
     }
     Ok(())

@@ -82,7 +82,8 @@ impl Tally {
         self.target.take().map(|_| self.report())
     }
 
-    /// What was received since the last report.
+    /// What was received since the last report. An event that has not reached every client
+    /// by then does not count as one that reached the last: some clients may have left.
     pub(crate) fn report(&mut self) -> Report {
         let report = Report {
             deliveries: self.deliveries,
@@ -93,6 +94,7 @@ impl Tally {
         self.deliveries = 0;
         self.each.clear();
         self.last.clear();
+        self.arrived.clear();
         report
     }
 }
