@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::decider::SnapshotStore;
 use downlink::{Append, BoxError, Bus, EventStore, EventType, Filter, Result, Transport};
 
 /// Keeps what a store or a bus needs, such as a folder or a server, until it is
@@ -141,6 +142,22 @@ pub trait Application: Send + Sync {
 
     /// The names of all stored rows, sorted.
     async fn rows(&self) -> Result<Vec<String>>;
+}
+
+/// Opens stores of snapshots: for [`snapshot_store!`](crate::snapshot_store!).
+#[async_trait]
+pub trait SnapshotFixture: Send + Sync + 'static {
+    /// Creates a place for snapshots, which has none yet.
+    async fn create(&self) -> Result<Box<dyn SnapshotPlace>>;
+}
+
+/// A place for snapshots that can be opened again after its store was dropped.
+/// Dropping this value deletes it.
+#[async_trait]
+pub trait SnapshotPlace: Send + Sync {
+    /// Opens the store of this place. Called again only after the previous one
+    /// was dropped. A store that keeps snapshots in memory is the same again.
+    async fn open(&self) -> Result<Arc<dyn SnapshotStore>>;
 }
 
 /// Opens logs that several processes share: for

@@ -15,6 +15,7 @@ mod operations;
 pub mod projection;
 mod run;
 pub mod sample;
+pub mod snapshot;
 pub mod store;
 pub mod subscription;
 mod tasks;
@@ -23,8 +24,8 @@ pub mod transport;
 pub use fixture::{
     Application, AuthorizingFixture, Backups, BoundedFixture, BusFixture, CrossProcessFixture,
     DurableFixture, DurableLog, GroupCommitFixture, Guard, ReauthorizingFixture,
-    ReplaceableFixture, ShortTimeoutFixture, StoreFixture, TransactionStep, TransactionalFixture,
-    TransportFixture, Visibility, WriteLock,
+    ReplaceableFixture, ShortTimeoutFixture, SnapshotFixture, SnapshotPlace, StoreFixture,
+    TransactionStep, TransactionalFixture, TransportFixture, Visibility, WriteLock,
 };
 pub use history::Recorder;
 pub use model::{ExpectedOutcome, Model};

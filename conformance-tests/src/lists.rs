@@ -302,6 +302,14 @@ list! {
     law only_matching_events_cause_evaluations
 }
 
+list! {
+    /// The laws of every store of snapshots.
+    __snapshot_laws, SNAPSHOT, snapshot:
+    property a_snapshot_never_changes_an_answer
+    law a_saved_snapshot_comes_back
+    law a_snapshot_above_the_limit_is_not_loaded
+}
+
 /// All lists.
 pub const ALL: &[&[&str]] = &[
     STORE,
@@ -313,6 +321,7 @@ pub const ALL: &[&[&str]] = &[
     NOTIFYING_GROUP_COMMIT_STORE,
     TRANSACTIONAL_STORE,
     CROSS_PROCESS,
+    SNAPSHOT,
     BUS,
     SUBSCRIPTION,
     REPLACEABLE_SUBSCRIPTION,

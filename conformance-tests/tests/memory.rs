@@ -25,6 +25,11 @@ mod replaceable_subscription {
     downlink_conformance_tests::replaceable_subscription!(Memory);
 }
 
+mod snapshots {
+    use super::*;
+    downlink_conformance_tests::snapshot_store!(Memory);
+}
+
 mod transacting {
     use super::*;
     downlink_conformance_tests::transactional_store!(Memory);

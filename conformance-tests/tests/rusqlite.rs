@@ -34,6 +34,11 @@ mod replaceable_subscription {
     downlink_conformance_tests::replaceable_subscription!(Rusqlite);
 }
 
+mod snapshots {
+    use super::*;
+    downlink_conformance_tests::snapshot_store!(Rusqlite);
+}
+
 mod bounded {
     use super::*;
     downlink_conformance_tests::bounded_store!(Rusqlite);

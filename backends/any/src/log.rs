@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use downlink::decider::SnapshotStore;
 use downlink::live::QueryStore;
 use downlink::{Bus, Error, ErrorKind, EventStore, Hub, LocalBus, Result};
 use downlink_nats::NatsBus;
@@ -31,6 +32,7 @@ pub struct Options {
 pub struct Log {
     store: Arc<dyn EventStore>,
     models: Arc<dyn QueryStore<Tx = Tx>>,
+    snapshots: Arc<dyn SnapshotStore>,
     bus: Arc<dyn Bus>,
     is_in_file: bool,
     close: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
@@ -51,6 +53,7 @@ macro_rules! log {
         };
         Log {
             store: Arc::new(store.clone()),
+            snapshots: Arc::new(store.clone()),
             models: Arc::new(Models(store)),
             bus: Arc::new(bus),
             is_in_file: false,
@@ -203,6 +206,12 @@ impl Log {
     #[must_use]
     pub fn models(&self) -> Arc<dyn QueryStore<Tx = Tx>> {
         Arc::clone(&self.models)
+    }
+
+    /// The snapshots of deciders, for [`Snapshots`](downlink::decider::Snapshots), beside the events.
+    #[must_use]
+    pub fn snapshots(&self) -> Arc<dyn SnapshotStore> {
+        Arc::clone(&self.snapshots)
     }
 
     /// The bus.

@@ -17,6 +17,7 @@ mod query;
 mod readers;
 mod replica;
 mod row;
+mod snapshot_store;
 mod sql;
 mod statement;
 mod store;

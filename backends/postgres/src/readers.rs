@@ -71,6 +71,18 @@ impl Readers {
         self.any.find(|connection, sql| head(connection, sql).boxed()).await
     }
 
+    /// Reads with one statement, as [`Pool::find`] does.
+    pub(crate) async fn find<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'a> Fn(&'a mut PgConnection, &'a Statements) -> BoxFuture<'a, Result<T>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.any.find(work).await
+    }
+
     /// Runs `work`, once, on a connection that has just answered.
     pub(crate) async fn ask<T, W>(&self, work: W) -> Result<T>
     where

@@ -87,11 +87,11 @@ pub(crate) fn event(row: &PgRow) -> Result<Event> {
     ))
 }
 
-fn bytes(row: &PgRow, at: usize) -> Result<Bytes> {
+pub(crate) fn bytes(row: &PgRow, at: usize) -> Result<Bytes> {
     Ok(column::<Vec<u8>>(row, at)?.into())
 }
 
-fn corrupt(what: &str) -> Error {
+pub(crate) fn corrupt(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the tables have a {what} that no release writes"))
 }
 

@@ -65,6 +65,10 @@ pub(crate) struct Statements {
     pub(crate) insert: Text,
     pub(crate) head: Text,
     pub(crate) notify: Text,
+    /// The snapshot of the stream `$1` and the name `$2`, if its state has at most `$3` bytes.
+    pub(crate) snapshot: Text,
+    /// Saves a snapshot: stream, name, schema version, version, event, time and state.
+    pub(crate) save_snapshot: Text,
     pub(crate) models: ModelStatements,
     form: Form,
     log: [Text; 2],
@@ -105,6 +109,18 @@ impl Statements {
             insert: insert(schema),
             head: head(schema),
             notify: "SELECT pg_notify($1, $2)".to_owned().into(),
+            snapshot: format!(
+                r#"SELECT schema, version, event, recorded_at, state FROM "{schema}".snapshots
+WHERE stream = $1 AND name = $2 AND octet_length(state) <= $3"#
+            )
+            .into(),
+            save_snapshot: format!(
+                r#"INSERT INTO "{schema}".snapshots (stream, name, schema, version, event, recorded_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, version = excluded.version,
+    event = excluded.event, recorded_at = excluded.recorded_at, state = excluded.state"#
+            )
+            .into(),
             models: ModelStatements::of(schema, form.is_prepared()),
             form,
             log: both(log),

@@ -16,6 +16,7 @@ pub(crate) enum Value<'a> {
     Number(i64),
     Text(&'a str),
     Texts(Vec<&'a str>),
+    Bytes(&'a [u8]),
     Id(Uuid),
     Ids(Vec<Uuid>),
 }
@@ -60,6 +61,7 @@ fn prepared(
         Value::Number(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
         Value::Texts(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
         Value::Id(value) => query.bind(value),
         Value::Ids(value) => query.bind(value),
     })
@@ -92,6 +94,7 @@ fn push_literal(sql: &mut String, value: &Value<'_>) {
             }
             sql.push_str("]::text[]");
         }
+        Value::Bytes(value) => push_bytes(sql, value),
         Value::Id(value) => push(sql, format_args!("'{value}'::uuid")),
         Value::Ids(values) => {
             sql.push_str("'{");
@@ -101,6 +104,19 @@ fn push_literal(sql: &mut String, value: &Value<'_>) {
             sql.push_str("}'::uuid[]");
         }
     }
+}
+
+/// Without `format!`, which takes long for a megabyte.
+fn push_bytes(sql: &mut String, bytes: &[u8]) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    sql.reserve(2 * bytes.len());
+    sql.push_str("decode('");
+    for byte in bytes {
+        sql.push(DIGITS[usize::from(byte >> 4)]);
+        sql.push(DIGITS[usize::from(byte & 15)]);
+    }
+    sql.push_str("', 'hex')");
 }
 
 /// With every byte escaped that is not a letter or a digit. That is understood whatever
@@ -140,20 +156,21 @@ mod tests {
 
     #[test]
     fn lists_become_literals() {
-        let text = Text::from("$1 $2 $3 $4".to_owned());
+        let text = Text::from("$1 $2 $3 $4 $5".to_owned());
         let id = Uuid::nil();
         let values = vec![
             Value::Texts(vec!["a", "b,"]),
             Value::Texts(Vec::new()),
             Value::Ids(vec![id, id]),
             Value::Ids(Vec::new()),
+            Value::Bytes(b"\0'z"),
         ];
         let sql = inlined("", &text, &values);
         assert_eq!(
             sql.as_str(),
             format!(
                 "ARRAY[E'a'::text,E'b\\x2c'::text]::text[] ARRAY[]::text[] '{{{id},{id}}}'::uuid[] \
-                 '{{}}'::uuid[]"
+                 '{{}}'::uuid[] decode('00277a', 'hex')"
             )
         );
     }

@@ -17,6 +17,7 @@ mod query;
 mod readers;
 mod row;
 mod snapshot;
+mod snapshot_store;
 mod statement;
 mod store;
 mod stream_page;

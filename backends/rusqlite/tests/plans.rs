@@ -39,6 +39,7 @@ async fn nothing_but_a_page_scans_the_log() {
         sql::WALK_BACK,
         sql::SEEK_VERSION,
         sql::SEEK_FIRST_AFTER,
+        sql::SNAPSHOT,
     ] {
         let plan = plan(&connection, text);
         let is_scan = |step: &String| {

@@ -33,6 +33,7 @@ mod query;
 mod result_code;
 mod search;
 mod setup;
+mod snapshot_row;
 pub mod sql;
 mod stored_lease;
 mod tag_cache;
@@ -73,6 +74,7 @@ pub use query::{
 pub use result_code::{explain, is_constraint, is_disk_full, is_storage_error};
 pub use search::Search;
 pub use setup::{Identity, MIN_SQLITE, Setup, check_sqlite, sqlite_number};
+pub use snapshot_row::snapshot_from_sql;
 pub use sql::{EVENT_COLUMNS, HEAD};
 pub use stored_lease::StoredLease;
 pub use tag_cache::TagCache;

@@ -237,6 +237,17 @@ pub const PROLONG_LEASE: &str =
 pub const RELEASE_LEASE: &str =
     "DELETE FROM downlink_leases WHERE name = ?1 AND version = ?2 AND token = ?3";
 
+// Snapshots of deciders.
+
+/// The columns of [`snapshot_from_sql`](crate::snapshot_from_sql) for the stream ?1 and the name
+/// ?2, if the state has at most ?3 bytes. SQLite finds that out without reading it.
+pub const SNAPSHOT: &str = "SELECT schema, version, event, recorded_at, state FROM downlink_snapshots \
+     WHERE stream = ?1 AND name = ?2 AND length(state) <= ?3";
+/// Saves a snapshot: stream, name, and the columns of [`SNAPSHOT`].
+pub const SAVE_SNAPSHOT: &str = "INSERT INTO downlink_snapshots (stream, name, schema, version, event, recorded_at, state) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, \
+     version = excluded.version, event = excluded.event, recorded_at = excluded.recorded_at, state = excluded.state";
+
 // Verifying.
 
 /// The problems that SQLite itself finds; one row `ok` if there are none.

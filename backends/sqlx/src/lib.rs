@@ -19,6 +19,7 @@ mod readers;
 mod row;
 mod savepoint;
 mod snapshot;
+mod snapshot_store;
 mod span;
 mod statement;
 mod store;

@@ -38,6 +38,8 @@ mod querying;
 mod replaced;
 #[path = "../../sqlite-schema/tests/driver/same_as_memory.rs"]
 mod same_as_memory;
+#[path = "../../sqlite-schema/tests/driver/snapshots.rs"]
+mod snapshots;
 #[path = "../../sqlite-schema/tests/driver/stopping.rs"]
 mod stopping;
 mod support;

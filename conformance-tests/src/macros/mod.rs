@@ -4,6 +4,7 @@ mod expand;
 mod live;
 mod matrix;
 mod projection;
+mod snapshot;
 mod store;
 mod subscription;
 mod transport;

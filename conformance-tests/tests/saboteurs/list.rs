@@ -14,8 +14,9 @@ use downlink_conformance_tests::transport::{
     ShortTimeoutTransportSetup, TransportSetup, TransportsSetup,
 };
 use downlink_conformance_tests::{
-    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture, StoreFixture,
-    TransactionalFixture, TransportFixture, check, check_property, store,
+    BoundedFixture, DurableFixture, GroupCommitFixture, LawRun, ReplaceableFixture,
+    SnapshotFixture, StoreFixture, TransactionalFixture, TransportFixture, check, check_property,
+    snapshot, store,
 };
 
 use crate::bus::{BrokenBuses, BusBug};
@@ -31,6 +32,7 @@ use crate::runner::BrokenRunner;
 use crate::runner_bug::RunnerBug;
 use crate::shared_bug::SharedBug;
 use crate::shared_fixture::shared;
+use crate::snapshots::{BrokenSnapshots, SnapshotBug};
 use crate::store_bug::Bug;
 use crate::store_fixture::Broken;
 use crate::transact::{BrokenApplications, TransactBug};
@@ -242,6 +244,21 @@ saboteurs! { CROSS_PROCESS: CrossProcessSetup = shared(SharedBug), cross_process
     NotifiesFromItsOwnLastCommit wire_law two_stores_of_one_log_agree "not from the end of the store's own commits"
     LeavesFairnessToSqlite wire_law processes_take_turns "the processes do not take turns"
     ReportsALockAsAFailure wire_law a_lock_held_past_the_deadline_is_busy "past the deadline has to be `Busy`"
+}
+
+saboteurs! { SNAPSHOTS: dyn SnapshotFixture = BrokenSnapshots(SnapshotBug), snapshot;
+    IgnoresTheName property a_snapshot_never_changes_an_answer "a snapshot has changed the answer"
+    KeepsTheFirstState property a_snapshot_never_changes_an_answer "a snapshot has changed the answer"
+    ForgetsTheSchema property a_snapshot_never_changes_an_answer "a snapshot has changed the answer"
+    IgnoresTheLimit property a_snapshot_never_changes_an_answer "a snapshot has changed the answer"
+    ForgetsAtReopening law a_saved_snapshot_comes_back "did not come back after reopening"
+    IgnoresCase law a_saved_snapshot_comes_back "before one was saved there"
+    StoresStatesAsText law a_saved_snapshot_comes_back "keep each key apart and its bytes as they are"
+    KeepsTheNewest law a_saved_snapshot_comes_back "did not come back in place of another"
+    ForgetsTheTime law a_saved_snapshot_comes_back "did not come back in place of another"
+    SavesInTwoSteps law a_saved_snapshot_comes_back "save one in one step"
+    IgnoresTheLimit law a_snapshot_above_the_limit_is_not_loaded "compare its length before it is read"
+    CountsFromTheLimit law a_snapshot_above_the_limit_is_not_loaded "was not loaded by a caller that takes"
 }
 
 saboteurs! { BUSES: BusSetup = buses(BusBug), bus;
@@ -456,6 +473,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
         NOTIFYING_GROUP_COMMIT_STORE,
         TRANSACTING,
         CROSS_PROCESS,
+        SNAPSHOTS,
         BUSES,
         HUBS,
         NOTIFIED_HUBS,

@@ -20,6 +20,7 @@ mod runner_bug;
 mod shared_bug;
 mod shared_file;
 mod shared_fixture;
+mod snapshots;
 #[path = "../fixtures/sqlite.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the stores have their own tests")]
 mod sqlite_fixture;

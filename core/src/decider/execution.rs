@@ -2,8 +2,9 @@ use futures::TryStreamExt;
 
 use super::loaded_stream::LoadedStream;
 use super::retry_policy::Attempts;
-use super::snapshots::LoadedSnapshot;
+use super::snapshots::{LoadedSnapshot, TypedSnapshots};
 use super::{CommandContext, Decider, ExecuteError, Executed, Executor};
+use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, NewEvent};
 use crate::id::{EventId, StreamId, Version};
@@ -74,22 +75,28 @@ impl<'a, D: Decider> Execution<'a, D> {
         let mut loaded = LoadedStream::new(self.executor.decider().initial());
         if let Some(snapshots) = self.executor.snapshots()
             && let Some(snapshot) = snapshots.load(&self.stream).await
-            && self.is_of_this_stream(&snapshot).await?
         {
-            loaded.state = snapshot.state;
-            loaded.last = Some((snapshot.version, snapshot.event));
-            loaded.snapshot = Some(snapshot.version);
+            let is_verified = snapshot.state.is_none() || self.has_event_of(&snapshot).await?;
+            let LoadedSnapshot { state, version, event, .. } = snapshot;
+            loaded.saved = is_verified.then_some(version);
+            if let Some(state) = state.filter(|_| is_verified) {
+                (loaded.state, loaded.last) = (state, Some((version, event)));
+                loaded.snapshot = Some(version);
+            }
         }
         self.catch_up(loaded).await
     }
 
-    async fn is_of_this_stream(&mut self, snapshot: &LoadedSnapshot<D::State>) -> Result<bool> {
+    /// Whether the stream has the last event of a snapshot.
+    async fn has_event_of(&mut self, snapshot: &LoadedSnapshot<D::State>) -> Result<bool> {
         let page = self.read(self.from(snapshot.version).with_limit(1)).await?;
-        let found = page.events.first().map(Event::id);
-        if found != Some(snapshot.event) {
+        let last = (snapshot.event, snapshot.recorded_at);
+        let is_there =
+            page.events.first().is_some_and(|event| (event.id(), event.recorded_at()) == last);
+        if !is_there {
             tracing::warn!(stream = %self.stream, "a snapshot belongs to another history of the log; it is not used");
         }
-        Ok(found == Some(snapshot.event))
+        Ok(is_there)
     }
 
     /// Loads the events that came after the last read.
@@ -160,11 +167,32 @@ impl<'a, D: Decider> Execution<'a, D> {
         let written = writes.pop();
         if let (Some(snapshots), Some(Written { last, .. })) = (self.executor.snapshots(), &written)
             && snapshots.is_due(loaded.events_since_snapshot(*last))
-            && let Some(id) = self.ids().nth(events.len() - 1)
         {
-            snapshots.save(&self.stream, *last, id, &state).await;
+            self.save(snapshots, *last, cursor, &state).await;
         }
         Executed { events, state, written, cursor, duplicate: false }
+    }
+
+    /// Saves the state after the last event of an append. When it was recorded is known only to the
+    /// log.
+    async fn save(
+        &self,
+        snapshots: &TypedSnapshots<D::State>,
+        last: Version,
+        cursor: Cursor,
+        state: &D::State,
+    ) {
+        let stream = &self.stream;
+        let page = match self.executor.hub().read_stream(self.from(last).with_limit(1)).await {
+            Ok(page) => page,
+            Err(error) => {
+                return tracing::warn!(%stream, %error, "could not read the last event of a snapshot; it is not saved");
+            }
+        };
+        // It is another event if the log was replaced since.
+        if let Some(last) = page.events.first().filter(|event| event.cursor() == cursor) {
+            snapshots.save(last, state).await;
+        }
     }
 
     /// The outcome of a command that causes no events, unless it was executed

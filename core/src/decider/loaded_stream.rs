@@ -17,13 +17,17 @@ pub(super) struct LoadedStream<S> {
     /// The version of the snapshot that was loaded: the ids of the events up to
     /// it were not read.
     pub(super) snapshot: Option<Version>,
+    /// The version of the stored snapshot that counts for when the next one is
+    /// due: the loaded one, or one of another schema version. Releases that run
+    /// side by side would otherwise replace each other's with every command.
+    pub(super) saved: Option<Version>,
     /// The end of the log when the stream was last read.
     pub(super) head: Cursor,
 }
 
 impl<S> LoadedStream<S> {
     pub(super) fn new(state: S) -> Self {
-        Self { state, last: None, repeats: None, snapshot: None, head: Cursor::START }
+        Self { state, last: None, repeats: None, snapshot: None, saved: None, head: Cursor::START }
     }
 
     pub(super) fn version(&self) -> Option<Version> {
@@ -34,10 +38,12 @@ impl<S> LoadedStream<S> {
         Expected::at(self.version())
     }
 
-    /// The number of events up to `last` after the snapshot, or from the
+    /// The number of events up to `last` after the stored snapshot, or from the
     /// beginning.
     pub(super) fn events_since_snapshot(&self, last: Version) -> u64 {
-        last.get() - self.snapshot.map_or(0, Version::get)
+        let saved = self.saved.map_or(0, Version::get);
+        // One of another schema version was not verified, and may be of another history.
+        last.get().checked_sub(saved).unwrap_or(last.get())
     }
 
     /// Adds the next event of the stream.

@@ -43,8 +43,9 @@ impl Default for MemorySnapshots {
 
 #[async_trait]
 impl SnapshotStore for MemorySnapshots {
-    async fn load(&self, key: &SnapshotKey) -> Result<Option<Snapshot>> {
-        Ok(self.kept().get(key).cloned())
+    async fn load(&self, key: &SnapshotKey, max_bytes: usize) -> Result<Option<Snapshot>> {
+        let kept = self.kept();
+        Ok(kept.get(key).filter(|kept| kept.state.len() <= max_bytes).cloned())
     }
 
     async fn save(&self, key: &SnapshotKey, snapshot: Snapshot) -> Result<()> {
@@ -72,6 +73,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::event::Timestamp;
     use crate::id::{EventId, StreamId, Version};
 
     fn key(number: u32) -> SnapshotKey {
@@ -83,16 +85,17 @@ mod tests {
     async fn the_number_of_snapshots_is_bounded() {
         let event = EventId::now();
         let state = Bytes::from_static(b"1");
-        let snapshot = Snapshot { schema: 1, version: Version::FIRST, event, state };
+        let recorded_at = Timestamp::EPOCH;
+        let snapshot = Snapshot { schema: 1, version: Version::FIRST, event, recorded_at, state };
         let snapshots = MemorySnapshots::with_capacity(2);
         for number in [1, 2, 2, 3] {
             snapshots.save(&key(number), snapshot.clone()).await.unwrap();
         }
         assert_eq!(snapshots.kept().len(), 2);
-        assert_eq!(snapshots.load(&key(3)).await.unwrap(), Some(snapshot.clone()));
+        assert_eq!(snapshots.load(&key(3), usize::MAX).await.unwrap(), Some(snapshot.clone()));
 
         let none = MemorySnapshots::with_capacity(0);
         none.save(&key(1), snapshot).await.unwrap();
-        assert_eq!(none.load(&key(1)).await.unwrap(), None);
+        assert_eq!(none.load(&key(1), usize::MAX).await.unwrap(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Typed commands: decide on the state of a stream, append the events, and
 //! retry after conflicts.
 
+mod bounded_json;
 mod command_context;
 mod command_id;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]

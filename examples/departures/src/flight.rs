@@ -81,7 +81,7 @@ impl std::error::Error for Refused {}
 
 /// The state of a flight, as far as decisions need it.
 // ANCHOR: state
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Flight {
     /// It is not scheduled yet.
     #[default]

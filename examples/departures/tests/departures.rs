@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::time::Duration;
 
-use departures::flight::{Command, FlightEvent, Flights};
+use departures::flight::{Command, Flight, FlightEvent, Flights};
 use departures::through_rusqlite::{self, ByAirport};
 use departures::{first_departures, through_sqlx, version_2};
-use downlink::decider::ExecuteError;
+use downlink::decider::{ExecuteError, Snapshots};
 use downlink::projection::{FailurePolicy, ProjectionStore};
 use downlink::{BoxError, Executor, Expected, Hub, LocalBus, NewEvent, Position};
 use downlink_rusqlite::{BackupProgress, RusqliteStore};
@@ -143,6 +143,44 @@ async fn a_refusal_has_a_message() {
     };
     // ANCHOR_END: refused
     assert_eq!(answer, "no: this flight is not on the board: schedule it first");
+}
+
+fn executor(store: &RusqliteStore, hub: &Hub) -> Executor<Flights> {
+    // ANCHOR: snapshots
+    let snapshots = Snapshots::new(store.clone(), "Flight", 1);
+    Executor::new(hub, Flights).with_snapshots(snapshots)
+    // ANCHOR_END: snapshots
+}
+
+/// The stored state is changed by hand, so that the answers show where they come from.
+#[tokio::test]
+async fn a_snapshot_is_used_after_a_restart_and_never_needed() {
+    let fixture = Fixture::new();
+    let (store, hub) = fixture.open().await;
+    let flights = executor(&store, &hub);
+    let schedule = Command::Schedule { from: "EWR".into(), to: "BOS".into() };
+    flights.execute("flight-UA1545", schedule).await.unwrap();
+    for _ in 1..=99 {
+        flights.execute("flight-UA1545", Command::Delay { minutes: 1 }).await.unwrap();
+    }
+    hub.shutdown().await;
+    store.close().await;
+
+    let sql = rusqlite::Connection::open(fixture.path()).unwrap();
+    let (store, hub) = fixture.open().await;
+    let flights = executor(&store, &hub);
+    for (change, late) in [
+        ("SET state = CAST(replace(state, '99', '500') AS BLOB)", 501),
+        ("SET schema = 2", 101),
+        ("SET event = randomblob(16), schema = 1", 102),
+        ("SET state = x'00'", 103),
+    ] {
+        let change = format!("UPDATE downlink_snapshots {change}");
+        assert_eq!(sql.execute(&change, ()).unwrap(), 1, "{change}");
+        let delay = Command::Delay { minutes: 1 };
+        let done = flights.execute("flight-UA1545", delay).await.unwrap();
+        assert_eq!(done.state, Flight::Waiting { from: "EWR".into(), late }, "{change}");
+    }
 }
 
 #[tokio::test]

@@ -13,12 +13,14 @@ mod rusqlite {
     use super::*;
     downlink_conformance_tests::projection_store!(ThroughRusqlite);
     downlink_conformance_tests::projection!(ThroughRusqlite);
+    downlink_conformance_tests::snapshot_store!(ThroughRusqlite);
 }
 
 mod sqlx {
     use super::*;
     downlink_conformance_tests::projection_store!(ThroughSqlx);
     downlink_conformance_tests::projection!(ThroughSqlx);
+    downlink_conformance_tests::snapshot_store!(ThroughSqlx);
 }
 
 downlink_conformance_tests::live_matrix! {

@@ -2,12 +2,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use downlink::decider::SnapshotStore;
 use downlink::live::QueryStore;
 use downlink::{BoxError, Error, ErrorKind, Result};
 use downlink_any::{Dialect, Log, Tx};
-use downlink_conformance_tests::Guard;
 use downlink_conformance_tests::live::LiveFixture;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
+use downlink_conformance_tests::{Guard, SnapshotFixture, SnapshotPlace};
 use tempfile::TempDir;
 
 pub(crate) struct ThroughRusqlite;
@@ -79,6 +80,27 @@ fn lines(file: &File, list: &str) -> rusqlite::Result<Vec<String>> {
     lines.query_map((), |row| row.get(0))?.collect()
 }
 
+/// Snapshots in a file that is opened again and again.
+struct Place {
+    url: String,
+    _folder: TempDir,
+}
+
+impl Place {
+    fn new(driver: &str) -> Result<Self> {
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let url = format!("{driver}:{}", folder.path().join("log.db").display());
+        Ok(Self { url, _folder: folder })
+    }
+}
+
+#[async_trait]
+impl SnapshotPlace for Place {
+    async fn open(&self) -> Result<Arc<dyn SnapshotStore>> {
+        Ok(Log::open(&self.url).await?.snapshots())
+    }
+}
+
 macro_rules! fixture {
     ($fixture:ty, $driver:literal) => {
         #[async_trait]
@@ -99,6 +121,13 @@ macro_rules! fixture {
 
             async fn lines(&self, opened: &Opened<Tx>, list: &str) -> Result<Vec<String>> {
                 lines(opened.guard.get().expect("what `open` keeps"), list).map_err(failed)
+            }
+        }
+
+        #[async_trait]
+        impl SnapshotFixture for $fixture {
+            async fn create(&self) -> Result<Box<dyn SnapshotPlace>> {
+                Ok(Box::new(Place::new($driver)?))
             }
         }
 

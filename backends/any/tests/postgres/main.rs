@@ -10,11 +10,14 @@ mod server;
 #[path = "../any/values.rs"]
 mod values;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use downlink::decider::SnapshotStore;
 use downlink::{BoxError, Error, ErrorKind, Result};
 use downlink_any::{BusUrl, Log, Options, StoreUrl, Tx};
-use downlink_conformance_tests::Guard;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
+use downlink_conformance_tests::{Guard, SnapshotFixture, SnapshotPlace};
 use server::{Server, fresh_schema};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -71,6 +74,34 @@ impl ProjectionFixture for InPostgres {
         let select = AssertSqlSafe(format!("SELECT line FROM {schema}.{list} ORDER BY number"));
         sqlx::query_scalar(select).fetch_all(&mut connection).await.map_err(failed)
     }
+}
+
+#[async_trait]
+impl SnapshotFixture for InPostgres {
+    async fn create(&self) -> Result<Box<dyn SnapshotPlace>> {
+        Ok(Box::new(Schema(fresh_schema())))
+    }
+}
+
+/// The schema of a log.
+struct Schema(String);
+
+#[async_trait]
+impl SnapshotPlace for Schema {
+    async fn open(&self) -> Result<Arc<dyn SnapshotStore>> {
+        let options = Options::new(StoreUrl::Postgres(Server::get().url()))
+            .with_postgres(server::options(&self.0))
+            .with_bus(BusUrl::Local);
+        Ok(options.open().await?.snapshots())
+    }
+}
+
+mod snapshots {
+    use super::*;
+    downlink_conformance_tests::snapshot_store!(
+        InPostgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
 }
 
 mod projection_store {

@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use downlink::decider::SnapshotStore;
 use downlink::{BoxError, Bus, Error, ErrorKind, EventStore, EventType, LocalBus, Result};
 use downlink_conformance_tests::{
     BoundedFixture, BusFixture, CrossProcessFixture, DurableFixture, DurableLog,
-    GroupCommitFixture, Guard, StoreFixture, WriteLock,
+    GroupCommitFixture, Guard, SnapshotFixture, SnapshotPlace, StoreFixture, WriteLock,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Mutex;
@@ -39,6 +40,20 @@ struct Schema(String);
 #[async_trait]
 impl DurableLog for Schema {
     async fn open(&self) -> Result<Arc<dyn EventStore>> {
+        Ok(Arc::new(options(&self.0).connect(&Server::get().url()).await?))
+    }
+}
+
+#[async_trait]
+impl SnapshotFixture for Postgres {
+    async fn create(&self) -> Result<Box<dyn SnapshotPlace>> {
+        Ok(Box::new(Schema(fresh_schema())))
+    }
+}
+
+#[async_trait]
+impl SnapshotPlace for Schema {
+    async fn open(&self) -> Result<Arc<dyn SnapshotStore>> {
         Ok(Arc::new(options(&self.0).connect(&Server::get().url()).await?))
     }
 }

@@ -135,6 +135,14 @@ mod notify_subscription {
     );
 }
 
+mod snapshots {
+    use super::*;
+    downlink_conformance_tests::snapshot_store!(
+        Postgres,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
 mod cross_process {
     use super::*;
     downlink_conformance_tests::cross_process!(

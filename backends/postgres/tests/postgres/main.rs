@@ -30,6 +30,7 @@ mod replica;
 mod restored;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod server;
+mod snapshots;
 #[path = "../../../../conformance-tests/tests/fixtures/sse.rs"]
 mod sse_fixture;
 mod stopped;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::commit::Transacted;
+use downlink::decider::{Snapshot, SnapshotKey, SnapshotStore};
 use downlink::live::QueryStore;
 use downlink::projection::ProjectionStore;
 use downlink::store::Read;
@@ -15,8 +16,8 @@ use downlink::{
 use downlink_conformance_tests::live::LiveFixture;
 use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
 use downlink_conformance_tests::{
-    Application, BusFixture, GroupCommitFixture, Guard, StoreFixture, TransactionalFixture,
-    WriteLock,
+    Application, BusFixture, GroupCommitFixture, Guard, SnapshotFixture, SnapshotPlace,
+    StoreFixture, TransactionalFixture, WriteLock,
 };
 use downlink_postgres::{Options, PostgresStore};
 use downlink_transports::client::TransportKind;
@@ -90,6 +91,24 @@ impl GroupCommitFixture for Pooled {
         let lock = Lock::of(schema).await?;
         lock.poison(poison).await?;
         Ok((Arc::new(store), Box::new(lock)))
+    }
+}
+
+#[async_trait]
+impl SnapshotFixture for Pooled {
+    async fn create(&self) -> Result<Box<dyn SnapshotPlace>> {
+        let schema = fresh_schema();
+        create_user(&schema).await?;
+        Ok(Box::new(PooledSchema(schema)))
+    }
+}
+
+struct PooledSchema(String);
+
+#[async_trait]
+impl SnapshotPlace for PooledSchema {
+    async fn open(&self) -> Result<Arc<dyn SnapshotStore>> {
+        Ok(Arc::new(pooled(&self.0).connect(&Pooler::get().url(&self.0)).await?))
     }
 }
 
@@ -187,6 +206,14 @@ mod grouping {
     );
 }
 
+mod snapshots {
+    use super::*;
+    downlink_conformance_tests::snapshot_store!(
+        Pooled,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
 mod notifying {
     use super::*;
     downlink_conformance_tests::notifying_store!(
@@ -257,6 +284,16 @@ fn departed(expected: Expected) -> Append {
     Append::to("flight-UA1545", expected, [event]).expect("an append")
 }
 
+fn snapshot_at(last: &Event) -> Snapshot {
+    Snapshot {
+        schema: 1,
+        version: last.version(),
+        event: last.id(),
+        recorded_at: last.recorded_at(),
+        state: "{}".into(),
+    }
+}
+
 /// Another client of the pooler.
 async fn client(url: &str) -> PgConnection {
     let options: PgConnectOptions = url.parse().expect("a URL");
@@ -298,6 +335,13 @@ async fn no_state_is_left_in_a_session() {
     check("an append").await;
     store.append(departed(Expected::NoStream)).await.unwrap_err();
     check("a conflict").await;
+    let stored = store.read_stream(Read::stream("flight-UA1545".try_into().unwrap())).await;
+    let last = &stored.unwrap().events[0];
+    let key = SnapshotKey { stream: last.stream().clone(), name: "Flight".into() };
+    store.save(&key, snapshot_at(last)).await.unwrap();
+    check("saving a snapshot").await;
+    assert_eq!(store.load(&key, 2).await.unwrap(), Some(snapshot_at(last)));
+    check("loading a snapshot").await;
     assert_eq!(store.read_log(Read::log()).await.unwrap().head, appended.cursor);
     check("a page").await;
     store.head().await.unwrap();

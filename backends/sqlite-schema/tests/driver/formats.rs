@@ -114,10 +114,10 @@ async fn a_broken_view_does_not_prevent_a_migration() {
 
 /// How a release of format 3 appends.
 const APPEND_OF_3: &str = "INSERT INTO downlink_events (position, id, stream, version, prev, jump, \
-     type, recorded_at, payload) VALUES (61, x'ffff', 21, 1, 0, 0, 1, 1795936865808455, '{}'); \
+     type, recorded_at, payload) VALUES (61, x'ffffffffffffffffffffffffffffffff', 21, 1, 0, 0, 1, 1795936865808455, x'7b7d'); \
      INSERT INTO downlink_streams VALUES (21, 'flight-UA21'); \
      INSERT INTO downlink_stream_heads VALUES (21, 1, 61); \
-     UPDATE downlink_head SET position = 61, id = x'ffff', recorded_at = 1795936865808455, \
+     UPDATE downlink_head SET position = 61, id = x'ffffffffffffffffffffffffffffffff', recorded_at = 1795936865808455, \
      generation = generation + 1";
 
 #[tokio::test]

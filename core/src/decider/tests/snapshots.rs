@@ -1,7 +1,10 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::event::Timestamp;
 use crate::id::{EventId, Version};
+
+const MAX: usize = usize::MAX;
 
 fn key() -> SnapshotKey {
     SnapshotKey { stream: StreamId::new(STREAM).unwrap(), name: "Flight".into() }
@@ -40,7 +43,7 @@ async fn a_snapshot_saves_reading_the_events_before_it() {
     for _ in 0..20 {
         executor.execute(STREAM, Command::Delay(1)).await.unwrap();
     }
-    assert_eq!(kept.load(&key()).await.unwrap().unwrap().version.get(), 20);
+    assert_eq!(kept.load(&key(), MAX).await.unwrap().unwrap().version.get(), 20);
     store.events_read();
     let done = executor.execute(STREAM, Command::Delay(1)).await.unwrap();
     assert_eq!(done.state.late, 21);
@@ -54,6 +57,7 @@ fn unusable(good: &Snapshot) -> Vec<Snapshot> {
     vec![
         Snapshot { schema: 2, ..wrong.clone() },
         Snapshot { event: EventId::now(), ..wrong.clone() },
+        Snapshot { recorded_at: Timestamp::EPOCH, ..wrong.clone() },
         Snapshot { version: good.version.next(), ..wrong.clone() },
         Snapshot { version: Version::MAX, ..wrong.clone() },
         Snapshot { version: good.version.previous().unwrap_or(Version::MAX), ..wrong },
@@ -69,7 +73,7 @@ async fn an_unusable_snapshot_is_not_used() {
     let executor = Executor::new(&hub, Flights).with_snapshots(snapshots(&kept));
     executor.execute(STREAM, Command::Schedule).await.unwrap();
     executor.execute(STREAM, Command::Delay(5)).await.unwrap();
-    let good = kept.load(&key()).await.unwrap().unwrap();
+    let good = kept.load(&key(), MAX).await.unwrap().unwrap();
     for snapshot in unusable(&good) {
         kept.save(&key(), snapshot.clone()).await.unwrap();
         let done = executor.execute(STREAM, Command::Hold(5)).await.unwrap();
@@ -77,12 +81,58 @@ async fn an_unusable_snapshot_is_not_used() {
     }
 }
 
+/// During an upgrade, servers of both releases execute commands on one stream.
+#[tokio::test]
+async fn releases_of_two_schemas_do_not_replace_each_others_snapshots_at_once() {
+    let hub = memory::hub().await.unwrap();
+    let kept = MemorySnapshots::new();
+    let of_schema = |schema| {
+        let snapshots = Snapshots::new(kept.clone(), "Flight", schema).with_every(10);
+        Executor::new(&hub, Flights).with_snapshots(snapshots)
+    };
+    let (old, new) = (of_schema(1), of_schema(2));
+    let schema = async || kept.load(&key(), MAX).await.unwrap().unwrap().schema;
+    old.execute(STREAM, Command::Schedule).await.unwrap();
+    for _ in 2..=10 {
+        old.execute(STREAM, Command::Delay(1)).await.unwrap();
+    }
+    for _ in 11..20 {
+        new.execute(STREAM, Command::Delay(1)).await.unwrap();
+        assert_eq!(schema().await, 1);
+    }
+    new.execute(STREAM, Command::Delay(1)).await.unwrap();
+    assert_eq!(schema().await, 2);
+    // One of another history, which the stream may never reach.
+    let snapshot = kept.load(&key(), MAX).await.unwrap().unwrap();
+    kept.save(&key(), Snapshot { version: Version::MAX, ..snapshot }).await.unwrap();
+    let done = old.execute(STREAM, Command::Delay(1)).await.unwrap();
+    assert_eq!((schema().await, done.state.late), (1, 20));
+}
+
+#[tokio::test]
+async fn a_state_above_the_limit_is_neither_saved_nor_loaded() {
+    let hub = memory::hub().await.unwrap();
+    let kept = MemorySnapshots::new();
+    let up_to =
+        |bytes| Executor::new(&hub, Flights).with_snapshots(snapshots(&kept).with_max_bytes(bytes));
+    let state = br#"{"scheduled":true,"late":0,"changes":0}"#;
+    up_to(state.len() - 1).execute(STREAM, Command::Schedule).await.unwrap();
+    assert_eq!(kept.load(&key(), MAX).await.unwrap(), None);
+
+    up_to(state.len()).execute(STREAM, Command::Delay(5)).await.unwrap();
+    let saved = kept.load(&key(), MAX).await.unwrap().unwrap();
+    let wrong = Bytes::from_static(br#"{"scheduled":true,"late":100,"changes":0}"#);
+    kept.save(&key(), Snapshot { state: wrong.clone(), ..saved }).await.unwrap();
+    let too_small = up_to(wrong.len() - 1);
+    assert_eq!(too_small.execute(STREAM, Command::Hold(5)).await.unwrap().state.late, 5);
+}
+
 #[derive(Debug)]
 struct NoSnapshots;
 
 #[async_trait]
 impl SnapshotStore for NoSnapshots {
-    async fn load(&self, _: &SnapshotKey) -> Result<Option<Snapshot>> {
+    async fn load(&self, _: &SnapshotKey, _: usize) -> Result<Option<Snapshot>> {
         Err(Error::new(ErrorKind::Unavailable, "away"))
     }
 
@@ -103,7 +153,7 @@ async fn a_failing_snapshot_store_fails_no_command() {
 proptest! {
     #[test]
     fn snapshots_change_no_outcome(
-        commands in prop::collection::vec((any_command(), prop::option::of(0..7_usize)), 1..30),
+        commands in prop::collection::vec((any_command(), prop::option::of(0..8_usize)), 1..30),
         every in 1..4_u64,
     ) {
         block_on(async {
@@ -119,7 +169,7 @@ proptest! {
                 let expected = outcome_of(plain.execute_with(&context, STREAM, command).await);
                 let outcome = outcome_of(other.execute_with(&context, STREAM, command).await);
                 prop_assert_eq!(outcome, expected, "{:?}", command);
-                let good = kept.load(&key()).await.unwrap().filter(|kept| last_corrupted.as_ref() != Some(kept));
+                let good = kept.load(&key(), MAX).await.unwrap().filter(|kept| last_corrupted.as_ref() != Some(kept));
                 if let (Some(which), Some(good)) = (corrupted, good) {
                     let corrupted = unusable(&good).swap_remove(which);
                     kept.save(&key(), corrupted.clone()).await.unwrap();
